@@ -1,0 +1,94 @@
+"""Registry: a name -> factory table whose errors name the nearest right name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, then all of them.
+
+    Args:
+        name: what was received.
+        known: the names that would have been right.
+
+    Returns:
+        A sentence such as ``"Did you mean 'skip_connect'? Known: [...]"``.
+
+    Example:
+
+    >>> nearest("sep_conv_3x", ["sep_conv_3x3", "none"])
+    "Did you mean 'sep_conv_3x3'? Known: ['none', 'sep_conv_3x3']"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {names}"
+
+
+class Registry:
+    """A table from a name to the factory that makes the named thing.
+
+    Args:
+        kind: what the entries are, in the singular; used in error messages.
+
+    Example:
+
+    >>> shapes = Registry("shape")
+    >>> @shapes.register("square")
+    ... def square(side):
+    ...     return side * side
+    >>> shapes["square"](3)
+    9
+    >>> shapes["sqare"]
+    Traceback (most recent call last):
+        ...
+    ValueError: Unknown shape 'sqare'. Did you mean 'square'? Known: ['square']
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._factories: dict[str, Callable[..., Any]] = {}
+
+    def register(self, name: str, factory: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """Enter `factory` under `name`; without `factory`, a decorator.
+
+        Raises:
+            ValueError: if `name` is not a non-empty string, or is taken by another factory.
+            TypeError: if `factory` cannot be called.
+        """
+        if factory is None:
+            return lambda made: self.register(name, made)
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"A {self.kind} is registered under a non-empty string. Received: {name!r}")
+        if not callable(factory):
+            raise TypeError(f"A {self.kind} is registered with a callable. Received for '{name}': {factory!r}")
+        if name in self._factories and self._factories[name] is not factory:
+            raise ValueError(
+                f"A {self.kind} named '{name}' is already registered: {self._factories[name]!r}. "
+                f"Choose another name, or call `unregister('{name}')` first."
+            )
+        self._factories[name] = factory
+        return factory
+
+    def unregister(self, name: str) -> None:
+        """Remove `name`; an unknown name is an error."""
+        self[name]
+        del self._factories[name]
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        try:
+            return self._factories[name]
+        except (KeyError, TypeError):
+            raise ValueError(f"Unknown {self.kind} {name!r}. {nearest(name, self._factories)}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._factories
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._factories)
+
+    def __len__(self) -> int:
+        return len(self._factories)
