@@ -1,0 +1,203 @@
+"""Genotype: what a search found, as immutable data, with JSON and the papers' string form."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kerasnas import storage
+
+_FORMAT, _VERSION = "kerasnas.genotype", 1
+
+
+class Edge(NamedTuple):
+    """One chosen operation of a cell: `primitive` applied to node `source`, added into node `target`.
+
+    Nodes are numbered as in the papers: the cell's inputs first (0 and 1 in DARTS), then its own nodes.
+    """
+
+    primitive: str
+    source: int
+    target: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Genotype:
+    """The architecture that a search found: for each kind of cell, its edges.
+
+    Comparable, hashable and independent of TensorFlow. The order of the edges carries no meaning:
+    they are kept sorted by (target, source, primitive).
+
+    Args:
+        space: name of the space it belongs to, such as `"darts"`.
+        cells: mapping (or pairs) from the kind of cell, such as `"normal"`, to its edges, each an
+            `Edge` or a `(primitive, source, target)` triple.
+
+    Raises:
+        ValueError: if an edge is malformed or points backwards, or there is no cell.
+
+    Example:
+
+    >>> genotype = Genotype("toy", {"normal": [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2)]})
+    >>> genotype["normal"][1]
+    Edge(primitive='sep_conv_3x3', source=1, target=2)
+    >>> Genotype.from_json(genotype.to_json()) == genotype
+    True
+    """
+
+    space: str
+    cells: tuple[tuple[str, tuple[Edge, ...]], ...]
+
+    def __init__(self, space: str, cells: Mapping[str, Iterable] | Iterable[tuple[str, Iterable]]):
+        if not isinstance(space, str) or not space:
+            raise ValueError(f"Invalid value received for argument `space`. Expected its name. Received: {space!r}")
+        pairs = cells.items() if isinstance(cells, Mapping) else cells
+        checked = tuple((str(kind), tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in pairs)
+        if not checked:
+            raise ValueError("A genotype has at least one cell. Received none.")
+        object.__setattr__(self, "space", space)
+        object.__setattr__(self, "cells", checked)
+
+    def __getitem__(self, kind: str) -> tuple[Edge, ...]:
+        for name, edges in self.cells:
+            if name == kind:
+                return edges
+        raise KeyError(f"No cell {kind!r} in this genotype. It has: {[name for name, _ in self.cells]}")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.cells)
+
+    def __str__(self) -> str:
+        lines = [f"Genotype of space '{self.space}'"]
+        for kind, edges in self.cells:
+            lines += [f"  {kind}:"] + [f"    {edge.source} -> {edge.target}  {edge.primitive}" for edge in edges]
+        return "\n".join(lines)
+
+    def count(self, primitive: str) -> int:
+        """How many edges, over all kinds of cell, carry `primitive`."""
+        return sum(edge.primitive == primitive for _, edges in self.cells for edge in edges)
+
+    # JSON ------------------------------------------------------------------------------------
+    def to_json(self) -> str:
+        """The genotype as JSON text, with the name and the version of its format."""
+        cells = {kind: [list(edge) for edge in edges] for kind, edges in self.cells}
+        record = {"format": _FORMAT, "version": _VERSION, "space": self.space, "cells": cells}
+        return json.dumps(record)
+
+    @classmethod
+    def from_json(cls, text: str) -> Genotype:
+        """Read `to_json`'s text.
+
+        Raises:
+            ValueError: if the text is truncated, malformed, or written by a newer version.
+        """
+        try:
+            record = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"Malformed or truncated genotype JSON: {error}") from None
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise ValueError(f"Not a genotype: expected a JSON object with \"format\": \"{_FORMAT}\".")
+        if record.get("version") != _VERSION:
+            raise ValueError(
+                f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
+                "Upgrade KerasNAS to read newer files."
+            )
+        space, cells = record.get("space"), record.get("cells")
+        if not isinstance(cells, dict) or not all(isinstance(edges, list) for edges in cells.values()):
+            raise ValueError(f"Malformed genotype JSON: \"cells\" maps a name to a list of edges. Received: {cells!r}")
+        return cls(space, cells)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the JSON form to `path`, atomically."""
+        storage.write_text(path, self.to_json() + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Genotype:
+        """Read a file written by `save`; errors name the file."""
+        try:
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    # The string form of the DARTS family ---------------------------------------------------------
+    def to_paper_string(self) -> str:
+        """The form that DARTS and its successors print: `Genotype(normal=[(op, source), ...], ...)`."""
+        fields = []
+        for kind, edges in self.cells:
+            pairs = [(edge.primitive, edge.source) for edge in edges]
+            fields += [f"{kind}={pairs!r}", f"{kind}_concat={sorted({edge.target for edge in edges})!r}"]
+        return f"Genotype({', '.join(fields)})"
+
+    @classmethod
+    def from_paper_string(cls, text: str, space: str = "darts") -> Genotype:
+        """Read a DARTS-style string: two edges a node, in order of the nodes. The text is parsed, never run.
+
+        Args:
+            text: such as `"Genotype(normal=[('skip_connect', 0), ...], normal_concat=range(2, 6), ...)"`.
+            space: name of the space. Defaults to `"darts"`.
+
+        Raises:
+            ValueError: if the text is not such a call of literals.
+        """
+        problem = "Expected \"Genotype(normal=[(primitive, source), ...], normal_concat=..., reduce=...)\". Received: "
+        try:
+            call = ast.parse(text.strip(), mode="eval").body
+            if not isinstance(call, ast.Call):
+                raise ValueError("not a call")
+            fields = {
+                str(keyword.arg): ast.literal_eval(keyword.value)
+                for keyword in call.keywords
+                if not str(keyword.arg).endswith("_concat")  # always all nodes, often written range(2, 6)
+            }
+            cells = {
+                kind: [(primitive, source, 2 + index // 2) for index, (primitive, source) in enumerate(pairs)]
+                for kind, pairs in fields.items()
+            }
+        except (SyntaxError, ValueError, TypeError) as error:
+            raise ValueError(f"{problem}{text!r} ({error})") from None
+        return cls(space, cells)
+
+
+def _edge(value: Any) -> Edge:
+    try:
+        primitive, source, target = value
+    except (TypeError, ValueError):
+        raise ValueError(f"An edge is (primitive, source, target). Received: {value!r}") from None
+    indices = all(isinstance(node, int) and not isinstance(node, bool) for node in (source, target))
+    if not isinstance(primitive, str) or not indices or not 0 <= source < target:
+        raise ValueError(f"An edge is (primitive name, source, target) with 0 <= source < target. Received: {value!r}")
+    return Edge(primitive, source, target)
+
+
+def _order(edge: Edge) -> tuple[int, int, str]:
+    return edge.target, edge.source, edge.primitive
+
+
+DARTS_V1 = Genotype.from_paper_string(
+    "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1),"
+    " ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)],"
+    " reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0),"
+    " ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)])"
+)
+"""Found by first-order DARTS on CIFAR-10 (Liu et al., 2019, arXiv 1806.09055)."""
+
+DARTS_V2 = Genotype.from_paper_string(
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1),"
+    " ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)],"
+    " reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1),"
+    " ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)])"
+)
+"""Found by second-order DARTS on CIFAR-10 (Liu et al., 2019, arXiv 1806.09055, figures 4 and 5)."""
+
+PC_DARTS_CIFAR = Genotype.from_paper_string(
+    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 0), ('dil_conv_3x3', 1),"
+    " ('sep_conv_5x5', 0), ('sep_conv_3x3', 1), ('avg_pool_3x3', 0), ('dil_conv_3x3', 1)],"
+    " reduce=[('sep_conv_5x5', 1), ('max_pool_3x3', 0), ('sep_conv_5x5', 1), ('sep_conv_5x5', 2),"
+    " ('sep_conv_3x3', 0), ('sep_conv_3x3', 3), ('sep_conv_3x3', 1), ('sep_conv_3x3', 2)])"
+)
+"""Found by PC-DARTS on CIFAR-10 (Xu et al., 2020, arXiv 1907.05737)."""
