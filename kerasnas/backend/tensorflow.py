@@ -1,0 +1,90 @@
+"""The few primitives that algorithms are written on, for TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
+    """Turn `function(parameters) -> (loss, auxiliary)` into one that also returns the gradients.
+
+    Args:
+        function: takes a list of tensors; returns a scalar loss and anything else it wants handed through.
+
+    Returns:
+        A function of the same list: `((loss, auxiliary), gradients)`, one gradient for each tensor
+        (zeros where the loss does not depend on it). Differentiable again.
+    """
+
+    def differentiated(parameters: Sequence[Any]) -> tuple[tuple[Any, Any], list]:
+        parameters = [tf.convert_to_tensor(parameter) for parameter in parameters]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(parameters)
+            loss, auxiliary = function(parameters)
+        gradients = tape.gradient(loss, parameters, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return (loss, auxiliary), gradients
+
+    return differentiated
+
+
+def all_reduce(tensors: Any) -> Any:
+    """Sum `tensors` over the replicas of the current strategy; the identity on one replica."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+
+
+def batch_norm(
+    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, epsilon: float, training: bool
+) -> tuple[Any, Any, Any]:
+    """Normalise over all axes but the last, on the fused kernel.
+
+    The fused kernel is not only the fast form: Keras' own formulation on TensorFlow goes through
+    `tf.nn.moments`, which stops the gradient at the mean inside the variance, so that second-order
+    gradients come out wrong without a word. The kernel has no float64, where the plain formula
+    (right as well) stands in.
+
+    Returns:
+        The normalised `x`, and the batch's mean and unbiased variance (the given ones outside training).
+    """
+    if x.dtype != tf.float64:
+        statistics = (tf.zeros([0]), tf.zeros([0])) if training else (mean, variance)
+        y, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=scale, offset=offset, mean=statistics[0], variance=statistics[1],
+            epsilon=epsilon, is_training=training,
+        )  # fmt: skip
+        return y, batch_mean, batch_variance
+    if not training:
+        return (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset, mean, variance
+    axes = list(range(len(x.shape) - 1))
+    mean = tf.reduce_mean(x, axes)
+    variance = tf.reduce_mean(tf.square(x - mean), axes)
+    y = (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset
+    count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
+    return y, mean, variance * count / tf.maximum(count - 1, 1)
+
+
+class TrainStep:
+    """Keras' train step on TensorFlow for a trainer that writes `architecture_gradients` and `network_gradients`.
+
+    Both are pure functions of lists of tensors; what they return is assigned here.
+    """
+
+    def train_step(self: Any, data: Any) -> dict[str, Any]:
+        weights, alphas = self.network_weights, self.architecture_parameters
+        state = [tf.convert_to_tensor(variable) for variable in self.non_trainable_variables]
+        validation, gradients = self.architecture_gradients(_values(weights), _values(alphas), state, data)
+        self.optimizer.inner[1].apply(gradients, alphas)
+        (training, new_state), gradients = self.network_gradients(_values(weights), _values(alphas), state, data)
+        self.optimizer.inner[0].apply(gradients, weights)
+        for variable, value in zip(self.non_trainable_variables, new_state, strict=True):
+            variable.assign(value)
+        return self.update_metrics(data, training, validation)
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    return [tf.convert_to_tensor(variable) for variable in variables]

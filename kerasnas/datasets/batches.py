@@ -1,0 +1,257 @@
+"""Batches that a resumed run sees again, the pairs that a bilevel search feeds on, and NumPy augmentations."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""`(batch, rng) -> batch`, on images `(samples, height, width, channels)`."""
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Shuffled batches of arrays, where every batch is a function of `(seed, epoch, index)` alone.
+
+    The order of epoch `e` is `np.random.default_rng([seed, e]).permutation(samples)`, so that a run
+    resumed at epoch `e` sees what an uninterrupted one sees. `on_epoch_end` goes on to the next epoch.
+
+    Given to `fit`, two of Keras' habits matter. Pass `shuffle=False`: `fit` otherwise draws the batches of
+    a `PyDataset` in an order from Python's global generator. And `fit` calls `on_epoch_end` once
+    before its first epoch as well, hence epochs are counted from `initial_epoch + 1` and further calls of
+    `fit` drift. Where the epoch must be Keras' own, say so in a callback:
+
+    ```python
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    model.fit(batches, epochs=20, initial_epoch=7, shuffle=False, callbacks=[follow])
+    ```
+
+    Args:
+        x: images or other inputs, an array `(samples, ...)`.
+        y: labels, an array `(samples, ...)`.
+        batch_size: samples a batch.
+        seed: of the order and of the augmentation. Defaults to 0.
+        initial_epoch: the epoch to begin with. Defaults to 0.
+        augment: `(batch, rng) -> batch`, applied to every batch of `x`, which it may change in place. The
+            generator is `np.random.default_rng([seed, epoch, index, 1])`. Defaults to None.
+        sample_weight: an array `(samples,)`; makes the batches `(x, y, sample_weight)`. Defaults to None.
+        drop_remainder: whether to leave out the last, smaller batch, another few samples every
+            epoch. Defaults to True.
+        **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+
+    Raises:
+        ValueError: if the arrays differ in length or are empty, or there are fewer samples than one batch needs.
+
+    Example:
+
+    >>> batches = ArrayBatches(np.arange(6.0), np.arange(6), batch_size=2, seed=3)
+    >>> len(batches)
+    3
+    >>> x, y = batches[0]
+    >>> y.tolist() == np.random.default_rng([3, 0]).permutation(6)[:2].tolist()
+    True
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int,
+        seed: int = 0,
+        initial_epoch: int = 0,
+        augment: Augmentation | None = None,
+        sample_weight: Any = None,
+        drop_remainder: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.x, self.y = np.asarray(x), np.asarray(y)
+        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.batch_size = _check_integer("batch_size", batch_size, 1)
+        self.seed = _check_integer("seed", seed, 0)
+        self.augment = augment
+        self.drop_remainder = drop_remainder
+        arrays = {"x": self.x, "y": self.y}
+        if self.sample_weight is not None:
+            arrays["sample_weight"] = self.sample_weight
+        lengths = {name: len(array) if array.ndim else None for name, array in arrays.items()}
+        if len(set(lengths.values())) > 1 or not lengths["x"]:
+            raise ValueError(
+                f"Invalid value received for arguments `x`, `y`. Expected arrays of one length, not empty. Received "
+                f"lengths: {lengths}"
+            )
+        if augment is not None and not callable(augment):
+            raise ValueError(
+                "Invalid value received for argument `augment`. Expected None or a callable (batch, rng) -> batch. "
+                f"Received: {augment!r}"
+            )
+        if drop_remainder and len(self.x) < self.batch_size:
+            raise ValueError(
+                f"Invalid value received for argument `batch_size`. Expected at most the number of samples, "
+                f"{len(self.x)}, as `drop_remainder=True` leaves no batch otherwise. Received: {batch_size}"
+            )
+        self.set_epoch(initial_epoch)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.x), self.batch_size)
+        return whole + (rest > 0 and not self.drop_remainder)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"Batch {index} of {len(self)}: expected an index from 0 to {len(self) - 1}.")
+        # One read: a prefetching thread sees one epoch or the next, never a mixture.
+        epoch, order = self._epoch_and_order
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        x = self.x[rows]  # a copy
+        if self.augment is not None:
+            # The 1 keeps this stream off the permutation's: NumPy pads a seed's end with zeros.
+            x = self.augment(x, np.random.default_rng([self.seed, epoch, index, 1]))
+            if len(x) != len(rows):
+                raise ValueError(f"`augment` must keep the number of images, {len(rows)}. Received back: {len(x)}")
+        if self.sample_weight is None:
+            return x, self.y[rows]
+        return x, self.y[rows], self.sample_weight[rows]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose batches are given out."""
+        return self._epoch_and_order[0]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Give out the batches of `epoch` from now on."""
+        epoch = _check_integer("epoch", epoch, 0)
+        self._epoch_and_order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch."""
+        self.set_epoch(self.epoch + 1)
+
+
+class PairedBatches(keras.utils.PyDataset):
+    """A training batch with a validation batch: what `BilevelTrainer.fit` feeds to each of its steps.
+
+    Item `i` is `(training[i], validation[i % len(validation)])`: the first updates the network's weights,
+    the second the architecture parameters. An epoch is one pass over `training`; a shorter `validation`
+    is gone through again, of a longer one the rest waits for another epoch's order.
+
+    Keras calls `on_epoch_begin` and `on_epoch_end` of the dataset given to `fit` only, so these, and
+    `set_epoch`, are handed on to both datasets here. Pass `shuffle=False` to `fit`, as for `ArrayBatches`.
+
+    Args:
+        training: a `keras.utils.PyDataset` of known length, such as `ArrayBatches`.
+        validation: another one; the same object is allowed, for a search on one set.
+        **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`. Those of the two
+            datasets have no effect.
+
+    Raises:
+        ValueError: if one of the two is no `PyDataset`, is of unknown length, or is empty.
+
+    Example:
+
+    >>> def numbers(count):
+    ...     return ArrayBatches(np.arange(count), np.arange(count), batch_size=1)
+    >>> pairs = PairedBatches(numbers(3), numbers(2))
+    >>> (x, y), (x_val, y_val) = pairs[2]
+    >>> len(pairs), len(x), len(x_val)
+    (3, 1, 1)
+    """
+
+    def __init__(self, training: keras.utils.PyDataset, validation: keras.utils.PyDataset, **kwargs: Any):
+        super().__init__(**kwargs)
+        for name, dataset in (("training", training), ("validation", validation)):
+            if not isinstance(dataset, keras.utils.PyDataset) or not dataset.num_batches:
+                raise ValueError(
+                    f"Invalid value received for argument `{name}`. Expected a keras.utils.PyDataset with at least one "
+                    f"batch and a known length. Received: {dataset!r}"
+                )
+        self.training = training
+        self.validation = validation
+
+    def __len__(self) -> int:
+        return self.training.num_batches
+
+    def __getitem__(self, index: int) -> tuple[tuple, tuple]:
+        return self.training[index], self.validation[index % self.validation.num_batches]
+
+    def _datasets(self) -> list[keras.utils.PyDataset]:
+        return list(dict.fromkeys((self.training, self.validation)))  # one object counts once
+
+    def set_epoch(self, epoch: int) -> None:
+        """Hand `epoch` on to those of the two datasets that have a `set_epoch`."""
+        for dataset in self._datasets():
+            if hasattr(dataset, "set_epoch"):
+                dataset.set_epoch(epoch)
+
+    def on_epoch_begin(self) -> None:
+        """Hand the call on to both datasets."""
+        for dataset in self._datasets():
+            dataset.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Hand the call on to both datasets."""
+        for dataset in self._datasets():
+            dataset.on_epoch_end()
+
+
+def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.ndarray:
+    """Move every image by its own whole number of pixels, up to `pixels` along each axis; zeros come in."""
+    pixels = _check_integer("pixels", pixels, 0)
+    samples, height, width = batch.shape[:3]
+    padded = np.pad(batch, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
+    top, left = rng.integers(0, 2 * pixels + 1, size=(2, samples, 1))
+    rows, columns = top + np.arange(height), left + np.arange(width)
+    return padded[np.arange(samples)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mirror every image left to right with probability 1/2."""
+    mirrored = rng.random(len(batch)) < 0.5
+    return np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+
+
+def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
+    """Set a square of `size` pixels, centred anywhere in the image, to zero (DeVries and Taylor, 2017).
+
+    The part of the square that falls outside the image is lost, as in the paper.
+    """
+    size = _check_integer("size", size, 0)
+    samples, height, width = batch.shape[:3]
+
+    def inside(length: int) -> np.ndarray:
+        first = rng.integers(0, length, size=(samples, 1)) - size // 2
+        return (np.arange(length) >= first) & (np.arange(length) < first + size)
+
+    square = inside(height)[:, :, None] & inside(width)[:, None, :]
+    return np.where(square[..., None], np.zeros((), batch.dtype), batch)
+
+
+def compose(*functions: Augmentation) -> Augmentation:
+    """One augmentation that applies `functions` in turn, with one generator.
+
+    Options are bound by `functools.partial`, which also keeps the result picklable for worker processes.
+
+    Example:
+
+    >>> augment = compose(functools.partial(shift, pixels=4), flip, functools.partial(cutout, size=8))
+    >>> augment(np.ones((2, 28, 28, 1)), np.random.default_rng(0)).shape
+    (2, 28, 28, 1)
+    """
+    return functools.partial(_in_turn, functions)
+
+
+def _in_turn(functions: tuple[Augmentation, ...], batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    for function in functions:
+        batch = function(batch, rng)
+    return batch
+
+
+def _check_integer(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(
+            f"Invalid value received for argument `{name}`. Expected an integer of at least {least}. "
+            f"Received: {value!r}"
+        )
+    return int(value)

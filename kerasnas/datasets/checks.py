@@ -1,0 +1,154 @@
+"""What image data must be before a search starts on it, said in clear words; and a stratified split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def check_images(
+    x: Any,
+    y: Any,
+    *,
+    num_classes: int | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    what: str = "training",
+) -> None:
+    """Raise a clear error when `x` and `y` are not labelled images that a classifier can learn from.
+
+    Args:
+        x: images, an array `(samples, height, width, channels)` of finite numbers.
+        y: class labels, an integer array `(samples,)`.
+        num_classes: when given, every label is below it.
+        input_shape: when given, the `(height, width, channels)` of every image; None in it fits any size.
+        what: which data these are, for the text of the errors. Defaults to `"training"`. Data of a
+            single class are an error unless this is `"test"`.
+
+    Raises:
+        ValueError: names the first problem found, what was received, and the fix where there is a usual one.
+
+    Example:
+
+    >>> check_images(np.zeros((4, 8, 8, 1)), np.array([0, 1, 0, 1]), num_classes=2)
+    >>> check_images(np.zeros((4, 8, 8)), np.array([0, 1, 0, 1]))
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `x` (training data). Expected images of shape (samples, height, \
+width, channels). Received: shape (4, 8, 8). Grey images without a channel axis get one by x[..., None]
+    """
+    for argument, value in (("x", x), ("y", y)):
+        if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+            raise _invalid(argument, what, "an array (np.asarray makes one)", type(value).__name__)
+    x, y = np.asarray(x), np.asarray(y)
+    _check_pixels(x, input_shape, what)
+    if y.ndim != 1:
+        one_hot = y.ndim == 2 and y.shape[1] > 1
+        fix = "One-hot labels become class numbers by y.argmax(axis=-1)" if one_hot else "Flatten them by y.reshape(-1)"
+        raise _invalid("y", what, "one class number an image, shape (samples,)", f"shape {y.shape}. {fix}")
+    if len(x) != len(y):
+        raise _invalid("y", what, "as many labels as images", f"{len(x)} images and {len(y)} labels")
+    _check_labels(y, num_classes, what)
+
+
+def _check_pixels(x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str) -> None:
+    if x.ndim != 4:
+        fixes = {
+            3: ". Grey images without a channel axis get one by x[..., None]",
+            2: ". Flattened images get their axes back by x.reshape(-1, height, width, channels)",
+        }
+        expected = "images of shape (samples, height, width, channels)"
+        raise _invalid("x", what, expected, f"shape {x.shape}{fixes.get(x.ndim, '')}")
+    if x.size == 0:
+        raise _invalid("x", what, "at least one image with at least one pixel", f"an empty array, shape {x.shape}")
+    if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
+        raise _invalid("x", what, "images of numbers, float or integer", f"dtype {x.dtype}")
+    if input_shape is not None:
+        fits = len(input_shape) == 3 and all(
+            wanted is None or wanted == found for wanted, found in zip(input_shape, x.shape[1:], strict=True)
+        )
+        if not fits:
+            raise _invalid("x", what, f"images of shape {tuple(input_shape)}", f"images of shape {x.shape[1:]}")
+    if np.issubdtype(x.dtype, np.floating):
+        bad = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
+        if bad.size:
+            received = f"NaN or infinity in {bad.size} of {len(x)} images, first in image {bad[0]}"
+            raise _invalid("x", what, "finite pixel values", received)
+
+
+def _check_labels(y: np.ndarray, num_classes: int | None, what: str) -> None:
+    if not np.issubdtype(y.dtype, np.integer):
+        fix = "Names become numbers by np.unique(y, return_inverse=True)[1]"
+        if y.dtype == bool or np.issubdtype(y.dtype, np.floating):
+            whole = bool(np.isfinite(y).all() and (y == np.round(y)).all())
+            fix = 'They hold whole numbers: convert by y.astype("int64")' if whole else "They are not whole numbers"
+        raise _invalid("y", what, "labels of an integer dtype", f"dtype {y.dtype}. {fix}")
+    smallest, largest = int(y.min()), int(y.max())
+    if smallest < 0 or (num_classes is not None and largest >= num_classes):
+        expected = "labels of at least 0" if num_classes is None else f"labels from 0 to {num_classes - 1}"
+        fix = ". Labels that count from 1 are put right by y - 1" if (smallest, largest) == (1, num_classes) else ""
+        raise _invalid("y", what, expected, f"smallest {smallest}, largest {largest}{fix}")
+    if smallest == largest and what != "test":
+        received = f"only label {smallest}, {len(y)} times: there is nothing to learn"
+        raise _invalid("y", what, "at least two classes", received)
+
+
+def _invalid(argument: str, what: str, expected: str, received: str) -> ValueError:
+    return ValueError(
+        f"Invalid value received for argument `{argument}` ({what} data). Expected {expected}. Received: {received}"
+    )
+
+
+def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the samples in two so that both parts have the classes in the same proportion.
+
+    Every class gives `fraction` of its samples to the second part, rounded so that the second part
+    has `fraction` of all samples; a class of two samples or more has at least one in both
+    parts, a class of one sample is in the first.
+
+    Args:
+        y: class labels, an array `(samples,)`.
+        fraction: the share of the second part, strictly between 0 and 1.
+        seed: the same seed gives the same split.
+
+    Returns:
+        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
+
+    Raises:
+        ValueError: if `fraction` is not strictly between 0 and 1, `y` is not one-dimensional, or no
+            class has two samples.
+
+    Example:
+
+    >>> first, second = stratified_split(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 0.25, seed=0)
+    >>> len(first), len(second)
+    (6, 2)
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)) or not 0 < fraction < 1:
+        raise ValueError(
+            "Invalid value received for argument `validation_split`. Expected a number strictly between 0 and 1, "
+            f"the share of the samples that goes to the second part. Received: {fraction!r}"
+        )
+    y = np.asarray(y)
+    if y.ndim != 1:
+        raise ValueError(
+            f"Invalid value received for argument `y`. Expected labels of shape (samples,). Received: shape {y.shape}"
+        )
+    _, members, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if not (counts >= 2).any():
+        raise ValueError(
+            "Invalid value received for argument `y`. Expected at least one class with two samples, to have one in "
+            f"both parts. Received: {len(y)} samples of {len(counts)} classes"
+        )
+    # The largest remainders are rounded up; 1e-9 forgives products such as 0.57 * 100 = 56.99...
+    exact = float(fraction) * counts
+    taken = np.floor(exact + 1e-9).astype(int)
+    missing = round(exact.sum()) - taken.sum()
+    taken[np.argsort(taken - exact, kind="stable")[:missing]] += 1
+    taken = np.clip(taken, np.minimum(1, counts - 1), counts - 1)
+
+    generator = np.random.default_rng(seed)
+    chosen = np.zeros(len(y), dtype=bool)
+    for label, number in enumerate(taken):
+        chosen[generator.permutation(np.flatnonzero(members == label))[:number]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

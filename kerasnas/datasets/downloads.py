@@ -1,0 +1,76 @@
+"""Files from the network, once: a cache in which every file has the checksum it should have."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+from kerasnas import storage
+
+_TIMEOUT = 30  # seconds without a byte
+
+
+class RemoteFile(NamedTuple):
+    """A published file: its address and the MD5 sum that its publisher states."""
+
+    address: str
+    md5: str
+
+
+def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
+    """The folder for downloads: `cache_dir`, else the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`."""
+    return Path(cache_dir or os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
+
+
+def fetch(file: RemoteFile, folder: Path) -> Path:
+    """The path of `file` in `folder`, downloaded when it is not there yet.
+
+    The checksum is verified at every call, so that a file put there by hand is as good as a download.
+
+    Args:
+        file: the address and its MD5 sum.
+        folder: where the file lies or comes to lie; made when missing.
+
+    Raises:
+        ConnectionError: if the address cannot be reached; says where to put the file by hand.
+        ValueError: if the checksum is not the published one; the file is deleted.
+    """
+    path = folder / file.address.rsplit("/", 1)[-1]
+    if path.exists():
+        try:
+            _verify(path, file)
+        except ValueError:
+            path.unlink()
+            raise
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"Downloading {file.address} to {path}")
+    with storage.atomic_path(path) as temporary:
+        try:
+            with urllib.request.urlopen(file.address, timeout=_TIMEOUT) as source, open(temporary, "wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            raise ConnectionError(
+                f"Could not reach {file.address} ({error}). To go on without the network, put that file at {path} by "
+                f'hand (its MD5 sum is {file.md5}), or use the embedded dataset "fashion_mnist_mini", which needs no '
+                "download."
+            ) from error
+        _verify(temporary, file)
+    return path
+
+
+def _verify(path: Path, file: RemoteFile) -> None:
+    with open(path, "rb") as opened:
+        found = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != file.md5:
+        name = file.address.rsplit("/", 1)[-1]
+        raise ValueError(
+            f"{name} from {file.address} is damaged or incomplete: expected the MD5 sum {file.md5}, found {found}. "
+            "The file was deleted; the next call downloads it again."
+        )

@@ -1,0 +1,115 @@
+"""Folders of images, one folder a class, read into arrays of bytes."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from kerasnas.datasets.checks import stratified_split
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_EXIF_ORIENTATION = 0x0112
+
+
+def read_folder(
+    folder: Path, image_size: tuple[int, int] | None = None, seed: int = 0
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
+
+    Args:
+        folder: the folder; hidden folders and files that are no images are passed over.
+        image_size: `(height, width)` of the result. Defaults to the size of the most common image.
+        seed: of the 80/20 split. Defaults to 0.
+
+    Returns:
+        `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grey, else
+        three; and the names of the classes, sorted.
+
+    Raises:
+        ValueError: if a class has no image, an image cannot be read, or `test` has a class that `train` lacks.
+    """
+    if image_size is not None and not _is_size(image_size):
+        raise ValueError(
+            "Invalid value received for argument `image_size`. Expected (height, width), two positive integers. "
+            f"Received: {image_size!r}"
+        )
+    presplit = (folder / "train").is_dir() and (folder / "test").is_dir()
+    names = ("train", "test") if presplit else ("",)
+    parts = {name: _list_images(folder / name, folder) for name in names}
+    classes = tuple(parts[names[0]])
+    unknown = sorted(set(parts[names[-1]]) - set(classes))
+    if unknown:
+        raise ValueError(f"The folder test has classes that the folder train lacks: {unknown}")
+
+    headers = [_header(path, folder) for part in parts.values() for paths in part.values() for path in paths]
+    size = image_size or collections.Counter(size for size, _ in headers).most_common(1)[0][0]
+    mode = "L" if all(grey for _, grey in headers) else "RGB"
+    x, y = {}, {}
+    for name, part in parts.items():
+        x[name] = np.stack([_pixels(path, folder, size, mode) for paths in part.values() for path in paths])
+        y[name] = np.array([classes.index(label) for label, paths in part.items() for _ in paths], np.int64)
+    if not presplit:
+        train, test = stratified_split(y[""], 0.2, seed)
+        x, y = {"train": x[""][train], "test": x[""][test]}, {"train": y[""][train], "test": y[""][test]}
+    return {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}, classes
+
+
+def _is_size(value: object) -> bool:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    return all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in value)
+
+
+def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:
+    """Class -> its image files, both in order of name."""
+    found = {
+        child.name: sorted(path for path in child.iterdir() if _is_image(path))
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not child.name.startswith((".", "__"))
+    }
+    empty = [name for name, paths in found.items() if not paths]
+    if not found or empty:
+        part = "" if folder == root else f" in {folder.name}"
+        received = f"no image in {empty}" if empty else "no folder"
+        raise ValueError(f"Expected one folder a class{part}, with {', '.join(_SUFFIXES)} files. Received: {received}")
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+
+
+def _open(path: Path, root: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+        # Photographs are stored as the sensor lay, with a note how to turn them.
+        turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
+    except (OSError, SyntaxError) as error:
+        raise _unreadable(path, root, error) from None
+
+
+def _unreadable(path: Path, root: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path.relative_to(root)} cannot be read as an image: {error}")
+
+
+def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
+    """The image's (height, width), and whether it is grey; the pixels are not read."""
+    with _open(path, root) as image:
+        return (image.height, image.width), image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
+
+
+def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str) -> np.ndarray:
+    with _open(path, root) as image:
+        try:
+            if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            image = image.convert(mode)
+        except (OSError, SyntaxError) as error:  # a truncated file shows only here
+            raise _unreadable(path, root, error) from None
+    if (image.height, image.width) != tuple(size):
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image)

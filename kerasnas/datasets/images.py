@@ -1,0 +1,231 @@
+"""Image classification sets by name or by path: embedded, published, `.npz` files and folders of images."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import importlib.resources
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from kerasnas.datasets.checks import check_images, stratified_split
+from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
+from kerasnas.datasets.folders import read_folder
+from kerasnas.registry import Registry, nearest
+
+__all__ = ["DATASETS", "ImageDataset", "check_images", "load", "stratified_split"]
+
+DATASETS = Registry("dataset")
+"""Name -> factory; a factory is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+_FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+_FILES = {  # the checksums are the publishers'
+    "fashion_mnist": {
+        "x_train": RemoteFile(_FASHION_MNIST + "train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        "y_train": RemoteFile(_FASHION_MNIST + "train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        "x_test": RemoteFile(_FASHION_MNIST + "t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        "y_test": RemoteFile(_FASHION_MNIST + "t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    },
+    "cifar10": {
+        "archive": RemoteFile(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
+        )
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
+class ImageDataset:
+    """Labelled images, split for training and test.
+
+    Args:
+        name: what the set is called.
+        x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`.
+        y_train: class numbers, int64, shape `(samples,)`.
+        x_test: test images, as `x_train`.
+        y_test: test class numbers, as `y_train`.
+        classes: the name of every class; a label is an index into it.
+    """
+
+    name: str
+    x_train: np.ndarray = dataclasses.field(repr=False)
+    y_train: np.ndarray = dataclasses.field(repr=False)
+    x_test: np.ndarray = dataclasses.field(repr=False)
+    y_test: np.ndarray = dataclasses.field(repr=False)
+    classes: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of every image."""
+        height, width, channels = self.x_train.shape[1:]
+        return height, width, channels
+
+
+def load(
+    name_or_path: str | os.PathLike,
+    cache_dir: str | os.PathLike | None = None,
+    *,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> ImageDataset:
+    """Read an image set.
+
+    A name is one of `DATASETS`: `"fashion_mnist_mini"` (6000 training and 1000 test images of
+    Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, or one registered with
+    `DATASETS.register`. A path is one of:
+
+    - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names). Images are
+      `(samples, height, width)` or `(samples, height, width, channels)`. Integers are taken as 0..255 and
+      divided by 255. Floats are taken to be in [0, 1] already, unless one of them is above 1.5: then they
+      too are taken as 0..255.
+    - a folder `folder/<class>/*.png|jpg|jpeg|bmp`, split 80/20, stratified, into training and test.
+    - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as it is.
+
+    Images of a folder are resized to the size of the most common one, and have one channel when all of
+    them are grey, else three.
+
+    Args:
+        name_or_path: a name or a path; a name goes before a path of the same spelling (write `./name` for the path).
+        cache_dir: where downloads are kept. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
+        image_size: `(height, width)` for the images of a folder, instead of the most common size.
+        seed: of the split of a folder. Defaults to 0.
+
+    Raises:
+        ValueError: if there is no such name or path, or the data are not labelled images.
+        ConnectionError: if a download is needed and cannot be had.
+
+    Example:
+
+    >>> data = load("fashion_mnist_mini")
+    >>> data.input_shape, data.num_classes, data.x_train.shape
+    ((28, 28, 1), 10, (6000, 28, 28, 1))
+    """
+    path = Path(name_or_path).expanduser()
+    named = isinstance(name_or_path, str) and name_or_path in DATASETS
+    if image_size is not None and (named or not path.is_dir()):
+        raise ValueError(
+            "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
+            f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
+        )
+    if named:
+        data = DATASETS[str(name_or_path)](cache_dir)
+        if not isinstance(data, ImageDataset):
+            raise TypeError(f"The factory of dataset '{name_or_path}' must return an ImageDataset. Received: {data!r}")
+        return data
+    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
+        try:
+            arrays, classes = read_folder(path, image_size, seed) if path.is_dir() else _read_npz(path)
+            return _dataset(path.resolve().name.removesuffix(".npz"), arrays, classes)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    raise ValueError(
+        "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
+        f".npz file or of a folder of images. {nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
+        f"{' (a file, but not an .npz file)' if path.is_file() else ''}"
+    )
+
+
+def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
+    """Check the four arrays and bring them into the form that `ImageDataset` promises."""
+    x: dict[str, np.ndarray] = {}
+    y: dict[str, np.ndarray] = {}
+    for part, what in (("train", "training"), ("test", "test")):
+        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        images = images[..., None] if images.ndim == 3 else images
+        labels = labels[:, 0] if labels.shape[1:] == (1,) else labels  # the shape in keras.datasets
+        shape = x["train"].shape[1:] if x else None
+        check_images(images, labels, num_classes=len(classes) if classes else None, input_shape=shape, what=what)
+        if images.min() < 0 or images.max() > 255:
+            raise ValueError(
+                f"Expected {what} images with values in [0, 1] or 0..255. Received: values from {images.min()} "
+                f"to {images.max()}"
+            )
+        x[part], y[part] = images, labels.astype(np.int64)
+    wide_floats = any(images.dtype.kind == "f" and images.max() > 1.5 for images in x.values())
+    for part, images in x.items():
+        x[part] = images.astype(np.float32, order="C")
+        if images.dtype.kind in "iu" or wide_floats:
+            x[part] /= 255
+    if not classes:
+        classes = tuple(map(str, range(1 + max(labels.max() for labels in y.values()))))
+    return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes)
+
+
+# .npz --------------------------------------------------------------------------------------------
+def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+    with open(path, "rb") as file:
+        arrays = _open_npz(file)
+    missing = [key for key in _ARRAYS if key not in arrays]
+    if missing:
+        raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")
+    return arrays, tuple(arrays["classes"].reshape(-1).astype(str).tolist()) if "classes" in arrays else None
+
+
+def _open_npz(file: IO[bytes]) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("Not an .npz file (np.savez makes one), or a truncated one.")
+    file.seek(0)
+    try:
+        with np.load(file, allow_pickle=False) as opened:
+            return {key: opened[key] for key in opened.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"Expected whole arrays of numbers, not of Python objects ({error})") from None
+
+
+@DATASETS.register("fashion_mnist_mini")
+def _fashion_mnist_mini(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    del cache_dir  # embedded
+    with (importlib.resources.files("kerasnas.datasets") / "data" / "fashion_mnist_mini.npz").open("rb") as file:
+        arrays = _open_npz(file)
+    return _dataset("fashion_mnist_mini", arrays, tuple(map(str, arrays["classes"])))
+
+
+# The official files of Fashion-MNIST and CIFAR-10 ----------------------------------------------------
+@DATASETS.register("fashion_mnist")
+def _fashion_mnist(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    folder = cache_folder(cache_dir) / "fashion_mnist"
+    arrays = {key: _read_idx(fetch(file, folder)) for key, file in _FILES["fashion_mnist"].items()}
+    return _dataset("fashion_mnist", arrays, _FASHION_CLASSES)
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    """A gzipped IDX file of bytes: 0, 0, 8 (uint8), rank, then each dimension as a big-endian int32, then data."""
+    with gzip.open(path) as file:
+        content = file.read()
+    rank = content[3]
+    shape = tuple(np.frombuffer(content, ">i4", rank, offset=4).tolist())
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+@DATASETS.register("cifar10")
+def _cifar10(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    path = fetch(_FILES["cifar10"]["archive"], cache_folder(cache_dir) / "cifar10")
+    content = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is not None:  # a folder has no content
+                content[Path(member.name).name] = file.read()
+    arrays = {}
+    for part, names in (("train", [f"data_batch_{n}.bin" for n in range(1, 6)]), ("test", ["test_batch.bin"])):
+        rows = np.frombuffer(b"".join(content[name] for name in names), np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+        arrays[f"y_{part}"] = rows[:, 0]
+        arrays[f"x_{part}"] = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return _dataset("cifar10", arrays, tuple(content["batches.meta.txt"].decode().split()))

@@ -1,0 +1,293 @@
+"""Stem, cells, head: the one skeleton that the supernet and the discrete network share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import relaxations
+from kerasnas.genotypes import Edge, Genotype
+from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell, discrete_cell
+from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.base import check_size
+from kerasnas.primitives.mixed_op import check_primitives
+
+KINDS = ("normal", "reduce")
+
+
+class CellPlan(NamedTuple):
+    """Where a cell stands: its kind, its filters, and whether the cell before it halved the image."""
+
+    kind: str
+    filters: int
+    reduction_previous: bool
+
+
+def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
+    """The cells of a network: reduction cells at one and two thirds of the depth double the filters.
+
+    Example:
+
+    >>> [cell.kind for cell in cell_plan(5, 16)]
+    ['normal', 'reduce', 'normal', 'reduce', 'normal']
+    """
+    plan: list[CellPlan] = []
+    for index in range(num_cells):
+        kind = "reduce" if index in (num_cells // 3, 2 * num_cells // 3) else "normal"
+        filters = filters * 2 if kind == "reduce" else filters
+        plan.append(CellPlan(kind, filters, bool(plan) and plan[-1].kind == "reduce"))
+    return tuple(plan)
+
+
+def skeleton(inputs: Any, stem: Callable, cells: Sequence[Callable], head: Callable) -> Any:
+    """The network: every cell reads the two outputs before it, the first ones the stem's."""
+    previous = current = stem(inputs)
+    for cell in cells:
+        previous, current = current, cell([previous, current])
+    return head(current)
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class CellSupernet(keras.Model):
+    """The supernet of a cell space: each cell mixes all primitives on all edges.
+
+    All normal cells share one table of architecture parameters, all reduction cells another.
+    Built at once, with weights that depend on `seed` alone (and not on the backend).
+
+    Args:
+        input_shape: `(height, width, channels)` of one image.
+        num_classes: number of classes; the model returns logits.
+        filters: channels of each node in the first cells.
+        num_cells: number of cells.
+        num_nodes: intermediate nodes of a cell. Defaults to 4.
+        primitives: names of the candidates. Defaults to the eight of DARTS, by way of its space.
+        stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
+        relaxation: how alphas become mixing weights: a name or a callable. Defaults to `"softmax"`.
+        space: name of the space that derived genotypes carry. Defaults to `"darts"`.
+        seed: seed of all start values. Defaults to 0.
+
+    Call arguments:
+        inputs: images `(batch, height, width, channels)`.
+        training: whether batch norm uses the batch's statistics.
+
+    Returns:
+        Logits `(batch, num_classes)`.
+
+    Reference:
+        Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int],
+        num_classes: int,
+        filters: int,
+        num_cells: int,
+        num_nodes: int,
+        primitives: Sequence[str],
+        stem_multiplier: int = 3,
+        relaxation: Any = "softmax",
+        space: str = "darts",
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = check_image_shape(input_shape, num_cells)
+        self.num_classes = check_size("num_classes", num_classes)
+        self.filters, self.num_cells, self.num_nodes = filters, num_cells, num_nodes
+        self.primitives = check_primitives(primitives)
+        self.stem_multiplier, self.space, self.seed = stem_multiplier, space, seed
+        self.relaxation = relaxations.get(relaxation)
+
+        self.stem = [
+            keras.layers.Conv2D(stem_multiplier * filters, 3, padding="same", use_bias=False,
+                                data_format="channels_last"),
+            BatchNorm(),
+        ]  # fmt: skip
+        self.plan = cell_plan(num_cells, filters)
+        self.cells = [
+            MixedCell(cell.filters, num_nodes, primitives, cell.kind == "reduce", cell.reduction_previous)
+            for cell in self.plan
+        ]
+        self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
+        self.classifier = keras.layers.Dense(num_classes, dtype=_head_dtype(self.dtype_policy))
+        shape = (len(cell_edges(num_nodes)), len(self.primitives))
+        kinds = [kind for kind in KINDS if any(cell.kind == kind for cell in self.plan)]
+        self.alphas = {kind: relaxations.add_alphas(self, shape, f"alphas_{kind}") for kind in kinds}
+        self.build((None, *self.image_shape))
+        initialize(self, seed)
+
+    def build(self, input_shape: tuple) -> None:
+        if self.built:
+            return
+        shape = input_shape
+        for layer in self.stem:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        shapes = [shape, shape]
+        for cell in self.cells:
+            cell.build(shapes, (len(cell_edges(self.num_nodes)), len(self.primitives)))
+            shapes = [shapes[1], cell.compute_output_shape(shapes)]
+        self.classifier.build((None, shapes[1][-1]))
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        weights = {kind: self.relaxation(ops.convert_to_tensor(a), training=training)[0] for kind, a in self._tables()}
+
+        def stem(x: Any) -> Any:
+            return self.stem[1](self.stem[0](x), training=training)
+
+        def cell(layer: MixedCell, kind: str) -> Callable:
+            return lambda states: layer(states, weights=weights[kind], training=training)
+
+        cells = [cell(layer, plan.kind) for layer, plan in zip(self.cells, self.plan, strict=True)]
+        return skeleton(inputs, stem, cells, lambda x: self.classifier(self.pool(x)))
+
+    def _tables(self) -> list[tuple[str, Any]]:
+        return list(self.alphas.items())
+
+    @property
+    def architecture_parameters(self) -> list[Any]:
+        """The alphas, one table `(edges, primitives)` for each kind of cell."""
+        return relaxations.split_variables(self.trainable_variables)[1]
+
+    @property
+    def network_weights(self) -> list[Any]:
+        """The trainable variables that are not alphas."""
+        return relaxations.split_variables(self.trainable_variables)[0]
+
+    def mixing_weights(self) -> dict[str, np.ndarray]:
+        """The relaxed choice as it stands: for each kind of cell, weights `(edges, primitives)`."""
+        return {
+            kind: ops.convert_to_numpy(self.relaxation(ops.convert_to_tensor(alphas), training=False)[0])
+            for kind, alphas in self._tables()
+        }
+
+    def derive(self) -> Genotype:
+        """The genotype that the mixing weights point to, by the rule of `derive_cell`."""
+        return Genotype(
+            self.space,
+            {kind: derive_cell(w, self.num_nodes, self.primitives) for kind, w in self.mixing_weights().items()},
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "input_shape": list(self.image_shape),
+            "num_classes": self.num_classes,
+            "filters": self.filters,
+            "num_cells": self.num_cells,
+            "num_nodes": self.num_nodes,
+            "primitives": list(self.primitives),
+            "stem_multiplier": self.stem_multiplier,
+            "relaxation": keras.saving.serialize_keras_object(self.relaxation),
+            "space": self.space,
+            "seed": self.seed,
+        }
+
+
+def cell_network(
+    genotype: Genotype,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    filters: int,
+    num_cells: int,
+    stem_multiplier: int = 3,
+    drop_path: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Build the discrete network of `genotype`, of standard Keras layers only.
+
+    Args:
+        genotype: its cells `"normal"` and `"reduce"`.
+        input_shape: `(height, width, channels)` of one image.
+        num_classes: number of classes; the model returns logits.
+        filters: channels of each node in the first cells.
+        num_cells: number of cells.
+        stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
+        drop_path: drop-path probability of the last cell; it grows linearly from 0 with the depth. Defaults to 0.
+        seed: seed of the start weights. Defaults to 0.
+
+    Returns:
+        A functional `keras.Model`.
+    """
+    image_shape = check_image_shape(input_shape, num_cells)
+    check_size("num_classes", num_classes)
+    if not 0 <= drop_path < 1:
+        raise ValueError(
+            f"Invalid value received for argument `drop_path`. Expected at least 0, below 1. Received: {drop_path}"
+        )
+
+    def stem(x: Any) -> Any:
+        conv = keras.layers.Conv2D(
+            stem_multiplier * filters, 3, padding="same", use_bias=False, data_format="channels_last"
+        )
+        (norm,) = BatchNorm().standard()
+        return norm(conv(x))
+
+    def cell(edges: Sequence[Edge], plan: CellPlan, depth: int) -> Callable:
+        probability = drop_path * depth / max(num_cells - 1, 1)
+        reduction = plan.kind == "reduce"
+        return lambda states: discrete_cell(
+            states, edges, plan.filters, reduction, plan.reduction_previous, probability
+        )
+
+    def head(x: Any) -> Any:
+        x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
+        return keras.layers.Dense(num_classes, dtype=_head_dtype(keras.config.dtype_policy()))(x)
+
+    plans = cell_plan(num_cells, filters)
+    cells = [cell(genotype[plan.kind], plan, depth) for depth, plan in enumerate(plans)]
+    inputs = keras.Input(image_shape)
+    model = keras.Model(inputs, skeleton(inputs, stem, cells, head), name="discrete_network")
+    initialize(model, seed)
+    return model
+
+
+def initialize(model: keras.Model, seed: int) -> None:
+    """Draw every kernel of `model` afresh: normal with variance 2 / fan-in, in NumPy.
+
+    Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
+    """
+    for index, variable in enumerate(model.trainable_variables):
+        shape = tuple(variable.shape)
+        generator = np.random.default_rng([seed, index])
+        if relaxations.is_alphas(variable):
+            variable.assign(1e-3 * generator.standard_normal(shape))
+        elif len(shape) > 1:
+            variable.assign(np.sqrt(2 / _fan_in(shape)) * generator.standard_normal(shape))
+
+
+def _fan_in(shape: tuple[int, ...]) -> int:
+    if len(shape) == 3:  # copies, channels, filters
+        return shape[1]
+    if len(shape) == 4 and shape[-1] == 1:  # a depthwise kernel
+        return shape[0] * shape[1]
+    return int(np.prod(shape[:-1]))
+
+
+def check_image_shape(input_shape: Any, num_cells: int) -> tuple[int, int, int]:
+    """Return the shape as a tuple if it is (height, width, channels) and survives the network's two halvings."""
+    shape = tuple(input_shape)
+    if len(shape) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
+        raise ValueError(
+            "Invalid value received for argument `input_shape`. Expected (height, width, channels) of one image. "
+            f"Received: {input_shape!r}"
+        )
+    halvings = sum(cell.kind == "reduce" for cell in cell_plan(num_cells, 1))
+    if min(shape[:2]) < 2**halvings:
+        raise ValueError(
+            f"Invalid value received for argument `input_shape`. Expected at least {2**halvings} x {2**halvings} "
+            f"pixels, since {num_cells} cells halve the image {halvings} times. Received: {shape[0]} x {shape[1]}"
+        )
+    height, width, channels = (int(size) for size in shape)
+    return height, width, channels
+
+
+def _head_dtype(policy: keras.DTypePolicy) -> str:
+    """Logits stay in the variables' precision: half a precision is too little for a softmax."""
+    return policy.variable_dtype

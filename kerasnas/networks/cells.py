@@ -1,0 +1,170 @@
+"""One cell graph: mixed over all edges in a supernet, or discrete from a genotype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.genotypes import Edge
+from kerasnas.primitives import PRIMITIVES, FactorizedReduce, MixedOp, Primitive, ReLUConvBN
+
+INPUTS = 2  # a cell reads the outputs of the two cells before it
+
+
+def cell_edges(num_nodes: int) -> tuple[tuple[int, int], ...]:
+    """All (source, target) of a cell, by target: the order of the rows of the architecture parameters.
+
+    Example:
+
+    >>> cell_edges(2)
+    ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    """
+    return tuple((source, target) for target in range(INPUTS, INPUTS + num_nodes) for source in range(target))
+
+
+def preprocess(filters: int, halve: bool, affine: bool, **kwargs: Any) -> Primitive:
+    """What brings an input of a cell to the cell's number of channels, and to its size if `halve`."""
+    return FactorizedReduce(filters, 2, affine, **kwargs) if halve else ReLUConvBN(filters, 1, affine, **kwargs)
+
+
+class MixedCell(keras.layers.Layer):
+    """A cell with a `MixedOp` on every edge; all edges that leave one node are computed side by side.
+
+    Node `t` is the sum over its edges: `x_t = sum_s mixed_{s,t}(x_s)`; the output concatenates the nodes.
+
+    Args:
+        filters: channels of each node.
+        num_nodes: number of intermediate nodes.
+        primitives: names of the candidates on every edge.
+        reduction: whether the cell halves height and width (edges from its inputs stride).
+        reduction_previous: whether the cell before it did (its first input is twice as large).
+
+    Call arguments:
+        inputs: the outputs of the two cells before, `(batch, h, w, c)` each.
+        weights: mixing weights `(edges, primitives)`, edges in the order of `cell_edges`.
+        training: whether batch norm uses the batch's statistics.
+
+    Returns:
+        Tensor `(batch, h', w', num_nodes * filters)`.
+    """
+
+    def __init__(self, filters: int, num_nodes: int, primitives: Sequence[str], reduction: bool,
+                 reduction_previous: bool, **kwargs: Any):  # fmt: skip
+        super().__init__(autocast=False, **kwargs)
+        self.filters, self.num_nodes, self.reduction = filters, num_nodes, reduction
+        policy = {"dtype": self.dtype_policy}
+        self.preprocess = [
+            preprocess(filters, reduction_previous, affine=False, **policy),
+            preprocess(filters, False, affine=False, **policy),
+        ]
+        edges = cell_edges(num_nodes)
+        self.mixed = []
+        self._rows = []  # of each source: which rows of the mixing weights belong to its edges
+        for source in range(INPUTS + num_nodes - 1):
+            rows = [row for row, edge in enumerate(edges) if edge[0] == source]
+            strides = 2 if reduction and source < INPUTS else 1
+            self.mixed.append(MixedOp(primitives, filters, strides, copies=len(rows), **policy))
+            self._rows.append(np.array(rows, "int32"))
+
+    def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> None:
+        for layer, shape in zip(self.preprocess, inputs_shape, strict=True):
+            layer.build(shape)
+        inputs = self.preprocess[1].compute_output_shape(inputs_shape[1])
+        inner = self.mixed[0].compute_output_shape(inputs)[:-1] + (self.filters,)
+        for source, mixed in enumerate(self.mixed):
+            mixed.build(inputs if source < INPUTS else inner, weights_shape)
+
+    def call(self, inputs: Sequence[Any], weights: Any, training: bool | None = None) -> Any:
+        incoming: dict[int, list] = {INPUTS + node: [] for node in range(self.num_nodes)}
+        states = [layer(x, training=training) for layer, x in zip(self.preprocess, inputs, strict=True)]
+        for source, (mixed, rows) in enumerate(zip(self.mixed, self._rows, strict=True)):
+            if source >= INPUTS:
+                states.append(_total(incoming[source]))
+            outgoing = mixed(states[source], weights=ops.take(weights, rows, axis=0), training=training)
+            targets = range(max(source + 1, INPUTS), INPUTS + self.num_nodes)
+            for target, edge in zip(targets, ops.split(outgoing, len(rows), axis=-1), strict=True):
+                incoming[target].append(edge)
+        states.append(_total(incoming[INPUTS + self.num_nodes - 1]))
+        return ops.concatenate(states[INPUTS:], axis=-1)
+
+    def compute_output_shape(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> tuple:
+        inputs = self.preprocess[1].compute_output_shape(inputs_shape[1])
+        return self.mixed[0].compute_output_shape(inputs)[:-1] + (self.filters * self.num_nodes,)
+
+
+def _total(tensors: list[Any]) -> Any:
+    return sum(tensors[1:], tensors[0])
+
+
+def discrete_cell(
+    inputs: Sequence[Any], edges: Sequence[Edge], filters: int, reduction: bool, reduction_previous: bool,
+    drop_path: float = 0.0,
+) -> Any:  # fmt: skip
+    """Build a cell of standard Keras layers from the edges of a genotype.
+
+    Args:
+        inputs: two KerasTensors, the outputs of the two cells before.
+        edges: the chosen operations.
+        filters, reduction, reduction_previous: as in `MixedCell`.
+        drop_path: probability with which training drops an edge (not a skip) for an image; it is written as
+            `Dropout` with one mask value an image. Defaults to 0.
+
+    Returns:
+        KerasTensor `(batch, h', w', nodes * filters)`.
+    """
+    states = [
+        preprocess(filters, halve, affine=True).expand(x)
+        for halve, x in zip((reduction_previous, False), inputs, strict=True)
+    ]
+    for node in range(INPUTS, 1 + max(edge.target for edge in edges)):
+        terms = []
+        for edge in (edge for edge in edges if edge.target == node):
+            layer = PRIMITIVES[edge.primitive](
+                filters=filters, strides=2 if reduction and edge.source < INPUTS else 1, affine=True
+            )
+            expand: Callable = layer.expand if isinstance(layer, Primitive) else layer
+            term = expand(states[edge.source])
+            if drop_path and edge.primitive != "skip_connect":
+                term = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1))(term)
+            terms.append(term)
+        states.append(keras.layers.Add()(terms) if len(terms) > 1 else terms[0])
+    nodes = states[INPUTS:]
+    return keras.layers.Concatenate()(nodes) if len(nodes) > 1 else nodes[0]
+
+
+def derive_cell(
+    weights: np.ndarray, num_nodes: int, primitives: Sequence[str], inputs_per_node: int = 2
+) -> tuple[Edge, ...]:
+    """The discrete cell of given mixing weights, by the rule of DARTS.
+
+    Every edge keeps its strongest primitive other than `none`; every node keeps the `inputs_per_node`
+    edges on which that primitive is strongest.
+
+    Args:
+        weights: mixing weights `(edges, primitives)`, edges in the order of `cell_edges`.
+        num_nodes: number of intermediate nodes.
+        primitives: names of the columns.
+        inputs_per_node: edges kept for each node. Defaults to 2.
+
+    Example:
+
+    >>> weights = np.array([[0.1, 0.9], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.9, 0.1]])
+    >>> [tuple(edge) for edge in derive_cell(weights, 2, ["none", "skip_connect"])]
+    [('skip_connect', 0, 2), ('skip_connect', 1, 2), ('skip_connect', 0, 3), ('skip_connect', 1, 3)]
+
+    Reference:
+        Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
+    """
+    candidates = [column for column, name in enumerate(primitives) if name != "none"]
+    best = [max(candidates, key=lambda column, row=row: row[column]) for row in weights]
+    strength = {edge: weights[row, best[row]] for row, edge in enumerate(cell_edges(num_nodes))}
+    chosen = []
+    for node in range(INPUTS, INPUTS + num_nodes):
+        sources = sorted(range(node), key=lambda source, node=node: -strength[source, node])[:inputs_per_node]
+        chosen += [(source, node) for source in sorted(sources)]
+    rows = {edge: row for row, edge in enumerate(cell_edges(num_nodes))}
+    return tuple(Edge(primitives[best[rows[edge]]], *edge) for edge in chosen)

@@ -1,0 +1,24 @@
+"""The operations that a choice is made of, and MixedOp, which makes the choice soft."""
+
+from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
+from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, ReLUConvBN, SepConv
+from kerasnas.primitives.mixed_op import MixedOp
+from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
+
+__all__ = [
+    "PRIMITIVES",
+    "AveragePool",
+    "BatchNorm",
+    "DilConv",
+    "FactorizedReduce",
+    "Identity",
+    "MaxPool",
+    "MixedOp",
+    "Primitive",
+    "ReLUConvBN",
+    "SepConv",
+    "Zero",
+    "primitive",
+    "register_primitive",
+]

@@ -1,0 +1,181 @@
+"""What a primitive is: a chain of stages that a supernet computes fused and a discrete network spells out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.registry import Registry
+
+PRIMITIVES = Registry("primitive")
+
+
+def register_primitive(name: str) -> Callable:
+    """Decorator: enter a primitive under `name`, for use in `MixedOp` and in every space.
+
+    The factory takes `(filters, strides, affine)` and returns a `keras.layers.Layer` that maps
+    `(batch, height, width, channels)` to `(batch, height / strides, width / strides, filters)`.
+
+    Raises:
+        ValueError: if the name is taken.
+
+    Example:
+
+    >>> @register_primitive("scaled_skip")
+    ... def scaled_skip(filters, strides, affine):
+    ...     return keras.layers.Rescaling(0.5)
+    >>> primitive("scaled_skip", filters=4)(ops.ones((1, 2, 2, 4))).shape
+    TensorShape([1, 2, 2, 4])
+    >>> PRIMITIVES.unregister("scaled_skip")
+    """
+    return PRIMITIVES.register(name)
+
+
+def primitive(name: str, filters: int, strides: int = 1, affine: bool = True) -> keras.layers.Layer:
+    """A layer of the primitive registered as `name`.
+
+    Raises:
+        ValueError: for an unknown name (the nearest one is named).
+    """
+    return PRIMITIVES[name](filters=filters, strides=strides, affine=affine)
+
+
+def check_size(argument: str, value: Any, allowed: tuple[int, ...] | None = None) -> int:
+    """Return `value` if it is a positive integer (or one of `allowed`); raise in Keras' words otherwise."""
+    expected = "a positive integer" if allowed is None else " or ".join(map(str, allowed))
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or (value < 1 if allowed is None else value not in allowed):
+        raise ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {value!r}")
+    return value
+
+
+class Primitive(keras.layers.Layer):
+    """Base of the built-in primitives: one candidate operation of a choice, on images `(batch, h, w, c)`.
+
+    A subclass writes `stages()`: the layers that its computation is a chain of. The base class runs
+    them in a supernet, where `copies` independent instances that read the same input are computed
+    side by side (all edges that leave one node of a cell), and spells them out as standard Keras layers
+    for a discrete network (`expand`). Windows lie as with Keras' `padding="same"`.
+
+    Args:
+        filters: number of output channels (of each copy).
+        strides: 1, or 2 to halve height and width. Defaults to 1.
+        affine: whether batch norm learns scale and offset. Defaults to True.
+        copies: number of independent instances; their outputs are concatenated. Defaults to 1.
+
+    Call arguments:
+        inputs: tensor `(batch, height, width, channels)`.
+        scale: optional tensor `(copies,)`: the mixing weight of each copy's output.
+        training: whether batch norm uses the batch's statistics.
+
+    Returns:
+        Tensor `(batch, height / strides, width / strides, copies * filters)`.
+
+    Raises:
+        ValueError: for a non-positive `filters` or `copies`, or `strides` other than 1 and 2.
+    """
+
+    def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
+        self.filters = check_size("filters", filters)
+        self.strides = check_size("strides", strides, (1, 2))
+        self.affine = affine
+        self.copies = check_size("copies", copies)
+        self.chain = [self._under_policy(stage) for stage in self.stages()]
+
+    def _under_policy(self, stage: keras.layers.Layer) -> keras.layers.Layer:
+        stage.dtype_policy = self.dtype_policy
+        return stage
+
+    def stages(self) -> list[keras.layers.Layer]:
+        """The layers that this primitive chains; the last one takes `scale`."""
+        raise NotImplementedError
+
+    def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
+        for stage in self.chain:
+            stage.build(inputs_shape)
+            inputs_shape = stage.compute_output_shape(inputs_shape)
+
+    def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
+        x = ops.cast(inputs, self.compute_dtype)
+        for stage in self.chain[:-1]:
+            x = stage(x, training=training) if stage._call_has_training_arg else stage(x)
+        if scale is not None:
+            scale = ops.repeat(scale, self.filters)
+        return self.chain[-1](x, scale=scale, training=training)
+
+    def compute_output_shape(self, inputs_shape: tuple, scale_shape: Any = None) -> tuple:
+        for stage in self.chain:
+            inputs_shape = stage.compute_output_shape(inputs_shape)
+        return inputs_shape
+
+    def expand(self, x: Any) -> Any:
+        """Apply the same computation to a `KerasTensor` as new standard Keras layers (`copies` must be 1)."""
+        for stage in self.chain:
+            for layer in stage.standard():
+                x = layer(x)
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"filters": self.filters, "strides": self.strides, "affine": self.affine, "copies": self.copies}
+        return {**super().get_config(), **own}
+
+
+class Stage(keras.layers.Layer):
+    """One step of a primitive: a layer with the standard Keras layers that spell it out."""
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return inputs_shape
+
+    def standard(self) -> list[Callable]:
+        """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
+        raise NotImplementedError
+
+
+class Relu(Stage):
+    """max(x, 0)."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.relu(inputs)
+
+    def standard(self) -> list[Callable]:
+        return [keras.layers.ReLU()]
+
+
+class Repeat(Stage):
+    """The input `copies` times, side by side in the channels."""
+
+    def __init__(self, copies: int):
+        super().__init__()
+        self.copies = copies
+
+    def call(self, inputs: Any) -> Any:
+        return inputs if self.copies == 1 else ops.concatenate([inputs] * self.copies, axis=-1)
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return (*inputs_shape[:-1], inputs_shape[-1] * self.copies)
+
+    def standard(self) -> list[Callable]:
+        return []
+
+
+class Subsample(Stage):
+    """Every second pixel of every second row. Pooling of size 1: a strided slice has a slow gradient."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.average_pool(inputs, 1, strides=2, padding="same", data_format="channels_last")
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return halve(inputs_shape)
+
+    def standard(self) -> list[Callable]:
+        return [keras.layers.AveragePooling2D(1, strides=2, padding="same", data_format="channels_last")]
+
+
+def halve(shape: tuple) -> tuple:
+    """The shape after one step of stride 2 with "same" padding."""
+    batch, height, width, channels = shape
+    return batch, None if height is None else -(-height // 2), None if width is None else -(-width // 2), channels

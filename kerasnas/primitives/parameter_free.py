@@ -1,0 +1,152 @@
+"""Primitives without a kernel: none, skip connection, pools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, halve
+from kerasnas.primitives.convolutions import FactorizedReduce
+from kerasnas.primitives.normalization import BatchNorm
+
+
+class Pool(Stage):
+    """3x3 pooling; the average leaves the padding out of its count."""
+
+    def __init__(self, kind: str, strides: int):
+        super().__init__()
+        self.kind, self.strides = kind, strides
+
+    def call(self, inputs: Any) -> Any:
+        pool = ops.max_pool if self.kind == "max" else ops.average_pool
+        return pool(inputs, 3, strides=self.strides, padding="same", data_format="channels_last")
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return inputs_shape if self.strides == 1 else halve(inputs_shape)
+
+    def standard(self) -> list[Callable]:
+        pool = keras.layers.MaxPooling2D if self.kind == "max" else keras.layers.AveragePooling2D
+        return [pool(3, strides=self.strides, padding="same", data_format="channels_last")]
+
+
+class Scale(Stage):
+    """Multiplies by `scale`, or by a constant where none is given."""
+
+    def __init__(self, constant: float = 1.0):
+        super().__init__(autocast=False)
+        self.constant = constant
+
+    def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
+        if self.constant != 1.0:
+            return inputs * self.constant
+        return inputs if scale is None else inputs * ops.cast(scale, inputs.dtype)
+
+    def standard(self) -> list[Callable]:
+        return [] if self.constant == 1.0 else [keras.layers.Rescaling(self.constant)]
+
+
+class _KeepsChannels(Primitive):
+    """A primitive that cannot change the number of channels."""
+
+    def _check_channels(self, channels: int) -> None:
+        if channels != self.filters:
+            raise ValueError(
+                f"{type(self).__name__} keeps the number of channels. Expected `filters={channels}` for an input with "
+                f"{channels} channels. Received: filters={self.filters}"
+            )
+
+    def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
+        self._check_channels(inputs_shape[-1])
+        super().build(inputs_shape)
+
+    def expand(self, x: Any) -> Any:
+        self._check_channels(x.shape[-1])
+        return super().expand(x)
+
+
+class Pooling(_KeepsChannels):
+    """3x3 pooling, then batch norm without affine parameters (in a supernet, pooled values need a scale
+    comparable to the convolutions'; Liu et al., 2019)."""
+
+    kind = ""
+
+    def stages(self) -> list[keras.layers.Layer]:
+        return [Pool(self.kind, self.strides), Repeat(self.copies), BatchNorm(affine=False)]
+
+    def expand(self, x: Any) -> Any:
+        self._check_channels(x.shape[-1])
+        (layer,) = self.chain[0].standard()  # the published discrete networks pool without batch norm
+        return layer(x)
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class MaxPool(Pooling):
+    """3x3 max pooling followed by batch norm; in a discrete network without it, as published.
+
+    Args and call arguments: see `Primitive`. `filters` must equal the input's channels.
+
+    Example:
+
+    >>> MaxPool(filters=4, strides=2)(ops.ones((1, 6, 6, 4))).shape
+    TensorShape([1, 3, 3, 4])
+    """
+
+    kind = "max"
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class AveragePool(Pooling):
+    """3x3 average pooling that leaves padding out of its count, followed by batch norm as in `MaxPool`.
+
+    Args and call arguments: see `Primitive`. `filters` must equal the input's channels.
+
+    Example:
+
+    >>> AveragePool(filters=4)(ops.ones((1, 6, 6, 4))).shape
+    TensorShape([1, 6, 6, 4])
+    """
+
+    kind = "average"
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Identity(_KeepsChannels):
+    """The skip connection at strides 1: the input itself.
+
+    Example:
+
+    >>> float(Identity(filters=1)(ops.ones((1, 1, 1, 1)), scale=ops.convert_to_tensor([0.25]))[0, 0, 0, 0])
+    0.25
+    """
+
+    def stages(self) -> list[keras.layers.Layer]:
+        return [Repeat(self.copies), Scale()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Zero(_KeepsChannels):
+    """The primitive `none`: no connection. `MixedOp` never computes it; its weight only takes from the others'.
+
+    Example:
+
+    >>> float(ops.max(Zero(filters=2, strides=2)(ops.ones((1, 4, 4, 2)))))
+    0.0
+    """
+
+    def stages(self) -> list[keras.layers.Layer]:
+        reduce = [Pool("average", 2)] if self.strides == 2 else []
+        return [*reduce, Repeat(self.copies), Scale(0.0)]
+
+
+@PRIMITIVES.register("skip_connect")
+def skip_connect(filters: int, strides: int = 1, affine: bool = True, **kwargs: Any) -> Primitive:
+    """The skip connection: `Identity` at strides 1, `FactorizedReduce` at strides 2."""
+    return (Identity if strides == 1 else FactorizedReduce)(filters, strides, affine, **kwargs)
+
+
+PRIMITIVES.register("none", Zero)
+PRIMITIVES.register("max_pool_3x3", MaxPool)
+PRIMITIVES.register("avg_pool_3x3", AveragePool)

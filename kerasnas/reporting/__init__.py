@@ -1,0 +1,34 @@
+"""What a run leaves behind for people: pictures, a report and a model card.
+
+The functions that take a `result` read the record of a run, as it stands in a run folder's `result.json`.
+`"genotype"` and `"searched"` are required; whatever else is missing is left out of the page:
+
+```
+{"kerasnas_version": str, "command": str,
+ "dataset": {"name": str, "train_examples": int, "test_examples": int, "classes": [str], "input_shape": [h, w, c]},
+ "settings": {flag: value},
+ "genotype": the object that `Genotype.to_json` writes,
+ "search": {"seconds": float, "parameters": int, "history": {metric: [one number an epoch]}},
+ "searched": {"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "history": {...}},
+ "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
+ "environment": {"python": str, "tensorflow": str, "keras": str, "platform": str, "cpu_count": int,
+                 "peak_memory_gib": float}}
+```
+
+matplotlib is imported when the first picture is drawn, not before.
+"""
+
+from kerasnas.reporting.card import write_card
+from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
+from kerasnas.reporting.report import write_report
+from kerasnas.reporting.results import verdict
+
+__all__ = [
+    "plot_alphas",
+    "plot_cell",
+    "plot_comparison",
+    "plot_training",
+    "verdict",
+    "write_card",
+    "write_report",
+]

@@ -1,0 +1,118 @@
+"""The model card of a run: `card.md`, after Mitchell et al. (2019, arXiv 1810.03993)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasnas import storage
+from kerasnas.reporting import tables
+from kerasnas.reporting.results import read_genotype, require, verdict
+
+
+def escape(text: str) -> str:
+    r"""Text that Markdown shows as it is: one line, without markup, links or HTML.
+
+    Example:
+
+    >>> print(escape("<b> a*b | c"))
+    \<b\> a\*b \| c
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", " ".join(text.split()))
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block whose fence is longer than any within the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def markdown_table(table: tables.Table) -> str:
+    """A Markdown table; nothing for a table without rows."""
+    if not table.rows:
+        return ""
+    header = table.header or ["", ""]
+    lines = [header, ["---"] * len(header), *([escape(cell) for cell in row] for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
+    """Write the model card of a run to `card.md` in its folder, atomically.
+
+    Args:
+        folder: the run's folder.
+        result: the record of the run; see `kerasnas.reporting`.
+
+    Returns:
+        The path of the card.
+
+    Raises:
+        ValueError: if `"genotype"` or `"searched"` is missing from `result`.
+    """
+    require(result)
+    path = Path(folder) / "card.md"
+    storage.write_text(path, card_text(result))
+    return path
+
+
+def card_text(result: Mapping[str, Any]) -> str:
+    """The text of `card.md`."""
+    genotype = read_genotype(result)
+    dataset = result.get("dataset") or {}
+    name = escape(str(dataset.get("name") or "an unnamed dataset"))
+    space = escape(genotype.space)
+    version = result.get("kerasnas_version")
+    classes = dataset.get("classes") or []
+    task = f" into {len(classes)} classes" if classes else ""
+    made = f"KerasNAS {escape(str(version))}" if version else "KerasNAS"
+    environment = markdown_table(tables.environment_table(result))
+    seeds = markdown_table(tables.seeds_table(result))
+    settings = markdown_table(tables.settings_table(result))
+    command = result.get("command")
+    single = "one seed" if len(tables.seeds_table(result).rows) <= 1 else "the seeds above"
+    # No blank line may be lost within a section, and none doubled where a part is missing.
+    parts = [
+        f"# Model card: {space} network for {name}",
+        f"A Keras image classifier. Its architecture was found by neural architecture search in the space `{space}`, "
+        f"with {made}; its weights were then trained from scratch. It sorts images of {name}{task}.",
+        "## Data",
+        markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
+        "## How it was made",
+        fenced(str(command), "shell") if command else "The command was not recorded.",
+        settings and f"Settings:\n\n{settings}",
+        "### Seeds",
+        seeds or "No seed was recorded: another run may find another network.",
+        "### Environment",
+        environment or "The environment was not recorded.",
+        "## Figures",
+        markdown_table(tables.figures_table(result)) or "No figures were recorded.",
+        "## Comparison with random networks",
+        escape_verdict(verdict(result)),
+        markdown_table(tables.comparison_table(result)) if result.get("random") else "",
+        "## Genotype",
+        fenced(json.dumps(result["genotype"]), "json"),
+        fenced(genotype.to_paper_string(), "text"),
+        "## Intended use and limits",
+        f"- Meant for images like those of {name}, prepared in the same way"
+        + (f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else "")
+        + ". Accuracy on other images is unknown.",
+        f"- The figures come from {single} and one test set. Another seed gives other figures, so small "
+        "differences mean little.",
+        "- A comparison with random networks of the same space measures what the search added; it says nothing about "
+        "other spaces or other training recipes.",
+        "- Not examined: fairness between groups, robustness to shifted or hostile inputs, calibration of the "
+        "probabilities. Do not use it for decisions about people without examining them.",
+        "## How to load it",
+        fenced(tables.LOADING, "python"),
+    ]
+    text = "\n\n".join(part for part in parts if part)
+    return text.replace("\n\n- ", "\n- ").replace("limits\n- ", "limits\n\n- ") + "\n"
+
+
+def escape_verdict(text: str) -> str:
+    """The verdict is our own sentence: only its underscores could be read as markup."""
+    return text.replace("_", r"\_")

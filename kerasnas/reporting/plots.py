@@ -1,0 +1,307 @@
+"""Pictures of cells and curves as PNG files. Nothing global is touched: no pyplot, no rcParams."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasnas import storage
+from kerasnas.genotypes import Genotype
+from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
+from kerasnas.reporting.results import accuracies, points, require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DPI = 150
+_INK, _GREY = "#1f2328", "#8b949e"
+# Okabe and Ito's colours, which most colour-blind readers can tell apart, darkened to be read on white.
+_FAMILIES = {"sep_conv": "#0b66ad", "dil_conv": "#c45100", "pool": "#00795a", "skip": "#9b3f86", "other": "#5c6570"}
+_SERIES = ["#9aa0a6", "#00795a", "#56b4e9", "#9b3f86", "#0b66ad", "#e69f00", "#c45100", "#7a5c3e", "#b8b000", "#222222"]
+
+
+def family(primitive: str) -> str:
+    """The family whose colour a primitive is drawn in.
+
+    Example:
+
+    >>> family("dil_conv_5x5"), family("max_pool_3x3"), family("nor_conv_1x1")
+    ('dil_conv', 'pool', 'other')
+    """
+    for name in ("sep_conv", "dil_conv", "skip"):
+        if primitive.startswith(name):
+            return name
+    return "pool" if "pool" in primitive else "other"
+
+
+def _new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: str | os.PathLike) -> None:
+    with storage.atomic_path(path) as temporary:
+        # Without the software's version, equal pictures are equal files.
+        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
+
+
+def _tidy(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+    axes.set_title(title, loc="left", fontsize=11, color=_INK)
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _epoch_axis(axes: Axes, first: int, last: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    margin = 0.5 if first == last else 0.02 * (last - first)
+    axes.set_xlim(first - margin, last + margin)
+
+
+# Cells ------------------------------------------------------------------------------------------
+def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Sequence[int] | None = None) -> None:
+    """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
+
+    Args:
+        genotype: the genotype.
+        kind: which of its cells, such as `"normal"` or `"reduce"`.
+        path: the PNG file to write, atomically.
+        concat: the nodes that are joined into the output. Defaults to all nodes between, as in DARTS; in a
+            cell with one input, to its last node.
+
+    Raises:
+        ValueError: if the genotype has no such cell, the cell has no edges, or `concat` names an unknown node.
+    """
+    _save(cell_figure(genotype, kind, layout_cell(genotype, kind, concat)), path)
+
+
+def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
+    """The figure that `plot_cell` saves; its axes are in the layout's coordinates."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
+    from matplotlib.path import Path
+
+    title, legend = 0.4, 0.45  # inches above and below
+    width, height = max(layout.width, 5.5), layout.height + title + legend
+    shift = (width - layout.width) / 2
+    figure = _new_figure(width, height, layout=None)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(-shift, width - shift)
+    axes.set_ylim(layout.height + legend, -title)
+    axes.set_axis_off()
+    axes.text(-shift + 0.2, -title + 0.25, f"{kind} cell", fontsize=12, color=_INK, va="center", parse_math=False)
+
+    def draw_box(box: Box, face: str, line: str, radius: float, gid: str, zorder: float, **text: Any) -> None:
+        style = f"round,pad=0,rounding_size={radius}"
+        corner = (box.left, box.top)
+        axes.add_patch(
+            FancyBboxPatch(
+                corner, box.width, box.height, boxstyle=style, facecolor=face, edgecolor=line, linewidth=1.1,
+                zorder=zorder,
+            )
+        )  # fmt: skip
+        axes.text(box.x, box.y, box.text, ha="center", va="center", zorder=zorder + 0.1, gid=gid, **text)
+
+    for wire in layout.wires:
+        colour = _FAMILIES[family(wire.edge.primitive)] if wire.edge else _GREY
+        tip, head = wire.end, 0.1
+        vertices, codes = [wire.start], [Path.MOVETO]
+        for left, right, y in [*wire.levels, (tip[0] - head, tip[0] - head, tip[1])]:
+            x0, y0 = vertices[-1]
+            vertices += [((x0 + left) / 2, y0), ((x0 + left) / 2, y), (left, y), (right, y)]
+            codes += [Path.CURVE4] * 3 + [Path.LINETO]
+        axes.add_patch(PathPatch(Path(vertices, codes), fill=False, edgecolor=colour, linewidth=1.3, zorder=1))
+        corners = [tip, (tip[0] - head, tip[1] - 0.045), (tip[0] - head, tip[1] + 0.045)]
+        axes.add_patch(Polygon(corners, closed=True, facecolor=colour, edgecolor="none", zorder=1))
+    mono = FontProperties(family="DejaVu Sans Mono", size=FONT_SIZE)
+    for index, label in enumerate(layout.labels):
+        colour = _FAMILIES[family(label.text)]
+        draw_box(label, "white", colour, 0.05, f"edge-{index}", 2, fontproperties=mono, color=_INK, parse_math=False)
+    for node, box in layout.nodes.items():
+        face = "#e7edf3" if box.text.startswith("$") else "#fff4d6"
+        draw_box(box, face, _INK, 0.1, f"node-{node}", 3, fontsize=11, color=_INK)
+    draw_box(layout.output, "#e7edf3", _INK, 0.1, "output", 3, fontsize=10, color=_INK)
+
+    present = {family(edge.primitive) for edge in genotype[kind]}
+    handles = [Line2D([], [], color=_FAMILIES[name], linewidth=3, label=name) for name in _FAMILIES if name in present]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9)
+    return figure
+
+
+# Architecture parameters --------------------------------------------------------------------------
+def plot_alphas(
+    history: Mapping[str, Any],
+    path: str | os.PathLike,
+    primitives: Sequence[str],
+    edges: Mapping[str, Sequence[tuple[int, int]]],
+) -> None:
+    """Draw how the softmax weights moved, and where they ended, as a PNG.
+
+    For each kind of cell: every primitive's mean weight over the edges by epoch with the band from the
+    lowest to the highest edge, and below it the final weights of every edge.
+
+    Args:
+        history: mapping from the kind of cell to softmax weights of shape `(epochs + 1, edges, primitives)`;
+            the first entry is the start of the search.
+        path: the PNG file to write, atomically.
+        primitives: names of the primitives, in the order of the last axis.
+        edges: mapping from the kind of cell to its `(source, target)` pairs, in the order of the middle axis.
+
+    Raises:
+        ValueError: if `history` is empty or a shape does not fit `primitives` and `edges`.
+    """
+    if not history:
+        raise ValueError("Invalid value received for argument `history`. Expected at least one kind of cell. Got: {}")
+    weights = {kind: np.asarray(values, dtype=float) for kind, values in history.items()}
+    for kind, values in weights.items():
+        expected = (len(edges.get(kind, ())), len(primitives))
+        if values.ndim != 3 or values.shape[1:] != expected or not values.size:
+            raise ValueError(
+                f"Invalid value received for argument `history`. Expected weights of shape (epochs + 1, "
+                f"{expected[0]} edges, {expected[1]} primitives) for cell {kind!r}. Received shape: {values.shape}"
+            )
+    rows = max(values.shape[1] for values in weights.values())
+    column, below = max(4.6, 0.56 * len(primitives) + 1.2), 0.27 * rows + 1.3
+    figure = _new_figure(column * len(weights), 3.4 + below)
+    grid = figure.subplots(2, len(weights), squeeze=False, gridspec_kw={"height_ratios": [3.0, below]})
+    highest = max(float(values.max()) for values in weights.values())
+    for index, (kind, values) in enumerate(weights.items()):
+        _alpha_curves(grid[0, index], kind, values, primitives, highest)
+        _alpha_table(grid[1, index], values[-1], primitives, edges[kind], highest)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    ncols = max(1, int(column * len(weights) / 1.6))
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(ncols, len(labels)), fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def _alpha_curves(axes: Axes, kind: str, values: np.ndarray, primitives: Sequence[str], highest: float) -> None:
+    epochs = np.arange(len(values))
+    for i, primitive in enumerate(primitives):
+        colour, line = _SERIES[i % len(_SERIES)], ("-", "--", ":")[i // len(_SERIES) % 3]
+        low, high = values[:, :, i].min(axis=1), values[:, :, i].max(axis=1)
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.12, linewidth=0)
+        marker = "o" if len(epochs) < 12 else None
+        axes.plot(epochs, values[:, :, i].mean(axis=1), line, color=colour, marker=marker, markersize=3.5,
+                  linewidth=1.6, label=primitive)  # fmt: skip
+        if len(epochs) == 1:  # a band over one epoch has no width to see
+            axes.vlines(epochs, low, high, color=colour, alpha=0.35)
+    _tidy(axes, f"{kind}: weight by epoch (mean over edges, min-max band)", "epoch", "softmax weight")
+    axes.set_ylim(0, min(1.02, highest * 1.08) or 1)
+    _epoch_axis(axes, 0, len(values) - 1)
+
+
+def _alpha_table(
+    axes: Axes, final: np.ndarray, primitives: Sequence[str], edges: Sequence[tuple[int, int]], highest: float
+) -> None:
+    top = highest if highest > 0 else 1.0
+    axes.imshow(final, cmap="Blues", vmin=0, vmax=top, aspect="auto")
+    num_inputs = 1 if any(target == 1 for _, target in edges) else 2
+    names = [f"{node_name(source, num_inputs)} → {node_name(target, num_inputs)}" for source, target in edges]
+    axes.set_yticks(range(len(edges)), names, fontsize=8)
+    axes.set_xticks(range(len(primitives)), primitives, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.tick_params(length=0)
+    axes.set_title("final weights", loc="left", fontsize=10, color=_INK)
+    for (row, column), value in np.ndenumerate(final):
+        bold = "bold" if value == final[row].max() else "normal"
+        colour = "white" if value > 0.6 * top else _INK
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=colour, fontweight=bold)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+# Curves -------------------------------------------------------------------------------------------
+def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
+    """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
+
+    Args:
+        history: mapping from `"loss"`, `"val_loss"`, `"accuracy"`, `"val_accuracy"` and `"alpha_entropy"` to one
+            number an epoch. Keys that are missing are left out, others are ignored.
+        path: the PNG file to write, atomically.
+    """
+    panels = []
+    for title, keys in (
+        ("loss", {"loss": "training", "val_loss": "validation"}),
+        ("accuracy", {"accuracy": "training", "val_accuracy": "validation"}),
+        ("entropy of the alphas", {"alpha_entropy": "alphas"}),
+    ):
+        series = {label: list(history[key]) for key, label in keys.items() if len(history.get(key) or ())}
+        if series:
+            panels.append((title, series))
+    ratios = [0.7 if "entropy" in title else 1.0 for title, _ in panels] or [1.0]
+    figure = _new_figure(max(4.6 * sum(ratios), 4.6), 3.4)
+    grid = figure.subplots(1, len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
+    if not panels:
+        grid[0].set_axis_off()
+        grid[0].text(0.5, 0.5, "no curves were recorded", ha="center", color=_INK)
+    for axes, (title, series) in zip(grid, panels, strict=False):
+        colours = {"training": "#0b66ad", "validation": "#c45100", "alphas": "#00795a"}
+        longest = max(map(len, series.values()))
+        for label, values in series.items():
+            marker = "o" if longest < 25 else None
+            epochs = range(1, len(values) + 1)
+            axes.plot(epochs, values, color=colours[label], marker=marker, markersize=3.5, linewidth=1.6, label=label)
+        _tidy(axes, title, "epoch")
+        _epoch_axis(axes, 1, longest)
+        if "alphas" not in series:
+            axes.legend(fontsize=8, frameon=False)
+    _save(figure, path)
+
+
+def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Draw the searched network's test accuracy beside each random network's, with their mean and spread, as a PNG.
+
+    Args:
+        result: the record of a run; see `kerasnas.reporting`.
+        path: the PNG file to write, atomically.
+
+    Raises:
+        ValueError: if a required key is missing.
+    """
+    require(result)
+    searched, randoms = accuracies(result)
+    bars = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
+    bars += [(f"random {i + 1}", value, "#b6bec7") for i, value in enumerate(randoms)]
+    figure = _new_figure(6.6, 1.6 + 0.36 * max(len(bars), 1) + (0.3 if randoms else 0.0))
+    axes = figure.subplots()
+    for row, (_, value, colour) in enumerate(bars):
+        axes.barh(row, 100 * value, height=0.66, color=colour, zorder=2)
+        axes.annotate(points(value), (100 * value, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
+    _tidy(axes, "test accuracy", "test accuracy in %")
+    axes.grid(False)
+    axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
+    axes.set_ylim(max(len(bars), 1) - 0.4, -0.6)
+    if randoms:
+        mean, spread = 100 * float(np.mean(randoms)), 100 * float(np.std(randoms, ddof=1)) if len(randoms) > 1 else 0.0
+        label = f"mean of the random networks {mean:.2f} %"
+        axes.axvline(mean, color=_INK, linewidth=1.2, linestyle="--", zorder=3, label=label)
+        if len(randoms) > 1:
+            band = f"one standard deviation ±{spread:.2f} (n={len(randoms)})"
+            axes.axvspan(mean - spread, mean + spread, color="#e69f00", alpha=0.25, linewidth=0, zorder=2.5, label=band)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    else:
+        axes.text(0.99, 0.02, "no random networks to compare with", transform=axes.transAxes, ha="right", fontsize=8)
+    values = [100 * value for _, value, _ in bars] or [0.0]
+    # Small differences between high accuracies are invisible from zero; the axis says where it starts.
+    room = max(max(values) - min(values), 1.0)
+    start = max(0.0, 5 * math.floor((min(values) - 1.5 * room) / 5))
+    axes.set_xlim(start, max(values) + 0.14 * (max(values) - start))
+    if start > 0:
+        axes.set_xlabel(f"test accuracy in % (axis starts at {start:.0f})", fontsize=9)
+    _save(figure, path)

@@ -1,0 +1,164 @@
+"""The report of a run: `report.html`, one file that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasnas import storage
+from kerasnas.reporting import tables
+from kerasnas.reporting.results import read_genotype, require, verdict
+
+_PICTURES = {
+    "comparison": ("comparison.png", "Test accuracy of the searched network and of random ones"),
+    "normal": ("cell_normal.png", "The normal cell"),
+    "reduce": ("cell_reduce.png", "The reduction cell"),
+    "alphas": ("alphas.png", "Weights of the primitives during the search"),
+    "training": ("training.png", "Loss and accuracy by epoch"),
+}
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1f2328; --soft: #57606a; --page: #ffffff; --panel: #f6f8fa;
+  --line: #d0d7de; --accent: #0b66ad; --warn: #9a3412; --warnpage: #fff4e5; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa4af; --page: #0d1117; --panel: #161b22;
+  --line: #30363d; --accent: #6cb6ff; --warn: #ffb77c; --warnpage: #2b1d0e; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 68rem; padding: 1.5rem clamp(1rem, 4vw, 2.5rem) 4rem; color: var(--ink);
+  background: var(--page); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin: 2.4rem 0 .7rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
+.soft { color: var(--soft); margin: 0; }
+.verdict { border-left: 4px solid var(--accent); background: var(--panel); padding: .8rem 1rem; margin: 1.2rem 0;
+  border-radius: 0 6px 6px 0; }
+.verdict.warning { border-color: var(--warn); background: var(--warnpage); }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr)); gap: .7rem; margin: 1.2rem 0; }
+.figures div { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; }
+.figures dt { color: var(--soft); font-size: .85rem; }
+.figures dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
+dl { margin: 0; }
+figure { margin: 1rem 0; }
+figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #ffffff; border-radius: 6px;
+  border: 1px solid var(--line); }
+figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; text-align: center; }
+.scroll { overflow-x: auto; max-height: 32rem; overflow-y: auto; border: 1px solid var(--line); border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .4rem .75rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
+thead th { background: var(--panel); position: sticky; top: 0; }
+tbody tr:last-child > * { border-bottom: 0; }
+tbody th { font-weight: 500; color: var(--soft); white-space: nowrap; }
+td { overflow-wrap: anywhere; }
+pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem; margin: .6rem 0;
+  white-space: pre-wrap; overflow-wrap: anywhere; font: .88rem/1.5 ui-monospace, Menlo, Consolas, monospace; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 2rem; }
+@media print { .scroll { max-height: none; } body { max-width: none; } }
+"""
+
+
+def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
+    """Write the report of a run to `report.html` in its folder, atomically.
+
+    The pictures that lie in the folder are embedded: `cell_normal.png`, `cell_reduce.png`, `alphas.png`,
+    `training.png` and `comparison.png`. Those that do not are left out.
+
+    Args:
+        folder: the run's folder.
+        result: the record of the run; see `kerasnas.reporting`.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        ValueError: if `"genotype"` or `"searched"` is missing from `result`.
+    """
+    require(result)
+    path = Path(folder) / "report.html"
+    storage.write_text(path, report_text(Path(folder), result))
+    return path
+
+
+def report_text(folder: Path, result: Mapping[str, Any]) -> str:
+    """The text of `report.html`."""
+    genotype = read_genotype(result)
+    dataset = (result.get("dataset") or {}).get("name") or "an unnamed dataset"
+    title = f"Architecture search on {dataset}"
+    said = verdict(result)
+    version = result.get("kerasnas_version")
+    made = f"KerasNAS{f' {version}' if version else ''}, space {genotype.space}"
+    pictures = {name: _picture(folder / file, caption) for name, (file, caption) in _PICTURES.items()}
+    cells = pictures["normal"] + pictures["reduce"]
+    command, search = result.get("command"), result.get("search") or {}
+    sections = [
+        _section("Comparison with random networks", pictures["comparison"], _table(tables.comparison_table(result))),
+        _section("Cells", cells),
+        _section("Search", pictures["alphas"], _table(tables.history_table(search.get("history")))),
+        _section(
+            "Training of the searched network",
+            pictures["training"],
+            _table(tables.history_table(result["searched"].get("history"))),
+        ),
+        _section(
+            "Genotype",
+            "<h3>JSON</h3>",
+            _code(json.dumps(result["genotype"])),
+            "<h3>The papers' form</h3>",
+            _code(genotype.to_paper_string()),
+        ),
+        _section("Load the model", _code(tables.LOADING)),
+        '<div class="columns">',
+        _section("Dataset", _table(tables.dataset_table(result))),
+        _section("Environment", _table(tables.environment_table(result))),
+        "</div>",
+        _section("Settings", _code(str(command)) if command else "", _table(tables.settings_table(result))),
+    ]
+    figures = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
+        for name, value in tables.figures_table(result).rows
+    )
+    warning = " warning" if "Warning" in said else ""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # The browser itself enforces that nothing is fetched and nothing is run.
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<h1>{html.escape(title)}</h1>\n<p class="soft">{html.escape(made)}</p>\n'
+        f'<p class="verdict{warning}">{html.escape(said)}</p>\n'
+        f'<dl class="figures">{figures}</dl>\n' + "\n".join(part for part in sections if part) + "\n</body>\n</html>\n"
+    )
+
+
+def _section(title: str, *parts: str) -> str:
+    content = "\n".join(part for part in parts if part)
+    return f"<section>\n<h2>{html.escape(title)}</h2>\n{content}\n</section>" if content else ""
+
+
+def _picture(path: Path, caption: str) -> str:
+    if not path.is_file():
+        return ""
+    data, text = base64.b64encode(path.read_bytes()).decode("ascii"), html.escape(caption)
+    return f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
+def _code(text: str) -> str:
+    return f"<pre><code>{html.escape(text)}</code></pre>"
+
+
+def _table(table: tables.Table) -> str:
+    if not table.rows:
+        return ""
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.header)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(row[0])}</th>'
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+        + "</tr>\n"
+        for row in table.rows
+    )
+    thead = f"<thead><tr>{head}</tr></thead>\n" if head else ""
+    return f'<div class="scroll"><table>\n{thead}<tbody>\n{body}</tbody>\n</table></div>'

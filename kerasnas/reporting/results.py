@@ -1,0 +1,147 @@
+"""Reading the record of a run: what it must hold, and what it says in plain words."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasnas.genotypes import Genotype
+
+
+def require(result: Mapping[str, Any]) -> None:
+    """Check that a record holds what nothing can be reported without.
+
+    Raises:
+        ValueError: if `"genotype"` or `"searched"` is missing, or `result` is not a mapping.
+
+    Example:
+
+    >>> require({"genotype": {}})
+    Traceback (most recent call last):
+        ...
+    ValueError: Incomplete value received for argument `result`. Missing: 'searched'. Received keys: ['genotype']
+    """
+    if not isinstance(result, Mapping):
+        raise ValueError(f"Invalid value received for argument `result`. Expected a mapping. Received: {result!r}")
+    missing = [repr(key) for key in ("genotype", "searched") if result.get(key) is None]
+    if missing:
+        raise ValueError(
+            f"Incomplete value received for argument `result`. Missing: {', '.join(missing)}. "
+            f"Received keys: {sorted(map(str, result))}"
+        )
+
+
+def read_genotype(result: Mapping[str, Any]) -> Genotype:
+    """The genotype of a record, from the form that `Genotype.to_json` writes."""
+    return Genotype.from_json(json.dumps(result["genotype"]))
+
+
+def accuracies(result: Mapping[str, Any]) -> tuple[float | None, list[float]]:
+    """Test accuracy of the searched network (None where it is missing), and those of the random ones."""
+    records = [result["searched"], *(result.get("random") or [])]
+    values = [record.get("test_accuracy") for record in records]
+    finite = [float(v) if v is not None and math.isfinite(v) else None for v in values]
+    return finite[0], [value for value in finite[1:] if value is not None]
+
+
+def points(fraction: float) -> str:
+    """A fraction in per cent.
+
+    Example:
+
+    >>> points(0.91234)
+    '91.23 %'
+    """
+    return f"{100 * fraction:.2f} %"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, ...
+
+    Example:
+
+    >>> [ordinal(number) for number in (1, 2, 3, 4, 11, 22)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd']
+    """
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def skip_share(genotype: Genotype) -> tuple[int, int]:
+    """How many edges of the normal cell are `skip_connect`, and how many edges it has.
+
+    In a space without a normal cell, the first cell counts.
+    """
+    edges = genotype["normal"] if "normal" in genotype else genotype.cells[0][1]
+    return sum(edge.primitive == "skip_connect" for edge in edges), len(edges)
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """Say in plain words where the searched network stands against the random ones.
+
+    Args:
+        result: the record of a run; see `kerasnas.reporting`.
+
+    Returns:
+        One to three sentences: the difference of the means in percentage points with the rank, whether that
+        is more than the spread of the random networks, and a warning if skip connections dominate.
+
+    Raises:
+        ValueError: if a required key is missing.
+
+    Example:
+
+    >>> genotype = json.loads(Genotype("toy", {"normal": [("sep_conv_3x3", 0, 2)]}).to_json())
+    >>> random = [{"test_accuracy": accuracy} for accuracy in (0.88, 0.89, 0.90)]
+    >>> print(verdict({"genotype": genotype, "searched": {"test_accuracy": 0.92}, "random": random}))
+    The searched network reaches 92.00 % test accuracy, 3.00 points above the mean of the random networks \
+(89.00 %, n=3), and ranks 1st of 4. The lead is more than one standard deviation of the random networks (1.00 points).
+    """
+    require(result)
+    searched, randoms = accuracies(result)
+    if searched is None:
+        sentences = ["The searched network has no test accuracy, so it was not compared."]
+    elif not randoms:
+        sentences = [
+            f"The searched network reaches {points(searched)} test accuracy; it was not compared with random networks."
+        ]
+    else:
+        sentences = _standing(searched, randoms)
+    skips, edges = skip_share(read_genotype(result))
+    if 2 * skips > edges:
+        sentences.append(
+            f"Warning: the genotype is dominated by skip connections ({skips} of {edges} edges of the normal cell), "
+            "the usual sign of a collapsed search."
+        )
+    return " ".join(sentences)
+
+
+def _standing(searched: float, randoms: Sequence[float]) -> list[str]:
+    number, mean = len(randoms), statistics.fmean(randoms)
+    rank = 1 + sum(value > searched for value in randoms)
+    # Rounded first: what reads as 0.00 points is no lead, and float noise must not make one.
+    difference = round(100 * (searched - mean), 2)
+    if difference == 0:
+        stands = "level with"
+    else:
+        stands = f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'}"
+    first = (
+        f"The searched network reaches {points(searched)} test accuracy, {stands} the mean of the random networks "
+        f"({points(mean)}, n={number}), and ranks {ordinal(rank)} of {number + 1}."
+    )
+    warning = "" if difference > 0 else "Warning: this search did not beat drawing networks at random"
+    if number == 1:
+        spread = "with n=1 the spread of random networks is unknown"
+        return [first, f"{warning}; {spread}." if warning else f"{spread[0].upper()}{spread[1:]}."]
+    deviation = 100 * statistics.stdev(randoms)
+    of = f"one standard deviation of the random networks ({deviation:.2f} points)"
+    within = abs(difference) <= deviation
+    if warning:
+        comparison = f"the difference is {'within' if within else 'more than'} {of}"
+        return [first, f"{warning}; {comparison}."]
+    if within:
+        return [first, f"The lead is within {of}: with n={number} it may be chance."]
+    return [first, f"The lead is more than {of}."]

@@ -1,0 +1,152 @@
+"""The tables of a report and of a model card, as plain text that each then escapes in its own way."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kerasnas.reporting.results import accuracies, points
+
+MISSING = "-"
+LOADING = """\
+import keras
+import kerasnas  # registers the layers that the file names
+
+model = keras.models.load_model("model.keras")"""
+
+
+class Table(NamedTuple):
+    """A header and rows of text. An empty header means two columns, name and value."""
+
+    header: list[str]
+    rows: list[list[str]]
+
+
+def show(value: Any) -> str:
+    """A value as a person would write it.
+
+    Example:
+
+    >>> show(1234567), show(0.123456), show([28, 28, 1]), show(None), show(True)
+    ('1,234,567', '0.1235', '28x28x1', '-', 'True')
+    """
+    if value is None:
+        return MISSING
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        integers = len(value) > 0 and all(isinstance(item, int) for item in value)
+        return ("x" if integers else ", ").join(map(str, value))
+    return str(value)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the units that fit.
+
+    Example:
+
+    >>> duration(7.25), duration(125), duration(7400), duration(None)
+    ('7.2 s', '2 min 5 s', '2 h 3 min', '-')
+    """
+    if seconds is None:
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def exact(value: Any) -> str:
+    """A setting as it was given: no rounding and no separators, so that it can be typed again."""
+    return MISSING if value is None else str(value)
+
+
+def settings_table(result: Mapping[str, Any]) -> Table:
+    return Table([], [[str(name), exact(value)] for name, value in (result.get("settings") or {}).items()])
+
+
+def seeds_table(result: Mapping[str, Any]) -> Table:
+    return Table([], [row for row in settings_table(result).rows if "seed" in row[0].lower()])
+
+
+def dataset_table(result: Mapping[str, Any]) -> Table:
+    dataset = dict(result.get("dataset") or {})
+    classes = dataset.get("classes")
+    if classes:
+        dataset["classes"] = f"{len(classes)}: {', '.join(map(str, classes))}"
+    return _records(dataset)
+
+
+def environment_table(result: Mapping[str, Any]) -> Table:
+    environment = {"kerasnas": result.get("kerasnas_version"), **(result.get("environment") or {})}
+    memory = environment.pop("peak_memory_gib", None)
+    if memory is not None:
+        environment["peak memory"] = f"{memory:.2f} GiB"
+    return _records(environment)
+
+
+def figures_table(result: Mapping[str, Any]) -> Table:
+    """What the search and its network cost and reached."""
+    searched, search = result["searched"], result.get("search") or {}
+    accuracy, _ = accuracies(result)
+    memory = (result.get("environment") or {}).get("peak_memory_gib")
+    rows = [
+        ["test accuracy", MISSING if accuracy is None else points(accuracy)],
+        ["test loss", show(searched.get("test_loss"))],
+        ["parameters", show(searched.get("parameters"))],
+        ["training time", duration(searched.get("seconds"))],
+        ["search time", duration(search.get("seconds"))],
+        ["parameters of the supernet", show(search.get("parameters"))],
+        ["peak memory", MISSING if memory is None else f"{memory:.2f} GiB"],
+    ]
+    return Table([], [row for row in rows if row[1] != MISSING])
+
+
+def comparison_table(result: Mapping[str, Any]) -> Table:
+    """The searched network, each random one, and the mean of the random ones."""
+
+    def row(name: str, record: Mapping[str, Any]) -> list[str]:
+        accuracy = record.get("test_accuracy")
+        return [
+            name,
+            MISSING if accuracy is None else points(accuracy),
+            show(record.get("test_loss")),
+            show(record.get("parameters")),
+            duration(record.get("seconds")),
+        ]
+
+    randoms = result.get("random") or []
+    rows = [row("searched", result["searched"])]
+    rows += [row(f"random {number}", record) for number, record in enumerate(randoms, start=1)]
+    _, values = accuracies(result)
+    if values:
+        spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
+        mean = f"{points(statistics.fmean(values))}{spread}"
+        rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
+    return Table(["network", "test accuracy", "test loss", "parameters", "training time"], rows)
+
+
+def history_table(history: Mapping[str, Any] | None) -> Table:
+    """One row an epoch; metrics that are not one number an epoch are left out."""
+    series = {
+        str(name): list(values)
+        for name, values in (history or {}).items()
+        if isinstance(values, Sequence) and not isinstance(values, str) and all(not _nested(v) for v in values)
+    }
+    length = max(map(len, series.values()), default=0)
+    rows = [
+        [str(epoch + 1), *(show(values[epoch]) if epoch < len(values) else MISSING for values in series.values())]
+        for epoch in range(length)
+    ]
+    return Table(["epoch", *series], rows)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, Sequence | Mapping) and not isinstance(value, str)
+
+
+def _records(record: Mapping[str, Any]) -> Table:
+    return Table([], [[str(k).replace("_", " "), show(value)] for k, value in record.items() if value is not None])

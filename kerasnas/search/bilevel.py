@@ -1,0 +1,406 @@
+"""BilevelTrainer: differentiable architecture search as a Keras model with `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import callbacks as callbacks_module
+from kerasnas.backend import TrainStep, value_and_grad
+from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, stratified_split
+from kerasnas.genotypes import Genotype
+from kerasnas.relaxations import is_alphas, split_variables
+from kerasnas.search.bilevel_optimizer import BilevelOptimizer
+from kerasnas.search.hypergradients import HYPERGRADIENTS
+
+LEARNING_RATE, MINIMUM_LEARNING_RATE = 0.025, 0.001  # of the network weights, in the paper
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class BilevelTrainer(TrainStep, keras.Model):
+    """Searches an architecture by gradient: alphas on one half of the data, network weights on the other.
+
+    Every training step first moves the architecture parameters down the validation loss, then the
+    network weights down the training loss. It is a Keras model: `fit`, callbacks, metrics, `evaluate`
+    and saving work as everywhere in Keras.
+
+    Args:
+        supernet: any Keras model with architecture parameters: of a space's `build_supernet`, or your
+            own with `MixedOp` layers in it.
+        hypergradient: how the gradient by the alphas is computed: a name, or a function as in
+            `kerasnas.search.hypergradients`. Defaults to `"first_order"`.
+        weight_decay: L2 coefficient of the network weights, added to their gradient. Defaults to 3e-4.
+        architecture_weight_decay: the same for the alphas. Defaults to 1e-3.
+        architecture_warmup_epochs: the alphas rest for so many epochs. Defaults to 0, as published.
+
+    Raises:
+        ValueError: if the supernet has no architecture parameters, for an unknown hypergradient, or for
+            a negative decay or warm-up.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+    >>> search = BilevelTrainer(space.build_supernet(input_shape=(8, 8, 1), num_classes=2))
+    >>> search.compile(metrics=["accuracy"])
+    >>> x, y = np.random.default_rng(0).random((32, 8, 8, 1), "float32"), np.arange(32) % 2
+    >>> history = search.fit(x, y, batch_size=8, epochs=1, verbose=0)
+    >>> sorted(history.history)
+    ['accuracy', 'alpha_entropy', 'loss', 'skips', 'val_accuracy', 'val_loss']
+    >>> search.derive()["reduce"]  # doctest: +ELLIPSIS
+    (Edge(primitive=...
+
+    Reference:
+        Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), algorithm 1.
+    """
+
+    def __init__(
+        self,
+        supernet: keras.Model,
+        hypergradient: str | Callable = "first_order",
+        weight_decay: float = 3e-4,
+        architecture_weight_decay: float = 1e-3,
+        architecture_warmup_epochs: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        numbers = {
+            "weight_decay": weight_decay,
+            "architecture_weight_decay": architecture_weight_decay,
+            "architecture_warmup_epochs": architecture_warmup_epochs,
+        }
+        for argument, value in numbers.items():
+            if value < 0:
+                raise ValueError(
+                    f"Invalid value received for argument `{argument}`. Expected at least 0. Received: {value}"
+                )
+        self.supernet = supernet
+        self.hypergradient = hypergradient
+        self._hypergradient = HYPERGRADIENTS[hypergradient] if isinstance(hypergradient, str) else hypergradient
+        self.weight_decay, self.architecture_weight_decay = weight_decay, architecture_weight_decay
+        self.architecture_warmup_epochs = architecture_warmup_epochs
+        # 1 while the alphas learn, 0 in the warm-up: a variable, so that the phases share one graph.
+        self.architecture_active = self.add_weight(
+            name="architecture_active", shape=(), initializer="ones", trainable=False, aggregation="only_first_replica"
+        )
+        self._class_weight: list[float] | None = None
+        self._uses_paper_schedule = False
+        if not supernet.built:
+            raise ValueError("Expected a built supernet. Call it on a batch, or `build` it, before the search.")
+        if not self.architecture_parameters:
+            raise ValueError(
+                "Expected a supernet with architecture parameters: of a space's `build_supernet`, or with a "
+                f"`kerasnas.MixedOp` layer in it. Received: {supernet.name} without any"
+            )
+        self.built = True
+
+    # What is optimised -----------------------------------------------------------------------------
+    @property
+    def network_weights(self) -> list[Any]:
+        """The trainable variables that are not alphas."""
+        return split_variables(self.trainable_variables)[0]
+
+    @property
+    def architecture_parameters(self) -> list[Any]:
+        """The alphas."""
+        return split_variables(self.trainable_variables)[1]
+
+    def partition(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Part values in the order of `trainable_variables` into (network weights, alphas)."""
+        flags = [is_alphas(variable) for variable in self.trainable_variables]
+        pairs = list(zip(values, flags, strict=True))
+        return [value for value, flag in pairs if not flag], [value for value, flag in pairs if flag]
+
+    def merge(self, weights: Sequence[Any], alphas: Sequence[Any]) -> list[Any]:
+        """The inverse of `partition`."""
+        sources = iter(weights), iter(alphas)
+        return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.supernet(inputs, training=training)
+
+    # The step, as pure functions of lists of tensors ----------------------------------------------------
+    def _loss(self, state: Sequence[Any], batch: Any) -> Callable:
+        """`loss(w, a) -> (value, (predictions, new state))` on a batch."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+
+        def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
+            predictions, new_state = self.stateless_call(self.merge(w, a), list(state), x, training=True)
+            value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
+            return value, (predictions, new_state)
+
+        return loss
+
+    def architecture_gradients(
+        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[Any, Any], list[Any]]:
+        """`((validation loss, predictions), gradient)` by the alphas. Moving statistics are not touched."""
+        training, validation = data
+        validation_loss, training_loss = self._loss(state, validation), self._loss(state, training)
+
+        def search() -> Any:
+            (value, (predictions, _)), gradients = self._hypergradient(validation_loss, training_loss, w, a)
+            decayed = [g + self.architecture_weight_decay * p for g, p in zip(gradients, a, strict=True)]
+            return value, predictions, decayed
+
+        def rest() -> Any:
+            value, (predictions, _) = validation_loss(w, a)
+            return value, predictions, [ops.zeros_like(p) for p in a]
+
+        if self.architecture_warmup_epochs:
+            position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
+            value, predictions, gradients = ops.cond(state[position] > 0, search, rest)
+        else:
+            value, predictions, gradients = search()
+        return (value, predictions), gradients
+
+    def network_gradients(
+        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
+        """`(((training loss, predictions), new state), gradient)` by the network weights."""
+        loss = self._loss(state, self._weighted(data[0]))
+        (value, (predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
+        decayed = [g + self.weight_decay * p for g, p in zip(gradients, w, strict=True)]
+        return ((value, predictions), new_state), decayed
+
+    def _weighted(self, batch: Any) -> Any:
+        if self._class_weight is None:
+            return batch
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        labels = ops.cast(ops.argmax(y, axis=-1) if len(y.shape) > 1 and y.shape[-1] > 1 else y, "int32")
+        factor = ops.take(ops.convert_to_tensor(self._class_weight), ops.reshape(labels, (-1,)))
+        return x, y, factor if sample_weight is None else factor * sample_weight
+
+    def update_metrics(self, data: Any, training: Any, validation: Any) -> dict[str, Any]:
+        """Update all metrics with the (loss, predictions) of both halves; return their values."""
+        (x, y, sample_weight), (x_val, y_val, sample_weight_val) = map(keras.utils.unpack_x_y_sample_weight, data)
+        (loss, predictions), (loss_val, predictions_val) = training, validation
+        self._loss_tracker.update_state(loss, sample_weight=ops.shape(x)[0])
+        self._validation_loss.update_state(loss_val, sample_weight=ops.shape(x_val)[0])
+        for metric in self._validation_metrics:
+            metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
+        return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
+
+    # Keras' interface --------------------------------------------------------------------------------
+    def compile(
+        self,
+        optimizer: Any = None,
+        architecture_optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        jit_compile: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        """Set optimizers, loss and metrics; everything left out is the paper's.
+
+        Args:
+            optimizer: for the network weights. Defaults to SGD at 0.025, annealed to 0.001 by a cosine over
+                the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer`
+                holds both.
+            architecture_optimizer: for the alphas. Defaults to Adam at 3e-4, betas 0.5 and 0.999.
+            loss: Defaults to sparse categorical cross-entropy from logits.
+            metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
+                Defaults to `["accuracy"]`.
+            jit_compile: whether to compile with XLA. Defaults to False: XLA's depthwise convolutions are
+                17 to 120 times slower on a CPU. Set it to True on a TPU.
+            kwargs: as for `keras.Model.compile`.
+        """
+        self._uses_paper_schedule = optimizer is None
+        if not isinstance(optimizer, BilevelOptimizer):
+            if optimizer is None:
+                optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=0.9, global_clipnorm=5.0)
+            if architecture_optimizer is None:
+                architecture_optimizer = keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
+            optimizer = BilevelOptimizer(optimizer, architecture_optimizer)
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        metrics = ["accuracy"] if metrics is None else list(metrics)
+        self._validation_loss = keras.metrics.Mean(name="val_loss")
+        self._validation_metrics = [_validation_metric(metric, loss) for metric in metrics]
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras builds metrics from a batch `(x, y)`; of a pair of batches that is the training one."""
+        if data_batch is None and iterator is not None:
+            for _, _, batches in iterator:
+                data_batch = batches[0] if isinstance(batches, list | tuple) else next(batches)
+                break
+        if isinstance(data_batch, tuple) and isinstance(data_batch[0], tuple | list):
+            data_batch = data_batch[0]
+        super()._symbolic_build(data_batch=data_batch)
+
+    def fit(  # type: ignore[override]
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int = 64,
+        epochs: int = 50,
+        verbose: Any = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float | None = None,
+        validation_data: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        augment: Callable | None = None,
+        seed: int = 0,
+    ) -> keras.callbacks.History:
+        """Search. `loss` and metrics are of the training half, `val_...` of the half that moves the alphas.
+
+        Args:
+            x: images `(n, height, width, channels)`, or a `tf.data.Dataset` or Keras `PyDataset` of batches.
+            y: labels, with arrays.
+            batch_size: with arrays; of either half. Defaults to 64.
+            epochs: epoch at which the search ends. Defaults to 50.
+            verbose: as in Keras.
+            callbacks: as in Keras.
+            validation_split: with arrays: the share of every class that goes to the alphas. Defaults to 0.5,
+                unless `validation_data` is given.
+            validation_data: what moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`.
+            class_weight: class index -> weight in the training loss.
+            sample_weight: with arrays: weight of each sample in the training loss.
+            initial_epoch: epoch at which to start. With arrays, the order of the data is a function of
+                `seed` and the epoch, so a resumed search reads what an uninterrupted one would have.
+            steps_per_epoch: as in Keras.
+            augment: with arrays: `(batch, rng) -> batch` for the training images.
+            seed: seed of the split and of the order of the data.
+
+        Returns:
+            Keras' `History`, with `alpha_entropy` (nats, the mean over edges) and `skips` (edges of the
+            derived genotype that are skip connections) beside losses and metrics.
+
+        Raises:
+            ValueError: for data that cannot be searched on; the message says what was expected.
+            NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
+        """
+        if self.optimizer is None:
+            raise ValueError("Call `compile()` before `fit()`.")
+        data = self._paired(
+            x, y, batch_size, validation_split, validation_data, sample_weight, initial_epoch, augment, seed
+        )
+        self._set_class_weight(class_weight)
+        own: list[keras.callbacks.Callback] = [
+            callbacks_module.ArchitectureWarmup(self.architecture_warmup_epochs),
+            callbacks_module.ArchitectureMonitor(),
+            callbacks_module.NonFiniteGuard(),
+        ]
+        if self._uses_paper_schedule:
+            own.append(callbacks_module.CosineSchedule(LEARNING_RATE, MINIMUM_LEARNING_RATE))
+        return super().fit(
+            data,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=[*own, *(callbacks or [])],
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,
+        )
+
+    def _paired(
+        self, x: Any, y: Any, batch_size: int, split: float | None, validation: Any, sample_weight: Any,
+        initial_epoch: int, augment: Callable | None, seed: int,
+    ) -> Any:  # fmt: skip
+        """One dataset of ((x, y), (x_val, y_val)) from what `fit` received."""
+        if y is None:
+            if split is not None:
+                raise ValueError("`validation_split` splits arrays. For datasets, pass `validation_data=`.")
+            if validation is None:  # the dataset yields pairs of batches itself
+                return x
+            if isinstance(x, keras.utils.PyDataset) and isinstance(validation, keras.utils.PyDataset):
+                return PairedBatches(x, validation)
+            if hasattr(x, "element_spec") and hasattr(validation, "element_spec"):
+                return type(x).zip((x, validation.repeat()))
+            raise ValueError(
+                "Expected `x` and `validation_data` both as `tf.data.Dataset` or both as `keras.utils.PyDataset`. "
+                f"Received: {type(x).__name__} and {type(validation).__name__}"
+            )
+        x, y = np.asarray(x), np.asarray(y)
+        checks = {"input_shape": self.input_image_shape, "num_classes": self.num_classes}
+        check_images(x, y, **checks, what="training")
+        weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
+        if validation is not None:
+            if split is not None:
+                raise ValueError("Pass `validation_split` or `validation_data`, not both.")
+            x_val, y_val = (np.asarray(part) for part in validation)
+            check_images(x_val, y_val, **checks, what="validation")
+        else:
+            first, second = stratified_split(y, 0.5 if split is None else split, seed)
+            x, y, x_val, y_val = x[first], y[first], x[second], y[second]
+            weight = None if weight is None else weight[first]
+        return PairedBatches(
+            ArrayBatches(
+                x, y, batch_size, seed=seed, initial_epoch=initial_epoch, augment=augment, sample_weight=weight
+            ),
+            ArrayBatches(x_val, y_val, batch_size, seed=seed + 1, initial_epoch=initial_epoch),
+        )
+
+    def _set_class_weight(self, class_weight: Mapping[int, float] | None) -> None:
+        table = None
+        if class_weight is not None:
+            size = max(self.num_classes or 0, 1 + max(class_weight))
+            table = [float(class_weight.get(label, 1.0)) for label in range(size)]
+        if table != self._class_weight:
+            self._class_weight, self.train_function = table, None  # the table is a constant of the graph
+
+    @property
+    def input_image_shape(self) -> tuple[int, ...] | None:
+        """`(height, width, channels)` that the supernet expects, where it says."""
+        shape = getattr(self.supernet, "image_shape", None) or getattr(self.supernet, "input_shape", (None,))[1:]
+        return None if not shape or None in shape else tuple(shape)
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes of the supernet, where it says."""
+        classes = getattr(self.supernet, "num_classes", None)
+        return getattr(self.supernet, "output_shape", (None,))[-1] if classes is None else classes
+
+    def derive(self) -> Genotype:
+        """The genotype that the alphas point to now; see the supernet's `derive`.
+
+        Raises:
+            TypeError: if the supernet is not of a space and has no rule.
+        """
+        if not hasattr(self.supernet, "derive"):
+            raise TypeError(f"The supernet '{self.supernet.name}' was not built by a space: it has no rule to derive.")
+        return self.supernet.derive()
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "supernet": keras.saving.serialize_keras_object(self.supernet),
+            "hypergradient": self.hypergradient,
+            "weight_decay": self.weight_decay,
+            "architecture_weight_decay": self.architecture_weight_decay,
+            "architecture_warmup_epochs": self.architecture_warmup_epochs,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BilevelTrainer:
+        supernet = keras.saving.deserialize_keras_object(config["supernet"], custom_objects=custom_objects)
+        return cls(**{**config, "supernet": supernet})
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        config = super().get_compile_config()
+        return config
+
+
+def _validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:
+    """A copy of `metric` for the validation half, named `val_...`."""
+    if isinstance(metric, str) and metric in ("accuracy", "acc"):
+        kind = loss if isinstance(loss, str) else type(loss).__name__
+        kind = kind.replace("_", "").lower()
+        if "sparse" in kind:
+            return keras.metrics.SparseCategoricalAccuracy(name="val_accuracy")
+        if "binary" in kind:
+            return keras.metrics.BinaryAccuracy(name="val_accuracy")
+        return keras.metrics.CategoricalAccuracy(name="val_accuracy")
+    found = keras.metrics.get(metric)
+    if isinstance(found, keras.metrics.Metric):
+        return type(found).from_config({**found.get_config(), "name": f"val_{found.name}"})
+    return keras.metrics.MeanMetricWrapper(found, name=f"val_{found.__name__}")
