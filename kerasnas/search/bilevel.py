@@ -290,6 +290,8 @@ class BilevelTrainer(TrainStep, keras.Model):
             callbacks_module.ArchitectureMonitor(),
             callbacks_module.NonFiniteGuard(),
         ]
+        if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
+            own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)))
         if self._uses_paper_schedule:
             own.append(callbacks_module.CosineSchedule(LEARNING_RATE, MINIMUM_LEARNING_RATE))
         return super().fit(
@@ -370,6 +372,15 @@ class BilevelTrainer(TrainStep, keras.Model):
             raise TypeError(f"The supernet '{self.supernet.name}' was not built by a space: it has no rule to derive.")
         return self.supernet.derive()
 
+    def mixing_weights(self) -> dict[str, np.ndarray]:
+        """The relaxed choices as they stand: name -> weights `(edges, primitives)`."""
+        if hasattr(self.supernet, "mixing_weights"):
+            return self.supernet.mixing_weights()
+        return {
+            variable.path: ops.convert_to_numpy(ops.softmax(ops.convert_to_tensor(variable)))
+            for variable in self.architecture_parameters
+        }
+
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -384,10 +395,6 @@ class BilevelTrainer(TrainStep, keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BilevelTrainer:
         supernet = keras.saving.deserialize_keras_object(config["supernet"], custom_objects=custom_objects)
         return cls(**{**config, "supernet": supernet})
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        config = super().get_compile_config()
-        return config
 
 
 def _validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:

@@ -145,7 +145,7 @@ def test_cifar10_from_the_official_binary_archive(tmp_path, monkeypatch, rng):
         for index in (5, 3, 0, 1, 2, 4):  # the order in the archive is of no matter
             rows = zip(labels[index], pixels[index], strict=True)
             add(names[index], b"".join(bytes([label]) + image.tobytes() for label, image in rows))
-        classes = "airplane automobile bird cat deer dog frog horse ship truck".split()
+        classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
         add("batches.meta.txt", ("\n".join(classes) + "\n\n").encode())
         add("readme.html", b"<html>")
     served = _serve(tmp_path / "cifar-10-binary.tar.gz", buffer.getvalue())
@@ -328,7 +328,7 @@ def test_folder_reads_every_mode_of_pixel(tmp_path):
 
 
 def test_folder_errors(tmp_path):
-    with pytest.raises(ValueError, match="one folder a class.*Received: no folder"):
+    with pytest.raises(ValueError, match=r"one folder a class.*Received: no folder"):
         load(tmp_path)
     folder = _grey_folder(tmp_path / "pets", per_class=2)
     for size in (28, (28,), (0, 4), (2.0, 2)):
@@ -347,7 +347,7 @@ def test_folder_errors(tmp_path):
 
 
 def test_image_size_is_for_folders():
-    with pytest.raises(ValueError, match="`image_size`.*only the images of a folder"):
+    with pytest.raises(ValueError, match=r"`image_size`.*only the images of a folder"):
         load("fashion_mnist_mini", image_size=(8, 8))
 
 
@@ -442,12 +442,12 @@ def test_split_is_a_function_of_the_seed_alone():
 
 @pytest.mark.parametrize("fraction", [0, 1, 0.0, 1.0, -0.2, 1.5, 20, True, None, "0.5", float("nan")])
 def test_split_refuses_a_fraction_outside(fraction):
-    with pytest.raises(ValueError, match="`validation_split`. Expected a number strictly between 0 and 1.*Received: "):
+    with pytest.raises(ValueError, match=r"`validation_split`. Expected a number strictly between 0 and 1.*Received: "):
         stratified_split([0, 0, 1, 1], fraction, seed=0)
 
 
 def test_split_refuses_what_it_cannot_split():
-    with pytest.raises(ValueError, match="at least one class with two samples.*3 samples of 3 classes"):
+    with pytest.raises(ValueError, match=r"at least one class with two samples.*3 samples of 3 classes"):
         stratified_split([0, 1, 2], 0.5, seed=0)
     with pytest.raises(ValueError, match="0 samples of 0 classes"):
         stratified_split([], 0.5, seed=0)
