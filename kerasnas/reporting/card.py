@@ -22,7 +22,8 @@ def escape(text: str) -> str:
     >>> print(escape("<b> a*b | c"))
     \<b\> a\*b \| c
     """
-    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\`*\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)  # within a word it is no markup
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -73,11 +74,10 @@ def card_text(result: Mapping[str, Any]) -> str:
     seeds = markdown_table(tables.seeds_table(result))
     settings = markdown_table(tables.settings_table(result))
     command = result.get("command")
-    single = "one seed" if len(tables.seeds_table(result).rows) <= 1 else "the seeds above"
-    # No blank line may be lost within a section, and none doubled where a part is missing.
+    shape = f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else ""
     parts = [
         f"# Model card: {space} network for {name}",
-        f"A Keras image classifier. Its architecture was found by neural architecture search in the space `{space}`, "
+        f"A Keras image classifier. Its architecture was found by neural architecture search in the space {space}, "
         f"with {made}; its weights were then trained from scratch. It sorts images of {name}{task}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
@@ -91,28 +91,25 @@ def card_text(result: Mapping[str, Any]) -> str:
         "## Figures",
         markdown_table(tables.figures_table(result)) or "No figures were recorded.",
         "## Comparison with random networks",
-        escape_verdict(verdict(result)),
+        verdict(result),
         markdown_table(tables.comparison_table(result)) if result.get("random") else "",
         "## Genotype",
         fenced(json.dumps(result["genotype"]), "json"),
         fenced(genotype.to_paper_string(), "text"),
         "## Intended use and limits",
-        f"- Meant for images like those of {name}, prepared in the same way"
-        + (f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else "")
-        + ". Accuracy on other images is unknown.",
-        f"- The figures come from {single} and one test set. Another seed gives other figures, so small "
-        "differences mean little.",
-        "- A comparison with random networks of the same space measures what the search added; it says nothing about "
-        "other spaces or other training recipes.",
-        "- Not examined: fairness between groups, robustness to shifted or hostile inputs, calibration of the "
-        "probabilities. Do not use it for decisions about people without examining them.",
+        "\n".join(
+            [
+                f"- Meant for images like those of {name}, prepared in the same way{shape}. Accuracy on other images "
+                "is unknown.",
+                "- The figures come from one training run and one test set. Another seed gives other figures, so "
+                "small differences mean little.",
+                "- A comparison with random networks of the same space measures what the search added; it says "
+                "nothing about other spaces or other training recipes.",
+                "- Not examined: fairness between groups, robustness to shifted or hostile inputs, calibration of "
+                "the probabilities. Do not use it for decisions about people without examining them.",
+            ]
+        ),
         "## How to load it",
         fenced(tables.LOADING, "python"),
     ]
-    text = "\n\n".join(part for part in parts if part)
-    return text.replace("\n\n- ", "\n- ").replace("limits\n- ", "limits\n\n- ") + "\n"
-
-
-def escape_verdict(text: str) -> str:
-    """The verdict is our own sentence: only its underscores could be read as markup."""
-    return text.replace("_", r"\_")
+    return "\n\n".join(part for part in parts if part) + "\n"

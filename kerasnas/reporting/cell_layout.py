@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from kerasnas.genotypes import Edge, Genotype
 
@@ -146,16 +146,18 @@ class _Drawing:
 
     def __init__(self, edges: Sequence[Edge], inputs: list[int], between: list[int], concat: list[int]):
         self.edges, self.inputs = edges, inputs
-        self.names = {node: node_name(node, len(inputs)) for node in inputs + between}
+        self.names: dict[Hashable, str] = {node: node_name(node, len(inputs)) for node in inputs + between}
         self.names[self._OUTPUT] = "$c_{k}$\nconcat" if len(concat) > 1 else "$c_{k}$"
-        self.ends = [(edge.source, edge.target) for edge in edges] + [(node, self._OUTPUT) for node in concat]
-        column = dict.fromkeys(inputs, 0)
+        self.ends: list[tuple[Hashable, Hashable]] = [(edge.source, edge.target) for edge in edges] + [
+            (node, self._OUTPUT) for node in concat
+        ]
+        column: dict[Hashable, int] = dict.fromkeys(inputs, 0)
         for node in between:
             column[node] = 2 + max((column[edge.source] for edge in edges if edge.target == node), default=0)
         column[self._OUTPUT] = 1 + max(column.values())  # its arrows carry no labels
         self.columns: list[list] = [[] for _ in range(column[self._OUTPUT] + 1)]
-        for node, index in column.items():
-            self.columns[index].append(node)
+        for name, index in column.items():
+            self.columns[index].append(name)
         self.links: list[list[tuple]] = [[] for _ in self.columns[1:]]  # pairs of items in neighbouring columns
         self.chains, self.paths = [], []
         for wire, (source, target) in enumerate(self.ends):
@@ -166,15 +168,17 @@ class _Drawing:
             self.paths.append([source, *passed, target])
             for offset, pair in enumerate(itertools.pairwise(self.paths[-1])):
                 self.links[column[source] + offset].append(pair)
-        self.labelled = {chain[-1]: self.edges[wire].primitive for wire, chain in enumerate(self.chains[: len(edges)])}
+        self.labelled: dict[Hashable, str] = {
+            chain[-1]: edge.primitive for edge, chain in zip(edges, self.chains, strict=False)
+        }
 
     def layout(self) -> CellLayout:
         self.order()
         self.rows = self.place_rows()
         self.ports()
         self.place_columns()
-        nodes = {name: self.box(name) for name in self.names}
-        output = nodes.pop(self._OUTPUT)
+        nodes = {node: self.box(node) for node in self.names if isinstance(node, int)}
+        output = self.box(self._OUTPUT)
         wires = []
         for wire, chain in enumerate(self.chains):
             source, target = self.ends[wire]
@@ -190,7 +194,7 @@ class _Drawing:
         height = max(height, max(self.rows.values()) + _MARGIN)
         return CellLayout(output.right + _MARGIN, height, nodes, output, tuple(wires))
 
-    def size(self, item) -> tuple[float, float]:
+    def size(self, item: Hashable) -> tuple[float, float]:
         """Width and height of an item; a wire without its label is a line."""
         if item in self.names:
             ports = max(sum(item == end[side] for end in self.ends) for side in (0, 1))
@@ -200,7 +204,7 @@ class _Drawing:
             return len(self.labelled[item]) * _CHARACTER + 2 * _PADDING, _LABEL_HEIGHT
         return 0.0, 0.04
 
-    def box(self, item) -> Box:
+    def box(self, item: Hashable) -> Box:
         text = self.names[item] if item in self.names else self.labelled[item]
         return Box(text, self.x[item], self.rows[item], *self.size(item))
 

@@ -39,7 +39,7 @@ def family(primitive: str) -> str:
     return "pool" if "pool" in primitive else "other"
 
 
-def _new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+def _new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -65,11 +65,19 @@ def _tidy(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> No
         axes.spines[side].set_visible(False)
 
 
+def _title(kind: str) -> str:
+    return kind if kind.endswith("cell") else f"{kind} cell"
+
+
 def _epoch_axis(axes: Axes, first: int, last: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
+    if first == last:
+        axes.set_xticks([first])
+        axes.set_xlim(first - 0.5, last + 0.5)
+        return
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    margin = 0.5 if first == last else 0.02 * (last - first)
+    margin = 0.02 * (last - first)
     axes.set_xlim(first - margin, last + margin)
 
 
@@ -105,7 +113,7 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
     axes.set_xlim(-shift, width - shift)
     axes.set_ylim(layout.height + legend, -title)
     axes.set_axis_off()
-    axes.text(-shift + 0.2, -title + 0.25, f"{kind} cell", fontsize=12, color=_INK, va="center", parse_math=False)
+    axes.text(-shift + 0.2, -title + 0.25, _title(kind), fontsize=12, color=_INK, va="center", parse_math=False)
 
     def draw_box(box: Box, face: str, line: str, radius: float, gid: str, zorder: float, **text: Any) -> None:
         style = f"round,pad=0,rounding_size={radius}"
@@ -185,8 +193,9 @@ def plot_alphas(
         _alpha_curves(grid[0, index], kind, values, primitives, highest)
         _alpha_table(grid[1, index], values[-1], primitives, edges[kind], highest)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    ncols = max(1, int(column * len(weights) / 1.6))
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(ncols, len(labels)), fontsize=8, frameon=False)
+    lines = math.ceil(len(labels) * 1.6 / (column * len(weights)))
+    ncols = math.ceil(len(labels) / lines)  # lines of equal length
+    figure.legend(handles, labels, loc="outside lower center", ncols=ncols, fontsize=8, frameon=False)
     _save(figure, path)
 
 
@@ -195,13 +204,16 @@ def _alpha_curves(axes: Axes, kind: str, values: np.ndarray, primitives: Sequenc
     for i, primitive in enumerate(primitives):
         colour, line = _SERIES[i % len(_SERIES)], ("-", "--", ":")[i // len(_SERIES) % 3]
         low, high = values[:, :, i].min(axis=1), values[:, :, i].max(axis=1)
-        axes.fill_between(epochs, low, high, color=colour, alpha=0.12, linewidth=0)
-        marker = "o" if len(epochs) < 12 else None
-        axes.plot(epochs, values[:, :, i].mean(axis=1), line, color=colour, marker=marker, markersize=3.5,
-                  linewidth=1.6, label=primitive)  # fmt: skip
+        # Faint bands with an outline: many of them lie over each other, and the means must stay on top.
+        axes.fill_between(epochs, low, high, color=colour, alpha=0.06, linewidth=0, zorder=1)
+        for bound in (low, high):
+            axes.plot(epochs, bound, ":", color=colour, linewidth=0.8, alpha=0.7, zorder=1.5)
         if len(epochs) == 1:  # a band over one epoch has no width to see
             axes.vlines(epochs, low, high, color=colour, alpha=0.35)
-    _tidy(axes, f"{kind}: weight by epoch (mean over edges, min-max band)", "epoch", "softmax weight")
+        marker = "o" if len(epochs) < 12 else None
+        mean = values[:, :, i].mean(axis=1)
+        axes.plot(epochs, mean, line, color=colour, marker=marker, markersize=3.5, linewidth=2, label=primitive)
+    _tidy(axes, f"{_title(kind)}: mean and range over the edges", "epoch", "softmax weight")
     axes.set_ylim(0, min(1.02, highest * 1.08) or 1)
     _epoch_axis(axes, 0, len(values) - 1)
 
@@ -218,8 +230,8 @@ def _alpha_table(
     axes.tick_params(length=0)
     axes.set_title("final weights", loc="left", fontsize=10, color=_INK)
     for (row, column), value in np.ndenumerate(final):
-        bold = "bold" if value == final[row].max() else "normal"
-        colour = "white" if value > 0.6 * top else _INK
+        bold = "bold" if value == final[row].max() and np.ptp(final[row]) > 0 else "normal"
+        colour = "white" if value > 0.68 * top else _INK
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=colour, fontweight=bold)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -240,7 +252,8 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
         ("accuracy", {"accuracy": "training", "val_accuracy": "validation"}),
         ("entropy of the alphas", {"alpha_entropy": "alphas"}),
     ):
-        series = {label: list(history[key]) for key, label in keys.items() if len(history.get(key) or ())}
+        series = {label: list(history[key]) for key, label in keys.items() if history.get(key) is not None}
+        series = {label: values for label, values in series.items() if values}
         if series:
             panels.append((title, series))
     ratios = [0.7 if "entropy" in title else 1.0 for title, _ in panels] or [1.0]
@@ -275,33 +288,32 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """
     require(result)
     searched, randoms = accuracies(result)
-    bars = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
-    bars += [(f"random {i + 1}", value, "#b6bec7") for i, value in enumerate(randoms)]
-    figure = _new_figure(6.6, 1.6 + 0.36 * max(len(bars), 1) + (0.3 if randoms else 0.0))
+    dots = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
+    dots += [(f"random {i + 1}", value, "#6e7781") for i, value in enumerate(randoms)]
+    figure = _new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
     axes = figure.subplots()
-    for row, (_, value, colour) in enumerate(bars):
-        axes.barh(row, 100 * value, height=0.66, color=colour, zorder=2)
-        axes.annotate(points(value), (100 * value, row), (4, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
-    _tidy(axes, "test accuracy", "test accuracy in %")
-    axes.grid(False)
+    beside = axes.get_yaxis_transform()
+    for row, (_, value, colour) in enumerate(dots):
+        # Dots, not bars: the axis does not start at zero, and a bar would be read by its length.
+        axes.plot([100 * value], [row], "o", color=colour, markersize=9, zorder=3)
+        axes.text(1.02, row, points(value), transform=beside, va="center", fontsize=9, color=_INK)
+    axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
+    title = "test accuracy" if randoms else "test accuracy (no random networks to compare with)"
+    _tidy(axes, title, "test accuracy in %")
     axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
-    axes.set_ylim(max(len(bars), 1) - 0.4, -0.6)
+    axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
+    values = [100 * value for _, value, _ in dots]
     if randoms:
-        mean, spread = 100 * float(np.mean(randoms)), 100 * float(np.std(randoms, ddof=1)) if len(randoms) > 1 else 0.0
-        label = f"mean of the random networks {mean:.2f} %"
-        axes.axvline(mean, color=_INK, linewidth=1.2, linestyle="--", zorder=3, label=label)
-        if len(randoms) > 1:
-            band = f"one standard deviation ±{spread:.2f} (n={len(randoms)})"
-            axes.axvspan(mean - spread, mean + spread, color="#e69f00", alpha=0.25, linewidth=0, zorder=2.5, label=band)
+        mean, number = 100 * float(np.mean(randoms)), len(randoms)
+        label = f"mean of the random networks: {mean:.2f} %"
+        axes.axvline(mean, color=_INK, linewidth=1.2, linestyle="--", zorder=2, label=label)
+        if number > 1:
+            spread = 100 * float(np.std(randoms, ddof=1))
+            band = f"one standard deviation: ±{spread:.2f} (n={number})"
+            axes.axvspan(mean - spread, mean + spread, color="#e69f00", alpha=0.22, linewidth=0, zorder=1, label=band)
+            values += [mean - spread, mean + spread]
         figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    else:
-        axes.text(0.99, 0.02, "no random networks to compare with", transform=axes.transAxes, ha="right", fontsize=8)
-    values = [100 * value for _, value, _ in bars] or [0.0]
-    # Small differences between high accuracies are invisible from zero; the axis says where it starts.
-    room = max(max(values) - min(values), 1.0)
-    start = max(0.0, 5 * math.floor((min(values) - 1.5 * room) / 5))
-    axes.set_xlim(start, max(values) + 0.14 * (max(values) - start))
-    if start > 0:
-        axes.set_xlabel(f"test accuracy in % (axis starts at {start:.0f})", fontsize=9)
+    if values:
+        room = max(0.15 * (max(values) - min(values)), 0.2)
+        axes.set_xlim(min(values) - room, max(values) + room)
     _save(figure, path)
