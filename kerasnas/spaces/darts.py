@@ -37,6 +37,7 @@ class DARTSSpace(SearchSpace):
         num_nodes: intermediate nodes of a cell. Defaults to 4.
         primitives: names of the candidates. Defaults to the eight of the paper.
         stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
+        stem_strides: 1, or 2 to let the stem halve the image: a quarter of the work. Defaults to 1.
 
     Raises:
         ValueError: for a non-positive size, and for unknown, repeated or no primitives.
@@ -65,12 +66,14 @@ class DARTSSpace(SearchSpace):
         num_nodes: int = 4,
         primitives: Sequence[str] = DARTS_PRIMITIVES,
         stem_multiplier: int = 3,
+        stem_strides: int = 1,
     ):
         self.filters = check_size("filters", filters)
         self.num_cells = check_size("num_cells", num_cells)
         self.num_nodes = check_size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives)
         self.stem_multiplier = check_size("stem_multiplier", stem_multiplier)
+        self.stem_strides = check_size("stem_strides", stem_strides, (1, 2))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -168,6 +171,7 @@ class DARTSSpace(SearchSpace):
             filters=self.filters if filters is None else check_size("filters", filters),
             num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
             stem_multiplier=self.stem_multiplier,
+            stem_strides=self.stem_strides,
             drop_path=drop_path,
             seed=seed,
         )
@@ -180,4 +184,5 @@ class DARTSSpace(SearchSpace):
             "num_nodes": self.num_nodes,
             "primitives": list(self.primitives),
             "stem_multiplier": self.stem_multiplier,
+            "stem_strides": self.stem_strides,
         }
