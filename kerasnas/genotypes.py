@@ -101,7 +101,7 @@ class Genotype:
         except json.JSONDecodeError as error:
             raise ValueError(f"Malformed or truncated genotype JSON: {error}") from None
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise ValueError(f"Not a genotype: expected a JSON object with \"format\": \"{_FORMAT}\".")
+            raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}".')
         if record.get("version") != _VERSION:
             raise ValueError(
                 f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
@@ -109,7 +109,7 @@ class Genotype:
             )
         space, cells = record.get("space"), record.get("cells")
         if not isinstance(cells, dict) or not all(isinstance(edges, list) for edges in cells.values()):
-            raise ValueError(f"Malformed genotype JSON: \"cells\" maps a name to a list of edges. Received: {cells!r}")
+            raise ValueError(f'Malformed genotype JSON: "cells" maps a name to a list of edges. Received: {cells!r}')
         return cls(space, cells)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -144,7 +144,7 @@ class Genotype:
         Raises:
             ValueError: if the text is not such a call of literals.
         """
-        problem = "Expected \"Genotype(normal=[(primitive, source), ...], normal_concat=..., reduce=...)\". Received: "
+        problem = 'Expected "Genotype(normal=[(primitive, source), ...], normal_concat=..., reduce=...)". Received: '
         try:
             call = ast.parse(text.strip(), mode="eval").body
             if not isinstance(call, ast.Call):

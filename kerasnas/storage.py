@@ -95,7 +95,7 @@ class CheckpointStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         encoded = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
         with atomic_path(self.folder / f"checkpoint-{step:06d}.npz") as temporary:
-            np.savez(temporary, **arrays, **{self._RECORD: encoded})
+            np.savez(temporary, allow_pickle=False, **{**arrays, self._RECORD: encoded})
         for old in self._files()[: -self.keep]:
             old.unlink(missing_ok=True)
 

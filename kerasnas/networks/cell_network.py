@@ -270,9 +270,7 @@ def _fan_in(shape: tuple[int, ...]) -> int:
 
 
 def _stem_conv(filters: int, strides: int) -> keras.layers.Layer:
-    return keras.layers.Conv2D(
-        filters, 3, strides=strides, padding="same", use_bias=False, data_format="channels_last"
-    )
+    return keras.layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, data_format="channels_last")
 
 
 def check_image_shape(input_shape: Any, num_cells: int, stem_strides: int) -> tuple[int, int, int]:

@@ -74,7 +74,7 @@ class MixedCell(keras.layers.Layer):
         for layer, shape in zip(self.preprocess, inputs_shape, strict=True):
             layer.build(shape)
         inputs = self.preprocess[1].compute_output_shape(inputs_shape[1])
-        inner = self.mixed[0].compute_output_shape(inputs)[:-1] + (self.filters,)
+        inner = (*self.mixed[0].compute_output_shape(inputs)[:-1], self.filters)
         for source, mixed in enumerate(self.mixed):
             mixed.build(inputs if source < INPUTS else inner, weights_shape)
 
@@ -93,7 +93,7 @@ class MixedCell(keras.layers.Layer):
 
     def compute_output_shape(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> tuple:
         inputs = self.preprocess[1].compute_output_shape(inputs_shape[1])
-        return self.mixed[0].compute_output_shape(inputs)[:-1] + (self.filters * self.num_nodes,)
+        return (*self.mixed[0].compute_output_shape(inputs)[:-1], self.filters * self.num_nodes)
 
 
 def _total(tensors: list[Any]) -> Any:

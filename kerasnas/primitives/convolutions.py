@@ -39,9 +39,13 @@ class Depthwise(Stage):
     def standard(self) -> list[Callable]:
         return [
             keras.layers.DepthwiseConv2D(
-                self.kernel_size, strides=self.strides, dilation_rate=self.dilation, padding="same", use_bias=False,
+                self.kernel_size,
+                strides=self.strides,
+                dilation_rate=self.dilation,
+                padding="same",
+                use_bias=False,
                 data_format="channels_last",
-            )  # fmt: skip
+            )
         ]
 
 
@@ -166,7 +170,7 @@ class FactorizedReduce(Primitive):
     def __init__(self, filters: int, strides: int = 2, affine: bool = True, copies: int = 1, **kwargs: Any):
         if strides != 2:
             raise ValueError(
-                "Invalid value received for argument `strides`. Expected 2, since 'factorized_reduce' halves its input. "
+                "Invalid value received for argument `strides`. Expected 2: 'factorized_reduce' halves its input. "
                 f"Received: {strides!r}. Pass `strides=2`, or use 'skip_connect', which keeps the size at strides 1."
             )
         if check_size("filters", filters) < 2:

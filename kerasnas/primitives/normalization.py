@@ -76,9 +76,7 @@ class BatchNorm(keras.layers.Layer):
     def standard(self) -> list[keras.layers.Layer]:
         """The same as standard Keras layers."""
         return [
-            keras.layers.BatchNormalization(
-                momentum=MOMENTUM, epsilon=EPSILON, center=self.affine, scale=self.affine
-            )
+            keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, center=self.affine, scale=self.affine)
         ]
 
     def get_config(self) -> dict[str, Any]:

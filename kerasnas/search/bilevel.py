@@ -17,7 +17,7 @@ from kerasnas.relaxations import is_alphas, split_variables
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
 from kerasnas.search.hypergradients import HYPERGRADIENTS
 
-LEARNING_RATE, MINIMUM_LEARNING_RATE = 0.025, 0.001  # of the network weights, in the paper
+MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -88,7 +88,7 @@ class BilevelTrainer(TrainStep, keras.Model):
             name="architecture_active", shape=(), initializer="ones", trainable=False, aggregation="only_first_replica"
         )
         self._class_weight: list[float] | None = None
-        self._uses_paper_schedule = False
+        self._initial_learning_rate: float | None = None
         if not supernet.built:
             raise ValueError("Expected a built supernet. Call it on a batch, or `build` it, before the search.")
         if not self.architecture_parameters:
@@ -192,27 +192,29 @@ class BilevelTrainer(TrainStep, keras.Model):
         architecture_optimizer: Any = None,
         loss: Any = None,
         metrics: Any = None,
+        learning_rate: float = 0.025,
         jit_compile: bool | str = False,
         **kwargs: Any,
     ) -> None:
         """Set optimizers, loss and metrics; everything left out is the paper's.
 
         Args:
-            optimizer: for the network weights. Defaults to SGD at 0.025, annealed to 0.001 by a cosine over
+            optimizer: for the network weights. Defaults to SGD at `learning_rate`, annealed to 0.001 by a cosine over
                 the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer`
                 holds both.
             architecture_optimizer: for the alphas. Defaults to Adam at 3e-4, betas 0.5 and 0.999.
             loss: Defaults to sparse categorical cross-entropy from logits.
             metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
                 Defaults to `["accuracy"]`.
+            learning_rate: first one of the default optimizer. Defaults to 0.025.
             jit_compile: whether to compile with XLA. Defaults to False: XLA's depthwise convolutions are
                 17 to 120 times slower on a CPU. Set it to True on a TPU.
             kwargs: as for `keras.Model.compile`.
         """
-        self._uses_paper_schedule = optimizer is None
+        self._initial_learning_rate = learning_rate if optimizer is None else None
         if not isinstance(optimizer, BilevelOptimizer):
             if optimizer is None:
-                optimizer = keras.optimizers.SGD(LEARNING_RATE, momentum=0.9, global_clipnorm=5.0)
+                optimizer = keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
             if architecture_optimizer is None:
                 architecture_optimizer = keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
             optimizer = BilevelOptimizer(optimizer, architecture_optimizer)
@@ -292,8 +294,9 @@ class BilevelTrainer(TrainStep, keras.Model):
         ]
         if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
             own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)))
-        if self._uses_paper_schedule:
-            own.append(callbacks_module.CosineSchedule(LEARNING_RATE, MINIMUM_LEARNING_RATE))
+        if self._initial_learning_rate is not None:
+            minimum = min(MINIMUM_LEARNING_RATE, self._initial_learning_rate)
+            own.append(callbacks_module.CosineSchedule(self._initial_learning_rate, minimum))
         return super().fit(
             data,
             epochs=epochs,

@@ -1,0 +1,227 @@
+"""The command line: one subcommand a function, absl flags made from the settings' dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import flags
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes are not the user's business
+
+_FAILED, _INTERRUPTED = 2, 130
+
+
+class _Command:
+    """A subcommand: its words, its flags, and the function that runs it."""
+
+    def __init__(self, name: str, summary: str, teaching: str, run: Callable[[flags.FlagValues], Any]):
+        self.name, self.summary, self.teaching, self.run = name, summary, teaching, run
+
+    def flags(self) -> flags.FlagValues:
+        values = flags.FlagValues()
+        flags.DEFINE_string(
+            "output_dir", None, "The folder of the run.", flag_values=values, required=self.name != "plot"
+        )
+        if self.name in ("search", "retrain"):
+            from kerasnas.runs import SearchConfig, TrainingConfig
+
+            for field in dataclasses.fields(SearchConfig if self.name == "search" else TrainingConfig):
+                _define(field, values)
+        if self.name in ("retrain", "plot"):
+            flags.DEFINE_string(
+                "genotype", None, "A genotype.json, or the name of a published one: DARTS_V1, DARTS_V2, "
+                "PC_DARTS_CIFAR.", flag_values=values, required=self.name == "retrain",
+            )  # fmt: skip
+        return values
+
+    def help(self) -> str:
+        values = self.flags()
+        lines = [f"kerasnas {self.name}: {self.summary}", "", self.teaching, "", "Flags:"]
+        for name in sorted(set(values), key=lambda name: (name != "output_dir", name)):
+            flag = values[name]
+            default = "" if flag.default in (None, "", []) else f" Default: {_text(flag.default)}."
+            lines += [f"  --{name}", f"      {flag.help}{default}"]
+        return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _define(field: dataclasses.Field, values: flags.FlagValues) -> None:
+    makers: dict[type, Callable] = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+        tuple: flags.DEFINE_list,
+    }
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    makers[type(field.default)](field.name, default, field.metadata["help"], flag_values=values)
+
+
+def _settings(config: type, values: flags.FlagValues) -> Any:
+    return config(**{field.name: values[field.name].value for field in dataclasses.fields(config)})
+
+
+def _search(values: flags.FlagValues) -> None:
+    from kerasnas import runs
+
+    runs.search(runs.RunFolder.create(values["output_dir"].value, "search", _settings(runs.SearchConfig, values)))
+
+
+def _retrain(values: flags.FlagValues) -> None:
+    from kerasnas import runs
+
+    genotype = _genotype(values["genotype"].value)
+    config = _settings(runs.TrainingConfig, values)
+    runs.make_space(config).validate(genotype)
+    folder = runs.RunFolder.create(values["output_dir"].value, "retrain", config)
+    genotype.save(folder.path / "genotype.json")
+    runs.retrain(folder)
+
+
+def _resume(values: flags.FlagValues) -> None:
+    from kerasnas import runs
+
+    runs.resume(runs.RunFolder.open(values["output_dir"].value))
+
+
+def _plot(values: flags.FlagValues) -> None:
+    from kerasnas import runs
+
+    folder = values["output_dir"].value
+    if folder is None:
+        raise ValueError("Missing flag --output_dir: the folder of a run, or where to put pictures of --genotype.")
+    if values["genotype"].value is None:
+        runs.plot(runs.RunFolder.open(folder))
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for path in runs.plot_genotype(_genotype(values["genotype"].value), Path(folder)):
+        print(path)
+
+
+def _genotype(name: str) -> Any:
+    from kerasnas import genotypes
+
+    published = {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
+    if name in published:
+        return published[name]
+    if not Path(name).exists():
+        raise FileNotFoundError(f"--genotype={name} is neither a file nor a published genotype: {sorted(published)}")
+    return genotypes.Genotype.load(name)
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        _Command(
+            "search",
+            "search an architecture, train it, and compare it with random ones.",
+            "A supernet holds every candidate at once; gradient descent moves its weights on one half of the\n"
+            "training data and the choice between candidates on the other (DARTS). The strongest candidates\n"
+            "make the final network, which is then trained from scratch beside random ones of the same space.\n"
+            "\n"
+            "    kerasnas search --output_dir=runs/first\n"
+            "    kerasnas search --dataset=my_images/ --epochs=15 --output_dir=runs/mine\n"
+            "\n"
+            "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
+            "config.json and pictures. Stop it whenever you like: `kerasnas resume` goes on where it was.",
+            _search,
+        ),
+        _Command(
+            "retrain",
+            "train the network of a genotype from scratch.",
+            "    kerasnas retrain --genotype=runs/first/genotype.json --retrain_epochs=40 --output_dir=runs/longer\n"
+            "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2",
+            _retrain,
+        ),
+        _Command(
+            "resume",
+            "go on with a run that was interrupted, by Ctrl-C, a kill or a power cut.",
+            "The result is bit-identical to that of an uninterrupted run.\n\n"
+            "    kerasnas resume --output_dir=runs/first",
+            _resume,
+        ),
+        _Command(
+            "plot",
+            "draw the pictures of a run, or of a genotype, again.",
+            "    kerasnas plot --output_dir=runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=pictures",
+            _plot,
+        ),
+    )
+}
+
+
+def usage() -> str:
+    """What `kerasnas` says without a command."""
+    width = max(map(len, COMMANDS))
+    lines = ["KerasNAS: neural architecture search for Keras.", "", "Usage: kerasnas COMMAND --flag=value ...", ""]
+    lines += [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
+    lines += ["", "Try `kerasnas search --help`, or begin at once: kerasnas search --output_dir=runs/first"]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 done, 2 an error (told in one line), 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("help", "--help", "-h"):
+        print(usage())
+        return 0
+    name, *rest = arguments
+    if name == "--version":
+        from kerasnas import __version__
+
+        print(__version__)
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        return _fail(f"Unknown command '{name}'.{hint} Known: {', '.join(COMMANDS)}")
+    command = COMMANDS[name]
+    if {"--help", "-h", "--helpfull"} & set(rest):
+        print(command.help())
+        return 0
+    signal.signal(signal.SIGTERM, _interrupt)
+    values = command.flags()
+    folder = None
+    try:
+        extra = values([f"kerasnas {name}", *rest])[1:]
+        if extra:
+            return _fail(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
+        folder = values["output_dir"].value
+        command.run(values)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. Go on with: kerasnas resume --output_dir={folder}", file=sys.stderr)
+        return _INTERRUPTED
+    except OSError as error:
+        message = str(error)
+        if error.errno == errno.ENOSPC:
+            message += (
+                f". The disk is full; all that was finished is safe. Free some space, then go on with: "
+                f"kerasnas resume --output_dir={folder}"
+            )
+        return _fail(message)
+    except (flags.Error, ValueError, ArithmeticError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _interrupt(signum: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str) -> int:
+    print(f"kerasnas: {message}", file=sys.stderr)
+    return _FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
