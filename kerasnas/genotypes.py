@@ -107,7 +107,7 @@ class Genotype:
                 f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
                 "Upgrade KerasNAS to read newer files."
             )
-        space, cells = record.get("space"), record.get("cells")
+        space, cells = record.get("space", ""), record.get("cells")
         if not isinstance(cells, dict) or not all(isinstance(edges, list) for edges in cells.values()):
             raise ValueError(f'Malformed genotype JSON: "cells" maps a name to a list of edges. Received: {cells!r}')
         return cls(space, cells)

@@ -49,7 +49,7 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
         **kwargs: Any,
     ):
         super().__init__(name=name)
-        self.space, self.input_shape, self.num_classes = space, tuple(input_shape), num_classes
+        self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
 
     def genotype(self, hp: Any) -> Genotype:
@@ -64,7 +64,9 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
         if self.compile is not None:
             self.compile(model, hp)
             if not model.compiled:
-                raise ValueError("The function given as `compile` left the model uncompiled. Call `model.compile(...)`.")
+                raise ValueError(
+                    "The function given as `compile` left the model uncompiled. Call `model.compile(...)`."
+                )
             return model
         rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
         model.compile(

@@ -5,7 +5,12 @@ import keras
 if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import TrainStep, all_reduce, batch_norm, value_and_grad
 elif keras.backend.backend() == "jax":
-    from kerasnas.backend.jax import TrainStep, all_reduce, batch_norm, value_and_grad
+    from kerasnas.backend.jax import (  # type: ignore[assignment]
+        TrainStep,
+        all_reduce,
+        batch_norm,
+        value_and_grad,
+    )
 else:
     raise ImportError(
         f"KerasNAS runs on Keras' TensorFlow and JAX backends. Received: KERAS_BACKEND='{keras.backend.backend()}'"

@@ -82,6 +82,8 @@ class CellSupernet(keras.Model):
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
 
+    built: bool
+
     def __init__(
         self,
         input_shape: tuple[int, int, int],

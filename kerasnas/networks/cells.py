@@ -159,12 +159,13 @@ def derive_cell(
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
     """
+    edges = cell_edges(num_nodes)
     candidates = [column for column, name in enumerate(primitives) if name != "none"]
-    best = [max(candidates, key=lambda column, row=row: row[column]) for row in weights]
-    strength = {edge: weights[row, best[row]] for row, edge in enumerate(cell_edges(num_nodes))}
+    best = [max(candidates, key=row.__getitem__) for row in weights]
     chosen = []
     for node in range(INPUTS, INPUTS + num_nodes):
-        sources = sorted(range(node), key=lambda source, node=node: -strength[source, node])[:inputs_per_node]
-        chosen += [(source, node) for source in sorted(sources)]
-    rows = {edge: row for row, edge in enumerate(cell_edges(num_nodes))}
-    return tuple(Edge(primitives[best[rows[edge]]], *edge) for edge in chosen)
+        incoming = [row for row, (_, target) in enumerate(edges) if target == node]
+        strength = {row: weights[row, best[row]] for row in incoming}
+        kept = sorted(incoming, key=strength.__getitem__, reverse=True)[:inputs_per_node]
+        chosen += [Edge(primitives[best[row]], *edges[row]) for row in sorted(kept)]
+    return tuple(chosen)

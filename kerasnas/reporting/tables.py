@@ -10,8 +10,7 @@ from kerasnas.reporting.results import accuracies, points
 
 MISSING = "-"
 LOADING = """\
-import keras
-import kerasnas  # registers the layers that the file names
+import keras  # the network is made of standard layers: KerasNAS is not needed
 
 model = keras.models.load_model("model.keras")"""
 

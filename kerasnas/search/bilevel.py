@@ -236,7 +236,7 @@ class BilevelTrainer(TrainStep, keras.Model):
             data_batch = data_batch[0]
         super()._symbolic_build(data_batch=data_batch)
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         x: Any = None,
         y: Any = None,
@@ -326,7 +326,7 @@ class BilevelTrainer(TrainStep, keras.Model):
                 f"Received: {type(x).__name__} and {type(validation).__name__}"
             )
         x, y = np.asarray(x), np.asarray(y)
-        checks = {"input_shape": self.input_image_shape, "num_classes": self.num_classes}
+        checks: dict[str, Any] = {"input_shape": self.input_image_shape, "num_classes": self.num_classes}
         check_images(x, y, **checks, what="training")
         weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
         if validation is not None:

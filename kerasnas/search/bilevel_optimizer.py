@@ -29,6 +29,8 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
     0.1
     """
 
+    built: bool
+
     def __init__(self, optimizer: Any, architecture_optimizer: Any, name: str = "bilevel_optimizer", **kwargs: Any):
         super().__init__(learning_rate=0.0, name=name, **kwargs)
         self.inner = [keras.optimizers.get(optimizer), keras.optimizers.get(architecture_optimizer)]

@@ -140,7 +140,7 @@ class DARTSSpace(SearchSpace):
             **kwargs,
         )
 
-    def build_network(
+    def build_network(  # type: ignore[override]
         self,
         genotype: Genotype,
         input_shape: tuple[int, int, int],
