@@ -1,0 +1,63 @@
+"""Every example and every piece of Python in the README runs, at its smallest."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kerasnas
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.examples
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_example_runs(name):
+    result = load(ROOT / "examples" / name).main(tiny=True)
+    if name == "mixed_op.py":
+        assert sorted(result) == sorted(
+            ["factorized_reduce", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
+        )
+        assert sum(result.values()) == pytest.approx(1, abs=1e-5)
+    elif name == "darts_fit.py":
+        assert 0 <= result <= 1
+    else:
+        assert isinstance(result, kerasnas.Genotype)
+
+
+def test_readme_code_runs(tmp_path, monkeypatch):
+    """The README's Python, in order, on 64 pictures, for one epoch, with one node a cell."""
+    small = kerasnas.datasets.load("fashion_mnist_mini")
+    keep = np.arange(64)
+    small = type(small)(
+        name=small.name,
+        x_train=small.x_train[keep],
+        y_train=small.y_train[keep],
+        x_test=small.x_test[keep],
+        y_test=small.y_test[keep],
+        classes=small.classes,
+    )
+    monkeypatch.setattr(kerasnas.datasets, "load", lambda name: small)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(blocks) >= 4
+    namespace = {}
+    for block in blocks:
+        for pattern, tiny in {
+            r"epochs=\d+": "epochs=1", r"num_nodes=\d+": "num_nodes=1", r"batch_size=\d+": "batch_size=16",
+            r"filters=\d+": "filters=4", r"max_trials=\d+": "max_trials=1",
+        }.items():  # fmt: skip
+            block = re.sub(rf"\b{pattern}", tiny, block)
+        exec(compile(block, "README.md", "exec"), namespace)
+    assert isinstance(namespace["genotype"], kerasnas.Genotype)
+    assert (tmp_path / "model.keras").exists()
