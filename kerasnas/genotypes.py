@@ -60,6 +60,8 @@ class Genotype:
         checked = tuple((str(kind), tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in pairs)
         if not checked:
             raise ValueError("A genotype has at least one cell. Received none.")
+        if len({kind for kind, _ in checked}) != len(checked):
+            raise ValueError(f"A genotype has each kind of cell once. Received: {[kind for kind, _ in checked]}")
         object.__setattr__(self, "space", space)
         object.__setattr__(self, "cells", checked)
 
@@ -142,23 +144,24 @@ class Genotype:
             space: name of the space. Defaults to `"darts"`.
 
         Raises:
-            ValueError: if the text is not such a call of literals.
+            ValueError: if the text is not such a call of literals, or a cell does not concatenate all its nodes.
         """
         problem = 'Expected "Genotype(normal=[(primitive, source), ...], normal_concat=..., reduce=...)". Received: '
         try:
             call = ast.parse(text.strip(), mode="eval").body
             if not isinstance(call, ast.Call):
                 raise ValueError("not a call")
-            fields = {
-                str(keyword.arg): ast.literal_eval(keyword.value)
-                for keyword in call.keywords
-                if not str(keyword.arg).endswith("_concat")  # always all nodes, often written range(2, 6)
-            }
+            fields = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
+            concats = {kind: fields.pop(kind) for kind in list(fields) if kind.endswith("_concat")}
             cells = {
                 kind: [(primitive, source, 2 + index // 2) for index, (primitive, source) in enumerate(pairs)]
                 for kind, pairs in fields.items()
             }
-        except (SyntaxError, ValueError, TypeError) as error:
+            for name, concat in concats.items():
+                nodes = sorted({target for *_, target in cells[name.removesuffix("_concat")]})
+                if len(concat) != len(nodes) or sorted(concat) != nodes:
+                    raise ValueError(f"{name} is not the list of all nodes, {nodes}")
+        except (SyntaxError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise ValueError(f"{problem}{text!r} ({error})") from None
         return cls(space, cells)
 
@@ -172,6 +175,13 @@ def _edge(value: Any) -> Edge:
     if not isinstance(primitive, str) or not indices or not 0 <= source < target:
         raise ValueError(f"An edge is (primitive name, source, target) with 0 <= source < target. Received: {value!r}")
     return Edge(primitive, source, target)
+
+
+def _literal(value: ast.expr) -> Any:
+    """The value of a literal, or of `range(...)` of literals, as the papers write lists of nodes."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
+        return range(*map(ast.literal_eval, value.args))
+    return ast.literal_eval(value)
 
 
 def _order(edge: Edge) -> tuple[int, int, str]:

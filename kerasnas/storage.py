@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,14 +89,22 @@ class CheckpointStore:
         self.log = log
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("checkpoint-*.npz"))
+        names = self.folder.glob("checkpoint-*.npz")
+        return sorted(names, key=lambda path: (len(path.name), path.name))  # a seventh digit sorts after six
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
-        """Write checkpoint `step` atomically, then drop the oldest beyond `keep`."""
+        """Write checkpoint `step` atomically, then drop the oldest beyond `keep`.
+
+        Raises:
+            ValueError: if an array holds Python objects, which only pickle could write.
+        """
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise ValueError(f"A checkpoint holds arrays of numbers. Received for '{name}': {array!r}")
         self.folder.mkdir(parents=True, exist_ok=True)
         encoded = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
         with atomic_path(self.folder / f"checkpoint-{step:06d}.npz") as temporary:
-            np.savez(temporary, allow_pickle=False, **{**arrays, self._RECORD: encoded})
+            np.savez(temporary, **{**arrays, self._RECORD: encoded})  # NumPy 2.0 has no `allow_pickle` here
         for old in self._files()[: -self.keep]:
             old.unlink(missing_ok=True)
 
@@ -106,7 +115,8 @@ class CheckpointStore:
                 with np.load(path, allow_pickle=False) as file:
                     arrays = {name: file[name] for name in file.files}
                 record = json.loads(arrays.pop(self._RECORD).tobytes().decode())
-            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+                # RuntimeError: a damaged header may claim encryption or an unknown compression.
                 self.log(f"Checkpoint {path.name} is damaged ({error}); falling back to the one before it.")
                 continue
             return int(path.stem.rsplit("-", 1)[1]), arrays, record

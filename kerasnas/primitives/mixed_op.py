@@ -156,5 +156,6 @@ class _Copies(keras.layers.Layer):
         outputs = [
             layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs) for layer in self.layers
         ]
-        scaled = [output * ops.cast(weight, output.dtype) for output, weight in zip(outputs, weights, strict=True)]
+        dtype = inputs.dtype  # of the whole sum, whatever the user's layer computes in
+        scaled = [ops.cast(y, dtype) * ops.cast(weight, dtype) for y, weight in zip(outputs, weights, strict=True)]
         return ops.concatenate(scaled, axis=-1)

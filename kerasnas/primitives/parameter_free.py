@@ -116,11 +116,24 @@ class AveragePool(Pooling):
 class Identity(_KeepsChannels):
     """The skip connection at strides 1: the input itself.
 
+    Args and call arguments: see `Primitive`; `strides` must be 1, and `filters` the input's channels.
+
+    Raises:
+        ValueError: if `strides` is not 1.
+
     Example:
 
     >>> float(Identity(filters=1)(ops.ones((1, 1, 1, 1)), scale=ops.convert_to_tensor([0.25]))[0, 0, 0, 0])
     0.25
     """
+
+    def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
+        if strides != 1:
+            raise ValueError(
+                "Invalid value received for argument `strides`. Expected 1: Identity keeps the size of its input. "
+                f"Received: {strides!r}. Use 'skip_connect', which halves it at strides 2."
+            )
+        super().__init__(filters, strides, affine, copies, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:
         return [Repeat(self.copies), Scale()]

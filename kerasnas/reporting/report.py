@@ -19,7 +19,8 @@ _PICTURES = {
     "normal": ("cell_normal.png", "The normal cell"),
     "reduce": ("cell_reduce.png", "The reduction cell"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
-    "training": ("training.png", "Loss and accuracy by epoch"),
+    "search": ("search.png", "Both halves of the data during the search, by epoch"),
+    "training": ("training.png", "Loss and accuracy of the final training, by epoch"),
 }
 
 _STYLE = """
@@ -64,7 +65,7 @@ def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 
     The pictures that lie in the folder are embedded: `cell_normal.png`, `cell_reduce.png`, `alphas.png`,
-    `training.png` and `comparison.png`. Those that do not are left out.
+    `search.png`, `training.png` and `comparison.png`. Those that do not are left out.
 
     Args:
         folder: the run's folder.
@@ -96,7 +97,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     sections = [
         _section("Comparison with random networks", pictures["comparison"], _table(tables.comparison_table(result))),
         _section("Cells", cells),
-        _section("Search", pictures["alphas"], _table(tables.history_table(search.get("history")))),
+        _section("Search", pictures["alphas"], pictures["search"], _table(tables.history_table(search.get("history")))),
         _section(
             "Training of the searched network",
             pictures["training"],

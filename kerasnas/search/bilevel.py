@@ -129,8 +129,13 @@ class BilevelTrainer(TrainStep, keras.Model):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
 
         def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
-            predictions, new_state = self.stateless_call(self.merge(w, a), list(state), x, training=True)
-            value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
+            variables = [*self.trainable_variables, *self.non_trainable_variables]
+            mapping = list(zip(variables, [*self.merge(w, a), *state], strict=True))
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                predictions = self(x, training=True)
+                # Inside the scope, so that the regularizers of a user's layers see `w` too.
+                value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
+            new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
             return value, (predictions, new_state)
 
         return loss

@@ -1,0 +1,60 @@
+"""The main job for several seeds: test accuracy, parameters, random genotypes, time and peak memory.
+
+    python benchmarks/main_job.py --output_dir=runs/main_job            # seeds 0, 1, 2; about 20 minutes
+    python benchmarks/main_job.py --output_dir=runs/cifar --seeds 0 --dataset=/path/to/cifar10_mini.npz
+
+Every seed runs as `kerasnas search` in a process of its own. Finished runs in the folder are not run again.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output_dir", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments, rest = parser.parse_known_args()
+
+    rows = []
+    for seed in arguments.seeds:
+        folder = arguments.output_dir / f"seed-{seed}"
+        if not (folder / "result.json").exists():
+            begin = time.perf_counter()
+            command = [
+                sys.executable,
+                "-m",
+                "kerasnas.cli",
+                "search",
+                f"--seed={seed}",
+                f"--output_dir={folder}",
+                *rest,
+            ]
+            subprocess.run(command, check=True)
+            (folder / "wall_seconds.json").write_text(json.dumps(time.perf_counter() - begin))
+        result = json.loads((folder / "result.json").read_text())
+        random = [other["test_accuracy"] for other in result["random"]]
+        rows.append(
+            {
+                "seed": seed,
+                "test_accuracy": result["searched"]["test_accuracy"],
+                "parameters": result["searched"]["parameters"],
+                "random_mean": statistics.mean(random) if random else float("nan"),
+                "random": random,
+                "wall_s": round(json.loads((folder / "wall_seconds.json").read_text())),
+                "peak_memory_gib": result["environment"]["peak_memory_gib"],
+            }
+        )
+        print(json.dumps(rows[-1]), flush=True)
+    accuracies, randoms = ([row[name] for row in rows] for name in ("test_accuracy", "random_mean"))
+    spread = statistics.stdev(accuracies) if len(rows) > 1 else float("nan")
+    print(f"searched {statistics.mean(accuracies):.4f} +- {spread:.4f}, random {statistics.mean(randoms):.4f}")
+
+
+if __name__ == "__main__":
+    main()
