@@ -76,8 +76,8 @@ class ArchitectureMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
-        tables = np.concatenate(list(self._record().values()))
-        logs["alpha_entropy"] = float(np.mean(-np.sum(tables * np.log(np.maximum(tables, 1e-30)), axis=-1)))
+        entropies = [-np.sum(table * np.log(np.maximum(table, 1e-30)), axis=-1) for table in self._record().values()]
+        logs["alpha_entropy"] = float(np.mean(np.concatenate(entropies)))
         if hasattr(self.model.supernet, "derive"):
             logs["skips"] = self.model.derive().count("skip_connect")
 

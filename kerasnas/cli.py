@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -74,7 +76,11 @@ def _settings(config: type, values: flags.FlagValues) -> Any:
 def _search(values: flags.FlagValues) -> None:
     from kerasnas import runs
 
-    runs.search(runs.RunFolder.create(values["output_dir"].value, "search", _settings(runs.SearchConfig, values)))
+    config = _settings(runs.SearchConfig, values)
+    runs.make_space(config)
+    folder = runs.RunFolder.create(values["output_dir"].value, "search", config)
+    with _discarding(folder):
+        runs.search(folder)
 
 
 def _retrain(values: flags.FlagValues) -> None:
@@ -84,8 +90,19 @@ def _retrain(values: flags.FlagValues) -> None:
     config = _settings(runs.TrainingConfig, values)
     runs.make_space(config).validate(genotype)
     folder = runs.RunFolder.create(values["output_dir"].value, "retrain", config)
-    genotype.save(folder.path / "genotype.json")
-    runs.retrain(folder)
+    with _discarding(folder):
+        genotype.save(folder.path / "genotype.json")
+        runs.retrain(folder)
+
+
+@contextlib.contextmanager
+def _discarding(folder: Any) -> Iterator[None]:
+    """After a failure before any work was done, the same --output_dir can be used again."""
+    try:
+        yield
+    except (OSError, ValueError):
+        folder.discard()
+        raise
 
 
 def _resume(values: flags.FlagValues) -> None:
@@ -189,29 +206,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     if {"--help", "-h", "--helpfull"} & set(rest):
         print(command.help())
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
-    values = command.flags()
     folder = None
     try:
-        extra = values([f"kerasnas {name}", *rest])[1:]
-        if extra:
-            return _fail(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
-        folder = values["output_dir"].value
-        command.run(values)
+        with _terminating():
+            values = command.flags()
+            extra = values([f"kerasnas {name}", *rest])[1:]
+            if extra:
+                return _fail(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
+            folder = values["output_dir"].value
+            command.run(values)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. Go on with: kerasnas resume --output_dir={folder}", file=sys.stderr)
+        print(f"\nInterrupted.{_hint(folder)}", file=sys.stderr)
         return _INTERRUPTED
     except OSError as error:
         message = str(error)
         if error.errno == errno.ENOSPC:
-            message += (
-                f". The disk is full; all that was finished is safe. Free some space, then go on with: "
-                f"kerasnas resume --output_dir={folder}"
-            )
+            message += f". The disk is full; all that was finished is safe. Free some space.{_hint(folder)}"
         return _fail(message)
     except (flags.Error, ValueError, ArithmeticError) as error:
         return _fail(str(error))
     return 0
+
+
+def _hint(folder: str | None) -> str:
+    """How to go on with the run in `folder`, if one has begun there."""
+    begun = folder is not None and (Path(folder) / "config.json").exists()
+    return f" Go on with: kerasnas resume --output_dir={folder}" if begun else ""
+
+
+@contextlib.contextmanager
+def _terminating() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(signum: int, frame: Any) -> NoReturn:

@@ -88,6 +88,10 @@ class Softmax:
     def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Softmax:
+        return cls(**config)
+
 
 def get(identifier: Any) -> Any:
     """A relaxation from its name, its serialized form, or itself."""

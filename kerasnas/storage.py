@@ -104,7 +104,7 @@ class CheckpointStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         encoded = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
         with atomic_path(self.folder / f"checkpoint-{step:06d}.npz") as temporary:
-            np.savez(temporary, **{**arrays, self._RECORD: encoded})  # NumPy 2.0 has no `allow_pickle` here
+            np.savez(temporary, **{**arrays, self._RECORD: encoded})  # type: ignore[arg-type]
         for old in self._files()[: -self.keep]:
             old.unlink(missing_ok=True)
 

@@ -36,7 +36,7 @@ def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
     ['normal', 'reduce', 'normal', 'reduce', 'normal']
     """
     plan: list[CellPlan] = []
-    for index in range(num_cells):
+    for index in range(check_size("num_cells", num_cells)):
         kind = "reduce" if index in (num_cells // 3, 2 * num_cells // 3) else "normal"
         filters = filters * 2 if kind == "reduce" else filters
         plan.append(CellPlan(kind, filters, bool(plan) and plan[-1].kind == "reduce"))
@@ -102,7 +102,7 @@ class CellSupernet(keras.Model):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(input_shape, num_cells, stem_strides)
         self.num_classes = check_size("num_classes", num_classes)
-        self.filters, self.num_cells, self.num_nodes = filters, num_cells, num_nodes
+        self.filters, self.num_cells, self.num_nodes = filters, num_cells, check_size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives)
         self.stem_multiplier, self.stem_strides = stem_multiplier, stem_strides
         self.space, self.seed = space, seed

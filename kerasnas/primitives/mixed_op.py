@@ -68,7 +68,7 @@ class MixedOp(keras.layers.Layer):
     ...     filters=16,
     ...     strides=2,
     ... )
-    >>> layer(ops.ones((1, 8, 8, 3))).shape, layer.alphas.shape
+    >>> layer(ops.ones((1, 8, 8, 3))).shape, tuple(layer.alphas.shape)
     (TensorShape([1, 4, 4, 16]), (1, 5))
 
     Reference:

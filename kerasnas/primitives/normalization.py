@@ -42,16 +42,14 @@ class BatchNorm(keras.layers.Layer):
         self.affine = affine
 
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
-        channels = (inputs_shape[-1],)
+        # Without `autocast`, Keras reads them in half precision where this layer is the outermost one called.
+        options = {"shape": (inputs_shape[-1],), "autocast": False}
         if self.affine:
-            self.gamma = self.add_weight(name="gamma", shape=channels, initializer="ones")
-            self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
-        self.moving_mean = self.add_weight(
-            name="moving_mean", shape=channels, initializer="zeros", trainable=False, aggregation="mean"
-        )
-        self.moving_variance = self.add_weight(
-            name="moving_variance", shape=channels, initializer="ones", trainable=False, aggregation="mean"
-        )
+            self.gamma = self.add_weight(name="gamma", initializer="ones", **options)
+            self.beta = self.add_weight(name="beta", initializer="zeros", **options)
+        options |= {"trainable": False, "aggregation": "mean"}
+        self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **options)
+        self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **options)
 
     def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)

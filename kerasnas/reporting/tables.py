@@ -64,14 +64,17 @@ def exact(value: Any) -> str:
 
 
 def settings_table(result: Mapping[str, Any]) -> Table:
+    """Every setting of the run, as it was given."""
     return Table([], [[str(name), exact(value)] for name, value in (result.get("settings") or {}).items()])
 
 
 def seeds_table(result: Mapping[str, Any]) -> Table:
+    """The settings that are seeds."""
     return Table([], [row for row in settings_table(result).rows if "seed" in row[0].lower()])
 
 
 def dataset_table(result: Mapping[str, Any]) -> Table:
+    """What the networks were trained and tested on."""
     dataset = dict(result.get("dataset") or {})
     classes = dataset.get("classes")
     if classes:
@@ -80,6 +83,7 @@ def dataset_table(result: Mapping[str, Any]) -> Table:
 
 
 def environment_table(result: Mapping[str, Any]) -> Table:
+    """Versions, machine and memory of the run."""
     environment = {"kerasnas": result.get("kerasnas_version"), **(result.get("environment") or {})}
     memory = environment.pop("peak_memory_gib", None)
     if memory is not None:

@@ -131,7 +131,7 @@ class BilevelTrainer(TrainStep, keras.Model):
         def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
             variables = [*self.trainable_variables, *self.non_trainable_variables]
             mapping = list(zip(variables, [*self.merge(w, a), *state], strict=True))
-            with keras.StatelessScope(state_mapping=mapping) as scope:
+            with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
                 predictions = self(x, training=True)
                 # Inside the scope, so that the regularizers of a user's layers see `w` too.
                 value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
@@ -184,8 +184,8 @@ class BilevelTrainer(TrainStep, keras.Model):
         """Update all metrics with the (loss, predictions) of both halves; return their values."""
         (x, y, sample_weight), (x_val, y_val, sample_weight_val) = map(keras.utils.unpack_x_y_sample_weight, data)
         (loss, predictions), (loss_val, predictions_val) = training, validation
-        self._loss_tracker.update_state(loss, sample_weight=ops.shape(x)[0])
-        self._validation_loss.update_state(loss_val, sample_weight=ops.shape(x_val)[0])
+        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
+        self._validation_loss.update_state(loss_val, sample_weight=_batch_size(x_val))
         for metric in self._validation_metrics:
             metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
         return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
@@ -230,6 +230,16 @@ class BilevelTrainer(TrainStep, keras.Model):
         self._validation_metrics = [_validation_metric(metric, loss) for metric in metrics]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile, **kwargs)
         self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "initial_learning_rate": self._initial_learning_rate} if config else {}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        initial = config.pop("initial_learning_rate")
+        self.compile(**config)
+        self._initial_learning_rate = initial  # the cosine goes on where the default optimizer has one
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Keras builds metrics from a batch `(x, y)`; of a pair of batches that is the training one."""
@@ -403,6 +413,10 @@ class BilevelTrainer(TrainStep, keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BilevelTrainer:
         supernet = keras.saving.deserialize_keras_object(config["supernet"], custom_objects=custom_objects)
         return cls(**{**config, "supernet": supernet})
+
+
+def _batch_size(x: Any) -> Any:
+    return ops.shape(keras.tree.flatten(x)[0])[0]  # a user's model may have several inputs
 
 
 def _validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:

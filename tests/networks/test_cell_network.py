@@ -1,0 +1,331 @@
+"""Supernet and discrete network: the same skeleton, seeds, saving, errors."""
+
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasnas import DARTSSpace, Genotype
+from kerasnas.networks import CellSupernet, cell_edges, cell_network, cell_plan
+from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.convolutions import Depthwise, OffsetPair, Pointwise
+
+NAMES = ["none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"]
+GENOTYPE = Genotype(
+    "darts",
+    {
+        "normal": [("sep_conv_3x3", 0, 2), ("skip_connect", 1, 2), ("dil_conv_3x3", 0, 3), ("sep_conv_3x3", 2, 3)],
+        "reduce": [("skip_connect", 0, 2), ("dil_conv_3x3", 1, 2), ("skip_connect", 2, 3), ("sep_conv_3x3", 1, 3)],
+    },
+)
+POOLED = Genotype("darts", {kind: [("max_pool_3x3", 0, 2), ("avg_pool_3x3", 1, 2)] for kind in ("normal", "reduce")})
+SMALL = {"input_shape": (8, 8, 3), "num_classes": 3, "filters": 2, "num_cells": 3}
+
+
+def supernet(**changed):
+    return CellSupernet(**{**SMALL, "num_nodes": 2, "primitives": NAMES, **changed})
+
+
+def images(size=8, seed=0):
+    return np.random.default_rng(seed).standard_normal((2, size, size, 3)).astype("float32")
+
+
+def numbers(variable):
+    return tf.convert_to_tensor(variable).numpy()
+
+
+# Supernet against discrete network -----------------------------------------------------------------
+def stages(layer):
+    """The stages of a primitive that have weights."""
+    return [stage for stage in layer.chain if isinstance(stage, (Depthwise, Pointwise, OffsetPair, BatchNorm))]
+
+
+def weights_of(stage, copy, copies):
+    """(class, values) of each standard layer that spells `stage` out, in copy number `copy`."""
+    if isinstance(stage, Pointwise):
+        return [("Conv2D", [numbers(stage.kernel)[copy]])]
+    if isinstance(stage, OffsetPair):
+        return [("Conv2D", [numbers(kernel)[copy]]) for kernel in stage.kernels]
+    if isinstance(stage, Depthwise):
+        return [("DepthwiseConv2D", [np.split(numbers(stage.kernel), copies, axis=2)[copy]])]
+    moving = [np.split(numbers(v), copies)[copy] for v in (stage.moving_mean, stage.moving_variance)]
+    affine = [numbers(stage.gamma), numbers(stage.beta)] if stage.affine else [np.ones_like, np.zeros_like]
+    return [("BatchNormalization", [v(moving[0]) if callable(v) else v for v in affine] + moving)]
+
+
+def values_in_order(supernet, genotype):
+    """(class, values) of the discrete network's layers in the order in which it makes them."""
+    yield "Conv2D", [numbers(supernet.stem[0].kernel)]
+    yield from weights_of(supernet.stem[1], 0, 1)
+    for plan, cell in zip(supernet.plan, supernet.cells, strict=True):
+        chosen = [(layer, 0, 1) for layer in cell.preprocess]
+        for edge in genotype[plan.kind]:
+            targets = [target for source, target in cell_edges(supernet.num_nodes) if source == edge.source]
+            candidate = cell.mixed[edge.source].candidates[edge.primitive]
+            chosen.append((candidate, targets.index(edge.target), len(targets)))
+        for layer, copy, copies in chosen:
+            for stage in stages(layer):
+                yield from weights_of(stage, copy, copies)
+    yield "Dense", [numbers(v) for v in supernet.classifier.weights]
+
+
+def made_in_order(model):
+    """The layers of each class in the order in which they were made, which Keras' names count."""
+
+    def number(layer):
+        tail = layer.name.rsplit("_", 1)[-1]
+        return int(tail) if tail.isdigit() and not layer.name.endswith("2d") else 0
+
+    queues = {}
+    for layer in sorted((layer for layer in model.layers if layer.weights), key=number):
+        queues.setdefault(type(layer).__name__, []).append(layer)
+    return queues
+
+
+@pytest.mark.parametrize("stem_strides", [1, 2])
+def test_one_hot_supernet_equals_the_discrete_network(stem_strides):
+    settings = {"stem_strides": stem_strides, "input_shape": (9, 8, 3), "num_cells": 4}
+    mixed = supernet(**settings, relaxation=lambda alphas, training: (alphas, None))
+    rng = np.random.default_rng(0)
+    for variable in mixed.variables:
+        variable.assign(rng.uniform(0.2, 0.8, variable.shape))
+    for kind, alphas in mixed.alphas.items():
+        table = np.zeros(alphas.shape)
+        for edge in GENOTYPE[kind]:
+            table[cell_edges(2).index((edge.source, edge.target)), NAMES.index(edge.primitive)] = 1
+        alphas.assign(table)
+    discrete = cell_network(GENOTYPE, **{**SMALL, **settings})
+
+    queues = made_in_order(discrete)
+    for kind, values in values_in_order(mixed, GENOTYPE):
+        layer = queues[kind].pop(0)
+        layer.set_weights([v.reshape(w.shape) for v, w in zip(values, layer.weights, strict=True)])
+    assert not any(queues.values())
+    x = np.random.default_rng(1).standard_normal((2, 9, 8, 3)).astype("float32")
+    expected, received = mixed(x, training=False).numpy(), discrete(x, training=False).numpy()
+    assert np.ptp(expected, axis=0).max() > 1e-4  # the images do tell on the logits
+    np.testing.assert_allclose(received, expected, rtol=1e-4)
+
+
+# The discrete network is plain Keras -----------------------------------------------------------------
+@pytest.mark.parametrize("genotype", [GENOTYPE, POOLED])
+def test_discrete_network_has_layers_of_keras_only(genotype):
+    network = cell_network(genotype, **SMALL, drop_path=0.2, stem_strides=2)
+    classes = {type(layer) for layer in network._flatten_layers()}
+    assert {cls.__module__.split(".")[0] for cls in classes} == {"keras"}
+    assert all(cls.__module__.startswith("keras.") for cls in classes)
+
+
+WITHOUT_KERASNAS = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("kerasnas", "tuners"):
+            raise ImportError("blocked: " + name)
+sys.meta_path.insert(0, Block())
+try:
+    import kerasnas
+except ImportError:
+    pass
+else:
+    raise SystemExit("kerasnas could be imported")
+import keras, numpy as np
+folder = sys.argv[1]
+for index in range(2):
+    model = keras.models.load_model(f"{folder}/{index}.keras")
+    np.save(f"{folder}/{index}.npy", model.predict(np.load(f"{folder}/x.npy"), verbose=0))
+assert not any(name.startswith("kerasnas") for name in sys.modules)
+"""
+
+
+def test_discrete_network_is_loaded_without_kerasnas(tmp_path):
+    x, networks = images(), [cell_network(g, **SMALL, drop_path=0.2, seed=4) for g in (GENOTYPE, POOLED)]
+    np.save(tmp_path / "x.npy", x)
+    for index, network in enumerate(networks):
+        network.save(tmp_path / f"{index}.keras")
+    command = [sys.executable, "-I", "-c", WITHOUT_KERASNAS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for index, network in enumerate(networks):
+        loaded = np.load(tmp_path / f"{index}.npy")
+        np.testing.assert_allclose(loaded, network(x, training=False), rtol=1e-5, atol=1e-6)
+
+
+def test_drop_path_is_dropout_with_one_value_an_image():
+    network = cell_network(GENOTYPE, **SMALL, drop_path=0.4)
+    drops = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    assert all(tuple(layer.noise_shape) == (None, 1, 1, 1) for layer in drops)
+    # Linear in the depth: nothing in the first cell; skips are spared. Both of the others are reduction cells.
+    assert sorted(round(layer.rate, 6) for layer in drops) == [0.2] * 2 + [0.4] * 2
+    assert not any(isinstance(x, keras.layers.Dropout) for x in cell_network(GENOTYPE, **SMALL).layers)
+    y = drops[0](np.ones((400, 3, 3, 2), "float32"), training=True).numpy().reshape(400, -1)
+    assert (y == y[:, :1]).all()
+    assert set(np.unique(y)) == {0, np.float32(1 / (1 - drops[0].rate))}
+    dropped = (y[:, 0] == 0).mean()
+    assert abs(dropped - drops[0].rate) < 0.1
+    x = images()
+    np.testing.assert_array_equal(network(x, training=False), network(x, training=False))
+    assert np.any(network(x, training=True) != network(x, training=True))
+
+
+# Seeds -------------------------------------------------------------------------------------------------
+BOTH = pytest.mark.parametrize(
+    "make", [supernet, lambda **changed: cell_network(GENOTYPE, **{**SMALL, **changed})], ids=["supernet", "discrete"]
+)
+
+
+@BOTH
+def test_a_seed_means_one_network(make):
+    keras.utils.set_random_seed(1)
+    first = [numbers(v) for v in make(seed=3).variables]
+    keras.utils.set_random_seed(2)
+    second = [numbers(v) for v in make(seed=3).variables]
+    other = [numbers(v) for v in make(seed=4).variables]
+    assert len(first) == len(second) == len(other)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    drawn = [(a, b) for a, b in zip(first, other, strict=True) if a.ndim > 1]
+    assert drawn and all((a != b).any() for a, b in drawn)
+
+
+@BOTH
+def test_nothing_is_seeded_globally(make):
+    """What global generators draw afterwards depends on their own seed, as before."""
+    draws = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        before = np.random.get_state()[1].copy()  # noqa: NPY002
+        make(seed=9)
+        np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+        draws.append((random.random(), float(keras.random.normal((1,))[0])))
+    assert draws[0][0] != draws[1][0] and draws[0][1] != draws[1][1]
+
+
+def test_weights_start_with_variance_two_over_fan_in():
+    network = supernet(filters=16, num_cells=1, num_nodes=1)
+    kernel = numbers(network.stem[0].kernel)
+    assert abs(kernel.std() - np.sqrt(2 / 27)) < 0.02
+    alphas = numbers(network.architecture_parameters[0])
+    assert 1e-4 < alphas.std() < 1e-2
+
+
+# The supernet -------------------------------------------------------------------------------------------
+def test_variables_are_parted():
+    network = supernet()
+    assert [tuple(a.shape) for a in network.architecture_parameters] == [(5, 5), (5, 5)]
+    assert [a.name for a in network.architecture_parameters] == ["alphas_normal", "alphas_reduce"]
+    assert len(network.network_weights) + 2 == len(network.trainable_variables)
+    assert not {id(a) for a in network.architecture_parameters} & {id(w) for w in network.network_weights}
+
+
+def test_every_trainable_variable_has_a_gradient():
+    network = supernet(primitives=[*NAMES, "avg_pool_3x3", "sep_conv_5x5", "dil_conv_5x5"])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(network(images(), training=True) * [[1.0, -2.0, 0.5], [0.3, 1.0, -1.0]])
+    gradients = tape.gradient(loss, [v.value for v in network.trainable_variables])
+    for variable, gradient in zip(network.trainable_variables, gradients, strict=True):
+        assert gradient is not None and np.isfinite(gradient).all() and np.any(gradient), variable.path
+
+
+def test_derive_reads_the_mixing_weights():
+    network = supernet()
+    for kind, alphas in network.alphas.items():
+        table = np.zeros(alphas.shape)
+        table[:, NAMES.index("none")] = 9
+        for edge in GENOTYPE[kind]:
+            table[cell_edges(2).index((edge.source, edge.target)), NAMES.index(edge.primitive)] = 5
+        alphas.assign(table)
+    assert network.derive() == GENOTYPE
+    for weights in network.mixing_weights().values():
+        np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-5)
+
+
+def test_supernet_is_saved_and_loaded(tmp_path):
+    network = supernet(stem_strides=2, seed=3)
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        variable.assign(rng.uniform(0.2, 0.9, variable.shape))
+    network.save(tmp_path / "supernet.keras")
+    loaded = keras.models.load_model(tmp_path / "supernet.keras")
+    assert loaded.get_config() == network.get_config()
+    np.testing.assert_allclose(loaded(images(), training=False), network(images(), training=False), rtol=1e-6)
+    assert loaded.derive() == network.derive()
+    assert len(loaded.architecture_parameters) == 2
+    again = CellSupernet.from_config(network.get_config())
+    assert [v.shape for v in again.variables] == [v.shape for v in network.variables]
+
+
+def test_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        networks = supernet(), cell_network(GENOTYPE, **SMALL)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for network in networks:
+        logits = network(images(), training=True)
+        assert logits.dtype == "float32" and np.isfinite(logits).all()
+        assert {v.dtype for v in network.trainable_variables} == {"float32"}
+    for alphas in networks[0].architecture_parameters:
+        assert tf.convert_to_tensor(alphas).dtype == "float32"
+
+
+def test_plan_halves_at_one_and_two_thirds():
+    assert [index for index, cell in enumerate(cell_plan(20, 36)) if cell.kind == "reduce"] == [6, 13]
+    assert [cell.filters for cell in cell_plan(8, 16)] == [16, 16, 32, 32, 32, 64, 64, 64]
+    assert [cell.reduction_previous for cell in cell_plan(5, 1)] == [False, False, True, False, True]
+    assert [cell.kind for cell in cell_plan(1, 1)] == ["reduce"]
+
+
+@pytest.mark.parametrize("cells", [1, 2, 4, 6])
+def test_any_number_of_cells_and_odd_sizes(cells):
+    size = {"num_cells": cells, "input_shape": (9, 7, 3)}
+    x = np.ones((1, 9, 7, 3), "float32")
+    assert supernet(**size, num_nodes=1)(x).shape == (1, 3)
+    assert cell_network(POOLED, **{**SMALL, **size})(x).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_cells": 0}, "`num_cells`"),
+        ({"num_classes": 0}, "`num_classes`"),
+        ({"input_shape": (3, 8, 3)}, "at least 4 x 4"),
+        ({"input_shape": (8, 8)}, r"\(height, width, channels\)"),
+        ({"input_shape": (8, 8, 0)}, r"\(height, width, channels\)"),
+        ({"input_shape": (None, 8, 3)}, r"\(height, width, channels\)"),
+        ({"input_shape": (4, 4, 3), "stem_strides": 2}, "at least 8 x 8"),
+        ({"filters": 0}, "`filters`"),
+    ],
+)
+@BOTH
+def test_wrong_arguments_are_told(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
+
+
+@pytest.mark.parametrize("drop_path", [-0.1, 1.0, 2])
+def test_drop_path_out_of_range_is_told(drop_path):
+    with pytest.raises(ValueError, match="`drop_path`"):
+        cell_network(GENOTYPE, **SMALL, drop_path=drop_path)
+
+
+def test_primitives_are_checked():
+    with pytest.raises(ValueError, match="Did you mean 'sep_conv_3x3'"):
+        supernet(primitives=["sep_conv_3"])
+    with pytest.raises(ValueError, match="`num_nodes`"):
+        supernet(num_nodes=0)
+
+
+def test_wrong_channels_are_told():
+    with pytest.raises(ValueError):
+        supernet()(np.ones((1, 8, 8, 4), "float32"))
+
+
+def test_space_and_network_agree():
+    space = DARTSSpace(filters=2, num_cells=3, num_nodes=2)
+    first = space.build_network(GENOTYPE, (8, 8, 3), 3, seed=1)
+    second = cell_network(GENOTYPE, **SMALL, seed=1)
+    np.testing.assert_array_equal(first(images()), second(images()))

@@ -1,0 +1,96 @@
+"""A search in a `.keras` file: the whole of it comes back, and goes on."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import BilevelTrainer
+from kerasnas.callbacks import snapshot
+
+
+def same_state(first, second):
+    first, second = snapshot(first), snapshot(second)
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def saved(make_search, data, tmp_path_factory):
+    search = make_search(
+        weight_decay=1e-4, architecture_weight_decay=2e-3, architecture_warmup_epochs=1, compile={"run_eagerly": False}
+    )
+    search.fit(*data, batch_size=8, epochs=2, verbose=0)
+    path = tmp_path_factory.mktemp("saved") / "search.keras"
+    search.save(path)
+    return search, path
+
+
+def test_load_restores_everything_and_training_goes_on(saved, data):
+    search, path = saved
+    loaded = keras.models.load_model(path)
+    assert type(loaded) is BilevelTrainer
+    assert same_state(search, loaded)
+    momenta = [v.numpy() for v in loaded.optimizer.inner[0].variables if "momentum" in v.path]
+    moments = [v.numpy() for v in loaded.optimizer.inner[1].variables if "velocity" in v.path]
+    assert momenta and all(np.any(value) for value in momenta)
+    assert moments and all(np.any(value) for value in moments)
+    assert np.array_equal(search.predict(data[0], verbose=0), loaded.predict(data[0], verbose=0))
+    assert loaded.derive() == search.derive()
+
+    arguments = {"batch_size": 8, "initial_epoch": 2, "epochs": 3, "verbose": 0}
+    histories = [trainer.fit(*data, **arguments).history for trainer in (search, loaded)]
+    assert histories[0] == histories[1]
+    assert same_state(search, loaded)
+
+
+def test_settings_come_back(saved):
+    search, path = saved
+    loaded = keras.models.load_model(path)
+    assert loaded.get_config() == search.get_config()
+    assert (loaded.weight_decay, loaded.architecture_weight_decay) == (1e-4, 2e-3)
+    assert loaded.architecture_warmup_epochs == 1
+    assert loaded.loss.get_config() == search.loss.get_config()
+    assert {metric.name for metric in loaded.metrics} == {metric.name for metric in search.metrics}
+    for restored, original in zip(loaded.optimizer.inner, search.optimizer.inner, strict=True):
+        rates = {"learning_rate": None}  # that of the weights follows its cosine
+        assert {**restored.get_config(), **rates} == {**original.get_config(), **rates}
+
+
+def test_default_cosine_survives_and_a_given_rate_stays(make_search, plain_rates, data, tmp_path):
+    for compile_arguments, expected in (({"learning_rate": 0.5}, 0.001 + 0.499 / 2), (plain_rates(0.125, 0.1), 0.125)):
+        search = make_search(compile=compile_arguments)
+        search.save(tmp_path / "search.keras")
+        loaded = keras.models.load_model(tmp_path / "search.keras")
+        loaded.fit(*data, batch_size=16, initial_epoch=1, epochs=2, verbose=0)
+        assert float(loaded.optimizer.learning_rate) == pytest.approx(expected)
+
+
+def test_search_that_was_not_compiled(space, tmp_path):
+    search = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
+    search.save(tmp_path / "search.keras")
+    loaded = keras.models.load_model(tmp_path / "search.keras")
+    assert not loaded.compiled
+    assert all(np.array_equal(a, b) for a, b in zip(search.get_weights(), loaded.get_weights(), strict=True))
+
+
+def test_weights_file(make_search, data, tmp_path):
+    search, other = make_search(), make_search(seed=4)
+    search.fit(*data, batch_size=16, epochs=1, verbose=0)
+    search.save_weights(tmp_path / "search.weights.h5")
+    other.load_weights(tmp_path / "search.weights.h5")
+    assert same_state(search, other)
+
+
+def test_users_model_comes_back(user_model, make_search, data, tmp_path):
+    search = make_search(supernet=user_model())
+    search.fit(*data, batch_size=16, epochs=1, verbose=0)
+    search.save(tmp_path / "search.keras")
+    loaded = keras.models.load_model(tmp_path / "search.keras")
+    assert len(loaded.architecture_parameters) == 2
+    assert np.array_equal(search.predict(data[0], verbose=0), loaded.predict(data[0], verbose=0))
+
+
+def test_from_config(make_search):
+    search = make_search(weight_decay=0.5, architecture_warmup_epochs=3)
+    again = BilevelTrainer.from_config(search.get_config())
+    assert again.get_config() == search.get_config()
+    assert [tuple(v.shape) for v in again.variables] == [tuple(v.shape) for v in search.variables]

@@ -1,0 +1,177 @@
+"""The package's rules, read from its source: imports point one way, backends stay in their rooms."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Each level may import from itself and from those above it. A new module enters here.
+LEVELS = [
+    {"registry", "genotypes", "backend", "storage", "distribution"},
+    {"primitives", "relaxations"},
+    {"networks"},
+    {"spaces"},
+    {"cost", "datasets", "tabular", "callbacks"},
+    {"search"},
+    {"meta"},
+    {"reporting", "testing"},
+    {"runs"},
+    {"cli"},
+]
+LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}
+
+# Where a package may be imported, as beginnings of paths.
+ROOMS = {
+    "tensorflow": ("kerasnas/backend/", "kerasnas/distribution.py", "kerasnas/datasets/"),
+    "jax": ("kerasnas/backend/",),
+    "matplotlib": ("kerasnas/reporting/", "kerasnas/reporting.py"),
+    "absl": ("kerasnas/cli.py",),
+    "keras_tuner": ("tuners/",),
+    "tuners": ("tuners/",),
+    "pickle": (),
+    "marshal": (),
+    "shelve": (),
+    "dill": (),
+}
+
+FILES = {
+    path.relative_to(ROOT).as_posix(): path for top in ("kerasnas", "tuners") for path in (ROOT / top).rglob("*.py")
+}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+each_file = pytest.mark.parametrize("name", sorted(FILES))
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[str, ...]]:
+    """Every imported dotted name, also inside functions, as a tuple of its parts."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield tuple(alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import"
+            for alias in node.names:
+                yield (*(node.module or "").split("."), alias.name)
+
+
+def unit_of(name: str) -> str:
+    """The module or package of the first level that a file belongs to; "" for the package's face."""
+    parts = name.removesuffix(".py").split("/")
+    return "" if parts[1] == "__init__" else parts[1]
+
+
+def imported_units(tree: ast.AST) -> set[str]:
+    """The units of kerasnas that a file imports. `from kerasnas import __version__` is none."""
+    parts = [name for name in imports(tree) if name[0] == "kerasnas" and len(name) > 1]
+    return {name[1] for name in parts if (ROOT / "kerasnas" / name[1]).is_dir() or f"kerasnas/{name[1]}.py" in FILES}
+
+
+@each_file
+def test_imports_point_one_way(name):
+    if name.startswith("tuners/") or not unit_of(name):
+        return  # tuners may import any layer; the package's face imports all
+    own = unit_of(name)
+    assert own in LEVEL, f"'{own}' has no level yet: add it to LEVELS"
+    for unit in imported_units(TREES[name]):
+        assert unit in LEVEL, f"'{unit}' has no level yet: add it to LEVELS"
+        assert LEVEL[unit] <= LEVEL[own], f"{name} imports kerasnas.{unit}, which stands above it"
+
+
+def test_units_have_no_cycle():
+    graph: dict[str, set[str]] = {}
+    for name, tree in TREES.items():
+        if name.startswith("kerasnas/") and unit_of(name):
+            graph.setdefault(unit_of(name), set()).update(imported_units(tree) - {unit_of(name)})
+    while graph:
+        free = {unit for unit, below in graph.items() if not below & set(graph)}
+        assert free, f"These import each other: {sorted(graph)}"
+        graph = {unit: below for unit, below in graph.items() if unit not in free}
+
+
+@each_file
+def test_packages_stay_in_their_rooms(name):
+    for parts in imports(TREES[name]):
+        rooms = ROOMS.get(parts[0])
+        assert rooms is None or name.startswith(rooms), f"{name} imports {'.'.join(parts)}; it belongs in {rooms}"
+
+
+@each_file
+def test_nothing_is_run_as_code(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec", "compile", "__import__"), f"line {node.lineno}: {node.func.id}"
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant) and node.value.value is False, f"line {node.value.lineno}"
+        if isinstance(node, ast.keyword) and node.arg == "safe_mode":
+            assert not (isinstance(node.value, ast.Constant) and node.value.value is False), f"line {node.value.lineno}"
+
+
+@each_file
+def test_errors_are_not_swallowed(name):
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"line {node.lineno}: a bare except"
+
+
+@each_file
+def test_nothing_global_is_set(name):
+    """No global seed and no global configuration; `testing` sets a dtype policy and sets it back."""
+    forbidden = {"set_random_seed", "set_seed", "set_floatx", "set_epsilon", "set_image_data_format", "set_backend"}
+    if unit_of(name) != "testing":
+        forbidden |= {"set_dtype_policy", "set_global_policy"}
+    for node in ast.walk(TREES[name]):
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if not called:
+            continue
+        assert node.func.attr not in forbidden, f"line {node.lineno}: {ast.unparse(node.func)}"
+        assert ast.unparse(node.func) not in ("random.seed", "np.random.seed"), f"line {node.lineno}"
+
+
+@each_file
+def test_public_names_have_docstrings(name):
+    tree = TREES[name]
+    assert ast.get_docstring(tree), "the module has no docstring"
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"line {node.lineno}: {node.name} has no docstring"
+
+
+def test_public_face():
+    import kerasnas
+    import tuners
+
+    for package in (kerasnas, tuners):
+        assert list(package.__all__) == sorted(set(package.__all__), key=lambda n: (not n[0].isupper(), n))
+        for name in package.__all__:
+            assert hasattr(package, name), f"{package.__name__}.__all__ names {name}, which does not exist"
+    assert (ROOT / "kerasnas" / "py.typed").exists() and (ROOT / "tuners" / "py.typed").exists()
+
+
+IMPORT_TIME = """
+import time
+import sys
+import tensorflow, keras
+before = set(sys.modules)
+start = time.perf_counter()
+import kerasnas
+print(time.perf_counter() - start)
+new = {name.split(".")[0] for name in set(sys.modules) - before}
+print(sorted(new & {"matplotlib", "keras_tuner", "tuners", "tensorboard", "pandas", "scipy", "sklearn"}))
+"""
+
+
+def test_import_is_light():
+    """At most 0.3 s on top of TensorFlow and Keras; twice that is let pass for a busy machine."""
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=1.0) > 0.3:
+        command = [sys.executable, "-c", IMPORT_TIME]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, cwd=ROOT)
+        first, heavy = done.stdout.split("\n")[:2]
+        seconds.append(float(first))
+    print(f"import kerasnas: {min(seconds):.3f} s after tensorflow and keras (limit 0.3)")
+    assert min(seconds) <= 0.6
+    assert heavy == "[]", f"imported without need: {heavy}"

@@ -1,0 +1,223 @@
+"""Callbacks: schedules, snapshots, and checkpoints from which a training goes on bit-identically."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
+from kerasnas.callbacks import (
+    ArchitectureMonitor,
+    CosineSchedule,
+    NonFiniteError,
+    NonFiniteGuard,
+    SearchCheckpoint,
+    TrainingCheckpoint,
+    restore,
+    snapshot,
+)
+from kerasnas.datasets import ArrayBatches
+
+EPOCHS = 4
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
+
+
+def cell_supernet(seed):
+    return SPACE.build_supernet((8, 8, 1), 3, seed=seed)
+
+
+def dropout_model(seed):
+    inputs = keras.Input((8, 8, 1))
+    start = {"kernel_initializer": keras.initializers.GlorotUniform(seed=seed)}
+    x = keras.layers.Conv2D(2, 3, **start)(inputs)
+    x = MixedOp(["skip_connect", "avg_pool_3x3"], filters=2, name="choice", seed=seed)(x)
+    x = keras.layers.Dropout(0.5, seed=seed)(keras.layers.Flatten()(x))
+    return keras.Model(inputs, keras.layers.Dense(3, **start)(x))
+
+
+def make(build, seed=0):
+    search = BilevelTrainer(build(seed), architecture_warmup_epochs=1)
+    search.compile(architecture_optimizer=keras.optimizers.Adam(0.05))
+    return search
+
+
+def fit(search, *callbacks, initial_epoch=0):
+    search.fit(X, Y, batch_size=4, epochs=EPOCHS, initial_epoch=initial_epoch, verbose=0, callbacks=list(callbacks))
+
+
+def same_state(first, second):
+    first, second = snapshot(first), snapshot(second)
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C in the midst of an epoch."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.when, self.epoch = (epoch, batch), None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.when:
+            raise KeyboardInterrupt
+
+
+# Going on bit-identically ------------------------------------------------------------------------------
+@pytest.mark.parametrize("build", [cell_supernet, dropout_model])
+def test_interrupted_search_equals_the_uninterrupted(build, tmp_path):
+    whole = make(build)
+    record = SearchCheckpoint(tmp_path / "whole")
+    fit(whole, record)
+    assert {len(series) for series in record.history.values()} == {EPOCHS}
+
+    stopped = make(build)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, SearchCheckpoint(tmp_path / "stopped"), Interrupt(epoch=2, batch=1))
+    fresh = make(build, seed=7)  # other start values: all must come from the checkpoint
+    checkpoint = SearchCheckpoint(tmp_path / "stopped")
+    epoch = checkpoint.restore(fresh)
+    assert epoch == 2
+    assert not same_state(whole, fresh)
+    fit(fresh, checkpoint, initial_epoch=epoch)
+    assert same_state(whole, fresh)
+    assert checkpoint.history == record.history
+    assert checkpoint.mixing_weights.keys() == record.mixing_weights.keys()
+    for kind, course in record.mixing_weights.items():
+        assert course.shape[0] == 1 + EPOCHS
+        assert np.array_equal(course, checkpoint.mixing_weights[kind])
+        assert np.array_equal(course[0], course[1])  # the warm-up
+        assert not np.array_equal(course[1], course[2])
+        np.testing.assert_array_equal(course[-1], whole.mixing_weights()[kind])
+
+    # A file cut short by a full disk or a broken one: the one before it stands in.
+    newest = sorted((tmp_path / "whole").glob("checkpoint-*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-200])
+    lines = []
+    checkpoint = SearchCheckpoint(tmp_path / "whole", log=lines.append)
+    assert checkpoint.restore(fresh) == EPOCHS - 1
+    assert len(lines) == 1
+    assert newest.name in lines[0] and "damaged" in lines[0] and "one before" in lines[0]
+    assert not same_state(whole, fresh)
+    fit(fresh, checkpoint, initial_epoch=EPOCHS - 1)
+    assert same_state(whole, fresh)
+    assert checkpoint.history == record.history
+
+
+def test_snapshot_holds_seed_generators_slots_and_statistics():
+    search = make(dropout_model)
+    search.compile(run_eagerly=True)
+    before = snapshot(search)
+    search.fit(X, Y, batch_size=16, epochs=1, verbose=0)
+    after = snapshot(search)
+    paths = [v.path for v in search.variables] + [v.path for v in search.optimizer.variables]
+    changed = {path for path, name in zip(paths, before, strict=True) if not np.array_equal(before[name], after[name])}
+    assert any("seed_generator" in path for path in changed)
+    assert any("momentum" in path for path in changed)
+    assert any("alphas" in path for path in changed)
+    restore(search, before)
+    assert all(np.array_equal(array, before[name]) for name, array in snapshot(search).items())
+
+
+def test_training_checkpoint_of_a_plain_model(tmp_path):
+    def plain(seed):
+        keras_start = keras.initializers.GlorotUniform(seed=seed)
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                keras.layers.Flatten(),
+                keras.layers.BatchNormalization(),
+                keras.layers.Dropout(0.3, seed=seed),
+                keras.layers.Dense(3, kernel_initializer=keras_start),
+            ]
+        )
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+        return model
+
+    def run(model, checkpoint, *callbacks):
+        batches = ArrayBatches(X, Y, 8)
+        follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+        start = checkpoint.restore(model)
+        model.fit(
+            batches, epochs=3, initial_epoch=start, shuffle=False, verbose=0, callbacks=[follow, checkpoint, *callbacks]
+        )
+        return start
+
+    whole, stopped, fresh = (plain(seed) for seed in (0, 0, 8))
+    record = TrainingCheckpoint(tmp_path / "whole")
+    assert run(whole, record) == 0
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, TrainingCheckpoint(tmp_path / "stopped"), Interrupt(1, 2))
+    again = TrainingCheckpoint(tmp_path / "stopped")
+    assert run(fresh, again) == 1
+    assert same_state(whole, fresh)
+    assert again.history == record.history
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    search = make(cell_supernet)
+    search.compile(run_eagerly=True)
+    fit(search, SearchCheckpoint(tmp_path, keep=3))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"checkpoint-{step:06d}.npz" for step in (2, 3, 4)]
+
+
+def test_nothing_saved_starts_at_zero(tmp_path):
+    assert SearchCheckpoint(tmp_path / "none").restore(make(cell_supernet)) == 0
+
+
+def test_all_damaged_starts_at_zero(tmp_path):
+    lines = []
+    for step in (1, 2):
+        (tmp_path / f"checkpoint-{step:06d}.npz").write_bytes(b"PK nonsense")
+    search = make(cell_supernet)
+    before = snapshot(search)
+    assert SearchCheckpoint(tmp_path, log=lines.append).restore(search) == 0
+    assert len(lines) == 2
+    assert all(np.array_equal(array, before[name]) for name, array in snapshot(search).items())
+
+
+def test_checkpoint_of_another_search_is_refused(tmp_path):
+    search = make(cell_supernet)
+    search.compile(run_eagerly=True)
+    search.fit(X, Y, batch_size=16, epochs=1, verbose=0, callbacks=[SearchCheckpoint(tmp_path)])
+    wider = DARTSSpace(filters=3, num_cells=1, num_nodes=1, primitives=SPACE.primitives)
+    deeper = DARTSSpace(filters=2, num_cells=2, num_nodes=1, primitives=SPACE.primitives)
+    for space, words in ((wider, "another search: expected shape"), (deeper, "another search: expected .* variables")):
+        other = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
+        other.compile()
+        other.optimizer.build(other.trainable_variables)
+        before = snapshot(other)
+        with pytest.raises(ValueError, match=words):
+            SearchCheckpoint(tmp_path).restore(other)
+        assert all(np.array_equal(array, before[name]) for name, array in snapshot(other).items())
+
+
+# The smaller ones --------------------------------------------------------------------------------------
+def test_cosine_starts_high_and_ends_at_the_minimum():
+    schedule = CosineSchedule(0.4, minimum=0.1)
+    assert schedule.rate(0, 10) == pytest.approx(0.4)
+    assert schedule.rate(5, 10) == pytest.approx(0.25)
+    assert schedule.rate(10, 10) == pytest.approx(0.1)
+
+
+def test_monitor_counts_each_epoch_once():
+    search = make(cell_supernet)
+    search.compile(run_eagerly=True)
+    monitor = ArchitectureMonitor()
+    search.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
+    (course,) = monitor.mixing_weights.values()
+    assert len(course) == 3
+    np.testing.assert_allclose(np.sum(course, axis=-1), 1, rtol=1e-6)
+
+
+def test_guard_of_a_plain_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    model.compile(keras.optimizers.SGD(1e30), "mse", run_eagerly=True)
+    model.optimizer.build(model.trainable_variables)
+    before = snapshot(model)
+    with pytest.raises(NonFiniteError, match="training loss stopped being finite at epoch 1, step 2"):
+        model.fit(np.ones((8, 2)), np.zeros(8), batch_size=2, verbose=0, callbacks=[NonFiniteGuard()])
+    assert all(np.array_equal(array, before[name]) for name, array in snapshot(model).items())

@@ -1,0 +1,207 @@
+"""Genotypes: immutable, comparable, readable from JSON and from the papers' strings, and never run as code."""
+
+import dataclasses
+import json
+
+import pytest
+
+from kerasnas import genotypes
+from kerasnas.genotypes import DARTS_V1, DARTS_V2, PC_DARTS_CIFAR, Edge, Genotype
+
+PUBLISHED = [DARTS_V1, DARTS_V2, PC_DARTS_CIFAR]
+EDGES = [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2), ("max_pool_3x3", 2, 3)]
+
+
+def test_edges_are_kept_sorted_and_their_order_means_nothing():
+    first, second = Genotype("toy", {"normal": EDGES}), Genotype("toy", [("normal", EDGES[::-1])])
+    assert first == second and hash(first) == hash(second) and len({first, second}) == 1
+    assert first["normal"] == tuple(Edge(*edge) for edge in EDGES)
+    assert first != Genotype("other", {"normal": EDGES})
+    assert first != Genotype("toy", {"normal": EDGES[:2]})
+    assert first != "toy"
+
+
+def test_is_immutable():
+    genotype = Genotype("toy", {"normal": EDGES})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        genotype.space = "other"
+    with pytest.raises(TypeError):
+        genotype["normal"][0] = None
+    with pytest.raises(AttributeError):
+        genotype["normal"][0].source = 5
+    edges = list(EDGES)
+    genotype = Genotype("toy", {"normal": edges})
+    edges.clear()
+    assert len(genotype["normal"]) == 3
+
+
+def test_access():
+    genotype = Genotype("toy", {"normal": EDGES, "reduce": EDGES[:1]})
+    assert list(genotype) == ["normal", "reduce"]
+    assert genotype.count("skip_connect") == 2 and genotype.count("none") == 0
+    assert "0 -> 2  skip_connect" in str(genotype)
+    with pytest.raises(KeyError, match="reduce"):
+        genotype["missing"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({}, "at least one cell"),
+        ({"normal": [("skip_connect", 0)]}, "An edge is"),
+        ({"normal": ["skip_connect"]}, "An edge is"),
+        ({"normal": [5]}, "An edge is"),
+        ({"normal": [("skip_connect", 2, 2)]}, "source < target"),
+        ({"normal": [("skip_connect", 3, 2)]}, "source < target"),
+        ({"normal": [("skip_connect", -1, 2)]}, "0 <= source"),
+        ({"normal": [("skip_connect", 0.0, 2)]}, "An edge is"),
+        ({"normal": [("skip_connect", True, 2)]}, "An edge is"),
+        ({"normal": [(3, 0, 2)]}, "primitive name"),
+        ([("normal", EDGES), ("normal", EDGES)], "once"),
+    ],
+)
+def test_malformed_edges_are_told(cells, message):
+    with pytest.raises(ValueError, match=message):
+        Genotype("toy", cells)
+
+
+@pytest.mark.parametrize("space", ["", None, 3])
+def test_a_space_has_a_name(space):
+    with pytest.raises(ValueError, match="`space`"):
+        Genotype(space, {"normal": EDGES})
+
+
+# JSON -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("genotype", PUBLISHED)
+def test_json_round_trip(genotype, tmp_path):
+    assert Genotype.from_json(genotype.to_json()) == genotype
+    genotype.save(tmp_path / "genotype.json")
+    assert Genotype.load(tmp_path / "genotype.json") == genotype
+
+
+def test_json_names_its_format_and_version():
+    record = json.loads(DARTS_V1.to_json())
+    assert record["format"] == "kerasnas.genotype" and record["version"] == 1 and record["space"] == "darts"
+    assert record["cells"]["normal"][0] == ["sep_conv_3x3", 0, 2]
+
+
+def test_every_truncation_is_told():
+    text = DARTS_V1.to_json()
+    for length in range(len(text)):
+        with pytest.raises(ValueError):
+            Genotype.from_json(text[:length])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version 2.*Upgrade"),
+        ({"version": None}, "version None"),
+        ({"format": "other"}, "Not a genotype"),
+        ({"space": None}, "`space`"),
+        ({"cells": None}, '"cells"'),
+        ({"cells": []}, '"cells"'),
+        ({"cells": {"normal": "skip_connect"}}, '"cells"'),
+        ({"cells": {"normal": [["skip_connect", 0]]}}, "An edge is"),
+        ({"cells": {}}, "at least one cell"),
+    ],
+)
+def test_malformed_records_are_told(change, message):
+    record = {**json.loads(DARTS_V1.to_json()), **change}
+    with pytest.raises(ValueError, match=message):
+        Genotype.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "null", '{"a": 1}', '"text"'])
+def test_other_json_is_no_genotype(text):
+    with pytest.raises(ValueError, match=r"Not a genotype|Malformed or truncated"):
+        Genotype.from_json(text)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00", b'{"format": "other"}'])
+def test_file_errors_name_the_file(tmp_path, content):
+    path = tmp_path / "broken.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"broken\.json"):
+        Genotype.load(path)
+    with pytest.raises(FileNotFoundError, match=r"missing\.json"):
+        Genotype.load(tmp_path / "missing.json")
+
+
+# The papers' strings ----------------------------------------------------------------------------------
+PAPER = (
+    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('none', 2), ('max_pool_3x3', 0)], "
+    "normal_concat={concat}, reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])"
+)
+
+
+@pytest.mark.parametrize("concat", ["range(2, 4)", "[2, 3]", "(3, 2)", "range(2, 4, 1)"])
+def test_paper_string(concat):
+    genotype = Genotype.from_paper_string(PAPER.format(concat=concat))
+    assert genotype["normal"] == (
+        Edge("skip_connect", 0, 2), Edge("sep_conv_3x3", 1, 2), Edge("max_pool_3x3", 0, 3), Edge("none", 2, 3),
+    )  # fmt: skip
+    assert genotype["reduce"] == (Edge("skip_connect", 0, 2), Edge("skip_connect", 1, 2))
+    assert genotype.space == "darts"
+    assert Genotype.from_paper_string(PAPER.format(concat=concat), space="other").space == "other"
+
+
+@pytest.mark.parametrize("genotype", PUBLISHED)
+def test_paper_string_round_trip(genotype):
+    assert Genotype.from_paper_string(genotype.to_paper_string()) == genotype
+
+
+def test_names_of_published_genotypes():
+    assert {name for name in dir(genotypes) if isinstance(getattr(genotypes, name), Genotype)} == {
+        "DARTS_V1",
+        "DARTS_V2",
+        "PC_DARTS_CIFAR",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Genotype(normal=[(open('{target}', 'w').name, 0), ('skip_connect', 1)])",
+        "Genotype(normal=open('{target}', 'w'))",
+        "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=open('{target}', 'w'))",
+        "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=range(open('{target}', 'w')))",
+        "open('{target}', 'w')",
+        "open('{target}', 'w').write('')",
+    ],
+)
+def test_a_call_inside_is_refused_and_not_run(text, tmp_path):
+    target = tmp_path / "written"
+    with pytest.raises(ValueError):
+        Genotype.from_paper_string(text.format(target=target))
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Genotype",
+        "Genotype(",
+        "Genotype()",
+        "[1, 2]",
+        "Genotype(normal=5)",
+        "Genotype(normal=[('skip_connect',)])",
+        "Genotype(normal=[('skip_connect', 'a')])",
+        "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])",
+        "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], normal_concat=3)",
+        "import os",
+        "Genotype(normal=[('skip_connect', 5), ('skip_connect', 1)])",
+        "\0",
+    ],
+)
+def test_malformed_strings_are_told(text):
+    with pytest.raises(ValueError):
+        Genotype.from_paper_string(text)
+
+
+@pytest.mark.parametrize("concat", ["[2]", "[3]", "range(2, 5)", "[2, 2, 3]", "range(10 ** 30)", "range(2, 10**9)"])
+def test_a_cell_that_concatenates_other_nodes_is_refused(concat):
+    """Such cells (AmoebaNet's, for one) are another network; dropping the list would build the wrong one."""
+    with pytest.raises(ValueError):
+        Genotype.from_paper_string(PAPER.format(concat=concat))

@@ -1,0 +1,59 @@
+"""Registry: names of factories, and errors that name the nearest right name."""
+
+import pytest
+
+from kerasnas.registry import Registry, nearest
+
+
+def made():
+    return "made"
+
+
+def test_register_and_look_up():
+    registry = Registry("thing")
+    assert registry.register("first", made) is made
+    assert registry.register("second")(made) is made
+    assert registry["first"] is made
+    assert list(registry) == ["first", "second"] and len(registry) == 2
+    assert "first" in registry and "third" not in registry
+
+
+def test_a_name_is_taken_once():
+    registry = Registry("thing")
+    registry.register("first", made)
+    registry.register("first", made)  # a module imported again is no fault
+    with pytest.raises(ValueError, match=r"thing named 'first' is already registered.*unregister"):
+        registry.register("first", lambda: None)
+    registry.unregister("first")
+    registry.register("first", len)
+    assert registry["first"] is len
+
+
+def test_unknown_names_are_told_the_nearest():
+    registry = Registry("thing")
+    registry.register("sep_conv_3x3", made)
+    registry.register("none", made)
+    for use in (registry.__getitem__, registry.unregister):
+        with pytest.raises(ValueError, match=r"Unknown thing 'sep_conv'. Did you mean 'sep_conv_3x3'"):
+            use("sep_conv")
+    with pytest.raises(ValueError, match=r"Unknown thing 'zzz'. Known: \['none', 'sep_conv_3x3'\]"):
+        registry["zzz"]
+    with pytest.raises(ValueError, match="Unknown thing"):
+        registry[["unhashable"]]
+
+
+@pytest.mark.parametrize("name", ["", None, 3])
+def test_names_are_non_empty_strings(name):
+    with pytest.raises(ValueError, match="non-empty string"):
+        Registry("thing").register(name, made)
+
+
+def test_factories_can_be_called():
+    with pytest.raises(TypeError, match="callable"):
+        Registry("thing").register("name", 3)
+
+
+def test_nearest():
+    assert nearest("skip", ["skip_connect", "none"]) == "Did you mean 'skip_connect'? Known: ['none', 'skip_connect']"
+    assert nearest("xyz", ["none"]) == "Known: ['none']"
+    assert nearest(3, []) == "Known: []"
