@@ -111,7 +111,7 @@ def test_snapshot_holds_seed_generators_slots_and_statistics():
     search = make(dropout_model)
     search.compile(run_eagerly=True)
     before = snapshot(search)
-    search.fit(X, Y, batch_size=16, epochs=1, verbose=0)
+    search.fit(X, Y, batch_size=16, epochs=2, verbose=0)
     after = snapshot(search)
     paths = [v.path for v in search.variables] + [v.path for v in search.optimizer.variables]
     changed = {path for path, name in zip(paths, before, strict=True) if not np.array_equal(before[name], after[name])}
@@ -134,7 +134,7 @@ def test_training_checkpoint_of_a_plain_model(tmp_path):
                 keras.layers.Dense(3, kernel_initializer=keras_start),
             ]
         )
-        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
         return model
 
     def run(model, checkpoint, *callbacks):

@@ -296,7 +296,7 @@ class BilevelTrainer(TrainStep, keras.Model):
             ValueError: for data that cannot be searched on; the message says what was expected.
             NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
         """
-        if self.optimizer is None:
+        if not self.compiled:
             raise ValueError("Call `compile()` before `fit()`.")
         data = self._paired(
             x, y, batch_size, validation_split, validation_data, sample_weight, initial_epoch, augment, seed

@@ -1,0 +1,123 @@
+"""The settings of a run: one dataclass whose fields are the command line's flags."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnas.registry import nearest
+
+
+def _setting(default: Any, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How a discrete network is trained from scratch.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    dataset: str = _setting(
+        "fashion_mnist_mini",
+        "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10), the path of an .npz file with "
+        "x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.",
+    )
+    space: str = _setting("darts", "The search space.")
+    num_nodes: int = _setting(4, "Intermediate nodes of a cell.")
+    primitives: tuple[str, ...] = _setting((), "Candidate operations, comma-separated. Default: the space's own.")
+    stem_strides: int = _setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.")
+    retrain_filters: int = _setting(16, "Filters of the first cells of the final network.")
+    retrain_cells: int = _setting(3, "Number of cells of the final network.")
+    retrain_epochs: int = _setting(10, "Epochs of training for each discrete network.")
+    retrain_batch_size: int = _setting(64, "Batch size of that training.")
+    retrain_learning_rate: float = _setting(0.1, "Its first learning rate; a cosine takes it to 0.")
+    drop_path: float = _setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.")
+    augment: tuple[str, ...] = _setting(
+        ("shift", "flip"),
+        "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
+        "digits or letters), cutout (a square of a quarter of the side). Empty for nothing.",
+    )
+    seed: int = _setting(0, "Seed of everything drawn at random. The same seed gives the same result.")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, tuple):
+                object.__setattr__(self, field.name, tuple(value))
+            elif isinstance(field.default, float) and isinstance(value, int):
+                object.__setattr__(self, field.name, float(value))
+            elif type(value) is not type(field.default):
+                raise ValueError(
+                    f"Invalid value received for setting `{field.name}`. "
+                    f"Expected {type(field.default).__name__}. Received: {value!r}"
+                )
+        for name in ("num_nodes", "retrain_filters", "retrain_cells", "retrain_epochs", "retrain_batch_size"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        self._check("retrain_learning_rate", self.retrain_learning_rate > 0, "above 0")
+        self._check("drop_path", 0 <= self.drop_path < 1, "at least 0, below 1")
+        self._check("seed", self.seed >= 0, "at least 0")
+        for name in self.augment:
+            if name not in ("shift", "flip", "cutout"):
+                raise ValueError(f"Unknown augmentation {name!r}. {nearest(name, ['shift', 'flip', 'cutout'])}")
+
+    def _check(self, name: str, right: bool, expected: str) -> None:
+        if not right:
+            raise ValueError(
+                f"Invalid value received for setting `{name}`. Expected {expected}. Received: {getattr(self, name)!r}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON knows them."""
+        record = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in record.items()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Any:
+        """The inverse of `to_dict`; an unknown setting is an error that names the nearest one."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in record:
+            if name not in known:
+                raise ValueError(f"Unknown setting {name!r}. {nearest(name, known)}")
+        return cls(**record)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that are not at their default."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(TrainingConfig):
+    """A search, the training of what it finds, and the comparison with random genotypes.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    filters: int = _setting(8, "Filters of the first cells of the supernet.")
+    num_cells: int = _setting(3, "Number of cells of the supernet.")
+    epochs: int = _setting(7, "Epochs of the search.")
+    batch_size: int = _setting(32, "Batch size of the search, of the weights' half and of the alphas' half.")
+    validation_split: float = _setting(0.5, "Share of the training data that moves the alphas.")
+    hypergradient: str = _setting("first_order", "How the gradient by the alphas is computed.")
+    learning_rate: float = _setting(0.025, "First learning rate of the network weights; a cosine takes it to 0.001.")
+    architecture_learning_rate: float = _setting(0.03, "Learning rate (Adam) of the alphas.")
+    architecture_warmup_epochs: int = _setting(1, "Epochs in which the alphas rest.")
+    random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("filters", "num_cells", "epochs", "batch_size"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("learning_rate", "architecture_learning_rate"):
+            self._check(name, getattr(self, name) > 0, "above 0")
+        for name in ("architecture_warmup_epochs", "random_genotypes"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        self._check("validation_split", 0 < self.validation_split < 1, "a number strictly between 0 and 1")

@@ -1,0 +1,357 @@
+"""A run: search, derive, train, compare with random genotypes, report; every stage can be resumed."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import __version__, datasets, reporting, storage
+from kerasnas.callbacks import NonFiniteGuard, SearchCheckpoint, TrainingCheckpoint
+from kerasnas.genotypes import Genotype
+from kerasnas.networks import cell_edges
+from kerasnas.runs.config import SearchConfig, TrainingConfig
+from kerasnas.runs.folder import RunFolder
+from kerasnas.search import BilevelTrainer
+from kerasnas.spaces import SPACES, SearchSpace
+
+Log = Callable[[str], Any]
+
+_AUGMENTATIONS: dict[str, Callable] = {
+    "shift": datasets.shift,
+    "flip": datasets.flip,
+    "cutout": lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)),
+}
+
+
+def make_space(config: TrainingConfig) -> SearchSpace:
+    """The search space that the settings describe.
+
+    Raises:
+        ValueError: for unknown names, and where the final network has cells that the search does not choose.
+    """
+    if isinstance(config, SearchConfig):
+        filters, num_cells = config.filters, config.num_cells
+    else:
+        filters, num_cells = config.retrain_filters, config.retrain_cells
+    arguments: dict[str, Any] = {
+        "filters": filters,
+        "num_cells": num_cells,
+        "num_nodes": config.num_nodes,
+        "stem_strides": config.stem_strides,
+    }
+    if config.primitives:
+        arguments["primitives"] = config.primitives
+    space = SPACES[config.space](**arguments)
+    if isinstance(config, SearchConfig):
+        needed = SPACES[config.space](**{**arguments, "num_cells": config.retrain_cells}).kinds  # type: ignore[attr-defined]
+        if missing := [kind for kind in needed if kind not in space.kinds]:  # type: ignore[attr-defined]
+            raise ValueError(
+                f"A network of retrain_cells={config.retrain_cells} has {missing[0]} cells, which a search with "
+                f"num_cells={num_cells} does not choose. Set num_cells to at least 3, or retrain_cells to below 3."
+            )
+    return space
+
+
+def search(folder: RunFolder, log: Log = print) -> dict[str, Any]:
+    """Run (or go on with) a search run to its end; return the content of `result.json`.
+
+    The folder then holds genotype.json, model.keras, history.csv, result.json, report.html, card.md and
+    the pictures. Finished stages are not done again; one that was interrupted goes on from its last epoch.
+
+    Args:
+        folder: made by `RunFolder.create` or `RunFolder.open`.
+        log: called with each line that tells of progress. Defaults to `print`.
+
+    Raises:
+        ValueError: if the data or the settings do not fit.
+        NonFiniteError: if a loss stops being finite.
+        OSError: if something cannot be written.
+    """
+    config: SearchConfig = folder.config  # type: ignore[assignment]
+    space, data = make_space(config), _load(config)
+    found = folder.stage("search") or _search_stage(folder, space, data, log)
+    genotype = Genotype.from_json(json.dumps(found["genotype"]))
+    genotype.save(folder.path / "genotype.json")
+    log(str(genotype))
+
+    searched = _train_stage(folder, "searched", genotype, space, data, log, keep_model=True)
+    rng = np.random.default_rng([config.seed, 2])
+    others: list[Genotype] = []
+    while len(others) < min(config.random_genotypes, space.size - 1):  # a tiny space has no more than that
+        candidate = space.sample(rng)
+        if candidate not in (genotype, *others):
+            others.append(candidate)
+    random = [
+        _train_stage(folder, f"random-{index}", other, space, data, log) for index, other in enumerate(others, start=1)
+    ]
+    return _finish(folder, data, genotype, found, searched, random, log)
+
+
+def retrain(folder: RunFolder, log: Log = print) -> dict[str, Any]:
+    """Train the network of the folder's `genotype.json` from scratch; return the content of `result.json`.
+
+    Args, Raises: as for `search`.
+    """
+    space, data = make_space(folder.config), _load(folder.config)
+    genotype = Genotype.load(folder.path / "genotype.json")
+    searched = _train_stage(folder, "searched", genotype, space, data, log, keep_model=True)
+    return _finish(folder, data, genotype, None, searched, [], log)
+
+
+def resume(folder: RunFolder, log: Log = print) -> dict[str, Any]:
+    """Go on with whatever run the folder holds; a finished one is reported again."""
+    return (search if folder.kind == "search" else retrain)(folder, log)
+
+
+def plot(folder: RunFolder, log: Log = print) -> None:
+    """Draw the pictures and write the report and the card of a finished run again.
+
+    Raises:
+        FileNotFoundError: if the run is not finished.
+    """
+    file = folder.path / "result.json"
+    if not file.exists():
+        raise FileNotFoundError(
+            f"The run in {folder.path} is not finished. Continue it with `kerasnas resume --output_dir={folder.path}`."
+        )
+    _report(folder, json.loads(file.read_text(encoding="utf-8")), folder.stage("search"), log)
+
+
+def plot_genotype(genotype: Genotype, output_dir: Any) -> list[Any]:
+    """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
+    paths = [output_dir / f"cell_{kind}.png" for kind in genotype]
+    for kind, path in zip(genotype, paths, strict=True):
+        reporting.plot_cell(genotype, kind, path)
+    return paths
+
+
+def _load(config: TrainingConfig) -> datasets.ImageDataset:
+    data = datasets.load(config.dataset)
+    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
+    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
+    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    return data
+
+
+def _search_stage(
+    folder: RunFolder, space: SearchSpace, data: datasets.ImageDataset, log: Log
+) -> dict[str, Any]:
+    config: SearchConfig = folder.config  # type: ignore[assignment]
+    log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
+    start = time.perf_counter()
+    supernet = space.build_supernet(data.input_shape, data.num_classes, seed=config.seed)
+    trainer = BilevelTrainer(
+        supernet,
+        hypergradient=config.hypergradient,
+        architecture_warmup_epochs=config.architecture_warmup_epochs,
+    )
+    trainer.compile(
+        learning_rate=config.learning_rate,
+        architecture_optimizer=keras.optimizers.Adam(config.architecture_learning_rate, beta_1=0.5, beta_2=0.999),
+        metrics=["accuracy"],
+    )
+    checkpoint = SearchCheckpoint(folder.checkpoints("search"), log=log)
+    initial_epoch = _resume_stage(checkpoint, trainer, log)
+    trainer.fit(
+        data.x_train,
+        data.y_train,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        validation_split=config.validation_split,
+        initial_epoch=initial_epoch,
+        callbacks=[checkpoint],
+        verbose=_verbosity(),
+        seed=config.seed,
+    )
+    record = {
+        "seconds": time.perf_counter() - start,
+        "parameters": sum(int(np.prod(weight.shape)) for weight in trainer.network_weights),
+        "history": checkpoint.history,
+        "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
+        "genotype": json.loads(trainer.derive().to_json()),
+    }
+    return folder.finish_stage("search", record)
+
+
+def _train_stage(
+    folder: RunFolder,
+    name: str,
+    genotype: Genotype,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    log: Log,
+    keep_model: bool = False,
+) -> dict[str, Any]:
+    """Train the discrete network of `genotype` and test it once, at the end."""
+    finished = folder.stage(name)
+    if finished is not None:
+        return finished
+    config = folder.config
+    log(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
+    start = time.perf_counter()
+    model = space.build_network(
+        genotype,
+        data.input_shape,
+        data.num_classes,
+        filters=config.retrain_filters,
+        num_cells=config.retrain_cells,
+        drop_path=config.drop_path,
+        seed=config.seed,
+    )
+    batches = datasets.ArrayBatches(
+        data.x_train,
+        data.y_train,
+        config.retrain_batch_size,
+        seed=config.seed,
+        augment=datasets.compose(*(_AUGMENTATIONS[name] for name in config.augment)),
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(
+        config.retrain_learning_rate, len(batches) * config.retrain_epochs
+    )
+    model.compile(
+        keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, global_clipnorm=5.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,  # XLA's depthwise convolutions are far slower on a CPU
+    )
+    checkpoint = TrainingCheckpoint(folder.checkpoints(name), log=log)
+    initial_epoch = _resume_stage(checkpoint, model, log)
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    model.fit(
+        batches,
+        epochs=config.retrain_epochs,
+        initial_epoch=initial_epoch,
+        shuffle=False,
+        verbose=_verbosity(),
+        callbacks=[follow, NonFiniteGuard(), checkpoint],
+    )
+    loss, accuracy = model.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)
+    if keep_model:
+        with storage.atomic_path(folder.path / "model.keras") as temporary:
+            model.save(temporary)
+    record = {
+        "test_accuracy": float(accuracy),
+        "test_loss": float(loss),
+        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
+        "seconds": time.perf_counter() - start,
+        "history": checkpoint.history,
+        "genotype": json.loads(genotype.to_json()),
+    }
+    log(f"  {record['parameters']:,} parameters, test accuracy {accuracy:.4f}, {record['seconds']:.0f} s")
+    return folder.finish_stage(name, record)
+
+
+def _resume_stage(checkpoint: TrainingCheckpoint, model: keras.Model, log: Log) -> int:
+    epoch = checkpoint.restore(model)
+    if epoch:
+        log(f"  resuming after epoch {epoch}")
+    return epoch
+
+
+def _verbosity() -> int:
+    return 1 if sys.stdout.isatty() else 2
+
+
+def _finish(
+    folder: RunFolder,
+    data: datasets.ImageDataset,
+    genotype: Genotype,
+    found: dict[str, Any] | None,
+    searched: dict[str, Any],
+    random: list[dict[str, Any]],
+    log: Log,
+) -> dict[str, Any]:
+    flags = [f"--{name}={_flag(value)}" for name, value in folder.config.changed().items()]
+    result = {
+        "kerasnas_version": __version__,
+        "command": " ".join([f"kerasnas {folder.kind}", *flags, f"--output_dir={folder.path}"]),
+        "dataset": {
+            "name": data.name,
+            "train_examples": len(data.x_train),
+            "test_examples": len(data.x_test),
+            "classes": list(data.classes),
+            "input_shape": list(data.input_shape),
+        },
+        "settings": folder.config.to_dict(),
+        "genotype": json.loads(genotype.to_json()),
+        "searched": searched,
+        "random": random,
+        "environment": _environment(),
+    }
+    if found is not None:
+        result["search"] = {name: found[name] for name in ("seconds", "parameters", "history")}
+    storage.write_json(folder.path / "result.json", result)
+    storage.write_text(folder.path / "history.csv", _history_csv(found, searched))
+    _report(folder, result, found, log)
+    return result
+
+
+def _report(folder: RunFolder, result: dict[str, Any], found: dict[str, Any] | None, log: Log) -> None:
+    genotype = Genotype.from_json(json.dumps(result["genotype"]))
+    plot_genotype(genotype, folder.path)
+    if found is not None:
+        space = make_space(folder.config)
+        edges = {kind: list(cell_edges(folder.config.num_nodes)) for kind in found["mixing_weights"]}
+        history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
+        reporting.plot_alphas(
+            history,
+            folder.path / "alphas.png",
+            primitives=list(space.primitives),  # type: ignore[attr-defined]
+            edges=edges,
+        )
+        reporting.plot_training(found["history"], folder.path / "search.png")
+    reporting.plot_training(result["searched"]["history"], folder.path / "training.png")
+    if result["random"]:
+        reporting.plot_comparison(result, folder.path / "comparison.png")
+    reporting.write_card(folder.path, result)
+    reporting.write_report(folder.path, result)
+    log(reporting.verdict(result))
+    log(f"Report: {folder.path / 'report.html'}")
+
+
+def _history_csv(found: dict[str, Any] | None, searched: dict[str, Any]) -> str:
+    """One row an epoch, of the search and then of the final training."""
+    phases = [("search", found["history"])] if found else []
+    phases.append(("training", searched["history"]))
+    columns = list(dict.fromkeys(name for _, history in phases for name in history))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["phase", "epoch", *columns])
+    for phase, history in phases:
+        for epoch in range(len(next(iter(history.values())))):
+            values = [repr(history[name][epoch]) if name in history else "" for name in columns]
+            writer.writerow([phase, epoch + 1, *values])
+    return text.getvalue()
+
+
+def _flag(value: Any) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _environment() -> dict[str, Any]:
+    environment = {
+        "python": platform.python_version(),
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+    try:
+        import resource
+    except ImportError:  # Windows keeps no such count
+        return environment
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
+    return {**environment, "peak_memory_gib": round(peak / unit, 2)}

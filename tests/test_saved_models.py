@@ -1,0 +1,39 @@
+"""The shelf of reviewed results: each is rebuilt from its genotype and scores what its card says."""
+
+import json
+from pathlib import Path
+
+import keras
+import pytest
+
+import kerasnas
+from kerasnas import runs
+
+SHELF = Path(__file__).parents[1] / "saved_models"
+MODELS = sorted(path.parent for path in SHELF.glob("*/genotype.json"))
+
+
+def test_the_shelf_is_not_empty_and_small():
+    assert MODELS
+    assert sum(file.stat().st_size for file in SHELF.rglob("*") if file.is_file()) < 15 * 2**20
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=lambda folder: folder.name)
+def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
+    result = json.loads((folder / "result.json").read_text())
+    genotype = kerasnas.Genotype.load(folder / "genotype.json")
+    assert json.loads(genotype.to_json()) == result["genotype"]
+    config = runs.SearchConfig.from_dict(result["settings"])
+    data = kerasnas.datasets.load(config.dataset)
+    network = runs.make_space(config).build_network(
+        genotype, data.input_shape, data.num_classes, filters=config.retrain_filters, num_cells=config.retrain_cells
+    )
+    network.set_weights(keras.models.load_model(folder / "model.keras", compile=False).get_weights())
+    assert sum(weight.shape.num_elements() for weight in network.trainable_variables) == (
+        result["searched"]["parameters"]
+    )
+    network.compile(metrics=["accuracy"], jit_compile=False)
+    accuracy = float(keras.ops.mean(keras.ops.argmax(network.predict(data.x_test, verbose=0), axis=-1) == data.y_test))
+    assert accuracy == pytest.approx(result["searched"]["test_accuracy"], abs=0.002)
+    card = (folder / "card.md").read_text()
+    assert f"{100 * result['searched']['test_accuracy']:.2f}" in card
