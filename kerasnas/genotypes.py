@@ -31,7 +31,7 @@ class Genotype:
     """The architecture that a search found: for each kind of cell, its edges.
 
     Comparable, hashable and independent of TensorFlow. The order of the edges carries no meaning:
-    they are kept sorted by (target, source, primitive).
+    they are kept sorted by (target, source, primitive), and the cells by their kind.
 
     Args:
         space: name of the space it belongs to, such as `"darts"`.
@@ -57,7 +57,7 @@ class Genotype:
         if not isinstance(space, str) or not space:
             raise ValueError(f"Invalid value received for argument `space`. Expected its name. Received: {space!r}")
         pairs = cells.items() if isinstance(cells, Mapping) else cells
-        checked = tuple((str(kind), tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in pairs)
+        checked = tuple(sorted((str(kind), tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in pairs))
         if not checked:
             raise ValueError("A genotype has at least one cell. Received none.")
         if len({kind for kind, _ in checked}) != len(checked):

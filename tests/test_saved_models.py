@@ -29,8 +29,8 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
         genotype, data.input_shape, data.num_classes, filters=config.retrain_filters, num_cells=config.retrain_cells
     )
     network.set_weights(keras.models.load_model(folder / "model.keras", compile=False).get_weights())
-    assert sum(weight.shape.num_elements() for weight in network.trainable_variables) == (
-        result["searched"]["parameters"]
+    assert (
+        sum(weight.shape.num_elements() for weight in network.trainable_variables) == (result["searched"]["parameters"])
     )
     network.compile(metrics=["accuracy"], jit_compile=False)
     accuracy = float(keras.ops.mean(keras.ops.argmax(network.predict(data.x_test, verbose=0), axis=-1) == data.y_test))

@@ -81,6 +81,7 @@ class TrainStep:
         self.optimizer.inner[1].apply(gradients, alphas)
         (training, new_state), gradients = self.network_gradients(_values(weights), _values(alphas), state, data)
         self.optimizer.inner[0].apply(gradients, weights)
+        self.optimizer.iterations.assign_add(1)
         for variable, value in zip(self.non_trainable_variables, new_state, strict=True):
             variable.assign(value)
         return self.update_metrics(data, training, validation)

@@ -53,13 +53,13 @@ class BatchNorm(keras.layers.Layer):
 
     def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)
+        mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
         if self.affine:
             gamma, beta = ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)
         else:
-            gamma, beta = ops.ones_like(self.moving_variance), ops.zeros_like(self.moving_mean)
+            gamma, beta = ops.ones_like(variance), ops.zeros_like(mean)
         if scale is not None:
             gamma, beta = gamma * scale, beta * scale
-        mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
         outputs, batch_mean, batch_variance = backend.batch_norm(
             inputs, gamma, beta, mean, variance, EPSILON, bool(training)
         )

@@ -103,13 +103,16 @@ class SearchConfig(TrainingConfig):
 
     filters: int = _setting(8, "Filters of the first cells of the supernet.")
     num_cells: int = _setting(3, "Number of cells of the supernet.")
-    epochs: int = _setting(7, "Epochs of the search.")
+    epochs: int = _setting(9, "Epochs of the search.")
     batch_size: int = _setting(32, "Batch size of the search, of the weights' half and of the alphas' half.")
     validation_split: float = _setting(0.5, "Share of the training data that moves the alphas.")
     hypergradient: str = _setting("first_order", "How the gradient by the alphas is computed.")
-    learning_rate: float = _setting(0.025, "First learning rate of the network weights; a cosine takes it to 0.001.")
-    architecture_learning_rate: float = _setting(0.03, "Learning rate (Adam) of the alphas.")
-    architecture_warmup_epochs: int = _setting(1, "Epochs in which the alphas rest.")
+    learning_rate: float = _setting(0.1, "First learning rate of the network weights; a cosine takes it to 0.001.")
+    architecture_learning_rate: float = _setting(
+        0.15,
+        "First learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's 0.0003.",
+    )
+    architecture_warmup_epochs: int = _setting(2, "Epochs in which the alphas rest.")
     random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
 
     def __post_init__(self) -> None:

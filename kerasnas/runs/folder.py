@@ -44,7 +44,6 @@ class RunFolder:
             )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(f"{path} exists and is not an empty folder. Choose another --output_dir.")
-        from kerasnas import __version__
 
         record = {
             "format": _FORMAT,
@@ -57,7 +56,9 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             storage.write_json(path / "config.json", record)
         except OSError as error:
-            raise type(error)(error.errno, f"Cannot write in {path}: {error.strerror}. Choose another --output_dir") from error
+            raise type(error)(
+                error.errno, f"Cannot write in {path}: {error.strerror}. Choose another --output_dir"
+            ) from error
         return cls(path, kind, config)
 
     @classmethod

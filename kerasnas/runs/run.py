@@ -54,8 +54,8 @@ def make_space(config: TrainingConfig) -> SearchSpace:
         arguments["primitives"] = config.primitives
     space = SPACES[config.space](**arguments)
     if isinstance(config, SearchConfig):
-        needed = SPACES[config.space](**{**arguments, "num_cells": config.retrain_cells}).kinds  # type: ignore[attr-defined]
-        if missing := [kind for kind in needed if kind not in space.kinds]:  # type: ignore[attr-defined]
+        needed = SPACES[config.space](**{**arguments, "num_cells": config.retrain_cells}).kinds
+        if missing := [kind for kind in needed if kind not in space.kinds]:
             raise ValueError(
                 f"A network of retrain_cells={config.retrain_cells} has {missing[0]} cells, which a search with "
                 f"num_cells={num_cells} does not choose. Set num_cells to at least 3, or retrain_cells to below 3."
@@ -144,9 +144,7 @@ def _load(config: TrainingConfig) -> datasets.ImageDataset:
     return data
 
 
-def _search_stage(
-    folder: RunFolder, space: SearchSpace, data: datasets.ImageDataset, log: Log
-) -> dict[str, Any]:
+def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDataset, log: Log) -> dict[str, Any]:
     config: SearchConfig = folder.config  # type: ignore[assignment]
     log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
     start = time.perf_counter()
@@ -156,9 +154,12 @@ def _search_stage(
         hypergradient=config.hypergradient,
         architecture_warmup_epochs=config.architecture_warmup_epochs,
     )
+    steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
+    # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
+    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
     trainer.compile(
         learning_rate=config.learning_rate,
-        architecture_optimizer=keras.optimizers.Adam(config.architecture_learning_rate, beta_1=0.5, beta_2=0.999),
+        architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
         metrics=["accuracy"],
     )
     checkpoint = SearchCheckpoint(folder.checkpoints("search"), log=log)

@@ -183,13 +183,13 @@ def test_gradients_equal_central_differences_of_the_formulation(names, strides, 
         # One direction of random sign; then the gradient's own, where the error is relative to the whole gradient.
         for direction in (rng.choice([-1.0, 1.0], gradient.shape), gradient / scale):
             along = (gradient * direction).sum()
-            assert abs(difference(index, direction) - along) <= 1e-6 * max(abs(along), scale)
+            assert abs(difference(index, direction) - along) <= 1e-7 * max(abs(along), scale)
         for flat in rng.choice(gradient.size, min(2, gradient.size), replace=False):
             direction = np.zeros(gradient.size)
             direction[flat] = 1.0
             along = gradient.reshape(-1)[flat]
             received = difference(index, direction.reshape(gradient.shape))
-            assert abs(received - along) <= 1e-6 * max(abs(along), np.abs(gradient).max())
+            assert abs(received - along) <= 1e-7 * max(abs(along), np.abs(gradient).max())
 
 
 # Copies ----------------------------------------------------------------------------------------------

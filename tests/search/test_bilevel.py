@@ -318,7 +318,9 @@ def test_defaults_are_the_papers(space):
 def test_default_rate_is_annealed_by_a_cosine(make_search, data):
     rates = []
     search = make_search()
-    read = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: rates.append(float(search.optimizer.learning_rate)))
+    read = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: rates.append(float(search.optimizer.learning_rate))
+    )
     search.fit(*data, batch_size=16, epochs=4, verbose=0, callbacks=[read])
     expected = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
     assert rates == pytest.approx(expected)

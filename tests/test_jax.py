@@ -1,0 +1,95 @@
+"""The same search on Keras' JAX backend: same weights, same course, without TensorFlow."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+
+SEARCH = """
+import sys
+
+import numpy as np
+import keras
+from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
+
+
+def run(path):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
+    primitives = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"]
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=primitives)
+    search = BilevelTrainer(space.build_supernet((8, 8, 1), 3, seed=3), architecture_warmup_epochs=1)
+    search.compile(architecture_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5, beta_2=0.999))
+    record = {f"start-{i}": np.asarray(keras.ops.convert_to_numpy(v)) for i, v in enumerate(search.variables)}
+    history = search.fit(x, y, batch_size=8, epochs=3, verbose=0, class_weight={0: 2.0}).history
+    record |= {f"end-{i}": np.asarray(keras.ops.convert_to_numpy(v)) for i, v in enumerate(search.variables)}
+    record |= {f"history-{name}": np.array(series) for name, series in history.items()}
+    record["alphas"] = np.asarray(keras.ops.convert_to_numpy(search.architecture_parameters[0]))
+    record["iterations"] = np.array([int(o.iterations) for o in (search.optimizer, *search.optimizer.inner)])
+    record["predictions"] = search.predict(x, verbose=0)
+    record["genotype"] = np.array(search.derive().to_json())
+
+    inputs = keras.Input((8, 8, 1))  # a user's model, whose regularizer needs the substituted weights
+    h = keras.layers.Flatten()(MixedOp(["skip_connect", "avg_pool_3x3"], filters=1)(inputs))
+    start = {"kernel_initializer": keras.initializers.Constant(0.1), "kernel_regularizer": keras.regularizers.L2(0.5)}
+    own = BilevelTrainer(keras.Model(inputs, keras.layers.Dense(3, **start)(h)))
+    own.compile()
+    own.supernet.layers[1].alphas.assign([[0.01, -0.01]])  # Keras' initializers differ between backends
+    record["own-loss"] = np.array(own.fit(x, y, batch_size=8, epochs=2, verbose=0).history["loss"])
+    record["own-alphas"] = np.asarray(keras.ops.convert_to_numpy(own.architecture_parameters[0]))
+    record["tensorflow"] = np.array("tensorflow" in sys.modules)
+    record["backend"] = np.array(keras.backend.backend())
+    np.savez(path, **record)
+"""
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("backends")
+    code = f"{SEARCH}\nrun({str(folder / 'jax.npz')!r})\n"
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    scope = {}
+    exec(SEARCH, scope)
+    scope["run"](folder / "tensorflow.npz")
+    return tuple(dict(np.load(folder / f"{name}.npz")) for name in ("jax", "tensorflow"))
+
+
+def test_ran_on_jax_without_tensorflow(both):
+    assert [str(record["backend"]) for record in both] == ["jax", keras.backend.backend()]
+    assert not both[0]["tensorflow"]
+
+
+def test_same_seed_is_the_same_supernet(both):
+    names = [name for name in both[0] if name.startswith("start-")]
+    assert len(names) > 10
+    for name in names:
+        np.testing.assert_array_equal(both[0][name], both[1][name])
+
+
+def test_losses_and_alphas_agree(both):
+    jax, tensorflow = both
+    assert jax.keys() == tensorflow.keys()
+    for name in ("history-loss", "history-val_loss", "history-alpha_entropy", "alphas", "predictions"):
+        np.testing.assert_allclose(jax[name], tensorflow[name], atol=1e-4, err_msg=name)
+    assert np.abs(jax["alphas"]).max() > 0.01  # they moved, by more than the tolerance
+    assert str(jax["genotype"]) == str(tensorflow["genotype"])
+    np.testing.assert_array_equal(jax["iterations"], tensorflow["iterations"])
+
+
+def test_all_weights_and_statistics_agree(both):
+    names = [name for name in both[0] if name.startswith("end-")]
+    for name in names:
+        np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-3, err_msg=name)
+
+
+def test_users_model_agrees(both):
+    for name in ("own-loss", "own-alphas"):
+        np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-4, err_msg=name)

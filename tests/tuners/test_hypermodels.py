@@ -1,0 +1,76 @@
+"""GenotypeHyperModel with a stock tuner of KerasTuner."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from kerasnas import DARTSSpace, Genotype
+from tuners import GenotypeHyperModel
+
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+
+
+def make(**options):
+    return GenotypeHyperModel(SPACE, input_shape=(8, 8, 1), num_classes=3, **options)
+
+
+def test_stock_random_search(tmp_path):
+    hypermodel = make()
+    tuner = keras_tuner.RandomSearch(
+        hypermodel, objective="val_accuracy", max_trials=2, seed=1, directory=tmp_path, project_name="tiny"
+    )
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
+    trials = tuner.oracle.get_best_trials(2)
+    assert len(trials) == 2
+    for trial in trials:
+        assert set(SPACE.choices) <= set(trial.hyperparameters.values)
+        assert 1e-4 <= trial.hyperparameters["learning_rate"] <= 1e-2
+    assert trials[0].hyperparameters.values != trials[1].hyperparameters.values
+
+    best = tuner.get_best_hyperparameters()[0]
+    genotype = hypermodel.genotype(best)
+    assert isinstance(genotype, Genotype)
+    SPACE.validate(genotype)
+    assert SPACE.assignment(genotype) == {name: best[name] for name in SPACE.choices}
+    model = tuner.get_best_models()[0]
+    assert model.predict(X, verbose=0).shape == (24, 3)
+    accuracy = model.evaluate(X[:9], Y[:9], verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx(trials[0].score)
+
+
+def test_choices_are_those_of_the_space():
+    hp = keras_tuner.HyperParameters()
+    hypermodel = make()
+    first = hypermodel.genotype(hp)
+    assert {choice.name: tuple(choice.values) for choice in hp.space} == dict(SPACE.choices)
+    hp.values["reduce/2/first"] = "max_pool_3x3"
+    second = hypermodel.genotype(hp)
+    assert first != second
+    assert second["reduce"][0].primitive == "max_pool_3x3"
+
+
+def test_own_compile_and_network_options():
+    def compile(model, hp):
+        model.compile(keras.optimizers.SGD(hp.Float("rate", 0.5, 0.9)), "mse")
+
+    hp = keras_tuner.HyperParameters()
+    model = make(compile=compile, num_cells=2, filters=3).build(hp)
+    assert type(model.optimizer) is keras.optimizers.SGD
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.5)
+    assert "learning_rate" not in hp.values
+    assert model.count_params() > make().build(keras_tuner.HyperParameters()).count_params()
+
+
+def test_compile_that_does_not_compile_is_an_error():
+    with pytest.raises(ValueError, match="left the model uncompiled"):
+        make(compile=lambda model, hp: None).build(keras_tuner.HyperParameters())
+
+
+def test_values_of_another_space_are_refused():
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("reduce/2/first", "sep_conv_3x3")
+    with pytest.raises(ValueError, match="no option 'sep_conv_3x3'"):
+        make().genotype(hp)
