@@ -19,7 +19,7 @@ class NonFiniteError(ArithmeticError):
 
 def snapshot(search: keras.Model) -> dict[str, np.ndarray]:
     """Every variable of a trainer and its optimizer (weights, alphas, statistics, random state, slots)."""
-    return {name: np.array(variable) for name, variable in _variables(search).items()}
+    return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _variables(search).items()}
 
 
 def restore(search: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

@@ -214,7 +214,7 @@ def cell_network(
         stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
         stem_strides: 1, or 2 to let the stem halve the image: a quarter of the work. Defaults to 1.
         drop_path: drop-path probability of the last cell; it grows linearly from 0 with the depth. Defaults to 0.
-        seed: seed of the start weights. Defaults to 0.
+        seed: seed of the start weights, and of what drop-path drops. Defaults to 0.
 
     Returns:
         A functional `keras.Model`.
@@ -234,7 +234,7 @@ def cell_network(
         probability = drop_path * depth / max(num_cells - 1, 1)
         reduction = plan.kind == "reduce"
         return lambda states: discrete_cell(
-            states, edges, plan.filters, reduction, plan.reduction_previous, probability
+            states, edges, plan.filters, reduction, plan.reduction_previous, probability, seed=[seed, depth, 1]
         )
 
     def head(x: Any) -> Any:

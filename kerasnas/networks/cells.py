@@ -102,7 +102,7 @@ def _total(tensors: list[Any]) -> Any:
 
 def discrete_cell(
     inputs: Sequence[Any], edges: Sequence[Edge], filters: int, reduction: bool, reduction_previous: bool,
-    drop_path: float = 0.0,
+    drop_path: float = 0.0, seed: Any = 0,
 ) -> Any:  # fmt: skip
     """Build a cell of standard Keras layers from the edges of a genotype.
 
@@ -112,10 +112,12 @@ def discrete_cell(
         filters, reduction, reduction_previous: as in `MixedCell`.
         drop_path: probability with which training drops an edge (not a skip) for an image; it is written as
             `Dropout` with one mask value an image. Defaults to 0.
+        seed: of what is dropped: as `np.random.default_rng` takes it. Defaults to 0.
 
     Returns:
         KerasTensor `(batch, h', w', nodes * filters)`.
     """
+    seeds = np.random.default_rng(seed)
     states = [
         preprocess(filters, halve, affine=True).expand(x)
         for halve, x in zip((reduction_previous, False), inputs, strict=True)
@@ -129,7 +131,8 @@ def discrete_cell(
             expand: Callable = layer.expand if isinstance(layer, Primitive) else layer
             term = expand(states[edge.source])
             if drop_path and edge.primitive != "skip_connect":
-                term = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1))(term)
+                own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
+                term = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), seed=own)(term)
             terms.append(term)
         states.append(keras.layers.Add()(terms) if len(terms) > 1 else terms[0])
     nodes = states[INPUTS:]

@@ -141,6 +141,11 @@ def _load(config: TrainingConfig) -> datasets.ImageDataset:
     checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
     datasets.check_images(data.x_train, data.y_train, **checks, what="training")
     datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
+        raise ValueError(
+            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training images, "
+            f"{len(data.x_train)}. Received: {config.retrain_batch_size}"
+        )
     return data
 
 

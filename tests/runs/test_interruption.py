@@ -1,0 +1,84 @@
+"""The real thing: processes that are stopped and killed, and a run that ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from kerasnas import cli
+
+FLAGS = [
+    *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,max_pool_3x3", "--filters=2"),
+    *("--num_cells=1", "--batch_size=8", "--epochs=40", "--architecture_learning_rate=0.05", "--random_genotypes=0"),
+    *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=8", "--retrain_epochs=40", "--drop_path=0.2"),
+]
+
+
+def start(*arguments):
+    program = "import sys; from kerasnas.cli import main; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def stop(process, signal_number, folder):
+    """Send the signal as soon as `folder` holds the checkpoint of an epoch; return the exit status and the output."""
+    deadline = time.monotonic() + 120
+    while not any(path.name > "checkpoint-000000.npz" for path in folder.glob("checkpoint-*.npz")):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError(f"No checkpoint in {folder}: {process.communicate()[0]}")
+        time.sleep(0.002)
+    process.send_signal(signal_number)
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_stopped_and_killed_run_equals_the_uninterrupted(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, 8, 8, 1)).astype("float32"), np.arange(64) % 3
+    np.savez(tmp_path / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+    flags = [f"--dataset={tmp_path / 'tiny.npz'}", *FLAGS]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+
+    status, output = stop(
+        start("search", *flags, f"--output_dir={run}"), signal.SIGTERM, run / "checkpoints" / "search"
+    )
+    assert status == 130, output
+    assert f"kerasnas resume --output_dir={run}" in output
+    assert "Traceback" not in output
+    assert not (run / "stages").exists()  # it was in mid-search
+
+    resume = ("resume", f"--output_dir={run}")
+    status, output = stop(start(*resume), signal.SIGKILL, run / "checkpoints" / "searched")
+    assert status == -signal.SIGKILL, output
+    assert "resuming after epoch" in output
+    assert [path.name for path in (run / "stages").iterdir()] == ["search.json"]  # it was in mid-training
+
+    last = start(*resume)
+    output, _ = last.communicate(timeout=120)
+    assert last.returncode == 0, output
+    assert "resuming after epoch" in output
+
+    assert cli.main(["search", *flags, f"--output_dir={whole}"]) == 0
+    for name in ("history.csv", "genotype.json"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes()
+    for stage in ("search", "searched"):
+        first, second = (json.loads((folder / "stages" / f"{stage}.json").read_text()) for folder in (run, whole))
+        first.pop("seconds"), second.pop("seconds")
+        assert json.dumps(first) == json.dumps(second)  # among them the course of the mixing weights
+        checkpoints = [sorted((folder / "checkpoints" / stage).iterdir())[-1] for folder in (run, whole)]
+        assert checkpoints[0].name == checkpoints[1].name == "checkpoint-000040.npz"
+        first, second = (dict(np.load(path)) for path in checkpoints)
+        assert first.keys() == second.keys()
+        assert all(np.array_equal(first[name], second[name]) for name in first)
