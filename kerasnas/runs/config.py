@@ -27,12 +27,12 @@ class TrainingConfig:
         "x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.",
     )
     space: str = _setting("darts", "The search space.")
-    num_nodes: int = _setting(4, "Intermediate nodes of a cell.")
+    num_nodes: int = _setting(3, "Intermediate nodes of a cell.")
     primitives: tuple[str, ...] = _setting((), "Candidate operations, comma-separated. Default: the space's own.")
     stem_strides: int = _setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.")
-    retrain_filters: int = _setting(16, "Filters of the first cells of the final network.")
+    retrain_filters: int = _setting(18, "Filters of the first cells of the final network.")
     retrain_cells: int = _setting(3, "Number of cells of the final network.")
-    retrain_epochs: int = _setting(10, "Epochs of training for each discrete network.")
+    retrain_epochs: int = _setting(13, "Epochs of training for each discrete network.")
     retrain_batch_size: int = _setting(64, "Batch size of that training.")
     retrain_learning_rate: float = _setting(0.1, "Its first learning rate; a cosine takes it to 0.")
     drop_path: float = _setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.")
@@ -103,7 +103,7 @@ class SearchConfig(TrainingConfig):
 
     filters: int = _setting(8, "Filters of the first cells of the supernet.")
     num_cells: int = _setting(3, "Number of cells of the supernet.")
-    epochs: int = _setting(9, "Epochs of the search.")
+    epochs: int = _setting(12, "Epochs of the search.")
     batch_size: int = _setting(32, "Batch size of the search, of the weights' half and of the alphas' half.")
     validation_split: float = _setting(0.5, "Share of the training data that moves the alphas.")
     hypergradient: str = _setting("first_order", "How the gradient by the alphas is computed.")
@@ -112,7 +112,7 @@ class SearchConfig(TrainingConfig):
         0.15,
         "First learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's 0.0003.",
     )
-    architecture_warmup_epochs: int = _setting(2, "Epochs in which the alphas rest.")
+    architecture_warmup_epochs: int = _setting(3, "Epochs in which the alphas rest.")
     random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
 
     def __post_init__(self) -> None:
