@@ -87,6 +87,8 @@ def _retrain(values: flags.FlagValues) -> None:
     from kerasnas import runs
 
     genotype = _genotype(values["genotype"].value)
+    if not values["num_nodes"].present:  # the genotype says it
+        values["num_nodes"].value = len({edge.target for edge in genotype.cells[0][1]})
     config = _settings(runs.TrainingConfig, values)
     runs.make_space(config).validate(genotype)
     folder = runs.RunFolder.create(values["output_dir"].value, "retrain", config)
@@ -157,7 +159,9 @@ COMMANDS = {
             "retrain",
             "train the network of a genotype from scratch.",
             "    kerasnas retrain --genotype=runs/first/genotype.json --retrain_epochs=40 --output_dir=runs/longer\n"
-            "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2",
+            "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2\n"
+            "\n"
+            "Without --num_nodes, the number of nodes is the genotype's.",
             _retrain,
         ),
         _Command(

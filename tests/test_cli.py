@@ -76,7 +76,7 @@ def without_seconds(record):
 def test_folder_holds_everything(finished):
     present = {path.name for path in finished.iterdir()}
     assert present - {"stages", "checkpoints"} == FILES
-    assert not [path for path in finished.rglob(".*")]  # no temporary file is left
+    assert not list(finished.rglob(".*"))  # no temporary file is left
     for name in FILES:
         assert (finished / name).stat().st_size > 0
     for picture in finished.glob("*.png"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -245,8 +246,20 @@ def cell_network(
     cells = [cell(genotype[plan.kind], plan, depth) for depth, plan in enumerate(plans)]
     inputs = keras.Input(image_shape)
     model = keras.Model(inputs, skeleton(inputs, stem, cells, head), name="discrete_network")
+    _number_layers(model)
     initialize(model, seed)
     return model
+
+
+def _number_layers(model: keras.Model) -> None:
+    """Name the layers by their place in `model`, whatever was built before it in this process.
+
+    TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
+    the last bit of a result would depend on the models before.
+    """
+    for index, layer in enumerate(model.layers):
+        if not isinstance(layer, keras.layers.InputLayer):
+            layer.name = f"{re.sub(r'_[0-9]+$', '', layer.name)}_{index}"
 
 
 def initialize(model: keras.Model, seed: int) -> None:

@@ -25,7 +25,7 @@ def test_json_round_trip(config):
 def test_every_setting_explains_itself(config):
     for field in dataclasses.fields(config):
         text = field.metadata["help"]
-        assert text[0].isupper() and text.endswith("."), field.name
+        assert text[0] == text[0].upper() and text.endswith("."), field.name
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_whole_numbers_serve_as_floats():
 
 
 def test_unknown_setting_names_the_nearest():
-    with pytest.raises(ValueError, match="'epoch'. Did you mean 'epochs'"):
+    with pytest.raises(ValueError, match=r"'epoch'\. Did you mean 'epochs'"):
         SearchConfig.from_dict({"epoch": 3})
 
 
@@ -71,7 +71,7 @@ def test_space_of_a_search_and_of_a_training():
 
 
 def test_search_must_choose_the_cells_of_the_final_network():
-    with pytest.raises(ValueError, match="retrain_cells=3 has normal cells.*num_cells=2"):
+    with pytest.raises(ValueError, match=r"retrain_cells=3 has normal cells.*num_cells=2"):
         make_space(SearchConfig(num_cells=2, retrain_cells=3))
     make_space(SearchConfig(num_cells=2, retrain_cells=2))
     make_space(SearchConfig(num_cells=3, retrain_cells=2))

@@ -36,6 +36,16 @@ def test_stage_is_there_when_finished(tmp_path):
     assert RunFolder.open(tmp_path).stage("search") == record
 
 
+def test_finished_stage_drops_its_checkpoints(tmp_path):
+    folder = RunFolder.create(tmp_path, "search", SearchConfig())
+    for stage in ("search", "searched"):
+        folder.checkpoints(stage).mkdir(parents=True)
+        (folder.checkpoints(stage) / "checkpoint-000001.npz").write_bytes(b"")
+    folder.finish_stage("search", {})
+    assert not folder.checkpoints("search").exists()
+    assert folder.checkpoints("searched").exists()
+
+
 def test_discard_takes_back_only_what_has_not_begun(tmp_path):
     folder = RunFolder.create(tmp_path / "unused", "search", SearchConfig())
     folder.discard()

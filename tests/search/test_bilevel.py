@@ -344,7 +344,7 @@ def test_functional_model_with_mixed_ops(user_model, make_search, data):
     tables = [np.ravel(table) for table in weights.values()]
     entropy = np.mean([-np.sum(table * np.log(table)) for table in tables])
     assert history["alpha_entropy"][-1] == pytest.approx(entropy, rel=1e-5)
-    with pytest.raises(TypeError, match="own_model.*no rule to derive"):
+    with pytest.raises(TypeError, match=r"own_model.*no rule to derive"):
         search.derive()
 
 

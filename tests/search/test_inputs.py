@@ -64,10 +64,10 @@ def test_arrays_that_cannot_be_searched_on(search, x, y, options, words):
 def test_datasets_that_cannot_be_paired(search):
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
     batches = ArrayBatches(X, Y, batch_size=8)
-    with pytest.raises(ValueError, match="validation_split.*validation_data"):
+    with pytest.raises(ValueError, match=r"validation_split.*validation_data"):
         search.fit(dataset, validation_split=0.5)
     for x, validation in ((dataset, batches), (batches, dataset), (dataset, (X, Y))):
-        with pytest.raises(ValueError, match="both as `tf.data.Dataset` or both"):
+        with pytest.raises(ValueError, match=r"both as `tf\.data\.Dataset` or both"):
             search.fit(x, validation_data=validation)
 
 
@@ -79,7 +79,7 @@ def test_fit_before_compile(space):
 
 def test_supernet_without_alphas():
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)], name="plain")
-    with pytest.raises(ValueError, match="architecture parameters.*MixedOp.*plain"):
+    with pytest.raises(ValueError, match=r"architecture parameters.*MixedOp.*plain"):
         BilevelTrainer(model)
 
 
