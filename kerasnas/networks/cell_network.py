@@ -252,14 +252,19 @@ def cell_network(
 
 
 def _number_layers(model: keras.Model) -> None:
-    """Name the layers by their place in `model`, whatever was built before it in this process.
+    """Number the layers of `model` from 0 for each class, whatever was built before it in this process.
 
     TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
     the last bit of a result would depend on the models before.
     """
-    for index, layer in enumerate(model.layers):
+    made: dict[str, dict[int, keras.layers.Layer]] = {}
+    for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
-            layer.name = f"{re.sub(r'_[0-9]+$', '', layer.name)}_{index}"
+            stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
+            made.setdefault(stem, {})[int(number or 0)] = layer
+    for stem, layers in made.items():
+        for index, number in enumerate(sorted(layers)):  # in the order in which they were made
+            layers[number].name = f"{stem}_{index}" if index else stem
 
 
 def initialize(model: keras.Model, seed: int) -> None:

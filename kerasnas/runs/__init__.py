@@ -1,8 +1,9 @@
 """A run and the folder it lives in: what the command line does, as functions."""
 
-from kerasnas.runs.config import SearchConfig, TrainingConfig
+from kerasnas.runs.config import SearchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
-from kerasnas.runs.run import make_space, plot, plot_genotype, resume, retrain, search
+from kerasnas.runs.results import plot, plot_genotype
+from kerasnas.runs.run import resume, retrain, search
 
 __all__ = [
     "RunFolder",

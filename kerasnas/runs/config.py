@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.registry import nearest
+from kerasnas.spaces import SPACES, SearchSpace
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -124,3 +125,32 @@ class SearchConfig(TrainingConfig):
         for name in ("architecture_warmup_epochs", "random_genotypes"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         self._check("validation_split", 0 < self.validation_split < 1, "a number strictly between 0 and 1")
+
+
+def make_space(config: TrainingConfig) -> SearchSpace:
+    """The search space that the settings describe.
+
+    Raises:
+        ValueError: for unknown names, and where the final network has cells that the search does not choose.
+    """
+    if isinstance(config, SearchConfig):
+        filters, num_cells = config.filters, config.num_cells
+    else:
+        filters, num_cells = config.retrain_filters, config.retrain_cells
+    arguments: dict[str, Any] = {
+        "filters": filters,
+        "num_cells": num_cells,
+        "num_nodes": config.num_nodes,
+        "stem_strides": config.stem_strides,
+    }
+    if config.primitives:
+        arguments["primitives"] = config.primitives
+    space = SPACES[config.space](**arguments)
+    if isinstance(config, SearchConfig):
+        needed = SPACES[config.space](**{**arguments, "num_cells": config.retrain_cells}).kinds
+        if missing := [kind for kind in needed if kind not in space.kinds]:
+            raise ValueError(
+                f"A network of retrain_cells={config.retrain_cells} has {missing[0]} cells, which a search with "
+                f"num_cells={num_cells} does not choose. Set num_cells to at least 3, or retrain_cells to below 3."
+            )
+    return space

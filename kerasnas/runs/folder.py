@@ -81,8 +81,8 @@ class RunFolder:
             raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
         if record.get("version") != _VERSION:
             raise ValueError(
-                f"{path} was written by KerasNAS {record.get('kerasnas_version')} in version {record.get('version')} of "
-                f"the format; this KerasNAS reads version {_VERSION}. Upgrade KerasNAS to continue it."
+                f"{path} was written by KerasNAS {record.get('kerasnas_version')} in version {record.get('version')} "
+                f"of the format; this KerasNAS reads version {_VERSION}. Upgrade KerasNAS to continue it."
             )
         kind = record.get("kind")
         if kind not in _KINDS:

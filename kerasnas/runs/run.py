@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import importlib.metadata
-import io
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -16,14 +11,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import __version__, datasets, reporting, storage
+from kerasnas import datasets, storage
 from kerasnas.callbacks import NonFiniteGuard, SearchCheckpoint, TrainingCheckpoint
 from kerasnas.genotypes import Genotype
-from kerasnas.networks import cell_edges
-from kerasnas.runs.config import SearchConfig, TrainingConfig
+from kerasnas.runs.config import SearchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.results import finish
 from kerasnas.search import BilevelTrainer
-from kerasnas.spaces import SPACES, SearchSpace
+from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
 
@@ -32,35 +27,6 @@ _AUGMENTATIONS: dict[str, Callable] = {
     "flip": datasets.flip,
     "cutout": lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)),
 }
-
-
-def make_space(config: TrainingConfig) -> SearchSpace:
-    """The search space that the settings describe.
-
-    Raises:
-        ValueError: for unknown names, and where the final network has cells that the search does not choose.
-    """
-    if isinstance(config, SearchConfig):
-        filters, num_cells = config.filters, config.num_cells
-    else:
-        filters, num_cells = config.retrain_filters, config.retrain_cells
-    arguments: dict[str, Any] = {
-        "filters": filters,
-        "num_cells": num_cells,
-        "num_nodes": config.num_nodes,
-        "stem_strides": config.stem_strides,
-    }
-    if config.primitives:
-        arguments["primitives"] = config.primitives
-    space = SPACES[config.space](**arguments)
-    if isinstance(config, SearchConfig):
-        needed = SPACES[config.space](**{**arguments, "num_cells": config.retrain_cells}).kinds
-        if missing := [kind for kind in needed if kind not in space.kinds]:
-            raise ValueError(
-                f"A network of retrain_cells={config.retrain_cells} has {missing[0]} cells, which a search with "
-                f"num_cells={num_cells} does not choose. Set num_cells to at least 3, or retrain_cells to below 3."
-            )
-    return space
 
 
 def search(folder: RunFolder, log: Log = print) -> dict[str, Any]:
@@ -95,7 +61,7 @@ def search(folder: RunFolder, log: Log = print) -> dict[str, Any]:
     random = [
         _train_stage(folder, f"random-{index}", other, space, data, log) for index, other in enumerate(others, start=1)
     ]
-    return _finish(folder, data, genotype, found, searched, random, log)
+    return finish(folder, data, genotype, found, searched, random, log)
 
 
 def retrain(folder: RunFolder, log: Log = print) -> dict[str, Any]:
@@ -106,34 +72,12 @@ def retrain(folder: RunFolder, log: Log = print) -> dict[str, Any]:
     space, data = make_space(folder.config), _load(folder.config)
     genotype = Genotype.load(folder.path / "genotype.json")
     searched = _train_stage(folder, "searched", genotype, space, data, log, keep_model=True)
-    return _finish(folder, data, genotype, None, searched, [], log)
+    return finish(folder, data, genotype, None, searched, [], log)
 
 
 def resume(folder: RunFolder, log: Log = print) -> dict[str, Any]:
     """Go on with whatever run the folder holds; a finished one is reported again."""
     return (search if folder.kind == "search" else retrain)(folder, log)
-
-
-def plot(folder: RunFolder, log: Log = print) -> None:
-    """Draw the pictures and write the report and the card of a finished run again.
-
-    Raises:
-        FileNotFoundError: if the run is not finished.
-    """
-    file = folder.path / "result.json"
-    if not file.exists():
-        raise FileNotFoundError(
-            f"The run in {folder.path} is not finished. Continue it with `kerasnas resume --output_dir={folder.path}`."
-        )
-    _report(folder, json.loads(file.read_text(encoding="utf-8")), folder.stage("search"), log)
-
-
-def plot_genotype(genotype: Genotype, output_dir: Any) -> list[Any]:
-    """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
-    paths = [output_dir / f"cell_{kind}.png" for kind in genotype]
-    for kind, path in zip(genotype, paths, strict=True):
-        reporting.plot_cell(genotype, kind, path)
-    return paths
 
 
 def _load(config: TrainingConfig) -> datasets.ImageDataset:
@@ -267,97 +211,3 @@ def _resume_stage(checkpoint: TrainingCheckpoint, model: keras.Model, log: Log) 
 
 def _verbosity() -> int:
     return 1 if sys.stdout.isatty() else 2
-
-
-def _finish(
-    folder: RunFolder,
-    data: datasets.ImageDataset,
-    genotype: Genotype,
-    found: dict[str, Any] | None,
-    searched: dict[str, Any],
-    random: list[dict[str, Any]],
-    log: Log,
-) -> dict[str, Any]:
-    flags = [f"--{name}={_flag(value)}" for name, value in folder.config.changed().items()]
-    result = {
-        "kerasnas_version": __version__,
-        "command": " ".join([f"kerasnas {folder.kind}", *flags, f"--output_dir={folder.path}"]),
-        "dataset": {
-            "name": data.name,
-            "train_examples": len(data.x_train),
-            "test_examples": len(data.x_test),
-            "classes": list(data.classes),
-            "input_shape": list(data.input_shape),
-        },
-        "settings": folder.config.to_dict(),
-        "genotype": json.loads(genotype.to_json()),
-        "searched": searched,
-        "random": random,
-        "environment": _environment(),
-    }
-    if found is not None:
-        result["search"] = {name: found[name] for name in ("seconds", "parameters", "history")}
-    storage.write_json(folder.path / "result.json", result)
-    storage.write_text(folder.path / "history.csv", _history_csv(found, searched))
-    _report(folder, result, found, log)
-    return result
-
-
-def _report(folder: RunFolder, result: dict[str, Any], found: dict[str, Any] | None, log: Log) -> None:
-    genotype = Genotype.from_json(json.dumps(result["genotype"]))
-    plot_genotype(genotype, folder.path)
-    if found is not None:
-        space = make_space(folder.config)
-        edges = {kind: list(cell_edges(folder.config.num_nodes)) for kind in found["mixing_weights"]}
-        history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
-        reporting.plot_alphas(
-            history,
-            folder.path / "alphas.png",
-            primitives=list(space.primitives),  # type: ignore[attr-defined]
-            edges=edges,
-        )
-        reporting.plot_training(found["history"], folder.path / "search.png")
-    reporting.plot_training(result["searched"]["history"], folder.path / "training.png")
-    if result["random"]:
-        reporting.plot_comparison(result, folder.path / "comparison.png")
-    reporting.write_card(folder.path, result)
-    reporting.write_report(folder.path, result)
-    log(reporting.verdict(result))
-    log(f"Report: {folder.path / 'report.html'}")
-
-
-def _history_csv(found: dict[str, Any] | None, searched: dict[str, Any]) -> str:
-    """One row an epoch, of the search and then of the final training."""
-    phases = [("search", found["history"])] if found else []
-    phases.append(("training", searched["history"]))
-    columns = list(dict.fromkeys(name for _, history in phases for name in history))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["phase", "epoch", *columns])
-    for phase, history in phases:
-        for epoch in range(len(next(iter(history.values())))):
-            values = [repr(history[name][epoch]) if name in history else "" for name in columns]
-            writer.writerow([phase, epoch + 1, *values])
-    return text.getvalue()
-
-
-def _flag(value: Any) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _environment() -> dict[str, Any]:
-    environment = {
-        "python": platform.python_version(),
-        "tensorflow": importlib.metadata.version("tensorflow"),
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-    }
-    try:
-        import resource
-    except ImportError:  # Windows keeps no such count
-        return environment
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
-    return {**environment, "peak_memory_gib": round(peak / unit, 2)}

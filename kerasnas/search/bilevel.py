@@ -11,10 +11,10 @@ from keras import ops
 
 from kerasnas import callbacks as callbacks_module
 from kerasnas.backend import TrainStep, value_and_grad
-from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, stratified_split
 from kerasnas.genotypes import Genotype
 from kerasnas.relaxations import is_alphas, split_variables
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
+from kerasnas.search.halves import pair_halves
 from kerasnas.search.hypergradients import HYPERGRADIENTS
 
 MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
@@ -298,8 +298,18 @@ class BilevelTrainer(TrainStep, keras.Model):
         """
         if not self.compiled:
             raise ValueError("Call `compile()` before `fit()`.")
-        data = self._paired(
-            x, y, batch_size, validation_split, validation_data, sample_weight, initial_epoch, augment, seed
+        data = pair_halves(
+            x,
+            y,
+            validation_data,
+            validation_split,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            augment=augment,
+            seed=seed,
+            input_shape=self.input_image_shape,
+            num_classes=self.num_classes,
         )
         self._set_class_weight(class_weight)
         own: list[keras.callbacks.Callback] = [
@@ -320,44 +330,6 @@ class BilevelTrainer(TrainStep, keras.Model):
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
             shuffle=False,
-        )
-
-    def _paired(
-        self, x: Any, y: Any, batch_size: int, split: float | None, validation: Any, sample_weight: Any,
-        initial_epoch: int, augment: Callable | None, seed: int,
-    ) -> Any:  # fmt: skip
-        """One dataset of ((x, y), (x_val, y_val)) from what `fit` received."""
-        if y is None:
-            if split is not None:
-                raise ValueError("`validation_split` splits arrays. For datasets, pass `validation_data=`.")
-            if validation is None:  # the dataset yields pairs of batches itself
-                return x
-            if isinstance(x, keras.utils.PyDataset) and isinstance(validation, keras.utils.PyDataset):
-                return PairedBatches(x, validation)
-            if hasattr(x, "element_spec") and hasattr(validation, "element_spec"):
-                return type(x).zip((x, validation.repeat()))
-            raise ValueError(
-                "Expected `x` and `validation_data` both as `tf.data.Dataset` or both as `keras.utils.PyDataset`. "
-                f"Received: {type(x).__name__} and {type(validation).__name__}"
-            )
-        x, y = np.asarray(x), np.asarray(y)
-        checks: dict[str, Any] = {"input_shape": self.input_image_shape, "num_classes": self.num_classes}
-        check_images(x, y, **checks, what="training")
-        weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
-        if validation is not None:
-            if split is not None:
-                raise ValueError("Pass `validation_split` or `validation_data`, not both.")
-            x_val, y_val = (np.asarray(part) for part in validation)
-            check_images(x_val, y_val, **checks, what="validation")
-        else:
-            first, second = stratified_split(y, 0.5 if split is None else split, seed)
-            x, y, x_val, y_val = x[first], y[first], x[second], y[second]
-            weight = None if weight is None else weight[first]
-        return PairedBatches(
-            ArrayBatches(
-                x, y, batch_size, seed=seed, initial_epoch=initial_epoch, augment=augment, sample_weight=weight
-            ),
-            ArrayBatches(x_val, y_val, batch_size, seed=seed + 1, initial_epoch=initial_epoch),
         )
 
     def _set_class_weight(self, class_weight: Mapping[int, float] | None) -> None:

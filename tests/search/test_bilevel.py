@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasnas import BilevelOptimizer, BilevelTrainer
 from kerasnas.callbacks import snapshot
 from kerasnas.datasets import ArrayBatches, PairedBatches
+from kerasnas.search.halves import pair_halves
 
 KEYS = {"loss", "accuracy", "val_loss", "val_accuracy", "alpha_entropy", "skips"}
 
@@ -132,10 +133,9 @@ def test_all_kinds_of_data_give_one_result(make_search, data, validation):
     assert all(same(results["arrays"], result) for result in results.values())
 
 
-def test_split_is_stratified_and_disjoint(make_search, data):
+def test_split_is_stratified_and_disjoint(data):
     seen = []
-    search = make_search()
-    paired = search._paired(*data, 8, 0.25, None, None, 0, None, 3)
+    paired = pair_halves(*data, None, 0.25, batch_size=8, seed=3)
     for half in (paired.training, paired.validation):
         seen.append({image.tobytes() for image in half.x})
         assert set(half.y.tolist()) == {0, 1, 2}
