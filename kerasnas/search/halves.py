@@ -43,9 +43,16 @@ def pair_halves(
     checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
     check_images(x, y, **checks, what="training")
     weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
+    if weight is not None and weight.shape != y.shape:
+        raise ValueError(
+            "Invalid value received for argument `sample_weight`. Expected one weight for each of the "
+            f"{len(y)} samples. Received: shape {weight.shape}"
+        )
     if validation_data is not None:
         if validation_split is not None:
             raise ValueError("Pass `validation_split` or `validation_data`, not both.")
+        if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+            raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
         x_val, y_val = (np.asarray(part) for part in validation_data)
         check_images(x_val, y_val, **checks, what="validation")
     else:

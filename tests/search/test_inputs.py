@@ -8,6 +8,7 @@ import tensorflow as tf
 from kerasnas import BilevelTrainer
 from kerasnas.callbacks import NonFiniteError, SearchCheckpoint, snapshot
 from kerasnas.datasets import ArrayBatches
+from kerasnas.search.halves import pair_halves
 
 X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3
 
@@ -151,3 +152,10 @@ def test_rate_that_is_far_too_high(make_search, plain_rates, data):
         search.fit(*data, batch_size=4, epochs=1, verbose=0)
     after = snapshot(search)
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_sample_weight_and_validation_data_of_the_wrong_form():
+    with pytest.raises(ValueError, match="sample_weight"):
+        pair_halves(X, Y, None, None, batch_size=8, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match="validation_data"):
+        pair_halves(X, Y, (X, Y, np.ones(len(X))), None, batch_size=8)
