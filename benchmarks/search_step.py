@@ -45,7 +45,8 @@ def main() -> None:
     pair = (batch(), batch())
     iterator = iter(tf.data.Dataset.from_tensors(pair).repeat())
     search._symbolic_build(data_batch=pair)
-    step = search.make_train_function()
+    search.make_train_function()
+    step = search.train_function
     built = time.perf_counter()
     float(step(iterator)["loss"])
     first = time.perf_counter()
