@@ -138,7 +138,9 @@ class CellSupernet(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        weights = {kind: self.relaxation(ops.convert_to_tensor(a), training=training)[0] for kind, a in self._tables()}
+        weights = {
+            kind: self.relaxation(ops.convert_to_tensor(a), training=training)[0] for kind, a in self.alphas.items()
+        }
 
         def stem(x: Any) -> Any:
             return self.stem[1](self.stem[0](x), training=training)
@@ -148,9 +150,6 @@ class CellSupernet(keras.Model):
 
         cells = [cell(layer, plan.kind) for layer, plan in zip(self.cells, self.plan, strict=True)]
         return skeleton(inputs, stem, cells, lambda x: self.classifier(self.pool(x)))
-
-    def _tables(self) -> list[tuple[str, Any]]:
-        return list(self.alphas.items())
 
     @property
     def architecture_parameters(self) -> list[Any]:
@@ -166,7 +165,7 @@ class CellSupernet(keras.Model):
         """The relaxed choice as it stands: for each kind of cell, weights `(edges, primitives)`."""
         return {
             kind: ops.convert_to_numpy(self.relaxation(ops.convert_to_tensor(alphas), training=False)[0])
-            for kind, alphas in self._tables()
+            for kind, alphas in self.alphas.items()
         }
 
     def derive(self) -> Genotype:

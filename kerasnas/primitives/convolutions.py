@@ -181,8 +181,20 @@ class FactorizedReduce(Primitive):
         return [Relu(), OffsetPair(self.filters, self.copies), BatchNorm(self.affine)]
 
 
+class _Windowed(Primitive):
+    """A primitive with a depthwise window of `kernel_size`."""
+
+    def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
+                 **kwargs: Any):  # fmt: skip
+        self.kernel_size = check_size("kernel_size", kernel_size)
+        super().__init__(filters, strides, affine, copies, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size}
+
+
 @keras.saving.register_keras_serializable(package="kerasnas")
-class SepConv(Primitive):
+class SepConv(_Windowed):
     """Depthwise-separable convolution, applied twice, each as ReLU, depthwise, 1x1, batch norm.
 
     Args:
@@ -198,23 +210,15 @@ class SepConv(Primitive):
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
 
-    def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
-                 **kwargs: Any):  # fmt: skip
-        self.kernel_size = check_size("kernel_size", kernel_size)
-        super().__init__(filters, strides, affine, copies, **kwargs)
-
     def stages(self) -> list[keras.layers.Layer]:
         first = [Depthwise(self.kernel_size, self.strides), Pointwise(None, self.copies)]
         second = [Depthwise(self.kernel_size), Pointwise(self.filters, self.copies)]
         norms = BatchNorm(self.affine), BatchNorm(self.affine)
         return [Relu(), Repeat(self.copies), *first, norms[0], Relu(), *second, norms[1]]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_size": self.kernel_size}
-
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class DilConv(Primitive):
+class DilConv(_Windowed):
     """Dilated depthwise-separable convolution: ReLU, depthwise at dilation 2, 1x1, batch norm.
 
     At strides 2 every second input pixel is all that a window at dilation 2 sees, so the layer takes
@@ -233,20 +237,12 @@ class DilConv(Primitive):
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
 
-    def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
-                 **kwargs: Any):  # fmt: skip
-        self.kernel_size = check_size("kernel_size", kernel_size)
-        super().__init__(filters, strides, affine, copies, **kwargs)
-
     def stages(self) -> list[keras.layers.Layer]:
         if self.strides == 2:
             window = [Subsample(), Relu(), Repeat(self.copies), Depthwise(self.kernel_size)]
         else:
             window = [Relu(), Repeat(self.copies), Depthwise(self.kernel_size, dilation=2)]
         return [*window, Pointwise(self.filters, self.copies), BatchNorm(self.affine)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
 PRIMITIVES.register("relu_conv_bn", ReLUConvBN)
