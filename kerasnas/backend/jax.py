@@ -21,16 +21,19 @@ def all_reduce(tensors: Any) -> Any:
 
 
 def batch_norm(
-    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, epsilon: float, training: bool
+    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float, training: bool
 ) -> tuple[Any, Any, Any]:
     """Normalise over all axes but the last; see `kerasnas.backend.tensorflow.batch_norm`."""
     dtype, x = x.dtype, x.astype(scale.dtype)
-    count = x.size // x.shape[-1]
+    batch_mean, batch_variance = mean, variance
     if training:
-        axes = tuple(range(x.ndim - 1))
-        mean, variance = jnp.mean(x, axes), jnp.var(x, axes)
-    y = (x - mean) * (scale * jax.lax.rsqrt(variance + epsilon)) + offset
-    return y.astype(dtype), mean, variance * (count / max(count - 1, 1) if training else 1.0)
+        axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+        batch_mean, batch_variance = jnp.mean(x, axes), jnp.var(x, axes)
+        unbiased = batch_variance * (count / max(count - 1, 1))
+        mean = momentum * mean + (1 - momentum) * batch_mean
+        variance = momentum * variance + (1 - momentum) * unbiased
+    y = (x - batch_mean) * (scale * jax.lax.rsqrt(batch_variance + epsilon)) + offset
+    return y.astype(dtype), mean, variance
 
 
 class TrainStep:

@@ -39,7 +39,7 @@ def all_reduce(tensors: Any) -> Any:
 
 
 def batch_norm(
-    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, epsilon: float, training: bool
+    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float, training: bool
 ) -> tuple[Any, Any, Any]:
     """Normalise over all axes but the last, on the fused kernel.
 
@@ -49,23 +49,23 @@ def batch_norm(
     (right as well) stands in.
 
     Returns:
-        The normalised `x`, and the batch's mean and unbiased variance (the given ones outside training).
+        The normalised `x`, and the moving mean and variance (unbiased) after it; as given outside training.
     """
     if x.dtype != tf.float64:
-        statistics = (tf.zeros([0]), tf.zeros([0])) if training else (mean, variance)
-        y, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=scale, offset=offset, mean=statistics[0], variance=statistics[1],
-            epsilon=epsilon, is_training=training,
+        y, new_mean, new_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x, scale=scale, offset=offset, mean=mean, variance=variance,
+            epsilon=epsilon, exponential_avg_factor=1 - momentum, is_training=training,
         )  # fmt: skip
-        return y, batch_mean, batch_variance
+        return y, new_mean, new_variance
     if not training:
         return (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset, mean, variance
     axes = list(range(len(x.shape) - 1))
-    mean = tf.reduce_mean(x, axes)
-    variance = tf.reduce_mean(tf.square(x - mean), axes)
-    y = (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset
+    batch_mean = tf.reduce_mean(x, axes)
+    batch_variance = tf.reduce_mean(tf.square(x - batch_mean), axes)
+    y = (x - batch_mean) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
-    return y, mean, variance * count / tf.maximum(count - 1, 1)
+    unbiased = batch_variance * count / tf.maximum(count - 1, 1)
+    return y, momentum * mean + (1 - momentum) * batch_mean, momentum * variance + (1 - momentum) * unbiased
 
 
 class TrainStep:

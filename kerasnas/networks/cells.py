@@ -63,12 +63,12 @@ class MixedCell(keras.layers.Layer):
         ]
         edges = cell_edges(num_nodes)
         self.mixed = []
-        self._rows = []  # of each source: which rows of the mixing weights belong to its edges
+        self._rows: list[int] = []  # of the mixing weights, by source: those of its edges, which `mixed` takes together
         for source in range(INPUTS + num_nodes - 1):
             rows = [row for row, edge in enumerate(edges) if edge[0] == source]
             strides = 2 if reduction and source < INPUTS else 1
             self.mixed.append(MixedOp(primitives, filters, strides, copies=len(rows), **policy))
-            self._rows.append(np.array(rows, "int32"))
+            self._rows += rows
 
     def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> None:
         for layer, shape in zip(self.preprocess, inputs_shape, strict=True):
@@ -81,12 +81,14 @@ class MixedCell(keras.layers.Layer):
     def call(self, inputs: Sequence[Any], weights: Any, training: bool | None = None) -> Any:
         incoming: dict[int, list] = {INPUTS + node: [] for node in range(self.num_nodes)}
         states = [layer(x, training=training) for layer, x in zip(self.preprocess, inputs, strict=True)]
-        for source, (mixed, rows) in enumerate(zip(self.mixed, self._rows, strict=True)):
+        rows = iter(ops.unstack(ops.take(weights, np.array(self._rows), axis=0), axis=0))
+        for source, mixed in enumerate(self.mixed):
             if source >= INPUTS:
                 states.append(_total(incoming[source]))
-            outgoing = mixed(states[source], weights=ops.take(weights, rows, axis=0), training=training)
+            own = ops.stack([next(rows) for _ in range(mixed.copies)])
+            outgoing = mixed(states[source], weights=own, training=training)
             targets = range(max(source + 1, INPUTS), INPUTS + self.num_nodes)
-            for target, edge in zip(targets, ops.split(outgoing, len(rows), axis=-1), strict=True):
+            for target, edge in zip(targets, ops.split(outgoing, mixed.copies, axis=-1), strict=True):
                 incoming[target].append(edge)
         states.append(_total(incoming[INPUTS + self.num_nodes - 1]))
         return ops.concatenate(states[INPUTS:], axis=-1)

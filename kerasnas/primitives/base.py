@@ -60,6 +60,9 @@ class Primitive(keras.layers.Layer):
     side by side (all edges that leave one node of a cell), and spells them out as standard Keras layers
     for a discrete network (`expand`). Windows lie as with Keras' `padding="same"`.
 
+    In a supernet the stages are called as plain functions: of the 22 s that a first step took, Keras' own
+    bookkeeping for each of a thousand small layers was a good part.
+
     Args:
         filters: number of output channels (of each copy).
         strides: 1, or 2 to halve height and width. Defaults to 1.
@@ -68,7 +71,7 @@ class Primitive(keras.layers.Layer):
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`.
-        scale: optional tensor `(copies,)`: the mixing weight of each copy's output.
+        scale: optional tensor `(copies * filters,)`: the mixing weight of each channel of the output.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -100,12 +103,26 @@ class Primitive(keras.layers.Layer):
             inputs_shape = stage.compute_output_shape(inputs_shape)
 
     def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
-        x = ops.cast(inputs, self.compute_dtype)
+        return self.mix(ops.cast(inputs, self.compute_dtype), scale, training, {})
+
+    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+        """As `call`, with what other primitives have computed of the same input.
+
+        Args:
+            inputs, scale, training: as for `call`; `inputs` in the compute dtype.
+            shared: the stages that have been applied to `inputs` -> their result; this primitive adds its own.
+                Only stages without weights are shared: ReLU, pools, and the copies of their result.
+        """
+        x, done = inputs, ()
         for stage in self.chain[:-1]:
-            x = stage(x, training=training) if stage._call_has_training_arg else stage(x)
-        if scale is not None:
-            scale = ops.repeat(scale, self.filters)
-        return self.chain[-1](x, scale=scale, training=training)
+            done = (*done, stage.shared_as) if stage.shared_as and done is not None else None
+            if done in shared:
+                x = shared[done]
+                continue
+            x = stage.call(x, training=training) if stage._call_has_training_arg else stage.call(x)
+            if done is not None:
+                shared[done] = x
+        return self.chain[-1].call(x, scale=scale, training=training)
 
     def compute_output_shape(self, inputs_shape: tuple, scale_shape: Any = None) -> tuple:
         for stage in self.chain:
@@ -125,7 +142,16 @@ class Primitive(keras.layers.Layer):
 
 
 class Stage(keras.layers.Layer):
-    """One step of a primitive: a layer with the standard Keras layers that spell it out."""
+    """One step of a primitive: a layer with the standard Keras layers that spell it out.
+
+    `shared_as` names what the stage does, where it has no weights: stages of one name are interchangeable.
+    """
+
+    shared_as = ""
+
+    def read(self, kernel: Any, inputs: Any) -> Any:
+        """The value of `kernel` in the precision of `inputs`."""
+        return ops.cast(ops.convert_to_tensor(kernel), inputs.dtype)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return inputs_shape
@@ -137,6 +163,8 @@ class Stage(keras.layers.Layer):
 
 class Relu(Stage):
     """max(x, 0)."""
+
+    shared_as = "relu"
 
     def call(self, inputs: Any) -> Any:
         return ops.relu(inputs)
@@ -150,7 +178,7 @@ class Repeat(Stage):
 
     def __init__(self, copies: int):
         super().__init__()
-        self.copies = copies
+        self.copies, self.shared_as = copies, f"repeat {copies}"
 
     def call(self, inputs: Any) -> Any:
         return inputs if self.copies == 1 else ops.concatenate([inputs] * self.copies, axis=-1)
@@ -164,6 +192,8 @@ class Repeat(Stage):
 
 class Subsample(Stage):
     """Every second pixel of every second row. Pooling of size 1: a strided slice has a slow gradient."""
+
+    shared_as = "subsample"
 
     def call(self, inputs: Any) -> Any:
         return ops.average_pool(inputs, 1, strides=2, padding="same", data_format="channels_last")

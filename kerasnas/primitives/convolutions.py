@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasnas.primitives.base import PRIMITIVES, Primitive, Relu, Repeat, Stage, Subsample, check_size, halve
@@ -29,7 +30,7 @@ class Depthwise(Stage):
 
     def call(self, inputs: Any) -> Any:
         return ops.depthwise_conv(
-            inputs, self.kernel, strides=self.strides, padding="same", dilation_rate=self.dilation,
+            inputs, self.read(self.kernel, inputs), strides=self.strides, padding="same", dilation_rate=self.dilation,
             data_format="channels_last",
         )  # fmt: skip
 
@@ -64,16 +65,17 @@ class Pointwise(Stage):
         self.kernel = self.add_weight(name="kernel", shape=(self.copies, channels, self.filters or channels))
 
     def call(self, inputs: Any) -> Any:
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = self.read(self.kernel, inputs)
         conv = functools.partial(ops.conv, strides=1, padding="valid", data_format="channels_last")
         copies, channels, filters = kernel.shape
         if copies == 1:
-            return conv(inputs, kernel[None])
+            return conv(inputs, ops.reshape(kernel, (1, 1, channels, filters)))
         if max(channels, filters) <= _BLOCK_DIAGONAL_UP_TO:
-            diagonal = ops.expand_dims(kernel, 2) * ops.reshape(ops.eye(copies, dtype=kernel.dtype), (copies, 1, -1, 1))
-            return conv(inputs, ops.reshape(diagonal, (1, 1, copies * channels, copies * filters)))
-        parts = zip(ops.split(inputs, copies, axis=-1), ops.split(kernel, copies, axis=0), strict=True)
-        return ops.concatenate([conv(part, ops.expand_dims(one, 0)) for part, one in parts], axis=-1)
+            diagonal = ops.convert_to_tensor(np.eye(copies).reshape(copies, 1, copies, 1), kernel.dtype)
+            blocks = ops.reshape(kernel, (copies, channels, 1, filters)) * diagonal
+            return conv(inputs, ops.reshape(blocks, (1, 1, copies * channels, copies * filters)))
+        parts = zip(ops.split(inputs, copies, axis=-1), ops.split(kernel[None], copies, axis=1), strict=True)
+        return ops.concatenate([conv(part, one) for part, one in parts], axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return (*inputs_shape[:-1], self.copies * self.filters if self.filters else inputs_shape[-1])
@@ -103,7 +105,7 @@ class OffsetPair(Stage):
         ]
 
     def call(self, inputs: Any) -> Any:
-        even, odd = (ops.transpose(kernel, (1, 0, 2)) for kernel in self.kernels)
+        even, odd = (ops.transpose(self.read(kernel, inputs), (1, 0, 2)) for kernel in self.kernels)
         first = ops.concatenate([even, ops.zeros_like(odd)], axis=-1)
         second = ops.concatenate([ops.zeros_like(even), odd], axis=-1)
         kernel = ops.stack([first, ops.zeros_like(first), ops.zeros_like(first), second])

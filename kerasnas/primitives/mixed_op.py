@@ -116,10 +116,12 @@ class MixedOp(keras.layers.Layer):
             if self.alphas is None:
                 raise ValueError("This MixedOp was built to be fed `weights`, and was called without them.")
             weights, _ = self.relaxation(ops.convert_to_tensor(self.alphas), training=training)
-        columns = dict(zip(self.primitives, ops.unstack(weights, axis=-1), strict=True))
-        inputs = ops.cast(inputs, self.compute_dtype)
+        shape = self.copies, self.filters, len(self.primitives)
+        channels = ops.reshape(ops.broadcast_to(ops.expand_dims(weights, 1), shape), (-1, len(self.primitives)))
+        columns = dict(zip(self.primitives, ops.unstack(channels, axis=-1), strict=True))
+        inputs, shared = ops.cast(inputs, self.compute_dtype), {}
         outputs = [
-            candidate(inputs, scale=columns[name], training=training) for name, candidate in self.candidates.items()
+            candidate.mix(inputs, columns[name], training, shared) for name, candidate in self.candidates.items()
         ]
         return sum(outputs[1:], outputs[0])
 
@@ -141,7 +143,7 @@ class MixedOp(keras.layers.Layer):
 
 
 class _Copies(keras.layers.Layer):
-    """Gives a user's own layers, one for each copy, the call of a built-in primitive."""
+    """Gives a user's own layers, one for each copy, the `mix` of a built-in primitive."""
 
     def __init__(self, layers: list[keras.layers.Layer]):
         super().__init__(autocast=False)
@@ -151,11 +153,9 @@ class _Copies(keras.layers.Layer):
         for layer in self.layers:
             layer.build(inputs_shape)
 
-    def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
-        weights = ops.unstack(scale, axis=0)
+    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
         outputs = [
             layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs) for layer in self.layers
         ]
         dtype = inputs.dtype  # of the whole sum, whatever the user's layer computes in
-        scaled = [ops.cast(y, dtype) * ops.cast(weight, dtype) for y, weight in zip(outputs, weights, strict=True)]
-        return ops.concatenate(scaled, axis=-1)
+        return ops.concatenate([ops.cast(y, dtype) for y in outputs], axis=-1) * ops.cast(scale, dtype)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasnas import backend
+from kerasnas.primitives.base import Stage
 
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the published PyTorch networks, whose `momentum` is 1 - 0.9
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class BatchNorm(keras.layers.Layer):
+class BatchNorm(Stage):
     """Batch normalisation over all axes but the last, exact to second order.
 
     Keras' `BatchNormalization` has wrong second-order gradients on TensorFlow (a stopped gradient in
@@ -56,20 +58,18 @@ class BatchNorm(keras.layers.Layer):
         mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
         if self.affine:
             gamma, beta = ops.convert_to_tensor(self.gamma), ops.convert_to_tensor(self.beta)
+            if scale is not None:
+                gamma, beta = gamma * scale, beta * scale
         else:
-            gamma, beta = ops.ones_like(variance), ops.zeros_like(mean)
-        if scale is not None:
-            gamma, beta = gamma * scale, beta * scale
-        outputs, batch_mean, batch_variance = backend.batch_norm(
-            inputs, gamma, beta, mean, variance, EPSILON, bool(training)
+            gamma = ops.convert_to_tensor(np.ones(mean.shape), mean.dtype) if scale is None else scale
+            beta = ops.convert_to_tensor(np.zeros(mean.shape), mean.dtype)
+        outputs, mean, variance = backend.batch_norm(
+            inputs, gamma, beta, mean, variance, MOMENTUM, EPSILON, bool(training)
         )
         if training:
-            self.moving_mean.assign(MOMENTUM * mean + (1 - MOMENTUM) * batch_mean)
-            self.moving_variance.assign(MOMENTUM * variance + (1 - MOMENTUM) * batch_variance)
+            self.moving_mean.assign(mean)
+            self.moving_variance.assign(variance)
         return outputs
-
-    def compute_output_shape(self, inputs_shape: tuple, scale_shape: Any = None) -> tuple:
-        return inputs_shape
 
     def standard(self) -> list[keras.layers.Layer]:
         """The same as standard Keras layers."""

@@ -18,7 +18,7 @@ class Pool(Stage):
 
     def __init__(self, kind: str, strides: int):
         super().__init__()
-        self.kind, self.strides = kind, strides
+        self.kind, self.strides, self.shared_as = kind, strides, f"{kind} pool {strides}"
 
     def call(self, inputs: Any) -> Any:
         pool = ops.max_pool if self.kind == "max" else ops.average_pool
