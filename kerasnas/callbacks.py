@@ -76,7 +76,8 @@ class ArchitectureMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
-        entropies = [-np.sum(table * np.log(np.maximum(table, 1e-30)), axis=-1) for table in self._record().values()]
+        shares = [table / np.sum(table, axis=-1, keepdims=True) for table in self._record().values()]
+        entropies = [-np.sum(share * np.log(np.maximum(share, 1e-30)), axis=-1) for share in shares]
         logs["alpha_entropy"] = float(np.mean(np.concatenate(entropies)))
         if hasattr(self.model.supernet, "derive"):
             logs["skips"] = self.model.derive().count("skip_connect")

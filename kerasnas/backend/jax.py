@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -34,6 +34,16 @@ def batch_norm(
         variance = momentum * variance + (1 - momentum) * unbiased
     y = (x - batch_mean) * (scale * jax.lax.rsqrt(batch_variance + epsilon)) + offset
     return y.astype(dtype), mean, variance
+
+
+def values(variables: Sequence[Any]) -> list[Any]:
+    """The values of Keras variables."""
+    return [variable.value for variable in variables]
+
+
+def traced_once(function: Callable) -> Callable:
+    """`function`, a pure one of arrays, compiled once for each signature."""
+    return jax.jit(function)
 
 
 class TrainStep:

@@ -68,6 +68,16 @@ def batch_norm(
     return y, momentum * mean + (1 - momentum) * batch_mean, momentum * variance + (1 - momentum) * unbiased
 
 
+def values(variables: Sequence[Any]) -> list[Any]:
+    """The values of Keras variables as tensors (`keras.ops.convert_to_tensor` hands back the variable itself)."""
+    return [tf.convert_to_tensor(variable) for variable in variables]
+
+
+def traced_once(function: Callable) -> Callable:
+    """`function`, a pure one of tensors, as one node of the graphs that call it: traced once for each signature."""
+    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+
+
 class TrainStep:
     """Keras' train step on TensorFlow for a trainer that writes `architecture_gradients` and `network_gradients`.
 
@@ -77,15 +87,11 @@ class TrainStep:
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         weights, alphas = self.network_weights, self.architecture_parameters
         state = [tf.convert_to_tensor(variable) for variable in self.non_trainable_variables]
-        validation, gradients = self.architecture_gradients(_values(weights), _values(alphas), state, data)
+        validation, gradients = self.architecture_gradients(values(weights), values(alphas), state, data)
         self.optimizer.inner[1].apply(gradients, alphas)
-        (training, new_state), gradients = self.network_gradients(_values(weights), _values(alphas), state, data)
+        (training, new_state), gradients = self.network_gradients(values(weights), values(alphas), state, data)
         self.optimizer.inner[0].apply(gradients, weights)
         self.optimizer.iterations.assign_add(1)
         for variable, value in zip(self.non_trainable_variables, new_state, strict=True):
             variable.assign(value)
         return self.update_metrics(data, training, validation)
-
-
-def _values(variables: Sequence[Any]) -> list[Any]:
-    return [tf.convert_to_tensor(variable) for variable in variables]

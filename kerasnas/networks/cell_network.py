@@ -15,7 +15,7 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell, discrete_cell
 from kerasnas.primitives import BatchNorm
 from kerasnas.primitives.base import check_size
-from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.primitives.mixed_op import SampledPaths, check_partial_channels, check_primitives
 
 KINDS = ("normal", "reduce")
 
@@ -68,6 +68,9 @@ class CellSupernet(keras.Model):
         primitives: names of the candidates. Defaults to the eight of DARTS, by way of its space.
         stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
         stem_strides: 1, or 2 to let the stem halve the image: a quarter of the work. Defaults to 1.
+        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS: 4). Defaults to 1.
+        edge_normalization: whether each edge has a weight of its own, by a softmax over the edges into its node
+            (PC-DARTS). Defaults to False.
         relaxation: how alphas become mixing weights: a name or a callable. Defaults to `"softmax"`.
         space: name of the space that derived genotypes carry. Defaults to `"darts"`.
         seed: seed of all start values. Defaults to 0.
@@ -95,6 +98,8 @@ class CellSupernet(keras.Model):
         primitives: Sequence[str],
         stem_multiplier: int = 3,
         stem_strides: int = 1,
+        partial_channels: int = 1,
+        edge_normalization: bool = False,
         relaxation: Any = "softmax",
         space: str = "darts",
         seed: int = 0,
@@ -107,12 +112,22 @@ class CellSupernet(keras.Model):
         self.primitives = check_primitives(primitives)
         self.stem_multiplier, self.stem_strides = stem_multiplier, stem_strides
         self.space, self.seed = space, seed
-        self.relaxation = relaxations.get(relaxation)
+        self.partial_channels = check_partial_channels(partial_channels, filters)
+        self.edge_normalization = edge_normalization
+        self.relaxation = relaxations.get(relaxation, seed)
 
         self.stem = [_stem_conv(stem_multiplier * filters, stem_strides), BatchNorm()]
-        self.plan = cell_plan(num_cells, filters)
+        self.plan, sampled_paths = cell_plan(num_cells, filters), SampledPaths()
         self.cells = [
-            MixedCell(cell.filters, num_nodes, primitives, cell.kind == "reduce", cell.reduction_previous)
+            MixedCell(
+                cell.filters,
+                num_nodes,
+                primitives,
+                cell.kind == "reduce",
+                cell.reduction_previous,
+                partial_channels,
+                sampled_paths,
+            )
             for cell in self.plan
         ]
         self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
@@ -120,6 +135,9 @@ class CellSupernet(keras.Model):
         shape = (len(cell_edges(num_nodes)), len(self.primitives))
         kinds = [kind for kind in KINDS if any(cell.kind == kind for cell in self.plan)]
         self.alphas = {kind: relaxations.add_alphas(self, shape, f"alphas_{kind}") for kind in kinds}
+        self.betas = {}
+        if edge_normalization:
+            self.betas = {kind: relaxations.add_alphas(self, shape[:1], f"betas_{kind}") for kind in kinds}
         self.build((None, *self.image_shape))
         initialize(self, seed)
 
@@ -138,22 +156,29 @@ class CellSupernet(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        weights = {
-            kind: self.relaxation(ops.convert_to_tensor(a), training=training)[0] for kind, a in self.alphas.items()
-        }
+        tables: dict[str, dict[str, Any]] = {}  # for each kind of cell, what its mixed operations are fed
+        for kind, alphas in self.alphas.items():
+            weights, active = self.relaxation(ops.convert_to_tensor(alphas), training=training)
+            tables[kind] = {"weights": weights, "active": active, "edge_weights": self._edge_weights(kind)}
 
         def stem(x: Any) -> Any:
             return self.stem[1](self.stem[0](x), training=training)
 
         def cell(layer: MixedCell, kind: str) -> Callable:
-            return lambda states: layer(states, weights=weights[kind], training=training)
+            return lambda states: layer(states, **tables[kind], training=training)
 
         cells = [cell(layer, plan.kind) for layer, plan in zip(self.cells, self.plan, strict=True)]
         return skeleton(inputs, stem, cells, lambda x: self.classifier(self.pool(x)))
 
+    def _edge_weights(self, kind: str) -> Any:
+        if not self.edge_normalization:
+            return None
+        targets = [target for _, target in cell_edges(self.num_nodes)]
+        return relaxations.normalize_edges(ops.convert_to_tensor(self.betas[kind]), targets)
+
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The alphas, one table `(edges, primitives)` for each kind of cell."""
+        """The alphas, one table `(edges, primitives)` for each kind of cell; with edge normalisation also the betas."""
         return relaxations.split_variables(self.trainable_variables)[1]
 
     @property
@@ -162,11 +187,16 @@ class CellSupernet(keras.Model):
         return relaxations.split_variables(self.trainable_variables)[0]
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """The relaxed choice as it stands: for each kind of cell, weights `(edges, primitives)`."""
-        return {
-            kind: ops.convert_to_numpy(self.relaxation(ops.convert_to_tensor(alphas), training=False)[0])
-            for kind, alphas in self.alphas.items()
-        }
+        """The relaxed choice as it stands: for each kind of cell, weights `(edges, primitives)`.
+
+        With edge normalisation, each row is multiplied by its edge's weight.
+        """
+        tables = {}
+        for kind, alphas in self.alphas.items():
+            tables[kind] = ops.convert_to_numpy(relaxations.expected(self.relaxation, alphas))
+            if self.edge_normalization:
+                tables[kind] = tables[kind] * ops.convert_to_numpy(self._edge_weights(kind))[:, None]
+        return tables
 
     def derive(self) -> Genotype:
         """The genotype that the mixing weights point to, by the rule of `derive_cell`."""
@@ -186,6 +216,8 @@ class CellSupernet(keras.Model):
             "primitives": list(self.primitives),
             "stem_multiplier": self.stem_multiplier,
             "stem_strides": self.stem_strides,
+            "partial_channels": self.partial_channels,
+            "edge_normalization": self.edge_normalization,
             "relaxation": keras.saving.serialize_keras_object(self.relaxation),
             "space": self.space,
             "seed": self.seed,

@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from kerasnas.genotypes import Edge
-from kerasnas.primitives import PRIMITIVES, FactorizedReduce, MixedOp, Primitive, ReLUConvBN
+from kerasnas.primitives import PRIMITIVES, FactorizedReduce, MixedOp, PartialMixedOp, Primitive, ReLUConvBN
+from kerasnas.primitives.mixed_op import SampledPaths
 
 INPUTS = 2  # a cell reads the outputs of the two cells before it
 
@@ -32,7 +33,7 @@ def preprocess(filters: int, halve: bool, affine: bool, **kwargs: Any) -> Primit
 
 
 class MixedCell(keras.layers.Layer):
-    """A cell with a `MixedOp` on every edge; all edges that leave one node are computed side by side.
+    """A cell with a mixed operation on every edge; all edges that leave one node are computed side by side.
 
     Node `t` is the sum over its edges: `x_t = sum_s mixed_{s,t}(x_s)`; the output concatenates the nodes.
 
@@ -42,20 +43,34 @@ class MixedCell(keras.layers.Layer):
         primitives: names of the candidates on every edge.
         reduction: whether the cell halves height and width (edges from its inputs stride).
         reduction_previous: whether the cell before it did (its first input is twice as large).
+        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS). Defaults to 1.
+        sampled_paths: what the cells of one supernet share to compute sampled primitives. Defaults to the cell's own.
 
     Call arguments:
         inputs: the outputs of the two cells before, `(batch, h, w, c)` each.
         weights: mixing weights `(edges, primitives)`, edges in the order of `cell_edges`.
+        active: optional integers `(edges, paths)`: the primitives whose weight is not zero.
+        edge_weights: optional tensor `(edges,)` that multiplies the value of each edge.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
         Tensor `(batch, h', w', num_nodes * filters)`.
     """
 
-    def __init__(self, filters: int, num_nodes: int, primitives: Sequence[str], reduction: bool,
-                 reduction_previous: bool, **kwargs: Any):  # fmt: skip
+    def __init__(
+        self,
+        filters: int,
+        num_nodes: int,
+        primitives: Sequence[str],
+        reduction: bool,
+        reduction_previous: bool,
+        partial_channels: int = 1,
+        sampled_paths: SampledPaths | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.filters, self.num_nodes, self.reduction = filters, num_nodes, reduction
+        self.partial_channels = partial_channels
         policy = {"dtype": self.dtype_policy}
         self.preprocess = [
             preprocess(filters, reduction_previous, affine=False, **policy),
@@ -63,14 +78,23 @@ class MixedCell(keras.layers.Layer):
         ]
         edges = cell_edges(num_nodes)
         self.mixed = []
-        self._rows: list[int] = []  # of the mixing weights, by source: those of its edges, which `mixed` takes together
+        self._rows: list[list[int]] = []  # of each source: which rows of the mixing weights belong to its edges
         for source in range(INPUTS + num_nodes - 1):
             rows = [row for row, edge in enumerate(edges) if edge[0] == source]
-            strides = 2 if reduction and source < INPUTS else 1
-            self.mixed.append(MixedOp(primitives, filters, strides, copies=len(rows), **policy))
-            self._rows += rows
+            arguments = {
+                "filters": filters,
+                "strides": 2 if reduction and source < INPUTS else 1,
+                "copies": len(rows),
+                "sampled_paths": sampled_paths or SampledPaths(),
+                **policy,
+            }
+            if partial_channels == 1:
+                self.mixed.append(MixedOp(primitives, **arguments))
+            else:
+                self.mixed.append(PartialMixedOp(primitives, partial_channels=partial_channels, **arguments))
+            self._rows.append(rows)
 
-    def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> None:
+    def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None, **shapes: Any) -> None:
         for layer, shape in zip(self.preprocess, inputs_shape, strict=True):
             layer.build(shape)
         inputs = self.preprocess[1].compute_output_shape(inputs_shape[1])
@@ -78,17 +102,27 @@ class MixedCell(keras.layers.Layer):
         for source, mixed in enumerate(self.mixed):
             mixed.build(inputs if source < INPUTS else inner, weights_shape)
 
-    def call(self, inputs: Sequence[Any], weights: Any, training: bool | None = None) -> Any:
+    def call(
+        self,
+        inputs: Sequence[Any],
+        weights: Any,
+        active: Any = None,
+        edge_weights: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        if edge_weights is not None and self.partial_channels == 1:
+            weights, edge_weights = weights * ops.expand_dims(edge_weights, -1), None
+        tables = {"weights": weights, "active": active, "edge_weights": edge_weights}
+        rows = {name: ops.unstack(table, axis=0) for name, table in tables.items() if table is not None}
         incoming: dict[int, list] = {INPUTS + node: [] for node in range(self.num_nodes)}
         states = [layer(x, training=training) for layer, x in zip(self.preprocess, inputs, strict=True)]
-        rows = iter(ops.unstack(ops.take(weights, np.array(self._rows), axis=0), axis=0))
-        for source, mixed in enumerate(self.mixed):
+        for source, (mixed, own) in enumerate(zip(self.mixed, self._rows, strict=True)):
             if source >= INPUTS:
                 states.append(_total(incoming[source]))
-            own = ops.stack([next(rows) for _ in range(mixed.copies)])
-            outgoing = mixed(states[source], weights=own, training=training)
+            fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
+            outgoing = mixed(states[source], **fed, training=training)
             targets = range(max(source + 1, INPUTS), INPUTS + self.num_nodes)
-            for target, edge in zip(targets, ops.split(outgoing, mixed.copies, axis=-1), strict=True):
+            for target, edge in zip(targets, ops.split(outgoing, len(own), axis=-1), strict=True):
                 incoming[target].append(edge)
         states.append(_total(incoming[INPUTS + self.num_nodes - 1]))
         return ops.concatenate(states[INPUTS:], axis=-1)

@@ -2,7 +2,7 @@
 
 from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
 from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, ReLUConvBN, SepConv
-from kerasnas.primitives.mixed_op import MixedOp
+from kerasnas.primitives.mixed_op import MixedOp, PartialMixedOp
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
 
@@ -15,6 +15,7 @@ __all__ = [
     "Identity",
     "MaxPool",
     "MixedOp",
+    "PartialMixedOp",
     "Primitive",
     "ReLUConvBN",
     "SepConv",

@@ -124,6 +124,15 @@ class Primitive(keras.layers.Layer):
                 shared[done] = x
         return self.chain[-1].call(x, scale=scale, training=training)
 
+    def part(self, values: list[Any]) -> list[list[Any]]:
+        """Values of `variables`, parted into those of each copy."""
+        split = [ops.split(value, self.copies, axis=_copies_axis(value)) for value in values]
+        return [[value[copy] for value in split] for copy in range(self.copies)]
+
+    def join(self, parts: list[list[Any]]) -> list[Any]:
+        """The inverse of `part`."""
+        return [ops.concatenate(values, axis=_copies_axis(values[0])) for values in zip(*parts, strict=True)]
+
     def compute_output_shape(self, inputs_shape: tuple, scale_shape: Any = None) -> tuple:
         for stage in self.chain:
             inputs_shape = stage.compute_output_shape(inputs_shape)
@@ -139,6 +148,10 @@ class Primitive(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "strides": self.strides, "affine": self.affine, "copies": self.copies}
         return {**super().get_config(), **own}
+
+
+def _copies_axis(value: Any) -> int:
+    return 2 if len(value.shape) == 4 else 0  # depthwise kernels have their copies among the channels
 
 
 class Stage(keras.layers.Layer):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasnas import relaxations
+from kerasnas import backend, relaxations
 from kerasnas.primitives.base import PRIMITIVES, Primitive, check_size
 
 
@@ -48,11 +48,14 @@ class MixedOp(keras.layers.Layer):
         copies: number of edges computed side by side. Defaults to 1.
         relaxation: how alphas become weights, when the layer owns them: a name or a callable.
             Defaults to `"softmax"`.
-        seed: seed of the start values of the layer's own alphas. Defaults to 0.
+        seed: seed of the layer's own alphas, and of what a relaxation draws. Defaults to 0.
+        sampled_paths: what several layers share to compute active primitives. Defaults to the layer's own.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`.
         weights: optional tensor `(copies, len(primitives))`; without it the layer's own alphas are used.
+        active: optional integers `(copies, paths)`: the primitives whose weight is not zero. Only they are computed,
+            forward and backward.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -84,6 +87,7 @@ class MixedOp(keras.layers.Layer):
         copies: int = 1,
         relaxation: Any = "softmax",
         seed: int | None = 0,
+        sampled_paths: SampledPaths | None = None,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
@@ -92,7 +96,8 @@ class MixedOp(keras.layers.Layer):
         self.strides = check_size("strides", strides, (1, 2))
         self.copies = check_size("copies", copies)
         self.affine, self.seed = affine, seed
-        self.relaxation = relaxations.get(relaxation)
+        self.relaxation = relaxations.get(relaxation, seed)
+        self.sampled_paths = sampled_paths or SampledPaths()
         self.alphas: Any = None
         self.candidates = {name: self._candidate(name) for name in self.primitives if name != "none"}
 
@@ -111,19 +116,41 @@ class MixedOp(keras.layers.Layer):
         for candidate in self.candidates.values():
             candidate.build(inputs_shape)
 
-    def call(self, inputs: Any, weights: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, weights: Any = None, active: Any = None, training: bool | None = None) -> Any:
         if weights is None:
             if self.alphas is None:
                 raise ValueError("This MixedOp was built to be fed `weights`, and was called without them.")
-            weights, _ = self.relaxation(ops.convert_to_tensor(self.alphas), training=training)
+            weights, active = self.relaxation(ops.convert_to_tensor(self.alphas), training=training)
+        inputs = ops.cast(inputs, self.compute_dtype)
+        if active is not None:
+            return self._mix_active(inputs, weights, active, training)
         shape = self.copies, self.filters, len(self.primitives)
         channels = ops.reshape(ops.broadcast_to(ops.expand_dims(weights, 1), shape), (-1, len(self.primitives)))
-        columns = dict(zip(self.primitives, ops.unstack(channels, axis=-1), strict=True))
-        inputs, shared = ops.cast(inputs, self.compute_dtype), {}
-        outputs = [
-            candidate.mix(inputs, columns[name], training, shared) for name, candidate in self.candidates.items()
-        ]
+        scales = dict(zip(self.primitives, ops.unstack(channels, axis=-1), strict=True))
+        shared: dict[tuple, Any] = {}
+        outputs = [candidate.mix(inputs, scales[name], training, shared) for name, candidate in self.candidates.items()]
         return sum(outputs[1:], outputs[0])
+
+    def _mix_active(self, inputs: Any, weights: Any, active: Any, training: bool | None) -> Any:
+        """For each copy, the sum over its active primitives alone."""
+        path = self.sampled_paths.like(self, inputs.shape)
+        candidates = self.candidates.values()
+        values = [c.part(backend.values(c.variables)) for c in candidates]
+        outputs = []
+        for copy, (scales, own) in enumerate(zip(ops.unstack(weights), ops.unstack(active), strict=True)):
+            terms = []
+            for index in ops.unstack(own):
+                y, after = path(inputs, scales, index, [parts[copy] for parts in values], training)
+                terms.append(y)
+                for parts, new in zip(values, after, strict=True):
+                    parts[copy] = new
+            outputs.append(sum(terms[1:], terms[0]))
+        if training:
+            for candidate, parts in zip(candidates, values, strict=True):
+                for variable, value in zip(candidate.variables, candidate.join(parts), strict=True):
+                    if not variable.trainable:
+                        variable.assign(value)
+        return ops.concatenate(outputs, axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> tuple:
         height, width = (size if size is None else -(-size // self.strides) for size in inputs_shape[1:3])
@@ -142,6 +169,200 @@ class MixedOp(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+class SampledPaths:
+    """The functions that compute one primitive picked by its index, each traced once for all edges that are alike.
+
+    A graph with a switch over all primitives on each edge of each cell would take minutes to trace.
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[tuple, Callable] = {}
+
+    def like(self, mixed: MixedOp, inputs_shape: tuple) -> Callable:
+        """The function for one copy of `mixed`.
+
+        It takes `(inputs, weights, index, values, training)`, with the mixing weights `(primitives,)` and for
+        each candidate the values of its variables, and returns the output and the values afterwards.
+        """
+        key = mixed.primitives, mixed.filters, mixed.strides, mixed.affine, mixed.dtype_policy.name, *inputs_shape[1:]
+        if key not in self._paths:
+            self._paths[key] = _sampled_path(mixed, inputs_shape)
+        return self._paths[key]
+
+
+def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
+    one = MixedOp(mixed.primitives, mixed.filters, mixed.strides, mixed.affine, dtype=mixed.dtype_policy)
+    one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own weights are never used
+    candidates = list(one.candidates.values())
+
+    def compute(candidate: Any, inputs: Any, weight: Any, values: list[Any], training: bool) -> tuple[Any, list[Any]]:
+        with keras.StatelessScope(state_mapping=list(zip(candidate.variables, values, strict=True))) as scope:
+            y = candidate.mix(inputs, ops.broadcast_to(weight, (one.filters,)), training, {})
+        return y, [scope.get_current_value(variable) for variable in candidate.variables]
+
+    def statistics(values: list[list[Any]]) -> list[Any]:
+        pairs = zip(candidates, values, strict=True)
+        return [v for c, own in pairs for variable, v in zip(c.variables, own, strict=True) if not variable.trainable]
+
+    def path(training: bool) -> Callable:
+        def run(inputs: Any, weights: Any, index: Any, values: list[list[Any]]) -> Any:
+            scales = dict(zip(one.primitives, ops.unstack(weights), strict=True))
+
+            def branch(name: str) -> Callable:
+                if name == "none":
+                    batch, height, width, _ = ops.shape(inputs)
+                    size = (batch, -(-height // one.strides), -(-width // one.strides), one.filters)
+                    return lambda: [ops.zeros(size, inputs.dtype), *statistics(values)]
+                position = list(one.candidates).index(name)
+
+                def chosen() -> list[Any]:
+                    y, after = compute(candidates[position], inputs, scales[name], values[position], training)
+                    return [y, *statistics([*values[:position], after, *values[position + 1 :]])]
+
+                return chosen
+
+            return ops.switch(index, [branch(name) for name in one.primitives])
+
+        return backend.traced_once(run)
+
+    functions = {training: path(training) for training in (False, True)}
+
+    def call(inputs: Any, weights: Any, index: Any, values: list[list[Any]], training: bool | None) -> Any:
+        y, *after = functions[bool(training)](inputs, weights, index, values)
+        new = iter(after)
+        pairs = zip(candidates, values, strict=True)
+        updated = [
+            [v if variable.trainable else next(new) for variable, v in zip(c.variables, own, strict=True)]
+            for c, own in pairs
+        ]
+        return y, updated
+
+    return call
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class PartialMixedOp(keras.layers.Layer):
+    """The mixed operation of PC-DARTS: one part in `partial_channels` of the channels is mixed, the rest goes by.
+
+    The first `filters / partial_channels` channels pass a `MixedOp`; the others are handed on (2x2 max-pooled at
+    strides 2); both are put side by side and shuffled, so that the next layer mixes other channels.
+
+    Args:
+        primitives, filters, strides, affine, copies, sampled_paths: as for `MixedOp`; `filters` must be the
+            number of the input's channels.
+        partial_channels: the reciprocal of the share that is mixed; it must divide `filters`. Defaults to 4.
+
+    Call arguments:
+        inputs: tensor `(batch, height, width, filters)`.
+        weights: tensor `(copies, len(primitives))`.
+        active: as for `MixedOp`.
+        edge_weights: optional tensor `(copies,)` that multiplies all channels of a copy's output.
+        training: whether batch norm uses the batch's statistics.
+
+    Returns:
+        Tensor `(batch, height / strides, width / strides, copies * filters)`.
+
+    Raises:
+        ValueError: if `partial_channels` does not divide `filters`, and as `MixedOp` does.
+
+    Example:
+
+    >>> layer = PartialMixedOp(["skip_connect", "sep_conv_3x3"], filters=8)
+    >>> layer(ops.ones((1, 4, 4, 8)), weights=ops.convert_to_tensor([[0.5, 0.5]])).shape
+    TensorShape([1, 4, 4, 8])
+
+    Reference:
+        Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
+        (arXiv 1907.05737), equation 1.
+    """
+
+    def __init__(
+        self,
+        primitives: Sequence[str],
+        filters: int,
+        strides: int = 1,
+        affine: bool = False,
+        copies: int = 1,
+        partial_channels: int = 4,
+        sampled_paths: SampledPaths | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.filters, self.strides, self.copies = check_size("filters", filters), strides, copies
+        self.partial_channels = check_partial_channels(partial_channels, filters)
+        self.mixed = MixedOp(
+            primitives,
+            filters // partial_channels,
+            strides,
+            affine,
+            copies,
+            sampled_paths=sampled_paths,
+            dtype=self.dtype_policy,
+            name="mixed",
+        )
+
+    def build(self, inputs_shape: tuple, weights_shape: Any = (), **shapes: Any) -> None:
+        if inputs_shape[-1] != self.filters:
+            raise ValueError(
+                f"PartialMixedOp keeps the number of channels. Expected {self.filters} channels, of `filters`. "
+                f"Received: an input with {inputs_shape[-1]}"
+            )
+        self.mixed.build((*inputs_shape[:-1], self.mixed.filters), weights_shape)
+
+    def call(
+        self,
+        inputs: Any,
+        weights: Any,
+        active: Any = None,
+        edge_weights: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        inputs = ops.cast(inputs, self.compute_dtype)
+        part = ops.split(inputs, self.partial_channels, axis=-1)[0]
+        if edge_weights is not None:
+            weights = weights * ops.expand_dims(edge_weights, -1)
+        mixed = ops.split(self.mixed(part, weights=weights, active=active, training=training), self.copies, axis=-1)
+        passed = inputs
+        if self.strides == 2:
+            passed = ops.max_pool(inputs, 2, strides=2, padding="same", data_format="channels_last")
+        copies = [passed] * self.copies
+        if edge_weights is not None:
+            copies = [passed * weight for weight in ops.unstack(ops.cast(edge_weights, passed.dtype))]
+        pairs = zip(mixed, copies, strict=True)
+        parts = [part for own, x in pairs for part in (own, *ops.split(x, self.partial_channels, axis=-1)[1:])]
+        return self._shuffle(ops.concatenate(parts, axis=-1))
+
+    def _shuffle(self, x: Any) -> Any:
+        batch, height, width, channels = ops.shape(x)
+        x = ops.reshape(x, (-1, self.copies, self.partial_channels, self.mixed.filters))
+        return ops.reshape(ops.transpose(x, (0, 1, 3, 2)), (batch, height, width, channels))
+
+    def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None, **shapes: Any) -> tuple:
+        return (*self.mixed.compute_output_shape(inputs_shape)[:-1], self.copies * self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {
+            "primitives": list(self.mixed.primitives),
+            "filters": self.filters,
+            "strides": self.strides,
+            "affine": self.mixed.affine,
+            "copies": self.copies,
+            "partial_channels": self.partial_channels,
+        }
+        return {**super().get_config(), **own}
+
+
+def check_partial_channels(partial_channels: int, filters: int) -> int:
+    """Return `partial_channels` if it divides `filters`; raise ValueError otherwise."""
+    if filters % check_size("partial_channels", partial_channels):
+        divisors = [size for size in range(1, filters + 1) if filters % size == 0]
+        raise ValueError(
+            "Invalid value received for argument `partial_channels`. Expected a divisor of the filters: one of "
+            f"{divisors} for {filters} filters. Received: {partial_channels}"
+        )
+    return partial_channels
+
+
 class _Copies(keras.layers.Layer):
     """Gives a user's own layers, one for each copy, the `mix` of a built-in primitive."""
 
@@ -152,6 +373,17 @@ class _Copies(keras.layers.Layer):
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
         for layer in self.layers:
             layer.build(inputs_shape)
+
+    def part(self, values: list[Any]) -> list[list[Any]]:
+        size = len(values) // len(self.layers)
+        return [values[start : start + size] for start in range(0, len(values), size or 1)] or [[] for _ in self.layers]
+
+    def join(self, parts: list[list[Any]]) -> list[Any]:
+        return [value for part in parts for value in part]
+
+    @property
+    def variables(self) -> list[Any]:
+        return [variable for layer in self.layers for variable in layer.variables]  # by copy
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
         outputs = [

@@ -12,7 +12,7 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.cell_network import KINDS, CellSupernet, cell_network, cell_plan
 from kerasnas.networks.cells import INPUTS
 from kerasnas.primitives.base import check_size
-from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.primitives.mixed_op import check_partial_channels, check_primitives
 from kerasnas.spaces.base import SPACES, SearchSpace
 
 DARTS_PRIMITIVES = (
@@ -38,6 +38,9 @@ class DARTSSpace(SearchSpace):
         primitives: names of the candidates. Defaults to the eight of the paper.
         stem_multiplier: the stem has `stem_multiplier * filters` channels. Defaults to 3.
         stem_strides: 1, or 2 to let the stem halve the image: a quarter of the work. Defaults to 1.
+        partial_channels: in a supernet: 1, or the reciprocal of the share of the channels that the mixed operations
+            take (PC-DARTS: 4). Defaults to 1.
+        edge_normalization: in a supernet: whether each edge has a weight of its own (PC-DARTS). Defaults to False.
 
     Raises:
         ValueError: for a non-positive size, and for unknown, repeated or no primitives.
@@ -67,6 +70,8 @@ class DARTSSpace(SearchSpace):
         primitives: Sequence[str] = DARTS_PRIMITIVES,
         stem_multiplier: int = 3,
         stem_strides: int = 1,
+        partial_channels: int = 1,
+        edge_normalization: bool = False,
     ):
         self.filters = check_size("filters", filters)
         self.num_cells = check_size("num_cells", num_cells)
@@ -74,6 +79,8 @@ class DARTSSpace(SearchSpace):
         self.primitives = check_primitives(primitives)
         self.stem_multiplier = check_size("stem_multiplier", stem_multiplier)
         self.stem_strides = check_size("stem_strides", stem_strides, (1, 2))
+        self.partial_channels = check_partial_channels(partial_channels, filters)
+        self.edge_normalization = edge_normalization
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -185,4 +192,6 @@ class DARTSSpace(SearchSpace):
             "primitives": list(self.primitives),
             "stem_multiplier": self.stem_multiplier,
             "stem_strides": self.stem_strides,
+            "partial_channels": self.partial_channels,
+            "edge_normalization": self.edge_normalization,
         }
