@@ -35,6 +35,25 @@ def run(path):
     record["predictions"] = search.predict(x, verbose=0)
     record["genotype"] = np.array(search.derive().to_json())
 
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
+    for policy, hypergradient in (("float32", "unrolled"), ("mixed_float16", "first_order")):
+        keras.config.set_dtype_policy(policy)
+        ahead = BilevelTrainer(space.build_supernet((8, 8, 1), 3, seed=3), hypergradient=hypergradient)
+        schedule = keras.optimizers.schedules.ExponentialDecay(0.2, 4, 0.5)
+        ahead.compile(
+            optimizer=keras.optimizers.SGD(schedule, momentum=0.9),
+            architecture_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5, beta_2=0.999),
+        )
+        if policy == "mixed_float16":
+            ahead.optimizer.inner[1].dynamic_scale.assign(2.0**60)  # every step of the alphas overflows
+        before = np.asarray(keras.ops.convert_to_numpy(ahead.architecture_parameters[0]))
+        history = ahead.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+        alphas = np.asarray(keras.ops.convert_to_numpy(ahead.architecture_parameters[0]))
+        record |= {f"{policy}-{name}": np.array(history[name]) for name in ("loss", "val_loss")}
+        record |= {f"{policy}-alphas": alphas, f"{policy}-moved": np.abs(alphas - before).max()}
+        record[f"{policy}-scales"] = np.array([float(scale) for scale in ahead.optimizer.loss_scales])
+    keras.config.set_dtype_policy("float32")
+
     inputs = keras.Input((8, 8, 1))  # a user's model, whose regularizer needs the substituted weights
     h = keras.layers.Flatten()(MixedOp(["skip_connect", "avg_pool_3x3"], filters=1)(inputs))
     start = {"kernel_initializer": keras.initializers.Constant(0.1), "kernel_regularizer": keras.regularizers.L2(0.5)}
@@ -88,6 +107,24 @@ def test_all_weights_and_statistics_agree(both):
     names = [name for name in both[0] if name.startswith("end-")]
     for name in names:
         np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-3, err_msg=name)
+
+
+def test_unrolled_steps_agree(both):
+    """The look ahead reads rate and momentum as they are in each step, not as they were at tracing."""
+    jax, tensorflow = both
+    for name in ("float32-loss", "float32-val_loss", "float32-alphas"):
+        np.testing.assert_allclose(jax[name], tensorflow[name], atol=1e-4, err_msg=name)
+    assert jax["float32-moved"] > 0.01
+
+
+def test_loss_scales_agree(both):
+    jax, tensorflow = both
+    for name in ("mixed_float16-loss", "mixed_float16-val_loss", "mixed_float16-alphas"):
+        np.testing.assert_allclose(jax[name], tensorflow[name], atol=2e-2, err_msg=name)
+    for record in both:
+        np.testing.assert_array_equal(record["float32-scales"], [1, 1])
+        np.testing.assert_array_equal(record["mixed_float16-scales"], [2.0**15, 2.0**56])  # four steps, all skipped
+        assert record["mixed_float16-moved"] == 0
 
 
 def test_users_model_agrees(both):

@@ -56,14 +56,20 @@ class TrainStep:
         first, second = self.optimizer.inner
         own, other = inner[: len(first.variables)], inner[len(first.variables) :]
 
-        validation, gradients = self.architecture_gradients(weights, alphas, non_trainable, data)
+        # What either gradient reads of the optimizers: rate, momentum, loss scale.
+        mapping = list(zip(self.optimizer.variables, optimizer_variables, strict=True))
+        optimizers = keras.StatelessScope(state_mapping=mapping)
+        with optimizers:
+            step = self.architecture_gradients(weights, alphas, non_trainable, data)
+        (loss, (predictions, non_trainable)), gradients = step
         alphas, other = second.stateless_apply(other, gradients, alphas)
-        (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
+        with optimizers:
+            (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
         weights, own = first.stateless_apply(own, gradients, weights)
 
         mapping = list(zip(self.metrics_variables, metrics_variables, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            logs = self.update_metrics(data, training, validation)
+            logs = self.update_metrics(data, training, (loss, predictions))
         metrics_variables = [scope.get_current_value(variable) for variable in self.metrics_variables]
         trainable = self.merge(weights, alphas)
         return logs, (trainable, non_trainable, [counter + 1, *own, *other], metrics_variables)

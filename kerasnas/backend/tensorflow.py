@@ -87,11 +87,12 @@ class TrainStep:
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         weights, alphas = self.network_weights, self.architecture_parameters
         state = [tf.convert_to_tensor(variable) for variable in self.non_trainable_variables]
-        validation, gradients = self.architecture_gradients(values(weights), values(alphas), state, data)
+        step = self.architecture_gradients(values(weights), values(alphas), state, data)
+        (loss, (predictions, state)), gradients = step
         self.optimizer.inner[1].apply(gradients, alphas)
-        (training, new_state), gradients = self.network_gradients(values(weights), values(alphas), state, data)
+        (training, state), gradients = self.network_gradients(values(weights), values(alphas), state, data)
         self.optimizer.inner[0].apply(gradients, weights)
         self.optimizer.iterations.assign_add(1)
-        for variable, value in zip(self.non_trainable_variables, new_state, strict=True):
+        for variable, value in zip(self.non_trainable_variables, state, strict=True):
             variable.assign(value)
-        return self.update_metrics(data, training, validation)
+        return self.update_metrics(data, training, (loss, predictions))

@@ -113,7 +113,8 @@ class Primitive(keras.layers.Layer):
             shared: the stages that have been applied to `inputs` -> their result; this primitive adds its own.
                 Only stages without weights are shared: ReLU, pools, and the copies of their result.
         """
-        x, done = inputs, ()
+        x = inputs
+        done: tuple | None = ()
         for stage in self.chain[:-1]:
             done = (*done, stage.shared_as) if stage.shared_as and done is not None else None
             if done in shared:

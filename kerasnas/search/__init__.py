@@ -2,6 +2,14 @@
 
 from kerasnas.search.bilevel import BilevelTrainer
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
-from kerasnas.search.hypergradients import HYPERGRADIENTS, first_order
+from kerasnas.search.hypergradients import HYPERGRADIENTS, InnerStep, finite_difference, first_order, unrolled
 
-__all__ = ["HYPERGRADIENTS", "BilevelOptimizer", "BilevelTrainer", "first_order"]
+__all__ = [
+    "HYPERGRADIENTS",
+    "BilevelOptimizer",
+    "BilevelTrainer",
+    "InnerStep",
+    "finite_difference",
+    "first_order",
+    "unrolled",
+]

@@ -10,10 +10,10 @@ import numpy as np
 from keras import ops
 
 from kerasnas import callbacks as callbacks_module
-from kerasnas.backend import TrainStep, value_and_grad
+from kerasnas.backend import TrainStep
 from kerasnas.genotypes import Genotype
-from kerasnas.relaxations import is_alphas, split_variables
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
+from kerasnas.search.gradients import BilevelGradients
 from kerasnas.search.halves import pair_halves
 from kerasnas.search.hypergradients import HYPERGRADIENTS
 
@@ -21,7 +21,7 @@ MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class BilevelTrainer(TrainStep, keras.Model):
+class BilevelTrainer(TrainStep, BilevelGradients):
     """Searches an architecture by gradient: alphas on one half of the data, network weights on the other.
 
     Every training step first moves the architecture parameters down the validation loss, then the
@@ -31,8 +31,9 @@ class BilevelTrainer(TrainStep, keras.Model):
     Args:
         supernet: any Keras model with architecture parameters: of a space's `build_supernet`, or your
             own with `MixedOp` layers in it.
-        hypergradient: how the gradient by the alphas is computed: a name, or a function as in
-            `kerasnas.search.hypergradients`. Defaults to `"first_order"`.
+        hypergradient: how the gradient by the alphas is computed: `"first_order"`; `"unrolled"`, the second-order form
+            to use (exact, for about three times the work); `"finite_difference"`, the published approximation of it;
+            or a function as in `kerasnas.search.hypergradients`. Defaults to `"first_order"`.
         weight_decay: L2 coefficient of the network weights, added to their gradient. Defaults to 3e-4.
         architecture_weight_decay: the same for the alphas. Defaults to 1e-3.
         architecture_warmup_epochs: the alphas rest for so many epochs. Defaults to 0, as published.
@@ -87,7 +88,6 @@ class BilevelTrainer(TrainStep, keras.Model):
         self.architecture_active = self.add_weight(
             name="architecture_active", shape=(), initializer="ones", trainable=False, aggregation="only_first_replica"
         )
-        self._class_weight: list[float] | None = None
         self._initial_learning_rate: float | None = None
         if not supernet.built:
             raise ValueError("Expected a built supernet. Call it on a batch, or `build` it, before the search.")
@@ -98,87 +98,8 @@ class BilevelTrainer(TrainStep, keras.Model):
             )
         self.built = True
 
-    # What is optimised -----------------------------------------------------------------------------
-    @property
-    def network_weights(self) -> list[Any]:
-        """The trainable variables that are not alphas."""
-        return split_variables(self.trainable_variables)[0]
-
-    @property
-    def architecture_parameters(self) -> list[Any]:
-        """The alphas."""
-        return split_variables(self.trainable_variables)[1]
-
-    def partition(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Part values in the order of `trainable_variables` into (network weights, alphas)."""
-        flags = [is_alphas(variable) for variable in self.trainable_variables]
-        pairs = list(zip(values, flags, strict=True))
-        return [value for value, flag in pairs if not flag], [value for value, flag in pairs if flag]
-
-    def merge(self, weights: Sequence[Any], alphas: Sequence[Any]) -> list[Any]:
-        """The inverse of `partition`."""
-        sources = iter(weights), iter(alphas)
-        return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
-
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.supernet(inputs, training=training)
-
-    # The step, as pure functions of lists of tensors ----------------------------------------------------
-    def _loss(self, state: Sequence[Any], batch: Any) -> Callable:
-        """`loss(w, a) -> (value, (predictions, new state))` on a batch."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-
-        def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
-            variables = [*self.trainable_variables, *self.non_trainable_variables]
-            mapping = list(zip(variables, [*self.merge(w, a), *state], strict=True))
-            with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-                predictions = self(x, training=True)
-                # Inside the scope, so that the regularizers of a user's layers see `w` too.
-                value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
-            new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
-            return value, (predictions, new_state)
-
-        return loss
-
-    def architecture_gradients(
-        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
-    ) -> tuple[tuple[Any, Any], list[Any]]:
-        """`((validation loss, predictions), gradient)` by the alphas. Moving statistics are not touched."""
-        training, validation = data
-        validation_loss, training_loss = self._loss(state, validation), self._loss(state, training)
-
-        def search() -> Any:
-            (value, (predictions, _)), gradients = self._hypergradient(validation_loss, training_loss, w, a)
-            decayed = [g + self.architecture_weight_decay * p for g, p in zip(gradients, a, strict=True)]
-            return value, predictions, decayed
-
-        def rest() -> Any:
-            value, (predictions, _) = validation_loss(w, a)
-            return value, predictions, [ops.zeros_like(p) for p in a]
-
-        if self.architecture_warmup_epochs:
-            position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
-            value, predictions, gradients = ops.cond(state[position] > 0, search, rest)
-        else:
-            value, predictions, gradients = search()
-        return (value, predictions), gradients
-
-    def network_gradients(
-        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
-    ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
-        """`(((training loss, predictions), new state), gradient)` by the network weights."""
-        loss = self._loss(state, self._weighted(data[0]))
-        (value, (predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
-        decayed = [g + self.weight_decay * p for g, p in zip(gradients, w, strict=True)]
-        return ((value, predictions), new_state), decayed
-
-    def _weighted(self, batch: Any) -> Any:
-        if self._class_weight is None:
-            return batch
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        labels = ops.cast(ops.argmax(y, axis=-1) if len(y.shape) > 1 and y.shape[-1] > 1 else y, "int32")
-        factor = ops.take(ops.convert_to_tensor(self._class_weight), ops.reshape(labels, (-1,)))
-        return x, y, factor if sample_weight is None else factor * sample_weight
 
     def update_metrics(self, data: Any, training: Any, validation: Any) -> dict[str, Any]:
         """Update all metrics with the (loss, predictions) of both halves; return their values."""
@@ -198,7 +119,8 @@ class BilevelTrainer(TrainStep, keras.Model):
         loss: Any = None,
         metrics: Any = None,
         learning_rate: float = 0.025,
-        jit_compile: bool | str = False,
+        jit_compile: bool | str | None = None,
+        auto_scale_loss: bool = True,
         **kwargs: Any,
     ) -> None:
         """Set optimizers, loss and metrics; everything left out is the paper's.
@@ -212,9 +134,15 @@ class BilevelTrainer(TrainStep, keras.Model):
             metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
                 Defaults to `["accuracy"]`.
             learning_rate: first one of the default optimizer. Defaults to 0.025.
-            jit_compile: whether to compile with XLA. Defaults to False: XLA's depthwise convolutions are
-                17 to 120 times slower on a CPU. Set it to True on a TPU.
+            jit_compile: whether to compile with XLA. None stands for False on TensorFlow, where XLA's depthwise
+                convolutions are 17 to 120 times slower on a CPU (set it to True on a TPU), and for True on JAX, which
+                would run operation by operation without it. Defaults to None.
+            auto_scale_loss: whether the loss of each level is scaled, dynamically and by itself, where the supernet's
+                policy is `mixed_float16`. Defaults to True.
             kwargs: as for `keras.Model.compile`.
+
+        Raises:
+            ValueError: if the hypergradient is of second order and `optimizer` is not SGD.
         """
         self._initial_learning_rate = learning_rate if optimizer is None else None
         if not isinstance(optimizer, BilevelOptimizer):
@@ -223,13 +151,20 @@ class BilevelTrainer(TrainStep, keras.Model):
             if architecture_optimizer is None:
                 architecture_optimizer = keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
             optimizer = BilevelOptimizer(optimizer, architecture_optimizer)
+        if auto_scale_loss and self.supernet.dtype_policy.name == "mixed_float16":
+            optimizer = optimizer.with_loss_scaling()
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         metrics = ["accuracy"] if metrics is None else list(metrics)
         self._validation_loss = keras.metrics.Mean(name="val_loss")
         self._validation_metrics = [_validation_metric(metric, loss) for metric in metrics]
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile, **kwargs)
+        if jit_compile is None:
+            jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
+        # Keras would scale the loss of both levels by one factor.
+        kwargs |= {"jit_compile": jit_compile, "auto_scale_loss": False}
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
         self.optimizer.build(self.trainable_variables)
+        self._inner_step()  # raises where there is none and one is needed
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
@@ -238,7 +173,7 @@ class BilevelTrainer(TrainStep, keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
         initial = config.pop("initial_learning_rate")
-        self.compile(**config)
+        self.compile(**config, auto_scale_loss=False)  # the optimizers have their scales
         self._initial_learning_rate = initial  # the cosine goes on where the default optimizer has one
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:

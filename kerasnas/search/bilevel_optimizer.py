@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+from keras import ops
 
+from kerasnas.backend import values
 from kerasnas.relaxations import is_alphas
+from kerasnas.search.hypergradients import InnerStep
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -36,6 +39,49 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
         self.inner = [keras.optimizers.get(optimizer), keras.optimizers.get(architecture_optimizer)]
         if self.inner[0] is self.inner[1]:
             raise ValueError("The two levels need an optimizer each. Received the same object for both.")
+
+    def with_loss_scaling(self) -> BilevelOptimizer:
+        """The same with dynamic loss scaling, for each level its own, as float16 needs it."""
+        scaled = keras.optimizers.LossScaleOptimizer
+        first, second = (one if isinstance(one, scaled) else scaled(one) for one in self.inner)
+        return BilevelOptimizer(first, second, name=self.name)
+
+    # What follows reads variables; in a `keras.StatelessScope` their values there.
+    @property
+    def loss_scales(self) -> list[Any]:
+        """What the loss of each level is multiplied by before it is differentiated: 1.0 without loss scaling."""
+        return [optimizer.scale_loss(1.0) for optimizer in self.inner]
+
+    def inner_step(self, weight_decay: float = 0.0, required: bool = True) -> InnerStep | None:
+        """The next step of the network weights as a function, from the rate and the momentum buffers of now.
+
+        Args:
+            weight_decay: what the gradient of the weights is to contain of it. Defaults to 0.
+            required: whether it is an error if the weights' optimizer takes no such step; otherwise None is returned.
+
+        Raises:
+            ValueError: says what was expected.
+        """
+        sgd = getattr(self.inner[0], "inner_optimizer", self.inner[0])
+        plain = isinstance(sgd, keras.optimizers.SGD) and not (sgd.weight_decay or sgd.gradient_accumulation_steps)
+        if not plain and not required:
+            return None
+        if not plain:
+            raise ValueError(
+                "Invalid value received for argument `optimizer`. A second-order hypergradient differentiates the "
+                "step of the network weights. Expected `keras.optimizers.SGD`, without gradient accumulation, and with "
+                "the weight decay passed to `BilevelTrainer`; or hypergradient='first_order', which takes any "
+                f"optimizer. Received: {type(sgd).__name__} with weight_decay={sgd.weight_decay} and "
+                f"gradient_accumulation_steps={sgd.gradient_accumulation_steps}"
+            )
+        return InnerStep(
+            learning_rate=ops.convert_to_tensor(sgd.learning_rate),
+            momentum=sgd.momentum,
+            velocity=values(sgd.momentums) if sgd.momentum else None,
+            weight_decay=weight_decay,
+            nesterov=sgd.nesterov,
+            loss_scale=self.loss_scales[0],
+        )
 
     @property
     def learning_rate(self) -> Any:

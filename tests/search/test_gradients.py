@@ -192,7 +192,7 @@ def test_partition_and_merge_are_inverse(make_search):
 def test_hypergradient_may_be_a_function(make_search, plain_rates, data, validation):
     """One that returns a constant gradient moves the alphas by exactly that."""
 
-    def constant(validation_loss, training_loss, w, a):
+    def constant(validation_loss, training_loss, w, a, inner_step):
         return validation_loss(w, a), [tf.ones_like(value) for value in a]
 
     search = make_search(compile=plain_rates(0.0, 0.5), hypergradient=constant, architecture_weight_decay=0.0)

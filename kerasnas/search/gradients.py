@@ -1,0 +1,133 @@
+"""The two gradients of a search step, as pure functions of lists of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.backend import value_and_grad
+from kerasnas.relaxations import is_alphas, split_variables
+from kerasnas.search.hypergradients import InnerStep, finite_difference, first_order, unrolled
+
+
+class BilevelGradients(keras.Model):
+    """A model whose trainable variables are of two levels, and the gradient of each level's loss.
+
+    The part of `BilevelTrainer` that is mathematics. `w` are values of the network weights, `a` of the architecture
+    parameters, `state` of the variables that are not trained (moving statistics, random state), in the order of the
+    model; `data` is a pair of batches, the one that trains the weights first. What is read of the optimizers (rate,
+    momentum, loss scale) are the values in the surrounding `keras.StatelessScope`.
+    """
+
+    _hypergradient: Callable
+    _class_weight: list[float] | None = None
+
+    @property
+    def network_weights(self) -> list[Any]:
+        """The trainable variables that are not alphas."""
+        return split_variables(self.trainable_variables)[0]
+
+    @property
+    def architecture_parameters(self) -> list[Any]:
+        """The alphas."""
+        return split_variables(self.trainable_variables)[1]
+
+    def partition(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Part values in the order of `trainable_variables` into (network weights, alphas)."""
+        flags = [is_alphas(variable) for variable in self.trainable_variables]
+        pairs = list(zip(values, flags, strict=True))
+        return [value for value, flag in pairs if not flag], [value for value, flag in pairs if flag]
+
+    def merge(self, weights: Sequence[Any], alphas: Sequence[Any]) -> list[Any]:
+        """The inverse of `partition`."""
+        sources = iter(weights), iter(alphas)
+        return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
+
+    def _loss(self, state: Sequence[Any], batch: Any, scale: Any) -> Callable:
+        """`loss(w, a) -> (scale * value, (value, predictions, new state))` on a batch."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+
+        def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
+            variables = [*self.trainable_variables, *self.non_trainable_variables]
+            mapping = list(zip(variables, [*self.merge(w, a), *state], strict=True))
+            with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+                predictions = self(x, training=True)
+                # Inside the scope, so that the regularizers of a user's layers see `w` too.
+                value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
+            new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
+            return scale * value, (value, predictions, new_state)
+
+        return loss
+
+    def architecture_gradients(
+        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
+        """`((validation loss, (predictions, new state)), gradient)` by the alphas.
+
+        Of the state, only the random one is new: moving statistics are the weights' step's alone. A second-order
+        hypergradient makes several passes, on either batch; all of them draw the same random numbers. Its validation
+        loss and predictions are those one step ahead. With loss scaling the gradient is that of the scaled loss.
+        """
+        training, validation = data
+        training_scale, scale = self.optimizer.loss_scales
+        validation_loss = self._loss(state, validation, scale)
+        training_loss = self._loss(state, self._weighted(training), training_scale)
+        inner_step, seeds = self._inner_step(), self._seed_positions()
+
+        def search() -> Any:
+            (_, (value, predictions, new_state)), gradients = self._hypergradient(
+                validation_loss, training_loss, w, a, inner_step
+            )
+            decay = scale * self.architecture_weight_decay
+            decayed = [g + decay * p for g, p in zip(gradients, a, strict=True)]
+            return value, predictions, [new_state[seed] for seed in seeds], decayed
+
+        def rest() -> Any:
+            _, (value, predictions, new_state) = validation_loss(w, a)
+            return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
+
+        if self.architecture_warmup_epochs:
+            position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
+            value, predictions, seeded, gradients = ops.cond(state[position] > 0, search, rest)
+        else:
+            value, predictions, seeded, gradients = search()
+        advanced = dict(zip(seeds, seeded, strict=True))
+        return (value, (predictions, [advanced.get(i, old) for i, old in enumerate(state)])), gradients
+
+    def network_gradients(
+        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
+        """`(((training loss, predictions), new state), gradient)` by the network weights, of the scaled loss."""
+        scale, _ = self.optimizer.loss_scales
+        loss = self._loss(state, self._weighted(data[0]), scale)
+        (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
+        decay = scale * self.weight_decay
+        decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]
+        return ((value, predictions), new_state), decayed
+
+    def _inner_step(self) -> InnerStep | None:
+        """The weights' next step as a function; None for first order, which reads nothing of the optimizer.
+
+        Raises:
+            ValueError: if the hypergradient needs one and the optimizer has none.
+        """
+        if self._hypergradient is first_order:
+            return None
+        function = getattr(self._hypergradient, "func", self._hypergradient)  # of a partial
+        return self.optimizer.inner_step(self.weight_decay, required=function in (unrolled, finite_difference))
+
+    def _seed_positions(self) -> list[int]:
+        """Which of the state's values are those of random generators."""
+        states = {id(generator.state) for layer in self._flatten_layers() for generator in layer._seed_generators}
+        return [position for position, v in enumerate(self.non_trainable_variables) if id(v) in states]
+
+    def _weighted(self, batch: Any) -> Any:
+        if self._class_weight is None:
+            return batch
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        labels = ops.cast(ops.argmax(y, axis=-1) if len(y.shape) > 1 and y.shape[-1] > 1 else y, "int32")
+        factor = ops.take(ops.convert_to_tensor(self._class_weight), ops.reshape(labels, (-1,)))
+        return x, y, factor if sample_weight is None else factor * sample_weight
