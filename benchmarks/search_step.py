@@ -1,25 +1,39 @@
 """Time and memory of the search step: build, first step (tracing included), then later steps.
 
     python benchmarks/search_step.py                                  # 8 filters, 4 cells, batch 32, 32x32x3
-    python benchmarks/search_step.py --filters 16 --cells 8 --batch 64 --threads 1
+    python benchmarks/search_step.py --case second_order --filters 16 --cells 8 --batch 64 --threads 1
 
-Prints one JSON line. Run it in a process of its own for each case; peak memory is the process's.
+Prints one JSON line, with the keys of `pytorch_darts.py`. Run it in a process of its own for each case; peak memory is
+the process's. `kerasnas benchmark` tells a user the same for settings of their own, by the same function.
 """
 
 import argparse
 import json
+import math
 import os
 import resource
+import statistics
+import subprocess
+import sys
 import time
+from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+QUIET_CORES = 0.2
+"""Up to so many cores at work for others, times are taken as those of an idle machine."""
 
-import numpy as np
-import tensorflow as tf
+CASES: dict[str, dict[str, Any]] = {
+    "first_order": {},
+    "second_order": {"hypergradient": "unrolled"},
+    "finite_difference": {"hypergradient": "finite_difference"},
+    "partial_channels": {"space": {"partial_channels": 4, "edge_normalization": True}},
+    "sampled": {"relaxation": "gumbel"},
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", choices=CASES, default="first_order")
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--cells", type=int, default=4)
     parser.add_argument("--nodes", type=int, default=4)
@@ -27,48 +41,103 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--threads", type=int, default=0, help="0: TensorFlow's own choice")
     arguments = parser.parse_args()
-    if arguments.threads:
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does; see kerasnas/cli.py
+    import tensorflow as tf
+
+    if arguments.threads:  # before anything asks TensorFlow for a device
         tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
         tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
 
+    import numpy as np
+
     import kerasnas
+    from kerasnas.runs.benchmark import measure_step
 
-    begin = time.perf_counter()
-    space = kerasnas.DARTSSpace(arguments.filters, arguments.cells, arguments.nodes)
-    search = kerasnas.BilevelTrainer(space.build_supernet(input_shape=(32, 32, 3), num_classes=10))
-    search.compile()
-    rng = np.random.default_rng(0)
+    case = CASES[arguments.case]
 
-    def batch() -> tuple:
-        return rng.random((arguments.batch, 32, 32, 3), "float32"), rng.integers(10, size=arguments.batch)
+    def build() -> kerasnas.BilevelTrainer:
+        space = kerasnas.DARTSSpace(arguments.filters, arguments.cells, arguments.nodes, **case.get("space", {}))
+        supernet = space.build_supernet(
+            input_shape=(32, 32, 3), num_classes=10, relaxation=case.get("relaxation", "softmax")
+        )
+        search = kerasnas.BilevelTrainer(supernet, hypergradient=case.get("hypergradient", "first_order"))
+        search.compile()
+        return search
 
-    pair = (batch(), batch())
-    iterator = iter(tf.data.Dataset.from_tensors(pair).repeat())
-    search._symbolic_build(data_batch=pair)
-    search.make_train_function()
-    step = search.train_function
-    built = time.perf_counter()
-    float(step(iterator)["loss"])
-    first = time.perf_counter()
-
-    wall, cpu = [], []
-    for _ in range(arguments.steps):
-        before = time.perf_counter(), time.process_time()
-        float(step(iterator)["loss"])
-        wall.append(time.perf_counter() - before[0])
-        cpu.append(time.process_time() - before[1])
+    samples = max(8 * arguments.batch, 40)  # a few batches, and a few images of each class for either half
+    x = np.random.default_rng(0).random((samples, 32, 32, 3), "float32")
+    timing = measure_step(build, x, np.arange(samples) % 10, arguments.batch, arguments.steps)
     print(
         json.dumps(
             {
+                "framework": "kerasnas",
                 **vars(arguments),
-                "build_s": round(built - begin, 2),
-                "first_step_s": round(first - built, 2),
-                "step_wall_ms": round(1e3 * float(np.median(wall)), 1),
-                "step_cpu_ms": round(1e3 * float(np.median(cpu)), 1),
-                "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+                "build_s": round(timing.build_s, 2),
+                "first_step_s": round(timing.first_step_s, 2),
+                "step_wall_ms": round(1e3 * statistics.median(timing.wall_s), 1),
+                "step_cpu_ms": round(1e3 * statistics.median(timing.cpu_s), 1),
+                "peak_memory_gib": timing.peak_memory_gib and round(timing.peak_memory_gib, 2),
             }
         )
     )
+
+
+def in_own_process(script: str, **flags: Any) -> dict[str, Any] | None:
+    """Run a script of this folder that prints one JSON line; return the line's content and `other_cores`.
+
+    `other_cores` is how many cores everything else on the machine kept busy meanwhile, None where that is not known.
+    A failure is told on standard error and returns None: a comparison of an hour goes on with its other cases.
+
+    Args:
+        script: file name.
+        flags: of the script; True stands for a flag without a value, False for its absence.
+    """
+    command = [sys.executable, str(Path(__file__).with_name(script))]
+    for name, value in flags.items():
+        command += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+    before = _busy_seconds()
+    done = subprocess.run(command, capture_output=True, text=True)
+    wall, all_cores, own = (after - earlier for after, earlier in zip(_busy_seconds(), before, strict=True))
+    if done.returncode:
+        print(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
+        return None
+    line = done.stdout.strip().splitlines()[-1]
+    record = {**json.loads(line), "other_cores": None if math.isnan(all_cores) else round((all_cores - own) / wall, 2)}
+    print(json.dumps(record), file=sys.stderr, flush=True)  # progress
+    return record
+
+
+def _busy_seconds() -> tuple[float, float, float]:
+    """Seconds so far: of the clock, of all cores at work for anyone (NaN off Linux), of the processes we started."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        ticks = [int(value) for value in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    except OSError:
+        busy = math.nan
+    else:
+        busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")  # less idle and waiting for a disk
+    return time.perf_counter(), busy, children.ru_utime + children.ru_stime
+
+
+def quietness(records: list[dict[str, Any]]) -> str:
+    """One sentence on what else the machine did while `records` were measured, and whether they may be used."""
+    others = [record["other_cores"] for record in records if record["other_cores"] is not None]
+    if not others:
+        return "What else the machine did meanwhile is not known."
+    text = f"Other work kept {statistics.median(others):.2f} cores busy meanwhile (median), {max(others):.2f} at most."
+    if max(others) > QUIET_CORES:
+        text += (
+            " **Do not use these times:** the machine was not idle. Threads that wait for each other suffer most; the "
+            "same step took eight times its CPU time so."
+        )
+    return text
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
 
 
 if __name__ == "__main__":

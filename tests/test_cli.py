@@ -15,9 +15,9 @@ import pytest
 
 from kerasnas import cli, storage
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.runs import SearchConfig, TrainingConfig
+from kerasnas.runs import BenchmarkConfig, SearchConfig, TrainingConfig
 
-COMMANDS = ("search", "retrain", "resume", "plot")
+COMMANDS = ("search", "retrain", "resume", "plot", "benchmark")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -169,15 +169,33 @@ def test_retrain_of_a_published_genotype(dataset, tmp_path):
     assert 0 <= read(folder / "result.json")["searched"]["test_accuracy"] <= 1
 
 
+def test_benchmark_prints_every_figure_and_leaves_nothing(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--filters=2", "--num_cells=1", "--num_nodes=1", "--batch_size=8", "--steps=2", "--epochs=4"]
+    assert cli.main(["benchmark", f"--dataset={dataset}", "--stem_strides=1", *flags]) == 0
+    first, *table, last = capsys.readouterr().out.splitlines()
+    for words in ("2 filters, 1 cells, 1 nodes", "first_order", "8x8x1 images of tiny", "2 x 8"):
+        assert words in first
+    figures = {line[:28].strip(): line[28:].strip() for line in table}
+    assert list(figures) == [
+        *("time of a step", "CPU time of a step", "step while the alphas rest", "images per second"),
+        *("work of a step", "share of the matmul peak", "build, then the first step", "peak memory of the process"),
+    ]
+    assert all(any(character.isdigit() for character in value) for value in figures.values()), figures
+    assert "median of 2" in figures["time of a step"]
+    assert "4 epochs of 3 steps" in last and "is not in it" in last
+    assert list(tmp_path.iterdir()) == []
+
+
 # Help ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert cli.main([command, flag]) == 0
     text = capsys.readouterr().out
-    config = {"search": SearchConfig, "retrain": TrainingConfig}.get(command)
+    config = {"search": SearchConfig, "retrain": TrainingConfig, "benchmark": BenchmarkConfig}.get(command)
     fields = dataclasses.fields(config) if config else []
-    names = {"output_dir", *(field.name for field in fields)}
+    names = {field.name for field in fields} | ({"output_dir"} if command != "benchmark" else set())
     names |= {"genotype"} if command in ("retrain", "plot") else set()
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
@@ -226,6 +244,14 @@ def test_version(capsys):
         (["search", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
         (["search", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
         (["search", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
+        (["benchmark", "--output_dir=x"], ["output_dir"]),
+        (["benchmark", "--retrain_epochs=1"], ["retrain_epochs"]),
+        (["benchmark", "--steps=0"], ["`steps`", "at least 1"]),
+        (["benchmark", "--num_nodes=0"], ["`num_nodes`", "at least 1"]),
+        (["benchmark", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
+        (["benchmark", "--batch_size=4000"], ["batch_size", "3000"]),
+        (["benchmark", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
+        (["benchmark", "--primitives=skip_conect"], ["skip_conect", "'skip_connect'"]),
         (["resume", "--output_dir=x"], ["x holds no run"]),
         (["plot", "--output_dir=x"], ["x holds no run"]),
     ],

@@ -1,15 +1,18 @@
 """A run and the folder it lives in: what the command line does, as functions."""
 
-from kerasnas.runs.config import SearchConfig, TrainingConfig, make_space
+from kerasnas.runs.benchmark import measure
+from kerasnas.runs.config import BenchmarkConfig, SearchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.results import plot, plot_genotype
 from kerasnas.runs.run import resume, retrain, search
 
 __all__ = [
+    "BenchmarkConfig",
     "RunFolder",
     "SearchConfig",
     "TrainingConfig",
     "make_space",
+    "measure",
     "plot",
     "plot_genotype",
     "resume",

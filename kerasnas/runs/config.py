@@ -1,4 +1,4 @@
-"""The settings of a run: one dataclass whose fields are the command line's flags."""
+"""The settings of a run: dataclasses whose fields are the command line's flags."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def _setting(default: Any, help: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """How a discrete network is trained from scratch.
+class SpaceConfig:
+    """What every command asks: the images, and what may be built for them.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -31,18 +31,6 @@ class TrainingConfig:
     num_nodes: int = _setting(3, "Intermediate nodes of a cell.")
     primitives: tuple[str, ...] = _setting((), "Candidate operations, comma-separated. Default: the space's own.")
     stem_strides: int = _setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.")
-    retrain_filters: int = _setting(18, "Filters of the first cells of the final network.")
-    retrain_cells: int = _setting(3, "Number of cells of the final network.")
-    retrain_epochs: int = _setting(13, "Epochs of training for each discrete network.")
-    retrain_batch_size: int = _setting(64, "Batch size of that training.")
-    retrain_learning_rate: float = _setting(0.1, "Its first learning rate; a cosine takes it to 0.")
-    drop_path: float = _setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.")
-    augment: tuple[str, ...] = _setting(
-        ("shift", "flip"),
-        "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
-        "digits or letters), cutout (a square of a quarter of the side). Empty for nothing.",
-    )
-    seed: int = _setting(0, "Seed of everything drawn at random. The same seed gives the same result.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -56,14 +44,7 @@ class TrainingConfig:
                     f"Invalid value received for setting `{field.name}`. "
                     f"Expected {type(field.default).__name__}. Received: {value!r}"
                 )
-        for name in ("num_nodes", "retrain_filters", "retrain_cells", "retrain_epochs", "retrain_batch_size"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
-        self._check("retrain_learning_rate", self.retrain_learning_rate > 0, "above 0")
-        self._check("drop_path", 0 <= self.drop_path < 1, "at least 0, below 1")
-        self._check("seed", self.seed >= 0, "at least 0")
-        for name in self.augment:
-            if name not in ("shift", "flip", "cutout"):
-                raise ValueError(f"Unknown augmentation {name!r}. {nearest(name, ['shift', 'flip', 'cutout'])}")
+        self._check("num_nodes", self.num_nodes >= 1, "at least 1")
 
     def _check(self, name: str, right: bool, expected: str) -> None:
         if not right:
@@ -95,8 +76,8 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig(TrainingConfig):
-    """A search, the training of what it finds, and the comparison with random genotypes.
+class StepConfig(SpaceConfig):
+    """What one step of a search costs, and how many steps there are.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -107,33 +88,98 @@ class SearchConfig(TrainingConfig):
     epochs: int = _setting(12, "Epochs of the search.")
     batch_size: int = _setting(32, "Batch size of the search, of the weights' half and of the alphas' half.")
     validation_split: float = _setting(0.5, "Share of the training data that moves the alphas.")
-    hypergradient: str = _setting("first_order", "How the gradient by the alphas is computed.")
-    learning_rate: float = _setting(0.1, "First learning rate of the network weights; a cosine takes it to 0.001.")
-    architecture_learning_rate: float = _setting(
-        0.15,
-        "First learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's 0.0003.",
+    hypergradient: str = _setting(
+        "first_order",
+        "How the gradient by the alphas is computed: first_order; unrolled, the exact second order for about three "
+        "times the work; or finite_difference, the published approximation of it.",
     )
     architecture_warmup_epochs: int = _setting(3, "Epochs in which the alphas rest.")
-    random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("filters", "num_cells", "epochs", "batch_size"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
+        self._check("validation_split", 0 < self.validation_split < 1, "a number strictly between 0 and 1")
+        self._check("architecture_warmup_epochs", self.architecture_warmup_epochs >= 0, "at least 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkConfig(StepConfig):
+    """A measurement of the search step.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    steps: int = _setting(10, "How many steps are timed, after a first one that is not like the others.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("steps", self.steps >= 1, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(SpaceConfig):
+    """How a discrete network is trained from scratch.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    retrain_filters: int = _setting(18, "Filters of the first cells of the final network.")
+    retrain_cells: int = _setting(3, "Number of cells of the final network.")
+    retrain_epochs: int = _setting(13, "Epochs of training for each discrete network.")
+    retrain_batch_size: int = _setting(64, "Batch size of that training.")
+    retrain_learning_rate: float = _setting(0.1, "Its first learning rate; a cosine takes it to 0.")
+    drop_path: float = _setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.")
+    augment: tuple[str, ...] = _setting(
+        ("shift", "flip"),
+        "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
+        "digits or letters), cutout (a square of a quarter of the side). Empty for nothing.",
+    )
+    seed: int = _setting(0, "Seed of everything drawn at random. The same seed gives the same result.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("retrain_filters", "retrain_cells", "retrain_epochs", "retrain_batch_size"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        self._check("retrain_learning_rate", self.retrain_learning_rate > 0, "above 0")
+        self._check("drop_path", 0 <= self.drop_path < 1, "at least 0, below 1")
+        self._check("seed", self.seed >= 0, "at least 0")
+        for name in self.augment:
+            if name not in ("shift", "flip", "cutout"):
+                raise ValueError(f"Unknown augmentation {name!r}. {nearest(name, ['shift', 'flip', 'cutout'])}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(TrainingConfig, StepConfig):
+    """A search, the training of what it finds, and the comparison with random genotypes.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    learning_rate: float = _setting(0.1, "First learning rate of the network weights; a cosine takes it to 0.001.")
+    architecture_learning_rate: float = _setting(
+        0.15,
+        "First learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's 0.0003.",
+    )
+    random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("learning_rate", "architecture_learning_rate"):
             self._check(name, getattr(self, name) > 0, "above 0")
-        for name in ("architecture_warmup_epochs", "random_genotypes"):
-            self._check(name, getattr(self, name) >= 0, "at least 0")
-        self._check("validation_split", 0 < self.validation_split < 1, "a number strictly between 0 and 1")
+        self._check("random_genotypes", self.random_genotypes >= 0, "at least 0")
 
 
-def make_space(config: TrainingConfig) -> SearchSpace:
+def make_space(config: StepConfig | TrainingConfig) -> SearchSpace:
     """The search space that the settings describe.
 
     Raises:
         ValueError: for unknown names, and where the final network has cells that the search does not choose.
     """
-    if isinstance(config, SearchConfig):
+    if isinstance(config, StepConfig):
         filters, num_cells = config.filters, config.num_cells
     else:
         filters, num_cells = config.retrain_filters, config.retrain_cells
