@@ -85,6 +85,7 @@ class TrainStep:
     """
 
     def train_step(self: Any, data: Any) -> dict[str, Any]:
+        data = _with_batch_size(data, self._batch_size)
         weights, alphas = self.network_weights, self.architecture_parameters
         state = [tf.convert_to_tensor(variable) for variable in self.non_trainable_variables]
         step = self.architecture_gradients(values(weights), values(alphas), state, data)
@@ -96,3 +97,10 @@ class TrainStep:
         for variable, value in zip(self.non_trainable_variables, state, strict=True):
             variable.assign(value)
         return self.update_metrics(data, training, (loss, predictions))
+
+
+def _with_batch_size(data: Any, size: int | None) -> Any:
+    """Batches of a generator have no static size; with one, the graph is smaller, and XLA can compile it."""
+    if size is None or tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return data
+    return tf.nest.map_structure(lambda x: tf.ensure_shape(x, (size, *x.shape[1:])), data)

@@ -246,7 +246,9 @@ class BilevelTrainer(TrainStep, BilevelGradients):
             input_shape=self.input_image_shape,
             num_classes=self.num_classes,
         )
-        self._set_class_weight(class_weight)
+        self._set_constants(class_weight, batch_size if y is not None else None)
+        if y is not None:
+            self._build_metrics(np.shape(y)[1:])
         own: list[keras.callbacks.Callback] = [
             callbacks_module.ArchitectureWarmup(self.architecture_warmup_epochs),
             callbacks_module.ArchitectureMonitor(),
@@ -267,13 +269,20 @@ class BilevelTrainer(TrainStep, BilevelGradients):
             shuffle=False,
         )
 
-    def _set_class_weight(self, class_weight: Mapping[int, float] | None) -> None:
+    def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None) -> None:
+        """Constants of the step's graph: it is traced again where they change."""
         table = None
         if class_weight is not None:
             size = max(self.num_classes or 0, 1 + max(class_weight))
             table = [float(class_weight.get(label, 1.0)) for label in range(size)]
-        if table != self._class_weight:
-            self._class_weight, self.train_function = table, None  # the table is a constant of the graph
+        if (table, batch_size) != (self._class_weight, self._batch_size):
+            self._class_weight, self._batch_size, self.train_function = table, batch_size, None
+
+    def _build_metrics(self, label_shape: tuple[int, ...]) -> None:
+        """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
+        metrics = self._compile_metrics
+        if self.num_classes and metrics is not None and not metrics.built:
+            metrics.build(keras.KerasTensor((None, *label_shape)), keras.KerasTensor((None, self.num_classes)))
 
     @property
     def input_image_shape(self) -> tuple[int, ...] | None:

@@ -24,6 +24,7 @@ class BilevelGradients(keras.Model):
 
     _hypergradient: Callable
     _class_weight: list[float] | None = None
+    _batch_size: int | None = None
 
     @property
     def network_weights(self) -> list[Any]:
