@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasnas import backend, relaxations
@@ -318,24 +319,42 @@ class PartialMixedOp(keras.layers.Layer):
         training: bool | None = None,
     ) -> Any:
         inputs = ops.cast(inputs, self.compute_dtype)
-        part = ops.split(inputs, self.partial_channels, axis=-1)[0]
+        weights = ops.convert_to_tensor(weights)
+        part, *others = ops.split(inputs, self.partial_channels, axis=-1)
         if edge_weights is not None:
             weights = weights * ops.expand_dims(edge_weights, -1)
-        mixed = ops.split(self.mixed(part, weights=weights, active=active, training=training), self.copies, axis=-1)
-        passed = inputs
+        mixed = self.mixed(part, weights=weights, active=active, training=training)
+        if not others:
+            return mixed
+        passed = ops.concatenate(others, axis=-1)
         if self.strides == 2:
-            passed = ops.max_pool(inputs, 2, strides=2, padding="same", data_format="channels_last")
-        copies = [passed] * self.copies
-        if edge_weights is not None:
-            copies = [passed * weight for weight in ops.unstack(ops.cast(edge_weights, passed.dtype))]
-        pairs = zip(mixed, copies, strict=True)
-        parts = [part for own, x in pairs for part in (own, *ops.split(x, self.partial_channels, axis=-1)[1:])]
-        return self._shuffle(ops.concatenate(parts, axis=-1))
+            passed = ops.max_pool(passed, 2, strides=2, padding="same", data_format="channels_last")
+        kernel = ops.cast(self._routes(edge_weights, weights.dtype), inputs.dtype)
+        return ops.conv(
+            ops.concatenate([mixed, passed], axis=-1), kernel, strides=1, padding="valid", data_format="channels_last"
+        )
 
-    def _shuffle(self, x: Any) -> Any:
-        batch, height, width, channels = ops.shape(x)
-        x = ops.reshape(x, (-1, self.copies, self.partial_channels, self.mixed.filters))
-        return ops.reshape(ops.transpose(x, (0, 1, 3, 2)), (batch, height, width, channels))
+    def _routes(self, edge_weights: Any, dtype: Any) -> Any:
+        """The 1x1 kernel that lays out the channels of every copy, shuffled, and weighs those that go by.
+
+        Channel `i` of part `g` (part 0 is mixed) goes to channel `i * partial_channels + g`. One small convolution
+        takes the place of a product for each edge, a concatenation and a transposition of all edges' values.
+        """
+        parts, size = self.partial_channels, self.mixed.filters
+        mixed = np.zeros((self.copies, size, self.copies, size, parts))
+        passed = np.zeros((parts - 1, size, self.copies, size, parts))
+        for index in range(size):
+            for copy in range(self.copies):
+                mixed[copy, index, copy, index, 0] = 1
+            for group in range(1, parts):
+                passed[group - 1, index, :, index, group] = 1
+        outputs = self.copies, self.filters
+        routes = ops.convert_to_tensor(passed.reshape(-1, *outputs), dtype)
+        if edge_weights is not None:
+            routes = routes * ops.expand_dims(ops.cast(edge_weights, dtype), -1)
+        flat = ops.convert_to_tensor(mixed.reshape(-1, self.copies * self.filters), dtype)
+        kernel = ops.concatenate([flat, ops.reshape(routes, (-1, self.copies * self.filters))], axis=0)
+        return ops.reshape(kernel, (1, 1, *kernel.shape))
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None, **shapes: Any) -> tuple:
         return (*self.mixed.compute_output_shape(inputs_shape)[:-1], self.copies * self.filters)

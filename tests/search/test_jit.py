@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import DARTSSpace
+from kerasnas import BilevelTrainer, DARTSSpace
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
 
