@@ -16,7 +16,6 @@ References:
     Dong and Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", 2019 (arXiv 1910.04465): `sampled`.
 """
 
-import argparse
 import json
 import resource
 import time
@@ -428,14 +427,9 @@ CASES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=CASES, default="first_order")
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--cells", type=int, default=4)
-    parser.add_argument("--nodes", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
+    from search_step import case_parser  # here: the golden's script takes the network alone
+
+    parser = case_parser(__doc__, CASES)
     parser.add_argument("--channels_last", action="store_true", help="NHWC in memory")
     parser.add_argument("--keep_unrolled", action="store_true", help="second order: do not build a network each step")
     arguments = parser.parse_args()

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=CASES, default="first_order")
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--cells", type=int, default=4)
-    parser.add_argument("--nodes", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=0, help="0: TensorFlow's own choice")
+    parser = case_parser(__doc__, CASES)
     arguments = parser.parse_args()
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -82,6 +76,19 @@ def main() -> None:
             }
         )
     )
+
+
+def case_parser(description: str | None, cases: Iterable[str]) -> argparse.ArgumentParser:
+    """The arguments that a script which measures one case takes, whatever the framework."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", choices=cases, default="first_order")
+    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument("--cells", type=int, default=4)
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=0, help="0: the framework's own choice")
+    return parser
 
 
 def in_own_process(script: str, **flags: Any) -> dict[str, Any] | None:

@@ -87,11 +87,11 @@ class TrainStep:
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         data = _with_batch_size(data, self._batch_size)
         weights, alphas = self.network_weights, self.architecture_parameters
-        state = [tf.convert_to_tensor(variable) for variable in self.non_trainable_variables]
-        step = self.architecture_gradients(values(weights), values(alphas), state, data)
+        w, state = values(weights), values(self.non_trainable_variables)
+        step = self.architecture_gradients(w, values(alphas), state, data)
         (loss, (predictions, state)), gradients = step
         self.optimizer.inner[1].apply(gradients, alphas)
-        (training, state), gradients = self.network_gradients(values(weights), values(alphas), state, data)
+        (training, state), gradients = self.network_gradients(w, values(alphas), state, data)
         self.optimizer.inner[0].apply(gradients, weights)
         self.optimizer.iterations.assign_add(1)
         for variable, value in zip(self.non_trainable_variables, state, strict=True):

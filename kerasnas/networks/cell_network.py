@@ -15,7 +15,8 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell, discrete_cell
 from kerasnas.primitives import BatchNorm
 from kerasnas.primitives.base import check_size
-from kerasnas.primitives.mixed_op import SampledPaths, check_partial_channels, check_primitives
+from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
+from kerasnas.primitives.partial_mixed_op import check_partial_channels
 
 KINDS = ("normal", "reduce")
 

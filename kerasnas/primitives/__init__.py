@@ -2,9 +2,10 @@
 
 from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
 from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, ReLUConvBN, SepConv
-from kerasnas.primitives.mixed_op import MixedOp, PartialMixedOp
+from kerasnas.primitives.mixed_op import MixedOp
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
+from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 
 __all__ = [
     "PRIMITIVES",

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import platform
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from kerasnas import __version__, datasets, reporting, storage
 from kerasnas.genotypes import Genotype
 from kerasnas.networks import cell_edges
+from kerasnas.runs.benchmark import peak_memory_gib
 from kerasnas.runs.config import make_space
 from kerasnas.runs.folder import RunFolder
 
@@ -120,13 +120,8 @@ def _environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
     }
-    try:
-        import resource
-    except ImportError:  # Windows keeps no such count
-        return environment
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
-    return {**environment, "peak_memory_gib": round(peak / unit, 2)}
+    peak = peak_memory_gib()
+    return environment if peak is None else {**environment, "peak_memory_gib": round(peak, 2)}
 
 
 def plot(folder: RunFolder, log: Log = print) -> None:

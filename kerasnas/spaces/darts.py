@@ -12,7 +12,8 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.cell_network import KINDS, CellSupernet, cell_network, cell_plan
 from kerasnas.networks.cells import INPUTS
 from kerasnas.primitives.base import check_size
-from kerasnas.primitives.mixed_op import check_partial_channels, check_primitives
+from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.primitives.partial_mixed_op import check_partial_channels
 from kerasnas.spaces.base import SPACES, SearchSpace
 
 DARTS_PRIMITIVES = (

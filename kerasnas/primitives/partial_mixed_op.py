@@ -1,0 +1,154 @@
+"""PartialMixedOp: the mixed operation on a part of the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.primitives.base import check_size
+from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class PartialMixedOp(keras.layers.Layer):
+    """The mixed operation of PC-DARTS: one part in `partial_channels` of the channels is mixed, the rest goes by.
+
+    The first `filters / partial_channels` channels pass a `MixedOp`; the others are handed on (2x2 max-pooled at
+    strides 2); both are put side by side and shuffled, so that the next layer mixes other channels.
+
+    Args:
+        primitives, filters, strides, affine, copies, sampled_paths: as for `MixedOp`; `filters` must be the
+            number of the input's channels.
+        partial_channels: the reciprocal of the share that is mixed; it must divide `filters`. Defaults to 4.
+
+    Call arguments:
+        inputs: tensor `(batch, height, width, filters)`.
+        weights: tensor `(copies, len(primitives))`.
+        active: as for `MixedOp`.
+        edge_weights: optional tensor `(copies,)` that multiplies all channels of a copy's output.
+        training: whether batch norm uses the batch's statistics.
+
+    Returns:
+        Tensor `(batch, height / strides, width / strides, copies * filters)`.
+
+    Raises:
+        ValueError: if `partial_channels` does not divide `filters`, and as `MixedOp` does.
+
+    Example:
+
+    >>> layer = PartialMixedOp(["skip_connect", "sep_conv_3x3"], filters=8)
+    >>> layer(ops.ones((1, 4, 4, 8)), weights=ops.convert_to_tensor([[0.5, 0.5]])).shape
+    TensorShape([1, 4, 4, 8])
+
+    Reference:
+        Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
+        (arXiv 1907.05737), equation 1.
+    """
+
+    def __init__(
+        self,
+        primitives: Sequence[str],
+        filters: int,
+        strides: int = 1,
+        affine: bool = False,
+        copies: int = 1,
+        partial_channels: int = 4,
+        sampled_paths: SampledPaths | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.filters, self.strides, self.copies = check_size("filters", filters), strides, copies
+        self.partial_channels = check_partial_channels(partial_channels, filters)
+        self.mixed = MixedOp(
+            primitives,
+            filters // partial_channels,
+            strides,
+            affine,
+            copies,
+            sampled_paths=sampled_paths,
+            dtype=self.dtype_policy,
+            name="mixed",
+        )
+
+    def build(self, inputs_shape: tuple, weights_shape: Any = (), **shapes: Any) -> None:
+        if inputs_shape[-1] != self.filters:
+            raise ValueError(
+                f"PartialMixedOp keeps the number of channels. Expected {self.filters} channels, of `filters`. "
+                f"Received: an input with {inputs_shape[-1]}"
+            )
+        self.mixed.build((*inputs_shape[:-1], self.mixed.filters), weights_shape)
+
+    def call(
+        self,
+        inputs: Any,
+        weights: Any,
+        active: Any = None,
+        edge_weights: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        inputs = ops.cast(inputs, self.compute_dtype)
+        weights = ops.convert_to_tensor(weights)
+        part, *others = ops.split(inputs, self.partial_channels, axis=-1)
+        if edge_weights is not None:
+            weights = weights * ops.expand_dims(edge_weights, -1)
+        mixed = self.mixed(part, weights=weights, active=active, training=training)
+        if not others:
+            return mixed
+        passed = ops.concatenate(others, axis=-1)
+        if self.strides == 2:
+            passed = ops.max_pool(passed, 2, strides=2, padding="same", data_format="channels_last")
+        kernel = ops.cast(self._routes(edge_weights, weights.dtype), inputs.dtype)
+        return ops.conv(
+            ops.concatenate([mixed, passed], axis=-1), kernel, strides=1, padding="valid", data_format="channels_last"
+        )
+
+    def _routes(self, edge_weights: Any, dtype: Any) -> Any:
+        """The 1x1 kernel that lays out the channels of every copy, shuffled, and weighs those that go by.
+
+        Channel `i` of part `g` (part 0 is mixed) goes to channel `i * partial_channels + g`. One small convolution
+        takes the place of a product for each edge, a concatenation and a transposition of all edges' values.
+        """
+        parts, size = self.partial_channels, self.mixed.filters
+        mixed = np.zeros((self.copies, size, self.copies, size, parts))
+        passed = np.zeros((parts - 1, size, self.copies, size, parts))
+        for index in range(size):
+            for copy in range(self.copies):
+                mixed[copy, index, copy, index, 0] = 1
+            for group in range(1, parts):
+                passed[group - 1, index, :, index, group] = 1
+        outputs = self.copies, self.filters
+        routes = ops.convert_to_tensor(passed.reshape(-1, *outputs), dtype)
+        if edge_weights is not None:
+            routes = routes * ops.expand_dims(ops.cast(edge_weights, dtype), -1)
+        flat = ops.convert_to_tensor(mixed.reshape(-1, self.copies * self.filters), dtype)
+        kernel = ops.concatenate([flat, ops.reshape(routes, (-1, self.copies * self.filters))], axis=0)
+        return ops.reshape(kernel, (1, 1, *kernel.shape))
+
+    def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None, **shapes: Any) -> tuple:
+        return (*self.mixed.compute_output_shape(inputs_shape)[:-1], self.copies * self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {
+            "primitives": list(self.mixed.primitives),
+            "filters": self.filters,
+            "strides": self.strides,
+            "affine": self.mixed.affine,
+            "copies": self.copies,
+            "partial_channels": self.partial_channels,
+        }
+        return {**super().get_config(), **own}
+
+
+def check_partial_channels(partial_channels: int, filters: int) -> int:
+    """Return `partial_channels` if it divides `filters`; raise ValueError otherwise."""
+    if filters % check_size("partial_channels", partial_channels):
+        divisors = [size for size in range(1, filters + 1) if filters % size == 0]
+        raise ValueError(
+            "Invalid value received for argument `partial_channels`. Expected a divisor of the filters: one of "
+            f"{divisors} for {filters} filters. Received: {partial_channels}"
+        )
+    return partial_channels
