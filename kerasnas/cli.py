@@ -182,7 +182,7 @@ COMMANDS = {
         _Command(
             "resume",
             "go on with a run that was interrupted, by Ctrl-C, a kill or a power cut.",
-            "The result is bit-identical to that of an uninterrupted run.\n\n"
+            "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"
             "    kerasnas resume --output_dir=runs/first",
             _resume,
         ),
