@@ -55,7 +55,7 @@ def batch_norm(
     if x.dtype != tf.float64:
         kernel = {"mean": mean, "variance": variance, "epsilon": epsilon, "exponential_avg_factor": 1 - momentum}
         if training:
-            return _fused_batch_norm(x, scale, offset, kernel)
+            return _fused_batch_norm(x, tf.convert_to_tensor(scale), tf.convert_to_tensor(offset), kernel)
         y, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, is_training=False, **kernel)
         return y, mean, variance
     if not training:
@@ -72,6 +72,7 @@ def batch_norm(
 def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
     @tf.custom_gradient
     def normalize(x: Any, scale: Any, offset: Any) -> Any:
+        x, scale = tf.identity(x), tf.identity(scale)  # in a branch, derivatives may use tensors of that branch alone
         y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
         return (y, mean, variance), lambda dy, *_: _batch_norm_gradients(dy, x, scale, saved, kernel["epsilon"])
 
@@ -93,11 +94,11 @@ def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], eps
         to x:      P((s - scale r a) dy) - scale r b P(u) - scale r h sum(P(u) dy) / n,   a = mean(u h), b = mean(dy h).
     """
 
-    @tf.custom_gradient
-    def gradients(dy: Any, x: Any, scale: Any) -> Any:
+    @tf.custom_gradient  # of `saved` too, see above
+    def gradients(dy: Any, x: Any, scale: Any, *saved: Any) -> Any:
         dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, saved, epsilon)
 
-        def second(u: Any, s: Any, o: Any) -> tuple[Any, Any, Any]:
+        def second(u: Any, s: Any, o: Any) -> tuple[Any, ...]:
             one, zero = tf.ones_like(scale), tf.zeros_like(scale)
             n = tf.cast(tf.size(x) / tf.size(scale), scale.dtype)
             h, _, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -111,11 +112,11 @@ def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], eps
             c = (s - scale * r * a) * r
             to_x = c * v - (scale * r * b) * pu - (c * b + scale * r * to_scale / n) * h - c * doffset / n
             to_dy = scale * pu + s * h + o
-            return tf.cast(to_dy, dy.dtype), tf.cast(to_x, x.dtype), to_scale
+            return tf.cast(to_dy, dy.dtype), tf.cast(to_x, x.dtype), to_scale, *[None for _ in saved]
 
         return (dx, dscale, doffset), second
 
-    return gradients(dy, x, scale)
+    return gradients(dy, x, scale, *saved)
 
 
 def _batch_norm_gradient_kernel(
