@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import abc
+import functools
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,12 +17,16 @@ from kerasnas.registry import Registry, nearest
 
 SPACES = Registry("space")
 
+Indices = tuple[int, ...]
+"""An architecture as numbers: for every choice, in order, the index of its option."""
+
 
 class SearchSpace(abc.ABC):
     """What may be built. A space writes `choices`, `genotype`, `assignment` and the two builders.
 
-    Sampling, mutation, enumeration size and validation follow from `choices`: an ordered mapping from
-    the name of each choice to its options (strings). Every combination of options is an architecture.
+    Sampling, mutation, neighbours, encoding, size and validation follow from `choices`: an ordered mapping from
+    the name of each choice to its options (strings). Every combination of options is an architecture, unless the
+    space writes `feasible` too; if several combinations are the same network, it writes `key`.
 
     Attributes:
         name: the name that its genotypes carry.
@@ -81,17 +87,93 @@ class SearchSpace(abc.ABC):
             raise ValueError(f"This genotype belongs to space '{genotype.space}', not to '{self.name}'.")
         self.check_assignment(self.assignment(genotype))
 
+    # Architectures as numbers: what strategies compute with ------------------------------------------
+    @functools.cached_property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many options each choice has."""
+        return tuple(len(options) for options in self.choices.values())
+
+    @functools.cached_property
+    def _positions(self) -> tuple[tuple[str, dict[str, int]], ...]:
+        return tuple(
+            (name, {option: index for index, option in enumerate(options)}) for name, options in self.choices.items()
+        )
+
+    @functools.cached_property
+    def _options(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return tuple(self.choices.items())
+
+    def encode(self, genotype: Genotype) -> Indices:
+        """For every choice, in order, the index of its option in `genotype`.
+
+        Raises:
+            ValueError: if `genotype` is not of this space.
+        """
+        if genotype.space != self.name:
+            raise ValueError(f"This genotype belongs to space '{genotype.space}', not to '{self.name}'.")
+        assignment = self.assignment(genotype)
+        try:
+            return tuple(positions[assignment[name]] for name, positions in self._positions)
+        except KeyError:
+            self.check_assignment(assignment)
+            raise
+
+    def decode(self, indices: Sequence[int]) -> Genotype:
+        """The inverse of `encode`."""
+        if len(indices) != len(self._options):
+            raise ValueError(
+                f"Space '{self.name}' has {len(self._options)} choices. Received {len(indices)} indices: {indices}"
+            )
+        return self.genotype({name: options[i] for i, (name, options) in zip(indices, self._options, strict=True)})
+
+    def feasible(self, indices: Indices) -> bool:
+        """Whether a combination of options is an architecture. Here: always."""
+        return True
+
+    def key(self, indices: Indices) -> Hashable:
+        """What all combinations that are the same network have in common. Here: the combination itself."""
+        return indices
+
+    def __iter__(self) -> Iterator[Indices]:
+        """All architectures, as indices: only for spaces that are small enough to be gone through."""
+        return filter(self.feasible, itertools.product(*map(range, self.cardinalities)))
+
+    def sample_indices(self, rng: np.random.Generator) -> Indices:
+        """An architecture drawn uniformly over the feasible combinations."""
+        while True:
+            indices = tuple(int(rng.integers(size)) for size in self.cardinalities)
+            if self.feasible(indices):
+                return indices
+
+    def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
+        """`indices` with one choice, drawn uniformly, changed to another option; drawn again until feasible."""
+        open_choices = [position for position, size in enumerate(self.cardinalities) if size > 1]
+        if not open_choices:
+            raise ValueError(f"Space '{self.name}' leaves nothing to choose.")
+        while True:
+            position = open_choices[rng.integers(len(open_choices))]
+            option = int(rng.integers(self.cardinalities[position] - 1))
+            option += option >= indices[position]
+            mutant = (*indices[:position], option, *indices[position + 1 :])
+            if self.feasible(mutant):
+                return mutant
+
+    def neighbors(self, indices: Indices) -> list[Indices]:
+        """All feasible architectures that differ from `indices` in one choice."""
+        found = []
+        for position, size in enumerate(self.cardinalities):
+            for option in range(size):
+                if option != indices[position]:
+                    neighbor = (*indices[:position], option, *indices[position + 1 :])
+                    if self.feasible(neighbor):
+                        found.append(neighbor)
+        return found
+
+    # The same with genotypes -------------------------------------------------------------------------
     def sample(self, rng: np.random.Generator) -> Genotype:
-        """A genotype drawn uniformly over the assignments."""
-        return self.genotype({name: options[rng.integers(len(options))] for name, options in self.choices.items()})
+        """A genotype drawn uniformly over the feasible combinations of options."""
+        return self.decode(self.sample_indices(rng))
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
         """`genotype` with one choice, drawn uniformly, changed to another of its options."""
-        assignment, choices = self.assignment(genotype), self.choices
-        open_choices = [name for name, options in choices.items() if len(options) > 1]
-        if not open_choices:
-            raise ValueError(f"Space '{self.name}' leaves nothing to choose.")
-        name = open_choices[rng.integers(len(open_choices))]
-        others = [option for option in choices[name] if option != assignment[name]]
-        assignment[name] = others[rng.integers(len(others))]
-        return self.genotype(assignment)
+        return self.decode(self.mutate_indices(self.encode(genotype), rng))
