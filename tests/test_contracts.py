@@ -12,7 +12,10 @@ from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES, DARTSSpace
 
 CHANGES_CHANNELS = ["relu_conv_bn", "factorized_reduce", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
-SMALL = {"darts": {"filters": 2, "num_cells": 3, "num_nodes": 2}}  # a name not listed is made with its defaults
+SMALL = {
+    "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
+    "nasbench201": {"filters": 2, "num_cells": 1},
+}  # a name not listed is made with its defaults
 
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
 
 from kerasnas import relaxations
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell, discrete_cell
+from kerasnas.networks.supernet import Supernet
 from kerasnas.primitives import BatchNorm
 from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
@@ -45,6 +45,11 @@ def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
     return tuple(plan)
 
 
+def halvings(num_cells: int, stem_strides: int) -> int:
+    """How often the network halves the image."""
+    return sum(cell.kind == "reduce" for cell in cell_plan(num_cells, 1)) + (stem_strides == 2)
+
+
 def skeleton(inputs: Any, stem: Callable, cells: Sequence[Callable], head: Callable) -> Any:
     """The network: every cell reads the two outputs before it, the first ones the stem's."""
     previous = current = stem(inputs)
@@ -54,7 +59,7 @@ def skeleton(inputs: Any, stem: Callable, cells: Sequence[Callable], head: Calla
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class CellSupernet(keras.Model):
+class CellSupernet(Supernet):
     """The supernet of a cell space: each cell mixes all primitives on all edges.
 
     All normal cells share one table of architecture parameters, all reduction cells another.
@@ -87,8 +92,6 @@ class CellSupernet(keras.Model):
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
 
-    built: bool
-
     def __init__(
         self,
         input_shape: tuple[int, int, int],
@@ -107,7 +110,7 @@ class CellSupernet(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.image_shape = check_image_shape(input_shape, num_cells, stem_strides)
+        self.image_shape = check_image_shape(input_shape, halvings(num_cells, stem_strides))
         self.num_classes = check_size("num_classes", num_classes)
         self.filters, self.num_cells, self.num_nodes = filters, num_cells, check_size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives)
@@ -132,13 +135,9 @@ class CellSupernet(keras.Model):
             for cell in self.plan
         ]
         self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
-        self.classifier = keras.layers.Dense(num_classes, dtype=_head_dtype(self.dtype_policy))
-        shape = (len(cell_edges(num_nodes)), len(self.primitives))
+        self.classifier = keras.layers.Dense(num_classes, dtype=head_dtype(self.dtype_policy))
         kinds = [kind for kind in KINDS if any(cell.kind == kind for cell in self.plan)]
-        self.alphas = {kind: relaxations.add_alphas(self, shape, f"alphas_{kind}") for kind in kinds}
-        self.betas = {}
-        if edge_normalization:
-            self.betas = {kind: relaxations.add_alphas(self, shape[:1], f"betas_{kind}") for kind in kinds}
+        self.add_architecture(kinds, cell_edges(num_nodes), len(self.primitives))
         self.build((None, *self.image_shape))
         initialize(self, seed)
 
@@ -151,16 +150,13 @@ class CellSupernet(keras.Model):
             shape = layer.compute_output_shape(shape)
         shapes = [shape, shape]
         for cell in self.cells:
-            cell.build(shapes, (len(cell_edges(self.num_nodes)), len(self.primitives)))
+            cell.build(shapes, (len(self.edges), len(self.primitives)))
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build((None, shapes[1][-1]))
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        tables: dict[str, dict[str, Any]] = {}  # for each kind of cell, what its mixed operations are fed
-        for kind, alphas in self.alphas.items():
-            weights, active = self.relaxation(ops.convert_to_tensor(alphas), training=training)
-            tables[kind] = {"weights": weights, "active": active, "edge_weights": self._edge_weights(kind)}
+        tables = self.tables(training)
 
         def stem(x: Any) -> Any:
             return self.stem[1](self.stem[0](x), training=training)
@@ -170,34 +166,6 @@ class CellSupernet(keras.Model):
 
         cells = [cell(layer, plan.kind) for layer, plan in zip(self.cells, self.plan, strict=True)]
         return skeleton(inputs, stem, cells, lambda x: self.classifier(self.pool(x)))
-
-    def _edge_weights(self, kind: str) -> Any:
-        if not self.edge_normalization:
-            return None
-        targets = [target for _, target in cell_edges(self.num_nodes)]
-        return relaxations.normalize_edges(ops.convert_to_tensor(self.betas[kind]), targets)
-
-    @property
-    def architecture_parameters(self) -> list[Any]:
-        """The alphas, one table `(edges, primitives)` for each kind of cell; with edge normalisation also the betas."""
-        return relaxations.split_variables(self.trainable_variables)[1]
-
-    @property
-    def network_weights(self) -> list[Any]:
-        """The trainable variables that are not alphas."""
-        return relaxations.split_variables(self.trainable_variables)[0]
-
-    def mixing_weights(self) -> dict[str, np.ndarray]:
-        """The relaxed choice as it stands: for each kind of cell, weights `(edges, primitives)`.
-
-        With edge normalisation, each row is multiplied by its edge's weight.
-        """
-        tables = {}
-        for kind, alphas in self.alphas.items():
-            tables[kind] = ops.convert_to_numpy(relaxations.expected(self.relaxation, alphas))
-            if self.edge_normalization:
-                tables[kind] = tables[kind] * ops.convert_to_numpy(self._edge_weights(kind))[:, None]
-        return tables
 
     def derive(self) -> Genotype:
         """The genotype that the mixing weights point to, by the rule of `derive_cell`."""
@@ -252,7 +220,7 @@ def cell_network(
     Returns:
         A functional `keras.Model`.
     """
-    image_shape = check_image_shape(input_shape, num_cells, stem_strides)
+    image_shape = check_image_shape(input_shape, halvings(num_cells, stem_strides))
     check_size("num_classes", num_classes)
     if not 0 <= drop_path < 1:
         raise ValueError(
@@ -272,18 +240,18 @@ def cell_network(
 
     def head(x: Any) -> Any:
         x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
-        return keras.layers.Dense(num_classes, dtype=_head_dtype(keras.config.dtype_policy()))(x)
+        return keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()))(x)
 
     plans = cell_plan(num_cells, filters)
     cells = [cell(genotype[plan.kind], plan, depth) for depth, plan in enumerate(plans)]
     inputs = keras.Input(image_shape)
     model = keras.Model(inputs, skeleton(inputs, stem, cells, head), name="discrete_network")
-    _number_layers(model)
+    number_layers(model)
     initialize(model, seed)
     return model
 
 
-def _number_layers(model: keras.Model) -> None:
+def number_layers(model: keras.Model) -> None:
     """Number the layers of `model` from 0 for each class, whatever was built before it in this process.
 
     TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
@@ -325,15 +293,14 @@ def _stem_conv(filters: int, strides: int) -> keras.layers.Layer:
     return keras.layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, data_format="channels_last")
 
 
-def check_image_shape(input_shape: Any, num_cells: int, stem_strides: int) -> tuple[int, int, int]:
-    """Return the shape as a tuple if it is (height, width, channels) and survives the network's halvings."""
+def check_image_shape(input_shape: Any, halvings: int) -> tuple[int, int, int]:
+    """Return the shape as a tuple if it is (height, width, channels) and survives so many halvings."""
     shape = tuple(input_shape)
     if len(shape) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
         raise ValueError(
             "Invalid value received for argument `input_shape`. Expected (height, width, channels) of one image. "
             f"Received: {input_shape!r}"
         )
-    halvings = sum(cell.kind == "reduce" for cell in cell_plan(num_cells, 1)) + (stem_strides == 2)
     if min(shape[:2]) < 2**halvings:
         raise ValueError(
             f"Invalid value received for argument `input_shape`. Expected at least {2**halvings} x {2**halvings} "
@@ -343,6 +310,6 @@ def check_image_shape(input_shape: Any, num_cells: int, stem_strides: int) -> tu
     return height, width, channels
 
 
-def _head_dtype(policy: keras.DTypePolicy) -> str:
+def head_dtype(policy: keras.DTypePolicy) -> str:
     """Logits stay in the variables' precision: half a precision is too little for a softmax."""
     return policy.variable_dtype

@@ -16,15 +16,19 @@ from kerasnas.primitives.mixed_op import SampledPaths
 INPUTS = 2  # a cell reads the outputs of the two cells before it
 
 
-def cell_edges(num_nodes: int) -> tuple[tuple[int, int], ...]:
+def cell_edges(num_nodes: int, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:
     """All (source, target) of a cell, by target: the order of the rows of the architecture parameters.
+
+    Args:
+        num_nodes: nodes after the inputs.
+        inputs: how many outputs of other cells it reads. Defaults to 2.
 
     Example:
 
     >>> cell_edges(2)
     ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     """
-    return tuple((source, target) for target in range(INPUTS, INPUTS + num_nodes) for source in range(target))
+    return tuple((source, target) for target in range(inputs, inputs + num_nodes) for source in range(target))
 
 
 def preprocess(filters: int, halve: bool, affine: bool, **kwargs: Any) -> Primitive:
@@ -32,10 +36,65 @@ def preprocess(filters: int, halve: bool, affine: bool, **kwargs: Any) -> Primit
     return FactorizedReduce(filters, 2, affine, **kwargs) if halve else ReLUConvBN(filters, 1, affine, **kwargs)
 
 
-class MixedCell(keras.layers.Layer):
-    """A cell with a mixed operation on every edge; all edges that leave one node are computed side by side.
+class MixedGraph(keras.layers.Layer):
+    """Nodes with a mixed operation on every edge; all edges that leave one node are computed side by side.
 
-    Node `t` is the sum over its edges: `x_t = sum_s mixed_{s,t}(x_s)`; the output concatenates the nodes.
+    Node `t` is the sum over its edges: `x_t = sum_s mixed_{s,t}(x_s)`. What a cell makes of the nodes is the subclass'.
+
+    Args:
+        filters: channels of each node.
+        inputs: how many nodes are given.
+        num_nodes: number of nodes computed.
+        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS). Defaults to 1.
+    """
+
+    def __init__(self, filters: int, inputs: int, num_nodes: int, partial_channels: int = 1, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.filters, self.inputs, self.num_nodes = filters, inputs, num_nodes
+        self.partial_channels = partial_channels
+        self.mixed: list[Any] = []
+        self._rows: list[list[int]] = []  # of each source: which rows of the mixing weights belong to its edges
+
+    def add_edges(self, primitives: Sequence[str], strides: int, sampled_paths: SampledPaths | None) -> None:
+        """Make the mixed operations; those of edges that leave an input have `strides`."""
+        edges = cell_edges(self.num_nodes, self.inputs)
+        for source in range(self.inputs + self.num_nodes - 1):
+            rows = [row for row, edge in enumerate(edges) if edge[0] == source]
+            arguments = {
+                "filters": self.filters,
+                "strides": strides if source < self.inputs else 1,
+                "copies": len(rows),
+                "sampled_paths": sampled_paths or SampledPaths(),
+                "dtype": self.dtype_policy,
+            }
+            if self.partial_channels == 1:
+                self.mixed.append(MixedOp(primitives, **arguments))
+            else:
+                self.mixed.append(PartialMixedOp(primitives, partial_channels=self.partial_channels, **arguments))
+            self._rows.append(rows)
+
+    def mix(self, inputs: Sequence[Any], weights: Any, active: Any, edge_weights: Any, training: bool | None) -> list:
+        """All nodes, the given `inputs` first."""
+        if edge_weights is not None and self.partial_channels == 1:
+            weights, edge_weights = weights * ops.expand_dims(edge_weights, -1), None
+        tables = {"weights": weights, "active": active, "edge_weights": edge_weights}
+        rows = {name: ops.unstack(table, axis=0) for name, table in tables.items() if table is not None}
+        incoming: dict[int, list] = {self.inputs + node: [] for node in range(self.num_nodes)}
+        states = list(inputs)
+        for source, (mixed, own) in enumerate(zip(self.mixed, self._rows, strict=True)):
+            if source >= self.inputs:
+                states.append(_total(incoming[source]))
+            fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
+            outgoing = mixed(states[source], **fed, training=training)
+            targets = range(max(source + 1, self.inputs), self.inputs + self.num_nodes)
+            for target, edge in zip(targets, ops.split(outgoing, len(own), axis=-1), strict=True):
+                incoming[target].append(edge)
+        states.append(_total(incoming[self.inputs + self.num_nodes - 1]))
+        return states
+
+
+class MixedCell(MixedGraph):
+    """A cell of DARTS, mixed: it reads the two cells before it, and its output concatenates its nodes.
 
     Args:
         filters: channels of each node.
@@ -68,31 +127,12 @@ class MixedCell(keras.layers.Layer):
         sampled_paths: SampledPaths | None = None,
         **kwargs: Any,
     ):
-        super().__init__(autocast=False, **kwargs)
-        self.filters, self.num_nodes, self.reduction = filters, num_nodes, reduction
-        self.partial_channels = partial_channels
-        policy = {"dtype": self.dtype_policy}
+        super().__init__(filters, INPUTS, num_nodes, partial_channels, **kwargs)
         self.preprocess = [
-            preprocess(filters, reduction_previous, affine=False, **policy),
-            preprocess(filters, False, affine=False, **policy),
+            preprocess(filters, reduction_previous, affine=False, dtype=self.dtype_policy),
+            preprocess(filters, False, affine=False, dtype=self.dtype_policy),
         ]
-        edges = cell_edges(num_nodes)
-        self.mixed = []
-        self._rows: list[list[int]] = []  # of each source: which rows of the mixing weights belong to its edges
-        for source in range(INPUTS + num_nodes - 1):
-            rows = [row for row, edge in enumerate(edges) if edge[0] == source]
-            arguments = {
-                "filters": filters,
-                "strides": 2 if reduction and source < INPUTS else 1,
-                "copies": len(rows),
-                "sampled_paths": sampled_paths or SampledPaths(),
-                **policy,
-            }
-            if partial_channels == 1:
-                self.mixed.append(MixedOp(primitives, **arguments))
-            else:
-                self.mixed.append(PartialMixedOp(primitives, partial_channels=partial_channels, **arguments))
-            self._rows.append(rows)
+        self.add_edges(primitives, 2 if reduction else 1, sampled_paths)
 
     def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None, **shapes: Any) -> None:
         for layer, shape in zip(self.preprocess, inputs_shape, strict=True):
@@ -110,21 +150,8 @@ class MixedCell(keras.layers.Layer):
         edge_weights: Any = None,
         training: bool | None = None,
     ) -> Any:
-        if edge_weights is not None and self.partial_channels == 1:
-            weights, edge_weights = weights * ops.expand_dims(edge_weights, -1), None
-        tables = {"weights": weights, "active": active, "edge_weights": edge_weights}
-        rows = {name: ops.unstack(table, axis=0) for name, table in tables.items() if table is not None}
-        incoming: dict[int, list] = {INPUTS + node: [] for node in range(self.num_nodes)}
         states = [layer(x, training=training) for layer, x in zip(self.preprocess, inputs, strict=True)]
-        for source, (mixed, own) in enumerate(zip(self.mixed, self._rows, strict=True)):
-            if source >= INPUTS:
-                states.append(_total(incoming[source]))
-            fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
-            outgoing = mixed(states[source], **fed, training=training)
-            targets = range(max(source + 1, INPUTS), INPUTS + self.num_nodes)
-            for target, edge in zip(targets, ops.split(outgoing, len(own), axis=-1), strict=True):
-                incoming[target].append(edge)
-        states.append(_total(incoming[INPUTS + self.num_nodes - 1]))
+        states = self.mix(states, weights, active, edge_weights, training)
         return ops.concatenate(states[INPUTS:], axis=-1)
 
     def compute_output_shape(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> tuple:

@@ -1,7 +1,7 @@
 """The operations that a choice is made of, and MixedOp, which makes the choice soft."""
 
 from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
-from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, ReLUConvBN, SepConv
+from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, NorConv, ReLUConvBN, SepConv
 from kerasnas.primitives.mixed_op import MixedOp
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
@@ -16,6 +16,7 @@ __all__ = [
     "Identity",
     "MaxPool",
     "MixedOp",
+    "NorConv",
     "PartialMixedOp",
     "Primitive",
     "ReLUConvBN",

@@ -1,4 +1,4 @@
-"""The convolutional primitives of DARTS: SepConv, DilConv, FactorizedReduce, ReLUConvBN."""
+"""The convolutional primitives: SepConv, DilConv, FactorizedReduce, ReLUConvBN of DARTS, NorConv of NAS-Bench-201."""
 
 from __future__ import annotations
 
@@ -86,6 +86,39 @@ class Pointwise(Stage):
             return keras.layers.Conv2D(filters, 1, use_bias=False, data_format="channels_last")(x)
 
         return [conv]
+
+
+class Convolution(Stage):
+    """Convolution without bias; its `copies` read the same input, and are one convolution with as many filters."""
+
+    def __init__(self, filters: int, kernel_size: int, strides: int = 1, copies: int = 1):
+        super().__init__()
+        self.filters, self.kernel_size, self.strides, self.copies = filters, kernel_size, strides, copies
+
+    def build(self, inputs_shape: tuple) -> None:
+        window = self.kernel_size**2 * inputs_shape[-1]
+        self.kernel = self.add_weight(name="kernel", shape=(self.copies, window, self.filters))
+
+    def call(self, inputs: Any) -> Any:
+        kernel = ops.transpose(self.read(self.kernel, inputs), (1, 0, 2))
+        kernel = ops.reshape(kernel, (self.kernel_size, self.kernel_size, inputs.shape[-1], -1))
+        return ops.conv(inputs, kernel, strides=self.strides, padding="same", data_format="channels_last")
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        shape = inputs_shape if self.strides == 1 else halve(inputs_shape)
+        return (*shape[:-1], self.copies * self.filters)
+
+    def standard(self) -> list[Callable]:
+        return [
+            keras.layers.Conv2D(
+                self.filters,
+                self.kernel_size,
+                strides=self.strides,
+                padding="same",
+                use_bias=False,
+                data_format="channels_last",
+            )
+        ]
 
 
 class OffsetPair(Stage):
@@ -184,7 +217,7 @@ class FactorizedReduce(Primitive):
 
 
 class _Windowed(Primitive):
-    """A primitive with a depthwise window of `kernel_size`."""
+    """A primitive with a window of `kernel_size`."""
 
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
                  **kwargs: Any):  # fmt: skip
@@ -193,6 +226,28 @@ class _Windowed(Primitive):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kernel_size": self.kernel_size}
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class NorConv(_Windowed):
+    """An ordinary convolution as NAS-Bench-201 has it: ReLU, convolution, batch norm.
+
+    Args:
+        kernel_size: size of the windows. Defaults to 3.
+        filters, strides, affine, copies: see `Primitive`.
+
+    Example:
+
+    >>> NorConv(filters=8, strides=2)(ops.ones((1, 4, 4, 3))).shape
+    TensorShape([1, 2, 2, 8])
+
+    Reference:
+        Dong and Yang, "NAS-Bench-201", 2020 (arXiv 2001.00326).
+    """
+
+    def stages(self) -> list[keras.layers.Layer]:
+        convolution = Convolution(self.filters, self.kernel_size, self.strides, self.copies)
+        return [Relu(), convolution, BatchNorm(self.affine)]
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -249,6 +304,8 @@ class DilConv(_Windowed):
 
 PRIMITIVES.register("relu_conv_bn", ReLUConvBN)
 PRIMITIVES.register("factorized_reduce", FactorizedReduce)
+PRIMITIVES.register("nor_conv_1x1", functools.partial(NorConv, kernel_size=1))
+PRIMITIVES.register("nor_conv_3x3", functools.partial(NorConv, kernel_size=3))
 PRIMITIVES.register("sep_conv_3x3", functools.partial(SepConv, kernel_size=3))
 PRIMITIVES.register("sep_conv_5x5", functools.partial(SepConv, kernel_size=5))
 PRIMITIVES.register("dil_conv_3x3", functools.partial(DilConv, kernel_size=3))

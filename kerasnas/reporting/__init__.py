@@ -22,11 +22,13 @@ from kerasnas.reporting.card import write_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.results import verdict
+from kerasnas.reporting.strategies import plot_regret
 
 __all__ = [
     "plot_alphas",
     "plot_cell",
     "plot_comparison",
+    "plot_regret",
     "plot_training",
     "verdict",
     "write_card",

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasnas import storage
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
 from kerasnas.reporting.results import accuracies, points, require
+from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DPI = 150
-_INK, _GREY = "#1f2328", "#8b949e"
 # Okabe and Ito's colours, which most colour-blind readers can tell apart, darkened to be read on white.
 _FAMILIES = {"sep_conv": "#0b66ad", "dil_conv": "#c45100", "pool": "#00795a", "skip": "#9b3f86", "other": "#5c6570"}
-_SERIES = ["#9aa0a6", "#00795a", "#56b4e9", "#9b3f86", "#0b66ad", "#e69f00", "#c45100", "#7a5c3e", "#b8b000", "#222222"]
 
 
 def family(primitive: str) -> str:
@@ -37,32 +34,6 @@ def family(primitive: str) -> str:
         if primitive.startswith(name):
             return name
     return "pool" if "pool" in primitive else "other"
-
-
-def _new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: str | os.PathLike) -> None:
-    with storage.atomic_path(path) as temporary:
-        # Without the software's version, equal pictures are equal files.
-        figure.savefig(temporary, format="png", dpi=_DPI, metadata={"Software": None})
-
-
-def _tidy(axes: Axes, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
-    axes.set_title(title, loc="left", fontsize=11, color=_INK)
-    axes.set_xlabel(xlabel, fontsize=9)
-    axes.set_ylabel(ylabel, fontsize=9)
-    axes.tick_params(labelsize=8)
-    axes.grid(axis="y", color="#d0d7de", linewidth=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
 
 
 def _title(kind: str) -> str:
@@ -95,7 +66,7 @@ def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Se
     Raises:
         ValueError: if the genotype has no such cell, the cell has no edges, or `concat` names an unknown node.
     """
-    _save(cell_figure(genotype, kind, layout_cell(genotype, kind, concat)), path)
+    save(cell_figure(genotype, kind, layout_cell(genotype, kind, concat)), path)
 
 
 def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
@@ -108,12 +79,12 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
     title, legend = 0.4, 0.45  # inches above and below
     width, height = max(layout.width, 5.5), layout.height + title + legend
     shift = (width - layout.width) / 2
-    figure = _new_figure(width, height, layout=None)
+    figure = new_figure(width, height, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(-shift, width - shift)
     axes.set_ylim(layout.height + legend, -title)
     axes.set_axis_off()
-    axes.text(-shift + 0.2, -title + 0.25, _title(kind), fontsize=12, color=_INK, va="center", parse_math=False)
+    axes.text(-shift + 0.2, -title + 0.25, _title(kind), fontsize=12, color=INK, va="center", parse_math=False)
 
     def draw_box(box: Box, face: str, line: str, radius: float, gid: str, zorder: float, **text: Any) -> None:
         style = f"round,pad=0,rounding_size={radius}"
@@ -127,7 +98,7 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
         axes.text(box.x, box.y, box.text, ha="center", va="center", zorder=zorder + 0.1, gid=gid, **text)
 
     for wire in layout.wires:
-        colour = _FAMILIES[family(wire.edge.primitive)] if wire.edge else _GREY
+        colour = _FAMILIES[family(wire.edge.primitive)] if wire.edge else GREY
         tip, head = wire.end, 0.1
         vertices, codes = [wire.start], [Path.MOVETO]
         for left, right, y in [*wire.levels, (tip[0] - head, tip[0] - head, tip[1])]:
@@ -140,11 +111,11 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
     mono = FontProperties(family="DejaVu Sans Mono", size=FONT_SIZE)
     for index, label in enumerate(layout.labels):
         colour = _FAMILIES[family(label.text)]
-        draw_box(label, "white", colour, 0.05, f"edge-{index}", 2, fontproperties=mono, color=_INK, parse_math=False)
+        draw_box(label, "white", colour, 0.05, f"edge-{index}", 2, fontproperties=mono, color=INK, parse_math=False)
     for node, box in layout.nodes.items():
         face = "#e7edf3" if box.text.startswith("$") else "#fff4d6"
-        draw_box(box, face, _INK, 0.1, f"node-{node}", 3, fontsize=11, color=_INK)
-    draw_box(layout.output, "#e7edf3", _INK, 0.1, "output", 3, fontsize=10, color=_INK)
+        draw_box(box, face, INK, 0.1, f"node-{node}", 3, fontsize=11, color=INK)
+    draw_box(layout.output, "#e7edf3", INK, 0.1, "output", 3, fontsize=10, color=INK)
 
     present = {family(edge.primitive) for edge in genotype[kind]}
     handles = [Line2D([], [], color=_FAMILIES[name], linewidth=3, label=name) for name in _FAMILIES if name in present]
@@ -186,7 +157,7 @@ def plot_alphas(
             )
     rows = max(values.shape[1] for values in weights.values())
     column, below = max(4.6, 0.56 * len(primitives) + 1.2), 0.27 * rows + 1.3
-    figure = _new_figure(column * len(weights), 3.4 + below)
+    figure = new_figure(column * len(weights), 3.4 + below)
     grid = figure.subplots(2, len(weights), squeeze=False, gridspec_kw={"height_ratios": [3.0, below]})
     highest = max(float(values.max()) for values in weights.values())
     for index, (kind, values) in enumerate(weights.items()):
@@ -196,13 +167,13 @@ def plot_alphas(
     lines = math.ceil(len(labels) * 1.6 / (column * len(weights)))
     ncols = math.ceil(len(labels) / lines)  # lines of equal length
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols, fontsize=8, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _alpha_curves(axes: Axes, kind: str, values: np.ndarray, primitives: Sequence[str], highest: float) -> None:
     epochs = np.arange(len(values))
     for i, primitive in enumerate(primitives):
-        colour, line = _SERIES[i % len(_SERIES)], ("-", "--", ":")[i // len(_SERIES) % 3]
+        colour, line = SERIES[i % len(SERIES)], ("-", "--", ":")[i // len(SERIES) % 3]
         low, high = values[:, :, i].min(axis=1), values[:, :, i].max(axis=1)
         # Faint bands with an outline: many of them lie over each other, and the means must stay on top.
         axes.fill_between(epochs, low, high, color=colour, alpha=0.06, linewidth=0, zorder=1)
@@ -213,7 +184,7 @@ def _alpha_curves(axes: Axes, kind: str, values: np.ndarray, primitives: Sequenc
         marker = "o" if len(epochs) < 12 else None
         mean = values[:, :, i].mean(axis=1)
         axes.plot(epochs, mean, line, color=colour, marker=marker, markersize=3.5, linewidth=2, label=primitive)
-    _tidy(axes, f"{_title(kind)}: mean and range over the edges", "epoch", "softmax weight")
+    tidy(axes, f"{_title(kind)}: mean and range over the edges", "epoch", "softmax weight")
     axes.set_ylim(0, min(1.02, highest * 1.08) or 1)
     _epoch_axis(axes, 0, len(values) - 1)
 
@@ -228,10 +199,10 @@ def _alpha_table(
     axes.set_yticks(range(len(edges)), names, fontsize=8)
     axes.set_xticks(range(len(primitives)), primitives, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
     axes.tick_params(length=0)
-    axes.set_title("final weights", loc="left", fontsize=10, color=_INK)
+    axes.set_title("final weights", loc="left", fontsize=10, color=INK)
     for (row, column), value in np.ndenumerate(final):
         bold = "bold" if value == final[row].max() and np.ptp(final[row]) > 0 else "normal"
-        colour = "white" if value > 0.68 * top else _INK
+        colour = "white" if value > 0.68 * top else INK
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=colour, fontweight=bold)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -257,11 +228,11 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
         if series:
             panels.append((title, series))
     ratios = [0.7 if "entropy" in title else 1.0 for title, _ in panels] or [1.0]
-    figure = _new_figure(max(4.6 * sum(ratios), 4.6), 3.4)
+    figure = new_figure(max(4.6 * sum(ratios), 4.6), 3.4)
     grid = figure.subplots(1, len(ratios), squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
     if not panels:
         grid[0].set_axis_off()
-        grid[0].text(0.5, 0.5, "no curves were recorded", ha="center", color=_INK)
+        grid[0].text(0.5, 0.5, "no curves were recorded", ha="center", color=INK)
     for axes, (title, series) in zip(grid, panels, strict=False):
         colours = {"training": "#0b66ad", "validation": "#c45100", "alphas": "#00795a"}
         longest = max(map(len, series.values()))
@@ -269,11 +240,11 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
             marker = "o" if longest < 25 else None
             epochs = range(1, len(values) + 1)
             axes.plot(epochs, values, color=colours[label], marker=marker, markersize=3.5, linewidth=1.6, label=label)
-        _tidy(axes, title, "epoch")
+        tidy(axes, title, "epoch")
         _epoch_axis(axes, 1, longest)
         if "alphas" not in series:
             axes.legend(fontsize=8, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
@@ -290,23 +261,23 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     searched, randoms = accuracies(result)
     dots = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
     dots += [(f"random {i + 1}", value, "#6e7781") for i, value in enumerate(randoms)]
-    figure = _new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
+    figure = new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
     axes = figure.subplots()
     beside = axes.get_yaxis_transform()
     for row, (_, value, colour) in enumerate(dots):
         # Dots, not bars: the axis does not start at zero, and a bar would be read by its length.
         axes.plot([100 * value], [row], "o", color=colour, markersize=9, zorder=3)
-        axes.text(1.02, row, points(value), transform=beside, va="center", fontsize=9, color=_INK)
+        axes.text(1.02, row, points(value), transform=beside, va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
     title = "test accuracy" if randoms else "test accuracy (no random networks to compare with)"
-    _tidy(axes, title, "test accuracy in %")
+    tidy(axes, title, "test accuracy in %")
     axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
     axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
     values = [100 * value for _, value, _ in dots]
     if randoms:
         mean, number = 100 * float(np.mean(randoms)), len(randoms)
         label = f"mean of the random networks: {mean:.2f} %"
-        axes.axvline(mean, color=_INK, linewidth=1.2, linestyle="--", zorder=2, label=label)
+        axes.axvline(mean, color=INK, linewidth=1.2, linestyle="--", zorder=2, label=label)
         if number > 1:
             spread = 100 * float(np.std(randoms, ddof=1))
             band = f"one standard deviation: ±{spread:.2f} (n={number})"
@@ -316,4 +287,4 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     if values:
         room = max(0.15 * (max(values) - min(values)), 0.2)
         axes.set_xlim(min(values) - room, max(values) + room)
-    _save(figure, path)
+    save(figure, path)

@@ -18,6 +18,7 @@ _PICTURES = {
     "comparison": ("comparison.png", "Test accuracy of the searched network and of random ones"),
     "normal": ("cell_normal.png", "The normal cell"),
     "reduce": ("cell_reduce.png", "The reduction cell"),
+    "cell": ("cell_cell.png", "The cell"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
     "search": ("search.png", "Both halves of the data during the search, by epoch"),
     "training": ("training.png", "Loss and accuracy of the final training, by epoch"),
@@ -92,7 +93,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     version = result.get("kerasnas_version")
     made = f"KerasNAS{f' {version}' if version else ''}, space {genotype.space}"
     pictures = {name: _picture(folder / file, caption) for name, (file, caption) in _PICTURES.items()}
-    cells = pictures["normal"] + pictures["reduce"]
+    cells = pictures["normal"] + pictures["reduce"] + pictures["cell"]
     command, search = result.get("command"), result.get("search") or {}
     sections = [
         _section("Comparison with random networks", pictures["comparison"], _table(tables.comparison_table(result))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,22 +16,12 @@ def _setting(default: Any, help: str) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class SpaceConfig:
-    """What every command asks: the images, and what may be built for them.
+class Settings:
+    """What the settings of every command can do: be checked, and be written as JSON.
 
     Raises:
-        ValueError: for a setting outside its range.
+        ValueError: for a setting of another type.
     """
-
-    dataset: str = _setting(
-        "fashion_mnist_mini",
-        "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10), the path of an .npz file with "
-        "x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.",
-    )
-    space: str = _setting("darts", "The search space.")
-    num_nodes: int = _setting(3, "Intermediate nodes of a cell.")
-    primitives: tuple[str, ...] = _setting((), "Candidate operations, comma-separated. Default: the space's own.")
-    stem_strides: int = _setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -44,7 +35,6 @@ class SpaceConfig:
                     f"Invalid value received for setting `{field.name}`. "
                     f"Expected {type(field.default).__name__}. Received: {value!r}"
                 )
-        self._check("num_nodes", self.num_nodes >= 1, "at least 1")
 
     def _check(self, name: str, right: bool, expected: str) -> None:
         if not right:
@@ -73,6 +63,29 @@ class SpaceConfig:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class SpaceConfig(Settings):
+    """What every command asks: the images, and what may be built for them.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    dataset: str = _setting(
+        "fashion_mnist_mini",
+        "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10), the path of an .npz file with "
+        "x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.",
+    )
+    space: str = _setting("darts", "The search space.")
+    num_nodes: int = _setting(3, "Intermediate nodes of a cell.")
+    primitives: tuple[str, ...] = _setting((), "Candidate operations, comma-separated. Default: the space's own.")
+    stem_strides: int = _setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("num_nodes", self.num_nodes >= 1, "at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +186,36 @@ class SearchConfig(TrainingConfig, StepConfig):
         self._check("random_genotypes", self.random_genotypes >= 0, "at least 0")
 
 
+@dataclasses.dataclass(frozen=True)
+class StrategyBenchConfig(Settings):
+    """A comparison of black-box strategies on a table of published results.
+
+    Raises:
+        ValueError: for a setting outside its range.
+    """
+
+    table: str = _setting(
+        "synthetic",
+        "The .npz file of a table (NAS-Bench-201, NAS-Bench-101, NAS-Bench-Graph), or synthetic: a made-up one.",
+    )
+    dataset: str = _setting("", "Data set of a table that has several. Default: its first.")
+    strategies: tuple[str, ...] = _setting(
+        ("random", "evolution", "reinforce", "local_search", "predictor"), "Strategies to compare, comma-separated."
+    )
+    evaluations: int = _setting(100, "Architectures that each search may evaluate.")
+    seeds: int = _setting(500, "Searches of each strategy, with the seeds 0, 1, 2, ...")
+    signal: str = _setting("", "Column that is searched on. Default: validation accuracy after the fewest epochs.")
+    report: str = _setting("", "Column of the result. Default: test accuracy after the most epochs.")
+    workers: int = _setting(0, "Processes. Default: one for each core.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("evaluations", "seeds"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        self._check("workers", self.workers >= 0, "at least 0")
+        self._check("strategies", len(self.strategies) >= 1, "at least one")
+
+
 def make_space(config: StepConfig | TrainingConfig) -> SearchSpace:
     """The search space that the settings describe.
 
@@ -183,20 +226,25 @@ def make_space(config: StepConfig | TrainingConfig) -> SearchSpace:
         filters, num_cells = config.filters, config.num_cells
     else:
         filters, num_cells = config.retrain_filters, config.retrain_cells
-    arguments: dict[str, Any] = {
-        "filters": filters,
-        "num_cells": num_cells,
-        "num_nodes": config.num_nodes,
-        "stem_strides": config.stem_strides,
-    }
-    if config.primitives:
-        arguments["primitives"] = config.primitives
-    space = SPACES[config.space](**arguments)
-    if isinstance(config, SearchConfig):
-        needed = SPACES[config.space](**{**arguments, "num_cells": config.retrain_cells}).kinds
+    sizes = {"filters": filters, "num_cells": num_cells}
+    space = _make(config, sizes)
+    if isinstance(config, SearchConfig) and hasattr(space, "kinds"):
+        needed = _make(config, {**sizes, "num_cells": config.retrain_cells}).kinds  # type: ignore[attr-defined]
         if missing := [kind for kind in needed if kind not in space.kinds]:
             raise ValueError(
                 f"A network of retrain_cells={config.retrain_cells} has {missing[0]} cells, which a search with "
                 f"num_cells={num_cells} does not choose. Set num_cells to at least 3, or retrain_cells to below 3."
             )
     return space
+
+
+def _make(config: SpaceConfig, sizes: dict[str, int]) -> SearchSpace:
+    """The space of the settings' name, given those settings that it takes; one that it does not take must be unset."""
+    factory = SPACES[config.space]
+    taken = inspect.signature(factory).parameters
+    arguments: dict[str, Any] = {**sizes, "num_nodes": config.num_nodes, "stem_strides": config.stem_strides}
+    if config.primitives:
+        arguments["primitives"] = config.primitives
+    for name in set(config.changed()) & set(arguments) - set(taken):
+        raise ValueError(f"Space '{config.space}' has no setting `{name}`. It takes: {', '.join(taken)}")
+    return factory(**{name: value for name, value in arguments.items() if name in taken})

@@ -16,7 +16,6 @@ import numpy as np
 
 from kerasnas import __version__, datasets, reporting, storage
 from kerasnas.genotypes import Genotype
-from kerasnas.networks import cell_edges
 from kerasnas.runs.benchmark import peak_memory_gib
 from kerasnas.runs.config import make_space
 from kerasnas.runs.folder import RunFolder
@@ -74,7 +73,7 @@ def _report(folder: RunFolder, result: dict[str, Any], found: dict[str, Any] | N
     plot_genotype(genotype, folder.path)
     if found is not None:
         space = make_space(folder.config)
-        edges = {kind: list(cell_edges(folder.config.num_nodes)) for kind in found["mixing_weights"]}
+        edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
         history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
         reporting.plot_alphas(
             history,

@@ -128,6 +128,7 @@ def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDat
         "seconds": time.perf_counter() - start,
         "parameters": sum(int(np.prod(weight.shape)) for weight in trainer.network_weights),
         "history": checkpoint.history,
+        "edges": {kind: [list(edge) for edge in supernet.edges] for kind in checkpoint.mixing_weights},
         "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
         "genotype": json.loads(trainer.derive().to_json()),
     }

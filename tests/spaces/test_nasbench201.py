@@ -1,0 +1,116 @@
+"""The NAS-Bench-201 space: size, notation, and networks with the published numbers of parameters."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import Genotype
+from kerasnas.spaces import NASBench201Space
+
+SPACE = NASBench201Space()
+
+
+def test_size_and_order_of_edges():
+    assert SPACE.size == 15625
+    assert list(SPACE.choices) == ["0->1", "0->2", "1->2", "0->3", "1->3", "2->3"]
+
+
+def test_strings_both_ways():
+    for indices in list(SPACE)[::611]:
+        genotype = SPACE.decode(indices)
+        assert SPACE.from_string(SPACE.to_string(genotype)) == genotype
+        assert SPACE.encode(genotype) == indices
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("|nor_conv_3x3~0|", "one primitive on each of the edges"),
+        ("|nor_conv_3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "Did you mean 'nor_conv_3x3'"),
+        ("nor_conv_3x3~0+none", "Expected an architecture string"),
+        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "one primitive on each of the edges"),
+    ],
+)
+def test_malformed_strings(text, message):
+    with pytest.raises(ValueError, match=message):
+        SPACE.from_string(text)
+
+
+# The published counts for CIFAR-10: 16 filters, 5 cells a stage.
+PUBLISHED = {
+    "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|": 73306,
+    "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|": 129306,
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|": 802426,
+    "|avg_pool_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|avg_pool_3x3~0|avg_pool_3x3~1|avg_pool_3x3~2|": 559386,
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|": 1531546,
+}
+
+
+def parameters(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+@pytest.mark.parametrize("text", PUBLISHED)
+def test_published_parameter_counts(text):
+    """Of a cell without any path to the output too: the published network computes what leads nowhere."""
+    genotype = SPACE.from_string(text)
+    assert SPACE.parameters(genotype, input_channels=3, num_classes=10) == PUBLISHED[text]
+
+
+def test_network_has_the_counted_parameters():
+    small = NASBench201Space(filters=4, num_cells=1)
+    rng = np.random.default_rng(0)
+    for genotype in [small.sample(rng) for _ in range(6)]:
+        model = small.build_network(genotype, (8, 8, 3), 10)
+        unreached = "none" in small.to_string(genotype)  # what nothing reaches is not built
+        counted = small.parameters(genotype, 3, 10)
+        assert parameters(model) <= counted if unreached else parameters(model) == counted
+
+
+def test_network_is_plain_keras_and_halves_twice():
+    small = NASBench201Space(filters=4, num_cells=1)
+    model = small.build_network(small.sample(np.random.default_rng(3)), (12, 12, 3), 5)
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+    pool = next(layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
+    assert pool.input.shape == (None, 3, 3, 16)
+
+
+def test_supernet_with_a_one_hot_choice_is_the_discrete_network():
+    """With weights copied over, and pools left out, whose batch norm the discrete network does not have."""
+    space = NASBench201Space(filters=4, num_cells=1, primitives=["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"])
+    genotype = space.from_string(
+        "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_1x1~0|none~1|nor_conv_3x3~2|"
+    )
+    supernet, network = space.build_supernet((8, 8, 3), 10), space.build_network(genotype, (8, 8, 3), 10)
+    table = np.full((6, 4), -60.0, "float32")
+    for row, indices in enumerate(space.encode(genotype)):
+        table[row, indices] = 60
+    supernet.alphas["cell"].assign(table)
+    kernels = [v for v in network.trainable_variables if len(v.shape) > 1]
+    shared = iter(_kernels_of(supernet, genotype))
+    for kernel in kernels:
+        kernel.assign(np.reshape(next(shared), kernel.shape))
+    x = np.random.default_rng(0).standard_normal((4, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(supernet(x, training=True), network(x, training=True), rtol=1e-3, atol=1e-4)
+    assert supernet.derive() == Genotype(
+        "nasbench201",
+        {"cell": [e._replace(primitive="skip_connect") if e.primitive == "none" else e for e in genotype["cell"]]},
+    )
+
+
+def _kernels_of(supernet, genotype):
+    """The kernels of the chosen primitives, in the order in which the discrete network makes its layers."""
+    from kerasnas.networks.stage_network import ResidualReduction
+
+    yield supernet.stem[0].kernel
+    for block in supernet.blocks:
+        if isinstance(block, ResidualReduction):
+            yield from (primitive.chain[1].kernel for primitive in block.branch)
+            yield block.shortcut[1].kernel
+            continue
+        for edge in genotype["cell"]:
+            if edge.primitive.startswith("nor_conv"):
+                mixed = block.mixed[edge.source]
+                copy = edge.target - edge.source - 1
+                yield mixed.candidates[edge.primitive].chain[1].kernel[copy]
+    yield supernet.classifier.kernel
