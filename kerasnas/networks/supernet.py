@@ -35,8 +35,11 @@ class Supernet(keras.Model):
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
         """For each kind of cell, what its mixed operations are fed."""
         tables = {}
-        for kind, alphas in self.alphas.items():
-            weights, active = self.relaxation(ops.convert_to_tensor(alphas), training=training)
+        for kind, variable in self.alphas.items():
+            alphas = ops.convert_to_tensor(variable)
+            weights, active = self.relaxation(alphas, training=training)
+            if training and (penalty := relaxations.penalty(self.relaxation, alphas)) is not None:
+                self.add_loss(penalty)
             tables[kind] = {"weights": weights, "active": active, "edge_weights": self._edge_weights(kind)}
         return tables
 

@@ -120,7 +120,10 @@ class MixedOp(keras.layers.Layer):
         if weights is None:
             if self.alphas is None:
                 raise ValueError("This MixedOp was built to be fed `weights`, and was called without them.")
-            weights, active = self.relaxation(ops.convert_to_tensor(self.alphas), training=training)
+            alphas = ops.convert_to_tensor(self.alphas)
+            weights, active = self.relaxation(alphas, training=training)
+            if training and (penalty := relaxations.penalty(self.relaxation, alphas)) is not None:
+                self.add_loss(penalty)
         inputs = ops.cast(inputs, self.compute_dtype)
         if active is not None:
             return self._mix_active(inputs, weights, active, training)

@@ -1,0 +1,30 @@
+"""Relaxations: architecture parameters (alphas) -> mixing weights, and the flag that tells alphas from weights."""
+
+from kerasnas.relaxations.base import (
+    RELAXATIONS,
+    add_alphas,
+    expected,
+    get,
+    is_alphas,
+    normalize_edges,
+    penalty,
+    split_variables,
+)
+from kerasnas.relaxations.deterministic import Sigmoid, Softmax
+from kerasnas.relaxations.sampled import BinaryGates, Dirichlet, Gumbel
+
+__all__ = [
+    "RELAXATIONS",
+    "BinaryGates",
+    "Dirichlet",
+    "Gumbel",
+    "Sigmoid",
+    "Softmax",
+    "add_alphas",
+    "expected",
+    "get",
+    "is_alphas",
+    "normalize_edges",
+    "penalty",
+    "split_variables",
+]

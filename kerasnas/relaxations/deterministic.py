@@ -1,0 +1,109 @@
+"""Relaxations that compute every primitive: Softmax (DARTS), Sigmoid (FairDARTS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.relaxations.base import RELAXATIONS, check_temperature
+
+
+@RELAXATIONS.register("softmax")
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Softmax:
+    """The continuous relaxation of DARTS: every primitive takes part, weighted by a softmax over its edge.
+
+    Args:
+        temperature: the alphas are divided by it; towards 0 the weights become one-hot. Defaults to 1.
+
+    Call arguments:
+        alphas: tensor `(edges, primitives)`.
+        training: unused: this relaxation is deterministic.
+
+    Returns:
+        `(weights, active)`: weights of the same shape, rows summing to one; `active` is None, since
+        every primitive is computed.
+
+    Raises:
+        ValueError: if `temperature` is not above 0.
+
+    Example:
+
+    >>> weights, active = Softmax()(ops.zeros((1, 4)))
+    >>> [float(weight) for weight in weights[0]]
+    [0.25, 0.25, 0.25, 0.25]
+
+    Reference:
+        Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 2.
+    """
+
+    def __init__(self, temperature: float = 1.0):
+        self.temperature = check_temperature(temperature)
+
+    def __call__(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+        return ops.softmax(alphas / self.temperature, axis=-1), None
+
+    def get_config(self) -> dict[str, Any]:
+        return {"temperature": self.temperature}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Softmax:
+        return cls(**config)
+
+
+@RELAXATIONS.register("sigmoid")
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Sigmoid:
+    """The collaborative relaxation of FairDARTS: each primitive has a weight between 0 and 1 of its own.
+
+    The primitives of an edge do not compete, so that skip connections have no unfair advantage. The zero-one loss is
+    added to the loss in training; it moves the alphas alone, and every weight towards 0 or 1:
+    `-zero_one_weight * mean((sigmoid(alphas) - 0.5) ** 2)`.
+
+    Args:
+        zero_one_weight: factor of the zero-one loss. Defaults to the paper's 10.
+
+    Call arguments:
+        alphas: tensor `(edges, primitives)`.
+        training: unused: this relaxation is deterministic.
+
+    Returns:
+        `(weights, active)`: weights of the same shape, each in (0, 1); `active` is None.
+
+    Raises:
+        ValueError: if `zero_one_weight` is negative.
+
+    Example:
+
+    >>> weights, active = Sigmoid()(ops.zeros((1, 4)))
+    >>> [float(weight) for weight in weights[0]]
+    [0.5, 0.5, 0.5, 0.5]
+
+    Reference:
+        Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020
+        (arXiv 1911.12126), equations 1 and 5.
+    """
+
+    def __init__(self, zero_one_weight: float = 10.0):
+        if not zero_one_weight >= 0:
+            raise ValueError(
+                "Invalid value received for argument `zero_one_weight`. Expected at least 0. "
+                f"Received: {zero_one_weight}"
+            )
+        self.zero_one_weight = zero_one_weight
+
+    def __call__(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+        return ops.sigmoid(alphas), None
+
+    def penalty(self, alphas: Any) -> Any:
+        """The zero-one loss."""
+        return -self.zero_one_weight * ops.mean(ops.square(ops.sigmoid(alphas) - 0.5))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"zero_one_weight": self.zero_one_weight}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Sigmoid:
+        return cls(**config)

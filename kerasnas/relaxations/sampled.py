@@ -1,0 +1,205 @@
+"""Relaxations that draw: Gumbel (GDAS), BinaryGates (ProxylessNAS), Dirichlet (DrNAS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.relaxations.base import RELAXATIONS, check_temperature
+
+
+@RELAXATIONS.register("gumbel")
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Gumbel(keras.layers.Layer):
+    """The hard Gumbel-softmax of GDAS: one primitive an edge is drawn, and only that one is computed.
+
+    With `g` standard Gumbel noise, `soft = softmax((log softmax(alphas) + g) / temperature)`, and the drawn
+    primitive is its largest entry, which is a sample of `softmax(alphas)`. Forward the weights are one-hot; backward
+    their gradient is that of `soft` (straight-through).
+
+    Args:
+        temperature: of `soft`; a variable, so that a schedule needs no new graph. Defaults to 10, where GDAS starts.
+        seed: seed of the noise. Defaults to 0.
+
+    Call arguments:
+        alphas: tensor `(edges, primitives)`.
+        training: whether to draw; otherwise the most probable primitive is taken.
+
+    Returns:
+        `(weights, active)`: one-hot weights `(edges, primitives)`, and the index of the drawn primitive `(edges, 1)`.
+
+    Raises:
+        ValueError: if `temperature` is not above 0.
+
+    Example:
+
+    >>> weights, active = Gumbel(seed=1)(ops.convert_to_tensor([[0.0, 9.0, 0.0]]), training=True)
+    >>> [float(weight) for weight in weights[0]], int(active[0, 0])
+    ([0.0, 1.0, 0.0], 1)
+
+    Reference:
+        Dong and Yang, "Searching for A Robust Neural Architecture in Four GPU Hours", 2019 (arXiv 1910.04465),
+        equations 3 to 5.
+    """
+
+    paths = 1  # primitives that are computed on an edge
+
+    def __init__(self, temperature: float = 10.0, seed: int | None = 0, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.start, self.seed = check_temperature(temperature), seed
+        self.temperature = self.add_weight(
+            name="temperature", shape=(), initializer=keras.initializers.Constant(temperature), trainable=False,
+            dtype="float32", autocast=False, aggregation="only_first_replica",
+        )  # fmt: skip
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+        primitives = alphas.shape[-1]
+        if not training:
+            active = ops.argmax(alphas, axis=-1)
+            return ops.one_hot(active, primitives, dtype=alphas.dtype), ops.expand_dims(active, -1)
+        # Inside (0, 1): the logarithm of either end is infinite.
+        uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
+        noise = -ops.log(-ops.log(uniform))
+        temperature = ops.cast(ops.convert_to_tensor(self.temperature), alphas.dtype)
+        soft = ops.softmax((ops.log_softmax(alphas, axis=-1) + noise) / temperature, axis=-1)
+        active = ops.argmax(soft, axis=-1)
+        hard = ops.one_hot(active, primitives, dtype=alphas.dtype)
+        return hard + (soft - ops.stop_gradient(soft)), ops.expand_dims(active, -1)
+
+    def expected(self, alphas: Any) -> Any:
+        """The probability of each primitive."""
+        return ops.softmax(alphas, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"temperature": self.start, "seed": self.seed}
+
+
+@RELAXATIONS.register("binary_gates")
+@keras.saving.register_keras_serializable(package="kerasnas")
+class BinaryGates(keras.layers.Layer):
+    """The binary gates of ProxylessNAS: two primitives an edge are drawn and computed, and one of them passes.
+
+    With `p = softmax(alphas)`, a pair is drawn without replacement with probabilities `p`, and of the pair `(i, j)` one
+    is let through with probabilities `q = (p_i, p_j) / (p_i + p_j)`. The gradient by the gates goes to the alphas as
+    `dL/dalpha_i = (dL/dg_i - dL/dg_j) q_i q_j / c_ij` (equation 4, over two paths). The paper's `c` is 1; here `c_ij`
+    makes the gradient of a linear loss unbiased: it is `q_i q_j P(pair i, j) / (p_i p_j)`, so that, averaged over the
+    pairs, the gate gradient is that of the softmax over all primitives. Memory does not grow with their number.
+
+    Args:
+        seed: seed of the draws. Defaults to 0.
+        unbiased: whether to divide by `c_ij`. Defaults to True.
+
+    Call arguments:
+        alphas: tensor `(edges, primitives)`, at least two primitives.
+        training: whether to draw; otherwise the most probable primitive passes alone.
+
+    Returns:
+        `(weights, active)`: one-hot weights `(edges, primitives)`, and the two primitives drawn, `(edges, 2)`.
+
+    Example:
+
+    >>> weights, active = BinaryGates(seed=1)(ops.convert_to_tensor([[0.0, 9.0, 0.0]]), training=True)
+    >>> [float(weight) for weight in weights[0]], active.shape
+    ([0.0, 1.0, 0.0], TensorShape([1, 2]))
+
+    Reference:
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
+        (arXiv 1812.00332), section 3.2.
+    """
+
+    paths = 2  # primitives that are computed on an edge
+
+    def __init__(self, seed: int | None = 0, unbiased: bool = True, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.seed, self.unbiased = seed, unbiased
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+        primitives = alphas.shape[-1]
+        if not training:
+            _, active = ops.top_k(alphas, 2)
+            return ops.one_hot(active[:, 0], primitives, dtype=alphas.dtype), active
+        # The two largest of log p + Gumbel noise are a draw without replacement; the order does not matter.
+        uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
+        log_p = ops.log_softmax(alphas, axis=-1)
+        _, active = ops.top_k(log_p - ops.log(-ops.log(uniform)), 2)
+        drawn = ops.take_along_axis(alphas, active, axis=-1)
+        q = ops.softmax(drawn, axis=-1)
+        coin = keras.random.uniform((alphas.shape[0],), dtype=alphas.dtype, seed=self.seed_generator)
+        first = ops.cast(coin < q[:, 0], alphas.dtype)
+        gates = ops.stack([first, 1 - first], axis=-1)
+        soft = q if not self.unbiased else q * ops.stop_gradient(self._correction(log_p, active, q))
+        gates = gates + (soft - ops.stop_gradient(soft))
+        places = ops.one_hot(active, primitives, dtype=alphas.dtype)
+        return ops.sum(ops.expand_dims(gates, -1) * places, axis=1), active
+
+    @staticmethod
+    def _correction(log_p: Any, active: Any, q: Any) -> Any:
+        """1 / c_ij, `(edges, 1)`: with P(pair) = p_i p_j (1 / (1 - p_i) + 1 / (1 - p_j))."""
+        p = ops.exp(ops.take_along_axis(log_p, active, axis=-1))
+        rest = ops.maximum(1 - p, 1e-6)  # a primitive with all the probability has nothing to learn
+        pair = ops.sum(1 / rest, axis=-1, keepdims=True)
+        return 1 / (ops.maximum(q[:, :1] * q[:, 1:], 1e-12) * pair)
+
+    def expected(self, alphas: Any) -> Any:
+        """The probability of each primitive."""
+        return ops.softmax(alphas, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed, "unbiased": self.unbiased}
+
+
+@RELAXATIONS.register("dirichlet")
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Dirichlet(keras.layers.Layer):
+    """The Dirichlet relaxation of DrNAS: the weights of an edge are drawn from Dirichlet(elu(alphas) + 1).
+
+    Every primitive is computed. Gradients reach the concentrations through the draw (implicit reparameterisation of the
+    gamma variables it is made of).
+
+    Args:
+        seed: seed of the draws. Defaults to 0.
+
+    Call arguments:
+        alphas: tensor `(edges, primitives)`.
+        training: whether to draw; otherwise the mean is taken.
+
+    Returns:
+        `(weights, active)`: weights of the same shape, rows summing to one; `active` is None.
+
+    Example:
+
+    >>> weights, active = Dirichlet()(ops.zeros((1, 4)), training=False)
+    >>> [float(weight) for weight in weights[0]]
+    [0.25, 0.25, 0.25, 0.25]
+
+    Reference:
+        Chen et al., "DrNAS: Dirichlet Neural Architecture Search", 2021 (arXiv 2006.10355), section 3.1.
+    """
+
+    def __init__(self, seed: int | None = 0, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+        if not training:
+            return self.expected(alphas), None
+        concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)  # gamma draws of less underflow in float32
+        draws = keras.random.gamma(alphas.shape, concentrations, dtype=alphas.dtype, seed=self.seed_generator)
+        draws = ops.maximum(draws, 1e-20)
+        return draws / ops.sum(draws, axis=-1, keepdims=True), None
+
+    def expected(self, alphas: Any) -> Any:
+        """The mean weight of each primitive."""
+        concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)
+        return concentrations / ops.sum(concentrations, axis=-1, keepdims=True)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
