@@ -140,6 +140,12 @@ def _benchmark(values: flags.FlagValues) -> None:
     runs.measure(_settings(runs.BenchmarkConfig, values))
 
 
+def _bench(values: flags.FlagValues) -> None:
+    from kerasnas import runs
+
+    runs.bench(_settings(runs.StrategyBenchConfig, values), values["output_dir"].value)
+
+
 def _genotype(name: str) -> Any:
     from kerasnas import genotypes
 
@@ -191,6 +197,19 @@ COMMANDS = {
             "draw the pictures of a run, or of a genotype, again.",
             "    kerasnas plot --output_dir=runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=pictures",
             _plot,
+        ),
+        _Command(
+            "bench",
+            "compare black-box strategies on a table of published results.",
+            "    kerasnas bench --output_dir=runs/bench\n"
+            "    kerasnas bench --table=nasbench201.npz --dataset=cifar100 --strategies=random,evolution,predictor \\\n"
+            "        --evaluations=100 --seeds=500 --output_dir=runs/bench\n"
+            "\n"
+            "A table holds the accuracy of every architecture of a space, so that a search takes milliseconds and can\n"
+            "be repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
+            "regret.png. Without --table the accuracies are made up: they show how it works, and nothing else.",
+            _bench,
+            "StrategyBenchConfig",
         ),
         _Command(
             "benchmark",

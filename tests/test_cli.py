@@ -17,7 +17,7 @@ from kerasnas import cli, storage
 from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.runs import BenchmarkConfig, SearchConfig, TrainingConfig
 
-COMMANDS = ("search", "retrain", "resume", "plot", "benchmark")
+COMMANDS = ("search", "retrain", "resume", "plot", "bench", "benchmark")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),

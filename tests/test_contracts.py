@@ -1,5 +1,7 @@
 """Every registered member of a family keeps its contract, and a broken one is caught."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -9,11 +11,15 @@ from kerasnas import relaxations, testing
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives import PRIMITIVES, ReLUConvBN, SepConv, register_primitive
 from kerasnas.relaxations import RELAXATIONS
+from kerasnas.search import STRATEGIES, RegularizedEvolution
 from kerasnas.spaces import SPACES, DARTSSpace
 
 CHANGES_CHANNELS = ["relu_conv_bn", "factorized_reduce", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
 SMALL = {
     "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
+    "enas_macro": {"filters": 2, "num_layers": 3},
+    "enas_micro": {"filters": 2, "num_cells": 3, "num_nodes": 2},
+    "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {"filters": 2, "num_cells": 1},
 }  # a name not listed is made with its defaults
 
@@ -36,6 +42,16 @@ def test_relaxation(name):
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_space(name):
     testing.check_space(SPACES[name](**SMALL.get(name, {})))
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_strategy(name):
+    testing.check_strategy(name)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_strategy_that_may_repeat_itself(name):
+    testing.check_strategy(lambda space, seed: STRATEGIES[name](space, seed=seed, unique=False))
 
 
 # Broken members -----------------------------------------------------------------------------------
@@ -135,6 +151,8 @@ def test_unregistered_names_are_told():
         testing.check_primitive("no_such")
     with pytest.raises(AssertionError, match="registered"):
         testing.check_relaxation("no_such")
+    with pytest.raises(AssertionError, match="registered"):
+        testing.check_strategy("no_such")
 
 
 class Broken(relaxations.Softmax):
@@ -260,3 +278,84 @@ def test_broken_space_is_caught(fault, message):
 
 def test_the_whole_space_passes():
     testing.check_space(BrokenSpace(None))
+
+
+class BrokenStrategy(RegularizedEvolution):
+    def __init__(self, space, seed=0, fault=None):
+        super().__init__(space, seed=None if fault == "unseeded" else seed)
+        self.fault, self.told = fault, []
+
+    def propose(self):
+        if self.fault == "error" and len(self.observations) == 20:
+            raise IndexError("out of it")
+        if self.fault == "gives up" and len(self.observations) > 10 and not self.population:
+            raise ValueError("no population")
+        return super().propose()
+
+    def ask(self, n=None):
+        if self.fault == "infeasible" and self.space.constrained and len(self._seen) == 4:
+            return self.space.decode((0,) * len(self.space.cardinalities))
+        if self.fault == "repeats" and n is None and self.pending:
+            return self.space.decode(self.pending[0])
+        if self.fault == "never ends" and len(self._seen) == self.space.size:
+            return self.space.decode(next(iter(self.space)))
+        if self.fault == "batch" and n:
+            return super().ask(n)[: n - 1]
+        return super().ask(n)
+
+    def tell(self, genotype, reward):
+        if self.fault == "only asked" and self.space.encode(genotype) not in self.pending:
+            return
+        if self.fault == "lenient" and genotype.space != self.space.name:
+            return
+        super().tell(genotype, reward)
+
+    def check_reward(self, reward):
+        return reward if self.fault == "infinite" and reward == math.inf else super().check_reward(reward)
+
+    @property
+    def best(self):
+        found = super().best
+        return found and (found[0], found[1] - 1) if self.fault == "best" else found
+
+    def observe(self, indices, reward):
+        super().observe(indices, reward)
+        self.told.append(reward)
+
+    def state(self):
+        if self.fault == "no JSON":
+            return {"population": self.population}
+        return {"told": self.told if self.fault == "alias" else list(self.told)}
+
+    def restore(self, state):
+        self.told = state["told"]
+        if self.fault != "forgets":
+            super().restore(state)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("unseeded", "same seed"),
+        ("error", "IndexError: out of it"),
+        ("gives up", "no population"),
+        ("infeasible", "not feasible"),
+        ("repeats", "asked twice"),
+        ("never ends", "SpaceExhaustedError after all"),
+        ("batch", "list of 7"),
+        ("only asked", "never asked"),
+        ("lenient", "tells a genotype of another space"),
+        ("infinite", "not finite is `best`: .*inf"),
+        ("best", "highest reward"),
+        ("no JSON", "not JSON serializable"),
+        ("alias", "what `get_state` returned changes"),
+        ("forgets", "does not go on identically"),
+    ],
+)
+def test_broken_strategy_is_caught(fault, message):
+    with pytest.raises(AssertionError, match=message):
+        testing.check_strategy(lambda space, seed: BrokenStrategy(space, seed, fault))
+
+
+def test_the_whole_strategy_passes():
+    testing.check_strategy(BrokenStrategy)

@@ -2,17 +2,27 @@
 
 from kerasnas.networks.cell_network import CellSupernet, cell_network, cell_plan
 from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell
+from kerasnas.networks.enas_macro import MacroSupernet
+from kerasnas.networks.enas_micro import MicroSupernet
+from kerasnas.networks.enas_network import macro_network, micro_network
 from kerasnas.networks.stage_network import StageSupernet, stage_network
 from kerasnas.networks.supernet import Supernet
+from kerasnas.networks.weight_sharing import SharedPrimitives, WeightSharingSupernet
 
 __all__ = [
     "CellSupernet",
+    "MacroSupernet",
+    "MicroSupernet",
     "MixedCell",
+    "SharedPrimitives",
     "StageSupernet",
     "Supernet",
+    "WeightSharingSupernet",
     "cell_edges",
     "cell_network",
     "cell_plan",
     "derive_cell",
+    "macro_network",
+    "micro_network",
     "stage_network",
 ]

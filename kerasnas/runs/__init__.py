@@ -1,7 +1,8 @@
 """A run and the folder it lives in: what the command line does, as functions."""
 
 from kerasnas.runs.benchmark import measure
-from kerasnas.runs.config import BenchmarkConfig, SearchConfig, TrainingConfig, make_space
+from kerasnas.runs.comparison import bench
+from kerasnas.runs.config import BenchmarkConfig, SearchConfig, StrategyBenchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.results import plot, plot_genotype
 from kerasnas.runs.run import resume, retrain, search
@@ -10,7 +11,9 @@ __all__ = [
     "BenchmarkConfig",
     "RunFolder",
     "SearchConfig",
+    "StrategyBenchConfig",
     "TrainingConfig",
+    "bench",
     "make_space",
     "measure",
     "plot",

@@ -2,16 +2,24 @@
 
 from kerasnas.spaces.base import SPACES, SearchSpace
 from kerasnas.spaces.darts import DARTS_PRIMITIVES, DARTSSpace
+from kerasnas.spaces.enas import ENAS_MICRO_PRIMITIVES, ENASMicroSpace
+from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces.subset import SubsetSpace
 
 __all__ = [
     "DARTS_PRIMITIVES",
+    "ENAS_MACRO_PRIMITIVES",
+    "ENAS_MICRO_PRIMITIVES",
     "NASBENCH101_OPERATIONS",
     "NASBENCH201_PRIMITIVES",
     "SPACES",
     "DARTSSpace",
+    "ENASMacroSpace",
+    "ENASMicroSpace",
     "NASBench101Space",
     "NASBench201Space",
     "SearchSpace",
+    "SubsetSpace",
 ]

@@ -94,7 +94,7 @@ class SearchSpace(abc.ABC):
         return tuple(len(options) for options in self.choices.values())
 
     @functools.cached_property
-    def _positions(self) -> tuple[tuple[str, dict[str, int]], ...]:
+    def _option_indices(self) -> tuple[tuple[str, dict[str, int]], ...]:
         return tuple(
             (name, {option: index for index, option in enumerate(options)}) for name, options in self.choices.items()
         )
@@ -113,7 +113,7 @@ class SearchSpace(abc.ABC):
             raise ValueError(f"This genotype belongs to space '{genotype.space}', not to '{self.name}'.")
         assignment = self.assignment(genotype)
         try:
-            return tuple(positions[assignment[name]] for name, positions in self._positions)
+            return tuple(positions[assignment[name]] for name, positions in self._option_indices)
         except KeyError:
             self.check_assignment(assignment)
             raise

@@ -108,7 +108,7 @@ class NASBench201Space(SearchSpace):
         return genotype
 
     def parameters(self, genotype: Genotype, input_channels: int = 3, num_classes: int = 10) -> int:
-        """The published number of trainable parameters: of all that the genotype names, whether it leads anywhere or not.
+        """The published number of trainable parameters: of all that is named, whether it leads anywhere or not.
 
         Args:
             genotype: a genotype of this space.

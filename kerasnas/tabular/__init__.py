@@ -1,5 +1,8 @@
 """Published tables of trained architectures."""
 
+from kerasnas.tabular.nasbench101 import NASBench101
+from kerasnas.tabular.nasbench201 import NASBench201
+from kerasnas.tabular.nasbench_graph import NASBenchGraph
 from kerasnas.tabular.table import Evaluation, Table
 
-__all__ = ["Evaluation", "Table"]
+__all__ = ["Evaluation", "NASBench101", "NASBench201", "NASBenchGraph", "Table"]

@@ -77,7 +77,9 @@ def test_network_is_plain_keras_and_halves_twice():
 
 def test_supernet_with_a_one_hot_choice_is_the_discrete_network():
     """With weights copied over, and pools left out, whose batch norm the discrete network does not have."""
-    space = NASBench201Space(filters=4, num_cells=1, primitives=["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"])
+    space = NASBench201Space(
+        filters=4, num_cells=1, primitives=["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3"]
+    )
     genotype = space.from_string(
         "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_1x1~0|none~1|nor_conv_3x3~2|"
     )

@@ -1,0 +1,151 @@
+"""What ENAS' weight sharing and controller are worth on real images (fashion_mnist_mini, embedded), as Markdown.
+
+    python benchmarks/enas.py                       # about 30 minutes on one core
+    python benchmarks/enas.py --seeds 0 --children 4 --epochs 2 --retrain_epochs 1      # a look
+
+Three questions: (a) does the reward under shared weights rank children as their accuracies do when each is trained
+alone (Spearman)? (b) do the controller's samples end with a better reward than random ones under the same weights, on
+images that neither phase saw? (c) is the derived child, trained alone, better than random children of equal budget?
+The random children are trained once; the seeds vary all of the search and the derived child's training.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--children", type=int, default=20, help="random children that are trained alone")
+    parser.add_argument("--samples", type=int, default=30, help="of the controller, and at random, for (b)")
+    parser.add_argument("--epochs", type=int, default=25, help="of the search")
+    parser.add_argument("--controller_steps", type=int, default=50, help="in each epoch")
+    parser.add_argument("--controller_rate", type=float, default=0.01, help="the paper's 0.00035 is for 300,000 steps")
+    parser.add_argument("--retrain_epochs", type=int, default=4)
+    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument("--cells", type=int, default=2)
+    parser.add_argument("--nodes", type=int, default=3)
+    arguments = parser.parse_args()
+
+    import kerasnas
+    from kerasnas.spaces import ENASMicroSpace
+
+    data = kerasnas.datasets.load("fashion_mnist_mini")
+    space = ENASMicroSpace(arguments.filters, arguments.cells, arguments.nodes, stem_strides=2)
+    rng, begin = np.random.default_rng(0), time.process_time()
+    children: list = []
+    while len(children) < arguments.children:
+        children = list(dict.fromkeys([*children, space.sample(rng)]))
+    alone = []
+    for child in children:
+        alone.append(train_alone(space, child, data, arguments.retrain_epochs, seed=0))
+        print(f"random child {len(alone)}: {alone[-1]:.4f}", flush=True)
+    print(f"random children: {statistics.mean(alone):.4f} +- {statistics.stdev(alone):.4f}, best {max(alone):.4f}, "
+          f"{(time.process_time() - begin) / len(alone):.0f} CPU s each", flush=True)  # fmt: skip
+
+    rows = []
+    for seed in arguments.seeds:
+        rows.append(search(space, data, children, alone, arguments, seed))
+        print(rows[-1], flush=True)
+    print("\n" + table(rows, alone))
+
+
+def train_alone(space, genotype, data, epochs: int, seed: int) -> float:
+    """Test accuracy of the stand-alone network of `genotype`."""
+    import keras
+
+    from kerasnas.datasets import ArrayBatches
+
+    keras.utils.clear_session()
+    model = space.build_network(genotype, data.input_shape, data.num_classes, seed=seed)
+    batches = ArrayBatches(data.x_train, data.y_train, 64, seed=seed)
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, len(batches) * epochs)
+    model.compile(
+        keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=1e-4, global_clipnorm=5.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[follow])
+    return float(model.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)[1])
+
+
+def search(space, data, children: list, alone: list[float], arguments, seed: int) -> dict:
+    """One search, and the answers to the three questions."""
+    from kerasnas.search import Controller, ENASTrainer
+
+    begin = time.process_time()
+    controller = Controller(space, seed, learning_rate=arguments.controller_rate, unique=False)
+    supernet = space.build_supernet(data.input_shape, data.num_classes, seed=seed)
+    trainer = ENASTrainer(supernet, space, controller)
+    trainer.compile()
+    history = trainer.fit(
+        data.x_train, data.y_train, epochs=arguments.epochs, controller_steps=arguments.controller_steps, verbose=2,
+        seed=seed,
+    ).history  # fmt: skip
+    seconds = time.process_time() - begin
+    test = data.x_test, data.y_test
+    rng = np.random.default_rng([seed, 1])
+    random = [space.sample(rng) for _ in range(arguments.samples)]
+    shared = trainer.evaluate_children(children, *test)
+    sampled, uniform = (trainer.evaluate_children(g, *test) for g in (trainer.sample(arguments.samples), random))
+    derived = trainer.derive(20)
+    return {
+        "seed": seed,
+        "spearman": spearman(shared, alone),
+        "sampled": float(sampled.mean()),
+        "random": float(uniform.mean()),
+        "derived": train_alone(space, derived, data, arguments.retrain_epochs, seed),
+        "entropy": (history["controller_entropy"][0], history["controller_entropy"][-1]),
+        "seconds": seconds,
+    }
+
+
+def spearman(first, second) -> float:
+    """The rank correlation; equal values share their mean rank.
+
+    >>> round(spearman([1, 2, 3, 4], [10, 20, 20, 40]), 4)
+    0.9487
+    """
+    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
+
+
+def _ranks(values) -> np.ndarray:
+    values = np.asarray(values, "float64")
+    return np.array([(values < value).sum() + (values == value).sum() / 2 for value in values])
+
+
+def table(rows: list[dict], alone: list[float]) -> str:
+    """The answers as Markdown."""
+    lines = [
+        "| seed | (a) Spearman | (b) controller's samples | random samples | difference | "
+        "(c) derived, alone | controller's entropy, first and last | search, CPU s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['seed']} | {row['spearman']:.2f} | {row['sampled']:.4f} | {row['random']:.4f} | "
+            f"{row['sampled'] - row['random']:+.4f} | {row['derived']:.4f} | "
+            f"{row['entropy'][0]:.2f}, {row['entropy'][1]:.2f} | {row['seconds']:.0f} |"
+        )
+    differences = [row["sampled"] - row["random"] for row in rows]
+    derived = [row["derived"] for row in rows]
+    if len(rows) > 1:
+        lines.append(
+            f"| mean | {statistics.mean(row['spearman'] for row in rows):.2f} | | | "
+            f"{statistics.mean(differences):+.4f} (sd {statistics.stdev(differences):.4f}) | "
+            f"{statistics.mean(derived):.4f} (sd {statistics.stdev(derived):.4f}) | | |"
+        )
+    below = statistics.mean(value < statistics.mean(derived) for value in alone)
+    return "\n".join(lines) + (
+        f"\n\n{len(alone)} random children of equal budget: {statistics.mean(alone):.4f} "
+        f"(sd {statistics.stdev(alone):.4f}, best {max(alone):.4f}); the derived mean is above {below:.0%} of them."
+    )
+
+
+if __name__ == "__main__":
+    main()

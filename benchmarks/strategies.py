@@ -1,0 +1,147 @@
+"""The predictor beside local search and evolution on published tables, as Markdown: is it ever significantly worse?
+
+    python benchmarks/strategies.py --data=/path/to/data                   # 500 seeds, all tables
+    python benchmarks/strategies.py --data=/path/to/data --seeds=50 --tables=nasbench201/cifar10/valid_12
+    python benchmarks/strategies.py --data=/path/to/data --latency         # NAS-Bench-201 with a limit on its latency
+
+The folder holds `nb201.npz`, `nb201_latency_ms.npz` and `nasbench_graph5.npz`, in it or below it. Every search sees one
+column of a table (the signal) and is judged by another: the test accuracy of the architecture with the best signal so
+far. A mean over the seeds stands with its standard deviation. `z` is the predictor's lead over another strategy in
+standard errors (Welch); below -2.6, one case in a hundred, it counts as significantly worse, and the last line says so.
+The highest signal need not have the highest test accuracy: what it has is the first line of each table. Where that is
+low, a search that has not found it yet may report more.
+
+With a limit, the predictor is told the latency; the others, which know no limits, the signal less 100 where the limit
+is exceeded. As long as nothing within the limit was found, 10 % stands for the accuracy: that of guessing.
+"""
+
+import argparse
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasnas.search import STRATEGIES
+from kerasnas.tabular import NASBench201, NASBenchGraph, Table
+
+CHECKPOINTS = (25, 50, 100, 200)
+STRATEGY_NAMES = ("predictor", "local_search", "evolution", "random")
+JUDGED = {50, 100}
+GRAPH_DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics")
+DEVICES = ("pixel3", "raspi4")
+QUANTILES = (0.25, 0.30)
+CLIFF, GUESSING, SIGNIFICANT = 100.0, 10.0, 2.6
+
+
+class Case(NamedTuple):
+    """A table, the column that a search sees, the one that is reported, and a limit on a third."""
+
+    name: str
+    table: Table
+    signal: np.ndarray
+    report: np.ndarray
+    cost: np.ndarray | None = None
+    limit: float | None = None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=500)
+    parser.add_argument("--evaluations", type=int, default=max(CHECKPOINTS))
+    parser.add_argument("--strategies", default=",".join(STRATEGY_NAMES), help="comma-separated")
+    parser.add_argument("--tables", default="", help="only those whose name contains this")
+    parser.add_argument("--latency", action="store_true", help="with a limit on the latency")
+    arguments = parser.parse_args()
+    names = arguments.strategies.split(",")
+    for name in names:
+        STRATEGIES[name]  # an unknown name is an error now
+    shown = [count for count in CHECKPOINTS if count <= arguments.evaluations]
+    if not shown or arguments.seeds < 2 or "predictor" not in names:
+        parser.error(f"expected at least {CHECKPOINTS[0]} evaluations, 2 seeds, and the predictor among the strategies")
+
+    header = ["table", "strategy", *(f"{count} evaluations (z)" for count in shown), "ms a search"]
+    print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+    worse, better = [], 0
+    cases = (latency_cases if arguments.latency else accuracy_cases)(arguments.data)
+    for case in (case for case in cases if arguments.tables in case.name):
+        within = np.ones(len(case.table), bool) if case.cost is None else case.cost <= case.limit
+        highest = case.report[within & (case.signal == case.signal[within].max())]
+        values = f"{highest.min():.2f}" + (f" to {highest.max():.2f}" if len(highest) > 1 else "")
+        print(f"| {case.name} | (the highest signal) |" + f" {values} |" * len(shown) + " |")
+        own = None
+        for name in sorted(names, key="predictor".__ne__):
+            start = time.process_time()
+            reported = np.array([search(case, name, seed, max(shown)) for seed in range(arguments.seeds)])
+            milliseconds = 1000 * (time.process_time() - start) / arguments.seeds
+            reported = reported[:, [count - 1 for count in shown]]
+            own = reported if own is None else own
+            cells = []
+            for column, count in enumerate(shown):
+                lead = "" if name == "predictor" else f" ({(z := welch(own[:, column], reported[:, column])):+.1f})"
+                if lead and count in JUDGED and z < -SIGNIFICANT:
+                    worse.append(f"{case.name} at {count}, to {name}")
+                better += bool(lead) and count in JUDGED and z > SIGNIFICANT
+                cells.append(f"{reported[:, column].mean():.2f} ± {reported[:, column].std(ddof=1):.2f}{lead}")
+            print("| " + " | ".join([case.name, name, *cells, f"{milliseconds:.0f}"]) + " |", flush=True)
+    found = "; ".join(worse) or "nowhere"
+    print(f"\nAt 50 and 100 evaluations the predictor is significantly better in {better} cases; worse: {found}.")
+
+
+def accuracy_cases(data: Path) -> Iterator[Case]:
+    for dataset, signal in itertools.product(("cifar10", "cifar100", "imagenet16"), ("valid_12", "valid_200")):
+        table = NASBench201.open(_file(data, "nb201.npz"), dataset)
+        yield Case(f"nasbench201/{dataset}/{signal}", table, table.column(signal), table.column("test_200"))
+    for dataset in GRAPH_DATASETS:
+        graphs = NASBenchGraph.open(_file(data, "nasbench_graph5.npz"), dataset)
+        yield Case(f"nasbench_graph/{dataset}", graphs, graphs.column("valid_1"), graphs.column("test_1"))
+
+
+def latency_cases(data: Path) -> Iterator[Case]:
+    table = NASBench201.open(_file(data, "nb201.npz"), "cifar10")
+    for device, quantile in itertools.product(DEVICES, QUANTILES):
+        cost = table.column(f"latency_{device}")
+        limit = float(np.quantile(cost, quantile))
+        name = f"nasbench201/cifar10/valid_12, {device} <= {limit:.1f} ms ({quantile:.0%})"
+        yield Case(name, table, table.column("valid_12"), table.column("test_200"), cost, limit)
+
+
+def search(case: Case, name: str, seed: int, evaluations: int) -> np.ndarray:
+    """What is reported of the best architecture so far, after each evaluation."""
+    knows_limit = case.cost is not None and name == "predictor"
+    strategy = STRATEGIES[name](case.table.space, seed=seed, **({"cost_limit": case.limit} if knows_limit else {}))
+    best, reported, values = -math.inf, GUESSING, np.empty(evaluations)
+    for index in range(evaluations):
+        genotype = strategy.ask()
+        row = case.table.row(genotype)
+        reward = float(case.signal[row])
+        within = case.cost is None or case.cost[row] <= case.limit
+        if knows_limit:
+            strategy.tell(genotype, reward, cost=float(case.cost[row]))
+        else:
+            strategy.tell(genotype, reward if within else reward - CLIFF)
+        if within and reward > best:
+            best, reported = reward, float(case.report[row])
+        values[index] = reported
+    return values
+
+
+def welch(first: np.ndarray, second: np.ndarray) -> float:
+    """The difference of the means in standard errors."""
+    error = math.sqrt(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second))
+    return float(first.mean() - second.mean()) / max(error, 1e-12)
+
+
+def _file(data: Path, name: str) -> Path:
+    found = sorted(data.rglob(name))
+    if not found:
+        raise SystemExit(f"There is no {name} in or below --data={data}.")
+    return found[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Networks whose cells are graphs of operations: the discrete network of NAS-Bench-101, and its size as a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.networks.cell_network import check_image_shape, head_dtype, initialize
+from kerasnas.primitives.base import check_size
+
+MOMENTUM, EPSILON = 0.997, 1e-5  # of the published networks' batch norm
+KERNEL_SIZES = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
+
+
+def vertex_channels(matrix: np.ndarray, channels: int) -> list[int]:
+    """The output channels of every vertex but the input, for a cell of `channels` channels.
+
+    The output concatenates the vertices that lead to it: they share its channels as evenly as possible, the first of
+    them taking one more each until all are used. Every other vertex has the most channels that a successor of it has.
+
+    Args:
+        matrix: adjacency matrix of a pruned cell; vertex 0 is its input, the last one its output.
+        channels: of the output.
+
+    Returns:
+        A number for each vertex; the input's is 0, as the cell before decides it.
+
+    Example:
+
+    >>> vertex_channels(np.array([[0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]]), 5)
+    [0, 3, 2, 5]
+    """
+    output = len(matrix) - 1
+    found = [0] * output + [channels]
+    shares = [vertex for vertex in range(1, output) if matrix[vertex][output]]
+    for index, vertex in enumerate(shares):
+        found[vertex] = channels // len(shares) + (index < channels % len(shares))
+    for vertex in reversed(range(1, output)):
+        if vertex not in shares:
+            found[vertex] = max(found[target] for target in range(vertex + 1, output) if matrix[vertex][target])
+    return found
+
+
+def _cell_channels(filters: int, num_stacks: int, cells_per_stack: int) -> list[int]:
+    return [filters * 2**stack for stack in range(num_stacks) for _ in range(cells_per_stack)]
+
+
+def count_parameters(
+    matrix: np.ndarray, operations: Sequence[str], image_channels: int = 3, num_classes: int = 10,
+    filters: int = 128, num_stacks: int = 3, cells_per_stack: int = 3,
+) -> int:  # fmt: skip
+    """The number of trainable parameters of `graph_network`, without building it.
+
+    Args: as for `graph_network`, but for `image_channels`: channels of an image. Defaults to 3.
+
+    Example:
+
+    >>> count_parameters(np.array([[0, 1], [0, 0]]), ["input", "output"])
+    882570
+    """
+
+    def convolution(kernel_size: int, inputs: int, outputs: int) -> int:
+        return kernel_size**2 * inputs * outputs + 2 * outputs  # the 2: scale and offset of the batch norm
+
+    total, inputs, output = convolution(3, image_channels, filters), filters, len(matrix) - 1
+    for channels in _cell_channels(filters, num_stacks, cells_per_stack):
+        widths = vertex_channels(matrix, channels)
+        for vertex in range(1, output + 1):
+            if matrix[0][vertex]:  # the input is projected to the width of each vertex that reads it
+                total += convolution(1, inputs, widths[vertex])
+            if operations[vertex] in KERNEL_SIZES:
+                total += convolution(KERNEL_SIZES[operations[vertex]], widths[vertex], widths[vertex])
+        inputs = channels
+    return total + (inputs + 1) * num_classes
+
+
+def graph_network(
+    matrix: np.ndarray, operations: Sequence[str], input_shape: tuple[int, int, int], num_classes: int,
+    filters: int = 128, num_stacks: int = 3, cells_per_stack: int = 3, seed: int = 0,
+) -> keras.Model:  # fmt: skip
+    """Build the network of a cell of NAS-Bench-101, of standard Keras layers only.
+
+    A 3x3 convolution, then stacks of equal cells; before every stack but the first, the image is halved, and its cells
+    have twice the channels; then the mean of each channel, and a dense layer.
+
+    Args:
+        matrix: adjacency matrix of a pruned cell; vertex 0 is its input, the last one its output.
+        operations: the operation of every vertex; the first is `"input"`, the last `"output"`.
+        input_shape: `(height, width, channels)` of one image.
+        num_classes: number of classes; the model returns logits.
+        filters: channels of the first stack. Defaults to 128.
+        num_stacks: number of stacks. Defaults to 3.
+        cells_per_stack: cells of each stack. Defaults to 3.
+        seed: seed of the start weights. Defaults to 0.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: for an image that is too small, and for sizes that are not positive integers.
+
+    Reference:
+        Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", 2019 (arXiv 1902.09635).
+    """
+    image_shape = check_image_shape(input_shape, check_size("num_stacks", num_stacks) - 1)
+    check_size("num_classes", num_classes)
+    x = inputs = keras.Input(image_shape)
+    x = _conv_bn_relu(x, check_size("filters", filters), 3, "stem")
+    cells = _cell_channels(filters, num_stacks, check_size("cells_per_stack", cells_per_stack))
+    for index, channels in enumerate(cells):
+        if index and channels != cells[index - 1]:
+            pool = keras.layers.MaxPooling2D(
+                2, strides=2, padding="same", data_format="channels_last", name=f"downsample_{index}"
+            )
+            x = pool(x)
+        x = _cell(x, matrix, operations, vertex_channels(matrix, channels), f"cell{index}")
+    x = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pool")(x)
+    x = keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()), name="classifier")(x)
+    model = keras.Model(inputs, x, name="discrete_network")
+    initialize(model, seed)
+    return model
+
+
+def _cell(x: Any, matrix: np.ndarray, operations: Sequence[str], widths: Sequence[int], name: str) -> Any:
+    """Each vertex adds up what it reads: earlier vertices cut to its width, and the input projected to it."""
+    output = len(matrix) - 1
+    tensors = [x]
+    for vertex in range(1, output):
+        read = [_cut(tensors[source], widths[vertex]) for source in range(1, vertex) if matrix[source][vertex]]
+        if matrix[0][vertex]:
+            read.append(_conv_bn_relu(x, widths[vertex], 1, f"{name}_vertex{vertex}_projection"))
+        tensors.append(
+            _OPERATIONS[operations[vertex]](_add(read, f"{name}_vertex{vertex}_sum"), f"{name}_vertex{vertex}")
+        )
+    last = [tensors[vertex] for vertex in range(1, output) if matrix[vertex][output]]
+    joined = [keras.layers.Concatenate(axis=-1, name=f"{name}_output")(last)] if len(last) > 1 else last
+    if matrix[0][output]:
+        joined = [*joined, _conv_bn_relu(x, widths[output], 1, f"{name}_output_projection")]
+    return _add(joined, f"{name}_output_sum")
+
+
+def _conv_bn_relu(x: Any, filters: int, kernel_size: int, name: str) -> Any:
+    layers = [
+        keras.layers.Conv2D(
+            filters, kernel_size, padding="same", use_bias=False, data_format="channels_last", name=f"{name}_conv"
+        ),
+        keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_bn"),
+        keras.layers.ReLU(name=f"{name}_relu"),
+    ]
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _max_pool(x: Any, name: str) -> Any:
+    pool = keras.layers.MaxPooling2D(3, strides=1, padding="same", data_format="channels_last", name=f"{name}_pool")
+    return pool(x)
+
+
+_OPERATIONS: dict[str, Callable[[Any, str], Any]] = {
+    "conv3x3-bn-relu": lambda x, name: _conv_bn_relu(x, x.shape[-1], 3, name),
+    "conv1x1-bn-relu": lambda x, name: _conv_bn_relu(x, x.shape[-1], 1, name),
+    "maxpool3x3": _max_pool,
+}
+
+
+def _cut(x: Any, channels: int) -> Any:
+    return x if x.shape[-1] == channels else x[..., :channels]
+
+
+def _add(tensors: list[Any], name: str) -> Any:
+    return keras.layers.Add(name=name)(tensors) if len(tensors) > 1 else tensors[0]

@@ -1,0 +1,97 @@
+"""The two phases of an ENAS epoch as data and callbacks, and what keeps and guards them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.callbacks import NonFiniteError, NonFiniteGuard, TrainingCheckpoint
+from kerasnas.datasets import ArrayBatches
+
+
+class ChildBatches(keras.utils.PyDataset):
+    """Batches `((images, child), labels)`."""
+
+    def __init__(self, batches: ArrayBatches, num_choices: int):
+        super().__init__()
+        self.batches = batches
+        self.children = np.zeros((len(batches), num_choices), "int32")  # until an epoch begins
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Any:
+        x, y = self.batches[index]
+        return (x, self.children[index]), y
+
+
+class Phases(keras.callbacks.Callback):
+    """Draws the children of an epoch at its start, as the controller rests; at its end lets the controller learn."""
+
+    def __init__(self, children: ChildBatches, held_out: ArrayBatches, steps: int):
+        super().__init__()
+        self.children, self.held_out, self.steps = children, held_out, steps
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.children.batches.set_epoch(epoch)
+        self.children.children = np.array(self.model.draw(len(self.children)), "int32")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = {} if logs is None else logs
+        self.held_out.set_epoch(epoch)
+        controller, rewards = self.model.controller, []
+        for step in range(self.steps):
+            genotype = controller.ask()
+            rewards.append(self.model.reward(genotype, *self.held_out[step % len(self.held_out)]))
+            controller.tell(genotype, rewards[-1])
+        if rewards:
+            logs["reward"] = float(np.mean(rewards))
+        if hasattr(controller, "policy"):
+            logs["controller_entropy"] = float(controller.policy.sample(np.random.default_rng(epoch), 32)[2].mean())
+
+
+class ENASGuard(NonFiniteGuard):
+    """The `NonFiniteGuard` of an `ENASTrainer`: restores the controller as well."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        self._controller = self.model.controller.get_state()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        try:
+            super().on_train_batch_end(batch, logs)
+        except NonFiniteError:
+            self.model.controller.set_state(self._controller)
+            raise
+
+
+class ENASCheckpoint(TrainingCheckpoint):
+    """The `TrainingCheckpoint` of an `ENASTrainer`: keeps the controller as well.
+
+    Example:
+
+        checkpoint = ENASCheckpoint("runs/checkpoints")
+        search.fit(x, y, initial_epoch=checkpoint.restore(search), epochs=20, callbacks=[checkpoint])
+    """
+
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+        super().__init__(folder, keep, log)
+        self._controller: dict[str, Any] | None = None
+
+    def restore(self, model: keras.Model) -> int:
+        epoch = super().restore(model)
+        if self._controller is not None:
+            model.controller.set_state(self._controller)
+        return epoch
+
+    def _take_own(self, arrays: dict[str, np.ndarray]) -> None:
+        self._controller = json.loads(arrays.pop("controller").tobytes().decode())
+
+    def _own_arrays(self) -> dict[str, np.ndarray]:
+        state = json.dumps(self.model.controller.get_state()).encode()
+        return {"controller": np.frombuffer(state, np.uint8)}

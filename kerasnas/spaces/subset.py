@@ -1,0 +1,133 @@
+"""A space restricted to listed architectures: what a partial table of results leaves to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.genotypes import Genotype
+from kerasnas.primitives.base import check_size
+from kerasnas.spaces.base import Indices, SearchSpace
+
+
+class SubsetSpace(SearchSpace):
+    """`space` restricted to listed architectures, as strategies need it to search a table that lacks some.
+
+    Its architectures are drawn uniformly over the list. The neighbours of one are the listed architectures within `reach`
+    edits of `space`, over any architecture between; where there are none, those two edits away. Architectures are
+    compared by `key`. A mutation is a neighbour drawn uniformly; failing that, any listed architecture. `moves` counts
+    what was handed out, so that a report can say it.
+
+    Args:
+        space: the whole space.
+        architectures: indices of the listed ones, each once.
+        reach: 1, or 2 where the list is so short that few have a neighbour one edit away. Defaults to 1.
+
+    Attributes:
+        moves: how many architectures `neighbors` and `mutate_indices` gave one edit, two edits, or anywhere from theirs.
+
+    Raises:
+        ValueError: if nothing is listed, and for another `reach`.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> space = DARTSSpace(num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
+    >>> subset = SubsetSpace(space, [(0, 0, 0), (0, 1, 1)])
+    >>> subset.size, subset.feasible((0, 0, 1)), subset.neighbors((0, 0, 0)), subset.moves
+    (2, False, [(0, 1, 1)], {'one edit': 0, 'two edits': 1, 'random': 0})
+
+    Reference:
+        The restriction is this project's own; it changes what local search and evolution see, and figures obtained
+        with it are those of the listed architectures.
+    """
+
+    def __init__(self, space: SearchSpace, architectures: Sequence[Indices], reach: int = 1):
+        if not len(architectures):
+            raise ValueError(
+                "Invalid value received for argument `architectures`. Expected at least one. Received none."
+            )
+        self.space, self.architectures = space, architectures
+        self.reach = check_size("reach", reach, allowed=(1, 2))
+        self.name = space.name
+        self.moves = {"one edit": 0, "two edits": 0, "random": 0}
+        self._rows: dict[Hashable, int] = {}
+        self._near: dict[Hashable, list[tuple[str, Indices]]] = {}
+
+    def _listed(self) -> dict[Hashable, int]:
+        """Key -> position in the list; made when first needed, as a table may only be looked up."""
+        if not self._rows:
+            self._rows = {self.space.key(indices): i for i, indices in enumerate(self.architectures)}
+        return self._rows
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """Those of the whole space."""
+        return self.space.choices
+
+    @property
+    def size(self) -> int:
+        """The number of listed architectures."""
+        return len(self.architectures)
+
+    def genotype(self, *arguments: Any) -> Genotype:
+        """As the whole space's; it need not be listed."""
+        return self.space.genotype(*arguments)
+
+    def assignment(self, genotype: Genotype) -> dict[str, str]:
+        return self.space.assignment(genotype)
+
+    def feasible(self, indices: Indices) -> bool:
+        """Whether the architecture is listed."""
+        return self.space.key(indices) in self._listed()
+
+    def key(self, indices: Indices) -> Hashable:
+        return self.space.key(indices)
+
+    def __iter__(self) -> Iterator[Indices]:
+        return iter(self.architectures)
+
+    def sample_indices(self, rng: np.random.Generator) -> Indices:
+        """A listed architecture, drawn uniformly."""
+        return self.architectures[int(rng.integers(len(self.architectures)))]
+
+    def neighbors(self, indices: Indices) -> list[Indices]:
+        """The listed architectures within `reach` edits, else those two edits away, else none."""
+        near = self._neighborhood(indices)
+        for distance, _ in near:
+            self.moves[distance] += 1
+        return [other for _, other in near]
+
+    def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
+        """A neighbour, drawn uniformly; any listed architecture if there is none."""
+        near = self._neighborhood(indices)
+        distance, mutant = near[int(rng.integers(len(near)))] if near else ("random", self.sample_indices(rng))
+        self.moves[distance] += 1
+        return mutant
+
+    def _neighborhood(self, indices: Indices) -> list[tuple[str, Indices]]:
+        own = self.space.key(indices)
+        if own not in self._near:
+            around = self.space.neighbors(indices)
+            found = dict.fromkeys(self._rows_of(around, own), "one edit")
+            if not found or self.reach == 2:
+                further = (other for between in around for other in self.space.neighbors(between))
+                found = dict.fromkeys(self._rows_of(further, own), "two edits") | found
+            self._near[own] = [(found[row], self.architectures[row]) for row in sorted(found)]
+        return self._near[own]
+
+    def _rows_of(self, candidates: Iterable[Indices], own: Hashable) -> list[int]:
+        listed = self._listed()
+        return [listed[key] for key in map(self.space.key, candidates) if key in listed and key != own]
+
+    def build_supernet(self, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any) -> keras.Model:
+        """The supernet of the whole space: it may derive what is not listed."""
+        return self.space.build_supernet(input_shape, num_classes, **kwargs)
+
+    def build_network(
+        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any
+    ) -> keras.Model:
+        return self.space.build_network(genotype, input_shape, num_classes, **kwargs)

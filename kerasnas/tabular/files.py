@@ -1,0 +1,50 @@
+"""Reading the compact tables: one `.npz` of arrays, with errors that name the file."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
+    """All arrays of the `.npz` file at `path`, or of the one `.npz` file in the folder at `path` that has them.
+
+    Args:
+        path: a file, or a folder.
+        required: arrays without which it is not such a table.
+        what: name of the table, for messages.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is truncated, damaged, or not this table.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(path.glob("*.npz"))
+        fitting = [file for file in files if not set(required) - set(_names(file))]
+        if len(fitting) != 1:
+            raise FileNotFoundError(f"{path}: expected one .npz file with {what} in it. Found: {len(fitting)}")
+        (path,) = fitting
+    elif not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file. Expected {what} as .npz.")
+    missing = sorted(set(required) - set(_names(path)))
+    if missing:
+        raise ValueError(f"{path} is not {what}: it lacks {', '.join(missing)}.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} is truncated or damaged: {error}") from None
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is not a whole .npz file: {error}") from None

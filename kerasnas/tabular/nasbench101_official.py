@@ -1,0 +1,211 @@
+"""The official files of NAS-Bench-101, read without TensorFlow or protobuf and converted once to a compact table."""
+
+from __future__ import annotations
+
+import array
+import base64
+import json
+import math
+import os
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasnas import storage
+from kerasnas.spaces.nasbench101 import NASBench101Space
+from kerasnas.spaces.nasbench101_cells import graph_hash
+from kerasnas.tabular.tfrecord import read_records
+
+FORMAT, VERSION = "kerasnas.nasbench101", 1
+_VALUES = ("seconds", "train", "valid", "test")  # fields 2 to 5 of an evaluation
+_DOUBLE, _VARINT, _BYTES, _FLOAT = 1, 0, 2, 5  # wire types
+
+
+class Training(NamedTuple):
+    """One record of an official file: one training of one cell.
+
+    Attributes:
+        hash: graph hash of the cell.
+        epochs: how long it was trained.
+        adjacency: the matrix, row after row, as a string of 0 and 1.
+        operations: of all vertices, joined by commas.
+        parameters: number of trainable parameters.
+        halfway, final: training seconds, then training, validation and test accuracy as fractions.
+    """
+
+    hash: str
+    epochs: int
+    adjacency: str
+    operations: str
+    parameters: int
+    halfway: tuple[float, ...]
+    final: tuple[float, ...]
+
+
+def convert(source: str | os.PathLike, destination: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
+    """Convert `nasbench_full.tfrecord` or `nasbench_only108.tfrecord` to the file that `NASBench101.open` reads.
+
+    The hash of every cell is computed again from its graph. Ten to twenty thousand records are read in a second.
+
+    Args:
+        source: an official file.
+        destination: the file to write, `*.npz`.
+        log: called with one line now and then. Defaults to `print`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is truncated, damaged or another one, or lacks a training of some cell; nothing is
+            written then.
+    """
+    if Path(destination).suffix != ".npz":
+        raise ValueError(f"Invalid value received for argument `destination`. Expected *.npz. Received: {destination}")
+    rows: dict[str, int] = {}
+    cells, parameters = [], []
+    row, epochs, values = array.array("i"), array.array("i"), array.array("d")
+    for training in read_trainings(source):
+        if training.hash not in rows:
+            rows[training.hash] = len(rows)
+            cells.append(_packed_cell(source, training))
+            parameters.append(training.parameters)
+        row.append(rows[training.hash])
+        epochs.append(training.epochs)
+        values.extend(training.halfway)
+        values.extend(training.final)
+        if len(row) % 500_000 == 0:
+            log(f"{len(row):,} trainings of {len(rows):,} cells")
+    if not rows:
+        raise ValueError(f"{source} holds no trainings.")
+
+    names = np.array(list(rows))
+    order = np.argsort(names)
+    arrays: dict[str, np.ndarray] = {
+        "format": np.array(FORMAT),
+        "version": np.array(VERSION),
+        "hash": np.array([[int(name[:16], 16), int(name[16:], 16)] for name in names[order]], np.uint64),
+        "cell": np.array(cells, np.uint32)[order],
+        "params": np.array(parameters, np.int32)[order],
+    }
+    table = np.frombuffer(values).reshape(len(row), 2, len(_VALUES))
+    for budget in sorted(set(epochs)):
+        chosen = np.flatnonzero(np.frombuffer(epochs, np.int32) == budget)
+        counts = np.bincount(np.frombuffer(row, np.int32)[chosen], minlength=len(rows))
+        if counts.min() != counts.max():
+            raise ValueError(
+                f"{source}: not all cells have as many trainings of {budget} epochs: {counts.max()} of some, "
+                f"{counts.min()} of {names[counts.argmin()]}. The file is not whole."
+            )
+        by_row = chosen[np.argsort(np.frombuffer(row, np.int32)[chosen], kind="stable")]
+        results = table[by_row].reshape(len(rows), -1, 2, len(_VALUES))[order]
+        for moment, prefix in enumerate(("halfway_", "")):
+            for index, what in enumerate(_VALUES):
+                unit = 1.0 if what == "seconds" else 100.0  # accuracies in percent
+                arrays[f"{prefix}{what}_{budget}"] = (unit * results[:, :, moment, index]).astype(np.float32)
+    with storage.atomic_path(destination) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+    log(f"{destination}: {len(rows):,} cells, epochs {', '.join(map(str, sorted(set(epochs))))}")
+
+
+def _packed_cell(source: str | os.PathLike, training: Training) -> int:
+    """The canonical cell in 32 bits: vertices, 21 bits of edges, operations as digits to the base 3."""
+    operations = training.operations.split(",")
+    try:
+        bits = np.array([int(bit) for bit in training.adjacency]).reshape(len(operations), len(operations))
+        cell = NASBench101Space().cell(bits, operations)
+    except ValueError as error:
+        raise ValueError(f"{source}: the cell with hash {training.hash}: {error}") from None
+    if graph_hash(cell) != training.hash:
+        raise ValueError(
+            f"{source}: the graph stored with hash {training.hash} has the hash {graph_hash(cell)}: the file is "
+            "damaged, or another one."
+        )
+    code = 0
+    for operation in cell.operations:
+        code = 3 * code + operation
+    return cell.vertices << 29 | cell.edges << 8 | code
+
+
+def read_trainings(source: str | os.PathLike) -> Iterator[Training]:
+    """Every training in an official file, in its order.
+
+    Raises:
+        ValueError: if the file is truncated, damaged or another one; the message says which record.
+    """
+    for number, record in enumerate(read_records(source)):
+        try:
+            training = _training(record)
+        except (ValueError, TypeError, struct.error, IndexError) as error:
+            raise ValueError(f"{source}: record {number} is none of NAS-Bench-101: {error}") from None
+        yield training
+
+
+def _training(record: bytes) -> Training:
+    name, epochs, adjacency, operations, metrics = json.loads(record)
+    parameters, evaluations = decode_metrics(base64.b64decode(metrics, validate=True))
+    if len(evaluations) != 3 or not isinstance(epochs, int) or len(bytes.fromhex(name)) != 16:
+        raise ValueError(f"{len(evaluations)} evaluations, expected 3, for {name!r} after {epochs!r} epochs")
+    return Training(name, epochs, str(adjacency), str(operations), parameters, *evaluations[1:])
+
+
+# The serialized message ---------------------------------------------------------------------------------
+def decode_metrics(message: bytes) -> tuple[int, list[tuple[float, ...]]]:
+    """The number of parameters, and of each evaluation (at the start, halfway, at the end) the `_VALUES`.
+
+    The message `ModelMetrics` has evaluations as field 1 and the number of parameters as field 2; an evaluation has
+    training seconds and training, validation and test accuracy as doubles, fields 2 to 5.
+
+    Raises:
+        ValueError: if the message is cut short, or a value is missing.
+    """
+    parameters, evaluations = None, []
+    for field, value in _fields(message):
+        if field == 1 and isinstance(value, bytes):
+            doubles = {number: double for number, double in _fields(value) if isinstance(double, float)}
+            evaluation = tuple([doubles.get(number, math.nan) for number in (2, 3, 4, 5)])
+            if not all(map(math.isfinite, evaluation)):
+                raise ValueError(f"an evaluation without all of {', '.join(_VALUES)}")
+            evaluations.append(evaluation)
+        elif field == 2 and isinstance(value, int):
+            parameters = value
+    if parameters is None:
+        raise ValueError("no number of parameters")
+    return parameters, evaluations
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """(number, value) of every field of a message in protobuf's wire format."""
+    position = 0
+    while position < len(message):
+        tag, position = _varint(message, position)
+        field, wire = tag >> 3, tag & 7
+        if wire == _DOUBLE:
+            yield field, struct.unpack_from("<d", message, position)[0]
+            position += 8
+        elif wire == _VARINT:
+            value, position = _varint(message, position)
+            yield field, value
+        elif wire == _BYTES:
+            length, position = _varint(message, position)
+            if position + length > len(message):
+                raise ValueError("a field longer than its message")
+            yield field, message[position : position + length]
+            position += length
+        elif wire == _FLOAT:
+            yield field, struct.unpack_from("<f", message, position)[0]
+            position += 4
+        else:
+            raise ValueError(f"a field of wire type {wire}")
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """An integer in groups of seven bits, the lowest first, each but the last with its eighth bit set."""
+    value, shift = 0, 0
+    while True:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7

@@ -1,0 +1,162 @@
+"""NAS-Bench-201: all 15,625 cells, trained on three data sets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import storage
+from kerasnas.genotypes import Genotype
+from kerasnas.registry import nearest
+from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.table import Table
+
+DATASETS = ("cifar10", "cifar100", "imagenet16")
+_WEIGHTS = 5 ** np.arange(6)
+
+
+class NASBench201(Table):
+    """The published results of NAS-Bench-201 (also the topology part of NATS-Bench), read from a compact file.
+
+    Columns: `valid_12`, `test_12`, `valid_200`, `test_200` (percent, after 12 epochs of their own short schedule and
+    after 200), `params`, `flops` (multiply-adds), where the file has them, and `latency_<device>` in milliseconds.
+    `benchmarks/convert_nasbench201.py` makes the file from the official one.
+
+    Example:
+
+    >>> table = NASBench201.synthetic()
+    >>> genotype = table.space.from_string(
+    ...     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+    >>> table.query(genotype, epochs=12).epochs
+    12
+    >>> table.epochs, len(table)
+    ((12, 200), 15625)
+
+    Reference:
+        Dong and Yang, "NAS-Bench-201", 2020 (arXiv 2001.00326); Dong et al., "NATS-Bench", 2021 (arXiv 2009.00437).
+    """
+
+    def __init__(self, name: str, ops: np.ndarray, op_names: Sequence[str], columns: Mapping[str, np.ndarray]):
+        space = NASBench201Space()
+        ops = np.asarray(ops)
+        unknown = sorted(set(op_names) - set(NASBENCH201_PRIMITIVES))
+        if unknown or ops.ndim != 2 or ops.shape[1] != 6 or ops.max(initial=0) >= len(op_names):
+            raise ValueError(
+                f"Table '{name}': expected six operations for each cell, of {NASBENCH201_PRIMITIVES}. "
+                f"Received: {ops.shape} of {list(op_names)}"
+            )
+        translate = np.array([NASBENCH201_PRIMITIVES.index(op) for op in op_names])
+        self._indices = translate[ops]
+        codes = self._indices @ _WEIGHTS
+        self._rows = np.full(5**6, -1)
+        self._rows[codes] = np.arange(len(codes))
+        if len(np.unique(codes)) != len(codes):
+            raise ValueError(f"Table '{name}': a cell is listed twice.")
+        super().__init__(name, space, columns, self._row, self._genotype)
+
+    def _row(self, genotype: Genotype) -> int:
+        row = int(self._rows[np.dot(self.space.encode(genotype), _WEIGHTS)])
+        if row < 0:
+            raise ValueError(f"Table '{self.name}' has no row for this cell: {genotype}")
+        return row
+
+    def _genotype(self, row: int) -> Genotype:
+        return self.space.decode(self._indices[row].tolist())
+
+    @classmethod
+    def open(cls, path: str | os.PathLike, dataset: str = "cifar10") -> NASBench201:
+        """Read the compact table.
+
+        Args:
+            path: the `.npz` file, or the folder it lies in. A file `*latency_ms.npz` beside it gives the latencies.
+            dataset: `"cifar10"`, `"cifar100"` or `"imagenet16"`. Defaults to `"cifar10"`.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is damaged or another table, or for an unknown data set.
+        """
+        if dataset not in DATASETS:
+            raise ValueError(f"NAS-Bench-201 has no data set {dataset!r}. {nearest(dataset, DATASETS)}")
+        required = ["ops", "op_names", f"{dataset}_valid_12", f"{dataset}_test_200"]
+        arrays = read_arrays(path, required, f"NAS-Bench-201 with {dataset}")
+        columns = {
+            f"{found[1]}_{found[2]}": arrays[name]
+            for name in arrays
+            if (found := re.fullmatch(rf"{dataset}_(valid|test)_(\d+)", name))
+        }
+        for column in ("params", "flops"):
+            if f"{column}_{dataset}" in arrays:
+                columns[column] = arrays[f"{column}_{dataset}"]
+        folder = Path(path) if Path(path).is_dir() else Path(path).parent
+        for file in sorted(folder.glob("*latency_ms.npz")):
+            columns |= {f"latency_{device}": times for device, times in read_arrays(file, [], "latencies").items()}
+        return cls(f"nasbench201 {dataset}", arrays["ops"], [str(name) for name in arrays["op_names"]], columns)
+
+    @classmethod
+    def synthetic(cls, seed: int = 0) -> NASBench201:
+        """A made-up table of the real shape, for tests and first steps. **Its accuracies mean nothing.**
+
+        A cell is the better the more convolutions lie on its paths; noise that depends on the cell is added, more to
+        the 12-epoch accuracies than to the others. Cells that let nothing through are at chance.
+        """
+        rng = np.random.default_rng(seed)
+        cells = np.array(list(NASBench201Space()))
+        strength = np.array([0.0, 0.2, 0.7, 1.0, 0.35])[cells]  # of none, skip, conv 1x1, conv 3x3, pool
+        passes = cells > 0
+        node = np.ones((len(cells), 4))  # how well node j computes, and whether it gets anything
+        alive = np.ones((len(cells), 4), bool)
+        for target, edges in ((1, {0: 0}), (2, {0: 1, 1: 2}), (3, {0: 3, 1: 4, 2: 5})):
+            through = {s: passes[:, e] & alive[:, s] for s, e in edges.items()}
+            alive[:, target] = np.any(list(through.values()), axis=0)
+            node[:, target] = sum(through[s] * (0.5 * node[:, s] + strength[:, e]) for s, e in edges.items())
+        quality = np.where(alive[:, 3], np.tanh(node[:, 3] / 2), 0.0)
+        columns = {
+            f"{what}_{epochs}": np.where(
+                alive[:, 3], 60 + gain * quality + noise * rng.standard_normal(len(cells)), 10.0
+            ).astype("float32")
+            for epochs, gain, noise in ((12, 25.0, 2.0), (200, 34.0, 0.3))
+            for what in ("valid", "test")
+        }
+        return cls("synthetic, in the shape of nasbench201", cells, NASBENCH201_PRIMITIVES, columns)
+
+
+def convert(api: Any, path: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
+    """Write the compact file from the official benchmark.
+
+    The official files are pickles, which only their own packages should open: make `api` with them, as
+    `nats_bench.create(None, "tss", fast_mode=True, verbose=False)` or `nas_201_api.NASBench201API(path)`.
+
+    Args:
+        api: anything with `len(api)`, `api[index]` (the architecture string), `api.get_cost_info(index, dataset)` and
+            `api.get_more_info(index, dataset, hp=..., is_random=False)`, as both packages have it.
+        path: the `.npz` to write.
+        log: called with each line of progress. Defaults to `print`.
+    """
+    official = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}
+    space = NASBench201Space()
+    columns: dict[str, list[float]] = {}
+    cells = []
+    for index in range(len(api)):
+        cells.append(space.encode(space.from_string(api[index])))
+        for ours, theirs in official.items():
+            for epochs in (12, 200):
+                info = api.get_more_info(index, theirs, hp=str(epochs), is_random=False)
+                columns.setdefault(f"{ours}_valid_{epochs}", []).append(info["valid-accuracy"])
+                if ours == "cifar10":  # "cifar10-valid" trains on half of the data; the test of the whole is elsewhere
+                    info = api.get_more_info(index, "cifar10", hp=str(epochs), is_random=False)
+                columns.setdefault(f"{ours}_test_{epochs}", []).append(info["test-accuracy"])
+            cost = api.get_cost_info(index, "cifar10" if ours == "cifar10" else theirs)
+            columns.setdefault(f"params_{ours}", []).append(1e6 * cost["params"])
+            columns.setdefault(f"flops_{ours}", []).append(1e6 * cost["flops"])
+        if index % 1000 == 999:
+            log(f"{index + 1} of {len(api)} cells")
+    arrays = {name: np.array(values, "float32") for name, values in columns.items()}
+    with storage.atomic_path(path) as temporary:
+        named = {"ops": np.array(cells, "uint8"), "op_names": np.array(NASBENCH201_PRIMITIVES), **arrays}
+        np.savez_compressed(temporary, **named)  # type: ignore[arg-type]

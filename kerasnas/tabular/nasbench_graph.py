@@ -1,0 +1,107 @@
+"""NAS-Bench-Graph: 26,206 graph networks on several graph data sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.genotypes import Edge, Genotype
+from kerasnas.registry import nearest
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.subset import SubsetSpace
+from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.table import Table
+
+_NOT_DATASETS = {"hash", "link", "ops", "links", "op_names", "columns"}
+
+
+class NASBenchGraphSpace(SearchSpace):
+    """The space of NAS-Bench-Graph: which of nine graphs joins four nodes, and the operation of each node.
+
+    For tables only: graph networks are not built here.
+
+    Args:
+        links: for each of the graphs, the node that each of the four nodes reads; 0 is the input.
+        operations: names of the operations.
+
+    Reference:
+        Qin et al., "NAS-Bench-Graph", 2022 (arXiv 2206.09166).
+    """
+
+    name = "nasbench_graph"
+
+    def __init__(self, links: Sequence[Sequence[int]], operations: Sequence[str]):
+        self._links = {",".join(map(str, link)): tuple(int(source) for source in link) for link in links}
+        nodes = len(next(iter(self._links.values())))
+        self._choices = {"link": tuple(self._links)} | {f"node/{n}": tuple(operations) for n in range(1, nodes + 1)}
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        return self._choices
+
+    def genotype(self, assignment: Mapping[str, str]) -> Genotype:
+        self.check_assignment(assignment)
+        sources = self._links[assignment["link"]]
+        edges = [Edge(assignment[f"node/{n}"], source, n) for n, source in enumerate(sources, start=1)]
+        return Genotype(self.name, {"cell": edges})
+
+    def assignment(self, genotype: Genotype) -> dict[str, str]:
+        edges = {edge.target: edge for edge in genotype["cell"]}
+        if sorted(edges) != list(range(1, len(self._choices))) or len(edges) != len(genotype["cell"]):
+            raise ValueError(f"A cell of this space has one edge into each of four nodes. Received: {genotype['cell']}")
+        link = ",".join(str(edges[node].source) for node in sorted(edges))
+        return {"link": link} | {f"node/{node}": edges[node].primitive for node in sorted(edges)}
+
+    def build_supernet(self, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any) -> keras.Model:
+        raise ValueError("NAS-Bench-Graph's networks read graphs, not images: this space serves its table alone.")
+
+    def build_network(
+        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any
+    ) -> keras.Model:
+        raise ValueError("NAS-Bench-Graph's networks read graphs, not images: this space serves its table alone.")
+
+
+class NASBenchGraph(Table):
+    """The published results of NAS-Bench-Graph on one data set, read from a compact file.
+
+    Columns: `valid_<n>`, `test_<n>` (percent; n stands for the whole training, whose length differs from set to set and
+    is counted as 1), `latency_s`, `params_M`. The space holds the rows alone: of isomorphic graphs one is listed.
+    """
+
+    @classmethod
+    def open(cls, path: str | os.PathLike, dataset: str = "cora") -> NASBenchGraph:
+        """Read the compact table.
+
+        Args:
+            path: the `.npz` file, or the folder it lies in.
+            dataset: such as `"cora"`, the default; an unknown one is answered with those in the file.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is damaged or another table, or for an unknown data set.
+        """
+        arrays = read_arrays(path, sorted(_NOT_DATASETS), "NAS-Bench-Graph")
+        datasets = sorted(set(arrays) - _NOT_DATASETS)
+        if dataset not in datasets:
+            raise ValueError(f"{path} has no data set {dataset!r}. {nearest(dataset, datasets)}")
+        values = dict(zip(map(str, arrays["columns"]), arrays[dataset].T, strict=True))
+        columns = {f"{what}_1": 100 * values.pop(what) for what in ("valid", "test")} | values
+        whole = NASBenchGraphSpace(arrays["links"].tolist(), [str(name) for name in arrays["op_names"]])
+        cells = [(int(link), *map(int, ops)) for link, ops in zip(arrays["link"], arrays["ops"], strict=True)]
+        rows = {indices: row for row, indices in enumerate(cells)}
+        space = SubsetSpace(whole, cells)
+
+        def row(genotype: Genotype) -> int:
+            indices = space.encode(genotype)
+            if indices not in rows:
+                raise ValueError(f"Table 'nasbench_graph {dataset}' has no row for this genotype: {genotype}")
+            return rows[indices]
+
+        return cls(
+            f"nasbench_graph {dataset}", space, {name: np.asarray(column) for name, column in columns.items()}, row,
+            lambda index: space.decode(cells[index]),
+        )  # fmt: skip

@@ -1,0 +1,56 @@
+"""What the contract checks share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+SIZES = ((6, 6), (7, 5))
+POLICIES = ("float32", "mixed_bfloat16")
+
+
+def require(condition: Any, message: str) -> None:
+    """Raise AssertionError with `message` unless `condition` holds."""
+    if not condition:  # not `assert`, which Python's -O switch removes
+        raise AssertionError(message)
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Keras' precision is `name` inside of it."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def images(height: int, width: int, channels: int) -> np.ndarray:
+    """Two images of noise."""
+    return np.random.default_rng(0).standard_normal((2, height, width, channels)).astype("float32")
+
+
+def training_argument(layer: keras.layers.Layer, training: bool) -> dict[str, bool]:
+    """The argument `training` for layers that take one."""
+    return {"training": training} if layer._call_has_training_arg else {}
+
+
+def scatter(variables: list[Any], seed: int = 0) -> None:
+    """Move variables off their start values, where a zero could hide a fault; variances stay positive."""
+    rng = np.random.default_rng(seed)
+    for variable in variables:
+        variable.assign_add(rng.uniform(0.1, 0.5, tuple(variable.shape)))
+
+
+def remade(what: str, thing: Any, deserialize: Callable[[Any], Any]) -> Any:
+    """`thing` after a trip through Keras' serialization and JSON."""
+    try:
+        return deserialize(json.loads(json.dumps(keras.saving.serialize_keras_object(thing))))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise AssertionError(f"{what}: Keras cannot serialize it and make it again: {error}") from error

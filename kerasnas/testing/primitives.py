@@ -1,0 +1,186 @@
+"""check_primitive: the contract of primitives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import backend
+from kerasnas.primitives import PRIMITIVES, BatchNorm, MixedOp, Primitive
+from kerasnas.primitives.normalization import EPSILON
+from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, images, remade, require, scatter, training_argument
+
+
+def check_primitive(name: str, filters: int = 4, channels: int | None = None) -> None:
+    """Check that the primitive registered as `name` keeps the contract of primitives.
+
+    At strides 1 and 2 (one of which the factory may refuse with a ValueError), on even and odd sizes: the
+    output's shape is as promised and finite, in float32 and in mixed bfloat16; `affine=False` leaves no batch
+    norm with a learned scale; every trainable weight has a gradient; `MixedOp` can use it, with copies.
+    Of a built-in `Primitive` also: its configuration makes the same layer again, and `expand` computes the
+    same with as many parameters.
+
+    Args:
+        name: the name under which it is registered.
+        filters: number of output channels to ask for. Defaults to 4.
+        channels: number of input channels. Defaults to `filters`.
+
+    Raises:
+        AssertionError: saying what the primitive does otherwise.
+
+    Example:
+
+    >>> check_primitive("sep_conv_3x3")
+    >>> check_primitive("factorized_reduce", filters=6, channels=3)
+    """
+    require(name in PRIMITIVES, f"No primitive is registered as {name!r}. Registered: {sorted(PRIMITIVES)}")
+    channels = filters if channels is None else channels
+    refused = {}
+    for strides in (1, 2):
+        try:
+            layer = PRIMITIVES[name](filters=filters, strides=strides, affine=True)
+        except ValueError as error:
+            refused[strides] = str(error)
+            continue
+        what = f"Primitive '{name}' (filters={filters}, strides={strides}, {channels} channels)"
+        require(
+            isinstance(layer, keras.layers.Layer),
+            f"{what}: expected the factory to return a `keras.layers.Layer`. Received: {layer!r}",
+        )
+        arguments = {"filters": filters, "strides": strides}
+        for policy in POLICIES:
+            _check_outputs(what, name, arguments, channels, policy)
+        _check_affine(what, name, arguments, channels)
+        _check_gradients(what, name, arguments, channels)
+        _check_mixed(what, name, arguments, channels)
+        if isinstance(layer, Primitive):
+            _check_config(what, layer, channels)
+            _check_expansion(what, name, arguments, channels)
+    require(len(refused) < 2, f"Primitive '{name}' works neither at strides 1 nor at strides 2: {refused}")
+
+
+def _make(name: str, arguments: dict[str, int], x: np.ndarray, affine: bool = True) -> keras.layers.Layer:
+    layer = PRIMITIVES[name](**arguments, affine=affine)
+    layer(x)  # built by a call, since not every layer has a `build` of its own
+    return layer
+
+
+def _check_outputs(what: str, name: str, arguments: dict[str, int], channels: int, policy: str) -> None:
+    with dtype_policy(policy):
+        for height, width in SIZES:
+            x = images(height, width, channels)
+            layer = _make(name, arguments, x)
+            expected = (2, *(-(-size // arguments["strides"]) for size in (height, width)), arguments["filters"])
+            for training in (False, True):
+                y = layer(x, **training_argument(layer, training))
+                case = f"{what} on {height} x {width} pixels in {policy}, training={training}"
+                require(tuple(y.shape) == expected, f"{case}: expected shape {expected}. Received: {tuple(y.shape)}")
+                require(
+                    np.isfinite(ops.convert_to_numpy(ops.cast(y, "float32"))).all(),
+                    f"{case}: the output is not finite.",
+                )
+                dtype = keras.backend.standardize_dtype(y.dtype)
+                require(dtype == layer.compute_dtype, f"{case}: expected {layer.compute_dtype}. Received: {dtype}")
+            promised = tuple(layer.compute_output_shape(x.shape))
+            require(
+                promised == expected,
+                f"{what} on {height} x {width} pixels: expected `compute_output_shape` {expected}. "
+                f"Received: {promised}",
+            )
+
+
+def _check_affine(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
+    for layer in _make(name, arguments, images(*SIZES[0], channels), affine=False)._flatten_layers():
+        stock = isinstance(layer, keras.layers.BatchNormalization) and (layer.scale or layer.center)
+        own = isinstance(layer, BatchNorm) and layer.affine
+        require(not (stock or own), f"{what}: with affine=False, batch norm '{layer.name}' learns a scale or offset.")
+
+
+def _check_gradients(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
+    x = images(*SIZES[0], channels)
+    layer = _make(name, arguments, x)
+    scatter(layer.trainable_variables)
+    state = [ops.convert_to_tensor(variable) for variable in layer.non_trainable_variables]
+    cotangent = np.random.default_rng(1).standard_normal(layer(x).shape).astype("float32")
+
+    def loss(parameters: list[Any]) -> tuple[Any, None]:
+        y, _ = layer.stateless_call(parameters, state, x, **training_argument(layer, True))
+        return ops.sum(y * cotangent), None
+
+    if not layer.trainable_variables:
+        return
+    values = [ops.convert_to_tensor(variable) for variable in layer.trainable_variables]
+    _, gradients = backend.value_and_grad(loss)(values)
+    for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
+        received = ops.convert_to_numpy(gradient)
+        require(np.isfinite(received).all(), f"{what}: the gradient of weight '{variable.path}' is not finite.")
+        require(received.any(), f"{what}: no gradient reaches the trainable weight '{variable.path}'.")
+
+
+def _check_mixed(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
+    names = [name] if name != "none" else [name, "relu_conv_bn"]
+    mixed = MixedOp(names, arguments["filters"], arguments["strides"], copies=2)
+    x, weights = images(*SIZES[1], channels), np.ones((2, len(names)), "float32")
+    plain = ops.convert_to_numpy(mixed(x, weights=weights, training=False))
+    weights[1] = 0.25
+    scaled = ops.convert_to_numpy(mixed(x, weights=weights, training=False))
+    filters = arguments["filters"]
+    expected = (2, *(-(-size // arguments["strides"]) for size in SIZES[1]), 2 * filters)
+    require(plain.shape == expected, f"{what} in a MixedOp with copies=2: expected {expected}. Received: {plain.shape}")
+    plain[..., filters:] *= 0.25
+    require(
+        np.allclose(scaled, plain, rtol=1e-4, atol=1e-5),
+        f"{what} in a MixedOp: the mixing weight of a copy does not scale its output, or that of another copy does.",
+    )
+
+
+def _check_config(what: str, layer: Primitive, channels: int) -> None:
+    again = remade(what, layer, keras.saving.deserialize_keras_object)
+    require(
+        type(again) is type(layer) and again.get_config() == layer.get_config(),
+        f"{what}: its configuration makes another layer. Expected {layer.get_config()}. Received: {again.get_config()}",
+    )
+    shapes = []
+    for one in (layer, again):
+        one.build((None, *SIZES[0], channels))
+        shapes.append([tuple(variable.shape) for variable in one.variables])
+    require(
+        shapes[0] == shapes[1],
+        f"{what}: made again from its configuration, the layer has other weights. Expected {shapes[0]}. "
+        f"Received: {shapes[1]}",
+    )
+
+
+def _check_expansion(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
+    layer = PRIMITIVES[name](**arguments, affine=True)
+    layer.build((None, None, None, channels))
+    inputs = keras.Input((None, None, channels))
+    model = keras.Model(inputs, layer.expand(inputs))
+    foreign = [one for one in model.layers if not type(one).__module__.startswith("keras.")]
+    require(not foreign, f"{what}: `expand` uses layers that are not Keras' own: {foreign}")
+    counts = [
+        sum(int(np.prod(v.shape)) for v in variables)
+        for variables in (layer.trainable_variables, model.trainable_variables)
+    ]
+    require(counts[0] == counts[1], f"{what}: {counts[0]} trainable parameters, but `expand` has {counts[1]}.")
+
+    scatter(layer.trainable_variables)
+    pairs = list(zip(layer.trainable_variables, model.trainable_variables, strict=True))
+    if model.non_trainable_variables:
+        scatter(layer.non_trainable_variables)
+        pairs += zip(layer.non_trainable_variables, model.non_trainable_variables, strict=True)
+    else:  # pools drop their batch norm in a discrete network: make it the identity
+        for variable in layer.non_trainable_variables:
+            variable.assign(ops.full(variable.shape, 1 - EPSILON if "variance" in variable.name else 0.0))
+    for source, target in pairs:
+        target.assign(ops.reshape(source, target.shape))
+    for height, width in SIZES:
+        x = images(height, width, channels)
+        expected, received = (ops.convert_to_numpy(one(x, training=False)) for one in (layer, model))
+        require(
+            expected.shape == received.shape and np.allclose(expected, received, rtol=1e-4, atol=1e-5),
+            f"{what} on {height} x {width} pixels: `expand` with the same weights computes something else.",
+        )

@@ -1,0 +1,138 @@
+"""The networks of NAS-Bench-101: channels, parameters, and what they compute."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.networks.graph_network import EPSILON, count_parameters, graph_network, vertex_channels
+from kerasnas.spaces import NASBENCH101_OPERATIONS, NASBench101Space
+
+CONV3, CONV1, POOL = NASBENCH101_OPERATIONS
+PARALLEL = np.array(
+    [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
+)  # three vertices share the output; the first also feeds the third, and the input skips to the output
+
+
+def test_channels_are_split_from_the_front():
+    assert vertex_channels(PARALLEL, 8) == [0, 3, 3, 2, 8]
+    assert vertex_channels(PARALLEL, 9) == [0, 3, 3, 3, 9]
+    assert vertex_channels(PARALLEL, 10) == [0, 4, 3, 3, 10]
+    assert vertex_channels(np.array([[0, 1], [0, 0]]), 8) == [0, 8]
+
+
+def test_other_vertices_take_the_most_of_their_successors():
+    matrix = np.zeros((5, 5), int)
+    for edge in [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)]:
+        matrix[edge] = 1
+    assert vertex_channels(matrix, 7) == [0, 4, 4, 3, 7]
+
+
+def test_formula_by_hand():
+    """Stem, one cell with a 1x1 convolution behind the projection of its input, a dense layer."""
+    chain = np.array([[0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    stem, norm, head = 9 * 3 * 4, 2 * 4, 4 * 5 + 5
+    once = {"filters": 4, "num_stacks": 1, "cells_per_stack": 1, "num_classes": 5}
+    assert count_parameters(chain, ["input", CONV1, "output"], **once) == stem + norm + 2 * (16 + norm) + head
+    assert count_parameters(chain, ["input", POOL, "output"], **once) == stem + norm + (16 + norm) + head
+    assert count_parameters(chain, ["input", CONV3, "output"], **once) == stem + norm + (16 + norm) * 2 + 8 * 16 + head
+
+
+def trainable(model):
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def test_formula_and_network_agree():
+    space, rng = NASBench101Space(filters=8, num_stacks=2, cells_per_stack=2), np.random.default_rng(0)
+    sizes = set()
+    while len(sizes) < 5:
+        genotype = space.sample(rng)
+        vertices = len(space.matrix(genotype)[1])
+        if vertices not in sizes:
+            sizes.add(vertices)
+            model = space.build_network(genotype, (8, 8, 3), 5)
+            assert trainable(model) == space.parameters(genotype, num_classes=5)
+
+
+def test_published_network_has_its_parameters():
+    """At full size: 8,555,530 parameters in the published table (hash 00005c142e6f48ac74fdcf73e3439874)."""
+    matrix = np.zeros((7, 7), int)
+    for edge in [(0, 1), (0, 4), (0, 5), (1, 2), (2, 3), (2, 6), (3, 5), (4, 5), (5, 6)]:
+        matrix[edge] = 1
+    space = NASBench101Space()
+    genotype = space.genotype(matrix, [CONV3, POOL, CONV3, CONV3, CONV1])
+    model = space.build_network(genotype, (32, 32, 3), 10)
+    assert trainable(model) == 8_555_530 == space.parameters(genotype)
+    assert model.get_layer("downsample_3").output.shape[1:3] == (16, 16)
+    assert model.get_layer("pool").input.shape[1:] == (8, 8, 512)
+
+
+def test_full_size_by_hand():
+    """The single edge: nine cells that are a projection each."""
+    stem, head = 27 * 128 + 256, 512 * 10 + 10
+    widths = [128] * 4 + [256] * 3 + [512] * 3
+    cells = sum(a * b + 2 * b for a, b in itertools.pairwise(widths))
+    assert count_parameters(np.array([[0, 1], [0, 0]]), ["input", "output"]) == stem + cells + head
+
+
+def test_it_computes_what_the_paper_says():
+    """On one pixel a convolution is a product with the middle of its kernel, and pooling does nothing."""
+    operations = ["input", CONV3, POOL, CONV1, "output"]
+    model = graph_network(PARALLEL, operations, (1, 1, 3), 2, filters=8, num_stacks=1, cells_per_stack=1)
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+
+    def conv(x, name):
+        kernel = model.get_layer(f"{name}_conv").get_weights()[0]
+        gamma, beta, mean, variance = model.get_layer(f"{name}_bn").get_weights()
+        x = x @ kernel[kernel.shape[0] // 2, kernel.shape[1] // 2]
+        return np.maximum(gamma * (x - mean) / np.sqrt(variance + EPSILON) + beta, 0)
+
+    image = rng.standard_normal((4, 3))
+    x = conv(image, "stem")
+    one = conv(conv(x, "cell0_vertex1_projection"), "cell0_vertex1")  # 3 channels
+    two = conv(x, "cell0_vertex2_projection")  # 3 channels
+    three = conv(one[:, :2] + conv(x, "cell0_vertex3_projection"), "cell0_vertex3")  # cut to 2 channels
+    y = np.concatenate([one, two, three], axis=1) + conv(x, "cell0_output_projection")
+    kernel, bias = model.get_layer("classifier").get_weights()
+    logits = model(image[:, None, None, :].astype("float32"), training=False)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(logits), y @ kernel + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_it_is_plain_keras(tmp_path):
+    model = graph_network(PARALLEL, ["input", CONV3, POOL, CONV1, "output"], (8, 8, 1), 3, 8, 2, 1)
+    for operation in model.operations:
+        assert type(operation).__module__.startswith("keras.")
+    model.save(tmp_path / "network.keras")
+    x = np.random.default_rng(0).standard_normal((2, 8, 8, 1)).astype("float32")
+    again = keras.models.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
+
+
+def test_a_seed_means_one_network():
+    def build(seed):
+        return graph_network(PARALLEL, ["input", CONV3, POOL, CONV1, "output"], (4, 4, 1), 3, 4, 1, 1, seed=seed)
+
+    first, again, other = (build(seed).get_weights() for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_shape": (2, 2, 3)}, "at least 4 x 4"),
+        ({"input_shape": (8, 8)}, "height, width, channels"),
+        ({"num_classes": 0}, "num_classes"),
+        ({"filters": -1}, "filters"),
+        ({"cells_per_stack": 0}, "cells_per_stack"),
+    ],
+)
+def test_wrong_sizes_are_told(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        graph_network(
+            np.array([[0, 1], [0, 0]]), ["input", "output"], **{"input_shape": (8, 8, 3), "num_classes": 2} | arguments
+        )

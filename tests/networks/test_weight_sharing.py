@@ -1,0 +1,273 @@
+"""Shared weights: a child computes what its stand-alone network would, its own path alone, and leaves no trace."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasnas import Genotype, backend
+from kerasnas.networks import MicroSupernet, SharedPrimitives
+from kerasnas.networks.enas_micro import between_row, input_row
+from kerasnas.primitives import BatchNorm, primitive
+from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
+from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
+
+NAMES = ["skip_connect", "sep_conv_3x3", "avg_pool_3x3", "nor_conv_3x3"]
+SHAPE, CLASSES = (9, 8, 2), 3
+MICRO = ENASMicroSpace(filters=2, num_cells=3, num_nodes=2, primitives=NAMES[:3])
+MACRO = ENASMacroSpace(filters=2, num_layers=4, primitives=NAMES[1:])
+
+
+def images(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def numbers(tensor):
+    return np.asarray(ops.convert_to_numpy(tensor))
+
+
+def scatter(model):
+    rng = np.random.default_rng(3)
+    for variable in model.trainable_variables:
+        variable.assign(rng.uniform(-0.8, 0.9, variable.shape))
+
+
+@pytest.fixture(scope="module")
+def supernets():
+    made = {space.name: space.build_supernet(SHAPE, CLASSES) for space in (MICRO, MACRO)}
+    for supernet in made.values():
+        scatter(supernet)
+    return made
+
+
+# One layer ---------------------------------------------------------------------------------------------
+def shared(strides=1, names=NAMES, edges=3):
+    layer = SharedPrimitives([primitive(name, 4, strides) for name in names], edges)
+    layer.build((None, 6, 6, 4))
+    return layer
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("position", range(len(NAMES)))
+def test_it_computes_the_primitive_with_the_weights_of_the_edge(strides, position):
+    layer, x = shared(strides), images(5, 6, 6, 4)
+    scatter(layer)
+    own = primitive(NAMES[position], 4, strides)
+    own.build((None, 6, 6, 4))
+    for variable, value in zip(own.trainable_variables, layer.unpack(layer.table[2])[position], strict=True):
+        variable.assign(value)
+    if "pool" in NAMES[position]:  # as in discrete networks: without batch norm
+        expected = keras.layers.AveragePooling2D(3, strides, padding="same")(x)
+    else:
+        expected = own(x, training=True)
+    received = layer(x, index=ops.convert_to_tensor(position), edge=2)
+    np.testing.assert_allclose(numbers(received), numbers(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_reaches_the_chosen_weights_alone():
+    layer, x = shared(), images(5, 6, 6, 4)
+
+    def loss(parameters):
+        with keras.StatelessScope(state_mapping=[(layer.table, parameters[0])]):
+            y = layer(x, index=ops.convert_to_tensor(1), edge=ops.convert_to_tensor(2))
+        return ops.sum(y * images(*y.shape, seed=1)), None
+
+    _, (gradient,) = backend.value_and_grad(loss)(backend.values([layer.table]))
+    sizes = [sum(int(np.prod(shape)) for shape in shapes) for shapes in layer.shapes]
+    expected = np.zeros(layer.table.shape, bool)
+    expected[2, sizes[0] : sizes[0] + sizes[1]] = True
+    assert sizes[1] and sizes[3]
+    np.testing.assert_array_equal(numbers(gradient) != 0, expected)
+
+
+def test_start_values_are_those_of_the_primitives():
+    layer = shared()
+    depthwise, _, gamma, beta, *_ = layer.unpack(layer.table[0])[1]
+    np.testing.assert_array_equal(numbers(gamma), 1)
+    np.testing.assert_array_equal(numbers(beta), 0)
+    many = numbers(shared(edges=200).table)
+    assert 0.9 < many[:, : depthwise.shape[0] ** 2 * 4].std() / np.sqrt(2 / 9) < 1.1  # normal, variance 2 / fan-in
+    assert len(np.unique(many[:, 0])) == 200  # every edge has its own
+    np.testing.assert_array_equal(numbers(shared().table), numbers(layer.table))
+
+
+def test_every_primitive_is_traced_once():
+    calls = []
+
+    class Counted(keras.layers.Layer):
+        def call(self, inputs):
+            calls.append(1)
+            return 2 * inputs
+
+    layer = SharedPrimitives([Counted(), keras.layers.Identity()], edges=2)
+    layer.build((None, 6, 6, 4))
+    x = ops.convert_to_tensor(images(2, 6, 6, 4))
+    calls.clear()  # Keras looks for shapes when it builds
+    for index in (0, 1, 0, 1):
+        y = layer(x, index=ops.convert_to_tensor(index), edge=index)
+        np.testing.assert_allclose(numbers(y), numbers(x) * (2 - index))
+    assert len(calls) == 1
+
+
+# A child against its stand-alone network --------------------------------------------------------------------
+def spelled(layer, position=0, edge=0, kept=slice(None)):
+    """(class, values) of the Keras layers that spell a primitive out; `kept`: the input channels that are there."""
+    weights = iter(map(numbers, layer.unpack(layer.table[edge])[position]))
+    for stage in layer._candidates()[position].chain:
+        if isinstance(stage, BatchNorm) and stage.affine:
+            yield "BatchNormalization", [next(weights), next(weights)]
+        elif isinstance(stage, OffsetPair):
+            yield from (("Conv2D", [next(weights)[0][kept]]) for _ in range(2))
+        elif isinstance(stage, Pointwise):
+            yield "Conv2D", [next(weights)[0][kept]]
+        elif isinstance(stage, Convolution):
+            yield "Conv2D", [next(weights)[0]]
+        elif isinstance(stage, Depthwise):
+            yield "DepthwiseConv2D", [next(weights)]
+
+
+def channels(chosen, filters, start=0):
+    return [filters * (node - start) + channel for node in chosen for channel in range(filters)]
+
+
+def reached(plan, genotype):
+    """The numbers of the cells that lead to the head: a child need not read the cell before it."""
+    found = {len(plan) - 1}
+    for number in reversed(range(len(plan))):
+        if number in found:
+            found |= {number - 2 + edge.source for edge in genotype[plan[number].kind] if edge.source < 2}
+    return found
+
+
+def micro_values(supernet, genotype):
+    yield from spelled(supernet.stem)
+    outputs = [slice(None)] * 2  # the channels that are there, of the two cells before
+    found = reached(supernet.plan, genotype)
+    for number, (plan, cell) in enumerate(zip(supernet.plan, supernet.cells, strict=True)):
+        edges = genotype[plan.kind]
+        for source, (layer, kept) in enumerate(zip(cell.preprocess, outputs, strict=True)):
+            if number in found and source in {edge.source for edge in edges}:
+                yield from spelled(layer, kept=kept)
+        for edge in edges if number in found else []:
+            position, node = supernet.primitives.index(edge.primitive), edge.target - 2
+            if edge.source < 2:
+                yield from spelled(cell.from_inputs, position, input_row(edge.source, node))
+            else:
+                yield from spelled(cell.between, position, between_row(edge.source, node))
+        loose = [node for node in range(2, 2 + supernet.num_nodes) if node not in {edge.source for edge in edges}]
+        outputs = [outputs[1], channels(loose, plan.filters, 2)]
+    yield "Dense", [numbers(supernet.classifier.kernel)[outputs[1]], numbers(supernet.classifier.bias)]
+
+
+def macro_values(supernet, genotype):
+    yield from spelled(supernet.stem)
+    first = np.cumsum([0, supernet.filters, *supernet.plan])  # of each output, where its channels begin
+    for number in range(1, 1 + len(supernet.plan)):
+        edges = [edge for edge in genotype["network"] if edge.target == number]
+        kept = [channel for edge in edges for channel in range(first[edge.source], first[edge.source + 1])]
+        yield from spelled(supernet.bottlenecks[number - 1], kept=kept)
+        position = supernet.primitives.index(edges[0].primitive)
+        yield from spelled(supernet.operations[number - 1], position)
+    read = {edge.source for edge in genotype["network"]}
+    loose = [number for number in range(1, len(supernet.plan) + 1) if number not in read]
+    kept = [channel - first[1] for number in loose for channel in range(first[number], first[number + 1])]
+    yield "Dense", [numbers(supernet.classifier.kernel)[kept], numbers(supernet.classifier.bias)]
+
+
+def queues(model):
+    """The layers of each class in the order in which they were made, which their names count."""
+
+    def number(layer):
+        tail = layer.name.rsplit("_", 1)[-1]
+        return int(tail) if tail.isdigit() else 0
+
+    made = {}
+    for layer in sorted((layer for layer in model.layers if layer.weights), key=number):
+        made.setdefault(type(layer).__name__, []).append(layer)
+    return made
+
+
+def twice(space):
+    """A child that reads one node twice, with one primitive."""
+    edges = [("sep_conv_3x3", 0, 2)] * 2 + [("skip_connect", 0, 3), ("skip_connect", 1, 3)]
+    return Genotype(space.name, {"normal": edges, "reduce": edges})
+
+
+def children(space, values, *special, seed=7):
+    rng = np.random.default_rng(seed)
+    return [
+        pytest.param(space, values, g, id=f"{space.name}-{i}")
+        for i, g in enumerate([*special, space.sample(rng), space.sample(rng)])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("space", "values", "genotype"),
+    [*children(MICRO, micro_values, twice(MICRO)), *children(MACRO, macro_values)],
+)
+def test_a_child_computes_what_its_stand_alone_network_does(supernets, space, values, genotype):
+    supernet, network = supernets[space.name], space.build_network(genotype, SHAPE, CLASSES)
+    made = queues(network)
+    for kind, arrays in values(supernet, genotype):
+        layer = made[kind].pop(0)
+        for variable, array in zip(layer.trainable_weights, arrays, strict=True):
+            variable.assign(array.reshape(variable.shape))
+    assert not any(made.values())
+    x = images(6, *SHAPE, seed=1)
+    expected = numbers(network(x, training=True))
+    received = numbers(supernet(x, architecture=np.array(space.encode(genotype)), training=False))
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the images do tell on the logits
+    np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4)
+
+
+# The whole supernet ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("space", [MICRO, MACRO])
+def test_calls_leave_no_trace(supernets, space):
+    supernet, x = supernets[space.name], images(6, *SHAPE)
+    before = [numbers(variable).copy() for variable in supernet.variables]
+    training, testing = (numbers(supernet(x, training=training)) for training in (True, False))
+    np.testing.assert_array_equal(training, testing)
+    first = numbers(supernet(x, architecture=np.zeros(len(space.choices), int)))
+    np.testing.assert_array_equal(first, testing)
+    for variable, value in zip(supernet.variables, before, strict=True):
+        np.testing.assert_array_equal(numbers(variable), value)
+
+
+@pytest.mark.parametrize("space", [MICRO, MACRO])
+def test_all_variables_are_shared_weights(supernets, space):
+    supernet = supernets[space.name]
+    assert supernet.architecture_parameters == []
+    assert not supernet.non_trainable_variables  # no moving statistics
+    assert {id(v) for v in supernet.network_weights} == {id(v) for v in supernet.trainable_variables}
+
+
+def test_weights_depend_on_the_seed_alone():
+    space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=NAMES[1:2])
+    one, same, other = (space.build_supernet(SHAPE, CLASSES, seed=seed) for seed in (0, 0, 1))
+    for a, b, c in zip(one.variables, same.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(numbers(a), numbers(b))
+        assert len(a.shape) == 1 or not np.array_equal(numbers(a), numbers(c))
+
+
+def test_a_saved_supernet_is_the_same(tmp_path):
+    space = ENASMacroSpace(filters=2, num_layers=2, primitives=NAMES[2:])
+    supernet, x = space.build_supernet(SHAPE, CLASSES), images(4, *SHAPE)
+    scatter(supernet)
+    supernet.save(tmp_path / "supernet.keras")
+    again = keras.saving.load_model(tmp_path / "supernet.keras")
+    architecture = np.array(space.sample_indices(np.random.default_rng(0)))
+    expected, received = (numbers(one(x, architecture=architecture)) for one in (supernet, again))
+    np.testing.assert_array_equal(expected, received)
+
+
+def test_a_micro_supernet_is_made_again_from_its_configuration(supernets):
+    config = supernets[MICRO.name].get_config()
+    assert MicroSupernet.from_config(config).get_config() == config
+
+
+@pytest.mark.parametrize("space", [MICRO, MACRO])
+def test_images_too_small_are_told(space):
+    with pytest.raises(ValueError, match="at least 4 x 4 pixels"):
+        space.build_supernet((3, 8, 1), CLASSES)
+    with pytest.raises(ValueError, match="at least 4 x 4 pixels"):
+        space.build_network(space.sample(np.random.default_rng(0)), (3, 8, 1), CLASSES)

@@ -1,0 +1,163 @@
+"""Tables: queries, charges, what they refuse; NAS-Bench-201's and NAS-Bench-Graph's files."""
+
+import numpy as np
+import pytest
+
+from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.tabular import NASBench201, NASBenchGraph, Table
+from kerasnas.tabular.nasbench201 import convert
+
+SPACE = NASBench201Space()
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return NASBench201.synthetic()
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of the compact format: four cells, operations named in another order than ours."""
+    names = np.array(["nor_conv_3x3", "none", "avg_pool_3x3", "skip_connect", "nor_conv_1x1"])
+    ops = np.array([[0] * 6, [1, 0, 0, 0, 0, 0], [2] * 6, [4, 3, 2, 1, 0, 0]], "uint8")
+    columns = {
+        f"cifar10_{what}_{epochs}": np.arange(4, dtype="float32") + epochs + 10 * (what == "test")
+        for what in ("valid", "test")
+        for epochs in (12, 200)
+    }
+    np.savez(tmp_path / "nb201.npz", ops=ops, op_names=names, params_cifar10=np.array([4, 3, 2, 1]), **columns)
+    np.savez(tmp_path / "nb201_latency_ms.npz", pixel3=np.array([1.5, 2.5, 3.5, 4.5]))
+    return tmp_path / "nb201.npz"
+
+
+def test_query_and_charges(file):
+    table = NASBench201.open(file)
+    genotype = SPACE.decode((0, 3, 3, 3, 3, 3))
+    assert table.row(genotype) == 1 and table.genotype(1) == genotype and genotype in table
+    assert table.query(genotype, epochs=12).valid == 13 and table.query(genotype).test == 211
+    assert table.budget == {"evaluations": 2, "epochs": 212, "seconds": 0.0}
+    table.reset_budget()
+    assert table.budget["evaluations"] == 0
+    assert table.lookup(genotype, "params") == 3 and table.lookup(genotype, "latency_pixel3") == 2.5
+    assert table.budget["evaluations"] == 0
+
+
+def test_refusals(file):
+    table = NASBench201.open(file)
+    with pytest.raises(ValueError, match=r"no results after 36 epochs. It has: 12, 200"):
+        table.query(table.genotype(0), epochs=36)
+    with pytest.raises(ValueError, match="Did you mean 'valid_12'"):
+        table.lookup(table.genotype(0), "valid_13")
+    with pytest.raises(ValueError, match=r"has 1 training\(s\)"):
+        table.query(table.genotype(0), repeat=1)
+    missing = SPACE.decode((1,) * 6)
+    assert missing not in table
+    with pytest.raises(ValueError, match="no row for this cell"):
+        table.query(missing)
+    with pytest.raises(ValueError, match="Did you mean 'cifar10'"):
+        NASBench201.open(file, dataset="cifar-10")
+    with pytest.raises(ValueError, match="lacks cifar100_test_200"):
+        NASBench201.open(file, dataset="cifar100")
+
+
+@pytest.mark.parametrize("size", [0, 100, 1000])
+def test_truncated_file(file, size):
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"nb201\.npz is not a whole \.npz"):
+        NASBench201.open(file)
+
+
+def test_damaged_file(file):
+    content = bytearray(file.read_bytes())
+    where = content.index(b"NUMPY") + 130
+    content[where : where + 4] = b"abcd"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        NASBench201.open(file)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        NASBench201.open(tmp_path / "none.npz")
+    with pytest.raises(FileNotFoundError, match="Found: 0"):
+        NASBench201.open(tmp_path)
+
+
+def test_repeats_are_averaged_or_picked():
+    rows = [SPACE.decode((0,) * 6), SPACE.decode((1,) * 6)]
+    table = Table(
+        "toy", SPACE, {"valid_4": np.array([[1.0, 2, 6], [4, 5, 6]]), "seconds_4": np.array([[10.0] * 3, [20] * 3])},
+        rows.index, rows.__getitem__,
+    )  # fmt: skip
+    assert table.query(rows[0]).valid == 3 and table.query(rows[0], repeat=2).valid == 6
+    assert table.budget == {"evaluations": 2, "epochs": 8, "seconds": 20.0}
+    with pytest.raises(ValueError, match="columns of one length"):
+        Table("toy", SPACE, {"a": np.ones(2), "b": np.ones(3)}, rows.index, rows.__getitem__)
+
+
+def test_synthetic_table_has_the_real_shape(synthetic):
+    assert len(synthetic) == 15625 and synthetic.epochs == (12, 200)
+    assert "synthetic" in synthetic.name
+    again = NASBench201.synthetic()
+    np.testing.assert_array_equal(synthetic.column("valid_12"), again.column("valid_12"))
+    dead = SPACE.decode((0,) * 6)
+    assert synthetic.lookup(dead, "test_200") == 10
+    correlation = np.corrcoef(synthetic.column("valid_12"), synthetic.column("test_200"))[0, 1]
+    assert 0.5 < correlation < 0.99
+
+
+class OfficialApi:
+    """As much of the official packages as `convert` uses, with recognisable numbers."""
+
+    cells = [(3,) * 6, (0, 1, 2, 3, 4, 1)]
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return SPACE.to_string(SPACE.decode(self.cells[index]))
+
+    def get_more_info(self, index, dataset, hp, is_random):
+        assert is_random is False
+        base = {"cifar10-valid": 1, "cifar10": 2, "cifar100": 3, "ImageNet16-120": 4}[dataset] * 10 + index
+        info = {"test-accuracy": base + int(hp) / 1000}
+        return info if dataset == "cifar10" else {**info, "valid-accuracy": base + 0.5}
+
+    def get_cost_info(self, index, dataset):
+        return {"params": 1.5 + index, "flops": 100.0 + index}
+
+
+def test_converter_from_the_official_files(tmp_path):
+    convert(OfficialApi(), tmp_path / "table.npz")
+    table = NASBench201.open(tmp_path / "table.npz")
+    genotype = SPACE.decode((0, 1, 2, 3, 4, 1))
+    assert table.lookup(genotype, "valid_12") == 11.5
+    assert table.lookup(genotype, "test_200") == pytest.approx(21.2)  # of the network trained on all of the data
+    assert table.lookup(genotype, "params") == 2.5e6
+    other = NASBench201.open(tmp_path / "table.npz", dataset="imagenet16")
+    assert other.lookup(genotype, "test_12") == pytest.approx(41.012)
+
+
+def test_unknown_operations(tmp_path):
+    with pytest.raises(ValueError, match="expected six operations"):
+        NASBench201("x", np.zeros((1, 6), int), ["conv_9x9"], {"valid_1": np.ones(1)})
+    with pytest.raises(ValueError, match="listed twice"):
+        NASBench201("x", np.zeros((2, 6), int), NASBENCH201_PRIMITIVES, {"valid_1": np.ones(2)})
+
+
+def test_nasbench_graph(tmp_path):
+    arrays = {
+        "hash": np.arange(3), "link": np.array([0, 1, 1]), "ops": np.array([[0, 1, 2, 0], [2, 2, 2, 2], [0, 0, 0, 1]]),
+        "links": np.array([[0, 0, 0, 0], [0, 1, 2, 3]]), "op_names": np.array(["gcn", "gat", "skip"]),
+        "columns": np.array(["valid", "test", "latency_s", "params_M"]),
+        "cora": np.array([[0.5, 0.6, 1, 2], [0.7, 0.8, 3, 4], [0.1, 0.2, 5, 6]]),
+    }  # fmt: skip
+    np.savez(tmp_path / "graph.npz", **arrays)
+    table = NASBenchGraph.open(tmp_path / "graph.npz")
+    genotype = table.genotype(1)
+    assert [tuple(edge) for edge in genotype["cell"]] == [("skip", node, node + 1) for node in range(4)]
+    assert table.query(genotype).valid == pytest.approx(70) and table.lookup(genotype, "params_M") == 4
+    rng = np.random.default_rng(0)
+    assert {table.row(table.space.sample(rng)) for _ in range(50)} == {0, 1, 2}
+    with pytest.raises(ValueError, match=r"no data set 'core'\. Did you mean 'cora'"):
+        NASBenchGraph.open(tmp_path / "graph.npz", dataset="core")
