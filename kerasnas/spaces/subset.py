@@ -16,10 +16,10 @@ from kerasnas.spaces.base import Indices, SearchSpace
 class SubsetSpace(SearchSpace):
     """`space` restricted to listed architectures, as strategies need it to search a table that lacks some.
 
-    Its architectures are drawn uniformly over the list. The neighbours of one are the listed architectures within `reach`
-    edits of `space`, over any architecture between; where there are none, those two edits away. Architectures are
-    compared by `key`. A mutation is a neighbour drawn uniformly; failing that, any listed architecture. `moves` counts
-    what was handed out, so that a report can say it.
+    Its architectures are drawn uniformly over the list. The neighbours of one are the listed architectures within
+    `reach` edits of `space`, over any architecture between; where there are none, those two edits away. Architectures
+    are compared by `key`. A mutation is a neighbour drawn uniformly; failing that, any listed architecture. `moves`
+    counts what was handed out, so that a report can say it.
 
     Args:
         space: the whole space.
@@ -27,7 +27,8 @@ class SubsetSpace(SearchSpace):
         reach: 1, or 2 where the list is so short that few have a neighbour one edit away. Defaults to 1.
 
     Attributes:
-        moves: how many architectures `neighbors` and `mutate_indices` gave one edit, two edits, or anywhere from theirs.
+        moves: how many architectures `neighbors` and `mutate_indices` gave that were one edit, two edits, or any number
+            of edits away.
 
     Raises:
         ValueError: if nothing is listed, and for another `reach`.
