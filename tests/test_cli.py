@@ -15,7 +15,7 @@ import pytest
 
 from kerasnas import cli, storage
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.runs import BenchmarkConfig, SearchConfig, TrainingConfig
+from kerasnas.runs import BenchmarkConfig, SearchConfig, StrategyBenchConfig, TrainingConfig
 
 COMMANDS = ("search", "retrain", "resume", "plot", "bench", "benchmark")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
@@ -193,7 +193,8 @@ def test_benchmark_prints_every_figure_and_leaves_nothing(dataset, tmp_path, mon
 def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert cli.main([command, flag]) == 0
     text = capsys.readouterr().out
-    config = {"search": SearchConfig, "retrain": TrainingConfig, "benchmark": BenchmarkConfig}.get(command)
+    configs = {"search": SearchConfig, "retrain": TrainingConfig, "bench": StrategyBenchConfig}
+    config = {**configs, "benchmark": BenchmarkConfig}.get(command)
     fields = dataclasses.fields(config) if config else []
     names = {field.name for field in fields} | ({"output_dir"} if command != "benchmark" else set())
     names |= {"genotype"} if command in ("retrain", "plot") else set()

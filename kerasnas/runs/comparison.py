@@ -22,6 +22,7 @@ from kerasnas.runs.config import StrategyBenchConfig
 from kerasnas.search import STRATEGIES, SpaceExhaustedError
 from kerasnas.tabular import Table
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 
 
@@ -133,7 +134,18 @@ class _executor:
         self.pool = concurrent.futures.ProcessPoolExecutor(
             self.workers, multiprocessing.get_context("spawn"), _open_worker, self.arguments
         )
-        return self.pool.map
+        return self._map
+
+    def _map(self, function: Callable, tasks: list) -> Any:
+        """As the pool's, whose processes start here: with a thread each, since NumPy's would fight for the cores."""
+        before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        try:
+            return self.pool.map(function, tasks)  # type: ignore[union-attr]
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name)
+                os.environ.update({} if value is None else {name: value})
 
     def __exit__(self, *error: Any) -> None:
         if self.pool is not None:
