@@ -278,10 +278,11 @@ def initialize(model: keras.Model, seed: int) -> None:
         if relaxations.is_alphas(variable):
             variable.assign(1e-3 * generator.standard_normal(shape))
         elif len(shape) > 1:
-            variable.assign(np.sqrt(2 / _fan_in(shape)) * generator.standard_normal(shape))
+            variable.assign(np.sqrt(2 / fan_in(shape)) * generator.standard_normal(shape))
 
 
-def _fan_in(shape: tuple[int, ...]) -> int:
+def fan_in(shape: tuple[int, ...]) -> int:
+    """How many values of the input each value of the output of a kernel of this shape sums over."""
     if len(shape) == 3:  # copies, channels, filters
         return shape[1]
     if len(shape) == 4 and shape[-1] == 1:  # a depthwise kernel

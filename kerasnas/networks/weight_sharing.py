@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend
-from kerasnas.networks.cell_network import _fan_in, check_image_shape, head_dtype, initialize
+from kerasnas.networks.cell_network import check_image_shape, fan_in, head_dtype, initialize
 from kerasnas.primitives import BatchNorm, Primitive
 from kerasnas.primitives.base import check_size
 from kerasnas.primitives.convolutions import Convolution
@@ -109,7 +109,7 @@ def _start_values(candidates: Sequence[keras.layers.Layer], edges: int, seed: in
     for variable in (variable for layer in candidates for variable in layer.trainable_variables):
         shape = tuple(variable.shape)
         if len(shape) > 1:
-            values.append(np.sqrt(2 / _fan_in(shape)) * rng.standard_normal((edges, int(np.prod(shape)))))
+            values.append(np.sqrt(2 / fan_in(shape)) * rng.standard_normal((edges, int(np.prod(shape)))))
         else:
             values.append(np.tile(ops.convert_to_numpy(variable), (edges, 1)))
     return np.concatenate(values, axis=1)

@@ -11,7 +11,6 @@ import keras
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.enas_macro import MacroSupernet
 from kerasnas.networks.enas_network import macro_network
-from kerasnas.primitives import PRIMITIVES, NorConv
 from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES, SearchSpace
@@ -21,8 +20,6 @@ ENAS_MACRO_PRIMITIVES = (
     *("nor_conv_3x3", "nor_conv_5x5", "sep_conv_3x3", "sep_conv_5x5"),
     *("max_pool_3x3", "avg_pool_3x3"),
 )
-
-PRIMITIVES.register("nor_conv_5x5", functools.partial(NorConv, kernel_size=5))
 
 
 @SPACES.register("enas_macro")
