@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 from kerasnas import relaxations
 from kerasnas.genotypes import Edge, Genotype
+from kerasnas.networks.building import (
+    check_drop_path,
+    check_image_shape,
+    classify,
+    discrete_model,
+    head_dtype,
+    initialize,
+)
 from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell, discrete_cell
 from kerasnas.networks.supernet import Supernet
 from kerasnas.primitives import BatchNorm
@@ -222,10 +228,7 @@ def cell_network(
     """
     image_shape = check_image_shape(input_shape, halvings(num_cells, stem_strides))
     check_size("num_classes", num_classes)
-    if not 0 <= drop_path < 1:
-        raise ValueError(
-            f"Invalid value received for argument `drop_path`. Expected at least 0, below 1. Received: {drop_path}"
-        )
+    check_drop_path(drop_path)
 
     def stem(x: Any) -> Any:
         (norm,) = BatchNorm().standard()
@@ -239,78 +242,13 @@ def cell_network(
         )
 
     def head(x: Any) -> Any:
-        x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
-        return keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()))(x)
+        return classify(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x), num_classes)
 
     plans = cell_plan(num_cells, filters)
     cells = [cell(genotype[plan.kind], plan, depth) for depth, plan in enumerate(plans)]
     inputs = keras.Input(image_shape)
-    model = keras.Model(inputs, skeleton(inputs, stem, cells, head), name="discrete_network")
-    number_layers(model)
-    initialize(model, seed)
-    return model
-
-
-def number_layers(model: keras.Model) -> None:
-    """Number the layers of `model` from 0 for each class, whatever was built before it in this process.
-
-    TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
-    the last bit of a result would depend on the models before.
-    """
-    made: dict[str, dict[int, keras.layers.Layer]] = {}
-    for layer in model.layers:
-        if not isinstance(layer, keras.layers.InputLayer):
-            stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
-            made.setdefault(stem, {})[int(number or 0)] = layer
-    for stem, layers in made.items():
-        for index, number in enumerate(sorted(layers)):  # in the order in which they were made
-            layers[number].name = f"{stem}_{index}" if index else stem
-
-
-def initialize(model: keras.Model, seed: int) -> None:
-    """Draw every kernel of `model` afresh: normal with variance 2 / fan-in, in NumPy.
-
-    Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
-    """
-    for index, variable in enumerate(model.trainable_variables):
-        shape = tuple(variable.shape)
-        generator = np.random.default_rng([seed, index])
-        if relaxations.is_alphas(variable):
-            variable.assign(1e-3 * generator.standard_normal(shape))
-        elif len(shape) > 1:
-            variable.assign(np.sqrt(2 / fan_in(shape)) * generator.standard_normal(shape))
-
-
-def fan_in(shape: tuple[int, ...]) -> int:
-    """How many values of the input each value of the output of a kernel of this shape sums over."""
-    if len(shape) == 3:  # copies, channels, filters
-        return shape[1]
-    if len(shape) == 4 and shape[-1] == 1:  # a depthwise kernel
-        return shape[0] * shape[1]
-    return int(np.prod(shape[:-1]))
+    return discrete_model(inputs, skeleton(inputs, stem, cells, head), seed)
 
 
 def _stem_conv(filters: int, strides: int) -> keras.layers.Layer:
     return keras.layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, data_format="channels_last")
-
-
-def check_image_shape(input_shape: Any, halvings: int) -> tuple[int, int, int]:
-    """Return the shape as a tuple if it is (height, width, channels) and survives so many halvings."""
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
-        raise ValueError(
-            "Invalid value received for argument `input_shape`. Expected (height, width, channels) of one image. "
-            f"Received: {input_shape!r}"
-        )
-    if min(shape[:2]) < 2**halvings:
-        raise ValueError(
-            f"Invalid value received for argument `input_shape`. Expected at least {2**halvings} x {2**halvings} "
-            f"pixels, since stem and cells halve the image {halvings} times. Received: {shape[0]} x {shape[1]}"
-        )
-    height, width, channels = (int(size) for size in shape)
-    return height, width, channels
-
-
-def head_dtype(policy: keras.DTypePolicy) -> str:
-    """Logits stay in the variables' precision: half a precision is too little for a softmax."""
-    return policy.variable_dtype

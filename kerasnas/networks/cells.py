@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from kerasnas.genotypes import Edge
-from kerasnas.primitives import PRIMITIVES, FactorizedReduce, MixedOp, PartialMixedOp, Primitive, ReLUConvBN
+from kerasnas.primitives import FactorizedReduce, MixedOp, PartialMixedOp, Primitive, ReLUConvBN, primitive
+from kerasnas.primitives.base import expand
 from kerasnas.primitives.mixed_op import SampledPaths
 
 INPUTS = 2  # a cell reads the outputs of the two cells before it
@@ -163,6 +164,25 @@ def _total(tensors: list[Any]) -> Any:
     return sum(tensors[1:], tensors[0])
 
 
+def chosen_primitive(
+    x: Any, name: str, filters: int, strides: int, drop_path: float, seeds: np.random.Generator
+) -> Any:
+    """What a primitive of a discrete network makes of `x`, of standard Keras layers.
+
+    Args:
+        x: KerasTensor.
+        name, filters, strides: of the primitive.
+        drop_path: probability with which training drops it (not a skip) for an image; it is written as `Dropout` with
+            one mask value an image.
+        seeds: gives what is dropped a seed.
+    """
+    y = expand(primitive(name, filters, strides), x)
+    if not drop_path or name == "skip_connect":
+        return y
+    own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
+    return keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), seed=own)(y)
+
+
 def discrete_cell(
     inputs: Sequence[Any], edges: Sequence[Edge], filters: int, reduction: bool, reduction_previous: bool,
     drop_path: float = 0.0, seed: Any = 0,
@@ -173,8 +193,7 @@ def discrete_cell(
         inputs: two KerasTensors, the outputs of the two cells before.
         edges: the chosen operations.
         filters, reduction, reduction_previous: as in `MixedCell`.
-        drop_path: probability with which training drops an edge (not a skip) for an image; it is written as
-            `Dropout` with one mask value an image. Defaults to 0.
+        drop_path: probability with which training drops an edge, see `chosen_primitive`. Defaults to 0.
         seed: of what is dropped: as `np.random.default_rng` takes it. Defaults to 0.
 
     Returns:
@@ -188,14 +207,8 @@ def discrete_cell(
     for node in range(INPUTS, 1 + max(edge.target for edge in edges)):
         terms = []
         for edge in (edge for edge in edges if edge.target == node):
-            layer = PRIMITIVES[edge.primitive](
-                filters=filters, strides=2 if reduction and edge.source < INPUTS else 1, affine=True
-            )
-            expand: Callable = layer.expand if isinstance(layer, Primitive) else layer
-            term = expand(states[edge.source])
-            if drop_path and edge.primitive != "skip_connect":
-                own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
-                term = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), seed=own)(term)
+            strides = 2 if reduction and edge.source < INPUTS else 1
+            term = chosen_primitive(states[edge.source], edge.primitive, filters, strides, drop_path, seeds)
             terms.append(term)
         states.append(keras.layers.Add()(terms) if len(terms) > 1 else terms[0])
     nodes = states[INPUTS:]

@@ -9,21 +9,13 @@ import keras
 import numpy as np
 
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.cell_network import (
-    CellPlan,
-    cell_plan,
-    check_image_shape,
-    halvings,
-    head_dtype,
-    initialize,
-    number_layers,
-    skeleton,
-)
-from kerasnas.networks.cells import INPUTS, preprocess
+from kerasnas.networks.building import check_drop_path, check_image_shape, classify, discrete_model
+from kerasnas.networks.cell_network import CellPlan, cell_plan, halvings, skeleton
+from kerasnas.networks.cells import INPUTS, chosen_primitive, preprocess
 from kerasnas.networks.enas_macro import halving_pool, macro_halvings, macro_plan, macro_skeleton
-from kerasnas.networks.weight_sharing import Stem, expand
+from kerasnas.networks.weight_sharing import Stem
 from kerasnas.primitives import ReLUConvBN, primitive
-from kerasnas.primitives.base import check_size
+from kerasnas.primitives.base import expand
 
 
 def micro_network(
@@ -41,10 +33,7 @@ def micro_network(
     Returns:
         A functional `keras.Model`.
     """
-    if not 0 <= drop_path < 1:
-        raise ValueError(
-            f"Invalid value received for argument `drop_path`. Expected at least 0, below 1. Received: {drop_path}"
-        )
+    check_drop_path(drop_path)
     image_shape = check_image_shape(input_shape, halvings(num_cells, stem_strides))
 
     def cell(plan: CellPlan, depth: int) -> Callable:
@@ -52,12 +41,12 @@ def micro_network(
         return lambda states: _cell(states, genotype[plan.kind], plan, probability, [seed, depth, 1])
 
     def head(x: Any) -> Any:
-        return _classify(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x), num_classes)
+        return classify(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x), num_classes)
 
     inputs = keras.Input(image_shape)
     stem = Stem(stem_multiplier * filters, stem_strides)
     cells = [cell(plan, depth) for depth, plan in enumerate(cell_plan(num_cells, filters))]
-    return _model(inputs, skeleton(inputs, stem.expand, cells, head), seed)
+    return discrete_model(inputs, skeleton(inputs, stem.expand, cells, head), seed)
 
 
 def _cell(inputs: Sequence[Any], edges: Sequence[Edge], plan: CellPlan, drop_path: float, seed: Any) -> Any:
@@ -69,10 +58,7 @@ def _cell(inputs: Sequence[Any], edges: Sequence[Edge], plan: CellPlan, drop_pat
         terms = []
         for edge in (edge for edge in edges if edge.target == node):
             strides = 2 if plan.kind == "reduce" and edge.source < INPUTS else 1
-            term = expand(primitive(edge.primitive, plan.filters, strides), states[edge.source])
-            if drop_path and edge.primitive != "skip_connect":
-                own = int(seeds.integers(2**31))
-                term = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), seed=own)(term)
+            term = chosen_primitive(states[edge.source], edge.primitive, plan.filters, strides, drop_path, seeds)
             terms.append(term)
         states.append(keras.layers.Add()(terms))
     read = {edge.source for edge in edges}
@@ -109,25 +95,15 @@ def macro_network(
         read = {edge.source for edge in edges}
         loose = [state for number, state in enumerate(states, start=1) if number not in read]
         pooled = [keras.layers.GlobalAveragePooling2D(data_format="channels_last")(state) for state in loose]
-        return _classify(_concatenate(pooled), num_classes)
+        return classify(_concatenate(pooled), num_classes)
 
     inputs = keras.Input(image_shape)
     layers = [layer(number, width) for number, width in enumerate(plan, start=1)]
     stem = Stem(filters, stem_strides)
-    return _model(inputs, macro_skeleton(inputs, plan, stem.expand, layers, lambda x: halving_pool()(x), head), seed)
+    return discrete_model(
+        inputs, macro_skeleton(inputs, plan, stem.expand, layers, lambda x: halving_pool()(x), head), seed
+    )
 
 
 def _concatenate(tensors: list[Any]) -> Any:
     return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
-
-
-def _classify(x: Any, num_classes: int) -> Any:
-    policy = keras.config.dtype_policy()
-    return keras.layers.Dense(check_size("num_classes", num_classes), dtype=head_dtype(policy))(x)
-
-
-def _model(inputs: Any, outputs: Any, seed: int) -> keras.Model:
-    model = keras.Model(inputs, outputs, name="discrete_network")
-    number_layers(model)
-    initialize(model, seed)
-    return model

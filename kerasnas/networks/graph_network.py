@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.networks.cell_network import check_image_shape, head_dtype, initialize
+from kerasnas.networks.building import check_image_shape, head_dtype, initialize
 from kerasnas.primitives.base import check_size
 
 MOMENTUM, EPSILON = 0.997, 1e-5  # of the published networks' batch norm

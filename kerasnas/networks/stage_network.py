@@ -11,10 +11,17 @@ from keras import ops
 
 from kerasnas import relaxations
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.cell_network import check_image_shape, head_dtype, initialize, number_layers
-from kerasnas.networks.cells import MixedGraph, cell_edges
+from kerasnas.networks.building import (
+    check_drop_path,
+    check_image_shape,
+    classify,
+    discrete_model,
+    head_dtype,
+    initialize,
+)
+from kerasnas.networks.cells import MixedGraph, cell_edges, chosen_primitive
 from kerasnas.networks.supernet import Supernet
-from kerasnas.primitives import PRIMITIVES, BatchNorm, NorConv, Primitive
+from kerasnas.primitives import BatchNorm, NorConv
 from kerasnas.primitives.base import Relu, Stage, check_size, halve
 from kerasnas.primitives.convolutions import Convolution, Pointwise
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
@@ -268,10 +275,7 @@ def stage_network(
     """
     image_shape = check_image_shape(input_shape, STAGES - 1)
     check_size("num_classes", num_classes)
-    if not 0 <= drop_path < 1:
-        raise ValueError(
-            f"Invalid value received for argument `drop_path`. Expected at least 0, below 1. Received: {drop_path}"
-        )
+    check_drop_path(drop_path)
     x = inputs = keras.Input(image_shape)
     for stage in (Convolution(filters, 3), BatchNorm()):
         for layer in stage.standard():
@@ -287,11 +291,7 @@ def stage_network(
         for layer in stage.standard():
             x = layer(x)
     x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
-    x = keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()))(x)
-    model = keras.Model(inputs, x, name="discrete_network")
-    number_layers(model)
-    initialize(model, seed)
-    return model
+    return discrete_model(inputs, classify(x, num_classes), seed)
 
 
 def _discrete_cell(x: Any, edges: Sequence[Edge], filters: int, drop_path: float, seed: Any) -> Any:
@@ -303,12 +303,7 @@ def _discrete_cell(x: Any, edges: Sequence[Edge], filters: int, drop_path: float
         for edge in edges:
             if edge.target != node or edge.primitive == "none" or states[edge.source] is None:
                 continue
-            layer = PRIMITIVES[edge.primitive](filters=filters, strides=1, affine=True)
-            expand: Callable = layer.expand if isinstance(layer, Primitive) else layer
-            term = expand(states[edge.source])
-            if drop_path and edge.primitive != "skip_connect":
-                own = int(seeds.integers(2**31))
-                term = keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), seed=own)(term)
+            term = chosen_primitive(states[edge.source], edge.primitive, filters, 1, drop_path, seeds)
             terms.append(term)
         states.append(keras.layers.Add()(terms) if len(terms) > 1 else terms[0] if terms else None)
     return keras.layers.Rescaling(0.0)(x) if states[-1] is None else states[-1]

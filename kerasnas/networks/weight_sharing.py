@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend
-from kerasnas.networks.cell_network import check_image_shape, fan_in, head_dtype, initialize
+from kerasnas.networks.building import check_image_shape, fan_in, head_dtype, initialize
 from kerasnas.primitives import BatchNorm, Primitive
 from kerasnas.primitives.base import check_size
 from kerasnas.primitives.convolutions import Convolution
@@ -23,11 +23,6 @@ class Stem(Primitive):
 
     def stages(self) -> list[keras.layers.Layer]:
         return [Convolution(self.filters, 3, self.strides), BatchNorm(self.affine)]
-
-
-def expand(layer: keras.layers.Layer, x: Any) -> Any:
-    """Apply a primitive to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
-    return layer.expand(x) if isinstance(layer, Primitive) else layer(x)
 
 
 class SharedPrimitives(keras.layers.Layer):

@@ -151,6 +151,11 @@ class Primitive(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+def expand(layer: keras.layers.Layer, x: Any) -> Any:
+    """Apply a primitive to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
+    return layer.expand(x) if isinstance(layer, Primitive) else layer(x)
+
+
 def _copies_axis(value: Any) -> int:
     return 2 if len(value.shape) == 4 else 0  # depthwise kernels have their copies among the channels
 

@@ -108,7 +108,7 @@ def compare(config: StrategyBenchConfig, table: Table, log: Callable[[str], Any]
     tasks = [(name, part) for name, part in itertools.product(config.strategies, parts)]
     results: dict[str, list[np.ndarray]] = {name: [] for name in config.strategies}
     moves: dict[str, dict[str, int]] = {}
-    with _executor(workers, (config.table, config.dataset, signal, report, config.evaluations), table) as run:
+    with _Executor(workers, (config.table, config.dataset, signal, report, config.evaluations), table) as run:
         for (name, part), (values, moved) in zip(tasks, run(_run_seeds, tasks), strict=True):
             results[name].append(values)
             for key, count in moved.items():
@@ -119,7 +119,7 @@ def compare(config: StrategyBenchConfig, table: Table, log: Callable[[str], Any]
     return Comparison(stacked, float(table.column(report).max()), moves)
 
 
-class _executor:
+class _Executor:
     """`map` over processes that have the table open, or here if there is one worker."""
 
     def __init__(self, workers: int, arguments: tuple[str, str, str, str, int], table: Table):

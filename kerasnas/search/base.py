@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import math
 import warnings
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, overload
 
 import numpy as np
@@ -24,6 +24,17 @@ _TRIES = 200  # proposals before a strategy that repeats itself gets a random ar
 
 class SpaceExhaustedError(ValueError):
     """Raised by `ask` when every architecture of the space has been asked or told."""
+
+
+def ask_many(ask: Callable[[], Any], n: int) -> list[Any]:
+    """What `n` calls of `ask` give; fewer if it raises SpaceExhaustedError on the way, which the first call may."""
+    if n < 1:
+        raise ValueError(f"Invalid value received for argument `n`. Expected at least 1. Received: {n}")
+    asked = [ask()]
+    with contextlib.suppress(SpaceExhaustedError):
+        while len(asked) < n:
+            asked.append(ask())
+    return asked
 
 
 class SearchStrategy(abc.ABC):
@@ -133,13 +144,7 @@ class SearchStrategy(abc.ABC):
             self._pending.setdefault(genotype, []).append(indices)
             self._seen.add(self.space.key(indices))
             return genotype
-        if n < 1:
-            raise ValueError(f"Invalid value received for argument `n`. Expected at least 1. Received: {n}")
-        asked = [self.ask()]
-        with contextlib.suppress(SpaceExhaustedError):
-            while len(asked) < n:
-                asked.append(self.ask())
-        return asked
+        return ask_many(self.ask, n)
 
     def tell(self, genotype: Genotype, reward: Any) -> None:
         """Report the reward of `genotype`, which need not have been asked.

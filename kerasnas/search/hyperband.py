@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from kerasnas.genotypes import Genotype
-from kerasnas.search.base import SearchStrategy, SpaceExhaustedError
+from kerasnas.search.base import SearchStrategy, SpaceExhaustedError, ask_many
 from kerasnas.search.brackets import Bracket, Result, Trial
 
 
@@ -98,13 +97,7 @@ class Hyperband:
             SpaceExhaustedError: if the strategy has no other architecture, and no trial can be promoted now.
         """
         if n is not None:
-            if n < 1:
-                raise ValueError(f"Invalid value received for argument `n`. Expected at least 1. Received: {n}")
-            trials = [self.ask()]
-            with contextlib.suppress(SpaceExhaustedError):
-                while len(trials) < n:
-                    trials.append(self.ask())
-            return trials
+            return ask_many(self.ask, n)
         for bracket in list(self._brackets):
             trial = self._next(bracket)
             if trial is not None:

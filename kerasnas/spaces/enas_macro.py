@@ -14,7 +14,7 @@ from kerasnas.networks.enas_network import macro_network
 from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES, SearchSpace
-from kerasnas.spaces.enas import check_cells, check_targets
+from kerasnas.spaces.cell_space import check_cells, check_targets
 
 ENAS_MACRO_PRIMITIVES = (
     *("nor_conv_3x3", "nor_conv_5x5", "sep_conv_3x3", "sep_conv_5x5"),

@@ -89,8 +89,7 @@ class Table:
         Raises:
             ValueError: if there is none of that name; the message has the nearest one.
         """
-        if name not in self.columns:
-            raise ValueError(f"Table '{self.name}' has no column {name!r}. {nearest(name, self.columns)}")
+        self._check_column(name)
         column = self.columns[name]
         return column if column.ndim == 1 else column.mean(axis=1)
 
@@ -100,7 +99,12 @@ class Table:
         Raises:
             ValueError: if the genotype has no row, or there is no such column.
         """
-        return float(self.column(column)[self.row(genotype)])
+        self._check_column(column)
+        return float(np.mean(self.columns[column][self.row(genotype)]))
+
+    def _check_column(self, name: str) -> None:
+        if name not in self.columns:
+            raise ValueError(f"Table '{self.name}' has no column {name!r}. {nearest(name, self.columns)}")
 
     def query(self, genotype: Genotype, epochs: int | None = None, repeat: int | None = None) -> Evaluation:
         """What training `genotype` for `epochs` gave; charged to `budget`.
