@@ -242,16 +242,26 @@ def test_cell_picture(tmp_path):
 def test_alphas_picture(tmp_path, epochs):
     weights = np.random.default_rng(0).dirichlet(np.ones(8), (epochs + 1, len(EDGES)))
     history = {"normal": weights, "reduce": weights.tolist()}
-    plot_alphas(history, tmp_path / "alphas.png", primitives=PRIMITIVES[:8], edges={"normal": EDGES, "reduce": EDGES})
+    plot_alphas(
+        history,
+        tmp_path / "alphas.png",
+        primitives=dict.fromkeys(history, PRIMITIVES[:8]),
+        edges=dict.fromkeys(history, EDGES),
+    )
     width, height = png_size(tmp_path / "alphas.png")
     assert 1000 < width < 3000 and 700 < height < 2500
 
 
 def test_alphas_shape_errors(tmp_path):
     with pytest.raises(ValueError, match=r"2 edges, 3 primitives\) for cell 'normal'. Received shape: \(4, 5, 3\)"):
-        plot_alphas({"normal": np.zeros((4, 5, 3))}, tmp_path / "a.png", ["a", "b", "c"], {"normal": [(0, 2), (1, 2)]})
+        plot_alphas(
+            {"normal": np.zeros((4, 5, 3))},
+            tmp_path / "a.png",
+            {"normal": ["a", "b", "c"]},
+            {"normal": [(0, 2), (1, 2)]},
+        )
     with pytest.raises(ValueError, match="at least one kind"):
-        plot_alphas({}, tmp_path / "a.png", [], {})
+        plot_alphas({}, tmp_path / "a.png", {}, {})
     assert not list(tmp_path.iterdir())
 
 

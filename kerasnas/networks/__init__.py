@@ -1,7 +1,7 @@
 """What is built of primitives: cells, supernets, discrete networks."""
 
 from kerasnas.networks.cell_network import CellSupernet, cell_network, cell_plan
-from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell
+from kerasnas.networks.cells import MixedCell, cell_edges, node_decisions
 from kerasnas.networks.enas_macro import MacroSupernet
 from kerasnas.networks.enas_micro import MicroSupernet
 from kerasnas.networks.enas_network import macro_network, micro_network
@@ -21,8 +21,8 @@ __all__ = [
     "cell_edges",
     "cell_network",
     "cell_plan",
-    "derive_cell",
     "macro_network",
     "micro_network",
+    "node_decisions",
     "stage_network",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from kerasnas import relaxations
 from kerasnas.genotypes import Edge, Genotype
@@ -17,8 +18,9 @@ from kerasnas.networks.building import (
     head_dtype,
     initialize,
 )
-from kerasnas.networks.cells import MixedCell, cell_edges, derive_cell, discrete_cell
-from kerasnas.networks.supernet import Supernet
+from kerasnas.networks.cells import MixedCell, cell_edges, discrete_cell, node_decisions
+from kerasnas.networks.derivation import Decision
+from kerasnas.networks.supernet import ChoiceTable, Supernet
 from kerasnas.primitives import BatchNorm
 from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
@@ -143,7 +145,7 @@ class CellSupernet(Supernet):
         self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
         self.classifier = keras.layers.Dense(num_classes, dtype=head_dtype(self.dtype_policy))
         kinds = [kind for kind in KINDS if any(cell.kind == kind for cell in self.plan)]
-        self.add_architecture(kinds, cell_edges(num_nodes), len(self.primitives))
+        self.add_architecture(dict.fromkeys(kinds, ChoiceTable(cell_edges(num_nodes), self.primitives)))
         self.build((None, *self.image_shape))
         initialize(self, seed)
 
@@ -156,7 +158,7 @@ class CellSupernet(Supernet):
             shape = layer.compute_output_shape(shape)
         shapes = [shape, shape]
         for cell in self.cells:
-            cell.build(shapes, (len(self.edges), len(self.primitives)))
+            cell.build(shapes, next(iter(self.choices.values())).shape)
             shapes = [shapes[1], cell.compute_output_shape(shapes)]
         self.classifier.build((None, shapes[1][-1]))
         self.built = True
@@ -173,12 +175,13 @@ class CellSupernet(Supernet):
         cells = [cell(layer, plan.kind) for layer, plan in zip(self.cells, self.plan, strict=True)]
         return skeleton(inputs, stem, cells, lambda x: self.classifier(self.pool(x)))
 
-    def derive(self) -> Genotype:
-        """The genotype that the mixing weights point to, by the rule of `derive_cell`."""
-        return Genotype(
-            self.space,
-            {kind: derive_cell(w, self.num_nodes, self.primitives) for kind, w in self.mixing_weights().items()},
-        )
+    def decisions(self, weights: Mapping[str, np.ndarray]) -> list[Decision]:
+        """Every node by itself, by the rule of `node_decisions`."""
+        return [
+            options
+            for kind, table in weights.items()
+            for options in node_decisions(kind, table, self.num_nodes, self.primitives)
+        ]
 
     def get_config(self) -> dict[str, Any]:
         return {

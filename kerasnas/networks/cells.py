@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas.genotypes import Edge
+from kerasnas.networks.derivation import Option, decision
 from kerasnas.primitives import FactorizedReduce, MixedOp, PartialMixedOp, Primitive, ReLUConvBN, primitive
 from kerasnas.primitives.base import expand
 from kerasnas.primitives.mixed_op import SampledPaths
@@ -215,15 +216,16 @@ def discrete_cell(
     return keras.layers.Concatenate()(nodes) if len(nodes) > 1 else nodes[0]
 
 
-def derive_cell(
-    weights: np.ndarray, num_nodes: int, primitives: Sequence[str], inputs_per_node: int = 2
-) -> tuple[Edge, ...]:
-    """The discrete cell of given mixing weights, by the rule of DARTS.
+def node_decisions(
+    kind: str, weights: np.ndarray, num_nodes: int, primitives: Sequence[str], inputs_per_node: int = 2
+) -> list[list[Option]]:
+    """The decisions that make a cell of DARTS: which edges each node keeps, and their primitives.
 
-    Every edge keeps its strongest primitive other than `none`; every node keeps the `inputs_per_node`
-    edges on which that primitive is strongest.
+    By the paper's rule, which the strongest option follows, every edge keeps its strongest primitive other than `none`,
+    and every node keeps the `inputs_per_node` edges on which that primitive is strongest.
 
     Args:
+        kind: name of the cell.
         weights: mixing weights `(edges, primitives)`, edges in the order of `cell_edges`.
         num_nodes: number of intermediate nodes.
         primitives: names of the columns.
@@ -231,20 +233,16 @@ def derive_cell(
 
     Example:
 
+    >>> from kerasnas.networks.derivation import choose
     >>> weights = np.array([[0.1, 0.9], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.9, 0.1]])
-    >>> [tuple(edge) for edge in derive_cell(weights, 2, ["none", "skip_connect"])]
-    [('skip_connect', 0, 2), ('skip_connect', 1, 2), ('skip_connect', 0, 3), ('skip_connect', 1, 3)]
+    >>> [option.picks for option in choose(node_decisions("normal", weights, 2, ["none", "skip_connect"]))]
+    [((0, 1), (1, 1)), ((2, 1), (3, 1))]
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
     """
     edges = cell_edges(num_nodes)
-    candidates = [column for column, name in enumerate(primitives) if name != "none"]
-    best = [max(candidates, key=row.__getitem__) for row in weights]
-    chosen = []
-    for node in range(INPUTS, INPUTS + num_nodes):
-        incoming = [row for row, (_, target) in enumerate(edges) if target == node]
-        strength = {row: weights[row, best[row]] for row in incoming}
-        kept = sorted(incoming, key=strength.__getitem__, reverse=True)[:inputs_per_node]
-        chosen += [Edge(primitives[best[row]], *edges[row]) for row in sorted(kept)]
-    return tuple(chosen)
+    nodes = [
+        [row for row, (_, target) in enumerate(edges) if target == node] for node in range(INPUTS, INPUTS + num_nodes)
+    ]
+    return [decision(kind, weights, rows, primitives, inputs_per_node) for rows in nodes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -20,7 +20,8 @@ from kerasnas.networks.building import (
     initialize,
 )
 from kerasnas.networks.cells import MixedGraph, cell_edges, chosen_primitive
-from kerasnas.networks.supernet import Supernet
+from kerasnas.networks.derivation import Decision, decision
+from kerasnas.networks.supernet import ChoiceTable, Supernet
 from kerasnas.primitives import BatchNorm, NorConv
 from kerasnas.primitives.base import Relu, Stage, check_size, halve
 from kerasnas.primitives.convolutions import Convolution, Pointwise
@@ -205,7 +206,7 @@ class StageSupernet(Supernet):
         self.last: list[Stage] = [BatchNorm(), Relu()]
         self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
         self.classifier = keras.layers.Dense(num_classes, dtype=head_dtype(self.dtype_policy))
-        self.add_architecture(["cell"], stage_edges(num_nodes), len(self.primitives))
+        self.add_architecture({"cell": ChoiceTable(stage_edges(num_nodes), self.primitives)})
         self.build((None, *self.image_shape))
         initialize(self, seed)
 
@@ -215,7 +216,7 @@ class StageSupernet(Supernet):
         shape = input_shape
         for layer in [*self.stem, *self.blocks, *self.last]:
             mixed = isinstance(layer, MixedStageCell)
-            layer.build(shape, *[(len(self.edges), len(self.primitives))] * mixed)
+            layer.build(shape, *[self.choices["cell"].shape] * mixed)
             shape = layer.compute_output_shape(shape)
         self.classifier.build((None, shape[-1]))
         self.built = True
@@ -229,14 +230,9 @@ class StageSupernet(Supernet):
         x = self.last[1](self.last[0](x, training=training))
         return self.classifier(self.pool(x))
 
-    def derive(self) -> Genotype:
-        """The genotype that the mixing weights point to: on every edge the strongest primitive but `none`."""
-        (weights,) = self.mixing_weights().values()
-        candidates = [column for column, name in enumerate(self.primitives) if name != "none"]
-        best = [max(candidates, key=row.__getitem__) for row in weights]
-        return Genotype(
-            self.space, {"cell": [Edge(self.primitives[b], *edge) for b, edge in zip(best, self.edges, strict=True)]}
-        )
+    def decisions(self, weights: Mapping[str, np.ndarray]) -> list[Decision]:
+        """Every edge by itself: a primitive, but not `none`."""
+        return [decision("cell", weights["cell"], [row], self.primitives) for row in range(len(weights["cell"]))]
 
     def get_config(self) -> dict[str, Any]:
         return {

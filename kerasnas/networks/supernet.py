@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import abc
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,27 +12,48 @@ import numpy as np
 from keras import ops
 
 from kerasnas import relaxations
-from kerasnas.genotypes import Genotype
+from kerasnas.genotypes import Edge, Genotype
+from kerasnas.networks.derivation import Decision, choose
+
+
+@dataclasses.dataclass(frozen=True)
+class ChoiceTable:
+    """What one table of architecture parameters chooses: a primitive for each edge.
+
+    Args:
+        edges: (source, target) of each row; edges into one node stand together.
+        primitives: names of the columns.
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    primitives: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the table."""
+        return len(self.edges), len(self.primitives)
 
 
 class Supernet(keras.Model):
-    """Base of the supernets: alphas (and betas), and what the mixed cells are fed of them.
+    """Base of the supernets: alphas (and betas), what the mixed operations are fed of them, and what is derived.
 
-    A subclass has `relaxation`, `edge_normalization` and `derive`, and calls `add_architecture` once.
+    A subclass has `relaxation`, `edge_normalization`, `space` and `decisions`, and calls `add_architecture` once.
     """
 
     built: bool
     relaxation: Any
-    edge_normalization: bool
+    edge_normalization: bool = False
+    space: str
 
-    def add_architecture(self, kinds: Sequence[str], edges: Sequence[tuple[int, int]], primitives: int) -> None:
-        """Make the architecture parameters: for each kind of cell a table `(edges, primitives)`."""
-        self.edges = tuple(edges)
-        shape = (len(edges), primitives)
-        self.alphas = {kind: relaxations.add_alphas(self, shape, f"alphas_{kind}") for kind in kinds}
+    def add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
+        """Make the architecture parameters: a table for each kind of cell."""
+        self.choices = dict(choices)
+        self.alphas = {kind: relaxations.add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
         self.betas = {}
         if self.edge_normalization:
-            self.betas = {kind: relaxations.add_alphas(self, shape[:1], f"betas_{kind}") for kind in kinds}
+            self.betas = {
+                kind: relaxations.add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()
+            }
 
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
         """For each kind of cell, what its mixed operations are fed."""
@@ -46,7 +69,7 @@ class Supernet(keras.Model):
     def _edge_weights(self, kind: str) -> Any:
         if not self.edge_normalization:
             return None
-        targets = [target for _, target in self.edges]
+        targets = [target for _, target in self.choices[kind].edges]
         return relaxations.normalize_edges(ops.convert_to_tensor(self.betas[kind]), targets)
 
     @property
@@ -59,18 +82,48 @@ class Supernet(keras.Model):
         """The trainable variables that are not alphas."""
         return relaxations.split_variables(self.trainable_variables)[0]
 
-    def mixing_weights(self) -> dict[str, np.ndarray]:
-        """The relaxed choice as it stands: for each kind of cell, weights `(edges, primitives)`.
+    def expected_weights(self) -> dict[str, Any]:
+        """The relaxed choice as it stands, on average over what the relaxation draws.
 
-        With edge normalisation, each row is multiplied by its edge's weight.
+        Differentiable: for each kind of cell a tensor `(edges, primitives)`. With edge normalisation, each row is
+        multiplied by its edge's weight.
         """
         tables = {}
         for kind, alphas in self.alphas.items():
-            tables[kind] = ops.convert_to_numpy(relaxations.expected(self.relaxation, alphas))
+            tables[kind] = relaxations.expected(self.relaxation, alphas)
             if self.edge_normalization:
-                tables[kind] = tables[kind] * ops.convert_to_numpy(self._edge_weights(kind))[:, None]
+                tables[kind] = tables[kind] * ops.expand_dims(self._edge_weights(kind), -1)
         return tables
 
-    def derive(self) -> Genotype:
-        """The genotype that the mixing weights point to."""
-        raise NotImplementedError
+    def mixing_weights(self) -> dict[str, np.ndarray]:
+        """`expected_weights` as arrays."""
+        return {kind: ops.convert_to_numpy(table) for kind, table in self.expected_weights().items()}
+
+    @abc.abstractmethod
+    def decisions(self, weights: Mapping[str, np.ndarray]) -> list[Decision]:
+        """The independent decisions that make a genotype, each with all its options, given mixing weights."""
+
+    def derive(self, max_skips: int | None = None, cost: Any = None, limit: float | None = None) -> Genotype:
+        """The genotype that the mixing weights point to.
+
+        Args:
+            max_skips: most skip connections in each kind of cell. Defaults to None: any number.
+            cost: a `kerasnas.cost.CostModel` of this space; with `limit`.
+            limit: most that the network may cost. Defaults to None: any cost.
+
+        Returns:
+            The strongest genotype; where it breaks a limit, the most probable that does not.
+
+        Raises:
+            ValueError: if every network costs more than `limit`.
+        """
+        chosen = choose(self.decisions(self.mixing_weights()), max_skips, cost, limit)
+        cells: dict[str, list[Edge]] = {kind: [] for kind in self.choices}
+        for option in chosen:
+            own = self.choices[option.kind]
+            cells[option.kind] += [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
+        return self.assemble(cells)
+
+    def assemble(self, cells: Mapping[str, list[Edge]]) -> Genotype:
+        """The genotype of the edges that were kept of each table."""
+        return Genotype(self.space, cells)

@@ -127,7 +127,7 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
 def plot_alphas(
     history: Mapping[str, Any],
     path: str | os.PathLike,
-    primitives: Sequence[str],
+    primitives: Mapping[str, Sequence[str]],
     edges: Mapping[str, Sequence[tuple[int, int]]],
 ) -> None:
     """Draw how the softmax weights moved, and where they ended, as a PNG.
@@ -139,7 +139,7 @@ def plot_alphas(
         history: mapping from the kind of cell to softmax weights of shape `(epochs + 1, edges, primitives)`;
             the first entry is the start of the search.
         path: the PNG file to write, atomically.
-        primitives: names of the primitives, in the order of the last axis.
+        primitives: mapping from the kind of cell to the names of its primitives, in the order of the last axis.
         edges: mapping from the kind of cell to its `(source, target)` pairs, in the order of the middle axis.
 
     Raises:
@@ -149,31 +149,37 @@ def plot_alphas(
         raise ValueError("Invalid value received for argument `history`. Expected at least one kind of cell. Got: {}")
     weights = {kind: np.asarray(values, dtype=float) for kind, values in history.items()}
     for kind, values in weights.items():
-        expected = (len(edges.get(kind, ())), len(primitives))
+        expected = (len(edges.get(kind, ())), len(primitives.get(kind, ())))
         if values.ndim != 3 or values.shape[1:] != expected or not values.size:
             raise ValueError(
                 f"Invalid value received for argument `history`. Expected weights of shape (epochs + 1, "
                 f"{expected[0]} edges, {expected[1]} primitives) for cell {kind!r}. Received shape: {values.shape}"
             )
     rows = max(values.shape[1] for values in weights.values())
-    column, below = max(4.6, 0.56 * len(primitives) + 1.2), 0.27 * rows + 1.3
+    names = list(dict.fromkeys(name for kind in weights for name in primitives[kind]))
+    column, below = max(4.6, 0.56 * len(names) + 1.2), 0.27 * rows + 1.3
     figure = new_figure(column * len(weights), 3.4 + below)
     grid = figure.subplots(2, len(weights), squeeze=False, gridspec_kw={"height_ratios": [3.0, below]})
     highest = max(float(values.max()) for values in weights.values())
     for index, (kind, values) in enumerate(weights.items()):
-        _alpha_curves(grid[0, index], kind, values, primitives, highest)
-        _alpha_table(grid[1, index], values[-1], primitives, edges[kind], highest)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
+        _alpha_curves(grid[0, index], kind, values, primitives[kind], names, highest)
+        _alpha_table(grid[1, index], values[-1], primitives[kind], edges[kind], highest)
+    found = [axes.get_legend_handles_labels() for axes in grid[0]]
+    by_name = {label: handle for handles, labels in found for handle, label in zip(handles, labels, strict=True)}
+    labels, handles = names, [by_name[name] for name in names]
     lines = math.ceil(len(labels) * 1.6 / (column * len(weights)))
     ncols = math.ceil(len(labels) / lines)  # lines of equal length
     figure.legend(handles, labels, loc="outside lower center", ncols=ncols, fontsize=8, frameon=False)
     save(figure, path)
 
 
-def _alpha_curves(axes: Axes, kind: str, values: np.ndarray, primitives: Sequence[str], highest: float) -> None:
+def _alpha_curves(
+    axes: Axes, kind: str, values: np.ndarray, primitives: Sequence[str], names: Sequence[str], highest: float
+) -> None:
     epochs = np.arange(len(values))
     for i, primitive in enumerate(primitives):
-        colour, line = SERIES[i % len(SERIES)], ("-", "--", ":")[i // len(SERIES) % 3]
+        place = names.index(primitive)  # one colour for a primitive in all kinds of cells
+        colour, line = SERIES[place % len(SERIES)], ("-", "--", ":")[place // len(SERIES) % 3]
         low, high = values[:, :, i].min(axis=1), values[:, :, i].max(axis=1)
         # Faint bands with an outline: many of them lie over each other, and the means must stay on top.
         axes.fill_between(epochs, low, high, color=colour, alpha=0.06, linewidth=0, zorder=1)

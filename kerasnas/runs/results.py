@@ -72,13 +72,13 @@ def _report(folder: RunFolder, result: dict[str, Any], found: dict[str, Any] | N
     genotype = Genotype.from_json(json.dumps(result["genotype"]))
     plot_genotype(genotype, folder.path)
     if found is not None:
-        space = make_space(folder.config)
+        names = tuple(getattr(make_space(folder.config), "primitives", ()))  # of runs that do not record them
         edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
         history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
         reporting.plot_alphas(
             history,
             folder.path / "alphas.png",
-            primitives=list(space.primitives),  # type: ignore[attr-defined]
+            primitives=found.get("primitives", dict.fromkeys(edges, names)),
             edges=edges,
         )
         reporting.plot_training(found["history"], folder.path / "search.png")

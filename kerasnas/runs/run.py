@@ -128,7 +128,8 @@ def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDat
         "seconds": time.perf_counter() - start,
         "parameters": sum(int(np.prod(weight.shape)) for weight in trainer.network_weights),
         "history": checkpoint.history,
-        "edges": {kind: [list(edge) for edge in supernet.edges] for kind in checkpoint.mixing_weights},
+        "edges": {kind: [list(edge) for edge in own.edges] for kind, own in supernet.choices.items()},
+        "primitives": {kind: list(own.primitives) for kind, own in supernet.choices.items()},
         "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
         "genotype": json.loads(trainer.derive().to_json()),
     }

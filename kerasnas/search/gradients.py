@@ -23,6 +23,7 @@ class BilevelGradients(keras.Model):
     """
 
     _hypergradient: Callable
+    objectives: Sequence[Callable] = ()
     _class_weight: list[float] | None = None
     _batch_size: int | None = None
 
@@ -47,8 +48,11 @@ class BilevelGradients(keras.Model):
         sources = iter(weights), iter(alphas)
         return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
 
-    def _loss(self, state: Sequence[Any], batch: Any, scale: Any) -> Callable:
-        """`loss(w, a) -> (scale * value, (value, predictions, new state))` on a batch."""
+    def _loss(self, state: Sequence[Any], batch: Any, scale: Any, objectives: Sequence[Callable] = ()) -> Callable:
+        """`loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
+
+        Without `objectives`, the objective is the value of the loss; each of them makes another of it.
+        """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
 
         def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
@@ -58,8 +62,11 @@ class BilevelGradients(keras.Model):
                 predictions = self(x, training=True)
                 # Inside the scope, so that the regularizers of a user's layers see `w` too.
                 value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
+                total = value
+                for objective in objectives:
+                    total = objective(total, self.supernet)
             new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
-            return scale * value, (value, predictions, new_state)
+            return scale * total, (value, predictions, new_state)
 
         return loss
 
@@ -74,7 +81,7 @@ class BilevelGradients(keras.Model):
         """
         training, validation = data
         training_scale, scale = self.optimizer.loss_scales
-        validation_loss = self._loss(state, validation, scale)
+        validation_loss = self._loss(state, validation, scale, self.objectives)
         training_loss = self._loss(state, self._weighted(training), training_scale)
         inner_step, seeds = self._inner_step(), self._seed_positions()
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from kerasnas import Edge
-from kerasnas.networks import MixedCell, cell_edges, derive_cell
+from kerasnas.networks import MixedCell, cell_edges, node_decisions
 from kerasnas.networks.cells import discrete_cell
+from kerasnas.networks.derivation import choose
 from kerasnas.spaces import DARTS_PRIMITIVES
 
 
@@ -68,6 +69,11 @@ def papers_rule(weights, nodes, names):
         best = max(pairs, key=lambda pair: strength[pair[0]][0] + strength[pair[1]][0])
         cell |= {(strength[source][1], source, node + 2) for source in best}
     return cell
+
+
+def derive_cell(weights, nodes, primitives):
+    picks = [pick for option in choose(node_decisions("normal", weights, nodes, primitives)) for pick in option.picks]
+    return [Edge(primitives[column], *cell_edges(nodes)[row]) for row, column in picks]
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 4])

@@ -1,0 +1,96 @@
+"""Derivation: the strongest choice, and the most probable one within limits, against brute force."""
+
+import itertools
+import math
+import types
+
+import numpy as np
+import pytest
+
+from kerasnas.networks import cell_edges, node_decisions
+from kerasnas.networks.derivation import choose, count_skips, decision, total_cost
+from kerasnas.spaces import NASBench201Space
+
+PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
+
+
+def every_edge(weights):
+    return [decision("cell", weights, [row], PRIMITIVES) for row in range(len(weights))]
+
+
+def brute_force(decisions, max_skips, cost, limit):
+    best, best_score = None, -math.inf
+    for combination in itertools.product(*decisions):
+        if max(count_skips(combination).values()) > max_skips or total_cost(cost, combination) > limit:
+            continue
+        score = sum(option.score for option in combination)
+        if score > best_score:
+            best, best_score = combination, score
+    return best, best_score
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_limited_choice_is_the_most_probable_one(seed):
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(4) * 0.5, 5)
+    decisions = every_edge(weights)
+    cost = types.SimpleNamespace(base=3.0, tables={"cell": rng.integers(0, 50, (5, 4)).astype(float)})
+    totals = sorted(total_cost(cost, combination) for combination in itertools.product(*decisions))
+    max_skips, limit = int(rng.integers(0, 3)), totals[len(totals) // 3]
+    expected, score = brute_force(decisions, max_skips, cost, limit)
+    found = choose(decisions, max_skips, cost, limit)
+    assert total_cost(cost, found) <= limit
+    if expected is None:  # so few skips cost too much: as few more as must be
+        fewest = min(count_skips(c)["cell"] for c in itertools.product(*decisions) if total_cost(cost, c) <= limit)
+        assert count_skips(found)["cell"] == fewest
+        return
+    assert count_skips(found)["cell"] <= max_skips
+    # Costs are rounded up to 1/4096 of the limit: a combination within a thousandth of it may be passed over.
+    _, tight_score = brute_force(decisions, max_skips, cost, limit * 0.998)
+    assert tight_score <= sum(option.score for option in found) <= score
+
+
+def test_cells_of_darts_within_limits():
+    rng = np.random.default_rng(0)
+    primitives = ("none", "skip_connect", "sep_conv_3x3")
+    weights = {kind: rng.dirichlet(np.ones(3), len(cell_edges(2))) for kind in ("normal", "reduce")}
+    decisions = [d for kind, table in weights.items() for d in node_decisions(kind, table, 2, primitives)]
+    costs = {kind: rng.integers(1, 30, (len(cell_edges(2)), 3)).astype(float) for kind in weights}
+    cost = types.SimpleNamespace(base=0.0, tables=costs)
+    limit = float(np.median([total_cost(cost, c) for c in itertools.product(*decisions)]))
+    expected, _ = brute_force(decisions, 1, cost, limit)
+    found = choose(decisions, 1, cost, limit)
+    assert [option.picks for option in found] == [option.picks for option in expected]
+    assert set(count_skips(found)) == {"normal", "reduce"}
+
+
+def test_a_choice_within_the_limits_is_the_plain_one():
+    weights = np.array([[0.1, 0.6, 0.2, 0.1], [0.1, 0.1, 0.7, 0.1], [0.1, 0.5, 0.1, 0.3]])
+    plain = choose(every_edge(weights))
+    assert choose(every_edge(weights), max_skips=2) == plain
+    capped = choose(every_edge(weights), max_skips=1)
+    assert [option.picks[0][1] for option in capped] == [1, 2, 3]  # the skip that is weaker against the next goes
+
+
+def test_the_cheapest_network_can_be_had_exactly():
+    weights = np.full((3, 4), 0.25)
+    cost = types.SimpleNamespace(base=0.1, tables={"cell": np.array([[9, 9, 0.3, 7]] * 3)}, unit=" ms", least="fastest")
+    (limit,) = {total_cost(cost, choose(every_edge(weights), None, cost, 1.0 + 1e-9))}
+    assert [option.picks[0][1] for option in choose(every_edge(weights), None, cost, limit)] == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"limit of 0\.9.*The fastest network there is has 1 ms"):
+        choose(every_edge(weights), None, cost, 0.9)
+
+
+def test_a_supernet_derives_within_limits():
+    space = NASBench201Space(filters=2, num_cells=1)
+    supernet = space.build_supernet((8, 8, 3), 3)
+    skips = np.zeros((6, 5), "float32")
+    skips[:, 1] = 2
+    skips[:, 3] = np.linspace(0, 1, 6)
+    supernet.alphas["cell"].assign(skips)
+    assert supernet.derive().count("skip_connect") == 6
+    capped = supernet.derive(max_skips=2)
+    space.validate(capped)
+    assert [edge.primitive for edge in capped["cell"]] == ["skip_connect"] * 2 + ["nor_conv_3x3"] * 4
+    cost = types.SimpleNamespace(base=0.0, tables={"cell": np.array([[0.0, 0, 1, 9, 0]] * 6)})
+    assert supernet.derive(max_skips=2, cost=cost, limit=0.0).count("skip_connect") == 2
