@@ -56,7 +56,11 @@ def main() -> None:
         supernet = space.build_supernet(
             input_shape=(32, 32, 3), num_classes=10, relaxation=case.get("relaxation", "softmax")
         )
-        search = kerasnas.BilevelTrainer(supernet, hypergradient=case.get("hypergradient", "first_order"))
+        search = kerasnas.BilevelTrainer(
+            supernet,
+            hypergradient=case.get("hypergradient", "first_order"),
+            auxiliary_skip=0.0,  # as the peer's
+        )
         search.compile()
         return search
 

@@ -67,6 +67,7 @@ def _text(value: Any) -> str:
 
 def _define(field: dataclasses.Field, values: flags.FlagValues) -> None:
     makers: dict[type, Callable] = {
+        bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,

@@ -14,19 +14,34 @@ from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import STRATEGIES, RegularizedEvolution
 from kerasnas.spaces import SPACES, DARTSSpace
 
-CHANGES_CHANNELS = ["relu_conv_bn", "factorized_reduce", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]
+CHANGES_CHANNELS = [
+    "relu_conv_bn", "factorized_reduce", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
+    "mbconv_3x3_e1", "mbconv_5x5_e3",
+]  # fmt: skip
+FOR_SIGNALS = [
+    "conv_3", "conv_5", "sep_conv_3", "sep_conv_5", "sep_conv_7", "dil_conv_3", "dil_conv_5", "max_pool_3",
+    "avg_pool_3",
+]  # fmt: skip
+FOR_BOTH = ["skip_connect", "none", "factorized_reduce", "relu_conv_bn"]
 SMALL = {
     "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
     "enas_macro": {"filters": 2, "num_layers": 3},
     "enas_micro": {"filters": 2, "num_cells": 3, "num_nodes": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {"filters": 2, "num_cells": 1},
+    "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
+    "signals": {"filters": 2, "num_cells": 1},
 }  # a name not listed is made with its defaults
 
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))
 def test_primitive(name):
-    testing.check_primitive(name)
+    testing.check_primitive(name, rank=1 if name in FOR_SIGNALS else 2)
+
+
+@pytest.mark.parametrize("name", FOR_BOTH)
+def test_primitive_on_signals(name):
+    testing.check_primitive(name, rank=1)
 
 
 @pytest.mark.parametrize("name", CHANGES_CHANNELS)
@@ -41,7 +56,8 @@ def test_relaxation(name):
 
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_space(name):
-    testing.check_space(SPACES[name](**SMALL.get(name, {})))
+    shape = {"input_shape": (9, 2)} if name == "signals" else {}
+    testing.check_space(SPACES[name](**SMALL.get(name, {})), **shape)
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))

@@ -17,6 +17,7 @@ import sys
 import numpy as np
 import keras
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
+from kerasnas.spaces import SignalSpace
 
 
 def run(path):
@@ -62,6 +63,10 @@ def run(path):
     own.supernet.layers[1].alphas.assign([[0.01, -0.01]])  # Keras' initializers differ between backends
     record["own-loss"] = np.array(own.fit(x, y, batch_size=8, epochs=2, verbose=0).history["loss"])
     record["own-alphas"] = np.asarray(keras.ops.convert_to_numpy(own.architecture_parameters[0]))
+
+    signals = SignalSpace(filters=2, num_cells=1, num_nodes=2).build_supernet((9, 2), 3, seed=3)
+    x = rng.standard_normal((4, 9, 2)).astype("float32")
+    record |= {f"signals-{t}": np.asarray(keras.ops.convert_to_numpy(signals(x, training=t))) for t in (True, False)}
     record["tensorflow"] = np.array("tensorflow" in sys.modules)
     record["backend"] = np.array(keras.backend.backend())
     np.savez(path, **record)
@@ -125,6 +130,11 @@ def test_loss_scales_agree(both):
         np.testing.assert_array_equal(record["float32-scales"], [1, 1])
         np.testing.assert_array_equal(record["mixed_float16-scales"], [2.0**15, 2.0**56])  # four steps, all skipped
         assert record["mixed_float16-moved"] == 0
+
+
+def test_supernets_for_signals_agree(both):
+    for name in ("signals-True", "signals-False"):
+        np.testing.assert_allclose(both[0][name], both[1][name], atol=1e-4, err_msg=name)
 
 
 def test_users_model_agrees(both):

@@ -42,7 +42,7 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
     def __init__(
         self,
         space: SearchSpace,
-        input_shape: tuple[int, int, int],
+        input_shape: tuple[int, ...],
         num_classes: int,
         compile: Callable[[keras.Model, Any], Any] | None = None,
         name: str | None = None,

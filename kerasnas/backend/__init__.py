@@ -3,12 +3,21 @@
 import keras
 
 if keras.backend.backend() == "tensorflow":
-    from kerasnas.backend.tensorflow import TrainStep, all_reduce, batch_norm, traced_once, value_and_grad, values
+    from kerasnas.backend.tensorflow import (
+        TrainStep,
+        all_reduce,
+        batch_norm,
+        devices,
+        traced_once,
+        value_and_grad,
+        values,
+    )
 elif keras.backend.backend() == "jax":
     from kerasnas.backend.jax import (  # type: ignore[assignment]
         TrainStep,
         all_reduce,
         batch_norm,
+        devices,
         traced_once,
         value_and_grad,
         values,
@@ -18,4 +27,4 @@ else:
         f"KerasNAS runs on Keras' TensorFlow and JAX backends. Received: KERAS_BACKEND='{keras.backend.backend()}'"
     )
 
-__all__ = ["TrainStep", "all_reduce", "batch_norm", "traced_once", "value_and_grad", "values"]
+__all__ = ["TrainStep", "all_reduce", "batch_norm", "devices", "traced_once", "value_and_grad", "values"]

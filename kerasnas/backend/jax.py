@@ -36,6 +36,12 @@ def batch_norm(
     return y.astype(dtype), mean, variance
 
 
+def devices() -> str:
+    """What computations run on."""
+    found = jax.devices()
+    return "CPU" if found[0].platform == "cpu" else f"{len(found)} x {found[0].device_kind}"
+
+
 def values(variables: Sequence[Any]) -> list[Any]:
     """The values of Keras variables."""
     return [variable.value for variable in variables]

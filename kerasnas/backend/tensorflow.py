@@ -47,11 +47,15 @@ def batch_norm(
     `tf.nn.moments`, which stops the gradient at the mean inside the variance, so that second-order
     gradients come out wrong without a word. The kernel has no float64, where the plain formula
     (right as well) stands in. TensorFlow differentiates the kernel's gradient through some sixty plain
-    operations; here it is a closed form.
+    operations; here it is a closed form. The kernel takes images only; signals pass it as images of one row.
 
     Returns:
         The normalised `x`, and the moving mean and variance (unbiased) after it; as given outside training.
     """
+    if len(x.shape) == 3:
+        row = tf.expand_dims(x, 1)
+        y, mean, variance = batch_norm(row, scale, offset, mean, variance, momentum, epsilon, training)
+        return tf.squeeze(y, [1]), mean, variance
     if x.dtype != tf.float64:
         kernel = {"mean": mean, "variance": variance, "epsilon": epsilon, "exponential_avg_factor": 1 - momentum}
         if training:
@@ -128,6 +132,16 @@ def _batch_norm_gradient_kernel(
         epsilon=epsilon,
     )  # fmt: skip
     return dx, dscale, doffset
+
+
+def devices() -> str:
+    """What computations run on, and how many threads they are given where that was set."""
+    accelerators = [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
+    if accelerators:
+        details = tf.config.experimental.get_device_details(accelerators[0])
+        return f"{len(accelerators)} x {details.get('device_name', accelerators[0].device_type)}"
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    return f"CPU, {threads} threads" if threads else "CPU"
 
 
 def values(variables: Sequence[Any]) -> list[Any]:

@@ -1,7 +1,8 @@
-"""Data for searches: image sets by name or path, checks with clear words, and reproducible batches."""
+"""Data for searches: sets of images and signals by name or path, checks with clear words, reproducible batches."""
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches, compose, cutout, flip, shift
 from kerasnas.datasets.images import DATASETS, ImageDataset, check_images, load, stratified_split
+from kerasnas.datasets.signals import waveforms
 
 __all__ = [
     "DATASETS",
@@ -15,4 +16,5 @@ __all__ = [
     "load",
     "shift",
     "stratified_split",
+    "waveforms",
 ]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-"""`(batch, rng) -> batch`, on images `(samples, height, width, channels)`."""
+"""`(batch, rng) -> batch`, on images `(samples, height, width, channels)` or signals `(samples, length, channels)`."""
 
 
 class ArrayBatches(keras.utils.PyDataset):
@@ -70,8 +70,8 @@ class ArrayBatches(keras.utils.PyDataset):
         super().__init__(**kwargs)
         self.x, self.y = np.asarray(x), np.asarray(y)
         self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
-        self.batch_size = _check_integer("batch_size", batch_size, 1)
-        self.seed = _check_integer("seed", seed, 0)
+        self.batch_size = check_integer("batch_size", batch_size, 1)
+        self.seed = check_integer("seed", seed, 0)
         self.augment = augment
         self.drop_remainder = drop_remainder
         arrays = {"x": self.x, "y": self.y}
@@ -122,7 +122,7 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Give out the batches of `epoch` from now on."""
-        epoch = _check_integer("epoch", epoch, 0)
+        epoch = check_integer("epoch", epoch, 0)
         self._epoch_and_order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
     def on_epoch_end(self) -> None:
@@ -197,17 +197,23 @@ class PairedBatches(keras.utils.PyDataset):
 
 
 def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.ndarray:
-    """Move every image by its own whole number of pixels, up to `pixels` along each axis; zeros come in."""
-    pixels = _check_integer("pixels", pixels, 0)
-    samples, height, width = batch.shape[:3]
-    padded = np.pad(batch, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
-    top, left = rng.integers(0, 2 * pixels + 1, size=(2, samples, 1))
-    rows, columns = top + np.arange(height), left + np.arange(width)
-    return padded[np.arange(samples)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    """Move every image by its own whole number of pixels, up to `pixels` along each axis; zeros come in.
+
+    A signal is moved in time, by up to so many steps.
+    """
+    pixels = check_integer("pixels", pixels, 0)
+    samples, *sizes, _ = batch.shape
+    padded = np.pad(batch, ((0, 0), *[(pixels, pixels)] * len(sizes), (0, 0)))
+    starts = rng.integers(0, 2 * pixels + 1, size=(len(sizes), samples, 1))
+    moved = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]  # (samples, size) each
+    if len(sizes) == 1:
+        return padded[np.arange(samples)[:, None], moved[0]]
+    return padded[np.arange(samples)[:, None, None], moved[0][:, :, None], moved[1][:, None, :]]
 
 
 def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror every image left to right with probability 1/2."""
+    _check_image_batch("flip", batch)
     mirrored = rng.random(len(batch)) < 0.5
     return np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
 
@@ -217,7 +223,8 @@ def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray
 
     The part of the square that falls outside the image is lost, as in the paper.
     """
-    size = _check_integer("size", size, 0)
+    size = check_integer("size", size, 0)
+    _check_image_batch("cutout", batch)
     samples, height, width = batch.shape[:3]
 
     def inside(length: int) -> np.ndarray:
@@ -248,7 +255,16 @@ def _in_turn(functions: tuple[Augmentation, ...], batch: np.ndarray, rng: np.ran
     return batch
 
 
-def _check_integer(name: str, value: Any, least: int) -> int:
+def _check_image_batch(name: str, batch: np.ndarray) -> None:
+    if batch.ndim != 4:
+        raise ValueError(
+            f"Invalid value received for argument `batch` of `{name}`. Expected images (samples, height, width, "
+            f"channels). Received: shape {batch.shape}. For signals there is `shift`."
+        )
+
+
+def check_integer(name: str, value: Any, least: int) -> int:
+    """Return `value` if it is an integer of at least `least`; raise in Keras' words otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(
             f"Invalid value received for argument `{name}`. Expected an integer of at least {least}. "

@@ -1,4 +1,4 @@
-"""What image data must be before a search starts on it, said in clear words; and a stratified split."""
+"""What data must be before a search starts on them, said in clear words; and a stratified split."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ def check_images(
     input_shape: tuple[int | None, ...] | None = None,
     what: str = "training",
 ) -> None:
-    """Raise a clear error when `x` and `y` are not labelled images that a classifier can learn from.
+    """Raise a clear error when `x` and `y` are not labelled images or signals that a classifier can learn from.
 
     Args:
-        x: images, an array `(samples, height, width, channels)` of finite numbers.
+        x: images, an array `(samples, height, width, channels)` of finite numbers, or signals, one
+            `(samples, length, channels)`.
         y: class labels, an integer array `(samples,)`.
         num_classes: when given, every label is below it.
-        input_shape: when given, the `(height, width, channels)` of every image; None in it fits any size.
+        input_shape: when given, the `(height, width, channels)` of every image, or the `(length, channels)` of every
+            signal; None in it fits any size. Without it, images are expected.
         what: which data these are, for the text of the errors. Defaults to `"training"`. Data of a
             single class are an error unless this is `"test"`.
 
@@ -31,6 +33,7 @@ def check_images(
     Example:
 
     >>> check_images(np.zeros((4, 8, 8, 1)), np.array([0, 1, 0, 1]), num_classes=2)
+    >>> check_images(np.zeros((4, 128, 1)), np.array([0, 1, 0, 1]), input_shape=(128, 1))
     >>> check_images(np.zeros((4, 8, 8)), np.array([0, 1, 0, 1]))
     Traceback (most recent call last):
         ...
@@ -41,39 +44,47 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise _invalid(argument, what, "an array (np.asarray makes one)", type(value).__name__)
     x, y = np.asarray(x), np.asarray(y)
-    _check_pixels(x, input_shape, what)
+    kind = "signals" if input_shape is not None and len(input_shape) == 2 else "images"
+    _check_values(x, input_shape, what, kind)
     if y.ndim != 1:
         one_hot = y.ndim == 2 and y.shape[1] > 1
         fix = "One-hot labels become class numbers by y.argmax(axis=-1)" if one_hot else "Flatten them by y.reshape(-1)"
-        raise _invalid("y", what, "one class number an image, shape (samples,)", f"shape {y.shape}. {fix}")
+        expected = f"one class number {'an image' if kind == 'images' else 'a signal'}, shape (samples,)"
+        raise _invalid("y", what, expected, f"shape {y.shape}. {fix}")
     if len(x) != len(y):
-        raise _invalid("y", what, "as many labels as images", f"{len(x)} images and {len(y)} labels")
+        raise _invalid("y", what, f"as many labels as {kind}", f"{len(x)} {kind} and {len(y)} labels")
     _check_labels(y, num_classes, what)
 
 
-def _check_pixels(x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str) -> None:
-    if x.ndim != 4:
-        fixes = {
-            3: ". Grey images without a channel axis get one by x[..., None]",
-            2: ". Flattened images get their axes back by x.reshape(-1, height, width, channels)",
-        }
-        expected = "images of shape (samples, height, width, channels)"
-        raise _invalid("x", what, expected, f"shape {x.shape}{fixes.get(x.ndim, '')}")
+_AXES = {"images": "(samples, height, width, channels)", "signals": "(samples, length, channels)"}
+_FIXES = {  # of arrays of another rank
+    ("images", 3): ". Grey images without a channel axis get one by x[..., None]",
+    ("images", 2): ". Flattened images get their axes back by x.reshape(-1, height, width, channels)",
+    ("signals", 2): ". Signals without a channel axis get one by x[..., None]",
+    ("signals", 4): ". These are images: a space for images takes them",
+}
+
+
+def _check_values(x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str, kind: str) -> None:
+    if x.ndim != _AXES[kind].count(",") + 1:
+        expected = f"{kind} of shape {_AXES[kind]}"
+        raise _invalid("x", what, expected, f"shape {x.shape}{_FIXES.get((kind, x.ndim), '')}")
+    image, pixel = ("image", "pixel") if kind == "images" else ("signal", "value")
     if x.size == 0:
-        raise _invalid("x", what, "at least one image with at least one pixel", f"an empty array, shape {x.shape}")
+        raise _invalid("x", what, f"at least one {image} with at least one {pixel}", f"an empty array, shape {x.shape}")
     if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
-        raise _invalid("x", what, "images of numbers, float or integer", f"dtype {x.dtype}")
+        raise _invalid("x", what, f"{kind} of numbers, float or integer", f"dtype {x.dtype}")
     if input_shape is not None:
-        fits = len(input_shape) == 3 and all(
+        fits = len(input_shape) == x.ndim - 1 and all(
             wanted is None or wanted == found for wanted, found in zip(input_shape, x.shape[1:], strict=True)
         )
         if not fits:
-            raise _invalid("x", what, f"images of shape {tuple(input_shape)}", f"images of shape {x.shape[1:]}")
+            raise _invalid("x", what, f"{kind} of shape {tuple(input_shape)}", f"{kind} of shape {x.shape[1:]}")
     if np.issubdtype(x.dtype, np.floating):
-        bad = np.flatnonzero(~np.isfinite(x).all(axis=(1, 2, 3)))
+        bad = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
         if bad.size:
-            received = f"NaN or infinity in {bad.size} of {len(x)} images, first in image {bad[0]}"
-            raise _invalid("x", what, "finite pixel values", received)
+            received = f"NaN or infinity in {bad.size} of {len(x)} {kind}, first in {image} {bad[0]}"
+            raise _invalid("x", what, f"finite {pixel}s" if image == "signal" else "finite pixel values", received)
 
 
 def _check_labels(y: np.ndarray, num_classes: int | None, what: str) -> None:

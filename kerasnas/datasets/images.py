@@ -1,4 +1,4 @@
-"""Image classification sets by name or by path: embedded, published, `.npz` files and folders of images."""
+"""Classification sets by name or by path: embedded, published, generated, `.npz` files and folders of images."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ _FILES = {  # the checksums are the publishers'
 
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class ImageDataset:
-    """Labelled images, split for training and test.
+    """Labelled images, or signals, split for training and test.
 
     Args:
         name: what the set is called.
-        x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`.
+        x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`; or training signals,
+            float32, shape `(samples, length, channels)`.
         y_train: class numbers, int64, shape `(samples,)`.
         x_test: test images, as `x_train`.
         y_test: test class numbers, as `y_train`.
@@ -72,10 +73,9 @@ class ImageDataset:
         return len(self.classes)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """`(height, width, channels)` of every image."""
-        height, width, channels = self.x_train.shape[1:]
-        return height, width, channels
+    def input_shape(self) -> tuple[int, ...]:
+        """`(height, width, channels)` of every image, or `(length, channels)` of every signal."""
+        return self.x_train.shape[1:]
 
 
 def load(
@@ -85,16 +85,17 @@ def load(
     image_size: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> ImageDataset:
-    """Read an image set.
+    """Read a set of images or of signals.
 
     A name is one of `DATASETS`: `"fashion_mnist_mini"` (6000 training and 1000 test images of
-    Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, or one registered with
-    `DATASETS.register`. A path is one of:
+    Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, `"waveforms"` (generated signals, see
+    `waveforms`), or one registered with `DATASETS.register`. A path is one of:
 
     - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names). Images are
       `(samples, height, width)` or `(samples, height, width, channels)`. Integers are taken as 0..255 and
       divided by 255. Floats are taken to be in [0, 1] already, unless one of them is above 1.5: then they
-      too are taken as 0..255.
+      too are taken as 0..255. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
+      length, channels)` or `(samples, length)`, and their values are taken as they are.
     - a folder `folder/<class>/*.png|jpg|jpeg|bmp`, split 80/20, stratified, into training and test.
     - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as it is.
 
@@ -132,7 +133,8 @@ def load(
     if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
         try:
             arrays, classes = read_folder(path, image_size, seed) if path.is_dir() else _read_npz(path)
-            return _dataset(path.resolve().name.removesuffix(".npz"), arrays, classes)
+            build = signal_dataset if _kind(arrays) == "signals" else _dataset
+            return build(path.resolve().name.removesuffix(".npz"), arrays, classes)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(
@@ -143,26 +145,49 @@ def load(
 
 
 def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
-    """Check the four arrays and bring them into the form that `ImageDataset` promises."""
-    x: dict[str, np.ndarray] = {}
-    y: dict[str, np.ndarray] = {}
+    """Check the four arrays and bring them into the form that `ImageDataset` promises for images."""
+    x, y = _checked(arrays, classes, (None, None, None))
     for part, what in (("train", "training"), ("test", "test")):
-        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
-        images = images[..., None] if images.ndim == 3 else images
-        labels = labels[:, 0] if labels.shape[1:] == (1,) else labels  # the shape in keras.datasets
-        shape = x["train"].shape[1:] if x else None
-        check_images(images, labels, num_classes=len(classes) if classes else None, input_shape=shape, what=what)
-        if images.min() < 0 or images.max() > 255:
+        if x[part].min() < 0 or x[part].max() > 255:
             raise ValueError(
-                f"Expected {what} images with values in [0, 1] or 0..255. Received: values from {images.min()} "
-                f"to {images.max()}"
+                f"Expected {what} images with values in [0, 1] or 0..255. Received: values from {x[part].min()} "
+                f"to {x[part].max()}"
             )
-        x[part], y[part] = images, labels.astype(np.int64)
     wide_floats = any(images.dtype.kind == "f" and images.max() > 1.5 for images in x.values())
     for part, images in x.items():
         x[part] = images.astype(np.float32, order="C")
         if images.dtype.kind in "iu" or wide_floats:
             x[part] /= 255
+    return _named(name, x, y, classes)
+
+
+def signal_dataset(
+    name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None
+) -> ImageDataset:  # fmt: skip
+    """Check the four arrays and bring them into the form that `ImageDataset` promises for signals."""
+    x, y = _checked(arrays, classes, (None, None))
+    return _named(name, {part: signals.astype(np.float32, order="C") for part, signals in x.items()}, y, classes)
+
+
+_Parts = dict[str, np.ndarray]
+
+
+def _checked(
+    arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None, shape: tuple[int | None, ...]
+) -> tuple[_Parts, _Parts]:
+    """Samples, with a channel axis, and labels of "train" and "test"; `shape` is that of a sample."""
+    x: _Parts = {}
+    y: _Parts = {}
+    for part, what in (("train", "training"), ("test", "test")):
+        samples, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        samples = samples[..., None] if samples.ndim == len(shape) else samples
+        labels = labels[:, 0] if labels.shape[1:] == (1,) else labels  # the shape in keras.datasets
+        check_images(samples, labels, num_classes=len(classes) if classes else None, input_shape=shape, what=what)
+        x[part], y[part], shape = samples, labels.astype(np.int64), samples.shape[1:]
+    return x, y
+
+
+def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None) -> ImageDataset:
     if not classes:
         classes = tuple(map(str, range(1 + max(labels.max() for labels in y.values()))))
     return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes)
@@ -176,6 +201,16 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None
     if missing:
         raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")
     return arrays, tuple(arrays["classes"].reshape(-1).astype(str).tolist()) if "classes" in arrays else None
+
+
+def _kind(arrays: Mapping[str, np.ndarray]) -> str:
+    """What the arrays of an .npz file are: its array `kind`, or images where it has none."""
+    kind = str(arrays.get("kind", "images"))
+    if kind not in ("images", "signals"):
+        raise ValueError(
+            f'Expected the array `kind`, where there is one, to be "images" or "signals". Received: {kind!r}'
+        )
+    return kind
 
 
 def _open_npz(file: IO[bytes]) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from kerasnas.networks.cell_network import CellSupernet, cell_network, cell_plan
 from kerasnas.networks.cells import MixedCell, cell_edges, node_decisions
+from kerasnas.networks.chain_network import ChainSupernet, chain_network, chain_parts
+from kerasnas.networks.chain_skeleton import ChainSkeleton
 from kerasnas.networks.enas_macro import MacroSupernet
 from kerasnas.networks.enas_micro import MicroSupernet
 from kerasnas.networks.enas_network import macro_network, micro_network
@@ -11,6 +13,8 @@ from kerasnas.networks.weight_sharing import SharedPrimitives, WeightSharingSupe
 
 __all__ = [
     "CellSupernet",
+    "ChainSkeleton",
+    "ChainSupernet",
     "MacroSupernet",
     "MicroSupernet",
     "MixedCell",
@@ -21,6 +25,8 @@ __all__ = [
     "cell_edges",
     "cell_network",
     "cell_plan",
+    "chain_network",
+    "chain_parts",
     "macro_network",
     "micro_network",
     "node_decisions",

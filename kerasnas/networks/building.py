@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas import relaxations
-from kerasnas.primitives.base import check_size
+from kerasnas.primitives.base import Stage, check_size
+
+_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
 
 
-def check_image_shape(input_shape: Any, halvings: int) -> tuple[int, int, int]:
-    """Return the shape as a tuple if it is (height, width, channels) and survives so many halvings."""
+def check_input_shape(input_shape: Any, halvings: int, kinds: Sequence[str] = ("image", "signal")) -> tuple[int, ...]:
+    """Return the shape as a tuple if it is one of the `kinds` and survives so many halvings.
+
+    Args:
+        input_shape: `(height, width, channels)` of one image, or `(length, channels)` of one signal.
+        halvings: how often the network halves it.
+        kinds: what it may be of, "image" or "signal". Defaults to both.
+
+    Raises:
+        ValueError: saying what shape is expected.
+
+    Example:
+
+    >>> check_input_shape([128, 1], halvings=2)
+    (128, 1)
+    """
     shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
+    rank = {2: "signal", 3: "image"}.get(len(shape))
+    if rank not in kinds or not all(isinstance(size, int | np.integer) and size > 0 for size in shape):
+        expected = ", or ".join(f"{_AXES[kind]} of one {kind}" for kind in kinds)
         raise ValueError(
-            "Invalid value received for argument `input_shape`. Expected (height, width, channels) of one image. "
-            f"Received: {input_shape!r}"
+            f"Invalid value received for argument `input_shape`. Expected {expected}. Received: {input_shape!r}"
         )
-    if min(shape[:2]) < 2**halvings:
+    least, sizes = 2**halvings, shape[:-1]
+    if min(sizes) < least:
+        expected = f"{least} x {least} pixels" if rank == "image" else f"{least} steps"
         raise ValueError(
-            f"Invalid value received for argument `input_shape`. Expected at least {2**halvings} x {2**halvings} "
-            f"pixels, since stem and cells halve the image {halvings} times. Received: {shape[0]} x {shape[1]}"
+            f"Invalid value received for argument `input_shape`. Expected at least {expected}, since stem and cells "
+            f"halve the {rank} {halvings} times. Received: {' x '.join(map(str, sizes))}"
         )
-    height, width, channels = (int(size) for size in shape)
-    return height, width, channels
+    return tuple(int(size) for size in shape)
+
+
+def check_image_shape(input_shape: Any, halvings: int) -> tuple[int, ...]:
+    """`check_input_shape` of networks that take images only."""
+    return check_input_shape(input_shape, halvings, ("image",))
 
 
 def check_drop_path(probability: float) -> float:
@@ -78,19 +102,31 @@ def initialize(model: keras.Model, seed: int) -> None:
 
     Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
     """
+    stages = [layer for layer in model._flatten_layers() if isinstance(layer, Stage)]  # `layers` has the first level
+    copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
     for index, variable in enumerate(model.trainable_variables):
         shape = tuple(variable.shape)
         generator = np.random.default_rng([seed, index])
         if relaxations.is_alphas(variable):
             variable.assign(1e-3 * generator.standard_normal(shape))
         elif len(shape) > 1:
-            variable.assign(np.sqrt(2 / fan_in(shape)) * generator.standard_normal(shape))
+            variable.assign(np.sqrt(2 / fan_in(shape, id(variable) in copied)) * generator.standard_normal(shape))
 
 
-def fan_in(shape: tuple[int, ...]) -> int:
-    """How many values of the input each value of the output of a kernel of this shape sums over."""
-    if len(shape) == 3:  # copies, channels, filters
+def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:
+    """How many values of the input each value of the output of a kernel of this shape sums over.
+
+    Args:
+        shape: of the kernel.
+        copied: whether three axes are (copies, window, filters) of a primitive's stage, not (length, channels,
+            filters) of a standard layer for signals. Defaults to True.
+
+    Example:
+
+    >>> fan_in((4, 9, 8)), fan_in((3, 16, 8), copied=False), fan_in((3, 16, 1), copied=False), fan_in((5, 5, 16, 1))
+    (9, 48, 3, 25)
+    """
+    if len(shape) == 3 and copied:
         return shape[1]
-    if len(shape) == 4 and shape[-1] == 1:  # a depthwise kernel
-        return shape[0] * shape[1]
-    return int(np.prod(shape[:-1]))
+    depthwise = len(shape) in (3, 4) and shape[-1] == 1
+    return int(np.prod(shape[: -2 if depthwise else -1]))

@@ -102,7 +102,7 @@ class CellSupernet(Supernet):
 
     def __init__(
         self,
-        input_shape: tuple[int, int, int],
+        input_shape: tuple[int, ...],
         num_classes: int,
         filters: int,
         num_cells: int,
@@ -204,7 +204,7 @@ class CellSupernet(Supernet):
 
 def cell_network(
     genotype: Genotype,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     num_classes: int,
     filters: int,
     num_cells: int,
@@ -234,8 +234,7 @@ def cell_network(
     check_drop_path(drop_path)
 
     def stem(x: Any) -> Any:
-        (norm,) = BatchNorm().standard()
-        return norm(_stem_conv(stem_multiplier * filters, stem_strides)(x))
+        return cell_stem(x, stem_multiplier * filters, stem_strides)
 
     def cell(edges: Sequence[Edge], plan: CellPlan, depth: int) -> Callable:
         probability = drop_path * depth / max(num_cells - 1, 1)
@@ -251,6 +250,12 @@ def cell_network(
     cells = [cell(genotype[plan.kind], plan, depth) for depth, plan in enumerate(plans)]
     inputs = keras.Input(image_shape)
     return discrete_model(inputs, skeleton(inputs, stem, cells, head), seed)
+
+
+def cell_stem(x: Any, filters: int, strides: int) -> Any:
+    """The stem of a discrete network, of standard Keras layers."""
+    (norm,) = BatchNorm().standard()
+    return norm(_stem_conv(filters, strides)(x))
 
 
 def _stem_conv(filters: int, strides: int) -> keras.layers.Layer:

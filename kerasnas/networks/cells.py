@@ -59,6 +59,7 @@ class MixedGraph(keras.layers.Layer):
 
     def add_edges(self, primitives: Sequence[str], strides: int, sampled_paths: SampledPaths | None) -> None:
         """Make the mixed operations; those of edges that leave an input have `strides`."""
+        self.strides = strides
         edges = cell_edges(self.num_nodes, self.inputs)
         for source in range(self.inputs + self.num_nodes - 1):
             rows = [row for row, edge in enumerate(edges) if edge[0] == source]
@@ -75,7 +76,9 @@ class MixedGraph(keras.layers.Layer):
                 self.mixed.append(PartialMixedOp(primitives, partial_channels=self.partial_channels, **arguments))
             self._rows.append(rows)
 
-    def mix(self, inputs: Sequence[Any], weights: Any, active: Any, edge_weights: Any, training: bool | None) -> list:
+    def mix(
+        self, inputs: Sequence[Any], weights: Any, active: Any, edge_weights: Any, auxiliary: Any, training: bool | None
+    ) -> list:
         """All nodes, the given `inputs` first."""
         if edge_weights is not None and self.partial_channels == 1:
             weights, edge_weights = weights * ops.expand_dims(edge_weights, -1), None
@@ -89,8 +92,11 @@ class MixedGraph(keras.layers.Layer):
             fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
             outgoing = mixed(states[source], **fed, training=training)
             targets = range(max(source + 1, self.inputs), self.inputs + self.num_nodes)
+            beside = []
+            if auxiliary is not None and (source >= self.inputs or self.strides == 1):
+                beside = [states[source] * ops.cast(auxiliary, states[source].dtype)]
             for target, edge in zip(targets, ops.split(outgoing, len(own), axis=-1), strict=True):
-                incoming[target].append(edge)
+                incoming[target] += [edge, *beside]
         states.append(_total(incoming[self.inputs + self.num_nodes - 1]))
         return states
 
@@ -112,6 +118,7 @@ class MixedCell(MixedGraph):
         weights: mixing weights `(edges, primitives)`, edges in the order of `cell_edges`.
         active: optional integers `(edges, paths)`: the primitives whose weight is not zero.
         edge_weights: optional tensor `(edges,)` that multiplies the value of each edge.
+        auxiliary: optional scalar: weight of the skip connection beside every edge of stride 1.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -150,10 +157,11 @@ class MixedCell(MixedGraph):
         weights: Any,
         active: Any = None,
         edge_weights: Any = None,
+        auxiliary: Any = None,
         training: bool | None = None,
     ) -> Any:
         states = [layer(x, training=training) for layer, x in zip(self.preprocess, inputs, strict=True)]
-        states = self.mix(states, weights, active, edge_weights, training)
+        states = self.mix(states, weights, active, edge_weights, auxiliary, training)
         return ops.concatenate(states[INPUTS:], axis=-1)
 
     def compute_output_shape(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> tuple:
@@ -173,15 +181,15 @@ def chosen_primitive(
     Args:
         x: KerasTensor.
         name, filters, strides: of the primitive.
-        drop_path: probability with which training drops it (not a skip) for an image; it is written as `Dropout` with
-            one mask value an image.
+        drop_path: probability with which training drops it (not a skip) for a sample; it is written as `Dropout` with
+            one mask value a sample.
         seeds: gives what is dropped a seed.
     """
     y = expand(primitive(name, filters, strides), x)
     if not drop_path or name == "skip_connect":
         return y
     own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
-    return keras.layers.Dropout(drop_path, noise_shape=(None, 1, 1, 1), seed=own)(y)
+    return keras.layers.Dropout(drop_path, noise_shape=(None, *[1] * (len(y.shape) - 1)), seed=own)(y)
 
 
 def discrete_cell(

@@ -73,7 +73,7 @@ class MacroSupernet(WeightSharingSupernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int], num_classes: int, filters: int, num_layers: int,
+        self, input_shape: tuple[int, ...], num_classes: int, filters: int, num_layers: int,
         primitives: Sequence[str], stem_strides: int = 1, seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         num_choices = num_layers + num_layers * (num_layers - 1) // 2

@@ -142,7 +142,7 @@ class MicroSupernet(WeightSharingSupernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int], num_classes: int, filters: int, num_cells: int, num_nodes: int,
+        self, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int, num_nodes: int,
         primitives: Sequence[str], stem_multiplier: int = 3, stem_strides: int = 1, seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         plan = cell_plan(num_cells, filters)

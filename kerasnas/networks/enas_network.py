@@ -19,7 +19,7 @@ from kerasnas.primitives.base import expand
 
 
 def micro_network(
-    genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, filters: int, num_cells: int,
+    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int,
     stem_multiplier: int = 3, stem_strides: int = 1, drop_path: float = 0.0, seed: int = 0,
 ) -> keras.Model:  # fmt: skip
     """Build the discrete network of a genotype of ENAS' micro space, of standard Keras layers only.
@@ -66,7 +66,7 @@ def _cell(inputs: Sequence[Any], edges: Sequence[Edge], plan: CellPlan, drop_pat
 
 
 def macro_network(
-    genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, filters: int, num_layers: int,
+    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int, num_layers: int,
     stem_strides: int = 1, seed: int = 0,
 ) -> keras.Model:  # fmt: skip
     """Build the discrete network of a genotype of ENAS' macro space, of standard Keras layers only.

@@ -78,7 +78,7 @@ def count_parameters(
 
 
 def graph_network(
-    matrix: np.ndarray, operations: Sequence[str], input_shape: tuple[int, int, int], num_classes: int,
+    matrix: np.ndarray, operations: Sequence[str], input_shape: tuple[int, ...], num_classes: int,
     filters: int = 128, num_stacks: int = 3, cells_per_stack: int = 3, seed: int = 0,
 ) -> keras.Model:  # fmt: skip
     """Build the network of a cell of NAS-Bench-101, of standard Keras layers only.

@@ -42,8 +42,10 @@ class NetworkParts:
         choices: the choices of each kind of cell, as the supernet's `choices`.
         options: of each kind, for each row and column of its table, the parts that this choice puts in the network: one
             for every cell of the kind.
+        keep: edges that each node keeps. Defaults to None: all.
     """
 
     fixed: tuple[Part, ...]
     choices: Mapping[str, ChoiceTable]
     options: Mapping[str, Sequence[Sequence[Sequence[Part]]]]
+    keep: int | None = None

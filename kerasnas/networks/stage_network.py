@@ -13,7 +13,7 @@ from kerasnas import relaxations
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.building import (
     check_drop_path,
-    check_image_shape,
+    check_input_shape,
     classify,
     discrete_model,
     head_dtype,
@@ -23,7 +23,7 @@ from kerasnas.networks.cells import MixedGraph, cell_edges, chosen_primitive
 from kerasnas.networks.derivation import Decision, decision
 from kerasnas.networks.supernet import ChoiceTable, Supernet
 from kerasnas.primitives import BatchNorm, NorConv
-from kerasnas.primitives.base import Relu, Stage, check_size, halve
+from kerasnas.primitives.base import Relu, Stage, by_rank, check_size, halve
 from kerasnas.primitives.convolutions import Convolution, Pointwise
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
@@ -43,7 +43,7 @@ def stage_edges(num_nodes: int) -> tuple[tuple[int, int], ...]:
 
 
 class HalvingPool(Stage):
-    """2x2 average pooling of stride 2."""
+    """2x2 average pooling of stride 2, of signals over 2 steps."""
 
     def call(self, inputs: Any) -> Any:
         return ops.average_pool(inputs, 2, strides=2, padding="same", data_format="channels_last")
@@ -52,13 +52,14 @@ class HalvingPool(Stage):
         return halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
-        return [keras.layers.AveragePooling2D(2, strides=2, padding="same", data_format="channels_last")]
+        return [by_rank("AveragePooling", pool_size=2, strides=2, padding="same")]
 
 
 class ResidualReduction(keras.layers.Layer):
-    """The residual block between two stages: halves the image.
+    """The residual block between two stages: halves the image, or the signal.
 
-    Two `NorConv` 3x3, the first of stride 2, and beside them 2x2 average pooling with a 1x1 convolution.
+    Two `NorConv` 3x3, the first of stride 2, and beside them 2x2 average pooling with a 1x1 convolution; of signals
+    with windows of 3, 2 and 1 steps.
     """
 
     def __init__(self, filters: int, affine: bool = True, **kwargs: Any):
@@ -89,13 +90,10 @@ class ResidualReduction(keras.layers.Layer):
 
     def expand(self, x: Any) -> Any:
         """The same of new standard Keras layers."""
-        y, short = x, x
+        y = x
         for primitive in self.branch:
             y = primitive.expand(y)
-        for stage in self.shortcut:
-            for layer in stage.standard():
-                short = layer(short)
-        return keras.layers.Add()([y, short])
+        return keras.layers.Add()([y, _spelled_out(self.shortcut, x)])
 
 
 class MixedStageCell(MixedGraph):
@@ -109,11 +107,11 @@ class MixedStageCell(MixedGraph):
         sampled_paths: what the cells of one supernet share to compute sampled primitives. Defaults to the cell's own.
 
     Call arguments:
-        inputs: tensor `(batch, h, w, filters)`.
-        weights, active, edge_weights, training: as for `MixedCell`.
+        inputs: tensor `(batch, h, w, filters)`, or `(batch, length, filters)`.
+        weights, active, edge_weights, auxiliary, training: as for `MixedCell`.
 
     Returns:
-        Tensor `(batch, h, w, filters)`.
+        Tensor of the shape of `inputs`.
     """
 
     def __init__(
@@ -128,9 +126,10 @@ class MixedStageCell(MixedGraph):
             mixed.build(inputs_shape, weights_shape)
 
     def call(
-        self, inputs: Any, weights: Any, active: Any = None, edge_weights: Any = None, training: bool | None = None
-    ) -> Any:
-        return self.mix([inputs], weights, active, edge_weights, training)[-1]
+        self, inputs: Any, weights: Any, active: Any = None, edge_weights: Any = None, auxiliary: Any = None,
+        training: bool | None = None,
+    ) -> Any:  # fmt: skip
+        return self.mix([inputs], weights, active, edge_weights, auxiliary, training)[-1]
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> tuple:
         return inputs_shape
@@ -155,7 +154,7 @@ class StageSupernet(Supernet):
     """The supernet of a space of one cell in three stages: all cells share one table of architecture parameters.
 
     Args:
-        input_shape: `(height, width, channels)` of one image.
+        input_shape: `(height, width, channels)` of one image, or `(length, channels)` of one signal.
         num_classes: number of classes; the model returns logits.
         filters: channels of the first stage.
         num_cells: cells of each stage.
@@ -169,7 +168,7 @@ class StageSupernet(Supernet):
         seed: seed of all start values. Defaults to 0.
 
     Call arguments:
-        inputs: images `(batch, height, width, channels)`.
+        inputs: images `(batch, height, width, channels)`, or signals `(batch, length, channels)`.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -180,12 +179,12 @@ class StageSupernet(Supernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int], num_classes: int, filters: int, num_cells: int, num_nodes: int,
+        self, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int, num_nodes: int,
         primitives: Sequence[str], partial_channels: int = 1, edge_normalization: bool = False,
         relaxation: Any = "softmax", space: str = "nasbench201", seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)
-        self.image_shape = check_image_shape(input_shape, STAGES - 1)
+        self.image_shape = check_input_shape(input_shape, STAGES - 1)
         self.num_classes = check_size("num_classes", num_classes)
         self.filters, self.num_cells = check_size("filters", filters), check_size("num_cells", num_cells)
         self.num_nodes, self.primitives = check_size("num_nodes", num_nodes), check_primitives(primitives)
@@ -204,7 +203,10 @@ class StageSupernet(Supernet):
             else:
                 self.blocks.append(MixedStageCell(filters, num_nodes, primitives, partial_channels, sampled_paths))
         self.last: list[Stage] = [BatchNorm(), Relu()]
-        self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
+        pool = (
+            keras.layers.GlobalAveragePooling1D if len(self.image_shape) == 2 else keras.layers.GlobalAveragePooling2D
+        )
+        self.pool = pool(data_format="channels_last")
         self.classifier = keras.layers.Dense(num_classes, dtype=head_dtype(self.dtype_policy))
         self.add_architecture({"cell": ChoiceTable(stage_edges(num_nodes), self.primitives)})
         self.build((None, *self.image_shape))
@@ -252,14 +254,14 @@ class StageSupernet(Supernet):
 
 
 def stage_network(
-    genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, filters: int, num_cells: int,
+    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int,
     drop_path: float = 0.0, seed: int = 0,
 ) -> keras.Model:  # fmt: skip
     """Build the discrete network of `genotype`, of standard Keras layers only.
 
     Args:
         genotype: its cell `"cell"`.
-        input_shape: `(height, width, channels)` of one image.
+        input_shape: `(height, width, channels)` of one image, or `(length, channels)` of one signal.
         num_classes: number of classes; the model returns logits.
         filters: channels of the first stage.
         num_cells: cells of each stage.
@@ -269,13 +271,11 @@ def stage_network(
     Returns:
         A functional `keras.Model`.
     """
-    image_shape = check_image_shape(input_shape, STAGES - 1)
+    shape = check_input_shape(input_shape, STAGES - 1)
     check_size("num_classes", num_classes)
     check_drop_path(drop_path)
-    x = inputs = keras.Input(image_shape)
-    for stage in (Convolution(filters, 3), BatchNorm()):
-        for layer in stage.standard():
-            x = layer(x)
+    x = inputs = keras.Input(shape)
+    x = stage_stem(x, filters)
     plan = stage_plan(num_cells, filters)
     for depth, block in enumerate(plan):
         if block == "reduce":
@@ -283,11 +283,24 @@ def stage_network(
             x = ResidualReduction(filters).expand(x)
         else:
             x = _discrete_cell(x, genotype["cell"], filters, drop_path * depth / (len(plan) - 1), [seed, depth, 1])
-    for stage in (BatchNorm(), Relu()):
+    return discrete_model(inputs, stage_head(x, num_classes), seed)
+
+
+def stage_stem(x: Any, filters: int) -> Any:
+    """The stem of a discrete network, of standard Keras layers."""
+    return _spelled_out((Convolution(filters, 3), BatchNorm()), x)
+
+
+def stage_head(x: Any, num_classes: int) -> Any:
+    """The head of a discrete network, of standard Keras layers: from the last cell to the logits."""
+    return classify(by_rank("GlobalAveragePooling")(_spelled_out((BatchNorm(), Relu()), x)), num_classes)
+
+
+def _spelled_out(stages: Sequence[Stage], x: Any) -> Any:
+    for stage in stages:
         for layer in stage.standard():
             x = layer(x)
-    x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
-    return discrete_model(inputs, classify(x, num_classes), seed)
+    return x
 
 
 def _discrete_cell(x: Any, edges: Sequence[Edge], filters: int, drop_path: float, seed: Any) -> Any:

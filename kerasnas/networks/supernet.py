@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -44,27 +45,60 @@ class Supernet(keras.Model):
     relaxation: Any
     edge_normalization: bool = False
     space: str
+    has_auxiliary_skip = False
+    _at_expected_weights = False
 
     def add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
         """Make the architecture parameters: a table for each kind of cell."""
         self.choices = dict(choices)
         self.alphas = {kind: relaxations.add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
+        self.auxiliary_skip = self.add_weight(
+            name="auxiliary_skip", shape=(), initializer="zeros", trainable=False, autocast=False,
+            aggregation="only_first_replica",
+        )  # fmt: skip
         self.betas = {}
         if self.edge_normalization:
             self.betas = {
                 kind: relaxations.add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()
             }
 
+    def add_auxiliary_skip(self, weight: float) -> None:
+        """Put a skip connection of this weight beside every edge of stride 1, which `derive` knows nothing of.
+
+        What a skip connection does for the training of the others it then does in any case, so that the alphas tell
+        what it is worth as an operation. Chains, whose layers have one anyway, get none.
+
+        Reference:
+            Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
+            (arXiv 2009.01027), section 3.2, where the weight decays from 1 to 0.
+        """
+        self.has_auxiliary_skip = True
+        self.auxiliary_skip.assign(weight)
+
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
         """For each kind of cell, what its mixed operations are fed."""
         tables = {}
         for kind, variable in self.alphas.items():
             alphas = ops.convert_to_tensor(variable)
-            weights, active = self.relaxation(alphas, training=training)
+            if self._at_expected_weights:
+                weights, active = relaxations.expected(self.relaxation, alphas), None
+            else:
+                weights, active = self.relaxation(alphas, training=training)
             if training and (penalty := relaxations.penalty(self.relaxation, alphas)) is not None:
                 self.add_loss(penalty)
             tables[kind] = {"weights": weights, "active": active, "edge_weights": self._edge_weights(kind)}
+            if self.has_auxiliary_skip:
+                tables[kind]["auxiliary"] = ops.convert_to_tensor(self.auxiliary_skip)
         return tables
+
+    @contextlib.contextmanager
+    def at_expected_weights(self) -> Iterator[None]:
+        """Inside, the network computes every primitive, with the weights that the relaxation gives on average."""
+        self._at_expected_weights = True
+        try:
+            yield
+        finally:
+            self._at_expected_weights = False
 
     def _edge_weights(self, kind: str) -> Any:
         if not self.edge_normalization:
@@ -98,6 +132,14 @@ class Supernet(keras.Model):
     def mixing_weights(self) -> dict[str, np.ndarray]:
         """`expected_weights` as arrays."""
         return {kind: ops.convert_to_numpy(table) for kind, table in self.expected_weights().items()}
+
+    @property
+    def skip_cap(self) -> int | None:
+        """How many skip connections a derived cell may well have: a quarter of its edges. None for any number."""
+        kept: dict[str, int] = {}
+        for options in self.decisions({kind: np.ones(own.shape) for kind, own in self.choices.items()}):
+            kept[options[0].kind] = kept.get(options[0].kind, 0) + len(options[0].picks)
+        return max(1, min(kept.values()) // 4)
 
     @abc.abstractmethod
     def decisions(self, weights: Mapping[str, np.ndarray]) -> list[Decision]:

@@ -147,7 +147,7 @@ class WeightSharingSupernet(keras.Model):
     built: bool
 
     def __init__(
-        self, input_shape: tuple[int, int, int], num_classes: int, num_choices: int, halvings: int, seed: int,
+        self, input_shape: tuple[int, ...], num_classes: int, num_choices: int, halvings: int, seed: int,
         **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)

@@ -3,6 +3,7 @@
 from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
 from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, NorConv, ReLUConvBN, SepConv
 from kerasnas.primitives.mixed_op import MixedOp
+from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
 from kerasnas.primitives.partial_mixed_op import PartialMixedOp
@@ -14,6 +15,7 @@ __all__ = [
     "DilConv",
     "FactorizedReduce",
     "Identity",
+    "MBConv",
     "MaxPool",
     "MixedOp",
     "NorConv",

@@ -17,7 +17,8 @@ def register_primitive(name: str) -> Callable:
     """Decorator: enter a primitive under `name`, for use in `MixedOp` and in every space.
 
     The factory takes `(filters, strides, affine)` and returns a `keras.layers.Layer` that maps
-    `(batch, height, width, channels)` to `(batch, height / strides, width / strides, filters)`.
+    `(batch, height, width, channels)` to `(batch, height / strides, width / strides, filters)`, or signals
+    `(batch, length, channels)` to `(batch, length / strides, filters)`, or either.
 
     Raises:
         ValueError: if the name is taken.
@@ -53,9 +54,10 @@ def check_size(argument: str, value: Any, allowed: tuple[int, ...] | None = None
 
 
 class Primitive(keras.layers.Layer):
-    """Base of the built-in primitives: one candidate operation of a choice, on images `(batch, h, w, c)`.
+    """Base of the built-in primitives: one candidate operation of a choice, on images or on signals.
 
-    A subclass writes `stages()`: the layers that its computation is a chain of. The base class runs
+    Its kernels are made for the rank of the first input's shape: windows of `k` by `k` pixels of an image, or of `k`
+    steps of a signal. A subclass writes `stages()`: the layers that its computation is a chain of. The base class runs
     them in a supernet, where `copies` independent instances that read the same input are computed
     side by side (all edges that leave one node of a cell), and spells them out as standard Keras layers
     for a discrete network (`expand`). Windows lie as with Keras' `padding="same"`.
@@ -65,17 +67,18 @@ class Primitive(keras.layers.Layer):
 
     Args:
         filters: number of output channels (of each copy).
-        strides: 1, or 2 to halve height and width. Defaults to 1.
+        strides: 1, or 2 to halve height and width, or length. Defaults to 1.
         affine: whether batch norm learns scale and offset. Defaults to True.
         copies: number of independent instances; their outputs are concatenated. Defaults to 1.
 
     Call arguments:
-        inputs: tensor `(batch, height, width, channels)`.
+        inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
         scale: optional tensor `(copies * filters,)`: the mixing weight of each channel of the output.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
-        Tensor `(batch, height / strides, width / strides, copies * filters)`.
+        Tensor `(batch, height / strides, width / strides, copies * filters)`, or
+        `(batch, length / strides, copies * filters)`.
 
     Raises:
         ValueError: for a non-positive `filters` or `copies`, or `strides` other than 1 and 2.
@@ -210,7 +213,8 @@ class Repeat(Stage):
 
 
 class Subsample(Stage):
-    """Every second pixel of every second row. Pooling of size 1: a strided slice has a slow gradient."""
+    """Every second pixel of every second row, or every second step. Pooling of size 1: a strided slice has a slow
+    gradient."""
 
     shared_as = "subsample"
 
@@ -221,10 +225,40 @@ class Subsample(Stage):
         return halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
-        return [keras.layers.AveragePooling2D(1, strides=2, padding="same", data_format="channels_last")]
+        return [by_rank("AveragePooling", pool_size=1, strides=2, padding="same")]
 
 
 def halve(shape: tuple) -> tuple:
-    """The shape after one step of stride 2 with "same" padding."""
-    batch, height, width, channels = shape
-    return batch, None if height is None else -(-height // 2), None if width is None else -(-width // 2), channels
+    """The shape after one step of stride 2 with "same" padding.
+
+    Example:
+
+    >>> halve((None, 5, 4, 3)), halve((None, None, 3))
+    ((None, 3, 2, 3), (None, None, 3))
+    """
+    batch, *sizes, channels = shape
+    return batch, *(None if size is None else -(-size // 2) for size in sizes), channels
+
+
+def spatial_rank(x: Any) -> int:
+    """How many axes of a tensor lie between batch and channels: 2 of images, 1 of signals."""
+    return len(x.shape) - 2
+
+
+def by_rank(name: str, **options: Any) -> Callable:
+    """A function that applies a new standard layer to a KerasTensor: "Conv" is `Conv2D` or, on signals, `Conv1D`.
+
+    Args:
+        name: of the layer, without its rank.
+        **options: of the layer.
+
+    Example:
+
+    >>> by_rank("MaxPooling", pool_size=2)(keras.Input((8, 3))).shape
+    (None, 4, 3)
+    """
+
+    def apply(x: Any) -> Any:
+        return getattr(keras.layers, f"{name}{spatial_rank(x)}D")(**options, data_format="channels_last")(x)
+
+    return apply

@@ -10,7 +10,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Relu, Repeat, Stage, Subsample, check_size, halve
+from kerasnas.primitives.base import (
+    PRIMITIVES,
+    Primitive,
+    Relu,
+    Repeat,
+    Stage,
+    Subsample,
+    by_rank,
+    check_size,
+    halve,
+    spatial_rank,
+)
 from kerasnas.primitives.normalization import BatchNorm
 
 # Up to this many channels a copy, one block-diagonal 1x1 convolution over all copies is faster than one
@@ -19,35 +30,33 @@ _BLOCK_DIAGONAL_UP_TO = 16
 
 
 class Depthwise(Stage):
-    """Depthwise convolution without bias; `dilation` 1 or 2."""
+    """Depthwise convolution without bias; `dilation` 1 or 2.
+
+    A signal is an image of one row here: TensorFlow has the two-dimensional kernel only.
+    """
 
     def __init__(self, kernel_size: int, strides: int = 1, dilation: int = 1):
         super().__init__()
         self.kernel_size, self.strides, self.dilation = kernel_size, strides, dilation
 
     def build(self, inputs_shape: tuple) -> None:
-        self.kernel = self.add_weight(name="kernel", shape=(self.kernel_size, self.kernel_size, inputs_shape[-1], 1))
+        rows = 1 if len(inputs_shape) == 3 else self.kernel_size
+        self.kernel = self.add_weight(name="kernel", shape=(rows, self.kernel_size, inputs_shape[-1], 1))
 
     def call(self, inputs: Any) -> Any:
-        return ops.depthwise_conv(
-            inputs, self.read(self.kernel, inputs), strides=self.strides, padding="same", dilation_rate=self.dilation,
-            data_format="channels_last",
+        signal = spatial_rank(inputs) == 1
+        outputs = ops.depthwise_conv(
+            ops.expand_dims(inputs, 1) if signal else inputs, self.read(self.kernel, inputs), strides=self.strides,
+            padding="same", dilation_rate=(1, self.dilation) if signal else self.dilation, data_format="channels_last",
         )  # fmt: skip
+        return ops.squeeze(outputs, 1) if signal else outputs
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return inputs_shape if self.strides == 1 else halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
-        return [
-            keras.layers.DepthwiseConv2D(
-                self.kernel_size,
-                strides=self.strides,
-                dilation_rate=self.dilation,
-                padding="same",
-                use_bias=False,
-                data_format="channels_last",
-            )
-        ]
+        options = {"kernel_size": self.kernel_size, "strides": self.strides, "dilation_rate": self.dilation}
+        return [by_rank("DepthwiseConv", **options, padding="same", use_bias=False)]
 
 
 class Pointwise(Stage):
@@ -65,16 +74,17 @@ class Pointwise(Stage):
         self.kernel = self.add_weight(name="kernel", shape=(self.copies, channels, self.filters or channels))
 
     def call(self, inputs: Any) -> Any:
-        kernel = self.read(self.kernel, inputs)
+        kernel, window = self.read(self.kernel, inputs), (1,) * spatial_rank(inputs)
         conv = functools.partial(ops.conv, strides=1, padding="valid", data_format="channels_last")
         copies, channels, filters = kernel.shape
         if copies == 1:
-            return conv(inputs, ops.reshape(kernel, (1, 1, channels, filters)))
+            return conv(inputs, ops.reshape(kernel, (*window, channels, filters)))
         if max(channels, filters) <= _BLOCK_DIAGONAL_UP_TO:
             diagonal = ops.convert_to_tensor(np.eye(copies).reshape(copies, 1, copies, 1), kernel.dtype)
             blocks = ops.reshape(kernel, (copies, channels, 1, filters)) * diagonal
-            return conv(inputs, ops.reshape(blocks, (1, 1, copies * channels, copies * filters)))
-        parts = zip(ops.split(inputs, copies, axis=-1), ops.split(kernel[None], copies, axis=1), strict=True)
+            return conv(inputs, ops.reshape(blocks, (*window, copies * channels, copies * filters)))
+        kernels = ops.split(ops.reshape(kernel, (*window[1:], *kernel.shape)), copies, axis=len(window) - 1)
+        parts = zip(ops.split(inputs, copies, axis=-1), kernels, strict=True)
         return ops.concatenate([conv(part, one) for part, one in parts], axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -82,8 +92,7 @@ class Pointwise(Stage):
 
     def standard(self) -> list[Callable]:
         def conv(x: Any) -> Any:
-            filters = self.filters or x.shape[-1]
-            return keras.layers.Conv2D(filters, 1, use_bias=False, data_format="channels_last")(x)
+            return by_rank("Conv", filters=self.filters or x.shape[-1], kernel_size=1, use_bias=False)(x)
 
         return [conv]
 
@@ -96,12 +105,12 @@ class Convolution(Stage):
         self.filters, self.kernel_size, self.strides, self.copies = filters, kernel_size, strides, copies
 
     def build(self, inputs_shape: tuple) -> None:
-        window = self.kernel_size**2 * inputs_shape[-1]
+        window = self.kernel_size ** (len(inputs_shape) - 2) * inputs_shape[-1]
         self.kernel = self.add_weight(name="kernel", shape=(self.copies, window, self.filters))
 
     def call(self, inputs: Any) -> Any:
         kernel = ops.transpose(self.read(self.kernel, inputs), (1, 0, 2))
-        kernel = ops.reshape(kernel, (self.kernel_size, self.kernel_size, inputs.shape[-1], -1))
+        kernel = ops.reshape(kernel, (*[self.kernel_size] * spatial_rank(inputs), inputs.shape[-1], -1))
         return ops.conv(inputs, kernel, strides=self.strides, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -109,22 +118,15 @@ class Convolution(Stage):
         return (*shape[:-1], self.copies * self.filters)
 
     def standard(self) -> list[Callable]:
-        return [
-            keras.layers.Conv2D(
-                self.filters,
-                self.kernel_size,
-                strides=self.strides,
-                padding="same",
-                use_bias=False,
-                data_format="channels_last",
-            )
-        ]
+        options = {"filters": self.filters, "kernel_size": self.kernel_size, "strides": self.strides}
+        return [by_rank("Conv", **options, padding="same", use_bias=False)]
 
 
 class OffsetPair(Stage):
     """Two 1x1 convolutions of stride 2, the second one pixel down and right, side by side in the channels.
 
-    Written as one 2x2 convolution of stride 2 whose kernel is zero off the diagonal.
+    Written as one 2x2 convolution of stride 2 whose kernel is zero off the diagonal. Of a signal, the second one reads
+    one step further.
     """
 
     def __init__(self, filters: int, copies: int = 1):
@@ -141,8 +143,9 @@ class OffsetPair(Stage):
         even, odd = (ops.transpose(self.read(kernel, inputs), (1, 0, 2)) for kernel in self.kernels)
         first = ops.concatenate([even, ops.zeros_like(odd)], axis=-1)
         second = ops.concatenate([ops.zeros_like(even), odd], axis=-1)
-        kernel = ops.stack([first, ops.zeros_like(first), ops.zeros_like(first), second])
-        kernel = ops.reshape(kernel, (2, 2, inputs.shape[-1], -1))
+        rank = spatial_rank(inputs)
+        between = [ops.zeros_like(first) for _ in range(2**rank - 2)]
+        kernel = ops.reshape(ops.stack([first, *between, second]), (*[2] * rank, inputs.shape[-1], -1))
         return ops.conv(inputs, kernel, strides=2, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -151,11 +154,14 @@ class OffsetPair(Stage):
     def standard(self) -> list[Callable]:
         def pair(x: Any) -> Any:
             first, second = (
-                keras.layers.Conv2D(half, 1, strides=2, use_bias=False, data_format="channels_last")
-                for half in self.halves
+                by_rank("Conv", filters=half, kernel_size=1, strides=2, use_bias=False) for half in self.halves
             )
-            shifted = keras.layers.Cropping2D(((1, 0), (1, 0)), data_format="channels_last")(x)
-            shifted = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), data_format="channels_last")(shifted)
+            if spatial_rank(x) == 1:
+                shifted = keras.layers.Cropping1D((1, 0))(x)
+                shifted = keras.layers.ZeroPadding1D((0, 1), data_format="channels_last")(shifted)
+            else:
+                shifted = keras.layers.Cropping2D(((1, 0), (1, 0)), data_format="channels_last")(x)
+                shifted = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), data_format="channels_last")(shifted)
             return keras.layers.Concatenate()([first(x), second(shifted)])
 
         return [pair]
@@ -186,7 +192,8 @@ class ReLUConvBN(Primitive):
 class FactorizedReduce(Primitive):
     """Halves height and width without losing a pixel's column: two offset 1x1 convolutions of stride 2.
 
-    ReLU, then half of the filters from the even pixels and half from the odd ones, then batch norm.
+    ReLU, then half of the filters from the even pixels and half from the odd ones, then batch norm. Of a signal, it
+    halves the length.
 
     Args and call arguments: see `Primitive`; `strides` must be 2.
 
@@ -304,10 +311,13 @@ class DilConv(_Windowed):
 
 PRIMITIVES.register("relu_conv_bn", ReLUConvBN)
 PRIMITIVES.register("factorized_reduce", FactorizedReduce)
-PRIMITIVES.register("nor_conv_1x1", functools.partial(NorConv, kernel_size=1))
-PRIMITIVES.register("nor_conv_3x3", functools.partial(NorConv, kernel_size=3))
-PRIMITIVES.register("nor_conv_5x5", functools.partial(NorConv, kernel_size=5))
-PRIMITIVES.register("sep_conv_3x3", functools.partial(SepConv, kernel_size=3))
-PRIMITIVES.register("sep_conv_5x5", functools.partial(SepConv, kernel_size=5))
-PRIMITIVES.register("dil_conv_3x3", functools.partial(DilConv, kernel_size=3))
-PRIMITIVES.register("dil_conv_5x5", functools.partial(DilConv, kernel_size=5))
+for name, factory, size in (
+    *(("nor_conv_1x1", NorConv, 1), ("nor_conv_3x3", NorConv, 3), ("nor_conv_5x5", NorConv, 5)),
+    *(("sep_conv_3x3", SepConv, 3), ("sep_conv_5x5", SepConv, 5)),
+    *(("dil_conv_3x3", DilConv, 3), ("dil_conv_5x5", DilConv, 5)),
+    # The names for signals. A primitive takes images and signals by any of its names: they differ to the reader.
+    *(("conv_3", NorConv, 3), ("conv_5", NorConv, 5)),
+    *(("sep_conv_3", SepConv, 3), ("sep_conv_5", SepConv, 5), ("sep_conv_7", SepConv, 7)),
+    *(("dil_conv_3", DilConv, 3), ("dil_conv_5", DilConv, 5)),
+):
+    PRIMITIVES.register(name, functools.partial(factory, kernel_size=size))

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import backend, relaxations
-from kerasnas.primitives.base import PRIMITIVES, Primitive, check_size
+from kerasnas.primitives.base import PRIMITIVES, Primitive, check_size, halve
 
 
 def check_primitives(primitives: Sequence[str]) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class MixedOp(keras.layers.Layer):
     Args:
         primitives: names of the candidates, built-in or registered with `register_primitive`.
         filters: number of output channels (of each copy).
-        strides: 1, or 2 to halve height and width. Defaults to 1.
+        strides: 1, or 2 to halve height and width, or length. Defaults to 1.
         affine: whether batch norm learns scale and offset. Defaults to False, as DARTS searches:
             a learned scale would undo the mixing weight.
         copies: number of edges computed side by side. Defaults to 1.
@@ -52,14 +52,15 @@ class MixedOp(keras.layers.Layer):
         sampled_paths: what several layers share to compute active primitives. Defaults to the layer's own.
 
     Call arguments:
-        inputs: tensor `(batch, height, width, channels)`.
+        inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
         weights: optional tensor `(copies, len(primitives))`; without it the layer's own alphas are used.
         active: optional integers `(copies, paths)`: the primitives whose weight is not zero. Only they are computed,
             forward and backward.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
-        Tensor `(batch, height / strides, width / strides, copies * filters)`.
+        Tensor `(batch, height / strides, width / strides, copies * filters)`, or
+        `(batch, length / strides, copies * filters)`.
 
     Raises:
         ValueError: for unknown, repeated or no primitives, and as the primitives do.
@@ -156,8 +157,8 @@ class MixedOp(keras.layers.Layer):
         return ops.concatenate(outputs, axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> tuple:
-        height, width = (size if size is None else -(-size // self.strides) for size in inputs_shape[1:3])
-        return inputs_shape[0], height, width, self.copies * self.filters
+        shape = inputs_shape if self.strides == 1 else halve(inputs_shape)
+        return (*shape[:-1], self.copies * self.filters)
 
     def get_config(self) -> dict[str, Any]:
         own = {
@@ -213,8 +214,8 @@ def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
 
             def branch(name: str) -> Callable:
                 if name == "none":
-                    batch, height, width, _ = ops.shape(inputs)
-                    size = (batch, -(-height // one.strides), -(-width // one.strides), one.filters)
+                    batch, *sizes, _ = ops.shape(inputs)
+                    size = (batch, *(-(-length // one.strides) for length in sizes), one.filters)
                     return lambda: [ops.zeros(size, inputs.dtype), *statistics(values)]
                 position = list(one.candidates).index(name)
 

@@ -8,13 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, halve
+from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank, halve
 from kerasnas.primitives.convolutions import FactorizedReduce
 from kerasnas.primitives.normalization import BatchNorm
 
 
 class Pool(Stage):
-    """3x3 pooling; the average leaves the padding out of its count."""
+    """3x3 pooling, of signals over 3 steps; the average leaves the padding out of its count."""
 
     def __init__(self, kind: str, strides: int):
         super().__init__()
@@ -28,8 +28,8 @@ class Pool(Stage):
         return inputs_shape if self.strides == 1 else halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
-        pool = keras.layers.MaxPooling2D if self.kind == "max" else keras.layers.AveragePooling2D
-        return [pool(3, strides=self.strides, padding="same", data_format="channels_last")]
+        pool = "MaxPooling" if self.kind == "max" else "AveragePooling"
+        return [by_rank(pool, pool_size=3, strides=self.strides, padding="same")]
 
 
 class Scale(Stage):
@@ -163,3 +163,5 @@ def skip_connect(filters: int, strides: int = 1, affine: bool = True, **kwargs: 
 PRIMITIVES.register("none", Zero)
 PRIMITIVES.register("max_pool_3x3", MaxPool)
 PRIMITIVES.register("avg_pool_3x3", AveragePool)
+PRIMITIVES.register("max_pool_3", MaxPool)  # the names for signals
+PRIMITIVES.register("avg_pool_3", AveragePool)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas.primitives.base import check_size
+from kerasnas.primitives.base import check_size, spatial_rank
 from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
 
 
@@ -17,7 +17,7 @@ from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
 class PartialMixedOp(keras.layers.Layer):
     """The mixed operation of PC-DARTS: one part in `partial_channels` of the channels is mixed, the rest goes by.
 
-    The first `filters / partial_channels` channels pass a `MixedOp`; the others are handed on (2x2 max-pooled at
+    The first `filters / partial_channels` channels pass a `MixedOp`; the others are handed on (max-pooled by 2 at
     strides 2); both are put side by side and shuffled, so that the next layer mixes other channels.
 
     Args:
@@ -26,14 +26,15 @@ class PartialMixedOp(keras.layers.Layer):
         partial_channels: the reciprocal of the share that is mixed; it must divide `filters`. Defaults to 4.
 
     Call arguments:
-        inputs: tensor `(batch, height, width, filters)`.
+        inputs: tensor `(batch, height, width, filters)`, or `(batch, length, filters)`.
         weights: tensor `(copies, len(primitives))`.
         active: as for `MixedOp`.
         edge_weights: optional tensor `(copies,)` that multiplies all channels of a copy's output.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
-        Tensor `(batch, height / strides, width / strides, copies * filters)`.
+        Tensor `(batch, height / strides, width / strides, copies * filters)`, or
+        `(batch, length / strides, copies * filters)`.
 
     Raises:
         ValueError: if `partial_channels` does not divide `filters`, and as `MixedOp` does.
@@ -102,12 +103,13 @@ class PartialMixedOp(keras.layers.Layer):
         if self.strides == 2:
             passed = ops.max_pool(passed, 2, strides=2, padding="same", data_format="channels_last")
         kernel = ops.cast(self._routes(edge_weights, weights.dtype), inputs.dtype)
+        kernel = ops.reshape(kernel, (*[1] * spatial_rank(inputs), *kernel.shape))
         return ops.conv(
             ops.concatenate([mixed, passed], axis=-1), kernel, strides=1, padding="valid", data_format="channels_last"
         )
 
     def _routes(self, edge_weights: Any, dtype: Any) -> Any:
-        """The 1x1 kernel that lays out the channels of every copy, shuffled, and weighs those that go by.
+        """The kernel of one pixel that lays out the channels of every copy, shuffled, and weighs those that go by.
 
         Channel `i` of part `g` (part 0 is mixed) goes to channel `i * partial_channels + g`. One small convolution
         takes the place of a product for each edge, a concatenation and a transposition of all edges' values.
@@ -125,8 +127,7 @@ class PartialMixedOp(keras.layers.Layer):
         if edge_weights is not None:
             routes = routes * ops.expand_dims(ops.cast(edge_weights, dtype), -1)
         flat = ops.convert_to_tensor(mixed.reshape(-1, self.copies * self.filters), dtype)
-        kernel = ops.concatenate([flat, ops.reshape(routes, (-1, self.copies * self.filters))], axis=0)
-        return ops.reshape(kernel, (1, 1, *kernel.shape))
+        return ops.concatenate([flat, ops.reshape(routes, (-1, self.copies * self.filters))], axis=0)
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None, **shapes: Any) -> tuple:
         return (*self.mixed.compute_output_shape(inputs_shape)[:-1], self.copies * self.filters)

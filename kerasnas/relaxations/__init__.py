@@ -3,6 +3,7 @@
 from kerasnas.relaxations.base import (
     RELAXATIONS,
     add_alphas,
+    check_temperature,
     expected,
     get,
     is_alphas,
@@ -21,6 +22,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "add_alphas",
+    "check_temperature",
     "expected",
     "get",
     "is_alphas",

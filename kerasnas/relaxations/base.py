@@ -56,6 +56,30 @@ def check_temperature(temperature: float) -> float:
     return temperature
 
 
+class Tempered(keras.layers.Layer):
+    """Base of the relaxations with a temperature: a variable, so that a schedule needs no new graph.
+
+    Args:
+        temperature: above 0.
+    """
+
+    def __init__(self, temperature: float, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.start = check_temperature(temperature)
+        self.temperature = self.add_weight(
+            name="temperature", shape=(), initializer=keras.initializers.Constant(temperature), trainable=False,
+            dtype="float32", autocast=False, aggregation="only_first_replica",
+        )  # fmt: skip
+        self.built = True
+
+    def cooled(self, logits: Any) -> Any:
+        """`logits / temperature`."""
+        return logits / ops.cast(ops.convert_to_tensor(self.temperature), logits.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"temperature": self.start}
+
+
 def expected(relaxation: Any, alphas: Any) -> Any:
     """The mixing weights `(edges, primitives)` that `relaxation` gives on average: what a genotype is derived from."""
     alphas = ops.convert_to_tensor(alphas)

@@ -7,16 +7,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.relaxations.base import RELAXATIONS, check_temperature
+from kerasnas.relaxations.base import RELAXATIONS, Tempered
 
 
 @RELAXATIONS.register("softmax")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Softmax:
+class Softmax(Tempered):
     """The continuous relaxation of DARTS: every primitive takes part, weighted by a softmax over its edge.
 
     Args:
-        temperature: the alphas are divided by it; towards 0 the weights become one-hot. Defaults to 1.
+        temperature: the alphas are divided by it; towards 0 the weights become one-hot. A variable: see
+            `kerasnas.callbacks.TemperatureSchedule`. Defaults to 1.
 
     Call arguments:
         alphas: tensor `(edges, primitives)`.
@@ -39,18 +40,11 @@ class Softmax:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 2.
     """
 
-    def __init__(self, temperature: float = 1.0):
-        self.temperature = check_temperature(temperature)
+    def __init__(self, temperature: float = 1.0, **kwargs: Any):
+        super().__init__(temperature, **kwargs)
 
-    def __call__(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
-        return ops.softmax(alphas / self.temperature, axis=-1), None
-
-    def get_config(self) -> dict[str, Any]:
-        return {"temperature": self.temperature}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Softmax:
-        return cls(**config)
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+        return ops.softmax(self.cooled(ops.convert_to_tensor(alphas)), axis=-1), None
 
 
 @RELAXATIONS.register("sigmoid")

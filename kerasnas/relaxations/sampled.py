@@ -7,12 +7,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.relaxations.base import RELAXATIONS, check_temperature
+from kerasnas.relaxations.base import RELAXATIONS, Tempered
 
 
 @RELAXATIONS.register("gumbel")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Gumbel(keras.layers.Layer):
+class Gumbel(Tempered):
     """The hard Gumbel-softmax of GDAS: one primitive an edge is drawn, and only that one is computed.
 
     With `g` standard Gumbel noise, `soft = softmax((log softmax(alphas) + g) / temperature)`, and the drawn
@@ -47,14 +47,9 @@ class Gumbel(keras.layers.Layer):
     paths = 1  # primitives that are computed on an edge
 
     def __init__(self, temperature: float = 10.0, seed: int | None = 0, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
-        self.start, self.seed = check_temperature(temperature), seed
-        self.temperature = self.add_weight(
-            name="temperature", shape=(), initializer=keras.initializers.Constant(temperature), trainable=False,
-            dtype="float32", autocast=False, aggregation="only_first_replica",
-        )  # fmt: skip
+        super().__init__(temperature, **kwargs)
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
@@ -64,8 +59,7 @@ class Gumbel(keras.layers.Layer):
         # Inside (0, 1): the logarithm of either end is infinite.
         uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
         noise = -ops.log(-ops.log(uniform))
-        temperature = ops.cast(ops.convert_to_tensor(self.temperature), alphas.dtype)
-        soft = ops.softmax((ops.log_softmax(alphas, axis=-1) + noise) / temperature, axis=-1)
+        soft = ops.softmax(self.cooled(ops.log_softmax(alphas, axis=-1) + noise), axis=-1)
         active = ops.argmax(soft, axis=-1)
         hard = ops.one_hot(active, primitives, dtype=alphas.dtype)
         return hard + (soft - ops.stop_gradient(soft)), ops.expand_dims(active, -1)
@@ -75,7 +69,7 @@ class Gumbel(keras.layers.Layer):
         return ops.softmax(alphas, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        return {"temperature": self.start, "seed": self.seed}
+        return {**super().get_config(), "seed": self.seed}
 
 
 @RELAXATIONS.register("binary_gates")

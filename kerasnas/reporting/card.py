@@ -74,11 +74,12 @@ def card_text(result: Mapping[str, Any]) -> str:
     seeds = markdown_table(tables.seeds_table(result))
     settings = markdown_table(tables.settings_table(result))
     command = result.get("command")
+    kind = "signal" if len(dataset.get("input_shape") or ()) == 2 else "image"
     shape = f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else ""
     parts = [
         f"# Model card: {space} network for {name}",
-        f"A Keras image classifier. Its architecture was found by neural architecture search in the space {space}, "
-        f"with {made}; its weights were then trained from scratch. It sorts images of {name}{task}.",
+        f"A Keras {kind} classifier. Its architecture was found by neural architecture search in the space {space}, "
+        f"with {made}; its weights were then trained from scratch. It sorts {kind}s of {name}{task}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
         "## How it was made",
@@ -99,7 +100,7 @@ def card_text(result: Mapping[str, Any]) -> str:
         "## Intended use and limits",
         "\n".join(
             [
-                f"- Meant for images like those of {name}, prepared in the same way{shape}. Accuracy on other images "
+                f"- Meant for {kind}s like those of {name}, prepared in the same way{shape}. Accuracy on other {kind}s "
                 "is unknown.",
                 "- The figures come from one training run and one test set. Another seed gives other figures, so "
                 "small differences mean little.",

@@ -14,9 +14,10 @@ import keras
 from keras import ops
 
 from kerasnas import datasets
-from kerasnas.relaxations import is_alphas
+from kerasnas.cost import macs
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.runs.config import BenchmarkConfig, make_space
+from kerasnas.runs.searching import make_supernet
 from kerasnas.search import BilevelTrainer
 from kerasnas.search.halves import pair_halves
 
@@ -149,40 +150,14 @@ def peak_memory_gib() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def forward_flops(model: keras.Model) -> int:
-    """Floating-point operations of one image's way through `model`: two for each multiply-add of its kernels.
-
-    Each entry of a convolution's kernel is used once at each pixel of the layer's output (borders are counted like the
-    inside), each entry of a dense kernel once. Norms, pools, activations and sums are left out. What counts is the
-    work that the primitives are defined by: zeros that are multiplied only because that is faster are no part of it.
-
-    Args:
-        model: a built model whose layers with kernels are convolutions and dense layers, each called once.
-
-    Example:
-
-    >>> inputs = keras.Input((4, 4, 3))
-    >>> outputs = keras.layers.Conv2D(8, 3, padding="same", strides=2)(inputs)
-    >>> forward_flops(keras.Model(inputs, outputs))  # 2 x (3 x 3 x 3 x 8 entries) x (2 x 2 pixels)
-    1728
-    """
-    total = 0
-    for layer in model._flatten_layers():  # the public `layers` stops at the first level
-        kernels = [v for v in layer._trainable_variables if len(v.shape) > 1 and not is_alphas(v)]
-        if kernels:
-            outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
-            total += 2 * sum(math.prod(kernel.shape) for kernel in kernels) * math.prod(outputs[1:-1])
-    return total
-
-
 def step_flops(supernet: keras.Model, batch_size: int, hypergradient: str) -> int | None:
-    """Floating-point operations of a search step, by `forward_flops`, `WEIGHT_STEP` and `ALPHA_STEP`.
+    """Floating-point operations of a search step: two for each multiply-add; `cost.macs`, `WEIGHT_STEP`, `ALPHA_STEP`.
 
     None for a hypergradient whose work is not known.
     """
     if hypergradient not in ALPHA_STEP:
         return None
-    return (WEIGHT_STEP + ALPHA_STEP[hypergradient]) * batch_size * forward_flops(supernet)
+    return (WEIGHT_STEP + ALPHA_STEP[hypergradient]) * batch_size * 2 * macs(supernet)
 
 
 def matmul_peak(sizes: tuple[int, ...] = (1024, 1536, 2048), repeats: int = 5) -> float:
@@ -233,11 +208,12 @@ def measure(config: BenchmarkConfig, log: Callable[[str], Any] = print) -> None:
     supernets = []
 
     def build() -> BilevelTrainer:
-        supernets.append(space.build_supernet(data.input_shape, data.num_classes))
+        supernets.append(make_supernet(config, space, data))
         search = BilevelTrainer(
             supernets[0],
             hypergradient=config.hypergradient,
             architecture_warmup_epochs=config.architecture_warmup_epochs,
+            auxiliary_skip=config.auxiliary_skip,
         )
         search.compile()
         return search

@@ -7,8 +7,20 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas.cost import COSTS
 from kerasnas.registry import nearest
+from kerasnas.relaxations import RELAXATIONS
+from kerasnas.search.guards import AUXILIARY_SKIP
 from kerasnas.spaces import SPACES, SearchSpace
+
+_TEMPERATURE = "one or two numbers above 0, comma-separated"
+
+
+def _positive(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -67,7 +79,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class SpaceConfig(Settings):
-    """What every command asks: the images, and what may be built for them.
+    """What every command asks: the data, and what may be built for them.
 
     Raises:
         ValueError: for a setting outside its range.
@@ -75,8 +87,9 @@ class SpaceConfig(Settings):
 
     dataset: str = _setting(
         "fashion_mnist_mini",
-        "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10), the path of an .npz file with "
-        "x_train, y_train, x_test, y_test, or a folder with one sub-folder of images for each class.",
+        "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the "
+        "space signals), the path of an .npz file with x_train, y_train, x_test, y_test (and kind, the word signals, "
+        "for signals), or a folder with one sub-folder of images for each class.",
     )
     space: str = _setting("darts", "The search space.")
     num_nodes: int = _setting(3, "Intermediate nodes of a cell.")
@@ -106,14 +119,28 @@ class StepConfig(SpaceConfig):
         "How the gradient by the alphas is computed: first_order; unrolled, the exact second order for about three "
         "times the work; or finite_difference, the published approximation of it.",
     )
-    architecture_warmup_epochs: int = _setting(3, "Epochs in which the alphas rest.")
+    relaxation: str = _setting(
+        "",
+        "How the choice is made soft: softmax (DARTS), gumbel (GDAS), binary_gates (ProxylessNAS), sigmoid "
+        "(FairDARTS), dirichlet (DrNAS). Default: the space's own, softmax for cells and binary_gates for chains.",
+    )
+    partial_channels: int = _setting(1, "Reciprocal of the share of the channels that is mixed; 4 for PC-DARTS.")
+    edge_normalization: bool = _setting(False, "Whether each edge has a weight of its own, as in PC-DARTS.")
+    architecture_warmup_epochs: int = _setting(3, "Guard: epochs in which the alphas rest.")
+    auxiliary_skip: float = _setting(
+        AUXILIARY_SKIP, "Guard: weight of a skip connection beside every edge during the search; 0 for none."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.relaxation:
+            RELAXATIONS[self.relaxation]
         for name in ("filters", "num_cells", "epochs", "batch_size"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         self._check("validation_split", 0 < self.validation_split < 1, "a number strictly between 0 and 1")
-        self._check("architecture_warmup_epochs", self.architecture_warmup_epochs >= 0, "at least 0")
+        for name in ("architecture_warmup_epochs", "auxiliary_skip"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        self._check("partial_channels", self.partial_channels >= 1, "at least 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +175,8 @@ class TrainingConfig(SpaceConfig):
     augment: tuple[str, ...] = _setting(
         ("shift", "flip"),
         "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
-        "digits or letters), cutout (a square of a quarter of the side). Empty for nothing.",
+        "digits or letters), cutout (a square of a quarter of the side). Empty for nothing. To signals: shift (by up "
+        "to 2 steps) or nothing; by default, shift.",
     )
     seed: int = _setting(0, "Seed of everything drawn at random. The same seed gives the same result.")
 
@@ -177,10 +205,47 @@ class SearchConfig(TrainingConfig, StepConfig):
         0.15,
         "First learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's 0.0003.",
     )
+    temperature: tuple[str, ...] = _setting(
+        (),
+        "Temperature of the relaxation, softmax or gumbel; two numbers, comma-separated, for a linear schedule from "
+        "the first epoch to the last (GDAS: 10,0.1). Default: the relaxation's own.",
+    )
+    max_skips: str = _setting(
+        "auto", "Guard: most skip connections in a derived cell: auto (a quarter of its edges), a number, or any."
+    )
+    curvature_ratio: float = _setting(
+        0.75,
+        "Guard: the search stops where the curvature of the validation loss by the alphas has grown to more than the "
+        "reciprocal of this; 0 for no such stop. It needs a search of ten epochs or more.",
+    )
+    cost: str = _setting("", "What the found network must be sparing of: parameters, macs, latency. Default: nothing.")
+    cost_weight: float = _setting(
+        0.0, "How much a unit of the cost (a parameter, a MAC, a millisecond) adds to the loss."
+    )
+    cost_target: float = _setting(0.0, "The most that the found network may cost, a hard limit. Default: any.")
+    cost_form: str = _setting(
+        "add",
+        "How it enters the loss. add: loss + cost_weight * cost; multiply: loss * (cost / cost_target) ** cost_weight.",
+    )
+    latency_target_ms: float = _setting(0.0, "The same as --cost=latency with this --cost_target.")
+    latency_table: str = _setting("", "A latency table measured before on this device. Default: it is measured.")
     random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("curvature_ratio", "cost_weight", "cost_target", "latency_target_ms"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        self._check("max_skips", self.max_skips in ("auto", "any") or self.max_skips.isdigit(), "auto, any or a number")
+        self._check("cost_form", self.cost_form in ("add", "multiply"), "add or multiply")
+        self._check("temperature", len(self.temperature) <= 2 and all(map(_positive, self.temperature)), _TEMPERATURE)
+        if self.cost:
+            COSTS[self.cost]
+        if self.latency_target_ms:
+            self._check("cost", self.cost in ("", "latency"), "latency, or nothing, with --latency_target_ms")
+            self._check("cost_target", not self.cost_target, "nothing with --latency_target_ms")
+        elif not self.cost:
+            for name in ("cost_weight", "cost_target", "latency_table"):
+                self._check(name, not getattr(self, name), "nothing without --cost")
         for name in ("learning_rate", "architecture_learning_rate"):
             self._check(name, getattr(self, name) > 0, "above 0")
         self._check("random_genotypes", self.random_genotypes >= 0, "at least 0")
@@ -243,6 +308,8 @@ def _make(config: SpaceConfig, sizes: dict[str, int]) -> SearchSpace:
     factory = SPACES[config.space]
     taken = inspect.signature(factory).parameters
     arguments: dict[str, Any] = {**sizes, "num_nodes": config.num_nodes, "stem_strides": config.stem_strides}
+    if config.space == "proxyless":  # a chain's stages have layers instead of cells
+        arguments["num_layers"] = arguments.pop("num_cells")
     if config.primitives:
         arguments["primitives"] = config.primitives
     for name in set(config.changed()) & set(arguments) - set(taken):

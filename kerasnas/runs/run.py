@@ -17,7 +17,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.runs.config import SearchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.results import finish
-from kerasnas.search import BilevelTrainer
+from kerasnas.runs.searching import make_objective, make_supernet, make_trainer, network_sizes, schedules
 from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
@@ -87,22 +87,34 @@ def _load(config: TrainingConfig) -> datasets.ImageDataset:
     datasets.check_images(data.x_test, data.y_test, **checks, what="test")
     if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
         raise ValueError(
-            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training images, "
-            f"{len(data.x_train)}. Received: {config.retrain_batch_size}"
+            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "
+            f"samples, {len(data.x_train)}. Received: {config.retrain_batch_size}"
         )
+    _augmentation(config, data)
     return data
+
+
+def _augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Callable:
+    """The augmentations of the settings in turn; of the default ones, those that there are for such data."""
+    names = config.augment
+    if len(data.input_shape) == 2:
+        unfit = [name for name in names if name != "shift"]
+        if unfit and "augment" in config.changed():
+            raise ValueError(
+                f"Invalid value received for setting `augment`. Expected shift, or nothing, for the signals of "
+                f"{data.name}. Received: {', '.join(names)}"
+            )
+        names = tuple(name for name in names if name not in unfit)
+    return datasets.compose(*(_AUGMENTATIONS[name] for name in names))
 
 
 def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDataset, log: Log) -> dict[str, Any]:
     config: SearchConfig = folder.config  # type: ignore[assignment]
     log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
     start = time.perf_counter()
-    supernet = space.build_supernet(data.input_shape, data.num_classes, seed=config.seed)
-    trainer = BilevelTrainer(
-        supernet,
-        hypergradient=config.hypergradient,
-        architecture_warmup_epochs=config.architecture_warmup_epochs,
-    )
+    objective = make_objective(folder, space, data)
+    supernet = make_supernet(config, space, data, config.seed)
+    trainer = make_trainer(config, supernet, objective)
     steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
     schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
@@ -120,7 +132,7 @@ def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDat
         epochs=config.epochs,
         validation_split=config.validation_split,
         initial_epoch=initial_epoch,
-        callbacks=[checkpoint],
+        callbacks=[*schedules(config), checkpoint],
         verbose=_verbosity(),
         seed=config.seed,
     )
@@ -156,17 +168,16 @@ def _train_stage(
         genotype,
         data.input_shape,
         data.num_classes,
-        filters=config.retrain_filters,
-        num_cells=config.retrain_cells,
         drop_path=config.drop_path,
         seed=config.seed,
+        **network_sizes(config, space),
     )
     batches = datasets.ArrayBatches(
         data.x_train,
         data.y_train,
         config.retrain_batch_size,
         seed=config.seed,
-        augment=datasets.compose(*(_AUGMENTATIONS[name] for name in config.augment)),
+        augment=_augmentation(config, data),
     )
     schedule = keras.optimizers.schedules.CosineDecay(
         config.retrain_learning_rate, len(batches) * config.retrain_epochs

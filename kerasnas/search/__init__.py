@@ -9,6 +9,7 @@ from kerasnas.search.hyperband import Hyperband, SuccessiveHalving, Trial
 from kerasnas.search.hypergradients import HYPERGRADIENTS, InnerStep, finite_difference, first_order, unrolled
 from kerasnas.search.local_search import LocalSearch
 from kerasnas.search.multi_objective import NSGA2
+from kerasnas.search.objectives import CostObjective
 from kerasnas.search.one_shot import ENASTrainer
 from kerasnas.search.one_shot_phases import ENASCheckpoint
 from kerasnas.search.policies import LSTMPolicy
@@ -21,6 +22,7 @@ __all__ = [
     "BilevelOptimizer",
     "BilevelTrainer",
     "Controller",
+    "CostObjective",
     "ENASCheckpoint",
     "ENASTrainer",
     "Hyperband",

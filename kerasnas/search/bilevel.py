@@ -11,17 +11,18 @@ from keras import ops
 
 from kerasnas import callbacks as callbacks_module
 from kerasnas.backend import TrainStep
-from kerasnas.genotypes import Genotype
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
 from kerasnas.search.gradients import BilevelGradients
+from kerasnas.search.guards import AUXILIARY_SKIP, GuardedSearch
 from kerasnas.search.halves import pair_halves
 from kerasnas.search.hypergradients import HYPERGRADIENTS
+from kerasnas.search.metrics import batch_size_of, validation_metric
 
 MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class BilevelTrainer(TrainStep, BilevelGradients):
+class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
     """Searches an architecture by gradient: alphas on one half of the data, network weights on the other.
 
     Every training step first moves the architecture parameters down the validation loss, then the
@@ -36,7 +37,16 @@ class BilevelTrainer(TrainStep, BilevelGradients):
             or a function as in `kerasnas.search.hypergradients`. Defaults to `"first_order"`.
         weight_decay: L2 coefficient of the network weights, added to their gradient. Defaults to 3e-4.
         architecture_weight_decay: the same for the alphas. Defaults to 1e-3.
-        architecture_warmup_epochs: the alphas rest for so many epochs. Defaults to 0, as published.
+        objective: what the alphas minimise on the validation half: a function `(loss, supernet) -> loss`, such as a
+            `CostObjective`. What is reported as `val_loss` stays the loss. Defaults to None: the loss itself.
+        architecture_warmup_epochs: guard: the alphas rest for so many epochs. Defaults to 0, as published.
+        auxiliary_skip: guard: weight of the skip connection beside every edge of stride 1, as in DARTS-; 0 for none.
+            Defaults to AUX.
+        max_skips: guard: most skip connections that `derive` leaves in each kind of cell; None for any number.
+            Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
+        curvature_ratio: guard: the search ends, and the alphas go back, where the curvature of the validation loss by
+            them has grown to more than `1 / curvature_ratio` times; see `kerasnas.callbacks.CurvatureStop`. None for
+            no such stop. It needs ten epochs and a relaxation that computes every primitive. Defaults to 0.75.
 
     Raises:
         ValueError: if the supernet has no architecture parameters, for an unknown hypergradient, or for
@@ -65,7 +75,11 @@ class BilevelTrainer(TrainStep, BilevelGradients):
         hypergradient: str | Callable = "first_order",
         weight_decay: float = 3e-4,
         architecture_weight_decay: float = 1e-3,
+        objective: Callable | None = None,
         architecture_warmup_epochs: int = 0,
+        auxiliary_skip: float = AUXILIARY_SKIP,
+        max_skips: int | str | None = "auto",
+        curvature_ratio: float | None = 0.75,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -83,6 +97,7 @@ class BilevelTrainer(TrainStep, BilevelGradients):
         self.hypergradient = hypergradient
         self._hypergradient = HYPERGRADIENTS[hypergradient] if isinstance(hypergradient, str) else hypergradient
         self.weight_decay, self.architecture_weight_decay = weight_decay, architecture_weight_decay
+        self.objective = objective
         self.architecture_warmup_epochs = architecture_warmup_epochs
         # 1 while the alphas learn, 0 in the warm-up: a variable, so that the phases share one graph.
         self.architecture_active = self.add_weight(
@@ -96,6 +111,7 @@ class BilevelTrainer(TrainStep, BilevelGradients):
                 "Expected a supernet with architecture parameters: of a space's `build_supernet`, or with a "
                 f"`kerasnas.MixedOp` layer in it. Received: {supernet.name} without any"
             )
+        self.set_guards(auxiliary_skip, max_skips, curvature_ratio)
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -105,8 +121,8 @@ class BilevelTrainer(TrainStep, BilevelGradients):
         """Update all metrics with the (loss, predictions) of both halves; return their values."""
         (x, y, sample_weight), (x_val, y_val, sample_weight_val) = map(keras.utils.unpack_x_y_sample_weight, data)
         (loss, predictions), (loss_val, predictions_val) = training, validation
-        self._loss_tracker.update_state(loss, sample_weight=_batch_size(x))
-        self._validation_loss.update_state(loss_val, sample_weight=_batch_size(x_val))
+        self._loss_tracker.update_state(loss, sample_weight=batch_size_of(x))
+        self._validation_loss.update_state(loss_val, sample_weight=batch_size_of(x_val))
         for metric in self._validation_metrics:
             metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
         return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
@@ -157,7 +173,7 @@ class BilevelTrainer(TrainStep, BilevelGradients):
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         metrics = ["accuracy"] if metrics is None else list(metrics)
         self._validation_loss = keras.metrics.Mean(name="val_loss")
-        self._validation_metrics = [_validation_metric(metric, loss) for metric in metrics]
+        self._validation_metrics = [validation_metric(metric, loss) for metric in metrics]
         if jit_compile is None:
             jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
         # Keras would scale the loss of both levels by one factor.
@@ -254,6 +270,8 @@ class BilevelTrainer(TrainStep, BilevelGradients):
             callbacks_module.ArchitectureMonitor(),
             callbacks_module.NonFiniteGuard(),
         ]
+        guards, epochs = self.guards(data, initial_epoch, epochs)
+        own += guards
         if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
             own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)))
         if self._initial_learning_rate is not None:
@@ -296,16 +314,6 @@ class BilevelTrainer(TrainStep, BilevelGradients):
         classes = getattr(self.supernet, "num_classes", None)
         return getattr(self.supernet, "output_shape", (None,))[-1] if classes is None else classes
 
-    def derive(self) -> Genotype:
-        """The genotype that the alphas point to now; see the supernet's `derive`.
-
-        Raises:
-            TypeError: if the supernet is not of a space and has no rule.
-        """
-        if not hasattr(self.supernet, "derive"):
-            raise TypeError(f"The supernet '{self.supernet.name}' was not built by a space: it has no rule to derive.")
-        return self.supernet.derive()
-
     def mixing_weights(self) -> dict[str, np.ndarray]:
         """The relaxed choices as they stand: name -> weights `(edges, primitives)`."""
         if hasattr(self.supernet, "mixing_weights"):
@@ -322,30 +330,13 @@ class BilevelTrainer(TrainStep, BilevelGradients):
             "hypergradient": self.hypergradient,
             "weight_decay": self.weight_decay,
             "architecture_weight_decay": self.architecture_weight_decay,
+            "objective": keras.saving.serialize_keras_object(self.objective),
             "architecture_warmup_epochs": self.architecture_warmup_epochs,
+            **self.guards_config(),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> BilevelTrainer:
         supernet = keras.saving.deserialize_keras_object(config["supernet"], custom_objects=custom_objects)
-        return cls(**{**config, "supernet": supernet})
-
-
-def _batch_size(x: Any) -> Any:
-    return ops.shape(keras.tree.flatten(x)[0])[0]  # a user's model may have several inputs
-
-
-def _validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:
-    """A copy of `metric` for the validation half, named `val_...`."""
-    if isinstance(metric, str) and metric in ("accuracy", "acc"):
-        kind = loss if isinstance(loss, str) else type(loss).__name__
-        kind = kind.replace("_", "").lower()
-        if "sparse" in kind:
-            return keras.metrics.SparseCategoricalAccuracy(name="val_accuracy")
-        if "binary" in kind:
-            return keras.metrics.BinaryAccuracy(name="val_accuracy")
-        return keras.metrics.CategoricalAccuracy(name="val_accuracy")
-    found = keras.metrics.get(metric)
-    if isinstance(found, keras.metrics.Metric):
-        return type(found).from_config({**found.get_config(), "name": f"val_{found.name}"})
-    return keras.metrics.MeanMetricWrapper(found, name=f"val_{found.__name__}")
+        objective = keras.saving.deserialize_keras_object(config.get("objective"), custom_objects=custom_objects)
+        return cls(**{**config, "supernet": supernet, "objective": objective})

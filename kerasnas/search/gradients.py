@@ -10,6 +10,7 @@ from keras import ops
 
 from kerasnas.backend import value_and_grad
 from kerasnas.relaxations import is_alphas, split_variables
+from kerasnas.search.curvature import top_eigenvalue
 from kerasnas.search.hypergradients import InnerStep, finite_difference, first_order, unrolled
 
 
@@ -22,8 +23,9 @@ class BilevelGradients(keras.Model):
     momentum, loss scale) are the values in the surrounding `keras.StatelessScope`.
     """
 
+    supernet: Any
     _hypergradient: Callable
-    objectives: Sequence[Callable] = ()
+    objective: Callable | None = None
     _class_weight: list[float] | None = None
     _batch_size: int | None = None
 
@@ -48,10 +50,10 @@ class BilevelGradients(keras.Model):
         sources = iter(weights), iter(alphas)
         return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
 
-    def _loss(self, state: Sequence[Any], batch: Any, scale: Any, objectives: Sequence[Callable] = ()) -> Callable:
+    def _loss(self, state: Sequence[Any], batch: Any, scale: Any, objective: Callable | None = None) -> Callable:
         """`loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
 
-        Without `objectives`, the objective is the value of the loss; each of them makes another of it.
+        The objective is the value of the loss, or what `objective` makes of it.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
 
@@ -62,9 +64,7 @@ class BilevelGradients(keras.Model):
                 predictions = self(x, training=True)
                 # Inside the scope, so that the regularizers of a user's layers see `w` too.
                 value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
-                total = value
-                for objective in objectives:
-                    total = objective(total, self.supernet)
+                total = value if objective is None else objective(value, self.supernet)
             new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
             return scale * total, (value, predictions, new_state)
 
@@ -81,7 +81,7 @@ class BilevelGradients(keras.Model):
         """
         training, validation = data
         training_scale, scale = self.optimizer.loss_scales
-        validation_loss = self._loss(state, validation, scale, self.objectives)
+        validation_loss = self._loss(state, validation, scale, self.objective)
         training_loss = self._loss(state, self._weighted(training), training_scale)
         inner_step, seeds = self._inner_step(), self._seed_positions()
 
@@ -115,6 +115,23 @@ class BilevelGradients(keras.Model):
         decay = scale * self.weight_decay
         decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]
         return ((value, predictions), new_state), decayed
+
+    def architecture_curvature(
+        self,
+        w: Sequence[Any],
+        a: Sequence[Any],
+        state: Sequence[Any],
+        batch: Any,
+        start: Sequence[Any],
+        iterations: int,
+    ) -> tuple[Any, list[Any]]:
+        """The top eigenvalue of the Hessian of the loss on `batch` by the alphas, and its vector; see `top_eigenvalue`.
+
+        A relaxation that draws is taken at its mean. Objectives beside the loss are no part of it.
+        """
+        loss = self._loss(state, batch, 1.0)
+        with self.supernet.at_expected_weights():
+            return top_eigenvalue(lambda alphas: loss(w, alphas)[0], a, start, iterations)
 
     def _inner_step(self) -> InnerStep | None:
         """The weights' next step as a function; None for first order, which reads nothing of the optimizer.

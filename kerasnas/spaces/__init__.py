@@ -6,6 +6,8 @@ from kerasnas.spaces.enas import ENAS_MICRO_PRIMITIVES, ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
+from kerasnas.spaces.signals import SIGNAL_PRIMITIVES, SignalSpace
 from kerasnas.spaces.subset import SubsetSpace
 
 __all__ = [
@@ -14,12 +16,16 @@ __all__ = [
     "ENAS_MICRO_PRIMITIVES",
     "NASBENCH101_OPERATIONS",
     "NASBENCH201_PRIMITIVES",
+    "PROXYLESS_PRIMITIVES",
+    "SIGNAL_PRIMITIVES",
     "SPACES",
     "DARTSSpace",
     "ENASMacroSpace",
     "ENASMicroSpace",
     "NASBench101Space",
     "NASBench201Space",
+    "ProxylessSpace",
     "SearchSpace",
+    "SignalSpace",
     "SubsetSpace",
 ]

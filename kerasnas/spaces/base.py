@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.parts import NetworkParts
 from kerasnas.registry import Registry, nearest
 
 SPACES = Registry("space")
@@ -30,9 +31,11 @@ class SearchSpace(abc.ABC):
 
     Attributes:
         name: the name that its genotypes carry.
+        mixes_channels: whether `build_supernet` takes `partial_channels` and `edge_normalization`.
     """
 
     name: str
+    mixes_channels = False
 
     @property
     @abc.abstractmethod
@@ -52,14 +55,22 @@ class SearchSpace(abc.ABC):
         """
 
     @abc.abstractmethod
-    def build_supernet(self, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any) -> keras.Model:
+    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
         """The supernet, with `architecture_parameters`, `network_weights` and `derive()`."""
 
     @abc.abstractmethod
     def build_network(
-        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any
     ) -> keras.Model:
         """The discrete network of `genotype`."""
+
+    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
+        """The parts of this space's networks, for cost models; `sizes` as for `build_network`.
+
+        Raises:
+            ValueError: if the space does not say.
+        """
+        raise ValueError(f"Space '{self.name}' has no cost model: it does not say what its networks consist of.")
 
     @property
     def size(self) -> int:

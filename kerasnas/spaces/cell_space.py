@@ -77,7 +77,7 @@ class CellSpace(SearchSpace):
     def build_network(  # type: ignore[override]
         self,
         genotype: Genotype,
-        input_shape: tuple[int, int, int],
+        input_shape: tuple[int, ...],
         num_classes: int,
         filters: int | None = None,
         num_cells: int | None = None,

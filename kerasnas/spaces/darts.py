@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.networks.cell_network import CellSupernet, cell_network
+from kerasnas.networks.cell_parts import cell_parts
+from kerasnas.networks.parts import NetworkParts
+from kerasnas.primitives.base import check_size
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.cell_space import CellSpace
@@ -57,6 +60,7 @@ class DARTSSpace(CellSpace):
     """
 
     name = "darts"
+    mixes_channels = True
     network = staticmethod(cell_network)
 
     def __init__(
@@ -86,7 +90,7 @@ class DARTSSpace(CellSpace):
         return choices
 
     def build_supernet(
-        self, input_shape: tuple[int, int, int], num_classes: int, relaxation: Any = "softmax", seed: int = 0,
+        self, input_shape: tuple[int, ...], num_classes: int, relaxation: Any = "softmax", seed: int = 0,
         **kwargs: Any,
     ) -> CellSupernet:  # fmt: skip
         """The supernet of this space; see `CellSupernet` for the arguments."""
@@ -96,8 +100,22 @@ class DARTSSpace(CellSpace):
             relaxation=relaxation,
             space=self.name,
             seed=seed,
-            **self.get_config(),
-            **kwargs,
+            **{**self.get_config(), **kwargs},
+        )
+
+    def parts(  # type: ignore[override]
+        self, input_shape: tuple[int, ...], num_classes: int, filters: int | None = None, num_cells: int | None = None
+    ) -> NetworkParts:
+        """The parts of this space's networks; arguments as for `build_network`."""
+        return cell_parts(
+            input_shape,
+            num_classes,
+            filters=self.filters if filters is None else check_size("filters", filters),
+            num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
+            num_nodes=self.num_nodes,
+            primitives=self.primitives,
+            stem_multiplier=self.stem_multiplier,
+            stem_strides=self.stem_strides,
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class ENASMicroSpace(CellSpace):
         return True
 
     def build_supernet(
-        self, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0, **kwargs: Any
+        self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0, **kwargs: Any
     ) -> MicroSupernet:
         """The supernet whose children share weights; see `MicroSupernet`."""
         return MicroSupernet(input_shape, num_classes, seed=seed, **self.get_config(), **kwargs)

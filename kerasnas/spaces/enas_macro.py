@@ -102,13 +102,13 @@ class ENASMacroSpace(SearchSpace):
         return assignment
 
     def build_supernet(
-        self, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0, **kwargs: Any
+        self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0, **kwargs: Any
     ) -> MacroSupernet:
         """The supernet whose children share weights; see `MacroSupernet`."""
         return MacroSupernet(input_shape, num_classes, seed=seed, **self.get_config(), **kwargs)
 
     def build_network(  # type: ignore[override]
-        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, filters: int | None = None,
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int | None = None,
         seed: int = 0,
     ) -> keras.Model:  # fmt: skip
         """The discrete network of `genotype`, of standard Keras layers only.

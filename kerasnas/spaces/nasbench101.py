@@ -168,7 +168,7 @@ class NASBench101Space(SearchSpace):
         return [_indices(cell) for cell in graphs.one_edit_away(_checked(_cell(indices)))]
 
     # Networks ------------------------------------------------------------------------------------------------
-    def build_supernet(self, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any) -> keras.Model:
+    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
         """There is none.
 
         Raises:
@@ -180,7 +180,7 @@ class NASBench101Space(SearchSpace):
         )
 
     def build_network(  # type: ignore[override]
-        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, seed: int = 0
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, seed: int = 0
     ) -> keras.Model:
         """The discrete network of `genotype`, of standard Keras layers only; see `graph_network`.
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import keras
-
-from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.stage_network import STAGES, StageSupernet, stage_edges, stage_network
-from kerasnas.primitives.base import check_size
-from kerasnas.primitives.mixed_op import check_primitives
-from kerasnas.spaces.base import SPACES, SearchSpace
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.stage_network import STAGES
+from kerasnas.spaces.base import SPACES
+from kerasnas.spaces.stage_space import StageSpace
 
 NASBENCH201_PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
 @SPACES.register("nasbench201")
-class NASBench201Space(SearchSpace):
+class NASBench201Space(StageSpace):
     """The NAS-Bench-201 space: one cell, a primitive on each of the six edges between four nodes.
 
     Node 0 is the input of the cell, node 3 its output, every node the sum of what comes in. The network is a stem,
@@ -53,32 +49,7 @@ class NASBench201Space(SearchSpace):
         self, filters: int = 16, num_cells: int = 5, num_nodes: int = 3,
         primitives: Sequence[str] = NASBENCH201_PRIMITIVES,
     ):  # fmt: skip
-        self.filters = check_size("filters", filters)
-        self.num_cells = check_size("num_cells", num_cells)
-        self.num_nodes = check_size("num_nodes", num_nodes)
-        self.primitives = check_primitives(primitives)
-        self._edges = {f"{source}->{target}": (source, target) for source, target in stage_edges(num_nodes)}
-        self._choices = dict.fromkeys(self._edges, self.primitives)
-
-    @property
-    def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """For each edge its primitive."""
-        return self._choices
-
-    def genotype(self, assignment: Mapping[str, str]) -> Genotype:
-        self.check_assignment(assignment)
-        return Genotype(self.name, {"cell": [Edge(assignment[name], *edge) for name, edge in self._edges.items()]})
-
-    def assignment(self, genotype: Genotype) -> dict[str, str]:
-        if tuple(genotype) != ("cell",):
-            raise ValueError(f"A genotype of this space has one cell, 'cell'. Received: {tuple(genotype)}")
-        by_edge = {(edge.source, edge.target): edge.primitive for edge in genotype["cell"]}
-        if len(by_edge) != len(genotype["cell"]) or by_edge.keys() != set(self._edges.values()):
-            raise ValueError(
-                f"A cell of this space has one primitive on each of the edges {list(self._edges)}. "
-                f"Received: {[tuple(edge) for edge in genotype['cell']]}"
-            )
-        return {name: by_edge[edge] for name, edge in self._edges.items()}
+        super().__init__(filters, num_cells, num_nodes, primitives)
 
     def to_string(self, genotype: Genotype) -> str:
         """The benchmark's own notation: for each node, `|primitive~source|...`, joined by `+`."""
@@ -130,47 +101,3 @@ class NASBench201Space(SearchSpace):
             if stage:  # the residual block before it: two convolutions with batch norm, and the shortcut's
                 total += 9 * c * (c // 2) + 9 * c**2 + 2 * 2 * c + c * (c // 2)
         return total + 2 * c + (c + 1) * num_classes
-
-    def build_supernet(
-        self, input_shape: tuple[int, int, int], num_classes: int, relaxation: Any = "softmax", seed: int = 0,
-        **kwargs: Any,
-    ) -> StageSupernet:  # fmt: skip
-        """The supernet of this space; see `StageSupernet` for the arguments."""
-        return StageSupernet(
-            input_shape=input_shape, num_classes=num_classes, relaxation=relaxation, space=self.name, seed=seed,
-            **self.get_config(), **kwargs,
-        )  # fmt: skip
-
-    def build_network(  # type: ignore[override]
-        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, filters: int | None = None,
-        num_cells: int | None = None, drop_path: float = 0.0, seed: int = 0,
-    ) -> keras.Model:  # fmt: skip
-        """The discrete network of `genotype`, of standard Keras layers only.
-
-        Args:
-            genotype: a genotype of this space.
-            input_shape: `(height, width, channels)` of one image.
-            num_classes: number of classes; the model returns logits.
-            filters, num_cells: size of the network. Default to those of the space.
-            drop_path: drop-path probability of the last cell. Defaults to 0.
-            seed: seed of the start weights. Defaults to 0.
-
-        Raises:
-            ValueError: if `genotype` is not of this space.
-        """
-        self.validate(genotype)
-        return stage_network(
-            genotype, input_shape, num_classes,
-            filters=self.filters if filters is None else check_size("filters", filters),
-            num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
-            drop_path=drop_path, seed=seed,
-        )  # fmt: skip
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "filters": self.filters,
-            "num_cells": self.num_cells,
-            "num_nodes": self.num_nodes,
-            "primitives": list(self.primitives),
-        }

@@ -124,11 +124,11 @@ class SubsetSpace(SearchSpace):
         listed = self._listed()
         return [listed[key] for key in map(self.space.key, candidates) if key in listed and key != own]
 
-    def build_supernet(self, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any) -> keras.Model:
+    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
         """The supernet of the whole space: it may derive what is not listed."""
         return self.space.build_supernet(input_shape, num_classes, **kwargs)
 
     def build_network(
-        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any
     ) -> keras.Model:
         return self.space.build_network(genotype, input_shape, num_classes, **kwargs)

@@ -56,11 +56,11 @@ class NASBenchGraphSpace(SearchSpace):
         link = ",".join(str(edges[node].source) for node in sorted(edges))
         return {"link": link} | {f"node/{node}": edges[node].primitive for node in sorted(edges)}
 
-    def build_supernet(self, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any) -> keras.Model:
+    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
         raise ValueError("NAS-Bench-Graph's networks read graphs, not images: this space serves its table alone.")
 
     def build_network(
-        self, genotype: Genotype, input_shape: tuple[int, int, int], num_classes: int, **kwargs: Any
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any
     ) -> keras.Model:
         raise ValueError("NAS-Bench-Graph's networks read graphs, not images: this space serves its table alone.")
 

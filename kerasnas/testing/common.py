@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-SIZES = ((6, 6), (7, 5))
+SIZES = {1: ((6,), (7,)), 2: ((6, 6), (7, 5))}
+"""Of signals (rank 1) and of images (rank 2): an even and an odd one."""
 POLICIES = ("float32", "mixed_bfloat16")
 
 
@@ -31,9 +32,9 @@ def dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def images(height: int, width: int, channels: int) -> np.ndarray:
-    """Two images of noise."""
-    return np.random.default_rng(0).standard_normal((2, height, width, channels)).astype("float32")
+def noise(size: tuple[int, ...], channels: int) -> np.ndarray:
+    """Two images `(height, width)`, or two signals `(length,)`, of noise."""
+    return np.random.default_rng(0).standard_normal((2, *size, channels)).astype("float32")
 
 
 def training_argument(layer: keras.layers.Layer, training: bool) -> dict[str, bool]:

@@ -10,11 +10,14 @@ from keras import ops
 
 from kerasnas import backend
 from kerasnas.primitives import PRIMITIVES, BatchNorm, MixedOp, Primitive
+from kerasnas.primitives.base import check_size
 from kerasnas.primitives.normalization import EPSILON
-from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, images, remade, require, scatter, training_argument
+from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, noise, remade, require, scatter, training_argument
+
+Sizes = tuple[tuple[int, ...], ...]
 
 
-def check_primitive(name: str, filters: int = 4, channels: int | None = None) -> None:
+def check_primitive(name: str, filters: int = 4, channels: int | None = None, rank: int = 2) -> None:
     """Check that the primitive registered as `name` keeps the contract of primitives.
 
     At strides 1 and 2 (one of which the factory may refuse with a ValueError), on even and odd sizes: the
@@ -27,6 +30,7 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None) ->
         name: the name under which it is registered.
         filters: number of output channels to ask for. Defaults to 4.
         channels: number of input channels. Defaults to `filters`.
+        rank: 2 to check it on images, 1 on signals. Defaults to 2.
 
     Raises:
         AssertionError: saying what the primitive does otherwise.
@@ -35,9 +39,10 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None) ->
 
     >>> check_primitive("sep_conv_3x3")
     >>> check_primitive("factorized_reduce", filters=6, channels=3)
+    >>> check_primitive("sep_conv_3", rank=1)
     """
     require(name in PRIMITIVES, f"No primitive is registered as {name!r}. Registered: {sorted(PRIMITIVES)}")
-    channels = filters if channels is None else channels
+    channels, sizes = filters if channels is None else channels, SIZES[check_size("rank", rank, (1, 2))]
     refused = {}
     for strides in (1, 2):
         try:
@@ -52,14 +57,18 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None) ->
         )
         arguments = {"filters": filters, "strides": strides}
         for policy in POLICIES:
-            _check_outputs(what, name, arguments, channels, policy)
-        _check_affine(what, name, arguments, channels)
-        _check_gradients(what, name, arguments, channels)
-        _check_mixed(what, name, arguments, channels)
+            _check_outputs(what, name, arguments, channels, sizes, policy)
+        _check_affine(what, name, arguments, noise(sizes[0], channels))
+        _check_gradients(what, name, arguments, noise(sizes[0], channels))
+        _check_mixed(what, name, arguments, noise(sizes[1], channels))
         if isinstance(layer, Primitive):
-            _check_config(what, layer, channels)
-            _check_expansion(what, name, arguments, channels)
+            _check_config(what, layer, noise(sizes[0], channels))
+            _check_expansion(what, name, arguments, channels, sizes)
     require(len(refused) < 2, f"Primitive '{name}' works neither at strides 1 nor at strides 2: {refused}")
+
+
+def _where(size: tuple[int, ...]) -> str:
+    return f"on {' x '.join(map(str, size))} {'pixels' if len(size) == 2 else 'steps'}"
 
 
 def _make(name: str, arguments: dict[str, int], x: np.ndarray, affine: bool = True) -> keras.layers.Layer:
@@ -68,15 +77,22 @@ def _make(name: str, arguments: dict[str, int], x: np.ndarray, affine: bool = Tr
     return layer
 
 
-def _check_outputs(what: str, name: str, arguments: dict[str, int], channels: int, policy: str) -> None:
+def _outputs_shape(x: np.ndarray, arguments: dict[str, int], copies: int = 1) -> tuple[int, ...]:
+    samples, *sizes, _ = x.shape
+    return samples, *(-(-size // arguments["strides"]) for size in sizes), copies * arguments["filters"]
+
+
+def _check_outputs(
+    what: str, name: str, arguments: dict[str, int], channels: int, sizes: Sizes, policy: str
+) -> None:  # fmt: skip
     with dtype_policy(policy):
-        for height, width in SIZES:
-            x = images(height, width, channels)
+        for size in sizes:
+            x = noise(size, channels)
             layer = _make(name, arguments, x)
-            expected = (2, *(-(-size // arguments["strides"]) for size in (height, width)), arguments["filters"])
+            expected, where = _outputs_shape(x, arguments), _where(size)
             for training in (False, True):
                 y = layer(x, **training_argument(layer, training))
-                case = f"{what} on {height} x {width} pixels in {policy}, training={training}"
+                case = f"{what} {where} in {policy}, training={training}"
                 require(tuple(y.shape) == expected, f"{case}: expected shape {expected}. Received: {tuple(y.shape)}")
                 require(
                     np.isfinite(ops.convert_to_numpy(ops.cast(y, "float32"))).all(),
@@ -87,20 +103,18 @@ def _check_outputs(what: str, name: str, arguments: dict[str, int], channels: in
             promised = tuple(layer.compute_output_shape(x.shape))
             require(
                 promised == expected,
-                f"{what} on {height} x {width} pixels: expected `compute_output_shape` {expected}. "
-                f"Received: {promised}",
+                f"{what} {where}: expected `compute_output_shape` {expected}. Received: {promised}",
             )
 
 
-def _check_affine(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
-    for layer in _make(name, arguments, images(*SIZES[0], channels), affine=False)._flatten_layers():
+def _check_affine(what: str, name: str, arguments: dict[str, int], x: np.ndarray) -> None:
+    for layer in _make(name, arguments, x, affine=False)._flatten_layers():
         stock = isinstance(layer, keras.layers.BatchNormalization) and (layer.scale or layer.center)
         own = isinstance(layer, BatchNorm) and layer.affine
         require(not (stock or own), f"{what}: with affine=False, batch norm '{layer.name}' learns a scale or offset.")
 
 
-def _check_gradients(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
-    x = images(*SIZES[0], channels)
+def _check_gradients(what: str, name: str, arguments: dict[str, int], x: np.ndarray) -> None:
     layer = _make(name, arguments, x)
     scatter(layer.trainable_variables)
     state = [ops.convert_to_tensor(variable) for variable in layer.non_trainable_variables]
@@ -120,24 +134,23 @@ def _check_gradients(what: str, name: str, arguments: dict[str, int], channels: 
         require(received.any(), f"{what}: no gradient reaches the trainable weight '{variable.path}'.")
 
 
-def _check_mixed(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
+def _check_mixed(what: str, name: str, arguments: dict[str, int], x: np.ndarray) -> None:
     names = [name] if name != "none" else [name, "relu_conv_bn"]
     mixed = MixedOp(names, arguments["filters"], arguments["strides"], copies=2)
-    x, weights = images(*SIZES[1], channels), np.ones((2, len(names)), "float32")
+    weights = np.ones((2, len(names)), "float32")
     plain = ops.convert_to_numpy(mixed(x, weights=weights, training=False))
     weights[1] = 0.25
     scaled = ops.convert_to_numpy(mixed(x, weights=weights, training=False))
-    filters = arguments["filters"]
-    expected = (2, *(-(-size // arguments["strides"]) for size in SIZES[1]), 2 * filters)
+    expected = _outputs_shape(x, arguments, copies=2)
     require(plain.shape == expected, f"{what} in a MixedOp with copies=2: expected {expected}. Received: {plain.shape}")
-    plain[..., filters:] *= 0.25
+    plain[..., arguments["filters"] :] *= 0.25
     require(
         np.allclose(scaled, plain, rtol=1e-4, atol=1e-5),
         f"{what} in a MixedOp: the mixing weight of a copy does not scale its output, or that of another copy does.",
     )
 
 
-def _check_config(what: str, layer: Primitive, channels: int) -> None:
+def _check_config(what: str, layer: Primitive, x: np.ndarray) -> None:
     again = remade(what, layer, keras.saving.deserialize_keras_object)
     require(
         type(again) is type(layer) and again.get_config() == layer.get_config(),
@@ -145,7 +158,7 @@ def _check_config(what: str, layer: Primitive, channels: int) -> None:
     )
     shapes = []
     for one in (layer, again):
-        one.build((None, *SIZES[0], channels))
+        one.build((None, *x.shape[1:]))
         shapes.append([tuple(variable.shape) for variable in one.variables])
     require(
         shapes[0] == shapes[1],
@@ -154,10 +167,11 @@ def _check_config(what: str, layer: Primitive, channels: int) -> None:
     )
 
 
-def _check_expansion(what: str, name: str, arguments: dict[str, int], channels: int) -> None:
+def _check_expansion(what: str, name: str, arguments: dict[str, int], channels: int, sizes: Sizes) -> None:
     layer = PRIMITIVES[name](**arguments, affine=True)
-    layer.build((None, None, None, channels))
-    inputs = keras.Input((None, None, channels))
+    shape = (*[None] * len(sizes[0]), channels)
+    layer.build((None, *shape))
+    inputs = keras.Input(shape)
     model = keras.Model(inputs, layer.expand(inputs))
     foreign = [one for one in model.layers if not type(one).__module__.startswith("keras.")]
     require(not foreign, f"{what}: `expand` uses layers that are not Keras' own: {foreign}")
@@ -177,10 +191,10 @@ def _check_expansion(what: str, name: str, arguments: dict[str, int], channels: 
             variable.assign(ops.full(variable.shape, 1 - EPSILON if "variance" in variable.name else 0.0))
     for source, target in pairs:
         target.assign(ops.reshape(source, target.shape))
-    for height, width in SIZES:
-        x = images(height, width, channels)
+    for size in sizes:
+        x = noise(size, channels)
         expected, received = (ops.convert_to_numpy(one(x, training=False)) for one in (layer, model))
         require(
             expected.shape == received.shape and np.allclose(expected, received, rtol=1e-4, atol=1e-5),
-            f"{what} on {height} x {width} pixels: `expand` with the same weights computes something else.",
+            f"{what} {_where(size)}: `expand` with the same weights computes something else.",
         )

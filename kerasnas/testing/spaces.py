@@ -12,7 +12,7 @@ from kerasnas.testing.common import require
 
 
 def check_space(
-    space: SearchSpace, input_shape: tuple[int, int, int] = (8, 8, 3), num_classes: int = 3, samples: int = 50
+    space: SearchSpace, input_shape: tuple[int, ...] = (8, 8, 3), num_classes: int = 3, samples: int = 50
 ) -> None:
     """Check that `space` keeps the contract of search spaces.
 
@@ -24,7 +24,7 @@ def check_space(
 
     Args:
         space: a small one: a network and a supernet are built.
-        input_shape: shape of an image for the networks. Defaults to `(8, 8, 3)`.
+        input_shape: shape of an image, or of a signal, for the networks. Defaults to `(8, 8, 3)`.
         num_classes: number of classes for the networks. Defaults to 3.
         samples: number of genotypes to draw. Defaults to 50.
 
@@ -115,7 +115,7 @@ def _check_refusals(what: str, space: SearchSpace, genotype: Genotype) -> None:
         raise AssertionError(f"{what}: `validate` accepts a genotype {description}.")
 
 
-def _check_network(what: str, model: keras.Model, input_shape: tuple[int, int, int], num_classes: int) -> None:
+def _check_network(what: str, model: keras.Model, input_shape: tuple[int, ...], num_classes: int) -> None:
     logits = ops.convert_to_numpy(model(np.ones((2, *input_shape), "float32"), training=False))
     require(
         logits.shape == (2, num_classes),
@@ -124,7 +124,7 @@ def _check_network(what: str, model: keras.Model, input_shape: tuple[int, int, i
     require(np.isfinite(logits).all(), f"{what}: the logits of `{model.name}` are not finite.")
 
 
-def _check_supernet(what: str, space: SearchSpace, input_shape: tuple[int, int, int], num_classes: int) -> None:
+def _check_supernet(what: str, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int) -> None:
     try:
         supernet = space.build_supernet(input_shape, num_classes)
     except ValueError as error:

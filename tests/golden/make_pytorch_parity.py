@@ -70,7 +70,7 @@ def keras_values(supernet, batch):
 
     from kerasnas import BilevelTrainer
 
-    search = BilevelTrainer(supernet, weight_decay=0.0, architecture_weight_decay=0.0)
+    search = BilevelTrainer(supernet, weight_decay=0.0, architecture_weight_decay=0.0, auxiliary_skip=0.0)
     search.compile()
     both = [tuple(tf.constant(part) for part in batch)] * 2
     parts = search.network_weights, search.architecture_parameters, search.non_trainable_variables

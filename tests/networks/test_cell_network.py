@@ -314,7 +314,7 @@ def test_drop_path_out_of_range_is_told(drop_path):
 
 def test_primitives_are_checked():
     with pytest.raises(ValueError, match="Did you mean 'sep_conv_3x3'"):
-        supernet(primitives=["sep_conv_3"])
+        supernet(primitives=["sep_conv_3x"])
     with pytest.raises(ValueError, match="`num_nodes`"):
         supernet(num_nodes=0)
 

@@ -101,7 +101,7 @@ def test_none_is_zero(strides, size):
         (lambda: Identity(4, strides=2), "Expected 1"),
         (lambda: DilConv(4, kernel_size=0), "`kernel_size`"),
         (lambda: DilConv(True), "`filters`"),
-        (lambda: primitive("max_pool_3", 4), "Did you mean 'max_pool_3x3'"),
+        (lambda: primitive("max_pool_3x", 4), "Did you mean 'max_pool_3x3'"),
     ],
 )
 def test_wrong_arguments_are_told(make, message):

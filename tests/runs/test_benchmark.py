@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
+from kerasnas.cost import macs
 from kerasnas.relaxations import is_alphas
 from kerasnas.runs import BenchmarkConfig, benchmark, measure
 from kerasnas.runs.benchmark import (
     StepTiming,
-    forward_flops,
     matmul_peak,
     measure_step,
     search_seconds,
@@ -29,8 +29,8 @@ def test_flops_of_a_tiny_supernet_are_those_counted_by_hand():
     skip = after * 4 * (2 + 2)  # a factorized reduction: each half of the filters reads a quarter of the pixels
     sep_conv = after * (9 * 4 + 4 * 4) * 2
     dil_conv = after * (25 * 4 + 4 * 4)
-    dense = 4 * 3
-    assert forward_flops(supernet) == 2 * (stem + 2 * preprocess + 2 * (skip + sep_conv + dil_conv) + dense)
+    dense = 4 * 3 + 3
+    assert 2 * macs(supernet) == 2 * (stem + 2 * preprocess + 2 * (skip + sep_conv + dil_conv) + dense)
 
 
 @pytest.mark.parametrize("strides", [1, 2])
@@ -40,7 +40,7 @@ def test_each_edge_counts_and_no_zero_between_edges(strides):
 
     def flops(copies):
         inputs = keras.Input((7, 7, 8))
-        return forward_flops(keras.Model(inputs, MixedOp(primitives, 8, strides, copies=copies)(inputs)))
+        return 2 * macs(keras.Model(inputs, MixedOp(primitives, 8, strides, copies=copies)(inputs)))
 
     assert flops(3) == 3 * flops(1) > 0
 
@@ -71,7 +71,7 @@ def test_layers_are_counted_at_the_size_at_which_they_run(monkeypatch):
 
 def test_flops_of_a_step_follow_the_convention():
     supernet = DARTSSpace(filters=2, num_cells=1, num_nodes=1).build_supernet(input_shape=(8, 8, 1), num_classes=3)
-    forward = forward_flops(supernet)
+    forward = 2 * macs(supernet)
     assert step_flops(supernet, 16, "first_order") == 16 * (3 + 2) * forward
     assert step_flops(supernet, 16, "unrolled") == step_flops(supernet, 16, "finite_difference") == 16 * 13 * forward
     assert step_flops(supernet, 16, "own") is None
@@ -119,7 +119,7 @@ def test_a_search_within_its_warm_up_takes_only_resting_steps():
 def test_printed_figures_follow_from_the_measured_ones(monkeypatch):
     timing = StepTiming(3.0, 20.0, (0.3, 0.1, 0.2), (0.4, 0.4, 0.5), (0.1,), 1.5)
     supernet = DARTSSpace(8, 3, 3, stem_strides=2).build_supernet((28, 28, 1), 10)
-    flops = 32 * 5 * forward_flops(supernet)
+    flops = 32 * 5 * 2 * macs(supernet)
 
     def measured(build, x, y, batch_size, steps, validation_split):
         assert (len(x), len(y), batch_size, steps, validation_split) == (6000, 6000, 32, 3, 0.5)

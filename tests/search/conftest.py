@@ -48,11 +48,14 @@ def space():
 
 @pytest.fixture(scope="session")
 def make_search():
-    """A factory of compiled trainers: arguments of the trainer, and of `compile` as a dictionary."""
+    """A factory of compiled trainers: arguments of the trainer, and of `compile` as a dictionary.
+
+    Plain ones: without the auxiliary skip connection, which the closed forms know nothing of.
+    """
 
     def make(seed=0, compile=None, supernet=None, **arguments):
         supernet = SPACE.build_supernet(SHAPE, CLASSES, seed=seed) if supernet is None else supernet
-        search = BilevelTrainer(supernet, **arguments)
+        search = BilevelTrainer(supernet, **{"auxiliary_skip": 0.0, **arguments})
         search.compile(**{"run_eagerly": True, **(compile or {})})
         return search
 

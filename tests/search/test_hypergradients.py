@@ -275,8 +275,9 @@ def make_both(float64):
 
     def make(build, rate=SETTINGS["rate"], **options):
         search = BilevelTrainer(
-            build(), hypergradient="unrolled", weight_decay=SETTINGS["decay"], architecture_weight_decay=0.0, **options
-        )
+            build(), hypergradient="unrolled", weight_decay=SETTINGS["decay"], architecture_weight_decay=0.0,
+            auxiliary_skip=0.0, **options
+        )  # fmt: skip
         search.compile(
             optimizer=keras.optimizers.SGD(rate, SETTINGS["momentum"]),
             architecture_optimizer=keras.optimizers.SGD(2.0),

@@ -1,0 +1,95 @@
+"""Schedules: functions of the epoch alone, so that a resumed search goes on as it would have."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from kerasnas.relaxations import check_temperature
+
+
+class ArchitectureWarmup(keras.callbacks.Callback):
+    """Rests the alphas for the first `epochs` epochs, as partial-channel DARTS does.
+
+    Reference:
+        Xu et al., "PC-DARTS", 2020 (arXiv 1907.05737), section 3.3.
+    """
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.architecture_active.assign(float(epoch >= self.epochs))
+
+
+class CosineSchedule(keras.callbacks.Callback):
+    """Anneals the learning rate by a half cosine over the epochs of `fit`; a function of the epoch alone.
+
+    Args:
+        initial: learning rate of the first epoch.
+        minimum: learning rate that the schedule ends at. Defaults to 0.
+
+    Example:
+
+    >>> [round(CosineSchedule(1.0).rate(epoch, 4), 3) for epoch in range(4)]
+    [1.0, 0.854, 0.5, 0.146]
+    """
+
+    def __init__(self, initial: float, minimum: float = 0.0):
+        super().__init__()
+        self.initial, self.minimum = initial, minimum
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """The learning rate of `epoch` out of `epochs`."""
+        return self.minimum + (self.initial - self.minimum) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.optimizer.learning_rate = self.rate(epoch, self.params["epochs"])
+
+
+class TemperatureSchedule(keras.callbacks.Callback):
+    """Anneals the temperature of the supernet's relaxation, linearly or by equal ratios, over the epochs of `fit`.
+
+    Args:
+        initial: temperature of the first epoch. Defaults to 10, where GDAS starts.
+        final: temperature of the last epoch. Defaults to 0.1, where it ends.
+        kind: `"linear"` or `"exponential"`. Defaults to `"linear"`, as GDAS.
+
+    Raises:
+        ValueError: if a temperature is not above 0, for an unknown kind, and in `fit` if the relaxation has no
+            temperature.
+
+    Example:
+
+    >>> [round(TemperatureSchedule(10.0, 0.1).temperature(epoch, 4), 2) for epoch in range(4)]
+    [10.0, 6.7, 3.4, 0.1]
+
+    Reference:
+        Dong and Yang, "Searching for A Robust Neural Architecture in Four GPU Hours", 2019 (arXiv 1910.04465).
+    """
+
+    def __init__(self, initial: float = 10.0, final: float = 0.1, kind: str = "linear"):
+        super().__init__()
+        if kind not in ("linear", "exponential"):
+            raise ValueError(
+                f"Invalid value received for argument `kind`. Expected 'linear' or 'exponential'. Received: {kind!r}"
+            )
+        self.initial, self.final = check_temperature(initial), check_temperature(final)
+        self.kind = kind
+
+    def temperature(self, epoch: int, epochs: int) -> float:
+        """The temperature of `epoch` out of `epochs`."""
+        share = epoch / max(epochs - 1, 1)
+        if self.kind == "linear":
+            return self.initial + (self.final - self.initial) * share
+        return self.initial * (self.final / self.initial) ** share
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if not hasattr(getattr(self.model.supernet, "relaxation", None), "temperature"):
+            raise ValueError("TemperatureSchedule needs a relaxation with a temperature: 'softmax' or 'gumbel'.")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.supernet.relaxation.temperature.assign(self.temperature(epoch, self.params["epochs"]))

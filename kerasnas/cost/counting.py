@@ -1,0 +1,48 @@
+"""Counting of a Keras model: parameters and multiply-adds."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+
+from kerasnas.relaxations import is_alphas
+
+
+def parameters(model: keras.Model) -> int:
+    """The number of trainable parameters of `model`, architecture parameters left out.
+
+    Example:
+
+    >>> inputs = keras.Input((4, 4, 3))
+    >>> parameters(keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs)))
+    224
+    """
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables if not is_alphas(variable))
+
+
+def macs(model: keras.Model) -> int:
+    """The multiply-adds of one image's way through `model`, as the field counts them (its "FLOPs").
+
+    Each entry of a convolution's kernel is used once at each pixel of the layer's output (borders are counted like the
+    inside), each entry of a dense kernel once, and so is each bias. Norms, pools, activations and sums are left out.
+    What counts is the work that the primitives are defined by: zeros that are multiplied only because that is faster
+    are no part of it. The counts of NAS-Bench-201's cells are the published ones.
+
+    Args:
+        model: a built model whose layers with kernels are convolutions and dense layers, each called once.
+
+    Example:
+
+    >>> inputs = keras.Input((4, 4, 3))
+    >>> outputs = keras.layers.Conv2D(8, 3, padding="same", strides=2, use_bias=False)(inputs)
+    >>> macs(keras.Model(inputs, outputs))  # (3 x 3 x 3 x 8 entries) x (2 x 2 pixels)
+    864
+    """
+    total = 0
+    for layer in model._flatten_layers():  # the public `layers` stops at the first level
+        own = [variable for variable in layer._trainable_variables if not is_alphas(variable)]
+        if any(len(variable.shape) > 1 for variable in own):
+            outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
+            total += sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])
+    return total

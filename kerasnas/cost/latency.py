@@ -1,0 +1,204 @@
+"""Latency measured on this machine: each part of a space's networks timed by itself, kept as JSON, added up."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import backend, storage
+from kerasnas.cost.model import COSTS, CostModel, tabulate
+from kerasnas.networks.parts import NetworkParts, Part
+from kerasnas.spaces import SearchSpace
+
+FORMAT = 1
+_SECONDS = 0.02  # that a part is timed for in each round, at least
+
+
+def device_name() -> str:
+    """What latencies hold for: the processor, the number of cores, the backend."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = models[0] if models else processor
+    return f"{processor}, {os.cpu_count()} cores, {backend.devices()}, {keras.backend.backend()}"
+
+
+def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) -> float:
+    """The milliseconds that a forward pass of `model` takes here: the median over rounds of the mean over calls.
+
+    Args:
+        model: a functional Keras model.
+        batch_size: images at once. Defaults to 1.
+        rounds: how often it is timed. Defaults to 5.
+
+    Example:
+
+    >>> inputs = keras.Input((4, 4, 3))
+    >>> network_latency(keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs)), rounds=1) > 0
+    True
+    """
+    return _interleaved([_timer(model, batch_size)], rounds)[0]
+
+
+def _timer(model: keras.Model, batch_size: int) -> Callable[[], float]:
+    """A function that times one round of calls of `model`, in ms a call; the first one has it compiled."""
+    rng = np.random.default_rng(0)
+    inputs = [
+        keras.ops.convert_to_tensor(rng.standard_normal((batch_size, *x.shape[1:]), "float32")) for x in model.inputs
+    ]
+    forward = backend.traced_once(lambda *x: model(list(x) if len(x) > 1 else x[0], training=False))
+
+    def call() -> None:
+        keras.ops.convert_to_numpy(forward(*inputs))  # an accelerator answers before it has computed
+
+    call()
+    begin = time.perf_counter()
+    call()
+    calls = max(3, int(_SECONDS / max(time.perf_counter() - begin, 1e-6)))
+
+    def round() -> float:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return 1e3 * (time.perf_counter() - begin) / calls
+
+    return round
+
+
+def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[float]:
+    """The median of each timer, all of which take turns: what else the machine does falls on all alike."""
+    times = [[timer() for timer in timers] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyTable:
+    """How long each part of a space's networks takes on one device, for one size of image.
+
+    Args:
+        space: name of the space.
+        device: what `device_name` said.
+        input_shape: of one image.
+        batch_size: images at once.
+        call_ms: milliseconds of a call that computes nothing; in a whole network it is paid once.
+        parts: name and shapes of a part -> its milliseconds, the call's not among them.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=2, num_cells=1, primitives=["skip_connect", "nor_conv_1x1"])
+    >>> table = LatencyTable.measure(space, (8, 8, 3), 10, rounds=1)
+    >>> table.cost_model(space, (8, 8, 3), 10).name
+    'latency'
+
+    Reference:
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
+        (arXiv 1812.00332), section 3.3.
+    """
+
+    space: str
+    device: str
+    input_shape: tuple[int, ...]
+    batch_size: int
+    call_ms: float
+    parts: dict[str, float]
+
+    @classmethod
+    def measure(
+        cls, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, batch_size: int = 1, rounds: int = 5,
+        **sizes: Any,
+    ) -> LatencyTable:  # fmt: skip
+        """Time every part of the space's networks on this machine, which should do nothing else.
+
+        Args:
+            space: a space with `parts`.
+            input_shape, num_classes: of the networks.
+            batch_size: images at once. Defaults to 1.
+            rounds: how often each part is timed; the median counts. Defaults to 5.
+            sizes: as for the space's `build_network`.
+        """
+        parts = _distinct(space.parts(input_shape, num_classes, **sizes))
+        inputs = keras.Input(tuple(input_shape))
+        empty = keras.Model(inputs, keras.layers.Identity()(inputs))
+        timers = [_timer(model, batch_size) for model in (empty, *(part.model() for part in parts))]
+        call, *times = _interleaved(timers, rounds)
+        found = {_key(part): max(ms - call, 0.0) for part, ms in zip(parts, times, strict=True)}
+        return cls(space.name, device_name(), tuple(input_shape), batch_size, call, found)
+
+    def cost_model(self, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
+        """The latency of every network of `space`, in ms.
+
+        Raises:
+            ValueError: if the table was measured on another device, for another size of image or for another space.
+        """
+        here = {"space": space.name, "device": device_name(), "input_shape": tuple(input_shape)}
+        for name, value in here.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"This latency table was measured for another {name.replace('_', ' ')}: {getattr(self, name)}. "
+                    f"Received: {value}. Measure one for it with `LatencyTable.measure`."
+                )
+
+        def measured(part: Part) -> float:
+            if _key(part) not in self.parts:
+                raise ValueError(
+                    f"This latency table knows no part '{_key(part)}': it was measured for networks of another size. "
+                    "Measure one for these with `LatencyTable.measure`."
+                )
+            return self.parts[_key(part)]
+
+        model = tabulate(
+            space.parts(input_shape, num_classes, **sizes), measured, name="latency", unit=" ms", least="fastest"
+        )
+        return dataclasses.replace(model, base=model.base + self.call_ms)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write it as JSON, atomically."""
+        storage.write_json(Path(path), {"format": FORMAT, **dataclasses.asdict(self)})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> LatencyTable:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: if the file is no latency table.
+        """
+        try:
+            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            if record.pop("format") != FORMAT:
+                raise ValueError("of another version")
+            table = cls(**record)
+            numbers = {name: float(ms) for name, ms in table.parts.items()}
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(
+                f"{path} is not a latency table ({error}). Expected what `LatencyTable.save` writes."
+            ) from None
+        return dataclasses.replace(table, input_shape=tuple(table.input_shape), parts=numbers)
+
+
+def _key(part: Part) -> str:
+    return f"{part.name}; {' '.join('x'.join(map(str, shape)) for shape in part.shapes)}"
+
+
+def _distinct(parts: NetworkParts) -> list[Part]:
+    pieces = [piece for rows in parts.options.values() for row in rows for option in row for piece in option]
+    return list(dict.fromkeys([*parts.fixed, *pieces]))
+
+
+@COSTS.register("latency")
+def latency(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
+    """The measured latency of one image, of a table made now."""
+    table = LatencyTable.measure(space, input_shape, num_classes, **sizes)
+    return table.cost_model(space, input_shape, num_classes, **sizes)

@@ -1,0 +1,158 @@
+"""CostModel: what the networks of a space cost, as a table over its choices."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.cost.counting import macs, parameters
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.parts import NetworkParts, Part
+from kerasnas.networks.supernet import ChoiceTable
+from kerasnas.registry import Registry
+from kerasnas.spaces import SearchSpace
+
+COSTS = Registry("cost")
+"""Name -> `(space, input_shape, num_classes, **sizes) -> CostModel`."""
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+@dataclasses.dataclass(frozen=True)
+class CostModel:
+    """The cost of every network of a space at one size: a part that all have, and a part of each choice.
+
+    Args:
+        name: of what is counted.
+        unit: what follows a number of it, with its space, as `" ms"`.
+        base: cost of what every network has.
+        choices: the choices of each kind of cell, as the supernet's.
+        tables: for each kind an array `(edges, primitives)`: what a choice adds, in all cells of the kind together.
+        keep: edges that each node keeps. Defaults to None: all.
+        least: the word for the network that costs least. Defaults to `"cheapest"`.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space()
+    >>> model = COSTS["parameters"](space, (32, 32, 3), 10)
+    >>> genotype = space.from_string(
+    ...     "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|")
+    >>> model.cost(genotype)
+    802426.0
+    """
+
+    name: str
+    unit: str
+    base: float
+    choices: Mapping[str, ChoiceTable]
+    tables: Mapping[str, np.ndarray]
+    keep: int | None = None
+    least: str = "cheapest"
+
+    def cost(self, genotype: Genotype) -> float:
+        """The cost of the network of `genotype`.
+
+        Raises:
+            ValueError: if an edge of it is not among the choices.
+        """
+        total = self.base
+        for cell, edges in genotype.cells:
+            kinds = [cell] if cell in self.choices else list(self.choices)
+            for edge in edges:
+                total += self._choice(kinds, edge)
+        return float(total)
+
+    def _choice(self, kinds: list[str], edge: Any) -> float:
+        for kind in kinds:
+            own = self.choices[kind]
+            if (edge.source, edge.target) in own.edges and edge.primitive in own.primitives:
+                row = own.edges.index((edge.source, edge.target))
+                return self.tables[kind][row, own.primitives.index(edge.primitive)]
+        raise ValueError(f"This cost is of another space: it knows no edge {tuple(edge)}.")
+
+    def expected(self, weights: Mapping[str, Any]) -> Any:
+        """The expected cost under mixing weights, differentiable: a scalar tensor.
+
+        The weights are taken as probabilities of what is derived: without `none`, which never is, and so scaled that
+        each node keeps as many edges as a derived one does.
+
+        Args:
+            weights: for each kind a tensor `(edges, primitives)`, of a supernet's `expected_weights()`.
+        """
+        total = ops.convert_to_tensor(np.float32(self.base))
+        for kind, own in self.choices.items():
+            kept = np.array([name != "none" for name in own.primitives], "float32")
+            probable = ops.convert_to_tensor(weights[kind]) * kept
+            targets = np.array([target for _, target in own.edges])
+            same = (targets[:, None] == targets[None]).astype("float32")  # which rows lead to the node of each row
+            keeps = np.minimum(same.sum(1), np.inf if self.keep is None else self.keep).astype("float32")
+            mass = ops.matmul(ops.convert_to_tensor(same), ops.sum(probable, axis=-1, keepdims=True))
+            probable = probable * keeps[:, None] / ops.maximum(mass, 1e-12)
+            total = total + ops.sum(probable * self.tables[kind].astype("float32"))
+        return total
+
+    def least_cost(self) -> float:
+        """The cost of the network that costs least: no target can be below it."""
+        total = self.base
+        for kind, own in self.choices.items():
+            cheapest = self.tables[kind][:, [name != "none" for name in own.primitives]].min(axis=1)
+            for node in dict.fromkeys(target for _, target in own.edges):
+                rows = sorted(cheapest[[target == node for _, target in own.edges]])
+                total += sum(rows[: self.keep])
+        return float(total)
+
+    def get_config(self) -> dict[str, Any]:
+        """All of it as JSON knows it."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        choices = {kind: [list(map(list, table.edges)), list(table.primitives)] for kind, table in self.choices.items()}
+        return {**own, "choices": choices, "tables": {kind: table.tolist() for kind, table in self.tables.items()}}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> CostModel:
+        """The inverse of `get_config`."""
+        choices = {
+            kind: ChoiceTable(tuple((source, target) for source, target in edges), tuple(primitives))
+            for kind, (edges, primitives) in config["choices"].items()
+        }
+        tables = {kind: np.array(table) for kind, table in config["tables"].items()}
+        return cls(**{**config, "choices": choices, "tables": tables})
+
+
+def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any) -> CostModel:
+    """The cost model of a network's parts, each distinct one of them measured once.
+
+    Args:
+        parts: of a space's `parts`.
+        measure: part -> its cost.
+        names: `name`, `unit`, and `least` of the `CostModel`.
+    """
+    known: dict[Part, float] = {}
+
+    def total(pieces: Any) -> float:
+        for part in pieces:
+            if part not in known:
+                known[part] = measure(part)
+        return float(sum(known[part] for part in pieces))
+
+    tables = {
+        kind: np.array([[total(pieces) for pieces in row] for row in rows]) for kind, rows in parts.options.items()
+    }
+    return CostModel(base=total(parts.fixed), choices=parts.choices, tables=tables, keep=parts.keep, **names)
+
+
+def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: str) -> None:
+    @COSTS.register(name)
+    def build(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
+        def measure(part: Part) -> float:
+            return count(part.model())
+
+        return tabulate(space.parts(input_shape, num_classes, **sizes), measure, name=name, unit=unit, least=least)
+
+
+_counted("parameters", " parameters", parameters, "smallest")
+_counted("macs", " MACs", macs, "lightest")

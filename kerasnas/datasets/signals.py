@@ -1,0 +1,80 @@
+"""Generated signals: noisy waveforms that differ in shape, frequency and course."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from kerasnas.datasets.batches import check_integer
+from kerasnas.datasets.images import DATASETS, ImageDataset, signal_dataset
+
+WAVEFORMS = ("sine", "square", "sawtooth", "chirp up", "chirp down", "amplitude-modulated")
+
+
+def waveforms(
+    train_samples: int = 2000, test_samples: int = 500, length: int = 128, noise: float = 0.8, seed: int = 0
+) -> ImageDataset:
+    """Noisy signals of one channel in six classes, the waveforms of `WAVEFORMS`, as many of each.
+
+    Frequency (4 to 12 periods), phase and amplitude (root mean square 0.5 to 1.5) are drawn for each signal, and are
+    distributed alike in all classes: what tells the classes apart is the shape of a period (sine, square, sawtooth) and
+    what becomes of it in time (the frequency of a chirp rises to three times its first value, or falls to a third of
+    it; the amplitude swells and fades once to three times).
+
+    Args:
+        train_samples: number of training signals. Defaults to 2000.
+        test_samples: number of test signals. Defaults to 500.
+        length: steps of a signal. Defaults to 128.
+        noise: standard deviation of the normal noise that is added. Defaults to 0.8.
+        seed: the same seed gives the same signals. Defaults to 0.
+
+    Raises:
+        ValueError: if a number is not positive, there are fewer samples than classes, or `noise` is negative.
+
+    Example:
+
+    >>> data = waveforms(train_samples=60, test_samples=12)
+    >>> data.input_shape, data.num_classes, data.x_train.shape
+    ((128, 1), 6, (60, 128, 1))
+    """
+    sizes = {"train": check_integer("train_samples", train_samples, len(WAVEFORMS))}
+    sizes["test"] = check_integer("test_samples", test_samples, len(WAVEFORMS))
+    check_integer("length", length, 1)
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"Invalid value received for argument `noise`. Expected at least 0. Received: {noise!r}")
+    arrays: dict[str, np.ndarray] = {}
+    for index, (part, samples) in enumerate(sizes.items()):
+        rng = np.random.default_rng([check_integer("seed", seed, 0), index])
+        labels = rng.permutation(np.arange(samples) % len(WAVEFORMS))
+        signals = _clean(labels, length, rng) + noise * rng.standard_normal((samples, length))
+        arrays |= {f"x_{part}": signals[..., None], f"y_{part}": labels}
+    return signal_dataset("waveforms", arrays, WAVEFORMS)
+
+
+def _clean(labels: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    """The signals of these classes without noise."""
+    time = np.arange(length) / length
+    frequency, phase, amplitude, swells, swelling = (
+        rng.uniform(low, high, (len(labels), 1)) for low, high in ((4, 12), (0, 1), (0.5, 1.5), (1, 3), (0, 1))
+    )
+    periods = frequency * time + phase
+
+    def sine(periods: np.ndarray) -> np.ndarray:
+        return np.sin(2 * np.pi * periods)
+
+    shapes = (  # in the order of WAVEFORMS, each divided by its root mean square
+        sine(periods) * np.sqrt(2),
+        np.sign(sine(periods)),
+        (2 * (periods % 1) - 1) * np.sqrt(3),
+        sine(frequency * (time + time**2) / 2 + phase) * np.sqrt(2),  # of frequency times (1/2 + time)
+        sine(frequency * (3 * time - time**2) / 2 + phase) * np.sqrt(2),
+        sine(periods) * (1 + sine(swells * time + swelling)) * np.sqrt(4 / 3),
+    )
+    return amplitude * np.select([labels[:, None] == label for label in range(len(shapes))], shapes)
+
+
+@DATASETS.register("waveforms")
+def _waveforms(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    del cache_dir  # generated
+    return waveforms()

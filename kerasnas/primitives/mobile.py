@@ -1,0 +1,127 @@
+"""The primitive of mobile networks: MBConv, the inverted bottleneck that ProxylessNAS chooses sizes of."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank, check_size
+from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
+from kerasnas.primitives.normalization import BatchNorm
+
+
+class Relu6(Stage):
+    """min(max(x, 0), 6)."""
+
+    shared_as = "relu6"
+
+    def call(self, inputs: Any) -> Any:
+        return ops.relu6(inputs)
+
+    def standard(self) -> list[Callable]:
+        return [keras.layers.ReLU(max_value=6.0)]
+
+
+class Expansion(Convolution):
+    """1x1 convolution without bias to `expansion` times the channels of the input, a separate one for each copy."""
+
+    def __init__(self, expansion: int, copies: int = 1):
+        super().__init__(expansion, 1, copies=copies)  # `filters` follow from the input
+        self.expansion = expansion
+
+    def build(self, inputs_shape: tuple) -> None:
+        self.filters = self.expansion * inputs_shape[-1]
+        super().build(inputs_shape)
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return (*inputs_shape[:-1], self.copies * self.expansion * inputs_shape[-1])
+
+    def standard(self) -> list[Callable]:
+        def conv(x: Any) -> Any:
+            return by_rank("Conv", filters=self.expansion * x.shape[-1], kernel_size=1, use_bias=False)(x)
+
+        return [conv]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class MBConv(Primitive):
+    """The mobile inverted bottleneck of MobileNetV2, as ProxylessNAS uses it.
+
+    1x1 convolution to `expansion` times the channels of the input (left out at 1), depthwise convolution, 1x1
+    convolution to `filters`, each followed by batch norm, the first two also by ReLU6. Where neither size nor number of
+    channels changes, the input is added.
+
+    Args:
+        filters, strides, affine, copies: see `Primitive`. The depthwise convolution strides.
+        kernel_size: size of the depthwise windows. Defaults to 3.
+        expansion: how many times wider the depthwise convolution is than the input. Defaults to 6.
+
+    Raises:
+        ValueError: for a non-positive `kernel_size` or `expansion`, and as `Primitive` does.
+
+    Example:
+
+    >>> MBConv(filters=8, strides=2, kernel_size=5, expansion=3)(ops.ones((1, 4, 4, 3))).shape
+    TensorShape([1, 2, 2, 8])
+
+    Reference:
+        Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018 (arXiv 1801.04381), table 1;
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
+        (arXiv 1812.00332), section 4.
+    """
+
+    def __init__(
+        self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
+        expansion: int = 6, **kwargs: Any,
+    ):  # fmt: skip
+        self.kernel_size = check_size("kernel_size", kernel_size)
+        self.expansion = check_size("expansion", expansion)
+        super().__init__(filters, strides, affine, copies, **kwargs)
+
+    def stages(self) -> list[keras.layers.Layer]:
+        if self.expansion == 1:
+            wide: list[keras.layers.Layer] = [Repeat(self.copies)]
+        else:
+            wide = [Expansion(self.expansion, self.copies), BatchNorm(self.affine), Relu6()]
+        window = [Depthwise(self.kernel_size, self.strides), BatchNorm(self.affine), Relu6()]
+        return [*wide, *window, Pointwise(self.filters, self.copies), BatchNorm(self.affine)]
+
+    def has_residual(self, channels: int) -> bool:
+        """Whether an input with so many channels is added to the output."""
+        return self.strides == 1 and channels == self.filters
+
+    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+        y = super().mix(inputs, scale, training, shared)
+        if not self.has_residual(inputs.shape[-1]):
+            return y
+        inputs = ops.concatenate([inputs] * self.copies, axis=-1) if self.copies > 1 else inputs
+        return y + (inputs if scale is None else inputs * ops.cast(scale, inputs.dtype))
+
+    def expand(self, x: Any, drop_path: Callable[[Any], Any] | None = None) -> Any:
+        """As `Primitive.expand`.
+
+        Args:
+            x: KerasTensor.
+            drop_path: what is applied to the bottleneck before the input is added, where it is added. Defaults to None:
+                nothing.
+        """
+        y = super().expand(x)
+        if not self.has_residual(x.shape[-1]):
+            return y
+        return keras.layers.Add()([x, y if drop_path is None else drop_path(y)])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size, "expansion": self.expansion}
+
+
+PRIMITIVES.register("mbconv_3x3_e1", functools.partial(MBConv, kernel_size=3, expansion=1))
+PRIMITIVES.register("mbconv_3x3_e3", functools.partial(MBConv, kernel_size=3, expansion=3))
+PRIMITIVES.register("mbconv_3x3_e6", functools.partial(MBConv, kernel_size=3, expansion=6))
+PRIMITIVES.register("mbconv_5x5_e3", functools.partial(MBConv, kernel_size=5, expansion=3))
+PRIMITIVES.register("mbconv_5x5_e6", functools.partial(MBConv, kernel_size=5, expansion=6))
+PRIMITIVES.register("mbconv_7x7_e3", functools.partial(MBConv, kernel_size=7, expansion=3))
+PRIMITIVES.register("mbconv_7x7_e6", functools.partial(MBConv, kernel_size=7, expansion=6))

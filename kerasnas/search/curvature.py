@@ -1,0 +1,127 @@
+"""The curvature of the validation loss by the alphas: the top eigenvalue of its Hessian, by power iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.backend import value_and_grad
+
+Loss = Callable[[Sequence[Any]], Any]
+
+
+def hessian_vector_product(loss: Loss, point: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
+    """`H v` of a scalar function at `point`, exact: the gradient of `<grad loss, v>`.
+
+    Args:
+        loss: list of tensors -> scalar.
+        point: where.
+        vector: tensors of the shapes of `point`.
+
+    Example:
+
+    >>> vector = ops.convert_to_tensor([1.0, 0.0])
+    >>> product = hessian_vector_product(lambda x: ops.sum(x[0] ** 3), [ops.ones(2)], [vector])
+    >>> [float(value) for value in product[0]]
+    [6.0, 0.0]
+    """
+
+    def directional(values: Sequence[Any]) -> tuple[Any, None]:
+        _, gradients = value_and_grad(lambda inner: (loss(inner), None))(values)
+        return sum(ops.sum(g * v) for g, v in zip(gradients, vector, strict=True)), None
+
+    return value_and_grad(directional)(point)[1]
+
+
+def top_eigenvalue(
+    loss: Loss, point: Sequence[Any], start: Sequence[Any], iterations: int = 20
+) -> tuple[Any, list[Any]]:
+    """The eigenvalue of largest magnitude of the Hessian of `loss` at `point`, by power iteration.
+
+    Args:
+        loss: list of tensors -> scalar.
+        point: where.
+        start: the first vector, of the shapes of `point`; not orthogonal to the eigenvector.
+        iterations: how many Hessian-vector products. Defaults to 20.
+
+    Returns:
+        The Rayleigh quotient `v^T H v` of the last unit vector, a scalar tensor, and that vector.
+
+    Example:
+
+    >>> value, _ = top_eigenvalue(lambda x: x[0][0] ** 2 - 3 * x[0][1] ** 2, [ops.zeros(2)], [ops.ones(2)])
+    >>> round(float(value), 4)
+    -6.0
+    """
+
+    def norm(tensors: Sequence[Any]) -> Any:
+        return ops.sqrt(sum(ops.sum(ops.square(t)) for t in tensors))
+
+    def step(vector: list[Any]) -> tuple[Any, list[Any]]:
+        product = hessian_vector_product(loss, point, vector)
+        quotient = sum(ops.sum(p * v) for p, v in zip(product, vector, strict=True))
+        length = ops.maximum(norm(product), 1e-30)
+        return quotient, [p / length for p in product]
+
+    length = ops.maximum(norm(start), 1e-30)
+    vector = [s / length for s in start]
+    quotient = ops.zeros((), vector[0].dtype)
+
+    def body(_: Any, state: tuple[Any, list[Any]]) -> tuple[Any, list[Any]]:
+        return step(list(state[1]))
+
+    quotient, vector = ops.fori_loop(0, iterations, body, (quotient, vector))
+    return quotient, list(vector)
+
+
+class CurvatureMemory(keras.layers.Layer):
+    """The last curvatures of a search and the alphas at which they were measured, in variables.
+
+    Checkpoints hold variables, so that an interrupted search remembers.
+
+    Args:
+        alphas: the architecture parameters.
+        capacity: how many are remembered.
+
+    Attributes:
+        stopped: a variable: 1 where the search was ended for its curvature.
+        vector: variables: where the next power iteration starts.
+    """
+
+    def __init__(self, alphas: Sequence[Any], capacity: int, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+
+        def zeros(name: str, shape: tuple[int, ...], dtype: str = "float32") -> Any:
+            options: dict[str, Any] = {"initializer": "zeros", "trainable": False, "aggregation": "only_first_replica"}
+            return self.add_weight(name=name, shape=shape, dtype=dtype, **options)
+
+        self.capacity = capacity
+        self.count, self.stopped = zeros("count", ()), zeros("stopped", ())
+        self.values = zeros("values", (capacity,))
+        self.places = [zeros(f"places_{i}", (capacity, *a.shape), a.dtype) for i, a in enumerate(alphas)]
+        self.vector = [zeros(f"vector_{i}", tuple(a.shape), a.dtype) for i, a in enumerate(alphas)]
+        for index, vector in enumerate(self.vector):
+            vector.assign(np.random.default_rng(index).standard_normal(vector.shape))
+        self.built = True
+
+    def remember(self, curvature: float, alphas: Sequence[Any]) -> None:
+        """Add what was measured, and where."""
+        for memory, now in [(self.values, np.array(curvature)), *zip(self.places, alphas, strict=True)]:
+            past = ops.convert_to_numpy(memory)
+            memory.assign(np.concatenate([past[1:], ops.convert_to_numpy(now)[None]]))
+        self.count.assign_add(1.0)
+
+    def averages(self, window: int) -> list[float]:
+        """The means over `window` curvatures in a row, oldest first."""
+        count = min(int(self.count), self.capacity)
+        values = ops.convert_to_numpy(self.values)[self.capacity - count :]
+        return [float(values[end - window : end].mean()) for end in range(window, count + 1)]
+
+    def restore(self, ago: int, alphas: Sequence[Any]) -> None:
+        """Put the alphas back to where they were so many measurements ago."""
+        for variable, places in zip(alphas, self.places, strict=True):
+            variable.assign(ops.convert_to_numpy(places)[self.capacity - 1 - ago])

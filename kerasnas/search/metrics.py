@@ -1,0 +1,29 @@
+"""Metrics of the two halves of a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def batch_size_of(x: Any) -> Any:
+    """The number of samples of a batch."""
+    return ops.shape(keras.tree.flatten(x)[0])[0]  # a user's model may have several inputs
+
+
+def validation_metric(metric: Any, loss: Any) -> keras.metrics.Metric:
+    """A copy of `metric` for the validation half, named `val_...`."""
+    if isinstance(metric, str) and metric in ("accuracy", "acc"):
+        kind = loss if isinstance(loss, str) else type(loss).__name__
+        kind = kind.replace("_", "").lower()
+        if "sparse" in kind:
+            return keras.metrics.SparseCategoricalAccuracy(name="val_accuracy")
+        if "binary" in kind:
+            return keras.metrics.BinaryAccuracy(name="val_accuracy")
+        return keras.metrics.CategoricalAccuracy(name="val_accuracy")
+    found = keras.metrics.get(metric)
+    if isinstance(found, keras.metrics.Metric):
+        return type(found).from_config({**found.get_config(), "name": f"val_{found.name}"})
+    return keras.metrics.MeanMetricWrapper(found, name=f"val_{found.__name__}")

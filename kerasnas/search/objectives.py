@@ -1,0 +1,84 @@
+"""What the alphas minimise besides the validation loss: a cost, and what keeps them from running away."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.cost import CostModel
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class CostObjective:
+    """The validation loss with the expected cost of the network in it.
+
+    `form="add"`: `loss + weight * E[cost]`, the regularisation of ProxylessNAS; `weight` is loss for a unit of cost.
+    `form="multiply"`: `loss * (E[cost] / target) ** weight`, the trade-off of MnasNet written for a loss.
+
+    Args:
+        cost: what networks cost.
+        weight: how much the cost counts. Defaults to 0: not at all, so that the target alone does.
+        target: the cost that a network may have: `BilevelTrainer.derive` returns none that exceeds it, whatever the
+            alphas say. Defaults to None: any.
+        form: `"add"` or `"multiply"`. Defaults to `"add"`.
+
+    Raises:
+        ValueError: if `weight` is negative, if the target is below the cost of every network (says the least), and if
+            the form is `"multiply"` and there is no target.
+
+    Example:
+
+    >>> from kerasnas.cost import COSTS
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=2, num_cells=1)
+    >>> cost = COSTS["macs"](space, (8, 8, 3), 10)
+    >>> objective = CostObjective(cost, weight=1e-6)
+    >>> supernet = space.build_supernet((8, 8, 3), 10)
+    >>> float(objective(0.0, supernet)) > 0
+    True
+
+    Reference:
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
+        (arXiv 1812.00332), section 3.3; Tan et al., "MnasNet", 2019 (arXiv 1807.11626), equation 2.
+    """
+
+    def __init__(self, cost: CostModel, weight: float = 0.0, target: float | None = None, form: str = "add"):
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"Invalid value received for argument `weight`. Expected at least 0. Received: {weight}")
+        if form not in ("add", "multiply"):
+            raise ValueError(
+                f"Invalid value received for argument `form`. Expected 'add' or 'multiply'. Received: {form!r}"
+            )
+        if form == "multiply" and target is None:
+            raise ValueError("Invalid value received for argument `target`. Expected a number with form='multiply'.")
+        least = cost.least_cost()
+        if target is not None and not target >= least:
+            raise ValueError(
+                f"Invalid value received for argument `target`. Expected at least {least:.6g}{cost.unit}, what the "
+                f"{cost.least} network of the space has. Received: {target:g}"
+            )
+        self.cost, self.weight, self.target, self.form = cost, weight, target, form
+
+    def __call__(self, loss: Any, supernet: Any) -> Any:
+        if not self.weight:
+            return loss
+        expected = self.cost.expected(supernet.expected_weights())
+        expected = ops.cast(expected, ops.convert_to_tensor(loss).dtype)
+        if self.form == "add":
+            return loss + self.weight * expected
+        return loss * (expected / self.target) ** self.weight
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "cost": keras.saving.serialize_keras_object(self.cost),
+            "weight": self.weight,
+            "target": self.target,
+            "form": self.form,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> CostObjective:
+        return cls(**{**config, "cost": keras.saving.deserialize_keras_object(config["cost"])})

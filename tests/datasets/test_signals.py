@@ -1,0 +1,127 @@
+"""Signals: the generated set, `.npz` files, checks and augmentation."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from kerasnas.datasets import ArrayBatches, check_images, compose, cutout, flip, load, shift, waveforms
+from kerasnas.datasets.signals import WAVEFORMS
+
+SMALL = {"train_samples": 24, "test_samples": 12, "length": 16}
+
+
+# The generated set ---------------------------------------------------------------------------------
+def test_generated_set_is_whole_and_always_the_same():
+    data, again = load("waveforms"), waveforms()
+    assert (data.name, data.num_classes, data.input_shape) == ("waveforms", 6, (128, 1))
+    assert data.x_train.shape == (2000, 128, 1) and data.x_test.shape == (500, 128, 1)
+    assert data.x_train.dtype == np.float32 and data.y_train.dtype == np.int64
+    assert set(np.bincount(data.y_train)) == {333, 334} and data.classes == WAVEFORMS
+    np.testing.assert_array_equal(data.x_train, again.x_train)
+    assert not np.isin(data.x_test[:, 0], data.x_train[:, 0]).any()
+    assert (waveforms(**SMALL, seed=1).x_train != waveforms(**SMALL).x_train).all()
+
+
+def test_neither_amplitude_nor_offset_tells_the_classes_apart():
+    data = waveforms(train_samples=6000, test_samples=6, noise=0.0)
+    power = [np.mean(data.x_train[data.y_train == label] ** 2) for label in range(6)]
+    np.testing.assert_allclose(power, 13 / 12, rtol=0.1)  # the mean square of an amplitude from 0.5 to 1.5
+    assert max(abs(data.x_train[data.y_train == label].mean()) for label in range(6)) < 0.05
+
+
+def test_chirps_rise_and_fall():
+    data = waveforms(train_samples=600, test_samples=6, noise=0.0)
+    turns = np.diff(np.signbit(data.x_train[..., 0]).astype(int), axis=1) != 0
+    early, late = turns[:, :64].sum(axis=1), turns[:, 64:].sum(axis=1)
+    assert (late > early)[data.y_train == WAVEFORMS.index("chirp up")].all()
+    assert (late < early)[data.y_train == WAVEFORMS.index("chirp down")].all()
+    assert (abs(late - early) < 3)[data.y_train == WAVEFORMS.index("square")].all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"train_samples": 5}, "`train_samples`. Expected an integer of at least 6"),
+        ({"length": 0}, "`length`"),
+        ({"noise": -1.0}, "`noise`. Expected at least 0. Received: -1.0"),
+        ({"seed": -1}, "`seed`"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        waveforms(**{**SMALL, **arguments})
+
+
+# .npz ----------------------------------------------------------------------------------------------
+def save(path, **changes):
+    data = waveforms(**SMALL)
+    arrays = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
+    np.savez(path, **{**arrays, "kind": "signals", **changes})
+    return path
+
+
+def test_signals_are_taken_as_they_are(tmp_path):
+    data, made = load(save(tmp_path / "own.npz", classes=WAVEFORMS)), waveforms(**SMALL)
+    assert data.x_train.min() < 0 and (data.name, data.input_shape, data.classes) == ("own", (16, 1), WAVEFORMS)
+    np.testing.assert_array_equal(data.x_train, made.x_train)
+    wide = {f"x_{part}": getattr(made, f"x_{part}")[..., 0].astype(np.float64) for part in ("train", "test")}
+    flat = load(save(tmp_path / "flat.npz", **wide))  # without a channel axis
+    assert flat.x_train.dtype == np.float32 and flat.input_shape == (16, 1) and flat.classes == tuple("012345")
+
+
+def test_without_a_kind_they_are_grey_images(tmp_path):
+    rng = np.random.default_rng(0)
+    images = {"x_train": rng.random((24, 8, 8)), "x_test": rng.random((12, 8, 8))}
+    assert load(save(tmp_path / "grey.npz", **images, kind="images")).input_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "sounds"}, """`kind`, where there is one, to be "images" or "signals". Received: 'sounds'"""),
+        ({"x_test": np.zeros((12, 15, 1))}, r"signals of shape \(16, 1\). Received: signals of shape \(15, 1\)"),
+        (
+            {"x_train": np.full((24, 16, 1), np.inf)},
+            "Expected finite values. Received: NaN or infinity in 24 of 24 sig",
+        ),
+        ({"x_train": np.zeros((24, 4, 4, 1))}, r"signals of shape \(samples, length, channels\).*These are images"),
+        ({"kind": "images", "x_train": np.full((24, 16, 1), -1.0)}, r"values in \[0, 1\] or 0..255"),
+    ],
+)
+def test_malformed_files_are_told(changes, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        load(save(tmp_path / "bad.npz", **changes))
+
+
+# Checks and augmentation ---------------------------------------------------------------------------
+def test_checks_expect_signals_where_they_are_asked_for():
+    x, y = np.zeros((4, 16, 2)), np.array([0, 1, 0, 1])
+    check_images(x, y, input_shape=(None, 2))
+    with pytest.raises(ValueError, match=r"Grey images without a channel axis get one by x\[..., None\]"):
+        check_images(x, y)
+    with pytest.raises(ValueError, match=r"Signals without a channel axis get one by x\[..., None\]"):
+        check_images(x[..., 0], y, input_shape=(16, 1))
+    with pytest.raises(ValueError, match=r"Expected as many labels as signals\. Received: 4 signals and 3 labels"):
+        check_images(x, y[:3], input_shape=(16, 2))
+    with pytest.raises(ValueError, match="one class number a signal"):
+        check_images(x, y[:, None], input_shape=(16, 2))
+
+
+def test_shift_moves_each_signal_in_time():
+    x = np.arange(1.0, 101).reshape(5, 10, 2)
+    moved = shift(x, np.random.default_rng(0), pixels=3)
+    padded, offsets = np.pad(x, ((0, 0), (3, 3), (0, 0))), set()
+    for before, after in zip(padded, moved, strict=True):
+        (offset,) = (start for start in range(7) if np.array_equal(before[start : start + 10], after))
+        offsets.add(offset)
+    assert len(offsets) > 1
+
+
+@pytest.mark.parametrize("augment", [flip, functools.partial(cutout, size=4)])
+def test_augmentations_of_images_refuse_signals(augment):
+    batches = ArrayBatches(np.zeros((4, 16, 1)), np.arange(4), 2, augment=compose(augment))
+    with pytest.raises(
+        ValueError, match=r"Expected images .*Received: shape \(2, 16, 1\). For signals there is `shift`"
+    ):
+        batches[0]

@@ -1,0 +1,202 @@
+"""The chain of ProxylessNAS: parameters, parts, one-hot choices, sampled paths, search and derivation."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasnas import BilevelTrainer, backend
+from kerasnas.networks import ChainSkeleton, ChainSupernet
+from kerasnas.networks.chain_network import chain_network, chain_parts
+from kerasnas.spaces import ProxylessSpace
+
+PAIR = ["mbconv_3x3_e3", "mbconv_5x5_e3"]
+SPACE = ProxylessSpace(filters=4, num_layers=2, strides=(2,), primitives=PAIR)
+SHAPE, CLASSES = (8, 8, 3), 3
+
+
+def images(count=4, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, *SHAPE)).astype("float32")
+
+
+def count(variables):
+    return sum(int(np.prod(variable.shape)) for variable in variables)
+
+
+def bottleneck(name, channels, filters):
+    """Trainable parameters of a primitive, by its name."""
+    if name == "skip_connect":
+        return 0
+    kernel, expansion = int(name[7]), int(name[-1])
+    wide = expansion * channels
+    first = channels * wide + 2 * wide if expansion > 1 else 0
+    return first + kernel**2 * wide + 2 * wide + wide * filters + 2 * filters
+
+
+# Parameters ----------------------------------------------------------------------------------------
+IMAGENET = [(24, 4), (40, 4), (80, 4), (96, 4), (192, 4), (320, 1)]  # filters and layers of each stage, as published
+MIXED = ["mbconv_5x5_e3", "skip_connect", "mbconv_7x7_e6", "mbconv_3x3_e3"]
+
+
+@pytest.mark.parametrize("names", [["mbconv_3x3_e6"] * 4, MIXED])
+def test_parameters_of_the_published_skeleton(names):
+    space = ProxylessSpace.imagenet()
+    chosen = [name for _, number in IMAGENET for name in names[:number]]
+    genotype = space.genotype(dict(zip(space.choices, chosen, strict=True)))
+    expected = 27 * 32 + 2 * 32 + bottleneck("mbconv_3x3_e1", 32, 16)
+    channels = 16
+    for filters, number in IMAGENET:
+        for name in names[:number]:
+            expected += bottleneck(name, channels, filters)
+            channels = filters
+    expected += 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+    model = space.build_network(genotype, (224, 224, 3), 1000)
+    assert count(model.trainable_variables) == expected
+    assert all(type(layer).__module__.startswith("keras.") for layer in model.layers)
+    pool = next(layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
+    assert pool.input.shape == (None, 7, 7, 1280)
+
+
+def test_parts_add_up_to_the_network():
+    space = ProxylessSpace(filters=(3, 5), num_layers=2, strides=(1, 2), first_filters=4, stem_filters=2,
+                           primitives=[*PAIR, "mbconv_3x3_e1"])  # fmt: skip
+    parts = space.parts((9, 8, 3), 3)
+    sizes = {}
+
+    def size(part):
+        if part not in sizes:
+            sizes[part] = count(part.model().trainable_variables)
+        return sizes[part]
+
+    rng = np.random.default_rng(0)
+    for genotype in [space.sample(rng) for _ in range(4)]:
+        total = sum(map(size, parts.fixed))
+        for edge in genotype["chain"]:
+            kind = next(kind for kind, own in parts.choices.items() if edge[1:] in own.edges)
+            own = parts.choices[kind]
+            pieces = parts.options[kind][own.edges.index(edge[1:])][own.primitives.index(edge.primitive)]
+            total += sum(map(size, pieces))
+        assert total == count(space.build_network(genotype, (9, 8, 3), 3).trainable_variables)
+    assert {part.shapes for row in parts.options["rest"] for option in row for part in option} == {
+        ((9, 8, 3),), ((5, 4, 5),)
+    }  # fmt: skip
+
+
+def test_a_table_without_layers_is_left_out():
+    one_each = ProxylessSpace(filters=4, num_layers=1, strides=(2, 2), primitives=PAIR)
+    assert list(one_each.parts(SHAPE, 2).choices) == ["first"]
+    no_first = ChainSkeleton((4,), (2,), (1,), stem_filters=4, stem_strides=1, first_filters=4, head_filters=8)
+    assert list(chain_parts(SHAPE, 2, no_first, [*PAIR, "skip_connect"]).options) == ["rest"]
+
+
+def test_drop_path_only_where_a_residual_connection_is_left():
+    genotype = SPACE.genotype(dict(zip(SPACE.choices, PAIR, strict=True)))
+    model = SPACE.build_network(genotype, SHAPE, CLASSES, drop_path=0.25)
+    (dropout,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropout.rate == 0.25
+    with pytest.raises(ValueError, match="`drop_path`"):
+        SPACE.build_network(genotype, SHAPE, CLASSES, drop_path=1.0)
+
+
+def test_seeds_mean_one_network_everywhere():
+    genotype = SPACE.sample(np.random.default_rng(1))
+    first, second, other = (chain_network(genotype, SHAPE, 2, SPACE.skeleton, seed=seed) for seed in (0, 0, 1))
+    assert [layer.name for layer in first.layers[1:]] == [layer.name for layer in second.layers[1:]]
+    for one, two in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any((ops.convert_to_numpy(one) != two).any() for one, two in zip(first.weights, other.weights, strict=True))
+
+
+# Supernet ------------------------------------------------------------------------------------------
+def set_alphas(supernet, chosen):
+    """Make each table (nearly) one-hot at the chosen columns."""
+    for kind, columns in chosen.items():
+        supernet.alphas[kind].assign(80.0 * np.eye(len(supernet.choices[kind].primitives))[columns])
+
+
+@pytest.mark.parametrize(("first", "rest"), [(0, 1), (1, 2)])
+def test_one_hot_alphas_are_the_discrete_network(first, rest):
+    supernet = SPACE.build_supernet(SHAPE, CLASSES, relaxation="softmax")
+    set_alphas(supernet, {"first": [first], "rest": [rest]})
+    genotype = supernet.derive()
+    assert [edge.primitive for edge in genotype["chain"]] == [PAIR[first], [*PAIR, "skip_connect"][rest]]
+    network = SPACE.build_network(genotype, SHAPE, CLASSES)
+    candidates = [list(mixed.candidates.values())[index] for mixed, index in zip(supernet.mixed, (first, rest))]  # noqa: B905
+    layers = [*supernet.stem, supernet.first_block, *candidates, *supernet.head, supernet.classifier]
+    rng = np.random.default_rng(0)
+    for kind in ("trainable_variables", "non_trainable_variables"):
+        sources = [variable for layer in layers for variable in getattr(layer, kind)]
+        for source, target in zip(sources, getattr(network, kind), strict=True):
+            source.assign(source + rng.uniform(0, 0.3, source.shape))
+            target.assign(ops.reshape(source, target.shape))
+    for training in (False, True):
+        received, expected = (model(images(), training=training) for model in (supernet, network))
+        np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_configuration_and_start_values():
+    supernet = SPACE.build_supernet(SHAPE, CLASSES, seed=3)
+    again = ChainSupernet.from_config(supernet.get_config())
+    assert again.get_config() == supernet.get_config() and again.skeleton == SPACE.skeleton
+    for one, two in zip(supernet.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert {kind: tuple(alphas.shape) for kind, alphas in supernet.alphas.items()} == {"first": (1, 2), "rest": (1, 3)}
+    assert count(supernet.network_weights) == sum(
+        (
+            27 * 4 + 2 * 4 + bottleneck("mbconv_3x3_e1", 4, 4),
+            2 * sum(bottleneck(name, 4, 4) for name in PAIR),
+            4 * 16 + 2 * 16 + 16 * CLASSES + CLASSES,
+        )
+    )
+
+
+def test_only_two_paths_are_computed_and_learn():
+    """Of three candidates that a layer has, the one that is not drawn has no gradient, and one passes."""
+    supernet = SPACE.build_supernet(SHAPE, CLASSES)
+    drawn = {"first": np.array([[0, 1]]), "rest": np.array([[2, 1]])}
+    weights = {"first": np.array([[0.0, 1.0]], "float32"), "rest": np.array([[0.0, 0.4, 0.6]], "float32")}
+    supernet.tables = lambda training: {
+        kind: {"weights": weights[kind], "active": drawn[kind], "edge_weights": None} for kind in drawn
+    }
+    state = [ops.convert_to_tensor(variable) for variable in supernet.non_trainable_variables]
+
+    def loss(values):
+        logits, _ = supernet.stateless_call(values, state, images(), training=True)
+        return ops.sum(ops.square(logits)), None
+
+    values = [ops.convert_to_tensor(variable) for variable in supernet.trainable_variables]
+    _, gradients = backend.value_and_grad(loss)(values)
+    by_id = {id(v): np.abs(g).max() for v, g in zip(supernet.trainable_variables, gradients, strict=True)}
+
+    def largest(layer, name):
+        return [by_id[id(variable)] for variable in supernet.mixed[layer].candidates[name].trainable_variables]
+
+    assert max(largest(1, PAIR[0])) == 0 and min(largest(1, PAIR[1])) > 0
+    assert max(largest(0, PAIR[0])) == 0 and min(largest(0, PAIR[1])) > 0  # drawn, but its gate is shut
+
+
+def test_search_ends_finite_and_derives_within_limits():
+    supernet = SPACE.build_supernet(SHAPE, CLASSES)
+    search = BilevelTrainer(supernet)
+    search.compile(architecture_optimizer=keras.optimizers.Adam(0.1), run_eagerly=True)
+    before = [np.array(ops.convert_to_numpy(alphas)) for alphas in supernet.architecture_parameters]
+    history = search.fit(images(16), np.arange(16) % CLASSES, batch_size=4, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all() and np.isfinite(history["val_loss"]).all()
+    after = map(ops.convert_to_numpy, supernet.architecture_parameters)
+    assert all(np.abs(new - old).max() > 0.01 for new, old in zip(after, before, strict=True))
+    SPACE.validate(search.derive())
+
+    set_alphas(supernet, {"first": [1], "rest": [1]})
+    plain = supernet.derive()
+    assert [edge.primitive for edge in plain["chain"]] == [PAIR[1], PAIR[1]]
+    cost = types.SimpleNamespace(base=1.0, tables={"first": np.array([[3.0, 5.0]]), "rest": np.array([[3.0, 5.0, 0]])})
+    assert supernet.derive(cost=cost, limit=11.0) == plain
+    for limit, dearest in ((9.0, 9.0), (7.0, 7.0), (6.0, 6.0), (4.0, 4.0)):
+        genotype = supernet.derive(cost=cost, limit=limit)
+        SPACE.validate(genotype)
+        total = 1 + sum({PAIR[0]: 3, PAIR[1]: 5, "skip_connect": 0}[edge.primitive] for edge in genotype["chain"])
+        assert total <= dearest
+    with pytest.raises(ValueError, match="within the limit of 3"):
+        supernet.derive(cost=cost, limit=3.0)

@@ -1,0 +1,128 @@
+"""The ProxylessNAS space: choices, sizes, widths, errors."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kerasnas import Genotype, testing
+from kerasnas.spaces import PROXYLESS_PRIMITIVES, SPACES, ProxylessSpace
+
+PAIR = ["mbconv_3x3_e3", "mbconv_5x5_e3"]
+
+
+def test_size_of_the_published_space():
+    space = ProxylessSpace.imagenet()
+    assert space.size == 6**6 * 7**15
+    assert list(space.choices) == [f"layer {number}" for number in range(1, 22)]
+    assert space.primitives == (*PROXYLESS_PRIMITIVES, "skip_connect")
+    first = [number for number, options in enumerate(space.choices.values(), 1) if len(options) == 6]
+    assert first == [1, 5, 9, 13, 17, 21]
+    assert space.skeleton.halvings == 5  # 224 pixels to 7
+
+
+def test_widths_follow_the_first_stage():
+    skeleton = ProxylessSpace(filters=8, num_layers=[1, 2], strides=[1, 2]).skeleton
+    assert (skeleton.filters, skeleton.num_layers, skeleton.strides) == ((8, 16), (1, 2), (1, 2))
+    assert (skeleton.stem_filters, skeleton.first_filters, skeleton.head_filters) == (8, 8, 64)
+    own = ProxylessSpace(filters=[6, 7], strides=[2, 1], stem_filters=4, head_filters=9, first_filters=5).skeleton
+    assert (own.stem_filters, own.first_filters, own.head_filters) == (4, 5, 9)
+    assert [tuple(layer) for layer in own.layers] == [(5, 6, 2), (6, 6, 1), (6, 7, 1), (7, 7, 1)]
+
+
+def test_a_first_layer_that_keeps_the_shape_may_be_skipped():
+    space = ProxylessSpace(filters=4, num_layers=1, strides=(1, 2), primitives=PAIR)
+    assert list(map(len, space.choices.values())) == [3, 2]
+
+
+def test_wider_networks():
+    space = ProxylessSpace(filters=(3, 6, 6), num_layers=2, strides=(2, 1, 1), head_filters=8, primitives=PAIR)
+    wide = space._resized(6)
+    assert (wide.stem_filters, wide.first_filters, wide.filters, wide.head_filters) == (6, 6, (6, 12, 12), 16)
+    assert [layer.keeps_shape for layer in wide.layers] == [layer.keeps_shape for layer in space.skeleton.layers]
+    assert space._resized(3) == space._resized(None) == space.skeleton
+    own = space._resized((4, 8, 8))
+    assert (own.stem_filters, own.first_filters, own.filters, own.head_filters) == (4, 4, (4, 8, 8), 8)
+    with pytest.raises(ValueError, match="layer 5 keeps the number of channels"):
+        space._resized((4, 8, 5))
+    with pytest.raises(ValueError, match="2 of `filters`, 3 of `num_layers`"):
+        space._resized((4, 8))
+    with pytest.raises(ValueError, match="`filters`"):
+        space._resized(0)
+    genotype = space.sample(np.random.default_rng(0))
+    assert space.build_network(genotype, (8, 8, 3), 2, filters=6).layers[-1].kernel.shape == (16, 2)
+
+
+def test_genotypes_are_chains_and_survive_json():
+    space = ProxylessSpace(filters=4, strides=(1, 2), primitives=PAIR)
+    for indices in list(space)[::7]:
+        genotype = space.decode(indices)
+        assert [edge[1:] for edge in genotype["chain"]] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+        assert space.encode(Genotype.from_json(genotype.to_json())) == indices
+
+
+def test_networks_that_are_the_same_have_one_key():
+    space = ProxylessSpace(filters=4, num_layers=(3, 2), strides=(2, 1), primitives=PAIR)
+    assert space.cardinalities == (2, 3, 3, 2, 3)
+    assert space.key((1, 2, 0, 1, 2)) == space.key((1, 0, 2, 1, 2)) == (1, 0, 2, 1, 2)
+    keys = {space.key(indices) for indices in space}
+    # Two layers that may be skipped, alike: 4 pairs, 2 of one, 1 of none.
+    assert len(keys) == 2 * (4 + 2 + 1) * 2 * 3
+    assert all(space.key(mutant) != space.key((1, 2, 0, 1, 2)) for mutant in space.neighbors((1, 2, 0, 1, 2)))
+
+
+def test_configuration_makes_the_same_space():
+    for space in (ProxylessSpace.imagenet(), ProxylessSpace(filters=4, strides=(2, 2), primitives=PAIR)):
+        again = SPACES["proxyless"](**json.loads(json.dumps(space.get_config())))
+        assert again.skeleton == space.skeleton and again.choices == space.choices
+    assert ProxylessSpace(primitives=[*PAIR, "skip_connect"]).primitives == (*PAIR, "skip_connect")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"filters": 0}, "`filters`.*positive integer"),
+        ({"filters": (4, 4)}, "2 of `filters`, 3 of `num_layers`, 3 of `strides`"),
+        ({"num_layers": (1, 2)}, "3 of `filters`, 2 of `num_layers`"),
+        ({"num_layers": 0}, "`num_layers`"),
+        ({"strides": (1, 3, 1)}, "`strides`. Expected 1 or 2"),
+        ({"strides": 2}, "`strides`. Expected a sequence"),
+        ({"strides": ()}, "`strides`. Expected a sequence"),
+        ({"stem_strides": 4}, "`stem_strides`"),
+        ({"stem_filters": 0}, "`stem_filters`"),
+        ({"head_filters": -1}, "`head_filters`"),
+        ({"first_filters": True}, "`first_filters`"),
+        ({"primitives": ["mbconv_3x3_e3", "mbconv_3x3_e4"]}, "Did you mean 'mbconv_3x3_e"),
+        ({"primitives": ["mbconv_3x3_e3", "skip_connect"]}, "at least two"),
+        ({"primitives": [*PAIR, "none"]}, "cut the chain"),
+    ],
+)
+def test_wrong_settings_are_told(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ProxylessSpace(**arguments)
+
+
+def test_foreign_genotypes_are_told():
+    space = ProxylessSpace(filters=4, num_layers=2, strides=(2,), primitives=PAIR)
+    with pytest.raises(ValueError, match="one cell, 'chain'"):
+        space.validate(Genotype("proxyless", {"cell": [("skip_connect", 0, 1)]}))
+    with pytest.raises(ValueError, match="has 2 layers, from 0 -> 1 to 1 -> 2"):
+        space.validate(Genotype("proxyless", {"chain": [("mbconv_3x3_e3", 0, 1)]}))
+    with pytest.raises(ValueError, match=r"'layer 1'.*no option 'skip_connect'"):
+        space.validate(Genotype("proxyless", {"chain": [("skip_connect", 0, 1), ("mbconv_3x3_e3", 1, 2)]}))
+
+
+def test_an_image_that_is_too_small_is_told():
+    space = ProxylessSpace(filters=4, num_layers=1, strides=(2, 2), stem_strides=2, primitives=PAIR)
+    genotype = space.sample(np.random.default_rng(0))
+    for build in (
+        lambda: space.build_network(genotype, (7, 8, 3), 2),
+        lambda: space.build_supernet((7, 8, 3), 2),
+        lambda: space.parts((7, 8, 3), 2),
+    ):
+        with pytest.raises(ValueError, match="at least 8 x 8 pixels"):
+            build()
+
+
+def test_contract_of_a_space_without_skips():
+    testing.check_space(ProxylessSpace(filters=2, num_layers=1, strides=(2,), primitives=PAIR))
