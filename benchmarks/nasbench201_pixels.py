@@ -1,15 +1,20 @@
 """Search the NAS-Bench-201 space on real CIFAR-10 pixels and look the derived cell up in the published table.
 
-    python benchmarks/nasbench201_pixels.py DATA                                  # every relaxation, seeds 0, 1, 2
-    python benchmarks/nasbench201_pixels.py DATA --relaxations=softmax --seeds=0 --epochs=6
+    python benchmarks/nasbench201_pixels.py DATA                            # every relaxation, seeds 0, 1, 2
+    python benchmarks/nasbench201_pixels.py DATA --runs=softmax --seeds=0
+    python benchmarks/nasbench201_pixels.py DATA --runs=collapsing          # what collapses without guards, with them
+    python benchmarks/nasbench201_pixels.py DATA --runs=collapsing --guards=off
 
 DATA is a folder with the images (`cifar10_16/*.npz` with x_train, y_train; or --images=PATH) and the compact table of
 NAS-Bench-201 (`nasbench201/`; or --table=PATH). One cell a stage, 8 filters, the training images halved between weights
-and alphas. Printed: the test accuracy, after the official 200 epochs, of the cell that the search derived, beside that
-of random cells, of the cell with the most parameters and the best there is. CPU minutes are of the search alone.
+and alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official 200
+epochs, of the cell that the search derived, beside that of random cells, of random cells that are trained with the
+search's own budget and chosen by it, of the cell with the most parameters and the best there is. CPU minutes are of the
+search alone.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import resource
@@ -18,8 +23,44 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PARTIAL = "partial_channels"  # PC-DARTS: softmax on a part of the channels, with edge normalisation
-RELAXATIONS = ("softmax", "gumbel", PARTIAL, "binary_gates", "dirichlet", "sigmoid")
+STEPS = 100  # of an epoch
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """How a relaxation is searched; everything else is the package's default, and alike for all.
+
+    Args:
+        relaxation: its name.
+        epochs: of 100 steps.
+        warmup: epochs in which the alphas rest.
+        rate: learning rate of the alphas (Adam).
+        temperature: at the first and at the last epoch.
+        partial_channels: 4 for PC-DARTS, with edge normalisation.
+    """
+
+    relaxation: str
+    epochs: int = 24
+    warmup: int = 0
+    rate: float = 6e-3
+    temperature: tuple[float, float] | None = None
+    partial_channels: int = 1
+
+
+TUNED = {
+    "softmax": Run("softmax"),
+    "gumbel": Run("gumbel", epochs=48, warmup=24, rate=1e-3, temperature=(10, 1)),
+    "partial_channels": Run("softmax", partial_channels=4),
+    "binary_gates": Run("binary_gates", epochs=48, warmup=24, rate=1e-3),
+    "dirichlet": Run("dirichlet"),
+    "sigmoid": Run("sigmoid"),
+}
+COLLAPSING = {
+    "softmax after 300 steps of warm-up": Run("softmax", warmup=3),
+    "dirichlet, untuned": Run("dirichlet"),
+    "gumbel, untuned": Run("gumbel", temperature=(10, 0.1)),
+}
+UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
 
 
 def main() -> None:
@@ -27,21 +68,26 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--relaxations", default=",".join(RELAXATIONS), help="comma-separated")
+    parser.add_argument("--runs", default="tuned", help="tuned, collapsing, or names of tuned ones, comma-separated")
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
-    parser.add_argument("--epochs", type=int, default=6, help="of 25,000 images of either half: 390 steps each")
+    parser.add_argument("--guards", default="on", choices=("on", "off"))
+    parser.add_argument("--auxiliary_skip", type=float, help="weight of it, instead of the default")
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--learning_rate", type=float, default=0.05)
-    parser.add_argument("--architecture_learning_rate", type=float, default=6e-3)
-    parser.add_argument("--warmup_epochs", type=int, default=0)
+    parser.add_argument("--random", type=int, default=4, help="random cells that the control trains; 0 for none")
+    parser.add_argument("--threads", type=int, default=0)
     arguments = parser.parse_args()
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does; see kerasnas/cli.py
     import numpy as np
+    import tensorflow as tf
 
     import kerasnas
 
+    if arguments.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     table = kerasnas.tabular.NASBench201.open(arguments.table or arguments.data / "nasbench201")
     (images,) = [arguments.images] if arguments.images else sorted((arguments.data / "cifar10_16").glob("*.npz"))
     with np.load(images) as file:
@@ -56,52 +102,100 @@ def main() -> None:
           f"{statistics.mean(drawn):.2f}, median {statistics.median(drawn):.2f}; the cell with the most parameters: "
           f"{test[largest]:.2f}, {table.space.to_string(table.genotype(largest))}", flush=True)  # fmt: skip
 
-    print("\n| relaxation | test_200 by seed | mean | worst | CPU minutes a run |\n| --- | --- | --- | --- | --- |")
-    for name in arguments.relaxations.split(","):
-        runs = [_search(name, int(seed), x, y, table, arguments) for seed in arguments.seeds.split(",")]
-        accuracies = [run["test_200"] for run in runs]
-        minutes = [run["cpu_minutes"] for run in runs]
-        print(
-            f"| {name} | {', '.join(f'{value:.2f}' for value in accuracies)} | {statistics.mean(accuracies):.2f} | "
-            f"{min(accuracies):.2f} | {', '.join(f'{value:.1f}' for value in minutes)} |",
-            flush=True,
-        )
+    sets = {"tuned": TUNED, "collapsing": COLLAPSING}
+    runs = sets.get(arguments.runs) or {name: TUNED[name] for name in arguments.runs.split(",") if name}
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    print(f"Guards {arguments.guards}.\n\n| search | test_200 by seed | mean | worst | CPU minutes a run |")
+    print("| --- | --- | --- | --- | --- |", flush=True)
+    for name, run in runs.items():
+        _row(name, [_search(name, run, seed, x, y, table, arguments) for seed in seeds])
+    if arguments.random:
+        title = f"control: of {arguments.random} random cells the best after training each with as many steps"
+        _row(title, [_random(seed, x, y, table, arguments) for seed in seeds])
 
 
-def _search(name: str, seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+def _row(name: str, records: list[dict[str, Any]]) -> None:
+    accuracies = [record["test_200"] for record in records]
+    minutes = ", ".join(f"{record['cpu_minutes']:.1f}" for record in records)
+    print(
+        f"| {name} | {', '.join(f'{value:.2f}' for value in accuracies)} | {statistics.mean(accuracies):.2f} | "
+        f"{min(accuracies):.2f} | {minutes} |",
+        flush=True,
+    )
+
+
+def _search(
+    name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace
+) -> dict[str, Any]:  # fmt: skip
     import keras
 
     import kerasnas
 
     before = _cpu_seconds()
-    partial = {"partial_channels": 4, "edge_normalization": True} if name == PARTIAL else {}
+    partial = {"partial_channels": run.partial_channels, "edge_normalization": True} if run.partial_channels > 1 else {}
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=1)
-    supernet = space.build_supernet(x.shape[1:], 10, "softmax" if partial else name, seed=seed, **partial)
-    search = kerasnas.BilevelTrainer(supernet, architecture_warmup_epochs=arguments.warmup_epochs)
+    supernet = space.build_supernet(x.shape[1:], 10, run.relaxation, seed=seed, **partial)
+    guards = {} if arguments.guards == "on" else dict(UNGUARDED)
+    if arguments.auxiliary_skip is not None:
+        guards["auxiliary_skip"] = arguments.auxiliary_skip
+    search = kerasnas.BilevelTrainer(supernet, architecture_warmup_epochs=run.warmup, **guards)
     search.compile(
         learning_rate=arguments.learning_rate,
-        architecture_optimizer=keras.optimizers.Adam(arguments.architecture_learning_rate, beta_1=0.5),
+        architecture_optimizer=keras.optimizers.Adam(run.rate, beta_1=0.5),
         metrics=["accuracy"],
     )
-    derived: list[str] = []
+    by_epoch: list[float] = []
 
     class Watch(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            genotype = search.derive()
-            derived.append(f"{table.lookup(genotype, 'test_200'):.2f}")
+            by_epoch.append(round(table.lookup(search.derive(), "test_200"), 2))
 
+    callbacks = [kerasnas.callbacks.TemperatureSchedule(*run.temperature)] if run.temperature else []
     search.fit(
-        x, y, validation_split=0.5, batch_size=64, epochs=arguments.epochs, seed=seed, verbose=0, callbacks=[Watch()]
+        x, y, validation_split=0.5, batch_size=64, epochs=run.epochs, steps_per_epoch=STEPS, seed=seed, verbose=0,
+        callbacks=[*callbacks, Watch()],
     )  # fmt: skip
-    genotype = search.derive()
+    return _record(name, seed, search.derive(), table, before, by_epoch=by_epoch,
+                   curvature=[round(value, 3) for value in search.history.history.get("curvature", [])],
+                   accuracy=search.history.history["val_accuracy"][-1])  # fmt: skip
+
+
+def _random(seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Random cells, trained on the one half of the images and chosen on the other."""
+    import keras
+    import numpy as np
+
+    import kerasnas
+
+    before, steps = _cpu_seconds(), TUNED["softmax"].epochs * STEPS
+    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=1)
+    rng = np.random.default_rng(seed)
+    first, second = kerasnas.datasets.stratified_split(y, 0.5, seed)
+    best = (-1.0, None)
+    for _ in range(arguments.random):
+        genotype = space.sample(rng)
+        model = space.build_network(genotype, x.shape[1:], 10, seed=seed)
+        # A step of the search takes two batches through five primitives an edge, one of these a batch through one.
+        decay = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, steps)
+        model.compile(
+            keras.optimizers.SGD(decay, momentum=0.9, global_clipnorm=5.0),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False,
+        )  # fmt: skip
+        batches = kerasnas.datasets.ArrayBatches(x[first], y[first], 64, seed=seed)
+        model.fit(batches, epochs=-(-steps // len(batches)), shuffle=False, verbose=0)
+        accuracy = model.evaluate(x[second], y[second], batch_size=500, verbose=0)[1]
+        best = max(best, (accuracy, genotype), key=lambda pair: pair[0])
+    return _record("random", seed, best[1], table, before, accuracy=best[0])
+
+
+def _record(name: str, seed: int, genotype: Any, table: Any, before: float, **more: Any) -> dict[str, Any]:
     record = {
-        "relaxation": name,
+        "search": name,
         "seed": seed,
         "test_200": table.lookup(genotype, "test_200"),
-        "cell": space.to_string(genotype),
-        "by_epoch": derived,
-        "accuracy": search.history.history["val_accuracy"][-1],
+        "cell": table.space.to_string(genotype),
         "cpu_minutes": round((_cpu_seconds() - before) / 60, 2),
+        **more,
     }
     print(json.dumps(record), file=sys.stderr, flush=True)
     return record

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class ArchitectureMonitor(keras.callbacks.Callback):
-    """Adds `alpha_entropy` (nats, mean over edges) and `skips` to the logs, and records the mixing weights.
+    """Adds `alpha_entropy` (nats, mean over edges), `skips` and costs to the logs, and records the mixing weights.
 
     Attributes:
         mixing_weights: for each kind of cell, one array `(edges, primitives)` for the start and each epoch.
@@ -36,3 +36,4 @@ class ArchitectureMonitor(keras.callbacks.Callback):
         logs["alpha_entropy"] = float(np.mean(np.concatenate(entropies)))
         if hasattr(self.model.supernet, "derive"):
             logs["skips"] = self.model.derive().count("skip_connect")
+        logs.update(self.model.costs())

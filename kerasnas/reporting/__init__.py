@@ -11,6 +11,8 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "search": {"seconds": float, "parameters": int, "history": {metric: [one number an epoch]}},
  "searched": {"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "history": {...}},
  "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
+ "cost": {"name": str, "unit": str, "target": float or None, "weight": float, "form": str, "searched": float,
+          "random": [float], "front": [{"cost": float, "genotype": {...}}]},
  "environment": {"python": str, "tensorflow": str, "keras": str, "platform": str, "cpu_count": int,
                  "peak_memory_gib": float}}
 ```
@@ -19,15 +21,18 @@ matplotlib is imported when the first picture is drawn, not before.
 """
 
 from kerasnas.reporting.card import write_card
+from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.results import verdict
 from kerasnas.reporting.strategies import plot_regret
 
 __all__ = [
+    "CostPoint",
     "plot_alphas",
     "plot_cell",
     "plot_comparison",
+    "plot_front",
     "plot_regret",
     "plot_training",
     "verdict",

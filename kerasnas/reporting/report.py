@@ -19,6 +19,8 @@ _PICTURES = {
     "normal": ("cell_normal.png", "The normal cell"),
     "reduce": ("cell_reduce.png", "The reduction cell"),
     "cell": ("cell_cell.png", "The cell"),
+    "chain": ("cell_chain.png", "The chain"),
+    "front": ("front.png", "Test accuracy of the trained networks against what they cost"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
     "search": ("search.png", "Both halves of the data during the search, by epoch"),
     "training": ("training.png", "Loss and accuracy of the final training, by epoch"),
@@ -66,7 +68,7 @@ def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 
     The pictures that lie in the folder are embedded: `cell_normal.png`, `cell_reduce.png`, `alphas.png`,
-    `search.png`, `training.png` and `comparison.png`. Those that do not are left out.
+    `search.png`, `training.png`, `comparison.png` and `front.png`. Those that do not are left out.
 
     Args:
         folder: the run's folder.
@@ -93,10 +95,11 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     version = result.get("kerasnas_version")
     made = f"KerasNAS{f' {version}' if version else ''}, space {genotype.space}"
     pictures = {name: _picture(folder / file, caption) for name, (file, caption) in _PICTURES.items()}
-    cells = pictures["normal"] + pictures["reduce"] + pictures["cell"]
+    cells = pictures["normal"] + pictures["reduce"] + pictures["cell"] + pictures["chain"]
     command, search = result.get("command"), result.get("search") or {}
     sections = [
         _section("Comparison with random networks", pictures["comparison"], _table(tables.comparison_table(result))),
+        _section("Cost", pictures["front"], _table(tables.front_table(result))),
         _section("Cells", cells),
         _section("Search", pictures["alphas"], pictures["search"], _table(tables.history_table(search.get("history")))),
         _section(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kerasnas.genotypes import Genotype
 from kerasnas.reporting.results import accuracies, points
 
 MISSING = "-"
@@ -101,11 +103,45 @@ def figures_table(result: Mapping[str, Any]) -> Table:
         ["test loss", show(searched.get("test_loss"))],
         ["parameters", show(searched.get("parameters"))],
         ["training time", duration(searched.get("seconds"))],
+        *_cost_rows(result),
         ["search time", duration(search.get("seconds"))],
         ["parameters of the supernet", show(search.get("parameters"))],
         ["peak memory", MISSING if memory is None else f"{memory:.2f} GiB"],
     ]
     return Table([], [row for row in rows if row[1] != MISSING])
+
+
+def _cost_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    cost = result.get("cost")
+    if not cost:
+        return []
+    rows = [[cost["name"], amount(cost["searched"], cost["unit"])]] if cost["name"] != "parameters" else []
+    return rows + ([[f"target for {cost['name']}", amount(cost["target"], cost["unit"])]] if cost["target"] else [])
+
+
+def amount(value: float, unit: str) -> str:
+    """A cost with its unit.
+
+    Example:
+
+    >>> amount(15_728_640.0, " MACs"), amount(3.14159, " ms")
+    ('15,728,640 MACs', '3.14 ms')
+    """
+    return f"{value:,.0f}{unit}" if value >= 1000 else f"{value:.3g}{unit}"
+
+
+def front_table(result: Mapping[str, Any]) -> Table:
+    """The networks that the search would choose under tighter limits, cheaper ones first."""
+    cost = result.get("cost") or {}
+    rows = [
+        [amount(point["cost"], cost["unit"]), " ".join(edge[0] for cell in _cells(point["genotype"]) for edge in cell)]
+        for point in cost.get("front", ())
+    ]
+    return Table([str(cost.get("name", "cost")), "primitives"], rows)
+
+
+def _cells(genotype: Mapping[str, Any]) -> list[list]:
+    return [[tuple(edge) for edge in edges] for _, edges in Genotype.from_json(json.dumps(genotype)).cells]
 
 
 def comparison_table(result: Mapping[str, Any]) -> Table:

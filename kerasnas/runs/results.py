@@ -9,12 +9,14 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas import __version__, datasets, reporting, storage
+from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.runs.benchmark import peak_memory_gib
 from kerasnas.runs.config import make_space
@@ -62,6 +64,11 @@ def finish(
     }
     if found is not None:
         result["search"] = {name: found[name] for name in ("seconds", "parameters", "history")}
+        record = folder.stage("cost")
+        if record is not None:
+            cost = CostModel.from_config(record)
+            costs = [cost.cost(Genotype.from_json(json.dumps(other["genotype"]))) for other in random]
+            result["cost"] = {**found["cost"], "random": costs}
     storage.write_json(folder.path / "result.json", result)
     storage.write_text(folder.path / "history.csv", _history_csv(found, searched))
     _report(folder, result, found, log)
@@ -82,6 +89,8 @@ def _report(folder: RunFolder, result: dict[str, Any], found: dict[str, Any] | N
             edges=edges,
         )
         reporting.plot_training(found["history"], folder.path / "search.png")
+    if "cost" in result:
+        _plot_front(result, folder.path / "front.png")
     reporting.plot_training(result["searched"]["history"], folder.path / "training.png")
     if result["random"]:
         reporting.plot_comparison(result, folder.path / "comparison.png")
@@ -89,6 +98,19 @@ def _report(folder: RunFolder, result: dict[str, Any], found: dict[str, Any] | N
     reporting.write_report(folder.path, result)
     log(reporting.verdict(result))
     log(f"Report: {folder.path / 'report.html'}")
+
+
+def _plot_front(result: dict[str, Any], path: Path) -> None:
+    """The trained networks of the run, by accuracy and cost."""
+    cost = result["cost"]
+    points = [reporting.CostPoint("searched", cost["searched"], result["searched"]["test_accuracy"])]
+    points += [
+        reporting.CostPoint("random", value, record["test_accuracy"])
+        for value, record in zip(cost["random"], result["random"], strict=True)
+    ]
+    unit = cost["unit"].strip()
+    label = unit if unit.lower() == cost["name"] else f"{cost['name']}, {unit}"
+    reporting.plot_front(points, path, label, cost["target"])
 
 
 def _history_csv(found: dict[str, Any] | None, searched: dict[str, Any]) -> str:

@@ -13,11 +13,12 @@ import numpy as np
 
 from kerasnas import datasets, storage
 from kerasnas.callbacks import NonFiniteGuard, SearchCheckpoint, TrainingCheckpoint
+from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.runs.config import SearchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.results import finish
-from kerasnas.runs.searching import make_objective, make_supernet, make_trainer, network_sizes, schedules
+from kerasnas.runs.searching import cost_record, make_objective, make_supernet, make_trainer, network_sizes, schedules
 from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
@@ -52,16 +53,27 @@ def search(folder: RunFolder, log: Log = print) -> dict[str, Any]:
     log(str(genotype))
 
     searched = _train_stage(folder, "searched", genotype, space, data, log, keep_model=True)
-    rng = np.random.default_rng([config.seed, 2])
-    others: list[Genotype] = []
-    while len(others) < min(config.random_genotypes, space.size - 1):  # a tiny space has no more than that
-        candidate = space.sample(rng)
-        if candidate not in (genotype, *others):
-            others.append(candidate)
+    others = _others(folder, space, genotype)
     random = [
         _train_stage(folder, f"random-{index}", other, space, data, log) for index, other in enumerate(others, start=1)
     ]
     return finish(folder, data, genotype, found, searched, random, log)
+
+
+def _others(folder: RunFolder, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
+    """Random genotypes to compare with; where there is a target, within it: fewer where few are."""
+    config: SearchConfig = folder.config  # type: ignore[assignment]
+    rng = np.random.default_rng([config.seed, 2])
+    target, record = config.latency_target_ms or config.cost_target, folder.stage("cost")
+    cost = CostModel.from_config(record) if record and target else None
+    others: list[Genotype] = []
+    for _ in range(1000 * config.random_genotypes):
+        if len(others) >= min(config.random_genotypes, space.size - 1):  # a tiny space has no more than that
+            break
+        candidate = space.sample(rng)
+        if candidate not in (genotype, *others) and (cost is None or cost.cost(candidate) <= target):
+            others.append(candidate)
+    return others
 
 
 def retrain(folder: RunFolder, log: Log = print) -> dict[str, Any]:
@@ -145,6 +157,8 @@ def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDat
         "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
         "genotype": json.loads(trainer.derive().to_json()),
     }
+    if objective is not None:
+        record["cost"] = cost_record(trainer, objective)
     return folder.finish_stage("search", record)
 
 

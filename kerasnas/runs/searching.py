@@ -10,7 +10,7 @@ import keras
 
 from kerasnas import datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
-from kerasnas.cost import COSTS, CostModel, LatencyTable
+from kerasnas.cost import COSTS, CostModel, LatencyTable, pareto_front
 from kerasnas.runs.config import SearchConfig, StepConfig
 from kerasnas.runs.folder import RunFolder
 from kerasnas.search import BilevelTrainer, CostObjective
@@ -97,3 +97,18 @@ def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective |
         max_skips=caps[config.max_skips] if config.max_skips in caps else int(config.max_skips),
         curvature_ratio=config.curvature_ratio or None,
     )
+
+
+def cost_record(trainer: BilevelTrainer, objective: CostObjective) -> dict[str, Any]:
+    """What a run keeps of its objective: what the found network costs, and what others on the front would."""
+    cost, genotype = objective.cost, trainer.derive()
+    front = pareto_front(trainer.supernet, cost, max_skips=trainer.skip_limit)
+    return {
+        "name": cost.name,
+        "unit": cost.unit,
+        "target": objective.target,
+        "weight": objective.weight,
+        "form": objective.form,
+        "searched": cost.cost(genotype),
+        "front": [{"cost": point.cost, "genotype": json.loads(point.genotype.to_json())} for point in front],
+    }

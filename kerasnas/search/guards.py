@@ -82,11 +82,15 @@ class GuardedSearch(BilevelGradients):
             raise TypeError(f"The supernet '{self.supernet.name}' was not built by a space: it has no rule to derive.")
         if not isinstance(self.supernet, Supernet):
             return self.supernet.derive()
-        max_skips = self.supernet.skip_cap if isinstance(self.max_skips, str) else self.max_skips
         limits: dict[str, Any] = {}
         if isinstance(self.objective, CostObjective) and self.objective.target is not None:
             limits = {"cost": self.objective.cost, "limit": self.objective.target}
-        return self.supernet.derive(max_skips, **limits)
+        return self.supernet.derive(self.skip_limit, **limits)
+
+    @property
+    def skip_limit(self) -> int | None:
+        """Most skip connections that `derive` leaves in each kind of cell; None for any number."""
+        return self.supernet.skip_cap if isinstance(self.max_skips, str) else self.max_skips
 
     def costs(self) -> dict[str, float]:
         """With a `CostObjective`: the cost of the derived network, and what the mixing weights let expect of it."""

@@ -1,0 +1,75 @@
+"""Accuracy against cost, with the Pareto front."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
+
+
+class CostPoint(NamedTuple):
+    """A trained network.
+
+    Args:
+        name: what it is called in the picture; networks of one name have one colour.
+        cost: what it costs.
+        accuracy: its test accuracy, from 0 to 1.
+    """
+
+    name: str
+    cost: float
+    accuracy: float
+
+
+_COLOURS = ["#00795a", GREY, "#0b66ad", "#c45100", "#9b3f86", "#e69f00"]
+
+
+def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
+    """Those that no other one beats in cost and accuracy, cheaper ones first.
+
+    Example:
+
+    >>> found = non_dominated([CostPoint("a", 1, 0.7), CostPoint("b", 2, 0.6), CostPoint("c", 3, 0.9)])
+    >>> [point.name for point in found]
+    ['a', 'c']
+    """
+    front: list[CostPoint] = []
+    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
+
+
+def plot_front(points: Sequence[CostPoint], path: str | os.PathLike, cost: str, target: float | None = None) -> None:
+    """Draw test accuracy against cost, and the Pareto front as a line of steps, as a PNG.
+
+    Args:
+        points: the trained networks.
+        path: the PNG file to write, atomically.
+        cost: what is on the axis below, with its unit.
+        target: a limit of the cost, drawn as a line. Defaults to None.
+
+    Raises:
+        ValueError: if there is no point.
+    """
+    if not points:
+        raise ValueError("Invalid value received for argument `points`. Expected at least one. Received: []")
+    figure = new_figure(6.6, 4.2)
+    axes = figure.subplots()
+    tidy(axes, "test accuracy and cost", cost, "test accuracy in %")
+    front = non_dominated(points)
+    steps = [point.cost for point in front], [100 * point.accuracy for point in front]
+    axes.step(*steps, where="post", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
+    names = list(dict.fromkeys(point.name for point in points))
+    for index, name in enumerate(names):
+        own = [point for point in points if point.name == name]
+        axes.plot(
+            [point.cost for point in own], [100 * point.accuracy for point in own], "o", markersize=7, zorder=3,
+            color=_COLOURS[index % len(_COLOURS)], label=name,
+        )  # fmt: skip
+    if target is not None:
+        axes.axvline(target, color="#c45100", linewidth=1.2, linestyle="--", zorder=1, label=f"target: {target:g}")
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    save(figure, path)

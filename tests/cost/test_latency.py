@@ -1,0 +1,72 @@
+"""Measured latency: the table, what it refuses, and that it adds up."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.cost import LatencyTable, device_name, network_latency
+from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces.proxyless import ProxylessSpace
+
+SPACE = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e3", "mbconv_5x5_e3"])
+SHAPE = (16, 16, 3)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return LatencyTable.measure(SPACE, SHAPE, 5, rounds=1)
+
+
+def test_table_adds_up(table):
+    model = table.cost_model(SPACE, SHAPE, 5)
+    genotype = SPACE.sample(np.random.default_rng(0))
+    chosen = SPACE.parts(SHAPE, 5)
+    total = table.call_ms + sum(table.parts[key] for part in chosen.fixed for key in table.parts if part.name in key)
+    for kind, own in chosen.choices.items():
+        for row, edge in enumerate(own.edges):
+            (found,) = [e for e in genotype["chain"] if (e.source, e.target) == edge]
+            total += model.tables[kind][row, own.primitives.index(found.primitive)]
+    np.testing.assert_allclose(model.cost(genotype), total)
+    assert model.unit == " ms" and model.least == "fastest"
+
+
+def test_table_survives_its_file(table, tmp_path):
+    table.save(tmp_path / "table.json")
+    again = LatencyTable.load(tmp_path / "table.json")
+    assert again == table
+    assert again.cost_model(SPACE, SHAPE, 5).base == table.cost_model(SPACE, SHAPE, 5).base
+    record = json.loads((tmp_path / "table.json").read_text())
+    assert record["device"] == device_name() and record["input_shape"] == list(SHAPE)
+
+
+def test_larger_convolutions_take_longer():
+    inputs = keras.Input((32, 32, 16))
+    small, large = (
+        keras.Model(inputs, keras.layers.Conv2D(filters, 3, padding="same")(inputs)) for filters in (4, 256)
+    )
+    assert network_latency(large, rounds=3) > 1.5 * network_latency(small, rounds=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "space", "shape", "message"),
+    [
+        ({"device": "an abacus, 1 cores"}, SPACE, SHAPE, "measured for another device: an abacus"),
+        ({}, SPACE, (32, 32, 3), r"measured for another input shape: \(16, 16, 3\). Received: \(32, 32, 3\)"),
+        ({}, NASBench201Space(filters=2, num_cells=1), SHAPE, "measured for another space: proxyless"),
+        ({}, ProxylessSpace(filters=6, num_layers=1), SHAPE, "knows no part .* networks of another size"),
+    ],
+)
+def test_a_table_of_something_else(table, change, space, shape, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(table, **change).cost_model(space, shape, 5)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "space": "x"}', '{"a": 1}'])
+def test_a_file_that_is_no_table(tmp_path, content):
+    path = tmp_path / "table.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match="is not a latency table"):
+        LatencyTable.load(path)
