@@ -84,17 +84,21 @@ class CostModel:
         Args:
             weights: for each kind a tensor `(edges, primitives)`, of a supernet's `expected_weights()`.
         """
-        total = ops.convert_to_tensor(np.float32(self.base))
+        parts = []
         for kind, own in self.choices.items():
-            kept = np.array([name != "none" for name in own.primitives], "float32")
-            probable = ops.convert_to_tensor(weights[kind]) * kept
+            mixing = ops.convert_to_tensor(weights[kind])
+
+            def constant(values: Any, dtype: Any = mixing.dtype) -> Any:
+                return ops.convert_to_tensor(np.asarray(values, "float64"), dtype)
+
+            probable = mixing * constant([name != "none" for name in own.primitives])
             targets = np.array([target for _, target in own.edges])
-            same = (targets[:, None] == targets[None]).astype("float32")  # which rows lead to the node of each row
-            keeps = np.minimum(same.sum(1), np.inf if self.keep is None else self.keep).astype("float32")
-            mass = ops.matmul(ops.convert_to_tensor(same), ops.sum(probable, axis=-1, keepdims=True))
-            probable = probable * keeps[:, None] / ops.maximum(mass, 1e-12)
-            total = total + ops.sum(probable * self.tables[kind].astype("float32"))
-        return total
+            same = targets[:, None] == targets[None]  # which rows lead to the node of each row
+            keeps = np.minimum(same.sum(1), np.inf if self.keep is None else self.keep)
+            mass = ops.matmul(constant(same), ops.sum(probable, axis=-1, keepdims=True))
+            probable = probable * constant(keeps[:, None]) / ops.maximum(mass, 1e-12)
+            parts.append(ops.sum(probable * constant(self.tables[kind])))
+        return self.base + sum(parts)
 
     def least_cost(self) -> float:
         """The cost of the network that costs least: no target can be below it."""
