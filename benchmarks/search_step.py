@@ -60,6 +60,7 @@ def main() -> None:
             supernet,
             hypergradient=case.get("hypergradient", "first_order"),
             auxiliary_skip=0.0,  # as the peer's
+            architecture_warmup_epochs=0,
         )
         search.compile()
         return search

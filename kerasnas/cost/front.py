@@ -45,8 +45,9 @@ def pareto_front(
     >>> from kerasnas.spaces import NASBench201Space
     >>> space = NASBench201Space(filters=2, num_cells=1)
     >>> supernet = space.build_supernet((8, 8, 3), 10)
-    >>> supernet.alphas["cell"].assign(np.arange(5.0) * np.ones((6, 1)))
+    >>> _ = supernet.alphas["cell"].assign(np.array([0, 1, 2, 3, 0.0]) * np.ones((6, 1)))
     >>> [point.cost for point in pareto_front(supernet, COSTS["parameters"](space, (8, 8, 3), 10), points=3)]
+    [1332.0, 3348.0, 6036.0]
     """
     if points < 2:
         raise ValueError(f"Invalid value received for argument `points`. Expected at least 2. Received: {points}")

@@ -92,8 +92,8 @@ class LatencyTable:
         device: what `device_name` said.
         input_shape: of one image.
         batch_size: images at once.
-        call_ms: milliseconds of a call that computes nothing; in a whole network it is paid once.
-        parts: name and shapes of a part -> its milliseconds, the call's not among them.
+        call_ms: milliseconds that are paid once in a whole network, whatever it computes.
+        parts: name and shapes of a part -> what it adds, in milliseconds.
 
     Example:
 
@@ -118,15 +118,20 @@ class LatencyTable:
     @classmethod
     def measure(
         cls, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, batch_size: int = 1, rounds: int = 5,
-        **sizes: Any,
+        calibration: int = 6, seed: int = 0, **sizes: Any,
     ) -> LatencyTable:  # fmt: skip
         """Time every part of the space's networks on this machine, which should do nothing else.
+
+        A part by itself takes longer than in a network, where caches are warm and what is independent runs side by
+        side. So a few random networks are timed as well, and all parts scaled by one factor to fit them.
 
         Args:
             space: a space with `parts`.
             input_shape, num_classes: of the networks.
             batch_size: images at once. Defaults to 1.
             rounds: how often each part is timed; the median counts. Defaults to 5.
+            calibration: how many random networks are timed; 0 for a table of the parts alone. Defaults to 6.
+            seed: of these networks. Defaults to 0.
             sizes: as for the space's `build_network`.
         """
         parts = _distinct(space.parts(input_shape, num_classes, **sizes))
@@ -135,7 +140,26 @@ class LatencyTable:
         timers = [_timer(model, batch_size) for model in (empty, *(part.model() for part in parts))]
         call, *times = _interleaved(timers, rounds)
         found = {_key(part): max(ms - call, 0.0) for part, ms in zip(parts, times, strict=True)}
-        return cls(space.name, device_name(), tuple(input_shape), batch_size, call, found)
+        table = cls(space.name, device_name(), tuple(input_shape), batch_size, call, found)
+        rng = np.random.default_rng(seed)
+        genotypes = [space.sample(rng) for _ in range(calibration)]
+        networks = [space.build_network(genotype, input_shape, num_classes, **sizes) for genotype in genotypes]
+        measured = _interleaved([_timer(network, batch_size) for network in networks], rounds)
+        model = table.cost_model(space, input_shape, num_classes, **sizes)
+        return table._calibrated([model.cost(genotype) - call for genotype in genotypes], measured)
+
+    def _calibrated(self, sums: Sequence[float], measured: Sequence[float]) -> LatencyTable:
+        """With a call's time and a factor of all parts that fit measured networks, by least relative squares."""
+        if not len(sums):
+            return self
+        parts, whole = np.array(sums), np.array(measured)
+        spread = np.ptp(parts) > 0.1 * parts.mean()
+        columns = np.stack([1 / whole, parts / whole], axis=1)
+        call, factor = np.linalg.lstsq(columns, np.ones(len(whole)), rcond=None)[0] if spread else (-1.0, 0.0)
+        if call < 0 or factor <= 0:  # too alike to tell the two apart
+            call, factor = 0.0, float((parts / whole).sum() / np.square(parts / whole).sum())
+        scaled = {key: factor * ms for key, ms in self.parts.items()}
+        return dataclasses.replace(self, call_ms=float(call), parts=scaled)
 
     def cost_model(self, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
         """The latency of every network of `space`, in ms.

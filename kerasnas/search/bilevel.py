@@ -13,7 +13,7 @@ from kerasnas import callbacks as callbacks_module
 from kerasnas.backend import TrainStep
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
 from kerasnas.search.gradients import BilevelGradients
-from kerasnas.search.guards import AUXILIARY_SKIP, GuardedSearch
+from kerasnas.search.guards import GuardedSearch
 from kerasnas.search.halves import pair_halves
 from kerasnas.search.hypergradients import HYPERGRADIENTS
 from kerasnas.search.metrics import batch_size_of, validation_metric
@@ -39,9 +39,11 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         architecture_weight_decay: the same for the alphas. Defaults to 1e-3.
         objective: what the alphas minimise on the validation half: a function `(loss, supernet) -> loss`, such as a
             `CostObjective`. What is reported as `val_loss` stays the loss. Defaults to None: the loss itself.
-        architecture_warmup_epochs: guard: the alphas rest for so many epochs. Defaults to 0, as published.
-        auxiliary_skip: guard: weight of the skip connection beside every edge of stride 1, as in DARTS-; 0 for none.
-            Defaults to AUX.
+        architecture_warmup_epochs: guard: the alphas rest for so many epochs, 0 for none. Defaults to None: a
+            quarter of those of `fit`.
+        auxiliary_skip: guard: weight of a skip connection beside every edge of stride 1, as in DARTS-, but constant; 0
+            for none. Defaults to `"auto"`: 1 with a relaxation that draws, whose noise a skip connection is spared,
+            else 0.
         max_skips: guard: most skip connections that `derive` leaves in each kind of cell; None for any number.
             Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
         curvature_ratio: guard: the search ends, and the alphas go back, where the curvature of the validation loss by
@@ -76,8 +78,8 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         weight_decay: float = 3e-4,
         architecture_weight_decay: float = 1e-3,
         objective: Callable | None = None,
-        architecture_warmup_epochs: int = 0,
-        auxiliary_skip: float = AUXILIARY_SKIP,
+        architecture_warmup_epochs: int | None = None,
+        auxiliary_skip: float | str = "auto",
         max_skips: int | str | None = "auto",
         curvature_ratio: float | None = 0.75,
         **kwargs: Any,
@@ -86,7 +88,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         numbers = {
             "weight_decay": weight_decay,
             "architecture_weight_decay": architecture_weight_decay,
-            "architecture_warmup_epochs": architecture_warmup_epochs,
+            "architecture_warmup_epochs": architecture_warmup_epochs or 0,
         }
         for argument, value in numbers.items():
             if value < 0:
@@ -99,6 +101,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         self.weight_decay, self.architecture_weight_decay = weight_decay, architecture_weight_decay
         self.objective = objective
         self.architecture_warmup_epochs = architecture_warmup_epochs
+        self._rests = bool(architecture_warmup_epochs)
         # 1 while the alphas learn, 0 in the warm-up: a variable, so that the phases share one graph.
         self.architecture_active = self.add_weight(
             name="architecture_active", shape=(), initializer="ones", trainable=False, aggregation="only_first_replica"
@@ -262,11 +265,12 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             input_shape=self.input_image_shape,
             num_classes=self.num_classes,
         )
-        self._set_constants(class_weight, batch_size if y is not None else None)
+        warmup = self.warmup(epochs)
+        self._set_constants(class_weight, batch_size if y is not None else None, warmup > 0)
         if y is not None:
             self._build_metrics(np.shape(y)[1:])
         own: list[keras.callbacks.Callback] = [
-            callbacks_module.ArchitectureWarmup(self.architecture_warmup_epochs),
+            callbacks_module.ArchitectureWarmup(warmup),
             callbacks_module.ArchitectureMonitor(),
             callbacks_module.NonFiniteGuard(),
         ]
@@ -287,14 +291,15 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             shuffle=False,
         )
 
-    def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None) -> None:
+    def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None, rests: bool) -> None:
         """Constants of the step's graph: it is traced again where they change."""
         table = None
         if class_weight is not None:
             size = max(self.num_classes or 0, 1 + max(class_weight))
             table = [float(class_weight.get(label, 1.0)) for label in range(size)]
-        if (table, batch_size) != (self._class_weight, self._batch_size):
-            self._class_weight, self._batch_size, self.train_function = table, batch_size, None
+        if (table, batch_size, rests) != (self._class_weight, self._batch_size, self._rests):
+            self._class_weight, self._batch_size, self._rests = table, batch_size, rests
+            self.train_function = None
 
     def _build_metrics(self, label_shape: tuple[int, ...]) -> None:
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""

@@ -28,6 +28,7 @@ class BilevelGradients(keras.Model):
     objective: Callable | None = None
     _class_weight: list[float] | None = None
     _batch_size: int | None = None
+    _rests = False  # whether there are epochs in which the alphas rest
 
     @property
     def network_weights(self) -> list[Any]:
@@ -97,7 +98,7 @@ class BilevelGradients(keras.Model):
             _, (value, predictions, new_state) = validation_loss(w, a)
             return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
 
-        if self.architecture_warmup_epochs:
+        if self._rests:
             position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
             value, predictions, seeded, gradients = ops.cond(state[position] > 0, search, rest)
         else:

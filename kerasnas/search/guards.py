@@ -17,13 +17,14 @@ from kerasnas.search.gradients import BilevelGradients
 from kerasnas.search.objectives import CostObjective
 
 CURVATURE_WINDOW = 5  # epochs, of RobustDARTS
-AUXILIARY_SKIP = 0.2
 
 
 class GuardedSearch(BilevelGradients):
     """The part of `BilevelTrainer` that holds its guards, and derives within limits."""
 
-    def set_guards(self, auxiliary_skip: float, max_skips: int | str | None, curvature_ratio: float | None) -> None:
+    def set_guards(
+        self, auxiliary_skip: float | str, max_skips: int | str | None, curvature_ratio: float | None
+    ) -> None:
         """Put up the guards; see `BilevelTrainer` for the arguments.
 
         Raises:
@@ -31,7 +32,11 @@ class GuardedSearch(BilevelGradients):
         """
         whole = isinstance(max_skips, int) and not isinstance(max_skips, bool) and max_skips >= 0
         checks = {
-            "auxiliary_skip": (auxiliary_skip, auxiliary_skip >= 0, "at least 0"),
+            "auxiliary_skip": (
+                auxiliary_skip,
+                _number(auxiliary_skip) or auxiliary_skip == "auto",
+                "'auto' or at least 0",
+            ),
             "max_skips": (max_skips, max_skips in ("auto", None) or whole, "'auto', None or an integer of at least 0"),
             "curvature_ratio": (
                 curvature_ratio,
@@ -49,8 +54,10 @@ class GuardedSearch(BilevelGradients):
         self.curvature_memory: CurvatureMemory | None = None
         if not isinstance(self.supernet, Supernet):
             return
+        if auxiliary_skip == "auto":
+            auxiliary_skip = float(hasattr(self.supernet.relaxation, "draws"))
         if auxiliary_skip:
-            self.supernet.add_auxiliary_skip(auxiliary_skip)
+            self.supernet.add_auxiliary_skip(float(auxiliary_skip))
         if curvature_ratio and not hasattr(self.supernet.relaxation, "paths"):
             self.curvature_memory = CurvatureMemory(self.architecture_parameters, capacity=2 * CURVATURE_WINDOW)
 
@@ -61,6 +68,10 @@ class GuardedSearch(BilevelGradients):
             "max_skips": self.max_skips,
             "curvature_ratio": self.curvature_ratio,
         }
+
+    def warmup(self, epochs: int) -> int:
+        """How many of so many epochs the alphas rest in."""
+        return epochs // 4 if self.architecture_warmup_epochs is None else self.architecture_warmup_epochs
 
     def guards(self, data: Any, initial_epoch: int, epochs: int) -> tuple[list[keras.callbacks.Callback], int]:
         """The callbacks of the guards for a `fit` on `data`, and the epoch at which that ends."""
@@ -133,3 +144,7 @@ def _validation_batch(data: Any) -> Any:
     """The first batch of the half that moves the alphas."""
     pair = data[0] if hasattr(data, "__getitem__") else next(iter(data))
     return pair[1]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and value >= 0

@@ -55,7 +55,7 @@ def make_search():
 
     def make(seed=0, compile=None, supernet=None, **arguments):
         supernet = SPACE.build_supernet(SHAPE, CLASSES, seed=seed) if supernet is None else supernet
-        search = BilevelTrainer(supernet, **{"auxiliary_skip": 0.0, **arguments})
+        search = BilevelTrainer(supernet, **{"auxiliary_skip": 0.0, "architecture_warmup_epochs": 0, **arguments})
         search.compile(**{"run_eagerly": True, **(compile or {})})
         return search
 

@@ -310,7 +310,7 @@ def test_defaults_are_the_papers(space):
     assert architecture["learning_rate"] == pytest.approx(3e-4)
     assert (architecture["beta_1"], architecture["beta_2"]) == (0.5, 0.999)
     assert (search.weight_decay, search.architecture_weight_decay) == (3e-4, 1e-3)
-    assert search.architecture_warmup_epochs == 0
+    assert search.architecture_warmup_epochs is None  # a quarter of the epochs
     assert search.hypergradient == "first_order"
     assert not search.jit_compile
 

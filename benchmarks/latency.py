@@ -1,0 +1,64 @@
+"""Does measured latency add up? Predicted against measured, whole networks drawn at random.
+
+    python benchmarks/latency.py                        # both spaces, 50 networks each
+    python benchmarks/latency.py --spaces=proxyless --networks=10 --threads=1
+
+Measures the latency table of a space on this machine, then builds random networks and times each as a whole. Printed:
+the median error of the prediction, the largest one, and the rank correlation. Let nothing else run.
+"""
+
+import argparse
+import os
+import statistics
+
+SPACES = {
+    "proxyless": ({"filters": 16, "num_layers": 3}, (32, 32, 3)),
+    "nasbench201": ({"filters": 16, "num_cells": 2}, (32, 32, 3)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spaces", default=",".join(SPACES), help="comma-separated")
+    parser.add_argument("--networks", type=int, default=50)
+    parser.add_argument("--batch_size", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    import numpy as np
+    import tensorflow as tf
+
+    from kerasnas.cost import LatencyTable, network_latency
+    from kerasnas.spaces import SPACES as KNOWN
+
+    if arguments.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
+    print("| space | parts | predicted, ms | measured, ms | median error | largest | rank correlation |")
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for name in arguments.spaces.split(","):
+        sizes, shape = SPACES[name]
+        space = KNOWN[name](**sizes)
+        table = LatencyTable.measure(space, shape, 10, batch_size=arguments.batch_size)
+        model = table.cost_model(space, shape, 10)
+        rng = np.random.default_rng(arguments.seed + 1)  # other networks than those of the calibration
+        predicted, measured = [], []
+        for _ in range(arguments.networks):
+            genotype = space.sample(rng)
+            predicted.append(model.cost(genotype))
+            network = space.build_network(genotype, shape, 10)
+            measured.append(network_latency(network, arguments.batch_size, rounds=3))
+        errors = [abs(p - m) / m for p, m in zip(predicted, measured, strict=True)]
+        ranks = [np.argsort(np.argsort(values)) for values in (predicted, measured)]
+        ranges = [f"{min(values):.1f} to {max(values):.1f}" for values in (predicted, measured)]
+        print(
+            f"| {name} | {len(table.parts)} | {ranges[0]} | {ranges[1]} | {statistics.median(errors):.1%} | "
+            f"{max(errors):.1%} | {np.corrcoef(*ranks)[0, 1]:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
