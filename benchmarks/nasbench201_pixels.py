@@ -34,7 +34,8 @@ class Run:
         relaxation: its name.
         epochs: of 100 steps.
         warmup: epochs in which the alphas rest. None for the package's default, a quarter.
-        rate: first learning rate of the alphas (Adam); a cosine takes it to 0, so that noise averages out.
+        rate: learning rate of the alphas (Adam).
+        anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.
         partial_channels: 4 for PC-DARTS, with edge normalisation.
     """
@@ -43,6 +44,7 @@ class Run:
     epochs: int = 24
     warmup: int | None = None
     rate: float = 6e-3
+    anneal: bool = True
     temperature: tuple[float, float] | None = None
     partial_channels: int = 1
 
@@ -56,9 +58,9 @@ TUNED = {
     "sigmoid": Run("sigmoid"),
 }
 COLLAPSING = {
-    "softmax after 300 steps of warm-up": Run("softmax", warmup=3),
-    "dirichlet, untuned": Run("dirichlet", warmup=0),
-    "gumbel, untuned": Run("gumbel", warmup=0, temperature=(10, 0.1)),
+    "softmax after 300 steps of warm-up": Run("softmax", warmup=3, anneal=False),
+    "dirichlet, untuned": Run("dirichlet", warmup=0, anneal=False),
+    "gumbel, untuned": Run("gumbel", warmup=0, anneal=False, temperature=(10, 0.1)),
 }
 UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
 
@@ -139,7 +141,7 @@ def _search(
     if arguments.auxiliary_skip is not None:
         guards["auxiliary_skip"] = arguments.auxiliary_skip
     search = kerasnas.BilevelTrainer(supernet, architecture_warmup_epochs=run.warmup, **guards)
-    rate = keras.optimizers.schedules.CosineDecay(run.rate, run.epochs * STEPS)
+    rate = keras.optimizers.schedules.CosineDecay(run.rate, run.epochs * STEPS) if run.anneal else run.rate
     search.compile(
         learning_rate=arguments.learning_rate,
         architecture_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),

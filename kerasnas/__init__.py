@@ -4,7 +4,7 @@ A search space says what may be built; a relaxation makes the choice soft; a tra
 a genotype is what comes out. See the README for a first search.
 """
 
-from kerasnas import datasets, genotypes, relaxations, search, spaces, tabular
+from kerasnas import callbacks, cost, datasets, genotypes, networks, relaxations, search, spaces, tabular
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.primitives import MixedOp, register_primitive
 from kerasnas.search import BilevelOptimizer, BilevelTrainer
@@ -20,8 +20,11 @@ __all__ = [
     "Genotype",
     "MixedOp",
     "SearchSpace",
+    "callbacks",
+    "cost",
     "datasets",
     "genotypes",
+    "networks",
     "register_primitive",
     "relaxations",
     "search",

@@ -177,7 +177,7 @@ class Broken(relaxations.Softmax):
         self.fault = fault
 
     def __call__(self, alphas, training=None):
-        weights, active = super().__call__(alphas, training)
+        weights, active = super().__call__(alphas, training=training)
         if self.fault == "bare":
             return weights
         if self.fault == "nan":

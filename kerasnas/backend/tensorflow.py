@@ -151,7 +151,9 @@ def values(variables: Sequence[Any]) -> list[Any]:
 
 def traced_once(function: Callable) -> Callable:
     """`function`, a pure one of tensors, as one node of the graphs that call it: traced once for each signature."""
-    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    traced._omit_frequent_tracing_warning = True  # many functions of one origin are no mistake here
+    return traced
 
 
 class TrainStep:

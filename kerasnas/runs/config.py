@@ -216,9 +216,9 @@ class SearchConfig(TrainingConfig, StepConfig):
         "auto", "Guard: most skip connections in a derived cell: auto (a quarter of its edges), a number, or any."
     )
     curvature_ratio: float = _setting(
-        0.75,
+        0.5,
         "Guard: the search stops where the curvature of the validation loss by the alphas has grown to more than the "
-        "reciprocal of this; 0 for no such stop. It needs a search of ten epochs or more.",
+        "reciprocal of this; 0 for no such stop. It needs ten epochs after the warm-up.",
     )
     cost: str = _setting("", "What the found network must be sparing of: parameters, macs, latency. Default: nothing.")
     cost_weight: float = _setting(

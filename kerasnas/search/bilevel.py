@@ -48,7 +48,8 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
         curvature_ratio: guard: the search ends, and the alphas go back, where the curvature of the validation loss by
             them has grown to more than `1 / curvature_ratio` times; see `kerasnas.callbacks.CurvatureStop`. None for
-            no such stop. It needs ten epochs and a relaxation that computes every primitive. Defaults to 0.75.
+            no such stop. It needs ten epochs after the warm-up and a relaxation that computes every primitive.
+            Defaults to 0.5.
 
     Raises:
         ValueError: if the supernet has no architecture parameters, for an unknown hypergradient, or for
@@ -81,7 +82,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         architecture_warmup_epochs: int | None = None,
         auxiliary_skip: float | str = "auto",
         max_skips: int | str | None = "auto",
-        curvature_ratio: float | None = 0.75,
+        curvature_ratio: float | None = 0.5,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
