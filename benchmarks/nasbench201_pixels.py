@@ -38,6 +38,7 @@ class Run:
         anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.
         partial_channels: 4 for PC-DARTS, with edge normalisation.
+        zero_one_weight: factor of the zero-one loss (FairDARTS).
     """
 
     relaxation: str
@@ -47,6 +48,7 @@ class Run:
     anneal: bool = True
     temperature: tuple[float, float] | None = None
     partial_channels: int = 1
+    zero_one_weight: float | None = None
 
 
 TUNED = {
@@ -136,7 +138,10 @@ def _search(
     before = _cpu_seconds()
     partial = {"partial_channels": run.partial_channels, "edge_normalization": True} if run.partial_channels > 1 else {}
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=1)
-    supernet = space.build_supernet(x.shape[1:], 10, run.relaxation, seed=seed, **partial)
+    relaxation: Any = run.relaxation
+    if run.zero_one_weight is not None:
+        relaxation = kerasnas.relaxations.Sigmoid(run.zero_one_weight)
+    supernet = space.build_supernet(x.shape[1:], 10, relaxation, seed=seed, **partial)
     guards = {} if arguments.guards == "on" else dict(UNGUARDED)
     if arguments.auxiliary_skip is not None:
         guards["auxiliary_skip"] = arguments.auxiliary_skip

@@ -1,6 +1,8 @@
 """Cost models: parts add up to networks, published counts, the expected cost and its gradient."""
 
 import json
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from kerasnas.cost import COSTS, CostModel, macs, parameters, pareto_front
 from kerasnas.search import CostObjective
 from kerasnas.spaces import DARTSSpace, NASBench201Space, SignalSpace
 from kerasnas.spaces.proxyless import ProxylessSpace
+from kerasnas.tabular import NASBench201
 
 SPACES = {
     "nasbench201": (NASBench201Space(filters=4, num_cells=2), (8, 8, 3)),
@@ -215,3 +218,17 @@ def test_a_space_without_parts_says_so():
 
     with pytest.raises(ValueError, match="has no cost model"):
         COSTS["macs"](NASBench101Space(), (32, 32, 3), 10)
+
+
+@pytest.mark.slow
+def test_published_counts_of_all_cells_of_nasbench201():
+    """MACs and parameters of the 15,625 cells; KERASNAS_DATA names a folder with nb201.npz below it."""
+    folder = os.environ.get("KERASNAS_DATA")
+    assert folder, "Set KERASNAS_DATA to a folder that holds nb201.npz."
+    (path,) = Path(folder).rglob("nb201.npz")
+    table = NASBench201.open(path)
+    macs_model, parameter_model = (COSTS[name](table.space, (32, 32, 3), 10) for name in ("macs", "parameters"))
+    flops, params = table.column("flops"), table.column("params")
+    for index in range(len(flops)):
+        genotype = table.genotype(index)
+        assert (macs_model.cost(genotype), parameter_model.cost(genotype)) == (flops[index], params[index])

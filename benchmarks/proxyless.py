@@ -1,0 +1,117 @@
+"""ProxylessNAS on this machine: what more candidates cost in memory, and the front along which lambda moves.
+
+    python benchmarks/proxyless.py memory                    # peak memory of a search with 2 and with 7 candidates
+    python benchmarks/proxyless.py front --picture=front.png # three searches on Fashion-MNIST, three weights of latency
+
+Memory: a search step in a process of its own, by two sampled paths a layer, for either number of candidates; the
+candidates have the same expansion, so that activations are alike. Front: a chain is searched with the expected latency
+in the loss, three times; each derived network is trained from scratch and timed as a whole.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+CANDIDATES = {
+    "2": ["mbconv_3x3_e6", "mbconv_7x7_e6"],
+    "7": [f"mbconv_{size}x{size}_e{expansion}" for size in (3, 5, 7) for expansion in (3, 6)],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("memory", "front", "step"))
+    parser.add_argument("--batches", default="64,256", help="batch sizes of the memory measurement, comma-separated")
+    parser.add_argument("--candidates", default="7", help="of a step")
+    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument("--weights", default="0,0.1,0.4", help="lambdas in loss per ms, comma-separated")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--picture", help="where to draw the front")
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    {"memory": _memory, "front": _front, "step": _step}[arguments.what](arguments)
+
+
+def _memory(arguments: argparse.Namespace) -> None:
+    print("| batch | 2 candidates | 7 candidates | ratio |\n| --- | --- | --- | --- |", flush=True)
+    for batch in arguments.batches.split(","):
+        peaks = {}
+        for number in CANDIDATES:
+            command = [sys.executable, __file__, "step", f"--batches={batch}", f"--candidates={number}"]
+            output = subprocess.run(
+                [*command, f"--filters={arguments.filters}"], capture_output=True, check=True
+            ).stdout
+            peaks[number] = json.loads(output.splitlines()[-1])
+        two, seven = (peaks[number]["peak_mib"] for number in CANDIDATES)
+        print(f"| {batch} | {two:.0f} MiB | {seven:.0f} MiB | {seven / two:.2f} |", flush=True)
+
+
+def _step(arguments: argparse.Namespace) -> None:
+    """Three search steps; prints the peak memory of the process."""
+    import numpy as np
+
+    import kerasnas
+
+    batch = int(arguments.batches)
+    space = kerasnas.spaces.ProxylessSpace(arguments.filters, 2, primitives=CANDIDATES[arguments.candidates])
+    search = kerasnas.BilevelTrainer(space.build_supernet((32, 32, 3), 10), architecture_warmup_epochs=0)
+    search.compile()
+    x = np.random.default_rng(0).random((6 * batch, 32, 32, 3), "float32")
+    search.fit(x, np.arange(len(x)) % 10, batch_size=batch, epochs=1, verbose=0)
+    print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+
+
+def _front(arguments: argparse.Namespace) -> None:
+    import keras
+
+    import kerasnas
+    from kerasnas import reporting
+    from kerasnas.cost import LatencyTable, network_latency
+
+    data = kerasnas.datasets.load("fashion_mnist_mini")
+    shape, classes = data.input_shape, data.num_classes
+    space = kerasnas.spaces.ProxylessSpace(filters=8, num_layers=2)
+    cost = LatencyTable.measure(space, shape, classes).cost_model(space, shape, classes)
+    points = []
+    print("| lambda, per ms | expected at the end, ms | predicted | measured | parameters | accuracy | minutes |")
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    for weight in map(float, arguments.weights.split(",")):
+        begin = time.perf_counter()
+        objective = kerasnas.search.CostObjective(cost, weight=weight)
+        search = kerasnas.BilevelTrainer(space.build_supernet(shape, classes, seed=arguments.seed), objective=objective)
+        search.compile(learning_rate=0.05, architecture_optimizer=keras.optimizers.Adam(0.02, beta_1=0.5))
+        search.fit(
+            data.x_train, data.y_train, validation_split=0.5, batch_size=64, epochs=arguments.epochs, verbose=0,
+            seed=arguments.seed,
+        )  # fmt: skip
+        genotype = search.derive()
+        network = space.build_network(genotype, shape, classes, seed=arguments.seed)
+        batches = kerasnas.datasets.ArrayBatches(data.x_train, data.y_train, 64, seed=arguments.seed)
+        rate = keras.optimizers.schedules.CosineDecay(0.05, len(batches) * arguments.epochs)
+        network.compile(
+            keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False,
+        )  # fmt: skip
+        network.fit(batches, epochs=arguments.epochs, shuffle=False, verbose=0)
+        accuracy = network.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)[1]
+        points.append(reporting.CostPoint(f"lambda {weight:g}", network_latency(network), accuracy))
+        expected = float(cost.expected(search.supernet.expected_weights()))
+        print(
+            f"| {weight:g} | {expected:.2f} | {cost.cost(genotype):.2f} | "
+            f"{points[-1].cost:.2f} | {network.count_params():,} | {accuracy:.4f} | "
+            f"{(time.perf_counter() - begin) / 60:.1f} |",
+            flush=True,
+        )
+        print([edge.primitive for edge in genotype["chain"]], file=sys.stderr, flush=True)
+    if arguments.picture:
+        reporting.plot_front(points, arguments.picture, "measured latency, ms")
+
+
+if __name__ == "__main__":
+    main()
