@@ -35,6 +35,7 @@ def run(path):
     record["iterations"] = np.array([int(o.iterations) for o in (search.optimizer, *search.optimizer.inner)])
     record["predictions"] = search.predict(x, verbose=0)
     record["genotype"] = np.array(search.derive().to_json())
+    record["curvature"] = np.array(search.curvature((x[:8], y[:8])))
 
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
     for policy, hypergradient in (("float32", "unrolled"), ("mixed_float16", "first_order")):
@@ -104,6 +105,8 @@ def test_losses_and_alphas_agree(both):
     for name in ("history-loss", "history-val_loss", "history-alpha_entropy", "alphas", "predictions"):
         np.testing.assert_allclose(jax[name], tensorflow[name], atol=1e-4, err_msg=name)
     assert np.abs(jax["alphas"]).max() > 0.01  # they moved, by more than the tolerance
+    np.testing.assert_allclose(jax["curvature"], tensorflow["curvature"], rtol=1e-2)
+    assert jax["curvature"] > 0
     assert str(jax["genotype"]) == str(tensorflow["genotype"])
     np.testing.assert_array_equal(jax["iterations"], tensorflow["iterations"])
 
