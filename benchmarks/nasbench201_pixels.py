@@ -44,7 +44,7 @@ class Run:
     relaxation: str
     epochs: int = 24
     warmup: int | None = None
-    rate: float = 6e-3
+    rate: float = 2e-3
     anneal: bool = True
     temperature: tuple[float, float] | None = None
     partial_channels: int = 1
@@ -53,16 +53,16 @@ class Run:
 
 TUNED = {
     "softmax": Run("softmax"),
-    "gumbel": Run("gumbel", epochs=48, warmup=24, rate=2e-3),
+    "gumbel": Run("gumbel", epochs=48, warmup=24),
     "partial_channels": Run("softmax", partial_channels=4),
-    "binary_gates": Run("binary_gates", epochs=48, warmup=24, rate=2e-3),
+    "binary_gates": Run("binary_gates", epochs=48, warmup=24),
     "dirichlet": Run("dirichlet"),
-    "sigmoid": Run("sigmoid"),
+    "sigmoid": Run("sigmoid", zero_one_weight=1.0),
 }
 COLLAPSING = {
-    "softmax after 300 steps of warm-up": Run("softmax", warmup=3, anneal=False),
-    "dirichlet, untuned": Run("dirichlet", warmup=0, anneal=False),
-    "gumbel, untuned": Run("gumbel", warmup=0, anneal=False, temperature=(10, 0.1)),
+    "softmax after 300 steps of warm-up": Run("softmax", warmup=3, rate=6e-3, anneal=False),
+    "dirichlet, untuned": Run("dirichlet", warmup=0, rate=6e-3, anneal=False),
+    "gumbel, untuned": Run("gumbel", warmup=0, rate=6e-3, anneal=False, temperature=(10, 0.1)),
 }
 UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
 

@@ -44,7 +44,6 @@ class Gumbel(Tempered):
         equations 3 to 5.
     """
 
-    draws = True
     paths = 1  # primitives that are computed on an edge
 
     def __init__(self, temperature: float = 10.0, seed: int | None = 0, **kwargs: Any):
@@ -106,7 +105,6 @@ class BinaryGates(keras.layers.Layer):
         (arXiv 1812.00332), section 3.2.
     """
 
-    draws = True
     paths = 2  # primitives that are computed on an edge
 
     def __init__(self, seed: int | None = 0, unbiased: bool = True, **kwargs: Any):
@@ -177,8 +175,6 @@ class Dirichlet(keras.layers.Layer):
     Reference:
         Chen et al., "DrNAS: Dirichlet Neural Architecture Search", 2021 (arXiv 2006.10355), section 3.1.
     """
-
-    draws = True
 
     def __init__(self, seed: int | None = 0, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)

@@ -17,7 +17,7 @@ from kerasnas import datasets
 from kerasnas.cost import macs
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.runs.config import BenchmarkConfig, make_space
-from kerasnas.runs.searching import auxiliary_skip, make_supernet
+from kerasnas.runs.searching import make_supernet
 from kerasnas.search import BilevelTrainer
 from kerasnas.search.halves import pair_halves
 
@@ -213,7 +213,7 @@ def measure(config: BenchmarkConfig, log: Callable[[str], Any] = print) -> None:
             supernets[0],
             hypergradient=config.hypergradient,
             architecture_warmup_epochs=config.architecture_warmup_epochs,
-            auxiliary_skip=auxiliary_skip(config),
+            auxiliary_skip=config.auxiliary_skip,
         )
         search.compile()
         return search

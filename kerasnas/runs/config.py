@@ -126,10 +126,8 @@ class StepConfig(SpaceConfig):
     partial_channels: int = _setting(1, "Reciprocal of the share of the channels that is mixed; 4 for PC-DARTS.")
     edge_normalization: bool = _setting(False, "Whether each edge has a weight of its own, as in PC-DARTS.")
     architecture_warmup_epochs: int = _setting(3, "Guard: epochs in which the alphas rest.")
-    auxiliary_skip: str = _setting(
-        "auto",
-        "Guard: weight of a skip connection beside every edge during the search, 0 for none; auto: 1 with a relaxation "
-        "that draws (gumbel, binary_gates, dirichlet), else 0.",
+    auxiliary_skip: float = _setting(
+        1.0, "Guard: weight of a skip connection beside every edge during the search; 0 for none."
     )
 
     def __post_init__(self) -> None:
@@ -139,9 +137,8 @@ class StepConfig(SpaceConfig):
         for name in ("filters", "num_cells", "epochs", "batch_size"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
         self._check("validation_split", 0 < self.validation_split < 1, "a number strictly between 0 and 1")
-        self._check("architecture_warmup_epochs", self.architecture_warmup_epochs >= 0, "at least 0")
-        right = self.auxiliary_skip in ("auto", "0") or _positive(self.auxiliary_skip)
-        self._check("auxiliary_skip", right, "auto or a number of at least 0")
+        for name in ("architecture_warmup_epochs", "auxiliary_skip"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
         self._check("partial_channels", self.partial_channels >= 1, "at least 1")
 
 

@@ -85,11 +85,6 @@ def network_sizes(config: Any, space: SearchSpace) -> dict[str, int]:
     return {name: value for name, value in sizes.items() if name in taken}
 
 
-def auxiliary_skip(config: StepConfig) -> float | str:
-    """The trainer's argument of this name."""
-    return "auto" if config.auxiliary_skip == "auto" else float(config.auxiliary_skip)
-
-
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
     """The trainer of the settings, not compiled."""
     caps: dict[str, Any] = {"auto": "auto", "any": None}
@@ -98,7 +93,7 @@ def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective |
         hypergradient=config.hypergradient,
         objective=objective,
         architecture_warmup_epochs=config.architecture_warmup_epochs,
-        auxiliary_skip=auxiliary_skip(config),
+        auxiliary_skip=config.auxiliary_skip,
         max_skips=caps[config.max_skips] if config.max_skips in caps else int(config.max_skips),
         curvature_ratio=config.curvature_ratio or None,
     )

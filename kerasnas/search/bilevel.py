@@ -41,9 +41,8 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             `CostObjective`. What is reported as `val_loss` stays the loss. Defaults to None: the loss itself.
         architecture_warmup_epochs: guard: the alphas rest for so many epochs, 0 for none. Defaults to None: a
             quarter of those of `fit`.
-        auxiliary_skip: guard: weight of a skip connection beside every edge of stride 1, as in DARTS-, but constant; 0
-            for none. Defaults to `"auto"`: 1 with a relaxation that draws, whose noise a skip connection is spared,
-            else 0.
+        auxiliary_skip: guard: weight of a skip connection beside every edge of stride 1, as in DARTS-, but constant, so
+            that the choice need not provide what training needs; 0 for none. Defaults to 1.
         max_skips: guard: most skip connections that `derive` leaves in each kind of cell; None for any number.
             Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.
         curvature_ratio: guard: the search ends, and the alphas go back, where the curvature of the validation loss by
@@ -80,7 +79,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         architecture_weight_decay: float = 1e-3,
         objective: Callable | None = None,
         architecture_warmup_epochs: int | None = None,
-        auxiliary_skip: float | str = "auto",
+        auxiliary_skip: float = 1.0,
         max_skips: int | str | None = "auto",
         curvature_ratio: float | None = 0.5,
         **kwargs: Any,

@@ -22,9 +22,7 @@ CURVATURE_WINDOW = 5  # epochs, of RobustDARTS
 class GuardedSearch(BilevelGradients):
     """The part of `BilevelTrainer` that holds its guards, and derives within limits."""
 
-    def set_guards(
-        self, auxiliary_skip: float | str, max_skips: int | str | None, curvature_ratio: float | None
-    ) -> None:
+    def set_guards(self, auxiliary_skip: float, max_skips: int | str | None, curvature_ratio: float | None) -> None:
         """Put up the guards; see `BilevelTrainer` for the arguments.
 
         Raises:
@@ -32,11 +30,7 @@ class GuardedSearch(BilevelGradients):
         """
         whole = isinstance(max_skips, int) and not isinstance(max_skips, bool) and max_skips >= 0
         checks = {
-            "auxiliary_skip": (
-                auxiliary_skip,
-                _number(auxiliary_skip) or auxiliary_skip == "auto",
-                "'auto' or at least 0",
-            ),
+            "auxiliary_skip": (auxiliary_skip, auxiliary_skip >= 0, "at least 0"),
             "max_skips": (max_skips, max_skips in ("auto", None) or whole, "'auto', None or an integer of at least 0"),
             "curvature_ratio": (
                 curvature_ratio,
@@ -54,10 +48,8 @@ class GuardedSearch(BilevelGradients):
         self.curvature_memory: CurvatureMemory | None = None
         if not isinstance(self.supernet, Supernet):
             return
-        if auxiliary_skip == "auto":
-            auxiliary_skip = float(hasattr(self.supernet.relaxation, "draws"))
         if auxiliary_skip:
-            self.supernet.add_auxiliary_skip(float(auxiliary_skip))
+            self.supernet.add_auxiliary_skip(auxiliary_skip)
         if curvature_ratio and not hasattr(self.supernet.relaxation, "paths"):
             self.curvature_memory = CurvatureMemory(self.architecture_parameters, capacity=2 * CURVATURE_WINDOW)
 
@@ -144,7 +136,3 @@ def _validation_batch(data: Any) -> Any:
     """The first batch of the half that moves the alphas."""
     pair = data[0] if hasattr(data, "__getitem__") else next(iter(data))
     return pair[1]
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and value >= 0

@@ -109,7 +109,7 @@ def interrupt_at(stop):
             "Expected a divisor of the filters",
         ),
         (["--max_skips=some"], "auto, any or a number. Received: 'some'"),
-        (["--auxiliary_skip=-1"], "auto or a number of at least 0. Received: '-1'"),
+        (["--auxiliary_skip=-1"], "`auxiliary_skip`. Expected at least 0. Received: -1.0"),
         (
             ["--filters=4", "--num_cells=2", "--space=darts", "--primitives=", "--num_cells=9", "--dataset=DATA"],
             "pixels",
@@ -159,10 +159,10 @@ def test_guards_by_the_settings(dataset):
     for settings, expected in (
         ({}, {"max_skips": "auto", "curvature_ratio": 0.5}),
         (
-            {"max_skips": "any", "curvature_ratio": 0.0, "auxiliary_skip": "0"},
+            {"max_skips": "any", "curvature_ratio": 0.0, "auxiliary_skip": 0.0},
             {"max_skips": None, "curvature_ratio": None},
         ),
-        ({"max_skips": "3", "auxiliary_skip": "0.5"}, {"max_skips": 3, "auxiliary_skip": 0.5}),
+        ({"max_skips": "3", "auxiliary_skip": 0.5}, {"max_skips": 3, "auxiliary_skip": 0.5}),
     ):
         config = SearchConfig(space="nasbench201", filters=2, num_cells=1, **settings)
         trainer = searching.make_trainer(config, searching.make_supernet(config, make_space(config), data), None)

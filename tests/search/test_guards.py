@@ -183,16 +183,6 @@ def test_trainer_puts_up_its_guards_and_takes_them_down():
     assert float(remade.supernet.auxiliary_skip) == 0.5
 
 
-@pytest.mark.parametrize(
-    ("relaxation", "weight"),
-    [("softmax", 0.0), ("sigmoid", 0.0), ("gumbel", 1.0), ("binary_gates", 1.0), ("dirichlet", 1.0)],
-)
-def test_auxiliary_skip_is_for_relaxations_that_draw(relaxation, weight):
-    _, supernet = tiny(relaxation)
-    BilevelTrainer(supernet)
-    assert float(supernet.auxiliary_skip) == weight and supernet.has_auxiliary_skip == bool(weight)
-
-
 @pytest.mark.parametrize(("epochs", "warmup", "rests"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
 def test_alphas_rest_for_a_quarter_of_the_epochs(data, epochs, warmup, rests):
     _, supernet = tiny()
@@ -215,7 +205,7 @@ def test_derive_caps_skips_by_default():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"auxiliary_skip": -0.1}, "auxiliary_skip`. Expected 'auto' or at least 0. Received: -0.1"),
+        ({"auxiliary_skip": -0.1}, "auxiliary_skip`. Expected at least 0. Received: -0.1"),
         ({"max_skips": -1}, "max_skips`. Expected 'auto', None or an integer of at least 0. Received: -1"),
         ({"max_skips": "few"}, "Received: 'few'"),
         ({"curvature_ratio": 1.5}, "curvature_ratio`. Expected None, or between 0 and 1. Received: 1.5"),
