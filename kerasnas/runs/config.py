@@ -213,7 +213,7 @@ class SearchConfig(TrainingConfig, StepConfig):
         "auto", "Guard: most skip connections in a derived cell: auto (a quarter of its edges), a number, or any."
     )
     curvature_ratio: float = _setting(
-        0.5,
+        0.25,
         "Guard: the search stops where the curvature of the validation loss by the alphas has grown to more than the "
         "reciprocal of this; 0 for no such stop. It needs ten epochs after the warm-up.",
     )

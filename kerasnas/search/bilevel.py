@@ -48,7 +48,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         curvature_ratio: guard: the search ends, and the alphas go back, where the curvature of the validation loss by
             them has grown to more than `1 / curvature_ratio` times; see `kerasnas.callbacks.CurvatureStop`. None for
             no such stop. It needs ten epochs after the warm-up and a relaxation that computes every primitive.
-            Defaults to 0.5.
+            Defaults to 0.25.
 
     Raises:
         ValueError: if the supernet has no architecture parameters, for an unknown hypergradient, or for
@@ -81,7 +81,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         architecture_warmup_epochs: int | None = None,
         auxiliary_skip: float = 1.0,
         max_skips: int | str | None = "auto",
-        curvature_ratio: float | None = 0.5,
+        curvature_ratio: float | None = 0.25,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
