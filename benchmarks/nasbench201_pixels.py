@@ -52,10 +52,10 @@ class Run:
 
 
 TUNED = {
-    "softmax": Run("softmax"),
-    "gumbel": Run("gumbel", epochs=48, warmup=24),
+    "softmax": Run("softmax", rate=1e-3),
+    "gumbel": Run("gumbel", warmup=12),
     "partial_channels": Run("softmax", partial_channels=4),
-    "binary_gates": Run("binary_gates", epochs=48, warmup=24),
+    "binary_gates": Run("binary_gates", warmup=12),
     "dirichlet": Run("dirichlet"),
     "sigmoid": Run("sigmoid", zero_one_weight=1.0),
 }
