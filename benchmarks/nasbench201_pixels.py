@@ -37,8 +37,7 @@ class Run:
         rate: learning rate of the alphas (Adam).
         anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.
-        partial_channels: reciprocal of the share that is mixed (PC-DARTS), with edge normalisation. The paper mixes 4 of
-            16 channels; of 8 a half is as many.
+        partial_channels: 4 for PC-DARTS, with edge normalisation.
         zero_one_weight: factor of the zero-one loss (FairDARTS).
     """
 
@@ -54,17 +53,17 @@ class Run:
 
 TUNED = {
     "softmax": Run("softmax", rate=1e-3),
-    "gumbel": Run("gumbel", warmup=12),
-    "partial_channels": Run("softmax", partial_channels=2),
+    "gumbel": Run("gumbel", epochs=48, warmup=24, rate=1e-3),
+    "partial_channels": Run("softmax", partial_channels=4),
     "binary_gates": Run("binary_gates", warmup=12),
     "dirichlet": Run("dirichlet"),
     "sigmoid": Run("sigmoid", zero_one_weight=1.0),
 }
 COLLAPSING = {
     "softmax_warmup_of_300_steps": Run("softmax", warmup=3, rate=6e-3, anneal=False),
-    "dirichlet_untuned": Run("dirichlet", warmup=0, rate=6e-3, anneal=False),
+    "dirichlet_untuned": Run("dirichlet", rate=6e-3, anneal=False),
     "softmax_four_times_as_long": Run("softmax", rate=6e-3, anneal=False, epochs=96),
-    "gumbel_untuned": Run("gumbel", warmup=0, rate=6e-3, anneal=False, temperature=(10, 0.1)),
+    "gumbel_untuned": Run("gumbel", rate=6e-3, anneal=False, temperature=(10, 0.1)),
 }
 UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
 
