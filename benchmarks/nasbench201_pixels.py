@@ -55,7 +55,7 @@ TUNED = {
     "softmax": Run("softmax", rate=1e-3),
     "gumbel": Run("gumbel", epochs=48, warmup=24, rate=1e-3),
     "partial_channels": Run("softmax", partial_channels=4),
-    "binary_gates": Run("binary_gates", warmup=12),
+    "binary_gates": Run("binary_gates", epochs=48, warmup=24, rate=1e-3),
     "dirichlet": Run("dirichlet"),
     "sigmoid": Run("sigmoid", zero_one_weight=1.0),
 }
