@@ -35,5 +35,6 @@ class ArchitectureMonitor(keras.callbacks.Callback):
         entropies = [-np.sum(share * np.log(np.maximum(share, 1e-30)), axis=-1) for share in shares]
         logs["alpha_entropy"] = float(np.mean(np.concatenate(entropies)))
         if hasattr(self.model.supernet, "derive"):
-            logs["skips"] = self.model.derive().count("skip_connect")
-        logs.update(self.model.costs())
+            genotype = self.model.derive()
+            logs["skips"] = genotype.count("skip_connect")
+            logs.update(self.model.costs(genotype))

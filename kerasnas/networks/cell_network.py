@@ -244,7 +244,7 @@ def cell_network(
         )
 
     def head(x: Any) -> Any:
-        return classify(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x), num_classes)
+        return cell_head(x, num_classes)
 
     plans = cell_plan(num_cells, filters)
     cells = [cell(genotype[plan.kind], plan, depth) for depth, plan in enumerate(plans)]
@@ -256,6 +256,11 @@ def cell_stem(x: Any, filters: int, strides: int) -> Any:
     """The stem of a discrete network, of standard Keras layers."""
     (norm,) = BatchNorm().standard()
     return norm(_stem_conv(filters, strides)(x))
+
+
+def cell_head(x: Any, num_classes: int) -> Any:
+    """The logits of a discrete network, of standard Keras layers."""
+    return classify(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x), num_classes)
 
 
 def _stem_conv(filters: int, strides: int) -> keras.layers.Layer:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 
-from kerasnas.networks.building import classify
-from kerasnas.networks.cell_network import KINDS, CellPlan, cell_plan, cell_stem
+from kerasnas.networks.cell_network import KINDS, CellPlan, cell_head, cell_plan, cell_stem
 from kerasnas.networks.cells import INPUTS, cell_edges, preprocess
-from kerasnas.networks.parts import NetworkParts, Part, Shape
+from kerasnas.networks.parts import NetworkParts, Part, Shape, shape_after
 from kerasnas.networks.stage_network import ResidualReduction, stage_edges, stage_head, stage_plan, stage_stem
 from kerasnas.networks.supernet import ChoiceTable
-from kerasnas.primitives.base import expand, halve, primitive
+from kerasnas.primitives.base import expand, primitive
 
 
 def primitive_parts(name: str, filters: int, strides: int, shape: Shape, added: bool) -> list[Part]:
@@ -26,14 +24,9 @@ def primitive_parts(name: str, filters: int, strides: int, shape: Shape, added: 
         title = f"{name}, {filters} filters, strides {strides}"
         parts.append(Part(title, (shape,), lambda x: expand(primitive(name, filters, strides), x)))
     if added and name != "none":
-        after = _halved(shape, strides == 2, filters)
+        after = shape_after(shape, filters, strides)
         parts.append(Part("sum", (after, after), lambda x, y: keras.layers.Add()([x, y])))
     return parts
-
-
-def _halved(shape: Shape, halves: bool, filters: int) -> Shape:
-    sizes = halve((None, *shape))[1:-1] if halves else shape[:-1]
-    return (*sizes, filters)
 
 
 def stage_parts(
@@ -53,7 +46,7 @@ def stage_parts(
             fixed.append(
                 Part(f"reduction, {filters} filters", (shape,), lambda x, f=filters: ResidualReduction(f).expand(x))
             )
-            shape = _halved(shape, True, filters)
+            shape = shape_after(shape, filters, 2)
             continue
         for row, (source, _) in enumerate(edges):
             for column, name in enumerate(primitives):
@@ -74,30 +67,29 @@ def cell_parts(
     fixed = [
         Part(f"stem, {width} filters", (tuple(input_shape),), lambda x: cell_stem(x, width, stem_strides)),
     ]
-    shape = _halved(tuple(input_shape), stem_strides == 2, width)
+    shape = shape_after(tuple(input_shape), width, stem_strides)
     shapes = [shape, shape]
     for plan in plans:
         inner = (*shapes[1][:-1], plan.filters)
-        fixed += _cell_frame(plan, shapes, inner, num_nodes)
+        node = shape_after(inner, plan.filters, 2 if plan.kind == "reduce" else 1)
+        fixed += _cell_frame(plan, shapes, node, num_nodes)
         for row, (source, _) in enumerate(edges):
             strides = 2 if plan.kind == "reduce" and source < INPUTS else 1
-            read = inner if source < INPUTS else _halved(inner, plan.kind == "reduce", plan.filters)
+            read = inner if source < INPUTS else node
             for column, name in enumerate(primitives):
                 options[plan.kind][row][column] += primitive_parts(name, plan.filters, strides, read, added=False)
-        after = _halved(inner, plan.kind == "reduce", plan.filters)
-        shapes = [shapes[1], (*after[:-1], num_nodes * plan.filters)]
-    fixed.append(Part(f"head, {num_classes} classes", (shapes[1],), _cell_head(num_classes)))
+        shapes = [shapes[1], (*node[:-1], num_nodes * plan.filters)]
+    fixed.append(Part(f"head, {num_classes} classes", (shapes[1],), lambda x: cell_head(x, num_classes)))
     choices = dict.fromkeys(kinds, ChoiceTable(edges, tuple(primitives)))
     return NetworkParts(tuple(fixed), choices, options, keep=2)
 
 
-def _cell_frame(plan: CellPlan, shapes: Sequence[Shape], inner: Shape, num_nodes: int) -> list[Part]:
+def _cell_frame(plan: CellPlan, shapes: Sequence[Shape], node: Shape, num_nodes: int) -> list[Part]:
     """What every cell has: its inputs brought to its size, the sums of its nodes, and their concatenation."""
 
     def bring(halves: bool) -> Callable:
         return lambda x: preprocess(plan.filters, halves, affine=True).expand(x)
 
-    node = _halved(inner, plan.kind == "reduce", plan.filters)
     parts = [
         Part(f"input, {plan.filters} filters{', halved' * halves}", (shape,), bring(halves))
         for shape, halves in zip(shapes, (plan.reduction_previous, False), strict=True)
@@ -106,7 +98,3 @@ def _cell_frame(plan: CellPlan, shapes: Sequence[Shape], inner: Shape, num_nodes
     if num_nodes > 1:
         parts.append(Part("concatenation", (node,) * num_nodes, lambda *nodes: keras.layers.Concatenate()(list(nodes))))
     return parts
-
-
-def _cell_head(num_classes: int) -> Callable[[Any], Any]:
-    return lambda x: classify(keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x), num_classes)

@@ -20,10 +20,10 @@ from kerasnas.networks.building import (
 )
 from kerasnas.networks.chain_skeleton import SKIP, ChainLayer, ChainSkeleton
 from kerasnas.networks.derivation import Decision, decision
-from kerasnas.networks.parts import NetworkParts, Part
+from kerasnas.networks.parts import NetworkParts, Part, shape_after
 from kerasnas.networks.supernet import Supernet
 from kerasnas.primitives import BatchNorm, MBConv, MixedOp, primitive
-from kerasnas.primitives.base import Stage, check_size, expand, halve
+from kerasnas.primitives.base import Stage, check_size, expand
 from kerasnas.primitives.convolutions import Convolution, Pointwise
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
 from kerasnas.primitives.mobile import Relu6
@@ -247,15 +247,15 @@ def chain_parts(
             lambda x: _discrete_stem(x, skeleton),
         )
     ]
-    shape = _after(shape, skeleton.stem_filters, skeleton.stem_strides)
+    shape = shape_after(shape, skeleton.stem_filters, skeleton.stem_strides)
     fixed.append(part(f"first block of {skeleton.first_filters} filters", lambda x: _discrete_first_block(x, skeleton)))
-    shape = _after(shape, skeleton.first_filters, 1)
+    shape = shape_after(shape, skeleton.first_filters, 1)
     choices = skeleton.tables(check_primitives(primitives))
     kinds = {edge[0]: kind for kind, own in choices.items() for edge in own.edges}
     options: dict[str, list[list[tuple[Part, ...]]]] = {kind: [] for kind in choices}
     for index, layer in enumerate(skeleton.layers):
         options[kinds[index]].append([chosen(name, layer) for name in choices[kinds[index]].primitives])
-        shape = _after(shape, layer.filters, layer.strides)
+        shape = shape_after(shape, layer.filters, layer.strides)
     fixed.append(
         part(
             f"head of {skeleton.head_filters} filters and {num_classes} classes",
@@ -263,9 +263,3 @@ def chain_parts(
         )
     )
     return NetworkParts(tuple(fixed), choices, options)
-
-
-def _after(shape: tuple[int, ...], filters: int, strides: int) -> tuple[int, ...]:
-    """The shape of an image after a layer."""
-    sizes = halve((None, *shape))[1:-1] if strides == 2 else shape[:-1]
-    return (*sizes, filters)

@@ -45,10 +45,9 @@ Decision = Sequence[Option]
 
 
 def decision(
-    kind: str, weights: np.ndarray, rows: Sequence[int], primitives: Sequence[str], keep: int = 1,
-    left_out: Sequence[str] = ("none",),
-) -> list[Option]:  # fmt: skip
-    """All ways to keep `keep` of the edges `rows`, each with one primitive.
+    kind: str, weights: np.ndarray, rows: Sequence[int], primitives: Sequence[str], keep: int = 1
+) -> list[Option]:
+    """All ways to keep `keep` of the edges `rows`, each with one primitive other than `none`.
 
     Args:
         kind: name of the table.
@@ -56,7 +55,6 @@ def decision(
         rows: the edges of which some are kept.
         primitives: names of the columns.
         keep: how many edges are kept; all of them where there are fewer. Defaults to 1.
-        left_out: primitives that are never kept. Defaults to `none`.
 
     Example:
 
@@ -64,7 +62,7 @@ def decision(
     >>> [(option.picks, option.skips) for option in options]
     [(((0, 1),), 1), (((0, 2),), 0)]
     """
-    columns = [column for column, name in enumerate(primitives) if name not in left_out]
+    columns = [column for column, name in enumerate(primitives) if name != "none"]
     options = []
     for kept in itertools.combinations(rows, min(keep, len(rows))):
         for chosen in itertools.product(columns, repeat=len(kept)):

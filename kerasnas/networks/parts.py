@@ -9,8 +9,21 @@ from typing import Any
 import keras
 
 from kerasnas.networks.supernet import ChoiceTable
+from kerasnas.primitives.base import halve
 
 Shape = tuple[int, ...]
+
+
+def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
+    """The shape of an image or a signal, without the batch, after a layer of so many filters.
+
+    Example:
+
+    >>> shape_after((5, 4, 3), filters=8, strides=2)
+    (3, 2, 8)
+    """
+    sizes = halve((None, *shape))[1:-1] if strides == 2 else shape[:-1]
+    return (*sizes, filters)
 
 
 @dataclasses.dataclass(frozen=True)

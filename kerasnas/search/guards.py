@@ -95,13 +95,13 @@ class GuardedSearch(BilevelGradients):
         """Most skip connections that `derive` leaves in each kind of cell; None for any number."""
         return self.supernet.skip_cap if isinstance(self.max_skips, str) else self.max_skips
 
-    def costs(self) -> dict[str, float]:
-        """With a `CostObjective`: the cost of the derived network, and what the mixing weights let expect of it."""
+    def costs(self, genotype: Genotype) -> dict[str, float]:
+        """With a `CostObjective`: the cost of the derived `genotype`, and what the mixing weights let expect of it."""
         if not isinstance(self.objective, CostObjective):
             return {}
         cost = self.objective.cost
         expected = float(cost.expected(self.supernet.expected_weights()))
-        return {f"expected_{cost.name}": expected, f"derived_{cost.name}": cost.cost(self.derive())}
+        return {f"expected_{cost.name}": expected, f"derived_{cost.name}": cost.cost(genotype)}
 
     def curvature(self, batch: Any, iterations: int = 6) -> float:
         """The magnitude of the top eigenvalue of the Hessian of the loss on `batch` by the alphas.
