@@ -1,0 +1,192 @@
+"""Episodes of few-shot classification, drawn from labelled samples; and splits of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasnas.datasets.batches import check_integer
+from kerasnas.datasets.pools import read_pool
+from kerasnas.datasets.tasks import Episode, Pair, TaskFamily, check_episode, stack_episodes
+
+__all__ = ["Episode", "EpisodeSampler", "TaskFamily", "check_episode", "split_classes", "stack_episodes"]
+
+
+class EpisodeSampler(TaskFamily):
+    """N-way K-shot classification: episodes of a few classes and a few samples of each (Vinyals et al., 2016).
+
+    An episode draws `ways` different classes in random order, which are its labels 0, 1, ..., and from each of them
+    `shots + query_shots` different samples. Samples are in random order within the support and within the query.
+
+    Args:
+        x: inputs, an array `(samples, ...)`, with their labels in `y`; or, without `y`, a finite `tf.data.Dataset` or
+            another iterable of pairs `(x, y)`, in batches or not, which is read into memory. Inputs are kept as they
+            are and given out as float32: integers, which are to be from 0 to 255, divided by 255, floats unchanged.
+        y: labels, an integer array `(samples,)`. Defaults to None.
+        ways: classes an episode. Defaults to 5.
+        shots: support samples a class. Defaults to 1.
+        query_shots: query samples a class; 0 for training on the support alone. Defaults to 15.
+        rotations: degrees, multiples of 90, counter-clockwise. Each rotation of a class is a class of its own, which
+            multiplies the classes (Santoro et al., 2016); an episode may hold several rotations of one class. Defaults
+            to `(0,)`.
+        classes: the labels to draw from, such as a part of `split_classes`, in any order. Defaults to None, for all.
+        seed: the same seed gives the same episodes. Defaults to 0.
+
+    Attributes:
+        pool: `(label, rotation)` of every class that episodes draw from, in order of label, then of `rotations`;
+            `Episode.classes` are indices into it.
+        num_classes: of a network for the episodes: `ways`.
+        input_shape: of a sample.
+
+    Raises:
+        ValueError: if `x` and `y` are no labelled inputs, a class has too few samples, there are too few classes,
+            `classes` has an unknown one, or the inputs cannot be rotated.
+
+    Example:
+
+    >>> x, y = np.zeros((60, 8, 8, 1), "uint8"), np.repeat(np.arange(6), 10)
+    >>> sampler = EpisodeSampler(x, y, ways=5, shots=1, query_shots=9, rotations=(0, 90, 180, 270))
+    >>> len(sampler.pool), sampler.pool[5]
+    (24, (1, 90))
+    >>> sampler.episode(0).support[0].shape, sampler.batch(0, tasks=2).query[1].shape
+    ((5, 8, 8, 1), (2, 45))
+
+    Reference: [Matching Networks for One Shot Learning](https://arxiv.org/abs/1606.04080), for the episodes;
+        [One-shot Learning with Memory-Augmented Neural Networks](https://arxiv.org/abs/1605.06065), for rotations.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        ways: int = 5,
+        shots: int = 1,
+        query_shots: int = 15,
+        rotations: Sequence[int] = (0,),
+        classes: Any = None,
+        seed: int = 0,
+    ):
+        super().__init__(seed)
+        self.ways = check_integer("ways", ways, 2)
+        self.shots = check_integer("shots", shots, 1)
+        self.query_shots = check_integer("query_shots", query_shots, 0)
+        self._x, labels = read_pool(x, y)
+        self.input_shape = self._x.shape[1:]
+        self.rotations = _check_rotations(rotations, self.input_shape)
+        self.classes = _check_classes(classes, labels)
+        self.pool = tuple((label, rotation) for label in self.classes for rotation in self.rotations)
+        if self.ways > len(self.pool):
+            rotated = f" ({len(self.classes)} x {len(self.rotations)} rotations)" if len(self.rotations) > 1 else ""
+            raise _invalid("ways", f"at most the number of classes, {len(self.pool)}{rotated}", ways)
+        order = np.argsort(labels, kind="stable")
+        starts, ends = (np.searchsorted(labels, self.classes, side, order) for side in ("left", "right"))
+        self._members = [order[start:end] for start, end in zip(starts, ends, strict=True)]
+        smallest = int(np.argmin(ends - starts))
+        if self.shots + self.query_shots > len(self._members[smallest]):
+            raise _invalid(
+                "shots",
+                f"`shots` + `query_shots` of at most {len(self._members[smallest])}, the number of samples of class "
+                f"{self.classes[smallest]}",
+                f"{shots} + {query_shots}",
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes a network for the episodes tells apart."""
+        return self.ways
+
+    def draw(self, rng: np.random.Generator) -> Episode:
+        """An episode, all of its randomness from `rng`."""
+        numbers = rng.choice(len(self.pool), self.ways, replace=False)
+        labels, turns = np.divmod(numbers, len(self.rotations))
+        members = [self._members[label] for label in labels]
+        samples = self.shots + self.query_shots
+        x = self._x[[rows[rng.choice(len(rows), samples, replace=False)] for rows in members]]  # (ways, samples, ...)
+        for turn in set(turns.tolist()):
+            if self.rotations[turn]:
+                x[turns == turn] = np.rot90(x[turns == turn], self.rotations[turn] // 90, axes=(2, 3))
+        support = self._shuffle(x[:, : self.shots], rng)
+        return Episode(support, self._shuffle(x[:, self.shots :], rng), tuple(numbers.tolist()))
+
+    def _shuffle(self, x: np.ndarray, rng: np.random.Generator) -> Pair:
+        """Samples `(ways, samples, ...)` in random order, as float32, and their labels."""
+        ways, order = np.divmod(rng.permutation(self.ways * x.shape[1]), max(x.shape[1], 1))
+        x = x[ways, order]
+        scaled = np.divide(x, 255, dtype=np.float32) if x.dtype.kind in "iu" else x.astype(np.float32, copy=False)
+        return scaled, ways.astype(np.int32)
+
+
+def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Divide the classes, not the samples, at random: what is learned on one part is judged on classes it never saw.
+
+    Args:
+        y: labels of the samples, an integer array.
+        sizes: of the parts, all of them numbers of classes (integers), or all shares of the classes (floats). Classes
+            that remain are in no part.
+        seed: the same seed gives the same parts. Defaults to 0.
+
+    Returns:
+        The labels of each part, sorted; no label is in two of them.
+
+    Raises:
+        ValueError: if the parts ask for more classes than there are, or one of them would be empty.
+
+    Example:
+
+    >>> train, test = split_classes(np.repeat(np.arange(10), 20), (0.8, 0.2), seed=0)
+    >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()])
+    (8, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    """
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "iu":
+        raise _invalid("y", "labels of an integer dtype", f"dtype {labels.dtype}")
+    labels = np.unique(labels)
+    given = np.atleast_1d(np.asarray(sizes))
+    ends = np.cumsum(given) if given.dtype.kind in "iuf" else np.zeros(0)
+    if ends.dtype.kind == "f":
+        ends = np.round(ends * len(labels))  # of the sums: the parts of (1/3, 1/3, 1/3) are all of the classes
+    counts = np.diff(ends, prepend=0)
+    if not len(counts) or not (counts >= 1).all() or ends[-1] > len(labels):
+        expected = f"numbers or shares of the {len(labels)} classes, at least one class a part and no more than all"
+        raise _invalid("sizes", expected, sizes)
+    shuffled = np.random.default_rng(check_integer("seed", seed, 0)).permutation(labels)
+    return tuple(np.sort(part) for part in np.split(shuffled[: int(ends[-1])], ends[:-1].astype(int)))
+
+
+def _check_rotations(rotations: Sequence[int], input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    degrees = np.atleast_1d(np.asarray(rotations))
+    if degrees.ndim != 1 or degrees.dtype.kind not in "iu" or not degrees.size or (degrees % 90).any():
+        raise _invalid("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
+    turns = (degrees % 360).tolist()
+    if len(set(turns)) < len(turns):
+        raise _invalid("rotations", "every rotation once (360 degrees are 0)", rotations)
+    if any(turns) and len(input_shape) != 3:
+        expected = "(0,), since only images (samples, height, width, channels) are rotated"
+        raise _invalid("rotations", expected, f"{rotations!r} for samples of shape {input_shape}")
+    if any(turn % 180 for turn in turns) and input_shape[0] != input_shape[1]:
+        expected = "0 or 180 degrees, since the images are not square"
+        raise _invalid("rotations", expected, f"{rotations!r} for images of shape {input_shape}")
+    return tuple(turns)
+
+
+def _check_classes(classes: Any, labels: np.ndarray) -> tuple[int, ...]:
+    present = np.unique(labels)
+    if classes is None:
+        return tuple(present.tolist())
+    wanted = np.asarray(classes)
+    if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or not wanted.size:
+        raise _invalid("classes", "None or integer labels", classes)
+    unknown = np.setdiff1d(wanted, present)
+    if len(unknown):
+        expected = f"labels that `y` has, {len(present)} from {present[0]} to {present[-1]}"
+        raise _invalid("classes", expected, f"{unknown[:5].tolist()}{' and more' * (len(unknown) > 5)}")
+    chosen = np.unique(wanted)
+    if len(chosen) < len(wanted):
+        raise _invalid("classes", "every label once", f"{len(wanted)} labels, {len(chosen)} of them different")
+    return tuple(chosen.tolist())
+
+
+def _invalid(argument: str, expected: str, received: Any) -> ValueError:
+    return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -1,0 +1,126 @@
+"""Generated characters: many classes of a few images each, for episodes without a download."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasnas.datasets.batches import check_integer
+from kerasnas.datasets.pools import LabelledImages
+
+_STROKES = 4  # at most, of a character
+_PER_ALPHABET = 20  # characters
+# What a hand changes, as standard deviations, at `jitter=1`. Lengths are in units of the image's side.
+_BEND, _SHIFT, _MOVE = 0.03, 0.03, 0.03  # of each control point, of each stroke, of the character
+_TURN, _SCALE, _SHEAR = 0.1, 0.08, 0.1  # radians, logarithm, tangent
+_PEN, _PEN_SPREAD = 0.024, 0.12  # half the width of a line, and its logarithm's
+
+
+def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float = 1.0, seed: int = 0) -> LabelledImages:
+    """Characters of a few random strokes, each written by many hands: a stand-in for Omniglot that needs no download.
+
+    A character is two to four strokes, lines or cubic Bezier curves, many of which begin on an earlier one. Every
+    sample bends and moves the strokes, turns, scales and shears the whole, and takes another pen. Twenty characters
+    make an alphabet, whose characters are alike in how many of their strokes are curved and joined.
+
+    With `jitter=1.0` the nearest neighbour in pixels is right for about 68 % of the queries of 5-way 1-shot episodes.
+    Omniglot is harder, with 44 %; `jitter=1.5` comes near it, with 46 % (5-way 5-shot: 65 % in both).
+
+    Args:
+        classes: number of characters. Defaults to 100.
+        samples: images of each. Defaults to 20.
+        size: height and width of the images. Defaults to 28.
+        jitter: how much the hands differ, as a factor. Defaults to 1.0.
+        seed: the same seed gives the same images; a character, and each of its samples, are the same whatever
+            `classes` and `samples` are. Defaults to 0.
+
+    Raises:
+        ValueError: if a number is not positive, or `jitter` is negative or not finite.
+
+    Example:
+
+    >>> data = glyphs(classes=30, samples=5)
+    >>> data.x.shape, data.num_classes, data.alphabets[-1]
+    ((150, 28, 28, 1), 30, 'alphabet02')
+    """
+    check_integer("classes", classes, 1)
+    check_integer("samples", samples, 1)
+    check_integer("size", size, 8)
+    seed = check_integer("seed", seed, 0)
+    if not 0 <= jitter < np.inf:
+        raise ValueError(f"Invalid value received for argument `jitter`. Expected at least 0. Received: {jitter!r}")
+    x = np.empty((classes, samples, size, size, 1), np.float32)
+    for index in range(classes):
+        # The last number keeps the three streams apart: of an alphabet, of a character, of its hands.
+        style = np.random.default_rng([seed, index // _PER_ALPHABET, 1])
+        strokes = _character(style, np.random.default_rng([seed, index, 2]))
+        points, pen = _write(strokes, samples, size, jitter, np.random.default_rng([seed, index, 3]))
+        for sample in range(samples):
+            x[index, sample, ..., 0] = _rasterize(points[sample], pen[sample], size)
+    alphabets = tuple(f"alphabet{1 + index // _PER_ALPHABET:02d}" for index in range(classes))
+    names = tuple(f"{name}/character{1 + index % _PER_ALPHABET:02d}" for index, name in enumerate(alphabets))
+    return LabelledImages(x.reshape(-1, size, size, 1), np.repeat(np.arange(classes), samples), names, alphabets)
+
+
+def _character(style: np.random.Generator, rng: np.random.Generator) -> np.ndarray:
+    """The control points `(strokes, 4, 2)` of a character's Bezier curves, its longer side from -1/2 to 1/2."""
+    most, curved, joined = style.integers(3, _STROKES + 1), style.uniform(0.2, 0.9), style.uniform(0.3, 0.8)
+    strokes: list[np.ndarray] = []
+    for _ in range(rng.integers(most - 1, most + 1)):
+        start, end = _place(rng), _place(rng)
+        if strokes and rng.random() < joined:
+            start = _bezier(strokes[rng.integers(len(strokes))], np.array([rng.choice([0.0, 0.5, 1.0])]))[0]
+        while np.linalg.norm(end - start) < 0.4:  # a stroke, no dot
+            end = _place(rng)
+        bends = rng.normal(0, 0.35, (2, 2)) * (rng.random() < curved)
+        strokes.append(np.stack([start, start + (end - start) / 3 + bends[0], end - (end - start) / 3 + bends[1], end]))
+    points = np.stack(strokes)
+    drawn = _bezier(points, np.linspace(0, 1, 16)).reshape(-1, 2)
+    low, high = drawn.min(axis=0), drawn.max(axis=0)
+    return (points - (low + high) / 2) / (high - low).max()
+
+
+def _place(rng: np.random.Generator) -> np.ndarray:
+    """Where a stroke begins or ends: near one of nine places, as the ends of letters' strokes are near a few lines."""
+    return rng.integers(-1, 2, 2) / 2 + rng.normal(0, 0.06, 2)
+
+
+def _bezier(control: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Points `(..., times, 2)` of cubic Bezier curves with the control points `(..., 4, 2)`."""
+    t = time[:, None]
+    return np.hstack([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3]) @ control
+
+
+def _write(
+    strokes: np.ndarray, samples: int, size: int, jitter: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points `(samples, points, 2)` on the lines as each hand draws them, and half the width of its pen; in pixels."""
+    # One draw, a row a sample: so a sample does not depend on the number of samples.
+    noise = jitter * rng.standard_normal((samples, 7 + 10 * _STROKES))
+    move, (turn, scale, stretch, shear, pen) = noise[:, :2], noise[:, 2:7].T
+    shift, bend = np.split(noise[:, 7:].reshape(samples, _STROKES, 5, 2)[:, : len(strokes)], [1], axis=2)
+    drawn = _bezier(strokes + _SHIFT * shift + _BEND * bend, np.linspace(0, 1, 2 + size // 3))
+    cosine, sine = np.cos(_TURN * turn), np.sin(_TURN * turn)
+    turned = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
+    wide, high = np.exp(_SCALE * (scale + stretch)), np.exp(_SCALE * (scale - stretch))
+    formed = np.stack([np.stack([wide, _SHEAR * shear], -1), np.stack([np.zeros(samples), high], -1)], -2)
+    points = drawn.reshape(samples, -1, 2) @ (0.65 * turned @ formed).swapaxes(1, 2)
+    points = size * (0.5 + points + _MOVE * move[:, None])
+    return points.reshape(samples, len(strokes), -1, 2), size * _PEN * np.exp(_PEN_SPREAD * pen)
+
+
+def _rasterize(points: np.ndarray, pen: float, size: int) -> np.ndarray:
+    """The image of lines through points `(strokes, points, 2)`: 1 up to `pen` - 1/2 from a line, 0 a pixel on."""
+    starts, ends = points[:, :-1].reshape(-1, 2), points[:, 1:].reshape(-1, 2)
+    along = (ends - starts).astype(np.float32)
+    length = np.maximum((along**2).sum(-1), 1e-6)[:, None, None]
+    offset = (np.arange(size) + 0.5 - starts[..., None]).astype(np.float32)  # (segments, x and y, size)
+
+    def of_pixels(parts: np.ndarray) -> np.ndarray:  # the sum of a function of x and one of y
+        return parts[:, 1, :, None] + parts[:, 0, None, :]
+
+    # The square of the distance to start + t (end - start), with the best t from 0 to 1.
+    product = of_pixels(offset * along[..., None])
+    time = np.clip(product / length, 0, 1)
+    squares = of_pixels(offset**2) + time * (time * length - 2 * product)
+    distance = np.sqrt(np.maximum(squares.min(axis=0), 0))
+    return np.clip(pen + 0.5 - distance, 0, 1)

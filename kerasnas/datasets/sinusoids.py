@@ -1,0 +1,71 @@
+"""Sinusoid regression: the smallest family of tasks, and one in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from kerasnas.datasets.batches import check_integer
+from kerasnas.datasets.episodes import Episode, TaskFamily
+
+
+class SinusoidTasks(TaskFamily):
+    """Regression to `amplitude * sin(x - phase)`, both drawn for each task (the sinusoids of MAML).
+
+    Inputs are drawn uniformly; inputs and targets are float32 of shape `(samples, 1)`.
+
+    Args:
+        shots: support samples. Defaults to 10.
+        query_shots: query samples; 0 for training on the support alone. Defaults to 10.
+        amplitude: `(low, high)` of its uniform distribution. Defaults to `(0.1, 5.0)`.
+        phase: `(low, high)` of its uniform distribution, in radians. Defaults to `(0, pi)`.
+        inputs: `(low, high)` of theirs. Defaults to `(-5.0, 5.0)`.
+        seed: the same seed gives the same tasks. Defaults to 0.
+
+    Raises:
+        ValueError: if a number of samples is not as said, or a range is not finite, low end first.
+
+    Example:
+
+    >>> tasks = SinusoidTasks(shots=5)
+    >>> tasks.episode(0).support[0].shape, tasks.batch(0, tasks=25).query[1].shape, tasks.input_shape
+    ((5, 1), (25, 10, 1), (1,))
+
+    Reference: [Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks](https://arxiv.org/abs/1703.03400),
+        section 5.1.
+    """
+
+    input_shape = (1,)
+
+    def __init__(
+        self,
+        shots: int = 10,
+        query_shots: int = 10,
+        amplitude: tuple[float, float] = (0.1, 5.0),
+        phase: tuple[float, float] = (0.0, math.pi),
+        inputs: tuple[float, float] = (-5.0, 5.0),
+        seed: int = 0,
+    ):
+        super().__init__(seed)
+        self.shots = check_integer("shots", shots, 1)
+        self.query_shots = check_integer("query_shots", query_shots, 0)
+        self.amplitude = _check_range("amplitude", amplitude)
+        self.phase = _check_range("phase", phase)
+        self.inputs = _check_range("inputs", inputs)
+
+    def draw(self, rng: np.random.Generator) -> Episode:
+        """A task, all of its randomness from `rng`."""
+        amplitude, phase = rng.uniform(*self.amplitude), rng.uniform(*self.phase)
+        x = rng.uniform(*self.inputs, (self.shots + self.query_shots, 1))
+        x, y = x.astype(np.float32), (amplitude * np.sin(x - phase)).astype(np.float32)
+        return Episode((x[: self.shots], y[: self.shots]), (x[self.shots :], y[self.shots :]))
+
+
+def _check_range(name: str, ends: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(ends, (tuple, list)) or len(ends) != 2 or not -math.inf < ends[0] <= ends[1] < math.inf:
+        raise ValueError(
+            f"Invalid value received for argument `{name}`. Expected (low, high), finite and low at most high. "
+            f"Received: {ends!r}"
+        )
+    return float(ends[0]), float(ends[1])
