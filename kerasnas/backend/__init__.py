@@ -4,20 +4,26 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import (
+        MetaStep,
         TrainStep,
         all_reduce,
         batch_norm,
         devices,
+        exact_second_order,
+        map_tasks,
         traced_once,
         value_and_grad,
         values,
     )
 elif keras.backend.backend() == "jax":
     from kerasnas.backend.jax import (  # type: ignore[assignment]
+        MetaStep,
         TrainStep,
         all_reduce,
         batch_norm,
         devices,
+        exact_second_order,
+        map_tasks,
         traced_once,
         value_and_grad,
         values,
@@ -27,4 +33,15 @@ else:
         f"KerasNAS runs on Keras' TensorFlow and JAX backends. Received: KERAS_BACKEND='{keras.backend.backend()}'"
     )
 
-__all__ = ["TrainStep", "all_reduce", "batch_norm", "devices", "traced_once", "value_and_grad", "values"]
+__all__ = [
+    "MetaStep",
+    "TrainStep",
+    "all_reduce",
+    "batch_norm",
+    "devices",
+    "exact_second_order",
+    "map_tasks",
+    "traced_once",
+    "value_and_grad",
+    "values",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,16 @@ def traced_once(function: Callable) -> Callable:
     return jax.jit(function)
 
 
+def map_tasks(function: Callable, elements: Any) -> Any:
+    """`function` of each task, all at once, and the results stacked; see `kerasnas.backend.tensorflow.map_tasks`."""
+    return jax.vmap(function)(elements)
+
+
+def exact_second_order() -> Any:
+    """Nothing to mend on JAX; see `kerasnas.backend.tensorflow.exact_second_order`."""
+    return contextlib.nullcontext()
+
+
 class TrainStep:
     """Keras' train step on JAX for a trainer that writes `architecture_gradients` and `network_gradients`."""
 
@@ -79,3 +90,17 @@ class TrainStep:
         metrics_variables = [scope.get_current_value(variable) for variable in self.metrics_variables]
         trainable = self.merge(weights, alphas)
         return logs, (trainable, non_trainable, [counter + 1, *own, *other], metrics_variables)
+
+
+class MetaStep:
+    """Keras' train step on JAX for a learner that writes `meta_gradients`."""
+
+    def train_step(self: Any, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
+        trainable, non_trainable, optimizer_variables, metrics_variables = state
+        (results, non_trainable), gradients = self.meta_gradients(trainable, non_trainable, data[:2])
+        trainable, optimizer_variables = self.optimizer.stateless_apply(optimizer_variables, gradients, trainable)
+        mapping = list(zip(self.metrics_variables, metrics_variables, strict=True))
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            logs = self.update_metrics(results)
+        metrics_variables = [scope.get_current_value(variable) for variable in self.metrics_variables]
+        return logs, (trainable, non_trainable, optimizer_variables, metrics_variables)

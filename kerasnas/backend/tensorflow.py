@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -149,11 +151,61 @@ def values(variables: Sequence[Any]) -> list[Any]:
     return [tf.convert_to_tensor(variable) for variable in variables]
 
 
-def traced_once(function: Callable) -> Callable:
+def traced_once(function: Callable) -> Any:
     """`function`, a pure one of tensors, as one node of the graphs that call it: traced once for each signature."""
     traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
     traced._omit_frequent_tracing_warning = True  # many functions of one origin are no mistake here
     return traced
+
+
+def map_tasks(function: Callable, elements: Any) -> Any:
+    """`function` of each task, several at a time, and the results stacked.
+
+    Args:
+        function: a pure function of one task; it may use tensors from outside. Traced once for all tasks.
+        elements: nested tensors, the tasks along their first axis, as many in each.
+
+    Returns:
+        What `function` returns, with the tasks along a new first axis.
+    """
+    if tf.executing_eagerly():
+        first = tf.nest.flatten(elements)[0]
+        results = [function(tf.nest.map_structure(lambda x, i=i: x[i], elements)) for i in range(len(first))]
+        return tf.nest.map_structure(lambda *parts: tf.stack(parts), *results)
+    traced = traced_once(function)
+    signature = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape[1:], x.dtype), elements)
+    results = traced.get_concrete_function(signature).structured_outputs
+    results = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), results)
+    threads = tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1
+    return tf.map_fn(traced, elements, fn_output_signature=results, parallel_iterations=threads)
+
+
+@contextlib.contextmanager
+def exact_second_order() -> Iterator[None]:
+    """What is traced inside can be differentiated twice, whatever Keras layers it goes through.
+
+    Two functions of TensorFlow, which Keras' layers call, are replaced by the formulas that they stand for.
+    `tf.nn.moments` stops the gradient at the mean inside the variance, which is right to first order alone. The
+    gradient of `tf.nn.bias_add` is an operation that oneDNN merges with the gradient of a convolution beside it, also
+    where that one depends on it: the graph of a second derivative then has a cycle and does not run.
+    """
+
+    def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
+        mean = tf.reduce_mean(x, axes, keepdims=True)
+        variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=keepdims)
+        return (mean if keepdims else tf.squeeze(mean, axes)), variance
+
+    def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
+        if data_format in (None, "NHWC"):
+            return value + bias
+        return value + tf.reshape(bias, (-1, *[1] * (len(value.shape) - 2)))
+
+    stock = tf.nn.moments, tf.nn.bias_add
+    tf.nn.moments, tf.nn.bias_add = moments, bias_add
+    try:
+        yield
+    finally:
+        tf.nn.moments, tf.nn.bias_add = stock
 
 
 class TrainStep:
@@ -175,6 +227,22 @@ class TrainStep:
         for variable, value in zip(self.non_trainable_variables, state, strict=True):
             variable.assign(value)
         return self.update_metrics(data, training, (loss, predictions))
+
+
+class MetaStep:
+    """Keras' train step on TensorFlow for a learner that writes `meta_gradients`.
+
+    It is a pure function of lists of tensors; what it returns is assigned here.
+    """
+
+    def train_step(self: Any, data: Any) -> dict[str, Any]:
+        data = _with_batch_size(data[:2], self._tasks)
+        state = values(self.non_trainable_variables)
+        (results, state), gradients = self.meta_gradients(values(self.trainable_variables), state, data)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        for variable, value in zip(self.non_trainable_variables, state, strict=True):
+            variable.assign(value)
+        return self.update_metrics(results)
 
 
 def _with_batch_size(data: Any, size: int | None) -> Any:

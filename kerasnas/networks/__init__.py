@@ -7,6 +7,7 @@ from kerasnas.networks.chain_skeleton import ChainSkeleton
 from kerasnas.networks.enas_macro import MacroSupernet
 from kerasnas.networks.enas_micro import MicroSupernet
 from kerasnas.networks.enas_network import macro_network, micro_network
+from kerasnas.networks.few_shot import few_shot_network
 from kerasnas.networks.stage_network import StageSupernet, stage_network
 from kerasnas.networks.supernet import Supernet
 from kerasnas.networks.weight_sharing import SharedPrimitives, WeightSharingSupernet
@@ -27,6 +28,7 @@ __all__ = [
     "cell_plan",
     "chain_network",
     "chain_parts",
+    "few_shot_network",
     "macro_network",
     "micro_network",
     "node_decisions",

@@ -39,6 +39,8 @@ class BatchNorm(Stage):
     True
     """
 
+    momentum = MOMENTUM  # what a moving statistic keeps of itself, as Keras' layer says it
+
     def __init__(self, affine: bool = True, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
         self.affine = affine

@@ -15,20 +15,6 @@ def _images(count, seed):
     return rng.random((count, *SHAPE)).astype("float32"), rng.permutation(np.arange(count) % CLASSES)
 
 
-@pytest.fixture
-def dtype_policy():
-    """A function that sets Keras' precision; the test's end sets it back."""
-    before = keras.config.dtype_policy(), keras.config.floatx()
-
-    def use(name):
-        keras.config.set_dtype_policy(name)
-        keras.config.set_floatx("float64" if name == "float64" else "float32")  # Keras computes losses in it
-
-    yield use
-    keras.config.set_dtype_policy(before[0])
-    keras.config.set_floatx(before[1])
-
-
 @pytest.fixture(scope="session")
 def data():
     """32 training images with labels."""

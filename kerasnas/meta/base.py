@@ -1,0 +1,296 @@
+"""MetaLearner: what every meta-learner has in common. Adapt to a task in an inner loop, learn where to start from."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.backend import MetaStep, map_tasks, value_and_grad
+from kerasnas.meta.evaluation import Evaluated
+from kerasnas.meta.functional import FunctionalModel, check_trainable, minibatches
+from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
+from kerasnas.meta.training import Trained
+from kerasnas.primitives.base import check_size
+from kerasnas.relaxations import is_alphas
+
+__all__ = ["MetaLearner", "Task"]
+
+
+class Task(NamedTuple):
+    """Where the inner loop stands in a task: values, by the position of their variables.
+
+    Args:
+        w: of the model's trainable variables.
+        slots: of the inner optimizer.
+        state: of the model's variables that are not trained.
+    """
+
+    w: list[Any]
+    slots: list[Any]
+    state: list[Any]
+
+
+class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
+    """Learns the start values of a model from many tasks, so that few steps on few samples make it good at the next.
+
+    A subclass writes `task_gradients`. It gets `compile`, `fit`, `adapt`, `evaluate`, saving, and several tasks at a
+    time.
+
+    Args:
+        model: any built Keras model.
+        inner_steps: steps on the support set of a task in training.
+        inner_learning_rate: rate of these steps.
+        inner_optimizer: `"sgd"`, `"adam"` (without momentum), or an object like them. Defaults to `"sgd"`.
+        inner_batch_size: samples of a step. Defaults to None: the whole support set.
+        inner_variables: what the inner loop moves: `"all"`, or `"head"`, the last layer alone (ANIL). Defaults to
+            `"all"`.
+        architecture_learning_rate: inner rate of architecture parameters, where the model is a supernet. Defaults to
+            None: that of everything else.
+        adaptation_steps: steps of `adapt` and `evaluate`. Defaults to None: `inner_steps`.
+        adaptation_batch_size: samples of one of these. Defaults to None: `inner_batch_size`.
+
+    Raises:
+        ValueError: for a number that is not positive, an unknown name, or a model that is not built or has nothing to
+            train.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_steps: int,
+        inner_learning_rate: float,
+        inner_optimizer: Any = "sgd",
+        inner_batch_size: int | None = None,
+        inner_variables: str = "all",
+        architecture_learning_rate: float | None = None,
+        adaptation_steps: int | None = None,
+        adaptation_batch_size: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        check_trainable(model)
+        self.model = model
+        self.inner_steps = check_size("inner_steps", inner_steps)
+        rates = {"inner_learning_rate": inner_learning_rate, "architecture_learning_rate": architecture_learning_rate}
+        for name, rate in rates.items():
+            if rate is not None and not rate > 0:
+                raise ValueError(f"Invalid value received for argument `{name}`. Expected above 0. Received: {rate}")
+        self.inner_learning_rate, self.architecture_learning_rate = inner_learning_rate, architecture_learning_rate
+        self.inner_optimizer = inner_optimizer
+        self._step = INNER_OPTIMIZERS[inner_optimizer]() if isinstance(inner_optimizer, str) else inner_optimizer
+        sizes = {
+            "inner_batch_size": inner_batch_size,
+            "adaptation_steps": adaptation_steps,
+            "adaptation_batch_size": adaptation_batch_size,
+        }
+        for name, size in sizes.items():
+            if size is not None:
+                check_size(name, size)
+        self.inner_batch_size = inner_batch_size
+        self.adaptation_steps = adaptation_steps
+        self.adaptation_batch_size = adaptation_batch_size
+        self.inner_variables = inner_variables
+        self._inner = _inner_positions(model, inner_variables)
+        self._slots = [
+            self.add_weight(name=f"slot_{index}", shape=shape, initializer="zeros", trainable=False, aggregation="mean")
+            for index, shape in enumerate(
+                self._step.slots([tuple(model.trainable_variables[i].shape) for i in self._inner])
+            )
+        ]
+        # How often this learner took a step, and how many tasks of this epoch it had to leave out.
+        counter = {"shape": (), "initializer": "zeros", "trainable": False, "aggregation": "mean"}
+        self.meta_steps = self.add_weight(name="meta_steps", **counter)
+        self.diverged = self.add_weight(name="diverged", **counter)
+        self.built = True
+
+    # What a learner writes ---------------------------------------------------------------------------
+    @abc.abstractmethod
+    def task_gradients(
+        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
+        """What one task says of the values of `trainable_variables`.
+
+        Args:
+            trainable: those values.
+            state: values of `non_trainable_variables`.
+            episode: `((support x, support y), (query x, query y))`.
+
+        Returns:
+            `((results, new state), gradients)`: results are `loss`, `labels` and `predictions`; one gradient for each
+            of `trainable`.
+        """
+
+    # What it gets ------------------------------------------------------------------------------------
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.model(inputs, training=training)
+
+    @property
+    def function(self) -> FunctionalModel:
+        """Loss and predictions of the model as pure functions."""
+        return FunctionalModel(self.model, self._loss)
+
+    def values_of(self, variables: Sequence[Any], trainable: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+        """The values, among those of all trainable and other variables of this learner, of some of them."""
+        own = [*self.trainable_variables, *self.non_trainable_variables]
+        lookup = {id(variable): value for variable, value in zip(own, [*trainable, *state], strict=True)}
+        return [lookup[id(variable)] for variable in variables]
+
+    def with_values(self, variables: Sequence[Any], values: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+        """`state`, with the values of some of its variables replaced."""
+        lookup = {id(variable): value for variable, value in zip(variables, values, strict=True)}
+        own = self.non_trainable_variables
+        return [lookup.get(id(variable), value) for variable, value in zip(own, state, strict=True)]
+
+    def start(self, trainable: Sequence[Any], state: Sequence[Any]) -> Task:
+        """Where the inner loop of every task starts."""
+        groups = self.model.trainable_variables, self._slots, self.model.non_trainable_variables
+        return Task(*(self.values_of(variables, trainable, state) for variables in groups))
+
+    def end(self, task: Task, state: Sequence[Any]) -> list[Any]:
+        """What a task leaves of itself in the values of the variables that are not trained."""
+        variables = [*self._slots, *self.model.non_trainable_variables]
+        return self.with_values(variables, [*task.slots, *task.state], state)
+
+    def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
+        """The rate of each variable that the inner loop moves, in its step `step`."""
+        alphas = self.architecture_learning_rate or self.inner_learning_rate
+        moved = [self.model.trainable_variables[index] for index in self._inner]
+        return [alphas if is_alphas(variable) else self.inner_learning_rate for variable in moved]
+
+    def inner_step(
+        self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
+    ) -> tuple[Task, tuple[Any, Any]]:
+        """One step of the inner loop: `w' = w - rate grad L(w)`. Returns the new task and `(loss, predictions)` before.
+
+        Args:
+            task: where the loop stands.
+            batch: `(x, y)`.
+            rates: for each variable that is moved.
+            step, steps: which of how many; what depends on it overrides this method.
+            first_order: whether the gradient is taken as a constant by what differentiates the result.
+        """
+
+        def loss(inner: Sequence[Any]) -> tuple[Any, Any]:
+            return self.function.loss(self._replaced(task.w, inner), task.state, batch)
+
+        inner = [task.w[index] for index in self._inner]
+        (value, (predictions, state)), gradients = value_and_grad(loss)(inner)
+        if first_order:
+            gradients = [ops.stop_gradient(gradient) for gradient in gradients]
+        inner, slots = self._step(inner, gradients, rates, task.slots)
+        return Task(self._replaced(task.w, inner), slots, state), (value, predictions)
+
+    def inner_loop(self, trainable: Sequence[Any], state: Sequence[Any], support: Any, steps: int) -> Task:
+        """The task after `steps` steps on its support set, as `adapt` and `evaluate` take them: one loop, no unrolling.
+
+        Gradients do not pass through it.
+        """
+        x, y = support
+        batches = minibatches(x.shape[0], self.adaptation_batch_size or self.inner_batch_size, steps)
+
+        def body(step: Any, task: Any) -> Any:
+            batch = support
+            if batches is not None:
+                chosen = ops.take(ops.convert_to_tensor(batches), step, axis=0)
+                batch = ops.take(x, chosen, axis=0), ops.take(y, chosen, axis=0)
+            rates = self.inner_rates(trainable, state, step)
+            return tuple(self.inner_step(Task(*task), batch, rates, step, steps)[0])
+
+        return Task(*ops.fori_loop(0, steps, body, tuple(self.start(trainable, state))))
+
+    def meta_gradients(
+        self, trainable: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
+        """`((results, new state), gradients)` of a batch of tasks: the mean over those that did not diverge."""
+
+        def one(episode: Any) -> Any:
+            (results, new_state), gradients = self.task_gradients(trainable, state, episode)
+            return results, new_state, gradients
+
+        results, states, gradients = map_tasks(one, data)
+        finite = _finite(gradients) & ops.isfinite(results["loss"])
+        count = ops.sum(ops.cast(finite, "int32"))
+
+        def mean(stacked: Any, otherwise: Any) -> Any:
+            kept = ops.where(ops.reshape(finite, (-1, *[1] * (len(stacked.shape) - 1))), stacked, 0)
+            total = ops.sum(kept, axis=0) / ops.cast(ops.maximum(count, 1), kept.dtype)
+            return ops.where(count > 0, total, otherwise)
+
+        means = [mean(gradient, ops.zeros_like(value)) for gradient, value in zip(gradients, trainable, strict=True)]
+        new_state = [
+            mean(stacked, old) if keras.backend.is_float_dtype(keras.backend.standardize_dtype(old.dtype))
+            else stacked[0]  # random state: every task started from the same, and draws as often
+            for stacked, old in zip(states, state, strict=True)
+        ]  # fmt: skip
+        steps, diverged = self.values_of([self.meta_steps, self.diverged], trainable, state)
+        lost = ops.cast(ops.size(results["loss"]) - count, diverged.dtype)
+        new_state = self.with_values([self.meta_steps, self.diverged], [steps + 1, diverged + lost], new_state)
+        return ({**results, "finite": finite}, new_state), means
+
+    def _replaced(self, w: Sequence[Any], inner: Sequence[Any]) -> list[Any]:
+        """`w` with the values that the inner loop moves replaced."""
+        moved = dict(zip(self._inner, inner, strict=True))
+        return [moved.get(index, value) for index, value in enumerate(w)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "model": keras.saving.serialize_keras_object(self.model),
+            "inner_steps": self.inner_steps,
+            "inner_learning_rate": self.inner_learning_rate,
+            "inner_optimizer": self.inner_optimizer,
+            "inner_batch_size": self.inner_batch_size,
+            "inner_variables": self.inner_variables,
+            "architecture_learning_rate": self.architecture_learning_rate,
+            "adaptation_steps": self.adaptation_steps,
+            "adaptation_batch_size": self.adaptation_batch_size,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
+        return cls(**{**config, "model": model})
+
+
+def _finite(gradients: Sequence[Any]) -> Any:
+    """For each task, whether all its gradients are finite."""
+    each = [ops.all(ops.isfinite(stacked), axis=tuple(range(1, len(stacked.shape)))) for stacked in gradients]
+    return ops.all(ops.stack(each), axis=0)
+
+
+def _inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
+    """Positions, among the trainable variables, of those that the inner loop moves."""
+    variables = model.trainable_variables
+    if inner_variables == "all":
+        return list(range(len(variables)))
+    if inner_variables != "head":
+        raise ValueError(
+            "Invalid value received for argument `inner_variables`. Expected 'all', or 'head' for the last layer. "
+            f"Received: {inner_variables!r}"
+        )
+    layers = [
+        layer for layer in model._flatten_layers(include_self=False, recursive=True) if layer._trainable_variables
+    ]
+    head = {id(variable) for variable in layers[-1].trainable_variables}
+    return [index for index, variable in enumerate(variables) if id(variable) in head]
+
+
+def per_layer(variables: Sequence[Any]) -> tuple[list[int], int]:
+    """The number of the layer of each variable, and how many layers there are."""
+    layers = [variable.path.rpartition("/")[0] for variable in variables]
+    order = list(dict.fromkeys(layers))
+    return [order.index(layer) for layer in layers], len(order)
+
+
+def support_batches(support: Any, batch_size: int | None, steps: int) -> list[Any]:
+    """The batch of each inner step."""
+    x, y = support
+    table: np.ndarray | None = minibatches(x.shape[0], batch_size, steps)
+    if table is None:
+        return [support] * steps
+    return [(ops.take(x, row, axis=0), ops.take(y, row, axis=0)) for row in table]

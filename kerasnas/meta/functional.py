@@ -1,0 +1,121 @@
+"""A Keras model as pure functions of lists of tensors: what an inner loop differentiates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class FunctionalModel:
+    """Loss and predictions of a Keras model, as functions of the values of its variables.
+
+    `w` are values of `model.trainable_variables`, `state` of `model.non_trainable_variables`, in their order.
+
+    Args:
+        model: a built Keras model with trainable variables.
+        loss: a function `(labels, predictions) -> scalar`.
+
+    Raises:
+        ValueError: if the model is not built, or has nothing to train.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> function = FunctionalModel(model, keras.losses.MeanSquaredError())
+    >>> w = [ops.zeros((3, 2)), ops.ones((2,))]
+    >>> loss, (predictions, state) = function.loss(w, [], (ops.ones((4, 3)), ops.zeros((4, 2))))
+    >>> float(loss)
+    1.0
+    """
+
+    def __init__(self, model: keras.Model, loss: Callable):
+        check_trainable(model)
+        self.model, self.loss_function = model, loss
+        position = {id(variable): index for index, variable in enumerate(model.non_trainable_variables)}
+        # Moving statistics, and what each keeps of itself in a step.
+        self.statistics = {
+            position[id(variable)]: float(layer.momentum)
+            for layer in model._flatten_layers()
+            if hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+            for variable in (layer.moving_mean, layer.moving_variance)
+        }
+
+    def loss(
+        self, w: Sequence[Any], state: Sequence[Any], batch: tuple[Any, Any], training: bool = True
+    ) -> tuple[Any, tuple[Any, list[Any]]]:
+        """`(loss, (predictions, new state))` on a batch `(x, y)`, the model's own losses included."""
+        x, y = batch
+        outputs, state, own = self.model.stateless_call(
+            list(w), list(state), x, training=training, return_losses=True
+        )  # fmt: skip
+        value = self.loss_function(y, outputs)
+        return value + sum(ops.cast(part, value.dtype) for part in own), (outputs, list(state))
+
+    def predict(self, w: Sequence[Any], state: Sequence[Any], x: Any) -> Any:
+        """What the model outputs outside training."""
+        return self.model.stateless_call(list(w), list(state), x, training=False)[0]
+
+    def with_statistics_of(self, x: Any, w: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+        """`state`, with the moving statistics of batch norm replaced by those of the batch `x`."""
+        if not self.statistics:
+            return list(state)
+        empty = [ops.zeros_like(old) if i in self.statistics else old for i, old in enumerate(state)]
+        new = self.model.stateless_call(list(w), empty, x, training=True)[1]
+        return [
+            new[i] / (1 - self.statistics[i]) if i in self.statistics else old for i, old in enumerate(state)
+        ]  # fmt: skip
+
+
+def check_trainable(model: keras.Model) -> None:
+    """Raise where `model` cannot be meta-learned.
+
+    Raises:
+        ValueError: says why.
+    """
+    if not model.built:
+        raise ValueError(
+            f"Expected a built model: give it an `Input`, call it on a batch, or `build` it. Received: {model.name}"
+        )
+    if not model.trainable_variables:
+        raise ValueError(f"Expected a model with trainable variables. Received: {model.name}, which has none")
+
+
+def clone(model: keras.Model) -> keras.Model:
+    """A new model of the same kind, with the same values in its variables.
+
+    Raises:
+        ValueError: if the model cannot be made anew from its configuration.
+    """
+    try:
+        copy = type(model).from_config(model.get_config())
+    except NotImplementedError as error:
+        raise ValueError(
+            f"An adapted model is made anew from its configuration. Expected `get_config` in {type(model).__name__} "
+            f"({error})"
+        ) from None
+    if not copy.built:
+        copy.build_from_config(model.get_build_config())
+    for target, source in zip(copy.variables, model.variables, strict=True):
+        target.assign(source)
+    return copy
+
+
+def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray | None:
+    """Which samples each inner step sees: `(steps, batch_size)`, all of them in turn; None where it sees them all.
+
+    Each pass over the samples has an order of its own, the same for every task: samples of an episode come shuffled.
+
+    Example:
+
+    >>> sorted(minibatches(4, 2, 4)[:2].reshape(-1).tolist())
+    [0, 1, 2, 3]
+    """
+    if batch_size is None or batch_size >= samples:
+        return None
+    rng = np.random.default_rng(0)
+    passes = [rng.permutation(samples) for _ in range(-(-steps * batch_size // samples))]
+    return np.concatenate(passes)[: steps * batch_size].reshape(steps, batch_size).astype("int32")

@@ -1,0 +1,254 @@
+"""ReptileInitializer: what was meta-learned, kept in files, and put under the next search."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.meta.functional import clone
+from kerasnas.relaxations import is_alphas
+from kerasnas.search import SearchStrategy
+from kerasnas.storage import atomic_path, write_json
+
+MODEL, ARRAYS, RECORD = "model.keras", "policy.npz", "initializer.json"
+FORMAT = 1
+_SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  # may differ from one data set to another
+
+
+class ReptileInitializer:
+    """Meta-learned start values of a model, with the description of the space they belong to.
+
+    It holds one or both of: a supernet (or any other Keras model) with meta-learned weights and alphas; the parameters
+    of a controller or of another strategy. `warm_start` puts them under a new search.
+
+    Args:
+        model: the meta-learned model, copied. Defaults to None.
+        parameters: name -> array, of a strategy. Defaults to None.
+        description: what they are and how they were made, as JSON knows it. `space` is checked by `warm_start`.
+
+    Raises:
+        ValueError: if there is neither a model nor parameters.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1)
+    >>> initializer = ReptileInitializer(space.build_supernet((8, 8, 1), num_classes=5))
+    >>> target = space.build_supernet((16, 16, 1), num_classes=3, seed=1)
+    >>> print(warm_start(target, initializer))
+    57 of 59 variables start from the initialisation; made anew: dense/kernel, dense/bias
+
+    Reference:
+        Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999); Elsken et al., "Meta-Learning
+        of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090).
+    """
+
+    def __init__(
+        self,
+        model: keras.Model | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        description: Mapping[str, Any] | None = None,
+    ):
+        if model is None and not parameters:
+            raise ValueError("Expected a model, or the parameters of a strategy, or both. Received neither")
+        self.model = None if model is None else clone(model)
+        self.parameters = {name: np.asarray(value) for name, value in (parameters or {}).items()}
+        self.description = {"space": getattr(model, "space", None), **(description or {})}
+
+    @classmethod
+    def from_learner(cls, learner: Any, **description: Any) -> ReptileInitializer:
+        """Of a meta-learner: its model as it stands.
+
+        Args:
+            learner: a `MetaLearner`.
+            description: more of what is to be known of it: data, seeds, figures.
+        """
+        made = {"learner": type(learner).__name__, "meta_steps": int(learner.meta_steps)}
+        keys = ("inner_steps", "inner_learning_rate", "architecture_learning_rate", "inner_optimizer")
+        made |= {key: value for key, value in learner.get_config().items() if key in keys}
+        return cls(learner.model, description={**made, **description})
+
+    @classmethod
+    def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:
+        """Of a strategy that has parameters, such as `Controller`: as they stand.
+
+        Raises:
+            ValueError: if it has none.
+        """
+        _check_parametric(strategy)
+        made = {"space": strategy.space.name, "strategy": type(strategy).__name__}
+        return cls(parameters=strategy.get_parameters(), description={**made, **description})  # type: ignore[attr-defined]
+
+    def save(self, folder: str | os.PathLike) -> None:
+        """Write it: `model.keras`, `policy.npz` and `initializer.json`. What stood there of another one is replaced."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.model is not None:
+            with atomic_path(folder / MODEL) as temporary:
+                self.model.save(temporary)
+        if self.parameters:
+            with atomic_path(folder / ARRAYS) as temporary:
+                np.savez(temporary, **self.parameters)  # type: ignore[arg-type]
+        parts = {MODEL: self.model is not None, ARRAYS: bool(self.parameters)}
+        for name in (name for name, present in parts.items() if not present):
+            (folder / name).unlink(missing_ok=True)
+        files = [name for name, present in parts.items() if present]
+        write_json(folder / RECORD, {"format": FORMAT, "files": files, **self.description})
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> ReptileInitializer:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if its files are damaged or of another format.
+        """
+        folder = Path(folder)
+        if not (folder / RECORD).is_file():
+            raise FileNotFoundError(
+                f"Expected a folder with {RECORD}, as `ReptileInitializer.save` makes. Received: {folder}"
+            )
+        try:
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            version, files = record.pop("format"), record.pop("files")
+            if version != FORMAT:
+                raise ValueError(f"expected format {FORMAT}, received {version}")
+            model = keras.models.load_model(folder / MODEL, compile=False) if MODEL in files else None
+            parameters = {}
+            if ARRAYS in files:
+                with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+                    parameters = {name: arrays[name] for name in arrays.files}
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{folder} holds no whole initialisation: {error}") from None
+        return cls(model, parameters, record)
+
+
+def warm_start(search: Any, initializer: ReptileInitializer) -> str:
+    """Let a search begin from an initialisation: put its values into the variables of the search, in place.
+
+    Weights and alphas go into a model; what depends on the number of classes, the head, is left as it is where that
+    number differs. Parameters go into a strategy. Call it before `fit`, or before the first `ask`.
+
+    Args:
+        search: a `BilevelTrainer`, an `ENASTrainer`, a meta-learner, a strategy with parameters, a supernet or any
+            other Keras model.
+        initializer: of the same space.
+
+    Returns:
+        A sentence that says what was taken over, and what was made anew.
+
+    Raises:
+        ValueError: if the initialisation is of another space; says what differs.
+    """
+    if isinstance(search, SearchStrategy):
+        return _warm_strategy(search, initializer)
+    said = []
+    controller = getattr(search, "controller", None)
+    if controller is not None and initializer.parameters:
+        said.append(_warm_strategy(controller, initializer))
+    model = getattr(search, "supernet", None) or getattr(search, "model", None) or search
+    if initializer.model is not None:
+        said.append(_warm_model(model, initializer.model))
+    elif not said:
+        raise ValueError(
+            "Expected an initialisation with a model. Received: the parameters of "
+            f"{initializer.description.get('strategy', 'a strategy')} alone"
+        )
+    return "; ".join(said)
+
+
+def _warm_strategy(strategy: SearchStrategy, initializer: ReptileInitializer) -> str:
+    _check_parametric(strategy)
+    if not initializer.parameters:
+        raise ValueError("Expected an initialisation with the parameters of a strategy. Received: a model alone")
+    of, own = initializer.description.get("space"), strategy.space.name
+    if of != own:
+        raise ValueError(f"This initialisation is of space '{of}', the strategy searches '{own}'")
+    mine = {name: value.shape for name, value in strategy.get_parameters().items()}  # type: ignore[attr-defined]
+    other = {name: value.shape for name, value in initializer.parameters.items()}
+    if mine != other:
+        differing = sorted(name for name in mine.keys() | other.keys() if mine.get(name) != other.get(name))
+        raise ValueError(
+            f"This initialisation does not fit {type(strategy).__name__}: they differ in "
+            + ", ".join(f"{name}: {other.get(name)}, expected {mine.get(name)}" for name in differing[:4])
+        )
+    strategy.set_parameters(initializer.parameters)  # type: ignore[attr-defined]
+    return f"{type(strategy).__name__} starts from {len(mine)} meta-learned arrays"
+
+
+def _check_parametric(strategy: SearchStrategy) -> None:
+    if not hasattr(strategy, "get_parameters"):
+        raise ValueError(
+            "Expected a strategy with parameters to start from, such as `Reinforce` or `Controller`. Received: "
+            f"{type(strategy).__name__}, which has none"
+        )
+
+
+def _warm_model(model: keras.Model, source: keras.Model) -> str:
+    mine, other = _by_place(model), _by_place(source)
+    head = _head(model)
+    differing = [name for name, variable in mine.items() if name not in other or other[name].shape != variable.shape]
+    foreign = [name for name in differing if name not in head] + [name for name in other if name not in mine]
+    if type(model) is not type(source) or foreign:
+        raise ValueError(_difference(model, source, foreign, mine, other))
+    for name in mine.keys() - set(differing):
+        mine[name].assign(ops.convert_to_numpy(other[name]))
+    kept = f"{len(mine) - len(differing)} of {len(mine)} variables start from the initialisation"
+    names = [name for name in mine if name in set(differing)]
+    return kept + (f"; made anew: {', '.join(map(_short, names))}" if names else "")
+
+
+def _by_place(model: keras.Model) -> dict[str, Any]:
+    """Name -> variable: what is learned, and moving statistics; by position, since paths number layers as they come."""
+    named = {}
+    for index, variable in enumerate(model.variables):
+        if "seed" not in variable.path and variable.name != "temperature":
+            kind = "alphas" if is_alphas(variable) else "/".join(_plain(part) for part in variable.path.split("/")[-2:])
+            named[f"{index}:{kind}"] = variable
+    return named
+
+
+def _plain(part: str) -> str:
+    """A layer's name without the number that Keras gives it."""
+    stem, _, number = part.rpartition("_")
+    return stem if stem and number.isdigit() else part
+
+
+def _short(name: str) -> str:
+    return name.partition(":")[2]
+
+
+def _head(model: keras.Model) -> set[str]:
+    """Names of the variables of the last layer with any: they depend on the number of classes."""
+    layers: Sequence[Any] = [layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables]
+    classifier = getattr(model, "classifier", layers[-1])
+    own = {id(variable) for variable in classifier.variables}
+    return {name for name, variable in _by_place(model).items() if id(variable) in own}
+
+
+def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, other: Any) -> str:
+    """What tells two models apart, in words."""
+    own, of = type(model).__name__, type(source).__name__
+    if own != of:
+        return f"This initialisation is of a {of}, the search has a {own}"
+    first, second = model.get_config(), source.get_config()
+    settings = [
+        f"{key} {second.get(key)!r}, expected {first[key]!r}"
+        for key in first
+        if key not in _SIZES and "layers" not in key and first[key] != second.get(key)
+    ]
+    if settings:
+        return f"This initialisation is of another space: it has {'; '.join(settings)}"
+    shapes = [
+        f"{_short(name)} {getattr(other.get(name), 'shape', None)}, expected {getattr(mine.get(name), 'shape', None)}"
+        for name in foreign[:3]
+    ]
+    return f"This initialisation is of another network: it has {'; '.join(shapes)}"

@@ -1,0 +1,209 @@
+"""MetaNAS: Reptile over network weights and architecture parameters, so that a new task begins with both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.backend import value_and_grad
+from kerasnas.genotypes import Genotype
+from kerasnas.meta.base import Task
+from kerasnas.meta.functional import clone
+from kerasnas.meta.reptile import Reptile
+from kerasnas.relaxations import check_temperature, is_alphas, split_variables
+from kerasnas.search.bilevel_optimizer import BilevelOptimizer
+
+OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at any temperature
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class MetaNAS(Reptile):
+    """MetaNAS: meta-learned start values of the weights and of the architecture of a supernet.
+
+    The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
+    the softmax falls, so that the choice is nearly discrete where it ends and need not be trained again. Reptile moves
+    the start values of both, each at its own rate.
+
+    Args:
+        model: a supernet with a `Softmax` relaxation, of any space.
+        inner_steps: Defaults to 5.
+        inner_learning_rate: inner rate of the weights. Defaults to 1e-3.
+        architecture_learning_rate: inner rate of the alphas. Defaults to 0.1: they need a real one.
+        inner_optimizer: Defaults to `"adam"`, without momentum.
+        inner_batch_size: Defaults to 20.
+        architecture_step: rate at which the start values of the alphas move towards what tasks find; that of the
+            weights is 1. Defaults to 0.6.
+        architecture_warmup: share of the meta-steps in which the alphas rest, from 0 to 1: at 1 only the weights are
+            meta-learned. Defaults to 0.5.
+        temperatures: of the softmax in the first and in the last inner step. Defaults to `(1.0, 0.05)`.
+        joint: whether one gradient moves alphas and weights together (T-NAS), for half the work. Defaults to False.
+        adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
+        search: whether the alphas move in the inner loop at all; see `evaluate_hardened`. Defaults to True.
+
+    Raises:
+        ValueError: if the supernet has no architecture parameters or no temperature, or a number is out of range.
+
+    Example:
+
+    >>> from kerasnas.datasets import EpisodeSampler
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1)
+    >>> learner = MetaNAS(space.build_supernet((8, 8, 1), num_classes=2), inner_steps=2)
+    >>> learner.compile(run_eagerly=True)
+    >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1), "float32"), np.repeat([0, 1], 10)
+    >>> sampler = EpisodeSampler(x, y, ways=2, shots=3, query_shots=3)
+    >>> history = learner.fit(sampler, steps=2, tasks=1, verbose=0)
+    >>> genotype, model = learner.harden(learner.adapt(sampler.episode(5)))
+    >>> space.validate(genotype)
+
+    Reference:
+        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090),
+        algorithm 1. Lian et al., "Towards Fast Adaptation of Neural Architectures with Meta Learning", 2020: T-NAS,
+        which is `joint=True`; with MAML outside instead, `MAML(supernet, first_order=True)`.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_steps: int = 5,
+        inner_learning_rate: float = 1e-3,
+        inner_optimizer: Any = "adam",
+        inner_batch_size: int | None = 20,
+        architecture_learning_rate: float = 0.1,
+        architecture_step: float = 0.6,
+        architecture_warmup: float = 0.5,
+        temperatures: tuple[float, float] = (1.0, 0.05),
+        joint: bool = False,
+        adaptation_steps: int | None = None,
+        adaptation_batch_size: int | None = None,
+        search: bool = True,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            model, inner_steps, inner_learning_rate, inner_optimizer, inner_batch_size, "all",
+            architecture_learning_rate, adaptation_steps, adaptation_batch_size, **kwargs,
+        )  # fmt: skip
+        if not split_variables(model.trainable_variables)[1] or not hasattr(model, "decisions"):
+            raise ValueError(f"Expected a supernet, of a space's `build_supernet`. Received: {type(model).__name__}")
+        if not hasattr(model.relaxation, "temperature"):
+            raise ValueError(
+                "Expected a supernet whose relaxation has a temperature, such as 'softmax'. Received: "
+                f"{type(model.relaxation).__name__}"
+            )
+        if not 0 < architecture_step <= 1:
+            raise ValueError(
+                "Invalid value received for argument `architecture_step`. Expected above 0, at most 1. Received: "
+                f"{architecture_step}"
+            )
+        if not 0 <= architecture_warmup <= 1:
+            raise ValueError(
+                "Invalid value received for argument `architecture_warmup`. Expected from 0 to 1. Received: "
+                f"{architecture_warmup}"
+            )
+        self.architecture_step, self.architecture_warmup = architecture_step, architecture_warmup
+        first, last = (check_temperature(temperature) for temperature in temperatures)
+        self.temperatures, self.joint, self.search = (first, last), joint, search
+        # How many meta-steps the alphas rest; `fit` knows.
+        self.warmup_steps = self.add_weight(name="warmup_steps", shape=(), initializer="zeros", trainable=False)
+        self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
+
+    def default_optimizer(self) -> Any:
+        """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
+        return BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.SGD(self.architecture_step))
+
+    def set_schedule(self, steps: int) -> None:
+        """Both steps fall linearly to 0."""
+        decay = keras.optimizers.schedules.PolynomialDecay
+        for optimizer, rate in zip(self.optimizer.inner, (1.0, self.architecture_step), strict=True):
+            optimizer.learning_rate = decay(rate, steps, end_learning_rate=0.0)
+
+    def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Meta-train; see `Reptile.fit`."""
+        self.warmup_steps.assign(round(self.architecture_warmup * steps))
+        return super().fit(sampler, steps, *args, **kwargs)
+
+    def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
+        """Those of the alphas are 0 while they rest."""
+        steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
+        learns = ops.cast(steps >= warmup, "float32") if self.search else 0.0
+        return [
+            rate * learns if alphas else rate
+            for rate, alphas in zip(super().inner_rates(trainable, state, step), self._is_alphas, strict=True)
+        ]
+
+    def inner_step(
+        self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
+    ) -> tuple[Task, tuple[Any, Any]]:
+        """At the temperature of this step: the alphas down their gradient, then the weights down theirs."""
+        task = task._replace(state=self._tempered(task.state, step, steps))
+        if self.joint:
+            return super().inner_step(task, batch, rates, step, steps, first_order)
+
+        def loss(w: Sequence[Any]) -> tuple[Any, Any]:
+            return self.function.loss(w, task.state, batch)
+
+        _, at_start = value_and_grad(loss)(task.w)
+        moved, _ = self._step(task.w, at_start, rates, task.slots)
+        ahead = self._choose(moved, task.w)
+        (value, (predictions, state)), gradients = value_and_grad(loss)(ahead)
+        w, slots = self._step(task.w, self._choose(at_start, gradients), rates, task.slots)
+        return Task(w, slots, state), (value, predictions)
+
+    def end(self, task: Task, state: Sequence[Any]) -> list[Any]:
+        """The temperature goes back to where it was."""
+        (before,) = self.values_of([self.model.relaxation.temperature], self.trainable_variables, state)
+        return self.with_values([self.model.relaxation.temperature], [before], super().end(task, state))
+
+    def harden(self, model: keras.Model) -> tuple[Genotype, keras.Model]:
+        """The genotype of an adapted supernet, and the supernet with nothing else in it: no weight is trained again.
+
+        Args:
+            model: what `adapt` returned.
+
+        Raises:
+            ValueError: if the genotype leaves out edges, and the primitives have no `"none"` to say so.
+        """
+        genotype, hard = model.derive(), clone(model)
+        for kind, variable in hard.alphas.items():
+            own, chosen = hard.choices[kind], {(e.source, e.target): e.primitive for e in genotype[kind]}
+            table = np.full(own.shape, OUT_OF_CHOICE, "float32")
+            for row, edge in enumerate(own.edges):
+                primitive = chosen.get(edge, "none")
+                if primitive not in own.primitives:
+                    raise ValueError(
+                        f"The genotype leaves out edge {edge[0]} -> {edge[1]}. Expected 'none' among the primitives of "
+                        f"the supernet, for what is not chosen. Received: {list(own.primitives)}"
+                    )
+                table[row, own.primitives.index(primitive)] = 0.0
+            variable.assign(table)
+        return genotype, hard
+
+    def _tempered(self, state: Sequence[Any], step: Any, steps: int) -> list[Any]:
+        """The state with the temperature of inner step `step` of `steps`."""
+        first, last = self.temperatures
+        share = ops.cast(step, "float32") / max(steps - 1, 1)
+        value = first * ops.power(last / first, share)
+        variable = self.model.relaxation.temperature
+        return [
+            ops.cast(value, old.dtype) if own is variable else old
+            for own, old in zip(self.model.non_trainable_variables, state, strict=True)
+        ]
+
+    def _choose(self, of_alphas: Sequence[Any], of_weights: Sequence[Any]) -> list[Any]:
+        return [a if own else w for own, a, w in zip(self._is_alphas, of_alphas, of_weights, strict=True)]
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("inner_variables")
+        return {
+            **config,
+            "architecture_step": self.architecture_step,
+            "architecture_warmup": self.architecture_warmup,
+            "temperatures": self.temperatures,
+            "joint": self.joint,
+            "search": self.search,
+        }

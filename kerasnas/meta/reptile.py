@@ -1,0 +1,85 @@
+"""Reptile: move the start values towards where the inner loop ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.meta.base import MetaLearner, support_batches
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Reptile(MetaLearner):
+    """Reptile: the start values move towards those that the inner loop finds, `w + e mean(w' - w)`.
+
+    It differentiates nothing but the loss of a step, and needs no query: train on episodes with `query_shots=0`.
+
+    Args:
+        model: any built Keras model.
+        inner_steps: Defaults to the paper's 5 of Omniglot.
+        inner_learning_rate: Defaults to 1e-3.
+        inner_optimizer: Defaults to `"adam"`, without momentum.
+        inner_batch_size: samples of a step. Defaults to 10; None for the whole support set.
+        inner_variables, architecture_learning_rate: as for `MetaLearner`.
+        adaptation_steps: steps of `adapt` and `evaluate`. Defaults to the paper's 50.
+        adaptation_batch_size: samples of one of these. Defaults to 5.
+
+    Example:
+
+    >>> from kerasnas.datasets import SinusoidTasks
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    >>> learner = Reptile(model, inner_optimizer="sgd", inner_learning_rate=0.02)
+    >>> learner.compile(loss="mse", run_eagerly=True)
+    >>> history = learner.fit(SinusoidTasks(shots=10, query_shots=0), steps=2, tasks=2, verbose=0)
+    >>> adapted = learner.adapt(SinusoidTasks(shots=10, query_shots=10).episode(7))
+    >>> adapted.output_shape
+    (None, 1)
+
+    Reference:
+        Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999), algorithm 2.
+    """
+
+    default_tasks = 5
+    needs_query = False
+
+    def __init__(
+        self,
+        model: keras.Model,
+        inner_steps: int = 5,
+        inner_learning_rate: float = 1e-3,
+        inner_optimizer: Any = "adam",
+        inner_batch_size: int | None = 10,
+        inner_variables: str = "all",
+        architecture_learning_rate: float | None = None,
+        adaptation_steps: int | None = 50,
+        adaptation_batch_size: int | None = 5,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            model, inner_steps, inner_learning_rate, inner_optimizer, inner_batch_size, inner_variables,
+            architecture_learning_rate, adaptation_steps, adaptation_batch_size, **kwargs,
+        )  # fmt: skip
+
+    def default_optimizer(self) -> Any:
+        """Gradient descent on `w - mean(w')`: at the rate 1 the start values become the mean of the adapted ones."""
+        return keras.optimizers.SGD(1.0)
+
+    def set_schedule(self, steps: int) -> None:
+        """The paper's: the step falls linearly from 1 to 0."""
+        self.optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(1.0, steps, end_learning_rate=0.0)
+
+    def task_gradients(
+        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
+        """`w - w'`, with `w'` after the inner loop on the support set; loss and predictions are of its last step."""
+        support, _ = episode
+        start = task = self.start(trainable, state)
+        for step, batch in enumerate(support_batches(support, self.inner_batch_size, self.inner_steps)):
+            rates = self.inner_rates(trainable, state, step)
+            task, (loss, predictions) = self.inner_step(task, batch, rates, step, self.inner_steps)
+        gradients = [before - after for before, after in zip(start.w, task.w, strict=True)]
+        results = {"loss": loss, "labels": batch[1], "predictions": ops.convert_to_tensor(predictions)}
+        return (results, self.end(task, state)), gradients

@@ -1,0 +1,237 @@
+"""Training a meta-learner with Keras' `fit`: batches of tasks, metrics, and what happens where tasks diverge."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.meta.evaluation import DivergedError
+from kerasnas.primitives.base import check_size
+
+
+class EpisodeBatches(keras.utils.PyDataset):
+    """Batches of tasks for `fit`: which tasks come in a step is a function of its number alone.
+
+    Args:
+        sampler: with `batch(index, tasks)`.
+        tasks: of a step.
+        steps_per_epoch: steps of an epoch.
+    """
+
+    def __init__(self, sampler: Any, tasks: int, steps_per_epoch: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.sampler, self.tasks, self.steps_per_epoch = sampler, tasks, steps_per_epoch
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        batch = self.sampler.batch(self.epoch * self.steps_per_epoch + index, self.tasks)
+        return batch.support, batch.query
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is read next."""
+        self.epoch = epoch
+
+
+class _Watch(keras.callbacks.Callback):
+    """Says when tasks diverged, stops where all did, and measures on validation tasks after every epoch."""
+
+    def __init__(self, tasks: int, validation_sampler: Any, episodes: int):
+        super().__init__()
+        self.tasks, self.validation_sampler, self.episodes = tasks, validation_sampler, episodes
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.diverged.assign(0.0)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        diverged, total = int(self.model.diverged), self.params["steps"] * self.tasks
+        said = (
+            f"In {diverged} of {total} tasks of epoch {epoch + 1} the inner loop diverged (a loss or a gradient was "
+            "not finite); they were left out. Lower `inner_learning_rate`"
+        )
+        if diverged == total:
+            raise DivergedError(f"{said}: nothing was learned, and the meta-learned weights are as they were.")
+        if diverged:
+            warnings.warn(f"{said} if there are many.", stacklevel=2)
+        if self.validation_sampler is not None and logs is not None:
+            found = self.model.evaluate(self.validation_sampler, self.episodes)
+            logs.update({f"val_{name}": estimate.mean for name, estimate in found.items()})
+
+
+class Trained:
+    """`compile`, `fit` and `meta_step` of a `MetaLearner`."""
+
+    _tasks: int | None = None
+
+    def default_optimizer(self: Any) -> Any:
+        """The optimizer of the start values, where `compile` is given none."""
+        raise NotImplementedError
+
+    def set_schedule(self: Any, steps: int) -> None:
+        """Prepare the default optimizer for a training of `steps` steps."""
+
+    def compile(
+        self: Any,
+        optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        jit_compile: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set the optimizer of the start values, the loss of a task, and metrics.
+
+        Args:
+            optimizer: Defaults to the paper's.
+            loss: of the inner loop and of the query. Defaults to sparse categorical cross-entropy from logits.
+            metrics: Defaults to `["accuracy"]`, and to none with a loss of your own.
+            jit_compile: whether to compile with XLA. Defaults to None: on JAX alone.
+            kwargs: as for `keras.Model.compile`.
+        """
+        if metrics is None:
+            metrics = ["accuracy"] if loss is None else []
+        self._scheduled = optimizer is None
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else keras.losses.get(loss)
+        self._loss = loss if isinstance(loss, keras.losses.Loss) else _Mean(loss)
+        self._functions: dict[Any, Any] = {}
+        if jit_compile is None:
+            jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
+        optimizer = self.default_optimizer() if optimizer is None else optimizer
+        super().compile(  # type: ignore[misc]
+            optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs
+        )
+        self.optimizer.build(self.trainable_variables)
+
+    def get_compile_config(self: Any) -> dict[str, Any]:
+        config = super().get_compile_config()  # type: ignore[misc]
+        return {**config, "scheduled": self._scheduled} if config else {}
+
+    def compile_from_config(self: Any, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        scheduled = config.pop("scheduled")
+        self.compile(**config)
+        self._scheduled = scheduled  # a further `fit` has its own course where the optimizer is the default one
+
+    def check_compiled(self: Any, what: str) -> None:
+        """Raise where `compile` was not called."""
+        if not self.compiled:
+            raise ValueError(f"Call `compile()` before `{what}()`.")
+
+    def check_task(self: Any, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
+        """Raise where samples of this shape and these labels do not fit the model.
+
+        Raises:
+            ValueError: says what was expected.
+        """
+        expected = getattr(self.model, "image_shape", None) or getattr(self.model, "input_shape", (None,))[1:]
+        if expected and None not in expected and tuple(shape) != tuple(expected):
+            raise ValueError(f"Expected tasks with samples of shape {tuple(expected)}. Received: {tuple(shape)}")
+        classes = getattr(self.model, "num_classes", None) or getattr(self.model, "output_shape", (None,))[-1]
+        if labels.dtype.kind in "iu" and classes is not None and labels.max() >= classes:
+            raise ValueError(
+                f"Expected tasks of at most {classes} classes, the outputs of the model. Received: labels up to "
+                f"{labels.max()}"
+            )
+        if queries == 0:
+            raise ValueError("Expected tasks with queries to measure on. Received: `query_shots=0`")
+
+    def fit(
+        self: Any,
+        sampler: Any,
+        steps: int = 1000,
+        tasks: int | None = None,
+        steps_per_epoch: int = 100,
+        validation_sampler: Any = None,
+        validation_episodes: int = 100,
+        verbose: Any = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        initial_epoch: int = 0,
+    ) -> keras.callbacks.History:
+        """Meta-train. `loss` and metrics are of the query sets after the inner loop.
+
+        Args:
+            sampler: of tasks: an `EpisodeSampler`, or any with `batch(index, tasks)`. Which tasks come in a step is a
+                function of its number, so that a resumed training reads what an uninterrupted one would have.
+            steps: meta-steps. Defaults to 1000.
+            tasks: tasks of a step. Defaults to None: the paper's number.
+            steps_per_epoch: how many steps Keras calls an epoch. Defaults to 100, or all if `steps` are fewer.
+            validation_sampler: tasks to measure on after every epoch, as `val_accuracy` and so on. Defaults to None.
+            validation_episodes: how many of these. Defaults to 100.
+            verbose, callbacks: as in Keras.
+            initial_epoch: epoch at which to start.
+
+        Raises:
+            ValueError: if the tasks do not fit the model, or `steps` is no multiple of `steps_per_epoch`.
+            DivergedError: if all tasks of an epoch diverge; their steps have changed nothing.
+        """
+        self.check_compiled("fit")
+        steps_per_epoch = min(check_size("steps_per_epoch", steps_per_epoch), check_size("steps", steps))
+        if steps % steps_per_epoch:
+            raise ValueError(
+                f"Expected `steps` to be a multiple of `steps_per_epoch`. Received: {steps} and {steps_per_epoch}"
+            )
+        tasks = self.default_tasks if tasks is None else check_size("tasks", tasks)
+        data = EpisodeBatches(sampler, tasks, steps_per_epoch)
+        self._set_tasks(tasks)
+        support, query = data[0]
+        self.check_task(support[0].shape[2:], np.asarray(support[1]), query[0].shape[1] if self.needs_query else None)
+        if self._scheduled:
+            self.set_schedule(steps)
+        self._build_metrics(support if not query[0].shape[1] else query)
+        own = [
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)),
+            _Watch(tasks, validation_sampler, validation_episodes),
+        ]
+        return super().fit(  # type: ignore[misc]
+            data, epochs=steps // steps_per_epoch, verbose=verbose, callbacks=[*own, *(callbacks or [])],
+            initial_epoch=initial_epoch, shuffle=False,
+        )  # fmt: skip
+
+    def meta_step(self: Any, episodes: Any) -> dict[str, float]:
+        """One step on stacked episodes, as `EpisodeSampler.batch` gives them; returns loss and metrics."""
+        self.check_compiled("meta_step")
+        self._build_metrics(episodes.query if self.needs_query else episodes.support)
+        self._set_tasks(len(episodes.support[0]))
+        return self.train_on_batch(episodes.support, episodes.query, return_dict=True)
+
+    def update_metrics(self: Any, results: dict[str, Any]) -> dict[str, Any]:
+        """Update all metrics with the results of a step; return their values."""
+        finite = ops.cast(results["finite"], "float32")
+        loss = ops.where(results["finite"], ops.cast(results["loss"], "float32"), 0.0)
+        weight = ops.sum(finite)
+        self._loss_tracker.update_state(ops.sum(loss) / ops.maximum(weight, 1.0), sample_weight=weight)
+        labels, predictions = results["labels"], results["predictions"]
+        flat = [ops.reshape(tensor, (-1, *tensor.shape[2:])) for tensor in (labels, predictions)]
+        return self.compute_metrics(None, *flat)
+
+    def _set_tasks(self: Any, tasks: int) -> None:
+        """A constant of the step's graph: it is traced again where it changes."""
+        if tasks != self._tasks:
+            self._tasks, self.train_function = tasks, None
+
+    def _build_metrics(self: Any, batch: Any) -> None:
+        """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
+        metrics = self._compile_metrics
+        if metrics is not None and not metrics.built:
+            x, y = batch
+            outputs = self.model.compute_output_spec(keras.KerasTensor((None, *x.shape[2:])))
+            metrics.build(keras.KerasTensor((None, *y.shape[2:])), keras.KerasTensor(outputs.shape))
+
+    def _symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
+        """Everything is built before `fit` starts; Keras' own takes the data for a batch `(x, y)`."""
+
+
+class _Mean:
+    """A loss function of Keras as the mean over all samples."""
+
+    def __init__(self, function: Any):
+        self.function = function
+
+    def __call__(self, labels: Any, predictions: Any) -> Any:
+        return ops.mean(self.function(labels, predictions))

@@ -1,0 +1,64 @@
+"""The convolutional network of the few-shot literature: four blocks of 64 filters, and a linear head."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from kerasnas.networks.building import discrete_model
+from kerasnas.primitives.base import check_size
+from kerasnas.primitives.normalization import BatchNorm
+
+
+def few_shot_network(
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    filters: int = 64,
+    blocks: int = 4,
+    pooling: bool = False,
+    seed: int = 0,
+) -> keras.Model:
+    """Blocks of a 3x3 convolution, batch norm and ReLU that each halve the image; logits of what is left.
+
+    Batch norm is `kerasnas.primitives.BatchNorm`: on the fused kernel, and exact to second order.
+
+    Args:
+        input_shape: `(height, width, channels)`.
+        num_classes: number of logits: the ways of the tasks.
+        filters: of every convolution. Defaults to 64.
+        blocks: Defaults to 4.
+        pooling: whether a block halves the image by max pooling, as for miniImageNet, and not by the strides of its
+            convolution, as for Omniglot. Defaults to False.
+        seed: of the start values. Defaults to 0.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: for a size that is not positive.
+
+    Example:
+
+    >>> few_shot_network((28, 28, 1), num_classes=5).count_params()
+    112965
+
+    Reference:
+        Finn et al., "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", 2017 (arXiv 1703.03400),
+        section 5.2; Vinyals et al., "Matching Networks for One Shot Learning", 2016 (arXiv 1606.04080).
+    """
+    for name, size in (("num_classes", num_classes), ("filters", filters), ("blocks", blocks)):
+        check_size(name, size)
+    x = inputs = keras.Input(input_shape)
+    for _ in range(blocks):
+        x = keras.layers.Conv2D(
+            filters, 3, strides=1 if pooling else 2, padding="same", use_bias=False, data_format="channels_last"
+        )(x)  # batch norm takes a bias away
+        x = keras.layers.ReLU()(BatchNorm()(x))
+        if pooling:
+            x = keras.layers.MaxPooling2D(2, padding="same", data_format="channels_last")(x)
+    x = keras.layers.Flatten(data_format="channels_last")(x)
+    head = keras.layers.Dense(num_classes)
+    model = discrete_model(inputs, head(x), seed)
+    # Logits start near 0, so that the first inner steps are not spent on unlearning a random head.
+    head.kernel.assign(0.01 * np.random.default_rng([seed, blocks]).standard_normal(head.kernel.shape))
+    return model

@@ -1,0 +1,192 @@
+"""MetaNAS: the order of its steps, rates, temperature, rest of the alphas, and hardening."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasnas import DARTSSpace
+from kerasnas.backend import value_and_grad, values
+from kerasnas.meta import MAML, MetaNAS
+from kerasnas.relaxations import split_variables
+from kerasnas.spaces import NASBench201Space
+
+SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_3x3"])
+SHAPE = (8, 8, 1)
+
+
+def arrays(variables):
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+@pytest.fixture
+def tasks(pictures):
+    def make(**arguments):
+        family = pictures(**arguments)
+        family.input_shape = SHAPE
+        return family
+
+    return make
+
+
+def make_learner(**arguments):
+    supernet = SPACE.build_supernet(SHAPE, 2, seed=arguments.pop("seed", 0))
+    learner = MetaNAS(supernet, **{"inner_steps": 2, "inner_optimizer": "sgd", "inner_batch_size": None, **arguments})
+    learner.compile(run_eagerly=True)
+    return learner
+
+
+def at_temperature(learner, temperature):
+    """State of the model with this temperature."""
+    variable = learner.model.relaxation.temperature
+    return [
+        ops.convert_to_tensor(np.float32(temperature)) if own is variable else value
+        for own, value in zip(
+            learner.model.non_trainable_variables, values(learner.model.non_trainable_variables), strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_an_inner_step_moves_alphas_then_weights(tasks, joint):
+    """At temperature 1 -> 0.25 over two steps, with a rate for each; with `joint`, both at the same point."""
+    learner = make_learner(inner_learning_rate=0.1, architecture_learning_rate=0.5, temperatures=(1, 0.25), joint=joint)
+    support = tasks().episode(0).support
+    trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
+    received = learner.inner_loop(trainable, state, support, 2).w
+    alphas = {id(v) for v in split_variables(learner.model.trainable_variables)[1]}
+    is_alphas = [id(variable) in alphas for variable in learner.model.trainable_variables]
+    w = values(learner.model.trainable_variables)
+    for temperature in (1.0, 0.25):
+        own = at_temperature(learner, temperature)
+
+        def gradient(point, own=own):
+            return value_and_grad(lambda v: learner.function.loss(v, own, support))(point)[1]
+
+        first = gradient(w)
+        ahead = [p - 0.5 * g if a else p for p, g, a in zip(w, first, is_alphas, strict=True)]
+        second = first if joint else gradient(ahead)
+        w = [p if a else p - 0.1 * g for p, g, a in zip(ahead, second, is_alphas, strict=True)]
+    for mine, expected in zip(received, w, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=2e-4, atol=1e-5)
+
+
+def test_start_values_move_at_a_rate_each(tasks):
+    learner = make_learner(inner_learning_rate=0.1, architecture_step=0.5)
+    family = tasks(query_shots=0)
+    before = arrays(learner.model.trainable_variables)
+    adapted = arrays(learner.adapt(family.episode(0), steps=2).trainable_variables)
+    learner.meta_step(family.batch(0, 1))
+    alphas = {id(v) for v in learner.model.architecture_parameters}
+    for variable, old, end in zip(learner.model.trainable_variables, before, adapted, strict=True):
+        share = 0.5 if id(variable) in alphas else 1.0
+        new = ops.convert_to_numpy(variable)
+        np.testing.assert_allclose(new, old + share * (end - old), rtol=1e-3, atol=1e-5)
+    assert all(np.abs(ops.convert_to_numpy(v)).max() > 0.01 for v in learner.model.architecture_parameters)
+
+
+def test_alphas_rest_in_the_first_half(tasks):
+    learner, seen = make_learner(architecture_warmup=0.5), []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(arrays(learner.model.architecture_parameters)[0])
+
+    before = arrays(learner.model.architecture_parameters)[0]
+    learner.fit(tasks(query_shots=0), steps=4, tasks=1, callbacks=[Watch()], verbose=0)
+    moved = [np.abs(now - before).max() > 0 for now in seen]
+    assert moved == [False, False, True, True]
+
+
+def test_weights_only_learners_search_in_adaptation_unless_told_not_to(tasks):
+    for search in (True, False):
+        learner = make_learner(architecture_warmup=1.0, search=search)
+        before = arrays(learner.model.architecture_parameters)[0]
+        learner.fit(tasks(query_shots=0), steps=2, tasks=1, verbose=0)
+        np.testing.assert_array_equal(arrays(learner.model.architecture_parameters)[0], before)
+        adapted = learner.adapt(tasks().episode(3))
+        assert bool(np.abs(arrays(adapted.architecture_parameters)[0] - before).max() > 0) is search
+
+
+def test_temperature_is_low_in_the_adapted_model_and_stays_in_the_learners(tasks):
+    learner = make_learner(temperatures=(1.0, 0.05))
+    adapted = learner.adapt(tasks().episode(0))
+    assert float(adapted.relaxation.temperature) == pytest.approx(0.05)
+    learner.meta_step(tasks(query_shots=0).batch(0, 2))
+    assert float(learner.model.relaxation.temperature) == 1.0
+
+
+def test_hardening_leaves_the_genotype_alone(tasks):
+    learner = make_learner(architecture_learning_rate=5.0)
+    adapted = learner.adapt(tasks().episode(0))
+    genotype, hard = learner.harden(adapted)
+    SPACE.validate(genotype)
+    assert genotype == adapted.derive() == hard.derive()
+    (weights,) = hard.mixing_weights().values()
+    assert sorted(np.unique(weights)) == [0.0, 1.0] and (weights.sum(1) == 1).all()
+    x = np.random.default_rng(0).random((3, *SHAPE)).astype("float32")
+    assert np.isfinite(hard.predict(x, verbose=0)).all()
+    # What is left computes the same, whatever the weights of the primitives that were not chosen.
+    for variable, value in zip(adapted.network_weights, hard.network_weights, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), ops.convert_to_numpy(value))
+
+
+def test_hardening_needs_none_where_edges_are_left_out(tasks):
+    for primitives, fits in ((["skip_connect", "max_pool_3x3"], False), (["none", "skip_connect"], True)):
+        space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=primitives)
+        learner = MetaNAS(space.build_supernet(SHAPE, 2))
+        if fits:
+            genotype, hard = learner.harden(learner.model)
+            assert hard.derive() == genotype
+        else:
+            with pytest.raises(ValueError, match="Expected 'none' among the primitives"):
+                learner.harden(learner.model)
+
+
+def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
+    learner = MAML(SPACE.build_supernet(SHAPE, 2), True, 1, 0.1, architecture_learning_rate=2.0)
+    learner.compile(run_eagerly=True)
+    episode = tasks().episode(0)
+    adapted = learner.adapt(episode)
+    w = values(learner.model.trainable_variables)
+    own = values(learner.model.non_trainable_variables)
+    _, gradients = value_and_grad(lambda v: learner.function.loss(v, own, episode.support))(w)
+    alphas = {id(v) for v in learner.model.architecture_parameters}
+    for variable, new, gradient in zip(
+        learner.model.trainable_variables, adapted.trainable_variables, gradients, strict=True
+    ):
+        rate = 2.0 if id(variable) in alphas else 0.1
+        expected = ops.convert_to_numpy(variable) - rate * np.asarray(gradient)
+        np.testing.assert_allclose(ops.convert_to_numpy(new), expected, rtol=1e-4, atol=1e-6)
+    before = arrays(learner.trainable_variables)
+    learner.meta_step(tasks().batch(0, 2))
+    for variable, old, new in zip(
+        learner.trainable_variables, before, arrays(learner.trainable_variables), strict=True
+    ):
+        if id(variable) in alphas:
+            assert np.abs(new - old).max() > 0
+
+
+def test_a_saved_learner_is_whole(tasks, tmp_path):
+    learner = make_learner()
+    learner.fit(tasks(query_shots=0), steps=2, tasks=1, verbose=0)
+    learner.save(tmp_path / "learner.keras")
+    loaded = keras.models.load_model(tmp_path / "learner.keras")
+    for old, new in zip(arrays(learner.variables), arrays(loaded.variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert tuple(loaded.temperatures) == learner.temperatures and loaded.joint is False
+
+
+def test_bad_input(make_network):
+    supernet = SPACE.build_supernet(SHAPE, 2)
+    for arguments, message in [
+        ({"architecture_step": 0.0}, "`architecture_step`. Expected above 0, at most 1"),
+        ({"architecture_warmup": 1.5}, "`architecture_warmup`. Expected from 0 to 1"),
+        ({"temperatures": (1.0, 0.0)}, "`temperature`. Expected above 0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            MetaNAS(supernet, **arguments)
+    with pytest.raises(ValueError, match="Expected a supernet"):
+        MetaNAS(make_network())
+    with pytest.raises(ValueError, match="relaxation has a temperature"):
+        MetaNAS(SPACE.build_supernet(SHAPE, 2, relaxation="sigmoid"))

@@ -1,0 +1,267 @@
+"""`fit`, `adapt` and `evaluate` of the meta-learners: honest evaluation, resuming, saving, and bad input."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasnas.backend import values
+from kerasnas.datasets import Episode, EpisodeSampler
+from kerasnas.meta import MAML, DivergedError, Estimate, Reptile
+from kerasnas.meta.functional import clone
+from kerasnas.networks import few_shot_network
+
+LEARNERS = {"maml": MAML, "reptile": Reptile}
+
+
+def arrays(variables):
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+@pytest.fixture(params=LEARNERS)
+def learner(request, make_network):
+    made = LEARNERS[request.param](make_network(), inner_steps=2, adaptation_steps=3)
+    made.compile(run_eagerly=True)
+    return made
+
+
+# Evaluation -----------------------------------------------------------------------------------------------
+def predictions(learner, episode, kind):
+    """What `evaluate` sees for one task: the logits of its query."""
+    trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
+    found = learner.predictions_of(trainable, state, (episode.support, episode.query), 3)
+    return ops.convert_to_numpy(found[kind][1])
+
+
+def test_a_prediction_does_not_depend_on_other_queries_unless_transductive(learner, pictures):
+    """Batch norm decides the score: only the transductive figures may use the query set's statistics."""
+    episode = pictures().episode(0)
+    x, y = episode.query
+    alone = Episode(episode.support, (x[:1], y[:1]))
+    assert np.allclose(predictions(learner, episode, "")[:1], predictions(learner, alone, ""), atol=1e-5)
+    transductive = predictions(learner, episode, "_transductive")[:1]
+    assert not np.allclose(transductive, predictions(learner, alone, "_transductive"), atol=1e-3)
+
+
+def test_transductive_predictions_are_those_of_batch_statistics(learner, pictures):
+    """But for the variance, which moving statistics take as the unbiased one."""
+    episode = pictures(query_shots=60).episode(0)
+    trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
+    w, own = learner.adapted(trainable, state, episode.support, 3)
+    expected = learner.function.loss(w, own, episode.query)[1][0]
+    np.testing.assert_allclose(predictions(learner, episode, "_transductive"), expected, rtol=0.02, atol=0.02)
+
+
+def test_evaluate_counts_what_adapted_models_predict(learner, pictures):
+    tasks, right, losses = pictures(), [], []
+    before = arrays(learner.variables)
+    found = learner.evaluate(tasks, episodes=5, tasks=2)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for index in range(5):
+        episode = tasks.episode(index)
+        logits = learner.adapt(episode).predict(episode.query[0], verbose=0)
+        right.append((logits.argmax(-1) == episode.query[1]).mean())
+        losses.append(float(loss(episode.query[1], logits)))
+    assert found["accuracy"].mean == pytest.approx(np.mean(right))
+    assert found["accuracy"].interval == pytest.approx(1.96 * np.std(right, ddof=1) / np.sqrt(5))
+    assert found["loss"].mean == pytest.approx(np.mean(losses), rel=1e-4)
+    for old, new in zip(before, arrays(learner.variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_interval_is_infinite_for_one_episode():
+    assert Estimate.of([0.5]) == (0.5, np.inf)
+
+
+# Training -----------------------------------------------------------------------------------------------
+def test_a_resumed_training_equals_an_uninterrupted_one(make_network, pictures, tmp_path):
+    trained = []
+    for parts in ([(0, 4)], [(0, 2), (1, 4)]):
+        learner = MAML(make_network(), inner_steps=1)
+        learner.compile(run_eagerly=True)
+        for initial_epoch, steps in parts:
+            learner.fit(pictures(), steps=steps, tasks=2, steps_per_epoch=2, initial_epoch=initial_epoch, verbose=0)
+        trained.append(arrays(learner.variables))
+    for first, second in zip(*trained, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_backup_and_restore_goes_on_where_it_was_killed(make_network, pictures, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def train(kill):
+        learner = Reptile(make_network(), inner_steps=2)
+        learner.compile(run_eagerly=True)
+        callbacks = [keras.callbacks.BackupAndRestore(tmp_path / "backup")] if kill is not None else []
+        if kill:
+
+            def stop(epoch, logs):
+                if epoch == 1:
+                    raise Killed
+
+            callbacks.append(keras.callbacks.LambdaCallback(on_epoch_begin=stop))
+        learner.fit(pictures(query_shots=0), 6, 2, steps_per_epoch=2, callbacks=callbacks, verbose=0)
+        return arrays(learner.variables)
+
+    whole = train(None)
+    with pytest.raises(Killed):
+        train(True)
+    for first, second in zip(whole, train(False), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: MAML(model, True, 2, 0.1, learn_inner_rates=True, per_step_statistics=True),
+        lambda model: Reptile(model, inner_steps=2),
+    ],
+)
+def test_a_saved_learner_is_whole(make, make_network, pictures, tmp_path):
+    learner = make(make_network())
+    learner.compile()
+    learner.fit(pictures(), steps=2, tasks=2, verbose=0)
+    learner.save(tmp_path / "learner.keras")
+    loaded = keras.models.load_model(tmp_path / "learner.keras")
+    own, other = learner.get_config(), loaded.get_config()
+    own.pop("model"), other.pop("model")
+    assert own == other
+    assert loaded.compiled and type(loaded.optimizer) is type(learner.optimizer)
+    for old, new in zip(arrays(learner.variables), arrays(loaded.variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_validation_tasks_are_measured_after_every_epoch(learner, pictures):
+    history = learner.fit(
+        pictures(shots=3),
+        4,
+        2,
+        steps_per_epoch=2,
+        validation_sampler=pictures(seed=1),
+        validation_episodes=4,
+        verbose=0,
+    ).history
+    assert len(history["val_accuracy"]) == len(history["val_accuracy_transductive"]) == len(history["loss"]) == 2
+
+
+def test_tasks_that_diverge_are_left_out_and_said(make_network, pictures):
+    learner = MAML(make_network(), inner_steps=1)
+    learner.compile(keras.optimizers.SGD(1.0), run_eagerly=True)
+    whole = pictures()
+
+    class OneBad:
+        input_shape = whole.input_shape
+
+        def batch(self, index, tasks):
+            batch = whole.batch(index, tasks)
+            x, y = batch.support
+            x = x.copy()
+            x[1] = np.nan
+            return Episode((x, y), batch.query)
+
+    good = whole.batch(0, 1)
+    before = arrays(learner.model.trainable_variables)
+    data = (good.support, good.query)
+    _, expected = learner.meta_gradients(
+        values(learner.trainable_variables), values(learner.non_trainable_variables), data
+    )
+    with pytest.warns(UserWarning, match="In 1 of 2 tasks of epoch 1 the inner loop diverged"):
+        history = learner.fit(OneBad(), steps=1, tasks=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    for old, gradient, new in zip(before, expected, arrays(learner.model.trainable_variables), strict=True):
+        np.testing.assert_allclose(new, old - np.asarray(gradient), rtol=1e-5, atol=1e-6)
+
+
+def test_where_all_tasks_diverge_the_start_values_are_kept(make_network, pictures):
+    learner = MAML(make_network(activation="linear"), inner_steps=3, inner_learning_rate=1e30)
+    learner.compile(run_eagerly=True)
+    before = arrays(learner.model.variables)
+    with pytest.raises(DivergedError, match="nothing was learned"):
+        learner.fit(pictures(), steps=2, tasks=2, verbose=0)
+    for old, new in zip(before, arrays(learner.model.variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    with pytest.raises(DivergedError, match="Lower `inner_learning_rate`"):
+        learner.adapt(pictures().episode(0))
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_500_steps():
+    import resource
+
+    x, y = np.random.default_rng(0).random((400, 28, 28, 1), "float32"), np.repeat(np.arange(20), 20)
+    learner = MAML(few_shot_network((28, 28, 1), 5, filters=16))
+    learner.compile()
+    sampler, peaks = EpisodeSampler(x, y, query_shots=5), []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    )
+    learner.fit(sampler, steps=600, tasks=8, callbacks=[watch], verbose=0)
+    assert peaks[-1] < 1.02 * peaks[0], f"peak memory in KiB after every 100 steps: {peaks}"
+
+
+# Bad input ------------------------------------------------------------------------------------------------
+def test_numbers_and_names_are_checked(make_network):
+    network = make_network()
+    for arguments, message in [
+        ({"inner_steps": 0}, "`inner_steps`. Expected a positive integer. Received: 0"),
+        ({"inner_learning_rate": 0.0}, "`inner_learning_rate`. Expected above 0"),
+        ({"inner_optimizer": "sdg"}, "Unknown inner optimizer 'sdg'. Did you mean 'sgd'?"),
+        ({"inner_variables": "tail"}, "`inner_variables`. Expected 'all', or 'head'"),
+        ({"adaptation_steps": -1}, "`adaptation_steps`"),
+        ({"inner_batch_size": 0}, "`inner_batch_size`"),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            MAML(network, **arguments)
+        assert message in str(caught.value)
+    with pytest.raises(ValueError, match="`multi_step_loss_steps`"):
+        MAML(network, multi_step_loss_steps=-1)
+
+
+def test_a_model_without_anything_to_train_is_refused(make_network):
+    network = make_network()
+    network.trainable = False
+    with pytest.raises(ValueError, match="Expected a model with trainable variables"):
+        MAML(network)
+    with pytest.raises(ValueError, match="Expected a built model"):
+        MAML(keras.Sequential([keras.layers.Dense(2)]))
+
+
+def test_tasks_that_do_not_fit_are_refused(learner, pictures):
+    with pytest.raises(ValueError, match=r"samples of shape \(6, 6, 1\)"):
+        learner.fit(EpisodeSampler(np.zeros((8, 5, 5, 1)), np.arange(8) % 2, 2, 1, 1), steps=1, tasks=1)
+    three = EpisodeSampler(np.zeros((12, 6, 6, 1)), np.arange(12) % 3, 3, 1, 1)
+    with pytest.raises(ValueError, match="at most 2 classes, the outputs of the model. Received: labels up to 2"):
+        learner.evaluate(three, episodes=1)
+    with pytest.raises(ValueError, match="query_shots=0"):
+        learner.evaluate(pictures(query_shots=0), episodes=1)
+    with pytest.raises(ValueError, match="multiple of `steps_per_epoch`"):
+        learner.fit(pictures(), steps=150)
+    x, y = pictures().episode(0).support
+    with pytest.raises(ValueError, match="query sample 0 is also support sample 0"):
+        learner.adapt(Episode((x, y), (x, y)))
+
+
+def test_what_needs_compile_says_so(make_network, pictures):
+    for call in (
+        lambda m: m.fit(pictures()),
+        lambda m: m.evaluate(pictures()),
+        lambda m: m.adapt(pictures().episode(0)),
+    ):
+        with pytest.raises(ValueError, match=r"Call `compile\(\)` before"):
+            call(MAML(make_network()))
+
+
+def test_maml_needs_queries(make_network, pictures):
+    learner = MAML(make_network())
+    learner.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match="query_shots=0"):
+        learner.fit(pictures(query_shots=0), steps=1, tasks=1)
+
+
+def test_a_clone_has_the_same_values_and_its_own_variables(make_network):
+    network = make_network()
+    copy = clone(network)
+    for old, new in zip(network.variables, copy.variables, strict=True):
+        assert old is not new
+        np.testing.assert_array_equal(ops.convert_to_numpy(old), ops.convert_to_numpy(new))
