@@ -4,7 +4,7 @@ A search space says what may be built; a relaxation makes the choice soft; a tra
 a genotype is what comes out. See the README for a first search.
 """
 
-from kerasnas import callbacks, cost, datasets, genotypes, networks, relaxations, search, spaces, tabular
+from kerasnas import callbacks, cost, datasets, genotypes, meta, networks, relaxations, search, spaces, tabular
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.primitives import MixedOp, register_primitive
 from kerasnas.search import BilevelOptimizer, BilevelTrainer
@@ -24,6 +24,7 @@ __all__ = [
     "cost",
     "datasets",
     "genotypes",
+    "meta",
     "networks",
     "register_primitive",
     "relaxations",

@@ -13,7 +13,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.functional import clone
+from kerasnas.meta.maml import MAML
+from kerasnas.meta.metanas import MetaNAS
+from kerasnas.meta.reptile import Reptile
 from kerasnas.relaxations import is_alphas
 from kerasnas.search import SearchStrategy
 from kerasnas.storage import atomic_path, write_json
@@ -61,7 +65,8 @@ class ReptileInitializer:
             raise ValueError("Expected a model, or the parameters of a strategy, or both. Received neither")
         self.model = None if model is None else clone(model)
         self.parameters = {name: np.asarray(value) for name, value in (parameters or {}).items()}
-        self.description = {"space": getattr(model, "space", None), **(description or {})}
+        known = {"space": getattr(model, "space", None), **(description or {})}
+        self.description = json.loads(json.dumps(known))  # as it will be read again
 
     @classmethod
     def from_learner(cls, learner: Any, **description: Any) -> ReptileInitializer:
@@ -71,10 +76,24 @@ class ReptileInitializer:
             learner: a `MetaLearner`.
             description: more of what is to be known of it: data, seeds, figures.
         """
-        made = {"learner": type(learner).__name__, "meta_steps": int(learner.meta_steps)}
-        keys = ("inner_steps", "inner_learning_rate", "architecture_learning_rate", "inner_optimizer")
-        made |= {key: value for key, value in learner.get_config().items() if key in keys}
+        settings = {key: value for key, value in learner.get_config().items() if key not in ("name", "model")}
+        made = {"learner": type(learner).__name__, "meta_steps": int(learner.meta_steps), "settings": settings}
         return cls(learner.model, description={**made, **description})
+
+    def learner(self) -> MetaLearner:
+        """A learner like the one that made it, with a copy of the model: compile it, and `adapt` to a task.
+
+        What the learner itself had learned, such as inner rates, is not in it: save the learner where that matters.
+
+        Raises:
+            ValueError: if no learner made it.
+        """
+        kinds = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
+        kind = kinds.get(self.description.get("learner", ""))
+        if kind is None or self.model is None:
+            raise ValueError(f"Expected an initialisation made `from_learner`. Received: {self.description}")
+        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in self.description["settings"].items()}
+        return kind(clone(self.model), **settings)
 
     @classmethod
     def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:

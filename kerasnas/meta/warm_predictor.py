@@ -97,9 +97,9 @@ class SourcePrior:
 
     def _climb(self) -> list[Indices]:
         """From good architectures of the sources to better neighbours, as long as there are any."""
-        sources = [surrogate.source for surrogate in self.predictions.surrogates]
+        told = (indices for surrogate in self.predictions.surrogates for indices in surrogate.source.architectures)
         # In another table of the space, what a source evaluated may be missing.
-        new = [i for i in dict.fromkeys(i for source in sources for i in source.architectures) if self.space.feasible(i)]
+        new = [indices for indices in dict.fromkeys(told) if self.space.feasible(indices)]
         values: dict[Indices, float] = {}
         expanded: set[Indices] = set()
         for _ in range(_ROUNDS):
@@ -119,9 +119,9 @@ class TransferPredictor(PredictorSearch):
     The process of `PredictorSearch` gets a prior: the score of an architecture is a weighted sum of what each source
     predicts for it, and a residual with the usual kernel. Weights are normal variables, `w_s ~ N(mean, deviation^2)`.
     Their mean and deviation are learned from the sources, which are predicted from one another (leave one out, by
-    generalised least squares); with one source, they are 0.2. What the weights are in the new task follows from its own
-    observations, source by source. The prior mean fades as `trust / (trust + n)` with the number n of observations: in a
-    task unlike the sources it soon is the process from scratch, which may still find a weight for each source.
+    generalised least squares); with one source, they are 0.2. What the weights are in the new task follows from its
+    own observations, source by source. The prior mean fades as `trust / (trust + n)` with the number n of observations:
+    in a task unlike the sources it soon is the process from scratch, which may still find a weight for each source.
 
     Nothing is drawn at random at the start: the first architectures are those of which the sources expect most. These
     stay candidates throughout. The expected improvement counts the variance that the kernel does not explain.

@@ -22,6 +22,7 @@ matplotlib is imported when the first picture is drawn, not before.
 
 from kerasnas.reporting.card import write_card
 from kerasnas.reporting.costs import CostPoint, plot_front
+from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.results import verdict
@@ -37,5 +38,6 @@ __all__ = [
     "plot_training",
     "verdict",
     "write_card",
+    "write_initializer_card",
     "write_report",
 ]

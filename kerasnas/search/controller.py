@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,20 @@ class PolicyGradient(SearchStrategy):
         n = len(indices)
         gradients = self.policy.gradients(indices, coefficients / n, self.entropy_weight / n)
         self.optimizer.ascend(self.policy.parameters, gradients)
+
+    def get_parameters(self) -> dict[str, np.ndarray]:
+        """Copies of the policy's parameters by name: where the next search may start."""
+        return {name: array.copy() for name, array in self.policy.parameters.items()}
+
+    def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Start from `parameters`, as `get_parameters` of a strategy of the same space returned them.
+
+        The optimizer, the baseline and the observations stay as they are.
+
+        Raises:
+            ValueError: if names or shapes differ, saying which, or if a number is not finite.
+        """
+        self.policy.set_parameters(parameters)
 
     def state(self) -> dict[str, Any]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +13,22 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 
 NOISE = 0.3  # of targets with variance 1: what the kernel does not explain
+
+Codes = tuple[np.ndarray, ...]
+"""What a kernel computes with: arrays with a row for each architecture."""
+
+
+class Kernel(Protocol):
+    """How alike architectures are, computed from their codes."""
+
+    def encode(self, architectures: Sequence[Indices]) -> Codes:
+        """The codes of n architectures."""
+
+    def __call__(self, first: Codes, second: Codes) -> np.ndarray:
+        """The kernel between n and m architectures `(n, m)`."""
+
+    def diagonal(self, codes: Codes) -> np.ndarray:
+        """The kernel of each with itself `(n,)`."""
 
 
 class MatchKernel:
@@ -54,7 +71,7 @@ class MatchKernel:
         self._column = np.repeat(np.arange(len(unique)), most)
         self._level = np.concatenate([np.arange(count) for count in most])
 
-    def encode(self, architectures: Sequence[Indices]) -> tuple[np.ndarray, np.ndarray]:
+    def encode(self, architectures: Sequence[Indices]) -> Codes:
         """Codes whose products count the options shared in place, and anywhere."""
         indices = np.asarray(architectures, np.intp) + self._offsets
         in_place = np.zeros((len(indices), len(self._named)), np.float32)
@@ -62,10 +79,13 @@ class MatchKernel:
         anywhere = (in_place @ self._named)[:, self._column] > self._level
         return in_place, anywhere.astype(np.float32)
 
-    def __call__(self, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    def __call__(self, first: Codes, second: Codes) -> np.ndarray:
         choices = len(self._offsets)
         differ, lack = (choices - a @ b.T for a, b in zip(first, second, strict=True))
         return np.exp(differ / -4) + np.exp(lack / -2) + np.float32(0.1)
+
+    def diagonal(self, codes: Codes) -> np.ndarray:
+        return np.full(len(codes[0]), self.variance)
 
 
 class Posterior:
@@ -80,32 +100,32 @@ class Posterior:
         observed: n architectures.
         targets: arrays `(n,)` for which to predict, with mean 0 and variance 1.
         candidates: m architectures.
+        noise: variance of the targets that the kernel does not explain. Defaults to 0.3.
 
     Attributes:
         means: for each of `targets`, an array `(m,)`.
-        variance: array `(m,)`; it does not depend on the targets.
+        variance: array `(m,)`; it does not depend on the targets. It is that of what the kernel explains.
 
     Reference:
         Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 2.25 and 2.26.
     """
 
     def __init__(
-        self, kernel: MatchKernel, observed: Sequence[Indices], targets: Iterable[np.ndarray],
-        candidates: Sequence[Indices],
+        self, kernel: Kernel, observed: Sequence[Indices], targets: Iterable[np.ndarray],
+        candidates: Sequence[Indices], noise: float = NOISE,
     ):  # fmt: skip
-        self._kernel, self._codes = kernel, kernel.encode(candidates)
+        self._kernel, self._codes, self._noise = kernel, kernel.encode(candidates), noise
         codes = kernel.encode(observed)
-        inverse = np.linalg.inv(np.linalg.cholesky(kernel(codes, codes) + NOISE * np.eye(len(observed))))
+        inverse = np.linalg.inv(np.linalg.cholesky(kernel(codes, codes) + noise * np.eye(len(observed))))
         self._half = inverse @ kernel(codes, self._codes)
         self.means = [(inverse @ target) @ self._half for target in targets]
-        self.variance = kernel.variance - np.einsum("nm,nm->m", self._half, self._half)
+        self.variance = kernel.diagonal(self._codes) - np.einsum("nm,nm->m", self._half, self._half)
 
     def condition(self, candidate: int) -> None:
         """See the candidate at that position score what is expected of it: means stay, variances near it fall."""
-        in_place, anywhere = self._codes
-        own = in_place[[candidate]], anywhere[[candidate]]
+        own = tuple(codes[[candidate]] for codes in self._codes)
         covariance = self._kernel(own, self._codes)[0] - self._half[:, candidate] @ self._half
-        row = covariance / math.sqrt(self.variance[candidate] + NOISE)
+        row = covariance / math.sqrt(self.variance[candidate] + self._noise)
         self._half = np.vstack([self._half, row])
         self.variance = self.variance - row**2
 

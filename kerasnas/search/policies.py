@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,28 @@ class Policy(abc.ABC):
     """
 
     parameters: Arrays
+
+    def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Copy `parameters` into its own.
+
+        Raises:
+            ValueError: if names or shapes differ, saying which, or if a number is not finite.
+        """
+        shapes = {name: np.shape(array) for name, array in parameters.items()}
+        expected = {name: array.shape for name, array in self.parameters.items()}
+        for name in sorted(shapes.keys() | expected.keys()):
+            if shapes.get(name) != expected.get(name):
+                raise ValueError(
+                    f"Invalid value received for argument `parameters`. Expected '{name}' of shape "
+                    f"{expected.get(name, 'none')}. Received: {shapes.get(name, 'none')}"
+                )
+            if not np.isfinite(parameters[name]).all():
+                raise ValueError(
+                    f"Invalid value received for argument `parameters`. Expected finite numbers. "
+                    f"Received: '{name}' with others"
+                )
+        for name, array in parameters.items():
+            self.parameters[name] = np.array(array, np.float64)
 
     @abc.abstractmethod
     def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

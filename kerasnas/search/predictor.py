@@ -73,6 +73,8 @@ class PredictorSearch(SearchStrategy):
         in place and anywhere, the neighbours as candidates and the constants are this project's own.
     """
 
+    _unexplained = 0.0  # variance that candidates have beside the kernel's, and may improve by
+
     def __init__(
         self, space: SearchSpace, seed: int = 0, unique: bool = True, initial: int = 10, batch_size: int = 2,
         cost_limit: float | None = None,
@@ -148,21 +150,28 @@ class PredictorSearch(SearchStrategy):
         candidates = [*pending, *self._candidates([observed[index] for index in order[:_INCUMBENTS]])]
         if len(candidates) == len(pending):
             return []
-        posterior = Posterior(self._kernel, observed, targets, candidates)
+        posterior = self._posterior(observed, targets, candidates)
         for position in range(len(pending)):
             posterior.condition(position)
         chosen = list(range(len(pending)))
         while len(chosen) < min(len(pending) + self.batch_size, len(candidates)):
-            deviation = np.sqrt(np.maximum(posterior.variance, 1e-9))
+            variance = np.maximum(posterior.variance, 1e-9)
+            deviation = np.sqrt(variance)
             value = np.ones(len(candidates))
             if within.any():
-                value = expected_improvement(posterior.means[0], deviation, scores[within].max())
+                spread = np.sqrt(variance + self._unexplained)
+                value = expected_improvement(posterior.means[0], spread, scores[within].max())
             if self.cost_limit is not None:
                 value = value * normal_cdf((limit - posterior.means[1]) / deviation)
             value[chosen] = -1
             chosen.append(int(np.argmax(value)))
             posterior.condition(chosen[-1])
         return [candidates[position] for position in chosen[len(pending) :]]
+
+    def _posterior(
+        self, observed: Sequence[Indices], targets: Sequence[np.ndarray], candidates: Sequence[Indices]
+    ) -> Posterior:
+        return Posterior(self._kernel, observed, targets, candidates)
 
     def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
         """New architectures, each once: neighbours of `best`, some two changes away, and random ones."""

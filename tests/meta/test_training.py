@@ -231,7 +231,7 @@ def test_tasks_that_do_not_fit_are_refused(learner, pictures):
     with pytest.raises(ValueError, match=r"samples of shape \(6, 6, 1\)"):
         learner.fit(EpisodeSampler(np.zeros((8, 5, 5, 1)), np.arange(8) % 2, 2, 1, 1), steps=1, tasks=1)
     three = EpisodeSampler(np.zeros((12, 6, 6, 1)), np.arange(12) % 3, 3, 1, 1)
-    with pytest.raises(ValueError, match="at most 2 classes, the outputs of the model. Received: labels up to 2"):
+    with pytest.raises(ValueError, match=r"at most 2 classes, the outputs of the model\. Received: labels up to 2"):
         learner.evaluate(three, episodes=1)
     with pytest.raises(ValueError, match="query_shots=0"):
         learner.evaluate(pictures(query_shots=0), episodes=1)

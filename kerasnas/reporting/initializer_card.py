@@ -1,0 +1,72 @@
+"""The card of a meta-learned initialisation: `card.md`, made of what is recorded beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasnas import storage
+from kerasnas.meta import ReptileInitializer
+from kerasnas.reporting import tables
+from kerasnas.reporting.card import escape, fenced, markdown_table
+
+LOADING = """\
+import kerasnas
+
+learner = kerasnas.meta.ReptileInitializer.load("FOLDER").learner()
+learner.compile()
+model = learner.adapt(episode)  # a Keras model for the classes of the episode's support set"""
+_APART = ("figures", "command", "settings", "note")
+
+
+def write_initializer_card(folder: str | os.PathLike) -> Path:
+    """Write the card of a saved `ReptileInitializer` to `card.md` in its folder, atomically.
+
+    Args:
+        folder: what `ReptileInitializer.save` made. Its description may have `command`, `figures` (name -> text) and
+            `note`; everything else in it becomes a row.
+
+    Returns:
+        The path of the card.
+    """
+    path = Path(folder) / "card.md"
+    storage.write_text(path, initializer_card_text(ReptileInitializer.load(folder), Path(folder).name))
+    return path
+
+
+def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
+    """The text of `card.md`."""
+    record: Mapping[str, Any] = initializer.description
+    rows = [[str(key), tables.exact(value)] for key, value in record.items() if key not in _APART and value is not None]
+    if initializer.model is not None:
+        shapes = [variable.shape for variable in initializer.model.trainable_variables]
+        rows.append(["parameters", f"{sum(shape.num_elements() for shape in shapes):,}"])
+        rows.append(["input shape", tables.show(list(initializer.model.input_shape[1:]))])
+    figures = [[str(key), str(value)] for key, value in (record.get("figures") or {}).items()]
+    parts = [
+        f"# Meta-learned initialisation: {escape(name)}",
+        "Start values from which a few steps on a few samples of new classes make a classifier of them.",
+        escape(str(record["note"])) if record.get("note") else "",
+        "## How it was made",
+        fenced(str(record["command"]), "shell") if record.get("command") else "The command was not recorded.",
+        markdown_table(tables.Table([], rows)),
+        "Settings of the learner:" if record.get("settings") else "",
+        markdown_table(tables.Table([], [[k, tables.exact(v)] for k, v in (record.get("settings") or {}).items()])),
+        "## Figures",
+        markdown_table(tables.Table([], figures)) or "No figures were recorded.",
+        "## Intended use and limits",
+        "\n".join(
+            [
+                "- Meant for tasks like those it was learned from. On other pictures it may be no better than random "
+                "start values: measure.",
+                "- Figures of few-shot learning depend on whether batch norm may look at the other queries "
+                "(transductive); both are given.",
+                "- Not examined: fairness between groups, robustness, calibration.",
+            ]
+        ),
+        "## How to load it",
+        fenced(LOADING.replace("FOLDER", name), "python"),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"

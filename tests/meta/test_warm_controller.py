@@ -1,0 +1,164 @@
+"""Reptile and plain pre-training of controllers: closed forms on one choice, what they change, bad arguments."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from kerasnas.meta.experience import SearchExperience
+from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
+from kerasnas.search import Controller, Reinforce
+from kerasnas.spaces import NASBench201Space
+from kerasnas.testing import check_strategy
+
+SPACE = NASBench201Space()
+LEARNERS = [functools.partial(reptile_policy, outer_steps=8), functools.partial(pretrain_policy, steps=60)]
+
+
+def experience(reward, count=60, seed=0):
+    rng = np.random.default_rng(seed)
+    cells = list(dict.fromkeys(SPACE.sample_indices(rng) for _ in range(count)))
+    return SearchExperience(SPACE.name, SPACE.cardinalities, tuple((cell, float(reward(cell))) for cell in cells))
+
+
+def probabilities(parameters):
+    strategy = Reinforce(SPACE)
+    strategy.set_parameters(parameters)
+    return np.exp(strategy.policy._logarithms())
+
+
+@pytest.fixture(scope="module")
+def sources():
+    """All want option 3 in the first choice; in the second, each wants another one."""
+    return [
+        experience(lambda c, wanted=wanted: 3 * (c[0] == 3) + 3 * (c[1] == wanted), 120, wanted) for wanted in (1, 2, 4)
+    ]
+
+
+def test_one_outer_step_of_rate_1_is_the_mean_of_the_searches(sources):
+    """phi + 1 (mean phi_s - phi) against the same searches of one source each."""
+    arguments = {"outer_steps": 1, "outer_rate": 1.0, "inner_steps": 12}
+    seen = []
+
+    class Recorded(Reinforce):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            seen.append(self)
+
+    found = reptile_policy(Recorded, SPACE, sources, **arguments)
+    ends = [strategy.policy.parameters["logits"] for strategy in seen[1:]]  # the first gives the initial parameters
+    assert len(ends) == 3 and all(strategy.optimizer.iterations == 12 for strategy in seen[1:])
+    assert np.abs(ends[0]).max() > 0.1
+    assert found["logits"] == pytest.approx(np.mean(ends, axis=0))
+
+
+def test_the_rate_falls_linearly_to_0(sources):
+    """A learning rate that moves nothing but by one step of Adam: every search goes as far as every other."""
+    make = functools.partial(Reinforce, learning_rate=1e-9)
+    found = reptile_policy(make, SPACE, sources[:1], outer_steps=4, outer_rate=0.4, inner_steps=2)["logits"]
+    # Adam's first step is 0: the baseline starts at the first reward. The second moves by about 1e-9 (0.74 of it).
+    assert 0 < np.abs(found).max() <= 0.4 * (1 + 0.75 + 0.5 + 0.25) * 1e-9
+
+
+@pytest.mark.parametrize("learn", LEARNERS, ids=["reptile", "pretraining"])
+def test_what_sources_share_is_learned_and_what_they_differ_in_is_left_open(learn, sources):
+    first, second, *_ = probabilities(learn(Reinforce, SPACE, sources))
+    assert first.argmax() == 3 and first[3] > 0.45
+    assert second.max() < first.max()
+    assert second[[1, 2, 4]].sum() > second[[0, 3]].sum()
+
+
+@pytest.mark.parametrize("learn", LEARNERS, ids=["reptile", "pretraining"])
+def test_the_seed_decides_all_of_it(learn, sources):
+    one, again, other = (learn(Reinforce, SPACE, sources, seed=seed)["logits"] for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "learn",
+    [
+        functools.partial(reptile_policy, outer_steps=2, inner_steps=5),
+        functools.partial(pretrain_policy, steps=3),
+    ],
+    ids=["reptile", "pretraining"],
+)
+def test_it_initialises_the_lstm_controller_too(learn, sources):
+    make = functools.partial(Controller, units=8, learning_rate=0.05)
+    found = learn(make, SPACE, sources)
+    strategy = make(SPACE)
+    before = strategy.get_parameters()
+    assert found.keys() == before.keys()
+    assert all(found[name].shape == before[name].shape for name in found)
+    assert any(not np.array_equal(found[name], before[name]) for name in found)
+    strategy.set_parameters(found)
+    assert all(np.array_equal(array, found[name]) for name, array in strategy.get_parameters().items())
+
+
+def test_a_warm_controller_keeps_the_contract_of_strategies():
+    def make(space, seed):
+        strategy = Reinforce(space, seed=seed)
+        parameters = strategy.get_parameters()
+        strategy.set_parameters({"logits": parameters["logits"] + np.linspace(0, 1, parameters["logits"].shape[1])})
+        return strategy
+
+    check_strategy(make)
+
+
+def test_parameters_are_copies():
+    strategy = Reinforce(SPACE)
+    given = {"logits": np.full((6, 5), 0.5)}
+    strategy.set_parameters(given)
+    given["logits"][:] = 7
+    strategy.get_parameters()["logits"][:] = 9
+    assert (strategy.policy.parameters["logits"] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"logits": np.zeros((6, 4))}, r"Expected 'logits' of shape \(6, 5\). Received: \(6, 4\)"),
+        ({}, r"Expected 'logits' of shape \(6, 5\). Received: none"),
+        ({"logits": np.zeros((6, 5)), "more": np.zeros(1)}, r"Expected 'more' of shape none. Received: \(1,\)"),
+        ({"logits": np.full((6, 5), np.nan)}, "Expected finite numbers. Received: 'logits' with others"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(parameters, message):
+    strategy = Reinforce(SPACE)
+    with pytest.raises(ValueError, match=message):
+        strategy.set_parameters(parameters)
+    assert (strategy.policy.parameters["logits"] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"outer_steps": 0}, "argument `outer_steps`. Expected at least 1"),
+        ({"inner_steps": 0}, "argument `inner_steps`. Expected at least 1"),
+        ({"outer_rate": 1.5}, r"argument `outer_rate`. Expected a number in \(0, 1\]"),
+    ],
+)
+def test_reptile_refuses(sources, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        reptile_policy(Reinforce, SPACE, sources, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": 0}, "argument `steps`. Expected at least 1"),
+        ({"batch_size": 0}, "argument `batch_size`. Expected at least 1"),
+        ({"learning_rate": 0}, "argument `learning_rate`. Expected a positive number"),
+    ],
+)
+def test_pretraining_refuses(sources, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        pretrain_policy(Reinforce, SPACE, sources, **arguments)
+
+
+@pytest.mark.parametrize("learn", [reptile_policy, pretrain_policy])
+def test_empty_sources_are_refused(learn):
+    flat = experience(lambda cell: 1.0)
+    for given in ([], [flat]):
+        with pytest.raises(ValueError, match=r"argument `sources`\. Expected at least one with two different rewards"):
+            learn(Reinforce, SPACE, given)

@@ -1,0 +1,244 @@
+"""SearchExperience, SourceSurrogate and TransferPredictor: closed forms, what sources change, bad sources."""
+
+import functools
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnas.meta.experience import SearchExperience, check_sources, load_experiences, save_experiences
+from kerasnas.meta.surrogate import NOISE, SourcePredictions, SourceSurrogate
+from kerasnas.meta.warm_predictor import SourceKernel, SourcePrior, TransferPredictor
+from kerasnas.search import NSGA2, PredictorSearch, RandomSearch
+from kerasnas.search.gaussian_process import MatchKernel
+from kerasnas.spaces import NASBench201Space, SubsetSpace
+from kerasnas.tabular import NASBenchGraph
+from kerasnas.testing import check_strategy
+
+SPACE = NASBench201Space()
+WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+
+
+def counting(option, indices):
+    """A task: where its option stands, by the place's weight; option 0 costs as much."""
+    indices = np.array(indices)
+    return float(WEIGHTS @ (indices == option) - WEIGHTS @ (indices == 0))
+
+
+def experience(reward, count=60, seed=0, space=SPACE, name="task"):
+    rng = np.random.default_rng(seed)
+    cells = list(dict.fromkeys(space.sample_indices(rng) for _ in range(count)))
+    return SearchExperience(space.name, space.cardinalities, tuple((cell, reward(cell)) for cell in cells), name)
+
+
+def run(strategy, reward, evaluations):
+    for _ in range(evaluations):
+        genotype = strategy.ask()
+        strategy.tell(genotype, reward(strategy.space.encode(genotype)))
+    return [indices for indices, _ in strategy.observations]
+
+
+@pytest.fixture(scope="module")
+def alike():
+    """Three sources that agree with a task that rewards option 3."""
+    return [experience(functools.partial(counting, 3), seed=seed, name=f"alike {seed}") for seed in (1, 2, 3)]
+
+
+# Experiences ---------------------------------------------------------------------------------------------
+def test_experience_of_a_strategy_leaves_failures_out():
+    strategy = RandomSearch(SPACE)
+    told = []
+    with pytest.warns(UserWarning, match="not finite"):
+        for reward in (1.0, math.nan, 3.0, -math.inf, 2.0):
+            genotype = strategy.ask()
+            strategy.tell(genotype, reward)
+            told.append((SPACE.encode(genotype), reward))
+    found = SearchExperience.of(strategy, "cifar10")
+    assert found.observations == (told[0], told[2], told[4])
+    assert found.rewards.tolist() == [1.0, 3.0, 2.0]
+    assert found.ranked == [told[2][0], told[4][0], told[0][0]]
+    assert (found.name, found.space, found.cardinalities) == ("cifar10", "nasbench201", (5,) * 6)
+
+
+def test_experiences_come_back_from_json(tmp_path, alike):
+    save_experiences(tmp_path / "sources.json", alike)
+    assert load_experiences(tmp_path / "sources.json") == alike
+    assert SearchExperience.from_config(json.loads(json.dumps(alike[0].to_config()))) == alike[0]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2, "experiences": []}', '{"format": 1, "experiences": [{}]}'])
+def test_a_damaged_file_is_refused(tmp_path, text):
+    (tmp_path / "sources.json").write_text(text)
+    with pytest.raises(ValueError, match="holds no search experiences"):
+        load_experiences(tmp_path / "sources.json")
+
+
+def test_indices_outside_the_space_are_refused():
+    with pytest.raises(ValueError, match=r"Expected one index for each of the choices.*Received: \(0, 5\)"):
+        SearchExperience("s", (3, 3), (((0, 5), 1.0),))
+
+
+def test_several_objectives_are_refused():
+    with pytest.raises(ValueError, match=r"reward is one number\. Received: NSGA2"):
+        SearchExperience.of(NSGA2(SPACE))
+
+
+def test_sources_of_another_space_are_refused(alike):
+    other = SearchExperience("darts", SPACE.cardinalities, alike[0].observations, "x")
+    with pytest.raises(ValueError, match=r"Source 1 \(x\) is of space 'darts', the search of 'nasbench201'"):
+        TransferPredictor(SPACE, [alike[0], other])
+    other = SearchExperience("nasbench201", (5, 5), (((0, 0), 1.0),))
+    with pytest.raises(ValueError, match=r"choices have \(5, 5\) options"):
+        TransferPredictor(SPACE, [other])
+    with pytest.raises(TypeError, match=r"expected a `SearchExperience`\. Received: list"):
+        TransferPredictor(SPACE, [[((0,) * 6, 1.0)]])
+
+
+def test_sources_that_rank_nothing_are_left_out(alike):
+    flat = experience(lambda indices: 1.0)
+    failed = experience(lambda indices: math.nan)
+    assert len(failed) == 0
+    assert check_sources(SPACE, [flat, alike[0], failed]) == [alike[0]]
+
+
+# Surrogates ----------------------------------------------------------------------------------------------
+def test_two_observations_have_a_closed_form():
+    """Far apart in option counts and places: k = 2.1 with itself, `b` with the other, scores -q and q."""
+    low, high = (0,) * 6, (3,) * 6
+    source = SearchExperience(SPACE.name, SPACE.cardinalities, ((low, 1.0), (high, 5.0)))
+    surrogate = SourceSurrogate(SPACE, source)
+    q, between = 0.6744897501960817, math.exp(-6 / 4) + math.exp(-6 / 2) + 0.1
+    raw = q * (2.1 - between) / (2.1 + NOISE - between)
+    gained, lost = surrogate([high, low]) * surrogate._scale + surrogate._center
+    assert gained == pytest.approx(raw, rel=1e-5)
+    assert lost == pytest.approx(-raw, rel=1e-5)
+
+
+def test_predictions_are_standardised_and_remembered(alike):
+    surrogates = [SourceSurrogate(SPACE, source) for source in alike]
+    rng = np.random.default_rng(9)
+    cells = [SPACE.sample_indices(rng) for _ in range(400)]
+    predictions = SourcePredictions(surrogates)
+    found = predictions(cells)
+    assert found.shape == (400, 3)
+    assert np.abs(found.mean(axis=0)).max() < 0.2
+    assert np.abs(found.std(axis=0) - 1).max() < 0.15
+    assert np.array_equal(predictions(cells[::-1]), found[::-1])
+    assert found[:, 1] == pytest.approx(surrogates[1](cells), rel=1e-5, abs=1e-6)
+
+
+# What is learned -----------------------------------------------------------------------------------------
+def test_weights_are_learned_from_how_sources_predict_one_another(alike):
+    close = SourcePrior(SPACE, alike)
+    noise = [experience(lambda indices, s=seed: hash((indices, s)) % 1000, seed=seed) for seed in (1, 2, 3)]
+    unlike = SourcePrior(SPACE, noise)
+    opposed = SourcePrior(SPACE, [alike[0], experience(lambda i: -counting(3, i), seed=5)])
+    assert close.mean > 0.2
+    assert abs(unlike.mean) < 0.15
+    assert opposed.mean < -0.2
+    assert SourcePrior(SPACE, alike[:1]).mean == pytest.approx(0.2)
+
+
+def test_the_kernel_is_the_prior_of_a_weighted_sum(alike):
+    predictions = SourcePredictions([SourceSurrogate(SPACE, source) for source in alike])
+    kernel, match = SourceKernel(SPACE, predictions, 0.5), MatchKernel(SPACE)
+    rng = np.random.default_rng(0)
+    cells = [SPACE.sample_indices(rng) for _ in range(8)]
+    codes, plain, found = kernel.encode(cells), match.encode(cells), predictions(cells)
+    assert kernel(codes, codes) == pytest.approx(match(plain, plain) + 0.25 * found @ found.T, rel=1e-5)
+    assert kernel.diagonal(codes) == pytest.approx(np.diag(kernel(codes, codes)), rel=1e-5)
+
+
+def test_the_climb_finds_what_the_sources_expect_most_of(alike):
+    prior = SourcePrior(SPACE, alike)
+    everything = list(SPACE)
+    values = prior(everything)
+    assert prior([prior.promising[0]])[0] == pytest.approx(values.max(), rel=1e-6)
+    assert len(set(prior.promising)) == 100
+    assert (prior(prior.promising) > np.quantile(values, 0.98)).all()
+
+
+# The search ----------------------------------------------------------------------------------------------
+def test_without_sources_it_is_predictor_search():
+    reward = functools.partial(counting, 2)
+    assert run(TransferPredictor(SPACE, seed=4), reward, 40) == run(PredictorSearch(SPACE, seed=4), reward, 40)
+
+
+def test_contract_of_strategies():
+    check_strategy(TransferPredictor)
+
+
+def test_contract_of_strategies_with_sources():
+    def make(space, seed):
+        return TransferPredictor(space, [experience(lambda i, s=s: sum(i) + s, 12, s, space) for s in (0, 1)], seed)
+
+    check_strategy(make)
+
+
+def test_alike_sources_give_a_better_start(alike):
+    reward = functools.partial(counting, 3)
+    warm, scratch = [], []
+    for seed in range(4):
+        warm.append([reward(cell) for cell in run(TransferPredictor(SPACE, alike, seed), reward, 12)])
+        scratch.append([reward(cell) for cell in run(PredictorSearch(SPACE, seed), reward, 12)])
+    assert np.mean(warm) > np.mean(scratch) + 8  # of at most 21
+    assert np.max(warm, axis=1).mean() > np.max(scratch, axis=1).mean() + 3
+
+
+def test_misleading_sources_are_overcome(alike):
+    """The task rewards the opposite of what all sources do: its optimum is found all the same."""
+    strategy = TransferPredictor(SPACE, alike)
+    cells = run(strategy, lambda indices: -counting(3, indices), 60)
+    assert strategy.best[1] > 0.9 * 21
+    assert np.mean([counting(3, cell) for cell in cells[:3]]) > 10
+    assert np.mean([counting(3, cell) for cell in cells[-20:]]) < 0
+
+
+def test_sources_may_name_what_a_table_lacks(alike):
+    cells = [cell for cell in SPACE if sum(cell) % 2 == 0]
+    strategy = TransferPredictor(SubsetSpace(SPACE, cells), alike)
+    assert all(sum(cell) % 2 == 0 for cell in run(strategy, functools.partial(counting, 3), 20))
+
+
+def test_a_cost_limit_is_kept_with_sources(alike):
+    strategy = TransferPredictor(SPACE, alike, cost_limit=3)
+    for _ in range(40):
+        genotype = strategy.ask()
+        indices = SPACE.encode(genotype)
+        strategy.tell(genotype, counting(3, indices), cost=1.0 + sum(index == 3 for index in indices))
+    assert strategy.best[1] >= 11 - 4  # places 5 and 6 within the limit, and at most a few others of no use
+
+
+@pytest.mark.parametrize("trust", [0, -1.0, math.inf, math.nan])
+def test_trust_is_positive(trust):
+    with pytest.raises(ValueError, match=r"argument `trust`\. Expected a positive number"):
+        TransferPredictor(SPACE, trust=trust)
+
+
+@pytest.mark.slow
+def test_nasbench_graph_warm_beats_scratch():
+    folder = os.environ.get("KERASNAS_DATA")
+    assert folder, "Set KERASNAS_DATA to a folder that holds nasbench_graph5.npz (in it or below it)."
+    found = sorted(Path(folder).rglob("nasbench_graph5.npz"))
+    assert found, f"There is no nasbench_graph5.npz below KERASNAS_DATA={folder}."
+    tables = {name: NASBenchGraph.open(found[0], name) for name in ("citeseer", "cs", "physics")}
+    space = tables["cs"].space
+
+    def reward(name):
+        return lambda indices: float(tables[name].column("valid_1")[tables[name].row(space.decode(indices))])
+
+    warm, scratch = [], []
+    for seed in range(8):
+        sources = []
+        for name in ("citeseer", "cs"):
+            strategy = PredictorSearch(space, seed=100 + seed, initial=100)
+            run(strategy, reward(name), 200)
+            sources.append(SearchExperience.of(strategy, name))
+        for make, kept in ((functools.partial(TransferPredictor, sources=sources), warm), (PredictorSearch, scratch)):
+            strategy = make(space, seed=seed)
+            run(strategy, reward("physics"), 25)
+            kept.append(strategy.best[1])
+    assert np.mean(warm) > np.mean(scratch) + 0.2
