@@ -185,23 +185,33 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         inner, slots = self._step(inner, gradients, rates, task.slots)
         return Task(self._replaced(task.w, inner), slots, state), (value, predictions)
 
-    def inner_loop(self, trainable: Sequence[Any], state: Sequence[Any], support: Any, steps: int) -> Task:
-        """The task after `steps` steps on its support set, as `adapt` and `evaluate` take them: one loop, no unrolling.
+    def inner_loop(
+        self, trainable: Sequence[Any], state: Sequence[Any], support: Any, steps: int, batch_size: int | None
+    ) -> tuple[Task, dict[str, Any]]:
+        """The task after `steps` steps on its support set, and the results of the last one.
 
-        Gradients do not pass through it.
+        A loop of the graph, whose size does not depend on the number of steps. Gradients do not pass through it.
         """
         x, y = support
-        batches = minibatches(x.shape[0], self.adaptation_batch_size or self.inner_batch_size, steps)
+        table = minibatches(x.shape[0], batch_size, steps)
 
-        def body(step: Any, task: Any) -> Any:
-            batch = support
-            if batches is not None:
-                chosen = ops.take(ops.convert_to_tensor(batches), step, axis=0)
-                batch = ops.take(x, chosen, axis=0), ops.take(y, chosen, axis=0)
+        def batch_of(step: Any) -> tuple[Any, Any]:
+            if table is None:
+                return support
+            chosen = ops.take(ops.convert_to_tensor(table), step, axis=0)
+            return ops.take(x, chosen, axis=0), ops.take(y, chosen, axis=0)
+
+        def body(step: Any, carry: Any) -> Any:
             rates = self.inner_rates(trainable, state, step)
-            return tuple(self.inner_step(Task(*task), batch, rates, step, steps)[0])
+            task, (loss, predictions) = self.inner_step(Task(*carry[0]), batch_of(step), rates, step, steps)
+            return tuple(task), ops.cast(loss, dtype), predictions
 
-        return Task(*ops.fori_loop(0, steps, body, tuple(self.start(trainable, state))))
+        size, dtype = x.shape[0] if table is None else table.shape[1], keras.backend.floatx()
+        outputs = self.model.compute_output_spec(keras.KerasTensor((size, *x.shape[1:]), x.dtype))
+        before = ops.zeros((), dtype), ops.zeros(outputs.shape, outputs.dtype)
+        task, loss, predictions = ops.fori_loop(0, steps, body, (tuple(self.start(trainable, state)), *before))
+        labels = ops.convert_to_tensor(batch_of(steps - 1)[1])
+        return Task(*task), {"loss": loss, "labels": labels, "predictions": predictions}
 
     def meta_gradients(
         self, trainable: Sequence[Any], state: Sequence[Any], data: Any

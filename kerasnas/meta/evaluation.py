@@ -119,7 +119,8 @@ class Evaluated:
 
     def adapted(self: Any, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
         """Values of the adapted model: of its trainable variables, and of the others, for predictions."""
-        task = self.inner_loop(trainable, state, support, steps)
+        batch_size = self.adaptation_batch_size or self.inner_batch_size
+        task, _ = self.inner_loop(trainable, state, support, steps, batch_size)
         return task.w, self.function.with_statistics_of(support[0], task.w, task.state)
 
     def predictions_of(self: Any, trainable: Any, state: Any, episode: Any, steps: int) -> dict[str, tuple[Any, Any]]:

@@ -9,15 +9,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas.backend import value_and_grad
+from kerasnas.backend import value_and_grad, values
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import Task
-from kerasnas.meta.functional import clone
+from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import Reptile
+from kerasnas.registry import nearest
 from kerasnas.relaxations import check_temperature, is_alphas, split_variables
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
 
 OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at any temperature
+ANNEALINGS = ("task", "training")
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -39,10 +41,13 @@ class MetaNAS(Reptile):
             weights is 1. Defaults to 0.6.
         architecture_warmup: share of the meta-steps in which the alphas rest, from 0 to 1: at 1 only the weights are
             meta-learned. Defaults to 0.5.
-        temperatures: of the softmax in the first and in the last inner step. Defaults to `(1.0, 0.05)`.
+        temperatures: of the softmax where it starts to fall and where it ends. Defaults to `(1.0, 0.05)`.
+        annealing: where it falls. `"task"`: from the first to the last inner step of each task, the paper's.
+            `"training"`: over the meta-steps after the warm-up, the same in all inner steps; the start values of the
+            weights are then learned for the nearly discrete network that they are adapted in. Defaults to `"task"`.
         joint: whether one gradient moves alphas and weights together (T-NAS), for half the work. Defaults to False.
         adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
-        search: whether the alphas move in the inner loop at all; see `evaluate_hardened`. Defaults to True.
+        search: whether the alphas move in the inner loop at all. Defaults to True.
 
     Raises:
         ValueError: if the supernet has no architecture parameters or no temperature, or a number is out of range.
@@ -77,6 +82,7 @@ class MetaNAS(Reptile):
         architecture_step: float = 0.6,
         architecture_warmup: float = 0.5,
         temperatures: tuple[float, float] = (1.0, 0.05),
+        annealing: str = "task",
         joint: bool = False,
         adaptation_steps: int | None = None,
         adaptation_batch_size: int | None = None,
@@ -106,9 +112,17 @@ class MetaNAS(Reptile):
             )
         self.architecture_step, self.architecture_warmup = architecture_step, architecture_warmup
         first, last = (check_temperature(temperature) for temperature in temperatures)
-        self.temperatures, self.joint, self.search = (first, last), joint, search
-        # How many meta-steps the alphas rest; `fit` knows.
-        self.warmup_steps = self.add_weight(name="warmup_steps", shape=(), initializer="zeros", trainable=False)
+        if annealing not in ANNEALINGS:
+            raise ValueError(
+                f"Invalid value received for argument `annealing`. {nearest(annealing, ANNEALINGS)}. "
+                f"Received: {annealing!r}"
+            )
+        self.temperatures, self.annealing, self.joint, self.search = (first, last), annealing, joint, search
+        # How many meta-steps the alphas rest, and how many there are; `fit` knows.
+        self.warmup_steps, self.training_steps = (
+            self.add_weight(name=name, shape=(), initializer="zeros", trainable=False)
+            for name in ("warmup_steps", "training_steps")
+        )
         self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
 
     def default_optimizer(self) -> Any:
@@ -124,7 +138,18 @@ class MetaNAS(Reptile):
     def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Meta-train; see `Reptile.fit`."""
         self.warmup_steps.assign(round(self.architecture_warmup * steps))
+        self.training_steps.assign(steps)
         return super().fit(sampler, steps, *args, **kwargs)
+
+    def start(self, trainable: Sequence[Any], state: Sequence[Any]) -> Task:
+        """Where the temperature falls over the training, at that of this meta-step."""
+        task = super().start(trainable, state)
+        if self.annealing == "task":
+            return task
+        counters = [self.meta_steps, self.warmup_steps, self.training_steps]
+        now, warmup, last = self.values_of(counters, trainable, state)
+        share = ops.clip((now - warmup) / ops.maximum(last - 1 - warmup, 1), 0, 1)
+        return task._replace(state=self._tempered(task.state, share))
 
     def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
         """Those of the alphas are 0 while they rest."""
@@ -139,7 +164,9 @@ class MetaNAS(Reptile):
         self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
     ) -> tuple[Task, tuple[Any, Any]]:
         """At the temperature of this step: the alphas down their gradient, then the weights down theirs."""
-        task = task._replace(state=self._tempered(task.state, step, steps))
+        if self.annealing == "task":
+            share = ops.cast(step, "float32") / max(steps - 1, 1)
+            task = task._replace(state=self._tempered(task.state, share))
         if self.joint:
             return super().inner_step(task, batch, rates, step, steps, first_order)
 
@@ -158,11 +185,13 @@ class MetaNAS(Reptile):
         (before,) = self.values_of([self.model.relaxation.temperature], self.trainable_variables, state)
         return self.with_values([self.model.relaxation.temperature], [before], super().end(task, state))
 
-    def harden(self, model: keras.Model) -> tuple[Genotype, keras.Model]:
+    def harden(self, model: keras.Model, x: Any = None) -> tuple[Genotype, keras.Model]:
         """The genotype of an adapted supernet, and the supernet with nothing else in it: no weight is trained again.
 
         Args:
             model: what `adapt` returned.
+            x: the inputs of the support set. The moving statistics of batch norm become those that the hardened network
+                has on them; without, they stay those of the mixture, which costs accuracy. Defaults to None.
 
         Raises:
             ValueError: if the genotype leaves out edges, and the primitives have no `"none"` to say so.
@@ -180,12 +209,16 @@ class MetaNAS(Reptile):
                     )
                 table[row, own.primitives.index(primitive)] = 0.0
             variable.assign(table)
+        if x is not None:
+            w, state = values(hard.trainable_variables), values(hard.non_trainable_variables)
+            state = FunctionalModel(hard, self._loss).with_statistics_of(ops.convert_to_tensor(x), w, state)
+            for variable, value in zip(hard.non_trainable_variables, state, strict=True):
+                variable.assign(value)
         return genotype, hard
 
-    def _tempered(self, state: Sequence[Any], step: Any, steps: int) -> list[Any]:
-        """The state with the temperature of inner step `step` of `steps`."""
+    def _tempered(self, state: Sequence[Any], share: Any) -> list[Any]:
+        """The state with the temperature after this share of its fall."""
         first, last = self.temperatures
-        share = ops.cast(step, "float32") / max(steps - 1, 1)
         value = first * ops.power(last / first, share)
         variable = self.model.relaxation.temperature
         return [
@@ -204,6 +237,7 @@ class MetaNAS(Reptile):
             "architecture_step": self.architecture_step,
             "architecture_warmup": self.architecture_warmup,
             "temperatures": self.temperatures,
+            "annealing": self.annealing,
             "joint": self.joint,
             "search": self.search,
         }

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
-from kerasnas.meta.base import MetaLearner, support_batches
+from kerasnas.meta.base import MetaLearner
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -76,10 +75,6 @@ class Reptile(MetaLearner):
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """`w - w'`, with `w'` after the inner loop on the support set; loss and predictions are of its last step."""
         support, _ = episode
-        start = task = self.start(trainable, state)
-        for step, batch in enumerate(support_batches(support, self.inner_batch_size, self.inner_steps)):
-            rates = self.inner_rates(trainable, state, step)
-            task, (loss, predictions) = self.inner_step(task, batch, rates, step, self.inner_steps)
-        gradients = [before - after for before, after in zip(start.w, task.w, strict=True)]
-        results = {"loss": loss, "labels": batch[1], "predictions": ops.convert_to_tensor(predictions)}
+        task, results = self.inner_loop(trainable, state, support, self.inner_steps, self.inner_batch_size)
+        gradients = [before - after for before, after in zip(self.start(trainable, state).w, task.w, strict=True)]
         return (results, self.end(task, state)), gradients

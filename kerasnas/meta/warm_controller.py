@@ -17,27 +17,30 @@ Make = Callable[..., PolicyGradient]
 
 
 def reptile_policy(
-    make: Make, space: SearchSpace, sources: Sequence[SearchExperience], outer_steps: int = 20, inner_steps: int = 50,
-    outer_rate: float = 0.2, seed: int = 0,
+    make: Make, space: SearchSpace, sources: Sequence[SearchExperience], outer_steps: int = 20, inner_steps: int = 20,
+    batch_size: int = 8, outer_rate: float = 0.2, interpolate: bool = True, seed: int = 0,
 ) -> Arrays:  # fmt: skip
-    """Initial parameters of a controller, learned by Reptile: near to what every source makes of them.
+    """Initial parameters of a controller, learned by Reptile: near to what every task makes of them.
 
-    In each outer step a controller searches every source for `inner_steps` evaluations, beginning at the initial
-    parameters `phi`; these then move towards the mean of where the searches end:
+    In each outer step a controller searches as many tasks as there are sources for `inner_steps` steps, beginning at
+    the initial parameters `phi`; these then move towards the mean of where the searches end:
 
-    `phi <- phi + rate (mean_s phi_s - phi)`, with a rate that falls linearly from `outer_rate` to 0.
+    `phi <- phi + rate (mean_t phi_t - phi)`, with a rate that falls linearly from `outer_rate` to 0.
 
     The inner loop is the controller's own `observe`, with a new optimizer and baseline as in a real search. What it is
     told of an architecture is the posterior mean of a Gaussian process that saw the source (`SourceSurrogate`): nothing
-    but the recorded evaluations enters.
+    but the recorded evaluations enters. A handful of sources is few tasks to learn from, so tasks between them are
+    made: mixtures of the sources' rewards, with weights drawn uniformly over the simplex.
 
     Args:
         make: makes the controller: called as `make(space, seed=...)`.
         space: of the sources and of the next search.
         sources: what earlier searches were told.
         outer_steps: how often the initial parameters move. Defaults to 20.
-        inner_steps: evaluations of each inner search. Defaults to 50.
-        outer_rate: how far they move at first. Defaults to 0.2.
+        inner_steps: steps of each inner search. Defaults to 20.
+        batch_size: evaluations between two inner steps: they cost nothing here. Defaults to 8.
+        outer_rate: how far the initial parameters move at first. Defaults to 0.2.
+        interpolate: whether the tasks are mixtures of the sources; with False they are the sources. Defaults to True.
         seed: seed of everything that is drawn. Defaults to 0.
 
     Returns:
@@ -61,10 +64,12 @@ def reptile_policy(
     True
 
     Reference:
-        Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999).
+        Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999). Tasks between the given ones:
+        Yao et al., "Meta-Learning with Fewer Tasks through Task Interpolation", 2021 (arXiv 2106.02695), which mixes
+        data where this mixes rewards.
     """
-    surrogates = _surrogates(space, sources)
-    for argument, value in (("outer_steps", outer_steps), ("inner_steps", inner_steps)):
+    predictions = SourcePredictions(_surrogates(space, sources))
+    for argument, value in (("outer_steps", outer_steps), ("inner_steps", inner_steps), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(
                 f"Invalid value received for argument `{argument}`. Expected at least 1. Received: {value}"
@@ -73,16 +78,18 @@ def reptile_policy(
         raise ValueError(
             f"Invalid value received for argument `outer_rate`. Expected a number in (0, 1]. Received: {outer_rate}"
         )
-    seeds = np.random.default_rng(seed)
-    predictions = [SourcePredictions([surrogate]) for surrogate in surrogates]
+    rng = np.random.default_rng(seed)
+    tasks = len(predictions.surrogates)
     initial = make(space, seed=seed).get_parameters()
     for outer_step in range(outer_steps):
         rate = outer_rate * (1 - outer_step / outer_steps)
+        mixtures = rng.dirichlet(np.ones(tasks), size=tasks) if interpolate else np.eye(tasks)
         ends = []
-        for predict in predictions:
-            strategy = make(space, seed=int(seeds.integers(2**31)))
+        for mixture in mixtures:
+            strategy = make(space, seed=int(rng.integers(2**31)))
             strategy.set_parameters(initial)
-            _search(strategy, predict, inner_steps)
+            strategy.batch_size = batch_size
+            _search(strategy, predictions, mixture, inner_steps * batch_size)
             ends.append(strategy.policy.parameters)
         for name, array in initial.items():
             array += rate * (np.mean([end[name] for end in ends], axis=0) - array)
@@ -124,7 +131,8 @@ def pretrain_policy(
         )
     strategy = make(space, seed=seed)
     strategy.batch_size, strategy.optimizer = batch_size, Adam(learning_rate)
-    _search(strategy, predictions, steps * batch_size)
+    tasks = len(predictions.surrogates)
+    _search(strategy, predictions, np.full(tasks, 1 / tasks), steps * batch_size)
     return strategy.get_parameters()
 
 
@@ -138,8 +146,8 @@ def _surrogates(space: SearchSpace, sources: Sequence[SearchExperience]) -> list
     return [SourceSurrogate(space, source) for source in useful]
 
 
-def _search(strategy: PolicyGradient, predictions: SourcePredictions, evaluations: int) -> None:
+def _search(strategy: PolicyGradient, predictions: SourcePredictions, mixture: np.ndarray, evaluations: int) -> None:
     """The controller's own loop, without the book-keeping of `ask` and `tell`: architectures may come again."""
     for _ in range(evaluations):
         indices = strategy.propose()
-        strategy.observe(indices, float(predictions([indices]).mean()))
+        strategy.observe(indices, float(predictions([indices])[0] @ mixture))

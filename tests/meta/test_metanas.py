@@ -53,7 +53,7 @@ def test_an_inner_step_moves_alphas_then_weights(tasks, joint):
     learner = make_learner(inner_learning_rate=0.1, architecture_learning_rate=0.5, temperatures=(1, 0.25), joint=joint)
     support = tasks().episode(0).support
     trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
-    received = learner.inner_loop(trainable, state, support, 2).w
+    received = learner.inner_loop(trainable, state, support, 2, None)[0].w
     alphas = {id(v) for v in split_variables(learner.model.trainable_variables)[1]}
     is_alphas = [id(variable) in alphas for variable in learner.model.trainable_variables]
     w = values(learner.model.trainable_variables)

@@ -12,7 +12,7 @@ from kerasnas.spaces import NASBench201Space
 from kerasnas.testing import check_strategy
 
 SPACE = NASBench201Space()
-LEARNERS = [functools.partial(reptile_policy, outer_steps=8), functools.partial(pretrain_policy, steps=60)]
+LEARNERS = [functools.partial(reptile_policy, outer_steps=12), functools.partial(pretrain_policy, steps=60)]
 
 
 def experience(reward, count=60, seed=0):
@@ -36,8 +36,8 @@ def sources():
 
 
 def test_one_outer_step_of_rate_1_is_the_mean_of_the_searches(sources):
-    """phi + 1 (mean phi_s - phi) against the same searches of one source each."""
-    arguments = {"outer_steps": 1, "outer_rate": 1.0, "inner_steps": 12}
+    """phi + 1 (mean phi_t - phi), with the searches that were made on the way."""
+    arguments = {"outer_steps": 1, "outer_rate": 1.0, "inner_steps": 12, "batch_size": 2}
     seen = []
 
     class Recorded(Reinforce):
@@ -55,9 +55,25 @@ def test_one_outer_step_of_rate_1_is_the_mean_of_the_searches(sources):
 def test_the_rate_falls_linearly_to_0(sources):
     """A learning rate that moves nothing but by one step of Adam: every search goes as far as every other."""
     make = functools.partial(Reinforce, learning_rate=1e-9)
-    found = reptile_policy(make, SPACE, sources[:1], outer_steps=4, outer_rate=0.4, inner_steps=2)["logits"]
+    found = reptile_policy(make, SPACE, sources[:1], outer_steps=4, outer_rate=0.4, inner_steps=2, batch_size=1)[
+        "logits"
+    ]
     # Adam's first step is 0: the baseline starts at the first reward. The second moves by about 1e-9 (0.74 of it).
     assert 0 < np.abs(found).max() <= 0.4 * (1 + 0.75 + 0.5 + 0.25) * 1e-9
+
+
+def test_the_tasks_are_the_sources_or_mixtures_of_them(monkeypatch, sources):
+    mixtures = []
+    monkeypatch.setattr(
+        "kerasnas.meta.warm_controller._search", lambda strategy, predictions, mixture, n: mixtures.append(mixture)
+    )
+    reptile_policy(Reinforce, SPACE, sources, outer_steps=2, interpolate=False)
+    assert np.array_equal(mixtures, np.tile(np.eye(3), (2, 1)))
+    mixtures.clear()
+    reptile_policy(Reinforce, SPACE, sources, outer_steps=100)
+    assert np.sum(mixtures, axis=1) == pytest.approx(1.0)
+    assert np.mean(mixtures, axis=0) == pytest.approx(1 / 3, abs=0.05)
+    assert np.var(mixtures, axis=0) == pytest.approx(1 / 18, abs=0.015)  # of Dirichlet(1, 1, 1)
 
 
 @pytest.mark.parametrize("learn", LEARNERS, ids=["reptile", "pretraining"])
@@ -135,6 +151,7 @@ def test_parameters_that_do_not_fit_are_refused(parameters, message):
     [
         ({"outer_steps": 0}, "argument `outer_steps`. Expected at least 1"),
         ({"inner_steps": 0}, "argument `inner_steps`. Expected at least 1"),
+        ({"batch_size": 0}, "argument `batch_size`. Expected at least 1"),
         ({"outer_rate": 1.5}, r"argument `outer_rate`. Expected a number in \(0, 1\]"),
     ],
 )
