@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
 from kerasnas.meta.evaluation import Evaluated
-from kerasnas.meta.functional import FunctionalModel, check_trainable, minibatches
+from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
 from kerasnas.meta.training import Trained
 from kerasnas.primitives.base import check_size
@@ -95,7 +94,7 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         self.adaptation_steps = adaptation_steps
         self.adaptation_batch_size = adaptation_batch_size
         self.inner_variables = inner_variables
-        self._inner = _inner_positions(model, inner_variables)
+        self._inner = inner_positions(model, inner_variables)
         self._slots = [
             self.add_weight(name=f"slot_{index}", shape=shape, initializer="zeros", trainable=False, aggregation="mean")
             for index, shape in enumerate(
@@ -271,36 +270,3 @@ def _finite(gradients: Sequence[Any]) -> Any:
     """For each task, whether all its gradients are finite."""
     each = [ops.all(ops.isfinite(stacked), axis=tuple(range(1, len(stacked.shape)))) for stacked in gradients]
     return ops.all(ops.stack(each), axis=0)
-
-
-def _inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
-    """Positions, among the trainable variables, of those that the inner loop moves."""
-    variables = model.trainable_variables
-    if inner_variables == "all":
-        return list(range(len(variables)))
-    if inner_variables != "head":
-        raise ValueError(
-            "Invalid value received for argument `inner_variables`. Expected 'all', or 'head' for the last layer. "
-            f"Received: {inner_variables!r}"
-        )
-    layers = [
-        layer for layer in model._flatten_layers(include_self=False, recursive=True) if layer._trainable_variables
-    ]
-    head = {id(variable) for variable in layers[-1].trainable_variables}
-    return [index for index, variable in enumerate(variables) if id(variable) in head]
-
-
-def per_layer(variables: Sequence[Any]) -> tuple[list[int], int]:
-    """The number of the layer of each variable, and how many layers there are."""
-    layers = [variable.path.rpartition("/")[0] for variable in variables]
-    order = list(dict.fromkeys(layers))
-    return [order.index(layer) for layer in layers], len(order)
-
-
-def support_batches(support: Any, batch_size: int | None, steps: int) -> list[Any]:
-    """The batch of each inner step."""
-    x, y = support
-    table: np.ndarray | None = minibatches(x.shape[0], batch_size, steps)
-    if table is None:
-        return [support] * steps
-    return [(ops.take(x, row, axis=0), ops.take(y, row, axis=0)) for row in table]

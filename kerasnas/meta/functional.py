@@ -119,3 +119,40 @@ def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray 
     rng = np.random.default_rng(0)
     passes = [rng.permutation(samples) for _ in range(-(-steps * batch_size // samples))]
     return np.concatenate(passes)[: steps * batch_size].reshape(steps, batch_size).astype("int32")
+
+
+def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
+    """Positions, among the trainable variables, of those that an inner loop moves: "all", or those of the "head".
+
+    Raises:
+        ValueError: for anything else.
+    """
+    variables = model.trainable_variables
+    if inner_variables == "all":
+        return list(range(len(variables)))
+    if inner_variables != "head":
+        raise ValueError(
+            "Invalid value received for argument `inner_variables`. Expected 'all', or 'head' for the last layer. "
+            f"Received: {inner_variables!r}"
+        )
+    layers = [
+        layer for layer in model._flatten_layers(include_self=False, recursive=True) if layer._trainable_variables
+    ]
+    head = {id(variable) for variable in layers[-1].trainable_variables}
+    return [index for index, variable in enumerate(variables) if id(variable) in head]
+
+
+def per_layer(variables: Sequence[Any]) -> tuple[list[int], int]:
+    """The number of the layer of each variable, and how many layers there are."""
+    layers = [variable.path.rpartition("/")[0] for variable in variables]
+    order = list(dict.fromkeys(layers))
+    return [order.index(layer) for layer in layers], len(order)
+
+
+def support_batches(support: Any, batch_size: int | None, steps: int) -> list[Any]:
+    """The batch of each inner step."""
+    x, y = support
+    table: np.ndarray | None = minibatches(x.shape[0], batch_size, steps)
+    if table is None:
+        return [support] * steps
+    return [(ops.take(x, row, axis=0), ops.take(y, row, axis=0)) for row in table]

@@ -10,7 +10,8 @@ from keras import ops
 
 from kerasnas.backend import exact_second_order, value_and_grad
 from kerasnas.datasets.batches import check_integer
-from kerasnas.meta.base import MetaLearner, Task, per_layer, support_batches
+from kerasnas.meta.base import MetaLearner, Task
+from kerasnas.meta.functional import per_layer, support_batches
 
 LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: where MAML++'s annealing ends
 
