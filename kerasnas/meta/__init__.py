@@ -1,12 +1,15 @@
-"""Where to start: meta-learners, and the initialisations that they make."""
+"""Where to start: meta-learners, what searches remember, and the initialisations that come of both."""
 
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.evaluation import DivergedError, Estimate
+from kerasnas.meta.experience import SearchExperience, load_experiences, save_experiences
 from kerasnas.meta.initializer import ReptileInitializer, warm_start
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS, InnerAdam, InnerSGD
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
+from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
+from kerasnas.meta.warm_predictor import TransferPredictor
 
 __all__ = [
     "INNER_OPTIMIZERS",
@@ -19,5 +22,11 @@ __all__ = [
     "MetaNAS",
     "Reptile",
     "ReptileInitializer",
+    "SearchExperience",
+    "TransferPredictor",
+    "load_experiences",
+    "pretrain_policy",
+    "reptile_policy",
+    "save_experiences",
     "warm_start",
 ]
