@@ -30,6 +30,19 @@ def test_example_runs(name):
         assert sum(result.values()) == pytest.approx(1, abs=1e-5)
     elif name == "darts_fit.py":
         assert 0 <= result <= 1
+    elif name == "few_shot_cells.py":
+        assert list(result) == [(0, 1, "scratch"), (0, 1, "meta-learned")]
+        assert all(0 <= estimate.mean <= 1 for pair in result.values() for estimate in pair)
+    elif name == "transfer.py":
+        starts = ["from scratch", "warm start", "first genotype", "first genotype and weights"]
+        assert list(result) == [("clothes", start) for start in starts]
+        assert all(0 <= accuracy <= 1 for accuracy in result.values())
+    elif name == "drift.py":
+        phases = ["as they are", "turned by 30 degrees", "turned by 60 degrees", "contrast inverted", "noisy"]
+        assert list(result) == phases
+        columns = ["frozen", "before its steps", "adapted", "from scratch"]
+        assert all(list(row) == columns and 0 <= min(row.values()) <= max(row.values()) <= 1 for row in result.values())
+        assert result["as they are"]["frozen"] == result["as they are"]["adapted"]
     else:
         assert isinstance(result, kerasnas.Genotype)
 

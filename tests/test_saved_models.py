@@ -8,13 +8,15 @@ import pytest
 
 import kerasnas
 from kerasnas import runs
+from kerasnas.reporting.initializer_card import initializer_card_text
 
 SHELF = Path(__file__).parents[1] / "saved_models"
 MODELS = sorted(path.parent for path in SHELF.glob("*/genotype.json"))
+STARTS = sorted(path.parent for path in SHELF.glob("*/initializer.json"))
 
 
 def test_the_shelf_is_not_empty_and_small():
-    assert MODELS
+    assert MODELS and STARTS
     assert sum(file.stat().st_size for file in SHELF.rglob("*") if file.is_file()) < 15 * 2**20
 
 
@@ -37,3 +39,18 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     assert accuracy == pytest.approx(result["searched"]["test_accuracy"], abs=0.002)
     card = (folder / "card.md").read_text()
     assert f"{100 * result['searched']['test_accuracy']:.2f}" in card
+
+
+@pytest.mark.parametrize("folder", STARTS, ids=lambda folder: folder.name)
+def test_initialisation_scores_on_generated_tasks_what_its_card_says(folder):
+    initializer = kerasnas.meta.ReptileInitializer.load(folder)
+    record = initializer.description
+    drawn = kerasnas.datasets.glyphs(classes=40)
+    sampler = kerasnas.datasets.EpisodeSampler(drawn.x, drawn.y, record["ways"], record["shots"], 15)
+    learner = initializer.learner()
+    learner.compile()
+    found = learner.evaluate(sampler, episodes=100)
+    for name in ("accuracy", "accuracy_transductive"):
+        said = record["figures"][f"100 episodes of glyphs(classes=40), {name}"]
+        assert found[name].mean == pytest.approx(float(said.split()[0]), abs=0.003)
+    assert initializer_card_text(initializer, folder.name) == (folder / "card.md").read_text()

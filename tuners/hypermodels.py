@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import keras_tuner
 
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
+from tuners.checks import TunedFit, require_compiled
 
 
-class GenotypeHyperModel(keras_tuner.HyperModel):
+class GenotypeHyperModel(TunedFit):
     """Any search space as KerasTuner hyperparameters: one `Choice` for each choice of the space.
 
     Every tuner of KerasTuner (RandomSearch, BayesianOptimization, Hyperband) then searches the space;
@@ -24,6 +24,8 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
         num_classes: number of classes.
         compile: function that compiles the model it is given, `(model, hp) -> None`. Defaults to Adam at a
             tuned learning rate (1e-4 to 1e-2), sparse categorical cross-entropy from logits, accuracy.
+        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
+        epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
         name: as for `keras_tuner.HyperModel`.
         kwargs: for the space's `build_network`.
 
@@ -32,6 +34,7 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
     >>> from kerasnas.spaces import DARTSSpace
     >>> space = DARTSSpace(filters=2, num_cells=2, num_nodes=1)
     >>> hypermodel = GenotypeHyperModel(space, input_shape=(8, 8, 1), num_classes=3)
+    >>> import keras_tuner
     >>> hp = keras_tuner.HyperParameters()
     >>> hypermodel.build(hp).output_shape
     (None, 3)
@@ -45,10 +48,12 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
         input_shape: tuple[int, ...],
         num_classes: int,
         compile: Callable[[keras.Model, Any], Any] | None = None,
+        batch_size: int | Sequence[int] | None = None,
+        epochs: int | Sequence[int] | None = None,
         name: str | None = None,
         **kwargs: Any,
     ):
-        super().__init__(name=name)
+        super().__init__(batch_size, epochs, name)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
 
@@ -61,13 +66,11 @@ class GenotypeHyperModel(keras_tuner.HyperModel):
     def build(self, hp: Any) -> keras.Model:
         """The compiled discrete network of the hyperparameters."""
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
+        if not isinstance(model, keras.Model):
+            return require_compiled(model, f"`build_network` of space '{self.space.name}'")
         if self.compile is not None:
             self.compile(model, hp)
-            if not model.compiled:
-                raise ValueError(
-                    "The function given as `compile` left the model uncompiled. Call `model.compile(...)`."
-                )
-            return model
+            return require_compiled(model, "The function given as `compile`")
         rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
         model.compile(
             keras.optimizers.Adam(rate),
