@@ -1,0 +1,136 @@
+"""Searches through KerasTuner on NAS-Bench-201, ours beside the stock ones, as a Markdown table.
+
+    python benchmarks/oracles.py --data=/path/to/data                            # 50 seeds
+    python benchmarks/oracles.py --data=/path/to/data --seeds=5 --searches=predictor,stock_random
+
+The folder holds `nb201.npz`, in it or below it. Every search is a `tuner.search(...)` of 100 trials with a hypermodel
+that answers from the table: it declares the six choices and trains nothing. It sees the validation accuracy after 12
+epochs; reported is the test accuracy after 200 epochs of the best by that accuracy, mean ± standard deviation over the
+seeds. The stock Hyperband runs its brackets up to 12 epochs and is answered the 12-epoch accuracy in all of their
+rounds, as the table has nothing shorter; a promoted architecture is a trial again.
+
+The stock BayesianOptimization needs scikit-learn. The overhead is the time of `search` over its trials, less the
+table's: all that KerasTuner and the search do, with writing the project to `--folder`. `wall` includes waiting for the
+disk, `CPU` does not. Let nothing else run.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import shutil
+import statistics
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+SEARCHES = ("predictor", "controller", "evolution", "stock_random", "stock_bayesian", "stock_hyperband")
+SLOW = "stock_bayesian"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--slow_seeds", type=int, help=f"of {SLOW}; default all")
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar100", "imagenet16"))
+    parser.add_argument("--searches", default=",".join(SEARCHES), help="comma-separated")
+    parser.add_argument("--folder", type=Path, help="for the projects, each removed after its search")
+    arguments = parser.parse_args()
+    names = arguments.searches.split(",")
+    if unknown := set(names) - set(SEARCHES):
+        parser.error(f"unknown searches {sorted(unknown)}; known: {', '.join(SEARCHES)}")
+    found = sorted(arguments.data.rglob("nb201.npz"))
+    if not found:
+        parser.error(f"there is no nb201.npz in or below --data={arguments.data}")
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from kerasnas.tabular import NASBench201
+
+    # `Thread.currentThread`, once a call of a stock oracle
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
+    table = NASBench201.open(found[0], arguments.dataset)
+    print(f"NAS-Bench-201 {arguments.dataset}, {arguments.trials} trials\n")
+    print("| search | seeds | test accuracy after 200 epochs | ms a trial, wall | ms a trial, CPU |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in names:
+        slow = name == SLOW and arguments.slow_seeds is not None
+        seeds = arguments.slow_seeds if slow else arguments.seeds
+        results = [search(table, name, seed, arguments) for seed in range(seeds)]
+        accuracies, walls, cpus = zip(*results, strict=True)
+        deviation = f" ± {statistics.stdev(accuracies):.2f}" if seeds > 1 else ""
+        wall, cpu = (1000 * statistics.median(seconds) for seconds in (walls, cpus))
+        accuracy = f"{statistics.mean(accuracies):.2f}{deviation}"
+        print(f"| {name} | {seeds} | {accuracy} | {wall:.1f} | {cpu:.1f} |", flush=True)
+
+
+def search(table: Any, name: str, seed: int, arguments: argparse.Namespace) -> tuple[float, float, float]:
+    """Test accuracy of the best network, and seconds of overhead a trial: by the clock, and of the processor."""
+    import keras_tuner
+
+    space = table.space
+    folder = tempfile.mkdtemp(prefix="keras_tuner-", dir=arguments.folder)
+    spent = [0.0, 0.0]  # in the table
+
+    class FromTable(keras_tuner.HyperModel):
+        """Declares the choices of the space, and is trained by a look into the table."""
+
+        def declare_hyperparameters(self, hp: Any) -> None:
+            for choice, options in space.choices.items():
+                hp.Choice(choice, list(options), ordered=False)
+
+        def build(self, hp: Any) -> None:
+            self.declare_hyperparameters(hp)
+
+    class Tuner(keras_tuner.engine.base_tuner.BaseTuner):
+        """A trial is a look into the table."""
+
+        def run_trial(self, trial: Any, **kwargs: Any) -> dict[str, float]:
+            wall, cpu = time.perf_counter(), time.process_time()
+            genotype = space.genotype({choice: trial.hyperparameters[choice] for choice in space.choices})
+            result = {"val_accuracy": table.query(genotype, 12).valid / 100}
+            spent[0] += time.perf_counter() - wall
+            spent[1] += time.process_time() - cpu
+            return result
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            tuner = Tuner(make_oracle(space, name, seed, arguments.trials), FromTable(), folder, name)
+            wall, cpu = time.perf_counter(), time.process_time()
+            tuner.search(verbose=0)
+            wall, cpu = time.perf_counter() - wall - spent[0], time.process_time() - cpu - spent[1]
+    finally:
+        shutil.rmtree(folder)
+    trials = tuner.oracle.trials
+    best = tuner.oracle.get_best_trials(1)[0].hyperparameters
+    genotype = space.genotype({choice: best[choice] for choice in space.choices})
+    return table.lookup(genotype, "test_200"), wall / len(trials), cpu / len(trials)
+
+
+def make_oracle(space: Any, name: str, seed: int, trials: int) -> Any:
+    import keras_tuner
+
+    import tuners
+
+    own = {
+        "predictor": tuners.PredictorOracle,
+        "controller": tuners.ControllerOracle,
+        "evolution": tuners.EvolutionOracle,
+    }
+    if name in own:
+        return own[name](space, "val_accuracy", trials, seed=seed)
+    objective, seed = keras_tuner.Objective("val_accuracy", "max"), seed + 1  # 0 would stand for a random one there
+    if name == "stock_random":
+        return keras_tuner.oracles.RandomSearchOracle(objective, trials, seed=seed)
+    if name == "stock_bayesian":
+        return keras_tuner.oracles.BayesianOptimizationOracle(objective, trials, seed=seed)
+    oracle = keras_tuner.oracles.HyperbandOracle(objective, max_epochs=12, hyperband_iterations=100, seed=seed)
+    oracle.max_trials = trials
+    return oracle
+
+
+if __name__ == "__main__":
+    main()

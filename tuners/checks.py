@@ -1,0 +1,138 @@
+"""What a hypermodel must return, and what its training is given: wrong ones end the search at once, and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+from keras_tuner.errors import FatalTypeError, FatalValueError
+
+EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fidelity search gives a trial
+
+
+def require_compiled(model: Any, builder: str) -> keras.Model:
+    """`model`, if it is a compiled Keras model.
+
+    Args:
+        model: what was built.
+        builder: who built it, for the message.
+
+    Raises:
+        FatalTypeError: if it is no model, such as the None of a missing `return`.
+        FatalValueError: if it is not compiled.
+
+    Example:
+
+    >>> require_compiled(None, "MyHyperModel.build")
+    Traceback (most recent call last):
+        ...
+    keras_tuner.src.errors.FatalTypeError: MyHyperModel.build returned None. Expected a compiled Keras model: does it \
+end with `return model`?
+    """
+    if not isinstance(model, keras.Model):
+        hint = ": does it end with `return model`?" if model is None else "."
+        received = "None" if model is None else f"{model!r} of type {type(model).__name__}"
+        raise FatalTypeError(f"{builder} returned {received}. Expected a compiled Keras model{hint}")
+    if not model.compiled:
+        raise FatalValueError(
+            f"{builder} left the model uncompiled. Call `model.compile(...)` before it returns the model."
+        )
+    return model
+
+
+class CheckedHyperModel(keras_tuner.HyperModel):
+    """A hypermodel, or a function of hyperparameters, whose models are checked: see `require_compiled`.
+
+    Stock tuners take a trial whose model is not compiled as one that failed, three times over, and a None as a space
+    without hyperparameters. Wrapped in this, the first `build` says what is wrong.
+
+    Args:
+        hypermodel: a `keras_tuner.HyperModel`, or a function that builds a model.
+
+    Example:
+
+    >>> def build(hp):
+    ...     model = keras.Sequential([keras.layers.Dense(hp.Int("units", 1, 4))])
+    >>> keras_tuner.RandomSearch(CheckedHyperModel(build), objective="loss", max_trials=1)
+    Traceback (most recent call last):
+        ...
+    keras_tuner.src.errors.FatalTypeError: build returned None. Expected a compiled Keras model: does it end with \
+`return model`?
+    """
+
+    def __init__(self, hypermodel: keras_tuner.HyperModel | Callable[[Any], Any]):
+        if not callable(getattr(hypermodel, "build", hypermodel)):
+            raise TypeError(
+                "Invalid value received for argument `hypermodel`. Expected a `keras_tuner.HyperModel` or a function "
+                f"that builds a model. Received: {hypermodel!r}"
+            )
+        super().__init__(name=getattr(hypermodel, "name", None), tunable=getattr(hypermodel, "tunable", True))
+        self.hypermodel = hypermodel
+
+    def declare_hyperparameters(self, hp: Any) -> None:
+        if isinstance(self.hypermodel, keras_tuner.HyperModel):
+            self.hypermodel.declare_hyperparameters(hp)
+
+    def build(self, hp: Any) -> keras.Model:
+        if isinstance(self.hypermodel, keras_tuner.HyperModel):
+            return require_compiled(self.hypermodel.build(hp), f"{type(self.hypermodel).__name__}.build")
+        name = getattr(self.hypermodel, "__name__", repr(self.hypermodel))
+        return require_compiled(self.hypermodel(hp), name)
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(self.hypermodel, keras_tuner.HyperModel):
+            return self.hypermodel.fit(hp, model, *args, **kwargs)
+        return super().fit(hp, model, *args, **kwargs)
+
+
+class TunedFit(keras_tuner.HyperModel):
+    """A hypermodel whose batch size and epochs may be hyperparameters.
+
+    Args:
+        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
+        epochs: the same of the epochs. A multi-fidelity oracle decides them itself.
+        name: as for `keras_tuner.HyperModel`.
+    """
+
+    def __init__(
+        self,
+        batch_size: int | Sequence[int] | None = None,
+        epochs: int | Sequence[int] | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        self.batch_size, self.epochs = batch_size, epochs
+        for argument, value in self._tuned().items():
+            options = [value] if isinstance(value, int) else list(value)
+            if not options or not all(isinstance(one, int) and one >= 1 for one in options):
+                raise ValueError(
+                    f"Invalid value received for argument `{argument}`. Expected positive integers. Received: {value!r}"
+                )
+
+    def _tuned(self) -> dict[str, Any]:
+        given = {"batch_size": self.batch_size, "epochs": self.epochs}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def declare_hyperparameters(self, hp: Any) -> None:
+        """Declare what only `fit` asks for, so that it is tuned from the first trial on."""
+        self.fit_arguments(hp, {})
+
+    def fit_arguments(self, hp: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """`kwargs` of `fit`, with the batch size and the epochs of this trial."""
+        found = dict(kwargs)
+        for name, value in self._tuned().items():
+            if name in kwargs:
+                raise FatalValueError(
+                    f"`search` received {name}={kwargs[name]}, but the hypermodel was made with {name}={value}. Give "
+                    "it to one of them."
+                )
+            found[name] = value if isinstance(value, int) else hp.Choice(name, list(value))
+        if EPOCHS in hp.values:
+            found["epochs"] = int(hp.values[EPOCHS])
+        return found
+
+    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        """Train the model of a trial; returns the `History`."""
+        return model.fit(*args, **self.fit_arguments(hp, kwargs))
