@@ -50,7 +50,8 @@ for name, learner in learners.items():
     record[f"{name}-loss"] = np.array(learner.fit(sampler, steps=4, tasks=2, verbose=0).history["loss"])
     found = learner.evaluate(sampler, episodes=4, tasks=2, steps=3)
     record |= {f"{name}-{key}": np.array(value.mean) for key, value in found.items()}
-record["tensorflow"] = np.array("tensorflow" in sys.modules)  # making a model from its configuration imports it, in Keras
+# Here, as Keras imports it when it makes a model from its configuration.
+record["tensorflow"] = np.array("tensorflow" in sys.modules)
 adapted = learners["maml"].adapt(sampler.episode(9))
 record["maml-predictions"] = adapted.predict(sampler.episode(9).query[0], verbose=0)
 joint = MetaNAS(space.build_supernet((8, 8, 1), 3), inner_steps=1, inner_optimizer="sgd")
