@@ -4,7 +4,19 @@ A search space says what may be built; a relaxation makes the choice soft; a tra
 a genotype is what comes out. See the README for a first search.
 """
 
-from kerasnas import callbacks, cost, datasets, genotypes, meta, networks, relaxations, search, spaces, tabular
+from kerasnas import (
+    callbacks,
+    cost,
+    datasets,
+    distribution,
+    genotypes,
+    meta,
+    networks,
+    relaxations,
+    search,
+    spaces,
+    tabular,
+)
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.primitives import MixedOp, register_primitive
 from kerasnas.search import BilevelOptimizer, BilevelTrainer
@@ -23,6 +35,7 @@ __all__ = [
     "callbacks",
     "cost",
     "datasets",
+    "distribution",
     "genotypes",
     "meta",
     "networks",

@@ -27,7 +27,7 @@ LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}
 
 # Where a package may be imported, as beginnings of paths.
 ROOMS = {
-    "tensorflow": ("kerasnas/backend/", "kerasnas/distribution.py", "kerasnas/datasets/"),
+    "tensorflow": ("kerasnas/backend/", "kerasnas/distribution/", "kerasnas/datasets/"),
     "jax": ("kerasnas/backend/",),
     "matplotlib": ("kerasnas/reporting/", "kerasnas/reporting.py"),
     "absl": ("kerasnas/cli.py",),

@@ -1,0 +1,154 @@
+"""The cluster of a multi-worker search: what TF_CONFIG says, and whether its workers answer."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from typing import Any, NamedTuple
+
+from kerasnas.registry import nearest
+
+EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+ROLES = ("chief", "worker")  # who trains; in this order they are numbered
+PAUSE = 0.2  # seconds between two attempts to reach a peer
+
+
+class ClusterError(RuntimeError):
+    """A worker of the cluster does not answer."""
+
+
+class Cluster(NamedTuple):
+    """The workers of a search, and which of them this process is.
+
+    Args:
+        addresses: `host:port` of each, the chief first.
+        own: the place of this process among them.
+    """
+
+    addresses: tuple[str, ...]
+    own: int
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The addresses of the others."""
+        return tuple(address for place, address in enumerate(self.addresses) if place != self.own)
+
+
+def read_cluster(text: str | None = None) -> Cluster:
+    """The cluster that TF_CONFIG describes; the address of every worker and the place of this process checked.
+
+    Args:
+        text: the content of TF_CONFIG. Defaults to None: that of the environment.
+
+    Raises:
+        ValueError: if it is missing or malformed; says what was expected, and gives an example.
+
+    Example:
+
+    >>> read_cluster('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}').peers
+    ('a:1',)
+    """
+    text = os.environ.get("TF_CONFIG", "") if text is None else text
+
+    def wrong(expected: str, received: Any) -> ValueError:
+        return ValueError(
+            f"Invalid value received for environment variable `TF_CONFIG`. Expected {expected}. Received: {received}. "
+            f"Set it for each worker, with its own index, such as TF_CONFIG='{EXAMPLE}'"
+        )
+
+    if not text.strip():
+        raise wrong("the workers of the cluster and the task of this process, as JSON", "nothing")
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise wrong(f"JSON ({error})", repr(text)) from None
+    cluster = config.get("cluster") if isinstance(config, dict) else None
+    task = config.get("task") if isinstance(config, dict) else None
+    if not isinstance(cluster, dict) or not isinstance(task, dict):
+        raise wrong("an object with `cluster` and `task`, both objects", repr(text))
+    for role in (*cluster, task.get("type")):
+        if role == "ps" or role == "evaluator":
+            raise wrong("workers alone: Keras 3 trains with no parameter servers and no evaluators", f"'{role}'")
+        if role not in ROLES:
+            raise wrong(f"the role 'worker' or 'chief'. {nearest(str(role), ROLES)}", repr(role))
+    for role, places in cluster.items():
+        if not isinstance(places, list) or not places:
+            raise wrong(f"a list of addresses for `{role}`", repr(places))
+        for place in places:
+            host, _, port = str(place).rpartition(":")
+            if not isinstance(place, str) or not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise wrong("addresses host:port", repr(place))
+    role, index = task["type"], task.get("index")
+    if role not in cluster:
+        raise wrong(f"the task's type to be a role of the cluster, {list(cluster)}", repr(role))
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(cluster[role]):
+        raise wrong(f"the task's index to be an integer from 0 to {len(cluster[role]) - 1}", repr(index))
+    addresses = [place for known in ROLES for place in cluster.get(known, [])]
+    if len(set(addresses)) < len(addresses):
+        raise wrong("a different address for each worker", addresses)
+    return Cluster(tuple(addresses), index + (len(cluster.get("chief", [])) if role == "worker" else 0))
+
+
+def await_peers(cluster: Cluster, timeout: float) -> None:
+    """Wait until every other worker answers at its address.
+
+    TensorFlow itself waits for them without saying for whom, and much longer. Workers wait for one another, so this
+    one answers meanwhile at its own address, which it leaves free again.
+
+    Args:
+        cluster: of `read_cluster`.
+        timeout: seconds.
+
+    Raises:
+        ClusterError: names the workers that did not answer, and says what to look at.
+    """
+    deadline = time.monotonic() + timeout
+    with _answering(cluster.addresses[cluster.own]):
+        missing = list(cluster.peers)
+        while missing:
+            missing = [address for address in missing if not _answers(address)]
+            if missing and time.monotonic() > deadline:
+                raise ClusterError(
+                    f"No answer from {', '.join(missing)} within {timeout:g} s. This is worker {cluster.own} of "
+                    f"{len(cluster.addresses)}, {cluster.addresses[cluster.own]}. Check that every worker of "
+                    "TF_CONFIG was started, that all have the same list of addresses, and that the port is open; "
+                    "`timeout=` waits longer."
+                )
+            time.sleep(PAUSE if missing else 0.0)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _answering(address: str) -> Any:
+    """Accept connections at `address` for the time being.
+
+    Raises:
+        ClusterError: if the port is taken.
+    """
+    port = int(address.rpartition(":")[2])
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(("", port))
+    except OSError as error:
+        server.close()
+        raise ClusterError(
+            f"This worker's own address {address} cannot be used: {error.strerror}. Is another process, such as an "
+            "earlier run, still at this port? Choose another port in TF_CONFIG, on every worker, or end that process."
+        ) from None
+    server.listen(64)
+    try:
+        yield
+    finally:
+        server.close()

@@ -1,0 +1,180 @@
+"""From a word to a `tf.distribute` strategy, with the reason for the choice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kerasnas.distribution.cluster import await_peers, read_cluster
+from kerasnas.registry import nearest
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+STRATEGIES = ("auto", "cpu", "gpu", "tpu", "multi_worker")
+
+
+def resolve_strategy(
+    strategy: Any = "auto", timeout: float = 120.0, log: Callable[[str], Any] | None = print
+) -> tf.distribute.Strategy:
+    """The strategy that a word stands for. Build the supernet and the trainer, and compile, in its `scope()`.
+
+    Call it before anything else of TensorFlow: devices and workers are set up once in a process.
+
+    Args:
+        strategy: what to run on. Defaults to `"auto"`.
+            `"auto"`: the workers of TF_CONFIG where it names several, else TPUs, else GPUs, else the CPU.
+            `"cpu"`: the CPU; replicas on each of its logical devices, where they were configured.
+            `"gpu"`: all GPUs of this machine that are visible; hide others with CUDA_VISIBLE_DEVICES.
+            `"tpu"`: the TPU named in TPU_NAME, or the one of this machine; connected and initialised here.
+            `"multi_worker"`: the workers of TF_CONFIG, each with its GPUs, or its CPU.
+            A `tf.distribute.Strategy` is handed back.
+        timeout: with several workers, seconds to wait for the others. Defaults to 120.
+        log: called with one line that says what was picked, and why. Defaults to `print`; None for silence.
+
+    Returns:
+        A `tf.distribute.Strategy`. On one device it is TensorFlow's default one, which costs nothing.
+
+    Raises:
+        ValueError: for an unknown word, a strategy that Keras cannot train under, or a malformed TF_CONFIG.
+        RuntimeError: if there is no such device, or TensorFlow was at work before; says what to do.
+        ClusterError: names the workers that did not answer in time.
+
+    Example:
+
+    >>> strategy = resolve_strategy("cpu")
+    Strategy: one device, the CPU ("cpu").
+    >>> with strategy.scope():
+    ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "Strategies are TensorFlow's. On JAX, call keras.distribution.set_distribution("
+            "keras.distribution.DataParallel()) before the model is built. Received: KERAS_BACKEND="
+            f"'{keras.backend.backend()}'"
+        )
+    if isinstance(strategy, tf.distribute.Strategy):
+        found, reason = _checked(strategy), "as given"
+    elif strategy == "auto":
+        found, reason = _automatic(timeout)
+    elif isinstance(strategy, str) and strategy in STRATEGIES:
+        makers: dict[str, Callable] = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu}
+        found = makers[strategy]() if strategy in makers else _multi_worker(timeout)
+        reason = f'"{strategy}"'
+    else:
+        raise ValueError(
+            "Invalid value received for argument `strategy`. Expected a name or a `tf.distribute.Strategy`. "
+            f"{nearest(str(strategy), STRATEGIES)}. Received: {strategy!r}"
+        )
+    if log is not None:
+        log(f"Strategy: {describe(found)} ({reason}).")
+    return found
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """What a strategy runs on, in a few words.
+
+    Example:
+
+    >>> describe(tf.distribute.MirroredStrategy(["CPU:0"]))
+    'one device, the CPU'
+    """
+    try:
+        on_gpu = any("GPU" in device for device in strategy.extended.worker_devices)
+    except RuntimeError:  # TensorFlow's default strategy names no device
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    kind = "TPU core" if _is_tpu(strategy) else "GPU" if on_gpu else "CPU"
+    replicas, workers = strategy.num_replicas_in_sync, count_workers(strategy)
+    if workers > 1:
+        return f"{workers} workers with {replicas // workers} {kind} each, {replicas} replicas in all"
+    if replicas == 1:
+        return f"one device, the {kind}"
+    return f"{replicas} replicas, each on a {kind}{' device' if kind == 'CPU' else ''}"
+
+
+def count_workers(strategy: tf.distribute.Strategy) -> int:
+    """The number of processes that train together."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or _is_tpu(strategy):
+        return 1
+    spec = resolver.cluster_spec().as_dict()
+    return max(1, sum(len(spec.get(role, [])) for role in ("chief", "worker")))
+
+
+def _automatic(timeout: float) -> tuple[tf.distribute.Strategy, str]:
+    if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
+        return _multi_worker(timeout), '"auto": TF_CONFIG names several workers'
+    if os.environ.get("TPU_NAME") or tf.config.list_physical_devices("TPU"):
+        return _tpu(), '"auto": there is a TPU'
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    if gpus:
+        return _gpu(), f'"auto": {gpus} GPU{"s" if gpus > 1 else ""} on this machine'
+    return _cpu(), '"auto": neither TF_CONFIG, nor a TPU or GPU'
+
+
+def _cpu() -> tf.distribute.Strategy:
+    devices = tf.config.list_logical_devices("CPU")
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if tf.config.list_physical_devices("GPU"):
+        return tf.distribute.OneDeviceStrategy("/cpu:0")
+    return tf.distribute.get_strategy()
+
+
+def _gpu() -> tf.distribute.Strategy:
+    devices = tf.config.list_logical_devices("GPU")
+    if not devices:
+        raise RuntimeError(
+            "There is no GPU that TensorFlow can use. Expected one in tf.config.list_physical_devices('GPU'): check "
+            "`nvidia-smi`, CUDA_VISIBLE_DEVICES, and that TensorFlow was installed as `tensorflow[and-cuda]`; "
+            "strategy='auto' takes the CPU where there is none."
+        )
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
+
+
+def _tpu() -> tf.distribute.Strategy:
+    name = os.environ.get("TPU_NAME", "local")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise RuntimeError(
+            "There is no TPU that TensorFlow can use. On a TPU machine install `tensorflow-tpu`, whose last version "
+            "is 2.20 (plain `tensorflow` has no TPU in it), and set TPU_NAME where it is not that of the machine "
+            "itself. Where that cannot be, as on Colab, run the same search with KERAS_BACKEND=jax. "
+            f"TensorFlow {tf.__version__} said: {str(error).splitlines()[0][:200]}"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _multi_worker(timeout: float) -> tf.distribute.Strategy:
+    cluster = read_cluster()
+    await_peers(cluster, timeout)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise RuntimeError(
+            "The workers must be connected before TensorFlow does anything else in this process: call "
+            f"`resolve_strategy` at its start. TensorFlow said: {error}"
+        ) from error
+
+
+def _checked(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy | tf.distribute.experimental.CentralStorageStrategy):
+        raise ValueError(
+            "Invalid value received for argument `strategy`. Keras 3 does not train under "
+            f"{type(strategy).__name__}. Expected MirroredStrategy, MultiWorkerMirroredStrategy, OneDeviceStrategy or "
+            "TPUStrategy."
+        )
+    return strategy
+
+
+def _is_tpu(strategy: tf.distribute.Strategy) -> bool:
+    return isinstance(strategy, tf.distribute.TPUStrategy)
