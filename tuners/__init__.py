@@ -3,10 +3,13 @@
 from tuners.checks import CheckedHyperModel
 from tuners.hypermodels import GenotypeHyperModel
 from tuners.multi_fidelity import HyperbandOracle, SuccessiveHalvingOracle
+from tuners.one_shot_tuner import OneShotTuner
 from tuners.oracles import ControllerOracle, DefaultOracle, EvolutionOracle, LocalSearchOracle, PredictorOracle
 from tuners.pareto import ParetoOracle, ParetoTrial
+from tuners.random_oracle import RandomOracle
 from tuners.strategy_oracle import StrategyOracle
 from tuners.supernet_hypermodel import SupernetHyperModel
+from tuners.supernet_tuner import SupernetTuner
 
 __all__ = [
     "CheckedHyperModel",
@@ -16,10 +19,13 @@ __all__ = [
     "GenotypeHyperModel",
     "HyperbandOracle",
     "LocalSearchOracle",
+    "OneShotTuner",
     "ParetoOracle",
     "ParetoTrial",
     "PredictorOracle",
+    "RandomOracle",
     "StrategyOracle",
     "SuccessiveHalvingOracle",
     "SupernetHyperModel",
+    "SupernetTuner",
 ]

@@ -1,0 +1,94 @@
+"""What a search shows: one table, with a row for each trial."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnas.genotypes import Genotype
+
+_NUMBER, _SCORE, _TIME = 6, 13, 9
+
+
+def duration(seconds: float) -> str:
+    """`seconds` in the largest unit that leaves a readable number.
+
+    Example:
+
+    >>> duration(0.34), duration(75), duration(7500)
+    ('0.3 s', '75 s', '125 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def in_words(values: Mapping[str, Any], width: int = 60) -> str:
+    """Hyperparameters in one line, cut at `width`.
+
+    Example:
+
+    >>> in_words({"filters": 4, "learning_rate": 0.0251189})
+    'filters 4, learning_rate 0.0251'
+    """
+    parts = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()]
+    text = ", ".join(parts) or "the settings as given"
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def primitives_in_words(genotype: Genotype) -> str:
+    """How often which primitive is in a genotype, in a line.
+
+    Example:
+
+    >>> primitives_in_words(Genotype("toy", {"normal": [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2)]}))
+    '1 sep_conv_3x3, 1 skip_connect'
+    """
+    counts: dict[str, int] = {}
+    for _, edges in genotype.cells:
+        for edge in edges:
+            counts[edge.primitive] = counts.get(edge.primitive, 0) + 1
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+class ProgressTable:
+    """Prints a header once, and a row for each trial.
+
+    Args:
+        objective: name of the column of scores.
+        verbose: 0 prints nothing.
+
+    Example:
+
+    >>> table = ProgressTable("val_accuracy", verbose=1)
+    >>> table.row("1", "filters 4", 0.5, 0.5, 2.0, width=14)
+    trial  what           val_accuracy          best     time
+        1  filters 4            0.5000        0.5000    2.0 s
+    """
+
+    def __init__(self, objective: str, verbose: int):
+        self.objective, self.verbose = objective, verbose
+        self._headed = False
+        self.start = time.perf_counter()
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if self.verbose:
+            print(text, flush=True)
+
+    def row(
+        self, number: str, what: str, score: float | None, best: float | None, seconds: float, width: int | None = None
+    ) -> None:
+        """The row of one trial; a score of None has failed."""
+        if width is None:
+            columns = shutil.get_terminal_size((100, 24)).columns
+            width = max(20, columns - _NUMBER - 2 * _SCORE - _TIME - 3)
+        name = self.objective if len(self.objective) <= _SCORE else self.objective[: _SCORE - 1] + "."
+        if not self._headed:
+            self._headed = True
+            self.say(f"trial  {'what':{width}s}{name:>{_SCORE}s} {'best':>{_SCORE}s}{'time':>{_TIME}s}")
+        what = what if len(what) < width else what[: width - 4] + "..."
+        numbers = [f"{value:{_SCORE}.4f}" if value is not None else f"{'-':>{_SCORE}s}" for value in (score, best)]
+        self.say(f"{number:>5s}  {what:{width}s}{numbers[0]} {numbers[1]}{duration(seconds):>{_TIME}s}")

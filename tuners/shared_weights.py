@@ -1,0 +1,96 @@
+"""The shared weights of a one-shot search: trained once in a project, and then taken from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kerasnas.search import ENASTrainer, SearchStrategy
+from kerasnas.search.one_shot_phases import ENASCheckpoint
+from kerasnas.spaces import SearchSpace
+from tuners import files
+from tuners.derived_training import Callbacks, SearchData, fresh_callbacks
+from tuners.progress import duration
+from tuners.trial_files import keep_plan
+
+
+class SharedWeights:
+    """How the shared weights are trained.
+
+    Args:
+        space: a space whose supernet shares weights.
+        epochs: Defaults to 50.
+        controller: strategy that draws the children in the training. Defaults to None: ENAS' own.
+        learning_rate: first one. Defaults to 0.05.
+        seed: Defaults to 0.
+        options: further arguments of the space's `build_supernet`. Defaults to None.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        epochs: int = 50,
+        controller: SearchStrategy | None = None,
+        learning_rate: float = 0.05,
+        seed: int = 0,
+        options: dict[str, Any] | None = None,
+    ):
+        self.space, self.epochs, self.controller = space, epochs, controller
+        self.learning_rate, self.seed, self.options = learning_rate, seed, dict(options or {})
+
+    def run(
+        self,
+        data: SearchData,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        folder: Path,
+        fit: dict[str, Any],
+        warm: Callable[[Any], str | None],
+        say: Callable[[str], None],
+        augment: Callable | None = None,
+        callbacks: Callbacks = None,
+        verbose: int = 0,
+    ) -> ENASTrainer:
+        """Train from the last checkpoint in `folder` on, if any is left to train.
+
+        Raises:
+            ValueError: if the weights in `folder` were trained on other data or in another way.
+        """
+        start = time.perf_counter()
+        plan = {
+            **fit, "epochs": self.epochs, "learning_rate": self.learning_rate, "data": data.fingerprint(),
+            "controller": type(self.controller).__name__,
+        }  # fmt: skip
+        _require_plan(folder, plan)
+        supernet = self.space.build_supernet(input_shape, num_classes, **{"seed": self.seed, **self.options})
+        search = ENASTrainer(supernet, self.space, self.controller, seed=self.seed)
+        search.compile(learning_rate=self.learning_rate)
+        warm(search)
+        checkpoint = ENASCheckpoint(folder, keep=1)
+        epoch = checkpoint.restore(search)
+        if epoch < self.epochs:
+            search.fit(
+                data.x, data.y, epochs=self.epochs, initial_epoch=epoch, augment=augment, verbose=verbose,
+                callbacks=[*fresh_callbacks(callbacks), checkpoint], seed=self.seed, **fit,
+            )  # fmt: skip
+            took = duration(time.perf_counter() - start)
+            say(f"Shared weights trained for {self.epochs - epoch} epochs in {took}.")
+        return search
+
+
+def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
+    path = folder / "plan.json"
+    if not path.exists():
+        keep_plan(folder, plan)
+        return
+    saved = files.read(path) or {}
+    parts = [
+        f"{name}: {saved.get(name)!r} there, {plan[name]!r} here" for name in plan if saved.get(name) != plan[name]
+    ]
+    if parts:
+        raise ValueError(
+            f"The shared weights in {folder} were trained otherwise: {'; '.join(parts)}. Their children cannot be "
+            "compared. Choose another `project_name`, or pass `overwrite=True`."
+        )
