@@ -48,7 +48,6 @@ class OneShotTuner(NetworkTuner):
         space: a space whose supernet shares weights, such as `ENASMicroSpace`.
         input_shape: `(height, width, channels)` of one image.
         num_classes: number of classes.
-        supernet_epochs: epochs of the shared weights. Defaults to 50.
         objective: what the trained networks are compared by: `"val_accuracy"`, `"val_loss"`, or a metric of
             `retrain_compile`. Children are compared by `val_accuracy`. Defaults to `"val_accuracy"`.
         max_trials: number of children. Defaults to 1000.
@@ -60,6 +59,7 @@ class OneShotTuner(NetworkTuner):
             `RandomSearch` for uniform draws. Defaults to None: ENAS' own.
         learning_rate: first one of the shared weights. Defaults to 0.05.
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
+        compile_options: further arguments of `ENASTrainer.compile`. Defaults to None.
         retrain_epochs, retrain_batch_size, retrain_compile, retrain_options: as for `SupernetTuner`.
         folds: number of parts to cross-validate the networks that are trained from scratch with. Their genotypes have
             then been found with all parts. Defaults to None.
@@ -91,7 +91,6 @@ class OneShotTuner(NetworkTuner):
         space: SearchSpace,
         input_shape: tuple[int, ...],
         num_classes: int,
-        supernet_epochs: int = 50,
         objective: str = "val_accuracy",
         max_trials: int = 1000,
         retrain_best: int = 3,
@@ -100,6 +99,7 @@ class OneShotTuner(NetworkTuner):
         controller: SearchStrategy | None = None,
         learning_rate: float = 0.05,
         supernet_options: dict[str, Any] | None = None,
+        compile_options: dict[str, Any] | None = None,
         retrain_epochs: int = 10,
         retrain_batch_size: int = 64,
         retrain_compile: Callable[[keras.Model], None] | None = None,
@@ -115,10 +115,9 @@ class OneShotTuner(NetworkTuner):
             raise TypeError(
                 f"Invalid value received for argument `space`. Expected a `kerasnas.SearchSpace`. Received: {space!r}"
             )
-        check_integer("supernet_epochs", supernet_epochs, 1)
         self.retrain_best = check_integer("retrain_best", retrain_best, 1)
         self.objective = as_objectives(objective)[0]
-        self.shared_weights = SharedWeights(space, supernet_epochs, controller, learning_rate, seed, supernet_options)
+        self.shared_weights = SharedWeights(space, controller, learning_rate, seed, supernet_options, compile_options)
         if oracle is None:
             oracle = EvolutionOracle(space, "val_accuracy", max_trials, seed)
         if not isinstance(oracle, StrategyOracle):
@@ -154,6 +153,7 @@ class OneShotTuner(NetworkTuner):
         x: Any,
         y: Any,
         validation_data: Any = None,
+        epochs: int = 50,
         batch_size: int = 64,
         validation_split: float = 0.5,
         controller_steps: int | None = None,
@@ -168,6 +168,7 @@ class OneShotTuner(NetworkTuner):
                 the best networks are trained on all.
             y: class numbers `(n,)`.
             validation_data: `(x, y)` that judge the networks trained from scratch; None with `folds`.
+            epochs: of the shared weights. Defaults to 50.
             batch_size: of the shared weights, and of the children. Defaults to 64.
             validation_split: the share that judges the children. Defaults to 0.5.
             controller_steps, augment: as for `ENASTrainer.fit`.
@@ -179,6 +180,7 @@ class OneShotTuner(NetworkTuner):
             ValueError: for data that cannot be searched on, for an objective that nothing reports, and if the
                 project's shared weights were trained on other data or in another way.
         """
+        check_integer("epochs", epochs, 1)
         shape, classes = self.training.input_shape, self.training.num_classes
         parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed)
         fresh_callbacks(callbacks)  # raises where they are wrong
@@ -188,7 +190,8 @@ class OneShotTuner(NetworkTuner):
         x, y = np.asarray(x), np.asarray(y)
         _, held_out = stratified_split(y, validation_split, self.seed)
         fit = {
-            "batch_size": batch_size, "validation_split": validation_split, "controller_steps": controller_steps,
+            "epochs": epochs, "batch_size": batch_size, "validation_split": validation_split,
+            "controller_steps": controller_steps,
         }  # fmt: skip
         self.save()
         self.trainer = self.shared_weights.run(

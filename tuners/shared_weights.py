@@ -21,24 +21,25 @@ class SharedWeights:
 
     Args:
         space: a space whose supernet shares weights.
-        epochs: Defaults to 50.
         controller: strategy that draws the children in the training. Defaults to None: ENAS' own.
         learning_rate: first one. Defaults to 0.05.
         seed: Defaults to 0.
         options: further arguments of the space's `build_supernet`. Defaults to None.
+        compile_options: further arguments of `ENASTrainer.compile`. Defaults to None.
     """
 
     def __init__(
         self,
         space: SearchSpace,
-        epochs: int = 50,
         controller: SearchStrategy | None = None,
         learning_rate: float = 0.05,
         seed: int = 0,
         options: dict[str, Any] | None = None,
+        compile_options: dict[str, Any] | None = None,
     ):
-        self.space, self.epochs, self.controller = space, epochs, controller
+        self.space, self.controller = space, controller
         self.learning_rate, self.seed, self.options = learning_rate, seed, dict(options or {})
+        self.compile_options = dict(compile_options or {})
 
     def run(
         self,
@@ -60,23 +61,23 @@ class SharedWeights:
         """
         start = time.perf_counter()
         plan = {
-            **fit, "epochs": self.epochs, "learning_rate": self.learning_rate, "data": data.fingerprint(),
+            **fit, "learning_rate": self.learning_rate, "data": data.fingerprint(),
             "controller": type(self.controller).__name__,
         }  # fmt: skip
         _require_plan(folder, plan)
         supernet = self.space.build_supernet(input_shape, num_classes, **{"seed": self.seed, **self.options})
         search = ENASTrainer(supernet, self.space, self.controller, seed=self.seed)
-        search.compile(learning_rate=self.learning_rate)
+        search.compile(**{"learning_rate": self.learning_rate, **self.compile_options})
         warm(search)
         checkpoint = ENASCheckpoint(folder, keep=1)
         epoch = checkpoint.restore(search)
-        if epoch < self.epochs:
+        if epoch < fit["epochs"]:
             search.fit(
-                data.x, data.y, epochs=self.epochs, initial_epoch=epoch, augment=augment, verbose=verbose,
+                data.x, data.y, initial_epoch=epoch, augment=augment, verbose=verbose,
                 callbacks=[*fresh_callbacks(callbacks), checkpoint], seed=self.seed, **fit,
             )  # fmt: skip
             took = duration(time.perf_counter() - start)
-            say(f"Shared weights trained for {self.epochs - epoch} epochs in {took}.")
+            say(f"Shared weights trained for {fit['epochs'] - epoch} epochs in {took}.")
         return search
 
 

@@ -27,15 +27,16 @@ def eager(model):
 
 def make(folder, **options):
     settings = {
-        "supernet_epochs": 1, "max_trials": 6, "retrain_best": 2, "retrain_epochs": 1, "retrain_batch_size": 12,
-        "retrain_compile": eager, "directory": folder, "project_name": "project",
+        "max_trials": 6, "retrain_best": 2, "retrain_epochs": 1, "retrain_batch_size": 12,
+        "retrain_compile": eager, "compile_options": {"run_eagerly": True}, "directory": folder,
+        "project_name": "project",
     }  # fmt: skip
     return OneShotTuner(SPACE, (8, 8, 1), 3, **{**settings, **options})
 
 
 def search(tuner, **options):
     data = {} if tuner.folds else {"validation_data": (X_VAL, Y_VAL)}
-    tuner.search(X, Y, **{**data, "batch_size": 12, "verbose": 0, **options})
+    tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
     return tuner
 
 
@@ -106,14 +107,14 @@ def test_more_trials_go_on_with_the_same_shared_weights(tmp_path, capsys):
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path, searched):
-    seen, settings = [], {"supernet_epochs": 2, "retrain_epochs": 2, "retrain_best": 1}
+    seen, settings = [], {"retrain_epochs": 2, "retrain_best": 1}
     for stop in (("ENASTrainer", 1), ("Functional", 1)):
         with pytest.raises(KeyboardInterrupt):
-            search(make(tmp_path / "killed", **settings), callbacks=lambda stop=stop: [Epochs(seen, stop)])
-    killed = search(make(tmp_path / "killed", **settings), callbacks=lambda: [Epochs(seen)])
+            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
+    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
     begun = [("ENASTrainer", 0), ("ENASTrainer", 1), ("ENASTrainer", 1)]
     assert seen == [*begun, ("Functional", 0), ("Functional", 1), ("Functional", 1)]
-    whole = search(make(tmp_path / "whole", **settings))
+    whole = search(make(tmp_path / "whole", **settings), epochs=2)
     for name, trial in whole.oracle.trials.items():
         assert killed.oracle.trials[name].score == trial.score
         assert killed.genotype(killed.oracle.trials[name]) == whole.genotype(trial)
@@ -149,7 +150,6 @@ def test_bad_arguments(tmp_path):
     for options, error, message in (
         ({"max_trials": 0}, ValueError, "argument `max_trials`. Expected an integer of at least 1. Received: 0"),
         ({"retrain_best": 0}, ValueError, "argument `retrain_best`. Expected an integer of at least 1"),
-        ({"supernet_epochs": 0}, ValueError, "argument `supernet_epochs`. Expected an integer of at least 1"),
         ({"oracle": keras_tuner.oracles.RandomSearchOracle()}, TypeError, "Expected a `StrategyOracle`"),
         ({"oracle": EvolutionOracle(other, "val_accuracy")}, ValueError, "space 'enas_micro' with 3 choices"),
         ({"oracle": EvolutionOracle(SPACE, "val_loss")}, ValueError, r"Received: \['val_loss'\]"),
@@ -169,7 +169,7 @@ def test_bad_arguments(tmp_path):
 def test_a_project_of_another_search_is_refused(searched):
     folder = searched.directory
     with pytest.raises(ValueError, match=r"shared weights in .* were trained otherwise: .*epochs: 1 there, 2 here"):
-        search(make(folder, objective="val_loss", supernet_epochs=2))
+        search(make(folder, objective="val_loss"), epochs=2)
     with pytest.raises(ValueError, match=r"trained otherwise: .*data: "):
         make(folder, objective="val_loss").search(X + 1, Y, validation_data=(X_VAL, Y_VAL), batch_size=12, verbose=0)
     other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
