@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ class ReptileInitializer:
         Raises:
             ValueError: if no learner made it.
         """
-        kinds = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
+        kinds: dict[str, Callable[..., MetaLearner]] = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
         kind = kinds.get(self.description.get("learner", ""))
         if kind is None or self.model is None:
             raise ValueError(f"Expected an initialisation made `from_learner`. Received: {self.description}")

@@ -19,7 +19,7 @@ _EXPANDED = 30  # of them, those whose neighbours are looked at in every round
 _ROUNDS = 20
 _RIDGE = 1e-3  # so that sources that say the same can be told apart from none
 _ALONE = 0.2  # mean and deviation of the weight of a single source
-_LEAST = 0.1  # deviation of the weights that is left for what the sources do not show
+_LEAST = 0.2  # deviation of the weights that is left at least: a task may be unlike what the sources show
 
 
 class SourceKernel:
