@@ -15,7 +15,6 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
-from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
@@ -26,9 +25,10 @@ from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.spaces import SearchSpace
 from tuners import files
 from tuners.derived_training import MODEL, DerivedTraining, SearchData
+from tuners.distributed import DistributedTuner
 from tuners.objectives import require_reported
 from tuners.progress import ProgressTable
-from tuners.trial_files import difference
+from tuners.trial_files import difference, disk_of
 
 GENOTYPE, RESULT = "genotype.json", "result.json"
 Initializer = ReptileInitializer | str | os.PathLike | None
@@ -57,7 +57,7 @@ def signed(objective: keras_tuner.Objective, value: float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
-class NetworkTuner(BaseTuner):
+class NetworkTuner(DistributedTuner):
     """A tuner whose trials have a genotype, and whose best end as trained networks. See the subclasses.
 
     Args:
@@ -67,7 +67,7 @@ class NetworkTuner(BaseTuner):
         initializer: a `ReptileInitializer` or its folder. Defaults to None.
         folds: as many as networks are cross-validated with. Defaults to None.
         distribution_strategy: a `tf.distribute.Strategy`. Defaults to None.
-        hypermodel, directory, project_name, overwrite: as for `BaseTuner`.
+        hypermodel, directory, project_name, overwrite: as for KerasTuner's `BaseTuner`.
     """
 
     def __init__(
@@ -263,8 +263,9 @@ class NetworkTuner(BaseTuner):
             self.oracle.save()
         path, state = Path(self._get_tuner_fname()), self.get_state()
         if not path.exists() or files.read(path) != state:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, state)
+            with disk_of(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                files.write(path, state)
 
     def reload(self) -> None:
         """Go on with the project.

@@ -25,13 +25,14 @@ from kerasnas.meta import warm_start
 from kerasnas.search import ENASTrainer, SearchStrategy
 from kerasnas.spaces import SearchSpace
 from tuners.derived_training import Callbacks, DerivedTraining, SearchData, fresh_callbacks, make_data
+from tuners.leases import is_distributed
 from tuners.network_tuner import GENOTYPE, RESULT, Initializer, NetworkTuner, signed
 from tuners.objectives import as_objectives, require_reported
 from tuners.oracles import EvolutionOracle
 from tuners.progress import primitives_in_words
 from tuners.shared_weights import SharedWeights
 from tuners.strategy_oracle import StrategyOracle
-from tuners.trial_files import keep_plan, release
+from tuners.trial_files import disk_of, keep_plan, release
 
 _ROWS = 100  # of the children one in so many has a row, and each that is better than all before
 
@@ -71,6 +72,7 @@ class OneShotTuner(NetworkTuner):
     Raises:
         ValueError: for arguments out of their range, and for a project of another search.
         TypeError: if `oracle` is no `StrategyOracle`.
+        RuntimeError: as chief or worker: it runs in one process.
 
     Example:
 
@@ -193,14 +195,17 @@ class OneShotTuner(NetworkTuner):
             "epochs": epochs, "batch_size": batch_size, "validation_split": validation_split,
             "controller_steps": controller_steps,
         }  # fmt: skip
-        self.save()
-        self.trainer = self.shared_weights.run(
-            SearchData(x, y, x[held_out], y[held_out]), shape, classes, Path(self.project_dir, "supernet"), fit,
-            self.warm, self.progress.say, augment, callbacks, 2 * (verbose > 1),
-        )  # fmt: skip
+        folder = Path(self.project_dir)
+        with disk_of(folder):
+            self.save()
+            self.trainer = self.shared_weights.run(
+                SearchData(x, y, x[held_out], y[held_out]), shape, classes, folder / "supernet", fit, self.warm,
+                self.progress.say, augment, callbacks, 2 * (verbose > 1),
+            )  # fmt: skip
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
         if not self._is_worker():
-            self._train_best(parts, augment, callbacks, 2 * (verbose > 1))
+            with disk_of(folder):
+                self._train_best(parts, augment, callbacks, 2 * (verbose > 1))
 
     def run_trial(self, trial: Trial, x: Any, y: Any, batch_size: int, verbose: int = 0) -> dict[str, float]:
         """Judge one child with the shared weights."""

@@ -8,13 +8,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
 from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FatalTypeError
+from keras_tuner.errors import FatalError, FatalTypeError
 
 from kerasnas import storage
 from kerasnas.callbacks import NonFiniteError, SearchCheckpoint
@@ -27,7 +28,7 @@ from tuners.objectives import ObjectiveLike
 from tuners.progress import in_words
 from tuners.random_oracle import RandomOracle
 from tuners.supernet_hypermodel import SupernetHyperModel
-from tuners.trial_files import clear, keep_plan, release
+from tuners.trial_files import clear, disk_of, keep_plan, release
 
 FOUND = "found.json"
 
@@ -180,20 +181,19 @@ class SupernetTuner(NetworkTuner):
             **times, "values": dict(hp.values), "validation_split": fit["validation_split"], "folds": self.folds,
             "data": [part.fingerprint() for part in parts], "training": self.training.settings(),
         }  # fmt: skip
-        if keep_plan(folder, plan):
-            self.progress.say(f"Trial {trial.trial_id} begins anew: its data or settings have changed.")
         seed = self.seed + 1000 * int(trial.trial_id)
+        judge = partial(self._judged, hp, seed=seed, fit={**fit, **times}, callbacks=callbacks)
         try:
-            return self.judge_parts(
-                folder,
-                parts,
-                lambda data, own: self._judged(hp, data, own, seed, {**fit, **times}, callbacks),
-                self.oracle.objective,
-            )
+            with disk_of(folder):
+                if keep_plan(folder, plan):
+                    self.progress.say(f"Trial {trial.trial_id} begins anew: its data or settings have changed.")
+                return self.judge_parts(folder, parts, judge, self.oracle.objective)
         except NonFiniteError as error:
             self.progress.say(f"Trial {trial.trial_id}: {error}")
             clear(folder)
             return dict.fromkeys(self._required(), float("nan"))
+        except FatalError:
+            raise
         except Exception:
             clear(folder)  # so that a second run begins anew
             raise

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
+from keras_tuner.errors import FatalRuntimeError
 
 from kerasnas import storage
 from tuners import files
@@ -39,6 +42,25 @@ def clear(folder: Path) -> None:
             shutil.rmtree(path)
         elif not path.name.startswith("trial"):
             path.unlink()
+
+
+@contextlib.contextmanager
+def disk_of(folder: Path) -> Iterator[None]:
+    """A context in which a full disk ends the search and leaves all files, instead of failing one trial after another.
+
+    Raises:
+        FatalRuntimeError: when the disk is full; says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        # HDF5 and zip writers raise an OSError of their own, with the words alone.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
+            raise
+        raise FatalRuntimeError(
+            f"The disk of {folder} is full ({error}). What is finished is kept, and so is the last checkpoint of what "
+            "is not. Make room and start the same program again: it goes on where it was."
+        ) from error
 
 
 def release() -> None:
