@@ -1,6 +1,7 @@
 """Everything that knows KerasTuner: architecture search through `tuner.search(...)`."""
 
 from tuners.checks import CheckedHyperModel
+from tuners.distributed import DistributedTuner, GenotypeTuner
 from tuners.hypermodels import GenotypeHyperModel
 from tuners.multi_fidelity import HyperbandOracle, SuccessiveHalvingOracle
 from tuners.one_shot_tuner import OneShotTuner
@@ -15,8 +16,10 @@ __all__ = [
     "CheckedHyperModel",
     "ControllerOracle",
     "DefaultOracle",
+    "DistributedTuner",
     "EvolutionOracle",
     "GenotypeHyperModel",
+    "GenotypeTuner",
     "HyperbandOracle",
     "LocalSearchOracle",
     "OneShotTuner",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import warnings
@@ -84,6 +85,43 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
     if reason and (path.exists() or previous(path).exists()):
         warnings.warn(f"{path} cannot be used ({reason}), and there is no good version before it.", stacklevel=2)
     return None
+
+
+def append(path: str | os.PathLike, value: Any, durable: bool = True) -> None:
+    """Add `value` to the file as a line of JSON; `durable` as for `write`.
+
+    Raises:
+        OSError: if the disk is full, say. A part of the line may be there then.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "events"
+    >>> append(path, {"step": 1})
+    >>> append(path, {"step": 2})
+    >>> read_lines(path)
+    [{'step': 1}, {'step': 2}]
+    """
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(value) + "\n")
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """The JSON objects that stand in `path`, one a line, without those that cannot be read: [] if there is no file."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                found.append(value)
+    return found
 
 
 def _keep(path: Path) -> None:

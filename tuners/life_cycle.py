@@ -69,7 +69,6 @@ class TrialOracle(keras_tuner.Oracle):
     def _create_trial(self, tuner_id: str) -> Trial:
         if tuner_id in self.ongoing_trials:
             return self.ongoing_trials[tuner_id]
-        self.tuner_ids.add(tuner_id)
         if self._retry_queue:
             trial = self.trials[self._retry_queue.pop(0)]
             trial.status, trial.message, trial.metrics = TrialStatus.RUNNING, None, type(trial.metrics)()
@@ -79,8 +78,6 @@ class TrialOracle(keras_tuner.Oracle):
             self.ongoing_trials[tuner_id] = trial
             self._save_trial(trial)
             self._display.on_trial_begin(trial)
-        elif trial.status == TrialStatus.STOPPED:
-            self.tuner_ids.discard(tuner_id)
         return trial
 
     def _new_trial(self) -> Trial:

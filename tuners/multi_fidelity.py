@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial
 
 from kerasnas.genotypes import Genotype
 from kerasnas.search import Hyperband, SearchStrategy, SuccessiveHalving
@@ -100,9 +100,6 @@ class HyperbandOracle(StrategyOracle):
 
     def set_search_state(self, state: dict[str, Any]) -> None:
         self.search.set_state(state)
-
-    def status_when_exhausted(self) -> str:
-        return TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED  # a promotion may follow
 
     def rank(self, trial: Trial) -> Any:
         return trial.hyperparameters.values[EPOCHS], super().rank(trial)

@@ -36,7 +36,7 @@ class StrategyOracle(RecoverableOracle):
             several objectives is told them after the reported ones; one with a `cost_limit` the single one.
             Defaults to None.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
-            `max_retries_per_trial`, `max_consecutive_failed_trials`.
+            `max_retries_per_trial`, `max_consecutive_failed_trials`; and `lease`, as for `LeasedOracle`.
 
     Attributes:
         strategy: the search.
@@ -140,11 +140,7 @@ class StrategyOracle(RecoverableOracle):
         try:
             return {"status": TrialStatus.RUNNING, "values": self.ask()}
         except SpaceExhaustedError:
-            return {"status": self.status_when_exhausted()}
-
-    def status_when_exhausted(self) -> str:
-        """What a tuner is told when the search has nothing to ask: to leave, or to come again."""
-        return TrialStatus.STOPPED
+            return {"status": TrialStatus.STOPPED}
 
     def trial_finished(self, trial: Trial) -> None:
         several = self.strategy.objectives > 1
@@ -243,9 +239,9 @@ class StrategyOracle(RecoverableOracle):
 
 
 def oracle_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Take out of `kwargs` what `keras_tuner.Oracle` takes; the rest is the strategy's."""
+    """Take out of `kwargs` what `StrategyOracle` takes; the rest is the strategy's."""
     names = (
         "hyperparameters", "allow_new_entries", "tune_new_entries", "max_retries_per_trial",
-        "max_consecutive_failed_trials",
+        "max_consecutive_failed_trials", "lease",
     )  # fmt: skip
     return {name: kwargs.pop(name) for name in names if name in kwargs}
