@@ -11,7 +11,8 @@ rounds, as the table has nothing shorter; a promoted architecture is a trial aga
 
 The stock BayesianOptimization needs scikit-learn. The overhead is the time of `search` over its trials, less the
 table's: all that KerasTuner and the search do, with writing the project to `--folder`. `wall` includes waiting for the
-disk, `CPU` does not. Let nothing else run.
+disk and for others on this machine, `CPU` does not. NumPy has one thread: the matrices are small, and threads that
+wait for work would count. Each seed is said on the standard error as well.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import io
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -48,6 +50,8 @@ def main() -> None:
         parser.error(f"there is no nb201.npz in or below --data={arguments.data}")
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     from kerasnas.tabular import NASBench201
 
     # `Thread.currentThread`, once a call of a stock oracle
@@ -59,7 +63,11 @@ def main() -> None:
     for name in names:
         slow = name == SLOW and arguments.slow_seeds is not None
         seeds = arguments.slow_seeds if slow else arguments.seeds
-        results = [search(table, name, seed, arguments) for seed in range(seeds)]
+        results = []
+        for seed in range(seeds):
+            results.append(search(table, name, seed, arguments))
+            accuracy, wall, cpu = results[-1]
+            print(f"{name} seed {seed}: {accuracy:.2f}, {1000 * wall:.1f}, {1000 * cpu:.1f} ms", file=sys.stderr)
         accuracies, walls, cpus = zip(*results, strict=True)
         deviation = f" ± {statistics.stdev(accuracies):.2f}" if seeds > 1 else ""
         wall, cpu = (1000 * statistics.median(seconds) for seconds in (walls, cpus))

@@ -113,6 +113,12 @@ class OneShotTuner(NetworkTuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ):
+        if is_distributed():
+            raise RuntimeError(
+                "OneShotTuner runs in one process: its trials take milliseconds, with weights that are trained there. "
+                "Unset KERASTUNER_ORACLE_IP, and pass `distribution_strategy` to use several devices. For chief and "
+                "workers there is `SupernetTuner`."
+            )
         if not isinstance(space, SearchSpace):
             raise TypeError(
                 f"Invalid value received for argument `space`. Expected a `kerasnas.SearchSpace`. Received: {space!r}"
