@@ -246,7 +246,10 @@ class MetaStep:
 
 
 def _with_batch_size(data: Any, size: int | None) -> Any:
-    """Batches of a generator have no static size; with one, the graph is smaller, and XLA can compile it."""
+    """Batches of a generator have no static size; with one, the graph is smaller, and XLA can compile it.
+
+    By a reshape: after `tf.ensure_shape`, XLA takes the size for a dynamic one, and aborts in a `switch` (TF 2.21).
+    """
     if size is None or tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return data
-    return tf.nest.map_structure(lambda x: tf.ensure_shape(x, (size, *x.shape[1:])), data)
+    return tf.nest.map_structure(lambda x: tf.reshape(x, (size, *x.shape[1:])), data)
