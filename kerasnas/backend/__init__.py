@@ -6,7 +6,6 @@ if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import (
         MetaStep,
         TrainStep,
-        all_reduce,
         batch_norm,
         devices,
         exact_second_order,
@@ -15,6 +14,7 @@ if keras.backend.backend() == "tensorflow":
         value_and_grad,
         values,
     )
+    from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
 elif keras.backend.backend() == "jax":
     from kerasnas.backend.jax import (  # type: ignore[assignment]
         MetaStep,
@@ -24,7 +24,10 @@ elif keras.backend.backend() == "jax":
         devices,
         exact_second_order,
         map_tasks,
+        replicas,
+        share,
         traced_once,
+        unscaled,
         value_and_grad,
         values,
     )
@@ -41,7 +44,10 @@ __all__ = [
     "devices",
     "exact_second_order",
     "map_tasks",
+    "replicas",
+    "share",
     "traced_once",
+    "unscaled",
     "value_and_grad",
     "values",
 ]

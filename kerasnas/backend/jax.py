@@ -21,10 +21,33 @@ def all_reduce(tensors: Any) -> Any:
     return tensors
 
 
+def replicas() -> int:
+    """1: a step is written for the global batch, wherever its parts lie."""
+    return 1
+
+
+def share(size: Any) -> tuple[Any, Any]:
+    """All samples; see `kerasnas.backend.tensorflow_replicas.share`."""
+    return size, size
+
+
+def unscaled(loss: Any) -> Any:
+    """The loss as it is: on JAX Keras divides it by nothing."""
+    return loss
+
+
 def batch_norm(
-    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float, training: bool
+    x: Any,
+    scale: Any,
+    offset: Any,
+    mean: Any,
+    variance: Any,
+    momentum: float,
+    epsilon: float,
+    training: bool,
+    synchronized: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """Normalise over all axes but the last; see `kerasnas.backend.tensorflow.batch_norm`."""
+    """Normalise over all axes but the last, by the global batch; see `kerasnas.backend.tensorflow.batch_norm`."""
     dtype, x = x.dtype, x.astype(scale.dtype)
     batch_mean, batch_variance = mean, variance
     if training:

@@ -9,6 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.backend.tensorflow_replicas import (
+    apply_gradients,
+    assign_state,
+    for_workers,
+    replicas,
+    synchronized_batch_norm,
+)
+
 
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
     """Turn `function(parameters) -> (loss, auxiliary)` into one that also returns the gradients.
@@ -32,16 +40,16 @@ def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tu
     return differentiated
 
 
-def all_reduce(tensors: Any) -> Any:
-    """Sum `tensors` over the replicas of the current strategy; the identity on one replica."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return tensors
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
-
-
 def batch_norm(
-    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float, training: bool
+    x: Any,
+    scale: Any,
+    offset: Any,
+    mean: Any,
+    variance: Any,
+    momentum: float,
+    epsilon: float,
+    training: bool,
+    synchronized: bool = False,
 ) -> tuple[Any, Any, Any]:
     """Normalise over all axes but the last, on the fused kernel.
 
@@ -51,9 +59,13 @@ def batch_norm(
     (right as well) stands in. TensorFlow differentiates the kernel's gradient through some sixty plain
     operations; here it is a closed form. The kernel takes images only; signals pass it as images of one row.
 
+    `synchronized`: on several replicas, in training, with the statistics of the global batch instead of the replica's.
+
     Returns:
         The normalised `x`, and the moving mean and variance (unbiased) after it; as given outside training.
     """
+    if synchronized and training and replicas() > 1:
+        return synchronized_batch_norm(x, scale, offset, mean, variance, momentum, epsilon)
     if len(x.shape) == 3:
         row = tf.expand_dims(x, 1)
         y, mean, variance = batch_norm(row, scale, offset, mean, variance, momentum, epsilon, training)
@@ -67,12 +79,14 @@ def batch_norm(
     if not training:
         return (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset, mean, variance
     axes = list(range(len(x.shape) - 1))
-    batch_mean = tf.reduce_mean(x, axes)
-    batch_variance = tf.reduce_mean(tf.square(x - batch_mean), axes)
-    y = (x - batch_mean) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
+    some = tf.maximum(count, 1)  # a replica may have no sample of a last batch
+    batch_mean = tf.reduce_sum(x, axes) / some
+    batch_variance = tf.reduce_sum(tf.square(x - batch_mean), axes) / some
+    y = (x - batch_mean) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
     unbiased = batch_variance * count / tf.maximum(count - 1, 1)
-    return y, momentum * mean + (1 - momentum) * batch_mean, momentum * variance + (1 - momentum) * unbiased
+    rate = tf.where(count > 0, tf.constant(1 - momentum, x.dtype), 0)
+    return y, mean + rate * (batch_mean - mean), variance + rate * (unbiased - variance)
 
 
 def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -211,7 +225,7 @@ def exact_second_order() -> Iterator[None]:
 class TrainStep:
     """Keras' train step on TensorFlow for a trainer that writes `architecture_gradients` and `network_gradients`.
 
-    Both are pure functions of lists of tensors; what they return is assigned here.
+    Both are pure functions of lists of tensors; what they return is assigned here. Gradients come summed over replicas.
     """
 
     def train_step(self: Any, data: Any) -> dict[str, Any]:
@@ -220,29 +234,44 @@ class TrainStep:
         w, state = values(weights), values(self.non_trainable_variables)
         step = self.architecture_gradients(w, values(alphas), state, data)
         (loss, (predictions, state)), gradients = step
-        self.optimizer.inner[1].apply(gradients, alphas)
+        apply_gradients(self.optimizer.inner[1], gradients, alphas)
         (training, state), gradients = self.network_gradients(w, values(alphas), state, data)
-        self.optimizer.inner[0].apply(gradients, weights)
+        apply_gradients(self.optimizer.inner[0], gradients, weights)
         self.optimizer.iterations.assign_add(1)
-        for variable, value in zip(self.non_trainable_variables, state, strict=True):
-            variable.assign(value)
-        return self.update_metrics(data, training, (loss, predictions))
+        assign_state(self.non_trainable_variables, state, _has_samples(data[0]))
+        return for_workers(self.update_metrics(data, training, (loss, predictions)))
+
+    def test_step(self: Any, data: Any) -> dict[str, Any]:
+        return for_workers(super().test_step(data))  # type: ignore[misc]
+
+    def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras' own averages a batch over the replicas, which several workers cannot: nothing is left to build."""
+        if self._compile_metrics is None or not self._compile_metrics.built:
+            super()._maybe_symbolic_build(iterator, data_batch)  # type: ignore[misc]
 
 
 class MetaStep:
     """Keras' train step on TensorFlow for a learner that writes `meta_gradients`.
 
-    It is a pure function of lists of tensors; what it returns is assigned here.
+    It is a pure function of lists of tensors; what it returns is assigned here. Gradients come summed over replicas.
     """
 
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         data = _with_batch_size(data[:2], self._tasks)
         state = values(self.non_trainable_variables)
         (results, state), gradients = self.meta_gradients(values(self.trainable_variables), state, data)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        for variable, value in zip(self.non_trainable_variables, state, strict=True):
-            variable.assign(value)
-        return self.update_metrics(results)
+        apply_gradients(self.optimizer, gradients, self.trainable_variables)
+        assign_state(self.non_trainable_variables, state)
+        return for_workers(self.update_metrics(results))
+
+    def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
+        """Everything is built before the first step."""
+
+
+def _has_samples(batch: Any) -> Any:
+    """Whether this replica has samples; None where all have, by the shape of their batches."""
+    first = tf.nest.flatten(batch)[0]
+    return None if first.shape[0] else tf.shape(first)[0] > 0
 
 
 def _with_batch_size(data: Any, size: int | None) -> Any:
@@ -250,6 +279,6 @@ def _with_batch_size(data: Any, size: int | None) -> Any:
 
     By a reshape: after `tf.ensure_shape`, XLA takes the size for a dynamic one, and aborts in a `switch` (TF 2.21).
     """
-    if size is None or tf.distribute.get_strategy().num_replicas_in_sync > 1:
+    if size is None or size % replicas():
         return data
-    return tf.nest.map_structure(lambda x: tf.reshape(x, (size, *x.shape[1:])), data)
+    return tf.nest.map_structure(lambda x: tf.reshape(x, (size // replicas(), *x.shape[1:])), data)

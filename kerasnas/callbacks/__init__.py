@@ -1,6 +1,6 @@
 """Keras callbacks, the event engine of a search: monitor, schedules, guards, checkpoints."""
 
-from kerasnas.callbacks.checkpoints import SearchCheckpoint, TrainingCheckpoint
+from kerasnas.callbacks.checkpoints import FollowEpochs, SearchCheckpoint, TrainingCheckpoint
 from kerasnas.callbacks.guards import CurvatureStop, NonFiniteError, NonFiniteGuard
 from kerasnas.callbacks.monitor import ArchitectureMonitor
 from kerasnas.callbacks.schedules import ArchitectureWarmup, CosineSchedule, TemperatureSchedule
@@ -11,6 +11,7 @@ __all__ = [
     "ArchitectureWarmup",
     "CosineSchedule",
     "CurvatureStop",
+    "FollowEpochs",
     "NonFiniteError",
     "NonFiniteGuard",
     "SearchCheckpoint",

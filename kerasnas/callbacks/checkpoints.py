@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas.callbacks.state import restore, snapshot
+from kerasnas.distribution import is_chief, replicas_of
 from kerasnas.storage import CheckpointStore
 
 
@@ -19,10 +24,20 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     Written atomically: a kill at any moment leaves the last whole checkpoint, and a damaged one falls
     back to the one before.
 
+    SIGTERM, by which machines say that they will be taken away, is answered by saving after the step that runs, and
+    ending the process with status 143. A search or a meta-training goes on within the epoch; other trainings, and
+    `ENASTrainer`, from the epoch's start, as with Keras' own backup. Metrics of an epoch that was cut are those of the
+    steps after the cut.
+
+    Of several workers the first one saves, and whichever receives SIGTERM; all restore, so that `folder` must be one
+    that all see. Weights do not depend on the number of replicas: a search may go on on more or fewer.
+
     Args:
         folder: where the checkpoints lie.
         keep: how many are held. Defaults to 2.
-        log: called with one line when a damaged checkpoint is passed over. Defaults to `print`.
+        log: called with one line when a damaged checkpoint is passed over, and where a search goes on on another number
+            of replicas. Defaults to `print`.
+        grace: seconds after SIGTERM at which the process ends in any case. Defaults to 25.
 
     Attributes:
         history: metric -> value of every epoch since the start of the training, resumed or not.
@@ -33,11 +48,17 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         model.fit(data, initial_epoch=checkpoint.restore(model), epochs=20, callbacks=[checkpoint])
     """
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+    def __init__(
+        self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print, grace: float = 25.0
+    ):
         super().__init__()
-        self.store = CheckpointStore(folder, keep, log)
+        self.store, self.grace = CheckpointStore(folder, keep, log), grace
         self.history: dict[str, list[float]] = {}
         self._epoch: int | None = None
+        self.steps_done = 0  # of epoch `_epoch`, where the checkpoint was taken within it
+        self.resumes_within_epochs = False  # whether the data can leave these steps out; `FollowEpochs` says so
+        self._terminated = False
+        self._handler: Any = None
 
     def restore(self, model: keras.Model) -> int:
         """Put `model` (built and compiled) into the last saved state; return the epoch to start at.
@@ -56,6 +77,13 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._take_own(arrays)
         restore(model, arrays)
         self.history = record["history"]
+        self.steps_done = record.get("steps", 0)
+        before, now = record.get("replicas", 1), replicas_of(model)
+        if before != now:
+            self.store.log(
+                f"This checkpoint is of {before} replica{'s' if before > 1 else ''}; the training goes on on {now}, "
+                "with the same global batches. Without synchronised batch norm, statistics are now of other parts."
+            )
         return self._epoch
 
     def _take_own(self, arrays: dict[str, np.ndarray]) -> None:
@@ -64,18 +92,73 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def _own_arrays(self) -> dict[str, np.ndarray]:
         return {}
 
-    def _save(self, epoch: int) -> None:
-        self.store.save(epoch, {**snapshot(self.model), **self._own_arrays()}, {"history": self.history})
+    def _save(self, epoch: int, steps: int = 0) -> None:
+        arrays = {**snapshot(self.model), **self._own_arrays()}
+        if is_chief(self.model) or steps:
+            record = {"history": self.history, "replicas": replicas_of(self.model), "steps": steps}
+            self.store.save(epoch, arrays, record)
         self._epoch = epoch
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._epoch is None:
             self._save(0)
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(signal.SIGTERM, self._terminate)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGTERM, self._handler)
+            self._handler = None
+
+    def _terminate(self, *_: Any) -> None:
+        if not self._terminated:
+            self._terminated = True
+            watch = threading.Timer(self.grace, os._exit, [128 + signal.SIGTERM])
+            watch.daemon = True
+            watch.start()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self._terminated:
+            return
+        if self.resumes_within_epochs:
+            self._save(self._epoch or 0, steps=self.steps_done + batch + 1)
+        raise SystemExit(128 + signal.SIGTERM)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
+        self.steps_done = 0
         self._save(epoch + 1)
+
+
+class FollowEpochs(keras.callbacks.Callback):
+    """Tells data, whose order is a function of the epoch, which one Keras is in, and after a cut where in it to go on.
+
+    Args:
+        data: with `set_epoch(epoch)`, and with `skip(steps)` where it can leave out the first steps of an epoch.
+        callbacks: those of `fit`, among them the `TrainingCheckpoint` that was restored.
+    """
+
+    def __init__(self, data: Any, callbacks: Sequence[keras.callbacks.Callback] | None):
+        super().__init__()
+        self.data = data
+        self.checkpoints = [callback for callback in callbacks or [] if isinstance(callback, TrainingCheckpoint)]
+        for checkpoint in self.checkpoints:
+            checkpoint.resumes_within_epochs = hasattr(data, "skip")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.data.set_epoch(epoch)
+        for checkpoint in self.checkpoints:
+            if checkpoint.steps_done:
+                self.data.skip(checkpoint.steps_done)
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Keras need not warn that an epoch of which steps are left out has fewer."""
+        with warnings.catch_warnings():
+            if any(checkpoint.steps_done for checkpoint in self.checkpoints):
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+            yield
 
 
 class SearchCheckpoint(TrainingCheckpoint):
@@ -90,16 +173,25 @@ class SearchCheckpoint(TrainingCheckpoint):
         search.fit(x, y, initial_epoch=checkpoint.restore(search), epochs=20, callbacks=[checkpoint])
     """
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
-        super().__init__(folder, keep, log)
+    def __init__(
+        self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print, grace: float = 25.0
+    ):
+        super().__init__(folder, keep, log, grace)
         self.mixing_weights: dict[str, np.ndarray] = {}
 
     def _take_own(self, arrays: dict[str, np.ndarray]) -> None:
         own = [name for name in arrays if name.startswith("mixing-")]
         self.mixing_weights = {name.removeprefix("mixing-"): arrays.pop(name) for name in own}
 
-    def _own_arrays(self) -> dict[str, np.ndarray]:
+    def _save(self, epoch: int, steps: int = 0) -> None:
+        if not steps:
+            self._record()
+        super()._save(epoch, steps)
+
+    def _record(self) -> None:
         for kind, table in self.model.mixing_weights().items():
             past = self.mixing_weights.get(kind)
             self.mixing_weights[kind] = table[None] if past is None else np.concatenate([past, table[None]])
+
+    def _own_arrays(self) -> dict[str, np.ndarray]:
         return {f"mixing-{kind}": tables for kind, tables in self.mixing_weights.items()}

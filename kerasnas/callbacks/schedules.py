@@ -22,7 +22,7 @@ class ArchitectureWarmup(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.architecture_active.assign(float(epoch >= self.epochs))
+        self.model.activate_architecture(epoch >= self.epochs)
 
 
 class CosineSchedule(keras.callbacks.Callback):

@@ -169,11 +169,13 @@ class PairedBatches(keras.utils.PyDataset):
                 )
         self.training = training
         self.validation = validation
+        self._skipped = 0
 
     def __len__(self) -> int:
-        return self.training.num_batches
+        return self.training.num_batches - self._skipped
 
     def __getitem__(self, index: int) -> tuple[tuple, tuple]:
+        index += self._skipped
         return self.training[index], self.validation[index % self.validation.num_batches]
 
     def _datasets(self) -> list[keras.utils.PyDataset]:
@@ -181,9 +183,14 @@ class PairedBatches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Hand `epoch` on to those of the two datasets that have a `set_epoch`."""
+        self._skipped = 0
         for dataset in self._datasets():
             if hasattr(dataset, "set_epoch"):
                 dataset.set_epoch(epoch)
+
+    def skip(self, steps: int) -> None:
+        """Leave out the first `steps` items, up to the next `set_epoch`: where an interrupted epoch goes on."""
+        self._skipped = check_integer("steps", steps, 0)
 
     def on_epoch_begin(self) -> None:
         """Hand the call on to both datasets."""

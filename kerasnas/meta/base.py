@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from kerasnas.backend import MetaStep, map_tasks, value_and_grad
+from kerasnas.backend import MetaStep, all_reduce, map_tasks, value_and_grad
+from kerasnas.distribution import check_scope
 from kerasnas.meta.evaluation import Evaluated
 from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
@@ -105,6 +106,7 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         counter = {"shape": (), "initializer": "zeros", "trainable": False, "aggregation": "mean"}
         self.meta_steps = self.add_weight(name="meta_steps", **counter)
         self.diverged = self.add_weight(name="diverged", **counter)
+        check_scope(self, model.variables, f"The model '{model.name}'")
         self.built = True
 
     # What a learner writes ---------------------------------------------------------------------------
@@ -215,7 +217,10 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
     def meta_gradients(
         self, trainable: Sequence[Any], state: Sequence[Any], data: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """`((results, new state), gradients)` of a batch of tasks: the mean over those that did not diverge."""
+        """`((results, new state), gradients)` of a batch of tasks: the mean over those that did not diverge.
+
+        On several replicas each has some of the tasks: results are of these, all else is the mean over all.
+        """
 
         def one(episode: Any) -> Any:
             (results, new_state), gradients = self.task_gradients(trainable, state, episode)
@@ -223,21 +228,27 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
 
         results, states, gradients = map_tasks(one, data)
         finite = _finite(gradients) & ops.isfinite(results["loss"])
-        count = ops.sum(ops.cast(finite, "int32"))
+        # Over all replicas. One tensor: TensorFlow does not reduce a list of integers.
+        count, tasks = ops.unstack(all_reduce(ops.stack([ops.sum(ops.cast(finite, "int32")), ops.size(finite)])))
 
-        def mean(stacked: Any, otherwise: Any) -> Any:
+        def total(stacked: Any) -> Any:
             kept = ops.where(ops.reshape(finite, (-1, *[1] * (len(stacked.shape) - 1))), stacked, 0)
-            total = ops.sum(kept, axis=0) / ops.cast(ops.maximum(count, 1), kept.dtype)
-            return ops.where(count > 0, total, otherwise)
+            return ops.sum(kept, axis=0)
 
-        means = [mean(gradient, ops.zeros_like(value)) for gradient, value in zip(gradients, trainable, strict=True)]
-        new_state = [
-            mean(stacked, old) if keras.backend.is_float_dtype(keras.backend.standardize_dtype(old.dtype))
-            else stacked[0]  # random state: every task started from the same, and draws as often
-            for stacked, old in zip(states, state, strict=True)
-        ]  # fmt: skip
+        def mean(total: Any, otherwise: Any) -> Any:
+            return ops.where(count > 0, total / ops.cast(ops.maximum(count, 1), total.dtype), otherwise)
+
+        # Random state is not averaged: every task started from the same, and draws as often.
+        numbers = [keras.backend.is_float_dtype(keras.backend.standardize_dtype(old.dtype)) for old in state]
+        averaged = [old for old, number in zip(state, numbers, strict=True) if number]
+        otherwise = [*(ops.zeros_like(value) for value in trainable), *averaged]
+        stacked = [*gradients, *(own for own, number in zip(states, numbers, strict=True) if number)]
+        totals = all_reduce([total(own) for own in stacked])
+        means = [mean(own, other) for own, other in zip(totals, otherwise, strict=True)]
+        means, kept = means[: len(gradients)], iter(means[len(gradients) :])
+        new_state = [next(kept) if number else own[0] for own, number in zip(states, numbers, strict=True)]
         steps, diverged = self.values_of([self.meta_steps, self.diverged], trainable, state)
-        lost = ops.cast(ops.size(results["loss"]) - count, diverged.dtype)
+        lost = ops.cast(tasks - count, diverged.dtype)
         new_state = self.with_values([self.meta_steps, self.diverged], [steps + 1, diverged + lost], new_state)
         return ({**results, "finite": finite}, new_state), means
 

@@ -10,6 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas.backend import unscaled
+from kerasnas.callbacks import FollowEpochs
+from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.meta.evaluation import DivergedError
 from kerasnas.primitives.base import check_size
 
@@ -26,18 +29,22 @@ class EpisodeBatches(keras.utils.PyDataset):
     def __init__(self, sampler: Any, tasks: int, steps_per_epoch: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.sampler, self.tasks, self.steps_per_epoch = sampler, tasks, steps_per_epoch
-        self.epoch = 0
+        self.epoch = self._skipped = 0
 
     def __len__(self) -> int:
-        return self.steps_per_epoch
+        return self.steps_per_epoch - self._skipped
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        batch = self.sampler.batch(self.epoch * self.steps_per_epoch + index, self.tasks)
+        batch = self.sampler.batch(self.epoch * self.steps_per_epoch + self._skipped + index, self.tasks)
         return batch.support, batch.query
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch is read next."""
-        self.epoch = epoch
+        self.epoch, self._skipped = epoch, 0
+
+    def skip(self, steps: int) -> None:
+        """Leave out the first steps of the epoch: where an interrupted one goes on."""
+        self._skipped = steps
 
 
 class _Watch(keras.callbacks.Callback):
@@ -51,7 +58,7 @@ class _Watch(keras.callbacks.Callback):
         self.model.diverged.assign(0.0)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        diverged, total = int(self.model.diverged), self.params["steps"] * self.tasks
+        diverged, total = int(ops.convert_to_numpy(self.model.diverged)), self.params["steps"] * self.tasks
         said = (
             f"In {diverged} of {total} tasks of epoch {epoch + 1} the inner loop diverged (a loss or a gradient was "
             "not finite); they were left out. Lower `inner_learning_rate`"
@@ -98,15 +105,19 @@ class Trained:
             metrics = ["accuracy"] if loss is None else []
         self._scheduled = optimizer is None
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else keras.losses.get(loss)
-        self._loss = loss if isinstance(loss, keras.losses.Loss) else _Mean(loss)
+        self._loss = _TaskLoss(loss)
         self._functions: dict[Any, Any] = {}
         if jit_compile is None:
             jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
-        optimizer = self.default_optimizer() if optimizer is None else optimizer
-        super().compile(  # type: ignore[misc]
-            optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs
-        )
-        self.optimizer.build(self.trainable_variables)
+        with scope_of(self):
+            optimizer = self.default_optimizer() if optimizer is None else optimizer
+            super().compile(  # type: ignore[misc]
+                optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs
+            )
+            self.optimizer.build(self.trainable_variables)
+        check_scope(self, self.optimizer.variables, "An optimizer")
+        own = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
+        check_scope(self, [variable for metric in own for variable in metric.variables], "A metric")
 
     def get_compile_config(self: Any) -> dict[str, Any]:
         config = super().get_compile_config()  # type: ignore[misc]
@@ -159,7 +170,7 @@ class Trained:
             sampler: of tasks: an `EpisodeSampler`, or any with `batch(index, tasks)`. Which tasks come in a step is a
                 function of its number, so that a resumed training reads what an uninterrupted one would have.
             steps: meta-steps. Defaults to 1000.
-            tasks: tasks of a step. Defaults to None: the paper's number.
+            tasks: tasks of a step, over all replicas together. Defaults to None: the paper's number.
             steps_per_epoch: how many steps Keras calls an epoch. Defaults to 100, or all if `steps` are fewer.
             validation_sampler: tasks to measure on after every epoch, as `val_accuracy` and so on. Defaults to None.
             validation_episodes: how many of these. Defaults to 100.
@@ -177,6 +188,7 @@ class Trained:
                 f"Expected `steps` to be a multiple of `steps_per_epoch`. Received: {steps} and {steps_per_epoch}"
             )
         tasks = self.default_tasks if tasks is None else check_size("tasks", tasks)
+        check_global_batch("tasks", tasks, replicas_of(self))
         data = EpisodeBatches(sampler, tasks, steps_per_epoch)
         self._set_tasks(tasks)
         support, query = data[0]
@@ -184,14 +196,13 @@ class Trained:
         if self._scheduled:
             self.set_schedule(steps)
         self._build_metrics(support if not query[0].shape[1] else query)
-        own = [
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)),
-            _Watch(tasks, validation_sampler, validation_episodes),
-        ]
-        return super().fit(  # type: ignore[misc]
-            data, epochs=steps // steps_per_epoch, verbose=verbose, callbacks=[*own, *(callbacks or [])],
-            initial_epoch=initial_epoch, shuffle=False,
-        )  # fmt: skip
+        follow = FollowEpochs(data, callbacks)
+        own = [follow, _Watch(tasks, validation_sampler, validation_episodes)]
+        with follow.quiet():
+            return super().fit(  # type: ignore[misc]
+                data, epochs=steps // steps_per_epoch, verbose=verbose, callbacks=[*own, *(callbacks or [])],
+                initial_epoch=initial_epoch, shuffle=False,
+            )  # fmt: skip
 
     def meta_step(self: Any, episodes: Any) -> dict[str, float]:
         """One step on stacked episodes, as `EpisodeSampler.batch` gives them; returns loss and metrics."""
@@ -202,8 +213,8 @@ class Trained:
 
     def update_metrics(self: Any, results: dict[str, Any]) -> dict[str, Any]:
         """Update all metrics with the results of a step; return their values."""
-        finite = ops.cast(results["finite"], "float32")
-        loss = ops.where(results["finite"], ops.cast(results["loss"], "float32"), 0.0)
+        finite = ops.cast(results["finite"], keras.backend.floatx())
+        loss = ops.where(results["finite"], ops.cast(results["loss"], keras.backend.floatx()), 0.0)
         weight = ops.sum(finite)
         self._loss_tracker.update_state(ops.sum(loss) / ops.maximum(weight, 1.0), sample_weight=weight)
         labels, predictions = results["labels"], results["predictions"]
@@ -221,17 +232,26 @@ class Trained:
         if metrics is not None and not metrics.built:
             x, y = batch
             outputs = self.model.compute_output_spec(keras.KerasTensor((None, *x.shape[2:])))
-            metrics.build(keras.KerasTensor((None, *y.shape[2:])), keras.KerasTensor(outputs.shape))
+            with scope_of(self):
+                metrics.build(keras.KerasTensor((None, *y.shape[2:])), keras.KerasTensor(outputs.shape))
 
     def _symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
         """Everything is built before `fit` starts; Keras' own takes the data for a batch `(x, y)`."""
 
 
-class _Mean:
-    """A loss function of Keras as the mean over all samples."""
+class _TaskLoss:
+    """The loss of one task: the mean over all its samples, where a loss is a function, and else what the loss makes.
 
-    def __init__(self, function: Any):
-        self.function = function
+    On several replicas Keras divides losses by their number, as if a task lay on all of them.
+    """
+
+    def __init__(self, loss: Any):
+        self.loss = loss
+        reduction = getattr(loss, "reduction", None)  # sums are not divided
+        self.divided = isinstance(loss, keras.losses.Loss) and reduction not in (None, "none", "sum")
 
     def __call__(self, labels: Any, predictions: Any) -> Any:
-        return ops.mean(self.function(labels, predictions))
+        value = self.loss(labels, predictions)
+        if isinstance(self.loss, keras.losses.Loss):
+            return unscaled(value) if self.divided else value
+        return ops.mean(value)

@@ -24,6 +24,9 @@ class BatchNorm(Stage):
 
     Args:
         affine: whether to learn a scale (gamma) and an offset (beta). Defaults to True.
+        synchronized: whether the statistics of a batch are those of all replicas of a `tf.distribute` strategy, as on
+            one device, or of each replica's part alone. Defaults to False. Not inside a path that a sampling relaxation
+            picks. On JAX they always are those of the global batch.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
@@ -41,9 +44,9 @@ class BatchNorm(Stage):
 
     momentum = MOMENTUM  # what a moving statistic keeps of itself, as Keras' layer says it
 
-    def __init__(self, affine: bool = True, **kwargs: Any):
+    def __init__(self, affine: bool = True, synchronized: bool = False, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
-        self.affine = affine
+        self.affine, self.synchronized = affine, synchronized
 
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
         # Without `autocast`, Keras reads them in half precision where this layer is the outermost one called.
@@ -66,7 +69,7 @@ class BatchNorm(Stage):
             gamma = ops.convert_to_tensor(np.ones(mean.shape), mean.dtype) if scale is None else scale
             beta = ops.convert_to_tensor(np.zeros(mean.shape), mean.dtype)
         outputs, mean, variance = backend.batch_norm(
-            inputs, gamma, beta, mean, variance, MOMENTUM, EPSILON, bool(training)
+            inputs, gamma, beta, mean, variance, MOMENTUM, EPSILON, bool(training), self.synchronized
         )
         if training:
             self.moving_mean.assign(mean)
@@ -80,4 +83,11 @@ class BatchNorm(Stage):
         ]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "affine": self.affine}
+        return {**super().get_config(), "affine": self.affine, "synchronized": self.synchronized}
+
+
+def synchronize_batch_norm(model: keras.Model) -> None:
+    """Have every batch norm of `model`, ours and Keras', use the statistics of all replicas in training."""
+    for layer in model._flatten_layers():
+        if hasattr(layer, "synchronized"):
+            layer.synchronized = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from keras import ops
 
 from kerasnas import callbacks as callbacks_module
 from kerasnas.backend import TrainStep
+from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
+from kerasnas.primitives.normalization import synchronize_batch_norm
 from kerasnas.search.bilevel_optimizer import BilevelOptimizer
 from kerasnas.search.gradients import BilevelGradients
 from kerasnas.search.guards import GuardedSearch
-from kerasnas.search.halves import pair_halves
+from kerasnas.search.halves import batch_spec, pair_halves
 from kerasnas.search.hypergradients import HYPERGRADIENTS
 from kerasnas.search.metrics import batch_size_of, validation_metric
 
@@ -49,10 +52,13 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             them has grown to more than `1 / curvature_ratio` times; see `kerasnas.callbacks.CurvatureStop`. None for
             no such stop. It needs ten epochs after the warm-up and a relaxation that computes every primitive.
             Defaults to 0.25.
+        synchronized_batch_norm: on several replicas: whether batch norm uses the statistics of the global batch, so
+            that a search is that of one device, instead of each replica's. It costs a sum over the replicas for each
+            batch norm, forward and backward. Not with a relaxation that samples paths. Defaults to False.
 
     Raises:
-        ValueError: if the supernet has no architecture parameters, for an unknown hypergradient, or for
-            a negative decay or warm-up.
+        ValueError: if the supernet has no architecture parameters, for an unknown hypergradient, for a negative decay
+            or warm-up, or if the supernet was built under another `tf.distribute` strategy.
 
     Example:
 
@@ -82,6 +88,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         auxiliary_skip: float = 1.0,
         max_skips: int | str | None = "auto",
         curvature_ratio: float | None = 0.25,
+        synchronized_batch_norm: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -114,6 +121,16 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
                 "Expected a supernet with architecture parameters: of a space's `build_supernet`, or with a "
                 f"`kerasnas.MixedOp` layer in it. Received: {supernet.name} without any"
             )
+        check_scope(self, supernet.variables, f"The supernet '{supernet.name}'")
+        self.synchronized_batch_norm = synchronized_batch_norm
+        if synchronized_batch_norm:
+            if hasattr(getattr(supernet, "relaxation", None), "paths") and replicas_of(self) > 1:
+                raise ValueError(
+                    "Invalid value received for argument `synchronized_batch_norm`. Expected False with the relaxation "
+                    f"{type(supernet.relaxation).__name__}, which samples paths: replicas cannot add up statistics in "
+                    "a branch of a graph. Received: True"
+                )
+            synchronize_batch_norm(supernet)
         self.set_guards(auxiliary_skip, max_skips, curvature_ratio)
         self.built = True
 
@@ -161,8 +178,28 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             kwargs: as for `keras.Model.compile`.
 
         Raises:
-            ValueError: if the hypergradient is of second order and `optimizer` is not SGD.
+            ValueError: if the hypergradient is of second order and `optimizer` is not SGD, or if optimizers or metrics
+                were made outside the strategy's scope.
         """
+        with scope_of(self):
+            self._compile(
+                optimizer, architecture_optimizer, loss, metrics, learning_rate, jit_compile, auto_scale_loss, **kwargs
+            )
+        check_scope(self, self.optimizer.variables, "An optimizer")
+        own = [metric for metric in metrics or [] if isinstance(metric, keras.metrics.Metric)]
+        check_scope(self, [variable for metric in own for variable in metric.variables], "A metric")
+
+    def _compile(
+        self,
+        optimizer: Any,
+        architecture_optimizer: Any,
+        loss: Any,
+        metrics: Any,
+        learning_rate: float,
+        jit_compile: bool | str | None,
+        auto_scale_loss: bool,
+        **kwargs: Any,
+    ) -> None:
         self._initial_learning_rate = learning_rate if optimizer is None else None
         if not isinstance(optimizer, BilevelOptimizer):
             if optimizer is None:
@@ -227,7 +264,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         Args:
             x: images `(n, height, width, channels)`, or a `tf.data.Dataset` or Keras `PyDataset` of batches.
             y: labels, with arrays.
-            batch_size: with arrays; of either half. Defaults to 64.
+            batch_size: with arrays; of either half, over all replicas together. Defaults to 64.
             epochs: epoch at which the search ends. Defaults to 50.
             verbose: as in Keras.
             callbacks: as in Keras.
@@ -267,8 +304,10 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         )
         warmup = self.warmup(epochs)
         self._set_constants(class_weight, batch_size if y is not None else None, warmup > 0)
-        if y is not None:
-            self._build_metrics(np.shape(y)[1:])
+        size, label_shape = batch_spec(data)
+        check_global_batch("batch_size", size, replicas_of(self))
+        if label_shape is not None:
+            self._build_metrics(label_shape)
         own: list[keras.callbacks.Callback] = [
             callbacks_module.ArchitectureWarmup(warmup),
             callbacks_module.ArchitectureMonitor(),
@@ -276,20 +315,23 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         ]
         guards, epochs = self.guards(data, initial_epoch, epochs)
         own += guards
+        follow = contextlib.nullcontext()
         if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
-            own.append(keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.set_epoch(epoch)))
+            own.append(callbacks_module.FollowEpochs(data, callbacks))
+            follow = own[-1].quiet()
         if self._initial_learning_rate is not None:
             minimum = min(MINIMUM_LEARNING_RATE, self._initial_learning_rate)
             own.append(callbacks_module.CosineSchedule(self._initial_learning_rate, minimum))
-        return super().fit(
-            data,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=[*own, *(callbacks or [])],
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            shuffle=False,
-        )
+        with follow:
+            return super().fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=[*own, *(callbacks or [])],
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                shuffle=False,
+            )
 
     def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None, rests: bool) -> None:
         """Constants of the step's graph: it is traced again where they change."""
@@ -305,7 +347,15 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
         metrics = self._compile_metrics
         if self.num_classes and metrics is not None and not metrics.built:
-            metrics.build(keras.KerasTensor((None, *label_shape)), keras.KerasTensor((None, self.num_classes)))
+            with scope_of(self):
+                metrics.build(keras.KerasTensor((None, *label_shape)), keras.KerasTensor((None, self.num_classes)))
+
+    def activate_architecture(self, learns: bool) -> None:
+        """Have the alphas learn, or rest, from the next step on."""
+        self.architecture_active.assign(float(learns))
+        if replicas_of(self) > 1 and self._resting is learns:
+            self._resting = not learns
+            self.make_train_function(force=True)
 
     @property
     def input_image_shape(self) -> tuple[int, ...] | None:
@@ -337,6 +387,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             "architecture_weight_decay": self.architecture_weight_decay,
             "objective": keras.saving.serialize_keras_object(self.objective),
             "architecture_warmup_epochs": self.architecture_warmup_epochs,
+            "synchronized_batch_norm": self.synchronized_batch_norm,
             **self.guards_config(),
         }
 

@@ -117,7 +117,7 @@ class CurvatureMemory(keras.layers.Layer):
 
     def averages(self, window: int) -> list[float]:
         """The means over `window` curvatures in a row, oldest first."""
-        count = min(int(self.count), self.capacity)
+        count = min(int(ops.convert_to_numpy(self.count)), self.capacity)
         values = ops.convert_to_numpy(self.values)[self.capacity - count :]
         return [float(values[end - window : end].mean()) for end in range(window, count + 1)]
 

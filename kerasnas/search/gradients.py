@@ -8,10 +8,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.backend import value_and_grad
+from kerasnas.backend import all_reduce, replicas, share, unscaled, value_and_grad
 from kerasnas.relaxations import is_alphas, split_variables
 from kerasnas.search.curvature import top_eigenvalue
 from kerasnas.search.hypergradients import InnerStep, finite_difference, first_order, unrolled
+from kerasnas.search.metrics import batch_size_of
 
 
 class BilevelGradients(keras.Model):
@@ -21,6 +22,9 @@ class BilevelGradients(keras.Model):
     parameters, `state` of the variables that are not trained (moving statistics, random state), in the order of the
     model; `data` is a pair of batches, the one that trains the weights first. What is read of the optimizers (rate,
     momentum, loss scale) are the values in the surrounding `keras.StatelessScope`.
+
+    On several replicas each sees its part of a batch. A loss is then the replica's part of the loss over the global
+    batch, such that the parts, and their gradients, add up to that of one device; gradients are returned added up.
     """
 
     supernet: Any
@@ -29,6 +33,7 @@ class BilevelGradients(keras.Model):
     _class_weight: list[float] | None = None
     _batch_size: int | None = None
     _rests = False  # whether there are epochs in which the alphas rest
+    _resting = False  # whether this is one of them; read on several replicas alone
 
     @property
     def network_weights(self) -> list[Any]:
@@ -54,9 +59,18 @@ class BilevelGradients(keras.Model):
     def _loss(self, state: Sequence[Any], batch: Any, scale: Any, objective: Callable | None = None) -> Callable:
         """`loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
 
-        The objective is the value of the loss, or what `objective` makes of it.
+        The objective is the value of the loss, or what `objective` makes of it. On several replicas the value is that
+        of this replica's samples, and what is returned first its part of the objective of all samples.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        own, every = self._shares(x)
+
+        def part_of(value: Any) -> Any:
+            sums = getattr(self.loss, "reduction", None) in ("sum", "none", None) and hasattr(self.loss, "reduction")
+            part = value / replicas() if sums else value * (ops.cast(own, value.dtype) / ops.cast(every, value.dtype))
+            if objective is None:
+                return part
+            return objective(all_reduce(part), self.supernet) / replicas()
 
         def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
             variables = [*self.trainable_variables, *self.non_trainable_variables]
@@ -64,8 +78,13 @@ class BilevelGradients(keras.Model):
             with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
                 predictions = self(x, training=True)
                 # Inside the scope, so that the regularizers of a user's layers see `w` too.
-                value = self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight)
-                total = value if objective is None else objective(value, self.supernet)
+                value = unscaled(self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight))
+                if replicas() > 1:
+                    # Of no samples Keras makes no mean, or one that is not a number.
+                    value = value if isinstance(own, int) else ops.where(own > 0, ops.sum(value), 0)
+                    total = part_of(value)
+                else:
+                    total = value if objective is None else objective(value, self.supernet)
             new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
             return scale * total, (value, predictions, new_state)
 
@@ -90,6 +109,7 @@ class BilevelGradients(keras.Model):
             (_, (value, predictions, new_state)), gradients = self._hypergradient(
                 validation_loss, training_loss, w, a, inner_step
             )
+            gradients = self._summed(gradients, validation)
             decay = scale * self.architecture_weight_decay
             decayed = [g + decay * p for g, p in zip(gradients, a, strict=True)]
             return value, predictions, [new_state[seed] for seed in seeds], decayed
@@ -98,7 +118,9 @@ class BilevelGradients(keras.Model):
             _, (value, predictions, new_state) = validation_loss(w, a)
             return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
 
-        if self._rests:
+        if replicas() > 1:  # a branch of a graph cannot sum over replicas: the trainer traces a step for either phase
+            value, predictions, seeded, gradients = rest() if self._resting else search()
+        elif self._rests:
             position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
             value, predictions, seeded, gradients = ops.cond(state[position] > 0, search, rest)
         else:
@@ -113,6 +135,7 @@ class BilevelGradients(keras.Model):
         scale, _ = self.optimizer.loss_scales
         loss = self._loss(state, self._weighted(data[0]), scale)
         (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
+        gradients = self._summed(gradients, data[0])
         decay = scale * self.weight_decay
         decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]
         return ((value, predictions), new_state), decayed
@@ -133,6 +156,21 @@ class BilevelGradients(keras.Model):
         loss = self._loss(state, batch, 1.0)
         with self.supernet.at_expected_weights():
             return top_eigenvalue(lambda alphas: loss(w, alphas)[0], a, start, iterations)
+
+    def _shares(self, x: Any) -> tuple[Any, Any]:
+        """The samples of this replica and of all."""
+        if self._batch_size is not None and self._batch_size % replicas() == 0:
+            return share(self._batch_size // replicas())
+        return share(ops.convert_to_tensor(batch_size_of(x), "int32"))
+
+    def _summed(self, gradients: list[Any], batch: Any) -> list[Any]:
+        """Gradients added up over the replicas; one that got no sample has nothing to add."""
+        if replicas() == 1:
+            return gradients
+        own, _ = self._shares(batch[0])
+        if not isinstance(own, int):
+            gradients = [ops.where(own > 0, gradient, 0) for gradient in gradients]
+        return all_reduce(gradients)
 
     def _inner_step(self) -> InnerStep | None:
         """The weights' next step as a function; None for first order, which reads nothing of the optimizer.

@@ -71,7 +71,7 @@ class GuardedSearch(BilevelGradients):
             self.curvature_memory is None or self.curvature_ratio is None or epochs < 2 * CURVATURE_WINDOW
         ):  # before, there is nothing to compare
             return [], epochs
-        if float(self.curvature_memory.stopped):
+        if float(ops.convert_to_numpy(self.curvature_memory.stopped)):
             return [], initial_epoch  # the search that this one resumes was ended
         return [CurvatureStop(lambda: _validation_batch(data), self.curvature_ratio, CURVATURE_WINDOW)], epochs
 

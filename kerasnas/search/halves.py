@@ -65,6 +65,18 @@ def pair_halves(
     )
 
 
+def batch_spec(data: Any) -> tuple[int | None, tuple[int, ...] | None]:
+    """The size of the training batches of pairs of batches, and the shape of one label; None for what is not known."""
+    if hasattr(data, "element_spec"):
+        training = data.element_spec[0]
+        labels = training[1].shape if isinstance(training, tuple) and len(training) > 1 else None
+        return (None, None) if labels is None or labels.rank is None else (labels[0], tuple(labels[1:]))
+    if not isinstance(data, keras.utils.PyDataset):
+        return None, None
+    shape = np.shape(data[0][0][1])
+    return shape[0], shape[1:]
+
+
 def _pair_datasets(training: Any, validation: Any, split: float | None) -> Any:
     if split is not None:
         raise ValueError("`validation_split` splits arrays. For datasets, pass `validation_data=`.")

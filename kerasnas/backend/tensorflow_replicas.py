@@ -1,0 +1,130 @@
+"""What a step does on several replicas of a TensorFlow strategy; on one, everything here is the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+
+def replicas() -> int:
+    """The replicas that the step being run or traced is one of; 1 outside of a strategy's replicas."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def all_reduce(tensors: Any) -> Any:
+    """Sum `tensors` over the replicas of the current strategy; the identity on one replica.
+
+    Differentiable, to any order: the gradient of a sum over replicas is such a sum. TensorFlow's own does not work
+    inside a `tf.cond`, a loop or a function of its own.
+    """
+    return tensors if replicas() == 1 else _reduced("SUM", tensors)
+
+
+def _reduced(how: str, tensors: Any) -> Any:
+    # The identity puts constants, and what was computed outside, onto the replica's device, where TensorFlow wants all.
+    flat = [tf.identity(tensor) for tensor in tf.nest.flatten(tensors)]
+    context = tf.distribute.get_replica_context()
+    for dtype in dict.fromkeys(tensor.dtype for tensor in flat):  # it packs one kind together
+        places = [place for place, tensor in enumerate(flat) if tensor.dtype == dtype]
+        for place, tensor in zip(places, context.all_reduce(how, [flat[place] for place in places]), strict=True):
+            flat[place] = tensor
+    return tf.nest.pack_sequence_as(tensors, flat)
+
+
+def unscaled(loss: Any) -> Any:
+    """A loss of Keras as the mean over the batch at hand: Keras divides losses by the replicas of the strategy."""
+    count = tf.distribute.get_strategy().num_replicas_in_sync
+    return loss if count == 1 else loss * tf.cast(count, loss.dtype)
+
+
+def share(size: Any) -> tuple[Any, Any]:
+    """The samples of this replica and of all: what its mean counts in the mean over the global batch.
+
+    Args:
+        size: samples of this replica: a tensor, or a number that all replicas have.
+    """
+    if replicas() == 1 or isinstance(size, int):
+        return size, size * replicas()
+    return size, all_reduce(size)
+
+
+def apply_gradients(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Have a Keras optimizer take its step by gradients that were summed over the replicas.
+
+    Keras would sum each replica's part itself, but after clipping it, and the clipped parts are not the clipped sum.
+    """
+    if replicas() > 1:
+        for one in getattr(optimizer, "inner", [optimizer]):
+            innermost = getattr(one, "inner_optimizer", one)  # of loss scaling
+            innermost.__dict__["_all_reduce_sum_gradients"] = list
+    optimizer.apply(gradients, variables)
+
+
+def assign_state(variables: Sequence[Any], values: Sequence[Any], own: Any = None) -> None:
+    """Assign what a step made of variables that are not trained, so that all replicas hold the same.
+
+    Numbers that depend on a replica's samples (moving statistics) become their mean over the replicas. Random state,
+    which moves alike on all, and variables that are set from outside are assigned as they are.
+
+    Args:
+        variables: Keras variables.
+        values: for each its value.
+        own: where batches may be empty: whether this replica had samples; what comes of none is no number.
+    """
+    if replicas() == 1:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return
+    values = list(values)
+    averaged = [
+        index
+        for index, variable in enumerate(variables)
+        if variable.value.dtype.is_floating and variable.aggregation != "only_first_replica"
+    ]
+    if averaged:
+        parts = [values[index] for index in averaged]
+        if own is not None:
+            olds = [tf.convert_to_tensor(variables[index]) for index in averaged]
+            parts = [tf.where(own | tf.math.is_finite(part), part, old) for part, old in zip(parts, olds, strict=True)]
+        for index, mean in zip(averaged, _reduced("MEAN", parts), strict=True):
+            values[index] = mean
+
+    def update(strategy: Any, *merged: Any) -> None:
+        for variable, value in zip(variables, merged, strict=True):
+            target = variable.value
+            strategy.extended.update(target, lambda copy, new: copy.assign(new), args=(value,), group=False)
+
+    tf.distribute.get_replica_context().merge_call(update, args=tuple(values))
+
+
+def synchronized_batch_norm(
+    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float
+) -> tuple[Any, Any, Any]:
+    """`batch_norm` in training with the statistics of the global batch: one sum over the replicas, of two moments.
+
+    The second is taken about the moving mean, which all replicas have: about zero it would lose digits.
+    """
+    dtype, x = x.dtype, tf.cast(x, scale.dtype)
+    axes = list(range(len(x.shape) - 1))
+    centre = tf.stop_gradient(tf.convert_to_tensor(mean))
+    shifted = x - centre
+    count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
+    first, second, count = all_reduce([tf.reduce_sum(shifted, axes), tf.reduce_sum(tf.square(shifted), axes), count])
+    first, second = first / count, second / count
+    batch_mean, batch_variance = centre + first, tf.maximum(second - tf.square(first), 0)
+    y = (shifted - first) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
+    unbiased = batch_variance * count / tf.maximum(count - 1, 1)
+    mean, variance = (momentum * old + (1 - momentum) * new for old, new in ((mean, batch_mean), (variance, unbiased)))
+    return tf.cast(y, dtype), mean, variance
+
+
+def for_workers(logs: dict[str, Any]) -> dict[str, Any]:
+    """The metrics that a step returns, in the shape that Keras averages over several workers: it wants an axis."""
+    strategy = tf.distribute.get_strategy()
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if not several or not strategy.extended._in_multi_worker_mode():
+        return logs
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}

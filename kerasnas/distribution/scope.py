@@ -1,0 +1,91 @@
+"""Whether a model, its optimizers and its batches fit the strategy that it is trained under."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+BUILD_INSIDE = (
+    "Build the supernet (or model) and its trainer, and make optimizers and metrics, inside one scope:\n"
+    "    with strategy.scope():\n"
+    "        supernet = space.build_supernet(...)\n"
+    "        search = BilevelTrainer(supernet)\n"
+    "        search.compile(...)"
+)
+
+
+def scope_of(model: keras.Model) -> Any:
+    """The scope of the strategy that `model` was built under, as a context; on JAX it does nothing."""
+    strategy = _strategy_of(model)
+    return contextlib.nullcontext() if strategy is None else strategy.scope()
+
+
+def replicas_of(model: keras.Model) -> int:
+    """The number of replicas that `model` is trained on; 1 on JAX, where `keras.distribution` spreads one step."""
+    strategy = _strategy_of(model)
+    return 1 if strategy is None else strategy.num_replicas_in_sync
+
+
+def is_chief(model: keras.Model) -> bool:
+    """Whether this process is the one, of those that train `model` together, that writes what all have."""
+    resolver = getattr(_strategy_of(model), "cluster_resolver", None)
+    if resolver is None or resolver.task_type is None:
+        return True
+    if "chief" in resolver.cluster_spec().as_dict():
+        return resolver.task_type == "chief"
+    return resolver.task_id == 0
+
+
+def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None:
+    """Raise where variables were made outside the strategy of `model`.
+
+    Args:
+        model: the trainer.
+        variables: Keras variables.
+        what: whose they are, for the message.
+
+    Raises:
+        ValueError: names the first of them, and says how to build everything in one scope.
+    """
+    strategy = _strategy_of(model)
+    if strategy is None:
+        return
+    for variable in variables:
+        if not strategy.extended.variable_created_in_scope(variable.value):
+            raise ValueError(
+                f"{what} was made under another strategy than '{model.name}', which is trained on "
+                f"{strategy.num_replicas_in_sync} replica(s) of {type(strategy).__name__}: variable "
+                f"'{variable.path}' of shape {tuple(variable.shape)} is not in its scope. {BUILD_INSIDE}"
+            )
+
+
+def check_global_batch(name: str, size: int | None, replicas: int) -> None:
+    """Raise where a batch cannot be spread over the replicas: sizes are those of all replicas together.
+
+    Args:
+        name: of the argument, for the message.
+        size: of the global batch; None where it is not known.
+        replicas: how many.
+
+    Raises:
+        ValueError: if there are fewer samples than replicas.
+
+    Example:
+
+    >>> check_global_batch("batch_size", 4, replicas=8)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `batch_size`. It is that of all replicas together: expected at least 8, one for each of the 8 replicas. Received: 4
+    """  # noqa: E501
+    if size is not None and size < replicas:
+        raise ValueError(
+            f"Invalid value received for argument `{name}`. It is that of all replicas together: expected at least "
+            f"{replicas}, one for each of the {replicas} replicas. Received: {size}"
+        )
+
+
+def _strategy_of(model: keras.Model) -> Any:
+    return getattr(model, "distribute_strategy", None) if keras.backend.backend() == "tensorflow" else None

@@ -1,0 +1,88 @@
+"""Meta-learning with tasks spread over replicas, and the one-shot search, against the same on one device."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from searching import PRIMITIVES, distance, spread
+
+from kerasnas import DARTSSpace, meta
+from kerasnas.datasets import Episode, TaskFamily
+from kerasnas.primitives import BatchNorm
+
+ONE = tf.distribute.get_strategy()
+
+
+class Pictures(TaskFamily):
+    """Two classes of noisy 8x8 pictures: a random template each."""
+
+    input_shape = (8, 8, 1)
+
+    def draw(self, rng):
+        templates = rng.standard_normal((2, *self.input_shape))
+        parts = []
+        for shots in (3, 2):
+            y = np.repeat(np.arange(2), shots).astype("int32")
+            parts.append((templates[y] + 0.3 * rng.standard_normal((len(y), *self.input_shape)), y))
+        return Episode(*parts)
+
+
+class Diverging(Pictures):
+    """Every third task has inputs that no loss is finite on."""
+
+    def draw(self, rng):
+        episode = super().draw(rng)
+        x, y = episode.support
+        return Episode((np.full_like(x, np.inf), y), episode.query) if rng.random() < 0.3 else episode
+
+
+def network():
+    inputs = keras.Input(Pictures.input_shape)
+    start = keras.initializers.GlorotUniform(1)
+    x = keras.layers.Conv2D(3, 3, strides=2, use_bias=False, kernel_initializer=start)(inputs)  # no bias: batch norm
+    x = keras.layers.Flatten()(keras.layers.Activation("tanh")(BatchNorm()(x)))
+    return keras.Model(inputs, keras.layers.Dense(2, kernel_initializer=keras.initializers.GlorotUniform(2))(x))
+
+
+def supernet():
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=PRIMITIVES)
+    return space.build_supernet(Pictures.input_shape, num_classes=2, seed=0)
+
+
+LEARNERS = {
+    "maml": lambda: meta.MAML(network(), inner_steps=2, inner_learning_rate=0.1, learn_inner_rates=True),
+    "reptile": lambda: meta.Reptile(network(), inner_steps=2, inner_learning_rate=0.01, inner_batch_size=None),
+    "metanas": lambda: meta.MetaNAS(supernet(), inner_steps=2, inner_batch_size=None, architecture_warmup=0.0),
+}
+
+
+def trained(strategy, make, tasks, steps, family=Pictures):
+    with strategy.scope():
+        learner = make()
+    learner.compile()
+    history = learner.fit(family(seed=3), steps=steps, tasks=tasks, verbose=0)
+    logs = [np.array(history.history[name]) for name in sorted(history.history)]
+    found = {"variables": [np.array(v) for v in learner.variables], "logs": logs}
+    found["optimizer"] = [np.array(v) for v in learner.optimizer.variables]
+    return learner, found
+
+
+def meta_learning(strategy):
+    """A few meta-steps of each learner; MAML also where tasks cannot be spread evenly, and where some diverge."""
+    cases = {name: (make, 4, 3, Pictures) for name, make in LEARNERS.items()}
+    cases["uneven"] = (LEARNERS["maml"], 5, 3, Pictures)
+    cases["diverging"] = (LEARNERS["maml"], 6, 3, Diverging)
+    found = {}
+    for name, (make, tasks, steps, family) in cases.items():
+        learner, one = trained(ONE, make, tasks, steps, family)
+        lost = float(np.array(learner.diverged))
+        learner, several = trained(strategy, make, tasks, steps, family)
+        found[name] = {"distance": distance(several, one), "spread": spread(learner.variables), "lost": lost}
+        if name == "maml":
+            episode = Pictures(seed=3).episode(9)
+            found["adapted"] = [tuple(w.shape) for w in learner.adapt(episode).weights] != []
+            found["evaluated"] = sorted(learner.evaluate(Pictures(seed=3), episodes=2))
+    try:
+        learner.fit(Pictures(seed=3), steps=1, tasks=1, verbose=0)
+    except ValueError as error:
+        found["said"] = str(error)
+    return found
