@@ -17,6 +17,7 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import storage
+from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.datasets import stratified_split
 from kerasnas.datasets.batches import check_integer
@@ -232,7 +233,8 @@ class OneShotTuner(NetworkTuner):
                 continue
             train = partial(self._trained, self.genotype(trial), augment=augment, callbacks=callbacks, verbose=verbose)
             try:
-                metrics = self.judge_parts(folder, parts, train, self.objective)
+                with forget_gradients():
+                    metrics = self.judge_parts(folder, parts, train, self.objective)
             except NonFiniteError as error:
                 self.progress.say(f"Trial {trial.trial_id}: {error}")
                 continue

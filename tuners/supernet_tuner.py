@@ -18,6 +18,7 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalError, FatalTypeError
 
 from kerasnas import storage
+from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError, SearchCheckpoint
 from kerasnas.genotypes import Genotype
 from kerasnas.search import BilevelTrainer
@@ -184,7 +185,7 @@ class SupernetTuner(NetworkTuner):
         seed = self.seed + 1000 * int(trial.trial_id)
         judge = partial(self._judged, hp, seed=seed, fit={**fit, **times}, callbacks=callbacks)
         try:
-            with disk_of(folder):
+            with disk_of(folder), forget_gradients():
                 if keep_plan(folder, plan):
                     self.progress.say(f"Trial {trial.trial_id} begins anew: its data or settings have changed.")
                 return self.judge_parts(folder, parts, judge, self.oracle.objective)
