@@ -64,7 +64,7 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
 
 
 class Servicer(OracleServicer):
-    """KerasTuner's service, with what our workers tell beside its messages: heartbeats, errors, exact numbers."""
+    """KerasTuner's service, with what our workers tell beside its messages: heartbeats, and errors."""
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
         answer = super().CreateTrial(request, context)
@@ -78,10 +78,7 @@ class Servicer(OracleServicer):
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
         self._require(request.trial_id, context)
-        # KerasTuner's message has numbers of four bytes, of which a search would learn other things.
-        metrics = {**request.metrics, **_beside(context).get("metrics", {})}
-        trial = self.oracle.update_trial(request.trial_id, metrics, step=request.step)
-        return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
+        return super().UpdateTrial(request, context)
 
     def EndTrial(self, request: Any, context: Any) -> Any:
         self._require(request.trial.trial_id, context)

@@ -98,8 +98,8 @@ class WorkerOracle(OracleClient):
     """KerasTuner's client of the chief's oracle, for long searches.
 
     It sends heartbeats while a trial runs, sleeps while there is none, waits when the chief is gone until it is back,
-    and tells it errors with their traceback and numbers as they are. When the search is over it answers from the
-    project's folder, without the chief.
+    and tells it errors with their traceback. When the search is over it answers from the project's folder, without the
+    chief; until then the scores that it reads are rounded to four bytes.
 
     Args:
         oracle: the worker's own, as the program makes it everywhere.
@@ -153,7 +153,6 @@ class WorkerOracle(OracleClient):
     def update_trial(self, trial_id: str, metrics: dict[str, Any], step: int = 0) -> Trial:
         try:
             if self._is_still(trial_id):
-                self.stub.beside = {"metrics": {name: float(value) for name, value in metrics.items()}}
                 return super().update_trial(trial_id, metrics, step)
         except SearchOverError:
             self._leave()

@@ -134,10 +134,10 @@ def test_killed_workers_a_killed_chief_and_a_late_worker(processes, tmp_path):
     trials = saved_trials(tmp_path)
     assert {trial["status"] for trial in trials.values()} == {"COMPLETED"} and len(trials) == 30
     assert len({json.dumps(trial["hyperparameters"]["values"]) for trial in trials.values()}) == 30
-    for trial in trials.values():  # to the last digit: KerasTuner's messages have numbers of four bytes
+    for trial in trials.values():  # to the last digit
         digits = [int(value[-1]) for _, value in sorted(trial["hyperparameters"]["values"].items())]
         assert trial["score"] == sum((i + 1.5) * index for i, index in enumerate(digits)) / 30
-    # All processes know the result.
+    # All processes know the result, though the scores in KerasTuner's messages have four bytes.
     best = [json.loads((tmp_path / f"best.{name}").read_text()) for name in ("chief", "w2", "w3", "w4")]
     assert best[0] == best[1] == best[2] == best[3]
     assert best[0][-1] == 0 and best[0][0][1] == max(trial["score"] for trial in trials.values())

@@ -182,7 +182,7 @@ def served(tmp_path, monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(port))
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker")
-    monkeypatch.setattr("tuners.worker._IDLE", 0.05)
+    monkeypatch.setattr("tuners.worker._IDLE", 0.25)
     threads = []
 
     def own(oracle):
@@ -202,8 +202,8 @@ def served(tmp_path, monkeypatch):
         assert not thread.is_alive()
 
 
-def test_a_client_sends_numbers_as_they_are_and_waits_without_asking_all_the_time(served, tmp_path, capsys):
-    """KerasTuner's client: numbers of four bytes, 19,000 questions a second, four attributes, conditions printed."""
+def test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows(served, tmp_path, capsys):
+    """KerasTuner's client: scores of four bytes, 19,000 questions a second, four attributes, conditions printed."""
     oracle = make(2)
     hp = oracle.hyperparameters
     for name, options in SPACE.choices.items():
@@ -220,7 +220,7 @@ def test_a_client_sends_numbers_as_they_are_and_waits_without_asking_all_the_tim
     client.update_trial("0", {"val_accuracy": 1 / 3})
     trial.status = "COMPLETED"
     client.end_trial(trial)
-    assert oracle.trials["0"].score == 1 / 3
+    assert oracle.trials["0"].score == 1 / 3 != client.get_best_trials()[0].score
     assert client.remaining_trials() == 0
     with pytest.raises(AttributeError, match="a worker cannot read 'trials' before the search is over"):
         _ = client.trials
@@ -228,7 +228,7 @@ def test_a_client_sends_numbers_as_they_are_and_waits_without_asking_all_the_tim
     start = time.monotonic()
     while time.monotonic() - start < 0.5:
         assert client.create_trial("worker").status == "IDLE"
-    assert asked.count("worker") < 12
+    assert asked.count("worker") <= 4
     second.status, second.message = "INVALID", "Traceback of the worker"
     other.end_trial(second)
     assert oracle.trials["1"].message == "Traceback of the worker"  # a stock client drops it
