@@ -23,7 +23,8 @@ from keras_tuner.src.engine import conditions
 from tuners import files
 from tuners.leases import LeasedOracle
 
-TUNER, BESIDE = "kerasnas-tuner", "kerasnas-beside-bin"  # names of metadata; the service's messages stay as they are
+# Names of metadata; the service's messages stay as they are.
+TUNER, PROJECT, BESIDE = "kerasnas-tuner", "kerasnas-project-bin", "kerasnas-beside-bin"
 RUNNING, OVER, FAILED = "running", "over", "failed"
 _THREADS = 16
 _LOOK = 0.5  # seconds between two looks at whether the search is over
@@ -105,10 +106,22 @@ def _beside(context: Any) -> dict[str, Any]:
     return {} if found is None else json.loads(found)
 
 
-class Errors(grpc.ServerInterceptor):
-    """Keeps the first error of the oracle, which ends the search, and tells it to all who ask."""
+def project_of(folder: str | os.PathLike) -> bytes:
+    """What chief and workers of one search agree on."""
+    return Path(folder).name.encode()
 
-    def __init__(self) -> None:
+
+class Errors(grpc.ServerInterceptor):
+    """Keeps the first error of the oracle, which ends the search, and tells it to all who ask.
+
+    Workers that are at the program's next search already have to wait for its chief.
+
+    Args:
+        project: see `project_of`.
+    """
+
+    def __init__(self, project: bytes) -> None:
+        self.project = project
         self.error: Exception | None = None
         self.happened = threading.Event()
 
@@ -117,7 +130,11 @@ class Errors(grpc.ServerInterceptor):
         if handler is None:
             return None
 
+        other = dict(details.invocation_metadata).get(PROJECT, self.project) != self.project
+
         def behavior(request: Any, context: Any) -> Any:
+            if other:
+                context.abort(grpc.StatusCode.UNAVAILABLE, "This is the chief of another project.")
             if self.error is None:
                 try:
                     return handler.unary_unary(request, context)
@@ -151,7 +168,7 @@ def serve(oracle: LeasedOracle, folder: str | os.PathLike) -> None:
         write_status(folder, OVER, oracle.max_trials)
         return
     write_status(folder, RUNNING, oracle.max_trials)
-    errors = Errors()
+    errors = Errors(project_of(folder))
     # Two chiefs at one port would each get a part of the calls.
     server = grpc.server(
         futures.ThreadPoolExecutor(_THREADS), interceptors=[errors], options=[("grpc.so_reuseport", 0)]

@@ -19,7 +19,7 @@ from keras_tuner.errors import FatalRuntimeError
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 
-from tuners.chief import BESIDE, FAILED, OVER, TUNER, address, read_status
+from tuners.chief import BESIDE, FAILED, OVER, PROJECT, TUNER, address, project_of, read_status
 from tuners.leases import LeasedOracle
 
 _ANSWER = 120.0  # seconds that an answer may take
@@ -41,7 +41,7 @@ class PatientStub:
         tuner_id: the worker's.
         folder: the project's.
         max_trials: of the search.
-        anew: whether what lies in the folder may be an earlier search's.
+        anew: whether what lies in the folder is an earlier search's until there was a chief.
         patience: seconds to wait for a chief.
     """
 
@@ -50,23 +50,23 @@ class PatientStub:
         self.tuner_id = tuner_id
         self.calls = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address(), options=_OPTIONS))
         self.beside: dict[str, Any] = {}  # for the next call
-        self._believes = not anew  # what the folder says
+        self._anew, self._reached = anew, False
 
     def __getattr__(self, name: str) -> Any:
         return functools.partial(self._call, getattr(self.calls, name))
 
-    def metadata(self) -> list[tuple[str, Any]]:
+    def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
         """What goes with a call."""
-        beside = json.dumps(self.beside, ensure_ascii=False).encode()
-        return [(TUNER, self.tuner_id), *([(BESIDE, beside)] if self.beside else [])]
+        own = [(TUNER, self.tuner_id), (PROJECT, project_of(self.folder))]
+        return [*own, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else own
 
     def _call(self, call: Any, request: Any, **_: Any) -> Any:
-        metadata, start = self.metadata(), time.monotonic()
+        metadata, start = self.metadata(**self.beside), time.monotonic()
         self.beside = {}
         while True:
             try:
                 answer = call(request, timeout=_ANSWER, metadata=metadata)
-                self._believes = True
+                self._reached = True
                 return answer
             except grpc.RpcError as error:
                 self._understand(error, time.monotonic() - start)
@@ -83,9 +83,9 @@ class PatientStub:
         ):  # fmt: skip
             raise error
         status, message = read_status(self.folder, self.max_trials)
-        if self._believes and status == OVER:
+        if status == OVER and (self._reached or not self._anew):
             raise SearchOverError
-        if self._believes and status == FAILED and waited > _AGAIN:
+        if status == FAILED and self._reached:  # a worker that comes later waits for the next chief
             raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{message}")
         if waited > self.patience:
             raise FatalRuntimeError(
@@ -202,12 +202,12 @@ class WorkerOracle(OracleClient):
     def _beat(self, trial_id: str) -> None:
         stop = self._stop_beating = threading.Event()
         request = protos.get_service().GetTrialRequest(trial_id=trial_id)
-        every = self._oracle.lease / _BEATS
+        every, metadata = self._oracle.lease / _BEATS, self.stub.metadata()
 
         def beat() -> None:
             while not stop.wait(every):
                 with contextlib.suppress(grpc.RpcError):  # the chief may be away
-                    self.stub.calls.GetTrial(request, timeout=every, metadata=[(TUNER, self.tuner_id)])
+                    self.stub.calls.GetTrial(request, timeout=every, metadata=metadata)
 
         threading.Thread(target=beat, name=f"heartbeat of trial {trial_id}", daemon=True).start()
 

@@ -210,6 +210,53 @@ def test_stock_tuners_with_our_oracle(processes, tmp_path):
     assert collections.Counter(ended(processes.runs())) == {f"{number:02d}": 1 for number in range(12)}
 
 
+NETWORKS = """
+import sys
+import keras, numpy as np
+import kerasnas, tuners
+
+space = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+rng = np.random.default_rng(0)
+x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
+data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
+
+def compile(model, hp):
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"], run_eagerly=True)
+
+oracle = tuners.EvolutionOracle(space, "val_accuracy", max_trials=4, lease=20)
+hypermodel = tuners.GenotypeHyperModel(space, (8, 8, 1), 3, compile)
+first = tuners.GenotypeTuner(oracle, hypermodel, directory=sys.argv[1], project_name="first")
+first.search(**data, epochs=1)
+hypermodel = tuners.SupernetHyperModel(space, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
+second = tuners.SupernetTuner(
+    hypermodel, max_trials=4, retrain_epochs=1, retrain_compile=lambda model: compile(model, None),
+    directory=sys.argv[1], project_name="second",
+)
+second.search(**data, epochs=1, batch_size=12)
+for tuner in (first, second):
+    assert tuner.remaining_trials == 0
+    print("found", np.round(tuner.get_best_models(1)[0].predict(x[:2], verbose=0), 3).tolist())
+"""
+
+
+@pytest.mark.slow
+def test_networks_are_trained_by_workers_and_loaded_by_all(processes, tmp_path):
+    """Two searches in one program: stock models with GenotypeTuner, then SupernetTuner."""
+    (tmp_path / "program.py").write_text(NETWORKS)
+    env = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "KERASTUNER_ORACLE_IP": "127.0.0.1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(tmp_path / "program.py"), str(tmp_path)], stdout=subprocess.PIPE, text=True,
+            env={**env, "KERASTUNER_ORACLE_PORT": processes.port, "KERASTUNER_TUNER_ID": name},
+        )
+        for name in ("chief", "w1", "w2")
+    ]  # fmt: skip
+    said = [process.communicate(timeout=400)[0].splitlines() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0]
+    found = [[line for line in lines if line.startswith("found")] for lines in said]
+    assert len(found[0]) == 2 and found[0] == found[1] == found[2]
+
+
 @pytest.mark.slow
 def test_the_program_as_such(processes, tmp_path):
     """Not forked: each process imports everything, and ends as Python ends."""

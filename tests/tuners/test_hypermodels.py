@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, Genotype
-from tuners import CheckedHyperModel, GenotypeHyperModel, PredictorOracle, SuccessiveHalvingOracle
+from tuners import CheckedHyperModel, GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
 RNG = np.random.default_rng(0)
@@ -50,6 +50,15 @@ def test_choices_are_those_of_the_space():
     second = hypermodel.genotype(hp)
     assert first != second
     assert second["reduce"][0].primitive == "max_pool_3x3"
+
+
+def test_a_tuner_builds_one_network_to_learn_of_the_choices(tmp_path):
+    """Where options are conditions of others, KerasTuner's constructor builds a model for each: 37 in a toy space."""
+    built = []
+    hypermodel = make(compile=lambda model, hp: built.append(model) or model.compile("sgd", "mse"))
+    oracle = PredictorOracle(SPACE, "val_accuracy", 4)
+    tuner = GenotypeTuner(oracle, hypermodel, directory=tmp_path, project_name="tiny")
+    assert len(built) == 1 and {hp.name for hp in tuner.oracle.get_space().space} == set(SPACE.choices)
 
 
 def test_own_compile_and_network_options():
