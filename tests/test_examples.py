@@ -3,12 +3,14 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import kerasnas
 
+NOTEBOOK = "colab_tpu.ipynb"
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.examples
 
@@ -45,6 +47,57 @@ def test_example_runs(name):
         assert result["as they are"]["frozen"] == result["as they are"]["adapted"]
     else:
         assert isinstance(result, kerasnas.Genotype)
+
+
+def notebook():
+    import nbformat
+
+    return nbformat.read(ROOT / "examples" / NOTEBOOK, as_version=4)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_notebook_runs(backend, tmp_path, monkeypatch):
+    """From top to bottom in a clean kernel, on the CPU; on JAX as two devices, as a TPU has several."""
+    from nbclient import NotebookClient
+
+    settings = {"KERASNAS_DATASET": "fashion_mnist_mini", "KERASNAS_TINY": "1", "KERAS_BACKEND": backend}
+    settings |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    settings["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    book = notebook()
+    NotebookClient(book, timeout=900, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    said = "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", []))
+    assert f"Keras on {backend}, {2 if backend == 'jax' else 1} replica(s)" in said
+    assert "test accuracy" in said
+    genotype = kerasnas.Genotype.load(tmp_path / "genotype.json")
+    assert genotype.space == "darts" and (tmp_path / "model.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "tensorflow", "tensorflow_tpu", "expected"),
+    [
+        ("tpu", True, True, "tensorflow"),
+        ("tpu", True, False, "jax"),  # plain TensorFlow has no TPU in it
+        ("tpu", False, False, "jax"),
+        ("gpu", True, False, "tensorflow"),
+        ("cpu", False, False, "jax"),
+    ],
+)
+def test_notebook_picks_the_backend_that_can_use_the_machine(accelerator, tensorflow, tensorflow_tpu, expected):
+    (cell,) = [cell for cell in notebook().cells if "def choose_backend" in cell.source]
+    namespace = {"importlib": importlib, "os": SimpleNamespace(environ={})}
+    exec(compile(f"import importlib.util\n{cell.source}", NOTEBOOK, "exec"), namespace)
+    assert namespace["choose_backend"](accelerator, tensorflow, tensorflow_tpu) == expected
+
+
+def test_notebook_is_saved_without_outputs_and_says_what_to_install():
+    book = notebook()
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in book.cells)
+    text = "".join(cell.source for cell in book.cells)
+    assert "tensorflow-tpu==2.20.0" in text and "keras>=3.15,<3.16" in text
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert '"keras>=3.15,<3.16"' in declared and '"tensorflow>=2.21,<2.22"' in declared
 
 
 def test_readme_code_runs(tmp_path, monkeypatch):
