@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ class NetworkTuner(DistributedTuner):
         self.training, self.distribution_strategy = training, distribution_strategy
         self.initializer = load_initializer(initializer)
         self.warm_starts: list[str] = []
+        self._failure: str | None = None
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
         folder = None if directory is None else os.fspath(directory)
@@ -174,9 +176,19 @@ class NetworkTuner(DistributedTuner):
         what = self.in_words(trial)
         if failed:
             lines = (ended.message or message or "").strip().splitlines()
-            what = f"failed: {lines[-1]}" if lines else "failed"
+            self._failure = lines[-1] if lines else "no message"
+            what = f"failed: {self._failure}"
         score = None if failed else ended.score
         self.show(trial, what, score, best[0].score if best else None, time.perf_counter() - self._began)
+
+    def on_search_end(self) -> None:
+        super().on_search_end()
+        if not self.oracle.get_best_trials(1):
+            warnings.warn(
+                f"No trial was completed, so that there is no model and no genotype. Why the last one failed: "
+                f"{self._failure or 'it was in an earlier run'}",
+                stacklevel=3,
+            )
 
     def show(self, trial: Trial, what: str, score: float | None, best: float | None, seconds: float) -> None:
         """Show the row of a trial that ended."""

@@ -210,9 +210,8 @@ class OneShotTuner(NetworkTuner):
                 self.progress.say, augment, callbacks, 2 * (verbose > 1),
             )  # fmt: skip
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
-        if not self._is_worker():
-            with disk_of(folder):
-                self._train_best(parts, augment, callbacks, 2 * (verbose > 1))
+        with disk_of(folder):
+            self._train_best(parts, augment, callbacks, 2 * (verbose > 1))
 
     def run_trial(self, trial: Trial, x: Any, y: Any, batch_size: int, verbose: int = 0) -> dict[str, float]:
         """Judge one child with the shared weights."""
