@@ -106,11 +106,11 @@ class WorkerOracle(OracleClient):
         tuner_id: the worker's name.
         folder: the project's.
         anew: whether the search overwrites what is in the folder. Defaults to False.
-        patience: seconds to wait for a chief that is not there. Defaults to 600.
+        patience: seconds to wait for a chief that is not there. Defaults to 3600, as in KerasTuner.
     """
 
     def __init__(
-        self, oracle: LeasedOracle, tuner_id: str, folder: str | os.PathLike, anew: bool = False, patience: float = 600
+        self, oracle: LeasedOracle, tuner_id: str, folder: str | os.PathLike, anew: bool = False, patience: float = 3600
     ):
         super().__init__(oracle)
         self.tuner_id = tuner_id

@@ -221,7 +221,8 @@ x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
 data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
 
 def compile(model, hp):
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"], run_eagerly=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"], run_eagerly=True)
 
 oracle = tuners.EvolutionOracle(space, "val_accuracy", max_trials=4, lease=20)
 hypermodel = tuners.GenotypeHyperModel(space, (8, 8, 1), 3, compile)
