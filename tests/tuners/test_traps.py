@@ -92,7 +92,7 @@ TRAPS = {
         ],
     ),
     19: (
-        "BayesianOptimization takes categories for ordered",
+        "categories are taken for ordered",
         ["../search/test_predictor::test_the_kernel_counts_what_is_shared"],
     ),
     20: (
