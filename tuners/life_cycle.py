@@ -129,6 +129,8 @@ class TrialOracle(keras_tuner.Oracle):
         with self._lock:
             ended = self.trials[trial.trial_id]  # `trial` may have come over the wire
             ended.hyperparameters, ended.status, ended.message = trial.hyperparameters, trial.status, trial.message
+            # First, so that nobody waits for it if something below raises.
+            self.ongoing_trials = {name: one for name, one in self.ongoing_trials.items() if one is not ended}
             self.update_space(trial.hyperparameters)
             if ended.status == TrialStatus.COMPLETED:
                 self._score(ended)
@@ -138,7 +140,6 @@ class TrialOracle(keras_tuner.Oracle):
             else:
                 ended.status = ended.status if ended.status in FINISHED else TrialStatus.FAILED
                 self._finish(ended)
-            self.ongoing_trials = {name: one for name, one in self.ongoing_trials.items() if one is not ended}
             self._save_trial(ended)
             self.save()
             if ended.trial_id in self._display.trial_start:

@@ -128,6 +128,19 @@ def test_a_trial_that_ends_its_workers_fails(clock):
     assert len(oracle.strategy.observations) == 1
 
 
+def test_nobody_waits_for_a_trial_whose_end_raised_an_error(clock, monkeypatch):
+    """Stock KerasTuner raises with its lock held, and with the trial still at work."""
+    oracle = make(max_trials=2)
+    first, second = oracle.create_trial("a"), oracle.create_trial("b")
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(oracle, "trial_finished", lambda trial: 1 / 0)
+        finish(oracle, first)
+    finish(oracle, second)
+    assert oracle.create_trial("b").status == "STOPPED"
+    clock[0] += 11
+    assert not oracle.tuner_ids  # a stock chief leaves now
+
+
 @pytest.mark.parametrize("lease", [0, -1, float("inf"), float("nan"), "60", True])
 def test_lease(lease):
     with pytest.raises(ValueError, match=r"argument `lease`. Expected a positive number of seconds"):
