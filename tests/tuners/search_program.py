@@ -71,7 +71,7 @@ def note(trial_id, what):
 
 
 def main():
-    oracle = Oracle(SPACE, keras_tuner.Objective("val_accuracy", "max"), TRIALS, SEED, lease=3.0)
+    oracle = Oracle(SPACE, keras_tuner.Objective("val_accuracy", "max"), TRIALS, SEED, lease=4.0)
     tuner_class = StockTuner if os.environ.get("SEARCH_TUNER") == "stock" else OurTuner
     tuner = tuner_class(oracle, None, str(FOLDER), "project", overwrite=os.environ.get("SEARCH_OVERWRITE") == "1")
     tuner.search(verbose=0)

@@ -178,23 +178,23 @@ def test_errors_of_trials(processes, tmp_path):
 
 def test_only_the_chief_overwrites(processes, tmp_path):
     """A stock worker that is told to overwrite removes the project of all."""
-    own = {"SEARCH_OVERWRITE": "1", "SEARCH_TRIALS": "12"}
+    own = {"SEARCH_OVERWRITE": "1", "SEARCH_TRIALS": "8"}
     processes.start("chief", "w1", **own)
     processes.until(lambda runs: len(ended(runs)) >= 3)
     processes.start("w2", **own)
     processes.until(lambda runs: any(worker == "w2" for _, _, worker in runs))
     processes.all_leave(0)
-    assert len(saved_trials(tmp_path)) == len(ended(processes.runs())) == 12
+    assert len(saved_trials(tmp_path)) == len(ended(processes.runs())) == 8
 
     # A worker that is still in a trial of the search before tells nothing of it to the next.
-    processes.start("chief", "w1", "w2", **own, SEARCH_HANG="w1:2", SEARCH_HANG_SECONDS="2")
+    processes.start("chief", "w1", "w2", **own, SEARCH_HANG="w1:2", SEARCH_HANG_SECONDS="1.5")
     processes.until(lambda runs: any(what == "hangs" for _, what, _ in runs))
     processes.kill("chief")
     processes.start("chief", **own, SEARCH_SEED="1")
     processes.all_leave(0)
     assert "The chief has begun another search" in processes.log("w1")
     scores = [trial["score"] for trial in saved_trials(tmp_path).values()]
-    assert len(scores) == 12 and json.loads((tmp_path / "best.w1").read_text())[0][1] == max(scores)
+    assert len(scores) == 8 and json.loads((tmp_path / "best.w1").read_text())[0][1] == max(scores)
     (state,) = (tmp_path / "project").glob("oracle.json")
     told = [reward for _, reward in json.loads(state.read_text())["search"]["observations"]]
     assert sorted(told) == sorted(scores)

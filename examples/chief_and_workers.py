@@ -1,0 +1,49 @@
+"""One program as chief and workers: each worker trains networks, the chief decides which.
+
+In one process it is a search as any other:
+
+python examples/chief_and_workers.py            # some minutes on two cores
+python examples/chief_and_workers.py --tiny     # under a minute, to see that it runs
+
+With KerasTuner's environment variables it is one of several processes, all with the same `--directory`:
+
+export KERASTUNER_ORACLE_IP=127.0.0.1 KERASTUNER_ORACLE_PORT=8000
+KERASTUNER_TUNER_ID=chief python examples/chief_and_workers.py --directory=runs/chief &
+KERASTUNER_TUNER_ID=worker-1 python examples/chief_and_workers.py --directory=runs/chief &
+KERASTUNER_TUNER_ID=worker-2 python examples/chief_and_workers.py --directory=runs/chief
+
+Kill any of them: a worker's trial is run again by the other after 30 seconds, and the chief goes on when it is started
+again. When all trials have ended, all of them leave, and know the best.
+"""
+
+import argparse
+import os
+import tempfile
+
+import kerasnas
+import tuners
+
+
+def main(tiny: bool = False, directory: str | None = None) -> kerasnas.Genotype:
+    data = kerasnas.datasets.load("fashion_mnist_mini")
+    size = 256 if tiny else len(data.x_train)
+    space = kerasnas.DARTSSpace(filters=4 if tiny else 16, num_cells=2 if tiny else 3, num_nodes=1 if tiny else 3)
+    hypermodel = tuners.GenotypeHyperModel(space, data.input_shape, data.num_classes)
+    oracle = tuners.PredictorOracle(space, "val_accuracy", max_trials=3 if tiny else 20, lease=30)
+    tuner = tuners.GenotypeTuner(
+        oracle, hypermodel, directory=directory or tempfile.mkdtemp(), project_name="chief_and_workers"
+    )
+    tuner.search(
+        data.x_train[:size], data.y_train[:size], validation_split=0.2, epochs=1 if tiny else 3, verbose=2
+    )  # fmt: skip
+    best = tuner.oracle.get_best_trials()[0]
+    print(f"{os.environ.get('KERASTUNER_TUNER_ID', 'alone')}: trial {best.trial_id} is the best, {best.score:.4f}")
+    return hypermodel.genotype(best.hyperparameters)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
+    parser.add_argument("--directory", help="of the project; the same one for chief and workers")
+    arguments = parser.parse_args()
+    print(main(arguments.tiny, arguments.directory))
