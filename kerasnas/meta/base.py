@@ -102,6 +102,7 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
                 self._step.slots([tuple(model.trainable_variables[i].shape) for i in self._inner])
             )
         ]
+        self._outputs: dict[tuple[int, ...], Any] = {}
         # How often this learner took a step, and how many tasks of this epoch it had to leave out.
         counter = {"shape": (), "initializer": "zeros", "trainable": False, "aggregation": "mean"}
         self.meta_steps = self.add_weight(name="meta_steps", **counter)
@@ -186,6 +187,16 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         inner, slots = self._step(inner, gradients, rates, task.slots)
         return Task(self._replaced(task.w, inner), slots, state), (value, predictions)
 
+    def outputs_of(self, sample_shape: Sequence[int]) -> Any:
+        """The model's outputs for samples of this shape, as a `keras.KerasTensor` of any number of them.
+
+        Remembered, as on JAX a model has no values to be called with while `fit` is at work.
+        """
+        shape = tuple(sample_shape)
+        if shape not in self._outputs:
+            self._outputs[shape] = self.model.compute_output_spec(keras.KerasTensor((None, *shape)))
+        return self._outputs[shape]
+
     def inner_loop(
         self, trainable: Sequence[Any], state: Sequence[Any], support: Any, steps: int, batch_size: int | None
     ) -> tuple[Task, dict[str, Any]]:
@@ -208,8 +219,8 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
             return tuple(task), ops.cast(loss, dtype), predictions
 
         size, dtype = x.shape[0] if table is None else table.shape[1], keras.backend.floatx()
-        outputs = self.model.compute_output_spec(keras.KerasTensor((size, *x.shape[1:]), x.dtype))
-        before = ops.zeros((), dtype), ops.zeros(outputs.shape, outputs.dtype)
+        outputs = self.outputs_of(x.shape[1:])
+        before = ops.zeros((), dtype), ops.zeros((size, *outputs.shape[1:]), outputs.dtype)
         task, loss, predictions = ops.fori_loop(0, steps, body, (tuple(self.start(trainable, state)), *before))
         labels = ops.convert_to_tensor(batch_of(steps - 1)[1])
         return Task(*task), {"loss": loss, "labels": labels, "predictions": predictions}

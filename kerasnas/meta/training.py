@@ -228,10 +228,9 @@ class Trained:
 
     def _build_metrics(self: Any, batch: Any) -> None:
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
-        metrics = self._compile_metrics
+        x, y = batch
+        outputs, metrics = self.outputs_of(x.shape[2:]), self._compile_metrics
         if metrics is not None and not metrics.built:
-            x, y = batch
-            outputs = self.model.compute_output_spec(keras.KerasTensor((None, *x.shape[2:])))
             with scope_of(self):
                 metrics.build(keras.KerasTensor((None, *y.shape[2:])), keras.KerasTensor(outputs.shape))
 
