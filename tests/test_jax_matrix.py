@@ -113,7 +113,7 @@ def course(kind, devices, options):
         network = few_shot_network((8, 8, 1), 3, filters=2, blocks=2)
         learner = {
             "maml": lambda: MAML(network, inner_learning_rate=0.1),
-            "fomaml": lambda: MAML(network, first_order=True, inner_learning_rate=0.1),
+            "fomaml": lambda: MAML(SPACE.build_supernet((8, 8, 1), 3), first_order=True, inner_learning_rate=0.1),
             "reptile": lambda: Reptile(network, inner_steps=2, inner_batch_size=4, inner_optimizer="sgd"),
             "metanas": lambda: MetaNAS(SPACE.build_supernet((8, 8, 1), 3), inner_steps=1, inner_optimizer="sgd"),
         }[kind]()
