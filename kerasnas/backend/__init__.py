@@ -5,6 +5,7 @@ import keras
 if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import (
         MetaStep,
+        SharedStep,
         TrainStep,
         batch_norm,
         devices,
@@ -18,6 +19,7 @@ if keras.backend.backend() == "tensorflow":
 elif keras.backend.backend() == "jax":
     from kerasnas.backend.jax import (  # type: ignore[assignment]
         MetaStep,
+        SharedStep,
         TrainStep,
         all_reduce,
         batch_norm,
@@ -38,6 +40,7 @@ else:
 
 __all__ = [
     "MetaStep",
+    "SharedStep",
     "TrainStep",
     "all_reduce",
     "batch_norm",

@@ -124,6 +124,10 @@ class TrainStep:
         return logs, (trainable, non_trainable, [counter + 1, *own, *other], metrics_variables)
 
 
+class SharedStep:
+    """Keras' own train step on JAX, which is of the global batch wherever its parts lie."""
+
+
 class MetaStep:
     """Keras' train step on JAX for a learner that writes `meta_gradients`."""
 

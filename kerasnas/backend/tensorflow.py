@@ -7,14 +7,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kerasnas.backend.tensorflow_replicas import (
+    all_reduce,
     apply_gradients,
     assign_state,
     for_workers,
     replicas,
+    share,
     synchronized_batch_norm,
+    unscaled,
 )
 
 
@@ -234,12 +238,14 @@ class TrainStep:
         w, state = values(weights), values(self.non_trainable_variables)
         step = self.architecture_gradients(w, values(alphas), state, data)
         (loss, (predictions, state)), gradients = step
-        apply_gradients(self.optimizer.inner[1], gradients, alphas)
+        with _after(data):
+            apply_gradients(self.optimizer.inner[1], gradients, alphas)
         (training, state), gradients = self.network_gradients(w, values(alphas), state, data)
-        apply_gradients(self.optimizer.inner[0], gradients, weights)
-        self.optimizer.iterations.assign_add(1)
-        assign_state(self.non_trainable_variables, state, _has_samples(data[0]))
-        return for_workers(self.update_metrics(data, training, (loss, predictions)))
+        with _after(data):
+            apply_gradients(self.optimizer.inner[0], gradients, weights)
+            self.optimizer.iterations.assign_add(1)
+            assign_state(self.non_trainable_variables, state, _has_samples(data[0]))
+            return for_workers(self.update_metrics(data, training, (loss, predictions)))
 
     def test_step(self: Any, data: Any) -> dict[str, Any]:
         return for_workers(super().test_step(data))  # type: ignore[misc]
@@ -248,6 +254,33 @@ class TrainStep:
         """Keras' own averages a batch over the replicas, which several workers cannot: nothing is left to build."""
         if self._compile_metrics is None or not self._compile_metrics.built:
             super()._maybe_symbolic_build(iterator, data_batch)  # type: ignore[misc]
+
+
+class SharedStep:
+    """Keras' train step on TensorFlow for a model whose children share weights: of the global batch, on any replicas.
+
+    Keras' own clips each replica's part of a gradient, and takes parts of different sizes for equal.
+    """
+
+    def train_step(self: Any, data: Any) -> dict[str, Any]:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(_with_batch_size(data, self._batch_size))
+        variables, (size, rest) = self.trainable_variables, divmod(self._batch_size or 1, replicas())
+        own, every = share(tf.shape(tf.nest.flatten(x)[0])[0] if rest or self._batch_size is None else size)
+        with tf.GradientTape() as tape:
+            predictions = self(x, training=True)
+            loss = unscaled(self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight))
+            part = loss * (tf.cast(own, loss.dtype) / tf.cast(every, loss.dtype))
+            scaled = self.optimizer.scale_loss(part)
+        moved = [variable.value for variable in variables]
+        gradients = tape.gradient(scaled, moved, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = all_reduce(gradients)
+        with _after(data):
+            apply_gradients(self.optimizer, gradients, variables)
+            self._loss_tracker.update_state(loss, sample_weight=own)
+            return for_workers(self.compute_metrics(x, y, predictions, sample_weight=sample_weight))
+
+    def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
+        """Everything is built before the first step."""
 
 
 class MetaStep:
@@ -260,12 +293,22 @@ class MetaStep:
         data = _with_batch_size(data[:2], self._tasks)
         state = values(self.non_trainable_variables)
         (results, state), gradients = self.meta_gradients(values(self.trainable_variables), state, data)
-        apply_gradients(self.optimizer, gradients, self.trainable_variables)
-        assign_state(self.non_trainable_variables, state)
-        return for_workers(self.update_metrics(results))
+        with _after(data):
+            apply_gradients(self.optimizer, gradients, self.trainable_variables)
+            assign_state(self.non_trainable_variables, state)
+            return for_workers(self.update_metrics(results))
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
         """Everything is built before the first step."""
+
+
+def _after(data: Any) -> Any:
+    """A context for assignments that must not happen where there is no batch.
+
+    Keras finds the end of data by a step that fails; what does not depend on the batch, such as the number of steps or
+    of samples, or random state, would move even so.
+    """
+    return tf.control_dependencies(tf.nest.flatten(data)[:1])
 
 
 def _has_samples(batch: Any) -> Any:

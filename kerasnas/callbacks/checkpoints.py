@@ -14,8 +14,10 @@ import keras
 import numpy as np
 
 from kerasnas.callbacks.state import restore, snapshot
-from kerasnas.distribution import is_chief, replicas_of
+from kerasnas.distribution import is_chief, replicas_of, workers_of
 from kerasnas.storage import CheckpointStore
+
+METRIC = "metric-"  # what the names of their variables begin with in a checkpoint
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
@@ -24,10 +26,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     Written atomically: a kill at any moment leaves the last whole checkpoint, and a damaged one falls
     back to the one before.
 
-    SIGTERM, by which machines say that they will be taken away, is answered by saving after the step that runs, and
-    ending the process with status 143. A search or a meta-training goes on within the epoch; other trainings, and
-    `ENASTrainer`, from the epoch's start, as with Keras' own backup. Metrics of an epoch that was cut are those of the
-    steps after the cut.
+    SIGTERM, by which machines say that they will be taken away, is answered by saving after the step that runs; then it
+    goes to whoever handled it before, or the process ends with status 143. A search or a meta-training goes on within
+    the epoch; other trainings, and `ENASTrainer`, from the epoch's start, as with Keras' own backup. On several
+    workers, the metrics of an epoch that was cut are those of the steps after the cut.
 
     Of several workers the first one saves, and whichever receives SIGTERM; all restore, so that `folder` must be one
     that all see. Weights do not depend on the number of replicas: a search may go on on more or fewer.
@@ -56,6 +58,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
         self._epoch: int | None = None
         self.steps_done = 0  # of epoch `_epoch`, where the checkpoint was taken within it
+        self.metrics: list[np.ndarray] = []  # what the metrics had counted in these
         self.resumes_within_epochs = False  # whether the data can leave these steps out; `FollowEpochs` says so
         self._terminated = False
         self._handler: Any = None
@@ -74,6 +77,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         if loaded is None:
             return 0
         self._epoch, arrays, record = loaded
+        self.metrics = [arrays.pop(name) for name in sorted(arrays) if name.startswith(METRIC)]
         self._take_own(arrays)
         restore(model, arrays)
         self.history = record["history"]
@@ -94,6 +98,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def _save(self, epoch: int, steps: int = 0) -> None:
         arrays = {**snapshot(self.model), **self._own_arrays()}
+        if steps and workers_of(self.model) == 1:  # of several, one alone cannot read what all have counted
+            counted = enumerate(self.model.metrics_variables)
+            arrays |= {f"{METRIC}{index:05d}": keras.ops.convert_to_numpy(variable) for index, variable in counted}
         if is_chief(self.model) or steps:
             record = {"history": self.history, "replicas": replicas_of(self.model), "steps": steps}
             self.store.save(epoch, arrays, record)
@@ -122,6 +129,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             return
         if self.resumes_within_epochs:
             self._save(self._epoch or 0, steps=self.steps_done + batch + 1)
+        before = self._handler
+        self.on_train_end()
+        if callable(before):
+            before(signal.SIGTERM, None)
         raise SystemExit(128 + signal.SIGTERM)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -151,6 +162,9 @@ class FollowEpochs(keras.callbacks.Callback):
         for checkpoint in self.checkpoints:
             if checkpoint.steps_done:
                 self.data.skip(checkpoint.steps_done)
+                if len(checkpoint.metrics) == len(self.model.metrics_variables):
+                    for variable, counted in zip(self.model.metrics_variables, checkpoint.metrics, strict=True):
+                        variable.assign(counted)
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:

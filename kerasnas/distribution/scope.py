@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from kerasnas.distribution.strategies import count_workers
+
 BUILD_INSIDE = (
     "Build the supernet (or model) and its trainer, and make optimizers and metrics, inside one scope:\n"
     "    with strategy.scope():\n"
@@ -27,6 +29,12 @@ def replicas_of(model: keras.Model) -> int:
     """The number of replicas that `model` is trained on; 1 on JAX, where `keras.distribution` spreads one step."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else strategy.num_replicas_in_sync
+
+
+def workers_of(model: keras.Model) -> int:
+    """The number of processes that train `model` together."""
+    strategy = _strategy_of(model)
+    return 1 if strategy is None else count_workers(strategy)
 
 
 def is_chief(model: keras.Model) -> bool:

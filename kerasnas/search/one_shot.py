@@ -12,6 +12,7 @@ from keras import ops
 
 from kerasnas import backend
 from kerasnas.callbacks import CosineSchedule
+from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.weight_sharing import WeightSharingSupernet
 from kerasnas.search.base import SearchStrategy
@@ -25,7 +26,7 @@ MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
 CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps an epoch
 
 
-class ENASTrainer(keras.Model):
+class ENASTrainer(backend.SharedStep, keras.Model):
     """ENAS: searches with children that share the weights of one supernet.
 
     Two phases alternate. For an epoch of the training half, each step draws a child from the controller and moves the
@@ -94,10 +95,14 @@ class ENASTrainer(keras.Model):
         self._compiled_logits = backend.traced_once(self._logits)
         self._held_out: tuple[np.ndarray, np.ndarray] | None = None
         self._initial_learning_rate: float | None = None
+        self._batch_size: int | None = None
+        check_scope(self, supernet.variables, f"The supernet '{supernet.name}'")
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         images, architecture = inputs
+        if len(architecture.shape) > 1:
+            architecture = architecture[0]
         return self.supernet(images, architecture=architecture, training=training)
 
     # Keras' interface --------------------------------------------------------------------------------
@@ -131,20 +136,22 @@ class ENASTrainer(keras.Model):
         if controller_optimizer is not None:
             _set_learning_rate(self.controller, controller_optimizer)
         self._initial_learning_rate = learning_rate if optimizer is None else None
-        if optimizer is None:
-            optimizer = keras.optimizers.SGD(
-                learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-4, global_clipnorm=5.0
-            )
         if jit_compile is None:
             jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
-        super().compile(
-            optimizer=optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss,
-            metrics=["accuracy"] if metrics is None else metrics,
-            jit_compile=jit_compile,
-            **kwargs,
-        )
-        self.optimizer.build(self.trainable_variables)
+        with scope_of(self):
+            if optimizer is None:
+                optimizer = keras.optimizers.SGD(
+                    learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-4, global_clipnorm=5.0
+                )
+            super().compile(
+                optimizer=optimizer,
+                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss,
+                metrics=["accuracy"] if metrics is None else metrics,
+                jit_compile=jit_compile,
+                **kwargs,
+            )
+            self.optimizer.build(self.trainable_variables)
+        check_scope(self, self.optimizer.variables, "An optimizer")
 
     def fit(
         self,
@@ -166,7 +173,8 @@ class ENASTrainer(keras.Model):
         Args:
             x: images `(n, height, width, channels)`.
             y: class numbers `(n,)`.
-            batch_size: of either half. Defaults to 64.
+            batch_size: of either half, over all replicas together. Defaults to 64. Each of several workers measures all
+                rewards, so that their controllers learn the same.
             epochs: epoch at which the search ends. Defaults to 150.
             verbose: as in Keras.
             callbacks: as in Keras; `ENASCheckpoint` is one.
@@ -199,6 +207,9 @@ class ENASTrainer(keras.Model):
             x, y, validation_data, validation_split, batch_size=batch_size, initial_epoch=initial_epoch,
             augment=augment, seed=seed, input_shape=self.supernet.image_shape, num_classes=self.supernet.num_classes,
         )  # fmt: skip
+        check_global_batch("batch_size", batch_size, replicas_of(self))
+        if batch_size != self._batch_size:  # a constant of the step's graph
+            self._batch_size, self.train_function = batch_size, None
         self._held_out = pairs.validation.x, pairs.validation.y
         self._build_metrics()
         children = ChildBatches(pairs.training, self.supernet.num_choices)
@@ -216,7 +227,8 @@ class ENASTrainer(keras.Model):
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
         metrics = self._compile_metrics
         if metrics is not None and not metrics.built:
-            metrics.build(keras.KerasTensor((None,)), keras.KerasTensor((None, self.supernet.num_classes)))
+            with scope_of(self):
+                metrics.build(keras.KerasTensor((None,)), keras.KerasTensor((None, self.supernet.num_classes)))
 
     # Children ----------------------------------------------------------------------------------------
     def draw(self, n: int) -> list[Indices]:

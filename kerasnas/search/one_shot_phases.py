@@ -15,7 +15,7 @@ from kerasnas.datasets import ArrayBatches
 
 
 class ChildBatches(keras.utils.PyDataset):
-    """Batches `((images, child), labels)`."""
+    """Batches `((images, child), labels)`, with the child once for every image, so that each replica gets it."""
 
     def __init__(self, batches: ArrayBatches, num_choices: int):
         super().__init__()
@@ -27,7 +27,7 @@ class ChildBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Any:
         x, y = self.batches[index]
-        return (x, self.children[index]), y
+        return (x, np.repeat(self.children[index][None], len(x), axis=0)), y
 
 
 class Phases(keras.callbacks.Callback):

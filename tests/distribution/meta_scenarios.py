@@ -8,6 +8,8 @@ from searching import PRIMITIVES, distance, spread
 from kerasnas import DARTSSpace, meta
 from kerasnas.datasets import Episode, TaskFamily
 from kerasnas.primitives import BatchNorm
+from kerasnas.search import ENASTrainer
+from kerasnas.spaces import ENASMicroSpace
 
 ONE = tf.distribute.get_strategy()
 
@@ -64,6 +66,31 @@ def trained(strategy, make, tasks, steps, family=Pictures):
     found = {"variables": [np.array(v) for v in learner.variables], "logs": logs}
     found["optimizer"] = [np.array(v) for v in learner.optimizer.variables]
     return learner, found
+
+
+def one_shot(strategy):
+    """ENAS, with replicas that get equal samples, whose statistics are those of the whole batch; rewards included."""
+    space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "sep_conv_3x3"])
+    x, found = np.random.default_rng(1).random((2, 8, 8, 1)), {}
+    images, labels = np.tile(x, (4, 1, 1, 1)), np.tile([0, 1], 4)
+    orders = ([np.random.default_rng([seed, epoch]).permutation(8)[:4] for epoch in range(3)] for seed in range(1000))
+    seed = next(s for s, halves in enumerate(orders) if all(sum(half % 2) == 2 for half in halves))
+    for name, own in (("one", ONE), ("several", strategy)):
+        with own.scope():
+            network = space.build_supernet(input_shape=(8, 8, 1), num_classes=2, seed=0)
+            search = ENASTrainer(network, space, seed=0)
+        search.compile(optimizer=None, learning_rate=0.5)
+
+        history = search.fit(
+            images, labels, batch_size=8, epochs=3, controller_steps=2, verbose=0, validation_data=(images, labels),
+            seed=seed,
+        )  # fmt: skip
+        found[name] = {
+            "weights": [np.array(v) for v in search.trainable_variables],
+            "optimizer": [np.array(v) for v in search.optimizer.variables],
+            "logs": [np.array(history.history[key]) for key in sorted(history.history)],
+        }
+    return {"distance": distance(found["several"], found["one"]), "spread": spread(search.variables)}
 
 
 def meta_learning(strategy):
