@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.cost import COSTS
+from kerasnas.distribution import STRATEGIES
 from kerasnas.registry import nearest
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES, SearchSpace
@@ -229,9 +230,20 @@ class SearchConfig(TrainingConfig, StepConfig):
     latency_target_ms: float = _setting(0.0, "The same as --cost=latency with this --cost_target.")
     latency_table: str = _setting("", "A latency table measured before on this device. Default: it is measured.")
     random_genotypes: int = _setting(3, "How many random genotypes are trained for comparison.")
+    strategy: str = _setting(
+        "auto",
+        "What the search runs on: auto, cpu, gpu (all that are visible) or tpu; batch sizes are of all replicas "
+        "together. Final networks are trained on one device.",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        names = [name for name in STRATEGIES if name != "multi_worker"]
+        if self.strategy not in names:
+            raise ValueError(
+                f"Invalid value received for setting `strategy`. {nearest(self.strategy, names)}; several machines "
+                f"search through Python alone, with `resolve_strategy`. Received: {self.strategy!r}"
+            )
         for name in ("curvature_ratio", "cost_weight", "cost_target", "latency_target_ms"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         self._check("max_skips", self.max_skips in ("auto", "any") or self.max_skips.isdigit(), "auto, any or a number")

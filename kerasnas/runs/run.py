@@ -18,7 +18,15 @@ from kerasnas.genotypes import Genotype
 from kerasnas.runs.config import SearchConfig, TrainingConfig, make_space
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.results import finish
-from kerasnas.runs.searching import cost_record, make_objective, make_supernet, make_trainer, network_sizes, schedules
+from kerasnas.runs.searching import (
+    cost_record,
+    make_objective,
+    make_supernet,
+    make_trainer,
+    network_sizes,
+    schedules,
+    strategy_scope,
+)
 from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
@@ -125,16 +133,17 @@ def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDat
     log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
     start = time.perf_counter()
     objective = make_objective(folder, space, data)
-    supernet = make_supernet(config, space, data, config.seed)
-    trainer = make_trainer(config, supernet, objective)
     steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
     schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
-    trainer.compile(
-        learning_rate=config.learning_rate,
-        architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
-        metrics=["accuracy"],
-    )
+    with strategy_scope(config, log):
+        supernet = make_supernet(config, space, data, config.seed)
+        trainer = make_trainer(config, supernet, objective)
+        trainer.compile(
+            learning_rate=config.learning_rate,
+            architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
+            metrics=["accuracy"],
+        )
     checkpoint = SearchCheckpoint(folder.checkpoints("search"), log=log)
     initial_epoch = _resume_stage(checkpoint, trainer, log)
     trainer.fit(

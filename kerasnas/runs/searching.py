@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,6 +14,8 @@ import keras
 from kerasnas import datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable, pareto_front
+from kerasnas.distribution import resolve_strategy
+from kerasnas.distribution.cluster import read_cluster
 from kerasnas.runs.config import SearchConfig, StepConfig
 from kerasnas.runs.folder import RunFolder
 from kerasnas.search import BilevelTrainer, CostObjective
@@ -83,6 +88,26 @@ def network_sizes(config: Any, space: SearchSpace) -> dict[str, int]:
     sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
     taken = inspect.signature(space.build_network).parameters  # the genotype of a chain says how long it is
     return {name: value for name, value in sizes.items() if name in taken}
+
+
+def strategy_scope(config: SearchConfig, log: Callable[[str], Any]) -> Any:
+    """The context in which the search is built, for the settings' strategy.
+
+    Raises:
+        ValueError: if there is no such device, and where TF_CONFIG asks for several machines.
+    """
+    if keras.backend.backend() != "tensorflow" and config.strategy == "auto":
+        return contextlib.nullcontext()
+    if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
+        raise ValueError("TF_CONFIG names several workers. The command line searches on one machine: unset it.")
+    lines: list[str] = []
+    try:
+        strategy = resolve_strategy(config.strategy, log=lines.append)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    if strategy.num_replicas_in_sync > 1 or config.strategy != "auto":
+        log(*lines)
+    return strategy.scope()
 
 
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:

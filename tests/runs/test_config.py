@@ -35,6 +35,7 @@ def test_every_setting_explains_itself(config):
         *(({name: 0}, f"`{name}`. Expected at least 1") for name in ("filters", "num_cells", "epochs", "batch_size")),
         *(({name: 0.0}, f"`{name}`. Expected above 0") for name in ("learning_rate", "retrain_learning_rate")),
         ({"architecture_learning_rate": -1.0}, "`architecture_learning_rate`. Expected above 0"),
+        ({"strategy": "gpus"}, "`strategy`. Did you mean 'gpu'?"),
         ({"drop_path": 1.0}, "`drop_path`. Expected at least 0, below 1"),
         ({"drop_path": float("nan")}, "`drop_path`"),
         ({"learning_rate": float("nan")}, "`learning_rate`"),
