@@ -35,7 +35,7 @@ class _Command:
 
     def flags(self) -> flags.FlagValues:
         values = flags.FlagValues()
-        if self.name != "benchmark":  # which leaves nothing behind
+        if self.name not in ("benchmark", "doctor"):  # which leave nothing behind
             flags.DEFINE_string(
                 "output_dir", None, "The folder of the run.", flag_values=values, required=self.name != "plot"
             )
@@ -147,6 +147,12 @@ def _bench(values: flags.FlagValues) -> None:
     runs.bench(_settings(runs.StrategyBenchConfig, values), values["output_dir"].value)
 
 
+def _doctor(values: flags.FlagValues) -> None:
+    from kerasnas import runs
+
+    runs.examine(_settings(runs.DoctorConfig, values))
+
+
 def _genotype(name: str) -> Any:
     from kerasnas import genotypes
 
@@ -222,6 +228,20 @@ COMMANDS = {
             "their number and that of the classes matter. It prints, and writes no file.",
             _benchmark,
             "BenchmarkConfig",
+        ),
+        _Command(
+            "doctor",
+            "examine this machine: what a search would run on, and whether it computes what it should.",
+            "    kerasnas doctor\n"
+            "    kerasnas doctor --strategy=gpu\n"
+            "    KERAS_BACKEND=jax kerasnas doctor\n"
+            "\n"
+            "Prints versions, devices and the strategy; takes some steps of a tiny search, without XLA and compiled,\n"
+            "and compares the two; and compares a search on two replicas, made of the CPU, with one on one device.\n"
+            "Takes about a minute, and writes no file. The exit status is 0 where all checks passed, else 2: then put\n"
+            "all that it printed into a bug report.",
+            _doctor,
+            "DoctorConfig",
         ),
     )
 }

@@ -15,9 +15,9 @@ import pytest
 
 from kerasnas import cli, storage
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.runs import BenchmarkConfig, SearchConfig, StrategyBenchConfig, TrainingConfig
+from kerasnas.runs import BenchmarkConfig, DoctorConfig, SearchConfig, StrategyBenchConfig, TrainingConfig
 
-COMMANDS = ("search", "retrain", "resume", "plot", "bench", "benchmark")
+COMMANDS = ("search", "retrain", "resume", "plot", "bench", "benchmark", "doctor")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -194,9 +194,9 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert cli.main([command, flag]) == 0
     text = capsys.readouterr().out
     configs = {"search": SearchConfig, "retrain": TrainingConfig, "bench": StrategyBenchConfig}
-    config = {**configs, "benchmark": BenchmarkConfig}.get(command)
+    config = {**configs, "benchmark": BenchmarkConfig, "doctor": DoctorConfig}.get(command)
     fields = dataclasses.fields(config) if config else []
-    names = {field.name for field in fields} | ({"output_dir"} if command != "benchmark" else set())
+    names = {field.name for field in fields} | ({"output_dir"} if command not in ("benchmark", "doctor") else set())
     names |= {"genotype"} if command in ("retrain", "plot") else set()
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
