@@ -125,16 +125,20 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def _keep(path: Path) -> None:
-    """Let `previous(path)` be the file that is at `path` now, which stays there too."""
-    if not path.exists():
-        return
+    """Let `previous(path)` be the file that is at `path` now, if there is one, which stays there too."""
     link = path.with_name(f".{path.name}.{os.getpid()}.previous")
     try:
-        link.unlink(missing_ok=True)
-        os.link(path, link)
+        try:
+            os.link(path, link)
+        except FileExistsError:  # of a process that was killed
+            os.unlink(link)
+            os.link(path, link)
         os.replace(link, previous(path))
+    except FileNotFoundError:
+        return
     except OSError:  # a file system without hard links
-        os.replace(path, previous(path))
+        if path.exists():
+            os.replace(path, previous(path))
 
 
 def _reason(error: Exception) -> str:

@@ -103,8 +103,11 @@ class SavingOracle(LeasedOracle):
     def _try_to_write(self, name: str, write: Callable[[Path], None], durable: bool = False) -> bool:
         path = Path(self._project_path(), name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path)
+            try:
+                write(path)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path)
         except OSError as error:
             if not self._disk_failed:
                 finished = len(self.end_order)

@@ -211,6 +211,17 @@ def test_the_second_result_of_a_trial_counts(run, tmp_path):
     assert [trial.score for trial in tuner.oracle.get_best_trials(2)] == [0.75]
 
 
+def test_a_file_system_without_hard_links(run, tmp_path, monkeypatch, expected):
+    def link(source, target):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", link)
+    run(make(), tmp_path, stop_after=13)
+    truncate(tmp_path / "project" / "oracle.json")
+    with pytest.warns(UserWarning, match="Going on from the last good version"):
+        assert run(make(), tmp_path).asked == expected[13:]
+
+
 def test_a_full_disk_does_not_lose_finished_trials(run, tmp_path, monkeypatch):
     real, full = files.write, []
 
