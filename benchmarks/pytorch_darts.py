@@ -432,9 +432,11 @@ def main() -> None:
     parser = case_parser(__doc__, CASES)
     parser.add_argument("--channels_last", action="store_true", help="NHWC in memory")
     parser.add_argument("--keep_unrolled", action="store_true", help="second order: do not build a network each step")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    torch.set_default_device(arguments.device)
     torch.manual_seed(0)
 
     begin = time.perf_counter()
@@ -449,8 +451,9 @@ def main() -> None:
     memory_format = torch.channels_last if arguments.channels_last else torch.contiguous_format
 
     def batch() -> tuple:
-        images = torch.from_numpy(rng.random((arguments.batch, 3, 32, 32), "float32"))
-        return images.contiguous(memory_format=memory_format), torch.from_numpy(rng.integers(10, size=arguments.batch))
+        images = torch.as_tensor(rng.random((arguments.batch, 3, 32, 32), "float32"), device=arguments.device)
+        labels = torch.as_tensor(rng.integers(10, size=arguments.batch), device=arguments.device)
+        return images.contiguous(memory_format=memory_format), labels
 
     training, validation = batch(), batch()
     built = time.perf_counter()
@@ -463,6 +466,8 @@ def main() -> None:
         float(step(model, *both, training, validation, **extra))
         wall.append(time.perf_counter() - before[0])
         cpu.append(time.process_time() - before[1])
+    on_gpu = arguments.device != "cpu"
+    memory = round(torch.cuda.max_memory_allocated() / 2**30, 2) if on_gpu else None
     print(
         json.dumps(
             {
@@ -473,6 +478,7 @@ def main() -> None:
                 "step_wall_ms": round(1e3 * float(np.median(wall)), 1),
                 "step_cpu_ms": round(1e3 * float(np.median(cpu)), 1),
                 "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+                "device_memory_gib": memory,
             }
         )
     )
