@@ -7,8 +7,8 @@ With `pip install "jax[cuda12]" torch` beside KerasNAS (KERAS_BACKEND is set her
     python benchmarks/gpu.py --device=cpu --tiny        # to see that it runs; its figures mean nothing
 
 Prints a Markdown table. Images are those of both halves. The share of the peak is the step's arithmetic (as `kerasnas
-benchmark` counts it) over what float32 matrix products reach on the same device and backend. Both frameworks use TF32 in
-float32 convolutions where the GPU has it. PyTorch's step is `pytorch_darts.py`, in float32, in both memory layouts.
+benchmark` counts it) over what float32 matrix products reach on the same device and backend. Both frameworks use TF32
+in float32 convolutions where the GPU has it. PyTorch's step is `pytorch_darts.py`, in float32, in both memory layouts.
 """
 
 import argparse
