@@ -12,7 +12,8 @@ rounds, as the table has nothing shorter; a promoted architecture is a trial aga
 The stock BayesianOptimization needs scikit-learn. The overhead is the time of `search` over its trials, less the
 table's: all that KerasTuner and the search do, with writing the project to `--folder`. `wall` includes waiting for the
 disk and for others on this machine, `CPU` does not. NumPy has one thread: the matrices are small, and threads that
-wait for work would count. Each seed is said on the standard error as well.
+wait for work would count. The searches take turns, so that what else runs slows all alike; each is said on the standard
+error.
 """
 
 import argparse
@@ -58,21 +59,21 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
     table = NASBench201.open(found[0], arguments.dataset)
     print(f"NAS-Bench-201 {arguments.dataset}, {arguments.trials} trials\n")
+    results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
+    for seed in range(arguments.seeds):
+        for name in names:
+            if name == SLOW and arguments.slow_seeds is not None and seed >= arguments.slow_seeds:
+                continue
+            accuracy, wall, cpu = search(table, name, seed, arguments)
+            results[name].append((accuracy, wall, cpu))
+            print(f"{name} seed {seed}: {accuracy:.2f}, {1000 * wall:.1f}, {1000 * cpu:.1f} ms", file=sys.stderr)
     print("| search | seeds | test accuracy after 200 epochs | ms a trial, wall | ms a trial, CPU |")
     print("| --- | --- | --- | --- | --- |")
     for name in names:
-        slow = name == SLOW and arguments.slow_seeds is not None
-        seeds = arguments.slow_seeds if slow else arguments.seeds
-        results = []
-        for seed in range(seeds):
-            results.append(search(table, name, seed, arguments))
-            accuracy, wall, cpu = results[-1]
-            print(f"{name} seed {seed}: {accuracy:.2f}, {1000 * wall:.1f}, {1000 * cpu:.1f} ms", file=sys.stderr)
-        accuracies, walls, cpus = zip(*results, strict=True)
-        deviation = f" ± {statistics.stdev(accuracies):.2f}" if seeds > 1 else ""
+        accuracies, walls, cpus = zip(*results[name], strict=True)
+        deviation = f" ± {statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
         wall, cpu = (1000 * statistics.median(seconds) for seconds in (walls, cpus))
-        accuracy = f"{statistics.mean(accuracies):.2f}{deviation}"
-        print(f"| {name} | {seeds} | {accuracy} | {wall:.1f} | {cpu:.1f} |", flush=True)
+        print(f"| {name} | {len(accuracies)} | {statistics.mean(accuracies):.2f}{deviation} | {wall:.1f} | {cpu:.1f} |")
 
 
 def search(table: Any, name: str, seed: int, arguments: argparse.Namespace) -> tuple[float, float, float]:

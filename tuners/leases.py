@@ -59,8 +59,9 @@ class LeasedOracle(TrialOracle):
     @property
     def tuner_ids(self) -> set[str]:
         """The workers that are there: KerasTuner's chief leaves when there are none."""
-        alive = time.monotonic() - self.lease
-        return {name for name, seen in self._seen.items() if seen > alive or name in self.ongoing_trials}
+        with self._lock:
+            alive = time.monotonic() - self.lease
+            return {name for name, seen in self._seen.items() if seen > alive or name in self.ongoing_trials}
 
     @tuner_ids.setter
     def tuner_ids(self, names: Iterable[str]) -> None:
@@ -87,8 +88,7 @@ class LeasedOracle(TrialOracle):
         self.take_back()
         trial = super()._create_trial(tuner_id)
         if trial.status == TrialStatus.RUNNING:
-            if trial.trial_id not in self._heard:
-                self._lend(trial.trial_id)
+            self._lend(trial.trial_id)
         elif trial.status == TrialStatus.STOPPED:
             if self.ongoing_trials:
                 trial.status = TrialStatus.IDLE
