@@ -4,9 +4,6 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import (
-        MetaStep,
-        SharedStep,
-        TrainStep,
         batch_norm,
         devices,
         exact_second_order,
@@ -16,6 +13,7 @@ if keras.backend.backend() == "tensorflow":
         values,
     )
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
+    from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
 elif keras.backend.backend() == "jax":
     from kerasnas.backend.jax import (  # type: ignore[assignment]
         MetaStep,

@@ -1,4 +1,8 @@
-"""Relaxations that draw: Gumbel (GDAS), BinaryGates (ProxylessNAS), Dirichlet (DrNAS)."""
+"""Relaxations that draw: Gumbel (GDAS), BinaryGates (ProxylessNAS), Dirichlet (DrNAS).
+
+On several replicas all draw the same: the state of the seed is in step on each. A step so samples one architecture (one
+table of weights) for the whole global batch, as these methods do on one device, and not one for each replica.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,9 @@ two cores).
 
 A function of your own takes the same five arguments. `inner_step` is None where the weights' optimizer is not SGD.
 Under `mixed_float16` both losses come multiplied by a scale: return the gradient of the scaled validation loss, and
-divide by `inner_step.loss_scale` what you derive from the training loss, as `inner_step` itself does.
+divide by `inner_step.loss_scale` what you derive from the training loss, as `inner_step` itself does. On several
+replicas both losses are this replica's part of those of the global batch, and so is the gradient that you return: what
+you put into `inner_step` must be the sum over all, `kerasnas.backend.all_reduce(gradients)`, which is differentiable.
 """
 
 from __future__ import annotations
