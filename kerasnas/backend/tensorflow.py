@@ -110,6 +110,7 @@ def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], eps
 
     @tf.custom_gradient  # of `saved` too, see above
     def gradients(dy: Any, x: Any, scale: Any, *saved: Any) -> Any:
+        dy, x, scale, *saved = (tf.identity(tensor) for tensor in (dy, x, scale, *saved))  # for branches, as above
         dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, saved, epsilon)
 
         def second(u: Any, s: Any, o: Any) -> tuple[Any, ...]:
