@@ -65,7 +65,8 @@ class OneShotTuner(NetworkTuner):
         retrain_epochs, retrain_batch_size, retrain_compile, retrain_options: as for `SupernetTuner`.
         folds: number of parts to cross-validate the networks that are trained from scratch with. Their genotypes have
             then been found with all parts. Defaults to None.
-        distribution_strategy: a `tf.distribute.Strategy` for the trainings from scratch. Defaults to None.
+        distribution_strategy: a `tf.distribute.Strategy` for the shared weights and the trainings from scratch.
+            Defaults to None.
         oracle: a `StrategyOracle` of the space that chooses the children; its trials and seed then count. Defaults to
             None: an `EvolutionOracle`.
         directory, project_name, overwrite: as for KerasTuner's tuners.
@@ -207,7 +208,7 @@ class OneShotTuner(NetworkTuner):
             self.save()
             self.trainer = self.shared_weights.run(
                 SearchData(x, y, x[held_out], y[held_out]), shape, classes, folder / "supernet", fit, self.warm,
-                self.progress.say, augment, callbacks, 2 * (verbose > 1),
+                self.progress.say, augment, callbacks, 2 * (verbose > 1), self.scope(),
             )  # fmt: skip
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
         with disk_of(folder):

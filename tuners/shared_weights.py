@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,8 +54,9 @@ class SharedWeights:
         augment: Callable | None = None,
         callbacks: Callbacks = None,
         verbose: int = 0,
+        scope: Any = None,
     ) -> ENASTrainer:
-        """Train from the last checkpoint in `folder` on, if any is left to train.
+        """Train from the last checkpoint in `folder` on, if any is left to train; built in `scope`, of a strategy.
 
         Raises:
             ValueError: if the weights in `folder` were trained on other data or in another way.
@@ -65,8 +67,9 @@ class SharedWeights:
             "controller": type(self.controller).__name__,
         }  # fmt: skip
         _require_plan(folder, plan)
-        supernet = self.space.build_supernet(input_shape, num_classes, **{"seed": self.seed, **self.options})
-        search = ENASTrainer(supernet, self.space, self.controller, seed=self.seed)
+        with scope if scope is not None else contextlib.nullcontext():
+            supernet = self.space.build_supernet(input_shape, num_classes, **{"seed": self.seed, **self.options})
+            search = ENASTrainer(supernet, self.space, self.controller, seed=self.seed)
         search.compile(**{"learning_rate": self.learning_rate, **self.compile_options})
         warm(search)
         checkpoint = ENASCheckpoint(folder, keep=1)

@@ -1,0 +1,175 @@
+"""Architecture search through KerasTuner at equal time: our tuners beside the stock ones, as a Markdown table.
+
+    python benchmarks/equal_time.py                                            # some minutes for each tuner
+    python benchmarks/equal_time.py --seconds=60 --tuners=supernet,random      # shorter, two of them
+
+The data are the embedded pictures: 2,000 of `fashion_mnist_mini` to search and train on, 1,000 to judge, 1,000 to test.
+The space is DARTS' (3 cells of 2 nodes, 4 filters); `one_shot` searches the ENAS micro space of the same size, as
+DARTS' supernet shares no weights. Each tuner has the same processor time, counted over all threads from the tuner's
+construction to the end of `search`, so that other work on the machine does not count:
+
+- `supernet`: SupernetTuner, one trial: half of the time for the search, the other for training what it found;
+- `one_shot`: OneShotTuner: a good half for the shared weights and 60 children, the other for training the best one;
+- `random`: stock RandomSearch over GenotypeHyperModel, 3 epochs a trial;
+- `hyperband`: stock Hyperband over GenotypeHyperModel, up to 6 epochs.
+
+`as found` is the test accuracy of `tuner.get_best_models()[0]`. `trained alike` is that of the best genotype trained
+from scratch once more, in the same way for all (10 epochs of `DerivedTraining`; not part of the time): it says what the
+architecture is worth, apart from how long the tuner trained it. The stock tuners end with the epoch in which their time
+is spent; ours have numbers of epochs and children that took about that time where this was written, and the table says
+what they took. One seed of one data set: an illustration, no ranking.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+TUNERS = ("supernet", "one_shot", "random", "hyperband")
+SIZES = {"filters": 4, "num_cells": 3, "num_nodes": 2}
+PICTURES = 3000
+EPOCHS_ALIKE = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=90.0, help="of processor time for each tuner")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tuners", default=",".join(TUNERS), help="comma-separated")
+    parser.add_argument("--one", choices=TUNERS, help=argparse.SUPPRESS)  # in a process of its own
+    arguments = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if arguments.one:
+        print(json.dumps(measure(arguments.one, arguments.seconds, arguments.seed)))
+        return
+    names = arguments.tuners.split(",")
+    if unknown := set(names) - set(TUNERS):
+        parser.error(f"unknown tuners {sorted(unknown)}; known: {', '.join(TUNERS)}")
+    print("| tuner | trials | CPU s | wall s | validation | as found | trained alike | parameters |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name in names:
+        command = [sys.executable, __file__, f"--one={name}", f"--seconds={arguments.seconds}"]
+        done = subprocess.run([*command, f"--seed={arguments.seed}"], stdout=subprocess.PIPE, text=True, check=True)
+        row = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"| {name} | {row['trials']} | {row['cpu']:.0f} | {row['wall']:.0f} | {row['validation']:.3f} | "
+            f"{row['found']:.3f} | {row['alike']:.3f} | {row['parameters']:,} |",
+            flush=True,
+        )
+
+
+class Clock:
+    """Processor time of all threads, since it was made."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.start, self.wall = seconds, time.process_time(), time.perf_counter()
+
+    def spent(self) -> float:
+        return time.process_time() - self.start
+
+
+def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
+    """One tuner: search, and the test accuracy of what it found."""
+    import kerasnas
+    from tuners.derived_training import DerivedTraining, SearchData
+
+    # `Thread.currentThread`, once a call of a stock oracle
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
+    data = kerasnas.datasets.load("fashion_mnist_mini")
+    _, some = kerasnas.datasets.stratified_split(data.y_train, PICTURES / len(data.y_train), seed)
+    train, judge = (some[part] for part in kerasnas.datasets.stratified_split(data.y_train[some], 1 / 3, seed))
+    parts = SearchData(data.x_train[train], data.y_train[train], data.x_train[judge], data.y_train[judge])
+    clock = Clock(seconds)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        tuner, genotype = (ours if name in ("supernet", "one_shot") else stock)(name, parts, clock, seed, folder)
+        cpu, wall = clock.spent(), time.perf_counter() - clock.wall
+        model = tuner.get_best_models()[0]
+        _, found = model.evaluate(data.x_test, data.y_test, verbose=0)
+        _, validation = model.evaluate(parts.x_val, parts.y_val, verbose=0)
+        trials = len(tuner.oracle.trials)
+        space = kerasnas.spaces.ENASMicroSpace(**SIZES) if name == "one_shot" else kerasnas.DARTSSpace(**SIZES)
+        test = SearchData(data.x_train[some], data.y_train[some], data.x_test, data.y_test)
+        alike = DerivedTraining(space, data.input_shape, data.num_classes, EPOCHS_ALIKE).run(
+            genotype, test, Path(folder, "alike"), seed
+        )
+    print(name, genotype, file=sys.stderr)
+    return {
+        "trials": trials, "cpu": cpu, "wall": wall, "validation": float(validation), "found": float(found),
+        "alike": alike["val_accuracy"], "parameters": model.count_params(),
+    }  # fmt: skip
+
+
+def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[Any, Any]:
+    """The tuner after its search, and its best genotype."""
+    import kerasnas
+    import tuners
+
+    shape, classes = parts.x.shape[1:], 10
+    # Epochs that take the time on two cores of an AMD EPYC; what they took is in the table.
+    share = clock.seconds / 90
+    common: dict[str, Any] = {"seed": seed, "directory": folder}
+    if name == "supernet":
+        # The paper's rate of the alphas, 3e-4, is for 50 epochs.
+        hypermodel = tuners.SupernetHyperModel(
+            kerasnas.DARTSSpace(**SIZES), shape, classes, learning_rate=0.05, architecture_learning_rate=3e-3
+        )
+        tuner = tuners.SupernetTuner(hypermodel, max_trials=1, retrain_epochs=round(14 * share), **common)
+        epochs = round(6 * share)
+    else:
+        tuner = tuners.OneShotTuner(
+            kerasnas.spaces.ENASMicroSpace(**SIZES), shape, classes, max_trials=round(60 * share), retrain_best=1,
+            retrain_epochs=round(14 * share), **common,
+        )  # fmt: skip
+        epochs = round(6 * share)
+    tuner.search(parts.x, parts.y, validation_data=(parts.x_val, parts.y_val), epochs=epochs, verbose=0)
+    return tuner, tuner.get_best_genotypes()[0]
+
+
+def stock(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[Any, Any]:
+    """The stock tuner after its search, which ends when its time is spent, and its best genotype."""
+    import keras
+    import keras_tuner
+
+    import kerasnas
+    import tuners
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if clock.spent() > clock.seconds:
+                self.model.stop_training = True
+
+        def __deepcopy__(self, memo: Any) -> "Stop":
+            return Stop()
+
+    hypermodel = tuners.GenotypeHyperModel(kerasnas.DARTSSpace(**SIZES), parts.x.shape[1:], 10)
+    # The stock tuners take the seed 0 for "any".
+    common: dict[str, Any] = {"objective": "val_accuracy", "seed": seed + 1, "directory": folder}
+    if name == "random":
+        tuner = keras_tuner.RandomSearch(hypermodel, max_trials=1000, **common)
+    else:
+        tuner = keras_tuner.Hyperband(hypermodel, max_epochs=6, hyperband_iterations=1000, **common)
+    ended = tuner.on_trial_end
+
+    def on_trial_end(trial: Any) -> None:
+        ended(trial)
+        if clock.spent() > clock.seconds:
+            tuner.oracle.max_trials = len(tuner.oracle.trials)
+
+    tuner.on_trial_end = on_trial_end
+    tuner.search(
+        parts.x, parts.y, validation_data=(parts.x_val, parts.y_val), epochs=3, batch_size=64, callbacks=[Stop()],
+        verbose=0,
+    )  # fmt: skip
+    return tuner, hypermodel.genotype(tuner.get_best_hyperparameters()[0])
+
+
+if __name__ == "__main__":
+    main()
