@@ -17,9 +17,11 @@ def duration(seconds: float) -> str:
 
     Example:
 
-    >>> duration(0.34), duration(75), duration(7500)
-    ('0.3 s', '75 s', '125 min')
+    >>> duration(0.012), duration(0.34), duration(75), duration(7500)
+    ('12 ms', '0.3 s', '75 s', '125 min')
     """
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
