@@ -120,12 +120,12 @@ class BinaryGates(keras.layers.Layer):
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
         if not training:
-            _, active = ops.top_k(alphas, 2)
+            active = _two_largest(alphas)
             return ops.one_hot(active[:, 0], primitives, dtype=alphas.dtype), active
         # The two largest of log p + Gumbel noise are a draw without replacement; the order does not matter.
         uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
         log_p = ops.log_softmax(alphas, axis=-1)
-        _, active = ops.top_k(log_p - ops.log(-ops.log(uniform)), 2)
+        active = _two_largest(log_p - ops.log(-ops.log(uniform)))
         drawn = ops.take_along_axis(alphas, active, axis=-1)
         q = ops.softmax(drawn, axis=-1)
         coin = keras.random.uniform((alphas.shape[0],), dtype=alphas.dtype, seed=self.seed_generator)
@@ -150,6 +150,17 @@ class BinaryGates(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed, "unbiased": self.unbiased}
+
+
+def _two_largest(scores: Any) -> Any:
+    """Where the two largest of each row are, the largest first.
+
+    Not by `top_k`: XLA takes its width for a dynamic one, and aborts in a `switch` (TensorFlow 2.21).
+    """
+    first = ops.argmax(scores, axis=-1)
+    taken = ops.one_hot(first, scores.shape[-1], dtype="bool")
+    second = ops.argmax(ops.where(taken, -float("inf"), scores), axis=-1)
+    return ops.stack([first, second], axis=-1)
 
 
 @RELAXATIONS.register("dirichlet")
