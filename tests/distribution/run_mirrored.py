@@ -65,6 +65,17 @@ def finite_difference(strategy):
     return compared(strategy, images(32), hypergradient="finite_difference", eager=True, synchronized_batch_norm=True)
 
 
+def single_precision(strategy):
+    """Eight steps in float32, where one device takes the fused kernel of batch norm."""
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    try:
+        return compared(strategy, images(128), synchronized_batch_norm=True)
+    finally:
+        keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy("float64")
+
+
 def not_reduced(strategy):
     """What becomes of a search where the gradients of one level are not added up over the replicas."""
     found, real = {}, gradients.all_reduce

@@ -67,7 +67,7 @@ def test_what_cannot_be_trained_says_why(two, case, said):
 
 @pytest.fixture(scope="module")
 def more(tmp_path_factory):
-    scenarios = ("not_reduced", "finite_difference", "uneven", "sampled", "objective", "checkpoint")
+    scenarios = ("not_reduced", "finite_difference", "uneven", "sampled", "objective", "checkpoint", "single_precision")
     return measured(tmp_path_factory.mktemp("more"), 2, *scenarios)
 
 
@@ -82,6 +82,11 @@ def test_without_the_reduction_of_one_level_the_search_is_another(more, level):
 @pytest.mark.slow
 def test_finite_differences_are_those_of_one_device(more):
     assert_same(more["finite_difference"])
+
+
+@pytest.mark.slow
+def test_in_single_precision_only_rounding_differs(more):
+    assert_same(more["single_precision"], tolerance=1e-4)
 
 
 @pytest.mark.slow
