@@ -103,7 +103,7 @@ def test_step_keeps_the_rules(dtype_policy, kind, policy):
     assert search.jit_compile is True
     # No remainder came. Sampled paths make layers in the first trace, for which TensorFlow traces again.
     assert len(shapes) <= 2 and shapes[0] == shapes[-1]
-    if kind != "one_shot":  # whose step is Keras' own: XLA compiles it for the batch that comes, the same every time
+    if kind != "one_shot":  # whose batch is seen here before the step gives it its size
         assert shapes[0] and all(None not in shape for shape in shapes[0])
     assert not operations & (ON_THE_HOST | OF_UNKNOWN_SHAPE)
     assert len(operations) > 20 and ("Conv2D" in operations or kind == "one_shot")
