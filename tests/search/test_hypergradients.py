@@ -457,7 +457,11 @@ def test_each_level_draws_its_own_numbers(user_model, make_search, data, validat
         (lambda: keras.optimizers.SGD(gradient_accumulation_steps=2), "gradient_accumulation_steps=2"),
     ],
 )
-@pytest.mark.parametrize("hypergradient", [*SECOND_ORDER, functools.partial(finite_difference, radius=0.1)], ids=str)
+@pytest.mark.parametrize(
+    "hypergradient",
+    [*SECOND_ORDER, functools.partial(finite_difference, radius=0.1)],
+    ids=[*SECOND_ORDER, "with a radius"],
+)
 def test_optimizer_that_cannot_be_looked_ahead_with(make_search, hypergradient, optimizer, words):
     with pytest.raises(ValueError, match=f"(?s)`optimizer`.*{words}"):
         make_search(hypergradient=hypergradient, compile={"optimizer": optimizer()})

@@ -6,6 +6,8 @@ import io
 import keras_tuner
 import pytest
 
+collect_ignore = ["processes.py", "search_program.py"]  # programs, which pytest would take for modules with doctests
+
 
 class Choices(keras_tuner.HyperModel):
     """Declares the choices of a space, and builds nothing."""
