@@ -134,3 +134,9 @@ def test_meta_learning_spreads_tasks(tmp_path):
     assert found["diverging"]["lost"] > 0
     assert found["adapted"] and "accuracy" in found["evaluated"]
     assert "`tasks`" in found["said"] and "at least 2" in found["said"]
+
+
+@pytest.mark.slow
+def test_weight_sharing_is_that_of_one_device(tmp_path):
+    """The shared weights, and with them the rewards that the controller learns from."""
+    assert_same(measured(tmp_path, 2, "one_shot")["one_shot"], ("weights", "optimizer", "logs"))
