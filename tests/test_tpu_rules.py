@@ -35,9 +35,10 @@ ON_THE_HOST = {
 }
 OF_UNKNOWN_SHAPE = {"Where", "Unique", "UniqueV2", "DynamicPartition", "NonMaxSuppressionV3", "StringSplit"}
 
-RELAXATIONS = ["softmax", "sigmoid", "gumbel", "binary_gates", "dirichlet"]
+RELAXATIONS = ["softmax", "sigmoid", "gumbel", "binary_gates"]
 # In the second derivative of a switch, which sampled paths are, XLA knows a shape too late (TF 2.21). JAX can do it.
 SAMPLED = ("gumbel", "binary_gates")
+# TensorFlow has no gamma draws for XLA, so no "dirichlet" either; JAX has.
 KINDS = [f"{relaxation}/first_order" for relaxation in RELAXATIONS]
 KINDS += [f"{relaxation}/unrolled" for relaxation in RELAXATIONS if relaxation not in SAMPLED]
 KINDS += ["softmax/finite_difference", "one_shot", "maml", "fomaml", "reptile", "metanas"]
@@ -113,7 +114,7 @@ def test_step_keeps_the_rules(dtype_policy, kind, policy):
     assert np.mean(moved) > 0.5
     print(kind, policy, losses, len(operations))
 
-    if kind.startswith((*SAMPLED, "dirichlet")):
+    if kind.startswith(SAMPLED):
         return  # TensorFlow draws other numbers under XLA
     plain, fit = search_steps(kind, run_eagerly=True)
     expected = fit().history["loss"]
