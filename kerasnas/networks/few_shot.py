@@ -39,7 +39,8 @@ def few_shot_network(
 
     Example:
 
-    >>> few_shot_network((28, 28, 1), num_classes=5).count_params()
+    >>> model = few_shot_network((28, 28, 1), num_classes=5)
+    >>> sum(np.prod(variable.shape) for variable in model.trainable_variables).item()
     112965
 
     Reference:
