@@ -74,7 +74,15 @@ def main() -> None:
     print("| step | minutes | accuracy | transductive |\n| --- | --- | --- | --- |", flush=True)
     clock = Clock()
 
+    seconds: list[float] = []
+
     class Curve(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.begun = time.perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seconds.append(time.perf_counter() - self.begun)
+
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             clock.stop()
             found = learner.evaluate(test, 100)
@@ -90,6 +98,7 @@ def main() -> None:
         save(learner, arguments, found, clock.minutes)
     keys = ("method", "split", "ways", "shots", "steps", "seed")
     record = {key: getattr(arguments, key) for key in keys} | {"tasks": tasks, "minutes": round(clock.minutes, 2)}
+    record["tasks_per_second"] = round(tasks / float(np.median(seconds)), 1)
     print(json.dumps(record | {name: str(value) for name, value in found.items()}))
 
 
