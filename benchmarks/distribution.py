@@ -91,14 +91,13 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
     several = arguments.child == "two logical devices"
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(2 if several else 1)
-    if several:
-        physical = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(physical, [tf.config.LogicalDeviceConfiguration()] * 2)
-
     from kerasnas.backend import tensorflow_replicas
+    from kerasnas.backend.virtual import split_cpu
     from kerasnas.distribution import resolve_strategy
     from kerasnas.runs.benchmark import measure_step
 
+    if several:
+        split_cpu(2)
     cluster = os.environ.get("TF_CONFIG")
     strategy = resolve_strategy("multi_worker" if cluster else "cpu", log=None)
     own = json.loads(cluster)["task"]["index"] if cluster else 0  # the first replica of this process

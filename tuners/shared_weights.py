@@ -14,7 +14,7 @@ from kerasnas.spaces import SearchSpace
 from tuners import files
 from tuners.derived_training import Callbacks, SearchData, fresh_callbacks
 from tuners.progress import duration
-from tuners.trial_files import keep_plan
+from tuners.trial_files import difference, keep_plan
 
 
 class SharedWeights:
@@ -90,9 +90,7 @@ def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
         keep_plan(folder, plan)
         return
     saved = files.read(path) or {}
-    parts = [
-        f"{name}: {saved.get(name)!r} there, {plan[name]!r} here" for name in plan if saved.get(name) != plan[name]
-    ]
+    parts = [difference(name, saved.get(name), plan[name]) for name in plan if saved.get(name) != plan[name]]
     if parts:
         raise ValueError(
             f"The shared weights in {folder} were trained otherwise: {'; '.join(parts)}. Their children cannot be "

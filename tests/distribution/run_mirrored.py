@@ -18,6 +18,7 @@ import meta_scenarios
 from searching import distance, images, make_search, result, spread
 
 import kerasnas
+from kerasnas.backend.virtual import split_cpu
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.distribution import resolve_strategy
 from kerasnas.search import gradients
@@ -188,8 +189,7 @@ def checkpoint(strategy):
 
 
 def main(out, devices, *scenarios):
-    physical = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(physical, [tf.config.LogicalDeviceConfiguration()] * int(devices))
+    split_cpu(int(devices))
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     said = []
