@@ -94,7 +94,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
     from kerasnas.backend import tensorflow_replicas
     from kerasnas.backend.virtual import split_cpu
     from kerasnas.distribution import resolve_strategy
-    from kerasnas.runs.benchmark import measure_step
+    from kerasnas.pipeline.step_timing import measure_step
 
     if several:
         split_cpu(2)
@@ -178,7 +178,7 @@ def _estimate() -> str:
     import numpy as np
 
     import kerasnas
-    from kerasnas.runs.benchmark import step_flops
+    from kerasnas.pipeline.step_timing import step_flops
 
     space = kerasnas.DARTSSpace(filters=16, num_cells=8, num_nodes=4)
     supernet = space.build_supernet(input_shape=(32, 32, 3), num_classes=10)

@@ -46,8 +46,11 @@ def main() -> None:
     for child in children:
         alone.append(train_alone(space, child, data, arguments.retrain_epochs, seed=0))
         print(f"random child {len(alone)}: {alone[-1]:.4f}", flush=True)
-    print(f"random children: {statistics.mean(alone):.4f} +- {statistics.stdev(alone):.4f}, best {max(alone):.4f}, "
-          f"{(time.process_time() - begin) / len(alone):.0f} CPU s each", flush=True)  # fmt: skip
+    print(
+        f"random children: {statistics.mean(alone):.4f} +- {statistics.stdev(alone):.4f}, best {max(alone):.4f}, "
+        f"{(time.process_time() - begin) / len(alone):.0f} CPU s each",
+        flush=True,
+    )
 
     rows = []
     for seed in arguments.seeds:
@@ -87,9 +90,13 @@ def search(space, data, children: list, alone: list[float], arguments, seed: int
     trainer = ENASTrainer(supernet, space, controller)
     trainer.compile()
     history = trainer.fit(
-        data.x_train, data.y_train, epochs=arguments.epochs, controller_steps=arguments.controller_steps, verbose=2,
+        data.x_train,
+        data.y_train,
+        epochs=arguments.epochs,
+        controller_steps=arguments.controller_steps,
+        verbose=2,
         seed=seed,
-    ).history  # fmt: skip
+    ).history
     seconds = time.process_time() - begin
     test = data.x_test, data.y_test
     rng = np.random.default_rng([seed, 1])

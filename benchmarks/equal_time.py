@@ -79,7 +79,7 @@ class Clock:
 def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """One tuner: search, and the test accuracy of what it found."""
     import kerasnas
-    from tuners.derived_training import DerivedTraining, SearchData
+    from tuners.tuners.derived_training import DerivedTraining, SearchData
 
     # `Thread.currentThread`, once a call of a stock oracle
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
@@ -102,9 +102,14 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
         )
     print(name, genotype, file=sys.stderr)
     return {
-        "trials": trials, "cpu": cpu, "wall": wall, "validation": float(validation), "found": float(found),
-        "alike": alike["val_accuracy"], "parameters": model.count_params(),
-    }  # fmt: skip
+        "trials": trials,
+        "cpu": cpu,
+        "wall": wall,
+        "validation": float(validation),
+        "found": float(found),
+        "alike": alike["val_accuracy"],
+        "parameters": model.count_params(),
+    }
 
 
 def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[Any, Any]:
@@ -125,9 +130,14 @@ def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[A
         epochs = round(6 * share)
     else:
         tuner = tuners.OneShotTuner(
-            kerasnas.spaces.ENASMicroSpace(**SIZES), shape, classes, max_trials=round(60 * share), retrain_best=1,
-            retrain_epochs=round(14 * share), **common,
-        )  # fmt: skip
+            kerasnas.spaces.ENASMicroSpace(**SIZES),
+            shape,
+            classes,
+            max_trials=round(60 * share),
+            retrain_best=1,
+            retrain_epochs=round(14 * share),
+            **common,
+        )
         epochs = round(6 * share)
     tuner.search(parts.x, parts.y, validation_data=(parts.x_val, parts.y_val), epochs=epochs, verbose=0)
     return tuner, tuner.get_best_genotypes()[0]
@@ -165,9 +175,14 @@ def stock(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[
 
     tuner.on_trial_end = on_trial_end
     tuner.search(
-        parts.x, parts.y, validation_data=(parts.x_val, parts.y_val), epochs=3, batch_size=64, callbacks=[Stop()],
+        parts.x,
+        parts.y,
+        validation_data=(parts.x_val, parts.y_val),
+        epochs=3,
+        batch_size=64,
+        callbacks=[Stop()],
         verbose=0,
-    )  # fmt: skip
+    )
     return tuner, hypermodel.genotype(tuner.get_best_hyperparameters()[0])
 
 

@@ -113,10 +113,17 @@ def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float
     figures = {f"{arguments.episodes} episodes of Omniglot, {name}": str(value) for name, value in found.items()}
     figures |= {f"100 episodes of glyphs(classes=40), {name}": str(value) for name, value in on_glyphs.items()}
     initializer = ReptileInitializer.from_learner(
-        learner, command=shlex.join(["python", "benchmarks/few_shot.py", "DATA", *sys.argv[2:]]), data="omniglot",
-        split=arguments.split, ways=arguments.ways, shots=arguments.shots, seed=arguments.seed,
-        tasks_a_step=arguments.tasks or learner.default_tasks, minutes=round(minutes, 1), figures=figures,
-    )  # fmt: skip
+        learner,
+        command=shlex.join(["python", "benchmarks/few_shot.py", "DATA", *sys.argv[2:]]),
+        data="omniglot",
+        split=arguments.split,
+        ways=arguments.ways,
+        shots=arguments.shots,
+        seed=arguments.seed,
+        tasks_a_step=arguments.tasks or learner.default_tasks,
+        minutes=round(minutes, 1),
+        figures=figures,
+    )
     initializer.save(arguments.save)
     write_initializer_card(arguments.save)
 

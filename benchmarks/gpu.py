@@ -105,7 +105,7 @@ def measure_one_step(arguments: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from kerasnas.backend import devices
-    from kerasnas.runs.benchmark import matmul_peak, measure_step, step_flops
+    from kerasnas.pipeline.step_timing import matmul_peak, measure_step, step_flops
 
     made: list[Any] = []
 

@@ -157,9 +157,14 @@ class Seed:
         """Meta-train, in two epochs; returns seconds of processor time."""
         start, steps = time.process_time(), self.arguments.steps
         learner.fit(
-            self.training, steps, self.arguments.tasks, steps_per_epoch=steps // 2, verbose=0,
-            callbacks=[callback.of(learner) for callback in callbacks], initial_epoch=initial_epoch,
-        )  # fmt: skip
+            self.training,
+            steps,
+            self.arguments.tasks,
+            steps_per_epoch=steps // 2,
+            verbose=0,
+            callbacks=[callback.of(learner) for callback in callbacks],
+            initial_epoch=initial_epoch,
+        )
         return round(time.process_time() - start, 1)
 
     def measure(self, learner: Any) -> dict[str, np.ndarray]:

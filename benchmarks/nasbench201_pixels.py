@@ -103,9 +103,12 @@ def main() -> None:
     rng = np.random.default_rng(0)
     drawn = [table.lookup(table.space.sample(rng), "test_200") for _ in range(1000)]
     largest = int(np.argmax(table.column("params")))
-    print(f"{len(x):,} images of {x.shape[1:]}. The best cell there is: {test.max():.2f}; random cells: mean "
-          f"{statistics.mean(drawn):.2f}, median {statistics.median(drawn):.2f}; the cell with the most parameters: "
-          f"{test[largest]:.2f}, {table.space.to_string(table.genotype(largest))}", flush=True)  # fmt: skip
+    print(
+        f"{len(x):,} images of {x.shape[1:]}. The best cell there is: {test.max():.2f}; random cells: mean "
+        f"{statistics.mean(drawn):.2f}, median {statistics.median(drawn):.2f}; the cell with the most parameters: "
+        f"{test[largest]:.2f}, {table.space.to_string(table.genotype(largest))}",
+        flush=True,
+    )
 
     sets = {"tuned": TUNED, "collapsing": COLLAPSING}
     every = {**TUNED, **COLLAPSING}
@@ -132,7 +135,7 @@ def _row(name: str, records: list[dict[str, Any]]) -> None:
 
 def _search(
     name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     import keras
 
     import kerasnas
@@ -163,12 +166,26 @@ def _search(
 
     callbacks = [kerasnas.callbacks.TemperatureSchedule(*run.temperature)] if run.temperature else []
     search.fit(
-        x, y, validation_split=0.5, batch_size=64, epochs=run.epochs, steps_per_epoch=STEPS, seed=seed, verbose=0,
+        x,
+        y,
+        validation_split=0.5,
+        batch_size=64,
+        epochs=run.epochs,
+        steps_per_epoch=STEPS,
+        seed=seed,
+        verbose=0,
         callbacks=[*callbacks, Watch()],
-    )  # fmt: skip
-    return _record(name, seed, search.derive(), table, before, by_epoch=by_epoch,
-                   curvature=[round(value, 3) for value in search.history.history.get("curvature", [])],
-                   accuracy=search.history.history["val_accuracy"][-1])  # fmt: skip
+    )
+    return _record(
+        name,
+        seed,
+        search.derive(),
+        table,
+        before,
+        by_epoch=by_epoch,
+        curvature=[round(value, 3) for value in search.history.history.get("curvature", [])],
+        accuracy=search.history.history["val_accuracy"][-1],
+    )
 
 
 def _random(seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -190,8 +207,10 @@ def _random(seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace
         decay = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, steps)
         model.compile(
             keras.optimizers.SGD(decay, momentum=0.9, global_clipnorm=5.0),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False,
-        )  # fmt: skip
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
         batches = kerasnas.datasets.ArrayBatches(x[first], y[first], 64, seed=seed)
         model.fit(batches, epochs=-(-steps // len(batches)), shuffle=False, verbose=0)
         accuracy = model.evaluate(x[second], y[second], batch_size=500, verbose=0)[1]

@@ -87,17 +87,24 @@ def _front(arguments: argparse.Namespace) -> None:
         search = kerasnas.BilevelTrainer(space.build_supernet(shape, classes, seed=arguments.seed), objective=objective)
         search.compile(learning_rate=0.05, architecture_optimizer=keras.optimizers.Adam(0.02, beta_1=0.5))
         search.fit(
-            data.x_train, data.y_train, validation_split=0.5, batch_size=64, epochs=arguments.epochs, verbose=0,
+            data.x_train,
+            data.y_train,
+            validation_split=0.5,
+            batch_size=64,
+            epochs=arguments.epochs,
+            verbose=0,
             seed=arguments.seed,
-        )  # fmt: skip
+        )
         genotype = search.derive()
         network = space.build_network(genotype, shape, classes, seed=arguments.seed)
         batches = kerasnas.datasets.ArrayBatches(data.x_train, data.y_train, 64, seed=arguments.seed)
         rate = keras.optimizers.schedules.CosineDecay(0.05, len(batches) * arguments.epochs)
         network.compile(
             keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False,
-        )  # fmt: skip
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=False,
+        )
         network.fit(batches, epochs=arguments.epochs, shuffle=False, verbose=0)
         accuracy = network.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)[1]
         points.append(reporting.CostPoint(f"lambda {weight:g}", network_latency(network), accuracy))

@@ -245,9 +245,18 @@ class Supernet(nn.Module):
     """
 
     def __init__(
-        self, filters, cells, nodes=4, classes=10, channels=3, padding="symmetric", partial_channels=1, sampled=False,
-        temperature=1.0, channels_last=False,
-    ):  # fmt: skip
+        self,
+        filters,
+        cells,
+        nodes=4,
+        classes=10,
+        channels=3,
+        padding="symmetric",
+        partial_channels=1,
+        sampled=False,
+        temperature=1.0,
+        channels_last=False,
+    ):
         super().__init__()
         if padding not in PADDINGS:
             raise ValueError(
@@ -259,10 +268,17 @@ class Supernet(nn.Module):
                 f"Received: {partial_channels}"
             )
         self.config = {
-            "filters": filters, "cells": cells, "nodes": nodes, "classes": classes, "channels": channels,
-            "padding": padding, "partial_channels": partial_channels, "sampled": sampled, "temperature": temperature,
+            "filters": filters,
+            "cells": cells,
+            "nodes": nodes,
+            "classes": classes,
+            "channels": channels,
+            "padding": padding,
+            "partial_channels": partial_channels,
+            "sampled": sampled,
+            "temperature": temperature,
             "channels_last": channels_last,
-        }  # fmt: skip
+        }
         self.nodes, self.sampled, self.temperature = nodes, sampled, temperature
         stem = 3 * filters
         self.stem = nn.Sequential(nn.Conv2d(channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem))

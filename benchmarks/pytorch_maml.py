@@ -135,9 +135,15 @@ def tape_task_gradient(parameters, support, query, second_order=True, inner_step
 
 
 def meta_gradient(
-    parameters, support, query, second_order=True, inner_steps=1, inner_learning_rate=0.4, vectorized=False,
+    parameters,
+    support,
+    query,
+    second_order=True,
+    inner_steps=1,
+    inner_learning_rate=0.4,
+    vectorized=False,
     task=tape_task_gradient,
-):  # fmt: skip
+):
     """Gradient of the mean of the tasks' query losses by the parameters, and that mean.
 
     Args:
@@ -431,9 +437,15 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     tasks = arguments.tasks or DEFAULT_TASKS[arguments.method]
     learner = Learner(
-        arguments.method, arguments.steps, arguments.vmap, arguments.workers, arguments.channels_last,
-        arguments.compile, arguments.seed, not arguments.no_bias,
-    )  # fmt: skip
+        arguments.method,
+        arguments.steps,
+        arguments.vmap,
+        arguments.workers,
+        arguments.channels_last,
+        arguments.compile,
+        arguments.seed,
+        not arguments.no_bias,
+    )
     training, test = Tasks(seed=arguments.seed), None
     if arguments.data:
         with np.load(arguments.data) as file:

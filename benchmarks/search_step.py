@@ -47,7 +47,7 @@ def main() -> None:
     import numpy as np
 
     import kerasnas
-    from kerasnas.runs.benchmark import measure_step
+    from kerasnas.pipeline.step_timing import measure_step
 
     case = CASES[arguments.case]
 

@@ -33,9 +33,7 @@ def main(tiny: bool = False, directory: str | None = None) -> kerasnas.Genotype:
     tuner = tuners.GenotypeTuner(
         oracle, hypermodel, directory=directory or tempfile.mkdtemp(), project_name="chief_and_workers"
     )
-    tuner.search(
-        data.x_train[:size], data.y_train[:size], validation_split=0.2, epochs=1 if tiny else 3, verbose=2
-    )  # fmt: skip
+    tuner.search(data.x_train[:size], data.y_train[:size], validation_split=0.2, epochs=1 if tiny else 3, verbose=2)
     best = tuner.oracle.get_best_trials()[0]
     print(f"{os.environ.get('KERASTUNER_TUNER_ID', 'alone')}: trial {best.trial_id} is the best, {best.score:.4f}")
     return hypermodel.genotype(best.hyperparameters)

@@ -21,9 +21,7 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
     tuner = keras_tuner.RandomSearch(
         hypermodel, objective="val_accuracy", max_trials=2 if tiny else 5, directory=tempfile.mkdtemp(), seed=1
     )
-    tuner.search(
-        data.x_train[:size], data.y_train[:size], validation_split=0.2, epochs=1 if tiny else 3, verbose=2
-    )  # fmt: skip
+    tuner.search(data.x_train[:size], data.y_train[:size], validation_split=0.2, epochs=1 if tiny else 3, verbose=2)
     genotype = hypermodel.genotype(tuner.get_best_hyperparameters()[0])
     print(genotype)
     print("test:", tuner.get_best_models()[0].evaluate(data.x_test, data.y_test, verbose=0, return_dict=True))

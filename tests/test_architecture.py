@@ -17,10 +17,11 @@ LEVELS = [
     {"networks"},
     {"spaces"},
     {"cost", "datasets", "tabular", "callbacks"},
-    {"search"},
+    {"strategies", "trainers"},
+    {"search"},  # the public face of both
     {"meta"},
     {"reporting", "testing"},
-    {"runs"},
+    {"pipeline"},
     {"cli"},
 ]
 LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}
@@ -29,8 +30,8 @@ LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}
 ROOMS = {
     "tensorflow": ("kerasnas/backend/", "kerasnas/distribution/", "kerasnas/datasets/"),
     "jax": ("kerasnas/backend/",),
-    "matplotlib": ("kerasnas/reporting/", "kerasnas/reporting.py"),
-    "absl": ("kerasnas/cli.py",),
+    "matplotlib": ("kerasnas/reporting/",),
+    "absl": ("kerasnas/cli/",),
     "keras_tuner": ("tuners/",),
     "tuners": ("tuners/",),
     "pickle": (),

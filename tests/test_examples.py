@@ -120,10 +120,14 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     namespace = {}
     for block in blocks:
         for pattern, tiny in {
-            r"epochs=\d+": "epochs=1", r"num_nodes=\d+": "num_nodes=1", r"batch_size=\d+": "batch_size=16",
-            r"filters=\d+": "filters=4", r"max_trials=\d+": "max_trials=1", r"steps=\d+": "steps=1",
+            r"epochs=\d+": "epochs=1",
+            r"num_nodes=\d+": "num_nodes=1",
+            r"batch_size=\d+": "batch_size=16",
+            r"filters=\d+": "filters=4",
+            r"max_trials=\d+": "max_trials=1",
+            r"steps=\d+": "steps=1",
             r"episodes=\d+": "episodes=2",
-        }.items():  # fmt: skip
+        }.items():
             block = re.sub(rf"\b{pattern}", tiny, block)
         exec(compile(block, "README.md", "exec"), namespace)
     assert isinstance(namespace["genotype"], kerasnas.Genotype)

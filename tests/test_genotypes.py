@@ -139,8 +139,11 @@ PAPER = (
 def test_paper_string(concat):
     genotype = Genotype.from_paper_string(PAPER.format(concat=concat))
     assert genotype["normal"] == (
-        Edge("skip_connect", 0, 2), Edge("sep_conv_3x3", 1, 2), Edge("max_pool_3x3", 0, 3), Edge("none", 2, 3),
-    )  # fmt: skip
+        Edge("skip_connect", 0, 2),
+        Edge("sep_conv_3x3", 1, 2),
+        Edge("max_pool_3x3", 0, 3),
+        Edge("none", 2, 3),
+    )
     assert genotype["reduce"] == (Edge("skip_connect", 0, 2), Edge("skip_connect", 1, 2))
     assert genotype.space == "darts"
     assert Genotype.from_paper_string(PAPER.format(concat=concat), space="other").space == "other"

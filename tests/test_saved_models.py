@@ -7,7 +7,7 @@ import keras
 import pytest
 
 import kerasnas
-from kerasnas import runs
+from kerasnas import pipeline
 from kerasnas.reporting.initializer_card import initializer_card_text
 
 SHELF = Path(__file__).parents[1] / "saved_models"
@@ -25,9 +25,9 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     result = json.loads((folder / "result.json").read_text())
     genotype = kerasnas.Genotype.load(folder / "genotype.json")
     assert json.loads(genotype.to_json()) == result["genotype"]
-    config = runs.SearchConfig.from_dict(result["settings"])
+    config = pipeline.SearchConfig.from_dict(result["settings"])
     data = kerasnas.datasets.load(config.dataset)
-    network = runs.make_space(config).build_network(
+    network = pipeline.make_space(config).build_network(
         genotype, data.input_shape, data.num_classes, filters=config.retrain_filters, num_cells=config.retrain_cells
     )
     network.set_weights(keras.models.load_model(folder / "model.keras", compile=False).get_weights())

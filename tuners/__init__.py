@@ -1,16 +1,16 @@
 """Everything that knows KerasTuner: architecture search through `tuner.search(...)`."""
 
-from tuners.checks import CheckedHyperModel
-from tuners.distributed import DistributedTuner, GenotypeTuner
-from tuners.hypermodels import GenotypeHyperModel
-from tuners.multi_fidelity import HyperbandOracle, SuccessiveHalvingOracle
-from tuners.one_shot_tuner import OneShotTuner
-from tuners.oracles import ControllerOracle, DefaultOracle, EvolutionOracle, LocalSearchOracle, PredictorOracle
-from tuners.pareto import ParetoOracle, ParetoTrial
-from tuners.random_oracle import RandomOracle
-from tuners.strategy_oracle import StrategyOracle
-from tuners.supernet_hypermodel import SupernetHyperModel
-from tuners.supernet_tuner import SupernetTuner
+from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
+from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
+from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel
+from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
+from tuners.oracles.multi_fidelity import HyperbandOracle, SuccessiveHalvingOracle
+from tuners.oracles.named import ControllerOracle, DefaultOracle, EvolutionOracle, LocalSearchOracle, PredictorOracle
+from tuners.oracles.pareto import ParetoOracle, ParetoTrial
+from tuners.oracles.random_oracle import RandomOracle
+from tuners.oracles.strategy_oracle import StrategyOracle
+from tuners.tuners.one_shot_tuner import OneShotTuner
+from tuners.tuners.supernet_tuner import SupernetTuner
 
 __all__ = [
     "CheckedHyperModel",

@@ -139,9 +139,14 @@ def _batch_norm_gradient_kernel(
 ) -> tuple[Any, Any, Any]:
     first, second, third = saved
     dx, dscale, doffset, *_ = tf.raw_ops.FusedBatchNormGradV3(
-        y_backprop=dy, x=x, scale=scale, reserve_space_1=first, reserve_space_2=second, reserve_space_3=third,
+        y_backprop=dy,
+        x=x,
+        scale=scale,
+        reserve_space_1=first,
+        reserve_space_2=second,
+        reserve_space_3=third,
         epsilon=epsilon,
-    )  # fmt: skip
+    )
     return dx, dscale, doffset
 
 

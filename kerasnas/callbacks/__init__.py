@@ -1,10 +1,10 @@
 """Keras callbacks, the event engine of a search: monitor, schedules, guards, checkpoints."""
 
 from kerasnas.callbacks.checkpoints import FollowEpochs, SearchCheckpoint, TrainingCheckpoint
-from kerasnas.callbacks.guards import CurvatureStop, NonFiniteError, NonFiniteGuard
 from kerasnas.callbacks.monitor import ArchitectureMonitor
 from kerasnas.callbacks.schedules import ArchitectureWarmup, CosineSchedule, TemperatureSchedule
 from kerasnas.callbacks.state import restore, snapshot
+from kerasnas.callbacks.stopping import CurvatureStop, NonFiniteError, NonFiniteGuard
 
 __all__ = [
     "ArchitectureMonitor",

@@ -117,9 +117,16 @@ class LatencyTable:
 
     @classmethod
     def measure(
-        cls, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, batch_size: int = 1, rounds: int = 5,
-        calibration: int = 6, seed: int = 0, **sizes: Any,
-    ) -> LatencyTable:  # fmt: skip
+        cls,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        batch_size: int = 1,
+        rounds: int = 5,
+        calibration: int = 6,
+        seed: int = 0,
+        **sizes: Any,
+    ) -> LatencyTable:
         """Time every part of the space's networks on this machine, which should do nothing else.
 
         A part by itself takes longer than in a network, where caches are warm and what is independent runs side by

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasnas.datasets.checks import stratified_split
+from kerasnas.datasets.image_checks import stratified_split
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _EXIF_ORIENTATION = 0x0112

@@ -15,9 +15,9 @@ from typing import IO
 
 import numpy as np
 
-from kerasnas.datasets.checks import check_images, stratified_split
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import read_folder
+from kerasnas.datasets.image_checks import check_images, stratified_split
 from kerasnas.registry import Registry, nearest
 
 __all__ = ["DATASETS", "ImageDataset", "check_images", "load", "stratified_split"]
@@ -161,9 +161,7 @@ def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ..
     return _named(name, x, y, classes)
 
 
-def signal_dataset(
-    name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None
-) -> ImageDataset:  # fmt: skip
+def signal_dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
     """Check the four arrays and bring them into the form that `ImageDataset` promises for signals."""
     x, y = _checked(arrays, classes, (None, None))
     return _named(name, {part: signals.astype(np.float32, order="C") for part, signals in x.items()}, y, classes)

@@ -1,8 +1,8 @@
 """Where a search runs: one device, several, several machines, a TPU; on TensorFlow's own strategies."""
 
 from kerasnas.distribution.cluster import ClusterError
+from kerasnas.distribution.resolve import STRATEGIES, describe, resolve_strategy
 from kerasnas.distribution.scope import check_global_batch, check_scope, is_chief, replicas_of, scope_of, workers_of
-from kerasnas.distribution.strategies import STRATEGIES, describe, resolve_strategy
 
 __all__ = [
     "STRATEGIES",

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasnas.distribution.strategies import count_workers
+from kerasnas.distribution.resolve import count_workers
 
 BUILD_INSIDE = (
     "Build the supernet (or model) and its trainer, and make optimizers and metrics, inside one scope:\n"

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.search import SearchStrategy
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.storage import write_text
+from kerasnas.strategies import SearchStrategy
 
 FORMAT = 1
 

@@ -49,9 +49,7 @@ class FunctionalModel:
     ) -> tuple[Any, tuple[Any, list[Any]]]:
         """`(loss, (predictions, new state))` on a batch `(x, y)`, the model's own losses included."""
         x, y = batch
-        outputs, state, own = self.model.stateless_call(
-            list(w), list(state), x, training=training, return_losses=True
-        )  # fmt: skip
+        outputs, state, own = self.model.stateless_call(list(w), list(state), x, training=training, return_losses=True)
         value = self.loss_function(y, outputs)
         return value + sum(ops.cast(part, value.dtype) for part in own), (outputs, list(state))
 
@@ -65,9 +63,7 @@ class FunctionalModel:
             return list(state)
         empty = [ops.zeros_like(old) if i in self.statistics else old for i, old in enumerate(state)]
         new = self.model.stateless_call(list(w), empty, x, training=True)[1]
-        return [
-            new[i] / (1 - self.statistics[i]) if i in self.statistics else old for i, old in enumerate(state)
-        ]  # fmt: skip
+        return [new[i] / (1 - self.statistics[i]) if i in self.statistics else old for i, old in enumerate(state)]
 
 
 def check_trainable(model: keras.Model) -> None:

@@ -19,8 +19,8 @@ from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
 from kerasnas.relaxations import is_alphas
-from kerasnas.search import SearchStrategy
 from kerasnas.storage import atomic_path, write_json
+from kerasnas.strategies import SearchStrategy
 
 MODEL, ARRAYS, RECORD = "model.keras", "policy.npz", "initializer.json"
 FORMAT = 1

@@ -76,9 +76,17 @@ class MAML(MetaLearner):
         **kwargs: Any,
     ):
         super().__init__(
-            model, inner_steps, inner_learning_rate, inner_optimizer, inner_batch_size, inner_variables,
-            architecture_learning_rate, adaptation_steps, adaptation_batch_size, **kwargs,
-        )  # fmt: skip
+            model,
+            inner_steps,
+            inner_learning_rate,
+            inner_optimizer,
+            inner_batch_size,
+            inner_variables,
+            architecture_learning_rate,
+            adaptation_steps,
+            adaptation_batch_size,
+            **kwargs,
+        )
         self.first_order = first_order
         self.multi_step_loss_steps = check_integer("multi_step_loss_steps", multi_step_loss_steps, 0)
         self.learn_inner_rates, self.per_step_statistics = learn_inner_rates, per_step_statistics
@@ -96,12 +104,14 @@ class MAML(MetaLearner):
         if per_step_statistics:
             self._step_statistics = [
                 self.add_weight(
-                    name=f"statistics_{index}", shape=(inner_steps + 1, *variable.shape), trainable=False,
+                    name=f"statistics_{index}",
+                    shape=(inner_steps + 1, *variable.shape),
+                    trainable=False,
                     initializer=lambda shape, dtype, v=variable: ops.broadcast_to(ops.cast(v, dtype), shape),
                     aggregation="mean",
                 )
                 for index, variable in enumerate(self._statistics_variables())
-            ]  # fmt: skip
+            ]
 
     def default_optimizer(self) -> Any:
         """The paper's."""

@@ -16,7 +16,7 @@ from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import Reptile
 from kerasnas.registry import nearest
 from kerasnas.relaxations import check_temperature, is_alphas, split_variables
-from kerasnas.search.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 
 OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at any temperature
 ANNEALINGS = ("task", "training")
@@ -90,9 +90,17 @@ class MetaNAS(Reptile):
         **kwargs: Any,
     ):
         super().__init__(
-            model, inner_steps, inner_learning_rate, inner_optimizer, inner_batch_size, "all",
-            architecture_learning_rate, adaptation_steps, adaptation_batch_size, **kwargs,
-        )  # fmt: skip
+            model,
+            inner_steps,
+            inner_learning_rate,
+            inner_optimizer,
+            inner_batch_size,
+            "all",
+            architecture_learning_rate,
+            adaptation_steps,
+            adaptation_batch_size,
+            **kwargs,
+        )
         if not split_variables(model.trainable_variables)[1] or not hasattr(model, "decisions"):
             raise ValueError(f"Expected a supernet, of a space's `build_supernet`. Received: {type(model).__name__}")
         if not hasattr(model.relaxation, "temperature"):

@@ -58,9 +58,17 @@ class Reptile(MetaLearner):
         **kwargs: Any,
     ):
         super().__init__(
-            model, inner_steps, inner_learning_rate, inner_optimizer, inner_batch_size, inner_variables,
-            architecture_learning_rate, adaptation_steps, adaptation_batch_size, **kwargs,
-        )  # fmt: skip
+            model,
+            inner_steps,
+            inner_learning_rate,
+            inner_optimizer,
+            inner_batch_size,
+            inner_variables,
+            architecture_learning_rate,
+            adaptation_steps,
+            adaptation_batch_size,
+            **kwargs,
+        )
 
     def default_optimizer(self) -> Any:
         """Gradient descent on `w - mean(w')`: at the rate 1 the start values become the mean of the adapted ones."""

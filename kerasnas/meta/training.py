@@ -200,9 +200,13 @@ class Trained:
         own = [follow, _Watch(tasks, validation_sampler, validation_episodes)]
         with follow.quiet():
             return super().fit(  # type: ignore[misc]
-                data, epochs=steps // steps_per_epoch, verbose=verbose, callbacks=[*own, *(callbacks or [])],
-                initial_epoch=initial_epoch, shuffle=False,
-            )  # fmt: skip
+                data,
+                epochs=steps // steps_per_epoch,
+                verbose=verbose,
+                callbacks=[*own, *(callbacks or [])],
+                initial_epoch=initial_epoch,
+                shuffle=False,
+            )
 
     def meta_step(self: Any, episodes: Any) -> dict[str, float]:
         """One step on stacked episodes, as `EpisodeSampler.batch` gives them; returns loss and metrics."""

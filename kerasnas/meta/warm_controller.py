@@ -7,19 +7,26 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kerasnas.meta.experience import SearchExperience, check_sources
-from kerasnas.meta.surrogate import SourcePredictions, SourceSurrogate
-from kerasnas.search import PolicyGradient
-from kerasnas.search.policies import Adam, Arrays
+from kerasnas.meta.source_predictions import SourcePredictions, SourceSurrogate
 from kerasnas.spaces import SearchSpace
+from kerasnas.strategies import PolicyGradient
+from kerasnas.strategies.policies import Adam, Arrays
 
 Make = Callable[..., PolicyGradient]
 """Makes the controller when called with `(space, seed=...)`: `Reinforce`, `Controller`, or a partial of one."""
 
 
 def reptile_policy(
-    make: Make, space: SearchSpace, sources: Sequence[SearchExperience], outer_steps: int = 20, inner_steps: int = 20,
-    batch_size: int = 8, outer_rate: float = 0.2, interpolate: bool = True, seed: int = 0,
-) -> Arrays:  # fmt: skip
+    make: Make,
+    space: SearchSpace,
+    sources: Sequence[SearchExperience],
+    outer_steps: int = 20,
+    inner_steps: int = 20,
+    batch_size: int = 8,
+    outer_rate: float = 0.2,
+    interpolate: bool = True,
+    seed: int = 0,
+) -> Arrays:
     """Initial parameters of a controller, learned by Reptile: near to what every task makes of them.
 
     In each outer step a controller searches as many tasks as there are sources for `inner_steps` steps, beginning at
@@ -97,9 +104,14 @@ def reptile_policy(
 
 
 def pretrain_policy(
-    make: Make, space: SearchSpace, sources: Sequence[SearchExperience], steps: int = 100, batch_size: int = 8,
-    learning_rate: float = 0.05, seed: int = 0,
-) -> Arrays:  # fmt: skip
+    make: Make,
+    space: SearchSpace,
+    sources: Sequence[SearchExperience],
+    steps: int = 100,
+    batch_size: int = 8,
+    learning_rate: float = 0.05,
+    seed: int = 0,
+) -> Arrays:
     """Initial parameters of a controller by plain pre-training: one search for what is good on all sources together.
 
     The controller takes `steps` steps of its own policy gradient. The reward of an architecture is the mean of what the

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasnas.meta.experience import SearchExperience, check_sources
-from kerasnas.meta.surrogate import NOISE, SourcePredictions, SourceSurrogate
-from kerasnas.search import PredictorSearch
-from kerasnas.search.gaussian_process import Codes, MatchKernel, Posterior
+from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSurrogate
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
+from kerasnas.strategies import PredictorSearch
+from kerasnas.strategies.gaussian_process import Codes, MatchKernel, Posterior
 
 _PROMISING = 100  # architectures of which the sources expect most: candidates all along
 _EXPANDED = 30  # of them, those whose neighbours are looked at in every round
@@ -165,9 +165,16 @@ class TransferPredictor(PredictorSearch):
     """
 
     def __init__(
-        self, space: SearchSpace, sources: Sequence[SearchExperience] = (), seed: int = 0, unique: bool = True,
-        initial: int = 10, batch_size: int | None = None, cost_limit: float | None = None, trust: float = 20.0,
-    ):  # fmt: skip
+        self,
+        space: SearchSpace,
+        sources: Sequence[SearchExperience] = (),
+        seed: int = 0,
+        unique: bool = True,
+        initial: int = 10,
+        batch_size: int | None = None,
+        cost_limit: float | None = None,
+        trust: float = 20.0,
+    ):
         useful = check_sources(space, sources)
         if batch_size is None:
             batch_size = 1 if useful else 2

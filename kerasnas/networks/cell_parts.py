@@ -56,9 +56,15 @@ def stage_parts(
 
 
 def cell_parts(
-    input_shape: Shape, num_classes: int, filters: int, num_cells: int, num_nodes: int, primitives: Sequence[str],
-    stem_multiplier: int = 3, stem_strides: int = 1,
-) -> NetworkParts:  # fmt: skip
+    input_shape: Shape,
+    num_classes: int,
+    filters: int,
+    num_cells: int,
+    num_nodes: int,
+    primitives: Sequence[str],
+    stem_multiplier: int = 3,
+    stem_strides: int = 1,
+) -> NetworkParts:
     """The parts of `cell_network`, for the arguments of the same names; two edges a node are kept."""
     edges, plans = cell_edges(num_nodes), cell_plan(num_cells, filters)
     kinds = [kind for kind in KINDS if any(plan.kind == kind for plan in plans)]

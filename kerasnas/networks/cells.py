@@ -193,9 +193,14 @@ def chosen_primitive(
 
 
 def discrete_cell(
-    inputs: Sequence[Any], edges: Sequence[Edge], filters: int, reduction: bool, reduction_previous: bool,
-    drop_path: float = 0.0, seed: Any = 0,
-) -> Any:  # fmt: skip
+    inputs: Sequence[Any],
+    edges: Sequence[Edge],
+    filters: int,
+    reduction: bool,
+    reduction_previous: bool,
+    drop_path: float = 0.0,
+    seed: Any = 0,
+) -> Any:
     """Build a cell of standard Keras layers from the edges of a genotype.
 
     Args:

@@ -73,10 +73,16 @@ class ChainSupernet(Supernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_classes: int, skeleton: ChainSkeleton | Mapping[str, Any],
-        primitives: Sequence[str], relaxation: Any = "binary_gates", space: str = "proxyless", seed: int = 0,
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        skeleton: ChainSkeleton | Mapping[str, Any],
+        primitives: Sequence[str],
+        relaxation: Any = "binary_gates",
+        space: str = "proxyless",
+        seed: int = 0,
         **kwargs: Any,
-    ):  # fmt: skip
+    ):
         super().__init__(**kwargs)
         self.skeleton = skeleton if isinstance(skeleton, ChainSkeleton) else ChainSkeleton(**skeleton)
         self.image_shape = check_image_shape(input_shape, self.skeleton.halvings)
@@ -93,10 +99,14 @@ class ChainSupernet(Supernet):
         sampled_paths = SampledPaths()
         self.mixed = [
             MixedOp(
-                choices[kind].primitives, layer.filters, layer.strides, affine=True, sampled_paths=sampled_paths,
+                choices[kind].primitives,
+                layer.filters,
+                layer.strides,
+                affine=True,
+                sampled_paths=sampled_paths,
             )
             for (kind, _), layer in zip(self._places, self.skeleton.layers, strict=True)
-        ]  # fmt: skip
+        ]
         self.head = _head(self.skeleton)
         self.pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last")
         self.classifier = keras.layers.Dense(num_classes, dtype=head_dtype(self.dtype_policy))
@@ -159,9 +169,13 @@ class ChainSupernet(Supernet):
 
 
 def chain_network(
-    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, skeleton: ChainSkeleton,
-    drop_path: float = 0.0, seed: int = 0,
-) -> keras.Model:  # fmt: skip
+    genotype: Genotype,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    skeleton: ChainSkeleton,
+    drop_path: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
     """Build the discrete network of `genotype`, of standard Keras layers only.
 
     Args:

@@ -127,6 +127,5 @@ class ChainSkeleton:
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
-        }  # fmt: skip
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }

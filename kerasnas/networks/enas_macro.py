@@ -73,9 +73,16 @@ class MacroSupernet(WeightSharingSupernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_classes: int, filters: int, num_layers: int,
-        primitives: Sequence[str], stem_strides: int = 1, seed: int = 0, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int,
+        num_layers: int,
+        primitives: Sequence[str],
+        stem_strides: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
         num_choices = num_layers + num_layers * (num_layers - 1) // 2
         halvings = macro_halvings(num_layers, stem_strides)
         super().__init__(input_shape, num_classes, num_choices, halvings, seed, **kwargs)

@@ -54,9 +54,15 @@ class SharedCell(keras.layers.Layer):
     """
 
     def __init__(
-        self, share: Callable[..., SharedPrimitives], primitives: Sequence[str], filters: int, num_nodes: int,
-        reduction: bool, reduction_previous: bool, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        share: Callable[..., SharedPrimitives],
+        primitives: Sequence[str],
+        filters: int,
+        num_nodes: int,
+        reduction: bool,
+        reduction_previous: bool,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.filters, self.num_nodes = filters, num_nodes
         self.preprocess = [share([preprocess(filters, halve, affine=True)]) for halve in (reduction_previous, False)]
@@ -142,9 +148,18 @@ class MicroSupernet(WeightSharingSupernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int, num_nodes: int,
-        primitives: Sequence[str], stem_multiplier: int = 3, stem_strides: int = 1, seed: int = 0, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int,
+        num_cells: int,
+        num_nodes: int,
+        primitives: Sequence[str],
+        stem_multiplier: int = 3,
+        stem_strides: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
         plan = cell_plan(num_cells, filters)
         kinds = tuple(kind for kind in KINDS if any(cell.kind == kind for cell in plan))
         num_choices = len(kinds) * check_size("num_nodes", num_nodes) * DECISIONS
@@ -161,9 +176,14 @@ class MicroSupernet(WeightSharingSupernet):
         for cell in self.plan:
             reduction = cell.kind == "reduce"
             layer = SharedCell(
-                self.share, self.primitives, cell.filters, num_nodes, reduction, cell.reduction_previous,
+                self.share,
+                self.primitives,
+                cell.filters,
+                num_nodes,
+                reduction,
+                cell.reduction_previous,
                 dtype=self.dtype_policy,
-            )  # fmt: skip
+            )
             layer.build(shapes)
             shapes = [shapes[1], layer.compute_output_shape(shapes)]
             self.cells.append(layer)

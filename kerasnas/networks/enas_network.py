@@ -19,9 +19,16 @@ from kerasnas.primitives.base import expand
 
 
 def micro_network(
-    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int,
-    stem_multiplier: int = 3, stem_strides: int = 1, drop_path: float = 0.0, seed: int = 0,
-) -> keras.Model:  # fmt: skip
+    genotype: Genotype,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    filters: int,
+    num_cells: int,
+    stem_multiplier: int = 3,
+    stem_strides: int = 1,
+    drop_path: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
     """Build the discrete network of a genotype of ENAS' micro space, of standard Keras layers only.
 
     Args:
@@ -66,9 +73,14 @@ def _cell(inputs: Sequence[Any], edges: Sequence[Edge], plan: CellPlan, drop_pat
 
 
 def macro_network(
-    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int, num_layers: int,
-    stem_strides: int = 1, seed: int = 0,
-) -> keras.Model:  # fmt: skip
+    genotype: Genotype,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    filters: int,
+    num_layers: int,
+    stem_strides: int = 1,
+    seed: int = 0,
+) -> keras.Model:
     """Build the discrete network of a genotype of ENAS' macro space, of standard Keras layers only.
 
     Args:

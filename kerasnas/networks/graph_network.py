@@ -49,9 +49,14 @@ def _cell_channels(filters: int, num_stacks: int, cells_per_stack: int) -> list[
 
 
 def count_parameters(
-    matrix: np.ndarray, operations: Sequence[str], image_channels: int = 3, num_classes: int = 10,
-    filters: int = 128, num_stacks: int = 3, cells_per_stack: int = 3,
-) -> int:  # fmt: skip
+    matrix: np.ndarray,
+    operations: Sequence[str],
+    image_channels: int = 3,
+    num_classes: int = 10,
+    filters: int = 128,
+    num_stacks: int = 3,
+    cells_per_stack: int = 3,
+) -> int:
     """The number of trainable parameters of `graph_network`, without building it.
 
     Args: as for `graph_network`, but for `image_channels`: channels of an image. Defaults to 3.
@@ -78,9 +83,15 @@ def count_parameters(
 
 
 def graph_network(
-    matrix: np.ndarray, operations: Sequence[str], input_shape: tuple[int, ...], num_classes: int,
-    filters: int = 128, num_stacks: int = 3, cells_per_stack: int = 3, seed: int = 0,
-) -> keras.Model:  # fmt: skip
+    matrix: np.ndarray,
+    operations: Sequence[str],
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    filters: int = 128,
+    num_stacks: int = 3,
+    cells_per_stack: int = 3,
+    seed: int = 0,
+) -> keras.Model:
     """Build the network of a cell of NAS-Bench-101, of standard Keras layers only.
 
     A 3x3 convolution, then stacks of equal cells; before every stack but the first, the image is halved, and its cells

@@ -115,9 +115,14 @@ class MixedStageCell(MixedGraph):
     """
 
     def __init__(
-        self, filters: int, num_nodes: int, primitives: Sequence[str], partial_channels: int = 1,
-        sampled_paths: SampledPaths | None = None, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        filters: int,
+        num_nodes: int,
+        primitives: Sequence[str],
+        partial_channels: int = 1,
+        sampled_paths: SampledPaths | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(filters, 1, num_nodes, partial_channels, **kwargs)
         self.add_edges(primitives, 1, sampled_paths)
 
@@ -126,9 +131,14 @@ class MixedStageCell(MixedGraph):
             mixed.build(inputs_shape, weights_shape)
 
     def call(
-        self, inputs: Any, weights: Any, active: Any = None, edge_weights: Any = None, auxiliary: Any = None,
+        self,
+        inputs: Any,
+        weights: Any,
+        active: Any = None,
+        edge_weights: Any = None,
+        auxiliary: Any = None,
         training: bool | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         return self.mix([inputs], weights, active, edge_weights, auxiliary, training)[-1]
 
     def compute_output_shape(self, inputs_shape: tuple, weights_shape: Any = None) -> tuple:
@@ -179,10 +189,20 @@ class StageSupernet(Supernet):
     """
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int, num_nodes: int,
-        primitives: Sequence[str], partial_channels: int = 1, edge_normalization: bool = False,
-        relaxation: Any = "softmax", space: str = "nasbench201", seed: int = 0, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int,
+        num_cells: int,
+        num_nodes: int,
+        primitives: Sequence[str],
+        partial_channels: int = 1,
+        edge_normalization: bool = False,
+        relaxation: Any = "softmax",
+        space: str = "nasbench201",
+        seed: int = 0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.image_shape = check_input_shape(input_shape, STAGES - 1)
         self.num_classes = check_size("num_classes", num_classes)
@@ -254,9 +274,14 @@ class StageSupernet(Supernet):
 
 
 def stage_network(
-    genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int, num_cells: int,
-    drop_path: float = 0.0, seed: int = 0,
-) -> keras.Model:  # fmt: skip
+    genotype: Genotype,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    filters: int,
+    num_cells: int,
+    drop_path: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
     """Build the discrete network of `genotype`, of standard Keras layers only.
 
     Args:

@@ -53,9 +53,13 @@ class Supernet(keras.Model):
         self.choices = dict(choices)
         self.alphas = {kind: relaxations.add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
         self.auxiliary_skip = self.add_weight(
-            name="auxiliary_skip", shape=(), initializer="zeros", trainable=False, autocast=False,
+            name="auxiliary_skip",
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
             aggregation="only_first_replica",
-        )  # fmt: skip
+        )
         self.betas = {}
         if self.edge_normalization:
             self.betas = {

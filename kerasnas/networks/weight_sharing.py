@@ -147,9 +147,14 @@ class WeightSharingSupernet(keras.Model):
     built: bool
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_classes: int, num_choices: int, halvings: int, seed: int,
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        num_choices: int,
+        halvings: int,
+        seed: int,
         **kwargs: Any,
-    ):  # fmt: skip
+    ):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(input_shape, halvings)
         self.num_classes = check_size("num_classes", num_classes)

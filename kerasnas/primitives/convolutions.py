@@ -46,9 +46,13 @@ class Depthwise(Stage):
     def call(self, inputs: Any) -> Any:
         signal = spatial_rank(inputs) == 1
         outputs = ops.depthwise_conv(
-            ops.expand_dims(inputs, 1) if signal else inputs, self.read(self.kernel, inputs), strides=self.strides,
-            padding="same", dilation_rate=(1, self.dilation) if signal else self.dilation, data_format="channels_last",
-        )  # fmt: skip
+            ops.expand_dims(inputs, 1) if signal else inputs,
+            self.read(self.kernel, inputs),
+            strides=self.strides,
+            padding="same",
+            dilation_rate=(1, self.dilation) if signal else self.dilation,
+            data_format="channels_last",
+        )
         return ops.squeeze(outputs, 1) if signal else outputs
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -226,8 +230,9 @@ class FactorizedReduce(Primitive):
 class _Windowed(Primitive):
     """A primitive with a window of `kernel_size`."""
 
-    def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
-                 **kwargs: Any):  # fmt: skip
+    def __init__(
+        self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3, **kwargs: Any
+    ):
         self.kernel_size = check_size("kernel_size", kernel_size)
         super().__init__(filters, strides, affine, copies, **kwargs)
 

@@ -75,9 +75,15 @@ class MBConv(Primitive):
     """
 
     def __init__(
-        self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3,
-        expansion: int = 6, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        filters: int,
+        strides: int = 1,
+        affine: bool = True,
+        copies: int = 1,
+        kernel_size: int = 3,
+        expansion: int = 6,
+        **kwargs: Any,
+    ):
         self.kernel_size = check_size("kernel_size", kernel_size)
         self.expansion = check_size("expansion", expansion)
         super().__init__(filters, strides, affine, copies, **kwargs)

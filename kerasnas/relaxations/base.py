@@ -67,9 +67,14 @@ class Tempered(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.start = check_temperature(temperature)
         self.temperature = self.add_weight(
-            name="temperature", shape=(), initializer=keras.initializers.Constant(temperature), trainable=False,
-            dtype="float32", autocast=False, aggregation="only_first_replica",
-        )  # fmt: skip
+            name="temperature",
+            shape=(),
+            initializer=keras.initializers.Constant(temperature),
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+            aggregation="only_first_replica",
+        )
         self.built = True
 
     def cooled(self, logits: Any) -> Any:

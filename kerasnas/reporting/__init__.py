@@ -24,9 +24,9 @@ from kerasnas.reporting.card import write_card
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
+from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
-from kerasnas.reporting.results import verdict
-from kerasnas.reporting.strategies import plot_regret
+from kerasnas.reporting.run_record import verdict
 
 __all__ = [
     "CostPoint",

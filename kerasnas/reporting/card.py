@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasnas import storage
 from kerasnas.reporting import tables
-from kerasnas.reporting.results import read_genotype, require, verdict
+from kerasnas.reporting.run_record import read_genotype, require, verdict
 
 
 def escape(text: str) -> str:

@@ -66,9 +66,14 @@ def plot_front(points: Sequence[CostPoint], path: str | os.PathLike, cost: str, 
     for index, name in enumerate(names):
         own = [point for point in points if point.name == name]
         axes.plot(
-            [point.cost for point in own], [100 * point.accuracy for point in own], "o", markersize=7, zorder=3,
-            color=_COLOURS[index % len(_COLOURS)], label=name,
-        )  # fmt: skip
+            [point.cost for point in own],
+            [100 * point.accuracy for point in own],
+            "o",
+            markersize=7,
+            zorder=3,
+            color=_COLOURS[index % len(_COLOURS)],
+            label=name,
+        )
     if target is not None:
         axes.axvline(target, color="#c45100", linewidth=1.2, linestyle="--", zorder=1, label=f"target: {target:g}")
     axes.legend(frameon=False, fontsize=8, labelcolor=INK)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
-from kerasnas.reporting.results import accuracies, points, require
+from kerasnas.reporting.run_record import accuracies, points, require
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
 if TYPE_CHECKING:
@@ -91,10 +91,16 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
         corner = (box.left, box.top)
         axes.add_patch(
             FancyBboxPatch(
-                corner, box.width, box.height, boxstyle=style, facecolor=face, edgecolor=line, linewidth=1.1,
+                corner,
+                box.width,
+                box.height,
+                boxstyle=style,
+                facecolor=face,
+                edgecolor=line,
+                linewidth=1.1,
                 zorder=zorder,
             )
-        )  # fmt: skip
+        )
         axes.text(box.x, box.y, box.text, ha="center", va="center", zorder=zorder + 0.1, gid=gid, **text)
 
     for wire in layout.wires:

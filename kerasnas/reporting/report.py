@@ -12,7 +12,7 @@ from typing import Any
 
 from kerasnas import storage
 from kerasnas.reporting import tables
-from kerasnas.reporting.results import read_genotype, require, verdict
+from kerasnas.reporting.run_record import read_genotype, require, verdict
 
 _PICTURES = {
     "comparison": ("comparison.png", "Test accuracy of the searched network and of random ones"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasnas.genotypes import Genotype
-from kerasnas.reporting.results import accuracies, points
+from kerasnas.reporting.run_record import accuracies, points
 
 MISSING = "-"
 LOADING = """\

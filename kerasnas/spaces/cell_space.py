@@ -34,9 +34,14 @@ class CellSpace(SearchSpace):
     """Builds the discrete network."""
 
     def __init__(
-        self, filters: int, num_cells: int, num_nodes: int, primitives: Sequence[str], stem_multiplier: int,
+        self,
+        filters: int,
+        num_cells: int,
+        num_nodes: int,
+        primitives: Sequence[str],
+        stem_multiplier: int,
         stem_strides: int,
-    ):  # fmt: skip
+    ):
         self.filters = check_size("filters", filters)
         self.num_cells = check_size("num_cells", num_cells)
         self.num_nodes = check_size("num_nodes", num_nodes)

@@ -90,9 +90,13 @@ class DARTSSpace(CellSpace):
         return choices
 
     def build_supernet(
-        self, input_shape: tuple[int, ...], num_classes: int, relaxation: Any = "softmax", seed: int = 0,
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        relaxation: Any = "softmax",
+        seed: int = 0,
         **kwargs: Any,
-    ) -> CellSupernet:  # fmt: skip
+    ) -> CellSupernet:
         """The supernet of this space; see `CellSupernet` for the arguments."""
         return CellSupernet(
             input_shape=input_shape,

@@ -108,9 +108,13 @@ class ENASMacroSpace(SearchSpace):
         return MacroSupernet(input_shape, num_classes, seed=seed, **self.get_config(), **kwargs)
 
     def build_network(  # type: ignore[override]
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int | None = None,
+        self,
+        genotype: Genotype,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int | None = None,
         seed: int = 0,
-    ) -> keras.Model:  # fmt: skip
+    ) -> keras.Model:
         """The discrete network of `genotype`, of standard Keras layers only.
 
         Args:

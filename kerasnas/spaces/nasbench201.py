@@ -46,9 +46,12 @@ class NASBench201Space(StageSpace):
     name = "nasbench201"
 
     def __init__(
-        self, filters: int = 16, num_cells: int = 5, num_nodes: int = 3,
+        self,
+        filters: int = 16,
+        num_cells: int = 5,
+        num_nodes: int = 3,
         primitives: Sequence[str] = NASBENCH201_PRIMITIVES,
-    ):  # fmt: skip
+    ):
         super().__init__(filters, num_cells, num_nodes, primitives)
 
     def to_string(self, genotype: Genotype) -> str:

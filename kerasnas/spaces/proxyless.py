@@ -65,11 +65,16 @@ class ProxylessSpace(SearchSpace):
     name = "proxyless"
 
     def __init__(
-        self, filters: int | Sequence[int] = 16, num_layers: int | Sequence[int] = 2,
-        strides: Sequence[int] = (1, 2, 2), stem_filters: int | None = None, stem_strides: int = 1,
-        head_filters: int | None = None, primitives: Sequence[str] = PROXYLESS_PRIMITIVES,
+        self,
+        filters: int | Sequence[int] = 16,
+        num_layers: int | Sequence[int] = 2,
+        strides: Sequence[int] = (1, 2, 2),
+        stem_filters: int | None = None,
+        stem_strides: int = 1,
+        head_filters: int | None = None,
+        primitives: Sequence[str] = PROXYLESS_PRIMITIVES,
         first_filters: int | None = None,
-    ):  # fmt: skip
+    ):
         self.filters, self.num_layers, self.strides = filters, num_layers, strides
         self.stem_filters, self.stem_strides, self.first_filters = stem_filters, stem_strides, first_filters
         self.head_filters = head_filters
@@ -83,9 +88,15 @@ class ProxylessSpace(SearchSpace):
     def imagenet(cls, primitives: Sequence[str] = PROXYLESS_PRIMITIVES) -> ProxylessSpace:
         """The published skeleton for images of 224 x 224: 21 searchable layers in six stages."""
         return cls(
-            filters=(24, 40, 80, 96, 192, 320), num_layers=(4, 4, 4, 4, 4, 1), strides=(2, 2, 2, 1, 2, 1),
-            stem_filters=32, stem_strides=2, head_filters=1280, primitives=primitives, first_filters=16,
-        )  # fmt: skip
+            filters=(24, 40, 80, 96, 192, 320),
+            num_layers=(4, 4, 4, 4, 4, 1),
+            strides=(2, 2, 2, 1, 2, 1),
+            stem_filters=32,
+            stem_strides=2,
+            head_filters=1280,
+            primitives=primitives,
+            first_filters=16,
+        )
 
     def _skeleton(self, filters: int | Sequence[int]) -> ChainSkeleton:
         """Of these widths, with all other settings of the space."""
@@ -97,10 +108,14 @@ class ProxylessSpace(SearchSpace):
         num_layers = [self.num_layers] * len(stages) if isinstance(self.num_layers, int) else self.num_layers
         stem_filters = filters[0] if self.stem_filters is None else self.stem_filters
         return ChainSkeleton(
-            filters, _sequence("num_layers", num_layers), stages, stem_filters, self.stem_strides,
+            filters,
+            _sequence("num_layers", num_layers),
+            stages,
+            stem_filters,
+            self.stem_strides,
             first_filters=stem_filters if self.first_filters is None else self.first_filters,
             head_filters=4 * filters[-1] if self.head_filters is None else self.head_filters,
-        )  # fmt: skip
+        )
 
     def _resized(self, filters: int | Sequence[int] | None) -> ChainSkeleton:
         """The skeleton of a final network, see `build_network`."""
@@ -148,18 +163,27 @@ class ProxylessSpace(SearchSpace):
         return tuple(ordered)
 
     def build_supernet(
-        self, input_shape: tuple[int, ...], num_classes: int, relaxation: Any = "binary_gates", seed: int = 0,
+        self,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        relaxation: Any = "binary_gates",
+        seed: int = 0,
         **kwargs: Any,
-    ) -> ChainSupernet:  # fmt: skip
+    ) -> ChainSupernet:
         """The supernet of this space; see `ChainSupernet` for the arguments. Binary gates are the paper's."""
         return ChainSupernet(
             input_shape, num_classes, self.skeleton, self.primitives, relaxation, self.name, seed, **kwargs
         )
 
     def build_network(  # type: ignore[override]
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int,
-        filters: int | Sequence[int] | None = None, drop_path: float = 0.0, seed: int = 0,
-    ) -> keras.Model:  # fmt: skip
+        self,
+        genotype: Genotype,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int | Sequence[int] | None = None,
+        drop_path: float = 0.0,
+        seed: int = 0,
+    ) -> keras.Model:
         """The discrete network of `genotype`, of standard Keras layers only.
 
         Args:

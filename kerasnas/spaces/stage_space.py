@@ -65,14 +65,24 @@ class StageSpace(SearchSpace):
     ) -> StageSupernet:
         """The supernet of this space; see `StageSupernet` for the arguments."""
         return StageSupernet(
-            input_shape=self.check_input_shape(input_shape), num_classes=num_classes, relaxation=relaxation,
-            space=self.name, seed=seed, **{**self.get_config(), **kwargs},
-        )  # fmt: skip
+            input_shape=self.check_input_shape(input_shape),
+            num_classes=num_classes,
+            relaxation=relaxation,
+            space=self.name,
+            seed=seed,
+            **{**self.get_config(), **kwargs},
+        )
 
     def build_network(  # type: ignore[override]
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, filters: int | None = None,
-        num_cells: int | None = None, drop_path: float = 0.0, seed: int = 0,
-    ) -> keras.Model:  # fmt: skip
+        self,
+        genotype: Genotype,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int | None = None,
+        num_cells: int | None = None,
+        drop_path: float = 0.0,
+        seed: int = 0,
+    ) -> keras.Model:
         """The discrete network of `genotype`, of standard Keras layers only.
 
         Args:
@@ -89,22 +99,27 @@ class StageSpace(SearchSpace):
         """
         self.validate(genotype)
         return stage_network(
-            genotype, self.check_input_shape(input_shape), num_classes,
+            genotype,
+            self.check_input_shape(input_shape),
+            num_classes,
             filters=self.filters if filters is None else check_size("filters", filters),
             num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
-            drop_path=drop_path, seed=seed,
-        )  # fmt: skip
+            drop_path=drop_path,
+            seed=seed,
+        )
 
     def parts(  # type: ignore[override]
         self, input_shape: tuple[int, ...], num_classes: int, filters: int | None = None, num_cells: int | None = None
     ) -> NetworkParts:
         """The parts of this space's networks; arguments as for `build_network`."""
         return stage_parts(
-            self.check_input_shape(input_shape), num_classes,
+            self.check_input_shape(input_shape),
+            num_classes,
             self.filters if filters is None else check_size("filters", filters),
             self.num_cells if num_cells is None else check_size("num_cells", num_cells),
-            self.num_nodes, self.primitives,
-        )  # fmt: skip
+            self.num_nodes,
+            self.primitives,
+        )
 
     def check_input_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return `input_shape` if it is of what this space is for; raise ValueError otherwise."""

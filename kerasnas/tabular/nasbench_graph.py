@@ -102,6 +102,9 @@ class NASBenchGraph(Table):
             return rows[indices]
 
         return cls(
-            f"nasbench_graph {dataset}", space, {name: np.asarray(column) for name, column in columns.items()}, row,
+            f"nasbench_graph {dataset}",
+            space,
+            {name: np.asarray(column) for name, column in columns.items()},
+            row,
             lambda index: space.decode(cells[index]),
-        )  # fmt: skip
+        )

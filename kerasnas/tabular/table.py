@@ -58,9 +58,13 @@ class Table:
     """
 
     def __init__(
-        self, name: str, space: SearchSpace, columns: Mapping[str, np.ndarray],
-        row: Callable[[Genotype], int], genotype: Callable[[int], Genotype],
-    ):  # fmt: skip
+        self,
+        name: str,
+        space: SearchSpace,
+        columns: Mapping[str, np.ndarray],
+        row: Callable[[Genotype], int],
+        genotype: Callable[[int], Genotype],
+    ):
         lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1:
             raise ValueError(f"Table '{name}': columns of one length are expected. Received: {sorted(lengths)}")

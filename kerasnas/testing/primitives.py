@@ -82,9 +82,7 @@ def _outputs_shape(x: np.ndarray, arguments: dict[str, int], copies: int = 1) ->
     return samples, *(-(-size // arguments["strides"]) for size in sizes), copies * arguments["filters"]
 
 
-def _check_outputs(
-    what: str, name: str, arguments: dict[str, int], channels: int, sizes: Sizes, policy: str
-) -> None:  # fmt: skip
+def _check_outputs(what: str, name: str, arguments: dict[str, int], channels: int, sizes: Sizes, policy: str) -> None:
     with dtype_policy(policy):
         for size in sizes:
             x = noise(size, channels)

@@ -82,9 +82,15 @@ def one_shot(strategy):
         search.compile(optimizer=None, learning_rate=0.5)
 
         history = search.fit(
-            images, labels, batch_size=8, epochs=3, controller_steps=2, verbose=0, validation_data=(images, labels),
+            images,
+            labels,
+            batch_size=8,
+            epochs=3,
+            controller_steps=2,
+            verbose=0,
+            validation_data=(images, labels),
             seed=seed,
-        )  # fmt: skip
+        )
         found[name] = {
             "weights": [np.array(v) for v in search.trainable_variables],
             "optimizer": [np.array(v) for v in search.optimizer.variables],

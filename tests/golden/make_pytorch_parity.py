@@ -26,12 +26,16 @@ CLASSES = 10
 # The first has every kind of cell after every kind that 4 cells give. The second has odd and unequal sizes.
 CASES = {
     "8 filters, 4 cells, 4 nodes": {
-        "space": {"filters": 8, "num_cells": 4, "num_nodes": 4}, "image": (16, 16, 3), "batch": 4,
+        "space": {"filters": 8, "num_cells": 4, "num_nodes": 4},
+        "image": (16, 16, 3),
+        "batch": 4,
     },
     "3 filters, 3 cells, 2 nodes": {
-        "space": {"filters": 3, "num_cells": 3, "num_nodes": 2}, "image": (9, 13, 3), "batch": 4,
+        "space": {"filters": 3, "num_cells": 3, "num_nodes": 2},
+        "image": (9, 13, 3),
+        "batch": 4,
     },
-}  # fmt: skip
+}
 PUBLISHED_SIZES = ((8, 4), (16, 8))
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-6, 1e-5
 

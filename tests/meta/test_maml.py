@@ -64,9 +64,7 @@ NORMALIZATIONS = {
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
-def test_second_order_through_normalization_equals_central_differences(
-    name, dtype_policy, make_network, pictures
-):  # fmt: skip
+def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, pictures):
     dtype_policy("float64")
     learner = MAML(make_network(NORMALIZATIONS[name]), inner_steps=2, inner_learning_rate=0.3)
     learner.compile(run_eagerly=True)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from kerasnas.meta.experience import SearchExperience, check_sources, load_experiences, save_experiences
-from kerasnas.meta.surrogate import NOISE, SourcePredictions, SourceSurrogate
+from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSurrogate
 from kerasnas.meta.warm_predictor import SourceKernel, SourcePrior, TransferPredictor
 from kerasnas.search import NSGA2, PredictorSearch, RandomSearch
-from kerasnas.search.gaussian_process import MatchKernel
 from kerasnas.spaces import NASBench201Space, SubsetSpace
+from kerasnas.strategies.gaussian_process import MatchKernel
 from kerasnas.tabular import NASBenchGraph
 from kerasnas.testing import check_strategy
 

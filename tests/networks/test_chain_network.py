@@ -60,8 +60,14 @@ def test_parameters_of_the_published_skeleton(names):
 
 
 def test_parts_add_up_to_the_network():
-    space = ProxylessSpace(filters=(3, 5), num_layers=2, strides=(1, 2), first_filters=4, stem_filters=2,
-                           primitives=[*PAIR, "mbconv_3x3_e1"])  # fmt: skip
+    space = ProxylessSpace(
+        filters=(3, 5),
+        num_layers=2,
+        strides=(1, 2),
+        first_filters=4,
+        stem_filters=2,
+        primitives=[*PAIR, "mbconv_3x3_e1"],
+    )
     parts = space.parts((9, 8, 3), 3)
     sizes = {}
 
@@ -80,8 +86,9 @@ def test_parts_add_up_to_the_network():
             total += sum(map(size, pieces))
         assert total == count(space.build_network(genotype, (9, 8, 3), 3).trainable_variables)
     assert {part.shapes for row in parts.options["rest"] for option in row for part in option} == {
-        ((9, 8, 3),), ((5, 4, 5),)
-    }  # fmt: skip
+        ((9, 8, 3),),
+        ((5, 4, 5),),
+    }
 
 
 def test_a_table_without_layers_is_left_out():

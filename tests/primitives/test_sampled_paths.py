@@ -109,8 +109,9 @@ def test_only_the_active_primitive_is_run(images):
         names = ["skip_connect", "counting"]
         layer = MixedOp(names, FILTERS, copies=COPIES)
         layer.build(images.shape, (COPIES, 2))
-        run = tf.function(lambda active: layer(images, weights=np.ones((COPIES, 2), "float32"), active=active,
-                                               training=True))  # fmt: skip
+        run = tf.function(
+            lambda active: layer(images, weights=np.ones((COPIES, 2), "float32"), active=active, training=True)
+        )
         run(tf.constant([[0], [1], [0]]))
         run(tf.constant([[0], [1], [1]]))
         assert [float(one.calls) for one in layer.candidates["counting"].layers] == [0, 2, 1]

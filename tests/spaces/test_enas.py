@@ -101,7 +101,7 @@ def test_a_layer_without_skips_reads_the_stem():
         (MACRO, {"network": [("sep_conv_3x3", 0, n) for n in range(1, 5)] + [("sep_conv_3x3", 1, 4)]}, "the stem"),
         (MACRO, {"network": [("dil_conv_3x3", 0, n) for n in range(1, 5)]}, "no option"),
     ],
-)  # fmt: skip
+)
 def test_foreign_genotypes_are_refused(space, cells, message):
     with pytest.raises(ValueError, match=message):
         space.validate(Genotype(space.name, cells))

@@ -250,9 +250,13 @@ def test_damaged_tables_are_told(tmp_path):
 
 def test_a_sample_with_a_cell_that_is_none_is_told(tmp_path):
     arrays = {
-        "hash": np.array(["0" * 32]), "vertices": [3], "ops": [[0]], "params": [1], "val108": [0.5],
+        "hash": np.array(["0" * 32]),
+        "vertices": [3],
+        "ops": [[0]],
+        "params": [1],
+        "val108": [0.5],
         "matrix": np.zeros((1, 3, 3), int),
-    }  # fmt: skip
+    }
     np.savez(tmp_path / "sample.npz", **arrays)
     with pytest.raises(ValueError, match="row 0 is no pruned cell"):
         NASBench101.open(tmp_path / "sample.npz")

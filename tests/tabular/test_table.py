@@ -86,9 +86,12 @@ def test_no_file(tmp_path):
 def test_repeats_are_averaged_or_picked():
     rows = [SPACE.decode((0,) * 6), SPACE.decode((1,) * 6)]
     table = Table(
-        "toy", SPACE, {"valid_4": np.array([[1.0, 2, 6], [4, 5, 6]]), "seconds_4": np.array([[10.0] * 3, [20] * 3])},
-        rows.index, rows.__getitem__,
-    )  # fmt: skip
+        "toy",
+        SPACE,
+        {"valid_4": np.array([[1.0, 2, 6], [4, 5, 6]]), "seconds_4": np.array([[10.0] * 3, [20] * 3])},
+        rows.index,
+        rows.__getitem__,
+    )
     assert table.query(rows[0]).valid == 3 and table.query(rows[0], repeat=2).valid == 6
     assert table.budget == {"evaluations": 2, "epochs": 8, "seconds": 20.0}
     with pytest.raises(ValueError, match="columns of one length"):
@@ -147,11 +150,14 @@ def test_unknown_operations(tmp_path):
 
 def test_nasbench_graph(tmp_path):
     arrays = {
-        "hash": np.arange(3), "link": np.array([0, 1, 1]), "ops": np.array([[0, 1, 2, 0], [2, 2, 2, 2], [0, 0, 0, 1]]),
-        "links": np.array([[0, 0, 0, 0], [0, 1, 2, 3]]), "op_names": np.array(["gcn", "gat", "skip"]),
+        "hash": np.arange(3),
+        "link": np.array([0, 1, 1]),
+        "ops": np.array([[0, 1, 2, 0], [2, 2, 2, 2], [0, 0, 0, 1]]),
+        "links": np.array([[0, 0, 0, 0], [0, 1, 2, 3]]),
+        "op_names": np.array(["gcn", "gat", "skip"]),
         "columns": np.array(["valid", "test", "latency_s", "params_M"]),
         "cora": np.array([[0.5, 0.6, 1, 2], [0.7, 0.8, 3, 4], [0.1, 0.2, 5, 6]]),
-    }  # fmt: skip
+    }
     np.savez(tmp_path / "graph.npz", **arrays)
     table = NASBenchGraph.open(tmp_path / "graph.npz")
     genotype = table.genotype(1)

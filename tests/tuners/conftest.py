@@ -6,7 +6,8 @@ import io
 import keras_tuner
 import pytest
 
-collect_ignore = ["processes.py", "search_program.py"]  # programs, which pytest would take for modules with doctests
+# Programs, which pytest would take for modules with doctests.
+collect_ignore = ["distributed/processes.py", "distributed/search_program.py"]
 
 
 class Choices(keras_tuner.HyperModel):

@@ -17,87 +17,96 @@ TRAPS = {
     2: (
         "models without build() search, but cannot be loaded as the best",
         [
-            "test_supernet_tuner::test_the_score_is_what_the_saved_network_gets_on_the_validation_data",
-            "test_hypermodels::test_own_oracles_drive_the_stock_tuner",
-            "test_hypermodels::test_stock_hyperband",
+            "tuners/test_supernet_tuner::test_the_score_is_what_the_saved_network_gets_on_the_validation_data",
+            "hypermodels/test_genotype_hypermodel::test_own_oracles_drive_the_stock_tuner",
+            "hypermodels/test_genotype_hypermodel::test_stock_hyperband",
         ],
     ),
     3: (
         "an exception leaves the oracle's lock held",
         [
-            "test_recovery::test_trials_that_raise_end_the_search_with_all_saved_and_no_lock_held",
-            "test_distributed::test_an_error_of_the_oracle_ends_all_processes_with_its_traceback",
+            "persistence/test_recovery::test_trials_that_raise_end_the_search_with_all_saved_and_no_lock_held",
+            "distributed/test_distributed_tuner::test_an_error_of_the_oracle_ends_all_processes_with_its_traceback",
         ],
     ),
-    4: ("remote tracebacks are dropped", ["test_distributed::test_errors_of_trials"]),
+    4: ("remote tracebacks are dropped", ["distributed/test_distributed_tuner::test_errors_of_trials"]),
     5: (
         "the wire regroups hyperparameters",
-        ["test_strategy_oracle::test_order_of_the_hyperparameters_does_not_matter"],
+        ["oracles/test_strategy_oracle::test_order_of_the_hyperparameters_does_not_matter"],
     ),
     6: ("Choice turns booleans into numbers", ["test_traps::test_no_choice_is_a_boolean"]),
     7: (
         "scores have four bytes on the wire",
-        ["test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
+        ["distributed/test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
     ),
     8: (
         "a leftover print for conditional hyperparameters",
-        ["test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
+        ["distributed/test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
     ),
     9: (
         "seed 0 is any seed, and random states are not saved",
         [
-            "test_strategy_oracle::test_seed_zero_is_a_seed",
-            "test_strategy_oracle::test_trajectory_goes_on_after_a_kill_and_reload",
-            "test_supernet_tuner::test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must",
+            "oracles/test_strategy_oracle::test_seed_zero_is_a_seed",
+            "oracles/test_strategy_oracle::test_trajectory_goes_on_after_a_kill_and_reload",
+            "tuners/test_supernet_tuner::test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must",
         ],
     ),
-    10: ("several objectives are summed", ["test_strategy_oracle::test_several_objectives_are_not_summed"]),
+    10: ("several objectives are summed", ["oracles/test_strategy_oracle::test_several_objectives_are_not_summed"]),
     11: (
         "the best trials are filled up with failed ones",
         [
-            "test_recovery::test_the_best_trials_are_completed_ones",
-            "test_supernet_tuner::test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search",
+            "persistence/test_recovery::test_the_best_trials_are_completed_ones",
+            "tuners/test_supernet_tuner::test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search",
         ],
     ),
     12: (
         "a truncated JSON file is fatal",
-        ["test_recovery::test_a_damaged_state_is_recovered", "test_recovery::test_a_damaged_trial_is_recovered"],
+        [
+            "persistence/test_recovery::test_a_damaged_state_is_recovered",
+            "persistence/test_recovery::test_a_damaged_trial_is_recovered",
+        ],
     ),
     13: (
         "NumPy numbers abort a search, lists do not cross the wire",
         [
-            "test_strategy_oracle::test_values_are_plain_python_and_survive_the_wire",
+            "oracles/test_strategy_oracle::test_values_are_plain_python_and_survive_the_wire",
             "test_traps::test_random_values_are_plain_python_and_survive_the_wire",
         ],
     ),
-    14: ("three NaN stop the search", ["test_recovery::test_objectives_that_are_not_finite_fail_and_do_not_stop"]),
-    15: ("a worker that overwrites removes the project", ["test_distributed::test_only_the_chief_overwrites"]),
+    14: (
+        "three NaN stop the search",
+        ["persistence/test_recovery::test_objectives_that_are_not_finite_fail_and_do_not_stop"],
+    ),
+    15: (
+        "a worker that overwrites removes the project",
+        ["distributed/test_distributed_tuner::test_only_the_chief_overwrites"],
+    ),
     16: (
         "a dead worker's trial goes on for ever",
         [
-            "test_leases::test_a_trial_without_heartbeats_goes_to_another_worker",
-            "test_distributed::test_killed_workers_a_killed_chief_and_a_late_worker",
+            "distributed/test_leases::test_a_trial_without_heartbeats_goes_to_another_worker",
+            "distributed/test_distributed_tuner::test_killed_workers_a_killed_chief_and_a_late_worker",
         ],
     ),
     17: (
         "callbacks that cannot be copied",
-        ["test_supernet_tuner::test_callbacks_that_cannot_be_copied_come_from_a_function"],
+        ["tuners/test_supernet_tuner::test_callbacks_that_cannot_be_copied_come_from_a_function"],
     ),
     18: (
         "an interrupted trial begins with epoch 0",
         [
-            "test_supernet_tuner::test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not_been",
-            "test_one_shot_tuner::test_what_was_interrupted_goes_on_where_it_was",
-            "test_tuner_processes::test_killed_in_each_phase_it_goes_on_inside_it_and_ends_as_if_it_had_not_been",
+            "tuners/test_supernet_tuner::test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not_been",
+            "tuners/test_one_shot_tuner::test_what_was_interrupted_goes_on_where_it_was",
+            "tuners/test_tuner_processes::test_killed_in_each_phase_it_goes_on_inside_it_and_ends_as_if_it_had_not_been",
         ],
     ),
     19: (
         "categories are taken for ordered",
-        ["../search/test_predictor::test_the_kernel_counts_what_is_shared"],
+        ["../strategies/test_predictor::test_the_kernel_counts_what_is_shared"],
     ),
     20: (
         "a worker's oracle has four attributes",
-        ["test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
+        ["distributed/test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
     ),
     21: ("the constructor builds many models", ["test_traps::test_the_constructor_builds_no_supernet"]),
     22: ("deprecation warnings break -W error", ["test_traps::test_no_deprecated_thread_names"]),
@@ -116,7 +125,7 @@ def test_tensorboard_is_required():
     """That SupernetTuner does without: the search of test_supernet_tuner.py runs as if it were not installed."""
     project = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert any(one.startswith("tensorboard") for one in project["dependencies"])
-    assert '"tensorboard", None' in (HERE / "test_supernet_tuner.py").read_text(encoding="utf-8")
+    assert '"tensorboard", None' in (HERE / "tuners" / "test_supernet_tuner.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", list(SPACES))

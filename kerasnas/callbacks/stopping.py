@@ -1,0 +1,82 @@
+"""Guards: what stops a search before it comes to harm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kerasnas.callbacks.state import restore, snapshot
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss stopped being finite; the search was put back to the start of the epoch."""
+
+
+class NonFiniteGuard(keras.callbacks.Callback):
+    """Stops the search at the first loss that is not finite, with the state of the epoch's start restored.
+
+    Raises:
+        NonFiniteError: says at which step, and which loss.
+    """
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch, self._state = epoch, snapshot(self.model)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        losses = {"loss": "training", "val_loss": "validation"}
+        bad = [
+            f"{losses[name]} loss"
+            for name, value in (logs or {}).items()
+            if name in losses and not math.isfinite(float(value))
+        ]
+        if bad:
+            restore(self.model, self._state)
+            raise NonFiniteError(
+                f"The {' and the '.join(bad)} stopped being finite at epoch {self._epoch + 1}, step {batch + 1}. "
+                f"The state of the start of epoch {self._epoch + 1} was restored. Usual causes: a learning rate "
+                "that is too high, labels outside the classes of the model, or non-finite values in the data."
+            )
+
+
+class CurvatureStop(keras.callbacks.Callback):
+    """Stops the search when the alphas run into a sharp place, and puts them back to where it was flat.
+
+    After every epoch the top eigenvalue of the Hessian of the validation loss by the alphas is measured (in the logs:
+    `curvature`), and averaged over `window` epochs in which the alphas learned. Where that average has grown, from
+    `window` epochs ago, to more than `1 / ratio` times, the alphas of `window` epochs ago are restored and the search
+    ends. What is remembered lies in variables of the trainer, so that a resumed search goes on as it would have.
+
+    Args:
+        batch: a function that returns the batch `(x, y)` to measure on.
+        ratio: Defaults to 0.25. The paper's is 0.75; in searches of minutes curvature doubles and trebles without harm.
+        window: Defaults to the paper's 5.
+
+    Attributes:
+        stopped: whether it has stopped the search.
+
+    Reference:
+        Zela et al., "Understanding and Robustifying Differentiable Architecture Search", 2020 (arXiv 1909.09656),
+        section 4.3.
+    """
+
+    def __init__(self, batch: Callable[[], Any], ratio: float = 0.25, window: int = 5):
+        super().__init__()
+        self.batch, self.ratio, self.window = batch, ratio, window
+        self.stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        curvature = self.model.curvature(self.batch())
+        if logs is not None:
+            logs["curvature"] = curvature
+        if not float(keras.ops.convert_to_numpy(self.model.architecture_active)):
+            return
+        memory = self.model.curvature_memory
+        memory.remember(curvature, self.model.architecture_parameters)
+        averages = memory.averages(self.window)
+        if len(averages) > self.window and averages[-1 - self.window] < self.ratio * averages[-1]:
+            memory.restore(self.window, self.model.architecture_parameters)
+            memory.stopped.assign(1.0)
+            self.stopped = self.model.stop_training = True

@@ -1,0 +1,28 @@
+"""Black-box strategies, by ask and tell: each proposes genotypes and learns from their rewards."""
+
+from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
+from kerasnas.strategies.controller import Controller, PolicyGradient, Reinforce
+from kerasnas.strategies.evolution import RegularizedEvolution
+from kerasnas.strategies.hyperband import Hyperband, SuccessiveHalving, Trial
+from kerasnas.strategies.local_search import LocalSearch
+from kerasnas.strategies.multi_objective import NSGA2
+from kerasnas.strategies.policies import LSTMPolicy
+from kerasnas.strategies.predictor import PredictorSearch
+
+__all__ = [
+    "NSGA2",
+    "STRATEGIES",
+    "Controller",
+    "Hyperband",
+    "LSTMPolicy",
+    "LocalSearch",
+    "PolicyGradient",
+    "PredictorSearch",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Reinforce",
+    "SearchStrategy",
+    "SpaceExhaustedError",
+    "SuccessiveHalving",
+    "Trial",
+]

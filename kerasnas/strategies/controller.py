@@ -1,0 +1,257 @@
+"""Reinforce and Controller: a policy learns by REINFORCE (or PPO) which architectures are rewarded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasnas.registry import nearest
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.base import Indices
+from kerasnas.strategies.base import STRATEGIES, SearchStrategy
+from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy, Policy, pack, unpack
+
+ALGORITHMS = ("reinforce", "ppo")
+
+
+class PolicyGradient(SearchStrategy):
+    """REINFORCE with a moving-average baseline and an entropy bonus: what every policy has in common.
+
+    Args:
+        space: where to search.
+        policy: what architectures are drawn from.
+        learning_rate: of Adam.
+        baseline_decay: of the moving average of the rewards that is subtracted from them.
+        entropy_weight: weight of the policy's entropy in what is maximised.
+        batch_size: how many rewards are told between two steps.
+        seed: seed of everything it draws. Defaults to 0.
+        unique: whether no architecture is asked twice. Defaults to True.
+
+    Attributes:
+        policy: the policy.
+        baseline: the moving average, which starts at the first reward; None before it.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        policy: Policy,
+        learning_rate: float,
+        baseline_decay: float,
+        entropy_weight: float,
+        batch_size: int,
+        seed: int = 0,
+        unique: bool = True,
+    ):
+        super().__init__(space, seed, unique)
+        for argument, value, fine, expected in (
+            ("learning_rate", learning_rate, learning_rate > 0, "a positive number"),
+            ("baseline_decay", baseline_decay, 0 <= baseline_decay < 1, "a number in [0, 1)"),
+            ("entropy_weight", entropy_weight, entropy_weight >= 0, "at least 0"),
+            ("batch_size", batch_size, batch_size >= 1, "at least 1"),
+        ):
+            if not fine:
+                raise ValueError(
+                    f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {value}"
+                )
+        self.policy, self.optimizer = policy, Adam(learning_rate)
+        self.baseline_decay, self.entropy_weight, self.batch_size = baseline_decay, entropy_weight, batch_size
+        self.baseline: float | None = None
+        self._batch: list[tuple[Indices, float]] = []
+
+    def propose(self) -> Indices:
+        # In a space with constraints most of what a policy draws may not be feasible.
+        for n in (1, 4, 16, 64):
+            for row in self.policy.sample(self.rng, n)[0].tolist():
+                indices = tuple(row)
+                if self.space.feasible(indices):
+                    return indices
+        return self.space.sample_indices(self.rng)
+
+    def observe(self, indices: Indices, reward: float) -> None:
+        self._batch.append((indices, reward))
+        if len(self._batch) == self.batch_size:
+            told, rewards = zip(*self._batch, strict=True)
+            self._batch = []
+            self.learn(np.array(told), np.array([self._advantage(reward) for reward in rewards]))
+
+    def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
+        """One step up the mean of `advantage * log_prob + entropy_weight * entropy`."""
+        self._ascend(indices, advantages)
+
+    def _advantage(self, reward: float) -> float:
+        self.baseline = reward if self.baseline is None else self.baseline
+        advantage = reward - self.baseline
+        self.baseline += (1 - self.baseline_decay) * advantage
+        return advantage
+
+    def _ascend(self, indices: np.ndarray, coefficients: np.ndarray) -> None:
+        n = len(indices)
+        gradients = self.policy.gradients(indices, coefficients / n, self.entropy_weight / n)
+        self.optimizer.ascend(self.policy.parameters, gradients)
+
+    def get_parameters(self) -> dict[str, np.ndarray]:
+        """Copies of the policy's parameters by name: where the next search may start."""
+        return {name: array.copy() for name, array in self.policy.parameters.items()}
+
+    def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Start from `parameters`, as `get_parameters` of a strategy of the same space returned them.
+
+        The optimizer, the baseline and the observations stay as they are.
+
+        Raises:
+            ValueError: if names or shapes differ, saying which, or if a number is not finite.
+        """
+        self.policy.set_parameters(parameters)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "parameters": pack(self.policy.parameters),
+            "means": pack(self.optimizer.means),
+            "squares": pack(self.optimizer.squares),
+            "iterations": self.optimizer.iterations,
+            "baseline": self.baseline,
+            "batch": [[list(indices), reward] for indices, reward in self._batch],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.policy.parameters.update(unpack(state["parameters"]))
+        self.optimizer.means, self.optimizer.squares = unpack(state["means"]), unpack(state["squares"])
+        self.optimizer.iterations = state["iterations"]
+        self.baseline = state["baseline"]
+        self._batch = [(tuple(indices), reward) for indices, reward in state["batch"]]
+
+
+@STRATEGIES.register("reinforce")
+class Reinforce(PolicyGradient):
+    """REINFORCE over an independent categorical distribution for every choice, as in the NAS-Bench-201 paper.
+
+    Args:
+        space: where to search.
+        seed: seed of everything it draws. Defaults to 0.
+        learning_rate: of Adam. Defaults to 0.1.
+        baseline_decay: of the moving average of the rewards. Defaults to 0.9.
+        unique: whether no architecture is asked twice. Defaults to True; the paper has False.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> strategy = Reinforce(DARTSSpace(num_nodes=1), seed=0)
+    >>> for _ in range(100):
+    ...     genotype = strategy.ask()
+    ...     strategy.tell(genotype, genotype.count("sep_conv_3x3"))
+    >>> strategy.best[1]  # of 4 edges
+    4.0
+
+    Reference:
+        Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020
+        (arXiv 2001.00326).
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        learning_rate: float = 0.1,
+        baseline_decay: float = 0.9,
+        unique: bool = True,
+    ):
+        policy = CategoricalPolicy(space.cardinalities)
+        super().__init__(space, policy, learning_rate, baseline_decay, 0.0, 1, seed, unique)
+
+
+@STRATEGIES.register("controller")
+class Controller(PolicyGradient):
+    """ENAS' controller: an LSTM policy, learning by REINFORCE with baseline and entropy bonus, or by PPO.
+
+    Args:
+        space: where to search.
+        seed: seed of everything it draws, and of the policy's start values. Defaults to 0.
+        algorithm: `"reinforce"`, or `"ppo"`: several steps on each batch, by the clipped ratio of the new
+            probabilities to the old. Defaults to `"reinforce"`.
+        units, temperature, tanh_constant: of the `LSTMPolicy`. Default to 100, 5 and 2.5.
+        learning_rate: of Adam. Defaults to 0.0035.
+        baseline_decay: of the moving average of the rewards. Defaults to 0.9.
+        entropy_weight: weight of the entropy beside the rewards, whose scale it should fit. Defaults to 1e-4.
+        batch_size: how many rewards are told between two updates. Defaults to 1, with PPO to 10.
+        ppo_epochs: how often PPO goes through a batch, in two halves each time. Defaults to 4.
+        ppo_clip: how far from 1 PPO lets the ratio be pushed. Defaults to 0.2.
+        unique: whether no architecture is asked twice. Defaults to True; the paper has False.
+
+    Raises:
+        ValueError: for an unknown algorithm, or if an argument is out of its range.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> strategy = Controller(DARTSSpace(num_nodes=1), seed=0, units=16, learning_rate=0.05)
+    >>> for _ in range(60):
+    ...     genotype = strategy.ask()
+    ...     strategy.tell(genotype, genotype.count("sep_conv_3x3"))
+    >>> strategy.best[1] >= 3  # of 4 edges
+    True
+
+    Reference:
+        Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268);
+        Schulman et al., "Proximal Policy Optimization Algorithms", 2017 (arXiv 1707.06347).
+    """
+
+    policy: LSTMPolicy
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        algorithm: str = "reinforce",
+        units: int = 100,
+        temperature: float = 5.0,
+        tanh_constant: float = 2.5,
+        learning_rate: float = 0.0035,
+        baseline_decay: float = 0.9,
+        entropy_weight: float = 1e-4,
+        batch_size: int | None = None,
+        ppo_epochs: int = 4,
+        ppo_clip: float = 0.2,
+        unique: bool = True,
+    ):
+        if algorithm not in ALGORITHMS:
+            raise ValueError(
+                f"Invalid value received for argument `algorithm`. {nearest(algorithm, ALGORITHMS)}. "
+                f"Received: {algorithm!r}"
+            )
+        policy = LSTMPolicy(space.cardinalities, units, temperature, tanh_constant, seed)
+        if batch_size is None:
+            batch_size = 1 if algorithm == "reinforce" else 10
+        super().__init__(space, policy, learning_rate, baseline_decay, entropy_weight, batch_size, seed, unique)
+        self.algorithm, self.ppo_epochs, self.ppo_clip = algorithm, ppo_epochs, ppo_clip
+
+    def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
+        """One step of REINFORCE, or PPO's epochs over the two halves of the batch."""
+        if self.algorithm == "reinforce":
+            return super().learn(indices, advantages)
+        before = self.policy.log_prob(indices)
+        for _ in range(self.ppo_epochs):
+            for half in np.array_split(self.rng.permutation(len(indices)), 2):
+                if len(half):
+                    self._ascend(indices[half], self.clipped(indices[half], advantages[half], before[half]))
+
+    def clipped(self, indices: np.ndarray, advantages: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """What the gradient of each log-probability is multiplied with in that of PPO's clipped objective.
+
+        `min(ratio * advantage, clip(ratio) * advantage)` has the gradient `ratio * advantage * grad(log_prob)`
+        until the ratio is further from 1 than `ppo_clip` on the side the advantage pushes to, and 0 from there.
+        """
+        ratio = np.exp(self.policy.log_prob(indices) - before)
+        pushed = np.where(advantages > 0, ratio > 1 + self.ppo_clip, ratio < 1 - self.ppo_clip)
+        return np.where(pushed, 0.0, ratio * advantages)

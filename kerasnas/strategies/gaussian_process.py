@@ -1,0 +1,169 @@
+"""Gaussian process on architectures: a kernel that compares options, and what it predicts of candidates."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.base import Indices
+
+NOISE = 0.3  # of targets with variance 1: what the kernel does not explain
+
+Codes = tuple[np.ndarray, ...]
+"""What a kernel computes with: arrays with a row for each architecture."""
+
+
+class Kernel(Protocol):
+    """How alike architectures are, computed from their codes."""
+
+    def encode(self, architectures: Sequence[Indices]) -> Codes:
+        """The codes of n architectures."""
+
+    def __call__(self, first: Codes, second: Codes) -> np.ndarray:
+        """The kernel between n and m architectures `(n, m)`."""
+
+    def diagonal(self, codes: Codes) -> np.ndarray:
+        """The kernel of each with itself `(n,)`."""
+
+
+class MatchKernel:
+    """How alike two architectures are: the options that they share, in the same choices and anywhere.
+
+    `k(a, b) = exp(-d / 4) + exp(-o / 2) + 0.1`
+
+    with `d` the number of choices in which a and b differ, and `o` the number of options that a has and b has not
+    (as multisets of names: three convolutions match three convolutions, wherever they stand).
+
+    Args:
+        space: whose architectures, as indices.
+
+    Call arguments:
+        first, second: what `encode` returned for n and m architectures.
+
+    Returns:
+        Array `(n, m)`.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> kernel = MatchKernel(NASBench201Space())
+    >>> codes = kernel.encode([(0, 1, 2, 3, 4, 0), (1, 0, 2, 3, 4, 0), (3, 3, 3, 3, 3, 3)])
+    >>> kernel(codes, codes).astype(float).round(3).tolist()  # two options swapped: d = 2, o = 0; then: d = o = 5
+    [[2.1, 1.707, 0.469], [1.707, 2.1, 0.469], [0.469, 0.469, 2.1]]
+    """
+
+    variance = 2.1
+    """`k(a, a)`."""
+
+    def __init__(self, space: SearchSpace):
+        names = [option for options in space.choices.values() for option in options]
+        self._offsets = np.cumsum([0, *space.cardinalities[:-1]])
+        unique = {name: column for column, name in enumerate(dict.fromkeys(names))}
+        self._named = np.zeros((len(names), len(unique)), np.float32)
+        self._named[np.arange(len(names)), [unique[name] for name in names]] = 1
+        most = [sum(name in options for options in space.choices.values()) for name in unique]
+        # An option that stands n times is n ones: products of such codes count what two architectures share.
+        self._column = np.repeat(np.arange(len(unique)), most)
+        self._level = np.concatenate([np.arange(count) for count in most])
+
+    def encode(self, architectures: Sequence[Indices]) -> Codes:
+        """Codes whose products count the options shared in place, and anywhere."""
+        indices = np.asarray(architectures, np.intp) + self._offsets
+        in_place = np.zeros((len(indices), len(self._named)), np.float32)
+        np.put_along_axis(in_place, indices, 1, axis=1)
+        anywhere = (in_place @ self._named)[:, self._column] > self._level
+        return in_place, anywhere.astype(np.float32)
+
+    def __call__(self, first: Codes, second: Codes) -> np.ndarray:
+        choices = len(self._offsets)
+        differ, lack = (choices - a @ b.T for a, b in zip(first, second, strict=True))
+        return np.exp(differ / -4) + np.exp(lack / -2) + np.float32(0.1)
+
+    def diagonal(self, codes: Codes) -> np.ndarray:
+        return np.full(len(codes[0]), self.variance)
+
+
+class Posterior:
+    """What a Gaussian process, having seen some architectures, says of others.
+
+    `mean = k' (K + noise I)^-1 y`, `variance = k(c, c) - k' (K + noise I)^-1 k`
+
+    with `K` the kernel between the observed ones and `k` theirs with a candidate.
+
+    Args:
+        kernel: as `MatchKernel`.
+        observed: n architectures.
+        targets: arrays `(n,)` for which to predict, with mean 0 and variance 1.
+        candidates: m architectures.
+        noise: variance of the targets that the kernel does not explain. Defaults to 0.3.
+
+    Attributes:
+        means: for each of `targets`, an array `(m,)`.
+        variance: array `(m,)`; it does not depend on the targets. It is that of what the kernel explains.
+
+    Reference:
+        Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 2.25 and 2.26.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        observed: Sequence[Indices],
+        targets: Iterable[np.ndarray],
+        candidates: Sequence[Indices],
+        noise: float = NOISE,
+    ):
+        self._kernel, self._codes, self._noise = kernel, kernel.encode(candidates), noise
+        codes = kernel.encode(observed)
+        inverse = np.linalg.inv(np.linalg.cholesky(kernel(codes, codes) + noise * np.eye(len(observed))))
+        self._half = inverse @ kernel(codes, self._codes)
+        self.means = [(inverse @ target) @ self._half for target in targets]
+        self.variance = kernel.diagonal(self._codes) - np.einsum("nm,nm->m", self._half, self._half)
+
+    def condition(self, candidate: int) -> None:
+        """See the candidate at that position score what is expected of it: means stay, variances near it fall."""
+        own = tuple(codes[[candidate]] for codes in self._codes)
+        covariance = self._kernel(own, self._codes)[0] - self._half[:, candidate] @ self._half
+        row = covariance / math.sqrt(self.variance[candidate] + self._noise)
+        self._half = np.vstack([self._half, row])
+        self.variance = self.variance - row**2
+
+
+def normal_quantiles(values: np.ndarray) -> np.ndarray:
+    """The standard normal quantile of each value's rank; equal values share the middle of their ranks.
+
+    Example:
+
+    >>> normal_quantiles(np.array([10.0, 93.1, 10.0, 94.0])).round(2).tolist()
+    [-0.67, 0.32, -0.67, 1.15]
+    """
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2) / len(values)
+    return np.array([statistics.NormalDist().inv_cdf(rank) for rank in middle])[inverse]
+
+
+def normal_cdf(z: np.ndarray) -> np.ndarray:
+    """The standard normal distribution function."""
+    return 0.5 + 0.5 * np.array([math.erf(value) for value in (z / math.sqrt(2)).tolist()])
+
+
+def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
+    """By how much a normal variable exceeds `best`, in expectation, counting 0 where it does not.
+
+    `(mean - best) cdf(z) + deviation pdf(z)` with `z = (mean - best) / deviation`.
+
+    Example:
+
+    >>> expected_improvement(np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 1e-6]), best=0.0).round(3).tolist()
+    [0.399, 1.083, 2.0]
+
+    Reference:
+        Jones et al., "Efficient Global Optimization of Expensive Black-Box Functions", 1998, equation 15.
+    """
+    z = (mean - best) / deviation
+    return (mean - best) * normal_cdf(z) + deviation * np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)

@@ -1,0 +1,291 @@
+"""Policies over architectures with their gradients written out in NumPy: independent categoricals, and ENAS' LSTM."""
+
+from __future__ import annotations
+
+import abc
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+_NEVER = -1e30  # the logit of an option that is not there; finite, for its product with the probability 0 is 0
+
+
+class Policy(abc.ABC):
+    """A distribution over architectures, as arrays of indices `(n, choices)`.
+
+    Attributes:
+        parameters: name -> array, changed in place by an optimizer.
+    """
+
+    parameters: Arrays
+
+    def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Copy `parameters` into its own.
+
+        Raises:
+            ValueError: if names or shapes differ, saying which, or if a number is not finite.
+        """
+        shapes = {name: np.shape(array) for name, array in parameters.items()}
+        expected = {name: array.shape for name, array in self.parameters.items()}
+        for name in sorted(shapes.keys() | expected.keys()):
+            if shapes.get(name) != expected.get(name):
+                raise ValueError(
+                    f"Invalid value received for argument `parameters`. Expected '{name}' of shape "
+                    f"{expected.get(name, 'none')}. Received: {shapes.get(name, 'none')}"
+                )
+            if not np.isfinite(parameters[name]).all():
+                raise ValueError(
+                    f"Invalid value received for argument `parameters`. Expected finite numbers. "
+                    f"Received: '{name}' with others"
+                )
+        for name, array in parameters.items():
+            self.parameters[name] = np.array(array, np.float64)
+
+    @abc.abstractmethod
+    def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw `n` architectures: (indices `(n, choices)`, their log-probabilities `(n,)`, entropies `(n,)`)."""
+
+    @abc.abstractmethod
+    def log_prob(self, indices: np.ndarray) -> np.ndarray:
+        """The log-probabilities `(n,)` of `indices`."""
+
+    @abc.abstractmethod
+    def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
+        """Gradient by the parameters of `sum_i coefficients[i] * log_prob(indices)[i] + entropy_weight * entropy_i`."""
+
+
+class CategoricalPolicy(Policy):
+    """A categorical distribution for every choice, independent of the others; uniform at first.
+
+    Args:
+        cardinalities: how many options each choice has.
+
+    Example:
+
+    >>> policy = CategoricalPolicy([2, 4])
+    >>> np.exp(policy.log_prob(np.array([[1, 3]])))
+    array([0.125])
+    """
+
+    def __init__(self, cardinalities: Sequence[int]):
+        options = np.arange(max(cardinalities))
+        # Options that a choice does not have keep probability 0: the gradient of their logits is 0.
+        self.parameters = {"logits": np.where(options < np.array(cardinalities)[:, None], 0.0, _NEVER)}
+        self._rows = np.arange(len(cardinalities))
+
+    def _logarithms(self) -> np.ndarray:
+        logits = self.parameters["logits"]
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        logarithms = self._logarithms()
+        probabilities = np.exp(logarithms)
+        indices = _draw(probabilities, rng.random((n, len(probabilities))))
+        entropy = -(probabilities * logarithms).sum()
+        return indices, logarithms[self._rows, indices].sum(axis=1), np.full(n, entropy)
+
+    def log_prob(self, indices: np.ndarray) -> np.ndarray:
+        return self._logarithms()[self._rows, indices].sum(axis=1)
+
+    def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
+        logarithms = self._logarithms()
+        probabilities = np.exp(logarithms)
+        gradient = -coefficients.sum() * probabilities
+        np.add.at(gradient, (self._rows, indices), coefficients[:, None])
+        if entropy_weight:
+            entropies = -(probabilities * logarithms).sum(axis=1, keepdims=True)
+            gradient -= len(indices) * entropy_weight * probabilities * (logarithms + entropies)
+        return {"logits": gradient}
+
+
+class LSTMPolicy(Policy):
+    """ENAS' controller: an LSTM decides choice after choice, and reads an embedding of its last decision.
+
+    Args:
+        cardinalities: how many options each choice has.
+        units: of the LSTM, and size of the embeddings. Defaults to 100.
+        temperature: divides the logits. Defaults to 5.
+        tanh_constant: logits become `tanh_constant * tanh(logits)`. Defaults to 2.5.
+        seed: seed of the start values, uniform in ±0.1. Defaults to 0.
+
+    Example:
+
+    >>> policy = LSTMPolicy([2, 3], units=4)
+    >>> indices, log_probs, entropies = policy.sample(np.random.default_rng(0), 5)
+    >>> indices.shape, bool(np.allclose(policy.log_prob(indices), log_probs))
+    ((5, 2), True)
+
+    Reference:
+        Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+    """
+
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        units: int = 100,
+        temperature: float = 5.0,
+        tanh_constant: float = 2.5,
+        seed: int = 0,
+    ):
+        self.cardinalities, self.units = tuple(cardinalities), units
+        self.temperature, self.tanh_constant = temperature, tanh_constant
+        shapes: dict[str, tuple[int, ...]] = {"start": (units,), "lstm": (2 * units, 4 * units)}
+        for choice, size in enumerate(self.cardinalities):
+            shapes[f"logits/{choice}"] = (units, size)
+            if choice + 1 < len(self.cardinalities):  # nothing reads the last decision
+                shapes[f"embedding/{choice}"] = (size, units)
+        rng = np.random.default_rng(seed)
+        self.parameters = {name: rng.uniform(-0.1, 0.1, shape) for name, shape in shapes.items()}
+
+    def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        steps = self._forward(n, uniform=rng.random((n, len(self.cardinalities))))
+        return np.stack([step["index"] for step in steps], axis=1), *self._totals(steps)
+
+    def log_prob(self, indices: np.ndarray) -> np.ndarray:
+        return self._totals(self._forward(len(indices), indices=np.asarray(indices)))[0]
+
+    def _forward(
+        self, n: int, uniform: np.ndarray | None = None, indices: np.ndarray | None = None
+    ) -> list[dict[str, Any]]:
+        """All decisions, drawn with the numbers `uniform` or given by `indices`, and what the gradients need."""
+        rows, steps = np.arange(n), []
+        x = np.broadcast_to(self.parameters["start"], (n, self.units))
+        h = c = np.zeros((n, self.units))
+        for choice in range(len(self.cardinalities)):
+            read = np.concatenate([x, h], axis=1)
+            gates = read @ self.parameters["lstm"]
+            i, f, o = _sigmoid(gates[:, : 3 * self.units]).reshape(n, 3, self.units).swapaxes(0, 1)
+            g = np.tanh(gates[:, 3 * self.units :])
+            before, c = c, f * c + i * g
+            squashed = np.tanh(c)
+            h = o * squashed
+            tanh = np.tanh(h @ self.parameters[f"logits/{choice}"] / self.temperature)
+            logits = self.tanh_constant * tanh
+            logarithms = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))  # bounded by tanh: no overflow
+            probabilities = np.exp(logarithms)
+            index = _draw(probabilities, uniform[:, choice]) if indices is None else indices[:, choice]  # type: ignore[index]
+            steps.append(
+                {
+                    "read": read,
+                    "i": i,
+                    "f": f,
+                    "o": o,
+                    "g": g,
+                    "before": before,
+                    "squashed": squashed,
+                    "h": h,
+                    "tanh": tanh,
+                    "logarithms": logarithms,
+                    "probabilities": probabilities,
+                    "index": index,
+                    "log_prob": logarithms[rows, index],
+                    "entropy": -(probabilities * logarithms).sum(axis=1),
+                }
+            )
+            if choice + 1 < len(self.cardinalities):
+                x = self.parameters[f"embedding/{choice}"][index]
+        return steps
+
+    def _totals(self, steps: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        return sum(step["log_prob"] for step in steps), sum(step["entropy"] for step in steps)
+
+    def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
+        n = len(indices)
+        steps = self._forward(n, indices=np.asarray(indices))
+        found: Arrays = {}
+        rows, reads, dgates = np.arange(n), [], []
+        dh = dc = np.zeros((n, self.units))
+        for choice in reversed(range(len(steps))):  # back-propagation through time
+            step = steps[choice]
+            probabilities = step["probabilities"]
+            # d log p(index) = onehot(index) - p, and d entropy = -p (log p + entropy), by the logits
+            dlogits = -coefficients[:, None] * probabilities
+            dlogits[rows, step["index"]] += coefficients
+            dlogits -= entropy_weight * probabilities * (step["logarithms"] + step["entropy"][:, None])
+            dscores = dlogits * self.tanh_constant * (1 - step["tanh"] ** 2) / self.temperature
+            found[f"logits/{choice}"] = step["h"].T @ dscores
+            dh = dh + dscores @ self.parameters[f"logits/{choice}"].T
+
+            i, f, o, g, squashed = (step[name] for name in ("i", "f", "o", "g", "squashed"))
+            dc = dc + dh * o * (1 - squashed**2)
+            dgate = np.concatenate(
+                [
+                    dc * g * i * (1 - i),
+                    dc * step["before"] * f * (1 - f),
+                    dh * squashed * o * (1 - o),
+                    dc * i * (1 - g**2),
+                ],
+                axis=1,
+            )
+            reads.append(step["read"])
+            dgates.append(dgate)
+            dread = dgate @ self.parameters["lstm"].T
+            dx, dh, dc = dread[:, : self.units], dread[:, self.units :], dc * f
+            if choice:
+                found[f"embedding/{choice - 1}"] = np.zeros((self.cardinalities[choice - 1], self.units))
+                np.add.at(found[f"embedding/{choice - 1}"], steps[choice - 1]["index"], dx)
+            else:
+                found["start"] = dx.sum(axis=0)
+        found["lstm"] = np.concatenate(reads).T @ np.concatenate(dgates)  # of all steps at once
+        return found
+
+
+class Adam:
+    """Adam, uphill: moves parameters along the gradient of what is to be maximised.
+
+    Args:
+        learning_rate: of every step.
+
+    Reference:
+        Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015 (arXiv 1412.6980).
+    """
+
+    def __init__(self, learning_rate: float):
+        self.learning_rate = learning_rate
+        self.iterations = 0
+        self.means: Arrays = {}
+        self.squares: Arrays = {}
+
+    def ascend(self, parameters: Arrays, gradients: Arrays) -> None:
+        """One step, in place."""
+        self.iterations += 1
+        correction = math.sqrt(1 - 0.999**self.iterations) / (1 - 0.9**self.iterations)
+        for name, gradient in gradients.items():
+            if name not in self.means:
+                self.means[name], self.squares[name] = np.zeros_like(gradient), np.zeros_like(gradient)
+            mean, square = self.means[name], self.squares[name]
+            mean += 0.1 * (gradient - mean)
+            square += 0.001 * (gradient * gradient - square)
+            parameters[name] += self.learning_rate * correction * mean / (np.sqrt(square) + 1e-8)
+
+
+def pack(arrays: Arrays) -> dict[str, Any]:
+    """Arrays of float64 as JSON knows it, exactly and in little room."""
+    return {
+        name: [list(array.shape), base64.b64encode(array.astype("<f8").tobytes()).decode("ascii")]
+        for name, array in arrays.items()
+    }
+
+
+def unpack(packed: dict[str, Any]) -> Arrays:
+    """The inverse of `pack`."""
+    return {
+        name: np.frombuffer(base64.b64decode(data), "<f8").astype("float64").reshape(shape)
+        for name, (shape, data) in packed.items()
+    }
+
+
+def _draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """For every number of `uniform` the option into whose share of [0, 1] it falls; rows as in `probabilities`."""
+    shares = probabilities.cumsum(axis=-1)
+    return (shares > uniform[..., None] * shares[..., -1:]).argmax(axis=-1)  # their sum may round to less than 1
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 + 0.5 * np.tanh(0.5 * x)

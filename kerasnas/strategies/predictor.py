@@ -1,0 +1,218 @@
+"""PredictorSearch: a Gaussian process predicts what architectures would score; the most promising one is next."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasnas.genotypes import Genotype
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.base import Indices
+from kerasnas.strategies.base import STRATEGIES, SearchStrategy
+from kerasnas.strategies.gaussian_process import (
+    MatchKernel,
+    Posterior,
+    expected_improvement,
+    normal_cdf,
+    normal_quantiles,
+)
+
+_INCUMBENTS = 5  # of the best architectures, all neighbours are candidates
+_MUTANTS = 150  # candidates two random changes away from one of them
+_RANDOM = 50  # candidates from anywhere
+
+
+@STRATEGIES.register("predictor")
+class PredictorSearch(SearchStrategy):
+    """Predictor-based search: Bayesian optimisation with a Gaussian process on the choices.
+
+    After some random architectures it repeats: fit the process to the scores so far, predict new candidates, ask those
+    of the highest expected improvement over the best. Candidates are all neighbours of the five best architectures,
+    150 that are two changes away from one of these, and 50 random ones. Scores are the normal quantiles of the rewards'
+    ranks, so that failures far below do not hide what tells the good ones apart. Pending architectures count as if they
+    had scored what was expected of them.
+
+    With a `cost_limit` a second process of the same kind predicts the logarithm of the cost, and the improvement is
+    multiplied by the probability that the limit is kept. The cost, then, is told with every reward.
+
+    A fit to n observations takes time in n^3: on one core 2 ms for 100, 0.1 s for 1,000.
+
+    Args:
+        space: where to search.
+        seed: seed of everything it draws. Defaults to 0.
+        unique: as for `SearchStrategy`: it never asks twice as long as there is a new candidate. Defaults to True.
+        initial: random architectures before the first fit. Defaults to 10.
+        batch_size: how many architectures are chosen with each fit. Defaults to 2.
+        cost_limit: cost that must not be exceeded, such as milliseconds. Defaults to None: no limit.
+
+    Attributes:
+        costs: in the order of `observations`; NaN where none was told.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> strategy = PredictorSearch(NASBench201Space(), seed=0, cost_limit=3)
+    >>> for _ in range(40):
+    ...     genotype = strategy.ask()
+    ...     weights = [edge.source + 1 for edge in genotype["cell"] if edge.primitive == "nor_conv_3x3"]
+    ...     strategy.tell(genotype, reward=sum(weights), cost=1 + len(weights))
+    >>> strategy.best[1]  # two convolutions, from nodes 1 and 2
+    5.0
+
+    Reference:
+        White et al., "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search", 2019
+        (arXiv 1910.11858): candidates are mutations of the best; its predictor is an ensemble of networks. Jones et
+        al., "Efficient Global Optimization of Expensive Black-Box Functions", 1998: expected improvement. Gardner et
+        al., "Bayesian Optimization with Inequality Constraints", 2014: the limit. Desautels et al., "Parallelizing
+        Exploration-Exploitation Tradeoffs", 2012 (arXiv 1206.6402): pending ones. Salinas et al., "A Quantile-based
+        Approach for Hyperparameter Transfer Learning", 2019 (arXiv 1909.13595): normal quantiles. The kernel on options
+        in place and anywhere, the neighbours as candidates and the constants are this project's own.
+    """
+
+    _unexplained = 0.0  # variance that candidates have beside the kernel's, and may improve by
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        unique: bool = True,
+        initial: int = 10,
+        batch_size: int = 2,
+        cost_limit: float | None = None,
+    ):
+        super().__init__(space, seed, unique)
+        for name, value in (("initial", initial), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(
+                    f"Invalid value received for argument `{name}`. Expected at least 1. Received: {value}"
+                )
+        if cost_limit is not None and not 0 < cost_limit < math.inf:
+            raise ValueError(
+                f"Invalid value received for argument `cost_limit`. Expected a positive number. Received: {cost_limit}"
+            )
+        self.initial, self.batch_size, self.cost_limit = initial, batch_size, cost_limit
+        self.costs: list[float] = []
+        self._kernel = MatchKernel(space)
+        self._chosen: list[Indices] = []  # with the last fit, not asked yet
+        self._neighbors: dict[Indices, list[Indices]] = {}
+
+    @property
+    def best(self) -> tuple[Genotype, float] | None:
+        """The genotype with the highest reward (within the cost limit) and that reward; None if there is none yet."""
+        if self.cost_limit is None:
+            return super().best
+        within = [pair for pair, cost in zip(self.observations, self.costs, strict=True) if cost <= self.cost_limit]
+        within = [pair for pair in within if math.isfinite(pair[1])]
+        if not within:
+            return None
+        indices, reward = max(within, key=lambda pair: pair[1])
+        return self.space.decode(indices), reward
+
+    def tell(self, genotype: Genotype, reward: float, cost: float | None = None) -> None:
+        """Report the reward of `genotype`, which need not have been asked, and its cost if there is a limit.
+
+        Raises:
+            ValueError: if the genotype is not of the space; without a positive cost though there is a limit (and the
+                genotype did not fail); with a cost though there is none.
+            TypeError: if a number is not one.
+        """
+        value = math.nan if cost is None or not math.isfinite(float(cost)) else float(cost)
+        if self.cost_limit is None and cost is not None:
+            raise ValueError("Received a `cost`, but this search has no limit. Make it with `cost_limit=`.")
+        if self.cost_limit is not None and math.isfinite(float(reward)) and not value > 0:
+            raise ValueError(
+                f"Invalid value received for argument `cost`. Expected a positive number, as the search has a "
+                f"`cost_limit`. Received: {cost}"
+            )
+        super().tell(genotype, reward)
+        self.costs.append(value)
+
+    def propose(self) -> Indices:
+        if not self._chosen:
+            told = [index for index, (_, reward) in enumerate(self.observations) if math.isfinite(reward)]
+            if len(told) < self.initial:
+                return self.space.sample_indices(self.rng)
+            self._chosen = self._choose(told)
+        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
+
+    def _choose(self, told: Sequence[int]) -> list[Indices]:
+        observed = [self.observations[index][0] for index in told]
+        scores = normal_quantiles(np.array([self.observations[index][1] for index in told]))
+        targets, within = [scores], np.ones(len(told), bool)
+        if self.cost_limit is not None:
+            costs = np.log([self.costs[index] for index in told])
+            within = costs <= math.log(self.cost_limit)
+            center, scale = costs.mean(), costs.std() or 1.0
+            targets.append((costs - center) / scale)
+            limit = (math.log(self.cost_limit) - center) / scale
+        # The best ones that keep the limit; after them, those nearest to it.
+        order = np.argsort(-scores if within.all() else np.where(within, -scores, 10 + targets[-1]), kind="stable")
+        pending = self.pending
+        candidates = [*pending, *self._candidates([observed[index] for index in order[:_INCUMBENTS]])]
+        if len(candidates) == len(pending):
+            return []
+        posterior = self._posterior(observed, targets, candidates)
+        for position in range(len(pending)):
+            posterior.condition(position)
+        chosen = list(range(len(pending)))
+        while len(chosen) < min(len(pending) + self.batch_size, len(candidates)):
+            variance = np.maximum(posterior.variance, 1e-9)
+            deviation = np.sqrt(variance)
+            value = np.ones(len(candidates))
+            if within.any():
+                spread = np.sqrt(variance + self._unexplained)
+                value = expected_improvement(posterior.means[0], spread, scores[within].max())
+            if self.cost_limit is not None:
+                value = value * normal_cdf((limit - posterior.means[1]) / deviation)
+            value[chosen] = -1
+            chosen.append(int(np.argmax(value)))
+            posterior.condition(chosen[-1])
+        return [candidates[position] for position in chosen[len(pending) :]]
+
+    def _posterior(
+        self, observed: Sequence[Indices], targets: Sequence[np.ndarray], candidates: Sequence[Indices]
+    ) -> Posterior:
+        return Posterior(self._kernel, observed, targets, candidates)
+
+    def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
+        """New architectures, each once: neighbours of `best`, some two changes away, and random ones."""
+        self._neighbors = {
+            indices: self._neighbors[indices] if indices in self._neighbors else self.space.neighbors(indices)
+            for indices in best
+        }
+        drawn = [*itertools.chain(*self._neighbors.values()), *self._mutants(best), *self._random()]
+        found = {self.space.key(indices): indices for indices in drawn}
+        return [indices for indices in found.values() if self.is_new(indices)]
+
+    def _mutants(self, best: Sequence[Indices]) -> list[Indices]:
+        parents = self.rng.integers(len(best), size=_MUTANTS)
+        if type(self.space).mutate_indices is not SearchSpace.mutate_indices:
+            once = [self.space.mutate_indices(best[parent], self.rng) for parent in parents]
+            return [self.space.mutate_indices(indices, self.rng) for indices in once]
+        # The same as above, for all at once.
+        mutants, rows, sizes = np.array(best)[parents], np.arange(_MUTANTS), np.array(self.space.cardinalities)
+        for _ in range(2):
+            positions = self.rng.choice(np.flatnonzero(sizes > 1), size=_MUTANTS)
+            options = self.rng.integers(sizes[positions] - 1)
+            mutants[rows, positions] = options + (options >= mutants[rows, positions])
+        return [indices for indices in map(tuple, mutants.tolist()) if self.space.feasible(indices)]
+
+    def _random(self) -> list[Indices]:
+        if type(self.space).sample_indices is not SearchSpace.sample_indices:
+            return [self.space.sample_indices(self.rng) for _ in range(_RANDOM)]
+        drawn = self.rng.integers(self.space.cardinalities, size=(_RANDOM, len(self.space.cardinalities)))
+        return [indices for indices in map(tuple, drawn.tolist()) if self.space.feasible(indices)]
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "chosen": [list(indices) for indices in self._chosen],
+            "costs": [None if math.isnan(cost) else cost for cost in self.costs],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._chosen = [tuple(indices) for indices in state["chosen"]]
+        self.costs = [math.nan if cost is None else cost for cost in state["costs"]]

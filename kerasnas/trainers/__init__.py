@@ -1,0 +1,21 @@
+"""Gradient search as Keras models with `fit`: bilevel (DARTS and its family) and one-shot (ENAS)."""
+
+from kerasnas.trainers.bilevel import BilevelTrainer
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.cost_objective import CostObjective
+from kerasnas.trainers.hypergradients import HYPERGRADIENTS, InnerStep, finite_difference, first_order, unrolled
+from kerasnas.trainers.one_shot import ENASTrainer
+from kerasnas.trainers.one_shot_phases import ENASCheckpoint
+
+__all__ = [
+    "HYPERGRADIENTS",
+    "BilevelOptimizer",
+    "BilevelTrainer",
+    "CostObjective",
+    "ENASCheckpoint",
+    "ENASTrainer",
+    "InnerStep",
+    "finite_difference",
+    "first_order",
+    "unrolled",
+]

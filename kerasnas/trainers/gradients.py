@@ -1,0 +1,197 @@
+"""The two gradients of a search step, as pure functions of lists of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.backend import all_reduce, replicas, share, unscaled, value_and_grad
+from kerasnas.relaxations import is_alphas, split_variables
+from kerasnas.trainers.curvature import top_eigenvalue
+from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
+from kerasnas.trainers.metrics import batch_size_of
+
+
+class BilevelGradients(keras.Model):
+    """A model whose trainable variables are of two levels, and the gradient of each level's loss.
+
+    The part of `BilevelTrainer` that is mathematics. `w` are values of the network weights, `a` of the architecture
+    parameters, `state` of the variables that are not trained (moving statistics, random state), in the order of the
+    model; `data` is a pair of batches, the one that trains the weights first. What is read of the optimizers (rate,
+    momentum, loss scale) are the values in the surrounding `keras.StatelessScope`.
+
+    On several replicas each sees its part of a batch. A loss is then the replica's part of the loss over the global
+    batch, such that the parts, and their gradients, add up to that of one device; gradients are returned added up.
+    """
+
+    supernet: Any
+    _hypergradient: Callable
+    objective: Callable | None = None
+    _class_weight: list[float] | None = None
+    _batch_size: int | None = None
+    _rests = False  # whether there are epochs in which the alphas rest
+    _resting = False  # whether this is one of them; read on several replicas alone
+
+    @property
+    def network_weights(self) -> list[Any]:
+        """The trainable variables that are not alphas."""
+        return split_variables(self.trainable_variables)[0]
+
+    @property
+    def architecture_parameters(self) -> list[Any]:
+        """The alphas."""
+        return split_variables(self.trainable_variables)[1]
+
+    def partition(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Part values in the order of `trainable_variables` into (network weights, alphas)."""
+        flags = [is_alphas(variable) for variable in self.trainable_variables]
+        pairs = list(zip(values, flags, strict=True))
+        return [value for value, flag in pairs if not flag], [value for value, flag in pairs if flag]
+
+    def merge(self, weights: Sequence[Any], alphas: Sequence[Any]) -> list[Any]:
+        """The inverse of `partition`."""
+        sources = iter(weights), iter(alphas)
+        return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
+
+    def _loss(self, state: Sequence[Any], batch: Any, scale: Any, objective: Callable | None = None) -> Callable:
+        """`loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
+
+        The objective is the value of the loss, or what `objective` makes of it. On several replicas the value is that
+        of this replica's samples, and what is returned first its part of the objective of all samples.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        own, every = self._shares(x)
+
+        def part_of(value: Any) -> Any:
+            sums = getattr(self.loss, "reduction", None) in ("sum", "none", None) and hasattr(self.loss, "reduction")
+            part = value / replicas() if sums else value * (ops.cast(own, value.dtype) / ops.cast(every, value.dtype))
+            if objective is None:
+                return part
+            return objective(all_reduce(part), self.supernet) / replicas()
+
+        def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
+            variables = [*self.trainable_variables, *self.non_trainable_variables]
+            mapping = list(zip(variables, [*self.merge(w, a), *state], strict=True))
+            with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+                predictions = self(x, training=True)
+                # Inside the scope, so that the regularizers of a user's layers see `w` too.
+                value = unscaled(self.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=sample_weight))
+                if replicas() > 1:
+                    # Of no samples Keras makes no mean, or one that is not a number.
+                    value = value if isinstance(own, int) else ops.where(own > 0, ops.sum(value), 0)
+                    total = part_of(value)
+                else:
+                    total = value if objective is None else objective(value, self.supernet)
+            new_state = [scope.get_current_value(variable) for variable in self.non_trainable_variables]
+            return scale * total, (value, predictions, new_state)
+
+        return loss
+
+    def architecture_gradients(
+        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
+        """`((validation loss, (predictions, new state)), gradient)` by the alphas.
+
+        Of the state, only the random one is new: moving statistics are the weights' step's alone. A second-order
+        hypergradient makes several passes, on either batch; all of them draw the same random numbers. Its validation
+        loss and predictions are those one step ahead. With loss scaling the gradient is that of the scaled loss.
+        """
+        training, validation = data
+        training_scale, scale = self.optimizer.loss_scales
+        validation_loss = self._loss(state, validation, scale, self.objective)
+        training_loss = self._loss(state, self._weighted(training), training_scale)
+        inner_step, seeds = self._inner_step(), self._seed_positions()
+
+        def search() -> Any:
+            (_, (value, predictions, new_state)), gradients = self._hypergradient(
+                validation_loss, training_loss, w, a, inner_step
+            )
+            gradients = self._summed(gradients, validation)
+            decay = scale * self.architecture_weight_decay
+            decayed = [g + decay * p for g, p in zip(gradients, a, strict=True)]
+            return value, predictions, [new_state[seed] for seed in seeds], decayed
+
+        def rest() -> Any:
+            _, (value, predictions, new_state) = validation_loss(w, a)
+            return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
+
+        if replicas() > 1:  # a branch of a graph cannot sum over replicas: the trainer traces a step for either phase
+            value, predictions, seeded, gradients = rest() if self._resting else search()
+        elif self._rests:
+            position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
+            value, predictions, seeded, gradients = ops.cond(state[position] > 0, search, rest)
+        else:
+            value, predictions, seeded, gradients = search()
+        advanced = dict(zip(seeds, seeded, strict=True))
+        return (value, (predictions, [advanced.get(i, old) for i, old in enumerate(state)])), gradients
+
+    def network_gradients(
+        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+    ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
+        """`(((training loss, predictions), new state), gradient)` by the network weights, of the scaled loss."""
+        scale, _ = self.optimizer.loss_scales
+        loss = self._loss(state, self._weighted(data[0]), scale)
+        (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
+        gradients = self._summed(gradients, data[0])
+        decay = scale * self.weight_decay
+        decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]
+        return ((value, predictions), new_state), decayed
+
+    def architecture_curvature(
+        self,
+        w: Sequence[Any],
+        a: Sequence[Any],
+        state: Sequence[Any],
+        batch: Any,
+        start: Sequence[Any],
+        iterations: int,
+    ) -> tuple[Any, list[Any]]:
+        """The top eigenvalue of the Hessian of the loss on `batch` by the alphas, and its vector; see `top_eigenvalue`.
+
+        A relaxation that draws is taken at its mean. Objectives beside the loss are no part of it.
+        """
+        loss = self._loss(state, batch, 1.0)
+        with self.supernet.at_expected_weights():
+            return top_eigenvalue(lambda alphas: loss(w, alphas)[0], a, start, iterations)
+
+    def _shares(self, x: Any) -> tuple[Any, Any]:
+        """The samples of this replica and of all."""
+        if self._batch_size is not None and self._batch_size % replicas() == 0:
+            return share(self._batch_size // replicas())
+        return share(ops.convert_to_tensor(batch_size_of(x), "int32"))
+
+    def _summed(self, gradients: list[Any], batch: Any) -> list[Any]:
+        """Gradients added up over the replicas; one that got no sample has nothing to add."""
+        if replicas() == 1:
+            return gradients
+        own, _ = self._shares(batch[0])
+        if not isinstance(own, int):
+            gradients = [ops.where(own > 0, gradient, 0) for gradient in gradients]
+        return all_reduce(gradients)
+
+    def _inner_step(self) -> InnerStep | None:
+        """The weights' next step as a function; None for first order, which reads nothing of the optimizer.
+
+        Raises:
+            ValueError: if the hypergradient needs one and the optimizer has none.
+        """
+        if self._hypergradient is first_order:
+            return None
+        function = getattr(self._hypergradient, "func", self._hypergradient)  # of a partial
+        return self.optimizer.inner_step(self.weight_decay, required=function in (unrolled, finite_difference))
+
+    def _seed_positions(self) -> list[int]:
+        """Which of the state's values are those of random generators."""
+        states = {id(generator.state) for layer in self._flatten_layers() for generator in layer._seed_generators}
+        return [position for position, v in enumerate(self.non_trainable_variables) if id(v) in states]
+
+    def _weighted(self, batch: Any) -> Any:
+        if self._class_weight is None:
+            return batch
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        labels = ops.cast(ops.argmax(y, axis=-1) if len(y.shape) > 1 and y.shape[-1] > 1 else y, "int32")
+        factor = ops.take(ops.convert_to_tensor(self._class_weight), ops.reshape(labels, (-1,)))
+        return x, y, factor if sample_weight is None else factor * sample_weight

@@ -1,0 +1,319 @@
+"""ENASTrainer: children that share weights, and the controller that learns which of them to build."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import backend
+from kerasnas.callbacks import CosineSchedule
+from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.weight_sharing import WeightSharingSupernet
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.base import Indices
+from kerasnas.strategies.base import SearchStrategy
+from kerasnas.strategies.controller import Controller
+from kerasnas.trainers.data_split import pair_halves
+from kerasnas.trainers.one_shot_phases import ChildBatches, ENASGuard, Phases
+
+MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
+CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps an epoch
+
+
+class ENASTrainer(backend.SharedStep, keras.Model):
+    """ENAS: searches with children that share the weights of one supernet.
+
+    Two phases alternate. For an epoch of the training half, each step draws a child from the controller and moves the
+    shared weights down its loss. Then the controller is told rewards: the accuracies of children it asks for, each on
+    a batch of the held-out half, with the shared weights as they are. To keep a search, use `ENASCheckpoint`; to keep
+    the shared weights alone, save the supernet.
+
+    Args:
+        supernet: of the space's `build_supernet`.
+        space: a space whose supernet shares weights, such as `ENASMicroSpace`.
+        controller: any strategy with `unique=False`. Defaults to `Controller`, with the paper's learning rate.
+        seed: seed of the default controller. Defaults to 0.
+
+    Attributes:
+        controller: the strategy that chooses.
+
+    Raises:
+        ValueError: if supernet, space and controller do not belong together.
+
+    Example:
+
+    >>> from kerasnas.search import RandomSearch
+    >>> from kerasnas.spaces import ENASMicroSpace
+    >>> space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+    >>> supernet = space.build_supernet(input_shape=(8, 8, 1), num_classes=2)
+    >>> search = ENASTrainer(supernet, space, RandomSearch(space, unique=False))
+    >>> search.compile(run_eagerly=True)
+    >>> x, y = np.random.default_rng(0).random((16, 8, 8, 1), "float32"), np.arange(16) % 2
+    >>> history = search.fit(x, y, batch_size=8, epochs=1, controller_steps=1, verbose=0)
+    >>> sorted(history.history)
+    ['accuracy', 'loss', 'reward']
+    >>> space.validate(search.derive(n=2))
+
+    Reference:
+        Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+    """
+
+    def __init__(
+        self,
+        supernet: WeightSharingSupernet,
+        space: SearchSpace,
+        controller: SearchStrategy | None = None,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(supernet, WeightSharingSupernet):
+            raise ValueError(
+                "Invalid value received for argument `supernet`. Expected one whose children share weights, of "
+                f"`build_supernet` of a space such as ENASMicroSpace. Received: {type(supernet).__name__}"
+            )
+        if supernet.num_choices != len(space.choices):
+            raise ValueError(
+                f"Invalid value received for argument `space`. Expected the one that built the supernet, with "
+                f"{supernet.num_choices} choices. Received: '{space.name}' with {len(space.choices)}"
+            )
+        if controller is None:
+            controller = Controller(space, seed, learning_rate=CONTROLLER_LEARNING_RATE, unique=False)
+        if controller.unique or controller.space.cardinalities != space.cardinalities:
+            raise ValueError(
+                "Invalid value received for argument `controller`. Expected a strategy of the same space with "
+                "`unique=False`, as children are evaluated again while the weights change. Received: "
+                f"{type(controller).__name__} of space '{controller.space.name}' with unique={controller.unique}"
+            )
+        self.supernet, self.space, self.controller = supernet, space, controller
+        self._compiled_logits = backend.traced_once(self._logits)
+        self._held_out: tuple[np.ndarray, np.ndarray] | None = None
+        self._initial_learning_rate: float | None = None
+        self._batch_size: int | None = None
+        check_scope(self, supernet.variables, f"The supernet '{supernet.name}'")
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        images, architecture = inputs
+        if len(architecture.shape) > 1:
+            architecture = architecture[0]
+        return self.supernet(images, architecture=architecture, training=training)
+
+    # Keras' interface --------------------------------------------------------------------------------
+    def compile(
+        self,
+        optimizer: Any = None,
+        controller_optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        learning_rate: float = 0.05,
+        jit_compile: bool | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Set optimizers, loss and metrics; everything left out is the paper's.
+
+        Args:
+            optimizer: for the shared weights. Defaults to SGD with Nesterov momentum 0.9 and weight decay 1e-4 at
+                `learning_rate`, annealed to 0.001 by a cosine over the epochs of `fit` (the paper restarts its cosine).
+            controller_optimizer: learning rate of the controller's Adam, or a `keras.optimizers.Adam` whose learning
+                rate is taken: the controller is NumPy. Defaults to what the controller has.
+            loss: Defaults to sparse categorical cross-entropy from logits.
+            metrics: of the children in training. Defaults to `["accuracy"]`.
+            learning_rate: first one of the default optimizer. Defaults to 0.05.
+            jit_compile: whether to compile with XLA. None stands for False on TensorFlow and True on JAX, as for
+                `BilevelTrainer`. Defaults to None.
+            kwargs: as for `keras.Model.compile`.
+
+        Raises:
+            ValueError: if `controller_optimizer` is neither, or the controller has no learning rate.
+        """
+        if controller_optimizer is not None:
+            _set_learning_rate(self.controller, controller_optimizer)
+        self._initial_learning_rate = learning_rate if optimizer is None else None
+        if jit_compile is None:
+            jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
+        with scope_of(self):
+            if optimizer is None:
+                optimizer = keras.optimizers.SGD(
+                    learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-4, global_clipnorm=5.0
+                )
+            super().compile(
+                optimizer=optimizer,
+                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss,
+                metrics=["accuracy"] if metrics is None else metrics,
+                jit_compile=jit_compile,
+                **kwargs,
+            )
+            self.optimizer.build(self.trainable_variables)
+        check_scope(self, self.optimizer.variables, "An optimizer")
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 64,
+        epochs: int = 150,
+        verbose: Any = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float | None = None,
+        validation_data: Any = None,
+        initial_epoch: int = 0,
+        controller_steps: int | None = None,
+        augment: Callable | None = None,
+        seed: int = 0,
+    ) -> keras.callbacks.History:
+        """Search. `loss` and metrics are the children's in training, `reward` is the mean over the controller's steps.
+
+        Args:
+            x: images `(n, height, width, channels)`.
+            y: class numbers `(n,)`.
+            batch_size: of either half, over all replicas together. Defaults to 64. Each of several workers measures all
+                rewards, so that their controllers learn the same.
+            epochs: epoch at which the search ends. Defaults to 150.
+            verbose: as in Keras.
+            callbacks: as in Keras; `ENASCheckpoint` is one.
+            validation_split: the share of every class that is held out for the rewards. Defaults to 0.5, unless
+                `validation_data` is given.
+            validation_data: what the rewards are measured on instead: `(x, y)`.
+            initial_epoch: epoch at which to start.
+            controller_steps: rewards that the controller is told after each epoch (2,000 in the paper). Defaults to
+                one for each batch of the held-out half.
+            augment: `(batch, rng) -> batch` for the training images.
+            seed: seed of the split and of the order of the data.
+
+        Returns:
+            Keras' `History`, with `reward`, and with `controller_entropy` (nats) where the controller has a policy.
+
+        Raises:
+            ValueError: for data that cannot be searched on; the message says what was expected.
+            NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
+        """
+        if not self.compiled:
+            raise ValueError("Call `compile()` before `fit()`.")
+        if y is None:
+            raise ValueError("Invalid value received for argument `y`. Expected labels, with `x` an array of images.")
+        if controller_steps is not None and controller_steps < 0:
+            raise ValueError(
+                "Invalid value received for argument `controller_steps`. Expected at least 0. "
+                f"Received: {controller_steps}"
+            )
+        pairs = pair_halves(
+            x,
+            y,
+            validation_data,
+            validation_split,
+            batch_size=batch_size,
+            initial_epoch=initial_epoch,
+            augment=augment,
+            seed=seed,
+            input_shape=self.supernet.image_shape,
+            num_classes=self.supernet.num_classes,
+        )
+        check_global_batch("batch_size", batch_size, replicas_of(self))
+        if batch_size != self._batch_size:  # a constant of the step's graph
+            self._batch_size, self.train_function = batch_size, None
+        self._held_out = pairs.validation.x, pairs.validation.y
+        self._build_metrics()
+        children = ChildBatches(pairs.training, self.supernet.num_choices)
+        steps = len(pairs.validation) if controller_steps is None else controller_steps
+        own: list[keras.callbacks.Callback] = [ENASGuard(), Phases(children, pairs.validation, steps)]
+        if self._initial_learning_rate is not None:
+            minimum = min(MINIMUM_LEARNING_RATE, self._initial_learning_rate)
+            own.append(CosineSchedule(self._initial_learning_rate, minimum))
+        return super().fit(
+            children,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=[*own, *(callbacks or [])],
+            initial_epoch=initial_epoch,
+            shuffle=False,
+        )
+
+    def _build_metrics(self) -> None:
+        """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
+        metrics = self._compile_metrics
+        if metrics is not None and not metrics.built:
+            with scope_of(self):
+                metrics.build(keras.KerasTensor((None,)), keras.KerasTensor((None, self.supernet.num_classes)))
+
+    # Children ----------------------------------------------------------------------------------------
+    def draw(self, n: int) -> list[Indices]:
+        """`n` children, as indices, that the controller proposes without waiting for their rewards."""
+        proposals = iter(self.controller.propose, None)
+        feasible = filter(self.space.feasible, proposals)
+        return [next(feasible) for _ in range(n)]
+
+    def sample(self, n: int) -> list[Genotype]:
+        """`n` genotypes that the controller proposes."""
+        return [self.space.decode(indices) for indices in self.draw(n)]
+
+    def _logits(self, weights: list[Any], images: Any, architecture: Any) -> Any:
+        return self.supernet.stateless_call(weights, [], images, architecture=architecture)[0]
+
+    def reward(self, genotype: Genotype, x: Any, y: Any) -> float:
+        """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite."""
+        logits = self._logits if self.run_eagerly else self._compiled_logits
+        architecture = ops.convert_to_tensor(self.space.encode(genotype), "int32")
+        images = ops.convert_to_tensor(x, self.supernet.compute_dtype)
+        outputs = ops.convert_to_numpy(logits(backend.values(self.supernet.trainable_variables), images, architecture))
+        return float(np.mean(outputs.argmax(axis=-1) == y)) if np.isfinite(outputs).all() else math.nan
+
+    def evaluate_children(self, genotypes: Sequence[Genotype], x: Any, y: Any, batch_size: int = 64) -> np.ndarray:
+        """The rewards of children on all of `x`, in batches of nearly equal size: batch norm depends on them.
+
+        Args:
+            genotypes: of the space.
+            x, y: images and their class numbers.
+            batch_size: the largest size of a batch. Defaults to 64.
+
+        Returns:
+            An accuracy for each of `genotypes`.
+        """
+        x, y = np.asarray(x), np.asarray(y)
+        parts = np.array_split(np.arange(len(y)), -(-len(y) // batch_size))
+        sizes = [len(part) for part in parts]
+        return np.array(
+            [np.average([self.reward(genotype, x[p], y[p]) for p in parts], weights=sizes) for genotype in genotypes]
+        )
+
+    def rank(self, n: int = 100, x: Any = None, y: Any = None) -> list[tuple[Genotype, float]]:
+        """The different ones of `n` sampled children with their rewards, the best first.
+
+        Args:
+            n: number of samples. Defaults to 100.
+            x, y: images and class numbers to reward on. Default to the held-out half of the last `fit`.
+
+        Raises:
+            ValueError: if there is nothing to reward on.
+        """
+        if x is None and self._held_out is not None:
+            x, y = self._held_out
+        if x is None or y is None:
+            raise ValueError("Pass `x` and `y` to reward children on: there was no `fit` with a held-out half before.")
+        children = list(dict.fromkeys(self.sample(n)))
+        rewards = self.evaluate_children(children, x, y)
+        order = np.argsort(-np.nan_to_num(rewards, nan=-np.inf), kind="stable")
+        return [(children[index], float(rewards[index])) for index in order]
+
+    def derive(self, n: int = 100, x: Any = None, y: Any = None) -> Genotype:
+        """The best of `n` children that the controller samples, by `rank`."""
+        return self.rank(n, x, y)[0][0]
+
+
+def _set_learning_rate(controller: SearchStrategy, optimizer: Any) -> None:
+    rate = optimizer.learning_rate if isinstance(optimizer, keras.optimizers.Adam) else optimizer
+    number = isinstance(rate, int | float) or hasattr(rate, "numpy") or hasattr(rate, "value")
+    if not number or float(ops.convert_to_numpy(rate)) <= 0:
+        raise ValueError(
+            "Invalid value received for argument `controller_optimizer`. Expected a positive learning rate, or a "
+            f"keras.optimizers.Adam with a constant one. Received: {optimizer!r}"
+        )
+    if not hasattr(controller, "optimizer"):
+        raise ValueError(f"{type(controller).__name__} has no optimizer whose learning rate could be set.")
+    controller.optimizer.learning_rate = float(ops.convert_to_numpy(rate))

@@ -1,0 +1,446 @@
+"""The command line, in process: a whole tiny run, its folder, and every way to go wrong."""
+
+import csv
+import dataclasses
+import errno
+import json
+import os
+import signal
+import threading
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import cli, storage
+from kerasnas.genotypes import DARTS_V2, Genotype
+from kerasnas.pipeline import BenchmarkConfig, DoctorConfig, SearchConfig, StrategyBenchConfig, TrainingConfig
+
+COMMANDS = ("search", "retrain", "resume", "plot", "bench", "benchmark", "doctor")
+EPOCHS, RETRAIN_EPOCHS = 3, 2
+RETRAIN = [
+    *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
+    *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=16", f"--retrain_epochs={RETRAIN_EPOCHS}"),
+]
+SEARCH = [
+    *(*RETRAIN, "--filters=2", "--num_cells=1", "--batch_size=8", f"--epochs={EPOCHS}"),
+    *("--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2"),
+]
+FILES = {
+    *("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json"),
+    *("cell_reduce.png", "alphas.png", "search.png", "training.png", "comparison.png"),
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((80, 8, 8, 1)).astype("float32"), np.arange(80) % 3
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def fails(capsys):
+    """Run a command that must fail with status 2 and one line; return the line."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        assert cli.main([str(argument) for argument in arguments]) == 2
+        out, err = capsys.readouterr()
+        assert err.startswith("kerasnas: ")
+        assert "Traceback" not in out + err
+        return err
+
+    return run
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def without_seconds(record):
+    return {name: value for name, value in record.items() if name != "seconds"}
+
+
+# A whole run -------------------------------------------------------------------------------------------
+def test_folder_holds_everything(finished):
+    present = {path.name for path in finished.iterdir()}
+    assert present - {"stages", "checkpoints"} == FILES
+    assert not list(finished.rglob(".*"))  # no temporary file is left
+    for name in FILES:
+        assert (finished / name).stat().st_size > 0
+    for picture in finished.glob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_records_agree(finished):
+    genotype = Genotype.load(finished / "genotype.json")
+    result, search = read(finished / "result.json"), read(finished / "stages" / "search.json")
+    assert Genotype.from_json(json.dumps(result["genotype"])) == genotype
+    assert SearchConfig.from_dict(read(finished / "config.json")["settings"]).to_dict() == result["settings"]
+    assert np.shape(search["mixing_weights"]["reduce"]) == (1 + EPOCHS, 2, 3)
+    rows = list(csv.DictReader((finished / "history.csv").open()))
+    assert [(row["phase"], row["epoch"]) for row in rows] == [
+        *(("search", str(epoch + 1)) for epoch in range(EPOCHS)),
+        *(("training", str(epoch + 1)) for epoch in range(RETRAIN_EPOCHS)),
+    ]
+    assert [float(row["val_accuracy"]) for row in rows[:EPOCHS]] == search["history"]["val_accuracy"]
+    assert all(float(row["loss"]) > 0 for row in rows)
+    (random,) = result["random"]
+    assert random["genotype"] != result["genotype"]
+    assert random["test_accuracy"] == read(finished / "stages" / "random-1.json")["test_accuracy"]
+
+
+def test_model_is_plain_keras_and_reproduces_its_accuracy(finished, dataset):
+    with zipfile.ZipFile(finished / "model.keras") as archive:
+        config = archive.read("config.json").decode()
+    assert "kerasnas" not in config
+    model = keras.models.load_model(finished / "model.keras")
+    arrays = np.load(dataset)
+    loss, accuracy = model.evaluate(arrays["x_test"], arrays["y_test"], batch_size=250, verbose=0)
+    searched = read(finished / "result.json")["searched"]
+    assert accuracy == searched["test_accuracy"]
+    assert loss == pytest.approx(searched["test_loss"], rel=1e-6)
+
+
+def test_command_of_the_record_can_be_typed_again(finished):
+    command, name, *flags = read(finished / "result.json")["command"].split()
+    assert (command, name) == ("kerasnas", "search")
+    values = cli.COMMANDS["search"].flags()
+    assert values(["kerasnas search", *flags])[1:] == []
+    assert cli._settings(SearchConfig, values).to_dict() == read(finished / "config.json")["settings"]
+
+
+def test_resume_of_a_finished_run_reports_again(finished, capsys):
+    kept = {name: (finished / name).read_bytes() for name in ("history.csv", "genotype.json", "model.keras")}
+    stages = {path: path.read_bytes() for path in (finished / "stages").iterdir()}
+    assert cli.main(["resume", f"--output_dir={finished}"]) == 0
+    assert "report.html" in capsys.readouterr().out
+    assert all((finished / name).read_bytes() == content for name, content in kept.items())
+    assert all(path.read_bytes() == content for path, content in stages.items())
+
+
+def test_plot_draws_again(finished):
+    removed = [finished / "report.html", finished / "card.md", *finished.glob("*.png")]
+    before = {path.name: path.read_bytes() for path in removed}
+    for path in removed:
+        path.unlink()
+    assert cli.main(["plot", f"--output_dir={finished}"]) == 0
+    assert {path.name for path in removed if path.exists()} == before.keys()
+    assert (finished / "card.md").read_bytes() == before["card.md"]
+
+
+def test_plot_of_a_published_genotype(tmp_path, capsys):
+    folder = tmp_path / "new" / "pictures"
+    assert cli.main(["plot", "--genotype=DARTS_V2", f"--output_dir={folder}"]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["cell_normal.png", "cell_reduce.png"]
+    assert capsys.readouterr().out.split() == [str(folder / f"cell_{kind}.png") for kind in ("normal", "reduce")]
+
+
+def test_retrain_of_a_genotype_file(finished, dataset, tmp_path):
+    folder = tmp_path / "again"
+    arguments = [f"--dataset={dataset}", *RETRAIN, f"--genotype={finished / 'genotype.json'}", "--drop_path=0.2"]
+    assert cli.main(["retrain", *arguments, f"--output_dir={folder}"]) == 0
+    result = read(folder / "result.json")
+    assert result["random"] == [] and "search" not in result
+    # The same network from the same seed: the same training as after the search.
+    expected = read(finished / "result.json")["searched"]
+    assert without_seconds(result["searched"]) == without_seconds(expected)
+    assert {path.name for path in folder.glob("*.png")} == {"cell_reduce.png", "training.png"}
+    assert cli.main(["resume", f"--output_dir={folder}"]) == 0
+
+
+def test_retrain_of_a_published_genotype(dataset, tmp_path):
+    flags = ["--retrain_filters=2", "--retrain_cells=3", "--retrain_epochs=1", "--retrain_batch_size=48"]
+    flags += ["--stem_strides=1", "--augment="]
+    folder = tmp_path / "darts"
+    assert cli.main(["retrain", "--genotype=DARTS_V2", f"--dataset={dataset}", *flags, f"--output_dir={folder}"]) == 0
+    assert Genotype.load(folder / "genotype.json") == DARTS_V2
+    assert 0 <= read(folder / "result.json")["searched"]["test_accuracy"] <= 1
+
+
+def test_benchmark_prints_every_figure_and_leaves_nothing(dataset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--filters=2", "--num_cells=1", "--num_nodes=1", "--batch_size=8", "--steps=2", "--epochs=4"]
+    assert cli.main(["benchmark", f"--dataset={dataset}", "--stem_strides=1", *flags]) == 0
+    first, *table, last = capsys.readouterr().out.splitlines()
+    for words in ("2 filters, 1 cells, 1 nodes", "first_order", "8x8x1 images of tiny", "2 x 8"):
+        assert words in first
+    figures = {line[:28].strip(): line[28:].strip() for line in table}
+    assert list(figures) == [
+        *("time of a step", "CPU time of a step", "step while the alphas rest", "images per second"),
+        *("work of a step", "share of the matmul peak", "build, then the first step", "peak memory of the process"),
+    ]
+    assert all(any(character.isdigit() for character in value) for value in figures.values()), figures
+    assert "median of 2" in figures["time of a step"]
+    assert "4 epochs of 3 steps" in last and "is not in it" in last
+    assert list(tmp_path.iterdir()) == []
+
+
+# Help ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_of_each_command_names_every_flag(command, flag, capsys):
+    assert cli.main([command, flag]) == 0
+    text = capsys.readouterr().out
+    configs = {"search": SearchConfig, "retrain": TrainingConfig, "bench": StrategyBenchConfig}
+    config = {**configs, "benchmark": BenchmarkConfig, "doctor": DoctorConfig}.get(command)
+    fields = dataclasses.fields(config) if config else []
+    names = {field.name for field in fields} | ({"output_dir"} if command not in ("benchmark", "doctor") else set())
+    names |= {"genotype"} if command in ("retrain", "plot") else set()
+    listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
+    assert listed == names
+    for field in fields:
+        assert field.metadata["help"] in text
+    assert f"kerasnas {command} --" in text  # an example to copy
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
+def test_usage_lists_every_command(arguments, capsys):
+    assert cli.main(arguments) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {command} " in text for command in COMMANDS)
+    assert tuple(cli.COMMANDS) == COMMANDS
+
+
+def test_version(capsys):
+    import kerasnas
+
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == kerasnas.__version__
+
+
+# What is refused ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["serch"], ["Unknown command 'serch'", "Did you mean 'search'", "retrain"]),
+        (["search", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
+        (["search", "--filters=few", "--output_dir=x"], ["filters", "few"]),
+        (["search", "3", "--output_dir=x"], ["Unexpected argument '3'", "--name=value"]),
+        (["search"], ["--output_dir"]),
+        (["retrain", "--output_dir=x"], ["--genotype"]),
+        (["resume"], ["--output_dir"]),
+        (["plot"], ["--output_dir"]),
+        (["plot", "--genotype=DARTS_V2"], ["--output_dir"]),
+        (["plot", "--genotype=DARTS_V3", "--output_dir=x"], ["DARTS_V3", "DARTS_V2"]),
+        (["search", "--dataset=fashion_mnist_min", "--output_dir=x"], ["Did you mean 'fashion_mnist_mini'"]),
+        (["search", "--space=dart", "--output_dir=x"], ["Unknown space 'dart'", "'darts'"]),
+        (["search", "--primitives=skip_conect", "--output_dir=x"], ["skip_conect", "'skip_connect'"]),
+        (["search", "--hypergradient=frist_order", "--output_dir=x"], ["frist_order", "'first_order'"]),
+        (["search", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
+        (["search", "--epochs=0", "--output_dir=x"], ["`epochs`", "at least 1"]),
+        (["search", "--validation_split=1", "--output_dir=x"], ["`validation_split`", "between 0 and 1"]),
+        (["search", "--seed=-1", "--output_dir=x"], ["`seed`", "at least 0"]),
+        (["search", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
+        (["search", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
+        (["search", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
+        (["benchmark", "--output_dir=x"], ["output_dir"]),
+        (["benchmark", "--retrain_epochs=1"], ["retrain_epochs"]),
+        (["benchmark", "--steps=0"], ["`steps`", "at least 1"]),
+        (["benchmark", "--num_nodes=0"], ["`num_nodes`", "at least 1"]),
+        (["benchmark", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
+        (["benchmark", "--batch_size=4000"], ["batch_size", "3000"]),
+        (["benchmark", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
+        (["benchmark", "--primitives=skip_conect"], ["skip_conect", "'skip_connect'"]),
+        (["resume", "--output_dir=x"], ["x holds no run"]),
+        (["plot", "--output_dir=x"], ["x holds no run"]),
+    ],
+    ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch") else "",
+)
+def test_wrong_arguments(fails, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = fails(*arguments)
+    assert all(word in message for word in words), message
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == []  # so that the corrected command can use the same folder
+
+
+def test_corrected_command_takes_the_same_folder(fails, dataset, tmp_path):
+    wrong = tmp_path / "absent.npz"
+    arguments = [*RETRAIN, "--retrain_epochs=1", "--genotype=genotype.json", f"--output_dir={tmp_path / 'run'}"]
+    genotype = Genotype("darts", {"reduce": [("skip_connect", 0, 2), ("skip_connect", 1, 2)]})
+    genotype.save(tmp_path / "genotype.json")
+    arguments[-2] = f"--genotype={tmp_path / 'genotype.json'}"
+    assert "absent.npz" in fails("retrain", f"--dataset={wrong}", *arguments)
+    assert cli.main(["retrain", f"--dataset={dataset}", *arguments]) == 0
+
+
+@pytest.mark.parametrize("where", ["under a file", "/proc"])
+def test_output_dir_that_cannot_be_written(fails, dataset, where):
+    folder = "/proc/kerasnas/run" if where == "/proc" else dataset / "run"
+    if where == "/proc" and not os.path.isdir("/proc"):
+        pytest.skip("There is no /proc here.")
+    message = fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}")
+    assert f"Cannot write in {folder}" in message
+    assert "Choose another --output_dir" in message
+
+
+def test_output_dir_is_never_overwritten(fails, finished, dataset, tmp_path):
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    message = fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={finished}")
+    assert "already holds a run" in message
+    assert f"kerasnas resume --output_dir={finished}" in message
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
+
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert "not an empty folder" in fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={tmp_path}")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert "not an empty folder" in fails("search", *SEARCH, f"--output_dir={tmp_path / 'thesis.txt'}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text[: len(text) // 2], "config.json is malformed"),
+        (lambda text: "", "config.json is malformed"),
+        (lambda text: "[1, 2]", 'lacks "format": "kerasnas.run"'),
+        (lambda text: text.replace('"version": 1', '"version": 2'), "Upgrade KerasNAS"),
+        (lambda text: text.replace('"kind": "search"', '"kind": "dream"'), "unknown kind of run 'dream'"),
+        (lambda text: text.replace('"filters"', '"filtres"'), "Unknown setting 'filtres'. Did you mean 'filters'"),
+        (lambda text: text.replace('"filters": 2', '"filters": "two"'), "`filters`. Expected int. Received: 'two'"),
+        (lambda text: text.replace('"filters": 2', '"filters": 0'), "`filters`. Expected at least 1"),
+        (lambda text: text.replace('"augment": [', '"augment": 3, "x": ['), "config.json"),
+        (lambda text: text.replace('"settings": {', '"settings": 3, "x": {'), "config.json"),
+    ],
+)
+@pytest.mark.parametrize("command", ["resume", "plot"])
+def test_config_that_cannot_be_read(fails, finished, tmp_path, change, words, command):
+    text = (finished / "config.json").read_text()
+    assert change(text) != text
+    (tmp_path / "config.json").write_text(change(text))
+    assert words in fails(command, f"--output_dir={tmp_path}")
+
+
+def test_plot_of_an_unfinished_run(fails, finished, tmp_path):
+    (tmp_path / "config.json").write_bytes((finished / "config.json").read_bytes())
+    assert "is not finished" in fails("plot", f"--output_dir={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"format": "kerasnas.genotype", "version": 1, "space": "other", "cells": {"a": [["x", 0, 2]]}}', "'other'"),
+        ('{"format": "kerasnas.genotype", "version": 9}', "Upgrade KerasNAS"),
+        ('{"format": "kerasnas.geno', "Malformed or truncated"),
+        ("\x00\x01", "genotype.json"),
+    ],
+)
+def test_genotype_that_cannot_be_trained(fails, dataset, tmp_path, content, words):
+    path = tmp_path / "genotype.json"
+    path.write_text(content)
+    message = fails("retrain", f"--genotype={path}", f"--dataset={dataset}", *RETRAIN, f"--output_dir={tmp_path / 'r'}")
+    assert words in message
+    assert not (tmp_path / "r").exists()
+
+
+def test_genotype_of_more_nodes(fails, dataset, tmp_path):
+    flags = [f"--dataset={dataset}", *RETRAIN, "--retrain_cells=3", f"--output_dir={tmp_path / 'run'}"]
+    assert "1 nodes" in fails("retrain", "--genotype=DARTS_V2", *flags)
+    assert "neither a file nor a published genotype" in fails("retrain", "--genotype=DARTS_V9", *flags)
+
+
+# Interruptions ------------------------------------------------------------------------------------------
+def test_full_disk_leaves_what_was_finished_and_can_be_resumed(fails, finished, dataset, tmp_path, monkeypatch, capsys):
+    """The disk fills up in the final training, after its first epoch."""
+    folder, fsync = tmp_path / "run", os.fsync
+
+    def full(descriptor):
+        if len(list((folder / "checkpoints" / "searched").glob("checkpoint-*"))) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "fsync", full)
+        message = fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}")
+    assert "No space left on device" in message
+    assert "all that was finished is safe" in message
+    assert f"kerasnas resume --output_dir={folder}" in message
+    names = {path.name for path in (folder / "checkpoints" / "searched").iterdir()}
+    assert names == {"checkpoint-000000.npz", "checkpoint-000001.npz"}  # and no part of a third
+    assert [path.name for path in (folder / "stages").iterdir()] == ["search.json"]
+    assert not (folder / "model.keras").exists()
+
+    assert cli.main(["resume", f"--output_dir={folder}"]) == 0
+    assert "resuming after epoch 1" in capsys.readouterr().out
+    for name in ("history.csv", "genotype.json"):
+        assert (folder / name).read_bytes() == (finished / name).read_bytes()
+    for stage in ("search", "searched", "random-1"):
+        first, second = (without_seconds(read(run / "stages" / f"{stage}.json")) for run in (folder, finished))
+        assert first == second
+
+
+def test_full_disk_at_the_very_start(fails, dataset, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "fsync", full)
+        message = fails("search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}")
+    assert "The disk is full" in message
+    assert "resume" not in message  # there is nothing to resume
+    assert list(folder.iterdir()) == []
+
+
+def test_ctrl_c_tells_how_to_go_on(dataset, tmp_path, monkeypatch, capsys):
+    from kerasnas.pipeline import run
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_search_stage", interrupt)
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={tmp_path / 'run'}"]) == 130
+    assert f"kerasnas resume --output_dir={tmp_path / 'run'}" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_non_finite_loss_is_told_in_a_line(fails, dataset, tmp_path):
+    flags = [*SEARCH, "--learning_rate=1e30", f"--output_dir={tmp_path / 'run'}"]
+    message = fails("search", f"--dataset={dataset}", *flags)
+    assert "stopped being finite at epoch 1" in message
+
+
+def test_runs_outside_the_main_thread(tmp_path):
+    """Signal handlers belong to the main thread; elsewhere the commands work without one."""
+    codes = []
+    arguments = ["plot", "--genotype=DARTS_V1", f"--output_dir={tmp_path}"]
+    thread = threading.Thread(target=lambda: codes.append(cli.main(arguments)))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+def test_tiny_space_has_fewer_random_genotypes_than_asked(dataset, tmp_path):
+    """One primitive leaves one architecture: there is no other to compare with."""
+    folder = tmp_path / "run"
+    flags = [*SEARCH, "--primitives=none,skip_connect", "--random_genotypes=3", "--epochs=1", "--retrain_epochs=1"]
+    assert cli.main(["search", f"--dataset={dataset}", *flags, f"--output_dir={folder}"]) == 0
+    assert read(folder / "result.json")["random"] == []
+
+
+def test_another_space_by_name(dataset, tmp_path, fails):
+    """NAS-Bench-201's: one kind of cell, whose settings are fewer."""
+    tiny = [
+        *("--space=nasbench201", "--primitives=none,skip_connect,nor_conv_1x1", "--num_nodes=1", "--filters=2"),
+        *("--num_cells=1", "--batch_size=16", "--epochs=1", "--retrain_filters=2", "--retrain_cells=1"),
+        *("--retrain_batch_size=16", "--retrain_epochs=1", "--random_genotypes=0", f"--dataset={dataset}"),
+    ]
+    folder = tmp_path / "run"
+    assert "has no setting `stem_strides`" in fails("search", *tiny, "--stem_strides=1", f"--output_dir={folder}")
+    assert cli.main(["search", *tiny, f"--output_dir={folder}"]) == 0
+    genotype = Genotype.load(folder / "genotype.json")
+    assert genotype.space == "nasbench201" and len(genotype["cell"]) == 1
+    for file in ("cell_cell.png", "alphas.png", "report.html", "model.keras"):
+        assert (folder / file).stat().st_size > 1000

@@ -1,0 +1,231 @@
+"""Policies: probabilities and gradients in closed form or against differences; what REINFORCE and PPO do with them."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from kerasnas.search import Controller, Reinforce
+from kerasnas.spaces import NASBench201Space
+from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy, pack, unpack
+from kerasnas.testing.strategies import GridSpace
+
+SIZES = (3, 1, 2, 4)
+SPACE = NASBench201Space()
+
+
+def scattered(policy, seed=0):
+    rng = np.random.default_rng(seed)
+    for value in policy.parameters.values():
+        value += np.where(value < -1e9, 0, rng.normal(scale=0.5, size=value.shape))
+    return policy
+
+
+def make(kind):
+    return scattered(CategoricalPolicy(SIZES) if kind == "categorical" else LSTMPolicy(SIZES, units=5))
+
+
+each_policy = pytest.mark.parametrize("kind", ["categorical", "lstm"])
+
+
+def entropies(policy, indices):
+    """The entropy along each path, from probabilities alone: of every choice given those before it."""
+    found = np.zeros(len(indices))
+    everything = np.array(list(itertools.product(*map(range, SIZES))))
+    probabilities = np.exp(policy.log_prob(everything))
+    for n, path in enumerate(indices):
+        for choice, size in enumerate(SIZES):
+            same = (everything[:, :choice] == path[:choice]).all(axis=1)
+            shares = np.array([probabilities[same & (everything[:, choice] == option)].sum() for option in range(size)])
+            shares /= shares.sum()
+            found[n] -= (shares * np.log(shares)).sum()
+    return found
+
+
+@each_policy
+def test_probabilities_are_a_distribution_and_samples_follow_it(kind):
+    policy = make(kind)
+    everything = np.array(list(itertools.product(*map(range, SIZES))))
+    probabilities = np.exp(policy.log_prob(everything))
+    assert probabilities.sum() == pytest.approx(1, abs=1e-12)
+    indices, log_probs, told_entropies = policy.sample(np.random.default_rng(0), 20_000)
+    assert np.allclose(policy.log_prob(indices), log_probs, atol=1e-12)
+    assert np.allclose(told_entropies[:5], entropies(policy, indices[:5]), atol=1e-12)
+    counts = {tuple(row): 0 for row in everything.tolist()}
+    for row in indices.tolist():
+        counts[tuple(row)] += 1
+    deviation = np.array(list(counts.values())) / 20_000 - probabilities
+    assert np.all(np.abs(deviation) < 5 * np.sqrt(probabilities / 20_000))
+
+
+@each_policy
+def test_gradients_equal_central_differences(kind):
+    policy = make(kind)
+    indices, _, _ = policy.sample(np.random.default_rng(1), 6)
+    coefficients, weight = np.random.default_rng(2).normal(size=6), 0.3
+
+    def objective():
+        return coefficients @ policy.log_prob(indices) + weight * entropies(policy, indices).sum()
+
+    gradients = policy.gradients(indices, coefficients, weight)
+    assert gradients.keys() == policy.parameters.keys()
+    for name, value in policy.parameters.items():
+        numeric = np.zeros_like(value)
+        for position in np.ndindex(value.shape) if name != "lstm" else list(np.ndindex(value.shape))[::7]:
+            kept, step = value[position], 1e-5
+            values = []
+            for value[position] in (kept + step, kept - step):
+                values.append(objective())
+            value[position] = kept
+            numeric[position] = (values[0] - values[1]) / (2 * step)
+        checked = numeric != 0
+        assert checked.any() or SIZES[int(name[-1])] == 1, name
+        scale = np.abs(numeric).max(initial=1e-3)
+        assert np.abs(gradients[name] - numeric)[checked].max(initial=0) <= 1e-7 * scale, name
+
+
+def test_policies_start_uniform_or_nearly_so():
+    uniform = -sum(map(math.log, SIZES))
+    indices, log_probs, told_entropies = CategoricalPolicy(SIZES).sample(np.random.default_rng(0), 50)
+    assert np.allclose(log_probs, uniform) and np.allclose(told_entropies, -uniform)
+    assert set(indices[:, 0].tolist()) == {0, 1, 2} and set(indices[:, 1].tolist()) == {0}
+    assert np.allclose(LSTMPolicy(SIZES).sample(np.random.default_rng(0), 5)[1], uniform, atol=0.1)
+
+
+def test_tanh_constant_and_temperature_bound_the_lstm():
+    policy = make("lstm")
+    for value in policy.parameters.values():
+        value *= 1000
+    ratio = np.exp(2 * 2.5)  # logits between -2.5 and 2.5
+    smallest = np.prod([1 / (1 + (size - 1) * ratio) for size in SIZES])
+    everything = np.array(list(itertools.product(*map(range, SIZES))))
+    assert np.exp(policy.log_prob(everything)).min() >= smallest * (1 - 1e-9)
+    hot = scattered(LSTMPolicy(SIZES, units=5, temperature=1e9))
+    assert np.allclose(hot.log_prob(everything), -sum(map(math.log, SIZES)), atol=1e-6)
+
+
+def test_the_lstm_depends_on_its_earlier_decisions():
+    policy = make("lstm")
+    last = np.array([[first, 0, 0, 2] for first in range(3)])
+    both = np.array([[first, 0, 0, other] for first in range(3) for other in range(4)])
+    shares = np.exp(policy.log_prob(last)) / np.exp(policy.log_prob(both)).reshape(3, 4).sum(axis=1)
+    assert np.ptp(shares) > 1e-3
+
+
+def test_adam_climbs_and_its_first_step_is_the_learning_rate():
+    parameters = {"x": np.array([1.0, -2.0, 3.0])}
+    optimizer = Adam(0.1)
+    optimizer.ascend(parameters, {"x": np.array([5.0, -1e-3, 0.0])})
+    assert np.allclose(parameters["x"], [1.1, -2.1, 3.0], atol=1e-4)
+    for _ in range(500):
+        optimizer.ascend(parameters, {"x": -2 * parameters["x"]})
+    assert np.allclose(parameters["x"], 0, atol=1e-2)
+
+
+def test_packed_arrays_are_exact():
+    arrays = {"a": np.random.default_rng(0).normal(size=(3, 4)), "b": np.array([-1e30, np.pi])}
+    again = unpack(pack(arrays))
+    assert all(np.array_equal(arrays[name], again[name]) and again[name].flags.writeable for name in arrays)
+
+
+# REINFORCE ----------------------------------------------------------------------------------------
+def test_the_baseline_is_a_moving_average_from_the_first_reward():
+    strategy = Reinforce(SPACE, baseline_decay=0.75)
+    assert strategy.baseline is None
+    expected = 8.0
+    for reward in (8.0, 4.0, 12.0):
+        strategy.tell(strategy.ask(), reward)
+        expected = 0.75 * expected + 0.25 * reward
+        assert strategy.baseline == pytest.approx(expected)
+
+
+def test_reinforce_first_steps_in_closed_form():
+    space = GridSpace((2, 4))
+    strategy = Reinforce(space, learning_rate=0.1)
+    logits = strategy.policy.parameters["logits"]
+    strategy.tell(space.decode((0, 1)), 5.0)  # equals the baseline: nothing is learned
+    assert np.array_equal(logits, CategoricalPolicy((2, 4)).parameters["logits"])
+    strategy.tell(space.decode((1, 2)), 7.0)  # advantage 2: Adam's moments have one zero in front
+    gradient = 2 * (np.eye(4)[[1, 2]] - [[0.5, 0.5, 0, 0], [0.25] * 4])
+    mean, square = 0.1 * gradient / (1 - 0.9**2), 0.001 * gradient**2 / (1 - 0.999**2)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(gradient == 0, 0, 0.1 * mean / np.sqrt(square))
+    assert np.allclose(logits[logits > -1e9], expected[logits > -1e9], atol=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"algorithm": "ppo"}, {"batch_size": 4}])
+def test_the_controller_learns_what_is_rewarded(arguments):
+    space = GridSpace((3, 3, 3))
+    strategy = Controller(space, units=12, learning_rate=0.03, unique=False, **arguments)
+    before = strategy.policy.log_prob(np.array([[2, 2, 2]]))
+    for _ in range(160):
+        genotype = strategy.ask()
+        strategy.tell(genotype, sum(space.encode(genotype)))
+    assert strategy.policy.log_prob(np.array([[2, 2, 2]])) > before + 1
+
+
+def test_entropy_bonus_alone_makes_the_policy_uniform():
+    strategy = Controller(GridSpace((3, 3)), units=6, learning_rate=0.03, entropy_weight=1.0, unique=False)
+    scattered(strategy.policy)
+    start = strategy.policy.sample(np.random.default_rng(0), 200)[2].mean()
+    for _ in range(150):
+        strategy.tell(strategy.ask(), 1.0)  # a constant reward is no advantage
+    assert strategy.policy.sample(np.random.default_rng(0), 200)[2].mean() > max(start, 2 * math.log(3) - 0.02)
+
+
+# PPO ----------------------------------------------------------------------------------------------
+def test_ppo_coefficients_are_the_gradient_of_the_clipped_objective():
+    strategy = Controller(GridSpace(SIZES), algorithm="ppo", units=5)
+    policy = scattered(strategy.policy)
+    indices, before, _ = policy.sample(np.random.default_rng(0), 30)
+    advantages = np.random.default_rng(1).normal(size=30)
+    assert np.allclose(strategy.clipped(indices, advantages, before), advantages)  # ratios are 1
+    scattered(policy, seed=3)
+    coefficients = strategy.clipped(indices, advantages, before)
+    ratio = np.exp(policy.log_prob(indices) - before)
+    outside = np.abs(ratio - 1) > 0.2
+    assert (coefficients[outside] == 0).any() and (coefficients[outside] != 0).any()
+
+    def objective():
+        ratio = np.exp(policy.log_prob(indices) - before)
+        return np.minimum(ratio * advantages, np.clip(ratio, 0.8, 1.2) * advantages).sum()
+
+    found = policy.gradients(indices, coefficients)["logits/0"]
+    value = policy.parameters["logits/0"]
+    for position in np.ndindex(value.shape):
+        kept, values = value[position], []
+        for value[position] in (kept + 1e-6, kept - 1e-6):
+            values.append(objective())
+        value[position] = kept
+        assert found[position] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-7)
+
+
+def test_ppo_steps_once_a_batch_and_remembers_half_of_one():
+    strategy = Controller(SPACE, algorithm="ppo", units=6, batch_size=4, ppo_epochs=3)
+    for reward in range(6):
+        strategy.tell(strategy.ask(), reward)
+    assert strategy.optimizer.iterations == 3 * 2  # two halves
+    again = Controller(SPACE, algorithm="ppo", units=6, batch_size=4, ppo_epochs=3, seed=9)
+    again.set_state(strategy.get_state())
+    for reward in range(4):
+        genotypes = strategy.ask(), again.ask()
+        assert genotypes[0] == genotypes[1]
+        for one in (strategy, again):
+            one.tell(genotypes[0], reward)
+    assert strategy.optimizer.iterations == again.optimizer.iterations == 12
+    assert strategy.get_state() == again.get_state()
+
+
+# Errors -------------------------------------------------------------------------------------------
+def test_unknown_algorithm():
+    with pytest.raises(ValueError, match=r"`algorithm`.*Did you mean 'ppo'"):
+        Controller(SPACE, algorithm="pppo")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("learning_rate", 0), ("baseline_decay", 1.0), ("entropy_weight", -1), ("batch_size", 0)]
+)
+def test_numbers_are_checked(argument, value):
+    with pytest.raises(ValueError, match=f"`{argument}`.*Received: {value}"):
+        Controller(SPACE, units=2, **{argument: value})

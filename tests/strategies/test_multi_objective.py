@@ -1,0 +1,144 @@
+"""NSGA-II: fronts, crowding and the Pareto front against their definitions; selection; rewards that are vectors."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kerasnas.search import NSGA2, RandomSearch
+from kerasnas.spaces import NASBench201Space
+from kerasnas.strategies.multi_objective import crowding_distance, non_dominated_sort
+from kerasnas.testing.strategies import GridSpace
+
+SPACE = NASBench201Space()
+
+
+def dominates(one, other):
+    return all(a >= b for a, b in zip(one, other, strict=True)) and any(a > b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_fronts_are_those_of_the_definition(objectives):
+    rewards = np.random.default_rng(objectives).integers(0, 6, (60, objectives)).astype(float)
+    left, expected = list(range(60)), []
+    while left:
+        expected.append([i for i in left if not any(dominates(rewards[j], rewards[i]) for j in left)])
+        left = [i for i in left if i not in expected[-1]]
+    assert [front.tolist() for front in non_dominated_sort(rewards)] == expected
+
+
+def test_crowding_distance_in_closed_form():
+    rewards = np.array([[0.0, 10], [1, 8], [3, 7], [10, 0]])
+    assert crowding_distance(rewards).tolist() == [math.inf, 3 / 10 + 3 / 10, 9 / 10 + 8 / 10, math.inf]
+    assert crowding_distance(np.ones((3, 2)))[1] == 0  # all alike
+    assert np.isinf(crowding_distance(np.array([[1.0, 2.0]]))).all()
+
+
+def test_pareto_front_of_all_that_was_told():
+    strategy, rng, rewards = NSGA2(SPACE, objectives=3), np.random.default_rng(0), {}
+    for genotype in strategy.ask(80):
+        rewards[genotype] = tuple(rng.integers(0, 9, 3).astype(float))
+        strategy.tell(genotype, rewards[genotype])
+    expected = {
+        genotype for genotype, own in rewards.items() if not any(dominates(other, own) for other in rewards.values())
+    }
+    front = strategy.pareto_front()
+    assert {genotype for genotype, _ in front} == expected and len(front) == len(expected) > 1
+    assert all(rewards[genotype] == told for genotype, told in front)
+    assert [told[0] for _, told in front] == sorted((told[0] for _, told in front), reverse=True)
+
+
+def test_selection_keeps_whole_fronts_and_the_ends_of_the_last():
+    space = GridSpace((8, 8))
+    strategy = NSGA2(space, population_size=4)
+    first = [(7.0, 0.0), (0.0, 7.0), (3.0, 3.0), (0.0, 0.0)]
+    second = [(3.5, 3.0), (2.9, 3.2), (4.0, 2.9), (0.5, 0.5)]  # (3, 3) and the zeros are dominated
+    for position, rewards in enumerate(first + second):
+        strategy.tell(space.decode((position // 8, position % 8)), rewards)
+    kept = {rewards for _, rewards in strategy.population}
+    assert kept >= {(7.0, 0.0), (0.0, 7.0)} and len(kept) == 4
+    # of the three inner ones the one in the thickest crowd goes
+    inner = crowding_distance(np.array([(7.0, 0.0), (4.0, 2.9), (3.5, 3.0), (2.9, 3.2), (0.0, 7.0)]))
+    assert inner.argmin() == 2 and kept == {(7.0, 0.0), (0.0, 7.0), (4.0, 2.9), (2.9, 3.2)}
+
+
+def test_children_are_made_of_their_parents():
+    space = GridSpace((5, 5, 5, 5))
+    strategy = NSGA2(space, population_size=2, mutation_probability=0.0, unique=False)
+    strategy.tell(space.decode((0, 0, 0, 0)), (1.0, 0.0))
+    strategy.tell(space.decode((1, 1, 1, 1)), (0.0, 1.0))
+    children = {space.encode(genotype) for genotype in strategy.ask(300)}
+    assert children == {tuple(map(int, f"{number:04b}")) for number in range(16)}
+
+
+def test_it_finds_more_of_the_front_than_random_search():
+    def rewards(genotype):
+        indices = np.array(SPACE.encode(genotype))
+        return [float(indices.sum()), float(-(indices**2).sum())]
+
+    def hypervolume(front):  # above the worst corner (0, -96)
+        points = sorted({tuple(told) for told in front if told[0] > 0 and told[1] > -96})
+        volume, reached = 0.0, 0.0
+        for first, second in points:
+            volume += (first - reached) * (second + 96)
+            reached = first
+        return volume
+
+    areas = {"nsga2": [], "random": []}
+    for seed in range(3):
+        evolved, random = NSGA2(SPACE, seed=seed), RandomSearch(SPACE, seed=seed)
+        archive = NSGA2(SPACE)
+        for _ in range(200):
+            genotype = evolved.ask()
+            evolved.tell(genotype, rewards(genotype))
+            other = random.ask()
+            archive.tell(other, rewards(other))
+        areas["nsga2"].append(hypervolume([told for _, told in evolved.pareto_front()]))
+        areas["random"].append(hypervolume([told for _, told in archive.pareto_front()]))
+    assert min(areas["nsga2"]) > max(areas["random"])
+
+
+def test_a_vector_with_one_number_that_is_not_finite_has_failed():
+    strategy = NSGA2(SPACE)
+    with pytest.warns(UserWarning, match="not finite") as caught:
+        strategy.tell(strategy.ask(), [1.0, math.nan])
+        strategy.tell(strategy.ask(), [math.inf, 1.0])
+    assert len(caught) == 1 and strategy.pareto_front() == [] and len(strategy.observations) == 2
+    genotype = strategy.ask()
+    strategy.tell(genotype, np.array([-5, -5]))
+    assert strategy.pareto_front() == [(genotype, (-5.0, -5.0))]
+
+
+@pytest.mark.filterwarnings("ignore:A reward that is not finite")
+def test_state_with_failures_and_vectors():
+    strategy, again = NSGA2(SPACE, population_size=3), NSGA2(SPACE, population_size=3, seed=8)
+    for step in range(11):
+        strategy.tell(strategy.ask(), [step, -step % 5 if step % 4 else math.nan])
+    again.set_state(strategy.get_state())
+    assert again.observations[1:4] == strategy.observations[1:4] and again.population == strategy.population
+    assert again.pareto_front() == strategy.pareto_front() and again.ask(20) == strategy.ask(20)
+
+
+def test_there_is_no_single_best():
+    strategy = NSGA2(SPACE)
+    assert not hasattr(strategy, "best")
+    with pytest.raises(AttributeError, match="pareto_front"):
+        _ = strategy.best
+
+
+@pytest.mark.parametrize(
+    ("reward", "error", "message"),
+    [(0.5, TypeError, "2 numbers"), ([1.0], ValueError, "Expected 2 numbers"), ("ab", TypeError, "2 numbers")],
+)
+def test_rewards_of_another_shape_are_refused(reward, error, message):
+    strategy = NSGA2(SPACE)
+    with pytest.raises(error, match=message):
+        strategy.tell(strategy.ask(), reward)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("population_size", 1), ("objectives", 0), ("mutation_probability", 2)]
+)
+def test_arguments_are_checked(argument, value):
+    with pytest.raises(ValueError, match=f"`{argument}`.*Received: {value}"):
+        NSGA2(SPACE, **{argument: value})

@@ -1,0 +1,249 @@
+"""PredictorSearch and its Gaussian process: closed forms, what is next, limits on the cost, real tables."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnas.search import LocalSearch, PredictorSearch, RandomSearch, RegularizedEvolution
+from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space, SubsetSpace
+from kerasnas.strategies.gaussian_process import (
+    NOISE,
+    MatchKernel,
+    Posterior,
+    expected_improvement,
+    normal_cdf,
+    normal_quantiles,
+)
+from kerasnas.tabular import NASBench201
+from kerasnas.testing import check_strategy
+
+SPACE = NASBench201Space()
+
+
+def architectures(count, seed=0, space=SPACE):
+    rng = np.random.default_rng(seed)
+    return list({space.sample_indices(rng): None for _ in range(count)})
+
+
+def additive(indices):
+    return sum((position + 1) * (index == 2) for position, index in enumerate(indices))
+
+
+def run(strategy, reward, evaluations, cost=None):
+    for _ in range(evaluations):
+        genotype = strategy.ask()
+        indices = strategy.space.encode(genotype)
+        strategy.tell(genotype, reward(indices), **({} if cost is None else {"cost": cost(indices)}))
+    return strategy
+
+
+# The Gaussian process ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("space", [SPACE, DARTSSpace(num_nodes=2)], ids=["nasbench201", "darts"])
+def test_the_kernel_counts_what_is_shared(space):
+    """Against a count by hand; DARTS' choices have different numbers of options, some of them the same."""
+    choices = list(space.choices.values())
+    found = architectures(12, space=space)
+    kernel = MatchKernel(space)
+    codes = kernel.encode(found)
+    values = kernel(codes, codes)
+    for i, first in enumerate(found):
+        for j, second in enumerate(found):
+            names = [[options[k] for k, options in zip(one, choices, strict=True)] for one in (first, second)]
+            lack = len(choices) - sum(min(names[0].count(name), names[1].count(name)) for name in set(names[0]))
+            differ = sum(a != b for a, b in zip(first, second, strict=True))
+            assert values[i, j] == pytest.approx(math.exp(-differ / 4) + math.exp(-lack / 2) + 0.1, rel=1e-5)
+    assert np.diag(values) == pytest.approx(kernel.variance)
+    assert np.linalg.eigvalsh(values.astype(float)).min() > -1e-5
+
+
+def test_one_observation_has_a_closed_form():
+    kernel = MatchKernel(SPACE)
+    seen, candidate = (0, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 1)
+    covariance = math.exp(-1 / 4) + math.exp(-1 / 2) + 0.1
+    posterior = Posterior(kernel, [seen], [np.array([1.5]), np.array([-1.0])], [candidate, seen])
+    gain = np.array([covariance, 2.1]) / (2.1 + NOISE)
+    assert posterior.means[0] == pytest.approx(1.5 * gain, rel=1e-5)
+    assert posterior.means[1] == pytest.approx(-gain, rel=1e-5)
+    assert posterior.variance == pytest.approx(2.1 - gain * [covariance, 2.1], rel=1e-5)
+
+
+def test_a_candidate_that_scores_as_expected_is_an_observation():
+    """The update by one row, against a fit with the candidates among the observations."""
+    kernel, found = MatchKernel(SPACE), architectures(20)
+    observed, candidates = found[:12], found[12:]
+    target = np.random.default_rng(1).standard_normal(12)
+    posterior = Posterior(kernel, observed, [target], candidates)
+    for position in (1, 3):
+        posterior.condition(position)
+    told = [candidates[1], candidates[3]]
+    means = posterior.means[0]
+    again = Posterior(kernel, observed + told, [np.append(target, means[[1, 3]])], candidates)
+    assert again.variance == pytest.approx(posterior.variance, abs=1e-5)
+    assert again.means[0] == pytest.approx(means, abs=1e-5)
+
+
+def test_normal_quantiles_are_of_ranks():
+    values = np.array([3.0, -1e9, 7.0, 5.0])
+    expected = [-0.3186, -1.1503, 1.1503, 0.3186]  # of 3/8, 1/8, 7/8, 5/8
+    assert normal_quantiles(values) == pytest.approx(expected, abs=1e-4)
+    assert normal_quantiles(np.exp(values / 10)) == pytest.approx(expected, abs=1e-4)
+    assert normal_quantiles(np.ones(5)) == pytest.approx(np.zeros(5))
+
+
+def test_expected_improvement_is_the_mean_of_what_exceeds():
+    draws = np.random.default_rng(0).standard_normal(400_000)
+    means, deviations = np.array([-1.0, 0.2, 2.0]), np.array([0.5, 1.0, 0.3])
+    sampled = [np.maximum(m + d * draws - 0.4, 0).mean() for m, d in zip(means, deviations, strict=True)]
+    assert expected_improvement(means, deviations, 0.4) == pytest.approx(sampled, abs=5e-3)
+    assert normal_cdf(np.array([-1.96, 0, 1.96])) == pytest.approx([0.025, 0.5, 0.975], abs=1e-4)
+
+
+# The search ----------------------------------------------------------------------------------------------
+def test_it_keeps_the_contract_of_strategies():
+    check_strategy("predictor")
+
+
+def test_it_starts_at_random():
+    predictor, random = PredictorSearch(SPACE, seed=4, initial=6), RandomSearch(SPACE, seed=4)
+    asked = [[strategy.ask() for _ in range(6)] for strategy in (predictor, random)]
+    assert asked[0] == asked[1]
+
+
+def test_it_finds_the_best_of_15625_in_45():
+    """A sum over the choices: random search needs 7,800 in the mean."""
+    for seed in range(5):
+        assert run(PredictorSearch(SPACE, seed=seed), additive, 45).best[1] == 21
+
+
+def test_it_finds_more_than_others_on_a_table():
+    """The made-up table, best of 60 evaluations, means over 12 seeds."""
+    table = NASBench201.synthetic()
+    column = table.column("valid_200")
+
+    def reached(kind):
+        def reward(indices):
+            return float(column[table.row(table.space.decode(indices))])
+
+        return np.mean([run(kind(table.space, seed=seed), reward, 60).best[1] for seed in range(12)])
+
+    own = reached(PredictorSearch)
+    assert own > reached(LocalSearch)
+    assert own > reached(RegularizedEvolution)
+
+
+def test_pending_ones_are_not_asked_again_nor_their_likes():
+    """With 16 workers the batch holds no repetition and is not the neighbourhood of one architecture."""
+    strategy = run(PredictorSearch(SPACE, seed=0), additive, 30)
+    batch = [SPACE.encode(genotype) for genotype in strategy.ask(16)]
+    assert len(set(batch)) == 16
+    distances = [sum(a != b for a, b in zip(batch[0], other, strict=True)) for other in batch[1:]]
+    assert max(distances) > 1
+
+
+def test_failures_far_below_do_not_matter():
+    """Ranks are all that counts: a reward of -1e12 for the worst changes nothing of what is asked."""
+    asked = []
+    for depth in (1, 1e12):
+        strategy = PredictorSearch(SPACE, seed=2)
+        run(strategy, lambda indices, depth=depth: additive(indices) or -depth, 30)
+        asked.append([indices for indices, _ in strategy.observations])
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize("case", ["darts", "nasbench101", "subset"])
+def test_other_spaces(case):
+    """A huge one, one in which few combinations are feasible, and one of listed architectures."""
+    space = {"darts": DARTSSpace, "nasbench101": NASBench101Space}.get(case, NASBench201Space)()
+    if case == "subset":
+        space = SubsetSpace(space, architectures(40))
+    strategy = run(PredictorSearch(space, seed=1), sum, 24)
+    keys = [space.key(indices) for indices, _ in strategy.observations]
+    assert len(set(keys)) == 24
+    assert all(space.feasible(indices) for indices, _ in strategy.observations)
+    rewards = [reward for _, reward in strategy.observations]
+    assert np.mean(rewards[10:]) > np.mean(rewards[:10])
+
+
+# A limit on the cost -------------------------------------------------------------------------------------
+def expensive(indices):
+    return math.exp(additive(indices) / 4)  # what is good is dear
+
+
+def test_it_finds_the_best_within_a_limit():
+    """Only subsets of 1..6 that sum to at most 10 keep the limit; some that sum to 10 do it with few choices."""
+    limit = math.exp(10.5 / 4)
+    for seed in range(4):
+        strategy = run(PredictorSearch(SPACE, seed=seed, cost_limit=limit), additive, 50, cost=expensive)
+        genotype, reward = strategy.best
+        assert reward == 10
+        assert expensive(SPACE.encode(genotype)) <= limit
+        assert len(strategy.costs) == len(strategy.observations)
+
+
+def test_nothing_within_the_limit_so_far():
+    """`best` is None; the search goes to what is cheap."""
+    strategy = PredictorSearch(SPACE, seed=0, initial=5, cost_limit=2.0)
+
+    def cost(indices):
+        return 1.5 + sum(indices)  # (0, 0, 0, 0, 0, 0) alone keeps the limit
+
+    run(strategy, sum, 8, cost)
+    assert strategy.best is None
+    run(strategy, sum, 30, cost)
+    assert strategy.best == (SPACE.decode((0,) * 6), 0)
+
+
+def test_a_limited_search_goes_on_from_its_state():
+    limit = math.exp(10.5 / 4)
+    strategy = run(PredictorSearch(SPACE, seed=0, cost_limit=limit), additive, 17, cost=expensive)
+    failed = strategy.ask()
+    with pytest.warns(UserWarning, match="not finite"):
+        strategy.tell(failed, math.nan)  # its cost is not known either
+    state = json.loads(json.dumps(strategy.get_state()))
+    again = PredictorSearch(SPACE, seed=9, cost_limit=limit)
+    again.set_state(state)
+    histories = [run(one, additive, 20, cost=expensive).observations for one in (strategy, again)]
+    assert str(histories[0]) == str(histories[1])
+    assert again.best == strategy.best
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"`initial`\. Expected at least 1\. Received: 0"):
+        PredictorSearch(SPACE, initial=0)
+    with pytest.raises(ValueError, match="`batch_size`"):
+        PredictorSearch(SPACE, batch_size=0)
+    for limit in (0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"`cost_limit`\. Expected a positive number"):
+            PredictorSearch(SPACE, cost_limit=limit)
+    free, limited = PredictorSearch(SPACE), PredictorSearch(SPACE, cost_limit=1.0)
+    with pytest.raises(ValueError, match="no limit"):
+        free.tell(free.ask(), 1.0, cost=1.0)
+    genotype = limited.ask()
+    for cost in (None, 0.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"`cost`\. Expected a positive number"):
+            limited.tell(genotype, 1.0, cost=cost)
+    with pytest.raises(TypeError):
+        limited.tell(genotype, 1.0, cost=[1.0])
+    assert limited.observations == [] and limited.pending == (SPACE.encode(genotype),)
+
+
+# Real tables ---------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_nasbench201_at_100_evaluations():
+    """100 seeds on CIFAR-10 after 12 epochs: test accuracy after 200 epochs of the best; local search has 94.16."""
+    folder = os.environ.get("KERASNAS_DATA")
+    assert folder, "Set KERASNAS_DATA to a folder that holds nb201.npz (in it or below it)."
+    table = NASBench201.open(next(Path(folder).rglob("nb201.npz")))
+    signal, report = table.column("valid_12"), table.column("test_200")
+
+    def reached(kind, seed):
+        strategy = run(kind(table.space, seed=seed), lambda i: float(signal[table.row(table.space.decode(i))]), 100)
+        return report[table.row(strategy.best[0])]
+
+    own, local = ([reached(kind, seed) for seed in range(100)] for kind in (PredictorSearch, LocalSearch))
+    assert np.mean(own) > 94.2
+    assert np.mean(own) > np.mean(local)

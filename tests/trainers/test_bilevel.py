@@ -1,0 +1,365 @@
+"""BilevelTrainer as a Keras model: data of every kind, callbacks, metrics, weights, phases."""
+
+import contextlib
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasnas import BilevelOptimizer, BilevelTrainer
+from kerasnas.callbacks import snapshot
+from kerasnas.datasets import ArrayBatches, PairedBatches
+from kerasnas.trainers.data_split import pair_halves
+
+KEYS = {"loss", "accuracy", "val_loss", "val_accuracy", "alpha_entropy", "skips"}
+
+
+def values(variables):
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+def same(first, second):
+    assert len(first) == len(second) > 0
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def same_state(first, second):
+    first, second = snapshot(first), snapshot(second)
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture(scope="module")
+def fitted(make_search, data):
+    """A search fit for two epochs as a user would: NumPy arrays, all defaults, a compiled graph."""
+    search = make_search(compile={"run_eagerly": False})
+    before = values(search.network_weights), values(search.architecture_parameters)
+    screen = io.StringIO()
+    with contextlib.redirect_stdout(screen):
+        history = search.fit(*data, batch_size=8, epochs=2, verbose=2)
+    return search, history, before, screen.getvalue()
+
+
+# A first search ------------------------------------------------------------------------------------
+def test_history_has_both_halves_and_the_architecture(fitted):
+    search, history, _, _ = fitted
+    assert set(history.history) == KEYS
+    assert all(len(series) == 2 and np.isfinite(series).all() for series in history.history.values())
+    tables = np.concatenate(list(search.mixing_weights().values()))
+    entropy = np.mean(-np.sum(tables * np.log(tables), axis=-1))
+    assert history.history["alpha_entropy"][-1] == pytest.approx(entropy, rel=1e-6)
+    assert history.history["skips"][-1] == search.derive().count("skip_connect")
+
+
+def test_progress_bar_shows_them(fitted):
+    last = fitted[3].strip().splitlines()[-1]
+    assert all(f"{name}: " in last for name in KEYS)
+
+
+def test_both_levels_move(fitted):
+    search, _, (weights, alphas), _ = fitted
+    assert all(not np.array_equal(a, b) for a, b in zip(alphas, values(search.architecture_parameters), strict=True))
+    moved = [not np.array_equal(a, b) for a, b in zip(weights, values(search.network_weights), strict=True)]
+    assert all(moved)
+
+
+def test_derived_genotype_is_of_the_space(fitted, space):
+    space.validate(fitted[0].derive())
+
+
+def test_compiled_search_is_deterministic(fitted, make_search, data):
+    again = make_search(compile={"run_eagerly": False})
+    again.fit(*data, batch_size=8, epochs=2, verbose=0)
+    assert same_state(fitted[0], again)
+
+
+def test_steps_per_execution_changes_nothing(fitted, make_search, data):
+    search = make_search(compile={"run_eagerly": False, "steps_per_execution": 2})
+    history = search.fit(*data, batch_size=8, epochs=2, verbose=0)
+    assert same_state(fitted[0], search)
+    assert history.history == fitted[1].history
+
+
+def test_evaluate_and_predict_are_those_of_the_supernet(fitted, validation):
+    search = fitted[0]
+    logits = keras.ops.convert_to_numpy(search.supernet(validation[0], training=False))
+    np.testing.assert_allclose(search.predict(validation[0], verbose=0), logits, rtol=1e-5, atol=1e-6)
+    result = search.evaluate(*validation, verbose=0, return_dict=True)
+    losses = keras.losses.sparse_categorical_crossentropy(validation[1], logits, from_logits=True)
+    assert result["loss"] == pytest.approx(float(np.mean(losses)), rel=1e-5)
+    assert result["accuracy"] == pytest.approx(np.mean(logits.argmax(-1) == validation[1]))
+
+
+def test_another_seed_is_another_search(make_search, data):
+    runs = []
+    for seed in (0, 0, 1):
+        search = make_search()
+        search.fit(*data, batch_size=8, epochs=1, verbose=0, seed=seed)
+        runs.append(values(search.architecture_parameters))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+    other = make_search(seed=1)
+    assert not same(values(other.network_weights), values(make_search(seed=0).network_weights))
+
+
+# Data of every kind ----------------------------------------------------------------------------------
+def batches_of(data, validation):
+    return ArrayBatches(*data, batch_size=8, seed=5), ArrayBatches(*validation, batch_size=8, seed=6)
+
+
+def stacked(batches):
+    x, y = zip(*(batches[index] for index in range(len(batches))), strict=True)
+    return tf.data.Dataset.from_tensor_slices((np.stack(x), np.stack(y)))
+
+
+def test_all_kinds_of_data_give_one_result(make_search, data, validation):
+    training, held_out = batches_of(data, validation)
+    assert len(held_out) < len(training)  # the validation half is gone through again
+    tensors, tensors_held_out = stacked(training), stacked(held_out)
+    received = {
+        "arrays": ((*data,), {"validation_data": validation, "batch_size": 8, "seed": 5}),
+        "tf.data": ((tensors,), {"validation_data": tensors_held_out}),
+        "tf.data pairs": ((tf.data.Dataset.zip((tensors, tensors_held_out.repeat())),), {}),
+        "PyDataset": ((training,), {"validation_data": held_out}),
+        "PyDataset pairs": ((PairedBatches(*batches_of(data, validation)),), {}),
+    }
+    results = {}
+    for kind, (arguments, options) in received.items():
+        search = make_search()
+        history = search.fit(*arguments, **options, epochs=1, verbose=0)
+        assert set(history.history) == KEYS, kind
+        results[kind] = values(search.variables)
+    assert all(same(results["arrays"], result) for result in results.values())
+
+
+def test_split_is_stratified_and_disjoint(data):
+    seen = []
+    paired = pair_halves(*data, None, 0.25, batch_size=8, seed=3)
+    for half in (paired.training, paired.validation):
+        seen.append({image.tobytes() for image in half.x})
+        assert set(half.y.tolist()) == {0, 1, 2}
+    assert not seen[0] & seen[1]
+    assert len(seen[0]) + len(seen[1]) == len(data[0])
+    assert len(seen[1]) == len(data[0]) / 4
+
+
+def test_augment_changes_training_images_only(make_search, data, validation):
+    arguments = {"validation_data": validation, "batch_size": 8, "epochs": 1, "verbose": 0}
+    shapes, results = [], []
+
+    def darken(batch, rng):
+        shapes.append(batch.shape)
+        return batch * 0.5
+
+    for augment in (darken, None):
+        search = make_search()
+        x = data[0] if augment else data[0] * 0.5
+        search.fit(x, data[1], augment=augment, **arguments)
+        results.append(values(search.variables))
+    assert set(shapes) == {(8, 8, 8, 1)}
+    assert same(*results)
+
+
+# Weights of classes and samples --------------------------------------------------------------------------
+def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validation):
+    table = {0: 3.0, 2: 0.25}  # a class left out weighs 1
+    arguments = {"validation_data": validation, "batch_size": 8, "epochs": 1, "verbose": 0}
+    weight = np.array([table.get(label, 1.0) for label in data[1]])
+    results, losses = [], []
+    for options in ({"class_weight": table}, {"sample_weight": weight}, {"class_weight": {0: 3.0}}, {}):
+        search = make_search()
+        losses.append(search.fit(*data, **arguments, **options).history["loss"])
+        results.append(values(search.network_weights))
+    for first, second in zip(results[0], results[1], strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-7)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert not same(results[0], results[2])
+    assert not same(results[0], results[3])
+
+
+def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation):
+    """A compiled graph holds the weights as constants, and must be made anew."""
+    arguments = {"validation_data": validation, "batch_size": 8, "verbose": 0, "epochs": 1}
+    searches = [make_search(compile={"run_eagerly": False}) for _ in range(2)]
+    searches[0].fit(*data, **arguments)
+    searches[1].fit(*data, **arguments)
+    searches[0].fit(*data, **arguments)
+    searches[1].fit(*data, **arguments, class_weight={0: 9.0})
+    assert not same(values(searches[0].network_weights), values(searches[1].network_weights))
+
+
+# Keras' callbacks -----------------------------------------------------------------------------------
+def test_early_stopping_on_validation_accuracy(make_search, data):
+    stop = keras.callbacks.EarlyStopping("val_accuracy", baseline=1.1, patience=0)
+    history = make_search().fit(*data, batch_size=8, epochs=4, verbose=0, callbacks=[stop])
+    assert len(history.history["val_accuracy"]) == 2  # Keras does not stop after the very first
+    assert stop.monitor_op(2, 1)  # more is better
+
+
+def test_tensorboard_writes(make_search, data, tmp_path):
+    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+    make_search().fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[board])
+    training, held_out = (
+        b"".join(file.read_bytes() for file in (tmp_path / part).glob("events.out.tfevents*"))
+        for part in ("train", "validation")
+    )
+    assert all(name in training for name in (b"epoch_alpha_entropy", b"epoch_skips", b"epoch_accuracy"))
+    assert b"epoch_accuracy" in held_out
+    assert b"epoch_loss" in held_out
+
+
+def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_rates, data):
+    search = make_search(compile=plain_rates(0.1, 0.1))
+    weights, alphas = values(search.network_weights), values(search.architecture_parameters)
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.0)
+    history = search.fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[schedule])
+    assert history.history["learning_rate"] == [0.0]
+    assert same(weights, values(search.network_weights))
+    assert not same(alphas, values(search.architecture_parameters))
+    assert float(search.optimizer.inner[1].learning_rate) == pytest.approx(0.1)
+
+
+def test_backup_and_restore_goes_on_bit_identically(make_search, data, tmp_path):
+    arguments = {"batch_size": 8, "epochs": 3, "verbose": 0}
+    whole, first, second = make_search(), make_search(), make_search(seed=9)
+    whole.fit(*data, **arguments)
+
+    def interrupt(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(*data, **arguments, callbacks=[keras.callbacks.BackupAndRestore(tmp_path), stop])
+    second.fit(*data, **arguments, callbacks=[keras.callbacks.BackupAndRestore(tmp_path)])
+    assert same_state(whole, second)
+
+
+# Metrics ----------------------------------------------------------------------------------------------
+def test_metrics_by_name_object_and_function(make_search, data):
+    def confidence(y_true, y_pred):
+        return keras.ops.max(keras.ops.softmax(y_pred), axis=-1)
+
+    metrics = ["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top_2"), confidence]
+    search = make_search(compile={"metrics": metrics})
+    history = search.fit(*data, batch_size=8, epochs=1, verbose=0).history
+    expected = {"accuracy", "val_accuracy", "top_2", "val_top_2", "confidence", "val_confidence"}
+    assert expected <= set(history)
+    assert history["top_2"][0] >= history["accuracy"][0]
+    assert history["val_top_2"][0] >= history["val_accuracy"][0]
+    assert 1 / 3 <= history["val_confidence"][0] < 1
+
+
+def test_metrics_are_of_their_own_half(make_search, plain_rates, data, validation):
+    """With both rates at 0 every number has a closed form."""
+    search = make_search(compile=plain_rates(0.0, 0.0))
+    history = search.fit(
+        data[0][:8],
+        data[1][:8],
+        validation_data=(validation[0][:8], validation[1][:8]),
+        batch_size=8,
+        epochs=1,
+        verbose=0,
+    ).history
+    for prefix, (x, y) in (("", data), ("val_", validation)):
+        logits = keras.ops.convert_to_numpy(search.supernet(x[:8], training=True))
+        loss = keras.losses.sparse_categorical_crossentropy(y[:8], logits, from_logits=True)
+        assert history[f"{prefix}loss"][0] == pytest.approx(float(np.mean(loss)), rel=1e-5)
+        assert history[f"{prefix}accuracy"][0] == pytest.approx(np.mean(logits.argmax(-1) == y[:8]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("categorical_crossentropy", keras.metrics.CategoricalAccuracy),
+        (keras.losses.BinaryCrossentropy(), keras.metrics.BinaryAccuracy),
+        ("sparse_categorical_crossentropy", keras.metrics.SparseCategoricalAccuracy),
+    ],
+)
+def test_validation_accuracy_is_the_one_of_the_loss(make_search, loss, expected):
+    search = make_search(compile={"loss": loss})
+    (metric,) = [metric for metric in search.metrics if metric.name == "val_accuracy"]
+    assert type(metric) is expected
+
+
+# Phases and defaults --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
+def test_warmup_rests_the_alphas(make_search, data, eager):
+    search = make_search(architecture_warmup_epochs=2, compile={"run_eagerly": eager})
+    courses = [(values(search.architecture_parameters), values(search.network_weights))]
+
+    def record(epoch, logs):
+        courses.append((values(search.architecture_parameters), values(search.network_weights)))
+
+    follow = keras.callbacks.LambdaCallback(on_epoch_end=record)
+    history = search.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[follow]).history
+    alphas, weights = zip(*courses, strict=True)
+    assert same(alphas[0], alphas[1])
+    assert same(alphas[0], alphas[2])
+    assert not same(alphas[2], alphas[3])
+    assert not any(same(weights[epoch], weights[epoch + 1]) for epoch in range(3))
+    assert np.isfinite(history["val_loss"]).all()
+
+
+def test_defaults_are_the_papers(space):
+    search = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
+    search.compile()
+    assert isinstance(search.optimizer, BilevelOptimizer)
+    own, architecture = (optimizer.get_config() for optimizer in search.optimizer.inner)
+    assert [type(optimizer) for optimizer in search.optimizer.inner] == [keras.optimizers.SGD, keras.optimizers.Adam]
+    assert own["momentum"] == 0.9
+    assert own["learning_rate"] == pytest.approx(0.025)
+    assert own["global_clipnorm"] == 5.0
+    assert architecture["learning_rate"] == pytest.approx(3e-4)
+    assert (architecture["beta_1"], architecture["beta_2"]) == (0.5, 0.999)
+    assert (search.weight_decay, search.architecture_weight_decay) == (3e-4, 1e-3)
+    assert search.architecture_warmup_epochs is None  # a quarter of the epochs
+    assert search.hypergradient == "first_order"
+    assert not search.jit_compile
+
+
+def test_default_rate_is_annealed_by_a_cosine(make_search, data):
+    rates = []
+    search = make_search()
+    read = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: rates.append(float(search.optimizer.learning_rate))
+    )
+    search.fit(*data, batch_size=16, epochs=4, verbose=0, callbacks=[read])
+    expected = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert rates == pytest.approx(expected)
+
+
+def test_given_optimizer_keeps_its_rate(make_search, plain_rates, data):
+    search = make_search(compile=plain_rates(0.1, 0.2))
+    search.fit(*data, batch_size=16, epochs=2, verbose=0)
+    assert float(search.optimizer.learning_rate) == pytest.approx(0.1)
+
+
+# A user's own model ------------------------------------------------------------------------------------
+def test_functional_model_with_mixed_ops(user_model, make_search, data):
+    search = make_search(supernet=user_model(), compile={"run_eagerly": False})
+    before = values(search.architecture_parameters)
+    history = search.fit(*data, batch_size=8, epochs=2, verbose=0).history
+    assert set(history) == KEYS - {"skips"}
+    assert not same(before, values(search.architecture_parameters))
+    weights = search.mixing_weights()
+    assert [table.shape for table in weights.values()] == [(1, 2), (1, 3)]
+    tables = [np.ravel(table) for table in weights.values()]
+    entropy = np.mean([-np.sum(table * np.log(table)) for table in tables])
+    assert history["alpha_entropy"][-1] == pytest.approx(entropy, rel=1e-5)
+    with pytest.raises(TypeError, match=r"own_model.*no rule to derive"):
+        search.derive()
+
+
+def test_model_with_two_inputs(make_search):
+    from kerasnas import MixedOp
+
+    inputs = [keras.Input((8, 8, 1)), keras.Input((2,))]
+    x = keras.layers.Flatten()(MixedOp(["skip_connect", "max_pool_3x3"], filters=1)(inputs[0]))
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Concatenate()([x, inputs[1]])))
+    rng = np.random.default_rng(0)
+    x = rng.random((16, 8, 8, 1)).astype("float32"), rng.random((16, 2)).astype("float32")
+    dataset = tf.data.Dataset.from_tensor_slices((x, np.arange(16) % 2)).batch(8)
+    history = make_search(supernet=model).fit(dataset, validation_data=dataset, epochs=1, verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()

@@ -1,0 +1,161 @@
+"""What `fit` and the constructor refuse, and in which words."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasnas import BilevelTrainer
+from kerasnas.callbacks import NonFiniteError, SearchCheckpoint, snapshot
+from kerasnas.datasets import ArrayBatches
+from kerasnas.trainers.data_split import pair_halves
+
+X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3
+
+
+def spoiled(value):
+    x = X.copy()
+    x[3, 0, 0, 0] = value
+    return x
+
+
+@pytest.fixture(scope="module")
+def search(make_search):
+    return make_search()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "words"),
+    [
+        pytest.param(X, Y + 1, {}, "labels from 0 to 2.*smallest 1, largest 3", id="labels above the classes"),
+        pytest.param(X, Y - 1, {}, "labels from 0 to 2.*smallest -1", id="negative labels"),
+        pytest.param(X, Y.astype("float32"), {}, 'integer dtype.*astype\\("int64"\\)', id="float labels"),
+        pytest.param(X, np.eye(3)[Y], {}, "argmax", id="one-hot labels"),
+        pytest.param(spoiled(np.nan), Y, {}, "NaN or infinity in 1 of 16 images, first in image 3", id="NaN"),
+        pytest.param(spoiled(np.inf), Y, {}, "NaN or infinity", id="infinity"),
+        pytest.param(X[..., 0], Y, {}, r"x\[\.\.\., None\]", id="rank 3"),
+        pytest.param(X.reshape(16, -1), Y, {}, "x.reshape", id="rank 2"),
+        pytest.param(np.repeat(X, 3, -1), Y, {}, r"shape \(8, 8, 1\).*\(8, 8, 3\)", id="channels"),
+        pytest.param(X[:, :4], Y, {}, r"shape \(8, 8, 1\).*\(4, 8, 1\)", id="size"),
+        pytest.param(X[:0], Y[:0], {}, "at least one image", id="empty"),
+        pytest.param(X, Y[:-1], {}, "16 images and 15 labels", id="lengths"),
+        pytest.param(X, Y * 0, {}, "at least two classes.*only label 0", id="one class"),
+        pytest.param(X, Y, {"batch_size": 12}, "batch_size.*number of samples, 8", id="fewer samples than a batch"),
+        pytest.param(X, Y, {"batch_size": 0}, "batch_size", id="batch of none"),
+        pytest.param(X, Y, {"validation_split": 0}, "validation_split.*between 0 and 1", id="split 0"),
+        pytest.param(X, Y, {"validation_split": 1.0}, "validation_split.*between 0 and 1", id="split 1"),
+        pytest.param(
+            X, Y, {"validation_split": 0.5, "validation_data": (X, Y)}, "or `validation_data`, not both", id="both"
+        ),
+        pytest.param(
+            X, Y, {"validation_data": (X, Y + 1)}, r"\(validation data\).*labels from 0 to 2", id="validation"
+        ),
+        pytest.param(X, Y, {"sample_weight": np.ones(5)}, "sample_weight|index", id="sample weights"),
+    ],
+)
+def test_arrays_that_cannot_be_searched_on(search, x, y, options, words):
+    before = snapshot(search)
+    error = IndexError if "sample_weight" in options else ValueError
+    with pytest.raises((ValueError, error), match=words):
+        search.fit(x, y, **{"batch_size": 4, "epochs": 1, "verbose": 0, **options})
+    after = snapshot(search)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_datasets_that_cannot_be_paired(search):
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    batches = ArrayBatches(X, Y, batch_size=8)
+    with pytest.raises(ValueError, match=r"validation_split.*validation_data"):
+        search.fit(dataset, validation_split=0.5)
+    for x, validation in ((dataset, batches), (batches, dataset), (dataset, (X, Y))):
+        with pytest.raises(ValueError, match=r"both as `tf\.data\.Dataset` or both"):
+            search.fit(x, validation_data=validation)
+
+
+def test_fit_before_compile(space):
+    search = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
+    with pytest.raises(ValueError, match="`compile\\(\\)` before"):
+        search.fit(X, Y)
+
+
+def test_supernet_without_alphas():
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)], name="plain")
+    with pytest.raises(ValueError, match=r"architecture parameters.*MixedOp.*plain"):
+        BilevelTrainer(model)
+
+
+def test_supernet_that_is_not_built():
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="built"):
+        BilevelTrainer(model)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"hypergradient": "first_ordr"}, "Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"),
+        ({"weight_decay": -1e-4}, "`weight_decay`. Expected at least 0. Received: -0.0001"),
+        ({"architecture_weight_decay": -1.0}, "`architecture_weight_decay`"),
+        ({"architecture_warmup_epochs": -1}, "`architecture_warmup_epochs`"),
+    ],
+)
+def test_constructor_arguments(space, arguments, words):
+    supernet = space.build_supernet((8, 8, 1), 3)
+    with pytest.raises(ValueError, match=words):
+        BilevelTrainer(supernet, **arguments)
+
+
+# A loss that stops being finite ---------------------------------------------------------------------------
+class SpoiledBatches(ArrayBatches):
+    """Infinite images in step 3 of epoch 2."""
+
+    def __getitem__(self, index):
+        x, y = super().__getitem__(index)
+        return (x + np.inf if (self.epoch, index) == (1, 2) else x), y
+
+
+@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
+@pytest.mark.parametrize("half", ["training", "validation"])
+def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_path, half, eager):
+    kinds = {"training": ArrayBatches, "validation": ArrayBatches, half: SpoiledBatches}
+    search = make_search(compile={"run_eagerly": eager})
+    states = [snapshot(search)]
+    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: states.append(snapshot(search)))
+    checkpoint = SearchCheckpoint(tmp_path)
+    with pytest.raises(NonFiniteError, match=f"{half} loss.*epoch 2, step 3.*start of epoch 2 was restored") as caught:
+        search.fit(
+            kinds["training"](*data, batch_size=8),
+            validation_data=kinds["validation"](*data, batch_size=8),
+            epochs=3,
+            verbose=0,
+            callbacks=[follow, checkpoint],
+        )
+    assert "learning rate" in str(caught.value)
+    if half == "training":
+        assert "validation loss" not in str(caught.value)
+    assert len(states) == 2
+    state = snapshot(search)
+    assert all(np.isfinite(array).all() for array in state.values())
+    assert all(np.array_equal(state[name], states[1][name]) for name in state)
+    assert any(not np.array_equal(state[name], states[0][name]) for name in state)
+
+    fresh = make_search(seed=5)
+    assert SearchCheckpoint(tmp_path).restore(fresh) == 1
+    restored = snapshot(fresh)
+    assert all(np.array_equal(state[name], restored[name]) for name in state)
+
+
+def test_rate_that_is_far_too_high(make_search, plain_rates, data):
+    search = make_search(compile=plain_rates(1e30, 1e-3))
+    before = snapshot(search)
+    with pytest.raises(NonFiniteError, match="epoch 1, step"):
+        search.fit(*data, batch_size=4, epochs=1, verbose=0)
+    after = snapshot(search)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_sample_weight_and_validation_data_of_the_wrong_form():
+    with pytest.raises(ValueError, match="sample_weight"):
+        pair_halves(X, Y, None, None, batch_size=8, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match="validation_data"):
+        pair_halves(X, Y, (X, Y, np.ones(len(X))), None, batch_size=8)

@@ -1,0 +1,277 @@
+"""The guards: curvature in closed form and as a stop, the auxiliary skip, the cap of skips; objectives in the step."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kerasnas import BilevelTrainer
+from kerasnas.backend import value_and_grad, values
+from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
+from kerasnas.cost import COSTS
+from kerasnas.relaxations import Gumbel, Softmax
+from kerasnas.search import CostObjective
+from kerasnas.spaces import NASBench201Space
+from kerasnas.trainers.curvature import CurvatureMemory, hessian_vector_product, top_eigenvalue
+
+
+def tiny(relaxation="softmax", **kwargs):
+    space = NASBench201Space(2, 1, 2, ["none", "skip_connect", "nor_conv_1x1"])
+    return space, space.build_supernet((8, 8, 1), 3, relaxation=relaxation, **kwargs)
+
+
+def state_of(search):
+    parts = search.network_weights, search.architecture_parameters, search.non_trainable_variables
+    return tuple(values(part) for part in parts)
+
+
+# Curvature ---------------------------------------------------------------------------------------------------
+def test_hessian_vector_product_of_a_quadratic():
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((5, 5))
+    matrix = matrix + matrix.T
+    vector, point = rng.standard_normal(5), rng.standard_normal(5)
+
+    def loss(x):
+        return ops.sum(x[0] * ops.matmul(ops.convert_to_tensor(matrix), x[0])) / 2
+
+    tensors = [ops.convert_to_tensor(point)], [ops.convert_to_tensor(vector)]
+    np.testing.assert_allclose(hessian_vector_product(loss, *tensors)[0], matrix @ vector, rtol=1e-10)
+    start = [ops.convert_to_tensor(rng.standard_normal(5))]
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    value, (found,) = top_eigenvalue(loss, tensors[0], start, iterations=400)
+    expected = eigenvalues[np.abs(eigenvalues).argmax()]
+    np.testing.assert_allclose(float(value), expected, rtol=1e-6)
+    np.testing.assert_allclose(matrix @ np.array(found), expected * np.array(found), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("relaxation", ["softmax", "dirichlet"])
+def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, relaxation):
+    """Against the Hessian by central differences of the gradient, in float64, batch norm included."""
+    dtype_policy("float64")
+    _, supernet = tiny(relaxation)
+    search = BilevelTrainer(supernet, auxiliary_skip=0.3)
+    search.compile()
+    batch = tuple(ops.convert_to_tensor(part[:16]) for part in data)
+    w, a, state = (
+        values(v) for v in (search.network_weights, search.architecture_parameters, search.non_trainable_variables)
+    )
+    shape, size = a[0].shape, int(np.prod(a[0].shape))
+
+    def gradient(flat):
+        with supernet.at_expected_weights():
+            loss = search._loss(state, batch, 1.0)
+            return np.array(value_and_grad(lambda alphas: (loss(w, alphas)[0], None))([ops.reshape(flat, shape)])[1][0])
+
+    step, at = 1e-5, np.array(a[0]).ravel()
+    columns = [(gradient(at + step * unit) - gradient(at - step * unit)).ravel() / (2 * step) for unit in np.eye(size)]
+    eigenvalues = np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2)
+    assert search.curvature(batch, iterations=2000) == pytest.approx(np.abs(eigenvalues).max(), rel=1e-4)
+
+
+def fake_search(curvatures):
+    """A model of one alpha, 0, 1, 2, ... by epoch, whose curvature is given."""
+    alphas = keras.Variable(np.zeros((1, 2)), dtype="float32")
+    measured = iter(curvatures)
+    return types.SimpleNamespace(
+        architecture_parameters=[alphas],
+        curvature_memory=CurvatureMemory([alphas], capacity=4),
+        curvature=lambda batch: next(measured),
+        stop_training=False,
+        architecture_active=1.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("curvatures", "stops_at"),
+    [([1, 1, 1, 1, 1, 1, 1], None), ([1, 1, 1, 1, 1, 5], 5), ([4, 4, 3, 3, 2, 2], None), ([0, 0, 1, 1], 3)],
+)
+def test_stop_follows_the_papers_rule(curvatures, stops_at):
+    model = fake_search(curvatures)
+    stop = CurvatureStop(lambda: None, ratio=0.75, window=2)
+    stop.set_model(model)
+    for epoch in range(len(curvatures)):
+        model.architecture_parameters[0].assign(np.full((1, 2), float(epoch)))
+        logs = {}
+        stop.on_epoch_end(epoch, logs)
+        assert logs["curvature"] == curvatures[epoch]
+        averages = [np.mean(curvatures[end - 1 : end + 1]) for end in (epoch - 2, epoch)]
+        should = epoch >= 3 and averages[0] < 0.75 * averages[1]
+        assert stop.stopped == should == (stops_at == epoch)
+        if should:
+            assert model.stop_training
+            assert np.all(model.architecture_parameters[0] == epoch - 2)  # of two measurements ago
+            return
+    assert stops_at is None
+
+
+def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search, monkeypatch):
+    monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
+    growing = iter([1.0, 1.0, 9.0])
+
+    def build():
+        search = make_search()
+        monkeypatch.setattr(search, "curvature", lambda batch: next(growing))
+        return search
+
+    search = build()
+    checkpoint = SearchCheckpoint(tmp_path)
+    search.fit(*data, batch_size=8, epochs=5, verbose=0, callbacks=[checkpoint])
+    assert len(checkpoint.history["loss"]) == 3 and checkpoint.history["curvature"] == [1.0, 1.0, 9.0]
+    again, checkpoint = build(), SearchCheckpoint(tmp_path)
+    epoch = checkpoint.restore(again)
+    again.fit(*data, batch_size=8, epochs=5, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
+    assert len(checkpoint.history["loss"]) == 3
+    for name, value in snapshot(search).items():
+        np.testing.assert_array_equal(value, snapshot(again)[name])
+
+
+def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search, monkeypatch):
+    monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
+    whole = make_search(curvature_ratio=1e-9)
+    history = whole.fit(*data, batch_size=8, epochs=3, verbose=0).history
+    assert len(history["curvature"]) == 3 and all(value > 0 for value in history["curvature"])
+    first, checkpoint = make_search(curvature_ratio=1e-9), SearchCheckpoint(tmp_path)
+    halt = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: setattr(first, "stop_training", epoch == 1))
+    first.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[checkpoint, halt])
+    second, checkpoint = make_search(curvature_ratio=1e-9), SearchCheckpoint(tmp_path)
+    epoch = checkpoint.restore(second)
+    second.fit(*data, batch_size=8, epochs=3, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
+    assert checkpoint.history["curvature"] == history["curvature"]
+
+
+@pytest.mark.parametrize("relaxation", ["gumbel", "binary_gates"])
+def test_sampled_paths_have_no_curvature(relaxation):
+    search = BilevelTrainer(tiny(relaxation)[1])
+    assert search.curvature_memory is None
+    with pytest.raises(ValueError, match="measures no curvature"):
+        search.curvature((np.zeros((1, 8, 8, 1)), np.zeros(1)))
+
+
+# The auxiliary skip and the cap ------------------------------------------------------------------------------
+def test_auxiliary_skip_in_closed_form():
+    """In a cell of skips alone, an edge of weight p passes p x; with the auxiliary one (p + c) x."""
+    space = NASBench201Space(2, 1, 2, ["none", "skip_connect"])
+    x = np.random.default_rng(0).random((2, 4, 4, 2)).astype("float32")
+    supernet = space.build_supernet((8, 8, 1), 3)
+    cell = supernet.blocks[0]
+    weights = np.array([[0.5, 0.5], [0.8, 0.2], [0.3, 0.7]], "float32")
+    for auxiliary, c in ((None, 0.0), (0.25, 0.25)):
+        p = weights[:, 1] + c
+        expected = x * p[1] + (x * p[0]) * p[2]
+        np.testing.assert_allclose(cell(x, weights=weights, auxiliary=auxiliary), expected, rtol=1e-5)
+
+
+def test_auxiliary_skip_spares_the_edges_that_stride(space):
+    supernet = space.build_supernet((8, 8, 1), 3)
+    (cell,) = supernet.cells
+    inputs = [np.random.default_rng(0).random((2, 8, 8, 6)).astype("float32")] * 2
+    weights = np.full((2, 3), 1 / 3, "float32")
+    plain, auxiliary = (np.array(cell(inputs, weights=weights, auxiliary=c)) for c in (None, 0.5))
+    np.testing.assert_array_equal(plain, auxiliary)  # the one cell is a reduction cell: both its edges halve
+
+
+def test_trainer_puts_up_its_guards_and_takes_them_down():
+    _, supernet = tiny()
+    assert float(supernet.auxiliary_skip) == 0 and not supernet.has_auxiliary_skip
+    search = BilevelTrainer(supernet, auxiliary_skip=0.5, max_skips=1, curvature_ratio=None)
+    assert float(supernet.auxiliary_skip) == 0.5 and search.curvature_memory is None
+    remade = BilevelTrainer.from_config(search.get_config())
+    assert (remade.auxiliary_skip, remade.max_skips, remade.curvature_ratio) == (0.5, 1, None)
+    assert float(remade.supernet.auxiliary_skip) == 0.5
+
+
+@pytest.mark.parametrize(("epochs", "warmup", "rests"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
+def test_alphas_rest_for_a_quarter_of_the_epochs(data, epochs, warmup, rests):
+    _, supernet = tiny()
+    search = BilevelTrainer(supernet, architecture_warmup_epochs=warmup)
+    search.compile()
+    active = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: active.append(float(search.architecture_active)))
+    search.fit(*data, batch_size=16, epochs=epochs, verbose=0, callbacks=[watch])
+    assert active == [0.0] * rests + [1.0] * (epochs - rests)
+
+
+def test_derive_caps_skips_by_default():
+    space = NASBench201Space(2, 1)
+    supernet = space.build_supernet((8, 8, 1), 3)
+    supernet.alphas["cell"].assign(np.array([0, 3, 1, 2, 0.0]) * np.ones((6, 1)))
+    counts = {cap: BilevelTrainer(supernet, max_skips=cap).derive().count("skip_connect") for cap in ("auto", None, 3)}
+    assert counts == {"auto": 1, None: 6, 3: 3}  # a quarter of six edges
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"auxiliary_skip": -0.1}, "auxiliary_skip`. Expected at least 0. Received: -0.1"),
+        ({"max_skips": -1}, "max_skips`. Expected 'auto', None or an integer of at least 0. Received: -1"),
+        ({"max_skips": "few"}, "Received: 'few'"),
+        ({"curvature_ratio": 1.5}, "curvature_ratio`. Expected None, or between 0 and 1. Received: 1.5"),
+    ],
+)
+def test_guards_say_what_is_wrong(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BilevelTrainer(tiny()[1], **arguments)
+
+
+# Objectives and schedules ------------------------------------------------------------------------------------
+def test_gradient_with_a_cost_is_the_sum_of_both(dtype_policy, data):
+    dtype_policy("float64")
+    space, supernet = tiny()
+    cost = COSTS["parameters"](space, (8, 8, 1), 3)
+    batch = tuple(ops.convert_to_tensor(part[:8]) for part in data)
+    gradients, losses = {}, {}
+    for weight in (0.0, 0.01):
+        search = BilevelTrainer(supernet, architecture_weight_decay=0.0, objective=CostObjective(cost, weight))
+        search.compile()
+        state = (
+            values(v) for v in (search.network_weights, search.architecture_parameters, search.non_trainable_variables)
+        )
+        (losses[weight], _), (gradients[weight],) = search.architecture_gradients(*state, (batch, batch))
+
+    def expected(alphas):
+        return cost.expected({"cell": ops.softmax(alphas[0])}), None
+
+    own = np.array(value_and_grad(expected)([ops.convert_to_tensor(supernet.alphas["cell"])])[1][0])
+    np.testing.assert_allclose(np.array(gradients[0.01]) - np.array(gradients[0.0]), 0.01 * own, rtol=1e-3, atol=1e-5)
+    assert float(losses[0.0]) == float(losses[0.01])  # what is reported stays the loss
+
+
+def test_search_with_a_target_never_exceeds_it(data):
+    space, supernet = tiny()
+    cost = COSTS["macs"](space, (8, 8, 1), 3)
+    target = cost.least_cost() + 200
+    search = BilevelTrainer(supernet, objective=CostObjective(cost, 1e-4, target), max_skips=None)
+    search.compile(learning_rate=0.1, architecture_optimizer=keras.optimizers.Adam(0.5))
+    history = search.fit(*data, batch_size=8, epochs=3, verbose=0).history
+    assert max(history["derived_macs"]) <= target and len(history["expected_macs"]) == 3
+    supernet.alphas["cell"].assign(np.array([0, 0, 9.0]) * np.ones((3, 1)))
+    assert cost.cost(supernet.derive()) > target >= cost.cost(search.derive())
+
+
+@pytest.mark.parametrize("relaxation", [Softmax(4.0), Gumbel(4.0)], ids=["softmax", "gumbel"])
+def test_temperature_follows_its_schedule(data, relaxation):
+    _, supernet = tiny(relaxation)
+    search = BilevelTrainer(supernet)
+    search.compile()
+    seen = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(float(supernet.relaxation.temperature)))
+    search.fit(*data, batch_size=16, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), watch])
+    assert seen == [8.0, 5.0, 2.0]
+
+
+def test_schedules_say_what_is_wrong(data):
+    for arguments, message in (
+        ({"initial": 0.0}, "Expected above 0. Received: 0.0"),
+        ({"final": -1.0}, "Expected above 0. Received: -1.0"),
+        ({"kind": "cosine"}, "'linear' or 'exponential'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            TemperatureSchedule(**arguments)
+    assert TemperatureSchedule(8.0, 2.0, "exponential").temperature(1, 3) == pytest.approx(4.0)
+    search = BilevelTrainer(tiny("sigmoid")[1])
+    search.compile()
+    with pytest.raises(ValueError, match="needs a relaxation with a temperature"):
+        search.fit(*data, batch_size=8, epochs=1, verbose=0, callbacks=[TemperatureSchedule()])

@@ -1,0 +1,287 @@
+"""Chief and workers in processes of their own, which are killed, come late, and come back."""
+
+import collections
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+class Server:
+    """A process that starts others, see `processes.py`."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "processes.py"), str(HERE / "search_program.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE.parents[2],
+            env={**os.environ, "PYTHONPATH": str(HERE.parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+        assert json.loads(self.process.stdout.readline()) == "ready"
+
+    def __call__(self, **command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+class Processes:
+    """The processes of one search, and what they do."""
+
+    def __init__(self, server, folder):
+        self.server, self.folder, self.started = server, folder, {}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = str(free.getsockname()[1])
+
+    def start(self, *names, **env):
+        for name in names:
+            own = {
+                "KERASTUNER_ORACLE_IP": "127.0.0.1",
+                "KERASTUNER_ORACLE_PORT": self.port,
+                "KERASTUNER_TUNER_ID": name,
+                "SEARCH_FOLDER": str(self.folder),
+                **env,
+            }
+            self.started[name] = self.server(env=own, log=str(self.folder / f"log.{name}"))
+
+    def kill(self, name):
+        os.kill(self.started[name], signal.SIGKILL)
+        assert self.exit_code(name, 10) == -signal.SIGKILL
+
+    def exit_code(self, name, seconds):
+        """How the process ended, within so many seconds."""
+        end = time.monotonic() + seconds
+        while (code := self.server(wait=self.started[name])) is None:
+            assert time.monotonic() < end, f"{name} has not left:\n{self.logs()}"
+            time.sleep(0.05)
+        del self.started[name]
+        return code
+
+    def runs(self):
+        """What the trials' runs noted: (trial, what, worker)."""
+        path = self.folder / "runs"
+        return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def until(self, happened, seconds=30):
+        end = time.monotonic() + seconds
+        while not happened(self.runs()):
+            assert time.monotonic() < end, self.logs()
+            time.sleep(0.02)
+
+    def log(self, name):
+        return (self.folder / f"log.{name}").read_text()
+
+    def logs(self):
+        return "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in sorted(self.folder.glob("log.*")))
+
+    def all_leave(self, code, seconds=40):
+        for name in list(self.started):
+            assert self.exit_code(name, seconds) == code, self.logs()
+
+    def close(self):
+        for pid in self.started.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def server():
+    made = Server()
+    yield made
+    made.process.kill()
+    made.process.wait(10)
+
+
+@pytest.fixture
+def processes(server, tmp_path):
+    made = Processes(server, tmp_path)
+    yield made
+    made.close()
+
+
+def ended(runs):
+    return [trial for trial, what, _ in runs if what == "ends"]
+
+
+def saved_trials(folder):
+    paths = sorted((folder / "project").glob("trial_*/trial.json"))
+    return {path.parent.name.removeprefix("trial_"): json.loads(path.read_text()) for path in paths}
+
+
+def test_killed_workers_a_killed_chief_and_a_late_worker(processes, tmp_path):
+    """With stock KerasTuner the dead worker's trial stays for ever, and a killed chief ends everything."""
+    processes.start("chief", "w1", "w2", "w3", SEARCH_HANG="w1:3")
+    processes.until(lambda runs: any(what == "hangs" for _, what, _ in runs))
+    processes.kill("w1")
+    (hung,) = [trial for trial, what, _ in processes.runs() if what == "hangs"]
+    processes.until(lambda runs: len(ended(runs)) >= 9)
+    processes.kill("chief")
+    time.sleep(0.5)
+    processes.start("chief", "w4")
+    processes.all_leave(0)
+
+    runs = processes.runs()
+    assert collections.Counter(ended(runs)) == {f"{number:02d}": 1 for number in range(30)}
+    begun = collections.Counter(trial for trial, what, _ in runs if what == "begins")
+    assert begun.pop(hung) == 2 and set(begun.values()) == {1}
+    assert "w4" in {worker for _, _, worker in runs}
+    trials = saved_trials(tmp_path)
+    assert {trial["status"] for trial in trials.values()} == {"COMPLETED"} and len(trials) == 30
+    assert len({json.dumps(trial["hyperparameters"]["values"]) for trial in trials.values()}) == 30
+    for trial in trials.values():  # to the last digit
+        digits = [int(value[-1]) for _, value in sorted(trial["hyperparameters"]["values"].items())]
+        assert trial["score"] == sum((i + 1.5) * index for i, index in enumerate(digits)) / 30
+    # All processes know the result, though the scores in KerasTuner's messages have four bytes.
+    best = [json.loads((tmp_path / f"best.{name}").read_text()) for name in ("chief", "w2", "w3", "w4")]
+    assert best[0] == best[1] == best[2] == best[3]
+    assert best[0][-1] == 0 and best[0][0][1] == max(trial["score"] for trial in trials.values())
+    assert "Worker 'w1' was not heard of for" in processes.log("chief")
+
+    # Who comes when all is over leaves, and changes nothing.
+    before = json.loads((tmp_path / "project" / "oracle.json").read_text())
+    processes.start("chief", "w5")
+    processes.all_leave(0)
+    after = json.loads((tmp_path / "project" / "oracle.json").read_text())
+    assert {**after, "display": None} == {**before, "display": None}
+    assert json.loads((tmp_path / "best.w5").read_text()) == best[0]
+
+
+def test_an_error_of_the_oracle_ends_all_processes_with_its_traceback(processes, tmp_path):
+    """Stock KerasTuner keeps its lock: the chief and all other workers hang."""
+    processes.start("chief", "w1", "w2", SEARCH_BREAK="04")
+    processes.all_leave(1)
+    for name in ("chief", "w1", "w2"):
+        assert "in trial_finished" in processes.log(name), name
+        assert "ArithmeticError: the oracle is broken" in processes.log(name), name
+    assert set(ended(processes.runs())) >= {f"{number:02d}" for number in range(4)}
+
+
+def test_errors_of_trials(processes, tmp_path):
+    """A trial's traceback is lost on its way to a stock chief; an error that is fatal ends one worker there."""
+    processes.start("chief", "w1", "w2", SEARCH_RAISE="w1", SEARCH_TRIALS="4")
+    processes.all_leave(0)
+    (failed,) = [trial for trial in saved_trials(tmp_path).values() if trial["status"] == "FAILED"]
+    assert "in run_trial" in failed["message"] and "out of numbers" in failed["message"]
+    assert "out of numbers" in processes.log("w1")
+
+    processes.start("chief", "w1", "w2", SEARCH_RAISE="fatal:w1", SEARCH_TRIALS="100")
+    processes.all_leave(1)
+    for name in ("chief", "w1", "w2"):
+        assert "what a fool" in processes.log(name), name
+
+
+def test_only_the_chief_overwrites(processes, tmp_path):
+    """A stock worker that is told to overwrite removes the project of all."""
+    own = {"SEARCH_OVERWRITE": "1", "SEARCH_TRIALS": "8"}
+    processes.start("chief", "w1", **own)
+    processes.until(lambda runs: len(ended(runs)) >= 3)
+    processes.start("w2", **own)
+    processes.until(lambda runs: any(worker == "w2" for _, _, worker in runs))
+    processes.all_leave(0)
+    assert len(saved_trials(tmp_path)) == len(ended(processes.runs())) == 8
+
+    # A worker that is still in a trial of the search before tells nothing of it to the next.
+    processes.start("chief", "w1", "w2", **own, SEARCH_HANG="w1:2", SEARCH_HANG_SECONDS="1.5")
+    processes.until(lambda runs: any(what == "hangs" for _, what, _ in runs))
+    processes.kill("chief")
+    processes.start("chief", **own, SEARCH_SEED="1")
+    processes.all_leave(0)
+    assert "The chief has begun another search" in processes.log("w1")
+    scores = [trial["score"] for trial in saved_trials(tmp_path).values()]
+    assert len(scores) == 8 and json.loads((tmp_path / "best.w1").read_text())[0][1] == max(scores)
+    (state,) = (tmp_path / "project").glob("oracle.json")
+    told = [reward for _, reward in json.loads(state.read_text())["search"]["observations"]]
+    assert sorted(told) == sorted(scores)
+
+
+@pytest.mark.slow
+def test_stock_tuners_with_our_oracle(processes, tmp_path):
+    """The oracle's part alone: stock workers know no heartbeat, and the stock chief looks every 20 s."""
+    processes.start("chief", "w1", "w2", SEARCH_TUNER="stock", SEARCH_HANG="w1:3", SEARCH_TRIALS="12")
+    processes.until(lambda runs: any(what == "hangs" for _, what, _ in runs))
+    processes.kill("w1")
+    processes.all_leave(0, seconds=90)
+    assert collections.Counter(ended(processes.runs())) == {f"{number:02d}": 1 for number in range(12)}
+
+
+NETWORKS = """
+import sys
+import keras, numpy as np
+import kerasnas, tuners
+
+space = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+rng = np.random.default_rng(0)
+x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
+data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
+
+def compile(model, hp):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"], run_eagerly=True)
+
+oracle = tuners.EvolutionOracle(space, "val_accuracy", max_trials=4, lease=20)
+hypermodel = tuners.GenotypeHyperModel(space, (8, 8, 1), 3, compile)
+first = tuners.GenotypeTuner(oracle, hypermodel, directory=sys.argv[1], project_name="first")
+first.search(**data, epochs=1)
+hypermodel = tuners.SupernetHyperModel(space, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
+second = tuners.SupernetTuner(
+    hypermodel, max_trials=4, retrain_epochs=1, retrain_compile=lambda model: compile(model, None),
+    directory=sys.argv[1], project_name="second",
+)
+second.search(**data, epochs=1, batch_size=12)
+for tuner in (first, second):
+    assert tuner.remaining_trials == 0
+    print("found", np.round(tuner.get_best_models(1)[0].predict(x[:2], verbose=0), 3).tolist())
+"""
+
+
+@pytest.mark.slow
+def test_networks_are_trained_by_workers_and_loaded_by_all(processes, tmp_path):
+    """Two searches in one program: stock models with GenotypeTuner, then SupernetTuner."""
+    (tmp_path / "program.py").write_text(NETWORKS)
+    env = {**os.environ, "PYTHONPATH": str(HERE.parents[2]), "KERASTUNER_ORACLE_IP": "127.0.0.1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(tmp_path / "program.py"), str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**env, "KERASTUNER_ORACLE_PORT": processes.port, "KERASTUNER_TUNER_ID": name},
+        )
+        for name in ("chief", "w1", "w2")
+    ]
+    said = [process.communicate(timeout=400)[0].splitlines() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0]
+    found = [[line for line in lines if line.startswith("found")] for lines in said]
+    assert len(found[0]) == 2 and found[0] == found[1] == found[2]
+
+
+@pytest.mark.slow
+def test_the_program_as_such(processes, tmp_path):
+    """Not forked: each process imports everything, and ends as Python ends."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(HERE / "search_program.py")],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(HERE.parents[2]),
+                "KERASTUNER_ORACLE_IP": "127.0.0.1",
+                "KERASTUNER_ORACLE_PORT": processes.port,
+                "KERASTUNER_TUNER_ID": name,
+                "SEARCH_FOLDER": str(tmp_path),
+            },
+        )
+        for name in ("chief", "w1", "w2")
+    ]
+    assert [process.wait(240) for process in started] == [0, 0, 0]
+    assert collections.Counter(ended(processes.runs())) == {f"{number:02d}": 1 for number in range(30)}

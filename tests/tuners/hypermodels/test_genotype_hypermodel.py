@@ -1,0 +1,164 @@
+"""GenotypeHyperModel with a stock tuner of KerasTuner."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from kerasnas import DARTSSpace, Genotype
+from tuners import CheckedHyperModel, GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
+
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+
+
+def make(**options):
+    return GenotypeHyperModel(SPACE, input_shape=(8, 8, 1), num_classes=3, **options)
+
+
+def test_stock_random_search(tmp_path):
+    hypermodel = make()
+    tuner = keras_tuner.RandomSearch(
+        hypermodel, objective="val_accuracy", max_trials=2, seed=1, directory=tmp_path, project_name="tiny"
+    )
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
+    trials = tuner.oracle.get_best_trials(2)
+    assert len(trials) == 2
+    for trial in trials:
+        assert set(SPACE.choices) <= set(trial.hyperparameters.values)
+        assert 1e-4 <= trial.hyperparameters["learning_rate"] <= 1e-2
+    assert trials[0].hyperparameters.values != trials[1].hyperparameters.values
+
+    best = tuner.get_best_hyperparameters()[0]
+    genotype = hypermodel.genotype(best)
+    assert isinstance(genotype, Genotype)
+    SPACE.validate(genotype)
+    assert SPACE.assignment(genotype) == {name: best[name] for name in SPACE.choices}
+    model = tuner.get_best_models()[0]
+    assert model.predict(X, verbose=0).shape == (24, 3)
+    accuracy = model.evaluate(X[:9], Y[:9], verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx(trials[0].score)
+
+
+def test_choices_are_those_of_the_space():
+    hp = keras_tuner.HyperParameters()
+    hypermodel = make()
+    first = hypermodel.genotype(hp)
+    assert {choice.name: tuple(choice.values) for choice in hp.space} == dict(SPACE.choices)
+    hp.values["reduce/2/first"] = "max_pool_3x3"
+    second = hypermodel.genotype(hp)
+    assert first != second
+    assert second["reduce"][0].primitive == "max_pool_3x3"
+
+
+def test_a_tuner_builds_one_network_to_learn_of_the_choices(tmp_path):
+    """Where options are conditions of others, KerasTuner's constructor builds a model for each: 37 in a toy space."""
+    built = []
+    hypermodel = make(compile=lambda model, hp: built.append(model) or model.compile("sgd", "mse"))
+    oracle = PredictorOracle(SPACE, "val_accuracy", 4)
+    tuner = GenotypeTuner(oracle, hypermodel, directory=tmp_path, project_name="tiny")
+    assert len(built) == 1 and {hp.name for hp in tuner.oracle.get_space().space} == set(SPACE.choices)
+
+
+def test_own_compile_and_network_options():
+    def compile(model, hp):
+        model.compile(keras.optimizers.SGD(hp.Float("rate", 0.5, 0.9)), "mse")
+
+    hp = keras_tuner.HyperParameters()
+    model = make(compile=compile, num_cells=2, filters=3).build(hp)
+    assert type(model.optimizer) is keras.optimizers.SGD
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.5)
+    assert "learning_rate" not in hp.values
+    assert model.count_params() > make().build(keras_tuner.HyperParameters()).count_params()
+
+
+def test_compile_that_does_not_compile_is_an_error():
+    with pytest.raises(ValueError, match="The function given as `compile` left the model uncompiled"):
+        make(compile=lambda model, hp: None).build(keras_tuner.HyperParameters())
+
+
+@pytest.mark.parametrize("as_class", [False, True])
+def test_models_that_are_none_or_not_compiled_are_an_error_at_once(as_class, tmp_path):
+    """Stock tuners take a None for a space without hyperparameters, and an uncompiled model for a failed trial."""
+
+    def check(build, **options):
+        class Own(keras_tuner.HyperModel):
+            def build(self, hp):
+                return build(hp)
+
+        hypermodel = CheckedHyperModel(Own() if as_class else build)
+        return keras_tuner.RandomSearch(hypermodel, objective="loss", max_trials=1, directory=tmp_path, **options)
+
+    with pytest.raises(TypeError, match=r"returned None. Expected a compiled Keras model: does it end with `return"):
+        check(lambda hp: None)
+    with pytest.raises(TypeError, match=r"returned 3 of type int"):
+        check(lambda hp: 3)
+    with pytest.raises(ValueError, match=r"left the model uncompiled. Call `model.compile"):
+        check(lambda hp: keras.Sequential([keras.layers.Dense(1)]))
+    with pytest.raises(TypeError, match=r"argument `hypermodel`"):
+        CheckedHyperModel("model")
+
+
+def test_batch_size_and_epochs_are_tuned():
+    calls = []
+
+    class Model:
+        def fit(self, *args, **kwargs):
+            calls.append(kwargs)
+
+    hypermodel = make(batch_size=[4, 8], epochs=[2, 3])
+    hp = keras_tuner.HyperParameters()
+    hypermodel.declare_hyperparameters(hp)
+    assert {one.name: one.values for one in hp.space} == {"batch_size": [4, 8], "epochs": [2, 3]}
+    hp.values.update(batch_size=8, epochs=3)
+    hypermodel.fit(hp, Model(), X, verbose=0)
+    hp.values["tuner/epochs"] = 9  # of a multi-fidelity oracle
+    hypermodel.fit(hp, Model(), X)
+    make(batch_size=16).fit(keras_tuner.HyperParameters(), Model(), X, epochs=4)
+    assert calls == [
+        {"verbose": 0, "batch_size": 8, "epochs": 3},
+        {"batch_size": 8, "epochs": 9},
+        {"batch_size": 16, "epochs": 4},
+    ]
+    with pytest.raises(ValueError, match=r"`search` received batch_size=4, but the hypermodel was made with"):
+        hypermodel.fit(hp, Model(), X, batch_size=4)
+    with pytest.raises(ValueError, match=r"argument `epochs`. Expected positive integers"):
+        make(epochs=[0])
+
+
+def test_stock_hyperband(tmp_path):
+    tuner = keras_tuner.Hyperband(make(), objective="val_accuracy", max_epochs=2, seed=1, directory=tmp_path)
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
+    assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
+
+
+def test_own_oracles_drive_the_stock_tuner(tmp_path):
+    """Multi-fidelity epochs are what is trained; the best models can be loaded; a History is a result."""
+    hypermodel = make()
+    oracle = SuccessiveHalvingOracle(SPACE, "val_accuracy", budgets=(1, 2), eta=2)
+    tuner = keras_tuner.Tuner(oracle, hypermodel, directory=tmp_path)
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    tuner._deepcopy_callbacks = list  # the list above is to be seen from here
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), batch_size=8, verbose=0, callbacks=[callback])
+    budgets = [trial.hyperparameters.values["tuner/epochs"] for trial in oracle.trials.values()]
+    assert len(seen) == sum(budgets) and set(budgets) == {1, 2}
+    assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
+    assert oracle.get_best_genotypes()[0] == hypermodel.genotype(tuner.get_best_hyperparameters()[0])
+
+
+def test_an_objective_that_fit_does_not_report_ends_the_search_at_once(tmp_path):
+    """Stock KerasTuner counts three failed trials first, and shows a KeyError."""
+    oracle = PredictorOracle(SPACE, keras_tuner.Objective("val_acc", "max"), 5)
+    tuner = keras_tuner.Tuner(oracle, make(), directory=tmp_path)
+    with pytest.raises(ValueError, match=r"'val_acc'. Did you mean 'val_accuracy'\? Known: .*'loss'"):
+        tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, verbose=0)
+    assert len(oracle.trials) == 1
+
+
+def test_values_of_another_space_are_refused():
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("reduce/2/first", "sep_conv_3x3")
+    with pytest.raises(ValueError, match="no option 'sep_conv_3x3'"):
+        make().genotype(hp)

@@ -1,0 +1,97 @@
+"""SupernetHyperModel: what is one value is fixed, what is several is tuned; a trial is one differentiable search."""
+
+import keras_tuner
+import numpy as np
+import pytest
+
+import kerasnas
+from tuners import SupernetHyperModel
+
+SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+
+
+def make(**options):
+    return SupernetHyperModel(SPACE, input_shape=(8, 8, 1), num_classes=3, **options)
+
+
+def test_the_learning_rates_are_tuned_by_default():
+    hp = keras_tuner.HyperParameters()
+    search = make().build(hp)
+    assert isinstance(search, kerasnas.BilevelTrainer) and search.compiled
+    assert hp.values == {"learning_rate": 0.025, "architecture_learning_rate": 3e-4}
+    assert {one.name: (one.min_value, one.max_value, one.sampling) for one in hp.space} == {
+        "learning_rate": (0.01, 0.1, "log"),
+        "architecture_learning_rate": (1e-4, 3e-3, "log"),
+    }
+
+
+def test_hyperparameters_are_what_is_built():
+    hypermodel = make(
+        filters=[2, 4],
+        num_cells=[1, 2],
+        relaxation=["softmax", "gumbel"],
+        batch_size=[8, 12],
+        epochs=[1, 2],
+        hypergradient=["first_order", "finite_difference"],
+    )
+    hp = keras_tuner.HyperParameters()
+    hypermodel.declare_hyperparameters(hp)
+    small = hypermodel.build(hp)
+    names = {
+        "filters",
+        "num_cells",
+        "relaxation",
+        "hypergradient",
+        "learning_rate",
+        "architecture_learning_rate",
+        "batch_size",
+        "epochs",
+    }
+    assert set(hp.values) == names
+    hp.values.update(
+        filters=4,
+        num_cells=2,
+        relaxation="gumbel",
+        hypergradient="finite_difference",
+        learning_rate=0.05,
+        architecture_learning_rate=1e-3,
+    )
+    large = hypermodel.build(hp)
+    assert large.supernet.count_params() > small.supernet.count_params()
+    assert large.hypergradient == "finite_difference"
+    assert type(large.supernet.relaxation) is not type(small.supernet.relaxation)
+    rates = [float(np.asarray(one.learning_rate)) for one in large.optimizer.inner]
+    assert rates == pytest.approx([0.05, 1e-3])
+
+
+def test_fixed_values_are_no_hyperparameters():
+    hp = keras_tuner.HyperParameters()
+    search = make(filters=3, learning_rate=0.03, architecture_learning_rate=2e-3).build(hp)
+    assert not hp.values
+    assert search.count_params() > make().build(keras_tuner.HyperParameters()).count_params()
+
+
+def test_stock_random_search_and_its_best_model(tmp_path):
+    """A subclassed model must be built before its weights are loaded."""
+    tuner = keras_tuner.RandomSearch(
+        make(batch_size=[4, 8], epochs=1), objective="val_accuracy", max_trials=2, seed=1, directory=tmp_path
+    )
+    tuner.search(X, Y, verbose=0)
+    assert len(tuner.oracle.get_best_trials(2)) == 2
+    search = tuner.get_best_models()[0]
+    SPACE.validate(search.derive())
+    assert search.predict(X, verbose=0).shape == (24, 3)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"argument `relaxation`. Did you mean 'softmax'"):
+        make(relaxation=["softmx"])
+    with pytest.raises(ValueError, match=r"argument `hypergradient`. Did you mean 'unrolled'"):
+        make(hypergradient="unroled")
+    for rate in ((0.1, 0.01), (0.0, 0.1), -1.0, "fast", (0.1, 0.2, 0.3)):
+        with pytest.raises(
+            ValueError, match=r"argument `learning_rate`. Expected a positive number, or two that ascend"
+        ):
+            make(learning_rate=rate)

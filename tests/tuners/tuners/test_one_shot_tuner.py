@@ -1,0 +1,187 @@
+"""OneShotTuner: one training of shared weights, many children, the best from scratch; killed ones go on."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+from kerasnas.datasets import stratified_split
+from kerasnas.meta import ReptileInitializer
+from kerasnas.search import Controller, RandomSearch
+from kerasnas.spaces import DARTSSpace, ENASMicroSpace
+from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, StrategyOracle
+from tuners.tuners.progress import primitives_in_words
+
+SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"])
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+X_VAL, Y_VAL = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
+
+
+def eager(model):
+    """Without a graph: tracing one takes most of the time of such a training."""
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
+    )
+
+
+def make(folder, **options):
+    settings = {
+        "max_trials": 6,
+        "retrain_best": 2,
+        "retrain_epochs": 1,
+        "retrain_batch_size": 12,
+        "retrain_compile": eager,
+        "compile_options": {"run_eagerly": True},
+        "directory": folder,
+        "project_name": "project",
+    }
+    return OneShotTuner(SPACE, (8, 8, 1), 3, **{**settings, **options})
+
+
+def search(tuner, **options):
+    data = {} if tuner.folds else {"validation_data": (X_VAL, Y_VAL)}
+    tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
+    return tuner
+
+
+class Epochs(keras.callbacks.Callback):
+    """Notes whose epochs begin; interrupts one."""
+
+    def __init__(self, seen, stop=None):
+        super().__init__()
+        self.seen, self.stop = seen, stop
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append((type(self.model).__name__, epoch))
+        if self.seen[-1] == self.stop:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    return search(make(tmp_path_factory.mktemp("searched"), objective="val_loss"))
+
+
+def test_children_are_judged_with_the_shared_weights_on_the_held_out_half(searched):
+    _, held_out = stratified_split(Y, 0.5, 0)
+    trials = list(searched.oracle.trials.values())
+    assert len(trials) == 6 and all(trial.status == "COMPLETED" for trial in trials)
+    for trial in trials[:3]:
+        (expected,) = searched.trainer.evaluate_children([searched.genotype(trial)], X[held_out], Y[held_out], 12)
+        assert trial.score == pytest.approx(expected)
+
+
+def test_the_best_children_are_trained_from_scratch_and_ordered_anew(searched):
+    trained = searched.trained_trials()
+    assert {one.trial_id for one in trained} == {one.trial_id for one in searched.oracle.get_best_trials(2)}
+    losses = [searched.result(trial)["metrics"]["val_loss"] for trial in trained]
+    assert losses == sorted(losses) and losses[0] != losses[1]
+    models = searched.get_best_models(5)
+    assert len(models) == 2
+    for model, loss in zip(models, losses, strict=True):
+        assert type(model).__module__.startswith("keras.")
+        assert model.evaluate(X_VAL, Y_VAL, verbose=0)[0] == pytest.approx(loss, rel=1e-5)
+
+
+def test_the_best_genotypes_begin_with_the_trained_ones(searched):
+    genotypes = searched.get_best_genotypes(4)
+    assert len(set(genotypes)) == 4
+    assert genotypes[:2] == [searched.genotype(trial) for trial in searched.trained_trials()]
+    assert genotypes[0] == SPACE.genotype(searched.get_best_hyperparameters()[0].values)
+
+
+def test_results_summary(searched, capsys):
+    searched.results_summary(3)
+    output = capsys.readouterr().out
+    assert output.startswith("3 best of 6 trials") and output.count("val_loss") == 2 and "score" in output
+    assert primitives_in_words(searched.get_best_genotypes()[0]) in output
+
+
+def test_more_trials_go_on_with_the_same_shared_weights(tmp_path, capsys):
+    first = search(make(tmp_path, max_trials=3, retrain_best=1), verbose=1)
+    output = capsys.readouterr().out
+    assert output.startswith("Shared weights trained for 1 epochs") and "from scratch" in output
+    seen = []
+    second = search(make(tmp_path, max_trials=5, retrain_best=1), callbacks=lambda: [Epochs(seen)])
+    assert len(second.oracle.trials) == 5 and "ENASTrainer" not in {kind for kind, _ in seen}
+    for name, trial in first.oracle.trials.items():
+        assert second.oracle.trials[name].score == trial.score
+    for mine, other in zip(first.trainer.variables, second.trainer.variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
+
+
+def test_what_was_interrupted_goes_on_where_it_was(tmp_path, searched):
+    seen, settings = [], {"retrain_epochs": 2, "retrain_best": 1}
+    for stop in (("ENASTrainer", 1), ("Functional", 1)):
+        with pytest.raises(KeyboardInterrupt):
+            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
+    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
+    begun = [("ENASTrainer", 0), ("ENASTrainer", 1), ("ENASTrainer", 1)]
+    assert seen == [*begun, ("Functional", 0), ("Functional", 1), ("Functional", 1)]
+    whole = search(make(tmp_path / "whole", **settings), epochs=2)
+    for name, trial in whole.oracle.trials.items():
+        assert killed.oracle.trials[name].score == trial.score
+        assert killed.genotype(killed.oracle.trials[name]) == whole.genotype(trial)
+    metrics = [tuner.result(tuner.trained_trials()[0])["metrics"] for tuner in (killed, whole)]
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
+
+
+def test_cross_validation_of_the_best(tmp_path):
+    tuner = search(make(tmp_path, folds=2, retrain_best=1, max_trials=2))
+    result = tuner.result(tuner.trained_trials()[0])
+    assert result["metrics"]["val_loss"] == pytest.approx(np.mean([one["val_loss"] for one in result["folds"]]))
+    assert tuner.get_best_models()[0].output_shape == (None, 3)
+
+
+def test_shared_weights_and_controller_start_from_initialisations(tmp_path):
+    controller = Controller(SPACE, 3, unique=False)
+    parameters = {name: value + 0.01 for name, value in controller.get_parameters().items()}
+    supernet = SPACE.build_supernet((8, 8, 1), 3, seed=9)
+    initializer = ReptileInitializer(supernet, parameters, {"space": SPACE.name})
+    initializer.save(tmp_path / "initializer")
+    oracle = StrategyOracle(Controller(SPACE, 0), "val_accuracy", 1)
+    tuner = make(tmp_path, initializer=tmp_path / "initializer", oracle=oracle, learning_rate=1e-9)
+    for name, value in oracle.strategy.get_parameters().items():
+        np.testing.assert_array_equal(value, parameters[name])
+    search(tuner, controller_steps=0)
+    assert "meta-learned arrays" in tuner.warm_starts[0] and "variables start from" in tuner.warm_starts[0]
+    for mine, other in zip(tuner.trainer.supernet.trainable_variables, supernet.trainable_variables, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(other), atol=1e-6)
+
+
+def test_bad_arguments(tmp_path):
+    other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=2)
+    for options, error, message in (
+        ({"max_trials": 0}, ValueError, "argument `max_trials`. Expected an integer of at least 1. Received: 0"),
+        ({"retrain_best": 0}, ValueError, "argument `retrain_best`. Expected an integer of at least 1"),
+        ({"oracle": keras_tuner.oracles.RandomSearchOracle()}, TypeError, "Expected a `StrategyOracle`"),
+        ({"oracle": EvolutionOracle(other, "val_accuracy")}, ValueError, "space 'enas_micro' with 3 choices"),
+        ({"oracle": EvolutionOracle(SPACE, "val_loss")}, ValueError, r"Received: \['val_loss'\]"),
+        ({"oracle": ParetoOracle(SPACE, ["val_accuracy", "val_loss"])}, ValueError, "all that shared weights tell"),
+    ):
+        with pytest.raises(error, match=message):
+            make(tmp_path, **options)
+    with pytest.raises(TypeError, match=r"argument `space`. Expected a `kerasnas.SearchSpace`"):
+        OneShotTuner("enas_micro", (8, 8, 1), 3)
+    darts = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
+    with pytest.raises(ValueError, match=r"argument `supernet`. Expected one whose children share weights"):
+        search(OneShotTuner(darts, (8, 8, 1), 3, retrain_compile=eager, directory=tmp_path / "darts"))
+    with pytest.raises(keras_tuner.errors.FatalValueError, match=r"objective 'val_acc'. Did you mean 'val_accuracy'"):
+        search(make(tmp_path, objective=keras_tuner.Objective("val_acc", "max")))
+
+
+def test_a_project_of_another_search_is_refused(searched):
+    folder = searched.directory
+    with pytest.raises(ValueError, match=r"shared weights in .* were trained otherwise: .*epochs: 1 there, 2 here"):
+        search(make(folder, objective="val_loss"), epochs=2)
+    with pytest.raises(ValueError, match=r"trained otherwise: .*data: "):
+        make(folder, objective="val_loss").search(X + 1, Y, validation_data=(X_VAL, Y_VAL), batch_size=12, verbose=0)
+    other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
+    with pytest.raises(ValueError, match=r"of another search.*overwrite=True"):
+        OneShotTuner(other, (8, 8, 1), 3, directory=folder, project_name="project")
+
+
+def test_random_children_in_training(tmp_path):
+    tuner = make(tmp_path, controller=RandomSearch(SPACE, unique=False), retrain_best=1, max_trials=1)
+    assert len(search(tuner).trainer.controller.observations) == 1  # it was told of one batch of the held-out half

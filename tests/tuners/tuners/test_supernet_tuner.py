@@ -1,0 +1,387 @@
+"""SupernetTuner: a trial is a search whose network is trained and judged; killed ones go on where they were."""
+
+import contextlib
+import io
+import sys
+import threading
+import warnings
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+import kerasnas
+from tuners import CheckedHyperModel, RandomOracle, SupernetHyperModel, SupernetTuner
+from tuners.tuners.derived_training import SearchData, fold_numbers, fresh_callbacks, make_data
+from tuners.tuners.progress import ProgressTable
+
+SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+X_VAL, Y_VAL = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
+
+
+def eager(model):
+    """Without a graph: tracing one takes most of the time of such a training."""
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
+    )
+
+
+def make(folder, hypermodel=None, space=SPACE, filters=(2, 4), **options):
+    if hypermodel is None:
+        hypermodel = SupernetHyperModel(
+            space,
+            (8, 8, 1),
+            3,
+            filters=list(filters),
+            compile_options={"run_eagerly": True},
+        )
+    settings = {
+        "max_trials": 2,
+        "retrain_epochs": 1,
+        "retrain_batch_size": 12,
+        "retrain_compile": eager,
+        "directory": folder,
+    }
+    return SupernetTuner(hypermodel, **{**settings, "project_name": "project", **options})
+
+
+def search(tuner, **options):
+    data = {} if tuner.folds else {"validation_data": (X_VAL, Y_VAL)}
+    tuner.search(X, Y, **{**data, "epochs": 1, "batch_size": 12, "verbose": 0, **options})
+    return tuner
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """What the search of `searched` printed."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, shown):
+    with contextlib.redirect_stdout(shown), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setitem(sys.modules, "tensorboard", None)  # as if it were not installed
+        warnings.filterwarnings("error", message="currentThread")  # of KerasTuner's own locks
+        return search(make(tmp_path_factory.mktemp("searched")), verbose=1)
+
+
+# What a search gives -----------------------------------------------------------------------------
+def test_the_score_is_what_the_saved_network_gets_on_the_validation_data(searched):
+    trials = searched.oracle.get_best_trials(5)
+    assert len(trials) == 2
+    for trial, model in zip(trials, searched.get_best_models(5), strict=True):
+        assert type(model).__module__.startswith("keras.")
+        assert model.evaluate(X_VAL, Y_VAL, verbose=0)[1] == pytest.approx(trial.score)
+    assert trials[0].score >= trials[1].score
+
+
+def test_the_best_genotypes_are_those_of_the_best_models(searched):
+    for genotype, model in zip(searched.get_best_genotypes(2), searched.get_best_models(2), strict=True):
+        SPACE.validate(genotype)
+        assert SPACE.build_network(genotype, (8, 8, 1), 3).count_params() == model.count_params()
+
+
+def test_the_hyperparameters_of_the_best(searched):
+    values = [hp.values for hp in searched.get_best_hyperparameters(2)]
+    assert {"filters", "learning_rate", "architecture_learning_rate"} == set(values[0])
+    assert values[0] != values[1]
+
+
+def test_results_summary(searched, capsys):
+    searched.results_summary()
+    output = capsys.readouterr().out
+    assert output.startswith("2 best of 2 trials") and "Genotype of space 'darts'" in output
+    assert "val_accuracy" in output and "search_val_accuracy" in output
+
+
+def test_finished_trials_leave_no_checkpoints(searched):
+    names = {path.name for path in searched.trial_folder("0").iterdir()}
+    assert {"model.keras", "genotype.json", "result.json", "trial.json"} <= names
+    assert not {"search", "retrain"} & names
+
+
+def test_the_same_seed_gives_the_same_search_without_a_word_and_a_finished_one_is_not_done_again(
+    searched, tmp_path, capfd
+):
+    again = search(make(tmp_path))
+    captured = capfd.readouterr()
+    assert captured.out == "" and captured.err == ""
+    first, second = ([one.oracle.trials[name].score for name in "01"] for one in (searched, again))
+    assert first == second
+    seen = []
+    reloaded = search(make(tmp_path), callbacks=lambda: [Locked(seen)])
+    assert [reloaded.oracle.trials[name].score for name in "01"] == second and not seen
+
+
+# Hyperparameters ---------------------------------------------------------------------------------
+def test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must():
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("a", [1, 2, 3])
+    hp.Choice("b", ["x", "y"])
+
+    def values(seed):
+        oracle = RandomOracle("val_accuracy", 7, seed, hyperparameters=hp.copy())
+        return [dict(oracle.create_trial(str(number)).hyperparameters.values) for number in range(7)]
+
+    drawn = values(0)
+    assert drawn[0] == {"a": 1, "b": "x"} and drawn == values(0) and drawn != values(1)
+    assert len({tuple(one.items()) for one in drawn}) >= 5
+    with pytest.raises(ValueError, match=r"argument `objective`. Expected one. Received: \['val_accuracy', 'val_loss'"):
+        RandomOracle(["val_accuracy", "val_loss"])
+
+
+def test_without_hyperparameters_the_trials_differ_by_their_seeds(tmp_path):
+    hypermodel = SupernetHyperModel(
+        SPACE,
+        (8, 8, 1),
+        3,
+        learning_rate=0.1,
+        architecture_learning_rate=0.01,
+        batch_size=8,
+        epochs=1,
+        compile_options={"run_eagerly": True},
+    )
+    tuner = search(make(tmp_path, hypermodel, objective="val_loss"), epochs=None, batch_size=None)
+    results = [tuner.result(name)["metrics"] for name in "01"]
+    assert tuner.oracle.trials["0"].hyperparameters.values == {}
+    assert results[0]["search_val_loss"] != results[1]["search_val_loss"]
+    best = tuner.oracle.get_best_trials(1)[0]
+    assert best.score == min(one["val_loss"] for one in results)  # it is minimised
+
+
+def test_folds_are_stratified_and_disjoint():
+    numbers = fold_numbers(Y, 4, seed=0)
+    assert np.array_equal(np.bincount(numbers), [6, 6, 6, 6])
+    for fold in range(4):
+        assert np.array_equal(np.bincount(Y[numbers == fold]), [2, 2, 2])
+    assert not np.array_equal(numbers, fold_numbers(Y, 4, seed=1))
+    parts = make_data(X, Y, None, 4, (8, 8, 1), 3, seed=0)
+    assert np.array_equal(
+        np.sort(np.concatenate([part.x_val.sum((1, 2, 3)) for part in parts])), np.sort(X.sum((1, 2, 3)))
+    )
+    assert all(len(part.x) == 18 for part in parts)
+
+
+def test_cross_validation_reports_means_and_keeps_the_best_network(tmp_path):
+    tuner = search(make(tmp_path, folds=2, max_trials=1), batch_size=6)
+    result = tuner.result("0")
+    losses = [one["val_loss"] for one in result["folds"]]
+    assert len(losses) == 2 and losses[0] != losses[1]
+    scores = [one["val_accuracy"] for one in result["folds"]]
+    assert tuner.oracle.trials["0"].score == pytest.approx(np.mean(scores))
+    part = make_data(X, Y, None, 2, (8, 8, 1), 3, seed=0)[result["best_fold"]]
+    model = tuner.get_best_models()[0]
+    assert model.evaluate(part.x_val, part.y_val, verbose=0)[1] == pytest.approx(max(scores))
+
+
+# Warm start --------------------------------------------------------------------------------------
+def test_the_supernet_starts_from_an_initialisation_in_a_folder(tmp_path, capsys):
+    supernet = SPACE.build_supernet((8, 8, 1), 3, seed=5)
+    for variable in supernet.architecture_parameters:
+        table = np.zeros(variable.shape, "float32")
+        table[..., 1] = 50.0  # so sure of max_pool_3x3 that one epoch does not change it
+        variable.assign(table)
+    kerasnas.meta.ReptileInitializer(supernet).save(tmp_path / "initializer")
+    tuner = search(make(tmp_path, initializer=tmp_path / "initializer", filters=[2], max_trials=1), verbose=1)
+    assert tuner.get_best_genotypes()[0].count("max_pool_3x3") == 2
+    assert "Warm start:" in capsys.readouterr().out
+    assert "variables start from the initialisation" in tuner.result("0")["warm_start"]
+
+
+def test_an_initialisation_that_does_not_fit_ends_the_search_and_says_why(tmp_path):
+    initializer = kerasnas.meta.ReptileInitializer(SPACE.build_supernet((8, 8, 1), 3, filters=3))
+    with pytest.raises(keras_tuner.errors.FatalValueError, match=r"cannot start from `initializer`.*filters 3, expec"):
+        search(make(tmp_path, initializer=initializer))
+    with pytest.raises(
+        TypeError, match=r"argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the fol"
+    ):
+        make(tmp_path, initializer=3)
+    with pytest.raises(FileNotFoundError, match=r"Expected a folder with initializer.json"):
+        make(tmp_path, initializer=tmp_path / "nothing")
+
+
+# Progress ----------------------------------------------------------------------------------------
+def test_progress_is_one_table(searched, shown):
+    lines = shown.getvalue().splitlines()
+    assert lines[0].split() == ["trial", "what", "val_accuracy", "best", "time"]
+    assert [line.split()[:2] for line in lines[1:]] == [["1", "filters"], ["2", "filters"]]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_a_failed_trial_has_a_row_that_says_why(capsys):
+    table = ProgressTable("val_accuracy", 1)
+    table.row("3", "failed: " + "x" * 200, None, 0.25, 700.0, width=40)
+    header, row = capsys.readouterr().out.splitlines()
+    assert len(row) == len(header) and "failed: xxx" in row and "- " in row and "0.2500" in row and "12 min" in row
+
+
+# Bad input ---------------------------------------------------------------------------------------
+class Returning(SupernetHyperModel):
+    answer: object = None
+
+    def build(self, hp):
+        return self.answer
+
+
+def test_a_hypermodel_that_returns_nothing_or_something_else(tmp_path):
+    hypermodel = Returning(SPACE, (8, 8, 1), 3)
+    with pytest.raises(keras_tuner.errors.FatalTypeError, match=r"Returning.build returned None. .*return model"):
+        search(make(tmp_path, hypermodel))
+    hypermodel.answer = kerasnas.BilevelTrainer(SPACE.build_supernet((8, 8, 1), 3))
+    with pytest.raises(keras_tuner.errors.FatalValueError, match="left the model uncompiled"):
+        search(make(tmp_path, hypermodel))
+    hypermodel.answer = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    eager(hypermodel.answer)
+    with pytest.raises(keras_tuner.errors.FatalTypeError, match=r"returned Sequential. Expected a `kerasnas.BilevelTr"):
+        search(make(tmp_path, hypermodel))
+    with pytest.raises(TypeError, match=r"argument `hypermodel`. Expected a `SupernetHyperModel`"):
+        make(tmp_path, CheckedHyperModel(lambda hp: None))
+
+
+def test_an_objective_that_nothing_reports_ends_the_search_before_it_begins(tmp_path):
+    tuner = make(tmp_path, objective=keras_tuner.Objective("val_acuracy", "max"))
+    with pytest.raises(
+        keras_tuner.errors.FatalValueError, match=r"report the objective 'val_acuracy'. Did you mean 'va"
+    ):
+        search(tuner)
+    assert not tuner.oracle.trials
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_trials": 0}, "argument `max_trials`. Expected an integer of at least 1. Received: 0"),
+        ({"folds": 1}, "argument `folds`. Expected an integer of at least 2"),
+        ({"retrain_epochs": 0}, "argument `retrain_epochs`. Expected an integer of at least 1"),
+        ({"seed": -1}, "argument `seed`. Expected an integer of at least 0"),
+    ],
+)
+def test_arguments_out_of_range(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        make(tmp_path, **options)
+
+
+def test_a_strategy_that_is_none(tmp_path):
+    with pytest.raises(TypeError, match=r"argument `distribution_strategy`. Expected a `tf.distribute.Strategy`"):
+        make(tmp_path, distribution_strategy="mirrored")
+
+
+def test_data_that_cannot_be_searched_on(tmp_path):
+    tuner = make(tmp_path)
+    with pytest.raises(ValueError, match=r"argument `validation_data`. Expected `\(x, y\)`.*or a tuner with `folds`"):
+        tuner.search(X, Y)
+    with pytest.raises(ValueError, match=r"argument `x` \(training data\). Expected images of shape"):
+        tuner.search(X[..., 0], Y, validation_data=(X_VAL, Y_VAL))
+    with pytest.raises(ValueError, match=r"\(validation data\). Expected labels from 0 to 2"):
+        tuner.search(X, Y, validation_data=(X_VAL, Y_VAL + 1))
+    with pytest.raises(ValueError, match="leave out `validation_data`"):
+        make(tmp_path, folds=2).search(X, Y, validation_data=(X_VAL, Y_VAL))
+
+
+class Locked(keras.callbacks.Callback):
+    """Cannot be copied."""
+
+    def __init__(self, seen):
+        super().__init__()
+        self.lock, self.seen = threading.Lock(), seen
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen.append(type(self.model).__name__)
+
+
+def test_callbacks_that_cannot_be_copied_come_from_a_function(tmp_path):
+    seen = []
+    with pytest.raises(keras_tuner.errors.FatalTypeError, match=r"Locked cannot be copied.*callbacks=lambda: \[...\]"):
+        search(make(tmp_path), callbacks=[Locked(seen)])
+    search(make(tmp_path, max_trials=1), callbacks=lambda: [Locked(seen)])
+    assert seen == ["BilevelTrainer", "Functional"]
+    with pytest.raises(keras_tuner.errors.FatalTypeError, match="Expected Keras callbacks, or a function that returns"):
+        fresh_callbacks([3])
+
+
+def test_a_project_of_another_space_or_search_is_refused(searched):
+    folder = searched.directory
+    other = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
+    with pytest.raises(ValueError, match=r"of another search.*max_pool_3x3'\] there.*overwrite=True"):
+        make(folder, space=other)
+    with pytest.raises(ValueError, match=r"of another search.*hyperparameters 'filters'"):
+        make(folder, filters=[2, 8])
+    with pytest.raises(ValueError, match=r"of another search.*seed: 0 there, 1 here"):
+        make(folder, seed=1)
+
+
+def test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search(tmp_path, capsys):
+    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, learning_rate=1e30, compile_options={"run_eagerly": True})
+    with pytest.warns(UserWarning, match=r"No trial was completed.* Why the last one failed: Not finite: val_accuracy"):
+        tuner = search(make(tmp_path, hypermodel, max_trials=4), epochs=3, batch_size=4, verbose=1)
+    statuses = [trial.status for trial in tuner.oracle.trials.values()]
+    assert statuses == ["FAILED"] * 4 and tuner.get_best_models() == []
+    assert "stopped being finite" in capsys.readouterr().out
+
+
+# Interrupted -------------------------------------------------------------------------------------
+class Epochs(keras.callbacks.Callback):
+    """Notes whose epochs begin; raises in one."""
+
+    def __init__(self, seen, stop=None, error=KeyboardInterrupt):
+        super().__init__()
+        self.seen, self.stop, self.error = seen, stop, error
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append((type(self.model).__name__, epoch))
+        if self.seen[-1] == self.stop:
+            raise self.error
+
+
+def test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not_been(tmp_path):
+    """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""
+    seen, settings = [], {"max_trials": 1, "retrain_epochs": 2}
+    for stop in (("BilevelTrainer", 1), ("Functional", 1)):
+        with pytest.raises(KeyboardInterrupt):
+            search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
+    killed = search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda: [Epochs(seen)])
+    begun = [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1)]
+    assert seen == [*begun, ("Functional", 0), ("Functional", 1), ("Functional", 1)]
+    whole = search(make(tmp_path / "whole", **settings), epochs=2)
+    assert killed.get_best_genotypes() == whole.get_best_genotypes()
+    metrics = [tuner.result("0")["metrics"] for tuner in (killed, whole)]
+    assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
+
+
+def test_a_trial_with_other_settings_begins_anew(tmp_path, capsys):
+    tuner = make(tmp_path, max_trials=1)
+    with pytest.raises(KeyboardInterrupt):
+        search(tuner, epochs=2, callbacks=lambda: [Epochs([], ("BilevelTrainer", 1))])
+    checkpoints = list((tuner.trial_folder("0") / "search").iterdir())
+    assert [path.name for path in checkpoints] == ["checkpoint-000001.npz"]
+    again = search(make(tmp_path, max_trials=1), epochs=1, verbose=1)
+    assert "Trial 0 begins anew: its data or settings have changed." in capsys.readouterr().out
+    assert again.oracle.trials["0"].status == "COMPLETED"
+
+
+def test_a_full_disk_ends_the_search_and_the_trial_goes_on_when_there_is_room(tmp_path, monkeypatch):
+    """In stock KerasTuner each trial then fails by its own checkpoint, until three of them end the search."""
+    seen, real = [], np.savez
+
+    def savez(path, **arrays):
+        if len(seen) == 2:
+            raise OSError(28, "No space left on device")
+        real(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", savez)
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"is full .*No space left.*Make room and start"):
+        search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
+    tuner = search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
+    assert seen == [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1), ("Functional", 0)]
+    assert tuner.oracle.trials["0"].status == "COMPLETED"
+
+
+def test_the_fingerprint_of_data_is_that_of_every_number():
+    data = SearchData(X, Y, X_VAL, Y_VAL)
+    changed = X.copy()
+    changed[-1, -1, -1, 0] += 1e-3
+    assert data.fingerprint() == SearchData(X.copy(), Y, X_VAL, Y_VAL).fingerprint()
+    assert data.fingerprint() != SearchData(changed, Y, X_VAL, Y_VAL).fingerprint()

@@ -1,0 +1,211 @@
+"""The tuners as whole processes: killed and started again, on two devices, and for fifty trials."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+HEAD = """
+import pathlib, sys, time
+import keras, keras_tuner, numpy as np
+import kerasnas, tuners
+
+folder = pathlib.Path(sys.argv[1])
+darts = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+enas = kerasnas.spaces.ENASMicroSpace(
+    filters=2, num_cells=1, num_nodes=2, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"]
+)
+rng = np.random.default_rng(0)
+x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 3
+data = {"x": x[:24], "y": y[:24], "validation_data": (x[24:], y[24:]), "verbose": 0}
+"""
+KILLED = (
+    HEAD
+    + """
+def log(*words):
+    with open(folder / "log.txt", "a") as file:
+        print(*words, file=file, flush=True)
+    time.sleep(0.1)  # to be killed in
+
+class Log(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        log(type(self.model).__name__, epoch)
+
+class LoggedOneShotTuner(tuners.OneShotTuner):
+    def run_trial(self, trial, *args, **kwargs):
+        log("child", trial.trial_id)
+        return super().run_trial(trial, *args, **kwargs)
+
+settings = {"retrain_epochs": 12, "retrain_batch_size": 8, "directory": folder, "project_name": "project"}
+if sys.argv[2] == "supernet":
+    hypermodel = tuners.SupernetHyperModel(
+        darts, (8, 8, 1), 3, filters=[2, 4], trainer_options={"curvature_ratio": None}
+    )
+    tuner = tuners.SupernetTuner(hypermodel, max_trials=1, **settings)
+else:
+    tuner = LoggedOneShotTuner(enas, (8, 8, 1), 3, max_trials=12, retrain_best=1, **settings)
+tuner.search(**data, epochs=12, batch_size=4, callbacks=[Log()])
+"""
+)
+# Which bits a sum ends in is left to TensorFlow; with one thread it is the same in each process.
+ONE_ORDER = {
+    "TF_DETERMINISTIC_OPS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "KERASTUNER_TUNER_ID": "tuner0",
+}
+
+
+def start(folder, which):
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(folder), which],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **ONE_ORDER},
+    )
+
+
+def logged(folder, kind):
+    path = folder / "log.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [int(line.split()[1]) for line in lines if line.startswith(kind)]
+
+
+def kill_in(folder, which, kind):
+    """Start, and kill in the midst of what is logged as `kind`."""
+    process, deadline = start(folder, which), time.monotonic() + 1200
+    while len(logged(folder, kind)) < 3:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise AssertionError(process.communicate()[0])
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("which", "kinds"),
+    [("supernet", ["BilevelTrainer", "Functional"]), ("one_shot", ["ENASTrainer", "child", "Functional"])],
+)
+def test_killed_in_each_phase_it_goes_on_inside_it_and_ends_as_if_it_had_not_been(which, kinds, tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    other = start(whole, which)
+    for kind in kinds:
+        kill_in(killed, which, kind)
+        assert not list((killed / "project").glob("trial_*/result.json"))
+    last = start(killed, which)
+    for process in (last, other):
+        output, _ = process.communicate(timeout=1200)
+        assert process.returncode == 0, output
+    for kind in kinds:
+        steps = logged(killed, kind)
+        assert sorted(set(steps)) == list(range(12)) == logged(whole, kind)
+        assert len(steps) <= 13 and steps.count(0) == 1  # what it was killed in is done again
+    files = sorted(
+        path.relative_to(whole) for path in whole.glob("project/trial_*/*.json") if "previous" not in path.name
+    )
+    names = {path.name for path in files}
+    assert {"trial.json", "result.json", "genotype.json"} <= names
+    for path in files:
+        first, second = (
+            json.loads(re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0', (run / path).read_text()))
+            for run in (killed, whole)
+        )
+        assert first == second, path
+    for path in whole.glob("project/supernet/*.npz"):  # the shared weights
+        with np.load(path) as first, np.load(killed / path.relative_to(whole)) as second:
+            assert set(first.files) == set(second.files)
+            assert all(np.array_equal(first[name], second[name]) for name in first.files)
+
+
+MIRRORED = (
+    """
+import tensorflow as tf
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+"""
+    + HEAD
+    + """
+def replicas(variable):
+    return [np.asarray(one) for one in getattr(variable.value, "values", [variable.value])]
+
+class Replicas(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        model = self.model
+        alphas = [replicas(one) for one in getattr(model, "architecture_parameters", model.trainable_variables)]
+        same = all(np.array_equal(one, copies[0]) for copies in alphas for one in copies)
+        print("FIT", type(model).__name__, model.distribute_strategy.num_replicas_in_sync, len(alphas[0]), same)
+
+settings = {"retrain_epochs": 1, "retrain_batch_size": 8, "distribution_strategy": strategy, "directory": folder}
+hypermodel = tuners.SupernetHyperModel(darts, (8, 8, 1), 3, filters=2)
+supernet = tuners.SupernetTuner(hypermodel, max_trials=1, project_name="supernet", **settings)
+one_shot = tuners.OneShotTuner(
+    enas, (8, 8, 1), 3, max_trials=2, retrain_best=1, project_name="one_shot", **settings
+)
+oracle = tuners.EvolutionOracle(darts, "val_accuracy", max_trials=1)
+stock = keras_tuner.Tuner(
+    oracle, tuners.GenotypeHyperModel(darts, (8, 8, 1), 3), distribution_strategy=strategy, directory=folder,
+    project_name="stock",
+)
+for tuner in (supernet, one_shot, stock):
+    tuner.search(**data, epochs=1, batch_size=8, callbacks=[Replicas()])
+    (model,) = tuner.get_best_models()
+    print("SCORE", type(tuner).__name__, model.evaluate(*data["validation_data"], verbose=0)[1])
+    if tuner is not stock:
+        print("RESULT", tuner.result(tuner.best_trials(1)[0])["metrics"]["val_accuracy"])
+    else:
+        print("RESULT", oracle.get_best_trials()[0].score)
+"""
+)
+
+
+def test_on_two_devices_with_a_mirrored_strategy(tmp_path):
+    done = subprocess.run([sys.executable, "-c", MIRRORED, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line.split() for line in done.stdout.splitlines()]
+    fits = [line[1:] for line in lines if line and line[0] == "FIT"]
+    both = ["2", "2", "True"]  # replicas, copies of the first variable, which are the same after the epoch
+    kinds = ["BilevelTrainer", "Functional", "ENASTrainer", "Functional", "Functional"]
+    assert fits == [[kind, *both] for kind in kinds]
+    scores = [float(line[-1]) for line in lines if line and line[0] in ("SCORE", "RESULT")]
+    assert len(scores) == 6 and scores[::2] == pytest.approx(scores[1::2])
+
+
+MEMORY = (
+    HEAD
+    + """
+class Measured(tuners.SupernetTuner):
+    def on_trial_end(self, trial):
+        super().on_trial_end(trial)
+        (line,) = [one for one in pathlib.Path("/proc/self/status").read_text().splitlines() if one.startswith("VmRSS")]
+        print("RSS", line.split()[1], flush=True)
+
+hypermodel = tuners.SupernetHyperModel(darts, (8, 8, 1), 3)
+tuner = Measured(hypermodel, max_trials=50, retrain_epochs=1, retrain_batch_size=12, directory=folder)
+tuner.search(**data, epochs=1, batch_size=12)
+"""
+)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux")
+def test_fifty_trials_need_no_more_memory_than_ten(tmp_path):
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    sizes = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("RSS")]
+    assert len(sizes) == 50
+    assert sizes[-1] < 1.05 * sizes[9], sizes

@@ -1,0 +1,1 @@
+"""Chief and workers: processes that may die, and the leases that survive them."""

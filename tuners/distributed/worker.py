@@ -1,0 +1,245 @@
+"""WorkerOracle: what a worker has in place of the oracle: it asks the chief, also one that comes back after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import threading
+import time
+import warnings
+from typing import Any
+
+import grpc
+import keras_tuner
+from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.errors import FatalRuntimeError
+from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_client import OracleClient
+
+from tuners.distributed.chief import BESIDE, FAILED, OVER, PROJECT, TUNER, address, project_of, read_status
+from tuners.distributed.leases import LeasedOracle
+
+_ANSWER = 120.0  # seconds that an answer may take
+_AGAIN = 0.3  # seconds before a chief that is not there is asked again
+_IDLE = 0.5  # seconds before a worker without a trial asks again
+_BEATS = 5  # heartbeats in a lease
+_OPTIONS = [(f"grpc.{name}_reconnect_backoff_ms", 300) for name in ("initial", "min", "max")]
+_KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "own_values", "required_metrics", "identity")
+
+
+class SearchOverError(Exception):
+    """The chief has left, as the search is over."""
+
+
+class PatientStub:
+    """The service's calls, which wait for a chief that was killed, and do not wait for one that has left.
+
+    Args:
+        tuner_id: the worker's.
+        folder: the project's.
+        max_trials: of the search.
+        anew: whether what lies in the folder is an earlier search's until there was a chief.
+        patience: seconds to wait for a chief.
+    """
+
+    def __init__(self, tuner_id: str, folder: str, max_trials: int, anew: bool, patience: float):
+        self.folder, self.max_trials, self.patience = folder, max_trials, patience
+        self.tuner_id = tuner_id
+        self.calls = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address(), options=_OPTIONS))
+        self.beside: dict[str, Any] = {}  # for the next call
+        self._anew, self._reached = anew, False
+
+    def __getattr__(self, name: str) -> Any:
+        return functools.partial(self._call, getattr(self.calls, name))
+
+    def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
+        """What goes with a call."""
+        own = [(TUNER, self.tuner_id), (PROJECT, project_of(self.folder))]
+        return [*own, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else own
+
+    def _call(self, call: Any, request: Any, **_: Any) -> Any:
+        metadata, start = self.metadata(**self.beside), time.monotonic()
+        self.beside = {}
+        while True:
+            try:
+                answer = call(request, timeout=_ANSWER, metadata=metadata)
+                self._reached = True
+                return answer
+            except grpc.RpcError as error:
+                self._understand(error, time.monotonic() - start)
+            time.sleep(_AGAIN)
+
+    def _understand(self, error: Any, waited: float) -> None:
+        """Raise, unless the call is to be tried again."""
+        if error.code() == grpc.StatusCode.NOT_FOUND:
+            raise KeyError(error.details()) from None
+        if error.code() == grpc.StatusCode.ABORTED:
+            raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{error.details()}") from None
+        if error.code() not in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.CANCELLED,
+        ):
+            raise error
+        status, message = read_status(self.folder, self.max_trials)
+        if status == OVER and (self._reached or not self._anew):
+            raise SearchOverError
+        if status == FAILED and self._reached:  # a worker that comes later waits for the next chief
+            raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{message}")
+        if waited > self.patience:
+            raise FatalRuntimeError(
+                f"There was no chief at {address()} for {self.patience:.0f} s, and {self.folder} does not say that the "
+                "search is over. Start it again, and then this worker: what is finished is kept."
+            )
+
+
+class WorkerOracle(OracleClient):
+    """KerasTuner's client of the chief's oracle, for long searches.
+
+    It sends heartbeats while a trial runs, sleeps while there is none, waits when the chief is gone until it is back,
+    and tells it errors with their traceback. When the search is over it answers from the project's folder, without the
+    chief; until then the scores that it reads are rounded to four bytes.
+
+    Args:
+        oracle: the worker's own, as the program makes it everywhere.
+        tuner_id: the worker's name.
+        folder: the project's.
+        anew: whether the search overwrites what is in the folder. Defaults to False.
+        patience: seconds to wait for a chief that is not there. Defaults to 3600, as in KerasTuner.
+    """
+
+    def __init__(
+        self, oracle: LeasedOracle, tuner_id: str, folder: str | os.PathLike, anew: bool = False, patience: float = 3600
+    ):
+        super().__init__(oracle)
+        self.tuner_id = tuner_id
+        self.stub = PatientStub(tuner_id, os.fspath(folder), oracle.max_trials, anew, patience)
+        self._over = False
+        self._trial: Trial | None = None
+        self._given: dict[str, Any] = {}  # values that the trial began with
+        self._stop_beating = threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "_oracle" not in vars(self):
+            raise AttributeError(name)
+        if name in _KNOWN or self._over:
+            return getattr(self._oracle, name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            raise AttributeError(
+                f"The oracle is at the chief: a worker cannot read {name!r} before the search is over."
+            ) from None
+
+    # The trial ---------------------------------------------------------------------------------------
+    def create_trial(self, tuner_id: str) -> Trial:
+        if not self._over:
+            try:
+                trial = super().create_trial(tuner_id)
+            except SearchOverError:
+                self._leave()
+        if self._over:
+            return Trial(keras_tuner.HyperParameters(), status=TrialStatus.STOPPED)
+        if trial.status == TrialStatus.IDLE:
+            time.sleep(_IDLE)
+        elif trial.status == TrialStatus.RUNNING:
+            self._trial, self._given = trial, dict(trial.hyperparameters.values)
+            self._beat(trial.trial_id)
+        else:
+            self._leave()
+        return trial
+
+    def update_trial(self, trial_id: str, metrics: dict[str, Any], step: int = 0) -> Trial:
+        try:
+            if self._is_still(trial_id):
+                return super().update_trial(trial_id, metrics, step)
+        except SearchOverError:
+            self._leave()
+        return self.get_trial(trial_id)
+
+    def end_trial(self, trial: Trial, fatal: bool = False) -> None:
+        """Tell the chief how a trial ended; a `fatal` error ends the search."""
+        self._stop_beating.set()
+        if trial.message and not fatal:
+            print(f"Trial {trial.trial_id} failed:\n{trial.message}", file=sys.stderr, flush=True)
+        try:
+            if self._is_still(trial.trial_id):
+                message = None if trial.message is None else trial.message[-3000:]
+                self.stub.beside = {"message": message, **({"fatal": True} if fatal else {})}
+                super().end_trial(trial)
+        except SearchOverError:
+            self._leave()
+
+    def get_trial(self, trial_id: str) -> Trial:
+        try:
+            return self._oracle.get_trial(trial_id) if self._over else super().get_trial(trial_id)
+        except SearchOverError:
+            self._leave()
+            return self.get_trial(trial_id)
+        except KeyError:
+            if self._trial is None or self._trial.trial_id != trial_id:
+                raise
+            return self._trial
+
+    def _is_still(self, trial_id: str) -> bool:
+        """Whether the chief's trial of this number is the one that was run here, and not another search's."""
+        if self._over:
+            return False
+        try:
+            values = super().get_trial(trial_id).hyperparameters.values
+        except KeyError:
+            values = {}
+        same = all(name in values and values[name] == value for name, value in self._given.items())
+        if not same or (self._given and not values):
+            warnings.warn(
+                f"The chief has begun another search: what trial {trial_id} came to is not of it, and is dropped.",
+                stacklevel=3,
+            )
+            return False
+        return True
+
+    def _beat(self, trial_id: str) -> None:
+        stop = self._stop_beating = threading.Event()
+        request = protos.get_service().GetTrialRequest(trial_id=trial_id)
+        every, metadata = self._oracle.lease / _BEATS, self.stub.metadata()
+
+        def beat() -> None:
+            while not stop.wait(every):
+                with contextlib.suppress(grpc.RpcError):  # the chief may be away
+                    self.stub.calls.GetTrial(request, timeout=every, metadata=metadata)
+
+        threading.Thread(target=beat, name=f"heartbeat of trial {trial_id}", daemon=True).start()
+
+    # The search --------------------------------------------------------------------------------------
+    def _leave(self) -> None:
+        """The search is over: what is known of it lies in the folder."""
+        self._stop_beating.set()
+        if not self._over:
+            self._oracle.reload()
+            self._over = True
+
+    def get_space(self) -> keras_tuner.HyperParameters:
+        return self._ask("get_space")
+
+    def update_space(self, hyperparameters: keras_tuner.HyperParameters) -> None:
+        self._ask("update_space", hyperparameters)
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        return self._ask("get_best_trials", num_trials)
+
+    def remaining_trials(self) -> int:
+        """How many trials have not begun yet, as far as the folder says."""
+        if not self._over:
+            self._oracle.reload()
+        return self._oracle.remaining_trials()
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        if not self._over:
+            try:
+                return getattr(OracleClient, method)(self, *arguments)
+            except SearchOverError:
+                self._leave()
+        return getattr(self._oracle, method)(*arguments)

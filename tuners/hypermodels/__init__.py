@@ -1,0 +1,1 @@
+"""Hypermodels: what a trial builds and fits."""

@@ -1,0 +1,81 @@
+"""Hypermodels: a search space as KerasTuner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from kerasnas.genotypes import Genotype
+from kerasnas.spaces import SearchSpace
+from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+
+
+class GenotypeHyperModel(TunedFit):
+    """Any search space as KerasTuner hyperparameters: one `Choice` for each choice of the space.
+
+    Every tuner of KerasTuner (RandomSearch, BayesianOptimization, Hyperband) then searches the space;
+    what it builds are discrete networks of standard Keras layers.
+
+    Args:
+        space: the search space.
+        input_shape: `(height, width, channels)` of one image.
+        num_classes: number of classes.
+        compile: function that compiles the model it is given, `(model, hp) -> None`. Defaults to Adam at a
+            tuned learning rate (1e-4 to 1e-2), sparse categorical cross-entropy from logits, accuracy.
+        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
+        epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
+        name: as for `keras_tuner.HyperModel`.
+        kwargs: for the space's `build_network`.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> space = DARTSSpace(filters=2, num_cells=2, num_nodes=1)
+    >>> hypermodel = GenotypeHyperModel(space, input_shape=(8, 8, 1), num_classes=3)
+    >>> import keras_tuner
+    >>> hp = keras_tuner.HyperParameters()
+    >>> hypermodel.build(hp).output_shape
+    (None, 3)
+    >>> hypermodel.genotype(hp).space
+    'darts'
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        compile: Callable[[keras.Model, Any], Any] | None = None,
+        batch_size: int | Sequence[int] | None = None,
+        epochs: int | Sequence[int] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(batch_size, epochs, name)
+        self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
+        self.compile, self.kwargs = compile, kwargs
+
+    def genotype(self, hp: Any) -> Genotype:
+        """The genotype that the hyperparameters stand for; declares them where they are new."""
+        return self.space.genotype(
+            {name: hp.Choice(name, list(options), ordered=False) for name, options in self.space.choices.items()}
+        )
+
+    def build(self, hp: Any) -> keras.Model:
+        """The compiled discrete network of the hyperparameters."""
+        model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
+        if not isinstance(model, keras.Model):
+            return require_compiled(model, f"`build_network` of space '{self.space.name}'")
+        if self.compile is not None:
+            self.compile(model, hp)
+            return require_compiled(model, "The function given as `compile`")
+        rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
+        model.compile(
+            keras.optimizers.Adam(rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=False,  # XLA's depthwise convolutions are far slower on a CPU
+        )
+        return model

@@ -1,0 +1,143 @@
+"""SupernetHyperModel: a differentiable search and its settings as KerasTuner sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kerasnas.registry import nearest
+from kerasnas.relaxations import RELAXATIONS
+from kerasnas.spaces import SearchSpace
+from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
+from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+
+Rate = float | tuple[float, float]
+
+
+class SupernetHyperModel(TunedFit):
+    """The supernet of a space and how it is searched, as hyperparameters; a trial is one differentiable search.
+
+    What is given as one value is fixed, what is given as several is tuned. `build` returns a compiled
+    `kerasnas.BilevelTrainer`: its `val_accuracy` is that on the data that the alphas learn from, and its `derive()` the
+    genotype that was found.
+
+    Args:
+        space: the search space.
+        input_shape: `(height, width, channels)` of one image.
+        num_classes: number of classes.
+        filters: of the supernet; one number, or several to choose from. Defaults to None: the space's.
+        num_cells: the same of the cells. Defaults to None: the space's.
+        relaxation: name of the relaxation, or several. Defaults to None: the space's own, for most the softmax.
+        hypergradient: name of the hypergradient, or several. Defaults to `"first_order"`.
+        learning_rate: first one of the network weights, or the two ends of a range, tuned on a logarithmic scale.
+            Defaults to `(0.01, 0.1)`.
+        architecture_learning_rate: the same of the alphas. Defaults to `(1e-4, 3e-3)`.
+        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
+        epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
+        supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
+        trainer_options: further arguments of `BilevelTrainer`, such as `objective`. Defaults to None.
+        compile_options: further arguments of `BilevelTrainer.compile`, such as `metrics`. Defaults to None.
+        name: as for `keras_tuner.HyperModel`.
+
+    Raises:
+        ValueError: for an unknown relaxation or hypergradient, and for rates that are not positive and ascending.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> space = DARTSSpace(num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+    >>> hypermodel = SupernetHyperModel(space, (8, 8, 1), 2, filters=[2, 4], batch_size=[8, 16])
+    >>> import keras_tuner
+    >>> hp = keras_tuner.HyperParameters()
+    >>> hypermodel.declare_hyperparameters(hp)
+    >>> sorted(hp.values)
+    ['architecture_learning_rate', 'batch_size', 'filters', 'learning_rate']
+    >>> type(hypermodel.build(hp)).__name__
+    'BilevelTrainer'
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        filters: int | Sequence[int] | None = None,
+        num_cells: int | Sequence[int] | None = None,
+        relaxation: str | Sequence[str] | None = None,
+        hypergradient: str | Sequence[str] = "first_order",
+        learning_rate: Rate = (0.01, 0.1),
+        architecture_learning_rate: Rate = (1e-4, 3e-3),
+        batch_size: int | Sequence[int] | None = None,
+        epochs: int | Sequence[int] | None = None,
+        supernet_options: Mapping[str, Any] | None = None,
+        trainer_options: Mapping[str, Any] | None = None,
+        compile_options: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(batch_size, epochs, name)
+        self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
+        self.filters, self.num_cells, self.relaxation = filters, num_cells, relaxation
+        self.hypergradient = hypergradient
+        self.learning_rate, self.architecture_learning_rate = learning_rate, architecture_learning_rate
+        self.supernet_options = dict(supernet_options or {})
+        self.trainer_options, self.compile_options = dict(trainer_options or {}), dict(compile_options or {})
+        for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
+            given = getattr(self, argument)
+            for one in [given] if isinstance(given, str) else given or []:
+                if one not in known:
+                    raise ValueError(
+                        f"Invalid value received for argument `{argument}`. {nearest(one, known)}. Received: {one!r}"
+                    )
+        for argument in ("learning_rate", "architecture_learning_rate"):
+            rate = getattr(self, argument)
+            low, high = rate if isinstance(rate, (tuple, list)) and len(rate) == 2 else (rate, None)
+            if not isinstance(low, (int, float)) or not 0 < low < (float("inf") if high is None else high):
+                raise ValueError(
+                    f"Invalid value received for argument `{argument}`. Expected a positive number, or two that "
+                    f"ascend. Received: {rate!r}"
+                )
+
+    def settings(self, hp: Any) -> dict[str, Any]:
+        """What the hyperparameters say, by name; declares them where they are new."""
+        found = {}
+        for name in ("filters", "num_cells", "relaxation", "hypergradient"):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            found[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given), ordered=None)
+        for name, usual in (("learning_rate", 0.025), ("architecture_learning_rate", 3e-4)):
+            rate = getattr(self, name)
+            if isinstance(rate, (tuple, list)):
+                low, high = map(float, rate)
+                default = min(max(usual, low), high)
+                found[name] = hp.Float(name, low, high, sampling="log", default=default)
+            else:
+                found[name] = float(rate)
+        return found
+
+    def declare_hyperparameters(self, hp: Any) -> None:
+        super().declare_hyperparameters(hp)
+        self.settings(hp)
+
+    def build_supernet(self, hp: Any) -> keras.Model:
+        """The supernet of the hyperparameters."""
+        settings = self.settings(hp)
+        options = dict(self.supernet_options)
+        options.update({name: settings[name] for name in ("filters", "num_cells", "relaxation") if name in settings})
+        return self.space.build_supernet(self.input_shape, self.num_classes, **options)
+
+    def build(self, hp: Any) -> keras.Model:
+        """The compiled search of the hyperparameters."""
+        settings = self.settings(hp)
+        search = BilevelTrainer(
+            self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}
+        )
+        architecture_optimizer = keras.optimizers.Adam(settings["architecture_learning_rate"], beta_1=0.5, beta_2=0.999)
+        options: dict[str, Any] = {
+            "architecture_optimizer": architecture_optimizer,
+            "learning_rate": settings["learning_rate"],
+        }
+        search.compile(**{**options, **self.compile_options})
+        return require_compiled(search, "SupernetHyperModel.build")

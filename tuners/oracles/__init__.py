@@ -1,0 +1,1 @@
+"""Oracles: what a trial tries next."""

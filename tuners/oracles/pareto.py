@@ -1,0 +1,118 @@
+"""ParetoOracle: several objectives, none of which is given up for another, and their front."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kerasnas import reporting
+from kerasnas.genotypes import Genotype
+from kerasnas.registry import nearest
+from kerasnas.spaces import SearchSpace
+from kerasnas.strategies.multi_objective import non_dominated_sort
+from tuners.oracles.named import NamedOracle
+from tuners.oracles.objectives import ObjectiveLike
+from tuners.oracles.strategy_oracle import Cost
+
+
+class ParetoTrial(NamedTuple):
+    """A trial on the front.
+
+    Args:
+        trial_id: of the trial, for `oracle.get_trial` and `tuner.load_model`.
+        genotype: the architecture.
+        values: what it has of each objective and each cost.
+    """
+
+    trial_id: str
+    genotype: Genotype
+    values: dict[str, float]
+
+
+class ParetoOracle(NamedOracle):
+    """Several objectives at once, by NSGA-II: the result is a front, not a sum.
+
+    Args:
+        space: where to search.
+        objective: what the model reports, such as `"val_accuracy"`; or a list. Trials are scored by the first.
+        max_trials: how many trials at most. Defaults to 100.
+        seed: seed of the search. Defaults to 0.
+        costs: what is computed of the genotype and minimised: name -> `CostModel` or function, such as
+            `{"parameters": COSTS["parameters"](space, input_shape, num_classes)}`, or a measured latency.
+        kwargs: for `kerasnas.search.NSGA2`, such as `population_size`; or as for `StrategyOracle`.
+
+    Raises:
+        ValueError: if there are not at least two objectives and costs.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> costs = {"convolutions": lambda genotype: genotype.count("nor_conv_3x3")}
+    >>> oracle = ParetoOracle(NASBench201Space(), "val_accuracy", max_trials=4, costs=costs)
+    >>> oracle.verbose = 0
+    >>> for accuracy in (0.7, 0.8, 0.9, 0.6):
+    ...     trial = oracle.create_trial("tuner0")
+    ...     _ = oracle.update_trial(trial.trial_id, {"val_accuracy": accuracy})
+    ...     trial.status = "COMPLETED"
+    ...     oracle.end_trial(trial)
+    >>> oracle.front()[0].values["val_accuracy"]
+    0.9
+
+    Reference:
+        Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002.
+    """
+
+    strategy_name = "nsga2"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | Sequence[ObjectiveLike],
+        max_trials: int = 100,
+        seed: int = 0,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        count = len(costs or {}) + (len(objective) if isinstance(objective, (list, tuple)) else 1)
+        if count < 2:
+            raise ValueError(
+                f"A Pareto front needs at least two objectives and costs. Received: objective={objective!r}, "
+                f"costs={dict(costs or {})}"
+            )
+        super().__init__(space, objective, max_trials, seed, costs, objectives=count, **kwargs)
+
+    def front(self) -> list[ParetoTrial]:
+        """The completed trials that no other one dominates, the best by the first objective first."""
+        trials = self.get_best_trials(len(self.trials))
+        if not trials:
+            return []
+        signs = {name: 1 if direction == "max" else -1 for name, direction in self._directions().items()}
+        values = [self.objective_values(trial) for trial in trials]
+        rewards = np.array([[signs[name] * value for name, value in one.items()] for one in values])
+        positions = non_dominated_sort(rewards)[0]
+        return [ParetoTrial(trials[i].trial_id, self.genotype(trials[i]), values[i]) for i in positions]
+
+    def plot_front(self, path: str | os.PathLike, cost: str, accuracy: str | None = None, scale: float = 1.0) -> None:
+        """Draw all completed trials by cost and accuracy, and their front, as a PNG.
+
+        Args:
+            path: the PNG file to write.
+            cost: what is on the axis below: the name of a cost or an objective that is minimised.
+            accuracy: what is on the other axis. Defaults to the first objective.
+            scale: what accuracies are multiplied by to lie between 0 and 1: 0.01 for percent. Defaults to 1.
+
+        Raises:
+            ValueError: for an unknown name, or if no trial is completed yet.
+        """
+        accuracy = self.objective.name if accuracy is None else accuracy
+        for name in (cost, accuracy):
+            if name not in self._directions():
+                raise ValueError(f"There is no objective or cost {name!r}. {nearest(name, self._directions())}")
+        values = [self.objective_values(trial) for trial in self.get_best_trials(len(self.trials))]
+        if not values:
+            raise ValueError("No trial is completed yet: there is nothing to draw.")
+        points = [reporting.CostPoint("trials", one[cost], scale * one[accuracy]) for one in values]
+        reporting.plot_front(points, path, cost)

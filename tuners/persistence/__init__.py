@@ -1,0 +1,1 @@
+"""Files of a project: written whole or not at all, recovered after damage."""

@@ -1,0 +1,67 @@
+"""Journal: what happened since a state was written, a line each, so that it need not be written each time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tuners.persistence import json_files
+
+
+class Journal:
+    """Numbered events beside a state's file, such as `oracle.events` beside `oracle.json`.
+
+    Adding one takes the same time however many there are. Events of before the last state are kept as well, as long
+    as the version before it is.
+
+    Args:
+        path: the state's file.
+
+    Example:
+
+    >>> import tempfile
+    >>> journal = Journal(Path(tempfile.mkdtemp()) / "oracle.json")
+    >>> journal.add({"end": "00"})
+    >>> journal.add({"end": "01"})
+    >>> journal.since(1), journal.number
+    ([{'number': 1, 'end': '01'}], 2)
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path).with_suffix(".events")
+        self.number = 0  # of the next event
+        self.length = 0  # events since the state was written
+
+    def add(self, event: dict[str, Any], durable: bool = True) -> None:
+        """Write an event; `durable` as for `json_files.write`.
+
+        Raises:
+            OSError: if the disk is full, say. A part of the line may be there then: write the state.
+        """
+        json_files.append(self.path, {"number": self.number, **event}, durable)
+        self.number += 1
+        self.length += 1
+
+    def begin(self, anew: bool = False) -> None:
+        """The state has been written. With `anew`, whatever is there is of another search."""
+        if anew:
+            for path in (self.path, json_files.previous(self.path)):
+                path.unlink(missing_ok=True)
+        elif self.path.exists():
+            os.replace(self.path, json_files.previous(self.path))
+        self.length = 0
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        """The events from `number` on, as far as they follow on one another. New ones have higher numbers than any."""
+        found: dict[int, dict[str, Any]] = {}
+        for path in (json_files.previous(self.path), self.path):
+            for event in json_files.read_lines(path):
+                if isinstance(event.get("number"), int):
+                    found[event["number"]] = event
+        events = []
+        while number in found:
+            events.append(found[number])
+            number += 1
+        self.number = max([number, *(one + 1 for one in found)])
+        return events

@@ -1,0 +1,86 @@
+"""The files of a trial: what they were made with, and letting go of what is no longer needed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras_tuner.errors import FatalRuntimeError
+
+from kerasnas import storage
+from tuners.persistence import json_files
+
+
+def keep_plan(folder: Path, plan: Mapping[str, Any]) -> bool:
+    """Note what a folder's files are made with; if they were made with something else, remove them.
+
+    Returns:
+        Whether files of another plan were removed.
+    """
+    plan, path = json.loads(json.dumps(plan)), folder / "plan.json"
+    kept = json_files.read(path) if path.exists() else None
+    other = kept is not None and kept != plan
+    if other:
+        clear(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if kept != plan:
+        storage.write_json(path, plan)
+    return other
+
+
+def clear(folder: Path) -> None:
+    """Remove all of a trial's files but KerasTuner's own."""
+    for path in folder.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif not path.name.startswith("trial"):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def disk_of(folder: Path) -> Iterator[None]:
+    """A context in which a full disk ends the search and leaves all files, instead of failing one trial after another.
+
+    Raises:
+        FatalRuntimeError: when the disk is full; says what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        # HDF5 and zip writers raise an OSError of their own, with the words alone.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
+            raise
+        raise FatalRuntimeError(
+            f"The disk of {folder} is full ({error}). What is finished is kept, and so is the last checkpoint of what "
+            "is not. Make room and start the same program again: it goes on where it was."
+        ) from error
+
+
+def release() -> None:
+    """Let go of the models of before: a search of a hundred trials then needs no more memory than one."""
+    keras.utils.clear_session(free_memory=False)
+    gc.collect()
+
+
+def difference(name: str, there: Any, here: Any) -> str:
+    """What differs between a project's value and the own one, in words: of objects, the first three entries.
+
+    Example:
+
+    >>> difference("seed", 0, 1)
+    'seed: 0 there, 1 here'
+    >>> difference("choices", {"a": [1, 2]}, {"a": [1, 3], "b": [1]})
+    "choices 'a': [1, 2] there, [1, 3] here; 'b': missing there, [1] here"
+    """
+    if isinstance(here, dict) and isinstance(there, dict):
+        changed = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        parts = [f"{key!r}: {there.get(key, 'missing')} there, {here.get(key, 'missing')} here" for key in changed[:3]]
+        return f"{name} {'; '.join(parts)}"
+    return f"{name}: {there!r} there, {here!r} here"

@@ -1,0 +1,1 @@
+"""Tuners: whole searches as KerasTuner trials."""
