@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: the nearest known name, then all of them.
-
-    Args:
-        name: what was received.
-        known: the names that would have been right.
-
-    Returns:
-        A sentence such as ``"Did you mean 'skip_connect'? Known: [...]"``.
-
-    Example:
-
-    >>> nearest("sep_conv_3x", ["sep_conv_3x3", "none"])
-    "Did you mean 'sep_conv_3x3'? Known: ['none', 'sep_conv_3x3']"
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Known: {names}"
+from kerasnas.checks import nearest
 
 
 class Registry:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from kerasnas.registry import Registry, nearest
+from kerasnas.checks import nearest
+from kerasnas.registry import Registry
 
 
 def made():

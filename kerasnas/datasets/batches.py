@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
+
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """`(batch, rng) -> batch`, on images `(samples, height, width, channels)` or signals `(samples, length, channels)`."""
 
@@ -70,8 +72,8 @@ class ArrayBatches(keras.utils.PyDataset):
         super().__init__(**kwargs)
         self.x, self.y = np.asarray(x), np.asarray(y)
         self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
-        self.batch_size = check_integer("batch_size", batch_size, 1)
-        self.seed = check_integer("seed", seed, 0)
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self.seed = checks.integer("seed", seed, 0)
         self.augment = augment
         self.drop_remainder = drop_remainder
         arrays = {"x": self.x, "y": self.y}
@@ -122,7 +124,7 @@ class ArrayBatches(keras.utils.PyDataset):
 
     def set_epoch(self, epoch: int) -> None:
         """Give out the batches of `epoch` from now on."""
-        epoch = check_integer("epoch", epoch, 0)
+        epoch = checks.integer("epoch", epoch, 0)
         self._epoch_and_order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
     def on_epoch_end(self) -> None:
@@ -190,7 +192,7 @@ class PairedBatches(keras.utils.PyDataset):
 
     def skip(self, steps: int) -> None:
         """Leave out the first `steps` items, up to the next `set_epoch`: where an interrupted epoch goes on."""
-        self._skipped = check_integer("steps", steps, 0)
+        self._skipped = checks.integer("steps", steps, 0)
 
     def on_epoch_begin(self) -> None:
         """Hand the call on to both datasets."""
@@ -208,7 +210,7 @@ def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.nd
 
     A signal is moved in time, by up to so many steps.
     """
-    pixels = check_integer("pixels", pixels, 0)
+    pixels = checks.integer("pixels", pixels, 0)
     samples, *sizes, _ = batch.shape
     padded = np.pad(batch, ((0, 0), *[(pixels, pixels)] * len(sizes), (0, 0)))
     starts = rng.integers(0, 2 * pixels + 1, size=(len(sizes), samples, 1))
@@ -230,7 +232,7 @@ def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray
 
     The part of the square that falls outside the image is lost, as in the paper.
     """
-    size = check_integer("size", size, 0)
+    size = checks.integer("size", size, 0)
     _check_image_batch("cutout", batch)
     samples, height, width = batch.shape[:3]
 
@@ -268,13 +270,3 @@ def _check_image_batch(name: str, batch: np.ndarray) -> None:
             f"Invalid value received for argument `batch` of `{name}`. Expected images (samples, height, width, "
             f"channels). Received: shape {batch.shape}. For signals there is `shift`."
         )
-
-
-def check_integer(name: str, value: Any, least: int) -> int:
-    """Return `value` if it is an integer of at least `least`; raise in Keras' words otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(
-            f"Invalid value received for argument `{name}`. Expected an integer of at least {least}. "
-            f"Received: {value!r}"
-        )
-    return int(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks
 from kerasnas.datasets.pools import read_pool
 from kerasnas.datasets.tasks import Episode, Pair, TaskFamily, check_episode, stack_episodes
 
@@ -69,9 +69,9 @@ class EpisodeSampler(TaskFamily):
         seed: int = 0,
     ):
         super().__init__(seed)
-        self.ways = check_integer("ways", ways, 2)
-        self.shots = check_integer("shots", shots, 1)
-        self.query_shots = check_integer("query_shots", query_shots, 0)
+        self.ways = checks.integer("ways", ways, 2)
+        self.shots = checks.integer("shots", shots, 1)
+        self.query_shots = checks.integer("query_shots", query_shots, 0)
         self._x, labels = read_pool(x, y)
         self.input_shape = self._x.shape[1:]
         self.rotations = _check_rotations(rotations, self.input_shape)
@@ -151,7 +151,7 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
     if not len(counts) or not (counts >= 1).all() or ends[-1] > len(labels):
         expected = f"numbers or shares of the {len(labels)} classes, at least one class a part and no more than all"
         raise _invalid("sizes", expected, sizes)
-    shuffled = np.random.default_rng(check_integer("seed", seed, 0)).permutation(labels)
+    shuffled = np.random.default_rng(checks.integer("seed", seed, 0)).permutation(labels)
     return tuple(np.sort(part) for part in np.split(shuffled[: int(ends[-1])], ends[:-1].astype(int)))
 
 

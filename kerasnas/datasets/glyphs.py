@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks
 from kerasnas.datasets.pools import LabelledImages
 
 _STROKES = 4  # at most, of a character
@@ -42,10 +42,10 @@ def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float 
     >>> data.x.shape, data.num_classes, data.alphabets[-1]
     ((150, 28, 28, 1), 30, 'alphabet02')
     """
-    check_integer("classes", classes, 1)
-    check_integer("samples", samples, 1)
-    check_integer("size", size, 8)
-    seed = check_integer("seed", seed, 0)
+    checks.integer("classes", classes, 1)
+    checks.integer("samples", samples, 1)
+    checks.integer("size", size, 8)
+    seed = checks.integer("seed", seed, 0)
     if not 0 <= jitter < np.inf:
         raise ValueError(f"Invalid value received for argument `jitter`. Expected at least 0. Received: {jitter!r}")
     x = np.empty((classes, samples, size, size, 1), np.float32)

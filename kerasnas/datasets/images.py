@@ -15,10 +15,11 @@ from typing import IO
 
 import numpy as np
 
+from kerasnas.checks import nearest
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import read_folder
 from kerasnas.datasets.image_checks import check_images, stratified_split
-from kerasnas.registry import Registry, nearest
+from kerasnas.registry import Registry
 
 __all__ = ["DATASETS", "ImageDataset", "check_images", "load", "stratified_split"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks
+from kerasnas.checks import nearest
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.pools import LabelledImages
-from kerasnas.registry import nearest
 
 _ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 _FILES = {  # the checksums are those that torchvision verifies
@@ -74,7 +74,7 @@ def omniglot(
         raise ValueError(
             f"Invalid value received for argument `split`. {nearest(split, (*_SPLITS, 'all'))}. Received: {split!r}"
         )
-    size = check_integer("size", size, 1)
+    size = checks.integer("size", size, 1)
     parts = _SPLITS if split == "all" else (split,)
     if path is not None:
         return _read_npz(_find_npz(Path(path).expanduser()), parts, size)

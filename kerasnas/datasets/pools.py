@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.registry import nearest
+from kerasnas.checks import nearest
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 

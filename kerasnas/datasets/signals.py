@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks
 from kerasnas.datasets.images import DATASETS, ImageDataset, signal_dataset
 
 WAVEFORMS = ("sine", "square", "sawtooth", "chirp up", "chirp down", "amplitude-modulated")
@@ -38,14 +38,14 @@ def waveforms(
     >>> data.input_shape, data.num_classes, data.x_train.shape
     ((128, 1), 6, (60, 128, 1))
     """
-    sizes = {"train": check_integer("train_samples", train_samples, len(WAVEFORMS))}
-    sizes["test"] = check_integer("test_samples", test_samples, len(WAVEFORMS))
-    check_integer("length", length, 1)
+    sizes = {"train": checks.integer("train_samples", train_samples, len(WAVEFORMS))}
+    sizes["test"] = checks.integer("test_samples", test_samples, len(WAVEFORMS))
+    checks.integer("length", length, 1)
     if not 0 <= noise < np.inf:
         raise ValueError(f"Invalid value received for argument `noise`. Expected at least 0. Received: {noise!r}")
     arrays: dict[str, np.ndarray] = {}
     for index, (part, samples) in enumerate(sizes.items()):
-        rng = np.random.default_rng([check_integer("seed", seed, 0), index])
+        rng = np.random.default_rng([checks.integer("seed", seed, 0), index])
         labels = rng.permutation(np.arange(samples) % len(WAVEFORMS))
         signals = _clean(labels, length, rng) + noise * rng.standard_normal((samples, length))
         arrays |= {f"x_{part}": signals[..., None], f"y_{part}": labels}

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks
 from kerasnas.datasets.episodes import Episode, TaskFamily
 
 
@@ -48,8 +48,8 @@ class SinusoidTasks(TaskFamily):
         seed: int = 0,
     ):
         super().__init__(seed)
-        self.shots = check_integer("shots", shots, 1)
-        self.query_shots = check_integer("query_shots", query_shots, 0)
+        self.shots = checks.integer("shots", shots, 1)
+        self.query_shots = checks.integer("query_shots", query_shots, 0)
         self.amplitude = _check_range("amplitude", amplitude)
         self.phase = _check_range("phase", phase)
         self.inputs = _check_range("inputs", inputs)

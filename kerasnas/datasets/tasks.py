@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Inputs and targets."""
@@ -105,7 +105,7 @@ class TaskFamily(abc.ABC):
     query_shots: int
 
     def __init__(self, seed: int = 0):
-        self.seed = check_integer("seed", seed, 0)
+        self.seed = checks.integer("seed", seed, 0)
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator) -> Episode:
@@ -117,7 +117,7 @@ class TaskFamily(abc.ABC):
         Raises:
             ValueError: if `index` is negative or no integer.
         """
-        return self.draw(np.random.default_rng([self.seed, check_integer("index", index, 0)]))
+        return self.draw(np.random.default_rng([self.seed, checks.integer("index", index, 0)]))
 
     def batch(self, index: int, tasks: int) -> Episode:
         """The episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis.
@@ -125,7 +125,7 @@ class TaskFamily(abc.ABC):
         Raises:
             ValueError: if `index` is negative or `tasks` is not positive.
         """
-        first = check_integer("index", index, 0) * check_integer("tasks", tasks, 1)
+        first = checks.integer("index", index, 0) * checks.integer("tasks", tasks, 1)
         return _stack((self.episode(number) for number in range(first, first + tasks)), tasks)
 
 

@@ -9,7 +9,7 @@ import socket
 import time
 from typing import Any, NamedTuple
 
-from kerasnas.registry import nearest
+from kerasnas.checks import nearest
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 ROLES = ("chief", "worker")  # who trains; in this order they are numbered

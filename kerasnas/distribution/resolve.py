@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
+from kerasnas.checks import nearest
 from kerasnas.distribution.cluster import await_peers, read_cluster
-from kerasnas.registry import nearest
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import MetaStep, all_reduce, map_tasks, value_and_grad
 from kerasnas.distribution import check_scope
 from kerasnas.meta.evaluation import Evaluated
 from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
 from kerasnas.meta.training import Trained
-from kerasnas.primitives.base import check_size
 from kerasnas.relaxations import is_alphas
 
 __all__ = ["MetaLearner", "Task"]
@@ -75,7 +75,7 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         super().__init__(**kwargs)
         check_trainable(model)
         self.model = model
-        self.inner_steps = check_size("inner_steps", inner_steps)
+        self.inner_steps = checks.size("inner_steps", inner_steps)
         rates = {"inner_learning_rate": inner_learning_rate, "architecture_learning_rate": architecture_learning_rate}
         for name, rate in rates.items():
             if rate is not None and not rate > 0:
@@ -90,7 +90,7 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         }
         for name, size in sizes.items():
             if size is not None:
-                check_size(name, size)
+                checks.size(name, size)
         self.inner_batch_size = inner_batch_size
         self.adaptation_steps = adaptation_steps
         self.adaptation_batch_size = adaptation_batch_size

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.episodes import Episode, check_episode
 from kerasnas.meta.functional import clone
-from kerasnas.primitives.base import check_size
 
 
 class Estimate(NamedTuple):
@@ -63,7 +63,7 @@ class Evaluated:
         check_episode(episode)
         x, y = (np.asarray(part) for part in episode.support)
         self.check_task(x.shape[1:], y)
-        adapt = self._compiled("adapt", check_size("steps", steps or self._steps_of_adaptation()))
+        adapt = self._compiled("adapt", checks.size("steps", steps or self._steps_of_adaptation()))
         w, state = adapt(values(self.trainable_variables), values(self.non_trainable_variables), (x, y))
         if not all(np.isfinite(ops.convert_to_numpy(value)).all() for value in w):
             raise DivergedError(
@@ -99,9 +99,9 @@ class Evaluated:
             ValueError: if the tasks do not fit the model.
         """
         self.check_compiled("evaluate")
-        check_size("episodes", episodes)
-        tasks = min(check_size("tasks", tasks), episodes)
-        run = self._compiled("evaluate", check_size("steps", steps or self._steps_of_adaptation()))
+        checks.size("episodes", episodes)
+        tasks = min(checks.size("tasks", tasks), episodes)
+        run = self._compiled("evaluate", checks.size("steps", steps or self._steps_of_adaptation()))
         trainable, state = values(self.trainable_variables), values(self.non_trainable_variables)
         found: dict[str, list[Any]] = {}
         for index in range(-(-episodes // tasks)):

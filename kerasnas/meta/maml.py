@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import exact_second_order, value_and_grad
-from kerasnas.datasets.batches import check_integer
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import per_layer, support_batches
 
@@ -88,7 +88,7 @@ class MAML(MetaLearner):
             **kwargs,
         )
         self.first_order = first_order
-        self.multi_step_loss_steps = check_integer("multi_step_loss_steps", multi_step_loss_steps, 0)
+        self.multi_step_loss_steps = checks.integer("multi_step_loss_steps", multi_step_loss_steps, 0)
         self.learn_inner_rates, self.per_step_statistics = learn_inner_rates, per_step_statistics
         self._rates = self._step_statistics = None
         if learn_inner_rates:

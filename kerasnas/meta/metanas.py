@@ -10,11 +10,11 @@ import numpy as np
 from keras import ops
 
 from kerasnas.backend import value_and_grad, values
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import Task
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import Reptile
-from kerasnas.registry import nearest
 from kerasnas.relaxations import check_temperature, is_alphas, split_variables
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 

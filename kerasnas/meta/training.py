@@ -10,11 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import unscaled
 from kerasnas.callbacks import FollowEpochs
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.meta.evaluation import DivergedError
-from kerasnas.primitives.base import check_size
 
 
 class EpisodeBatches(keras.utils.PyDataset):
@@ -182,12 +182,12 @@ class Trained:
             DivergedError: if all tasks of an epoch diverge; their steps have changed nothing.
         """
         self.check_compiled("fit")
-        steps_per_epoch = min(check_size("steps_per_epoch", steps_per_epoch), check_size("steps", steps))
+        steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), checks.size("steps", steps))
         if steps % steps_per_epoch:
             raise ValueError(
                 f"Expected `steps` to be a multiple of `steps_per_epoch`. Received: {steps} and {steps_per_epoch}"
             )
-        tasks = self.default_tasks if tasks is None else check_size("tasks", tasks)
+        tasks = self.default_tasks if tasks is None else checks.size("tasks", tasks)
         check_global_batch("tasks", tasks, replicas_of(self))
         data = EpisodeBatches(sampler, tasks, steps_per_epoch)
         self._set_tasks(tasks)

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import relaxations
-from kerasnas.primitives.base import Stage, check_size
+from kerasnas import checks, relaxations
+from kerasnas.primitives.base import Stage
 
 _AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
 
@@ -70,7 +70,7 @@ def head_dtype(policy: keras.DTypePolicy) -> str:
 def classify(x: Any, num_classes: int) -> Any:
     """The logits of features, as a standard Keras layer."""
     policy = keras.config.dtype_policy()
-    return keras.layers.Dense(check_size("num_classes", num_classes), dtype=head_dtype(policy))(x)
+    return keras.layers.Dense(checks.size("num_classes", num_classes), dtype=head_dtype(policy))(x)
 
 
 def discrete_model(inputs: Any, outputs: Any, seed: int) -> keras.Model:

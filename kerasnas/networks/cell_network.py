@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from kerasnas import relaxations
+from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.building import (
     check_drop_path,
@@ -22,7 +22,6 @@ from kerasnas.networks.cells import MixedCell, cell_edges, discrete_cell, node_d
 from kerasnas.networks.derivation import Decision
 from kerasnas.networks.supernet import ChoiceTable, Supernet
 from kerasnas.primitives import BatchNorm
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
 
@@ -46,7 +45,7 @@ def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
     ['normal', 'reduce', 'normal', 'reduce', 'normal']
     """
     plan: list[CellPlan] = []
-    for index in range(check_size("num_cells", num_cells)):
+    for index in range(checks.size("num_cells", num_cells)):
         kind = "reduce" if index in (num_cells // 3, 2 * num_cells // 3) else "normal"
         filters = filters * 2 if kind == "reduce" else filters
         plan.append(CellPlan(kind, filters, bool(plan) and plan[-1].kind == "reduce"))
@@ -119,8 +118,8 @@ class CellSupernet(Supernet):
     ):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(input_shape, halvings(num_cells, stem_strides))
-        self.num_classes = check_size("num_classes", num_classes)
-        self.filters, self.num_cells, self.num_nodes = filters, num_cells, check_size("num_nodes", num_nodes)
+        self.num_classes = checks.size("num_classes", num_classes)
+        self.filters, self.num_cells, self.num_nodes = filters, num_cells, checks.size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives)
         self.stem_multiplier, self.stem_strides = stem_multiplier, stem_strides
         self.space, self.seed = space, seed
@@ -230,7 +229,7 @@ def cell_network(
         A functional `keras.Model`.
     """
     image_shape = check_image_shape(input_shape, halvings(num_cells, stem_strides))
-    check_size("num_classes", num_classes)
+    checks.size("num_classes", num_classes)
     check_drop_path(drop_path)
 
     def stem(x: Any) -> Any:

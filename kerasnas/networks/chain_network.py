@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import relaxations
+from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.building import (
     check_drop_path,
@@ -23,7 +23,7 @@ from kerasnas.networks.derivation import Decision, decision
 from kerasnas.networks.parts import NetworkParts, Part, shape_after
 from kerasnas.networks.supernet import Supernet
 from kerasnas.primitives import BatchNorm, MBConv, MixedOp, primitive
-from kerasnas.primitives.base import Stage, check_size, expand
+from kerasnas.primitives.base import Stage, expand
 from kerasnas.primitives.convolutions import Convolution, Pointwise
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
 from kerasnas.primitives.mobile import Relu6
@@ -86,7 +86,7 @@ class ChainSupernet(Supernet):
         super().__init__(**kwargs)
         self.skeleton = skeleton if isinstance(skeleton, ChainSkeleton) else ChainSkeleton(**skeleton)
         self.image_shape = check_image_shape(input_shape, self.skeleton.halvings)
-        self.num_classes = check_size("num_classes", num_classes)
+        self.num_classes = checks.size("num_classes", num_classes)
         self.primitives = check_primitives(primitives)
         self.space, self.seed = space, seed
         self.relaxation = relaxations.get(relaxation, seed)

@@ -7,8 +7,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from kerasnas import checks
 from kerasnas.networks.supernet import ChoiceTable
-from kerasnas.primitives.base import check_size
 
 SKIP = "skip_connect"
 
@@ -67,7 +67,7 @@ class ChainSkeleton:
 
     def __post_init__(self) -> None:
         for name, allowed in {"filters": None, "num_layers": None, "strides": (1, 2)}.items():
-            values = tuple(check_size(name, value, allowed) for value in getattr(self, name))
+            values = tuple(checks.size(name, value, allowed) for value in getattr(self, name))
             object.__setattr__(self, name, values)  # a tuple, whatever sequence was given
         lengths = {name: len(getattr(self, name)) for name in ("filters", "num_layers", "strides")}
         if len(set(lengths.values())) > 1 or not self.strides:
@@ -76,8 +76,8 @@ class ChainSkeleton:
                 f"each stage. Received: {', '.join(f'{length} of `{name}`' for name, length in lengths.items())}"
             )
         for name in ("stem_filters", "first_filters", "head_filters"):
-            check_size(name, getattr(self, name))
-        check_size("stem_strides", self.stem_strides, (1, 2))
+            checks.size(name, getattr(self, name))
+        checks.size("stem_strides", self.stem_strides, (1, 2))
 
     @functools.cached_property
     def layers(self) -> tuple[ChainLayer, ...]:

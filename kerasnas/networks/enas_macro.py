@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.networks.weight_sharing import Stem, WeightSharingSupernet, keep
 from kerasnas.primitives import ReLUConvBN, primitive
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 
 STAGES = 3  # parts of the network between which the image is halved and the filters doubled
@@ -24,7 +24,7 @@ def macro_plan(num_layers: int, filters: int) -> tuple[int, ...]:
     >>> macro_plan(6, 8)
     (8, 8, 16, 16, 32, 32)
     """
-    check_size("num_layers", num_layers)
+    checks.size("num_layers", num_layers)
     return tuple(filters * 2 ** (STAGES * layer // num_layers) for layer in range(num_layers))
 
 

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.networks.cell_network import KINDS, cell_plan, halvings, skeleton
 from kerasnas.networks.cells import INPUTS, preprocess
 from kerasnas.networks.weight_sharing import SharedPrimitives, Stem, WeightSharingSupernet, keep
 from kerasnas.primitives import primitive
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 
 DECISIONS = 3  # for each node: which two sources, the primitive of the first, the primitive of the second
@@ -162,7 +162,7 @@ class MicroSupernet(WeightSharingSupernet):
     ):
         plan = cell_plan(num_cells, filters)
         kinds = tuple(kind for kind in KINDS if any(cell.kind == kind for cell in plan))
-        num_choices = len(kinds) * check_size("num_nodes", num_nodes) * DECISIONS
+        num_choices = len(kinds) * checks.size("num_nodes", num_nodes) * DECISIONS
         super().__init__(input_shape, num_classes, num_choices, halvings(num_cells, stem_strides), seed, **kwargs)
         self.plan, self.kinds = plan, kinds
         self.filters, self.num_cells, self.num_nodes = filters, num_cells, num_nodes

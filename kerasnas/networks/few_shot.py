@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.networks.building import discrete_model
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.normalization import BatchNorm
 
 
@@ -48,7 +48,7 @@ def few_shot_network(
         section 5.2; Vinyals et al., "Matching Networks for One Shot Learning", 2016 (arXiv 1606.04080).
     """
     for name, size in (("num_classes", num_classes), ("filters", filters), ("blocks", blocks)):
-        check_size(name, size)
+        checks.size(name, size)
     x = inputs = keras.Input(input_shape)
     for _ in range(blocks):
         x = keras.layers.Conv2D(

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.networks.building import check_image_shape, head_dtype, initialize
-from kerasnas.primitives.base import check_size
 
 MOMENTUM, EPSILON = 0.997, 1e-5  # of the published networks' batch norm
 KERNEL_SIZES = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
@@ -116,11 +116,11 @@ def graph_network(
     Reference:
         Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", 2019 (arXiv 1902.09635).
     """
-    image_shape = check_image_shape(input_shape, check_size("num_stacks", num_stacks) - 1)
-    check_size("num_classes", num_classes)
+    image_shape = check_image_shape(input_shape, checks.size("num_stacks", num_stacks) - 1)
+    checks.size("num_classes", num_classes)
     x = inputs = keras.Input(image_shape)
-    x = _conv_bn_relu(x, check_size("filters", filters), 3, "stem")
-    cells = _cell_channels(filters, num_stacks, check_size("cells_per_stack", cells_per_stack))
+    x = _conv_bn_relu(x, checks.size("filters", filters), 3, "stem")
+    cells = _cell_channels(filters, num_stacks, checks.size("cells_per_stack", cells_per_stack))
     for index, channels in enumerate(cells):
         if index and channels != cells[index - 1]:
             pool = keras.layers.MaxPooling2D(

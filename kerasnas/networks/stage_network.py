@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import relaxations
+from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.building import (
     check_drop_path,
@@ -23,7 +23,7 @@ from kerasnas.networks.cells import MixedGraph, cell_edges, chosen_primitive
 from kerasnas.networks.derivation import Decision, decision
 from kerasnas.networks.supernet import ChoiceTable, Supernet
 from kerasnas.primitives import BatchNorm, NorConv
-from kerasnas.primitives.base import Relu, Stage, by_rank, check_size, halve
+from kerasnas.primitives.base import Relu, Stage, by_rank, halve
 from kerasnas.primitives.convolutions import Convolution, Pointwise
 from kerasnas.primitives.mixed_op import SampledPaths, check_primitives
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
@@ -205,9 +205,9 @@ class StageSupernet(Supernet):
     ):
         super().__init__(**kwargs)
         self.image_shape = check_input_shape(input_shape, STAGES - 1)
-        self.num_classes = check_size("num_classes", num_classes)
-        self.filters, self.num_cells = check_size("filters", filters), check_size("num_cells", num_cells)
-        self.num_nodes, self.primitives = check_size("num_nodes", num_nodes), check_primitives(primitives)
+        self.num_classes = checks.size("num_classes", num_classes)
+        self.filters, self.num_cells = checks.size("filters", filters), checks.size("num_cells", num_cells)
+        self.num_nodes, self.primitives = checks.size("num_nodes", num_nodes), check_primitives(primitives)
         self.partial_channels = check_partial_channels(partial_channels, filters)
         self.edge_normalization = edge_normalization
         self.space, self.seed = space, seed
@@ -297,7 +297,7 @@ def stage_network(
         A functional `keras.Model`.
     """
     shape = check_input_shape(input_shape, STAGES - 1)
-    check_size("num_classes", num_classes)
+    checks.size("num_classes", num_classes)
     check_drop_path(drop_path)
     x = inputs = keras.Input(shape)
     x = stage_stem(x, filters)

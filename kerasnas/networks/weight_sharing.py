@@ -10,10 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import backend
+from kerasnas import backend, checks
 from kerasnas.networks.building import check_image_shape, fan_in, head_dtype, initialize
 from kerasnas.primitives import BatchNorm, Primitive
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.convolutions import Convolution
 from kerasnas.primitives.parameter_free import Pooling
 
@@ -157,7 +156,7 @@ class WeightSharingSupernet(keras.Model):
     ):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(input_shape, halvings)
-        self.num_classes = check_size("num_classes", num_classes)
+        self.num_classes = checks.size("num_classes", num_classes)
         self.num_choices, self.seed = num_choices, seed
         self._seeds = np.random.default_rng(seed)
         self.classifier = keras.layers.Dense(num_classes, dtype=head_dtype(self.dtype_policy))

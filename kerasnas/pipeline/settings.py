@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas.checks import nearest
 from kerasnas.cost import COSTS
 from kerasnas.distribution import STRATEGIES
-from kerasnas.registry import nearest
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES, SearchSpace
 

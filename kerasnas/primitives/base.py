@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.registry import Registry
 
 PRIMITIVES = Registry("primitive")
@@ -44,15 +45,6 @@ def primitive(name: str, filters: int, strides: int = 1, affine: bool = True) ->
     return PRIMITIVES[name](filters=filters, strides=strides, affine=affine)
 
 
-def check_size(argument: str, value: Any, allowed: tuple[int, ...] | None = None) -> int:
-    """Return `value` if it is a positive integer (or one of `allowed`); raise in Keras' words otherwise."""
-    expected = "a positive integer" if allowed is None else " or ".join(map(str, allowed))
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or (value < 1 if allowed is None else value not in allowed):
-        raise ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {value!r}")
-    return value
-
-
 class Primitive(keras.layers.Layer):
     """Base of the built-in primitives: one candidate operation of a choice, on images or on signals.
 
@@ -86,10 +78,10 @@ class Primitive(keras.layers.Layer):
 
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
-        self.filters = check_size("filters", filters)
-        self.strides = check_size("strides", strides, (1, 2))
+        self.filters = checks.size("filters", filters)
+        self.strides = checks.size("strides", strides, (1, 2))
         self.affine = affine
-        self.copies = check_size("copies", copies)
+        self.copies = checks.size("copies", copies)
         self.chain = [self._under_policy(stage) for stage in self.stages()]
 
     def _under_policy(self, stage: keras.layers.Layer) -> keras.layers.Layer:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.primitives.base import (
     PRIMITIVES,
     Primitive,
@@ -18,7 +19,6 @@ from kerasnas.primitives.base import (
     Stage,
     Subsample,
     by_rank,
-    check_size,
     halve,
     spatial_rank,
 )
@@ -219,7 +219,7 @@ class FactorizedReduce(Primitive):
                 "Invalid value received for argument `strides`. Expected 2: 'factorized_reduce' halves its input. "
                 f"Received: {strides!r}. Pass `strides=2`, or use 'skip_connect', which keeps the size at strides 1."
             )
-        if check_size("filters", filters) < 2:
+        if checks.size("filters", filters) < 2:
             raise ValueError("Invalid value received for argument `filters`. Expected at least 2. Received: 1")
         super().__init__(filters, strides, affine, copies, **kwargs)
 
@@ -233,7 +233,7 @@ class _Windowed(Primitive):
     def __init__(
         self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3, **kwargs: Any
     ):
-        self.kernel_size = check_size("kernel_size", kernel_size)
+        self.kernel_size = checks.size("kernel_size", kernel_size)
         super().__init__(filters, strides, affine, copies, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

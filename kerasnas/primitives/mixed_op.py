@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas import backend, relaxations
-from kerasnas.primitives.base import PRIMITIVES, Primitive, check_size, halve
+from kerasnas import backend, checks, relaxations
+from kerasnas.primitives.base import PRIMITIVES, Primitive, halve
 
 
 def check_primitives(primitives: Sequence[str]) -> tuple[str, ...]:
@@ -93,9 +93,9 @@ class MixedOp(keras.layers.Layer):
     ):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
         self.primitives = check_primitives(primitives)
-        self.filters = check_size("filters", filters)
-        self.strides = check_size("strides", strides, (1, 2))
-        self.copies = check_size("copies", copies)
+        self.filters = checks.size("filters", filters)
+        self.strides = checks.size("strides", strides, (1, 2))
+        self.copies = checks.size("copies", copies)
         self.affine, self.seed = affine, seed
         self.relaxation = relaxations.get(relaxation, seed)
         self.sampled_paths = sampled_paths or SampledPaths()

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank, check_size
+from kerasnas import checks
+from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
 from kerasnas.primitives.normalization import BatchNorm
 
@@ -84,8 +85,8 @@ class MBConv(Primitive):
         expansion: int = 6,
         **kwargs: Any,
     ):
-        self.kernel_size = check_size("kernel_size", kernel_size)
-        self.expansion = check_size("expansion", expansion)
+        self.kernel_size = checks.size("kernel_size", kernel_size)
+        self.expansion = checks.size("expansion", expansion)
         super().__init__(filters, strides, affine, copies, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas.primitives.base import check_size, spatial_rank
+from kerasnas import checks
+from kerasnas.primitives.base import spatial_rank
 from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
 
 
@@ -62,7 +63,7 @@ class PartialMixedOp(keras.layers.Layer):
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)
-        self.filters, self.strides, self.copies = check_size("filters", filters), strides, copies
+        self.filters, self.strides, self.copies = checks.size("filters", filters), strides, copies
         self.partial_channels = check_partial_channels(partial_channels, filters)
         self.mixed = MixedOp(
             primitives,
@@ -146,7 +147,7 @@ class PartialMixedOp(keras.layers.Layer):
 
 def check_partial_channels(partial_channels: int, filters: int) -> int:
     """Return `partial_channels` if it divides `filters`; raise ValueError otherwise."""
-    if filters % check_size("partial_channels", partial_channels):
+    if filters % checks.size("partial_channels", partial_channels):
         divisors = [size for size in range(1, filters + 1) if filters % size == 0]
         raise ValueError(
             "Invalid value received for argument `partial_channels`. Expected a divisor of the filters: one of "

@@ -12,9 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.parts import NetworkParts
-from kerasnas.registry import Registry, nearest
+from kerasnas.registry import Registry
 
 SPACES = Registry("space")
 

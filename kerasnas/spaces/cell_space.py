@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.cell_network import KINDS, cell_plan
 from kerasnas.networks.cells import INPUTS
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SearchSpace
 
@@ -42,12 +42,12 @@ class CellSpace(SearchSpace):
         stem_multiplier: int,
         stem_strides: int,
     ):
-        self.filters = check_size("filters", filters)
-        self.num_cells = check_size("num_cells", num_cells)
-        self.num_nodes = check_size("num_nodes", num_nodes)
+        self.filters = checks.size("filters", filters)
+        self.num_cells = checks.size("num_cells", num_cells)
+        self.num_nodes = checks.size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives)
-        self.stem_multiplier = check_size("stem_multiplier", stem_multiplier)
-        self.stem_strides = check_size("stem_strides", stem_strides, (1, 2))
+        self.stem_multiplier = checks.size("stem_multiplier", stem_multiplier)
+        self.stem_strides = checks.size("stem_strides", stem_strides, (1, 2))
         present = {cell.kind for cell in cell_plan(num_cells, 1)}
         self.kinds = tuple(kind for kind in KINDS if kind in present)
         self.nodes = tuple(itertools.product(self.kinds, range(INPUTS, INPUTS + num_nodes)))
@@ -107,8 +107,8 @@ class CellSpace(SearchSpace):
             genotype,
             input_shape,
             num_classes,
-            filters=self.filters if filters is None else check_size("filters", filters),
-            num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
+            filters=self.filters if filters is None else checks.size("filters", filters),
+            num_cells=self.num_cells if num_cells is None else checks.size("num_cells", num_cells),
             stem_multiplier=self.stem_multiplier,
             stem_strides=self.stem_strides,
             drop_path=drop_path,

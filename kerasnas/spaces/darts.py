@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.networks.cell_network import CellSupernet, cell_network
 from kerasnas.networks.cell_parts import cell_parts
 from kerasnas.networks.parts import NetworkParts
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.cell_space import CellSpace
@@ -114,8 +114,8 @@ class DARTSSpace(CellSpace):
         return cell_parts(
             input_shape,
             num_classes,
-            filters=self.filters if filters is None else check_size("filters", filters),
-            num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
+            filters=self.filters if filters is None else checks.size("filters", filters),
+            num_cells=self.num_cells if num_cells is None else checks.size("num_cells", num_cells),
             num_nodes=self.num_nodes,
             primitives=self.primitives,
             stem_multiplier=self.stem_multiplier,

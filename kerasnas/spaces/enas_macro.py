@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.enas_macro import MacroSupernet
 from kerasnas.networks.enas_network import macro_network
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES, SearchSpace
 from kerasnas.spaces.cell_space import check_cells, check_targets
@@ -57,10 +57,10 @@ class ENASMacroSpace(SearchSpace):
         primitives: Sequence[str] = ENAS_MACRO_PRIMITIVES,
         stem_strides: int = 1,
     ):
-        self.filters = check_size("filters", filters)
-        self.num_layers = check_size("num_layers", num_layers)
+        self.filters = checks.size("filters", filters)
+        self.num_layers = checks.size("num_layers", num_layers)
         self.primitives = check_primitives(primitives)
-        self.stem_strides = check_size("stem_strides", stem_strides, (1, 2))
+        self.stem_strides = checks.size("stem_strides", stem_strides, (1, 2))
 
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
@@ -128,7 +128,7 @@ class ENASMacroSpace(SearchSpace):
             ValueError: if `genotype` is not of this space.
         """
         self.validate(genotype)
-        filters = self.filters if filters is None else check_size("filters", filters)
+        filters = self.filters if filters is None else checks.size("filters", filters)
         return macro_network(genotype, input_shape, num_classes, filters, self.num_layers, self.stem_strides, seed)
 
     def get_config(self) -> dict[str, Any]:

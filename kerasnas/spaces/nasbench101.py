@@ -10,10 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.graph_network import count_parameters, graph_network
-from kerasnas.primitives.base import check_size
-from kerasnas.registry import nearest
 from kerasnas.spaces import nasbench101_cells as graphs
 from kerasnas.spaces.base import SPACES, Indices, SearchSpace
 from kerasnas.spaces.nasbench101_cells import MAX_EDGES, MAX_VERTICES, Cell
@@ -65,9 +65,9 @@ class NASBench101Space(SearchSpace):
     name = "nasbench101"
 
     def __init__(self, filters: int = 128, num_stacks: int = 3, cells_per_stack: int = 3):
-        self.filters = check_size("filters", filters)
-        self.num_stacks = check_size("num_stacks", num_stacks)
-        self.cells_per_stack = check_size("cells_per_stack", cells_per_stack)
+        self.filters = checks.size("filters", filters)
+        self.num_stacks = checks.size("num_stacks", num_stacks)
+        self.cells_per_stack = checks.size("cells_per_stack", cells_per_stack)
         self._choices: dict[str, tuple[str, ...]] = {f"edge/{source}/{target}": ("0", "1") for source, target in _PAIRS}
         self._choices |= {f"node/{vertex}": graphs.OPERATIONS for vertex in range(1, 1 + _INNER)}
 

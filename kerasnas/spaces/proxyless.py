@@ -8,11 +8,11 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.chain_network import ChainSupernet, chain_network, chain_parts
 from kerasnas.networks.chain_skeleton import SKIP, ChainSkeleton
 from kerasnas.networks.parts import NetworkParts
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES, Indices, SearchSpace
 
@@ -102,7 +102,7 @@ class ProxylessSpace(SearchSpace):
         """Of these widths, with all other settings of the space."""
         stages = _sequence("strides", self.strides)
         if isinstance(filters, int):
-            check_size("filters", filters)
+            checks.size("filters", filters)
             filters = [filters * 2**stage for stage in range(len(stages))]
         filters = _sequence("filters", filters)
         num_layers = [self.num_layers] * len(stages) if isinstance(self.num_layers, int) else self.num_layers
@@ -122,7 +122,7 @@ class ProxylessSpace(SearchSpace):
         if filters is None:
             return self.skeleton
         if isinstance(filters, int):
-            return self.skeleton.scaled(check_size("filters", filters))
+            return self.skeleton.scaled(checks.size("filters", filters))
         skeleton = self._skeleton(filters)
         pairs = zip(self.skeleton.layers, skeleton.layers, strict=True)
         for number, (old, new) in enumerate(pairs, start=1):

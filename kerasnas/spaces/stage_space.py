@@ -7,12 +7,12 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.building import check_input_shape
 from kerasnas.networks.cell_parts import stage_parts
 from kerasnas.networks.parts import NetworkParts
 from kerasnas.networks.stage_network import STAGES, StageSupernet, stage_edges, stage_network
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SearchSpace
 
@@ -33,9 +33,9 @@ class StageSpace(SearchSpace):
     mixes_channels = True
 
     def __init__(self, filters: int, num_cells: int, num_nodes: int, primitives: Sequence[str]):
-        self.filters = check_size("filters", filters)
-        self.num_cells = check_size("num_cells", num_cells)
-        self.num_nodes = check_size("num_nodes", num_nodes)
+        self.filters = checks.size("filters", filters)
+        self.num_cells = checks.size("num_cells", num_cells)
+        self.num_nodes = checks.size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives)
         self._edges = {f"{source}->{target}": (source, target) for source, target in stage_edges(num_nodes)}
         self._choices = dict.fromkeys(self._edges, self.primitives)
@@ -102,8 +102,8 @@ class StageSpace(SearchSpace):
             genotype,
             self.check_input_shape(input_shape),
             num_classes,
-            filters=self.filters if filters is None else check_size("filters", filters),
-            num_cells=self.num_cells if num_cells is None else check_size("num_cells", num_cells),
+            filters=self.filters if filters is None else checks.size("filters", filters),
+            num_cells=self.num_cells if num_cells is None else checks.size("num_cells", num_cells),
             drop_path=drop_path,
             seed=seed,
         )
@@ -115,8 +115,8 @@ class StageSpace(SearchSpace):
         return stage_parts(
             self.check_input_shape(input_shape),
             num_classes,
-            self.filters if filters is None else check_size("filters", filters),
-            self.num_cells if num_cells is None else check_size("num_cells", num_cells),
+            self.filters if filters is None else checks.size("filters", filters),
+            self.num_cells if num_cells is None else checks.size("num_cells", num_cells),
             self.num_nodes,
             self.primitives,
         )

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.primitives.base import check_size
 from kerasnas.spaces.base import Indices, SearchSpace
 
 
@@ -52,7 +52,7 @@ class SubsetSpace(SearchSpace):
                 "Invalid value received for argument `architectures`. Expected at least one. Received none."
             )
         self.space, self.architectures = space, architectures
-        self.reach = check_size("reach", reach, allowed=(1, 2))
+        self.reach = checks.size("reach", reach, allowed=(1, 2))
         self.name = space.name
         self.moves = {"one edit": 0, "two edits": 0, "random": 0}
         self._rows: dict[Hashable, int] = {}

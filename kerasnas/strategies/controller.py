@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.registry import nearest
+from kerasnas.checks import nearest
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from kerasnas import storage
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
-from kerasnas.registry import nearest
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.tabular.files import read_arrays
 from kerasnas.tabular.table import Table

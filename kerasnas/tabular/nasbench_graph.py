@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.registry import nearest
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.tabular.files import read_arrays

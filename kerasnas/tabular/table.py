@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
-from kerasnas.registry import nearest
 from kerasnas.spaces import SearchSpace
 
 

@@ -8,9 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import backend
+from kerasnas import backend, checks
 from kerasnas.primitives import PRIMITIVES, BatchNorm, MixedOp, Primitive
-from kerasnas.primitives.base import check_size
 from kerasnas.primitives.normalization import EPSILON
 from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, noise, remade, require, scatter, training_argument
 
@@ -42,7 +41,7 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None, ra
     >>> check_primitive("sep_conv_3", rank=1)
     """
     require(name in PRIMITIVES, f"No primitive is registered as {name!r}. Registered: {sorted(PRIMITIVES)}")
-    channels, sizes = filters if channels is None else channels, SIZES[check_size("rank", rank, (1, 2))]
+    channels, sizes = filters if channels is None else channels, SIZES[checks.size("rank", rank, (1, 2))]
     refused = {}
     for strides in (1, 2):
         try:

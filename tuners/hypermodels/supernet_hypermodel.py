@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasnas.registry import nearest
+from kerasnas.checks import nearest
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import keras_tuner
 from keras_tuner.errors import FatalValueError
 
-from kerasnas.registry import nearest
+from kerasnas.checks import nearest
 
 ObjectiveLike: TypeAlias = str | keras_tuner.Objective
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasnas import reporting
+from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
-from kerasnas.registry import nearest
 from kerasnas.spaces import SearchSpace
 from kerasnas.strategies.multi_objective import non_dominated_sort
 from tuners.oracles.named import NamedOracle

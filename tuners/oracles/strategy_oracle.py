@@ -9,9 +9,9 @@ from typing import Any
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
+from kerasnas.checks import nearest
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
-from kerasnas.registry import nearest
 from kerasnas.strategies import SearchStrategy, SpaceExhaustedError
 from tuners.oracles.objectives import ObjectiveLike, as_objectives
 from tuners.oracles.trial_oracle import FINISHED

@@ -14,9 +14,9 @@ import keras
 import numpy as np
 from keras_tuner.errors import FatalTypeError
 
+from kerasnas import checks
 from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
 from kerasnas.datasets import ArrayBatches, check_images
-from kerasnas.datasets.batches import check_integer
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.storage import atomic_path
@@ -140,8 +140,8 @@ class DerivedTraining:
         options: dict[str, Any] | None = None,
     ):
         self.space, self.input_shape, self.num_classes = space, tuple(input_shape), num_classes
-        self.epochs = check_integer("retrain_epochs", epochs, 1)
-        self.batch_size = check_integer("retrain_batch_size", batch_size, 1)
+        self.epochs = checks.integer("retrain_epochs", epochs, 1)
+        self.batch_size = checks.integer("retrain_batch_size", batch_size, 1)
         self.compile, self.options = compile, dict(options or {})
 
     def settings(self) -> dict[str, Any]:

@@ -19,8 +19,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
-from kerasnas import storage
-from kerasnas.datasets.batches import check_integer
+from kerasnas import checks, storage
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.spaces import SearchSpace
@@ -84,8 +83,8 @@ class NetworkTuner(DistributedTuner):
         project_name: str | None = None,
         overwrite: bool = False,
     ):
-        self.seed = check_integer("seed", seed, 0)
-        self.folds = None if folds is None else check_integer("folds", folds, 2)
+        self.seed = checks.integer("seed", seed, 0)
+        self.folds = None if folds is None else checks.integer("folds", folds, 2)
         if distribution_strategy is not None and not hasattr(distribution_strategy, "scope"):
             raise TypeError(
                 "Invalid value received for argument `distribution_strategy`. Expected a `tf.distribute.Strategy`. "

@@ -16,11 +16,10 @@ import numpy as np
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
-from kerasnas import storage
+from kerasnas import checks, storage
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.datasets import stratified_split
-from kerasnas.datasets.batches import check_integer
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.spaces import SearchSpace
@@ -126,7 +125,7 @@ class OneShotTuner(NetworkTuner):
             raise TypeError(
                 f"Invalid value received for argument `space`. Expected a `kerasnas.SearchSpace`. Received: {space!r}"
             )
-        self.retrain_best = check_integer("retrain_best", retrain_best, 1)
+        self.retrain_best = checks.integer("retrain_best", retrain_best, 1)
         self.objective = as_objectives(objective)[0]
         self.shared_weights = SharedWeights(space, controller, learning_rate, seed, supernet_options, compile_options)
         if oracle is None:
@@ -191,7 +190,7 @@ class OneShotTuner(NetworkTuner):
             ValueError: for data that cannot be searched on, for an objective that nothing reports, and if the
                 project's shared weights were trained on other data or in another way.
         """
-        check_integer("epochs", epochs, 1)
+        checks.integer("epochs", epochs, 1)
         shape, classes = self.training.input_shape, self.training.num_classes
         parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed)
         fresh_callbacks(callbacks)  # raises where they are wrong

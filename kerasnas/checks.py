@@ -1,0 +1,286 @@
+"""Checks of arguments: each returns the value it accepts, or raises in Keras' words with what would have been right."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+_T = TypeVar("_T")
+_LONGEST = 200  # characters of a received value that a message shows
+
+
+def invalid(argument: str, expected: str, received: Any, hint: str = "", what: str = "argument") -> str:
+    """The message for a wrong value, in Keras' words.
+
+    Args:
+        argument: name of the argument.
+        expected: a noun phrase, such as `"a positive integer"`.
+        received: the value that came.
+        hint: a further sentence, such as the nearest right name. Defaults to none.
+        what: the kind of thing that `argument` names. Defaults to `"argument"`.
+
+    Example:
+
+    >>> invalid("strides", "1 or 2", 3)
+    'Invalid value received for argument `strides`. Expected 1 or 2. Received: 3'
+    """
+    shown = repr(received)
+    if len(shown) > _LONGEST:
+        shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
+    end = f" {hint}" if hint else ""
+    return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {shown}{end}"
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """The end of an error message: the nearest known name, then all of them.
+
+    Args:
+        name: the name that came.
+        known: the names that would have been right.
+
+    Returns:
+        A sentence such as ``"Did you mean 'skip_connect'? Known: [...]"``.
+
+    Example:
+
+    >>> nearest("sep_conv_3x", ["sep_conv_3x3", "none"])
+    "Did you mean 'sep_conv_3x3'? Known: ['none', 'sep_conv_3x3']"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {names}"
+
+
+def integer(argument: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Return `value` as an `int` if it is an integer within the bounds; a bool is none.
+
+    Args:
+        argument: name of the argument.
+        value: its value: an `int` or a NumPy integer.
+        least, most: inclusive bounds. Default to None: unbounded.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> integer("epochs", np.int64(3), least=1)
+    3
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or (least is not None and value < least) or (most is not None and value > most):
+        raise ValueError(invalid(argument, f"an integer{_bounds(least, most)}", value))
+    return int(value)
+
+
+def size(argument: str, value: Any, allowed: Sequence[int] | None = None) -> int:
+    """Return `value` as an `int` if it is a positive integer, or one of `allowed`.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> size("strides", 2, allowed=(1, 2))
+    2
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or (value < 1 if allowed is None else value not in allowed):
+        expected = "a positive integer" if allowed is None else " or ".join(map(str, allowed))
+        raise ValueError(invalid(argument, expected, value))
+    return int(value)
+
+
+def number(
+    argument: str,
+    value: Any,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return `value` as a `float` if it is a finite number within the bounds; a bool is none.
+
+    Args:
+        argument: name of the argument.
+        value: its value: a Python or NumPy number.
+        least, most: inclusive bounds. Default to None: unbounded.
+        above, below: exclusive bounds. Default to None: unbounded.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> number("drop_path", 0.5, least=0, below=1)
+    0.5
+    """
+    real = isinstance(value, (numbers.Real, np.floating, np.integer)) and not isinstance(value, (bool, np.bool_))
+    inside = (
+        real
+        and math.isfinite(value)
+        and (least is None or value >= least)
+        and (most is None or value <= most)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
+    if not inside:
+        raise ValueError(invalid(argument, f"a number{_bounds(least, most, above, below)}", value))
+    return float(value)
+
+
+def boolean(argument: str, value: Any) -> bool:
+    """Return `value` if it is True or False.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(invalid(argument, "True or False", value))
+    return bool(value)
+
+
+def seed(value: Any, argument: str = "seed") -> int:
+    """Return `value` if it can seed a local generator: an integer of at least 0.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    return integer(argument, value, least=0)
+
+
+def one_of(argument: str, value: Any, known: Iterable[Any]) -> Any:
+    """Return `value` if it is one of `known`; the error names the nearest.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> one_of("padding", "sam", ["same", "valid"])
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `padding`. Expected a known name. Received: 'sam' \
+Did you mean 'same'? Known: ['same', 'valid']
+    """
+    options = list(known)
+    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+        raise ValueError(invalid(argument, "a known name", value, nearest(value, map(str, options))))
+    return value
+
+
+def names(argument: str, values: Any, known: Iterable[str] | None = None, least: int = 1) -> tuple[str, ...]:
+    """Return `values` as a tuple if they are distinct strings, at least `least` of them, each one of `known`.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> names("primitives", ["none", "skip_connect"])
+    ('none', 'skip_connect')
+    """
+    expected = "a non-empty sequence of names" if least == 1 else f"a sequence of at least {least} names"
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(invalid(argument, expected, values))
+    found = tuple(values)
+    if len(found) < least or not all(isinstance(name, str) for name in found):
+        raise ValueError(invalid(argument, expected, values))
+    if known is not None:
+        options = list(known)
+        for name in found:
+            one_of(argument, name, options)
+    if len(set(found)) != len(found):
+        raise ValueError(invalid(argument, "distinct names", list(found)))
+    return found
+
+
+def instance(argument: str, value: _T, kinds: type | tuple[type, ...], expected: str | None = None) -> _T:
+    """Return `value` if it is an instance of `kinds`.
+
+    Args:
+        argument: name of the argument.
+        value: its value.
+        kinds: a class, or several.
+        expected: a noun phrase. Defaults to the names of `kinds`.
+
+    Raises:
+        TypeError: otherwise.
+
+    Example:
+
+    >>> instance("name", "darts", str)
+    'darts'
+    """
+    if not isinstance(value, kinds):
+        own = kinds if isinstance(kinds, tuple) else (kinds,)
+        default = "an instance of " + " or ".join(f"`{kind.__name__}`" for kind in own)
+        raise TypeError(invalid(argument, expected or default, value))
+    return value
+
+
+def function(argument: str, value: _T, expected: str = "a callable") -> _T:
+    """Return `value` if it can be called.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    if not callable(value):
+        raise TypeError(invalid(argument, expected, value))
+    return value
+
+
+def optional(check: Callable[..., Any], argument: str, value: Any, *arguments: Any, **options: Any) -> Any:
+    """`check(argument, value, ...)`, but None passes.
+
+    Example:
+
+    >>> optional(integer, "folds", None, least=2) is None
+    True
+    """
+    return None if value is None else check(argument, value, *arguments, **options)
+
+
+def differences(there: Mapping[str, Any] | None, here: Mapping[str, Any]) -> list[str]:
+    """What differs between what was saved and what there is now, in words: the first three entries of a mapping.
+
+    Args:
+        there: what was saved; None counts as empty.
+        here: what there is now; only its names are compared.
+
+    Example:
+
+    >>> differences({"seed": 0, "space": "darts"}, {"seed": 1, "space": "darts"})
+    ['seed: 0 there, 1 here']
+    >>> differences({"choices": {"a": [1, 2]}}, {"choices": {"a": [1, 3], "b": [1]}})
+    ["choices 'a': [1, 2] there, [1, 3] here; 'b': missing there, [1] here"]
+    """
+    there = there or {}
+    return [_difference(name, there.get(name), here[name]) for name in here if there.get(name) != here[name]]
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    if isinstance(here, Mapping) and isinstance(there, Mapping):
+        changed = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+        parts = [f"{key!r}: {there.get(key, 'missing')} there, {here.get(key, 'missing')} here" for key in changed[:3]]
+        return f"{name} {'; '.join(parts)}"
+    return f"{name}: {there!r} there, {here!r} here"
+
+
+def _bounds(
+    least: float | None = None, most: float | None = None, above: float | None = None, below: float | None = None
+) -> str:
+    parts = [
+        f"of at least {least}" if least is not None else "",
+        f"above {above}" if above is not None else "",
+        f"of at most {most}" if most is not None else "",
+        f"below {below}" if below is not None else "",
+    ]
+    found = " and ".join(part for part in parts if part)
+    return f" {found}" if found else ""
