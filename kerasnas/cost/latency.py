@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasnas import backend, storage
 from kerasnas.cost.model import COSTS, CostModel, tabulate
-from kerasnas.networks.parts import NetworkParts, Part
+from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
 
 FORMAT = 1

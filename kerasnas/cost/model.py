@@ -12,8 +12,8 @@ from keras import ops
 
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.parts import NetworkParts, Part
-from kerasnas.networks.supernet import ChoiceTable
+from kerasnas.networks.measured import NetworkParts, Part
+from kerasnas.networks.skeleton import ChoiceTable
 from kerasnas.registry import Registry
 from kerasnas.spaces import SearchSpace
 
@@ -32,7 +32,6 @@ class CostModel:
         base: cost of what every network has.
         choices: the choices of each kind of cell, as the supernet's.
         tables: for each kind an array `(edges, primitives)`: what a choice adds, in all cells of the kind together.
-        keep: edges that each node keeps. Defaults to None: all.
         least: the word for the network that costs least. Defaults to `"cheapest"`.
 
     Example:
@@ -51,7 +50,6 @@ class CostModel:
     base: float
     choices: Mapping[str, ChoiceTable]
     tables: Mapping[str, np.ndarray]
-    keep: int | None = None
     least: str = "cheapest"
 
     def cost(self, genotype: Genotype) -> float:
@@ -94,7 +92,7 @@ class CostModel:
             probable = mixing * constant([name != "none" for name in own.primitives])
             targets = np.array([target for _, target in own.edges])
             same = targets[:, None] == targets[None]  # which rows lead to the node of each row
-            keeps = np.minimum(same.sum(1), np.inf if self.keep is None else self.keep)
+            keeps = np.minimum(same.sum(1), np.inf if own.keep is None else own.keep)
             mass = ops.matmul(constant(same), ops.sum(probable, axis=-1, keepdims=True))
             probable = probable * constant(keeps[:, None]) / ops.maximum(mass, 1e-12)
             parts.append(ops.sum(probable * constant(self.tables[kind])))
@@ -107,21 +105,24 @@ class CostModel:
             cheapest = self.tables[kind][:, [name != "none" for name in own.primitives]].min(axis=1)
             for node in dict.fromkeys(target for _, target in own.edges):
                 rows = sorted(cheapest[[target == node for _, target in own.edges]])
-                total += sum(rows[: self.keep])
+                total += sum(rows[: own.keep])
         return float(total)
 
     def get_config(self) -> dict[str, Any]:
         """All of it as JSON knows it."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        choices = {kind: [list(map(list, table.edges)), list(table.primitives)] for kind, table in self.choices.items()}
+        choices = {
+            kind: [list(map(list, table.edges)), list(table.primitives), table.keep]
+            for kind, table in self.choices.items()
+        }
         return {**own, "choices": choices, "tables": {kind: table.tolist() for kind, table in self.tables.items()}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> CostModel:
         """The inverse of `get_config`."""
         choices = {
-            kind: ChoiceTable(tuple((source, target) for source, target in edges), tuple(primitives))
-            for kind, (edges, primitives) in config["choices"].items()
+            kind: ChoiceTable(tuple((source, target) for source, target in edges), tuple(primitives), keep)
+            for kind, (edges, primitives, keep) in config["choices"].items()
         }
         tables = {kind: np.array(table) for kind, table in config["tables"].items()}
         return cls(**{**config, "choices": choices, "tables": tables})
@@ -146,7 +147,7 @@ def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any
     tables = {
         kind: np.array([[total(pieces) for pieces in row] for row in rows]) for kind, rows in parts.options.items()
     }
-    return CostModel(base=total(parts.fixed), choices=parts.choices, tables=tables, keep=parts.keep, **names)
+    return CostModel(base=total(parts.fixed), choices=parts.choices, tables=tables, **names)
 
 
 def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: str) -> None:

@@ -65,7 +65,8 @@ class ReptileInitializer:
             raise ValueError("Expected a model, or the parameters of a strategy, or both. Received neither")
         self.model = None if model is None else clone(model)
         self.parameters = {name: np.asarray(value) for name, value in (parameters or {}).items()}
-        known = {"space": getattr(model, "space", None), **(description or {})}
+        own = getattr(model, "space", None)  # of a supernet
+        known = {"space": getattr(own, "name", own), **(description or {})}
         self.description = json.loads(json.dumps(known))  # as it will be read again
 
     @classmethod
@@ -253,12 +254,20 @@ def _head(model: keras.Model) -> set[str]:
     return {name for name, variable in _by_place(model).items() if id(variable) in own}
 
 
+def _settings(model: keras.Model) -> dict[str, Any]:
+    """The settings of a model; of a supernet those of its space too."""
+    config = model.get_config()
+    if isinstance(space := config.get("space"), dict):
+        config |= {"space": space["class_name"], **space["config"]}
+    return config
+
+
 def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, other: Any) -> str:
     """What tells two models apart, in words."""
     own, of = type(model).__name__, type(source).__name__
     if own != of:
         return f"This initialisation is of a {of}, the search has a {own}"
-    first, second = model.get_config(), source.get_config()
+    first, second = _settings(model), _settings(source)
     settings = [
         f"{key} {second.get(key)!r}, expected {first[key]!r}"
         for key in first

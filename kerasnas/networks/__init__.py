@@ -1,36 +1,25 @@
-"""What is built of primitives: cells, supernets, discrete networks."""
+"""The readings of a skeleton: supernets that mix or share, discrete networks, and their parts for cost models."""
 
-from kerasnas.networks.cell_network import CellSupernet, cell_network, cell_plan
-from kerasnas.networks.cells import MixedCell, cell_edges, node_decisions
-from kerasnas.networks.chain_network import ChainSupernet, chain_network, chain_parts
-from kerasnas.networks.chain_skeleton import ChainSkeleton
-from kerasnas.networks.enas_macro import MacroSupernet
-from kerasnas.networks.enas_micro import MicroSupernet
-from kerasnas.networks.enas_network import macro_network, micro_network
+from kerasnas.networks.chosen import chosen_network
 from kerasnas.networks.few_shot import few_shot_network
-from kerasnas.networks.stage_network import StageSupernet, stage_network
-from kerasnas.networks.supernet import Supernet
-from kerasnas.networks.weight_sharing import SharedPrimitives, WeightSharingSupernet
+from kerasnas.networks.measured import NetworkParts, Part, measured_parts
+from kerasnas.networks.mixed import MixedGraph
+from kerasnas.networks.shared import SharedPrimitives, WeightSharingSupernet
+from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
+from kerasnas.networks.supernet import Supernet, table_decisions
 
 __all__ = [
-    "CellSupernet",
-    "ChainSkeleton",
-    "ChainSupernet",
-    "MacroSupernet",
-    "MicroSupernet",
-    "MixedCell",
+    "ChoiceTable",
+    "Filler",
+    "MixedGraph",
+    "NetworkParts",
+    "Part",
     "SharedPrimitives",
-    "StageSupernet",
     "Supernet",
     "WeightSharingSupernet",
     "cell_edges",
-    "cell_network",
-    "cell_plan",
-    "chain_network",
-    "chain_parts",
+    "chosen_network",
     "few_shot_network",
-    "macro_network",
-    "micro_network",
-    "node_decisions",
-    "stage_network",
+    "measured_parts",
+    "table_decisions",
 ]

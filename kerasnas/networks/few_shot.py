@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.networks.building import discrete_model
+from kerasnas.networks.chosen import discrete_model
 from kerasnas.primitives.normalization import BatchNorm
 
 

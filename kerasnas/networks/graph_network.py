@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.networks.building import check_image_shape, head_dtype, initialize
+from kerasnas.networks.chosen import classify, discrete_model
+from kerasnas.networks.skeleton import check_input_shape
 
 MOMENTUM, EPSILON = 0.997, 1e-5  # of the published networks' batch norm
 KERNEL_SIZES = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
@@ -105,7 +106,7 @@ def graph_network(
         filters: channels of the first stack. Defaults to 128.
         num_stacks: number of stacks. Defaults to 3.
         cells_per_stack: cells of each stack. Defaults to 3.
-        seed: seed of the start weights. Defaults to 0.
+        seed: seed of the initial weights. Defaults to 0.
 
     Returns:
         A functional `keras.Model`.
@@ -116,71 +117,48 @@ def graph_network(
     Reference:
         Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", 2019 (arXiv 1902.09635).
     """
-    image_shape = check_image_shape(input_shape, checks.size("num_stacks", num_stacks) - 1)
+    image_shape = check_input_shape(input_shape, checks.size("num_stacks", num_stacks) - 1)
     checks.size("num_classes", num_classes)
-    x = inputs = keras.Input(image_shape)
-    x = _conv_bn_relu(x, checks.size("filters", filters), 3, "stem")
+    inputs = keras.Input(image_shape)
+    x = _conv_bn_relu(inputs, checks.size("filters", filters), 3)
     cells = _cell_channels(filters, num_stacks, checks.size("cells_per_stack", cells_per_stack))
     for index, channels in enumerate(cells):
         if index and channels != cells[index - 1]:
-            pool = keras.layers.MaxPooling2D(
-                2, strides=2, padding="same", data_format="channels_last", name=f"downsample_{index}"
-            )
-            x = pool(x)
-        x = _cell(x, matrix, operations, vertex_channels(matrix, channels), f"cell{index}")
-    x = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pool")(x)
-    x = keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()), name="classifier")(x)
-    model = keras.Model(inputs, x, name="discrete_network")
-    initialize(model, seed)
-    return model
+            x = keras.layers.MaxPooling2D(2, strides=2, padding="same", data_format="channels_last")(x)
+        x = _cell(x, matrix, operations, vertex_channels(matrix, channels))
+    x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
+    return discrete_model(inputs, classify(x, num_classes), seed)
 
 
-def _cell(x: Any, matrix: np.ndarray, operations: Sequence[str], widths: Sequence[int], name: str) -> Any:
+def _cell(x: Any, matrix: np.ndarray, operations: Sequence[str], widths: Sequence[int]) -> Any:
     """Each vertex adds up what it reads: earlier vertices cut to its width, and the input projected to it."""
-    output = len(matrix) - 1
-    tensors = [x]
+    output, tensors = len(matrix) - 1, [x]
     for vertex in range(1, output):
         read = [_cut(tensors[source], widths[vertex]) for source in range(1, vertex) if matrix[source][vertex]]
         if matrix[0][vertex]:
-            read.append(_conv_bn_relu(x, widths[vertex], 1, f"{name}_vertex{vertex}_projection"))
-        tensors.append(
-            _OPERATIONS[operations[vertex]](_add(read, f"{name}_vertex{vertex}_sum"), f"{name}_vertex{vertex}")
-        )
+            read.append(_conv_bn_relu(x, widths[vertex], 1))
+        tensors.append(_operation(_merge(keras.layers.Add, read), operations[vertex]))
     last = [tensors[vertex] for vertex in range(1, output) if matrix[vertex][output]]
-    joined = [keras.layers.Concatenate(axis=-1, name=f"{name}_output")(last)] if len(last) > 1 else last
+    joined = [_merge(keras.layers.Concatenate, last)] if last else []
     if matrix[0][output]:
-        joined = [*joined, _conv_bn_relu(x, widths[output], 1, f"{name}_output_projection")]
-    return _add(joined, f"{name}_output_sum")
+        joined.append(_conv_bn_relu(x, widths[output], 1))
+    return _merge(keras.layers.Add, joined)
 
 
-def _conv_bn_relu(x: Any, filters: int, kernel_size: int, name: str) -> Any:
-    layers = [
-        keras.layers.Conv2D(
-            filters, kernel_size, padding="same", use_bias=False, data_format="channels_last", name=f"{name}_conv"
-        ),
-        keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_bn"),
-        keras.layers.ReLU(name=f"{name}_relu"),
-    ]
-    for layer in layers:
-        x = layer(x)
-    return x
+def _operation(x: Any, name: str) -> Any:
+    if name in KERNEL_SIZES:
+        return _conv_bn_relu(x, x.shape[-1], KERNEL_SIZES[name])
+    return keras.layers.MaxPooling2D(3, strides=1, padding="same", data_format="channels_last")(x)
 
 
-def _max_pool(x: Any, name: str) -> Any:
-    pool = keras.layers.MaxPooling2D(3, strides=1, padding="same", data_format="channels_last", name=f"{name}_pool")
-    return pool(x)
-
-
-_OPERATIONS: dict[str, Callable[[Any, str], Any]] = {
-    "conv3x3-bn-relu": lambda x, name: _conv_bn_relu(x, x.shape[-1], 3, name),
-    "conv1x1-bn-relu": lambda x, name: _conv_bn_relu(x, x.shape[-1], 1, name),
-    "maxpool3x3": _max_pool,
-}
+def _conv_bn_relu(x: Any, filters: int, kernel_size: int) -> Any:
+    x = keras.layers.Conv2D(filters, kernel_size, padding="same", use_bias=False, data_format="channels_last")(x)
+    return keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON)(x))
 
 
 def _cut(x: Any, channels: int) -> Any:
     return x if x.shape[-1] == channels else x[..., :channels]
 
 
-def _add(tensors: list[Any], name: str) -> Any:
-    return keras.layers.Add(name=name)(tensors) if len(tensors) > 1 else tensors[0]
+def _merge(layer: Callable[[], Any], tensors: list[Any]) -> Any:
+    return layer()(tensors) if len(tensors) > 1 else tensors[0]

@@ -1,10 +1,8 @@
-"""What every supernet of mixed cells has: tables of architecture parameters, shared by the cells of one kind."""
+"""The supernet: all choices of a space at once, mixed by tables of architecture parameters."""
 
 from __future__ import annotations
 
-import abc
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,43 +10,83 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import relaxations
+from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.derivation import Decision, choose
+from kerasnas.networks.derivation import Decision, choose, decision
+from kerasnas.networks.initialization import initialize
+from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
 
 
-@dataclasses.dataclass(frozen=True)
-class ChoiceTable:
-    """What one table of architecture parameters chooses: a primitive for each edge.
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Supernet(keras.Model):
+    """The supernet of a space: its skeleton with a mixed operation at every choice.
+
+    The places of one kind share one table of architecture parameters. It is built at once, with weights that depend on
+    `seed` alone (and not on the backend).
 
     Args:
-        edges: (source, target) of each row; edges into one node stand together.
-        primitives: names of the columns.
-    """
+        space: a space with a skeleton, such as `kerasnas.DARTSSpace`, or its serialized form.
+        input_shape: shape of one image `(height, width, channels)`, or of one signal `(length, channels)`.
+        num_classes: number of classes; the model returns logits.
+        relaxation: how alphas become mixing weights: a name or a callable. Defaults to `"softmax"`.
+        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS: 4). Defaults to 1.
+        edge_normalization: whether each edge has a weight of its own, by a softmax over the edges into its node
+            (PC-DARTS). Defaults to False.
+        seed: seed of all initial weights, and of what the relaxation draws. Defaults to 0.
 
-    edges: tuple[tuple[int, int], ...]
-    primitives: tuple[str, ...]
+    Call arguments:
+        inputs: images `(batch, height, width, channels)`, or signals `(batch, length, channels)`.
+        training: whether batch norm uses the batch's statistics.
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Of the table."""
-        return len(self.edges), len(self.primitives)
+    Returns:
+        Logits `(batch, num_classes)`.
 
+    Raises:
+        ValueError: for an `input_shape` that the space does not take, and for arguments out of their range.
 
-class Supernet(keras.Model):
-    """Base of the supernets: alphas (and betas), what the mixed operations are fed of them, and what is derived.
+    Attributes:
+        choices: table name -> `ChoiceTable`.
+        alphas: table name -> architecture parameters `(edges, primitives)`.
+        image_shape: shape of one input.
 
-    A subclass has `relaxation`, `edge_normalization`, `space` and `decisions`, and calls `add_architecture` once.
+    Reference:
+        Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
 
     built: bool
-    relaxation: Any
-    edge_normalization: bool = False
-    space: str
-    has_auxiliary_skip = False
-    _at_expected_weights = False
 
-    def add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
+    def __init__(
+        self,
+        space: HasSkeleton | dict[str, Any],
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        relaxation: Any = "softmax",
+        partial_channels: int = 1,
+        edge_normalization: bool = False,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
+        self.image_shape = input_shape_for(self.space, input_shape)
+        self.num_classes = checks.size("num_classes", num_classes)
+        self.partial_channels = checks.size("partial_channels", partial_channels)
+        self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)
+        self.seed = checks.seed(seed)
+        self.relaxation = relaxations.get(relaxation, seed)
+        self.has_auxiliary_skip = False
+        self._at_expected_weights = False
+
+        builder = MixedBuilder(self.space, num_classes, self.dtype_policy, self.partial_channels)
+        self.space.skeleton(builder, self.image_shape)
+        self.parts = builder.layers
+        self.classifier = self.parts[-1]
+        self._add_architecture(self.space.tables)
+        self.built = True
+        initialize(self, seed)
+
+    def _add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
         """Make the architecture parameters: a table for each kind of cell."""
         self.choices = dict(choices)
         self.alphas = {kind: relaxations.add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
@@ -66,18 +104,37 @@ class Supernet(keras.Model):
                 kind: relaxations.add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()
             }
 
-    def add_auxiliary_skip(self, weight: float) -> None:
-        """Put a skip connection of this weight beside every edge of stride 1, which `derive` knows nothing of.
+    def build(self, input_shape: Any = None) -> None:
+        """Everything is built by the constructor."""
 
-        What a skip connection does for the training of the others it then does in any case, so that the alphas tell
-        what it is worth as an operation. Chains, whose layers have one anyway, get none.
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        check_channels(inputs, self.image_shape)
+        fill = MixedRunner(self.space, self.parts, self.tables(training), training)
+        return self.space.skeleton(fill, inputs)
+
+    @property
+    def graphs(self) -> list[MixedGraph]:
+        """The layers that mix."""
+        return [part for part in self.parts if isinstance(part, MixedGraph)]
+
+    def add_auxiliary_skip(self, weight: float) -> int:
+        """Put a skip connection of this weight beside every edge that keeps the shape; `derive` does not see it.
+
+        It then contributes to the training of the others in any case, so that the alphas tell its worth as an
+        operation. Spaces whose layers have a residual connection anyway get none.
+
+        Returns:
+            The number of edges that now have one.
 
         Reference:
             Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
             (arXiv 2009.01027), section 3.2, where the weight decays from 1 to 0.
         """
-        self.has_auxiliary_skip = True
-        self.auxiliary_skip.assign(weight)
+        edges = sum(graph.auxiliary_edges for graph in self.graphs) if self.space.skips_collapse else 0
+        if edges:
+            self.has_auxiliary_skip = True
+            self.auxiliary_skip.assign(weight)
+        return edges
 
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
         """For each kind of cell, what its mixed operations are fed."""
@@ -139,15 +196,17 @@ class Supernet(keras.Model):
 
     @property
     def skip_cap(self) -> int | None:
-        """How many skip connections a derived cell may well have: a quarter of its edges. None for any number."""
+        """The number of skip connections that a derived cell may well have: a quarter of its edges. None for any."""
+        if not self.space.skips_collapse:
+            return None
         kept: dict[str, int] = {}
         for options in self.decisions({kind: np.ones(own.shape) for kind, own in self.choices.items()}):
             kept[options[0].kind] = kept.get(options[0].kind, 0) + len(options[0].picks)
         return max(1, min(kept.values()) // 4)
 
-    @abc.abstractmethod
     def decisions(self, weights: Mapping[str, np.ndarray]) -> list[Decision]:
         """The independent decisions that make a genotype, each with all its options, given mixing weights."""
+        return [one for kind, own in self.choices.items() for one in table_decisions(kind, weights[kind], own)]
 
     def derive(self, max_skips: int | None = None, cost: Any = None, limit: float | None = None) -> Genotype:
         """The genotype that the mixing weights point to.
@@ -164,12 +223,50 @@ class Supernet(keras.Model):
             ValueError: if every network costs more than `limit`.
         """
         chosen = choose(self.decisions(self.mixing_weights()), max_skips, cost, limit)
-        cells: dict[str, list[Edge]] = {kind: [] for kind in self.choices}
+        cells: dict[str, list[Edge]] = {}
         for option in chosen:
             own = self.choices[option.kind]
-            cells[option.kind] += [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
-        return self.assemble(cells)
+            edges = [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
+            cells.setdefault(own.cell or option.kind, []).extend(edges)
+        return Genotype(self.space.name, cells)
 
-    def assemble(self, cells: Mapping[str, list[Edge]]) -> Genotype:
-        """The genotype of the edges that were kept of each table."""
-        return Genotype(self.space, cells)
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "space": keras.saving.serialize_keras_object(self.space),
+            "input_shape": list(self.image_shape),
+            "num_classes": self.num_classes,
+            "relaxation": keras.saving.serialize_keras_object(self.relaxation),
+            "partial_channels": self.partial_channels,
+            "edge_normalization": self.edge_normalization,
+            "seed": self.seed,
+        }
+
+
+def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable) -> list[list[Any]]:
+    """The decisions that make the cell of a table: where all edges are kept, a primitive for each of them.
+
+    With `keep`, as in DARTS: which edges each node keeps, and their primitives. By the paper's rule, which the
+    strongest option follows, every edge keeps its strongest primitive other than `none`, and every node keeps the edges
+    on which that primitive is strongest.
+
+    Args:
+        kind: name of the table.
+        weights: mixing weights `(edges, primitives)`.
+        table: its edges and primitives.
+
+    Example:
+
+    >>> from kerasnas.networks.derivation import choose
+    >>> from kerasnas.networks.skeleton import cell_edges
+    >>> weights = np.array([[0.1, 0.9], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.9, 0.1]])
+    >>> table = ChoiceTable(cell_edges(2), ("none", "skip_connect"), keep=2)
+    >>> [option.picks for option in choose(table_decisions("normal", weights, table))]
+    [((0, 1), (1, 1)), ((2, 1), (3, 1))]
+
+    Reference:
+        Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
+    """
+    if table.keep is None:
+        return [decision(kind, weights, [row], table.primitives) for row in range(len(table.edges))]
+    return [decision(kind, weights, rows, table.primitives, table.keep) for rows in table.rows_by_node.values()]

@@ -8,6 +8,7 @@ from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
 from kerasnas.spaces.signals import SIGNAL_PRIMITIVES, SignalSpace
+from kerasnas.spaces.skeleton_space import SkeletonSpace
 from kerasnas.spaces.subset import SubsetSpace
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "ProxylessSpace",
     "SearchSpace",
     "SignalSpace",
+    "SkeletonSpace",
     "SubsetSpace",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.parts import NetworkParts
+from kerasnas.networks.measured import NetworkParts
 from kerasnas.registry import Registry
 
 SPACES = Registry("space")
@@ -33,10 +33,12 @@ class SearchSpace(abc.ABC):
     Attributes:
         name: the name that its genotypes carry.
         mixes_channels: whether `build_supernet` takes `partial_channels` and `edge_normalization`.
+        sizes: the arguments of the constructor that `build_network` takes too.
     """
 
     name: str
     mixes_channels = False
+    sizes: tuple[str, ...] = ()
 
     @property
     @abc.abstractmethod

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from kerasnas import checks
-from kerasnas.networks.cell_network import CellSupernet, cell_network
-from kerasnas.networks.cell_parts import cell_parts
-from kerasnas.networks.parts import NetworkParts
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.cell_space import CellSpace
@@ -60,8 +55,6 @@ class DARTSSpace(CellSpace):
     """
 
     name = "darts"
-    mixes_channels = True
-    network = staticmethod(cell_network)
 
     def __init__(
         self,
@@ -75,54 +68,5 @@ class DARTSSpace(CellSpace):
         edge_normalization: bool = False,
     ):
         super().__init__(filters, num_cells, num_nodes, primitives, stem_multiplier, stem_strides)
-        self.partial_channels = check_partial_channels(partial_channels, filters)
-        self.edge_normalization = edge_normalization
-
-    @property
-    def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """For each node of each kind of cell: which two nodes it reads, and the primitive on either edge."""
-        kept = tuple(name for name in self.primitives if name != "none")
-        choices: dict[str, tuple[str, ...]] = {}
-        for kind, node in self.nodes:
-            pairs = itertools.combinations(range(node), 2)
-            choices[f"{kind}/{node}/sources"] = tuple(f"{first},{second}" for first, second in pairs)
-            choices[f"{kind}/{node}/first"] = choices[f"{kind}/{node}/second"] = kept
-        return choices
-
-    def build_supernet(
-        self,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        relaxation: Any = "softmax",
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> CellSupernet:
-        """The supernet of this space; see `CellSupernet` for the arguments."""
-        return CellSupernet(
-            input_shape=input_shape,
-            num_classes=num_classes,
-            relaxation=relaxation,
-            space=self.name,
-            seed=seed,
-            **{**self.get_config(), **kwargs},
-        )
-
-    def parts(  # type: ignore[override]
-        self, input_shape: tuple[int, ...], num_classes: int, filters: int | None = None, num_cells: int | None = None
-    ) -> NetworkParts:
-        """The parts of this space's networks; arguments as for `build_network`."""
-        return cell_parts(
-            input_shape,
-            num_classes,
-            filters=self.filters if filters is None else checks.size("filters", filters),
-            num_cells=self.num_cells if num_cells is None else checks.size("num_cells", num_cells),
-            num_nodes=self.num_nodes,
-            primitives=self.primitives,
-            stem_multiplier=self.stem_multiplier,
-            stem_strides=self.stem_strides,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        own = {"partial_channels": self.partial_channels, "edge_normalization": self.edge_normalization}
-        return {**super().get_config(), **own}
+        self.partial_channels = check_partial_channels(partial_channels, self.filters)
+        self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from kerasnas.networks.enas_micro import MicroSupernet, source_pairs
-from kerasnas.networks.enas_network import micro_network
+from kerasnas.networks.skeleton import Filler
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.cell_space import CellSpace
 
@@ -49,7 +47,7 @@ class ENASMicroSpace(CellSpace):
 
     name = "enas_micro"
     reads_twice = True
-    network = staticmethod(micro_network)
+    shares_weights = True
 
     def __init__(
         self,
@@ -62,32 +60,22 @@ class ENASMicroSpace(CellSpace):
     ):
         super().__init__(filters, num_cells, num_nodes, primitives, stem_multiplier, stem_strides)
 
-    @functools.cached_property
-    def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """For each node of each kind of cell: which two nodes it reads, and the primitive of either."""
-        choices: dict[str, tuple[str, ...]] = {}
-        for kind, node in self.nodes:
-            choices[f"{kind}/{node}/sources"] = tuple(f"{first},{second}" for first, second in source_pairs(node))
-            choices[f"{kind}/{node}/first"] = choices[f"{kind}/{node}/second"] = self.primitives
-        return choices
+    def cell_output(self, fill: Filler, kind: str, nodes: Sequence[Any]) -> Any:
+        """The nodes that none reads, side by side."""
+        return fill.loose_ends(kind, nodes)
 
     @property
     def size(self) -> int:
         """The number of architectures: a node has `m (m + 1) / 2`, with `m` pairs of a source and a primitive."""
-        pairs = [node * len(self.primitives) for _, node in self.nodes]
-        return math.prod(m * (m + 1) // 2 for m in pairs)
+        nodes = [node for table in self.tables.values() for node in table.rows_by_node]
+        return math.prod(m * (m + 1) // 2 for m in (node * len(self.primitives) for node in nodes))
 
     def feasible(self, indices: Indices) -> bool:
         """Whether the primitives of a node that is read twice are in the order of their names, as in genotypes."""
-        for position, (_, node) in enumerate(self.nodes):
+        sources = [table.sources(node) for table in self.tables.values() for node in table.rows_by_node]
+        for position, pairs in enumerate(sources):
             pair, first, second = indices[3 * position : 3 * position + 3]
-            source, other = source_pairs(node)[pair]
+            source, other = pairs[pair]
             if source == other and self.primitives[first] > self.primitives[second]:
                 return False
         return True
-
-    def build_supernet(
-        self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0, **kwargs: Any
-    ) -> MicroSupernet:
-        """The supernet whose children share weights; see `MicroSupernet`."""
-        return MicroSupernet(input_shape, num_classes, seed=seed, **self.get_config(), **kwargs)

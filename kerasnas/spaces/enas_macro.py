@@ -10,12 +10,14 @@ import keras
 
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.enas_macro import MacroSupernet
-from kerasnas.networks.enas_network import macro_network
+from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.primitives import ReLUConvBN
+from kerasnas.primitives.blocks import Stem
 from kerasnas.primitives.mixed_op import check_primitives
-from kerasnas.spaces.base import SPACES, SearchSpace
-from kerasnas.spaces.cell_space import check_cells, check_targets
+from kerasnas.spaces.base import SPACES
+from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, check_targets
 
+STAGES = 3  # parts of the network between which the image is halved and the filters doubled
 ENAS_MACRO_PRIMITIVES = (
     *("nor_conv_3x3", "nor_conv_5x5", "sep_conv_3x3", "sep_conv_5x5"),
     *("max_pool_3x3", "avg_pool_3x3"),
@@ -23,7 +25,7 @@ ENAS_MACRO_PRIMITIVES = (
 
 
 @SPACES.register("enas_macro")
-class ENASMacroSpace(SearchSpace):
+class ENASMacroSpace(SkeletonSpace):
     """ENAS' macro space: the whole network, layer by layer: a primitive, and for each earlier layer whether it is read.
 
     A layer that reads no other reads the stem, which is node 0 of a genotype's cell `"network"`; the layers are nodes
@@ -49,6 +51,8 @@ class ENASMacroSpace(SearchSpace):
     """
 
     name = "enas_macro"
+    sizes = ("filters",)
+    shares_weights = True
 
     def __init__(
         self,
@@ -62,20 +66,37 @@ class ENASMacroSpace(SearchSpace):
         self.primitives = check_primitives(primitives)
         self.stem_strides = checks.size("stem_strides", stem_strides, (1, 2))
 
+    @property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """None: which layers a layer reads is no choice of a primitive."""
+        return {}
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        plan = macro_plan(self.num_layers, self.filters)
+        states = [fill.block(x, Stem, self.filters, self.stem_strides)]
+        for layer, filters in enumerate(plan, start=1):
+            if layer > 1 and filters != plan[layer - 2]:
+                states = [fill.block(state, _halving_pool) for state in states]
+            x = fill.read(states, [_skip(layer, earlier) for earlier in range(1, layer)])
+            x = fill.block(x, ReLUConvBN, filters)
+            states.append(fill.choice(x, f"layer/{layer}/primitive", filters))
+        readers = [[_skip(n, layer) for n in range(layer + 1, len(plan) + 1)] for layer in range(1, len(plan) + 1)]
+        return fill.classify(fill.unread([fill.pool(state) for state in states[1:]], readers))
+
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """For each layer its primitive, then for each earlier layer whether it is read ("1") or not ("0")."""
         choices = {}
         for layer in range(1, 1 + self.num_layers):
             choices[f"layer/{layer}/primitive"] = self.primitives
-            choices |= {f"layer/{layer}/skip/{earlier}": ("0", "1") for earlier in range(1, layer)}
+            choices |= {_skip(layer, earlier): ("0", "1") for earlier in range(1, layer)}
         return choices
 
     def genotype(self, assignment: Mapping[str, str]) -> Genotype:
         self.check_assignment(assignment)
         edges = []
         for layer in range(1, 1 + self.num_layers):
-            read = [earlier for earlier in range(1, layer) if assignment[f"layer/{layer}/skip/{earlier}"] == "1"]
+            read = [earlier for earlier in range(1, layer) if assignment[_skip(layer, earlier)] == "1"]
             edges += [Edge(assignment[f"layer/{layer}/primitive"], source, layer) for source in read or [0]]
         return Genotype(self.name, {"network": edges})
 
@@ -98,44 +119,26 @@ class ENASMacroSpace(SearchSpace):
                 )
             assignment[f"layer/{layer}/primitive"] = edges[0].primitive
             for earlier in range(1, layer):
-                assignment[f"layer/{layer}/skip/{earlier}"] = str(int(earlier in sources))
+                assignment[_skip(layer, earlier)] = str(int(earlier in sources))
         return assignment
 
-    def build_supernet(
-        self, input_shape: tuple[int, ...], num_classes: int, seed: int = 0, **kwargs: Any
-    ) -> MacroSupernet:
-        """The supernet whose children share weights; see `MacroSupernet`."""
-        return MacroSupernet(input_shape, num_classes, seed=seed, **self.get_config(), **kwargs)
 
-    def build_network(  # type: ignore[override]
-        self,
-        genotype: Genotype,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        filters: int | None = None,
-        seed: int = 0,
-    ) -> keras.Model:
-        """The discrete network of `genotype`, of standard Keras layers only.
+def macro_plan(num_layers: int, filters: int) -> tuple[int, ...]:
+    """The filters of each layer: they double, and the image halves, after each third of the layers.
 
-        Args:
-            genotype: a genotype of this space.
-            input_shape: `(height, width, channels)` of one image.
-            num_classes: number of classes; the model returns logits.
-            filters: channels of the first layers. Defaults to the space's.
-            seed: seed of the start weights. Defaults to 0.
+    Example:
 
-        Raises:
-            ValueError: if `genotype` is not of this space.
-        """
-        self.validate(genotype)
-        filters = self.filters if filters is None else checks.size("filters", filters)
-        return macro_network(genotype, input_shape, num_classes, filters, self.num_layers, self.stem_strides, seed)
+    >>> macro_plan(6, 8)
+    (8, 8, 16, 16, 32, 32)
+    """
+    return tuple(filters * 2 ** (STAGES * layer // num_layers) for layer in range(num_layers))
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            "filters": self.filters,
-            "num_layers": self.num_layers,
-            "primitives": list(self.primitives),
-            "stem_strides": self.stem_strides,
-        }
+
+def _skip(layer: int, earlier: int) -> str:
+    """The choice whether `layer` reads `earlier`."""
+    return f"layer/{layer}/skip/{earlier}"
+
+
+def _halving_pool() -> keras.layers.Layer:
+    """2x2 average pooling: it brings the outputs of earlier layers to the size of a later third."""
+    return keras.layers.AveragePooling2D(2, padding="same", data_format="channels_last")

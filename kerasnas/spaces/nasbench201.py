@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.stage_network import STAGES
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.stage_space import StageSpace
+from kerasnas.spaces.stage_space import STAGES, StageSpace
 
 NASBENCH201_PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 

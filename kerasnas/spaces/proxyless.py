@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import keras
+from typing import Any, NamedTuple, Self
 
 from kerasnas import checks
-from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.chain_network import ChainSupernet, chain_network, chain_parts
-from kerasnas.networks.chain_skeleton import SKIP, ChainSkeleton
-from kerasnas.networks.parts import NetworkParts
+from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.primitives import MBConv
+from kerasnas.primitives.blocks import ConvReLU6
 from kerasnas.primitives.mixed_op import check_primitives
-from kerasnas.spaces.base import SPACES, Indices, SearchSpace
+from kerasnas.spaces.base import SPACES, Indices
+from kerasnas.spaces.skeleton_space import SkeletonSpace
 
+SKIP = "skip_connect"
 PROXYLESS_PRIMITIVES = (
     "mbconv_3x3_e3",
     "mbconv_3x3_e6",
@@ -26,8 +26,21 @@ PROXYLESS_PRIMITIVES = (
 )
 
 
+class ChainLayer(NamedTuple):
+    """A searchable layer: channels of its input, filters of its output, strides 1 or 2."""
+
+    channels: int
+    filters: int
+    strides: int
+
+    @property
+    def keeps_shape(self) -> bool:
+        """True where the output has the input's shape, so that the layer may be skipped."""
+        return self.strides == 1 and self.channels == self.filters
+
+
 @SPACES.register("proxyless")
-class ProxylessSpace(SearchSpace):
+class ProxylessSpace(SkeletonSpace):
     """The ProxylessNAS space: a chain of layers, each an inverted bottleneck of some window and expansion, or skipped.
 
     The network is a 3x3 convolution, a fixed first block (`mbconv_3x3_e1`), stages of searchable layers, a 1x1
@@ -63,6 +76,11 @@ class ProxylessSpace(SearchSpace):
     """
 
     name = "proxyless"
+    sizes = ("filters",)
+    relaxation = "binary_gates"  # the paper's
+    affine = True  # where one path of a layer is computed at a time, there is no mixing weight to undo
+    skips_collapse = False  # skipped layers make a chain shorter, and the others have residual connections
+    mixes_channels = False
 
     def __init__(
         self,
@@ -75,14 +93,62 @@ class ProxylessSpace(SearchSpace):
         primitives: Sequence[str] = PROXYLESS_PRIMITIVES,
         first_filters: int | None = None,
     ):
-        self.filters, self.num_layers, self.strides = filters, num_layers, strides
-        self.stem_filters, self.stem_strides, self.first_filters = stem_filters, stem_strides, first_filters
-        self.head_filters = head_filters
+        self.strides = tuple(checks.size("strides", value, (1, 2)) for value in _sequence("strides", strides))
+        if isinstance(filters, int):
+            checks.size("filters", filters)
+            filters = tuple(filters * 2**stage for stage in range(len(self.strides)))
+        if isinstance(num_layers, int):
+            num_layers = (num_layers,) * len(self.strides)
+        self.filters = tuple(checks.size("filters", value) for value in _sequence("filters", filters))
+        self.num_layers = tuple(checks.size("num_layers", value) for value in _sequence("num_layers", num_layers))
+        lengths = {name: len(getattr(self, name)) for name in ("filters", "num_layers", "strides")}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                "Invalid value received for arguments `filters`, `num_layers` and `strides`. Expected one value for "
+                f"each stage. Received: {', '.join(f'{length} of `{name}`' for name, length in lengths.items())}"
+            )
+        self.stem_strides = checks.size("stem_strides", stem_strides, (1, 2))
+        self._given = {"stem_filters": stem_filters, "first_filters": first_filters, "head_filters": head_filters}
+        self.stem_filters = checks.size("stem_filters", self.filters[0] if stem_filters is None else stem_filters)
+        self.first_filters = checks.size("first_filters", self.stem_filters if first_filters is None else first_filters)
+        self.head_filters = checks.size("head_filters", 4 * self.filters[-1] if head_filters is None else head_filters)
         self.primitives = (*_candidates(primitives), SKIP)
-        self.skeleton = self._skeleton(filters)
-        tables = self.skeleton.tables(self.primitives)
-        own = sorted((edge, table.primitives) for table in tables.values() for edge in table.edges)
-        self._choices = {f"layer {target}": options for (_, target), options in own}
+
+    @functools.cached_property
+    def layers(self) -> tuple[ChainLayer, ...]:
+        """The searchable layers."""
+        layers: list[ChainLayer] = []
+        channels = self.first_filters
+        for filters, number, strides in zip(self.filters, self.num_layers, self.strides, strict=True):
+            for index in range(number):
+                layers.append(ChainLayer(channels, filters, 1 if index else strides))
+                channels = filters
+        return tuple(layers)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """Tables `first`, of the layers that change the shape, and `rest`, of those that may be skipped."""
+        numbers: dict[str, list[int]] = {"first": [], "rest": []}
+        for index, layer in enumerate(self.layers):
+            numbers["rest" if layer.keeps_shape else "first"].append(index)
+        options = {"first": self.primitives[:-1], "rest": self.primitives}
+        return {
+            kind: ChoiceTable(
+                tuple((index, index + 1) for index in own),
+                options[kind],
+                cell="chain",
+                names=tuple(f"layer {index + 1}" for index in own),
+            )
+            for kind, own in numbers.items()
+            if own
+        }
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        x = fill.block(x, ConvReLU6, self.stem_filters, self.stem_strides)
+        x = fill.block(x, MBConv, self.first_filters, kernel_size=3, expansion=1)
+        for number, layer in enumerate(self.layers, start=1):
+            x = fill.choice(x, f"layer {number}", layer.filters, layer.strides)
+        return fill.head(fill.block(x, ConvReLU6, self.head_filters, kernel_size=1))
 
     @classmethod
     def imagenet(cls, primitives: Sequence[str] = PROXYLESS_PRIMITIVES) -> ProxylessSpace:
@@ -98,127 +164,47 @@ class ProxylessSpace(SearchSpace):
             first_filters=16,
         )
 
-    def _skeleton(self, filters: int | Sequence[int]) -> ChainSkeleton:
-        """Of these widths, with all other settings of the space."""
-        stages = _sequence("strides", self.strides)
-        if isinstance(filters, int):
-            checks.size("filters", filters)
-            filters = [filters * 2**stage for stage in range(len(stages))]
-        filters = _sequence("filters", filters)
-        num_layers = [self.num_layers] * len(stages) if isinstance(self.num_layers, int) else self.num_layers
-        stem_filters = filters[0] if self.stem_filters is None else self.stem_filters
-        return ChainSkeleton(
-            filters,
-            _sequence("num_layers", num_layers),
-            stages,
-            stem_filters,
-            self.stem_strides,
-            first_filters=stem_filters if self.first_filters is None else self.first_filters,
-            head_filters=4 * filters[-1] if self.head_filters is None else self.head_filters,
-        )
+    def resized(self, **sizes: Any) -> Self:
+        """This space with other widths, see `build_network`.
 
-    def _resized(self, filters: int | Sequence[int] | None) -> ChainSkeleton:
-        """The skeleton of a final network, see `build_network`."""
-        if filters is None:
-            return self.skeleton
-        if isinstance(filters, int):
-            return self.skeleton.scaled(checks.size("filters", filters))
-        skeleton = self._skeleton(filters)
-        pairs = zip(self.skeleton.layers, skeleton.layers, strict=True)
-        for number, (old, new) in enumerate(pairs, start=1):
+        Args:
+            sizes: `filters`: an integer is the width of the first stage, and all others, of stem, first block and head
+                too, are as much wider than the space's; a sequence has that of each stage, from which those of stem,
+                first block and head follow as in the constructor where they are not given.
+        """
+        filters = sizes.get("filters")
+        if not isinstance(filters, int):
+            resized = super().resized(**sizes)
+        else:
+            checks.size("filters", filters)
+            widths = ("filters", "stem_filters", "first_filters", "head_filters")
+
+            def scale(width: Any) -> Any:
+                if isinstance(width, int):
+                    return max(1, round(width * filters / self.filters[0]))
+                return tuple(map(scale, width))
+
+            resized = type(self)(**{**self.get_config(), **{name: scale(getattr(self, name)) for name in widths}})
+        for number, (old, new) in enumerate(zip(self.layers, resized.layers, strict=True), start=1):
             if old.keeps_shape and not new.keeps_shape:
                 raise ValueError(
                     f"Invalid value received for argument `filters`. Expected widths at which layer {number} keeps the "
                     f"number of channels, since this space may skip it. Received: {filters}"
                 )
-        return skeleton
-
-    @property
-    def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """For each layer its primitive."""
-        return self._choices
-
-    def genotype(self, assignment: Mapping[str, str]) -> Genotype:
-        self.check_assignment(assignment)
-        return Genotype(self.name, {"chain": [Edge(assignment[name], i, i + 1) for i, name in enumerate(self.choices)]})
-
-    def assignment(self, genotype: Genotype) -> dict[str, str]:
-        if tuple(genotype) != ("chain",):
-            raise ValueError(f"A genotype of this space has one cell, 'chain'. Received: {tuple(genotype)}")
-        layers = [(edge.source, edge.target) for edge in genotype["chain"]]
-        if layers != [(index, index + 1) for index in range(len(self.choices))]:
-            raise ValueError(
-                f"A chain of this space has {len(self.choices)} layers, from 0 -> 1 to {len(self.choices) - 1} -> "
-                f"{len(self.choices)}. Received: {[tuple(edge) for edge in genotype['chain']]}"
-            )
-        return {name: edge.primitive for name, edge in zip(self.choices, genotype["chain"], strict=True)}
+        return resized
 
     def key(self, indices: Indices) -> Indices:
         """The combination with the skips of layers that are alike moved behind the others: it is the same network."""
         skip, ordered = len(self.primitives) - 1, []
-        layers = zip(indices, self.skeleton.layers, strict=True)
+        layers = zip(indices, self.layers, strict=True)
         for keeps_shape, own in itertools.groupby(layers, key=lambda pair: pair[1].keeps_shape):
             options = [index for index, _ in own]
             ordered += sorted(options, key=lambda index: index == skip) if keeps_shape else options
         return tuple(ordered)
 
-    def build_supernet(
-        self,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        relaxation: Any = "binary_gates",
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> ChainSupernet:
-        """The supernet of this space; see `ChainSupernet` for the arguments. Binary gates are the paper's."""
-        return ChainSupernet(
-            input_shape, num_classes, self.skeleton, self.primitives, relaxation, self.name, seed, **kwargs
-        )
-
-    def build_network(  # type: ignore[override]
-        self,
-        genotype: Genotype,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        filters: int | Sequence[int] | None = None,
-        drop_path: float = 0.0,
-        seed: int = 0,
-    ) -> keras.Model:
-        """The discrete network of `genotype`, of standard Keras layers only.
-
-        Args:
-            genotype: a genotype of this space.
-            input_shape: `(height, width, channels)` of one image.
-            num_classes: number of classes; the model returns logits.
-            filters: width of the network. An integer is that of the first stage, and all others, of stem, first block
-                and head too, are as much wider than the space's; a sequence is that of each stage. Defaults to the
-                space's.
-            drop_path: drop-path probability of the last layer's bottleneck. Defaults to 0.
-            seed: seed of the start weights. Defaults to 0.
-
-        Raises:
-            ValueError: if `genotype` is not of this space, or the image is too small.
-        """
-        self.validate(genotype)
-        return chain_network(genotype, input_shape, num_classes, self._resized(filters), drop_path, seed)
-
-    def parts(  # type: ignore[override]
-        self, input_shape: tuple[int, ...], num_classes: int, filters: int | Sequence[int] | None = None
-    ) -> NetworkParts:
-        """The parts of this space's networks; arguments as for `build_network`."""
-        return chain_parts(input_shape, num_classes, self._resized(filters), self.primitives)
-
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        sizes = {"filters": self.filters, "num_layers": self.num_layers, "strides": self.strides}
-        return {
-            **{name: value if isinstance(value, int) else list(value) for name, value in sizes.items()},
-            "stem_filters": self.stem_filters,
-            "stem_strides": self.stem_strides,
-            "head_filters": self.head_filters,
-            "primitives": list(self.primitives[:-1]),
-            "first_filters": self.first_filters,
-        }
+        """The constructor's arguments; widths that follow from those of the stages as None."""
+        return {**super().get_config(), **self._given, "primitives": list(self.primitives[:-1])}
 
 
 def _candidates(primitives: Sequence[str]) -> tuple[str, ...]:

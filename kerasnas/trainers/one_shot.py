@@ -14,7 +14,7 @@ from kerasnas import backend
 from kerasnas.callbacks import CosineSchedule
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.weight_sharing import WeightSharingSupernet
+from kerasnas.networks import WeightSharingSupernet
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy

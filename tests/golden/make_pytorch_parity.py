@@ -99,10 +99,12 @@ def correspondence(supernet, model):
         for index, (variable, own) in enumerate(zip(layers, parameters, strict=True)):
             found[id(variable)] = f"{name}/{index}", variable, own
 
-    add("stem", [v for layer in supernet.stem for v in layer.trainable_variables], [model.stem])
-    add("classifier", supernet.classifier.trainable_variables, [model.classifier])
-    for number, (ours, theirs) in enumerate(zip(supernet.cells, model.cells, strict=True)):
-        for which, pair in enumerate(zip(ours.preprocess, theirs.preprocess, strict=True)):
+    stem, *parts, _, classifier = supernet.parts
+    add("stem", stem.trainable_variables, [model.stem])
+    add("classifier", classifier.trainable_variables, [model.classifier])
+    for number, theirs in enumerate(model.cells):
+        *preprocess, ours = parts[3 * number : 3 * number + 3]
+        for which, pair in enumerate(zip(preprocess, theirs.preprocess, strict=True)):
             add(f"cells/{number}/preprocess/{which}", pair[0].trainable_variables, [pair[1]])
         edges = [(source, target) for target in range(2, 2 + theirs.nodes) for source in range(target)]
         for source, mixed in enumerate(ours.mixed):
@@ -118,12 +120,13 @@ def correspondence(supernet, model):
     return pairs
 
 
-def unstacked(values, copies):
+def unstacked(values, kernel_size, copies):
     """Our array as the arrays of its copies, in PyTorch's layout."""
     if values.ndim == 4 and values.shape[-1] == 1:  # depthwise: (k, k, copies * channels, 1)
         return [part.transpose(2, 3, 0, 1) for part in np.split(values, copies, axis=2)]
-    if values.ndim == 3:  # 1x1: (copies, channels, filters)
-        return [part.T[:, :, None, None] for part in values]
+    if values.ndim == 3:  # (copies, window * channels, filters)
+        window = kernel_size, kernel_size, -1, values.shape[-1]
+        return [part.reshape(window).transpose(3, 2, 0, 1) for part in values]
     assert copies == 1
     return [values.transpose(3, 2, 0, 1) if values.ndim == 4 else values.T]
 
@@ -133,7 +136,7 @@ def stacked(parts, shape):
     if len(shape) == 4 and shape[-1] == 1:
         return np.concatenate([part.transpose(2, 3, 0, 1) for part in parts], axis=2)
     if len(shape) == 3:
-        return np.stack([part[:, :, 0, 0].T for part in parts])
+        return np.stack([part.transpose(2, 3, 1, 0).reshape(shape[1:]) for part in parts])
     (part,) = parts
     return part.transpose(2, 3, 1, 0) if len(shape) == 4 else part.T
 
@@ -144,7 +147,7 @@ def load_kerasnas(model, supernet):
 
     with torch.no_grad():
         for _, variable, parameters in correspondence(supernet, model):
-            values = unstacked(np.asarray(variable), len(parameters))
+            values = unstacked(np.asarray(variable), parameters[0].shape[-1], len(parameters))
             for parameter, value in zip(parameters, values, strict=True):
                 assert parameter.shape == value.shape
                 parameter.copy_(torch.from_numpy(value.copy()))

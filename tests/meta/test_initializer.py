@@ -124,7 +124,11 @@ def test_another_space_is_refused_and_what_differs_is_said(learned):
     wider = NASBench201Space(filters=4, num_cells=1, num_nodes=2, primitives=SPACE.primitives)
     fewer = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=SPACE.primitives[:2])
     darts = DARTSSpace(filters=2, num_cells=1, num_nodes=2)
-    for space, message in [(wider, "filters 2, expected 4"), (fewer, "primitives"), (darts, "StageSupernet")]:
+    for space, message in [
+        (wider, "filters 2, expected 4"),
+        (fewer, "primitives"),
+        (darts, "space 'NASBench201Space', expected 'DARTSSpace'"),
+    ]:
         before = arrays((target := space.build_supernet((8, 8, 1), 2)).variables)
         with pytest.raises(ValueError, match=message):
             warm_start(target, initializer)

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from kerasnas.networks import cell_edges, node_decisions
+from kerasnas.networks import ChoiceTable, cell_edges, table_decisions
 from kerasnas.networks.derivation import choose, count_skips, decision, total_cost
 from kerasnas.spaces import NASBench201Space
 
@@ -54,7 +54,8 @@ def test_cells_of_darts_within_limits():
     rng = np.random.default_rng(0)
     primitives = ("none", "skip_connect", "sep_conv_3x3")
     weights = {kind: rng.dirichlet(np.ones(3), len(cell_edges(2))) for kind in ("normal", "reduce")}
-    decisions = [d for kind, table in weights.items() for d in node_decisions(kind, table, 2, primitives)]
+    own = ChoiceTable(cell_edges(2), primitives, keep=2)
+    decisions = [d for kind, table in weights.items() for d in table_decisions(kind, table, own)]
     costs = {kind: rng.integers(1, 30, (len(cell_edges(2)), 3)).astype(float) for kind in weights}
     cost = types.SimpleNamespace(base=0.0, tables=costs)
     limit = float(np.median([total_cost(cost, c) for c in itertools.product(*decisions)]))

@@ -64,8 +64,10 @@ def test_published_network_has_its_parameters():
     genotype = space.genotype(matrix, [CONV3, POOL, CONV3, CONV3, CONV1])
     model = space.build_network(genotype, (32, 32, 3), 10)
     assert trainable(model) == 8_555_530 == space.parameters(genotype)
-    assert model.get_layer("downsample_3").output.shape[1:3] == (16, 16)
-    assert model.get_layer("pool").input.shape[1:] == (8, 8, 512)
+    halved = [layer for layer in model.layers if getattr(layer, "strides", None) == (2, 2)]
+    assert [layer.output.shape[1:3] for layer in halved] == [(16, 16), (8, 8)]
+    (pool,) = [layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)]
+    assert pool.input.shape[1:] == (8, 8, 512)
 
 
 def test_full_size_by_hand():
@@ -85,19 +87,22 @@ def test_it_computes_what_the_paper_says():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
 
-    def conv(x, name):
-        kernel = model.get_layer(f"{name}_conv").get_weights()[0]
-        gamma, beta, mean, variance = model.get_layer(f"{name}_bn").get_weights()
+    places = itertools.count()  # layers are numbered in the order of the vertices, a projection before its vertex
+
+    def conv(x):
+        number = f"_{index}" if (index := next(places)) else ""
+        kernel = model.get_layer(f"conv2d{number}").get_weights()[0]
+        gamma, beta, mean, variance = model.get_layer(f"batch_normalization{number}").get_weights()
         x = x @ kernel[kernel.shape[0] // 2, kernel.shape[1] // 2]
         return np.maximum(gamma * (x - mean) / np.sqrt(variance + EPSILON) + beta, 0)
 
     image = rng.standard_normal((4, 3))
-    x = conv(image, "stem")
-    one = conv(conv(x, "cell0_vertex1_projection"), "cell0_vertex1")  # 3 channels
-    two = conv(x, "cell0_vertex2_projection")  # 3 channels
-    three = conv(one[:, :2] + conv(x, "cell0_vertex3_projection"), "cell0_vertex3")  # cut to 2 channels
-    y = np.concatenate([one, two, three], axis=1) + conv(x, "cell0_output_projection")
-    kernel, bias = model.get_layer("classifier").get_weights()
+    x = conv(image)
+    one = conv(conv(x))  # 3 channels
+    two = conv(x)  # 3 channels
+    three = conv(one[:, :2] + conv(x))  # cut to 2 channels
+    y = np.concatenate([one, two, three], axis=1) + conv(x)
+    kernel, bias = model.layers[-1].get_weights()
     logits = model(image[:, None, None, :].astype("float32"), training=False)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(logits), y @ kernel + bias, rtol=1e-4, atol=1e-4)
 

@@ -98,14 +98,13 @@ def test_edge_normalisation_without_partial_channels():
     supernet = space.build_supernet((8, 8, 1), 3)
     plain = DARTSSpace(2, 3, 2, primitives=NAMES).build_supernet((8, 8, 1), 3)
     x, edges = images(1, 8), supernet._edge_weights("normal")
-    cells = supernet.cells[0], plain.cells[0]
+    cells = supernet.graphs[0], plain.graphs[0]
     for variable, value in zip(cells[1].variables, cells[0].variables, strict=True):
         variable.assign(value)
-    states = [supernet.stem[1](supernet.stem[0](x))] * 2
+    stem, preprocess = supernet.parts[:2]
+    states = [preprocess(stem(x))] * 2
     weights = np.full((5, 3), 1 / 3, "float32")
-    np.testing.assert_allclose(
-        cells[0](states, weights=weights, edge_weights=edges),
-        cells[1](states, weights=weights * ops.convert_to_numpy(edges)[:, None]),
-        rtol=1e-5,
-        atol=1e-6,
-    )
+    received = cells[0](states, weights=weights, edge_weights=edges)
+    expected = cells[1](states, weights=weights * ops.convert_to_numpy(edges)[:, None])
+    for node, other in zip(received, expected, strict=True):
+        np.testing.assert_allclose(node, other, rtol=1e-5, atol=1e-6)

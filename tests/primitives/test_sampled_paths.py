@@ -126,8 +126,8 @@ def test_one_function_serves_all_edges_that_are_alike():
     assert [v.shape for v in supernet.trainable_variables] == [v.shape for v in twin.trainable_variables]
     np.testing.assert_array_equal(supernet.trainable_variables[5], twin.trainable_variables[5])
     supernet(np.ones((2, 8, 8, 1), "float32"), training=True)
-    paths = supernet.cells[0].mixed[0].sampled_paths
-    assert all(mixed.sampled_paths is paths for cell in supernet.cells for mixed in cell.mixed)
+    paths = supernet.graphs[0].mixed[0].sampled_paths
+    assert all(mixed.sampled_paths is paths for graph in supernet.graphs for mixed in graph.mixed)
     # normal cell; reduction cell to 4 filters, then to 8: strides 2 and 1 each.
     assert len(paths._paths) == 5
 

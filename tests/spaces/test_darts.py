@@ -155,7 +155,7 @@ def test_config_makes_the_same_space():
 def test_supernet_is_of_the_space():
     space = DARTSSpace(filters=2, num_cells=3, num_nodes=1, primitives=["skip_connect", "none"], stem_strides=2)
     supernet = space.build_supernet((8, 8, 1), 4, seed=7)
-    assert supernet.primitives == ("skip_connect", "none") and supernet.seed == 7
+    assert supernet.space.primitives == ("skip_connect", "none") and supernet.seed == 7
     assert supernet.derive().space == "darts"
     space.validate(supernet.derive())
 

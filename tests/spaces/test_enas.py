@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kerasnas import Genotype
-from kerasnas.networks.enas_macro import macro_plan
 from kerasnas.spaces import SPACES, ENASMacroSpace, ENASMicroSpace
+from kerasnas.spaces.enas_macro import macro_plan
 
 
 def both_kinds(*edges):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from kerasnas import Genotype
+from kerasnas.primitives.blocks import ResidualReduction
+from kerasnas.primitives.convolutions import Convolution
 from kerasnas.spaces import NASBench201Space
 
 SPACE = NASBench201Space()
@@ -25,10 +27,10 @@ def test_strings_both_ways():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("|nor_conv_3x3~0|", "one primitive on each of the edges"),
+        ("|nor_conv_3x3~0|", "has 3 nodes"),
         ("|nor_conv_3~0|+|none~0|none~1|+|none~0|none~1|none~2|", "Did you mean 'nor_conv_3x3'"),
         ("nor_conv_3x3~0+none", "Expected an architecture string"),
-        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "one primitive on each of the edges"),
+        ("|none~0|+|none~0|none~1|+|none~0|none~1|none~1|", "one primitive on each of its 6 edges"),
     ],
 )
 def test_malformed_strings(text, message):
@@ -102,12 +104,11 @@ def test_supernet_with_a_one_hot_choice_is_the_discrete_network():
 
 def _kernels_of(supernet, genotype):
     """The kernels of the chosen primitives, in the order in which the discrete network makes its layers."""
-    from kerasnas.networks.stage_network import ResidualReduction
-
-    yield supernet.stem[0].kernel
-    for block in supernet.blocks:
+    stem, *blocks, _, _, classifier = supernet.parts
+    yield stem.chain[0].kernel
+    for block in blocks:
         if isinstance(block, ResidualReduction):
-            yield from (primitive.chain[1].kernel for primitive in block.branch)
+            yield from (stage.kernel for stage in block.chain if isinstance(stage, Convolution))
             yield block.shortcut[1].kernel
             continue
         for edge in genotype["cell"]:
@@ -115,4 +116,4 @@ def _kernels_of(supernet, genotype):
                 mixed = block.mixed[edge.source]
                 copy = edge.target - edge.source - 1
                 yield mixed.candidates[edge.primitive].chain[1].kernel[copy]
-    yield supernet.classifier.kernel
+    yield classifier.kernel

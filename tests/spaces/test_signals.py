@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, datasets
-from kerasnas.networks.building import initialize
-from kerasnas.networks.stage_network import ResidualReduction, StageSupernet
+from kerasnas.networks import Supernet
+from kerasnas.networks.initialization import initialize
+from kerasnas.primitives.blocks import ResidualReduction
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
 from kerasnas.spaces import SPACES, NASBench201Space, SignalSpace
 
@@ -39,7 +40,7 @@ def test_kernels_start_with_variance_two_over_fan_in():
     for layer, fan_in in zip(layers, (5 * 32, 9), strict=True):
         np.testing.assert_allclose(np.std(layer.kernel), np.sqrt(2 / fan_in), rtol=0.1)
     supernet = SignalSpace(filters=32, num_cells=1).build_supernet((8, 1), 2)
-    kernel = supernet.blocks[0].mixed[0].candidates["conv_3"].chain[1].kernel  # copies, window, filters
+    kernel = supernet.graphs[0].mixed[0].candidates["conv_3"].chain[1].kernel  # copies, window, filters
     np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (3 * 32)), rtol=0.1)
 
 
@@ -75,10 +76,11 @@ def _number(name):
 
 def _kernels_of(supernet, genotype):
     """The stages with kernels and the chosen copy's kernel, in the order of the discrete network's layers."""
-    yield supernet.stem[0], supernet.stem[0].kernel
-    for block in supernet.blocks:
+    stem, *blocks, _, _, _ = supernet.parts
+    yield stem.chain[0], stem.chain[0].kernel
+    for block in blocks:
         if isinstance(block, ResidualReduction):
-            yield from ((primitive.chain[1], primitive.chain[1].kernel) for primitive in block.branch)
+            yield from ((stage, stage.kernel) for stage in block.chain if isinstance(stage, Convolution))
             yield block.shortcut[1], block.shortcut[1].kernel
             continue
         for edge in genotype["cell"]:
@@ -106,7 +108,7 @@ def test_search_on_waveforms():
 def test_supernet_of_partial_channels_is_made_again_from_its_configuration():
     space = SignalSpace(4, 1, num_nodes=2, primitives=["skip_connect", "conv_3"])
     supernet = space.build_supernet((12, 1), 3, partial_channels=2, edge_normalization=True)
-    again = StageSupernet.from_config(supernet.get_config())
+    again = Supernet.from_config(supernet.get_config())
     x = np.random.default_rng(0).standard_normal((2, 12, 1)).astype("float32")
     np.testing.assert_array_equal(supernet(x, training=True), again(x, training=True))
 
@@ -121,10 +123,10 @@ def test_shapes_of_the_other_kind_are_told():
     message = r"`input_shape`. Expected \(height, width, channels\) of one image. Received: \(128, 1\)"
     with pytest.raises(ValueError, match=message):
         image.build_supernet((128, 1), 3)
-    with pytest.raises(ValueError, match="Expected at least 4 steps, since stem and cells halve the signal 2 times"):
+    with pytest.raises(ValueError, match="Expected at least 4 steps, since the network halves the signal 2 times"):
         SPACE.build_supernet((3, 1), 3)
-    with pytest.raises(ValueError, match=r"Expected \(height, .* image, or \(length, .* signal. Received: \(0, 1\)"):
-        StageSupernet((0, 1), 3, 2, 1, 1, ["conv_3"])
+    with pytest.raises(ValueError, match=r"Expected \(length, channels\) of one signal. Received: \(0, 1\)"):
+        SPACE.build_supernet((0, 1), 3)
 
 
 def test_data_of_the_other_kind_are_told():

@@ -156,20 +156,21 @@ def test_auxiliary_skip_in_closed_form():
     space = NASBench201Space(2, 1, 2, ["none", "skip_connect"])
     x = np.random.default_rng(0).random((2, 4, 4, 2)).astype("float32")
     supernet = space.build_supernet((8, 8, 1), 3)
-    cell = supernet.blocks[0]
+    cell = supernet.graphs[0]
     weights = np.array([[0.5, 0.5], [0.8, 0.2], [0.3, 0.7]], "float32")
     for auxiliary, c in ((None, 0.0), (0.25, 0.25)):
         p = weights[:, 1] + c
         expected = x * p[1] + (x * p[0]) * p[2]
-        np.testing.assert_allclose(cell(x, weights=weights, auxiliary=auxiliary), expected, rtol=1e-5)
+        node = cell([x], weights=weights, auxiliary=auxiliary)[-1]
+        np.testing.assert_allclose(node, expected, rtol=1e-5)
 
 
 def test_auxiliary_skip_spares_the_edges_that_stride(space):
     supernet = space.build_supernet((8, 8, 1), 3)
-    (cell,) = supernet.cells
-    inputs = [np.random.default_rng(0).random((2, 8, 8, 6)).astype("float32")] * 2
+    (cell,) = supernet.graphs
+    inputs = [np.random.default_rng(0).random((2, 8, 8, cell.filters)).astype("float32")] * 2
     weights = np.full((2, 3), 1 / 3, "float32")
-    plain, auxiliary = (np.array(cell(inputs, weights=weights, auxiliary=c)) for c in (None, 0.5))
+    plain, auxiliary = (np.array(cell(inputs, weights=weights, auxiliary=c)[0]) for c in (None, 0.5))
     np.testing.assert_array_equal(plain, auxiliary)  # the one cell is a reduction cell: both its edges halve
 
 

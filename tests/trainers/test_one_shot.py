@@ -9,7 +9,7 @@ import pytest
 
 from kerasnas import DARTSSpace
 from kerasnas.callbacks import NonFiniteError, snapshot
-from kerasnas.networks import MicroSupernet
+from kerasnas.networks import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
 
@@ -28,18 +28,18 @@ def make(space=SPACE, controller=None, compile=None, seed=0):
 @pytest.fixture(scope="module")
 def searched(data):
     """A compiled search of two epochs, its history, and how often the supernet was traced."""
-    traces, features = [], MicroSupernet.features
+    traces, call = [], WeightSharingSupernet.call
 
-    def counted(*args):
+    def counted(*args, **kwargs):
         traces.append(1)
-        return features(*args)
+        return call(*args, **kwargs)
 
-    MicroSupernet.features = counted
+    WeightSharingSupernet.call = counted
     try:
         search = make(compile={"run_eagerly": False})
         history = search.fit(*data, **SETTINGS).history
     finally:
-        MicroSupernet.features = features
+        WeightSharingSupernet.call = call
     return search, history, len(traces)
 
 
@@ -170,7 +170,7 @@ def test_macro_and_validation_data(data, validation):
 # Refusals --------------------------------------------------------------------------------------------------
 def test_what_does_not_belong_together_is_refused():
     supernet = POOLS.build_supernet(SHAPE, CLASSES)
-    with pytest.raises(ValueError, match=r"share weights.*Received: CellSupernet"):
+    with pytest.raises(ValueError, match=r"share weights.*Received: Supernet"):
         ENASTrainer(DARTSSpace(2, 1, 1).build_supernet(SHAPE, CLASSES), POOLS)
     with pytest.raises(ValueError, match="Expected the one that built the supernet, with 3 choices"):
         ENASTrainer(supernet, ENASMicroSpace())

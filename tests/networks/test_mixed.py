@@ -1,4 +1,4 @@
-"""One cell: the sum over its edges, and the rule that makes it discrete."""
+"""A mixed graph: the sum over its edges; the rule that makes a cell discrete; auxiliary skip connections."""
 
 import itertools
 
@@ -6,53 +6,70 @@ import keras
 import numpy as np
 import pytest
 
+import kerasnas
 from kerasnas import Edge
-from kerasnas.networks import MixedCell, cell_edges, node_decisions
-from kerasnas.networks.cells import discrete_cell
+from kerasnas.networks import ChoiceTable, MixedGraph, cell_edges, table_decisions
 from kerasnas.networks.derivation import choose
-from kerasnas.spaces import DARTS_PRIMITIVES
+from kerasnas.spaces import DARTS_PRIMITIVES, DARTSSpace
 
 
-@pytest.mark.parametrize("reduction", [False, True])
-@pytest.mark.parametrize("reduction_previous", [False, True])
-def test_mixed_cell_is_the_sum_over_its_edges(reduction, reduction_previous):
+def graph(names, nodes, filters, strides=1):
+    made = MixedGraph(ChoiceTable(cell_edges(nodes), tuple(names)), 2, filters, strides, dtype="float64")
+    made.build([(None, 6, 6, filters)] * 2)
+    return made
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_nodes_are_the_sums_over_their_edges(strides):
     """Nodes written out one edge at a time, from the same MixedOps called on their own."""
     names = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3"]
     rng = np.random.default_rng(0)
-    cell = MixedCell(4, 3, names, reduction, reduction_previous, dtype="float64")
-    size = 12 if reduction_previous else 6
-    inputs = [rng.standard_normal((2, size, size, 5)), rng.standard_normal((2, 6, 6, 7))]
+    cell = graph(names, 3, 4, strides)
+    inputs = [rng.standard_normal((2, 6, 6, 4)) for _ in range(2)]
     weights = rng.uniform(0.1, 1, (len(cell_edges(3)), len(names)))
-    received = cell(inputs, weights=weights).numpy()
+    received = [node.numpy() for node in cell(inputs, weights=weights)]
 
-    states = [layer(x).numpy() for layer, x in zip(cell.preprocess, inputs, strict=True)]
+    states = list(inputs)
     for target in range(2, 5):
         total = 0
         for source in range(target):
             mixed = cell.mixed[source]
             rows = [row for row, edge in enumerate(cell_edges(3)) if edge[0] == source]
             copy = [cell_edges(3)[row][1] for row in rows].index(target)
-            assert mixed.strides == (2 if reduction and source < 2 else 1)
+            assert mixed.strides == (strides if source < 2 else 1)
             outputs = mixed(states[source], weights=weights[rows]).numpy()
             total = total + outputs[..., 4 * copy : 4 * copy + 4]
         states.append(total)
-    np.testing.assert_allclose(received, np.concatenate(states[2:], -1), rtol=1e-11, atol=1e-12)
-    assert received.shape == cell.compute_output_shape([x.shape for x in inputs])
+    for node, expected in zip(received, states[2:], strict=True):
+        np.testing.assert_allclose(node, expected, rtol=1e-11, atol=1e-12)
+    assert [node.shape for node in received] == cell.compute_output_shape([x.shape for x in inputs])
 
 
 def test_each_row_of_the_weights_belongs_to_one_edge():
-    cell = MixedCell(2, 2, ["none", "skip_connect"], False, False, dtype="float64")
-    inputs = [np.random.default_rng(i).standard_normal((1, 4, 4, 2)) for i in range(2)]
+    cell = graph(["none", "skip_connect"], 2, 2)
+    first, second = inputs = [np.random.default_rng(i).standard_normal((1, 6, 6, 2)) for i in range(2)]
     edges, off = cell_edges(2), np.tile([1.0, 0.0], (5, 1))
-    cell(inputs, weights=off)
-    first, second = (layer(x).numpy() for layer, x in zip(cell.preprocess, inputs, strict=True))
     # With only the edges 0 -> 2 and 2 -> 3, and 3 -> nothing: both nodes are the first input.
     weights = off.copy()
     weights[[edges.index((0, 2)), edges.index((2, 3))]] = 0, 1
-    np.testing.assert_allclose(cell(inputs, weights=weights), np.concatenate([first, first], -1))
+    for node in cell(inputs, weights=weights):
+        np.testing.assert_allclose(node, first)
     weights = off.copy()
     weights[edges.index((1, 3))] = 0, 0.5
-    np.testing.assert_allclose(cell(inputs, weights=weights), np.concatenate([0 * first, 0.5 * second], -1))
+    nodes = cell(inputs, weights=weights)
+    np.testing.assert_allclose(nodes[0], 0 * first)
+    np.testing.assert_allclose(nodes[1], 0.5 * second)
+
+
+@pytest.mark.parametrize(("strides", "expected"), [(1, 5), (2, 1)])
+def test_an_auxiliary_skip_stands_beside_every_edge_that_keeps_the_shape(strides, expected):
+    cell = graph(["none", "skip_connect"], 2, 2, strides)
+    assert cell.auxiliary_edges == expected
+    inputs, weights = [np.ones((1, 6, 6, 2))] * 2, np.tile([1.0, 0.0], (5, 1))
+    plain, beside = (cell(inputs, weights=weights, auxiliary=auxiliary) for auxiliary in (None, 0.5))
+    assert all(not node.numpy().any() for node in plain)
+    # At stride 1 node 2 is 0.5 + 0.5, and node 3 half of it more; at stride 2 only the edge 2 -> 3 has one.
+    np.testing.assert_allclose([node.numpy().max() for node in beside], [1.0, 1.5] if strides == 1 else [0.0, 0.0])
 
 
 def papers_rule(weights, nodes, names):
@@ -72,7 +89,8 @@ def papers_rule(weights, nodes, names):
 
 
 def derive_cell(weights, nodes, primitives):
-    picks = [pick for option in choose(node_decisions("normal", weights, nodes, primitives)) for pick in option.picks]
+    table = ChoiceTable(cell_edges(nodes), tuple(primitives), keep=2)
+    picks = [pick for option in choose(table_decisions("normal", weights, table)) for pick in option.picks]
     return [Edge(primitives[column], *cell_edges(nodes)[row]) for row, column in picks]
 
 
@@ -109,9 +127,9 @@ def test_edges_are_ordered_by_target():
 
 
 def test_drop_path_spares_skips():
-    inputs = [keras.Input((4, 4, 2)), keras.Input((4, 4, 2))]
+    space = DARTSSpace(filters=2, num_cells=2, num_nodes=1)
     edges = [("skip_connect", 0, 2), ("sep_conv_3x3", 1, 2)]
-    model = keras.Model(inputs, discrete_cell(inputs, [Edge(*edge) for edge in edges], 2, False, False, 0.3))
+    model = space.build_network(kerasnas.Genotype("darts", dict.fromkeys(space.kinds, edges)), (8, 8, 1), 2, 0.3)
     (dropout,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert dropout.rate == 0.3
     assert tuple(dropout.noise_shape) == (None, 1, 1, 1)

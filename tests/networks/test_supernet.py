@@ -1,4 +1,4 @@
-"""Supernet and discrete network: the same skeleton, seeds, saving, errors."""
+"""Supernet and discrete network: two readings of one skeleton, seeds, saving, errors."""
 
 import random
 import subprocess
@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import DARTSSpace, Genotype
-from kerasnas.networks import CellSupernet, cell_edges, cell_network, cell_plan
+from kerasnas.networks import MixedGraph, Supernet, cell_edges
 from kerasnas.primitives import BatchNorm
-from kerasnas.primitives.convolutions import Depthwise, OffsetPair, Pointwise
+from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
+from kerasnas.spaces.cell_space import cell_plan
 
 NAMES = ["none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"]
 GENOTYPE = Genotype(
@@ -23,11 +24,19 @@ GENOTYPE = Genotype(
     },
 )
 POOLED = Genotype("darts", {kind: [("max_pool_3x3", 0, 2), ("avg_pool_3x3", 1, 2)] for kind in ("normal", "reduce")})
-SMALL = {"input_shape": (8, 8, 3), "num_classes": 3, "filters": 2, "num_cells": 3}
+SHAPE, CLASSES = (8, 8, 3), 3
 
 
-def supernet(**changed):
-    return CellSupernet(**{**SMALL, "num_nodes": 2, "primitives": NAMES, **changed})
+def supernet(input_shape=SHAPE, num_classes=CLASSES, relaxation="softmax", seed=0, **sizes):
+    space = DARTSSpace(**{"filters": 2, "num_cells": 3, "num_nodes": 2, "primitives": NAMES, **sizes})
+    return space.build_supernet(input_shape, num_classes, relaxation, seed)
+
+
+def discrete(genotype=GENOTYPE, input_shape=SHAPE, num_classes=CLASSES, drop_path=0.0, seed=0, **sizes):
+    nodes = len({edge.target for edge in genotype["normal"]})
+    space = DARTSSpace(**{"filters": 2, "num_cells": 3, "num_nodes": nodes, **sizes})
+    kinds = {kind: genotype[kind] for kind in space.kinds}
+    return space.build_network(Genotype("darts", kinds), input_shape, num_classes, drop_path, seed)
 
 
 def images(size=8, seed=0):
@@ -41,12 +50,14 @@ def numbers(variable):
 # Supernet against discrete network -----------------------------------------------------------------
 def stages(layer):
     """The stages of a primitive that have weights."""
-    return [stage for stage in layer.chain if isinstance(stage, (Depthwise, Pointwise, OffsetPair, BatchNorm))]
+    return [
+        stage for stage in layer.chain if isinstance(stage, (Convolution, Depthwise, Pointwise, OffsetPair, BatchNorm))
+    ]
 
 
 def weights_of(stage, copy, copies):
     """(class, values) of each standard layer that spells `stage` out, in copy number `copy`."""
-    if isinstance(stage, Pointwise):
+    if isinstance(stage, Convolution | Pointwise):
         return [("Conv2D", [numbers(stage.kernel)[copy]])]
     if isinstance(stage, OffsetPair):
         return [("Conv2D", [numbers(kernel)[copy]]) for kernel in stage.kernels]
@@ -59,14 +70,15 @@ def weights_of(stage, copy, copies):
 
 def values_in_order(supernet, genotype):
     """(class, values) of the discrete network's layers in the order in which it makes them."""
-    yield "Conv2D", [numbers(supernet.stem[0].kernel)]
-    yield from weights_of(supernet.stem[1], 0, 1)
-    for plan, cell in zip(supernet.plan, supernet.cells, strict=True):
-        chosen = [(layer, 0, 1) for layer in cell.preprocess]
-        for edge in genotype[plan.kind]:
-            targets = [target for source, target in cell_edges(supernet.num_nodes) if source == edge.source]
-            candidate = cell.mixed[edge.source].candidates[edge.primitive]
-            chosen.append((candidate, targets.index(edge.target), len(targets)))
+    plans = iter(cell_plan(supernet.space.num_cells, supernet.space.filters))
+    for part in supernet.parts[:-2]:  # all but pool and classifier
+        chosen = [(part, 0, 1)]
+        if isinstance(part, MixedGraph):
+            chosen = []
+            for edge in genotype[next(plans).kind]:
+                targets = [target for source, target in cell_edges(2) if source == edge.source]
+                candidate = part.mixed[edge.source].candidates[edge.primitive]
+                chosen.append((candidate, targets.index(edge.target), len(targets)))
         for layer, copy, copies in chosen:
             for stage in stages(layer):
                 yield from weights_of(stage, copy, copies)
@@ -98,15 +110,15 @@ def test_one_hot_supernet_equals_the_discrete_network(stem_strides):
         for edge in GENOTYPE[kind]:
             table[cell_edges(2).index((edge.source, edge.target)), NAMES.index(edge.primitive)] = 1
         alphas.assign(table)
-    discrete = cell_network(GENOTYPE, **{**SMALL, **settings})
+    network = discrete(**settings)
 
-    queues = made_in_order(discrete)
+    queues = made_in_order(network)
     for kind, values in values_in_order(mixed, GENOTYPE):
         layer = queues[kind].pop(0)
         layer.set_weights([v.reshape(w.shape) for v, w in zip(values, layer.weights, strict=True)])
     assert not any(queues.values())
     x = np.random.default_rng(1).standard_normal((2, 9, 8, 3)).astype("float32")
-    expected, received = mixed(x, training=False).numpy(), discrete(x, training=False).numpy()
+    expected, received = mixed(x, training=False).numpy(), network(x, training=False).numpy()
     assert np.ptp(expected, axis=0).max() > 1e-4  # the images do tell on the logits
     np.testing.assert_allclose(received, expected, rtol=1e-4)
 
@@ -114,7 +126,7 @@ def test_one_hot_supernet_equals_the_discrete_network(stem_strides):
 # The discrete network is plain Keras -----------------------------------------------------------------
 @pytest.mark.parametrize("genotype", [GENOTYPE, POOLED])
 def test_discrete_network_has_layers_of_keras_only(genotype):
-    network = cell_network(genotype, **SMALL, drop_path=0.2, stem_strides=2)
+    network = discrete(genotype, drop_path=0.2, stem_strides=2)
     classes = {type(layer) for layer in network._flatten_layers()}
     assert {cls.__module__.split(".")[0] for cls in classes} == {"keras"}
     assert all(cls.__module__.startswith("keras.") for cls in classes)
@@ -143,7 +155,7 @@ assert not any(name.startswith("kerasnas") for name in sys.modules)
 
 
 def test_discrete_network_is_loaded_without_kerasnas(tmp_path):
-    x, networks = images(), [cell_network(g, **SMALL, drop_path=0.2, seed=4) for g in (GENOTYPE, POOLED)]
+    x, networks = images(), [discrete(g, drop_path=0.2, seed=4) for g in (GENOTYPE, POOLED)]
     np.save(tmp_path / "x.npy", x)
     for index, network in enumerate(networks):
         network.save(tmp_path / f"{index}.keras")
@@ -156,12 +168,12 @@ def test_discrete_network_is_loaded_without_kerasnas(tmp_path):
 
 
 def test_drop_path_is_dropout_with_one_value_an_image():
-    network = cell_network(GENOTYPE, **SMALL, drop_path=0.4)
+    network = discrete(drop_path=0.4)
     drops = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
     assert all(tuple(layer.noise_shape) == (None, 1, 1, 1) for layer in drops)
     # Linear in the depth: nothing in the first cell; skips are spared. Both of the others are reduction cells.
     assert sorted(round(layer.rate, 6) for layer in drops) == [0.2] * 2 + [0.4] * 2
-    assert not any(isinstance(x, keras.layers.Dropout) for x in cell_network(GENOTYPE, **SMALL).layers)
+    assert not any(isinstance(x, keras.layers.Dropout) for x in discrete().layers)
     y = drops[0](np.ones((400, 3, 3, 2), "float32"), training=True).numpy().reshape(400, -1)
     assert (y == y[:, :1]).all()
     assert set(np.unique(y)) == {0, np.float32(1 / (1 - drops[0].rate))}
@@ -173,9 +185,7 @@ def test_drop_path_is_dropout_with_one_value_an_image():
 
 
 # Seeds -------------------------------------------------------------------------------------------------
-BOTH = pytest.mark.parametrize(
-    "make", [supernet, lambda **changed: cell_network(GENOTYPE, **{**SMALL, **changed})], ids=["supernet", "discrete"]
-)
+BOTH = pytest.mark.parametrize("make", [supernet, discrete], ids=["supernet", "discrete"])
 
 
 @BOTH
@@ -206,7 +216,7 @@ def test_nothing_is_seeded_globally(make):
 
 def test_weights_start_with_variance_two_over_fan_in():
     network = supernet(filters=16, num_cells=1, num_nodes=1)
-    kernel = numbers(network.stem[0].kernel)
+    kernel = numbers(network.parts[0].chain[0].kernel)
     assert abs(kernel.std() - np.sqrt(2 / 27)) < 0.02
     alphas = numbers(network.architecture_parameters[0])
     assert 1e-4 < alphas.std() < 1e-2
@@ -254,14 +264,14 @@ def test_supernet_is_saved_and_loaded(tmp_path):
     np.testing.assert_allclose(loaded(images(), training=False), network(images(), training=False), rtol=1e-6)
     assert loaded.derive() == network.derive()
     assert len(loaded.architecture_parameters) == 2
-    again = CellSupernet.from_config(network.get_config())
+    again = Supernet.from_config(network.get_config())
     assert [v.shape for v in again.variables] == [v.shape for v in network.variables]
 
 
 def test_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        networks = supernet(), cell_network(GENOTYPE, **SMALL)
+        networks = supernet(), discrete()
     finally:
         keras.config.set_dtype_policy("float32")
     for network in networks:
@@ -284,7 +294,7 @@ def test_any_number_of_cells_and_odd_sizes(cells):
     size = {"num_cells": cells, "input_shape": (9, 7, 3)}
     x = np.ones((1, 9, 7, 3), "float32")
     assert supernet(**size, num_nodes=1)(x).shape == (1, 3)
-    assert cell_network(POOLED, **{**SMALL, **size})(x).shape == (1, 3)
+    assert discrete(POOLED, **size)(x).shape == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +319,7 @@ def test_wrong_arguments_are_told(make, arguments, message):
 @pytest.mark.parametrize("drop_path", [-0.1, 1.0, 2])
 def test_drop_path_out_of_range_is_told(drop_path):
     with pytest.raises(ValueError, match="`drop_path`"):
-        cell_network(GENOTYPE, **SMALL, drop_path=drop_path)
+        discrete(drop_path=drop_path)
 
 
 def test_primitives_are_checked():
@@ -320,12 +330,5 @@ def test_primitives_are_checked():
 
 
 def test_wrong_channels_are_told():
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 3\).*Received: a batch of shape \(1, 8, 8, 4\)"):
         supernet()(np.ones((1, 8, 8, 4), "float32"))
-
-
-def test_space_and_network_agree():
-    space = DARTSSpace(filters=2, num_cells=3, num_nodes=2)
-    first = space.build_network(GENOTYPE, (8, 8, 3), 3, seed=1)
-    second = cell_network(GENOTYPE, **SMALL, seed=1)
-    np.testing.assert_array_equal(first(images()), second(images()))

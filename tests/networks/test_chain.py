@@ -8,8 +8,7 @@ import pytest
 from keras import ops
 
 from kerasnas import BilevelTrainer, backend
-from kerasnas.networks import ChainSkeleton, ChainSupernet
-from kerasnas.networks.chain_network import chain_network, chain_parts
+from kerasnas.networks import Supernet
 from kerasnas.spaces import ProxylessSpace
 
 PAIR = ["mbconv_3x3_e3", "mbconv_5x5_e3"]
@@ -94,8 +93,8 @@ def test_parts_add_up_to_the_network():
 def test_a_table_without_layers_is_left_out():
     one_each = ProxylessSpace(filters=4, num_layers=1, strides=(2, 2), primitives=PAIR)
     assert list(one_each.parts(SHAPE, 2).choices) == ["first"]
-    no_first = ChainSkeleton((4,), (2,), (1,), stem_filters=4, stem_strides=1, first_filters=4, head_filters=8)
-    assert list(chain_parts(SHAPE, 2, no_first, [*PAIR, "skip_connect"]).options) == ["rest"]
+    no_first = ProxylessSpace(filters=(4,), num_layers=2, strides=(1,), primitives=PAIR)
+    assert list(no_first.parts(SHAPE, 2).options) == ["rest"]
 
 
 def test_drop_path_only_where_a_residual_connection_is_left():
@@ -109,7 +108,7 @@ def test_drop_path_only_where_a_residual_connection_is_left():
 
 def test_seeds_mean_one_network_everywhere():
     genotype = SPACE.sample(np.random.default_rng(1))
-    first, second, other = (chain_network(genotype, SHAPE, 2, SPACE.skeleton, seed=seed) for seed in (0, 0, 1))
+    first, second, other = (SPACE.build_network(genotype, SHAPE, 2, seed=seed) for seed in (0, 0, 1))
     assert [layer.name for layer in first.layers[1:]] == [layer.name for layer in second.layers[1:]]
     for one, two in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -130,8 +129,10 @@ def test_one_hot_alphas_are_the_discrete_network(first, rest):
     genotype = supernet.derive()
     assert [edge.primitive for edge in genotype["chain"]] == [PAIR[first], [*PAIR, "skip_connect"][rest]]
     network = SPACE.build_network(genotype, SHAPE, CLASSES)
-    candidates = [list(mixed.candidates.values())[index] for mixed, index in zip(supernet.mixed, (first, rest))]  # noqa: B905
-    layers = [*supernet.stem, supernet.first_block, *candidates, *supernet.head, supernet.classifier]
+    stem, first_block, *graphs, head, _, classifier = supernet.parts
+    chosen = zip(graphs, (first, rest), strict=True)
+    candidates = [list(graph.mixed[0].candidates.values())[index] for graph, index in chosen]
+    layers = [stem, first_block, *candidates, head, classifier]
     rng = np.random.default_rng(0)
     for kind in ("trainable_variables", "non_trainable_variables"):
         sources = [variable for layer in layers for variable in getattr(layer, kind)]
@@ -145,8 +146,8 @@ def test_one_hot_alphas_are_the_discrete_network(first, rest):
 
 def test_configuration_and_start_values():
     supernet = SPACE.build_supernet(SHAPE, CLASSES, seed=3)
-    again = ChainSupernet.from_config(supernet.get_config())
-    assert again.get_config() == supernet.get_config() and again.skeleton == SPACE.skeleton
+    again = Supernet.from_config(supernet.get_config())
+    assert again.get_config() == supernet.get_config() and again.space.layers == SPACE.layers
     for one, two in zip(supernet.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one, two)
     assert {kind: tuple(alphas.shape) for kind, alphas in supernet.alphas.items()} == {"first": (1, 2), "rest": (1, 3)}
@@ -178,7 +179,9 @@ def test_only_two_paths_are_computed_and_learn():
     by_id = {id(v): np.abs(g).max() for v, g in zip(supernet.trainable_variables, gradients, strict=True)}
 
     def largest(layer, name):
-        return [by_id[id(variable)] for variable in supernet.mixed[layer].candidates[name].trainable_variables]
+        return [
+            by_id[id(variable)] for variable in supernet.graphs[layer].mixed[0].candidates[name].trainable_variables
+        ]
 
     assert max(largest(1, PAIR[0])) == 0 and min(largest(1, PAIR[1])) > 0
     assert max(largest(0, PAIR[0])) == 0 and min(largest(0, PAIR[1])) > 0  # drawn, but its gate is shut

@@ -6,11 +6,13 @@ import pytest
 from keras import ops
 
 from kerasnas import Genotype, backend
-from kerasnas.networks import MicroSupernet, SharedPrimitives
-from kerasnas.networks.enas_micro import between_row, input_row
+from kerasnas.networks import SharedPrimitives, WeightSharingSupernet
+from kerasnas.networks.shared import SharedGraph
 from kerasnas.primitives import BatchNorm, primitive
 from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
+from kerasnas.spaces.cell_space import cell_plan
+from kerasnas.spaces.enas_macro import macro_plan
 
 NAMES = ["skip_connect", "sep_conv_3x3", "avg_pool_3x3", "nor_conv_3x3"]
 SHAPE, CLASSES = (9, 8, 2), 3
@@ -80,7 +82,7 @@ def test_the_gradient_reaches_the_chosen_weights_alone():
     np.testing.assert_array_equal(numbers(gradient) != 0, expected)
 
 
-def test_start_values_are_those_of_the_primitives():
+def test_initial_weights_are_those_of_the_primitives():
     layer = shared()
     depthwise, _, gamma, beta, *_ = layer.unpack(layer.table[0])[1]
     np.testing.assert_array_equal(numbers(gamma), 1)
@@ -140,36 +142,41 @@ def reached(plan, genotype):
 
 
 def micro_values(supernet, genotype):
-    yield from spelled(supernet.stem)
+    stem, *cells, _, classifier = supernet.parts
+    yield from spelled(stem)
     outputs = [slice(None)] * 2  # the channels that are there, of the two cells before
-    found = reached(supernet.plan, genotype)
-    for number, (plan, cell) in enumerate(zip(supernet.plan, supernet.cells, strict=True)):
-        edges = genotype[plan.kind]
-        for source, (layer, kept) in enumerate(zip(cell.preprocess, outputs, strict=True)):
+    plans = cell_plan(MICRO.num_cells, MICRO.filters)
+    found = reached(plans, genotype)
+    for number, plan in enumerate(plans):
+        edges, (*preprocess, cell) = genotype[plan.kind], cells[3 * number : 3 * number + 3]
+        assert isinstance(cell, SharedGraph)
+        for source, (layer, kept) in enumerate(zip(preprocess, outputs, strict=True)):
             if number in found and source in {edge.source for edge in edges}:
                 yield from spelled(layer, kept=kept)
         for edge in edges if number in found else []:
-            position, node = supernet.primitives.index(edge.primitive), edge.target - 2
+            position, node = MICRO.primitives.index(edge.primitive), edge.target - 2
             if edge.source < 2:
-                yield from spelled(cell.from_inputs, position, input_row(edge.source, node))
+                yield from spelled(cell.from_inputs, position, cell.input_row(edge.source, node))
             else:
-                yield from spelled(cell.between, position, between_row(edge.source, node))
-        loose = [node for node in range(2, 2 + supernet.num_nodes) if node not in {edge.source for edge in edges}]
+                yield from spelled(cell.between, position, cell.between_row(edge.source, node))
+        loose = [node for node in range(2, 2 + MICRO.num_nodes) if node not in {edge.source for edge in edges}]
         outputs = [outputs[1], channels(loose, plan.filters, 2)]
-    yield "Dense", [numbers(supernet.classifier.kernel)[outputs[1]], numbers(supernet.classifier.bias)]
+    yield "Dense", [numbers(classifier.kernel)[outputs[1]], numbers(classifier.bias)]
 
 
 def macro_values(supernet, genotype):
-    yield from spelled(supernet.stem)
-    first = np.cumsum([0, supernet.filters, *supernet.plan])  # of each output, where its channels begin
-    for number in range(1, 1 + len(supernet.plan)):
+    stem, *layers = [layer for layer in supernet.parts if isinstance(layer, SharedPrimitives)]
+    yield from spelled(stem)
+    plan = macro_plan(MACRO.num_layers, MACRO.filters)
+    first = np.cumsum([0, MACRO.filters, *plan])  # of each output, where its channels begin
+    for number in range(1, 1 + len(plan)):
         edges = [edge for edge in genotype["network"] if edge.target == number]
         kept = [channel for edge in edges for channel in range(first[edge.source], first[edge.source + 1])]
-        yield from spelled(supernet.bottlenecks[number - 1], kept=kept)
-        position = supernet.primitives.index(edges[0].primitive)
-        yield from spelled(supernet.operations[number - 1], position)
+        yield from spelled(layers[2 * number - 2], kept=kept)
+        position = MACRO.primitives.index(edges[0].primitive)
+        yield from spelled(layers[2 * number - 1], position)
     read = {edge.source for edge in genotype["network"]}
-    loose = [number for number in range(1, len(supernet.plan) + 1) if number not in read]
+    loose = [number for number in range(1, len(plan) + 1) if number not in read]
     kept = [channel - first[1] for number in loose for channel in range(first[number], first[number + 1])]
     yield "Dense", [numbers(supernet.classifier.kernel)[kept], numbers(supernet.classifier.bias)]
 
@@ -262,7 +269,7 @@ def test_a_saved_supernet_is_the_same(tmp_path):
 
 def test_a_micro_supernet_is_made_again_from_its_configuration(supernets):
     config = supernets[MICRO.name].get_config()
-    assert MicroSupernet.from_config(config).get_config() == config
+    assert WeightSharingSupernet.from_config(config).get_config() == config
 
 
 @pytest.mark.parametrize("space", [MICRO, MACRO])

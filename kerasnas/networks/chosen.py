@@ -1,0 +1,144 @@
+"""The discrete network of a genotype: a skeleton read with every choice made, as standard Keras layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.initialization import head_dtype, initialize, number_layers
+from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, input_shape_for
+from kerasnas.primitives import primitive
+from kerasnas.primitives.base import by_rank, expand
+from kerasnas.primitives.mobile import MBConv
+
+
+def chosen_network(
+    space: HasSkeleton,
+    genotype: Genotype,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    drop_path: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Build the discrete network of `genotype`, of standard Keras layers only.
+
+    Args:
+        space: a space with a skeleton.
+        genotype: a genotype of it.
+        input_shape: shape of one image, or of one signal.
+        num_classes: number of classes; the model returns logits.
+        drop_path: drop-path probability at the last choice; it grows linearly from 0 at the first. Defaults to 0.
+        seed: seed of the initial weights, and of what drop-path drops. Defaults to 0.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: for an `input_shape` that the space does not take, and for arguments out of their range.
+    """
+    shape = input_shape_for(space, input_shape)
+    checks.size("num_classes", num_classes)
+    checks.number("drop_path", drop_path, least=0, below=1)
+    checks.seed(seed)
+    counted = ShapeFiller(space, num_classes)
+    space.skeleton(counted, shape)
+    inputs = keras.Input(shape)
+    fill = _Chosen(space, genotype, num_classes, drop_path, seed, counted.slots)
+    return discrete_model(inputs, space.skeleton(fill, inputs), seed)
+
+
+def discrete_model(inputs: Any, outputs: Any, seed: int) -> keras.Model:
+    """The functional model of a discrete network, its layers numbered from 0 and its kernels drawn by `seed`."""
+    model = keras.Model(inputs, outputs, name="discrete_network")
+    number_layers(model)
+    initialize(model, seed)
+    return model
+
+
+def classify(x: Any, num_classes: int) -> Any:
+    """The logits of features, as a standard Keras layer."""
+    return keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()))(x)
+
+
+class _Chosen(Filler):
+    """Reads a skeleton with the choices of a genotype; the values are KerasTensors."""
+
+    def __init__(
+        self, space: HasSkeleton, genotype: Genotype, num_classes: int, drop_path: float, seed: int, slots: int
+    ):
+        self.space, self.genotype, self.num_classes = space, genotype, num_classes
+        self.assignment = space.assignment(genotype)
+        self.drop_path, self.seed, self.last = drop_path, seed, max(slots - 1, 1)
+        self.slot = 0
+
+    def _drop(self) -> Callable[[Any], Any]:
+        """Makes drop-path layers for the next slot: `Dropout` with one mask value a sample."""
+        probability, seeds = self.drop_path * self.slot / self.last, np.random.default_rng([self.seed, self.slot, 1])
+        self.slot += 1
+
+        def layer(x: Any) -> Any:
+            if not probability:
+                return x
+            own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
+            shape = (None, *[1] * (len(x.shape) - 1))
+            return keras.layers.Dropout(probability, noise_shape=shape, seed=own)(x)
+
+        return layer
+
+    def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        return expand(factory(*arguments, **options), x)
+
+    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+        return self._primitive(x, self.assignment[name], filters, strides, self._drop())
+
+    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+        table, drop = self.space.tables[kind], self._drop()
+        edges = self.genotype[table.cell or kind]
+        states: list[Any] = list(inputs)  # None where nothing arrives
+        for node in table.rows_by_node:
+            terms = [
+                self._primitive(
+                    states[edge.source], edge.primitive, filters, strides if edge.source < len(inputs) else 1, drop
+                )
+                for edge in edges
+                if edge.target == node and edge.primitive != "none" and states[edge.source] is not None
+            ]
+            states.append(keras.layers.Add()(terms) if len(terms) > 1 else terms[0] if terms else None)
+        nothing = states[-1] is None or None in states[len(inputs) :]
+        zero = expand(primitive("none", filters, strides), inputs[-1]) if nothing else None
+        return [zero if state is None else state for state in states[len(inputs) :]]
+
+    @staticmethod
+    def _primitive(x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any]) -> Any:
+        """The primitive, dropped by drop-path unless it is a skip connection; inside, where it has a residual one."""
+        layer = primitive(name, filters, strides)
+        if isinstance(layer, MBConv):
+            return layer.expand(x, drop)
+        y = expand(layer, x)
+        return y if name == "skip_connect" else drop(y)
+
+    def concatenate(self, values: Sequence[Any]) -> Any:
+        return keras.layers.Concatenate()(list(values)) if len(values) > 1 else values[0]
+
+    def pool(self, x: Any) -> Any:
+        return by_rank("GlobalAveragePooling")(x)
+
+    def classify(self, x: Any) -> Any:
+        return classify(x, self.num_classes)
+
+    def read(self, values: Sequence[Any], names: Sequence[str]) -> Any:
+        chosen = [value for value, name in zip(values[1:], names, strict=True) if self.assignment[name] == "1"]
+        return self.concatenate(chosen or values[:1])
+
+    def unread(self, values: Sequence[Any], readers: Sequence[Sequence[str]]) -> Any:
+        pairs = zip(values, readers, strict=True)
+        return self.concatenate([value for value, own in pairs if all(self.assignment[name] == "0" for name in own)])
+
+    def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
+        read = {edge.source for edge in self.genotype[kind]}
+        return self.concatenate([state for node, state in enumerate(nodes, start=inputs) if node not in read])

@@ -1,0 +1,67 @@
+"""Initial weights of networks, drawn by a seed of their own; names and precisions that every network shares."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import numpy as np
+
+from kerasnas import relaxations
+from kerasnas.primitives.base import Stage
+
+
+def head_dtype(policy: keras.DTypePolicy) -> str:
+    """Logits stay in the variables' precision: half a precision is too little for a softmax."""
+    return policy.variable_dtype
+
+
+def number_layers(model: keras.Model) -> None:
+    """Number the layers of `model` from 0 for each class, whatever was built before it in this process.
+
+    TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
+    the last bit of a result would depend on the models before.
+    """
+    made: dict[str, dict[int, keras.layers.Layer]] = {}
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
+            made.setdefault(stem, {})[int(number or 0)] = layer
+    for stem, layers in made.items():
+        for index, number in enumerate(sorted(layers)):  # in the order in which they were made
+            layers[number].name = f"{stem}_{index}" if index else stem
+
+
+def initialize(model: keras.Model, seed: int) -> None:
+    """Draw every kernel of `model` afresh: normal with variance 2 / fan-in, in NumPy.
+
+    Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
+    """
+    stages = [layer for layer in model._flatten_layers() if isinstance(layer, Stage)]  # `layers` has the first level
+    copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
+    for index, variable in enumerate(model.trainable_variables):
+        shape = tuple(variable.shape)
+        generator = np.random.default_rng([seed, index])
+        if relaxations.is_alphas(variable):
+            variable.assign(1e-3 * generator.standard_normal(shape))
+        elif len(shape) > 1:
+            variable.assign(np.sqrt(2 / fan_in(shape, id(variable) in copied)) * generator.standard_normal(shape))
+
+
+def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:
+    """How many values of the input each value of the output of a kernel of this shape sums over.
+
+    Args:
+        shape: of the kernel.
+        copied: whether three axes are (copies, window, filters) of a primitive's stage, not (length, channels,
+            filters) of a standard layer for signals. Defaults to True.
+
+    Example:
+
+    >>> fan_in((4, 9, 8)), fan_in((3, 16, 8), copied=False), fan_in((3, 16, 1), copied=False), fan_in((5, 5, 16, 1))
+    (9, 48, 3, 25)
+    """
+    if len(shape) == 3 and copied:
+        return shape[1]
+    depthwise = len(shape) in (3, 4) and shape[-1] == 1
+    return int(np.prod(shape[: -2 if depthwise else -1]))

@@ -1,0 +1,85 @@
+"""A skeleton read twice: once into layers, in the order in which they are met, then again with these layers."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.networks.initialization import head_dtype
+from kerasnas.networks.skeleton import Filler, HasSkeleton, Shape, ShapeFiller
+
+_POOLS = {1: keras.layers.GlobalAveragePooling1D, 2: keras.layers.GlobalAveragePooling2D}
+
+
+class LayerBuilder(ShapeFiller):
+    """Reads a skeleton into layers and builds them; the values are shapes.
+
+    Args:
+        space: the space whose skeleton is read.
+        num_classes: number of classes.
+        policy: precision of the layers.
+        affine: see `Filler`.
+
+    Attributes:
+        layers: the layers, in the order in which the skeleton meets them.
+    """
+
+    def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, affine: bool):
+        super().__init__(space, num_classes, affine)
+        self.policy = policy
+        self.layers: list[Any] = []
+
+    @abc.abstractmethod
+    def block_layer(self, factory: Callable[..., Any], *arguments: Any, **options: Any) -> keras.layers.Layer:
+        """The layer of a fixed block."""
+
+    def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
+        layer = self.block_layer(factory, *arguments, **options)
+        layer.build((None, *x))
+        self.layers.append(layer)
+        return self.seen(layer.compute_output_shape((None, *x))[1:])
+
+    def pool(self, x: Shape) -> Shape:
+        self.layers.append(_POOLS[len(x) - 1](data_format="channels_last"))
+        return super().pool(x)
+
+    def classify(self, x: Shape) -> Shape:
+        layer = keras.layers.Dense(self.num_classes, dtype=head_dtype(self.policy))
+        layer.build((None, x[-1]))
+        self.layers.append(layer)
+        return super().classify(x)
+
+
+class LayerRunner(Filler):
+    """Reads a skeleton with the layers of a `LayerBuilder`; the values are tensors.
+
+    Args:
+        space: the space whose skeleton is read.
+        layers: of the builder.
+        training: whether batch norm of the fixed blocks uses the batch's statistics.
+    """
+
+    def __init__(self, space: HasSkeleton, layers: Sequence[Any], training: bool | None):
+        self.space, self.training = space, training
+        self._layers = iter(layers)
+
+    def next_layer(self) -> Any:
+        """The layer at this place of the skeleton."""
+        return next(self._layers)
+
+    def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        layer = self.next_layer()
+        return layer(x, training=self.training) if layer._call_has_training_arg else layer(x)
+
+    def concatenate(self, values: Sequence[Any]) -> Any:
+        return ops.concatenate(list(values), axis=-1) if len(values) > 1 else values[0]
+
+    def pool(self, x: Any) -> Any:
+        return self.next_layer()(x)
+
+    def classify(self, x: Any) -> Any:
+        return self.next_layer()(x)

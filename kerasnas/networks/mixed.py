@@ -1,0 +1,193 @@
+"""The layers of a supernet: a skeleton read with every choice mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas.networks.layered import LayerBuilder, LayerRunner
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
+from kerasnas.primitives import MixedOp, PartialMixedOp
+from kerasnas.primitives.mixed_op import SampledPaths
+
+
+class MixedGraph(keras.layers.Layer):
+    """Nodes with a mixed operation on every edge; all edges that leave one node are computed side by side.
+
+    Node `t` is the sum over its edges: `x_t = sum_s mixed_{s,t}(x_s)`.
+
+    Args:
+        table: its edges and primitives.
+        inputs: number of nodes that are given.
+        filters: channels of each node.
+        strides: of the edges that leave an input. Defaults to 1.
+        affine: whether batch norm learns scale and offset. Defaults to False.
+        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS). Defaults to 1.
+        sampled_paths: shared by the graphs of one supernet to compute sampled primitives. Defaults to the graph's own.
+
+    Call arguments:
+        inputs: the given nodes, `(batch, h, w, filters)` or `(batch, length, filters)` each.
+        weights: mixing weights `(edges, primitives)`.
+        active: optional integers `(edges, paths)`: the primitives whose weight is not zero.
+        edge_weights: optional tensor `(edges,)` that multiplies the value of each edge.
+        auxiliary: optional scalar: weight of a skip connection beside every edge that keeps the shape.
+        training: whether batch norm uses the batch's statistics.
+
+    Returns:
+        The nodes after the inputs.
+    """
+
+    def __init__(
+        self,
+        table: ChoiceTable,
+        inputs: int,
+        filters: int,
+        strides: int = 1,
+        affine: bool = False,
+        partial_channels: int = 1,
+        sampled_paths: SampledPaths | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.inputs, self.filters, self.strides, self.partial_channels = inputs, filters, strides, partial_channels
+        self.nodes = list(table.rows_by_node)
+        self.mixed: list[Any] = []  # of each source that edges leave
+        self.sources: list[int] = []
+        self._rows: list[list[int]] = []  # of each of these sources, the rows of its edges
+        self._targets: list[list[int]] = []
+        for source in dict.fromkeys(sorted(source for source, _ in table.edges)):
+            rows = [row for row, edge in enumerate(table.edges) if edge[0] == source]
+            arguments = {
+                "filters": filters,
+                "strides": strides if source < inputs else 1,
+                "affine": affine,
+                "copies": len(rows),
+                "sampled_paths": sampled_paths or SampledPaths(),
+                "dtype": self.dtype_policy,
+            }
+            if partial_channels == 1:
+                self.mixed.append(MixedOp(table.primitives, **arguments))
+            else:
+                self.mixed.append(PartialMixedOp(table.primitives, partial_channels=partial_channels, **arguments))
+            self.sources.append(source)
+            self._rows.append(rows)
+            self._targets.append([table.edges[row][1] for row in rows])
+
+    def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None, **shapes: Any) -> None:
+        shapes_by_node = dict(enumerate(map(tuple, inputs_shape)))
+        inner = self.compute_output_shape(inputs_shape)[0]
+        self._beside = []
+        for source, mixed in zip(self.sources, self.mixed, strict=True):
+            own = shapes_by_node.get(source, inner)
+            mixed.build(own, weights_shape or (mixed.copies, 1))
+            self._beside.append(own == inner)
+
+    @property
+    def auxiliary_edges(self) -> int:
+        """The number of edges that an auxiliary skip connection stands beside."""
+        return sum(len(rows) for rows, beside in zip(self._rows, self._beside, strict=True) if beside)
+
+    def call(
+        self,
+        inputs: Sequence[Any],
+        weights: Any,
+        active: Any = None,
+        edge_weights: Any = None,
+        auxiliary: Any = None,
+        training: bool | None = None,
+    ) -> list[Any]:
+        if edge_weights is not None and self.partial_channels == 1:
+            weights, edge_weights = weights * ops.expand_dims(edge_weights, -1), None
+        tables = {"weights": weights, "active": active, "edge_weights": edge_weights}
+        rows = {name: ops.unstack(table, axis=0) for name, table in tables.items() if table is not None}
+        states = dict(enumerate(inputs))
+        incoming: dict[int, list[Any]] = {node: [] for node in self.nodes}
+        for index, (source, mixed) in enumerate(zip(self.sources, self.mixed, strict=True)):
+            if source not in states:
+                states[source] = _total(incoming[source])
+            own, x = self._rows[index], states[source]
+            fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
+            outgoing = mixed(x, **fed, training=training)
+            beside = []
+            if auxiliary is not None and self._beside[index]:
+                beside = [x * ops.cast(auxiliary, x.dtype)]
+            for target, edge in zip(self._targets[index], ops.split(outgoing, len(own), axis=-1), strict=True):
+                incoming[target] += [edge, *beside]
+        return [states[node] if node in states else _total(incoming[node]) for node in self.nodes]
+
+    def compute_output_shape(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> list[tuple]:
+        node = (*self.mixed[0].compute_output_shape(tuple(inputs_shape[0]))[:-1], self.filters)
+        return [node] * len(self.nodes)
+
+
+def _total(tensors: list[Any]) -> Any:
+    return sum(tensors[1:], tensors[0])
+
+
+class MixedBuilder(LayerBuilder):
+    """Reads a skeleton into the layers of a supernet: a `MixedGraph` at every choice.
+
+    Args:
+        space, num_classes, policy: see `LayerBuilder`.
+        partial_channels: see `MixedGraph`.
+    """
+
+    def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, partial_channels: int):
+        super().__init__(space, num_classes, policy, space.affine)
+        self.partial_channels, self._paths = partial_channels, SampledPaths()
+        self._places = places(space.tables)
+
+    def block_layer(self, factory: Callable[..., Any], *arguments: Any, **options: Any) -> keras.layers.Layer:
+        return factory(*arguments, **options, dtype=self.policy)
+
+    def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
+        own = self.space.tables[self._places[name][0]]
+        self._graph(ChoiceTable(((0, 1),), own.primitives), [x], filters, strides)
+        return super().choice(x, name, filters, strides)
+
+    def graph(self, kind: str, inputs: Sequence[Shape], filters: int, strides: int = 1) -> list[Shape]:
+        self._graph(self.space.tables[kind], inputs, filters, strides)
+        return super().graph(kind, inputs, filters, strides)
+
+    def _graph(self, table: ChoiceTable, inputs: Sequence[Shape], filters: int, strides: int) -> None:
+        settings = self.affine, self.partial_channels, self._paths
+        layer = MixedGraph(table, len(inputs), filters, strides, *settings, dtype=self.policy)
+        layer.build([(None, *shape) for shape in inputs], table.shape)
+        self.layers.append(layer)
+
+    def read(self, values: Sequence[Shape], names: Sequence[str]) -> Shape:
+        raise self._unread()
+
+
+class MixedRunner(LayerRunner):
+    """Reads a skeleton with the layers that a `MixedBuilder` made of it.
+
+    Args:
+        space, layers, training: see `LayerRunner`.
+        tables: for each kind the arguments of its `MixedGraph`s but `inputs` and `training`.
+    """
+
+    def __init__(
+        self, space: HasSkeleton, layers: Sequence[Any], tables: Mapping[str, Mapping[str, Any]], training: bool | None
+    ):
+        super().__init__(space, layers, training)
+        self.affine, self._tables, self._places = space.affine, tables, places(space.tables)
+
+    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+        kind, row = self._places[name]
+        own = {
+            key: value if value is None or key == "auxiliary" else value[row : row + 1]
+            for key, value in self._tables[kind].items()
+        }
+        return self.next_layer()([x], **own, training=self.training)[0]
+
+    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+        return self.next_layer()(list(inputs), **self._tables[kind], training=self.training)
+
+
+def places(tables: Mapping[str, ChoiceTable]) -> dict[str, tuple[str, int]]:
+    """Name of a choice -> its table and row."""
+    return {name: (kind, row) for kind, own in tables.items() for row, name in enumerate(own.names)}

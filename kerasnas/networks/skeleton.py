@@ -1,0 +1,294 @@
+"""Skeletons: a network written once, with places where a choice stands, and what reads it."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+from kerasnas.primitives.base import halve
+
+Shape = tuple[int, ...]
+_PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
+_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ChoiceTable:
+    """One table of architecture parameters: a primitive for each edge.
+
+    Args:
+        edges: (source, target) of each row; edges into one node stand together.
+        primitives: names of the columns.
+        keep: number of edges that each node keeps, with `none` never among their primitives. Defaults to None: all
+            edges are kept, and `none` is a choice.
+        repeats: with `keep`: whether a node may read the same source twice. Defaults to False.
+        cell: the genotype's cell that the edges belong to. Defaults to None: that of the table's own name.
+        names: names of the choices, one a row, where all edges are kept. Defaults to `"source->target"`.
+
+    Example:
+
+    >>> table = ChoiceTable(cell_edges(2, inputs=1), ("none", "skip_connect"))
+    >>> table.names, table.shape
+    (('0->1', '0->2', '1->2'), (3, 2))
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    primitives: tuple[str, ...]
+    keep: int | None = None
+    repeats: bool = False
+    cell: str | None = None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            object.__setattr__(self, "names", tuple(f"{source}->{target}" for source, target in self.edges))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the table."""
+        return len(self.edges), len(self.primitives)
+
+    @property
+    def edge_of(self) -> dict[str, tuple[int, int]]:
+        """The edge of each choice, by its name."""
+        return dict(zip(self.names, self.edges, strict=True))
+
+    @property
+    def rows_by_node(self) -> dict[int, list[int]]:
+        """For each node that edges lead to, in order, the rows of those edges."""
+        rows: dict[int, list[int]] = {}
+        for row, (_, target) in enumerate(self.edges):
+            rows.setdefault(target, []).append(row)
+        return rows
+
+    def sources(self, node: int) -> list[tuple[int, ...]]:
+        """With `keep`: the combinations of sources that `node` may keep."""
+        own = [self.edges[row][0] for row in self.rows_by_node[node]]
+        keep = len(own) if self.keep is None else self.keep
+        if self.repeats:
+            return list(itertools.combinations_with_replacement(own, keep))
+        return list(itertools.combinations(own, min(keep, len(own))))
+
+
+def cell_edges(num_nodes: int, inputs: int = 2) -> tuple[tuple[int, int], ...]:
+    """All (source, target) of a cell, by target: the order of the rows of its table.
+
+    Args:
+        num_nodes: number of nodes after the inputs.
+        inputs: number of outputs of other cells that it reads. Defaults to 2.
+
+    Example:
+
+    >>> cell_edges(2)
+    ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+    """
+    return tuple((source, target) for target in range(inputs, inputs + num_nodes) for source in range(target))
+
+
+class HasSkeleton(Protocol):
+    """The part of a space that fillers read: see `kerasnas.spaces.SkeletonSpace`."""
+
+    name: str
+    inputs: str
+    affine: bool
+    skips_collapse: bool
+
+    @property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """The tables of architecture parameters, by name."""
+        ...
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """Ordered mapping: name of a choice -> its options."""
+        ...
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        """The network, written once."""
+        ...
+
+    def assignment(self, genotype: Genotype) -> dict[str, str]:
+        """The option of every choice."""
+        ...
+
+
+class Filler(abc.ABC):
+    """One reading of a skeleton: what stands at its places.
+
+    A skeleton passes values from one call to the next and knows nothing of them: they are tensors in a supernet,
+    KerasTensors in a discrete network, shapes where costs are measured. The number of classes, `num_classes`, and
+    whether batch norm learns scale and offset, `affine`, are attributes of the filler.
+    """
+
+    affine = True
+    num_classes: int
+
+    @abc.abstractmethod
+    def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """A fixed part: the layer `factory(*arguments, **options)`, a primitive or a Keras layer, applied to `x`."""
+
+    @abc.abstractmethod
+    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+        """The choice of that name, of a primitive, applied to `x`."""
+
+    @abc.abstractmethod
+    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+        """The nodes that the edges of table `kind` make of `inputs`: each the sum over its edges.
+
+        Args:
+            kind: name of the table.
+            inputs: nodes 0, 1, ...: of `filters` channels.
+            filters: channels of every node.
+            strides: of the edges that leave an input. Defaults to 1.
+
+        Returns:
+            The nodes after the inputs.
+        """
+
+    @abc.abstractmethod
+    def concatenate(self, values: Sequence[Any]) -> Any:
+        """The values side by side in the channels."""
+
+    @abc.abstractmethod
+    def pool(self, x: Any) -> Any:
+        """The global average of each channel."""
+
+    @abc.abstractmethod
+    def classify(self, x: Any) -> Any:
+        """The logits of pooled features."""
+
+    def head(self, x: Any) -> Any:
+        """The logits of a feature map: pooled, then classified."""
+        return self.classify(self.pool(x))
+
+    # Of spaces whose children share weights; other fillers have no use for them -----------------------------
+    def read(self, values: Sequence[Any], names: Sequence[str]) -> Any:
+        """`values[1:]` that the binary choices `names` say are read, concatenated; `values[0]` where none is."""
+        raise self._unread()
+
+    def unread(self, values: Sequence[Any], readers: Sequence[Sequence[str]]) -> Any:
+        """The values of which all binary choices in `readers` say that they are not read, concatenated."""
+        raise self._unread()
+
+    def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
+        """Those nodes of a `graph` that none of its edges reads, concatenated."""
+        raise self._unread()
+
+    def _unread(self) -> Exception:
+        return ValueError(
+            f"{type(self).__name__} cannot read a skeleton in which a layer chooses what it reads. Spaces with such a "
+            "skeleton have supernets of shared weights and discrete networks only."
+        )
+
+
+class ShapeFiller(Filler):
+    """Passes shapes through a skeleton, without the batch, and builds nothing; counts its `slots`.
+
+    Args:
+        space: the space whose skeleton is read.
+        num_classes: number of classes.
+        affine: see `Filler`.
+    """
+
+    def __init__(self, space: HasSkeleton, num_classes: int, affine: bool = True):
+        self.space, self.num_classes, self.affine = space, num_classes, affine
+        self.slots = 0
+        self.smallest = _PROBE
+
+    def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
+        return self.seen(factory(*arguments, **options).compute_output_shape((None, *x))[1:])
+
+    def seen(self, shape: Sequence[int]) -> Shape:
+        """`shape`, once the size of the image has been noted."""
+        self.smallest = min(self.smallest, *shape[:-1])
+        return tuple(shape)
+
+    def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
+        self.slots += 1
+        return self.seen(shape_after(x, filters, strides))
+
+    def graph(self, kind: str, inputs: Sequence[Shape], filters: int, strides: int = 1) -> list[Shape]:
+        self.slots += 1
+        shape = self.seen(shape_after(inputs[0], filters, strides))
+        return [shape] * len(self.space.tables[kind].rows_by_node)
+
+    def concatenate(self, values: Sequence[Shape]) -> Shape:
+        return (*values[0][:-1], sum(shape[-1] for shape in values))
+
+    def pool(self, x: Shape) -> Shape:
+        return (x[-1],)
+
+    def classify(self, x: Shape) -> Shape:
+        return (self.num_classes,)
+
+    def read(self, values: Sequence[Shape], names: Sequence[str]) -> Shape:
+        return self.concatenate(values)
+
+    def unread(self, values: Sequence[Shape], readers: Sequence[Sequence[str]]) -> Shape:
+        return self.concatenate(values)
+
+    def loose_ends(self, kind: str, nodes: Sequence[Shape], inputs: int = 2) -> Shape:
+        return self.concatenate(nodes)
+
+
+def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
+    """The shape of an image or a signal, without the batch, after a layer with this number of filters.
+
+    Example:
+
+    >>> shape_after((5, 4, 3), filters=8, strides=2)
+    (3, 2, 8)
+    """
+    sizes = halve((None, *shape))[1:-1] if strides == 2 else shape[:-1]
+    return (*sizes, filters)
+
+
+def input_shape_for(space: HasSkeleton, input_shape: Any) -> Shape:
+    """Return `input_shape` as a tuple if it is of the kind that `space` takes, and not too small for its networks.
+
+    Raises:
+        ValueError: otherwise, with the shape that is expected.
+    """
+    shape = check_input_shape(input_shape, halvings=0, kind=space.inputs)
+    probe = ShapeFiller(space, num_classes=1)
+    space.skeleton(probe, (*[_PROBE] * (len(shape) - 1), shape[-1]))
+    return check_input_shape(shape, (_PROBE // probe.smallest).bit_length() - 1, space.inputs)
+
+
+def check_channels(inputs: Any, shape: Shape) -> None:
+    """Raise ValueError unless a batch has as many channels as the samples of this shape."""
+    if inputs.shape[-1] != shape[-1]:
+        raise ValueError(f"Expected samples of shape {shape}. Received: a batch of shape {tuple(inputs.shape)}")
+
+
+def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> Shape:
+    """Return the shape of one image, or of one signal, as a tuple if it survives this number of halvings.
+
+    Raises:
+        ValueError: otherwise, with the shape that is expected.
+
+    Example:
+
+    >>> check_input_shape([128, 1], halvings=2, kind="signal")
+    (128, 1)
+    """
+    axes = _AXES[kind]
+    is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)
+    is_shape = is_shape and len(input_shape) == axes.count(",") + 1
+    if not is_shape or not all(isinstance(size, int | np.integer) and size > 0 for size in input_shape):
+        raise ValueError(checks.invalid("input_shape", f"{axes} of one {kind}", input_shape))
+    least, sizes = 2**halvings, input_shape[:-1]
+    if min(sizes) < least:
+        expected = f"{least} x {least} pixels" if kind == "image" else f"{least} steps"
+        raise ValueError(
+            f"Invalid value received for argument `input_shape`. Expected at least {expected}, since the network "
+            f"halves the {kind} {halvings} times. Received: {' x '.join(map(str, sizes))}"
+        )
+    return tuple(int(size) for size in input_shape)
