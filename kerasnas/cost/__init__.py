@@ -1,4 +1,4 @@
-"""What networks cost: parameters, multiply-adds, measured latency; expected under mixing weights."""
+"""Costs of networks: parameters, multiply-adds, measured latency; expected under mixing weights."""
 
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.cost.front import pareto_front

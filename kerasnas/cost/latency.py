@@ -25,7 +25,7 @@ _SECONDS = 0.02  # that a part is timed for in each round, at least
 
 
 def device_name() -> str:
-    """What latencies hold for: the processor, the number of cores, the backend."""
+    """The device that latencies hold for: the processor, the number of cores, the backend."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -85,7 +85,7 @@ def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[flo
 
 @dataclasses.dataclass(frozen=True)
 class LatencyTable:
-    """How long each part of a space's networks takes on one device, for one size of image.
+    """Latencies of each part of a space's networks on one device, for one size of image.
 
     Args:
         space: name of the space.

@@ -1,4 +1,4 @@
-"""CostModel: what the networks of a space cost, as a table over its choices."""
+"""CostModel: the cost of the networks of a space, as a table over its choices."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class CostModel:
         return float(total)
 
     def get_config(self) -> dict[str, Any]:
-        """All of it as JSON knows it."""
+        """The fields, JSON-serializable."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         choices = {
             kind: [list(map(list, table.edges)), list(table.primitives), table.keep]

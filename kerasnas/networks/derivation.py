@@ -32,7 +32,7 @@ class Option:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """What the strongest option of a decision has most of: its strengths, the largest first."""
+        """The strengths, the largest first: the strongest option of a decision has the highest rank."""
         return tuple(sorted(self.strengths, reverse=True))
 
     @property

@@ -29,7 +29,7 @@ def few_shot_network(
         blocks: Defaults to 4.
         pooling: whether a block halves the image by max pooling, as for miniImageNet, and not by the strides of its
             convolution, as for Omniglot. Defaults to False.
-        seed: of the start values. Defaults to 0.
+        seed: of the initial weights. Defaults to 0.
 
     Returns:
         A functional `keras.Model`.

@@ -33,7 +33,7 @@ def number_layers(model: keras.Model) -> None:
 
 
 def initialize(model: keras.Model, seed: int) -> None:
-    """Draw every kernel of `model` afresh: normal with variance 2 / fan-in, in NumPy.
+    """Draw every kernel of `model`: normal with variance 2 / fan-in, in NumPy.
 
     Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
     """
@@ -49,11 +49,11 @@ def initialize(model: keras.Model, seed: int) -> None:
 
 
 def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:
-    """How many values of the input each value of the output of a kernel of this shape sums over.
+    """The number of input values that each output value of a kernel of this shape sums over.
 
     Args:
         shape: of the kernel.
-        copied: whether three axes are (copies, window, filters) of a primitive's stage, not (length, channels,
+        copied: True where three axes are (copies, window, filters) of a primitive's stage, not (length, channels,
             filters) of a standard layer for signals. Defaults to True.
 
     Example:

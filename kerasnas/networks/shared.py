@@ -34,7 +34,7 @@ class SharedPrimitives(keras.layers.Layer):
     Args:
         candidates: the primitives, as layers of the same strides and filters. Their own weights are not used.
         edges: number of rows. Defaults to 1.
-        seed: of the start values. Defaults to 0.
+        seed: of the initial weights. Defaults to 0.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`.
@@ -110,7 +110,7 @@ def _initial_values(candidates: Sequence[keras.layers.Layer], edges: int, seed: 
 
 
 def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Any], inputs: Any) -> Any:
-    """What `layer` makes of `inputs` in training, with `weights` instead of its own, and without a trace."""
+    """`layer(inputs)` in training, with `weights` in place of its own, and without a trace."""
     if isinstance(layer, Pooling):  # in a discrete network pools have no batch norm, and neither do they here
         return layer.chain[0].call(inputs)
     state = [(variable, ops.zeros(variable.shape, variable.dtype)) for variable in layer.non_trainable_variables]

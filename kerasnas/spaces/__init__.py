@@ -1,4 +1,4 @@
-"""What may be chosen."""
+"""Search spaces: one file each, with its sizes, its choices and its network."""
 
 from kerasnas.spaces.base import SPACES, SearchSpace
 from kerasnas.spaces.darts import DARTS_PRIMITIVES, DARTSSpace

@@ -1,4 +1,4 @@
-"""SearchSpace: the choices that may be made, and what every space gets for free from them."""
+"""SearchSpace: the choices that may be made, and everything that follows from them alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.measured import NetworkParts
@@ -24,15 +25,16 @@ Indices = tuple[int, ...]
 
 
 class SearchSpace(abc.ABC):
-    """What may be built. A space writes `choices`, `genotype`, `assignment` and the two builders.
+    """A search space: the set of networks that may be built.
 
-    Sampling, mutation, neighbours, encoding, size and validation follow from `choices`: an ordered mapping from
-    the name of each choice to its options (strings). Every combination of options is an architecture, unless the
-    space writes `feasible` too; if several combinations are the same network, it writes `key`.
+    A subclass writes `choices`, `genotype`, `assignment` and the two builders; `SkeletonSpace` has all of them from
+    tables and one skeleton. Sampling, mutation, neighbours, encoding, size and validation follow from `choices`: an
+    ordered mapping from the name of each choice to its options (strings). Every combination of options is an
+    architecture, unless the space writes `feasible` too; if several combinations are the same network, it writes `key`.
 
     Attributes:
         name: the name that its genotypes carry.
-        mixes_channels: whether `build_supernet` takes `partial_channels` and `edge_normalization`.
+        mixes_channels: True if `build_supernet` takes `partial_channels` and `edge_normalization`.
         sizes: the arguments of the constructor that `build_network` takes too.
     """
 
@@ -97,14 +99,18 @@ class SearchSpace(abc.ABC):
 
     def validate(self, genotype: Genotype) -> None:
         """Raise ValueError, saying what differs, if `genotype` is not of this space."""
+        self._check_own(genotype)
+        self.check_assignment(self.assignment(genotype))
+
+    def _check_own(self, genotype: Genotype) -> None:
+        checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`")
         if genotype.space != self.name:
             raise ValueError(f"This genotype belongs to space '{genotype.space}', not to '{self.name}'.")
-        self.check_assignment(self.assignment(genotype))
 
     # Architectures as numbers: what strategies compute with ------------------------------------------
     @functools.cached_property
     def cardinalities(self) -> tuple[int, ...]:
-        """How many options each choice has."""
+        """The number of options of each choice."""
         return tuple(len(options) for options in self.choices.values())
 
     @functools.cached_property
@@ -123,8 +129,7 @@ class SearchSpace(abc.ABC):
         Raises:
             ValueError: if `genotype` is not of this space.
         """
-        if genotype.space != self.name:
-            raise ValueError(f"This genotype belongs to space '{genotype.space}', not to '{self.name}'.")
+        self._check_own(genotype)
         assignment = self.assignment(genotype)
         try:
             return tuple(positions[assignment[name]] for name, positions in self._option_indices)
@@ -133,23 +138,29 @@ class SearchSpace(abc.ABC):
             raise
 
     def decode(self, indices: Sequence[int]) -> Genotype:
-        """The inverse of `encode`."""
-        if len(indices) != len(self._options):
-            raise ValueError(
-                f"Space '{self.name}' has {len(self._options)} choices. Received {len(indices)} indices: {indices}"
-            )
+        """The inverse of `encode`.
+
+        Raises:
+            ValueError: unless there is one index for every choice, of one of its options.
+        """
+        sizes = self.cardinalities
+        if not hasattr(indices, "__len__") or len(indices) != len(sizes):
+            raise ValueError(checks.invalid("indices", f"{len(sizes)} indices, one for every choice", indices))
+        for (name, _), index, size in zip(self._options, indices, sizes, strict=True):
+            if not 0 <= index < size:
+                raise ValueError(checks.invalid("indices", f"0 to {size - 1} for choice '{name}'", indices))
         return self.genotype({name: options[i] for i, (name, options) in zip(indices, self._options, strict=True)})
 
     def feasible(self, indices: Indices) -> bool:
-        """Whether a combination of options is an architecture. Here: always."""
+        """True if a combination of options is an architecture. Here: always."""
         return True
 
     def key(self, indices: Indices) -> Hashable:
-        """What all combinations that are the same network have in common. Here: the combination itself."""
+        """A key that all combinations of the same network share. Here: the combination itself."""
         return indices
 
     def __iter__(self) -> Iterator[Indices]:
-        """All architectures, as indices: only for spaces that are small enough to be gone through."""
+        """All architectures, as indices: for spaces small enough to enumerate."""
         return filter(self.feasible, itertools.product(*map(range, self.cardinalities)))
 
     def sample_indices(self, rng: np.random.Generator) -> Indices:
@@ -185,9 +196,20 @@ class SearchSpace(abc.ABC):
 
     # The same with genotypes -------------------------------------------------------------------------
     def sample(self, rng: np.random.Generator) -> Genotype:
-        """A genotype drawn uniformly over the feasible combinations of options."""
+        """A genotype drawn uniformly over the feasible combinations of options.
+
+        Raises:
+            TypeError: if `rng` is no NumPy generator.
+        """
+        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.sample_indices(rng))
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
-        """`genotype` with one choice, drawn uniformly, changed to another of its options."""
+        """`genotype` with one choice, drawn uniformly, changed to another of its options.
+
+        Raises:
+            TypeError: if `rng` is no NumPy generator.
+            ValueError: if `genotype` is not of this space.
+        """
+        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.mutate_indices(self.encode(genotype), rng))

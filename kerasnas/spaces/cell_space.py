@@ -18,7 +18,7 @@ INPUTS = 2  # a cell reads the outputs of the two cells before it
 
 
 class CellPlan(NamedTuple):
-    """Where a cell stands: its kind, its filters, and whether the cell before it halved the image."""
+    """The place of a cell: its kind, its filters, and whether the cell before it halved the image."""
 
     kind: str
     filters: int

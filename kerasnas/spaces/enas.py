@@ -71,7 +71,7 @@ class ENASMicroSpace(CellSpace):
         return math.prod(m * (m + 1) // 2 for m in (node * len(self.primitives) for node in nodes))
 
     def feasible(self, indices: Indices) -> bool:
-        """Whether the primitives of a node that is read twice are in the order of their names, as in genotypes."""
+        """True if the primitives of a node that is read twice are in the order of their names, as in genotypes."""
         sources = [table.sources(node) for table in self.tables.values() for node in table.rows_by_node]
         for position, pairs in enumerate(sources):
             pair, first, second = indices[3 * position : 3 * position + 3]

@@ -137,7 +137,7 @@ class NASBench101Space(SearchSpace):
 
     # As numbers ----------------------------------------------------------------------------------------------
     def feasible(self, indices: Indices) -> bool:
-        """Whether the input reaches the output, over at most 9 edges once the rest is pruned."""
+        """True if the input reaches the output, over at most 9 edges once the rest is pruned."""
         cell = graphs.canonical(_cell(indices))
         return cell is not None and cell.edges.bit_count() <= MAX_EDGES
 

@@ -1,4 +1,4 @@
-"""A space restricted to listed architectures: what a partial table of results leaves to choose."""
+"""A space restricted to listed architectures, as a partial table of results requires."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SubsetSpace(SearchSpace):
     Its architectures are drawn uniformly over the list. The neighbours of one are the listed architectures within
     `reach` edits of `space`, over any architecture between; where there are none, those two edits away. Architectures
     are compared by `key`. A mutation is a neighbour drawn uniformly; failing that, any listed architecture. `moves`
-    counts what was handed out, so that a report can say it.
+    counts them, for reports.
 
     Args:
         space: the whole space.
@@ -42,7 +42,7 @@ class SubsetSpace(SearchSpace):
     (2, False, [(0, 1, 1)], {'one edit': 0, 'two edits': 1, 'random': 0})
 
     Reference:
-        The restriction is this project's own; it changes what local search and evolution see, and figures obtained
+        The restriction is this project's own; it changes what local search and evolution see, and results obtained
         with it are those of the listed architectures.
     """
 
@@ -82,7 +82,7 @@ class SubsetSpace(SearchSpace):
         return self.space.assignment(genotype)
 
     def feasible(self, indices: Indices) -> bool:
-        """Whether the architecture is listed."""
+        """True if the architecture is listed."""
         return self.space.key(indices) in self._listed()
 
     def key(self, indices: Indices) -> Hashable:
