@@ -9,55 +9,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from kerasnas.genotypes import Genotype
+from kerasnas.pareto import crowding_distance, non_dominated, non_dominated_sort
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy
 from kerasnas.strategies.evolution import mutated
-
-
-def non_dominated_sort(rewards: np.ndarray) -> list[np.ndarray]:
-    """Pareto fronts, the best first: none of a front dominates another, all are dominated by one of the front before.
-
-    Args:
-        rewards: `(n, objectives)`, all maximised.
-
-    Returns:
-        For each front the positions of its members, ascending.
-
-    Example:
-
-    >>> non_dominated_sort(np.array([[1, 1], [2, 0], [0, 0], [0, 2]]))
-    [array([0, 1, 3]), array([2])]
-    """
-    no_worse = np.all(rewards[:, None] >= rewards, axis=-1)
-    dominates = no_worse & ~no_worse.T  # [i, j]: i is as good in all objectives, and better in one
-    fronts, left = [], np.arange(len(rewards))
-    while len(left):
-        free = ~dominates[np.ix_(left, left)].any(axis=0)
-        fronts.append(left[free])
-        left = left[~free]
-    return fronts
-
-
-def crowding_distance(rewards: np.ndarray) -> np.ndarray:
-    """How far apart the neighbours of each member of a front are, summed over the objectives; infinite at the ends.
-
-    Args:
-        rewards: `(n, objectives)` of one front.
-
-    Example:
-
-    >>> crowding_distance(np.array([[0, 4], [1, 3], [4, 0], [2, 2]]))
-    array([inf, 1. , inf, 1.5])
-    """
-    distance = np.zeros(len(rewards))
-    for values in rewards.T:
-        order = np.argsort(values, kind="stable")
-        spread = float(values[order[-1]] - values[order[0]])
-        distance[order[[0, -1]]] = np.inf
-        if spread > 0:
-            distance[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / spread
-    return distance
 
 
 @STRATEGIES.register("nsga2")
@@ -129,11 +85,8 @@ class NSGA2(SearchStrategy):
     def pareto_front(self) -> list[tuple[Genotype, tuple[float, ...]]]:
         """The genotypes that no told one dominates, and their rewards, by descending first objective."""
         told = sorted(self.succeeded, key=lambda pair: pair[1], reverse=True)
-        front: list[tuple[Indices, tuple[float, ...]]] = []
-        for indices, reward in told:  # who dominates another stands before it in this order
-            if not front or not _dominated(reward, np.array([other for _, other in front])):
-                front.append((indices, reward))
-        return [(self.space.decode(indices), reward) for indices, reward in front]
+        front = non_dominated(np.array([reward for _, reward in told])) if told else ()
+        return [(self.space.decode(told[position][0]), told[position][1]) for position in front]
 
     def check_reward(self, reward: Any) -> tuple[float, ...] | None:
         if not isinstance(reward, (Sequence, np.ndarray)) or isinstance(reward, str):
@@ -180,7 +133,3 @@ class NSGA2(SearchStrategy):
         self.population, self._ranks, self._newcomers = [], [], []
         for indices, reward in self.succeeded:
             self.observe(indices, reward)
-
-
-def _dominated(reward: tuple[float, ...], others: np.ndarray) -> bool:
-    return bool(((others >= reward).all(axis=1) & (others > reward).any(axis=1)).any())
