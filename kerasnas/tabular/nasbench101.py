@@ -15,11 +15,12 @@ from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench101_cells import MAX_VERTICES, Cell, canonical, vertex_pairs
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.tabular import nasbench101_official
-from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
 ALL_CELLS = 423_624
+FORMAT, VERSION = "kerasnas.nasbench101", 1
+"""Of the file that `benchmarks/convert_nasbench101.py` makes from an official one."""
 
 
 class NASBench101(Table):
@@ -51,8 +52,6 @@ class NASBench101(Table):
     Reference:
         Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", 2019 (arXiv 1902.09635).
     """
-
-    convert = staticmethod(nasbench101_official.convert)
 
     def __init__(self, cells: Cells, hashes: np.ndarray, columns: Mapping[str, np.ndarray]):
         self.cells, self.whole_space = cells, NASBench101Space()
@@ -87,7 +86,7 @@ class NASBench101(Table):
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> NASBench101:
-        """Read a table: the file that `NASBench101.convert` wrote, or one of a sample of the cells.
+        """Read a table: the file that `benchmarks/convert_nasbench101.py` wrote, or one of a sample of the cells.
 
         A sample holds `hash`, `matrix`, `ops`, `vertices`, `params` and, as fractions, `val<epochs>` and
         `test<epochs>`; `time<epochs>` in seconds.
@@ -102,10 +101,11 @@ class NASBench101(Table):
         what = "NAS-Bench-101"
         if Path(path).suffix == ".tfrecord":
             raise ValueError(
-                f"{path} is an official file: convert it once, with NASBench101.convert, and open the result."
+                f"{path} is an official file: convert it once, with benchmarks/convert_nasbench101.py of KerasNAS' "
+                "repository, and open the result."
             )
         arrays = read_arrays(path, [], what)
-        if str(arrays.get("format")) == nasbench101_official.FORMAT:
+        if str(arrays.get("format")) == FORMAT:
             return cls._converted(path, arrays)
         if missing := sorted({"hash", "matrix", "ops", "vertices", "params"} - set(arrays)):
             raise ValueError(f"{path} is not {what}: it lacks {', '.join(missing)}.")
@@ -114,9 +114,9 @@ class NASBench101(Table):
     @classmethod
     def _converted(cls, path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> NASBench101:
         version = int(arrays["version"])
-        if version != nasbench101_official.VERSION:
+        if version != VERSION:
             raise ValueError(
-                f"{path} has version {version}; this KerasNAS reads version {nasbench101_official.VERSION}. "
+                f"{path} has version {version}; this KerasNAS reads version {VERSION}. "
                 "Convert the official file again, or upgrade KerasNAS."
             )
         hashes, packed = arrays["hash"], arrays["cell"]

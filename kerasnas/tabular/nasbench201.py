@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kerasnas import storage
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
-from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
@@ -124,39 +122,3 @@ class NASBench201(Table):
             for what in ("valid", "test")
         }
         return cls("synthetic, in the shape of nasbench201", cells, NASBENCH201_PRIMITIVES, columns)
-
-
-def convert(api: Any, path: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
-    """Write the compact file from the official benchmark.
-
-    The official files are pickles, which only their own packages should open: make `api` with them, as
-    `nats_bench.create(None, "tss", fast_mode=True, verbose=False)` or `nas_201_api.NASBench201API(path)`.
-
-    Args:
-        api: anything with `len(api)`, `api[index]` (the architecture string), `api.get_cost_info(index, dataset)` and
-            `api.get_more_info(index, dataset, hp=..., is_random=False)`, as both packages have it.
-        path: the `.npz` to write.
-        log: called with each line of progress. Defaults to `print`.
-    """
-    official = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}
-    space = NASBench201Space()
-    columns: dict[str, list[float]] = {}
-    cells = []
-    for index in range(len(api)):
-        cells.append(space.encode(space.from_string(api[index])))
-        for ours, theirs in official.items():
-            for epochs in (12, 200):
-                info = api.get_more_info(index, theirs, hp=str(epochs), is_random=False)
-                columns.setdefault(f"{ours}_valid_{epochs}", []).append(info["valid-accuracy"])
-                if ours == "cifar10":  # "cifar10-valid" trains on half of the data; the test of the whole is elsewhere
-                    info = api.get_more_info(index, "cifar10", hp=str(epochs), is_random=False)
-                columns.setdefault(f"{ours}_test_{epochs}", []).append(info["test-accuracy"])
-            cost = api.get_cost_info(index, "cifar10" if ours == "cifar10" else theirs)
-            columns.setdefault(f"params_{ours}", []).append(1e6 * cost["params"])
-            columns.setdefault(f"flops_{ours}", []).append(1e6 * cost["flops"])
-        if index % 1000 == 999:
-            log(f"{index + 1} of {len(api)} cells")
-    arrays = {name: np.array(values, "float32") for name, values in columns.items()}
-    with storage.atomic_path(path) as temporary:
-        named = {"ops": np.array(cells, "uint8"), "op_names": np.array(NASBENCH201_PRIMITIVES), **arrays}
-        np.savez_compressed(temporary, **named)  # type: ignore[arg-type]

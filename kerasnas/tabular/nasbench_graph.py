@@ -13,7 +13,7 @@ from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
 _NOT_DATASETS = {"hash", "link", "ops", "links", "op_names", "columns"}

@@ -1,13 +1,16 @@
 """Tables: queries, charges, what they refuse; NAS-Bench-201's and NAS-Bench-Graph's files."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.tabular import NASBench201, NASBenchGraph, Table
-from kerasnas.tabular.nasbench201 import convert
 
 SPACE = NASBench201Space()
+CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,7 @@ class OfficialApi:
 
 
 def test_converter_from_the_official_files(tmp_path):
-    convert(OfficialApi(), tmp_path / "table.npz")
+    runpy.run_path(str(CONVERTER))["convert"](OfficialApi(), tmp_path / "table.npz")
     table = NASBench201.open(tmp_path / "table.npz")
     genotype = SPACE.decode((0, 1, 2, 3, 4, 1))
     assert table.lookup(genotype, "valid_12") == 11.5
