@@ -7,7 +7,7 @@ import pytest
 
 from kerasnas.pareto import crowding_distance, dominates
 from kerasnas.search import NSGA2, RandomSearch
-from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces import NASBench101Space, NASBench201Space
 from kerasnas.testing.strategies import GridSpace
 
 SPACE = NASBench201Space()
@@ -96,6 +96,14 @@ def test_state_with_failures_and_vectors():
     again.set_state(strategy.get_state())
     assert again.observations[1:4] == strategy.observations[1:4] and again.population == strategy.population
     assert again.pareto_front() == strategy.pareto_front() and again.ask(20) == strategy.ask(20)
+
+
+def test_a_space_whose_crossovers_are_rarely_feasible_is_searched():
+    strategy = NSGA2(NASBench101Space(), seed=0, population_size=10)
+    for _ in range(60):
+        genotype = strategy.ask()
+        strategy.tell(genotype, [genotype.count("conv3x3-bn-relu"), genotype.count("maxpool3x3")])
+    assert len(strategy.succeeded) == 60
 
 
 def test_there_is_no_single_best():
