@@ -121,13 +121,15 @@ def staircase(costs: Sequence[float], values: Sequence[float]) -> list[int]:
         costs, values: as many numbers each.
 
     Raises:
-        ValueError: if they differ in length.
+        ValueError: if they differ in length, or are not finite numbers.
 
     Example:
 
     >>> staircase(costs=[2, 1, 3, 3], values=[0.6, 0.7, 0.9, 0.9])
     [1, 2]
     """
+    costs = checks.array("costs", costs, rank=1).tolist()
+    values = checks.array("values", values, rank=1).tolist()
     if len(costs) != len(values):
         raise ValueError(checks.invalid("values", f"{len(costs)} numbers, as many as `costs` has", values))
     front: list[int] = []

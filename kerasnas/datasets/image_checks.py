@@ -65,8 +65,9 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
 
 
 def _check_shape(input_shape: Any) -> None:
-    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence):
-        raise ValueError(checks.invalid("input_shape", "a size, or None, for each axis", input_shape))
+    expected = "(height, width, channels) or (length, channels), where None fits any size"
+    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence) or len(input_shape) not in (2, 3):
+        raise ValueError(checks.invalid("input_shape", expected, input_shape))
     for size in input_shape:
         checks.optional(checks.size, "input_shape", size)
 

@@ -74,7 +74,7 @@ class ImageDataset:
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
-        checks.names("classes", self.classes)
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes)
         if self.x_test.shape[1:] != self.x_train.shape[1:]:

@@ -40,10 +40,12 @@ class LabelledImages:
     alphabets: tuple[str, ...] = dataclasses.field(repr=False)
 
     def __post_init__(self) -> None:
-        check_named("x", self.x, "y", self.y, checks.names("classes", self.classes))
-        if not isinstance(self.alphabets, tuple) or len(self.alphabets) != len(self.classes):
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
+        check_named("x", self.x, "y", self.y, self.classes)
+        alphabets = self.alphabets
+        if not isinstance(alphabets, tuple) or list(map(type, alphabets)) != [str] * len(self.classes):
             expected = f"a tuple of the alphabets of the {len(self.classes)} classes"
-            raise ValueError(checks.invalid("alphabets", expected, self.alphabets))
+            raise ValueError(checks.invalid("alphabets", expected, alphabets))
 
     @property
     def num_classes(self) -> int:

@@ -86,6 +86,8 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
     (8, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
     labels = _labels(y)
+    if not labels.ndim:
+        raise _invalid("y", "the labels of the samples", y)
     if labels.dtype.kind not in "iu":
         raise _invalid("y", "labels of an integer dtype", f"dtype {labels.dtype}")
     labels = np.unique(labels)

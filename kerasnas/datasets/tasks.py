@@ -29,7 +29,7 @@ class Episode:
             other; empty where there are no classes. Defaults to `()`.
 
     Raises:
-        ValueError: if `support` or `query` is not a pair.
+        ValueError: if `support` or `query` is not a pair of arrays.
     """
 
     support: Pair = dataclasses.field(repr=False)
@@ -39,8 +39,9 @@ class Episode:
     def __post_init__(self) -> None:
         for name in ("support", "query"):
             pair = getattr(self, name)
-            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise ValueError(checks.invalid(name, "a pair (x, y) of inputs and targets", pair))
+            arrays = isinstance(pair, (tuple, list)) and [hasattr(a, "shape") or isinstance(a, list) for a in pair]
+            if arrays != [True, True]:
+                raise ValueError(checks.invalid(name, "a pair (x, y) of arrays, inputs and targets", pair))
 
 
 def check_episode(episode: Episode) -> None:
