@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 _T = TypeVar("_T")
 _LONGEST = 200  # characters of a received value that a message shows
+_LARGEST_SEED = 2**128 - 1  # the entropy of NumPy's generators
 
 
 def invalid(argument: str, expected: str, received: Any, hint: str = "", what: str = "argument") -> str:
@@ -29,7 +33,10 @@ def invalid(argument: str, expected: str, received: Any, hint: str = "", what: s
     >>> invalid("strides", "1 or 2", 3)
     'Invalid value received for argument `strides`. Expected 1 or 2. Received: 3'
     """
-    shown = repr(received)
+    try:
+        shown = repr(received)
+    except ValueError:  # an integer of more digits than Python writes
+        shown = f"<{type(received).__name__}>"
     if len(shown) > _LONGEST:
         shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
     end = f" {hint}" if hint else ""
@@ -63,7 +70,7 @@ def integer(argument: str, value: Any, least: int | None = None, most: int | Non
     Args:
         argument: name of the argument.
         value: its value: an `int` or a NumPy integer.
-        least, most: inclusive bounds. Default to None: unbounded.
+        least, most: inclusive bounds. Default to None: unbounded, up to the largest size that Python can index.
 
     Raises:
         ValueError: otherwise.
@@ -76,6 +83,8 @@ def integer(argument: str, value: Any, least: int | None = None, most: int | Non
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or (least is not None and value < least) or (most is not None and value > most):
         raise ValueError(invalid(argument, f"an integer{_bounds(least, most)}", value))
+    if most is None and value > sys.maxsize:
+        raise ValueError(invalid(argument, f"an integer{_bounds(least, sys.maxsize)}", value))
     return int(value)
 
 
@@ -91,7 +100,7 @@ def size(argument: str, value: Any, allowed: Sequence[int] | None = None) -> int
     2
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or (value < 1 if allowed is None else value not in allowed):
+    if not whole or (not 1 <= value <= sys.maxsize if allowed is None else value not in allowed):
         expected = "a positive integer" if allowed is None else " or ".join(map(str, allowed))
         raise ValueError(invalid(argument, expected, value))
     return int(value)
@@ -104,14 +113,16 @@ def number(
     most: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    finite: bool = True,
 ) -> float:
-    """Return `value` as a `float` if it is a finite number within the bounds; a bool is none.
+    """Return `value` as a `float` if it is a number within the bounds; a bool is none.
 
     Args:
         argument: name of the argument.
-        value: its value: a Python or NumPy number.
+        value: its value: a Python or NumPy number, or an array or tensor of shape `()`.
         least, most: inclusive bounds. Default to None: unbounded.
         above, below: exclusive bounds. Default to None: unbounded.
+        finite: whether NaN and the infinities are refused. Defaults to True.
 
     Raises:
         ValueError: otherwise.
@@ -121,18 +132,30 @@ def number(
     >>> number("drop_path", 0.5, least=0, below=1)
     0.5
     """
-    real = isinstance(value, (numbers.Real, np.floating, np.integer)) and not isinstance(value, (bool, np.bool_))
+    real = _real(value)
     inside = (
-        real
-        and math.isfinite(value)
-        and (least is None or value >= least)
-        and (most is None or value <= most)
-        and (above is None or value > above)
-        and (below is None or value < below)
+        real is not None
+        and (math.isfinite(real) or not finite)
+        and (least is None or real >= least)
+        and (most is None or real <= most)
+        and (above is None or real > above)
+        and (below is None or real < below)
     )
-    if not inside:
+    if real is None or not inside:
         raise ValueError(invalid(argument, f"a number{_bounds(least, most, above, below)}", value))
-    return float(value)
+    return real
+
+
+def _real(value: Any) -> float | None:
+    """`value` as a `float`, or None if it is not a number that a `float` can hold."""
+    if not isinstance(value, numbers.Real) and hasattr(value, "__array__") and getattr(value, "shape", None) == ():
+        value = np.asarray(value)[()]  # the scalar of an array or a tensor
+    if not isinstance(value, (numbers.Real, np.floating, np.integer)) or isinstance(value, (bool, np.bool_)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def boolean(argument: str, value: Any) -> bool:
@@ -152,6 +175,8 @@ def seed(value: Any, argument: str = "seed") -> int:
     Raises:
         ValueError: otherwise.
     """
+    if isinstance(value, int) and sys.maxsize < value <= _LARGEST_SEED:
+        return value
     return integer(argument, value, least=0)
 
 
@@ -234,6 +259,71 @@ def function(argument: str, value: _T, expected: str = "a callable") -> _T:
     if not callable(value):
         raise TypeError(invalid(argument, expected, value))
     return value
+
+
+def array(argument: str, value: Any, rank: int | None = None, kinds: str = "iuf", finite: bool = True) -> np.ndarray:
+    """Return `value` as a NumPy array if it is one of numbers.
+
+    Args:
+        argument: name of the argument.
+        value: its value: an array, a tensor, or nested sequences.
+        rank: number of axes. Defaults to None: any.
+        kinds: the kinds of dtype that pass, as NumPy's letters: `i` and `u` are integers, `f` floats, `b` booleans.
+            Defaults to `"iuf"`.
+        finite: whether NaN and the infinities are refused. Defaults to True.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> array("y", [0, 1, 1], rank=1, kinds="iu")
+    array([0, 1, 1])
+    >>> array("y", ["cat", "dog"], rank=1, kinds="iu")
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `y`. Expected an array of integers with 1 axis. Received: dtype <U3
+    """
+    words = [word for letters, word in (("iu", "integers"), ("f", "floats"), ("b", "booleans")) if letters[0] in kinds]
+    what = "numbers" if {"i", "f"} <= set(kinds) else " or ".join(words)
+    axes = "" if rank is None else f" with {rank} {'axis' if rank == 1 else 'axes'}"
+    expected = f"an array of {what}{axes}"
+    try:
+        found = np.asarray(value)
+    except (ValueError, TypeError):
+        raise ValueError(invalid(argument, f"{expected}, all rows of one length", value)) from None
+    if found.dtype.kind == "O" or not (hasattr(value, "__array__") or isinstance(value, Sequence)):
+        raise ValueError(invalid(argument, expected, value))
+    if found.dtype.kind not in kinds and found.size:
+        raise ValueError(_invalid_array(argument, expected, f"dtype {found.dtype.str}"))
+    if rank is not None and found.ndim != rank:
+        raise ValueError(_invalid_array(argument, expected, f"shape {found.shape}"))
+    if finite and found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError(_invalid_array(argument, f"{expected}, all finite", "NaN or infinity"))
+    return found
+
+
+def _invalid_array(argument: str, expected: str, received: str) -> str:
+    return f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}"
+
+
+def path(argument: str, value: Any) -> Path:
+    """Return `value` as a `Path` if it is the path of a file or a folder; `~` stands for the home folder.
+
+    Raises:
+        TypeError: if it is neither a string nor an `os.PathLike`.
+        ValueError: if it is empty.
+
+    Example:
+
+    >>> path("folder", "runs/darts").name
+    'darts'
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(invalid(argument, "a path, as a string or a `pathlib.Path`", value))
+    if not str(value).strip() or "\0" in str(value):
+        raise ValueError(invalid(argument, "a path that is not empty", value))
+    return Path(value).expanduser()
 
 
 def optional(check: Callable[..., Any], argument: str, value: Any, *arguments: Any, **options: Any) -> Any:

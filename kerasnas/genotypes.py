@@ -1,4 +1,4 @@
-"""Genotype: what a search found, as immutable data, with JSON and the papers' string form."""
+"""Genotype: the architecture found by a search, as immutable data, with JSON and the papers' string form."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import ast
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasnas import storage
+from kerasnas import checks, storage
 
 _FORMAT, _VERSION = "kerasnas.genotype", 1
 
@@ -28,7 +27,7 @@ class Edge(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Genotype:
-    """The architecture that a search found: for each kind of cell, its edges.
+    """The architecture found by a search: for each kind of cell, its edges.
 
     Comparable, hashable and independent of TensorFlow. The order of the edges carries no meaning:
     they are kept sorted by (target, source, primitive), and the cells by their kind.
@@ -39,7 +38,8 @@ class Genotype:
             `Edge` or a `(primitive, source, target)` triple.
 
     Raises:
-        ValueError: if an edge is malformed or points backwards, or there is no cell.
+        ValueError: if `space` is not a name, `cells` is neither a mapping nor pairs, an edge is malformed or points
+            backwards, or there is no cell.
 
     Example:
 
@@ -55,13 +55,12 @@ class Genotype:
 
     def __init__(self, space: str, cells: Mapping[str, Iterable] | Iterable[tuple[str, Iterable]]):
         if not isinstance(space, str) or not space:
-            raise ValueError(f"Invalid value received for argument `space`. Expected its name. Received: {space!r}")
-        pairs = cells.items() if isinstance(cells, Mapping) else cells
-        checked = tuple(sorted((str(kind), tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in pairs))
+            raise ValueError(checks.invalid("space", "the name of a search space", space))
+        checked = tuple(sorted((kind, tuple(sorted(map(_edge, edges), key=_order))) for kind, edges in _pairs(cells)))
         if not checked:
-            raise ValueError("A genotype has at least one cell. Received none.")
+            raise ValueError(checks.invalid("cells", "at least one cell", cells))
         if len({kind for kind, _ in checked}) != len(checked):
-            raise ValueError(f"A genotype has each kind of cell once. Received: {[kind for kind, _ in checked]}")
+            raise ValueError(checks.invalid("cells", "each kind of cell once", [kind for kind, _ in checked]))
         object.__setattr__(self, "space", space)
         object.__setattr__(self, "cells", checked)
 
@@ -81,7 +80,12 @@ class Genotype:
         return "\n".join(lines)
 
     def count(self, primitive: str) -> int:
-        """How many edges, over all kinds of cell, carry `primitive`."""
+        """Return the number of edges, over all kinds of cell, that carry `primitive`.
+
+        Raises:
+            TypeError: if `primitive` is not a string.
+        """
+        checks.instance("primitive", primitive, str, "the name of a primitive")
         return sum(edge.primitive == primitive for _, edges in self.cells for edge in edges)
 
     # JSON ------------------------------------------------------------------------------------
@@ -93,17 +97,19 @@ class Genotype:
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """Read `to_json`'s text.
+        """Read the text of `to_json`.
 
         Raises:
+            TypeError: if `text` is not a string.
             ValueError: if the text is truncated, malformed, or written by a newer version.
         """
+        checks.instance("text", text, (str, bytes), "the JSON text of a genotype")
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"Malformed or truncated genotype JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"Malformed or truncated genotype JSON, received for argument `text`: {error}") from None
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}".')
+            raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}" for argument `text`.')
         if record.get("version") != _VERSION:
             raise ValueError(
                 f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
@@ -115,20 +121,31 @@ class Genotype:
         return cls(space, cells)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the JSON form to `path`, atomically."""
+        """Write the JSON form to `path`, atomically.
+
+        Raises:
+            TypeError: if `path` is not a path.
+        """
         storage.write_text(path, self.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Genotype:
-        """Read a file written by `save`; errors name the file."""
+        """Read a file written by `save`.
+
+        Raises:
+            TypeError: if `path` is not a path.
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is truncated, malformed, or written by a newer version; the message names it.
+        """
+        path = checks.path("path", path)
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
+            return cls.from_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
     # The string form of the DARTS family ---------------------------------------------------------
     def to_paper_string(self) -> str:
-        """The form that DARTS and its successors print: `Genotype(normal=[(op, source), ...], ...)`."""
+        """The string form of DARTS and its successors: `Genotype(normal=[(op, source), ...], ...)`."""
         fields = []
         for kind, edges in self.cells:
             pairs = [(edge.primitive, edge.source) for edge in edges]
@@ -137,15 +154,17 @@ class Genotype:
 
     @classmethod
     def from_paper_string(cls, text: str, space: str = "darts") -> Genotype:
-        """Read a DARTS-style string: two edges a node, in order of the nodes. The text is parsed, never run.
+        """Read a DARTS-style string: two edges for each node, in the order of the nodes. The text is never executed.
 
         Args:
-            text: such as `"Genotype(normal=[('skip_connect', 0), ...], normal_concat=range(2, 6), ...)"`.
+            text: a string such as `"Genotype(normal=[('skip_connect', 0), ...], normal_concat=range(2, 6), ...)"`.
             space: name of the space. Defaults to `"darts"`.
 
         Raises:
+            TypeError: if `text` is not a string.
             ValueError: if the text is not such a call of literals, or a cell does not concatenate all its nodes.
         """
+        checks.instance("text", text, str, "the string of a genotype")
         problem = 'Expected "Genotype(normal=[(primitive, source), ...], normal_concat=..., reduce=...)". Received: '
         try:
             call = ast.parse(text.strip(), mode="eval").body
@@ -161,24 +180,39 @@ class Genotype:
                 nodes = sorted({target for *_, target in cells[name.removesuffix("_concat")]})
                 if len(concat) != len(nodes) or sorted(concat) != nodes:
                     raise ValueError(f"{name} is not the list of all nodes, {nodes}")
-        except (SyntaxError, ValueError, TypeError, KeyError, OverflowError) as error:
-            raise ValueError(f"{problem}{text!r} ({error})") from None
+        except (SyntaxError, ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError) as error:
+            raise ValueError(f"Invalid value received for argument `text`. {problem}{text!r} ({error})") from None
         return cls(space, cells)
+
+
+def _pairs(cells: Any) -> Iterator[tuple[str, Iterable]]:
+    expected = "a mapping, or pairs, from the kind of cell to its edges"
+    pairs = cells.items() if isinstance(cells, Mapping) else cells
+    if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Iterable):
+        raise ValueError(checks.invalid("cells", expected, cells))
+    for pair in pairs:
+        if isinstance(pair, (str, bytes)) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ValueError(checks.invalid("cells", expected, cells))
+        kind, edges = pair
+        if not isinstance(kind, str) or isinstance(edges, (str, bytes)) or not isinstance(edges, Iterable):
+            raise ValueError(checks.invalid("cells", expected, cells))
+        yield kind, edges
 
 
 def _edge(value: Any) -> Edge:
     try:
         primitive, source, target = value
     except (TypeError, ValueError):
-        raise ValueError(f"An edge is (primitive, source, target). Received: {value!r}") from None
+        raise ValueError(checks.invalid("cells", "edges (primitive, source, target)", value)) from None
     indices = all(isinstance(node, int) and not isinstance(node, bool) for node in (source, target))
     if not isinstance(primitive, str) or not indices or not 0 <= source < target:
-        raise ValueError(f"An edge is (primitive name, source, target) with 0 <= source < target. Received: {value!r}")
+        expected = "edges (primitive name, source, target) with 0 <= source < target"
+        raise ValueError(checks.invalid("cells", expected, value))
     return Edge(primitive, source, target)
 
 
 def _literal(value: ast.expr) -> Any:
-    """The value of a literal, or of `range(...)` of literals, as the papers write lists of nodes."""
+    """The value of a literal, or of `range(...)` of literals, as in the papers' lists of nodes."""
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
         return range(*map(ast.literal_eval, value.args))
     return ast.literal_eval(value)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 
 
 class Registry:
-    """A table from a name to the factory that makes the named thing.
+    """A table from names to factories.
 
     Args:
-        kind: what the entries are, in the singular; used in error messages.
+        kind: a noun in the singular for the entries, used in error messages.
+
+    Raises:
+        TypeError: if `kind` is not a string.
 
     Example:
 
@@ -29,11 +32,11 @@ class Registry:
     """
 
     def __init__(self, kind: str):
-        self.kind = kind
+        self.kind = checks.instance("kind", kind, str)
         self._factories: dict[str, Callable[..., Any]] = {}
 
     def register(self, name: str, factory: Callable[..., Any] | None = None) -> Callable[..., Any]:
-        """Enter `factory` under `name`; without `factory`, a decorator.
+        """Register `factory` under `name`; without `factory`, return a decorator.
 
         Raises:
             ValueError: if `name` is not a non-empty string, or is taken by another factory.
@@ -42,9 +45,9 @@ class Registry:
         if factory is None:
             return lambda made: self.register(name, made)
         if not isinstance(name, str) or not name:
-            raise ValueError(f"A {self.kind} is registered under a non-empty string. Received: {name!r}")
-        if not callable(factory):
-            raise TypeError(f"A {self.kind} is registered with a callable. Received for '{name}': {factory!r}")
+            expected = f"a non-empty string, under which to register a {self.kind}"
+            raise ValueError(checks.invalid("name", expected, name))
+        checks.function("factory", factory, f"a callable that returns the {self.kind} '{name}'")
         if name in self._factories and self._factories[name] is not factory:
             raise ValueError(
                 f"A {self.kind} named '{name}' is already registered: {self._factories[name]!r}. "
@@ -62,10 +65,10 @@ class Registry:
         try:
             return self._factories[name]
         except (KeyError, TypeError):
-            raise ValueError(f"Unknown {self.kind} {name!r}. {nearest(name, self._factories)}") from None
+            raise ValueError(f"Unknown {self.kind} {name!r}. {checks.nearest(name, self._factories)}") from None
 
     def __contains__(self, name: object) -> bool:
-        return name in self._factories
+        return isinstance(name, str) and name in self._factories
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._factories)

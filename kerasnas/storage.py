@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes, and checkpoints with a fallback."""
+"""Files that are complete or absent: atomic writes, and checkpoints with a fallback."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
+    """Yield a temporary path in the folder of `path`; on success it replaces `path`, on failure it is removed.
 
     A reader sees the old file or the new one, never a part: the content is flushed to the disk
     before the rename, so that this also holds after a kill or a power cut.
+
+    Raises:
+        TypeError: if `path` is not a path.
 
     Example:
 
@@ -30,7 +35,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     >>> target.read_text()
     'whole'
     """
-    path = Path(path)
+    path = checks.path("path", path)
     # The suffix stays last, since Keras, NumPy and matplotlib choose the format by it.
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -46,29 +51,46 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` to `path` atomically, in UTF-8."""
+    """Write `text` to `path` atomically, in UTF-8.
+
+    Raises:
+        TypeError: if `path` is not a path, or `text` is not a string.
+    """
+    checks.instance("text", text, str)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` to `path` atomically, as indented JSON."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    """Write `value` to `path` atomically, as indented JSON.
+
+    Raises:
+        TypeError: if `path` is not a path, or `value` is not JSON-serializable.
+    """
+    write_text(path, _to_json("value", value, indent=2) + "\n")
+
+
+def _to_json(argument: str, value: Any, **options: Any) -> str:
+    try:
+        return json.dumps(value, **options)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(checks.invalid(argument, "a JSON-serializable value", value, f"({error})")) from error
 
 
 class CheckpointStore:
-    """Numbered checkpoints in a folder: the last `keep` are held, a damaged one falls back to the one before.
+    """Numbered checkpoints in a folder: the last `keep` are kept, and a damaged one falls back to the one before.
 
     A checkpoint is one `.npz` of arrays and a JSON record; nothing is pickled, and every byte is
     covered by the checksums of the zip format.
 
     Args:
-        folder: where the checkpoints lie; made when missing.
-        keep: how many to hold. Defaults to 2.
-        log: called with one line when a damaged checkpoint is passed over. Defaults to `print`.
+        folder: folder of the checkpoints; created when missing.
+        keep: number of checkpoints to keep. Defaults to 2.
+        log: called with one line when a damaged checkpoint is skipped. Defaults to `print`.
 
     Raises:
-        ValueError: if `keep` is below 1.
+        TypeError: if `folder` is not a path, or `log` cannot be called.
+        ValueError: if `keep` is not a positive integer.
 
     Example:
 
@@ -82,34 +104,44 @@ class CheckpointStore:
     _RECORD = "__record__"
 
     def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
-        if keep < 1:
-            raise ValueError(f"Invalid value received for argument `keep`. Expected at least 1. Received: {keep}")
-        self.folder = Path(folder)
-        self.keep = keep
-        self.log = log
+        self.folder = checks.path("folder", folder)
+        self.keep = checks.integer("keep", keep, 1)
+        self.log = checks.function("log", log)
 
     def _files(self) -> list[Path]:
         names = self.folder.glob("checkpoint-*.npz")
         return sorted(names, key=lambda path: (len(path.name), path.name))  # a seventh digit sorts after six
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
-        """Write checkpoint `step` atomically, then drop the oldest beyond `keep`.
+        """Write checkpoint `step` atomically, then delete the oldest beyond `keep`.
+
+        Args:
+            step: number of the checkpoint, at least 0.
+            arrays: arrays by name.
+            record: a JSON-serializable mapping.
 
         Raises:
-            ValueError: if an array holds Python objects, which only pickle could write.
+            TypeError: if `arrays` or `record` is not such a mapping.
+            ValueError: if `step` is not an integer of at least 0, or an array holds Python objects, which only pickle
+                could write.
         """
+        step = checks.integer("step", step, 0)
+        checks.instance("arrays", arrays, Mapping, "a mapping from names to arrays")
+        checks.instance("record", record, Mapping, "a JSON-serializable mapping")
         for name, array in arrays.items():
-            if np.asarray(array).dtype.hasobject:
-                raise ValueError(f"A checkpoint holds arrays of numbers. Received for '{name}': {array!r}")
+            checks.instance("arrays", name, str, "names of arrays")
+            if _holds_objects(array):
+                expected = "a mapping to arrays of numbers"
+                raise ValueError(checks.invalid("arrays", expected, array, f"It is the value of '{name}'."))
+        encoded = np.frombuffer(_to_json("record", record).encode(), dtype=np.uint8)
         self.folder.mkdir(parents=True, exist_ok=True)
-        encoded = np.frombuffer(json.dumps(record).encode(), dtype=np.uint8)
         with atomic_path(self.folder / f"checkpoint-{step:06d}.npz") as temporary:
             np.savez(temporary, **{**arrays, self._RECORD: encoded})  # type: ignore[arg-type]
         for old in self._files()[: -self.keep]:
             old.unlink(missing_ok=True)
 
     def load_latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
-        """The newest whole checkpoint as (step, arrays, record), or None when there is none."""
+        """Load the newest complete checkpoint as (step, arrays, record), or None when there is none."""
         for path in reversed(self._files()):
             try:
                 with np.load(path, allow_pickle=False) as file:
@@ -121,3 +153,10 @@ class CheckpointStore:
                 continue
             return int(path.stem.rsplit("-", 1)[1]), arrays, record
         return None
+
+
+def _holds_objects(array: Any) -> bool:
+    try:
+        return np.asarray(array).dtype.hasobject
+    except (TypeError, ValueError):  # rows of several lengths
+        return True

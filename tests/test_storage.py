@@ -178,7 +178,7 @@ def test_temporaries_of_a_killed_save_are_passed_over(tmp_path):
 
 def test_nothing_is_pickled(tmp_path):
     store, _ = store_of(tmp_path)
-    with pytest.raises(ValueError, match="arrays of numbers"):
+    with pytest.raises(ValueError, match=r"`arrays`.*arrays of numbers.*the value of 'a'"):
         store.save(1, {"a": np.array([object()])}, {})
     np.savez(tmp_path / "checkpoint-000009.npz", a=np.array([{}], dtype=object))
     assert store.load_latest() is None

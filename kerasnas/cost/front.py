@@ -1,4 +1,4 @@
-"""The front of what a search found: for each cost the most probable network that does not exceed it."""
+"""The Pareto front of a searched supernet: for each cost the most probable network that does not exceed it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.cost.model import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.supernet import Supernet
@@ -16,7 +17,7 @@ class FrontPoint(NamedTuple):
 
     Args:
         genotype: the network.
-        cost: what it costs.
+        cost: cost of the network.
     """
 
     genotype: Genotype
@@ -26,18 +27,22 @@ class FrontPoint(NamedTuple):
 def pareto_front(
     supernet: Supernet, cost: CostModel, points: int = 8, max_skips: int | None = None
 ) -> list[FrontPoint]:
-    """The networks that a searched supernet would choose under limits from the least cost to that of its free choice.
+    """The networks that a searched supernet derives under limits from the least cost to that of its free choice.
 
-    One search gives them all; each is worth training where the cost counts.
+    All of them come from one search; each is worth training where the cost counts.
 
     Args:
-        supernet: a searched one.
-        cost: of its space.
-        points: how many limits, evenly spaced. Defaults to 8.
+        supernet: a supernet after its search.
+        cost: a cost model of its space.
+        points: number of limits, evenly spaced, at least 2. Defaults to 8.
         max_skips: as for `Supernet.derive`. Defaults to None.
 
     Returns:
         The distinct networks, cheaper ones first.
+
+    Raises:
+        TypeError: if `supernet` or `cost` is of another type.
+        ValueError: if `points` is not an integer of at least 2.
 
     Example:
 
@@ -49,8 +54,9 @@ def pareto_front(
     >>> [point.cost for point in pareto_front(supernet, COSTS["parameters"](space, (8, 8, 3), 10), points=3)]
     [1332.0, 3348.0, 6036.0]
     """
-    if points < 2:
-        raise ValueError(f"Invalid value received for argument `points`. Expected at least 2. Received: {points}")
+    checks.instance("supernet", supernet, Supernet)
+    checks.instance("cost", cost, CostModel)
+    points = checks.integer("points", points, 2)
     most = cost.cost(supernet.derive(max_skips))
     limits = np.linspace(cost.least_cost(), most, points)
     limits[0] *= 1 + 1e-9  # the sum of a table's entries in another order

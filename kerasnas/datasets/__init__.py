@@ -1,20 +1,16 @@
-"""Data for searches: images and signals by name or path, checks in clear words, reproducible batches and episodes."""
+"""Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches, compose, cutout, flip, shift
-from kerasnas.datasets.episodes import (
-    Episode,
-    EpisodeSampler,
-    TaskFamily,
-    check_episode,
-    split_classes,
-    stack_episodes,
-)
+from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
-from kerasnas.datasets.images import DATASETS, ImageDataset, check_images, load, stratified_split
+from kerasnas.datasets.image_checks import check_images
+from kerasnas.datasets.images import DATASETS, ImageDataset, load
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
+from kerasnas.datasets.splits import split_classes, stratified_split
+from kerasnas.datasets.tasks import Episode, TaskFamily, check_episode, stack_episodes
 
 __all__ = [
     "DATASETS",

@@ -1,4 +1,4 @@
-"""Batches that a resumed run sees again, the pairs that a bilevel search feeds on, and NumPy augmentations."""
+"""Batches that a resumed run sees again, training and validation batches in pairs, and augmentations in NumPy."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ArrayBatches(keras.utils.PyDataset):
     """Shuffled batches of arrays, where every batch is a function of `(seed, epoch, index)` alone.
 
     The order of epoch `e` is `np.random.default_rng([seed, e]).permutation(samples)`, so that a run
-    resumed at epoch `e` sees what an uninterrupted one sees. `on_epoch_end` goes on to the next epoch.
+    resumed at epoch `e` sees the batches of an uninterrupted one. `on_epoch_end` advances to the next epoch.
 
-    Given to `fit`, two of Keras' habits matter. Pass `shuffle=False`: `fit` otherwise draws the batches of
-    a `PyDataset` in an order from Python's global generator. And `fit` calls `on_epoch_end` once
-    before its first epoch as well, hence epochs are counted from `initial_epoch + 1` and further calls of
-    `fit` drift. Where the epoch must be Keras' own, say so in a callback:
+    Two habits of Keras' `fit` matter. Pass `shuffle=False`: `fit` otherwise draws the batches of a `PyDataset` in an
+    order from Python's global generator. And `fit` calls `on_epoch_end` once before its first epoch as well, so that
+    epochs are counted from `initial_epoch + 1`, and repeated calls of `fit` drift. Where the epoch must be Keras' own,
+    set it in a callback:
 
     ```python
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
@@ -34,18 +34,20 @@ class ArrayBatches(keras.utils.PyDataset):
     Args:
         x: images or other inputs, an array `(samples, ...)`.
         y: labels, an array `(samples, ...)`.
-        batch_size: samples a batch.
-        seed: of the order and of the augmentation. Defaults to 0.
-        initial_epoch: the epoch to begin with. Defaults to 0.
+        batch_size: number of samples in a batch.
+        seed: seed of the order and of the augmentation. Defaults to 0.
+        initial_epoch: the first epoch. Defaults to 0.
         augment: `(batch, rng) -> batch`, applied to every batch of `x`, which it may change in place. The
             generator is `np.random.default_rng([seed, epoch, index, 1])`. Defaults to None.
         sample_weight: an array `(samples,)`; makes the batches `(x, y, sample_weight)`. Defaults to None.
-        drop_remainder: whether to leave out the last, smaller batch, another few samples every
+        drop_remainder: whether to leave out the last, smaller batch, which holds other samples in every
             epoch. Defaults to True.
         **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Raises:
-        ValueError: if the arrays differ in length or are empty, or there are fewer samples than one batch needs.
+        TypeError: if `augment` cannot be called.
+        ValueError: if the arrays differ in length, are empty or hold no numbers, there are fewer samples than one batch
+            needs, or another argument is out of its range.
 
     Example:
 
@@ -70,32 +72,27 @@ class ArrayBatches(keras.utils.PyDataset):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.x, self.y = np.asarray(x), np.asarray(y)
-        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.x, self.y = _numbers("x", x), _numbers("y", y)
+        self.sample_weight = None if sample_weight is None else _numbers("sample_weight", sample_weight)
         self.batch_size = checks.integer("batch_size", batch_size, 1)
-        self.seed = checks.integer("seed", seed, 0)
-        self.augment = augment
-        self.drop_remainder = drop_remainder
+        self.seed = checks.seed(seed)
+        self.augment = checks.optional(checks.function, "augment", augment, "None or a callable (batch, rng) -> batch")
+        self.drop_remainder = checks.boolean("drop_remainder", drop_remainder)
         arrays = {"x": self.x, "y": self.y}
         if self.sample_weight is not None:
             arrays["sample_weight"] = self.sample_weight
         lengths = {name: len(array) if array.ndim else None for name, array in arrays.items()}
         if len(set(lengths.values())) > 1 or not lengths["x"]:
             raise ValueError(
-                f"Invalid value received for arguments `x`, `y`. Expected arrays of one length, not empty. Received "
-                f"lengths: {lengths}"
-            )
-        if augment is not None and not callable(augment):
-            raise ValueError(
-                "Invalid value received for argument `augment`. Expected None or a callable (batch, rng) -> batch. "
-                f"Received: {augment!r}"
+                f"Invalid value received for arguments {', '.join(f'`{name}`' for name in arrays)}. Expected arrays of "
+                f"one length, not empty. Received lengths: {lengths}"
             )
         if drop_remainder and len(self.x) < self.batch_size:
             raise ValueError(
                 f"Invalid value received for argument `batch_size`. Expected at most the number of samples, "
                 f"{len(self.x)}, as `drop_remainder=True` leaves no batch otherwise. Received: {batch_size}"
             )
-        self.set_epoch(initial_epoch)
+        self.set_epoch(checks.integer("initial_epoch", initial_epoch, 0))
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
@@ -119,28 +116,28 @@ class ArrayBatches(keras.utils.PyDataset):
 
     @property
     def epoch(self) -> int:
-        """The epoch whose batches are given out."""
+        """The current epoch."""
         return self._epoch_and_order[0]
 
     def set_epoch(self, epoch: int) -> None:
-        """Give out the batches of `epoch` from now on."""
+        """Continue with the batches of `epoch`."""
         epoch = checks.integer("epoch", epoch, 0)
         self._epoch_and_order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
     def on_epoch_end(self) -> None:
-        """Go on to the next epoch."""
+        """Advance to the next epoch."""
         self.set_epoch(self.epoch + 1)
 
 
 class PairedBatches(keras.utils.PyDataset):
-    """A training batch with a validation batch: what `BilevelTrainer.fit` feeds to each of its steps.
+    """Pairs of a training and a validation batch: the input of each step of `BilevelTrainer.fit`.
 
     Item `i` is `(training[i], validation[i % len(validation)])`: the first updates the network's weights,
     the second the architecture parameters. An epoch is one pass over `training`; a shorter `validation`
-    is gone through again, of a longer one the rest waits for another epoch's order.
+    is repeated, and of a longer one each epoch uses another part.
 
-    Keras calls `on_epoch_begin` and `on_epoch_end` of the dataset given to `fit` only, so these, and
-    `set_epoch`, are handed on to both datasets here. Pass `shuffle=False` to `fit`, as for `ArrayBatches`.
+    Keras calls `on_epoch_begin` and `on_epoch_end` of the dataset given to `fit` only; these calls, and
+    `set_epoch`, are forwarded to both datasets here. Pass `shuffle=False` to `fit`, as for `ArrayBatches`.
 
     Args:
         training: a `keras.utils.PyDataset` of known length, such as `ArrayBatches`.
@@ -149,7 +146,7 @@ class PairedBatches(keras.utils.PyDataset):
             datasets have no effect.
 
     Raises:
-        ValueError: if one of the two is no `PyDataset`, is of unknown length, or is empty.
+        ValueError: if one of the two is not a `PyDataset`, is of unknown length, or is empty.
 
     Example:
 
@@ -184,33 +181,43 @@ class PairedBatches(keras.utils.PyDataset):
         return list(dict.fromkeys((self.training, self.validation)))  # one object counts once
 
     def set_epoch(self, epoch: int) -> None:
-        """Hand `epoch` on to those of the two datasets that have a `set_epoch`."""
+        """Forward `epoch` to those of the two datasets that have a `set_epoch`."""
         self._skipped = 0
         for dataset in self._datasets():
             if hasattr(dataset, "set_epoch"):
                 dataset.set_epoch(epoch)
 
     def skip(self, steps: int) -> None:
-        """Leave out the first `steps` items, up to the next `set_epoch`: where an interrupted epoch goes on."""
+        """Leave out the first `steps` items until the next `set_epoch`, to resume an interrupted epoch."""
         self._skipped = checks.integer("steps", steps, 0)
 
     def on_epoch_begin(self) -> None:
-        """Hand the call on to both datasets."""
+        """Forward the call to both datasets."""
         for dataset in self._datasets():
             dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Hand the call on to both datasets."""
+        """Forward the call to both datasets."""
         for dataset in self._datasets():
             dataset.on_epoch_end()
 
 
 def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.ndarray:
-    """Move every image by its own whole number of pixels, up to `pixels` along each axis; zeros come in.
+    """Shift every image by its own integer number of pixels, up to `pixels` along each axis, padded with zeros.
 
-    A signal is moved in time, by up to so many steps.
+    A signal is shifted in time, by up to `pixels` steps.
+
+    Args:
+        batch: images `(samples, height, width, channels)`, or signals `(samples, length, channels)`.
+        rng: generator of the shifts.
+        pixels: largest shift. Defaults to 2.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is neither images nor signals, or `pixels` is not an integer of at least 0.
     """
     pixels = checks.integer("pixels", pixels, 0)
+    _check_batch("shift", batch, rng, (3, 4))
     samples, *sizes, _ = batch.shape
     padded = np.pad(batch, ((0, 0), *[(pixels, pixels)] * len(sizes), (0, 0)))
     starts = rng.integers(0, 2 * pixels + 1, size=(len(sizes), samples, 1))
@@ -221,19 +228,37 @@ def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.nd
 
 
 def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mirror every image left to right with probability 1/2."""
-    _check_image_batch("flip", batch)
+    """Mirror every image left to right with probability 1/2.
+
+    Args:
+        batch: images `(samples, height, width, channels)`.
+        rng: generator of the choices.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array.
+    """
+    _check_batch("flip", batch, rng)
     mirrored = rng.random(len(batch)) < 0.5
     return np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
 
 
 def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Set a square of `size` pixels, centred anywhere in the image, to zero (DeVries and Taylor, 2017).
+    """Set a square of `size` x `size` pixels, centered anywhere in the image, to zero (DeVries and Taylor, 2017).
 
-    The part of the square that falls outside the image is lost, as in the paper.
+    The part of the square outside the image is clipped, as in the paper.
+
+    Args:
+        batch: images `(samples, height, width, channels)`.
+        rng: generator of the centers.
+        size: side of the square.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array, or `size` is not an integer of at least 0.
     """
     size = checks.integer("size", size, 0)
-    _check_image_batch("cutout", batch)
+    _check_batch("cutout", batch, rng)
     samples, height, width = batch.shape[:3]
 
     def inside(length: int) -> np.ndarray:
@@ -245,9 +270,15 @@ def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray
 
 
 def compose(*functions: Augmentation) -> Augmentation:
-    """One augmentation that applies `functions` in turn, with one generator.
+    """An augmentation that applies `functions` in turn, with one generator.
 
-    Options are bound by `functools.partial`, which also keeps the result picklable for worker processes.
+    Bind options by `functools.partial`, which also keeps the result picklable for worker processes.
+
+    Args:
+        functions: augmentations `(batch, rng) -> batch`.
+
+    Raises:
+        TypeError: if one of them cannot be called.
 
     Example:
 
@@ -255,6 +286,8 @@ def compose(*functions: Augmentation) -> Augmentation:
     >>> augment(np.ones((2, 28, 28, 1)), np.random.default_rng(0)).shape
     (2, 28, 28, 1)
     """
+    for function in functions:
+        checks.function("functions", function, "callables (batch, rng) -> batch")
     return functools.partial(_in_turn, functions)
 
 
@@ -264,9 +297,24 @@ def _in_turn(functions: tuple[Augmentation, ...], batch: np.ndarray, rng: np.ran
     return batch
 
 
-def _check_image_batch(name: str, batch: np.ndarray) -> None:
-    if batch.ndim != 4:
+def _check_batch(name: str, batch: np.ndarray, rng: np.random.Generator, ranks: tuple[int, ...] = (4,)) -> None:
+    if not isinstance(batch, np.ndarray) or batch.ndim not in ranks:
+        received = f"shape {batch.shape}" if isinstance(batch, np.ndarray) else repr(batch)
+        signals = " or signals (samples, length, channels)" if 3 in ranks else ""
+        hint = "" if signals else ". For signals there is `shift`"
         raise ValueError(
             f"Invalid value received for argument `batch` of `{name}`. Expected images (samples, height, width, "
-            f"channels). Received: shape {batch.shape}. For signals there is `shift`."
+            f"channels){signals}. Received: {received}{hint}"
         )
+    checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")
+
+
+def _numbers(argument: str, value: Any) -> np.ndarray:
+    """`value` as an array, unless it holds text, dates or Python objects; low-precision floats are numbers too."""
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(checks.invalid(argument, "an array of numbers, all rows of one length", value)) from None
+    if found.dtype.kind in "OUSMm" and found.size:
+        raise ValueError(checks.invalid(argument, "an array of numbers", value))
+    return found

@@ -1,4 +1,4 @@
-"""Files from the network, once: a cache in which every file has the checksum it should have."""
+"""Downloads with a cache: every file is fetched once, and its checksum is verified."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import storage
+from kerasnas import checks, storage
 
 _TIMEOUT = 30  # seconds without a byte
 
 
 class RemoteFile(NamedTuple):
-    """A published file: its address and the MD5 sum that its publisher states."""
+    """A published file: its address and the MD5 sum stated by its publisher."""
 
     address: str
     md5: str
@@ -25,20 +25,22 @@ class RemoteFile(NamedTuple):
 
 def cache_folder(cache_dir: str | os.PathLike | None = None) -> Path:
     """The folder for downloads: `cache_dir`, else the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`."""
-    return Path(cache_dir or os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
+    if cache_dir is not None:
+        return checks.path("cache_dir", cache_dir)
+    return Path(os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()
 
 
 def fetch(file: RemoteFile, folder: Path) -> Path:
-    """The path of `file` in `folder`, downloaded when it is not there yet.
+    """Return the path of `file` in `folder`, after a download when it is missing.
 
     The checksum is verified at every call, so that a file put there by hand is as good as a download.
 
     Args:
         file: the address and its MD5 sum.
-        folder: where the file lies or comes to lie; made when missing.
+        folder: the folder of the file; created when missing.
 
     Raises:
-        ConnectionError: if the address cannot be reached; says where to put the file by hand.
+        ConnectionError: if the address cannot be reached; the message says where to put the file by hand.
         ValueError: if the checksum is not the published one; the file is deleted.
     """
     path = folder / file.address.rsplit("/", 1)[-1]
@@ -57,7 +59,7 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
                 shutil.copyfileobj(source, target, 1 << 20)
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             raise ConnectionError(
-                f"Could not reach {file.address} ({error}). To go on without the network, put that file at {path} by "
+                f"Could not reach {file.address} ({error}). To continue offline, put that file at {path} by "
                 f'hand (its MD5 sum is {file.md5}), or use the embedded dataset "fashion_mnist_mini", which needs no '
                 "download."
             ) from error

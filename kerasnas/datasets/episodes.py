@@ -1,4 +1,4 @@
-"""Episodes of few-shot classification, drawn from labelled samples; and splits of the classes."""
+"""EpisodeSampler: episodes of few-shot classification, drawn from labeled samples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.pools import read_pool
-from kerasnas.datasets.tasks import Episode, Pair, TaskFamily, check_episode, stack_episodes
-
-__all__ = ["Episode", "EpisodeSampler", "TaskFamily", "check_episode", "split_classes", "stack_episodes"]
+from kerasnas.datasets.tasks import Episode, Pair, TaskFamily
 
 
 class EpisodeSampler(TaskFamily):
@@ -22,26 +20,26 @@ class EpisodeSampler(TaskFamily):
 
     Args:
         x: inputs, an array `(samples, ...)`, with their labels in `y`; or, without `y`, a finite `tf.data.Dataset` or
-            another iterable of pairs `(x, y)`, in batches or not, which is read into memory. Inputs are kept as they
-            are and given out as float32: integers, which are to be from 0 to 255, divided by 255, floats unchanged.
+            another iterable of pairs `(x, y)`, batched or not, which is read into memory. Inputs are stored as they
+            are and returned as float32: integers, which must be from 0 to 255, divided by 255, floats unchanged.
         y: labels, an integer array `(samples,)`. Defaults to None.
-        ways: classes an episode. Defaults to 5.
-        shots: support samples a class. Defaults to 1.
-        query_shots: query samples a class; 0 for training on the support alone. Defaults to 15.
-        rotations: degrees, multiples of 90, counter-clockwise. Each rotation of a class is a class of its own, which
+        ways: number of classes in an episode. Defaults to 5.
+        shots: number of support samples of each class. Defaults to 1.
+        query_shots: number of query samples of each class; 0 for training on the support alone. Defaults to 15.
+        rotations: degrees, multiples of 90, counterclockwise. Each rotation of a class is a class of its own, which
             multiplies the classes (Santoro et al., 2016); an episode may hold several rotations of one class. Defaults
             to `(0,)`.
-        classes: the labels to draw from, such as a part of `split_classes`, in any order. Defaults to None, for all.
+        classes: labels to draw from, such as a part of `split_classes`, in any order. Defaults to None, for all.
         seed: the same seed gives the same episodes. Defaults to 0.
 
     Attributes:
         pool: `(label, rotation)` of every class that episodes draw from, in order of label, then of `rotations`;
             `Episode.classes` are indices into it.
-        num_classes: of a network for the episodes: `ways`.
-        input_shape: of a sample.
+        num_classes: number of classes of a network for the episodes: `ways`.
+        input_shape: shape of a sample.
 
     Raises:
-        ValueError: if `x` and `y` are no labelled inputs, a class has too few samples, there are too few classes,
+        ValueError: if `x` and `y` are not labeled inputs, a class has too few samples, there are too few classes,
             `classes` has an unknown one, or the inputs cannot be rotated.
 
     Example:
@@ -94,11 +92,11 @@ class EpisodeSampler(TaskFamily):
 
     @property
     def num_classes(self) -> int:
-        """How many classes a network for the episodes tells apart."""
+        """Number of classes of a network for the episodes."""
         return self.ways
 
     def draw(self, rng: np.random.Generator) -> Episode:
-        """An episode, all of its randomness from `rng`."""
+        """Return an episode, with all randomness from `rng`."""
         numbers = rng.choice(len(self.pool), self.ways, replace=False)
         labels, turns = np.divmod(numbers, len(self.rotations))
         members = [self._members[label] for label in labels]
@@ -156,7 +154,10 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
 
 
 def _check_rotations(rotations: Sequence[int], input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    degrees = np.atleast_1d(np.asarray(rotations))
+    try:
+        degrees = np.atleast_1d(np.asarray(rotations))
+    except ValueError:  # rows of several lengths
+        degrees = np.zeros(0)
     if degrees.ndim != 1 or degrees.dtype.kind not in "iu" or not degrees.size or (degrees % 90).any():
         raise _invalid("rotations", "multiples of 90 degrees, such as (0, 90, 180, 270)", rotations)
     turns = (degrees % 360).tolist()
@@ -175,7 +176,10 @@ def _check_classes(classes: Any, labels: np.ndarray) -> tuple[int, ...]:
     present = np.unique(labels)
     if classes is None:
         return tuple(present.tolist())
-    wanted = np.asarray(classes)
+    try:
+        wanted = np.asarray(classes)
+    except ValueError:  # rows of several lengths
+        wanted = np.zeros(0)
     if wanted.ndim != 1 or wanted.dtype.kind not in "iu" or not wanted.size:
         raise _invalid("classes", "None or integer labels", classes)
     unknown = np.setdiff1d(wanted, present)

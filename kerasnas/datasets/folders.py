@@ -1,14 +1,16 @@
-"""Folders of images, one folder a class, read into arrays of bytes."""
+"""Folders of images, with a folder for each class, read into arrays of bytes."""
 
 from __future__ import annotations
 
 import collections
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasnas.datasets.image_checks import stratified_split
+from kerasnas import checks
+from kerasnas.datasets.splits import stratified_split
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _EXIF_ORIENTATION = 0x0112
@@ -20,22 +22,18 @@ def read_folder(
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
 
     Args:
-        folder: the folder; hidden folders and files that are no images are passed over.
-        image_size: `(height, width)` of the result. Defaults to the size of the most common image.
-        seed: of the 80/20 split. Defaults to 0.
+        folder: the folder; hidden folders and other files than images are skipped.
+        image_size: `(height, width)` of the result. Defaults to None: the most common size.
+        seed: seed of the 80/20 split. Defaults to 0.
 
     Returns:
-        `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grey, else
+        `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grayscale, else
         three; and the names of the classes, sorted.
 
     Raises:
         ValueError: if a class has no image, an image cannot be read, or `test` has a class that `train` lacks.
     """
-    if image_size is not None and not _is_size(image_size):
-        raise ValueError(
-            "Invalid value received for argument `image_size`. Expected (height, width), two positive integers. "
-            f"Received: {image_size!r}"
-        )
+    check_image_size(image_size)
     presplit = (folder / "train").is_dir() and (folder / "test").is_dir()
     names = ("train", "test") if presplit else ("",)
     parts = {name: _list_images(folder / name, folder) for name in names}
@@ -57,14 +55,22 @@ def read_folder(
     return {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}, classes
 
 
-def _is_size(value: object) -> bool:
+def check_image_size(value: Any) -> None:
+    """Raise ValueError unless `value` is None or `(height, width)`."""
+    expected = "(height, width), two positive integers"
+    if value is None:
+        return
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        return False
-    return all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in value)
+        raise ValueError(checks.invalid("image_size", expected, value))
+    try:
+        for side in value:
+            checks.size("image_size", side)
+    except ValueError:
+        raise ValueError(checks.invalid("image_size", expected, value)) from None
 
 
 def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:
-    """Class -> its image files, both in order of name."""
+    """The image files of each class, both in the order of their names."""
     found = {
         child.name: sorted(path for path in child.iterdir() if _is_image(path))
         for child in sorted(folder.iterdir())
@@ -74,7 +80,8 @@ def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:
     if not found or empty:
         part = "" if folder == root else f" in {folder.name}"
         received = f"no image in {empty}" if empty else "no folder"
-        raise ValueError(f"Expected one folder a class{part}, with {', '.join(_SUFFIXES)} files. Received: {received}")
+        files = f"with {', '.join(_SUFFIXES)} files"
+        raise ValueError(f"Expected one folder for each class{part}, {files}. Received: {received}")
     return found
 
 
@@ -85,7 +92,7 @@ def _is_image(path: Path) -> bool:
 def _open(path: Path, root: Path) -> Image.Image:
     try:
         image = Image.open(path)
-        # Photographs are stored as the sensor lay, with a note how to turn them.
+        # Photographs are stored as the sensor was held, with a tag that tells how to rotate them.
         turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
         return ImageOps.exif_transpose(image) if turned else image
     except (OSError, SyntaxError) as error:
@@ -97,7 +104,7 @@ def _unreadable(path: Path, root: Path, error: Exception) -> ValueError:
 
 
 def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
-    """The image's (height, width), and whether it is grey; the pixels are not read."""
+    """The image's (height, width), and True if it is grayscale; the pixels are not read."""
     with _open(path, root) as image:
         return (image.height, image.width), image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
 

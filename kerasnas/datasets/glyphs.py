@@ -9,7 +9,7 @@ from kerasnas.datasets.pools import LabelledImages
 
 _STROKES = 4  # at most, of a character
 _PER_ALPHABET = 20  # characters
-# What a hand changes, as standard deviations, at `jitter=1`. Lengths are in units of the image's side.
+# Variation between hands, as standard deviations, at `jitter=1`. Lengths are in units of the image's side.
 _BEND, _SHIFT, _MOVE = 0.03, 0.03, 0.03  # of each control point, of each stroke, of the character
 _TURN, _SCALE, _SHEAR = 0.1, 0.08, 0.1  # radians, logarithm, tangent
 _PEN, _PEN_SPREAD = 0.024, 0.12  # half the width of a line, and its logarithm's
@@ -19,22 +19,22 @@ def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float 
     """Characters of a few random strokes, each written by many hands: a stand-in for Omniglot that needs no download.
 
     A character is two to four strokes, lines or cubic Bezier curves, many of which begin on an earlier one. Every
-    sample bends and moves the strokes, turns, scales and shears the whole, and takes another pen. Twenty characters
-    make an alphabet, whose characters are alike in how many of their strokes are curved and joined.
+    sample bends and moves the strokes, rotates, scales and shears the whole, and has a pen of its own. Twenty
+    characters form an alphabet, and share the proportion of curved and of joined strokes.
 
-    With `jitter=1.0` the nearest neighbour in pixels is right for about 68 % of the queries of 5-way 1-shot episodes.
+    With `jitter=1.0` the nearest neighbor in pixels is right for about 68 % of the queries of 5-way 1-shot episodes.
     Omniglot is harder, with 44 %; `jitter=1.5` comes near it, with 46 % (5-way 5-shot: 65 % in both).
 
     Args:
         classes: number of characters. Defaults to 100.
-        samples: images of each. Defaults to 20.
-        size: height and width of the images. Defaults to 28.
-        jitter: how much the hands differ, as a factor. Defaults to 1.0.
-        seed: the same seed gives the same images; a character, and each of its samples, are the same whatever
-            `classes` and `samples` are. Defaults to 0.
+        samples: number of images of each. Defaults to 20.
+        size: height and width of the images, at least 8. Defaults to 28.
+        jitter: factor of the variation between hands. Defaults to 1.0.
+        seed: the same seed gives the same images; a character, and each of its samples, are the same for all values
+            of `classes` and `samples`. Defaults to 0.
 
     Raises:
-        ValueError: if a number is not positive, or `jitter` is negative or not finite.
+        ValueError: if an argument is out of its range.
 
     Example:
 
@@ -42,12 +42,9 @@ def glyphs(classes: int = 100, samples: int = 20, size: int = 28, jitter: float 
     >>> data.x.shape, data.num_classes, data.alphabets[-1]
     ((150, 28, 28, 1), 30, 'alphabet02')
     """
-    checks.integer("classes", classes, 1)
-    checks.integer("samples", samples, 1)
-    checks.integer("size", size, 8)
-    seed = checks.integer("seed", seed, 0)
-    if not 0 <= jitter < np.inf:
-        raise ValueError(f"Invalid value received for argument `jitter`. Expected at least 0. Received: {jitter!r}")
+    classes, samples = checks.integer("classes", classes, 1), checks.integer("samples", samples, 1)
+    size, jitter = checks.integer("size", size, 8), checks.number("jitter", jitter, least=0)
+    seed = checks.seed(seed)
     x = np.empty((classes, samples, size, size, 1), np.float32)
     for index in range(classes):
         # The last number keeps the three streams apart: of an alphabet, of a character, of its hands.
@@ -80,7 +77,7 @@ def _character(style: np.random.Generator, rng: np.random.Generator) -> np.ndarr
 
 
 def _place(rng: np.random.Generator) -> np.ndarray:
-    """Where a stroke begins or ends: near one of nine places, as the ends of letters' strokes are near a few lines."""
+    """An end of a stroke: near one of nine places, as the ends of letters' strokes are near a few lines."""
     return rng.integers(-1, 2, 2) / 2 + rng.normal(0, 0.06, 2)
 
 
@@ -94,7 +91,7 @@ def _write(
     strokes: np.ndarray, samples: int, size: int, jitter: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points `(samples, points, 2)` on the lines as each hand draws them, and half the width of its pen; in pixels."""
-    # One draw, a row a sample: so a sample does not depend on the number of samples.
+    # One draw, with a row for each sample, so that a sample does not depend on the number of samples.
     noise = jitter * rng.standard_normal((samples, 7 + 10 * _STROKES))
     move, (turn, scale, stretch, shear, pen) = noise[:, :2], noise[:, 2:7].T
     shift, bend = np.split(noise[:, 7:].reshape(samples, _STROKES, 5, 2)[:, : len(strokes)], [1], axis=2)

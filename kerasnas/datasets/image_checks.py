@@ -1,10 +1,13 @@
-"""What data must be before a search starts on them, said in clear words; and a stratified split."""
+"""check_images: errors in clear words about images, signals and labels that no classifier can learn from."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from kerasnas import checks
 
 
 def check_images(
@@ -24,11 +27,12 @@ def check_images(
         num_classes: when given, every label is below it.
         input_shape: when given, the `(height, width, channels)` of every image, or the `(length, channels)` of every
             signal; None in it fits any size. Without it, images are expected.
-        what: which data these are, for the text of the errors. Defaults to `"training"`. Data of a
-            single class are an error unless this is `"test"`.
+        what: name of these data in the errors. Defaults to `"training"`. Data of a single class are an error unless
+            this is `"test"`.
 
     Raises:
-        ValueError: names the first problem found, what was received, and the fix where there is a usual one.
+        TypeError: if `what` is not a string.
+        ValueError: names the first problem found, the value received, and the fix where there is a usual one.
 
     Example:
 
@@ -40,6 +44,10 @@ def check_images(
     ValueError: Invalid value received for argument `x` (training data). Expected images of shape (samples, height, \
 width, channels). Received: shape (4, 8, 8). Grey images without a channel axis get one by x[..., None]
     """
+    checks.instance("what", what, str, "the name of the data")
+    checks.optional(checks.size, "num_classes", num_classes)
+    if input_shape is not None:
+        _check_shape(input_shape)
     for argument, value in (("x", x), ("y", y)):
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise _invalid(argument, what, "an array (np.asarray makes one)", type(value).__name__)
@@ -56,8 +64,16 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     _check_labels(y, num_classes, what)
 
 
+def _check_shape(input_shape: Any) -> None:
+    expected = "(height, width, channels) or (length, channels), where None fits any size"
+    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence) or len(input_shape) not in (2, 3):
+        raise ValueError(checks.invalid("input_shape", expected, input_shape))
+    for size in input_shape:
+        checks.optional(checks.size, "input_shape", size)
+
+
 _AXES = {"images": "(samples, height, width, channels)", "signals": "(samples, length, channels)"}
-_FIXES = {  # of arrays of another rank
+_FIXES = {  # for arrays of another rank
     ("images", 3): ". Grey images without a channel axis get one by x[..., None]",
     ("images", 2): ". Flattened images get their axes back by x.reshape(-1, height, width, channels)",
     ("signals", 2): ". Signals without a channel axis get one by x[..., None]",
@@ -108,58 +124,3 @@ def _invalid(argument: str, what: str, expected: str, received: str) -> ValueErr
     return ValueError(
         f"Invalid value received for argument `{argument}` ({what} data). Expected {expected}. Received: {received}"
     )
-
-
-def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split the samples in two so that both parts have the classes in the same proportion.
-
-    Every class gives `fraction` of its samples to the second part, rounded so that the second part
-    has `fraction` of all samples; a class of two samples or more has at least one in both
-    parts, a class of one sample is in the first.
-
-    Args:
-        y: class labels, an array `(samples,)`.
-        fraction: the share of the second part, strictly between 0 and 1.
-        seed: the same seed gives the same split.
-
-    Returns:
-        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
-
-    Raises:
-        ValueError: if `fraction` is not strictly between 0 and 1, `y` is not one-dimensional, or no
-            class has two samples.
-
-    Example:
-
-    >>> first, second = stratified_split(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 0.25, seed=0)
-    >>> len(first), len(second)
-    (6, 2)
-    """
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)) or not 0 < fraction < 1:
-        raise ValueError(
-            "Invalid value received for argument `validation_split`. Expected a number strictly between 0 and 1, "
-            f"the share of the samples that goes to the second part. Received: {fraction!r}"
-        )
-    y = np.asarray(y)
-    if y.ndim != 1:
-        raise ValueError(
-            f"Invalid value received for argument `y`. Expected labels of shape (samples,). Received: shape {y.shape}"
-        )
-    _, members, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if not (counts >= 2).any():
-        raise ValueError(
-            "Invalid value received for argument `y`. Expected at least one class with two samples, to have one in "
-            f"both parts. Received: {len(y)} samples of {len(counts)} classes"
-        )
-    # The largest remainders are rounded up; 1e-9 forgives products such as 0.57 * 100 = 56.99...
-    exact = float(fraction) * counts
-    taken = np.floor(exact + 1e-9).astype(int)
-    missing = round(exact.sum()) - taken.sum()
-    taken[np.argsort(taken - exact, kind="stable")[:missing]] += 1
-    taken = np.clip(taken, np.minimum(1, counts - 1), counts - 1)
-
-    generator = np.random.default_rng(seed)
-    chosen = np.zeros(len(y), dtype=bool)
-    for label, number in enumerate(taken):
-        chosen[generator.permutation(np.flatnonzero(members == label))[:number]] = True
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

@@ -1,4 +1,4 @@
-"""Classification sets by name or by path: embedded, published, generated, `.npz` files and folders of images."""
+"""Classification datasets by name or by path: embedded, published, generated, `.npz` files and folders of images."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from typing import IO
 
 import numpy as np
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
-from kerasnas.datasets.folders import read_folder
-from kerasnas.datasets.image_checks import check_images, stratified_split
+from kerasnas.datasets.folders import check_image_size, read_folder
+from kerasnas.datasets.image_checks import check_images
+from kerasnas.datasets.pools import check_named
 from kerasnas.registry import Registry
 
-__all__ = ["DATASETS", "ImageDataset", "check_images", "load", "stratified_split"]
-
 DATASETS = Registry("dataset")
-"""Name -> factory; a factory is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
+"""Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -49,16 +48,21 @@ _FILES = {  # the checksums are the publishers'
 
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class ImageDataset:
-    """Labelled images, or signals, split for training and test.
+    """Labeled images, or signals, split for training and test.
 
     Args:
-        name: what the set is called.
+        name: name of the dataset.
         x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`; or training signals,
             float32, shape `(samples, length, channels)`.
         y_train: class numbers, int64, shape `(samples,)`.
         x_test: test images, as `x_train`.
         y_test: test class numbers, as `y_train`.
         classes: the name of every class; a label is an index into it.
+
+    Raises:
+        TypeError: if `name` is not a string.
+        ValueError: if a part does not have as many labels as samples, a label has no class, or the shape of the samples
+            differs between training and test.
     """
 
     name: str
@@ -68,14 +72,25 @@ class ImageDataset:
     y_test: np.ndarray = dataclasses.field(repr=False)
     classes: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        checks.instance("name", self.name, str)
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
+        check_named("x_train", self.x_train, "y_train", self.y_train, self.classes)
+        check_named("x_test", self.x_test, "y_test", self.y_test, self.classes)
+        if self.x_test.shape[1:] != self.x_train.shape[1:]:
+            expected = f"samples of shape {self.x_train.shape[1:]}, as in `x_train`"
+            raise ValueError(
+                f"Invalid value received for argument `x_test`. Expected {expected}. Received: {self.x_test.shape[1:]}"
+            )
+
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.classes)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """`(height, width, channels)` of every image, or `(length, channels)` of every signal."""
+        """Shape `(height, width, channels)` of every image, or `(length, channels)` of every signal."""
         return self.x_train.shape[1:]
 
 
@@ -86,32 +101,35 @@ def load(
     image_size: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> ImageDataset:
-    """Read a set of images or of signals.
+    """Load a dataset of images or of signals.
 
     A name is one of `DATASETS`: `"fashion_mnist_mini"` (6000 training and 1000 test images of
     Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, `"waveforms"` (generated signals, see
     `waveforms`), or one registered with `DATASETS.register`. A path is one of:
 
     - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names). Images are
-      `(samples, height, width)` or `(samples, height, width, channels)`. Integers are taken as 0..255 and
-      divided by 255. Floats are taken to be in [0, 1] already, unless one of them is above 1.5: then they
-      too are taken as 0..255. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
-      length, channels)` or `(samples, length)`, and their values are taken as they are.
+      `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
+      divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
+      are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
+      length, channels)` or `(samples, length)`, and their values are not scaled.
     - a folder `folder/<class>/*.png|jpg|jpeg|bmp`, split 80/20, stratified, into training and test.
-    - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as it is.
+    - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
 
-    Images of a folder are resized to the size of the most common one, and have one channel when all of
-    them are grey, else three.
+    Images of a folder are resized to the most common size, and have one channel when all of them are grayscale,
+    else three.
 
     Args:
-        name_or_path: a name or a path; a name goes before a path of the same spelling (write `./name` for the path).
-        cache_dir: where downloads are kept. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
-        image_size: `(height, width)` for the images of a folder, instead of the most common size.
-        seed: of the split of a folder. Defaults to 0.
+        name_or_path: a name or a path; a name takes precedence over a path of the same spelling (write `./name` for
+            the path).
+        cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
+        image_size: `(height, width)` for the images of a folder. Defaults to None: the most common size.
+        seed: seed of the split of a folder. Defaults to 0.
 
     Raises:
-        ValueError: if there is no such name or path, or the data are not labelled images.
-        ConnectionError: if a download is needed and cannot be had.
+        TypeError: if `name_or_path` or `cache_dir` is not a path.
+        ValueError: if there is no such name or path, the data are not labeled images, or another argument is out of its
+            range.
+        ConnectionError: if a download is needed and fails.
 
     Example:
 
@@ -119,7 +137,10 @@ def load(
     >>> data.input_shape, data.num_classes, data.x_train.shape
     ((28, 28, 1), 10, (6000, 28, 28, 1))
     """
-    path = Path(name_or_path).expanduser()
+    path = checks.path("name_or_path", name_or_path)
+    checks.optional(checks.path, "cache_dir", cache_dir)
+    check_image_size(image_size)
+    seed = checks.seed(seed)
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
     if image_size is not None and (named or not path.is_dir()):
         raise ValueError(
@@ -140,13 +161,14 @@ def load(
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(
         "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
-        f".npz file or of a folder of images. {nearest(str(name_or_path), DATASETS)}. Received: {str(name_or_path)!r}"
+        f".npz file or of a folder of images. {checks.nearest(str(name_or_path), DATASETS)}. "
+        f"Received: {str(name_or_path)!r}"
         f"{' (a file, but not an .npz file)' if path.is_file() else ''}"
     )
 
 
 def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
-    """Check the four arrays and bring them into the form that `ImageDataset` promises for images."""
+    """Check the four arrays and convert them to the form of images in `ImageDataset`."""
     x, y = _checked(arrays, classes, (None, None, None))
     for part, what in (("train", "training"), ("test", "test")):
         if x[part].min() < 0 or x[part].max() > 255:
@@ -163,7 +185,7 @@ def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ..
 
 
 def signal_dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
-    """Check the four arrays and bring them into the form that `ImageDataset` promises for signals."""
+    """Check the four arrays and convert them to the form of signals in `ImageDataset`."""
     x, y = _checked(arrays, classes, (None, None))
     return _named(name, {part: signals.astype(np.float32, order="C") for part, signals in x.items()}, y, classes)
 
@@ -174,7 +196,7 @@ _Parts = dict[str, np.ndarray]
 def _checked(
     arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None, shape: tuple[int | None, ...]
 ) -> tuple[_Parts, _Parts]:
-    """Samples, with a channel axis, and labels of "train" and "test"; `shape` is that of a sample."""
+    """Samples, with a channel axis, and labels of "train" and "test"; `shape` is the shape of a sample."""
     x: _Parts = {}
     y: _Parts = {}
     for part, what in (("train", "training"), ("test", "test")):
@@ -203,7 +225,7 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None
 
 
 def _kind(arrays: Mapping[str, np.ndarray]) -> str:
-    """What the arrays of an .npz file are: its array `kind`, or images where it has none."""
+    """The kind of samples in an .npz file: its array `kind`, or images where it has none."""
     kind = str(arrays.get("kind", "images"))
     if kind not in ("images", "signals"):
         raise ValueError(

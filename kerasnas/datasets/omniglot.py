@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 
 from kerasnas import checks
-from kerasnas.checks import nearest
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.pools import LabelledImages
 
@@ -34,10 +33,10 @@ def omniglot(
     cache_dir: str | os.PathLike | None = None,
     path: str | os.PathLike | None = None,
 ) -> LabelledImages:
-    """Omniglot (Lake et al., 2015), the classical set of few-shot learning.
+    """Omniglot (Lake et al., 2015), the classical dataset of few-shot learning.
 
     It is read from the two official archives, downloaded once (10 and 6 MB), or from an `.npz` file. Images, 105 x 105
-    in the archives, are brought to `size` by averaging over the area of each pixel; ink is 1, paper 0.
+    in the archives, are resized to `size` by averaging over the area of each pixel; ink is 1, paper 0.
 
     Args:
         split: `"background"` (964 characters of 30 alphabets), `"evaluation"` (659 of 20 other alphabets), or `"all"`,
@@ -45,14 +44,15 @@ def omniglot(
             training: `split_classes(data.y, (1200, 423))` of `"all"`. Defaults to `"background"`.
         size: height and width of the images. Defaults to 28.
         cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
-        path: an `.npz` file, or a folder with a single one in it, to read instead, without a download. Its arrays are
+        path: an `.npz` file, or a folder with a single one in it, to read instead of a download. Its arrays are
             `images`, uint8 `(classes, samples, height, width)`, ink up to 255, or up to 15; `split` `(classes,)`, 0 for
             background, 1 for evaluation; `alphabet` `(classes,)`, an index into `alphabet_names`; and `class_names`.
             Defaults to None.
 
     Raises:
-        ValueError: if an argument is not as said, or a file is damaged or has another format.
-        ConnectionError: if a download is needed and cannot be had.
+        TypeError: if `cache_dir` or `path` is not a path.
+        ValueError: if another argument is out of its range, or a file is damaged or has another format.
+        ConnectionError: if a download is needed and fails.
         FileNotFoundError: if there is nothing at `path`.
 
     Example:
@@ -70,19 +70,16 @@ def omniglot(
     Reference: [Human-level concept learning through probabilistic program
         induction](https://doi.org/10.1126/science.aab3050)
     """
-    if split not in (*_SPLITS, "all"):
-        raise ValueError(
-            f"Invalid value received for argument `split`. {nearest(split, (*_SPLITS, 'all'))}. Received: {split!r}"
-        )
+    checks.one_of("split", split, (*_SPLITS, "all"))
     size = checks.integer("size", size, 1)
     parts = _SPLITS if split == "all" else (split,)
     if path is not None:
-        return _read_npz(_find_npz(Path(path).expanduser()), parts, size)
+        return _read_npz(_find_npz(checks.path("path", path)), parts, size)
     folder = cache_folder(cache_dir) / "omniglot"
     try:
         archives = [fetch(_FILES[part], folder) for part in parts]
     except ConnectionError as error:
-        hint = "Characters that are generated, for episodes without a download, are in kerasnas.datasets.glyphs."
+        hint = "For generated characters, without a download, see kerasnas.datasets.glyphs."
         raise ConnectionError(f"{error} {hint}") from error
     characters = [character for archive in archives for character in _read_archive(archive, size)]
     return _labelled([images for _, _, images in characters], *zip(*[names[:2] for names in characters], strict=True))
@@ -95,7 +92,7 @@ def _labelled(images: list[np.ndarray], alphabets: tuple[str, ...], characters: 
 
 
 def _read_archive(path: Path, size: int) -> list[tuple[str, str, np.ndarray]]:
-    """Alphabet, character and images of every class, in the order of their names."""
+    """Alphabet, character and images of every class, in the order of the names."""
     with zipfile.ZipFile(path) as archive:
         members: dict[tuple[str, str], list[str]] = {}
         for name in sorted(archive.namelist()):
@@ -126,9 +123,9 @@ def _resize(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def _areas(length: int, size: int) -> np.ndarray:
-    """Row i: the shares of the old pixels, each of width 1, in new pixel i, of width `length / size`."""
+    """The shares of the old pixels, each of width 1, in new pixel i, of width `length / size`, in row i."""
     edges = np.arange(size + 1)[:, None] * (length / size)
-    inside = np.clip(edges - np.arange(length), 0, 1)  # of each old pixel, how much lies before an edge
+    inside = np.clip(edges - np.arange(length), 0, 1)  # the part of each old pixel before an edge
     return (np.diff(inside, axis=0) * (size / length)).astype(np.float32)
 
 
@@ -155,7 +152,7 @@ def _read_npz(path: Path, parts: tuple[str, ...], size: int) -> LabelledImages:
         raise ValueError(f"{path}: Not a whole .npz file of arrays without Python objects ({error})") from None
     _check_arrays(path, arrays)
     images, split = arrays["images"], arrays["split"]
-    # By split, then in the order of the file; the scale is that of the file, whatever the split.
+    # By split, then in the order of the file; the scale is that of the whole file.
     rows = np.concatenate([np.flatnonzero(split == _SPLITS.index(part)) for part in parts])
     if not len(rows):
         raise ValueError(f"{path}: Expected characters of the split {' or '.join(parts)}. Received: none")

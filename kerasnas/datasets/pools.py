@@ -1,4 +1,4 @@
-"""Labelled inputs in memory, which episodes are drawn from: images with names, arrays, data sets read by iterating."""
+"""Labeled inputs in memory, to draw episodes from: images with names, arrays, datasets read by iterating."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class LabelledImages:
-    """Characters and which they are, the form in which `omniglot` and `glyphs` return theirs.
+    """Images of characters with their labels: the result of `omniglot` and `glyphs`.
 
     Args:
         x: images, float32 in [0, 1], ink 1, shape `(samples, size, size, 1)`.
         y: class numbers, int64, shape `(samples,)`.
         classes: the name of every class; a label is an index into it.
         alphabets: the alphabet of every class.
+
+    Raises:
+        ValueError: if the arrays do not hold as many labels as images, a label has no class, or a class no alphabet.
 
     Example:
 
@@ -36,30 +39,36 @@ class LabelledImages:
     classes: tuple[str, ...] = dataclasses.field(repr=False)
     alphabets: tuple[str, ...] = dataclasses.field(repr=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
+        check_named("x", self.x, "y", self.y, self.classes)
+        alphabets = self.alphabets
+        if not isinstance(alphabets, tuple) or list(map(type, alphabets)) != [str] * len(self.classes):
+            expected = f"a tuple of the alphabets of the {len(self.classes)} classes"
+            raise ValueError(checks.invalid("alphabets", expected, alphabets))
+
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.classes)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """`(size, size, 1)` of every image."""
+        """Shape `(size, size, 1)` of every image."""
         return self.x.shape[1:]
 
     def of_alphabets(self, names: str | Iterable[str]) -> np.ndarray:
-        """The labels of all classes of these alphabets, sorted: a value for `classes` of an `EpisodeSampler`.
+        """Return the labels of all classes of these alphabets, sorted, for `classes` of an `EpisodeSampler`.
 
         Raises:
-            ValueError: if there is no alphabet of such a name; says the nearest.
+            ValueError: if there is no alphabet of such a name; the message has the nearest one.
         """
-        wanted = {names} if isinstance(names, str) else set(names)
-        for name in sorted(wanted - set(self.alphabets), key=str):
-            raise ValueError(f"Unknown alphabet {name!r}. {nearest(name, set(self.alphabets))}")
+        wanted = checks.names("names", [names] if isinstance(names, str) else names, set(self.alphabets))
         return np.flatnonzero([alphabet in wanted for alphabet in self.alphabets])
 
 
 def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and integer labels as arrays of one length, checked.
+    """Return inputs and integer labels as arrays of one length, checked.
 
     Args:
         x: inputs, an array `(samples, ...)`; or, without `y`, a finite `tf.data.Dataset` or another iterable of pairs
@@ -67,18 +76,18 @@ def read_pool(x: Any, y: Any = None) -> tuple[np.ndarray, np.ndarray]:
         y: labels, an integer array `(samples,)`. Defaults to None.
 
     Raises:
-        ValueError: if the dataset is infinite or gives no such pairs; inputs and labels differ in length or are empty;
-            inputs are no numbers, or integers outside of 0..255, or not finite; or labels are no integers.
+        ValueError: if the dataset is infinite or does not yield such pairs; inputs and labels differ in length or are
+            empty; inputs are not numbers, or integers outside of 0..255, or not finite; or labels are not integers.
     """
     if y is None:
         x, y = _read_pairs(x)
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = _as_array("x", x), _as_array("y", y)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y  # the shape in keras.datasets
     if x.ndim < 2 or not x.size or x.dtype.kind not in "iufb":
         expected = "an array of numbers (samples, ...), not empty, or pairs (x, y)"
         raise _invalid("x", expected, f"shape {x.shape}, dtype {x.dtype}")
     if x.dtype.kind in "iu" and (x.min() < 0 or x.max() > 255):
-        fix = "Other numbers than pixels are given as floats, by x.astype('float32')"
+        fix = "Pass numbers other than pixels as floats, by x.astype('float32')"
         raise _invalid("x", "integers from 0 to 255, or floats", f"integers from {x.min()} to {x.max()}. {fix}")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise _invalid("x", "finite values", "NaN or infinity")
@@ -97,7 +106,7 @@ def _read_pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
         expected = "the labels of `x`; it may be left out only where `x` is a dataset of pairs (x, y)"
         raise _invalid("y", expected, f"None, with `x` of type {type(dataset).__name__}")
     if hasattr(dataset, "cardinality") and int(dataset.cardinality()) == _INFINITE_CARDINALITY:
-        raise _invalid("x", "a finite dataset", "one without end, such as dataset.repeat() makes. See dataset.take(n)")
+        raise _invalid("x", "a finite dataset", "an infinite one, as of dataset.repeat(). See dataset.take(n)")
     xs: list[np.ndarray] = []
     ys: list[np.ndarray] = []
     for x, y in _pairs(dataset):
@@ -114,12 +123,40 @@ def _read_pairs(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pairs(dataset: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    # `as_numpy_iterator` is that of a tf.data.Dataset, which needs no import here.
+    # `as_numpy_iterator` is a method of tf.data.Dataset, which needs no import here.
     for element in dataset.as_numpy_iterator() if hasattr(dataset, "as_numpy_iterator") else dataset:
         if not isinstance(element, (tuple, list)) or len(element) != 2:
             received = f"{type(element).__name__}{f' of {len(element)}' if isinstance(element, (tuple, list)) else ''}"
             raise _invalid("x", "a dataset of pairs (x, y)", f"an element of type {received}")
-        yield np.asarray(element[0]), np.asarray(element[1])
+        yield _as_array("x", element[0]), _as_array("y", element[1])
+
+
+def check_named(x_name: str, x: Any, y_name: str, y: Any, classes: tuple[str, ...]) -> None:
+    """Raise ValueError unless `x` are samples and `y` as many integer labels, each an index into `classes`.
+
+    Args:
+        x_name, y_name: names of the arguments.
+        x, y: samples and labels, NumPy arrays.
+        classes: names of the classes.
+    """
+    for name, array in ((x_name, x), (y_name, y)):
+        if not isinstance(array, np.ndarray):
+            raise ValueError(checks.invalid(name, "a NumPy array", array))
+    if x.ndim < 2 or x.dtype.kind not in "iuf":
+        raise _invalid(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
+    if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x):
+        raise _invalid(y_name, f"{len(x)} integer labels, one for each sample", f"shape {y.shape}, dtype {y.dtype}")
+    if len(y) and not 0 <= y.min() <= y.max() < len(classes):
+        raise _invalid(y_name, f"labels from 0 to {len(classes) - 1}", f"from {y.min()} to {y.max()}")
+
+
+def _as_array(argument: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        raise _invalid(
+            argument, "an array, all rows of one length", f"an object of type {type(value).__name__}"
+        ) from None
 
 
 def _invalid(argument: str, expected: str, received: str) -> ValueError:

@@ -1,4 +1,4 @@
-"""Generated signals: noisy waveforms that differ in shape, frequency and course."""
+"""Generated signals: noisy waveforms in classes that differ in shape and in course over time."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ WAVEFORMS = ("sine", "square", "sawtooth", "chirp up", "chirp down", "amplitude-
 def waveforms(
     train_samples: int = 2000, test_samples: int = 500, length: int = 128, noise: float = 0.8, seed: int = 0
 ) -> ImageDataset:
-    """Noisy signals of one channel in six classes, the waveforms of `WAVEFORMS`, as many of each.
+    """Noisy signals of one channel in six balanced classes, the waveforms of `WAVEFORMS`.
 
-    Frequency (4 to 12 periods), phase and amplitude (root mean square 0.5 to 1.5) are drawn for each signal, and are
-    distributed alike in all classes: what tells the classes apart is the shape of a period (sine, square, sawtooth) and
-    what becomes of it in time (the frequency of a chirp rises to three times its first value, or falls to a third of
-    it; the amplitude swells and fades once to three times).
+    Frequency (4 to 12 periods), phase and amplitude (root mean square 0.5 to 1.5) are drawn for each signal, with the
+    same distributions in all classes. The classes differ in the shape of a period (sine, square, sawtooth) and in its
+    course over time (the frequency of a chirp rises to three times its first value, or falls to a third of it; the
+    amplitude swells and fades one to three times).
 
     Args:
         train_samples: number of training signals. Defaults to 2000.
         test_samples: number of test signals. Defaults to 500.
-        length: steps of a signal. Defaults to 128.
-        noise: standard deviation of the normal noise that is added. Defaults to 0.8.
+        length: number of steps in a signal. Defaults to 128.
+        noise: standard deviation of the additive normal noise. Defaults to 0.8.
         seed: the same seed gives the same signals. Defaults to 0.
 
     Raises:
-        ValueError: if a number is not positive, there are fewer samples than classes, or `noise` is negative.
+        ValueError: if a number is not positive, there are fewer samples than classes, `noise` is negative, or `seed` is
+            not an integer of at least 0.
 
     Example:
 
@@ -40,12 +41,11 @@ def waveforms(
     """
     sizes = {"train": checks.integer("train_samples", train_samples, len(WAVEFORMS))}
     sizes["test"] = checks.integer("test_samples", test_samples, len(WAVEFORMS))
-    checks.integer("length", length, 1)
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"Invalid value received for argument `noise`. Expected at least 0. Received: {noise!r}")
+    length, noise = checks.integer("length", length, 1), checks.number("noise", noise, least=0)
+    seed = checks.seed(seed)
     arrays: dict[str, np.ndarray] = {}
     for index, (part, samples) in enumerate(sizes.items()):
-        rng = np.random.default_rng([checks.integer("seed", seed, 0), index])
+        rng = np.random.default_rng([seed, index])
         labels = rng.permutation(np.arange(samples) % len(WAVEFORMS))
         signals = _clean(labels, length, rng) + noise * rng.standard_normal((samples, length))
         arrays |= {f"x_{part}": signals[..., None], f"y_{part}": labels}
@@ -53,7 +53,7 @@ def waveforms(
 
 
 def _clean(labels: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    """The signals of these classes without noise."""
+    """Signals of these classes, without noise."""
     time = np.arange(length) / length
     frequency, phase, amplitude, swells, swelling = (
         rng.uniform(low, high, (len(labels), 1)) for low, high in ((4, 12), (0, 1), (0.5, 1.5), (1, 3), (0, 1))

@@ -1,4 +1,4 @@
-"""Sinusoid regression: the smallest family of tasks, and one in closed form."""
+"""Sinusoid regression: the smallest family of tasks, in closed form."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class SinusoidTasks(TaskFamily):
     Inputs are drawn uniformly; inputs and targets are float32 of shape `(samples, 1)`.
 
     Args:
-        shots: support samples. Defaults to 10.
-        query_shots: query samples; 0 for training on the support alone. Defaults to 10.
+        shots: number of support samples. Defaults to 10.
+        query_shots: number of query samples; 0 for training on the support alone. Defaults to 10.
         amplitude: `(low, high)` of its uniform distribution. Defaults to `(0.1, 5.0)`.
         phase: `(low, high)` of its uniform distribution, in radians. Defaults to `(0, pi)`.
-        inputs: `(low, high)` of theirs. Defaults to `(-5.0, 5.0)`.
+        inputs: `(low, high)` of their uniform distribution. Defaults to `(-5.0, 5.0)`.
         seed: the same seed gives the same tasks. Defaults to 0.
 
     Raises:
-        ValueError: if a number of samples is not as said, or a range is not finite, low end first.
+        ValueError: if a number of samples is out of its range, or a range is not finite, low end first.
 
     Example:
 
@@ -55,7 +55,7 @@ class SinusoidTasks(TaskFamily):
         self.inputs = _check_range("inputs", inputs)
 
     def draw(self, rng: np.random.Generator) -> Episode:
-        """A task, all of its randomness from `rng`."""
+        """Return a task, with all randomness from `rng`."""
         amplitude, phase = rng.uniform(*self.amplitude), rng.uniform(*self.phase)
         x = rng.uniform(*self.inputs, (self.shots + self.query_shots, 1))
         x, y = x.astype(np.float32), (amplitude * np.sin(x - phase)).astype(np.float32)
@@ -63,9 +63,13 @@ class SinusoidTasks(TaskFamily):
 
 
 def _check_range(name: str, ends: tuple[float, float]) -> tuple[float, float]:
-    if not isinstance(ends, (tuple, list)) or len(ends) != 2 or not -math.inf < ends[0] <= ends[1] < math.inf:
-        raise ValueError(
-            f"Invalid value received for argument `{name}`. Expected (low, high), finite and low at most high. "
-            f"Received: {ends!r}"
-        )
-    return float(ends[0]), float(ends[1])
+    expected = "(low, high), finite and low at most high"
+    if not isinstance(ends, (tuple, list)) or len(ends) != 2:
+        raise ValueError(checks.invalid(name, expected, ends))
+    try:
+        low, high = (checks.number(name, end) for end in ends)
+    except ValueError:
+        raise ValueError(checks.invalid(name, expected, ends)) from None
+    if low > high:
+        raise ValueError(checks.invalid(name, expected, ends))
+    return low, high

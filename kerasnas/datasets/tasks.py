@@ -1,4 +1,4 @@
-"""Families of tasks for meta-learning: what a task is, and how one is asked for by number."""
+"""Families of tasks for meta-learning: a task as an episode, and families that draw them by number."""
 
 from __future__ import annotations
 
@@ -17,32 +17,43 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class Episode:
-    """One task: the few samples to adapt to, and other samples of the same task to be judged by.
+    """A task: a few samples to adapt to, and other samples of the same task to evaluate on.
 
-    What `TaskFamily.batch` returns is an `Episode` as well, with a leading axis of tasks on every array.
+    `TaskFamily.batch` returns an `Episode` as well, with a leading axis of tasks on every array.
 
     Args:
         support: `(x, y)`, inputs `(samples, ...)` and labels from 0, int32 `(samples,)`, or targets, float32
             `(samples, ...)`.
-        query: as `support`; may hold no sample.
-        classes: which classes of the family the labels stand for, in the order of the labels, one task after the
+        query: as `support`; may be empty.
+        classes: classes of the family that the labels stand for, in the order of the labels, one task after the
             other; empty where there are no classes. Defaults to `()`.
+
+    Raises:
+        ValueError: if `support` or `query` is not a pair of arrays.
     """
 
     support: Pair = dataclasses.field(repr=False)
     query: Pair = dataclasses.field(repr=False)
     classes: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("support", "query"):
+            pair = getattr(self, name)
+            arrays = isinstance(pair, (tuple, list)) and [hasattr(a, "shape") or isinstance(a, list) for a in pair]
+            if arrays != [True, True]:
+                raise ValueError(checks.invalid(name, "a pair (x, y) of arrays, inputs and targets", pair))
+
 
 def check_episode(episode: Episode) -> None:
-    """Raise a clear error when one task, made by hand, is none that can be learned and judged honestly.
+    """Raise a clear error when a task made by hand cannot be learned and evaluated honestly.
 
     Args:
-        episode: a single one, without a leading axis of tasks.
+        episode: a single task, without a leading axis of tasks.
 
     Raises:
-        ValueError: if the inputs and the targets of a part differ in number, the support has no sample, a query's shape
-            is not that of the support, or a sample of the query is, number by number, also in the support.
+        TypeError: if `episode` is not an `Episode`.
+        ValueError: if the inputs and the targets of a part differ in number or hold no numbers, the support is empty,
+            samples differ in shape, or a sample of the query is, number by number, also in the support.
 
     Example:
 
@@ -54,8 +65,9 @@ def check_episode(episode: Episode) -> None:
     ValueError: Invalid value received for argument `episode`. Expected samples in the query that are not in the \
 support, since a score on these is no score on new samples. Received: query sample 0 is also support sample 1
     """
+    checks.instance("episode", episode, Episode)
     for name, pair in (("support", episode.support), ("query", episode.query)):
-        x, y = (np.asarray(array) for array in pair)
+        x, y = (checks.array("episode", array, kinds="iufb", finite=False) for array in pair)
         if not x.ndim or not y.ndim or len(x) != len(y):
             expected = f"as many targets as inputs in its {name}"
             raise _invalid("episode", expected, f"inputs of shape {x.shape} and targets of shape {y.shape}")
@@ -79,9 +91,9 @@ support, since a score on these is no score on new samples. Received: query samp
 
 
 class TaskFamily(abc.ABC):
-    """Tasks by number: what meta-learners take their episodes from.
+    """Tasks by number: the source of episodes for meta-learners.
 
-    A family writes `draw` and sets `input_shape`, `shots` and `query_shots`; `episode` and `batch` follow. Every
+    A family implements `draw` and sets `input_shape`, `shots` and `query_shots`; `episode` and `batch` follow. Every
     episode is a function of `(seed, index)` alone, so that a resumed run sees the episodes of an uninterrupted one.
 
     Args:
@@ -105,22 +117,22 @@ class TaskFamily(abc.ABC):
     query_shots: int
 
     def __init__(self, seed: int = 0):
-        self.seed = checks.integer("seed", seed, 0)
+        self.seed = checks.seed(seed)
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator) -> Episode:
-        """A task, all of its randomness from `rng`."""
+        """Return a task, with all randomness from `rng`."""
 
     def episode(self, index: int) -> Episode:
-        """Task number `index`, the same at every call.
+        """Return task number `index`, the same at every call.
 
         Raises:
-            ValueError: if `index` is negative or no integer.
+            ValueError: if `index` is not an integer of at least 0.
         """
         return self.draw(np.random.default_rng([self.seed, checks.integer("index", index, 0)]))
 
     def batch(self, index: int, tasks: int) -> Episode:
-        """The episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis.
+        """Return the episodes from `index * tasks` to `(index + 1) * tasks - 1`, stacked on a leading axis.
 
         Raises:
             ValueError: if `index` is negative or `tasks` is not positive.
@@ -130,18 +142,23 @@ class TaskFamily(abc.ABC):
 
 
 def stack_episodes(episodes: Sequence[Episode]) -> Episode:
-    """Episodes of one shape as a single one, with a leading axis of tasks on every array and all of their classes.
+    """Stack episodes of one shape: the arrays on a leading axis of tasks, the classes one after the other.
 
     Raises:
+        TypeError: if one of them is not an `Episode`.
         ValueError: if there is no episode, or their arrays differ in shape.
     """
+    if isinstance(episodes, (str, bytes)) or not isinstance(episodes, Sequence):
+        raise ValueError(checks.invalid("episodes", "a sequence of episodes", episodes))
     if not episodes:
         raise _invalid("episodes", "at least one", "none")
+    for episode in episodes:
+        checks.instance("episodes", episode, Episode)
     return _stack(episodes, len(episodes))
 
 
 def _stack(episodes: Iterable[Episode], tasks: int) -> Episode:
-    # One by one into the result, as memory that is new costs more time than the copy.
+    # One by one into the result, since allocating memory takes longer than the copy.
     stacked: list[np.ndarray] = []
     classes: list[int] = []
     for task, episode in enumerate(episodes):

@@ -12,7 +12,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import map_tasks, traced_once, values
-from kerasnas.datasets.episodes import Episode, check_episode
+from kerasnas.datasets.tasks import Episode, check_episode
 from kerasnas.meta.functional import clone
 
 

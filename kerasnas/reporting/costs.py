@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
 
 
@@ -35,11 +36,8 @@ def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
     >>> [point.name for point in found]
     ['a', 'c']
     """
-    front: list[CostPoint] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
-            front.append(point)
-    return front
+    positions = staircase([point.cost for point in points], [point.accuracy for point in points])
+    return [points[position] for position in positions]
 
 
 def plot_front(points: Sequence[CostPoint], path: str | os.PathLike, cost: str, target: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""SearchStrategy: ask for a genotype, tell its reward. What every black-box search has in common, and random search."""
+"""SearchStrategy, the base of every black-box search (ask for a genotype, tell its reward), and random search."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import contextlib
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, overload
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.registry import Registry
 from kerasnas.spaces import SearchSpace
@@ -20,16 +21,55 @@ from kerasnas.spaces.base import Indices
 STRATEGIES = Registry("strategy")
 
 _TRIES = 200  # proposals before a strategy that repeats itself gets a random architecture instead
+_BROKEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # raised by a state of another shape
 
 
 class SpaceExhaustedError(ValueError):
-    """Raised by `ask` when every architecture of the space has been asked or told."""
+    """Raised by `ask` when every architecture of the space has been asked for or reported."""
+
+
+def check_space(space: Any) -> SearchSpace:
+    """Return `space` if it is a search space.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    return checks.instance("space", space, SearchSpace, "a search space, such as `kerasnas.DARTSSpace()`")
+
+
+def check_genotype(genotype: Any) -> Genotype:
+    """Return `genotype` if it is a genotype.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    return checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`")
+
+
+@contextlib.contextmanager
+def reading_state(kind: str) -> Iterator[None]:
+    """Turn the errors of a state that lacks something, or holds something else, into one line.
+
+    Args:
+        kind: class of the search that reads it.
+
+    Raises:
+        ValueError: naming the argument `state` and the error.
+    """
+    try:
+        yield
+    except _BROKEN as error:
+        if "argument `state`" in str(error):
+            raise
+        raise ValueError(
+            f"Invalid value received for argument `state`. Expected the result of `get_state` of {kind} with the same "
+            f"arguments. Received: one that cannot be read ({type(error).__name__}: {error})"
+        ) from error
 
 
 def ask_many(ask: Callable[[], Any], n: int) -> list[Any]:
-    """What `n` calls of `ask` give; fewer if it raises SpaceExhaustedError on the way, which the first call may."""
-    if n < 1:
-        raise ValueError(f"Invalid value received for argument `n`. Expected at least 1. Received: {n}")
+    """The results of `n` calls of `ask`, or of fewer if a call after the first raises SpaceExhaustedError."""
+    n = checks.integer("n", n, 1)
     asked = [ask()]
     with contextlib.suppress(SpaceExhaustedError):
         while len(asked) < n:
@@ -40,20 +80,24 @@ def ask_many(ask: Callable[[], Any], n: int) -> list[Any]:
 class SearchStrategy(abc.ABC):
     """A black-box search: `ask` for the next genotype, evaluate it somehow, `tell` its reward (higher is better).
 
-    A strategy writes `propose`, and what it learns from in `observe`; it computes with architectures as tuples of
-    indices (`SearchSpace.encode`) and draws from `self.rng` alone. It gets: batches, pending architectures, no
-    duplicate work, rewards that are not finite, and a state from which it goes on identically.
+    A strategy implements `propose`, and `observe` where it learns; it computes with architectures as tuples of
+    indices (`SearchSpace.encode`) and draws from `self.rng` alone. It gets for free: batches, pending architectures,
+    no duplicate work, failed evaluations, and a state from which it resumes identically.
     `kerasnas.testing.check_strategy` checks one.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws. Defaults to 0.
-        unique: whether no architecture is asked twice. With False a strategy repeats itself as published.
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        unique: whether no architecture is asked for twice. With False a strategy repeats itself as published.
             Defaults to True.
 
     Attributes:
-        observations: pairs (indices, reward) in the order told; rewards that are not finite are NaN here.
-        objectives: how many numbers a reward has: 1, unless a multi-objective strategy says otherwise.
+        observations: pairs (indices, reward) in the order of the reports; rewards that are not finite are NaN here.
+        objectives: number of values in a reward: 1, unless a multi-objective strategy says otherwise.
+
+    Raises:
+        TypeError: if `space` is not a search space.
+        ValueError: if `seed` is not an integer of at least 0, or `unique` is not a bool.
 
     Example:
 
@@ -70,57 +114,56 @@ class SearchStrategy(abc.ABC):
     objectives: int = 1
 
     def __init__(self, space: SearchSpace, seed: int = 0, unique: bool = True):
-        self.space = space
-        self.seed = seed
-        self.unique = unique
-        self.rng = np.random.default_rng(seed)
+        self.space = check_space(space)
+        self.seed = checks.seed(seed)
+        self.unique = checks.boolean("unique", unique)
+        self.rng = np.random.default_rng(self.seed)
         self.observations: list[tuple[Indices, Any]] = []
-        # Several indices may be one genotype: what was asked is learned from, not what `encode` makes of it.
+        # Several indices may be one genotype: a strategy learns from those it asked for, not from `encode`'s.
         self._pending: dict[Genotype, list[Indices]] = {}
         self._seen: set[Hashable] = set()
         self._best: tuple[Indices, Any] | None = None
         self._failures = 0
 
-    # What a strategy writes --------------------------------------------------------------------------
+    # Implemented by a strategy -----------------------------------------------------------------------
     @abc.abstractmethod
     def propose(self) -> Indices:
         """The next architecture to try; `ask` calls it again if that is not feasible, or was tried before."""
 
     def observe(self, indices: Indices, reward: Any) -> None:  # noqa: B027
-        """Learn from a finite reward. It is in `observations` already."""
+        """Learn from a finite reward, which is in `observations` already."""
 
     def state(self) -> dict[str, Any]:
-        """What `set_state` needs beyond the observations and the generator, as JSON knows it."""
+        """The JSON-serializable part of the state beyond the observations and the generator."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:  # noqa: B027
-        """The inverse of `state`. The observations are there already."""
+        """Set the result of `state`; the observations are restored already."""
 
     def check_reward(self, reward: Any) -> Any:
-        """`reward` as `observations` keep it, or None if it is not finite.
+        """Return `reward` as `observations` keep it, or None if it is not finite.
 
         Raises:
             TypeError: if `reward` is not a number.
         """
-        reward = float(reward)
-        return reward if math.isfinite(reward) else None
+        return real("reward", reward)
 
-    # What it gets ------------------------------------------------------------------------------------
+    # Provided ----------------------------------------------------------------------------------------
     @property
     def pending(self) -> tuple[Indices, ...]:
-        """Architectures that were asked and not told yet."""
+        """Architectures that were asked for and are not reported yet."""
         return tuple(itertools.chain.from_iterable(self._pending.values()))
 
     @property
     def succeeded(self) -> list[tuple[Indices, Any]]:
-        """The observations with a finite reward, in the order told."""
+        """The observations with a finite reward, in the order of the reports."""
         if not self._failures:
             return self.observations
         return [pair for pair in self.observations if not _failed(pair[1])]
 
     @property
     def best(self) -> tuple[Genotype, float] | None:
-        """The genotype with the highest reward and that reward; None before a finite reward was told."""
+        """The genotype with the highest reward and that reward; None before the first finite reward."""
         return None if self._best is None else (self.space.decode(self._best[0]), self._best[1])
 
     @overload
@@ -130,13 +173,15 @@ class SearchStrategy(abc.ABC):
     def ask(self, n: int) -> list[Genotype]: ...
 
     def ask(self, n: int | None = None) -> Genotype | list[Genotype]:
-        """The next genotype to evaluate; may be called again before its reward is told.
+        """Return the next genotype to evaluate; may be called again before its reward is reported.
 
         Args:
-            n: for as many parallel workers: a list of `n` genotypes, or of all that the space still holds.
+            n: number of genotypes for parallel workers. The result is then a list of `n` genotypes, or of all that
+                the space still holds. Defaults to None: a single genotype.
 
         Raises:
-            SpaceExhaustedError: if every architecture has been asked or told (and `unique` is True).
+            SpaceExhaustedError: if every architecture has been asked for or reported (and `unique` is True).
+            ValueError: if `n` is not a positive integer.
         """
         if n is None:
             indices = self._next()
@@ -147,14 +192,16 @@ class SearchStrategy(abc.ABC):
         return ask_many(self.ask, n)
 
     def tell(self, genotype: Genotype, reward: Any) -> None:
-        """Report the reward of `genotype`, which need not have been asked.
+        """Report the reward of `genotype`, which need not have been asked for.
 
-        A reward that is not finite marks the genotype as failed: it is not learned from and never the best.
+        A reward that is not finite marks the genotype as failed: the strategy does not learn from it, and it is never
+        the best.
 
         Raises:
             ValueError: if `genotype` is not of the space.
-            TypeError: if `reward` is not a number.
+            TypeError: if `genotype` is not a genotype, or `reward` is not a number.
         """
+        check_genotype(genotype)
         checked = self.check_reward(reward)
         asked = self._pending.get(genotype)
         if asked:
@@ -164,13 +211,16 @@ class SearchStrategy(abc.ABC):
         else:
             indices = self.space.encode(genotype)
             if not self.space.feasible(indices):
-                raise ValueError(f"This genotype is not in space '{self.space.name}':\n{genotype}")
+                raise ValueError(
+                    "Invalid value received for argument `genotype`. "
+                    f"It is not in space '{self.space.name}':\n{genotype}"
+                )
             self._seen.add(self.space.key(indices))
         if checked is None:
             if not self._failures:
                 warnings.warn(
-                    f"A reward that is not finite was told ({reward}); such genotypes count as failed. "
-                    f"This is said once.\n{genotype}",
+                    f"A reward that is not finite was reported ({reward}); such genotypes count as failed. "
+                    f"This warning is shown once.\n{genotype}",
                     stacklevel=2,
                 )
             self._failures += 1
@@ -182,10 +232,7 @@ class SearchStrategy(abc.ABC):
         self.observe(indices, checked)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that `set_state`, of a strategy made with the same arguments, needs to go on identically.
-
-        It is made of what JSON knows.
-        """
+        """The JSON-serializable state from which a strategy made with the same arguments resumes identically."""
         return {
             "strategy": type(self).__name__,
             "space": self.space.name,
@@ -197,29 +244,43 @@ class SearchStrategy(abc.ABC):
             "own": self.state(),
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where `get_state` was called.
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Resume from the result of `get_state`.
 
         Raises:
-            ValueError: if the state is that of another strategy or space.
+            TypeError: if `state` is not a mapping.
+            ValueError: if the state is that of another strategy or space, or cannot be read.
         """
+        checks.instance("state", state, Mapping, "the result of `get_state`")
         for name, own in (("strategy", type(self).__name__), ("space", self.space.name)):
             if state.get(name) != own:
-                raise ValueError(f"This state is of {name} {state.get(name)!r}, not of '{own}'.")
-        self.rng.bit_generator.state = state["generator"]
-        told = [(tuple(indices), _from_json(reward)) for indices, reward in state["observations"]]
-        self.observations = told
-        self._failures = sum(_failed(reward) for _, reward in told)
-        pending = [tuple(indices) for indices in state["pending"]]
-        self._pending = {}
-        for indices in pending:
-            self._pending.setdefault(self.space.decode(indices), []).append(indices)
-        self._seen = {self.space.key(indices) for indices in [*(indices for indices, _ in told), *pending]}
-        self._best = max(self.succeeded, key=lambda pair: pair[1], default=None)
-        self.restore(state["own"])
+                expected = f"a state of {name} '{own}'"
+                raise ValueError(checks.invalid("state", expected, state.get(name), f"It is the state's {name}."))
+        with reading_state(type(self).__name__):
+            rng = np.random.default_rng()
+            rng.bit_generator.state = state["generator"]
+            told = [(self._known(indices), _from_json(reward)) for indices, reward in state["observations"]]
+            pending = [self._known(indices) for indices in state["pending"]]
+            self.rng.bit_generator.state = rng.bit_generator.state
+            self.observations = told
+            self._failures = sum(_failed(reward) for _, reward in told)
+            self._pending = {}
+            for indices in pending:
+                self._pending.setdefault(self.space.decode(indices), []).append(indices)
+            self._seen = {self.space.key(indices) for indices in [*(indices for indices, _ in told), *pending]}
+            self._best = max(self.succeeded, key=lambda pair: pair[1], default=None)
+            self.restore(state["own"])
+
+    def _known(self, indices: Iterable[int]) -> Indices:
+        """`indices` of a state as a tuple, if each is that of an option of its choice."""
+        found, sizes = tuple(indices), self.space.cardinalities
+        if len(found) != len(sizes) or not all(0 <= index < size for index, size in zip(found, sizes, strict=True)):
+            expected = f"architectures of space '{self.space.name}' with {len(sizes)} choices of {sizes} options"
+            raise ValueError(checks.invalid("state", expected, found))
+        return found
 
     def is_new(self, indices: Indices) -> bool:
-        """Whether `indices` was neither asked nor told."""
+        """Return True if `indices` was neither asked for nor reported."""
         return self.space.key(indices) not in self._seen
 
     def _next(self) -> Indices:
@@ -228,13 +289,30 @@ class SearchStrategy(abc.ABC):
                 indices = draw()
                 if self.space.feasible(indices) and (not self.unique or self.is_new(indices)):
                     return indices
-        # The space is small, or nearly used up: look at all that is left.
+        # The space is small, or nearly exhausted: choose among all that is left.
         left = [indices for indices in self.space if self.is_new(indices)]
         if not left:
             raise SpaceExhaustedError(
-                f"All architectures of space '{self.space.name}' have been asked or told: {len(self._seen)}."
+                f"All architectures of space '{self.space.name}' have been asked for or reported: {len(self._seen)}."
             )
         return left[self.rng.integers(len(left))]
+
+
+def real(argument: str, value: Any) -> float | None:
+    """Return `value` as a `float` if it is finite, else None.
+
+    Args:
+        argument: name of the argument.
+        value: a number, or an array or tensor of shape `()`.
+
+    Raises:
+        TypeError: if it is not a number.
+    """
+    try:
+        number = checks.number(argument, value, finite=False)
+    except ValueError as error:
+        raise TypeError(str(error)) from None
+    return number if math.isfinite(number) else None
 
 
 def _failed(reward: Any) -> bool:
@@ -251,7 +329,10 @@ def _from_json(reward: Any) -> Any:
 class RandomSearch(SearchStrategy):
     """Random search: every architecture is as likely as any other.
 
-    Args: as for `SearchStrategy`.
+    Args:
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        unique: whether no architecture is asked for twice. Defaults to True.
 
     Reference:
         Li and Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", 2019 (arXiv 1902.07638).

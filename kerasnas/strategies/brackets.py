@@ -12,21 +12,21 @@ from kerasnas.genotypes import Genotype
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What to evaluate: a genotype, and how long to train it (epochs, say)."""
+    """A trial to run: a genotype, and how long to train it (in epochs, say)."""
 
     genotype: Genotype
     budget: int
 
 
 class Result(NamedTuple):
-    """What was told: NaN is the reward of a failed trial."""
+    """A reported trial; NaN is the reward of a failed one."""
 
     genotype: Genotype
     reward: float
     budget: int
 
     def to_json(self) -> list[Any]:
-        """As JSON knows it."""
+        """The result in JSON-serializable form."""
         return [self.genotype.to_json(), None if math.isnan(self.reward) else self.reward, self.budget]
 
     @classmethod
@@ -41,11 +41,11 @@ class Bracket:
     """One run of successive halving, at one of its rungs.
 
     Attributes:
-        rung: index of the budget its trials have now.
-        fresh: how many architectures it still takes from the strategy; 0 above its first rung.
-        queue: genotypes that wait for their trial of this rung.
-        running: genotypes whose trial of this rung was asked and not told.
-        results: what was told at this rung.
+        rung: index of the budget that its trials have now.
+        fresh: number of architectures that it still takes from the strategy; 0 above its first rung.
+        queue: genotypes that wait for their trial at this rung.
+        running: genotypes whose trial at this rung was asked for and is not reported yet.
+        results: the trials reported at this rung.
     """
 
     rung: int
@@ -55,7 +55,7 @@ class Bracket:
     results: list[Result] = dataclasses.field(default_factory=list)
 
     def promote(self, eta: int) -> None:
-        """Once all of this rung was told, go on with the best `1 / eta` of it; at least with one."""
+        """Once all trials of this rung are reported, continue with the best `1 / eta` of them, at least with one."""
         if self.fresh or self.queue or self.running:
             return
         kept = max(1, len(self.results) // eta)
@@ -64,7 +64,7 @@ class Bracket:
         self.rung, self.results = self.rung + 1, []
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON knows it."""
+        """The bracket in JSON-serializable form."""
         return {
             "rung": self.rung,
             "fresh": self.fresh,

@@ -1,4 +1,4 @@
-"""Reinforce and Controller: a policy learns by REINFORCE (or PPO) which architectures are rewarded."""
+"""Reinforce and Controller: policies that learn by REINFORCE (or PPO) which architectures are rewarded."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.strategies.base import STRATEGIES, SearchStrategy
+from kerasnas.strategies.base import STRATEGIES, SearchStrategy, check_space
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy, Policy, pack, unpack
 
 ALGORITHMS = ("reinforce", "ppo")
 
 
 class PolicyGradient(SearchStrategy):
-    """REINFORCE with a moving-average baseline and an entropy bonus: what every policy has in common.
+    """REINFORCE with a moving-average baseline and an entropy bonus: the base of all policy gradients.
 
     Args:
-        space: where to search.
-        policy: what architectures are drawn from.
-        learning_rate: of Adam.
-        baseline_decay: of the moving average of the rewards that is subtracted from them.
-        entropy_weight: weight of the policy's entropy in what is maximised.
-        batch_size: how many rewards are told between two steps.
-        seed: seed of everything it draws. Defaults to 0.
-        unique: whether no architecture is asked twice. Defaults to True.
+        space: the space to search.
+        policy: the distribution that architectures are drawn from.
+        learning_rate: learning rate of Adam.
+        baseline_decay: decay of the moving average of the rewards that is subtracted from them, in [0, 1).
+        entropy_weight: weight of the policy's entropy in the objective.
+        batch_size: number of rewards between two steps.
+        seed: seed of all random draws. Defaults to 0.
+        unique: whether no architecture is asked for twice. Defaults to True.
 
     Attributes:
         policy: the policy.
         baseline: the moving average, which starts at the first reward; None before it.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        TypeError: if `space` is not a search space, or `policy` is not a `Policy`.
+        ValueError: if another argument is out of its range.
 
     Reference:
         Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
@@ -52,23 +53,16 @@ class PolicyGradient(SearchStrategy):
         unique: bool = True,
     ):
         super().__init__(space, seed, unique)
-        for argument, value, fine, expected in (
-            ("learning_rate", learning_rate, learning_rate > 0, "a positive number"),
-            ("baseline_decay", baseline_decay, 0 <= baseline_decay < 1, "a number in [0, 1)"),
-            ("entropy_weight", entropy_weight, entropy_weight >= 0, "at least 0"),
-            ("batch_size", batch_size, batch_size >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise ValueError(
-                    f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {value}"
-                )
-        self.policy, self.optimizer = policy, Adam(learning_rate)
-        self.baseline_decay, self.entropy_weight, self.batch_size = baseline_decay, entropy_weight, batch_size
+        self.policy = checks.instance("policy", policy, Policy)
+        self.optimizer = Adam(learning_rate)
+        self.baseline_decay = checks.number("baseline_decay", baseline_decay, least=0, below=1)
+        self.entropy_weight = checks.number("entropy_weight", entropy_weight, least=0)
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.baseline: float | None = None
         self._batch: list[tuple[Indices, float]] = []
 
     def propose(self) -> Indices:
-        # In a space with constraints most of what a policy draws may not be feasible.
+        # In a space with constraints most draws of a policy may not be feasible.
         for n in (1, 4, 16, 64):
             for row in self.policy.sample(self.rng, n)[0].tolist():
                 indices = tuple(row)
@@ -84,7 +78,7 @@ class PolicyGradient(SearchStrategy):
             self.learn(np.array(told), np.array([self._advantage(reward) for reward in rewards]))
 
     def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
-        """One step up the mean of `advantage * log_prob + entropy_weight * entropy`."""
+        """Take one step of gradient ascent on the mean of `advantage * log_prob + entropy_weight * entropy`."""
         self._ascend(indices, advantages)
 
     def _advantage(self, reward: float) -> float:
@@ -99,7 +93,7 @@ class PolicyGradient(SearchStrategy):
         self.optimizer.ascend(self.policy.parameters, gradients)
 
     def get_parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the policy's parameters by name: where the next search may start."""
+        """Copies of the policy's parameters by name, from which the next search may start."""
         return {name: array.copy() for name, array in self.policy.parameters.items()}
 
     def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
@@ -108,6 +102,7 @@ class PolicyGradient(SearchStrategy):
         The optimizer, the baseline and the observations stay as they are.
 
         Raises:
+            TypeError: if `parameters` is not a mapping.
             ValueError: if names or shapes differ, saying which, or if a number is not finite.
         """
         self.policy.set_parameters(parameters)
@@ -123,7 +118,7 @@ class PolicyGradient(SearchStrategy):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.policy.parameters.update(unpack(state["parameters"]))
+        self.policy.set_parameters(unpack(state["parameters"]))
         self.optimizer.means, self.optimizer.squares = unpack(state["means"]), unpack(state["squares"])
         self.optimizer.iterations = state["iterations"]
         self.baseline = state["baseline"]
@@ -135,14 +130,15 @@ class Reinforce(PolicyGradient):
     """REINFORCE over an independent categorical distribution for every choice, as in the NAS-Bench-201 paper.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws. Defaults to 0.
-        learning_rate: of Adam. Defaults to 0.1.
-        baseline_decay: of the moving average of the rewards. Defaults to 0.9.
-        unique: whether no architecture is asked twice. Defaults to True; the paper has False.
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        learning_rate: learning rate of Adam. Defaults to 0.1.
+        baseline_decay: decay of the moving average of the rewards. Defaults to 0.9.
+        unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        TypeError: if `space` is not a search space.
+        ValueError: if another argument is out of its range.
 
     Example:
 
@@ -167,30 +163,31 @@ class Reinforce(PolicyGradient):
         baseline_decay: float = 0.9,
         unique: bool = True,
     ):
-        policy = CategoricalPolicy(space.cardinalities)
+        policy = CategoricalPolicy(check_space(space).cardinalities)
         super().__init__(space, policy, learning_rate, baseline_decay, 0.0, 1, seed, unique)
 
 
 @STRATEGIES.register("controller")
 class Controller(PolicyGradient):
-    """ENAS' controller: an LSTM policy, learning by REINFORCE with baseline and entropy bonus, or by PPO.
+    """ENAS' controller: an LSTM policy that learns by REINFORCE with baseline and entropy bonus, or by PPO.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws, and of the policy's start values. Defaults to 0.
+        space: the space to search.
+        seed: seed of all random draws, and of the policy's initialization. Defaults to 0.
         algorithm: `"reinforce"`, or `"ppo"`: several steps on each batch, by the clipped ratio of the new
             probabilities to the old. Defaults to `"reinforce"`.
-        units, temperature, tanh_constant: of the `LSTMPolicy`. Default to 100, 5 and 2.5.
-        learning_rate: of Adam. Defaults to 0.0035.
-        baseline_decay: of the moving average of the rewards. Defaults to 0.9.
-        entropy_weight: weight of the entropy beside the rewards, whose scale it should fit. Defaults to 1e-4.
-        batch_size: how many rewards are told between two updates. Defaults to 1, with PPO to 10.
-        ppo_epochs: how often PPO goes through a batch, in two halves each time. Defaults to 4.
-        ppo_clip: how far from 1 PPO lets the ratio be pushed. Defaults to 0.2.
-        unique: whether no architecture is asked twice. Defaults to True; the paper has False.
+        units, temperature, tanh_constant: arguments of the `LSTMPolicy`. Default to 100, 5 and 2.5.
+        learning_rate: learning rate of Adam. Defaults to 0.0035.
+        baseline_decay: decay of the moving average of the rewards. Defaults to 0.9.
+        entropy_weight: weight of the entropy relative to the rewards, to be chosen for their scale. Defaults to 1e-4.
+        batch_size: number of rewards between two updates. Defaults to 1, with PPO to 10.
+        ppo_epochs: number of passes of PPO over a batch, each in two halves. Defaults to 4.
+        ppo_clip: largest change of the ratio from 1 that PPO rewards. Defaults to 0.2.
+        unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
 
     Raises:
-        ValueError: for an unknown algorithm, or if an argument is out of its range.
+        TypeError: if `space` is not a search space.
+        ValueError: for an unknown algorithm, or if another argument is out of its range.
 
     Example:
 
@@ -225,19 +222,16 @@ class Controller(PolicyGradient):
         ppo_clip: float = 0.2,
         unique: bool = True,
     ):
-        if algorithm not in ALGORITHMS:
-            raise ValueError(
-                f"Invalid value received for argument `algorithm`. {nearest(algorithm, ALGORITHMS)}. "
-                f"Received: {algorithm!r}"
-            )
-        policy = LSTMPolicy(space.cardinalities, units, temperature, tanh_constant, seed)
+        self.algorithm = checks.one_of("algorithm", algorithm, ALGORITHMS)
+        self.ppo_epochs = checks.integer("ppo_epochs", ppo_epochs, 1)
+        self.ppo_clip = checks.number("ppo_clip", ppo_clip, above=0)
+        policy = LSTMPolicy(check_space(space).cardinalities, units, temperature, tanh_constant, seed)
         if batch_size is None:
             batch_size = 1 if algorithm == "reinforce" else 10
         super().__init__(space, policy, learning_rate, baseline_decay, entropy_weight, batch_size, seed, unique)
-        self.algorithm, self.ppo_epochs, self.ppo_clip = algorithm, ppo_epochs, ppo_clip
 
     def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
-        """One step of REINFORCE, or PPO's epochs over the two halves of the batch."""
+        """Take one step of REINFORCE, or PPO's epochs over the two halves of the batch."""
         if self.algorithm == "reinforce":
             return super().learn(indices, advantages)
         before = self.policy.log_prob(indices)
@@ -247,10 +241,10 @@ class Controller(PolicyGradient):
                     self._ascend(indices[half], self.clipped(indices[half], advantages[half], before[half]))
 
     def clipped(self, indices: np.ndarray, advantages: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """What the gradient of each log-probability is multiplied with in that of PPO's clipped objective.
+        """Coefficients of the log-probabilities' gradients in the gradient of PPO's clipped objective.
 
         `min(ratio * advantage, clip(ratio) * advantage)` has the gradient `ratio * advantage * grad(log_prob)`
-        until the ratio is further from 1 than `ppo_clip` on the side the advantage pushes to, and 0 from there.
+        until the ratio is further from 1 than `ppo_clip` in the direction of the advantage, and 0 beyond.
         """
         ratio = np.exp(self.policy.log_prob(indices) - before)
         pushed = np.where(advantages > 0, ratio > 1 + self.ppo_clip, ratio < 1 - self.ppo_clip)

@@ -1,10 +1,11 @@
-"""RegularizedEvolution: tournaments over a population that forgets its oldest member."""
+"""RegularizedEvolution: tournaments in a population that drops its oldest member."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy
@@ -17,14 +18,16 @@ class RegularizedEvolution(SearchStrategy):
     The first `population_size` architectures are random. A failed one never enters the population.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws. Defaults to 0.
-        population_size: how many of the latest architectures are kept (P). Defaults to 10.
-        sample_size: how many of them, drawn with replacement, compete to be the parent (S). Defaults to 3.
-        unique: whether no architecture is asked twice. Defaults to True; the paper has False.
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        population_size: number of the latest architectures that are kept (P). Defaults to 10.
+        sample_size: number of them, drawn with replacement, that compete to be the parent (S), at most
+            `population_size`. Defaults to 3.
+        unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
 
     Raises:
-        ValueError: if a size is below 1.
+        TypeError: if `space` is not a search space.
+        ValueError: if another argument is out of its range.
 
     Example:
 
@@ -44,13 +47,9 @@ class RegularizedEvolution(SearchStrategy):
         self, space: SearchSpace, seed: int = 0, population_size: int = 10, sample_size: int = 3, unique: bool = True
     ):
         super().__init__(space, seed, unique)
-        for argument, size in (("population_size", population_size), ("sample_size", sample_size)):
-            if size < 1:
-                raise ValueError(
-                    f"Invalid value received for argument `{argument}`. Expected at least 1. Received: {size}"
-                )
-        self.population_size, self.sample_size = population_size, sample_size
-        self.population: deque[tuple[Indices, float]] = deque(maxlen=population_size)
+        self.population_size = checks.integer("population_size", population_size, 1)
+        self.sample_size = checks.integer("sample_size", sample_size, 1, most=self.population_size)
+        self.population: deque[tuple[Indices, float]] = deque(maxlen=self.population_size)
 
     def propose(self) -> Indices:
         members = len(self.population)
@@ -68,5 +67,5 @@ class RegularizedEvolution(SearchStrategy):
 
 
 def mutated(space: SearchSpace, parent: Indices, rng: Any) -> Indices:
-    """`parent` with one choice changed; `parent` itself where the space leaves nothing to choose."""
+    """Return `parent` with one choice changed; `parent` itself where the space leaves nothing to choose."""
     return space.mutate_indices(parent, rng) if max(space.cardinalities) > 1 else parent

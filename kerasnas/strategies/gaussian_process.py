@@ -1,4 +1,4 @@
-"""Gaussian process on architectures: a kernel that compares options, and what it predicts of candidates."""
+"""Gaussian process on architectures: a kernel that compares options, and the posterior of candidates."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
+from kerasnas.strategies.base import check_space
 
-NOISE = 0.3  # of targets with variance 1: what the kernel does not explain
+NOISE = 0.3  # variance that the kernel does not explain, of targets with variance 1
 
 Codes = tuple[np.ndarray, ...]
-"""What a kernel computes with: arrays with a row for each architecture."""
+"""The input of a kernel: arrays with a row for each architecture."""
 
 
 class Kernel(Protocol):
-    """How alike architectures are, computed from their codes."""
+    """A measure of the similarity of architectures, computed from their codes."""
 
     def encode(self, architectures: Sequence[Indices]) -> Codes:
         """The codes of n architectures."""
@@ -32,21 +33,24 @@ class Kernel(Protocol):
 
 
 class MatchKernel:
-    """How alike two architectures are: the options that they share, in the same choices and anywhere.
+    """Similarity of two architectures: the options that they share, in the same choices and anywhere.
 
     `k(a, b) = exp(-d / 4) + exp(-o / 2) + 0.1`
 
-    with `d` the number of choices in which a and b differ, and `o` the number of options that a has and b has not
-    (as multisets of names: three convolutions match three convolutions, wherever they stand).
+    with `d` the number of choices in which a and b differ, and `o` the number of options that a has and b lacks
+    (as multisets of names: three convolutions match three convolutions, in whichever choices).
 
     Args:
-        space: whose architectures, as indices.
+        space: the space of the architectures, which are given as indices.
 
     Call arguments:
-        first, second: what `encode` returned for n and m architectures.
+        first, second: results of `encode` for n and m architectures.
 
     Returns:
         Array `(n, m)`.
+
+    Raises:
+        TypeError: if `space` is not a search space.
 
     Example:
 
@@ -61,13 +65,14 @@ class MatchKernel:
     """`k(a, a)`."""
 
     def __init__(self, space: SearchSpace):
+        check_space(space)
         names = [option for options in space.choices.values() for option in options]
         self._offsets = np.cumsum([0, *space.cardinalities[:-1]])
         unique = {name: column for column, name in enumerate(dict.fromkeys(names))}
         self._named = np.zeros((len(names), len(unique)), np.float32)
         self._named[np.arange(len(names)), [unique[name] for name in names]] = 1
         most = [sum(name in options for options in space.choices.values()) for name in unique]
-        # An option that stands n times is n ones: products of such codes count what two architectures share.
+        # An option that occurs n times is n ones: products of such codes count shared options.
         self._column = np.repeat(np.arange(len(unique)), most)
         self._level = np.concatenate([np.arange(count) for count in most])
 
@@ -89,22 +94,22 @@ class MatchKernel:
 
 
 class Posterior:
-    """What a Gaussian process, having seen some architectures, says of others.
+    """The posterior of a Gaussian process, given some architectures, at others.
 
     `mean = k' (K + noise I)^-1 y`, `variance = k(c, c) - k' (K + noise I)^-1 k`
 
-    with `K` the kernel between the observed ones and `k` theirs with a candidate.
+    with `K` the kernel between the observed architectures and `k` their kernel with a candidate.
 
     Args:
-        kernel: as `MatchKernel`.
+        kernel: a kernel such as `MatchKernel`.
         observed: n architectures.
-        targets: arrays `(n,)` for which to predict, with mean 0 and variance 1.
+        targets: arrays `(n,)` to fit, with mean 0 and variance 1.
         candidates: m architectures.
         noise: variance of the targets that the kernel does not explain. Defaults to 0.3.
 
     Attributes:
         means: for each of `targets`, an array `(m,)`.
-        variance: array `(m,)`; it does not depend on the targets. It is that of what the kernel explains.
+        variance: array `(m,)`, without the noise; it does not depend on the targets.
 
     Reference:
         Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equations 2.25 and 2.26.
@@ -126,7 +131,7 @@ class Posterior:
         self.variance = kernel.diagonal(self._codes) - np.einsum("nm,nm->m", self._half, self._half)
 
     def condition(self, candidate: int) -> None:
-        """See the candidate at that position score what is expected of it: means stay, variances near it fall."""
+        """Observe the candidate at that position at its mean: all means stay, variances near it fall."""
         own = tuple(codes[[candidate]] for codes in self._codes)
         covariance = self._kernel(own, self._codes)[0] - self._half[:, candidate] @ self._half
         row = covariance / math.sqrt(self.variance[candidate] + self._noise)
@@ -135,7 +140,7 @@ class Posterior:
 
 
 def normal_quantiles(values: np.ndarray) -> np.ndarray:
-    """The standard normal quantile of each value's rank; equal values share the middle of their ranks.
+    """The standard normal quantile of the rank of each value; equal values share the middle of their ranks.
 
     Example:
 
@@ -153,7 +158,7 @@ def normal_cdf(z: np.ndarray) -> np.ndarray:
 
 
 def expected_improvement(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
-    """By how much a normal variable exceeds `best`, in expectation, counting 0 where it does not.
+    """The expected amount by which a normal variable exceeds `best`, counted as 0 where it does not.
 
     `(mean - best) cdf(z) + deviation pdf(z)` with `z = (mean - best) / deviation`.
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.strategies.base import SearchStrategy, SpaceExhaustedError, ask_many
+from kerasnas.strategies.base import (
+    SearchStrategy,
+    SpaceExhaustedError,
+    ask_many,
+    check_genotype,
+    reading_state,
+    real,
+)
 from kerasnas.strategies.brackets import Bracket, Result, Trial
 
 
@@ -18,22 +27,23 @@ class Hyperband:
     """Hyperband: brackets of successive halving that start at ever larger budgets, over and over.
 
     With budgets 0 .. K-1 and s = K-1, ..., 0, a bracket starts `ceil(K / (s + 1) * eta**s)` architectures at budget
-    K-1-s; the best `1 / eta` of each rung go on to the next. A bracket that waits for rewards holds nobody up:
+    K-1-s; the best `1 / eta` of each rung are promoted to the next. A bracket that waits for rewards blocks nothing:
     the next one is opened meanwhile.
 
-    Which architectures start is decided by any search strategy. It is told, for each, the reward of its first rung
-    only: rewards of longer trainings are on another scale, and belong to a selected few. An architecture that
-    starts above the lowest budget is told as the reward of the same rank among those that started there.
+    Any search strategy proposes the architectures that start. For each, the reward of its first rung alone is reported
+    to it: rewards of longer trainings are on another scale, and belong to a selected few. For an architecture that
+    starts above the lowest budget, the reward of the same rank among those that started there is reported.
 
     Args:
         strategy: a search strategy with one objective; it should not repeat itself (`unique=True`).
-        budgets: what training can cost, ascending. Defaults to `(4, 12, 36, 108)`, NAS-Bench-101's epochs.
-        eta: one of so many is promoted. Defaults to 3.
+        budgets: lengths of training, positive and ascending. Defaults to `(4, 12, 36, 108)`, NAS-Bench-101's epochs.
+        eta: the best `1 / eta` of a rung are promoted. Defaults to 3.
 
     Attributes:
-        results: all that was told.
+        results: all reported trials.
 
     Raises:
+        TypeError: if `strategy` is not a search strategy.
         ValueError: if `budgets` do not ascend, `eta` is below 2, or the strategy has several objectives.
 
     Example:
@@ -52,29 +62,26 @@ class Hyperband:
     """
 
     def __init__(self, strategy: SearchStrategy, budgets: Sequence[int] = (4, 12, 36, 108), eta: int = 3):
-        if not budgets or list(budgets) != sorted(set(budgets)) or budgets[0] <= 0:
-            raise ValueError(
-                "Invalid value received for argument `budgets`. Expected ascending positive numbers. "
-                f"Received: {budgets}"
-            )
-        if eta < 2:
-            raise ValueError(f"Invalid value received for argument `eta`. Expected at least 2. Received: {eta}")
+        checks.instance(
+            "strategy", strategy, SearchStrategy, "a search strategy, such as `kerasnas.search.RandomSearch`"
+        )
         if strategy.objectives != 1:
             raise ValueError(
                 "Invalid value received for argument `strategy`. Expected one with a single objective. "
                 f"Received: {type(strategy).__name__} with {strategy.objectives}"
             )
-        self.strategy, self.budgets, self.eta = strategy, tuple(budgets), eta
+        self.strategy, self.budgets = strategy, _check_budgets(budgets)
+        self.eta = checks.integer("eta", eta, 2)
         self._forget()
 
     def bracket_sizes(self) -> list[tuple[int, int]]:
-        """For each bracket of a round: (rung it starts at, how many architectures it starts with)."""
+        """For each bracket of a round: (rung it starts at, number of architectures it starts with)."""
         rungs = len(self.budgets)
         return [(rungs - 1 - s, math.ceil(rungs * self.eta**s / (s + 1))) for s in reversed(range(rungs))]
 
     @property
     def best(self) -> tuple[Genotype, float] | None:
-        """The best genotype and its reward at the largest budget that any finite reward was told for."""
+        """The best genotype and its reward at the largest budget with a finite reward; None if there is none yet."""
         finite = [result for result in self.results if not math.isnan(result.reward)]
         if not finite:
             return None
@@ -88,13 +95,15 @@ class Hyperband:
     def ask(self, n: int) -> list[Trial]: ...
 
     def ask(self, n: int | None = None) -> Trial | list[Trial]:
-        """The next trial; may be called again before its reward is told.
+        """Return the next trial; may be called again before its reward is reported.
 
         Args:
-            n: for as many parallel workers: a list of `n` trials, or of all that can be had before one is told.
+            n: number of trials for parallel workers. The result is then a list of `n` trials, or of all that are
+                available before one is reported. Defaults to None: a single trial.
 
         Raises:
             SpaceExhaustedError: if the strategy has no other architecture, and no trial can be promoted now.
+            ValueError: if `n` is not a positive integer.
         """
         if n is not None:
             return ask_many(self.ask, n)
@@ -111,25 +120,24 @@ class Hyperband:
         return Trial(genotype, self.budgets[rung])
 
     def tell(self, genotype: Genotype, reward: float, budget: int) -> None:
-        """Report the reward of `genotype` after a training of `budget`; it need not have been asked.
+        """Report the reward of `genotype` after a training of `budget`; it need not have been asked for.
 
         A reward that is not finite marks the trial as failed: it is not promoted and never the best.
 
         Raises:
             ValueError: if `genotype` is not of the space, or `budget` is none of the budgets.
-            TypeError: if `reward` is not a number.
+            TypeError: if `genotype` is not a genotype, or `reward` is not a number.
         """
-        if budget not in self.budgets:
-            raise ValueError(
-                f"Invalid value received for argument `budget`. Expected one of {self.budgets}. Received: {budget}"
-            )
-        reward = float(reward)
-        reward = reward if math.isfinite(reward) else math.nan
+        check_genotype(genotype)
+        if isinstance(budget, bool) or not isinstance(budget, numbers.Real) or budget not in self.budgets:
+            raise ValueError(checks.invalid("budget", f"one of {self.budgets}", budget))
+        finite = real("reward", reward)
+        reward = math.nan if finite is None else finite
         if genotype not in self._started:
-            self.strategy.tell(genotype, self._comparable(reward, budget))  # which warns of a failure
+            self.strategy.tell(genotype, self._comparable(reward, budget))  # warns of a failure
         elif math.isnan(reward) and not any(math.isnan(result.reward) for result in self.results):
             warnings.warn(
-                "A reward that is not finite was told; such trials count as failed. This is said once.\n"
+                "A reward that is not finite was reported; such trials count as failed. This warning is shown once.\n"
                 f"{budget}: {genotype}",
                 stacklevel=2,
             )
@@ -143,10 +151,7 @@ class Hyperband:
                 return
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that `set_state`, of a search made with the same arguments, needs to go on identically.
-
-        It is made of what JSON knows.
-        """
+        """The JSON-serializable state from which a search made with the same arguments resumes identically."""
         return {
             "search": type(self).__name__,
             "budgets": list(self.budgets),
@@ -156,21 +161,27 @@ class Hyperband:
             "opened": self._opened,
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on where `get_state` was called.
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Resume from the result of `get_state`.
 
         Raises:
-            ValueError: if the state is that of another search, strategy or space, or has other budgets.
+            TypeError: if `state` is not a mapping.
+            ValueError: if the state is that of another search, strategy or space, has other budgets, or cannot be read.
         """
+        checks.instance("state", state, Mapping, "the result of `get_state`")
         for name, own in (("search", type(self).__name__), ("budgets", list(self.budgets))):
             if state.get(name) != own:
-                raise ValueError(f"This state has {name} {state.get(name)!r}, not {own!r}.")
-        self.strategy.set_state(state["strategy"])
-        self._forget()
-        for saved in state["results"]:
-            self._record(Result.from_json(saved))
-        self._brackets += map(Bracket.from_json, state["brackets"])
-        self._opened = state["opened"]
+                expected = f"a state with {name} {own!r}"
+                raise ValueError(checks.invalid("state", expected, state.get(name), f"It is the state's {name}."))
+        with reading_state(type(self).__name__):
+            results = [Result.from_json(saved) for saved in state["results"]]
+            brackets, opened = [Bracket.from_json(saved) for saved in state["brackets"]], state["opened"]
+            self.strategy.set_state(state["strategy"])
+            self._forget()
+            for result in results:
+                self._record(result)
+            self._brackets += brackets
+            self._opened = opened
 
     def _forget(self) -> None:
         self.results: list[Result] = []
@@ -184,7 +195,7 @@ class Hyperband:
             try:
                 bracket.queue.append(self.strategy.ask())
                 bracket.fresh -= 1
-            except SpaceExhaustedError:  # it goes on with what it has
+            except SpaceExhaustedError:  # the bracket continues with those it has
                 bracket.fresh = 0
                 self._advance(bracket)
         if not bracket.queue:
@@ -207,7 +218,7 @@ class Hyperband:
                 self._first_rewards[result.budget].append(result.reward)
 
     def _comparable(self, reward: float, budget: int) -> float:
-        """What the strategy is told for a first reward: that of the same rank at the lowest budget."""
+        """The reward to report to the strategy for a first reward: that of the same rank at the lowest budget."""
         lowest, own = self._first_rewards[self.budgets[0]], [*self._first_rewards[budget], reward]
         if budget == self.budgets[0] or not lowest or math.isnan(reward):
             return reward
@@ -215,10 +226,20 @@ class Hyperband:
         return float(np.quantile(lowest, rank))
 
 
-class SuccessiveHalving(Hyperband):
-    """Successive halving: `eta ** (K - 1)` architectures at the lowest of K budgets, the best of them at more.
+def _check_budgets(budgets: Any) -> tuple[Any, ...]:
+    expected = "ascending positive numbers"
+    if isinstance(budgets, (str, bytes)) or not isinstance(budgets, (Sequence, np.ndarray)) or not len(budgets):
+        raise ValueError(checks.invalid("budgets", expected, budgets))
+    values = [checks.number("budgets", budget, above=0) for budget in budgets]
+    if values != sorted(set(values)):
+        raise ValueError(checks.invalid("budgets", expected, budgets))
+    return tuple(int(value) if value.is_integer() else value for value in values)
 
-    Args: as for `Hyperband`, of which this is the first bracket.
+
+class SuccessiveHalving(Hyperband):
+    """Successive halving: `eta ** (K - 1)` architectures at the lowest of K budgets, the best of them at larger ones.
+
+    Args: as for `Hyperband`, the first bracket of which this is.
 
     Example:
 
@@ -237,5 +258,5 @@ class SuccessiveHalving(Hyperband):
     """
 
     def bracket_sizes(self) -> list[tuple[int, int]]:
-        """For each bracket of a round: (rung it starts at, how many architectures it starts with)."""
+        """For each bracket of a round: (rung it starts at, number of architectures it starts with)."""
         return [(0, self.eta ** (len(self.budgets) - 1))]

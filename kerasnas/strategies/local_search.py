@@ -1,4 +1,4 @@
-"""LocalSearch: from architecture to better neighbour, and anew from a random one when there is none."""
+"""LocalSearch: steps to better neighbors, and restarts from random architectures."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from kerasnas.strategies.base import STRATEGIES, SearchStrategy
 
 @STRATEGIES.register("local_search")
 class LocalSearch(SearchStrategy):
-    """Local search: tries the neighbours in random order, moves to the first that is better, starts anew at an optimum.
+    """Local search: tries neighbors in random order, moves to the first that is better, restarts at a local optimum.
 
     With several architectures pending it moves as soon as any reward beats the current one. While the last
-    neighbours of an architecture are still being evaluated, further asks get random architectures: the climb moves
-    there if one is better.
+    neighbors of an architecture are being evaluated, further calls of `ask` return random architectures: the search
+    moves there if one is better.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws. Defaults to 0.
-        unique: whether no architecture is asked twice: neighbours that were evaluated before are passed over.
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        unique: whether no architecture is asked for twice: neighbors that were evaluated before are skipped.
             Defaults to True.
 
     Attributes:
-        current: the architecture whose neighbours are tried and its reward; None before a (new) start.
+        current: the architecture whose neighbors are tried, and its reward; None before a (re)start.
 
     Example:
 
@@ -44,7 +44,7 @@ class LocalSearch(SearchStrategy):
     def __init__(self, space: SearchSpace, seed: int = 0, unique: bool = True):
         super().__init__(space, seed, unique)
         self.current: tuple[Indices, float] | None = None
-        self._untried: list[Indices] = []  # neighbours of the current one, in random order
+        self._untried: list[Indices] = []  # neighbors of the current one, in random order
 
     def propose(self) -> Indices:
         while self._untried:

@@ -1,84 +1,41 @@
-"""NSGA2: evolution towards several objectives at once, and their Pareto front."""
+"""NSGA2: evolution towards several objectives at once, and the Pareto front of all that was evaluated."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
+from kerasnas.pareto import crowding_distance, non_dominated, non_dominated_sort
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.strategies.base import STRATEGIES, SearchStrategy
+from kerasnas.strategies.base import STRATEGIES, SearchStrategy, real
 from kerasnas.strategies.evolution import mutated
-
-
-def non_dominated_sort(rewards: np.ndarray) -> list[np.ndarray]:
-    """Pareto fronts, the best first: none of a front dominates another, all are dominated by one of the front before.
-
-    Args:
-        rewards: `(n, objectives)`, all maximised.
-
-    Returns:
-        For each front the positions of its members, ascending.
-
-    Example:
-
-    >>> non_dominated_sort(np.array([[1, 1], [2, 0], [0, 0], [0, 2]]))
-    [array([0, 1, 3]), array([2])]
-    """
-    no_worse = np.all(rewards[:, None] >= rewards, axis=-1)
-    dominates = no_worse & ~no_worse.T  # [i, j]: i is as good in all objectives, and better in one
-    fronts, left = [], np.arange(len(rewards))
-    while len(left):
-        free = ~dominates[np.ix_(left, left)].any(axis=0)
-        fronts.append(left[free])
-        left = left[~free]
-    return fronts
-
-
-def crowding_distance(rewards: np.ndarray) -> np.ndarray:
-    """How far apart the neighbours of each member of a front are, summed over the objectives; infinite at the ends.
-
-    Args:
-        rewards: `(n, objectives)` of one front.
-
-    Example:
-
-    >>> crowding_distance(np.array([[0, 4], [1, 3], [4, 0], [2, 2]]))
-    array([inf, 1. , inf, 1.5])
-    """
-    distance = np.zeros(len(rewards))
-    for values in rewards.T:
-        order = np.argsort(values, kind="stable")
-        spread = float(values[order[-1]] - values[order[0]])
-        distance[order[[0, -1]]] = np.inf
-        if spread > 0:
-            distance[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / spread
-    return distance
 
 
 @STRATEGIES.register("nsga2")
 class NSGA2(SearchStrategy):
-    """NSGA-II: evolution that keeps what no other architecture beats in every objective, well spread.
+    """NSGA-II: evolution of a well-spread set of architectures that no other one dominates.
 
-    A reward is a vector, all of whose numbers are maximised; one with a number that is not finite has failed.
-    Parents are winners of binary tournaments; a child takes each choice from either parent, and has one of them
-    changed with the probability `mutation_probability`. After `population_size` children the best half of parents
-    and children lives on: by Pareto front, and in the last front that fits by crowding distance.
+    A reward is a vector, every entry of which is maximized; one with an entry that is not finite has failed.
+    Parents are winners of binary tournaments; a child takes each choice from either parent, and has one choice
+    mutated with probability `mutation_probability`. After `population_size` children the better half of parents
+    and children survives: by Pareto front, and in the last front that fits by crowding distance.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws. Defaults to 0.
-        population_size: of parents, and of children between two selections. Defaults to 20.
-        objectives: how many numbers a reward has. Defaults to 2.
-        mutation_probability: of each child. Defaults to 0.9.
-        unique: whether no architecture is asked twice. Defaults to True.
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        population_size: number of parents, and of children between two selections. Defaults to 20.
+        objectives: number of entries in a reward. Defaults to 2.
+        mutation_probability: probability that a child is mutated. Defaults to 0.9.
+        unique: whether no architecture is asked for twice. Defaults to True.
 
     Raises:
-        ValueError: if a number is out of its range.
+        TypeError: if `space` is not a search space.
+        ValueError: if another argument is out of its range.
 
     Example:
 
@@ -105,45 +62,33 @@ class NSGA2(SearchStrategy):
         unique: bool = True,
     ):
         super().__init__(space, seed, unique)
-        for argument, value, least in (("population_size", population_size, 2), ("objectives", objectives, 1)):
-            if value < least:
-                raise ValueError(
-                    f"Invalid value received for argument `{argument}`. Expected at least {least}. Received: {value}"
-                )
-        if not 0 <= mutation_probability <= 1:
-            raise ValueError(
-                "Invalid value received for argument `mutation_probability`. Expected a number in [0, 1]. "
-                f"Received: {mutation_probability}"
-            )
-        self.population_size, self.objectives = population_size, objectives
-        self.mutation_probability = mutation_probability
+        self.population_size = checks.integer("population_size", population_size, 2)
+        self.objectives = checks.integer("objectives", objectives, 1)
+        self.mutation_probability = checks.number("mutation_probability", mutation_probability, least=0, most=1)
         self.population: list[tuple[Indices, tuple[float, ...]]] = []  # best first
         self._ranks: list[tuple[int, float]] = []  # (front, -crowding distance) of each: less is better
         self._newcomers: list[tuple[Indices, tuple[float, ...]]] = []
 
     @property
     def best(self) -> NoReturn:
-        """Not defined: rewards with several objectives have no order."""
+        """Not defined, since vectors have no total order."""
         raise AttributeError("A multi-objective search has no single best. Use `pareto_front()`.")
 
     def pareto_front(self) -> list[tuple[Genotype, tuple[float, ...]]]:
-        """The genotypes that no told one dominates, and their rewards, by descending first objective."""
+        """The genotypes that no other one dominates, and their rewards, by descending first objective."""
         told = sorted(self.succeeded, key=lambda pair: pair[1], reverse=True)
-        front: list[tuple[Indices, tuple[float, ...]]] = []
-        for indices, reward in told:  # who dominates another stands before it in this order
-            if not front or not _dominated(reward, np.array([other for _, other in front])):
-                front.append((indices, reward))
-        return [(self.space.decode(indices), reward) for indices, reward in front]
+        front = non_dominated(np.array([reward for _, reward in told])) if told else ()
+        return [(self.space.decode(told[position][0]), told[position][1]) for position in front]
 
     def check_reward(self, reward: Any) -> tuple[float, ...] | None:
-        if not isinstance(reward, (Sequence, np.ndarray)) or isinstance(reward, str):
-            raise TypeError(f"Expected a reward of {self.objectives} numbers. Received: {reward!r}")
+        expected = f"{self.objectives} numbers, one for each objective"
+        is_vector = isinstance(reward, Sequence) or (isinstance(reward, np.ndarray) and reward.ndim == 1)
+        if not is_vector or isinstance(reward, (str, bytes)):
+            raise TypeError(checks.invalid("reward", expected, reward))
         if len(reward) != self.objectives:
-            raise ValueError(
-                f"Invalid value received for argument `reward`. Expected {self.objectives} numbers. Received: {reward}"
-            )
-        numbers = tuple(map(float, reward))
-        return numbers if all(map(math.isfinite, numbers)) else None
+            raise ValueError(checks.invalid("reward", expected, reward))
+        numbers = [real("reward", number) for number in reward]
+        return None if None in numbers else tuple(numbers)  # type: ignore[arg-type]
 
     def propose(self) -> Indices:
         if not self.population:
@@ -151,6 +96,8 @@ class NSGA2(SearchStrategy):
         first, second = self._parent(), self._parent()
         from_first = self.rng.random(len(first)) < 0.5
         child = tuple(a if take else b for a, b, take in zip(first, second, from_first, strict=True))
+        if not self.space.feasible(child):  # nor can every space mutate it
+            child = first
         if self.rng.random() < self.mutation_probability:
             child = mutated(self.space, child, self.rng)
         return child
@@ -176,11 +123,7 @@ class NSGA2(SearchStrategy):
         self._ranks = [(front, distance) for front, distance, _ in ranked]
 
     def restore(self, state: dict[str, Any]) -> None:
-        # Selection draws nothing: it comes out as it did.
+        # Selection draws nothing at random: replaying the observations repeats it.
         self.population, self._ranks, self._newcomers = [], [], []
         for indices, reward in self.succeeded:
             self.observe(indices, reward)
-
-
-def _dominated(reward: tuple[float, ...], others: np.ndarray) -> bool:
-    return bool(((others >= reward).all(axis=1) & (others > reward).any(axis=1)).any())

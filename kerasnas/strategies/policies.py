@@ -1,4 +1,4 @@
-"""Policies over architectures with their gradients written out in NumPy: independent categoricals, and ENAS' LSTM."""
+"""Policies over architectures with closed-form gradients in NumPy: independent categoricals, and ENAS' LSTM."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
+
 Arrays = dict[str, np.ndarray]
 
-_NEVER = -1e30  # the logit of an option that is not there; finite, for its product with the probability 0 is 0
+_NEVER = -1e30  # the logit of a missing option; finite, so that its product with the probability 0 is 0
 
 
 class Policy(abc.ABC):
@@ -25,14 +27,17 @@ class Policy(abc.ABC):
     parameters: Arrays
 
     def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Copy `parameters` into its own.
+        """Copy `parameters` into the policy's own.
 
         Raises:
+            TypeError: if `parameters` is not a mapping.
             ValueError: if names or shapes differ, saying which, or if a number is not finite.
         """
+        checks.instance("parameters", parameters, Mapping, "a mapping from names to arrays")
+        parameters = {name: checks.array("parameters", array, finite=False) for name, array in parameters.items()}
         shapes = {name: np.shape(array) for name, array in parameters.items()}
         expected = {name: array.shape for name, array in self.parameters.items()}
-        for name in sorted(shapes.keys() | expected.keys()):
+        for name in sorted(shapes.keys() | expected.keys(), key=str):
             if shapes.get(name) != expected.get(name):
                 raise ValueError(
                     f"Invalid value received for argument `parameters`. Expected '{name}' of shape "
@@ -41,7 +46,7 @@ class Policy(abc.ABC):
             if not np.isfinite(parameters[name]).all():
                 raise ValueError(
                     f"Invalid value received for argument `parameters`. Expected finite numbers. "
-                    f"Received: '{name}' with others"
+                    f"Received: NaN or infinity in '{name}'"
                 )
         for name, array in parameters.items():
             self.parameters[name] = np.array(array, np.float64)
@@ -56,14 +61,17 @@ class Policy(abc.ABC):
 
     @abc.abstractmethod
     def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
-        """Gradient by the parameters of `sum_i coefficients[i] * log_prob(indices)[i] + entropy_weight * entropy_i`."""
+        """Gradient of `sum_i coefficients[i] * log_prob(indices)[i] + entropy_weight * entropy_i`, by parameter."""
 
 
 class CategoricalPolicy(Policy):
-    """A categorical distribution for every choice, independent of the others; uniform at first.
+    """An independent categorical distribution for every choice, initially uniform.
 
     Args:
-        cardinalities: how many options each choice has.
+        cardinalities: number of options of each choice.
+
+    Raises:
+        ValueError: if `cardinalities` is not a non-empty sequence of positive integers.
 
     Example:
 
@@ -73,6 +81,7 @@ class CategoricalPolicy(Policy):
     """
 
     def __init__(self, cardinalities: Sequence[int]):
+        cardinalities = _check_cardinalities(cardinalities)
         options = np.arange(max(cardinalities))
         # Options that a choice does not have keep probability 0: the gradient of their logits is 0.
         self.parameters = {"logits": np.where(options < np.array(cardinalities)[:, None], 0.0, _NEVER)}
@@ -105,14 +114,17 @@ class CategoricalPolicy(Policy):
 
 
 class LSTMPolicy(Policy):
-    """ENAS' controller: an LSTM decides choice after choice, and reads an embedding of its last decision.
+    """ENAS' controller: an LSTM that decides choice after choice, and reads an embedding of its last decision.
 
     Args:
-        cardinalities: how many options each choice has.
-        units: of the LSTM, and size of the embeddings. Defaults to 100.
-        temperature: divides the logits. Defaults to 5.
-        tanh_constant: logits become `tanh_constant * tanh(logits)`. Defaults to 2.5.
-        seed: seed of the start values, uniform in ±0.1. Defaults to 0.
+        cardinalities: number of options of each choice.
+        units: size of the LSTM and of the embeddings. Defaults to 100.
+        temperature: divisor of the logits, above 0. Defaults to 5.
+        tanh_constant: bound of the logits, `tanh_constant * tanh(logits)`, above 0. Defaults to 2.5.
+        seed: seed of the initialization, uniform in ±0.1. Defaults to 0.
+
+    Raises:
+        ValueError: if an argument is out of its range.
 
     Example:
 
@@ -133,14 +145,16 @@ class LSTMPolicy(Policy):
         tanh_constant: float = 2.5,
         seed: int = 0,
     ):
-        self.cardinalities, self.units = tuple(cardinalities), units
-        self.temperature, self.tanh_constant = temperature, tanh_constant
+        self.cardinalities = _check_cardinalities(cardinalities)
+        self.units = units = checks.size("units", units)
+        self.temperature = checks.number("temperature", temperature, above=0)
+        self.tanh_constant = checks.number("tanh_constant", tanh_constant, above=0)
         shapes: dict[str, tuple[int, ...]] = {"start": (units,), "lstm": (2 * units, 4 * units)}
         for choice, size in enumerate(self.cardinalities):
             shapes[f"logits/{choice}"] = (units, size)
             if choice + 1 < len(self.cardinalities):  # nothing reads the last decision
                 shapes[f"embedding/{choice}"] = (size, units)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(checks.seed(seed))
         self.parameters = {name: rng.uniform(-0.1, 0.1, shape) for name, shape in shapes.items()}
 
     def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,7 +167,7 @@ class LSTMPolicy(Policy):
     def _forward(
         self, n: int, uniform: np.ndarray | None = None, indices: np.ndarray | None = None
     ) -> list[dict[str, Any]]:
-        """All decisions, drawn with the numbers `uniform` or given by `indices`, and what the gradients need."""
+        """All decisions, drawn with the numbers `uniform` or given by `indices`, with the values for the gradients."""
         rows, steps = np.arange(n), []
         x = np.broadcast_to(self.parameters["start"], (n, self.units))
         h = c = np.zeros((n, self.units))
@@ -204,7 +218,7 @@ class LSTMPolicy(Policy):
         for choice in reversed(range(len(steps))):  # back-propagation through time
             step = steps[choice]
             probabilities = step["probabilities"]
-            # d log p(index) = onehot(index) - p, and d entropy = -p (log p + entropy), by the logits
+            # d log p(index) = onehot(index) - p, and d entropy = -p (log p + entropy), with respect to the logits
             dlogits = -coefficients[:, None] * probabilities
             dlogits[rows, step["index"]] += coefficients
             dlogits -= entropy_weight * probabilities * (step["logarithms"] + step["entropy"][:, None])
@@ -237,23 +251,26 @@ class LSTMPolicy(Policy):
 
 
 class Adam:
-    """Adam, uphill: moves parameters along the gradient of what is to be maximised.
+    """Adam for gradient ascent: moves parameters along the gradient of an objective to maximize.
 
     Args:
-        learning_rate: of every step.
+        learning_rate: learning rate, above 0.
+
+    Raises:
+        ValueError: if `learning_rate` is not a positive number.
 
     Reference:
         Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015 (arXiv 1412.6980).
     """
 
     def __init__(self, learning_rate: float):
-        self.learning_rate = learning_rate
+        self.learning_rate = checks.number("learning_rate", learning_rate, above=0)
         self.iterations = 0
         self.means: Arrays = {}
         self.squares: Arrays = {}
 
     def ascend(self, parameters: Arrays, gradients: Arrays) -> None:
-        """One step, in place."""
+        """Take one step, in place."""
         self.iterations += 1
         correction = math.sqrt(1 - 0.999**self.iterations) / (1 - 0.9**self.iterations)
         for name, gradient in gradients.items():
@@ -266,7 +283,7 @@ class Adam:
 
 
 def pack(arrays: Arrays) -> dict[str, Any]:
-    """Arrays of float64 as JSON knows it, exactly and in little room."""
+    """Arrays of float64 in JSON-serializable form: exact and compact."""
     return {
         name: [list(array.shape), base64.b64encode(array.astype("<f8").tobytes()).decode("ascii")]
         for name, array in arrays.items()
@@ -282,9 +299,16 @@ def unpack(packed: dict[str, Any]) -> Arrays:
 
 
 def _draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """For every number of `uniform` the option into whose share of [0, 1] it falls; rows as in `probabilities`."""
+    """The option into whose share of [0, 1] each number of `uniform` falls; rows as in `probabilities`."""
     shares = probabilities.cumsum(axis=-1)
     return (shares > uniform[..., None] * shares[..., -1:]).argmax(axis=-1)  # their sum may round to less than 1
+
+
+def _check_cardinalities(value: Any) -> tuple[int, ...]:
+    expected = "a non-empty sequence of positive integers, the numbers of options"
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)) or not len(value):
+        raise ValueError(checks.invalid("cardinalities", expected, value))
+    return tuple(checks.size("cardinalities", size) for size in value)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""PredictorSearch: a Gaussian process predicts what architectures would score; the most promising one is next."""
+"""PredictorSearch: Bayesian optimization with a Gaussian process that predicts the scores of architectures."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.strategies.base import STRATEGIES, SearchStrategy
+from kerasnas.strategies.base import STRATEGIES, SearchStrategy, real
 from kerasnas.strategies.gaussian_process import (
     MatchKernel,
     Posterior,
@@ -21,36 +22,40 @@ from kerasnas.strategies.gaussian_process import (
     normal_quantiles,
 )
 
-_INCUMBENTS = 5  # of the best architectures, all neighbours are candidates
+_INCUMBENTS = 5  # number of best architectures of which all neighbors are candidates
 _MUTANTS = 150  # candidates two random changes away from one of them
 _RANDOM = 50  # candidates from anywhere
 
 
 @STRATEGIES.register("predictor")
 class PredictorSearch(SearchStrategy):
-    """Predictor-based search: Bayesian optimisation with a Gaussian process on the choices.
+    """Predictor-based search: Bayesian optimization with a Gaussian process on the choices.
 
-    After some random architectures it repeats: fit the process to the scores so far, predict new candidates, ask those
-    of the highest expected improvement over the best. Candidates are all neighbours of the five best architectures,
-    150 that are two changes away from one of these, and 50 random ones. Scores are the normal quantiles of the rewards'
-    ranks, so that failures far below do not hide what tells the good ones apart. Pending architectures count as if they
-    had scored what was expected of them.
+    After some random architectures it repeats: fit the process to the scores so far, predict new candidates, ask for
+    those of the highest expected improvement over the best. Candidates are all neighbors of the five best
+    architectures, 150 that are two changes away from one of these, and 50 random ones. Scores are the normal quantiles
+    of the rewards' ranks, so that very low rewards do not hide the differences between good ones. Pending
+    architectures count as if they had scored what was predicted.
 
     With a `cost_limit` a second process of the same kind predicts the logarithm of the cost, and the improvement is
-    multiplied by the probability that the limit is kept. The cost, then, is told with every reward.
+    multiplied by the probability that the limit is kept. The cost is then reported with every reward.
 
     A fit to n observations takes time in n^3: on one core 2 ms for 100, 0.1 s for 1,000.
 
     Args:
-        space: where to search.
-        seed: seed of everything it draws. Defaults to 0.
-        unique: as for `SearchStrategy`: it never asks twice as long as there is a new candidate. Defaults to True.
-        initial: random architectures before the first fit. Defaults to 10.
-        batch_size: how many architectures are chosen with each fit. Defaults to 2.
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate. Defaults to True.
+        initial: number of random architectures before the first fit. Defaults to 10.
+        batch_size: number of architectures that are chosen with each fit. Defaults to 2.
         cost_limit: cost that must not be exceeded, such as milliseconds. Defaults to None: no limit.
 
     Attributes:
-        costs: in the order of `observations`; NaN where none was told.
+        costs: the costs in the order of `observations`; NaN where none was reported.
+
+    Raises:
+        TypeError: if `space` is not a search space.
+        ValueError: if another argument is out of its range.
 
     Example:
 
@@ -70,10 +75,10 @@ class PredictorSearch(SearchStrategy):
         al., "Bayesian Optimization with Inequality Constraints", 2014: the limit. Desautels et al., "Parallelizing
         Exploration-Exploitation Tradeoffs", 2012 (arXiv 1206.6402): pending ones. Salinas et al., "A Quantile-based
         Approach for Hyperparameter Transfer Learning", 2019 (arXiv 1909.13595): normal quantiles. The kernel on options
-        in place and anywhere, the neighbours as candidates and the constants are this project's own.
+        in place and anywhere, the neighbors as candidates and the constants are this project's own.
     """
 
-    _unexplained = 0.0  # variance that candidates have beside the kernel's, and may improve by
+    _unexplained = 0.0  # variance of candidates beyond the kernel's, which counts towards their improvement
 
     def __init__(
         self,
@@ -85,19 +90,12 @@ class PredictorSearch(SearchStrategy):
         cost_limit: float | None = None,
     ):
         super().__init__(space, seed, unique)
-        for name, value in (("initial", initial), ("batch_size", batch_size)):
-            if value < 1:
-                raise ValueError(
-                    f"Invalid value received for argument `{name}`. Expected at least 1. Received: {value}"
-                )
-        if cost_limit is not None and not 0 < cost_limit < math.inf:
-            raise ValueError(
-                f"Invalid value received for argument `cost_limit`. Expected a positive number. Received: {cost_limit}"
-            )
-        self.initial, self.batch_size, self.cost_limit = initial, batch_size, cost_limit
+        self.initial = checks.integer("initial", initial, 1)
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self.cost_limit = checks.optional(checks.number, "cost_limit", cost_limit, above=0)
         self.costs: list[float] = []
         self._kernel = MatchKernel(space)
-        self._chosen: list[Indices] = []  # with the last fit, not asked yet
+        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
         self._neighbors: dict[Indices, list[Indices]] = {}
 
     @property
@@ -113,21 +111,22 @@ class PredictorSearch(SearchStrategy):
         return self.space.decode(indices), reward
 
     def tell(self, genotype: Genotype, reward: float, cost: float | None = None) -> None:
-        """Report the reward of `genotype`, which need not have been asked, and its cost if there is a limit.
+        """Report the reward of `genotype`, which need not have been asked for, and its cost if there is a limit.
 
         Raises:
             ValueError: if the genotype is not of the space; without a positive cost though there is a limit (and the
-                genotype did not fail); with a cost though there is none.
-            TypeError: if a number is not one.
+                genotype did not fail); with a cost though there is no limit.
+            TypeError: if `genotype` is not a genotype, or `reward` or `cost` is not a number.
         """
-        value = math.nan if cost is None or not math.isfinite(float(cost)) else float(cost)
+        finite = None if cost is None else real("cost", cost)
+        value = math.nan if finite is None else finite
         if self.cost_limit is None and cost is not None:
-            raise ValueError("Received a `cost`, but this search has no limit. Make it with `cost_limit=`.")
-        if self.cost_limit is not None and math.isfinite(float(reward)) and not value > 0:
             raise ValueError(
-                f"Invalid value received for argument `cost`. Expected a positive number, as the search has a "
-                f"`cost_limit`. Received: {cost}"
+                checks.invalid("cost", "None, as this search has no limit", cost, "Make it with `cost_limit=`.")
             )
+        if self.cost_limit is not None and self.check_reward(reward) is not None and not value > 0:
+            expected = "a positive number, as the search has a `cost_limit`"
+            raise ValueError(checks.invalid("cost", expected, cost))
         super().tell(genotype, reward)
         self.costs.append(value)
 
@@ -149,7 +148,7 @@ class PredictorSearch(SearchStrategy):
             center, scale = costs.mean(), costs.std() or 1.0
             targets.append((costs - center) / scale)
             limit = (math.log(self.cost_limit) - center) / scale
-        # The best ones that keep the limit; after them, those nearest to it.
+        # The best ones within the limit; after them, those nearest to it.
         order = np.argsort(-scores if within.all() else np.where(within, -scores, 10 + targets[-1]), kind="stable")
         pending = self.pending
         candidates = [*pending, *self._candidates([observed[index] for index in order[:_INCUMBENTS]])]
@@ -179,7 +178,7 @@ class PredictorSearch(SearchStrategy):
         return Posterior(self._kernel, observed, targets, candidates)
 
     def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
-        """New architectures, each once: neighbours of `best`, some two changes away, and random ones."""
+        """New architectures, each once: neighbors of `best`, some two changes away, and random ones."""
         self._neighbors = {
             indices: self._neighbors[indices] if indices in self._neighbors else self.space.neighbors(indices)
             for indices in best
@@ -193,7 +192,7 @@ class PredictorSearch(SearchStrategy):
         if type(self.space).mutate_indices is not SearchSpace.mutate_indices:
             once = [self.space.mutate_indices(best[parent], self.rng) for parent in parents]
             return [self.space.mutate_indices(indices, self.rng) for indices in once]
-        # The same as above, for all at once.
+        # The same as above, vectorized.
         mutants, rows, sizes = np.array(best)[parents], np.arange(_MUTANTS), np.array(self.space.cardinalities)
         for _ in range(2):
             positions = self.rng.choice(np.flatnonzero(sizes > 1), size=_MUTANTS)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces.base import SearchSpace
 from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench101_cells import MAX_VERTICES, Cell, canonical, vertex_pairs
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.tabular import nasbench101_official
-from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
 ALL_CELLS = 423_624
+FORMAT, VERSION = "kerasnas.nasbench101", 1
+"""Of the file that `benchmarks/convert_nasbench101.py` makes from an official one."""
 
 
 class NASBench101(Table):
@@ -30,16 +31,20 @@ class NASBench101(Table):
     where the whole space has 19, too few for local search or evolution to get anywhere. Within two edits they have 14.
 
     Args:
-        cells: canonical cells, one a row.
+        cells: canonical cells, one for each row.
         hashes: their graph hashes, `(rows, 2)` of uint64: the first and the last 16 hexadecimal digits.
-        columns: as for `Table`; `halfway_valid_108` and the like are of halfway through a training.
+        columns: as for `Table`; `halfway_valid_108` and the like are results halfway through a training.
+
+    Raises:
+        TypeError: if `cells` is not a `Cells`.
+        ValueError: if `hashes` does not fit the cells, or `columns` is not as for `Table`.
 
     Example:
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> from kerasnas.spaces.nasbench101_cells import graph_hash
     >>> cells = [Cell(2, 0b1, ()), Cell(3, 0b101, (0,)), Cell(3, 0b101, (1,))]
-    >>> path = Path(tempfile.mkdtemp()) / "small.npz"
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "small.npz"
     >>> np.savez(path, hash=[graph_hash(cell) for cell in cells], vertices=[2, 3, 3],
     ...     matrix=[[[0, 1, 0], [0, 0, 0], [0, 0, 0]]] + 2 * [[[0, 1, 0], [0, 0, 1], [0, 0, 0]]],
     ...     ops=[[-1], [0], [1]], val108=[0.7, 0.9, 0.8], params=[227274, 2000, 1000])
@@ -52,11 +57,13 @@ class NASBench101(Table):
         Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", 2019 (arXiv 1902.09635).
     """
 
-    convert = staticmethod(nasbench101_official.convert)
-
     def __init__(self, cells: Cells, hashes: np.ndarray, columns: Mapping[str, np.ndarray]):
+        checks.instance("cells", cells, Cells, "the `Cells` of `kerasnas.spaces.nasbench101_enumeration`")
         self.cells, self.whole_space = cells, NASBench101Space()
         rows = len(cells.vertices)
+        hashes = checks.array("hashes", hashes, rank=2, kinds="u")
+        if hashes.shape != (rows, 2):
+            raise ValueError(checks.invalid("hashes", f"an array of shape {(rows, 2)}", hashes.shape))
         space: SearchSpace = self.whole_space
         if rows < ALL_CELLS:
             space = SubsetSpace(space, list(map(tuple, cell_indices(cells).tolist())), reach=2)
@@ -75,8 +82,7 @@ class NASBench101(Table):
         position = first + np.searchsorted(self._low[first:last], low)
         if position == last or self._low[position] != low:
             raise ValueError(
-                f"Table '{self.name}' has no row for this cell, which is one of NAS-Bench-101 (hash {name}):\n"
-                f"{genotype}"
+                f"Table '{self.name}' has no row for this cell of NAS-Bench-101 (hash {name}):\n{genotype}"
             )
         return int(self._order[position])
 
@@ -87,25 +93,28 @@ class NASBench101(Table):
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> NASBench101:
-        """Read a table: the file that `NASBench101.convert` wrote, or one of a sample of the cells.
+        """Read a table: the file that `benchmarks/convert_nasbench101.py` wrote, or one of a sample of the cells.
 
         A sample holds `hash`, `matrix`, `ops`, `vertices`, `params` and, as fractions, `val<epochs>` and
         `test<epochs>`; `time<epochs>` in seconds.
 
         Args:
-            path: the `.npz` file, or the folder it lies in.
+            path: the `.npz` file, or its folder.
 
         Raises:
+            TypeError: if `path` is not a path.
             FileNotFoundError: if there is no such file.
             ValueError: if the file is damaged, of a newer version, an official one, or no such table.
         """
         what = "NAS-Bench-101"
-        if Path(path).suffix == ".tfrecord":
+        path = checks.path("path", path)
+        if path.suffix == ".tfrecord":
             raise ValueError(
-                f"{path} is an official file: convert it once, with NASBench101.convert, and open the result."
+                f"{path} is an official file: convert it once, with benchmarks/convert_nasbench101.py of KerasNAS' "
+                "repository, and open the result."
             )
         arrays = read_arrays(path, [], what)
-        if str(arrays.get("format")) == nasbench101_official.FORMAT:
+        if str(arrays.get("format")) == FORMAT:
             return cls._converted(path, arrays)
         if missing := sorted({"hash", "matrix", "ops", "vertices", "params"} - set(arrays)):
             raise ValueError(f"{path} is not {what}: it lacks {', '.join(missing)}.")
@@ -114,9 +123,9 @@ class NASBench101(Table):
     @classmethod
     def _converted(cls, path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> NASBench101:
         version = int(arrays["version"])
-        if version != nasbench101_official.VERSION:
+        if version != VERSION:
             raise ValueError(
-                f"{path} has version {version}; this KerasNAS reads version {nasbench101_official.VERSION}. "
+                f"{path} has version {version}; this KerasNAS reads version {VERSION}. "
                 "Convert the official file again, or upgrade KerasNAS."
             )
         hashes, packed = arrays["hash"], arrays["cell"]
@@ -129,12 +138,12 @@ class NASBench101(Table):
         edges = np.zeros(len(vertices), np.int64)
         for bit, (source, target) in enumerate(vertex_pairs(min(MAX_VERTICES, matrix.shape[1]))):
             edges |= (matrix[:, source, target] != 0).astype(np.int64) << bit
-        # The files do not all keep the order of vertices that was trained; the channels of a vertex depend on it.
+        # Not all files keep the order of vertices in training, on which the channels of a vertex depend.
         cells: list[Cell] = []
         for row in zip(vertices.tolist(), edges.tolist(), operations.tolist(), strict=True):
             cell = canonical(Cell(row[0], row[1], tuple(row[2][: row[0] - 2])))
             if cell is None or cell.vertices != row[0] or not all(0 <= operation < 3 for operation in cell.operations):
-                raise ValueError(f"{path}: row {len(cells)} is no pruned cell of NAS-Bench-101.")
+                raise ValueError(f"{path}: row {len(cells)} is not a pruned cell of NAS-Bench-101.")
             cells.append(cell)
         codes = [sum(digit * 3**power for power, digit in enumerate(reversed(cell.operations))) for cell in cells]
         columns = {"params": arrays["params"]}

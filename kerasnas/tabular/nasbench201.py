@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kerasnas import storage
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
-from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
@@ -27,6 +24,15 @@ class NASBench201(Table):
     Columns: `valid_12`, `test_12`, `valid_200`, `test_200` (percent, after 12 epochs of their own short schedule and
     after 200), `params`, `flops` (multiply-adds), where the file has them, and `latency_<device>` in milliseconds.
     `benchmarks/convert_nasbench201.py` makes the file from the official one.
+
+    Args:
+        name: name of the table.
+        ops: the cells, `(rows, 6)`, as indices into `op_names`.
+        op_names: names of the operations.
+        columns: as for `Table`.
+
+    Raises:
+        TypeError, ValueError: if an argument is not as said, or a cell is listed twice.
 
     Example:
 
@@ -43,13 +49,12 @@ class NASBench201(Table):
     """
 
     def __init__(self, name: str, ops: np.ndarray, op_names: Sequence[str], columns: Mapping[str, np.ndarray]):
-        space = NASBench201Space()
-        ops = np.asarray(ops)
-        unknown = sorted(set(op_names) - set(NASBENCH201_PRIMITIVES))
-        if unknown or ops.ndim != 2 or ops.shape[1] != 6 or ops.max(initial=0) >= len(op_names):
+        space, ops = NASBench201Space(), checks.array("ops", ops, kinds="iu")
+        op_names = checks.names("op_names", op_names, NASBENCH201_PRIMITIVES)
+        if ops.ndim != 2 or ops.shape[1] != 6 or not ops.size or ops.min() < 0 or ops.max() >= len(op_names):
             raise ValueError(
-                f"Table '{name}': expected six operations for each cell, of {NASBENCH201_PRIMITIVES}. "
-                f"Received: {ops.shape} of {list(op_names)}"
+                f"Table '{name}': Invalid value received for argument `ops`. Expected six operations for each cell, as "
+                f"indices below {len(op_names)}. Received: shape {ops.shape}"
             )
         translate = np.array([NASBENCH201_PRIMITIVES.index(op) for op in op_names])
         self._indices = translate[ops]
@@ -57,7 +62,7 @@ class NASBench201(Table):
         self._rows = np.full(5**6, -1)
         self._rows[codes] = np.arange(len(codes))
         if len(np.unique(codes)) != len(codes):
-            raise ValueError(f"Table '{name}': a cell is listed twice.")
+            raise ValueError(f"Table '{name}': Invalid value received for argument `ops`. A cell is listed twice.")
         super().__init__(name, space, columns, self._row, self._genotype)
 
     def _row(self, genotype: Genotype) -> int:
@@ -74,15 +79,16 @@ class NASBench201(Table):
         """Read the compact table.
 
         Args:
-            path: the `.npz` file, or the folder it lies in. A file `*latency_ms.npz` beside it gives the latencies.
+            path: the `.npz` file, or its folder. Latencies are read from a file `*latency_ms.npz` in the same folder.
             dataset: `"cifar10"`, `"cifar100"` or `"imagenet16"`. Defaults to `"cifar10"`.
 
         Raises:
+            TypeError: if `path` is not a path.
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is damaged or another table, or for an unknown data set.
+            ValueError: if the file is damaged or another table, or for an unknown dataset.
         """
-        if dataset not in DATASETS:
-            raise ValueError(f"NAS-Bench-201 has no data set {dataset!r}. {nearest(dataset, DATASETS)}")
+        checks.one_of("dataset", dataset, DATASETS)
+        path = checks.path("path", path)
         required = ["ops", "op_names", f"{dataset}_valid_12", f"{dataset}_test_200"]
         arrays = read_arrays(path, required, f"NAS-Bench-201 with {dataset}")
         columns = {
@@ -93,23 +99,29 @@ class NASBench201(Table):
         for column in ("params", "flops"):
             if f"{column}_{dataset}" in arrays:
                 columns[column] = arrays[f"{column}_{dataset}"]
-        folder = Path(path) if Path(path).is_dir() else Path(path).parent
+        folder = path if path.is_dir() else path.parent
         for file in sorted(folder.glob("*latency_ms.npz")):
             columns |= {f"latency_{device}": times for device, times in read_arrays(file, [], "latencies").items()}
         return cls(f"nasbench201 {dataset}", arrays["ops"], [str(name) for name in arrays["op_names"]], columns)
 
     @classmethod
     def synthetic(cls, seed: int = 0) -> NASBench201:
-        """A made-up table of the real shape, for tests and first steps. **Its accuracies mean nothing.**
+        """Return a made-up table of the real shape, for tests and first steps. **Its accuracies mean nothing.**
 
-        A cell is the better the more convolutions lie on its paths; noise that depends on the cell is added, more to
-        the 12-epoch accuracies than to the others. Cells that let nothing through are at chance.
+        Cells with more convolutions on their paths are better; noise that depends on the cell is added, more to
+        the 12-epoch accuracies than to the others. Cells without a path are at chance.
+
+        Args:
+            seed: seed of the noise. Defaults to 0.
+
+        Raises:
+            ValueError: if `seed` is not an integer of at least 0.
         """
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(checks.seed(seed))
         cells = np.array(list(NASBench201Space()))
         strength = np.array([0.0, 0.2, 0.7, 1.0, 0.35])[cells]  # of none, skip, conv 1x1, conv 3x3, pool
         passes = cells > 0
-        node = np.ones((len(cells), 4))  # how well node j computes, and whether it gets anything
+        node = np.ones((len(cells), 4))  # strength of node j, and whether a path leads to it
         alive = np.ones((len(cells), 4), bool)
         for target, edges in ((1, {0: 0}), (2, {0: 1, 1: 2}), (3, {0: 3, 1: 4, 2: 5})):
             through = {s: passes[:, e] & alive[:, s] for s, e in edges.items()}
@@ -124,39 +136,3 @@ class NASBench201(Table):
             for what in ("valid", "test")
         }
         return cls("synthetic, in the shape of nasbench201", cells, NASBENCH201_PRIMITIVES, columns)
-
-
-def convert(api: Any, path: str | os.PathLike, log: Callable[[str], Any] = print) -> None:
-    """Write the compact file from the official benchmark.
-
-    The official files are pickles, which only their own packages should open: make `api` with them, as
-    `nats_bench.create(None, "tss", fast_mode=True, verbose=False)` or `nas_201_api.NASBench201API(path)`.
-
-    Args:
-        api: anything with `len(api)`, `api[index]` (the architecture string), `api.get_cost_info(index, dataset)` and
-            `api.get_more_info(index, dataset, hp=..., is_random=False)`, as both packages have it.
-        path: the `.npz` to write.
-        log: called with each line of progress. Defaults to `print`.
-    """
-    official = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16": "ImageNet16-120"}
-    space = NASBench201Space()
-    columns: dict[str, list[float]] = {}
-    cells = []
-    for index in range(len(api)):
-        cells.append(space.encode(space.from_string(api[index])))
-        for ours, theirs in official.items():
-            for epochs in (12, 200):
-                info = api.get_more_info(index, theirs, hp=str(epochs), is_random=False)
-                columns.setdefault(f"{ours}_valid_{epochs}", []).append(info["valid-accuracy"])
-                if ours == "cifar10":  # "cifar10-valid" trains on half of the data; the test of the whole is elsewhere
-                    info = api.get_more_info(index, "cifar10", hp=str(epochs), is_random=False)
-                columns.setdefault(f"{ours}_test_{epochs}", []).append(info["test-accuracy"])
-            cost = api.get_cost_info(index, "cifar10" if ours == "cifar10" else theirs)
-            columns.setdefault(f"params_{ours}", []).append(1e6 * cost["params"])
-            columns.setdefault(f"flops_{ours}", []).append(1e6 * cost["flops"])
-        if index % 1000 == 999:
-            log(f"{index + 1} of {len(api)} cells")
-    arrays = {name: np.array(values, "float32") for name, values in columns.items()}
-    with storage.atomic_path(path) as temporary:
-        named = {"ops": np.array(cells, "uint8"), "op_names": np.array(NASBENCH201_PRIMITIVES), **arrays}
-        np.savez_compressed(temporary, **named)  # type: ignore[arg-type]

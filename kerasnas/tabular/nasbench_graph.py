@@ -9,24 +9,27 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.tabular.files import read_arrays
+from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
 _NOT_DATASETS = {"hash", "link", "ops", "links", "op_names", "columns"}
 
 
 class NASBenchGraphSpace(SearchSpace):
-    """The space of NAS-Bench-Graph: which of nine graphs joins four nodes, and the operation of each node.
+    """The space of NAS-Bench-Graph: one of nine graphs that join four nodes, and the operation of each node.
 
     For tables only: graph networks are not built here.
 
     Args:
         links: for each of the graphs, the node that each of the four nodes reads; 0 is the input.
         operations: names of the operations.
+
+    Raises:
+        ValueError: if `links` is not a matrix of nodes that precede their readers, or `operations` are not names.
 
     Reference:
         Qin et al., "NAS-Bench-Graph", 2022 (arXiv 2206.09166).
@@ -35,7 +38,11 @@ class NASBenchGraphSpace(SearchSpace):
     name = "nasbench_graph"
 
     def __init__(self, links: Sequence[Sequence[int]], operations: Sequence[str]):
-        self._links = {",".join(map(str, link)): tuple(int(source) for source in link) for link in links}
+        matrix = checks.array("links", links, rank=2, kinds="iu")
+        if not matrix.size or matrix.min() < 0 or (matrix > np.arange(matrix.shape[1])).any():
+            raise ValueError(checks.invalid("links", "for each graph and node an earlier node, from 0", links))
+        operations = checks.names("operations", operations)
+        self._links = {",".join(map(str, link)): tuple(link) for link in matrix.tolist()}
         nodes = len(next(iter(self._links.values())))
         self._choices = {"link": tuple(self._links)} | {f"node/{n}": tuple(operations) for n in range(1, nodes + 1)}
 
@@ -68,8 +75,8 @@ class NASBenchGraphSpace(SearchSpace):
 class NASBenchGraph(Table):
     """The published results of NAS-Bench-Graph on one data set, read from a compact file.
 
-    Columns: `valid_<n>`, `test_<n>` (percent; n stands for the whole training, whose length differs from set to set and
-    is counted as 1), `latency_s`, `params_M`. The space holds the rows alone: of isomorphic graphs one is listed.
+    Columns: `valid_1`, `test_1` (percent; the whole training, whose length differs between datasets, counts as 1
+    epoch), `latency_s`, `params_M`. The space holds the rows alone: of isomorphic graphs one is listed.
     """
 
     @classmethod
@@ -77,17 +84,21 @@ class NASBenchGraph(Table):
         """Read the compact table.
 
         Args:
-            path: the `.npz` file, or the folder it lies in.
-            dataset: such as `"cora"`, the default; an unknown one is answered with those in the file.
+            path: the `.npz` file, or its folder.
+            dataset: name of a dataset in the file. Defaults to `"cora"`.
 
         Raises:
+            TypeError: if `path` is not a path.
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is damaged or another table, or for an unknown data set.
+            ValueError: if the file is damaged or another table, or for an unknown dataset; the message lists those in
+                the file.
         """
         arrays = read_arrays(path, sorted(_NOT_DATASETS), "NAS-Bench-Graph")
         datasets = sorted(set(arrays) - _NOT_DATASETS)
-        if dataset not in datasets:
-            raise ValueError(f"{path} has no data set {dataset!r}. {nearest(dataset, datasets)}")
+        if not isinstance(dataset, str) or dataset not in datasets:
+            raise ValueError(
+                f"{path}: {checks.invalid('dataset', 'a known name', dataset, checks.nearest(dataset, datasets))}"
+            )
         values = dict(zip(map(str, arrays["columns"]), arrays[dataset].T, strict=True))
         columns = {f"{what}_1": 100 * values.pop(what) for what in ("valid", "test")} | values
         whole = NASBenchGraphSpace(arrays["links"].tolist(), [str(name) for name in arrays["op_names"]])

@@ -1,4 +1,4 @@
-"""Table: published results of every architecture of a space, with the budget that looking them up is charged."""
+"""Table: published results of the architectures of a space, with a budget that is charged for queries."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What training a genotype would have given: accuracies in percent, and what it would have cost.
+    """The result of training a genotype, as the table has it.
 
     Attributes:
         valid: validation accuracy, percent.
         test: test accuracy, percent; None where the table has none for these epochs.
-        epochs: how long it was trained.
-        seconds: training time; None where the table does not tell.
+        epochs: length of the training.
+        seconds: training time; None where the table has none.
     """
 
     valid: float
@@ -35,15 +35,21 @@ class Table:
     """Results of trained architectures, one row each.
 
     Args:
-        name: such as `"nasbench201 cifar10"`.
-        space: the space that the rows are of.
-        columns: name -> array `(rows,)`, or `(rows, repeats)` for several trainings of each. `valid_<epochs>`,
-            `test_<epochs>` (percent) and `seconds_<epochs>` answer `query`; any other can be looked up.
+        name: name of the table, such as `"nasbench201 cifar10"`.
+        space: the space of the rows.
+        columns: arrays of numbers by name, `(rows,)`, or `(rows, repeats)` for several trainings of each.
+            `valid_<epochs>`, `test_<epochs>` (percent) and `seconds_<epochs>`, all finite, answer `query`; any other
+            can be looked up.
         row: maps a genotype of the space to the number of its row; raises ValueError if it has none.
-        genotype: the inverse.
+        genotype: the inverse of `row`.
 
     Attributes:
         epochs: the epochs for which there is a validation accuracy, ascending.
+
+    Raises:
+        TypeError: if `name`, `space`, `columns`, `row` or `genotype` is of another type.
+        ValueError: if a column is not an array of numbers with one or two axes, is not finite where it answers queries,
+            or differs from another in length.
 
     Example:
 
@@ -65,14 +71,34 @@ class Table:
         row: Callable[[Genotype], int],
         genotype: Callable[[int], Genotype],
     ):
-        lengths = {len(column) for column in columns.values()}
+        checks.instance("name", name, str)
+        checks.instance("space", space, SearchSpace, "a search space, such as `kerasnas.spaces.NASBench201Space()`")
+        checks.instance("columns", columns, Mapping, "a mapping from names to arrays")
+        self.name, self.space = name, space
+        self.columns = {column: self._checked(column, values) for column, values in columns.items()}
+        lengths = {len(column) for column in self.columns.values()}
         if len(lengths) != 1:
-            raise ValueError(f"Table '{name}': columns of one length are expected. Received: {sorted(lengths)}")
-        self.name, self.space, self.columns = name, space, dict(columns)
-        self.row, self.genotype = row, genotype
+            raise ValueError(
+                f"Table '{name}': Invalid value received for argument `columns`. Expected columns of one length. "
+                f"Received: {sorted(lengths)}"
+            )
+        self.row = checks.function("row", row, "a function from a genotype to the number of its row")
+        self.genotype = checks.function("genotype", genotype, "a function from the number of a row to its genotype")
         self.epochs = tuple(sorted(int(found[1]) for key in columns if (found := re.fullmatch(r"valid_(\d+)", key))))
         (self._length,) = lengths
         self.reset_budget()
+
+    def _checked(self, name: Any, values: Any) -> np.ndarray:
+        """A column, if it holds numbers, finite ones where they answer queries."""
+        try:
+            checks.instance("columns", name, str, "names of columns")
+            answers = re.fullmatch(r"(valid|test|seconds)_\d+", name) is not None
+            column = checks.array("columns", values, kinds="iufb", finite=answers)
+            if column.ndim not in (1, 2):
+                raise ValueError(checks.invalid("columns", "arrays (rows,) or (rows, repeats)", column.shape))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"Table '{self.name}', column {name!r}: {error}") from None
+        return column
 
     def __len__(self) -> int:
         return self._length
@@ -88,44 +114,50 @@ class Table:
         return True
 
     def column(self, name: str) -> np.ndarray:
-        """A column; several trainings are averaged.
+        """Return a column; several trainings are averaged.
 
         Raises:
             ValueError: if there is none of that name; the message has the nearest one.
         """
-        self._check_column(name)
+        self._check_column("name", name)
         column = self.columns[name]
         return column if column.ndim == 1 else column.mean(axis=1)
 
     def lookup(self, genotype: Genotype, column: str) -> float:
-        """The value of `column` for `genotype`, free of charge: for reports, not for searches.
+        """Return the value of `column` for `genotype`, free of charge: for reports, not for searches.
 
         Raises:
+            TypeError: if `genotype` is not a genotype.
             ValueError: if the genotype has no row, or there is no such column.
         """
-        self._check_column(column)
+        checks.instance("genotype", genotype, Genotype)
+        self._check_column("column", column)
         return float(np.mean(self.columns[column][self.row(genotype)]))
 
-    def _check_column(self, name: str) -> None:
-        if name not in self.columns:
-            raise ValueError(f"Table '{self.name}' has no column {name!r}. {nearest(name, self.columns)}")
+    def _check_column(self, argument: str, name: str) -> None:
+        if not isinstance(name, str) or name not in self.columns:
+            expected = f"a column of table '{self.name}'"
+            raise ValueError(checks.invalid(argument, expected, name, checks.nearest(name, self.columns)))
 
     def query(self, genotype: Genotype, epochs: int | None = None, repeat: int | None = None) -> Evaluation:
-        """What training `genotype` for `epochs` gave; charged to `budget`.
+        """Return the result of training `genotype` for `epochs`, charged to `budget`.
 
         Args:
-            genotype: of the table's space.
-            epochs: one of `self.epochs`. Defaults to the longest.
-            repeat: which training, from 0, where there are several. Defaults to their mean.
+            genotype: a genotype of the table's space.
+            epochs: one of `self.epochs`. Defaults to None: the longest.
+            repeat: number of the training, from 0, where there are several. Defaults to None: their mean.
 
         Raises:
+            TypeError: if `genotype` is not a genotype.
             ValueError: for a genotype without a row, and for epochs or a repeat that the table does not have.
         """
+        checks.instance("genotype", genotype, Genotype)
+        if not self.epochs:
+            raise ValueError(f"Table '{self.name}' answers no queries: it has no column valid_<epochs>.")
         epochs = self.epochs[-1] if epochs is None else epochs
-        if epochs not in self.epochs:
-            raise ValueError(
-                f"Table '{self.name}' has no results after {epochs} epochs. It has: {', '.join(map(str, self.epochs))}"
-            )
+        if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs not in self.epochs:
+            expected = f"{' or '.join(map(str, self.epochs))}, the epochs of table '{self.name}'"
+            raise ValueError(checks.invalid("epochs", expected, epochs))
         row = self.row(genotype)
         values = {what: self._value(f"{what}_{epochs}", row, repeat) for what in ("valid", "test", "seconds")}
         self.budget["evaluations"] += 1
@@ -140,13 +172,11 @@ class Table:
         values = np.atleast_1d(column[row])
         if repeat is None:
             return float(values.mean())
-        if not 0 <= repeat < len(values):
-            raise ValueError(
-                f"Invalid value received for argument `repeat`. Table '{self.name}' has {len(values)} training(s) of "
-                f"each architecture, counted from 0. Received: {repeat}"
-            )
+        if isinstance(repeat, bool) or not isinstance(repeat, (int, np.integer)) or not 0 <= repeat < len(values):
+            expected = f"an integer from 0 to {len(values) - 1}, the number of a training in table '{self.name}'"
+            raise ValueError(checks.invalid("repeat", expected, repeat))
         return float(values[repeat])
 
     def reset_budget(self) -> None:
-        """Set the counters of `budget` to zero."""
+        """Reset the counters of `budget` to zero."""
         self.budget: dict[str, Any] = {"evaluations": 0, "epochs": 0, "seconds": 0.0}

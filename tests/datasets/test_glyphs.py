@@ -105,7 +105,7 @@ def test_it_is_made_quickly():
         ({"classes": 0}, "`classes`. Expected an integer of at least 1. Received: 0"),
         ({"samples": 0}, "`samples`"),
         ({"size": 7}, "`size`. Expected an integer of at least 8"),
-        ({"jitter": -0.1}, "`jitter`. Expected at least 0. Received: -0.1"),
+        ({"jitter": -0.1}, "`jitter`. Expected a number of at least 0. Received: -0.1"),
         ({"jitter": float("nan")}, "`jitter`"),
         ({"seed": -1}, "`seed`"),
     ],

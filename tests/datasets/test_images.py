@@ -19,6 +19,9 @@ def rng():
     return np.random.default_rng(0)
 
 
+TOY = (np.zeros((3, 4, 4, 1)), np.zeros(3, int)) * 2
+
+
 # By name -----------------------------------------------------------------------------------------
 def test_embedded_set_is_whole():
     data = load("fashion_mnist_mini")
@@ -33,14 +36,32 @@ def test_embedded_set_is_whole():
 
 
 def test_dataset_is_frozen_and_compares_by_identity():
-    data = ImageDataset("toy", *[np.zeros(3)] * 4, classes=("a",))
+    data = ImageDataset("toy", *TOY, classes=("a",))
     with pytest.raises(AttributeError):
         data.name = "other"
-    assert data == data and data != ImageDataset("toy", *[np.zeros(3)] * 4, classes=("a",))
+    assert data == data and data != ImageDataset("toy", *TOY, classes=("a",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_train": [[0.0]]}, "`x_train`. Expected a NumPy array"),
+        ({"x_train": np.full((3, 4, 4, 1), "a")}, "`x_train`. Expected numbers.*dtype <U1"),
+        ({"y_train": np.zeros(3)}, "`y_train`. Expected 3 integer labels.*dtype float64"),
+        ({"y_test": np.zeros(2, int)}, r"`y_test`. Expected 3 integer labels.*shape \(2,\)"),
+        ({"y_test": np.array([0, 1, 2])}, "`y_test`. Expected labels from 0 to 1. Received: from 0 to 2"),
+        ({"x_test": np.zeros((3, 5, 5, 1))}, r"`x_test`. Expected samples of shape \(4, 4, 1\).*\(5, 5, 1\)"),
+        ({"classes": ("a", "a")}, "`classes`. Expected distinct names"),
+    ],
+)
+def test_a_dataset_is_whole(changes, message):
+    arrays = dict(zip(("x_train", "y_train", "x_test", "y_test"), TOY, strict=True), classes=("a", "b"))
+    with pytest.raises(ValueError, match=message):
+        ImageDataset("toy", **{**arrays, **changes})
 
 
 def test_users_register_their_own():
-    made = ImageDataset("mine", *[np.zeros(3)] * 4, classes=("a",))
+    made = ImageDataset("mine", *TOY, classes=("a",))
     seen = []
     DATASETS.register("mine", lambda cache_dir: seen.append(cache_dir) or made)
     try:
@@ -73,7 +94,7 @@ def test_a_name_goes_before_a_path(tmp_path, monkeypatch):
     (tmp_path / "fashion_mnist_mini").mkdir()
     monkeypatch.chdir(tmp_path)
     assert load("fashion_mnist_mini").num_classes == 10
-    with pytest.raises(ValueError, match="one folder a class"):
+    with pytest.raises(ValueError, match="one folder for each class"):
         load("./fashion_mnist_mini")
 
 
@@ -328,7 +349,7 @@ def test_folder_reads_every_mode_of_pixel(tmp_path):
 
 
 def test_folder_errors(tmp_path):
-    with pytest.raises(ValueError, match=r"one folder a class.*Received: no folder"):
+    with pytest.raises(ValueError, match=r"one folder for each class.*Received: no folder"):
         load(tmp_path)
     folder = _grey_folder(tmp_path / "pets", per_class=2)
     for size in (28, (28,), (0, 4), (2.0, 2)):
@@ -381,7 +402,7 @@ def test_good_images_pass():
         (X.astype(str), Y, {}, r"images of numbers.*dtype <U"),
         (X, Y, {"input_shape": (4, 4, 3)}, r"images of shape \(4, 4, 3\). Received: images of shape \(4, 4, 1\)"),
         (X, Y, {"input_shape": (None, 5, 1)}, r"\(None, 5, 1\)"),
-        (X, Y, {"input_shape": (4,)}, r"Expected images of shape \(4,\)"),
+        (X, Y, {"input_shape": (4,)}, r"`input_shape`. Expected \(height, width, channels\) or .*Received: \(4,\)"),
         (X, Y, {"input_shape": (4, 4)}, r"Expected signals of shape \(samples, length, channels\).*These are images"),
         (_broken([2, 4], np.nan), Y, {}, "NaN or infinity in 2 of 6 images, first in image 2"),
         (_broken((5, 0, 0, 0), -np.inf), Y, {}, "in 1 of 6 images, first in image 5"),
@@ -443,7 +464,9 @@ def test_split_is_a_function_of_the_seed_alone():
 
 @pytest.mark.parametrize("fraction", [0, 1, 0.0, 1.0, -0.2, 1.5, 20, True, None, "0.5", float("nan")])
 def test_split_refuses_a_fraction_outside(fraction):
-    with pytest.raises(ValueError, match=r"`validation_split`. Expected a number strictly between 0 and 1.*Received: "):
+    with pytest.raises(
+        ValueError, match=r"`fraction`, or `validation_split`. Expected a number .* between 0 and 1.*Received: "
+    ):
         stratified_split([0, 0, 1, 1], fraction, seed=0)
 
 

@@ -44,7 +44,7 @@ def test_chirps_rise_and_fall():
     [
         ({"train_samples": 5}, "`train_samples`. Expected an integer of at least 6"),
         ({"length": 0}, "`length`"),
-        ({"noise": -1.0}, "`noise`. Expected at least 0. Received: -1.0"),
+        ({"noise": -1.0}, "`noise`. Expected a number of at least 0. Received: -1.0"),
         ({"seed": -1}, "`seed`"),
     ],
 )

@@ -136,7 +136,7 @@ def test_parameters_are_copies():
         ({"logits": np.zeros((6, 4))}, r"Expected 'logits' of shape \(6, 5\). Received: \(6, 4\)"),
         ({}, r"Expected 'logits' of shape \(6, 5\). Received: none"),
         ({"logits": np.zeros((6, 5)), "more": np.zeros(1)}, r"Expected 'more' of shape none. Received: \(1,\)"),
-        ({"logits": np.full((6, 5), np.nan)}, "Expected finite numbers. Received: 'logits' with others"),
+        ({"logits": np.full((6, 5), np.nan)}, "Expected finite numbers. Received: NaN or infinity in 'logits'"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(parameters, message):

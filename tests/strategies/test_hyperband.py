@@ -177,7 +177,9 @@ def _pair(trial):
 
 def test_other_states_and_bad_arguments_are_refused():
     search = Hyperband(RandomSearch(SPACE), (1, 3))
-    with pytest.raises(ValueError, match="search 'Hyperband', not 'SuccessiveHalving'"):
+    with pytest.raises(
+        ValueError, match=r"`state`. Expected a state with search 'SuccessiveHalving'. Received: 'Hyperband'"
+    ):
         SuccessiveHalving(RandomSearch(SPACE), (1, 3)).set_state(search.get_state())
     with pytest.raises(ValueError, match="budgets"):
         Hyperband(RandomSearch(SPACE), (1, 9)).set_state(search.get_state())

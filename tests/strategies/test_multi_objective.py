@@ -1,37 +1,16 @@
-"""NSGA-II: fronts, crowding and the Pareto front against their definitions; selection; rewards that are vectors."""
+"""NSGA-II: its Pareto front against the definition; selection; rewards that are vectors."""
 
 import math
 
 import numpy as np
 import pytest
 
+from kerasnas.pareto import crowding_distance, dominates
 from kerasnas.search import NSGA2, RandomSearch
-from kerasnas.spaces import NASBench201Space
-from kerasnas.strategies.multi_objective import crowding_distance, non_dominated_sort
+from kerasnas.spaces import NASBench101Space, NASBench201Space
 from kerasnas.testing.strategies import GridSpace
 
 SPACE = NASBench201Space()
-
-
-def dominates(one, other):
-    return all(a >= b for a, b in zip(one, other, strict=True)) and any(a > b for a, b in zip(one, other, strict=True))
-
-
-@pytest.mark.parametrize("objectives", [1, 2, 3])
-def test_fronts_are_those_of_the_definition(objectives):
-    rewards = np.random.default_rng(objectives).integers(0, 6, (60, objectives)).astype(float)
-    left, expected = list(range(60)), []
-    while left:
-        expected.append([i for i in left if not any(dominates(rewards[j], rewards[i]) for j in left)])
-        left = [i for i in left if i not in expected[-1]]
-    assert [front.tolist() for front in non_dominated_sort(rewards)] == expected
-
-
-def test_crowding_distance_in_closed_form():
-    rewards = np.array([[0.0, 10], [1, 8], [3, 7], [10, 0]])
-    assert crowding_distance(rewards).tolist() == [math.inf, 3 / 10 + 3 / 10, 9 / 10 + 8 / 10, math.inf]
-    assert crowding_distance(np.ones((3, 2)))[1] == 0  # all alike
-    assert np.isinf(crowding_distance(np.array([[1.0, 2.0]]))).all()
 
 
 def test_pareto_front_of_all_that_was_told():
@@ -117,6 +96,14 @@ def test_state_with_failures_and_vectors():
     again.set_state(strategy.get_state())
     assert again.observations[1:4] == strategy.observations[1:4] and again.population == strategy.population
     assert again.pareto_front() == strategy.pareto_front() and again.ask(20) == strategy.ask(20)
+
+
+def test_a_space_whose_crossovers_are_rarely_feasible_is_searched():
+    strategy = NSGA2(NASBench101Space(), seed=0, population_size=10)
+    for _ in range(60):
+        genotype = strategy.ask()
+        strategy.tell(genotype, [genotype.count("conv3x3-bn-relu"), genotype.count("maxpool3x3")])
+    assert len(strategy.succeeded) == 60
 
 
 def test_there_is_no_single_best():

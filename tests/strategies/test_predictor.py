@@ -212,12 +212,12 @@ def test_a_limited_search_goes_on_from_its_state():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"`initial`\. Expected at least 1\. Received: 0"):
+    with pytest.raises(ValueError, match=r"`initial`\. Expected an integer of at least 1\. Received: 0"):
         PredictorSearch(SPACE, initial=0)
     with pytest.raises(ValueError, match="`batch_size`"):
         PredictorSearch(SPACE, batch_size=0)
     for limit in (0, -1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match=r"`cost_limit`\. Expected a positive number"):
+        with pytest.raises(ValueError, match=r"`cost_limit`\. Expected a number above 0\. Received: "):
             PredictorSearch(SPACE, cost_limit=limit)
     free, limited = PredictorSearch(SPACE), PredictorSearch(SPACE, cost_limit=1.0)
     with pytest.raises(ValueError, match="no limit"):
@@ -226,7 +226,7 @@ def test_bad_arguments():
     for cost in (None, 0.0, math.nan, math.inf):
         with pytest.raises(ValueError, match=r"`cost`\. Expected a positive number"):
             limited.tell(genotype, 1.0, cost=cost)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"`cost`. Expected a number"):
         limited.tell(genotype, 1.0, cost=[1.0])
     assert limited.observations == [] and limited.pending == (SPACE.encode(genotype),)
 

@@ -1,5 +1,7 @@
-"""Black-box strategies: what each does, in closed form, and the published figures on a table (slow)."""
+"""Black-box strategies: the behavior of each in closed form, and the published results on a table (slow)."""
 
+import copy
+import json
 import math
 import os
 from pathlib import Path
@@ -94,6 +96,32 @@ def test_the_state_counts_failures_so_that_they_are_said_once():
     assert again.succeeded == [] and again.best is None
 
 
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "nsga2"])
+def test_a_state_of_another_space_of_the_same_name_is_refused(name):
+    """Spaces of one family share their name; their sizes differ."""
+    strategy = STRATEGIES[name](GridSpace((4, 4, 3)))
+    for genotype in strategy.ask(12):
+        strategy.tell(genotype, 1.0 + genotype.count("option_1"))
+    state = json.loads(json.dumps(strategy.get_state()))
+    for sizes in ((4, 4), (4, 4, 2)):
+        with pytest.raises(ValueError, match=r"argument `state`. Expected architectures of space 'grid'"):
+            STRATEGIES[name](GridSpace(sizes)).set_state(state)
+    STRATEGIES[name](GridSpace((4, 4, 3))).set_state(state)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_state_that_lacks_something_is_refused_in_one_line(name):
+    strategy = STRATEGIES[name](SPACE)
+    state = strategy.get_state()
+    for key in ("generator", "observations", "pending", "own"):
+        lacking = {one: state[one] for one in state if one != key}
+        for broken in (lacking, {**state, key: 3}) if key != "own" or state["own"] else (lacking,):
+            with pytest.raises(ValueError, match=r"argument `state`.*cannot be read"):
+                STRATEGIES[name](SPACE).set_state(broken)
+    with pytest.raises(TypeError, match=r"argument `state`. Expected the result of `get_state`"):
+        strategy.set_state(None)
+
+
 # Evolution ----------------------------------------------------------------------------------------
 def test_the_first_population_is_random_and_counts_what_is_pending():
     strategy, rng = RegularizedEvolution(SPACE, seed=2, population_size=6), np.random.default_rng(2)
@@ -103,16 +131,20 @@ def test_the_first_population_is_random_and_counts_what_is_pending():
     assert distance(SPACE, strategy.ask(), first[0]) == 1  # one told and five pending are a population
 
 
-def test_the_parent_is_the_best_of_a_sample_that_is_all_of_the_population():
-    strategy = RegularizedEvolution(SPACE, population_size=5, sample_size=200)
+def test_the_parent_is_the_best_of_a_sample_drawn_with_replacement():
+    strategy = RegularizedEvolution(SPACE, population_size=5, sample_size=2, unique=False)
     for reward in (3.0, 9.0, 1.0, 4.0, 5.0):
-        genotype = strategy.ask()
-        strategy.tell(genotype, reward)
-    best = strategy.best[0]
-    for _ in range(2):  # then it is too old
+        strategy.tell(strategy.ask(), reward)
+    ranks = set()
+    for step in range(20):
+        members = list(strategy.population)
+        sample = copy.deepcopy(strategy.rng).integers(5, size=2)
+        parent, best = max((members[index] for index in sample), key=lambda member: member[1])
         child = strategy.ask()
-        assert distance(SPACE, child, best) == 1
-        strategy.tell(child, 0.0)
+        assert distance(SPACE, child, SPACE.decode(parent)) == 1
+        strategy.tell(child, 10.0 + step % 3)
+        ranks.add(sorted(reward for _, reward in members).index(best))
+    assert len(ranks) > 2  # not always the best of all
 
 
 def test_age_removes_even_the_best():
@@ -142,6 +174,11 @@ def test_every_option_is_a_mutation_away():
 def test_sizes_are_checked(argument):
     with pytest.raises(ValueError, match=f"`{argument}`.*at least 1.*Received: 0"):
         RegularizedEvolution(SPACE, **{argument: 0})
+
+
+def test_a_sample_is_at_most_the_population():
+    with pytest.raises(ValueError, match=r"`sample_size`\. Expected an integer of .* at most 2\. Received: 3"):
+        RegularizedEvolution(SPACE, population_size=2, sample_size=3)
 
 
 # Local search -------------------------------------------------------------------------------------

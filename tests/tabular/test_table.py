@@ -1,13 +1,16 @@
 """Tables: queries, charges, what they refuse; NAS-Bench-201's and NAS-Bench-Graph's files."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.tabular import NASBench201, NASBenchGraph, Table
-from kerasnas.tabular.nasbench201 import convert
 
 SPACE = NASBench201Space()
+CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +47,13 @@ def test_query_and_charges(file):
 
 def test_refusals(file):
     table = NASBench201.open(file)
-    with pytest.raises(ValueError, match=r"no results after 36 epochs. It has: 12, 200"):
+    with pytest.raises(
+        ValueError, match=r"`epochs`. Expected 12 or 200, the epochs of table 'nasbench201 cifar10'. Rec.*36"
+    ):
         table.query(table.genotype(0), epochs=36)
     with pytest.raises(ValueError, match="Did you mean 'valid_12'"):
         table.lookup(table.genotype(0), "valid_13")
-    with pytest.raises(ValueError, match=r"has 1 training\(s\)"):
+    with pytest.raises(ValueError, match=r"`repeat`. Expected an integer from 0 to 0, .*Received: 1"):
         table.query(table.genotype(0), repeat=1)
     missing = SPACE.decode((1,) * 6)
     assert missing not in table
@@ -98,6 +103,27 @@ def test_repeats_are_averaged_or_picked():
         Table("toy", SPACE, {"a": np.ones(2), "b": np.ones(3)}, rows.index, rows.__getitem__)
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (np.array([1.0, np.nan]), "column 'valid_4': .*`columns`.*all finite. Received: NaN or infinity"),
+        (np.array(["a", "b"]), "column 'valid_4': .*`columns`. Expected an array of .*Received: dtype <U1"),
+        (np.ones((2, 1, 1)), r"column 'valid_4': .*Expected arrays \(rows,\) or \(rows, repeats\)"),
+        (None, "column 'valid_4': .*`columns`. Expected an array of .*Received: None"),
+    ],
+)
+def test_columns_hold_finite_numbers(column, message):
+    with pytest.raises(ValueError, match=message):
+        Table("toy", SPACE, {"valid_4": column}, len, len)
+
+
+def test_a_column_that_answers_no_query_may_have_gaps():
+    table = Table("toy", SPACE, {"latency": np.array([1.0, np.nan])}, lambda genotype: 0, len)
+    assert np.isnan(table.column("latency")[1])
+    with pytest.raises(ValueError, match="Table 'toy' answers no queries: it has no column valid_<epochs>"):
+        table.query(SPACE.decode((0,) * 6))
+
+
 def test_synthetic_table_has_the_real_shape(synthetic):
     assert len(synthetic) == 15625 and synthetic.epochs == (12, 200)
     assert "synthetic" in synthetic.name
@@ -131,7 +157,7 @@ class OfficialApi:
 
 
 def test_converter_from_the_official_files(tmp_path):
-    convert(OfficialApi(), tmp_path / "table.npz")
+    runpy.run_path(str(CONVERTER))["convert"](OfficialApi(), tmp_path / "table.npz")
     table = NASBench201.open(tmp_path / "table.npz")
     genotype = SPACE.decode((0, 1, 2, 3, 4, 1))
     assert table.lookup(genotype, "valid_12") == 11.5
@@ -142,8 +168,11 @@ def test_converter_from_the_official_files(tmp_path):
 
 
 def test_unknown_operations(tmp_path):
-    with pytest.raises(ValueError, match="expected six operations"):
+    with pytest.raises(ValueError, match=r"`op_names`. Expected a known name. Received: 'conv_9x9'"):
         NASBench201("x", np.zeros((1, 6), int), ["conv_9x9"], {"valid_1": np.ones(1)})
+    for ops in (np.zeros((1, 5), int), np.full((1, 6), 5), np.full((1, 6), -1), np.zeros((0, 6), int)):
+        with pytest.raises(ValueError, match=r"`ops`. Expected six operations for each cell, as indices below 5"):
+            NASBench201("x", ops, NASBENCH201_PRIMITIVES, {"valid_1": np.ones(len(ops))})
     with pytest.raises(ValueError, match="listed twice"):
         NASBench201("x", np.zeros((2, 6), int), NASBENCH201_PRIMITIVES, {"valid_1": np.ones(2)})
 
@@ -165,5 +194,5 @@ def test_nasbench_graph(tmp_path):
     assert table.query(genotype).valid == pytest.approx(70) and table.lookup(genotype, "params_M") == 4
     rng = np.random.default_rng(0)
     assert {table.row(table.space.sample(rng)) for _ in range(50)} == {0, 1, 2}
-    with pytest.raises(ValueError, match=r"no data set 'core'\. Did you mean 'cora'"):
+    with pytest.raises(ValueError, match=r"graph.npz: .*`dataset`.*Received: 'core' Did you mean 'cora'"):
         NASBenchGraph.open(tmp_path / "graph.npz", dataset="core")

@@ -311,7 +311,9 @@ def test_the_whole_space_passes():
 
 class BrokenStrategy(RegularizedEvolution):
     def __init__(self, space, seed=0, fault=None):
-        super().__init__(space, seed=None if fault == "unseeded" else seed)
+        super().__init__(space, seed)
+        if fault == "unseeded":
+            self.rng = np.random.default_rng()
         self.fault, self.told = fault, []
 
     def propose(self):

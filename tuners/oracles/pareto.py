@@ -11,8 +11,8 @@ import numpy as np
 from kerasnas import reporting
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
+from kerasnas.pareto import non_dominated
 from kerasnas.spaces import SearchSpace
-from kerasnas.strategies.multi_objective import non_dominated_sort
 from tuners.oracles.named import NamedOracle
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost
@@ -92,8 +92,8 @@ class ParetoOracle(NamedOracle):
         signs = {name: 1 if direction == "max" else -1 for name, direction in self._directions().items()}
         values = [self.objective_values(trial) for trial in trials]
         rewards = np.array([[signs[name] * value for name, value in one.items()] for one in values])
-        positions = non_dominated_sort(rewards)[0]
-        return [ParetoTrial(trials[i].trial_id, self.genotype(trials[i]), values[i]) for i in positions]
+        front = non_dominated(rewards)
+        return [ParetoTrial(trials[i].trial_id, self.genotype(trials[i]), values[i]) for i in front]
 
     def plot_front(self, path: str | os.PathLike, cost: str, accuracy: str | None = None, scale: float = 1.0) -> None:
         """Draw all completed trials by cost and accuracy, and their front, as a PNG.

@@ -1,4 +1,4 @@
-"""Reading the compact tables: one `.npz` of arrays, with errors that name the file."""
+"""The compact tables' file format: one `.npz` of arrays, read with errors that name the file."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasnas import checks
+
 
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
-    """All arrays of the `.npz` file at `path`, or of the one `.npz` file in the folder at `path` that has them.
+    """Read all arrays of the `.npz` file at `path`, or of the one `.npz` file in the folder at `path` that has them.
 
     Args:
         path: a file, or a folder.
-        required: arrays without which it is not such a table.
+        required: names of the arrays that make a file such a table.
         what: name of the table, for messages.
 
     Raises:
+        TypeError: if `path` is not a path.
         FileNotFoundError: if there is no such file.
         ValueError: if the file is truncated, damaged, or not this table.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     if path.is_dir():
         files = sorted(path.glob("*.npz"))
         fitting = [file for file in files if not set(required) - set(_names(file))]

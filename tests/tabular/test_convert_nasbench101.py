@@ -1,12 +1,15 @@
 """TFRecord files: checksums by known vectors, and damage that is told with its place."""
 
+import runpy
 import struct
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from kerasnas.tabular import tfrecord
-from kerasnas.tabular.tfrecord import crc32c, masked_crc32c, read_records
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+official = SimpleNamespace(**runpy.run_path(str(BENCHMARKS / "convert_nasbench101.py")))
 
 
 def write_records(path, payloads):
@@ -37,31 +40,31 @@ PAYLOADS = [b"", b"a", b"nasbench" * 50, bytes(range(256)), b"\0" * 7]
 def test_published_checksums():
     """RFC 3720, appendix B.4, and the usual check value."""
     vectors = {b"\0" * 32: 0x8A9136AA, b"\xff" * 32: 0x62A8AB43, bytes(range(32)): 0x46DD794E, b"123456789": 0xE3069283}
-    assert crc32c(list(vectors)).tolist() == list(vectors.values())
-    assert crc32c(list(vectors)[::-1]).tolist() == list(vectors.values())[::-1]
-    assert crc32c([]).tolist() == []
+    assert official.crc32c(list(vectors)).tolist() == list(vectors.values())
+    assert official.crc32c(list(vectors)[::-1]).tolist() == list(vectors.values())[::-1]
+    assert official.crc32c([]).tolist() == []
 
 
 def test_checksums_of_any_length_side_by_side():
     rng = np.random.default_rng(0)
     blocks = [rng.bytes(length) for length in rng.integers(0, 40, 200)]
-    assert crc32c(blocks).tolist() == [slow_crc32c(block) for block in blocks]
-    assert masked_crc32c([b"123456789"]).tolist() == [struct.unpack("<I", masked(b"123456789"))[0]]
+    assert official.crc32c(blocks).tolist() == [slow_crc32c(block) for block in blocks]
+    assert official.masked_crc32c([b"123456789"]).tolist() == [struct.unpack("<I", masked(b"123456789"))[0]]
 
 
 @pytest.mark.parametrize("verify", [True, False])
 def test_records_come_back(tmp_path, verify, monkeypatch):
-    monkeypatch.setattr(tfrecord, "_BATCH", 1 << 14)
+    monkeypatch.setitem(official.read_records.__globals__, "_BATCH", 1 << 14)
     payloads = [*PAYLOADS, *(str(number).encode() for number in range(5000)), b"long" * 10_000, b"x"]  # several batches
     write_records(tmp_path / "a.tfrecord", payloads)
-    assert list(read_records(tmp_path / "a.tfrecord", verify)) == payloads
+    assert list(official.read_records(tmp_path / "a.tfrecord", verify)) == payloads
     (tmp_path / "empty.tfrecord").touch()
-    assert list(read_records(tmp_path / "empty.tfrecord")) == []
+    assert list(official.read_records(tmp_path / "empty.tfrecord")) == []
 
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="none"):
-        list(read_records(tmp_path / "none.tfrecord"))
+        list(official.read_records(tmp_path / "none.tfrecord"))
 
 
 def test_every_truncation_is_told(tmp_path):
@@ -72,10 +75,10 @@ def test_every_truncation_is_told(tmp_path):
     for length in range(1, len(whole)):
         cut.write_bytes(whole[:length])
         if length == 19:
-            assert list(read_records(cut)) == [b"abc"]
+            assert list(official.read_records(cut)) == [b"abc"]
             continue
         with pytest.raises(ValueError, match=rf"cut\.tfrecord: truncated: .* byte {0 if length < 19 else 19}\."):
-            list(read_records(cut))
+            list(official.read_records(cut))
 
 
 def test_every_flipped_byte_is_told(tmp_path):
@@ -85,17 +88,17 @@ def test_every_flipped_byte_is_told(tmp_path):
     for position in range(len(whole)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])
         with pytest.raises(ValueError, match=rf"a\.tfrecord: damaged.* byte {0 if position < 19 else 19} "):
-            list(read_records(path))
+            list(official.read_records(path))
 
 
 def test_payloads_may_go_unchecked(tmp_path):
     path = tmp_path / "a.tfrecord"
     write_records(path, [b"abc"])
     path.write_bytes(path.read_bytes().replace(b"abc", b"abd"))
-    assert list(read_records(path, verify=False)) == [b"abd"]
+    assert list(official.read_records(path, verify=False)) == [b"abd"]
 
 
 def test_another_file_is_told(tmp_path):
     (tmp_path / "a.tfrecord").write_bytes(b"PK\x03\x04 and so on, some other format")
     with pytest.raises(ValueError, match="no TFRecord file"):
-        list(read_records(tmp_path / "a.tfrecord"))
+        list(official.read_records(tmp_path / "a.tfrecord"))

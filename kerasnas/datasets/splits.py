@@ -1,0 +1,120 @@
+"""Splits: of samples, stratified by class, and of the classes themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+
+
+def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the samples in two so that both parts have the classes in the same proportion.
+
+    Every class has `fraction` of its samples in the second part, rounded so that the second part
+    has `fraction` of all samples; a class of two samples or more has at least one in both
+    parts, a class of one sample is in the first.
+
+    Args:
+        y: class labels, an array `(samples,)`.
+        fraction: share of the second part, strictly between 0 and 1: `validation_split` in the words of `fit`.
+        seed: the same seed gives the same split.
+
+    Returns:
+        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
+
+    Raises:
+        ValueError: if `fraction` is not strictly between 0 and 1, `y` is not one-dimensional, no
+            class has two samples, or `seed` is not an integer of at least 0.
+
+    Example:
+
+    >>> first, second = stratified_split(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 0.25, seed=0)
+    >>> len(first), len(second)
+    (6, 2)
+    """
+    try:
+        fraction = checks.number("fraction", fraction, above=0, below=1)
+    except ValueError:
+        raise ValueError(
+            "Invalid value received for argument `fraction`, or `validation_split`. Expected a number strictly between "
+            f"0 and 1, the share of the samples in the second part. Received: {fraction!r}"
+        ) from None
+    seed = checks.seed(seed)
+    y = _labels(y)
+    if y.ndim != 1:
+        raise _invalid("y", "labels of shape (samples,)", f"shape {y.shape}")
+    _, members, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if not (counts >= 2).any():
+        expected = "at least one class with two samples, to have one in both parts"
+        raise _invalid("y", expected, f"{len(y)} samples of {len(counts)} classes")
+    # The largest remainders are rounded up; 1e-9 forgives products such as 0.57 * 100 = 56.99...
+    exact = fraction * counts
+    taken = np.floor(exact + 1e-9).astype(int)
+    missing = round(exact.sum()) - taken.sum()
+    taken[np.argsort(taken - exact, kind="stable")[:missing]] += 1
+    taken = np.clip(taken, np.minimum(1, counts - 1), counts - 1)
+
+    generator = np.random.default_rng(seed)
+    chosen = np.zeros(len(y), dtype=bool)
+    for label, number in enumerate(taken):
+        chosen[generator.permutation(np.flatnonzero(members == label))[:number]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.ndarray, ...]:
+    """Split the classes, not the samples, at random, to evaluate on classes that were not seen in training.
+
+    Args:
+        y: labels of the samples, an integer array.
+        sizes: sizes of the parts: all of them numbers of classes (integers), or all shares of the classes (floats).
+            Classes that remain are in no part.
+        seed: the same seed gives the same parts. Defaults to 0.
+
+    Returns:
+        The labels of each part, sorted; no label is in two of them.
+
+    Raises:
+        ValueError: if the parts ask for more classes than there are, or one of them would be empty.
+
+    Example:
+
+    >>> train, test = split_classes(np.repeat(np.arange(10), 20), (0.8, 0.2), seed=0)
+    >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()])
+    (8, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    """
+    labels = _labels(y)
+    if not labels.ndim:
+        raise _invalid("y", "the labels of the samples", y)
+    if labels.dtype.kind not in "iu":
+        raise _invalid("y", "labels of an integer dtype", f"dtype {labels.dtype}")
+    labels = np.unique(labels)
+    try:
+        given = np.atleast_1d(np.asarray(sizes))
+    except ValueError:  # rows of several lengths
+        given = np.zeros((0, 0))
+    given = given if given.ndim == 1 else np.zeros(0)
+    ends = np.cumsum(given) if given.dtype.kind in "iuf" else np.zeros(0)
+    if ends.dtype.kind == "f":
+        ends = np.round(ends * len(labels))  # of the sums: the parts of (1/3, 1/3, 1/3) are all of the classes
+    counts = np.diff(ends, prepend=0)
+    if not len(counts) or not (counts >= 1).all() or ends[-1] > len(labels):
+        expected = f"numbers or shares of the {len(labels)} classes, at least one class a part and no more than all"
+        raise _invalid("sizes", expected, sizes)
+    shuffled = np.random.default_rng(checks.seed(seed)).permutation(labels)
+    return tuple(np.sort(part) for part in np.split(shuffled[: int(ends[-1])], ends[:-1].astype(int)))
+
+
+def _labels(y: Any) -> np.ndarray:
+    try:
+        labels = np.asarray(y)
+        np.unique(labels)
+    except (TypeError, ValueError):
+        raise ValueError(checks.invalid("y", "an array of labels of one type", y)) from None
+    return labels
+
+
+def _invalid(argument: str, expected: str, received: Any) -> ValueError:
+    return ValueError(f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}")

@@ -1,0 +1,145 @@
+"""Pareto dominance: the rewards that no other one beats, with every objective maximized."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasnas import checks
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return True if `one` is at least as good as `other` in every objective, and better in one.
+
+    Args:
+        one, other: as many numbers each, all maximized.
+
+    Raises:
+        ValueError: if they differ in length, or are not finite numbers.
+
+    Example:
+
+    >>> dominates([1, 2], [1, 1]), dominates([1, 2], [1, 2]), dominates([1, 2], [2, 1])
+    (True, False, False)
+    """
+    first, second = checks.array("one", one, rank=1), checks.array("other", other, rank=1)
+    if first.shape != second.shape:
+        raise ValueError(checks.invalid("other", f"{len(first)} numbers, as many as `one` has", other))
+    return bool(_dominance(first[None], second[None])[0, 0])
+
+
+def non_dominated(rewards: np.ndarray) -> np.ndarray:
+    """The Pareto front: positions, ascending, of the rewards that no other one dominates.
+
+    Equal rewards do not dominate each other: all of them are on the front, or none.
+
+    Args:
+        rewards: `(n, objectives)`, all maximized.
+
+    Raises:
+        ValueError: if `rewards` is not such an array of finite numbers.
+
+    Example:
+
+    >>> non_dominated(np.array([[1, 1], [2, 0], [0, 0], [0, 2], [2, 0]]))
+    array([0, 1, 3, 4])
+    """
+    rewards = checks.array("rewards", rewards, rank=2)
+    front: list[int] = []
+    # In descending order whatever dominates a reward stands before it.
+    for position in np.lexsort(rewards.T[::-1])[::-1].tolist() if rewards.size else range(len(rewards)):
+        if not _dominance(rewards[front], rewards[[position]]).any():
+            front.append(position)
+    return np.sort(np.array(front, np.intp))
+
+
+def non_dominated_sort(rewards: np.ndarray) -> list[np.ndarray]:
+    """Divide rewards into Pareto fronts, the best first: each is the front of what those before it leave.
+
+    Args:
+        rewards: `(n, objectives)`, all maximized.
+
+    Returns:
+        For each front the positions of its members, ascending.
+
+    Raises:
+        ValueError: if `rewards` is not such an array of finite numbers.
+
+    Example:
+
+    >>> non_dominated_sort(np.array([[1, 1], [2, 0], [0, 0], [0, 2]]))
+    [array([0, 1, 3]), array([2])]
+    """
+    rewards = checks.array("rewards", rewards, rank=2)
+    dominance = _dominance(rewards, rewards)
+    fronts, left = [], np.arange(len(rewards))
+    while len(left):
+        free = ~dominance[np.ix_(left, left)].any(axis=0)
+        fronts.append(left[free])
+        left = left[~free]
+    return fronts
+
+
+def crowding_distance(rewards: np.ndarray) -> np.ndarray:
+    """The distance between the neighbors of each member of a front, summed over the objectives; infinite at the ends.
+
+    Args:
+        rewards: `(n, objectives)` of one front.
+
+    Returns:
+        Array `(n,)`.
+
+    Raises:
+        ValueError: if `rewards` is not such an array of finite numbers.
+
+    Example:
+
+    >>> crowding_distance(np.array([[0, 4], [1, 3], [4, 0], [2, 2]]))
+    array([inf, 1. , inf, 1.5])
+
+    Reference:
+        Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002.
+    """
+    rewards = checks.array("rewards", rewards, rank=2)
+    distance = np.zeros(len(rewards))
+    for values in rewards.T if len(rewards) else ():
+        order = np.argsort(values, kind="stable")
+        spread = float(values[order[-1]] - values[order[0]])
+        distance[order[[0, -1]]] = np.inf
+        if spread > 0:
+            distance[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / spread
+    return distance
+
+
+def staircase(costs: Sequence[float], values: Sequence[float]) -> list[int]:
+    """The front of a cost to minimize and a value to maximize: positions, cheaper ones first.
+
+    Of equal points the first alone is listed, so that costs and values both ascend strictly.
+
+    Args:
+        costs, values: as many numbers each.
+
+    Raises:
+        ValueError: if they differ in length, or are not finite numbers.
+
+    Example:
+
+    >>> staircase(costs=[2, 1, 3, 3], values=[0.6, 0.7, 0.9, 0.9])
+    [1, 2]
+    """
+    costs = checks.array("costs", costs, rank=1).tolist()
+    values = checks.array("values", values, rank=1).tolist()
+    if len(costs) != len(values):
+        raise ValueError(checks.invalid("values", f"{len(costs)} numbers, as many as `costs` has", values))
+    front: list[int] = []
+    for position in sorted(range(len(costs)), key=lambda position: (costs[position], -values[position])):
+        if not front or values[position] > values[front[-1]]:
+            front.append(position)
+    return front
+
+
+def _dominance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Array `(n, m)`: True where a row of `ones` dominates a row of `others`."""
+    as_good, better = ones[:, None] >= others, ones[:, None] > others
+    return np.logical_and(as_good.all(axis=-1), better.any(axis=-1))

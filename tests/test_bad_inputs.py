@@ -1,0 +1,377 @@
+"""Bad inputs: whatever comes, a public call answers with one clear line that names the argument.
+
+Every call below is tried with each of its arguments replaced by each of `BAD`, and a tuple or a list with its last
+element replaced. It raises ValueError or TypeError with the argument's name, unless `ALLOWED` says why the value is a
+good one. Nothing else gets out: no AttributeError, KeyError, IndexError or error of NumPy's own.
+
+To add a function or a constructor, write one line with arguments that are right: `call(function, argument=value, ...)`.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from kerasnas import datasets, pareto
+from kerasnas.datasets import Episode
+from kerasnas.genotypes import DARTS_V1, Genotype
+from kerasnas.registry import Registry
+from kerasnas.search import (
+    NSGA2,
+    Controller,
+    Hyperband,
+    LocalSearch,
+    PredictorSearch,
+    RandomSearch,
+    RegularizedEvolution,
+    Reinforce,
+    SuccessiveHalving,
+)
+from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces.nasbench101_enumeration import Cells
+from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
+from kerasnas.tabular import NASBench101, NASBench201, Table
+from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
+
+BAD = {
+    "None": None,
+    "NaN": math.nan,
+    "infinity": math.inf,
+    "-1": -1,
+    "0": 0,
+    "0.5": 0.5,
+    "huge": 10**400,
+    "True": True,
+    "text": "x",
+    "empty text": "",
+    "bytes": b"x",
+    "[]": [],
+    "{}": {},
+    "[None]": [None],
+    "ragged": [[1], [1, 2]],
+    "object": object(),
+    "function": len,
+    "NaN array": np.array([np.nan]),
+    "text array": np.array(["x"]),
+    "object array": np.array([None]),
+}
+
+
+class Call(NamedTuple):
+    """A public function or constructor with arguments that are right."""
+
+    function: Callable[..., Any]
+    name: str
+    arguments: dict[str, Any]
+
+
+CALLS: list[Call] = []
+
+
+def call(function: Callable[..., Any], name: str | None = None, /, **arguments: Any) -> None:
+    """Add a function; a method of an object that a call changes is given as `fresh(make, "method")`."""
+    CALLS.append(Call(function, name or getattr(function, "__qualname__", str(function)), arguments))
+
+
+def fresh(make: Callable[[], Any], method: str) -> Callable[..., Any]:
+    """The method of a new object for each call."""
+
+    @functools.wraps(getattr(make(), method))
+    def function(**arguments: Any) -> Any:
+        return getattr(make(), method)(**arguments)
+
+    function.__qualname__ = f"{type(make()).__name__}.{method}"
+    return function
+
+
+# Arguments that are right ----------------------------------------------------------------------------
+SPACE = NASBench201Space()
+GENOTYPE = SPACE.decode((3,) * 6)
+IMAGES, LABELS = np.random.default_rng(0).random((12, 8, 8, 1)), np.arange(12) % 3
+EPISODE = Episode((IMAGES[:2], LABELS[:2]), (IMAGES[2:], LABELS[2:]))
+REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
+RNG = np.random.default_rng(0)
+TABLE = NASBench201("three", np.array([[0] * 6, [1] * 6, [3] * 6]), NASBENCH201_PRIMITIVES, {"valid_12": np.ones(3)})
+BATCHES = datasets.ArrayBatches(IMAGES, LABELS, 4)
+CELLS = Cells(np.array([2]), np.array([1]), np.array([0]))
+
+
+def told(strategy):
+    strategy.tell(GENOTYPE, 1.0)
+    return strategy
+
+
+# strategies
+call(RandomSearch, space=SPACE, seed=0, unique=True)
+call(LocalSearch, space=SPACE, seed=0, unique=True)
+call(RegularizedEvolution, space=SPACE, seed=0, population_size=10, sample_size=3, unique=True)
+call(NSGA2, space=SPACE, seed=0, population_size=4, objectives=2, mutation_probability=0.5, unique=True)
+call(Reinforce, space=SPACE, seed=0, learning_rate=0.1, baseline_decay=0.9, unique=True)
+call(
+    Controller,
+    space=SPACE,
+    seed=0,
+    algorithm="ppo",
+    units=4,
+    temperature=5.0,
+    tanh_constant=2.5,
+    learning_rate=0.1,
+    baseline_decay=0.9,
+    entropy_weight=0.1,
+    batch_size=2,
+    ppo_epochs=2,
+    ppo_clip=0.2,
+    unique=True,
+)
+call(PredictorSearch, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, cost_limit=1.0)
+call(Hyperband, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
+call(SuccessiveHalving, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
+call(fresh(lambda: RandomSearch(SPACE), "ask"), n=2)
+call(fresh(lambda: RandomSearch(SPACE), "tell"), genotype=GENOTYPE, reward=0.5)
+call(fresh(lambda: RandomSearch(SPACE), "set_state"), state=told(RandomSearch(SPACE)).get_state())
+call(fresh(lambda: NSGA2(SPACE), "tell"), genotype=GENOTYPE, reward=(0.5, 1.0))
+call(fresh(lambda: Reinforce(SPACE), "set_parameters"), parameters=Reinforce(SPACE).get_parameters())
+call(fresh(lambda: PredictorSearch(SPACE, cost_limit=2.0), "tell"), genotype=GENOTYPE, reward=0.5, cost=1.0)
+call(fresh(lambda: Hyperband(RandomSearch(SPACE), (1, 3)), "ask"), n=2)
+call(fresh(lambda: Hyperband(RandomSearch(SPACE), (1, 3)), "tell"), genotype=GENOTYPE, reward=0.5, budget=1)
+call(
+    fresh(lambda: Hyperband(RandomSearch(SPACE), (1, 3)), "set_state"),
+    state=Hyperband(RandomSearch(SPACE), (1, 3)).get_state(),
+)
+call(CategoricalPolicy, cardinalities=(2, 3))
+call(LSTMPolicy, cardinalities=(2, 3), units=4, temperature=5.0, tanh_constant=2.5, seed=0)
+call(Adam, learning_rate=0.1)
+
+# datasets
+call(
+    datasets.ArrayBatches,
+    x=IMAGES,
+    y=LABELS,
+    batch_size=4,
+    seed=0,
+    initial_epoch=1,
+    augment=datasets.flip,
+    sample_weight=np.ones(12),
+    drop_remainder=True,
+)
+call(fresh(lambda: BATCHES, "set_epoch"), epoch=1)
+call(datasets.PairedBatches, training=BATCHES, validation=BATCHES)
+call(fresh(lambda: datasets.PairedBatches(BATCHES, BATCHES), "skip"), steps=1)
+call(datasets.shift, batch=IMAGES, rng=RNG, pixels=2)
+call(datasets.flip, batch=IMAGES, rng=RNG)
+call(datasets.cutout, batch=IMAGES, rng=RNG, size=2)
+call(lambda functions: datasets.compose(functions), "compose", functions=datasets.flip)
+call(datasets.check_images, x=IMAGES, y=LABELS, num_classes=3, input_shape=(8, 8, 1), what="training")
+call(datasets.stratified_split, y=LABELS, fraction=0.5, seed=0)
+call(datasets.split_classes, y=LABELS, sizes=(1, 2), seed=0)
+call(datasets.load, name_or_path="fashion_mnist_mini", cache_dir=".", image_size=None, seed=0)
+call(
+    datasets.ImageDataset,
+    name="toy",
+    x_train=IMAGES,
+    y_train=0 * LABELS,
+    x_test=IMAGES,
+    y_test=0 * LABELS,
+    classes=("a",),
+)
+call(datasets.LabelledImages, x=IMAGES, y=0 * LABELS, classes=("a",), alphabets=("A",))
+call(
+    fresh(lambda: datasets.LabelledImages(IMAGES, LABELS, ("a", "b", "c"), ("A", "A", "B")), "of_alphabets"),
+    names=["A"],
+)
+call(datasets.glyphs, classes=2, samples=2, size=8, jitter=1.0, seed=0)
+call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
+call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))
+call(datasets.check_episode, episode=EPISODE)
+call(datasets.stack_episodes, episodes=[EPISODE, EPISODE])
+call(
+    datasets.SinusoidTasks,
+    shots=2,
+    query_shots=2,
+    amplitude=(1.0, 2.0),
+    phase=(0.0, 1.0),
+    inputs=(-1.0, 1.0),
+    seed=0,
+)
+call(fresh(datasets.SinusoidTasks, "episode"), index=1)
+call(fresh(datasets.SinusoidTasks, "batch"), index=1, tasks=2)
+call(
+    datasets.EpisodeSampler,
+    x=IMAGES,
+    y=LABELS,
+    ways=2,
+    shots=1,
+    query_shots=2,
+    rotations=(0, 90),
+    classes=[0, 1],
+    seed=0,
+)
+
+# tables
+call(Table, name="toy", space=SPACE, columns={"valid_1": np.ones(2)}, row=len, genotype=len)
+call(fresh(lambda: TABLE, "column"), name="valid_12")
+call(fresh(lambda: TABLE, "lookup"), genotype=GENOTYPE, column="valid_12")
+call(fresh(lambda: TABLE, "query"), genotype=GENOTYPE, epochs=12, repeat=0)
+call(
+    NASBench201,
+    name="one",
+    ops=np.zeros((1, 6), int),
+    op_names=NASBENCH201_PRIMITIVES,
+    columns={"valid_1": np.ones(1)},
+)
+call(NASBench201.synthetic, seed=0)
+call(
+    NASBench101,
+    cells=CELLS,
+    hashes=np.zeros((1, 2), np.uint64),
+    columns={"valid_1": np.ones(1)},
+)
+call(NASBenchGraphSpace, links=[[0, 0], [0, 1]], operations=["gcn", "gat"])
+
+# the leaves
+call(Genotype, space="toy", cells={"normal": [("none", 0, 2)]})
+call(GENOTYPE.count, primitive="none")
+call(Genotype.from_json, text=GENOTYPE.to_json())
+call(Genotype.from_paper_string, text=DARTS_V1.to_paper_string(), space="darts")
+call(Registry, kind="thing")
+call(fresh(lambda: Registry("thing"), "register"), name="first", factory=len)
+call(pareto.dominates, one=[1.0, 2.0], other=[2.0, 1.0])
+call(pareto.non_dominated, rewards=REWARDS)
+call(pareto.non_dominated_sort, rewards=REWARDS)
+call(pareto.crowding_distance, rewards=REWARDS)
+call(pareto.staircase, costs=[1.0, 2.0], values=[1.0, 2.0])
+
+# Why values of `BAD` are right after all -----------------------------------------------------------
+TEXT = {"text", "empty text"}
+NUMBERS = {"-1", "0", "0.5"}
+
+
+def of(labels):
+    return {f"element {label}" for label in labels}
+
+
+ALLOWED: dict[str, tuple[set[str], list[str]]] = {
+    "a rate, a weight or a limit": (
+        {"0.5"},
+        [
+            *("Reinforce-learning_rate", "Controller-temperature", "Controller-tanh_constant", "Controller-ppo_clip"),
+            *("Controller-learning_rate", "PredictorSearch-cost_limit", "PredictorSearch.tell-cost"),
+            *("LSTMPolicy-temperature", "LSTMPolicy-tanh_constant", "Adam-learning_rate"),
+        ],
+    ),
+    "0 leaves the baseline, the entropy or the variation out": (
+        {"0", "0.5"},
+        ["Reinforce-baseline_decay", "Controller-baseline_decay", "Controller-entropy_weight", "glyphs-jitter"],
+    ),
+    "0 leaves the mutation, the noise, the steps, the shift or the query out; an index starts at 0": (
+        {"0"},
+        [
+            *("NSGA2-mutation_probability", "waveforms-noise", "PairedBatches.skip-steps", "shift-pixels"),
+            *("cutout-size", "SinusoidTasks-query_shots", "EpisodeSampler-query_shots", "ArrayBatches.set_epoch-epoch"),
+            *("SinusoidTasks.episode-index", "SinusoidTasks.batch-index", "EpisodeSampler-rotations"),
+        ],
+    ),
+    "a reward that is not finite is a failure": (
+        {"NaN", "infinity", "-1", "0"},
+        ["RandomSearch.tell-reward", "PredictorSearch.tell-reward", "Hyperband.tell-reward"],
+    ),
+    "a vector with an entry that is not finite is a failure": (
+        of({"NaN", "infinity", *NUMBERS}),
+        ["NSGA2.tell-reward"],
+    ),
+    "numbers like the others": (of(NUMBERS), ["SinusoidTasks-inputs"]),
+    "numbers above the other end": (of({"0", "0.5"}), ["SinusoidTasks-phase"]),
+    "numbers like the others, as which NumPy reads True": (
+        of({*NUMBERS, "True"}),
+        ["dominates-one", "dominates-other", "staircase-costs", "staircase-values"],
+    ),
+    "an integer among integers, as which NumPy reads True": (
+        of({"True"}),
+        ["EpisodeSampler-classes", "split_classes-sizes"],
+    ),
+    "a single part": ({"0.5"}, ["split_classes-sizes"]),
+    "a function": ({"function"}, ["ArrayBatches-augment", "compose-functions"]),
+    "a name may be any text": (
+        TEXT,
+        ["check_images-what", "ImageDataset-name", "Table-name", "NASBench201-name", "Genotype.count-primitive"],
+    ),
+    "a name in the singular": (TEXT, ["Registry-kind"]),
+    "a name that is not empty": (
+        {"text"},
+        ["load-cache_dir", "Genotype-space", "Genotype.from_paper_string-space", "Registry.register-name"],
+    ),
+    "names like the others, also in an array": (
+        {"text array", *of(TEXT)},
+        ["ImageDataset-classes", "LabelledImages-classes", "NASBenchGraphSpace-operations"],
+    ),
+    "an alphabet": (of(TEXT), ["LabelledImages-alphabets"]),
+    "any size": (of({"None"}), ["check_images-input_shape"]),
+    "arrays are read when the episode is used, by `check_episode` or a learner": (
+        {"ragged", *of({"[]", "[None]", "ragged", "NaN array", "text array", "object array"})},
+        ["Episode-support", "Episode-query"],
+    ),
+}
+
+
+def _is_default(function, argument, value):
+    try:
+        default = inspect.signature(function).parameters[argument].default
+    except (KeyError, ValueError):
+        return False
+    return default is value
+
+
+def _variants(good):
+    """Every bad value, and `good` with each bad value as one of its elements."""
+    for label, bad in BAD.items():
+        if type(bad) is type(good) and not isinstance(bad, np.ndarray) and bad == good:
+            continue
+        yield label, bad
+    if type(good) in (tuple, list):
+        for label, bad in BAD.items():
+            yield f"element {label}", type(good)([*good[:-1], bad])
+
+
+CASES = [pytest.param(one, argument, id=f"{one.name}-{argument}") for one in CALLS for argument in one.arguments]
+
+
+@pytest.mark.parametrize("one", CALLS, ids=lambda one: one.name)
+def test_the_right_arguments_pass(one):
+    one.function(**one.arguments)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("one", "argument"), CASES)
+def test_bad_values_are_refused_by_name(one, argument):
+    place = f"{one.name}-{argument}"
+    allowed = set().union(*(labels for labels, places in ALLOWED.values() if place in places))
+    accepted, problems = set(), []
+    for label, bad in _variants(one.arguments[argument]):
+        if _is_default(one.function, argument, bad):
+            continue
+        try:
+            one.function(**{**one.arguments, argument: bad})
+        except (ValueError, TypeError) as error:
+            if f"`{argument}`" not in str(error):
+                problems.append(f"{label}: {type(error).__name__} without the argument's name: {error}")
+        except Exception as error:  # noqa: BLE001 (whatever it is, it should not get out)
+            problems.append(f"{label}: {type(error).__name__}: {error}")
+        else:
+            accepted.add(label)
+    problems += [f"{label}: accepted" for label in sorted(accepted - allowed)]
+    problems += [f"{label}: refused, though it is allowed" for label in sorted(allowed - accepted)]
+    assert not problems, "\n".join(problems)
+
+
+def test_every_exception_is_that_of_an_argument_above():
+    known = {f"{one.name}-{argument}" for one in CALLS for argument in one.arguments}
+    assert not {place for _, places in ALLOWED.values() for place in places} - known
+
+
+def test_every_call_has_a_name_of_its_own():
+    names = [one.name for one in CALLS]
+    assert len(set(names)) == len(names)

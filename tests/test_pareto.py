@@ -1,0 +1,104 @@
+"""Pareto dominance: closed forms, and every front against its definition by brute force."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kerasnas import pareto
+
+
+def dominates(one, other):
+    """The definition, in plain Python."""
+    return all(a >= b for a, b in zip(one, other, strict=True)) and any(a > b for a, b in zip(one, other, strict=True))
+
+
+def random_rewards(objectives, count=60):
+    """Small integers, so that many rewards are equal in one objective or in all of them."""
+    return np.random.default_rng(objectives).integers(0, 6, (count, objectives)).astype(float)
+
+
+each_number = pytest.mark.parametrize("objectives", [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ([1, 2], [1, 1], True),
+        ([1, 1], [1, 2], False),
+        ([1, 2], [1, 2], False),
+        ([1, 2], [2, 1], False),
+        ([2, 2], [1, 1], True),
+        ([3], [2], True),
+        ([2], [2], False),
+        ([-1.0, 0.0, 5.0], [-1.0, -0.5, 5.0], True),
+    ],
+)
+def test_dominance_in_closed_form(one, other, expected):
+    assert pareto.dominates(one, other) is expected
+
+
+@each_number
+def test_dominance_is_that_of_the_definition(objectives):
+    rewards = random_rewards(objectives, 20)
+    for one in rewards:
+        assert [pareto.dominates(one, other) for other in rewards] == [dominates(one, other) for other in rewards]
+
+
+@each_number
+@pytest.mark.parametrize("dtype", ["float64", "int64", "uint8"])
+def test_the_front_is_that_of_the_definition(objectives, dtype):
+    rewards = random_rewards(objectives).astype(dtype)
+    expected = [i for i, own in enumerate(rewards) if not any(dominates(other, own) for other in rewards)]
+    assert pareto.non_dominated(rewards).tolist() == expected
+    assert pareto.non_dominated(rewards[:0]).tolist() == []
+
+
+@each_number
+def test_fronts_are_those_of_the_definition(objectives):
+    rewards = random_rewards(objectives)
+    left, expected = list(range(len(rewards))), []
+    while left:
+        expected.append([i for i in left if not any(dominates(rewards[j], rewards[i]) for j in left)])
+        left = [i for i in left if i not in expected[-1]]
+    assert [front.tolist() for front in pareto.non_dominated_sort(rewards)] == expected
+    assert len(expected) > 1
+
+
+def test_crowding_distance_in_closed_form():
+    rewards = np.array([[0.0, 10], [1, 8], [3, 7], [10, 0]])
+    assert pareto.crowding_distance(rewards).tolist() == [math.inf, 3 / 10 + 3 / 10, 9 / 10 + 8 / 10, math.inf]
+    assert pareto.crowding_distance(np.ones((3, 2)))[1] == 0  # all alike
+    assert np.isinf(pareto.crowding_distance(np.array([[1.0, 2.0]]))).all()
+    assert pareto.crowding_distance(np.zeros((0, 2))).shape == (0,)
+
+
+def test_the_staircase_in_closed_form():
+    #        position:  0    1    2    3    4    5
+    assert pareto.staircase([2, 1, 3, 3, 1, 5], [0.6, 0.7, 0.9, 0.9, 0.5, 0.8]) == [1, 2]
+    assert pareto.staircase([], []) == []
+
+
+def test_the_staircase_is_the_front_with_equal_points_once():
+    points = random_rewards(2)
+    costs, values = points.T
+    found = pareto.staircase(costs, values)
+    front = pareto.non_dominated(np.stack([-costs, values], axis=1))
+    assert {tuple(point) for point in points[found]} == {tuple(point) for point in points[front]}
+    assert (np.diff(costs[found]) > 0).all() and (np.diff(values[found]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: pareto.dominates([1, 2], [1, 2, 3]), "other"),
+        (lambda: pareto.dominates(["a"], [1]), "one"),
+        (lambda: pareto.staircase([1, 2], [1]), "values"),
+        (lambda: pareto.non_dominated([1, 2]), "rewards"),
+        (lambda: pareto.non_dominated_sort([[1.0, math.nan]]), "rewards"),
+        (lambda: pareto.crowding_distance(None), "rewards"),
+    ],
+)
+def test_bad_arguments(call, argument):
+    with pytest.raises(ValueError, match=f"argument `{argument}`"):
+        call()
