@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -136,10 +136,7 @@ class Primitive(keras.layers.Layer):
 
     def expand(self, x: Any) -> Any:
         """Apply the same computation to a `KerasTensor` as new standard Keras layers (`copies` must be 1)."""
-        for stage in self.chain:
-            for layer in stage.standard():
-                x = layer(x)
-        return x
+        return apply_standard(self.chain, x)
 
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "strides": self.strides, "affine": self.affine, "copies": self.copies}
@@ -173,6 +170,27 @@ class Stage(keras.layers.Layer):
     def standard(self) -> list[Callable]:
         """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
         raise NotImplementedError
+
+
+def apply_standard(stages: Iterable[Stage], x: Any) -> Any:
+    """Spell out a chain of stages as new standard Keras layers.
+
+    Args:
+        stages: `Stage`s, or layers that have their `standard()`, in the order in which they are applied.
+        x: a `KerasTensor`.
+
+    Returns:
+        The `KerasTensor` after the last stage.
+
+    Example:
+
+    >>> apply_standard([Relu(), Subsample()], keras.Input((8, 8, 3))).shape
+    (None, 4, 4, 3)
+    """
+    for stage in stages:
+        for layer in stage.standard():
+            x = layer(x)
+    return x
 
 
 class Relu(Stage):

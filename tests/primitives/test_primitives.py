@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.primitives import PRIMITIVES, AveragePool, DilConv, FactorizedReduce, Identity, MaxPool, Zero, primitive
+from kerasnas.primitives import (
+    PRIMITIVES,
+    AveragePool,
+    BatchNorm,
+    DilConv,
+    FactorizedReduce,
+    Identity,
+    MaxPool,
+    Zero,
+    primitive,
+)
+from kerasnas.primitives.base import Relu, Repeat, apply_standard
+from kerasnas.primitives.convolutions import Convolution
 
 
 def images(channels=3, size=(6, 6), seed=0):
@@ -120,3 +132,11 @@ def test_a_model_of_the_primitive_is_saved_and_loaded(name, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     x = images(4)
     np.testing.assert_allclose(model(x, training=False), loaded(x, training=False), rtol=1e-6)
+
+
+def test_a_chain_of_stages_is_spelled_out_in_its_order():
+    inputs = keras.Input((6, 6, 3))
+    stages = [Convolution(4, 3), Repeat(1), BatchNorm(), Relu()]
+    model = keras.Model(inputs, apply_standard(stages, inputs))
+    kinds = [type(layer).__name__ for layer in model.layers[1:]]
+    assert kinds == ["Conv2D", "BatchNormalization", "ReLU"]  # one copy is nothing to repeat
