@@ -39,9 +39,9 @@ def forget_gradients() -> Iterator[None]:
 
 
 def _gradients() -> MutableMapping[str, Any]:
-    """TensorFlow's registry of gradients by name, which has no public way to take one out; empty elsewhere."""
+    """TensorFlow's registry of gradients by name; empty on other backends."""
     if keras.backend.backend() != "tensorflow":
         return {}
-    from tensorflow.python.framework import ops
+    from kerasnas.backend.tensorflow_internals import gradient_registry
 
-    return getattr(getattr(ops, "gradient_registry", None), "_registry", {})
+    return gradient_registry()

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.backend.tensorflow_internals import outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 
@@ -167,9 +168,7 @@ def values(variables: Sequence[Any]) -> list[Any]:
 
 def traced_once(function: Callable) -> Any:
     """`function`, a pure one of tensors, as one node of the graphs that call it: traced once for each signature."""
-    traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
-    traced._omit_frequent_tracing_warning = True  # many functions of one origin are no mistake here
-    return traced
+    return outlined(function)
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:

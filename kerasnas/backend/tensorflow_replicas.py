@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.backend.keras_internals import leave_gradients_unreduced
+from kerasnas.backend.tensorflow_internals import in_multi_worker_mode
+
 
 def replicas() -> int:
     """The replicas that the step being run or traced is one of; 1 outside of a strategy's replicas."""
@@ -58,8 +61,7 @@ def apply_gradients(optimizer: Any, gradients: Sequence[Any], variables: Sequenc
     """
     if replicas() > 1:
         for one in getattr(optimizer, "inner", [optimizer]):
-            innermost = getattr(one, "inner_optimizer", one)  # of loss scaling
-            innermost.__dict__["_all_reduce_sum_gradients"] = list
+            leave_gradients_unreduced(getattr(one, "inner_optimizer", one))  # the inner one of loss scaling
     optimizer.apply(gradients, variables)
 
 
@@ -125,6 +127,6 @@ def for_workers(logs: dict[str, Any]) -> dict[str, Any]:
     """The metrics that a step returns, in the shape that Keras averages over several workers: it wants an axis."""
     strategy = tf.distribute.get_strategy()
     several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    if not several or not strategy.extended._in_multi_worker_mode():
+    if not several or not in_multi_worker_mode(strategy):
         return logs
     return {name: tf.reshape(value, (1,)) for name, value in logs.items()}

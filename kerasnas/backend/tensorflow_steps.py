@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasnas.backend.keras_internals import loss_tracker, metrics_are_built
 from kerasnas.backend.tensorflow import values
 from kerasnas.backend.tensorflow_replicas import (
     all_reduce,
@@ -45,7 +46,7 @@ class TrainStep:
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
         """Keras' own averages a batch over the replicas, which several workers cannot: nothing is left to build."""
-        if self._compile_metrics is None or not self._compile_metrics.built:
+        if not metrics_are_built(self):
             super()._maybe_symbolic_build(iterator, data_batch)  # type: ignore[misc]
 
 
@@ -69,7 +70,7 @@ class SharedStep:
         gradients = all_reduce(gradients)
         with _after(data):
             apply_gradients(self.optimizer, gradients, variables)
-            self._loss_tracker.update_state(loss, sample_weight=own)
+            loss_tracker(self).update_state(loss, sample_weight=own)
             return for_workers(self.compute_metrics(x, y, predictions, sample_weight=sample_weight))
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:

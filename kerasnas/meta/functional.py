@@ -9,6 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
+from kerasnas.primitives.normalization import batch_norms
+
 
 class FunctionalModel:
     """Loss and predictions of a Keras model, as functions of the values of its variables.
@@ -39,8 +42,7 @@ class FunctionalModel:
         # Moving statistics, and what each keeps of itself in a step.
         self.statistics = {
             position[id(variable)]: float(layer.momentum)
-            for layer in model._flatten_layers()
-            if hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+            for layer in batch_norms(model)
             for variable in (layer.moving_mean, layer.moving_variance)
         }
 
@@ -117,6 +119,11 @@ def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray 
     return np.concatenate(passes)[: steps * batch_size].reshape(steps, batch_size).astype("int32")
 
 
+def last_trainable_layer(model: keras.Model) -> keras.layers.Layer:
+    """The last layer inside `model` that has trainable variables of its own: the head of a classifier."""
+    return [layer for layer in flatten_layers(model, include_self=False) if own_trainable_variables(layer)][-1]
+
+
 def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
     """Positions, among the trainable variables, of those that an inner loop moves: "all", or those of the "head".
 
@@ -131,10 +138,7 @@ def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
             "Invalid value received for argument `inner_variables`. Expected 'all', or 'head' for the last layer. "
             f"Received: {inner_variables!r}"
         )
-    layers = [
-        layer for layer in model._flatten_layers(include_self=False, recursive=True) if layer._trainable_variables
-    ]
-    head = {id(variable) for variable in layers[-1].trainable_variables}
+    head = {id(variable) for variable in last_trainable_layer(model).trainable_variables}
     return [index for index, variable in enumerate(variables) if id(variable) in head]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas.meta.base import MetaLearner
-from kerasnas.meta.functional import clone
+from kerasnas.meta.functional import clone, last_trainable_layer
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
@@ -247,8 +247,7 @@ def _short(name: str) -> str:
 
 def _head(model: keras.Model) -> set[str]:
     """Names of the variables of the last layer with any: they depend on the number of classes."""
-    layers: Sequence[Any] = [layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables]
-    classifier = getattr(model, "classifier", layers[-1])
+    classifier = getattr(model, "classifier", None) or last_trainable_layer(model)
     own = {id(variable) for variable in classifier.variables}
     return {name for name, variable in _by_place(model).items() if id(variable) in own}
 

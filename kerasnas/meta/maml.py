@@ -12,6 +12,7 @@ from kerasnas import checks
 from kerasnas.backend import exact_second_order, value_and_grad
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import per_layer, support_batches
+from kerasnas.primitives.normalization import batch_norms
 
 LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: where MAML++'s annealing ends
 
@@ -165,8 +166,9 @@ class MAML(MetaLearner):
 
     # Statistics for each step --------------------------------------------------------------------------
     def _statistics_variables(self) -> list[Any]:
-        layers = [layer for layer in self.model._flatten_layers() if hasattr(layer, "moving_mean")]
-        return [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+        return [
+            variable for layer in batch_norms(self.model) for variable in (layer.moving_mean, layer.moving_variance)
+        ]
 
     def _at_step(self, own: list[Any], trainable: Sequence[Any], state: Sequence[Any], step: int) -> list[Any]:
         """The model's state `own`, with the moving statistics of a step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -115,7 +116,7 @@ class Primitive(keras.layers.Layer):
             if done in shared:
                 x = shared[done]
                 continue
-            x = stage.call(x, training=training) if stage._call_has_training_arg else stage.call(x)
+            x = stage.call(x, training=training) if takes_training(stage) else stage.call(x)
             if done is not None:
                 shared[done] = x
         return self.chain[-1].call(x, scale=scale, training=training)
@@ -236,6 +237,17 @@ class Subsample(Stage):
 
     def standard(self) -> list[Callable]:
         return [by_rank("AveragePooling", pool_size=1, strides=2, padding="same")]
+
+
+def takes_training(layer: keras.layers.Layer) -> bool:
+    """Tell if `layer.call` has an argument `training`.
+
+    Example:
+
+    >>> takes_training(keras.layers.Dropout(0.5)), takes_training(keras.layers.ReLU())
+    (True, False)
+    """
+    return "training" in inspect.signature(layer.call).parameters
 
 
 def halve(shape: tuple) -> tuple:

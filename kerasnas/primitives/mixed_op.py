@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import backend, checks, relaxations
-from kerasnas.primitives.base import PRIMITIVES, Primitive, halve
+from kerasnas.primitives.base import PRIMITIVES, Primitive, halve, takes_training
 
 
 def check_primitives(primitives: Sequence[str]) -> tuple[str, ...]:
@@ -268,7 +268,7 @@ class _Copies(keras.layers.Layer):
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
         outputs = [
-            layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs) for layer in self.layers
+            layer(inputs, training=training) if takes_training(layer) else layer(inputs) for layer in self.layers
         ]
         dtype = inputs.dtype  # of the whole sum, whatever the user's layer computes in
         return ops.concatenate([ops.cast(y, dtype) for y in outputs], axis=-1) * ops.cast(scale, dtype)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
 
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the published PyTorch networks, whose `momentum` is 1 - 0.9
@@ -86,8 +87,13 @@ class BatchNorm(Stage):
         return {**super().get_config(), "affine": self.affine, "synchronized": self.synchronized}
 
 
+def batch_norms(model: keras.Model) -> list[Any]:
+    """Every batch norm inside `model`: `BatchNorm` and Keras' own. Each has `momentum` and two moving statistics."""
+    kinds = BatchNorm, keras.layers.BatchNormalization
+    return [layer for layer in flatten_layers(model) if isinstance(layer, kinds)]
+
+
 def synchronize_batch_norm(model: keras.Model) -> None:
-    """Have every batch norm of `model`, ours and Keras', use the statistics of all replicas in training."""
-    for layer in model._flatten_layers():
-        if hasattr(layer, "synchronized"):
-            layer.synchronized = True
+    """Have every batch norm inside `model` use the statistics of all replicas in training."""
+    for layer in batch_norms(model):
+        layer.synchronized = True
