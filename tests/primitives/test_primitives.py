@@ -35,7 +35,7 @@ def test_average_pool_leaves_padding_out_of_its_count():
 
 
 @pytest.mark.parametrize("kind", [MaxPool, AveragePool])
-def test_pools_normalise_without_a_learned_scale(kind):
+def test_pools_normalize_without_a_learned_scale(kind):
     layer = kind(3, dtype="float64")
     y = layer(5 + 3 * images(), training=True).numpy()
     np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-10)
@@ -109,14 +109,17 @@ def test_none_is_zero(strides, size):
     ("make", "message"),
     [
         (lambda: FactorizedReduce(4, strides=1), "Expected 2"),
-        (lambda: FactorizedReduce(1), "Expected at least 2. Received: 1"),
+        (lambda: FactorizedReduce(1), "`filters`. Expected an integer of at least 2. Received: 1"),
         (lambda: Identity(4, strides=2), "Expected 1"),
         (lambda: DilConv(4, kernel_size=0), "`kernel_size`"),
         (lambda: DilConv(True), "`filters`"),
+        (lambda: DilConv(4, affine="yes"), "`affine`. Expected True or False. Received: 'yes'"),
+        (lambda: BatchNorm(affine=None), "`affine`. Expected True or False"),
+        (lambda: BatchNorm(synchronized=1), "`synchronized`. Expected True or False"),
         (lambda: primitive("max_pool_3x", 4), "Did you mean 'max_pool_3x3'"),
     ],
 )
-def test_wrong_arguments_are_told(make, message):
+def test_wrong_arguments_are_reported(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
