@@ -1,4 +1,4 @@
-"""The only rooms that name a backend. Import the functions from here; Keras' backend picks the module."""
+"""The functions that differ between TensorFlow and JAX. Import them from here: Keras' backend picks the module."""
 
 import keras
 

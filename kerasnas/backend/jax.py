@@ -22,17 +22,17 @@ def all_reduce(tensors: Any) -> Any:
 
 
 def replicas() -> int:
-    """1: a step is written for the global batch, wherever its parts lie."""
+    """1: on JAX a step is written for the global batch, however that is sharded."""
     return 1
 
 
 def share(size: Any) -> tuple[Any, Any]:
-    """All samples; see `kerasnas.backend.tensorflow_replicas.share`."""
+    """The global batch, twice; see `kerasnas.backend.tensorflow_replicas.share`."""
     return size, size
 
 
 def unscaled(loss: Any) -> Any:
-    """The loss as it is: on JAX Keras divides it by nothing."""
+    """The loss unchanged: on JAX Keras does not divide it by the number of replicas."""
     return loss
 
 
@@ -47,7 +47,7 @@ def batch_norm(
     training: bool,
     synchronized: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """Normalise over all axes but the last, by the global batch; see `kerasnas.backend.tensorflow.batch_norm`."""
+    """Normalize with the global batch's statistics; see `kerasnas.backend.tensorflow.batch_norm`."""
     dtype, x = x.dtype, x.astype(scale.dtype)
     batch_mean, batch_variance = mean, variance
     if training:
@@ -61,7 +61,7 @@ def batch_norm(
 
 
 def devices() -> str:
-    """What computations run on."""
+    """The devices that computations run on, for a reader."""
     found = jax.devices()
     return "CPU" if found[0].platform == "cpu" else f"{len(found)} x {found[0].device_kind}"
 
@@ -77,10 +77,10 @@ def traced_once(function: Callable) -> Callable:
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:
-    """`function` of each task, all at once, and the results stacked; see `kerasnas.backend.tensorflow.map_tasks`.
+    """`function` vectorized over tasks, the results stacked; see `kerasnas.backend.tensorflow.map_tasks`.
 
     Under `keras.distribution.DataParallel` each device computes its own tasks. Left to the partitioner of XLA, the
-    gradient of a 1x1 convolution by a task's kernel comes out wrong without a word (JAX 0.10.2).
+    gradient of a 1x1 convolution with respect to a task's kernel is silently wrong (JAX 0.10.2).
     """
     every, strategy = jax.vmap(function), keras.distribution.distribution()
     tasks = len(jax.tree.leaves(elements)[0])
@@ -91,7 +91,7 @@ def map_tasks(function: Callable, elements: Any) -> Any:
 
 
 def exact_second_order() -> Any:
-    """Nothing to mend on JAX; see `kerasnas.backend.tensorflow.exact_second_order`."""
+    """A context that does nothing: see `kerasnas.backend.tensorflow.exact_second_order`."""
     return contextlib.nullcontext()
 
 
@@ -105,7 +105,7 @@ class TrainStep:
         first, second = self.optimizer.inner
         own, other = inner[: len(first.variables)], inner[len(first.variables) :]
 
-        # What either gradient reads of the optimizers: rate, momentum, loss scale.
+        # Both gradients read from the optimizers: rate, momentum, loss scale.
         mapping = list(zip(self.optimizer.variables, optimizer_variables, strict=True))
         optimizers = keras.StatelessScope(state_mapping=mapping)
         with optimizers:
@@ -125,7 +125,7 @@ class TrainStep:
 
 
 class SharedStep:
-    """Keras' own train step on JAX, which is of the global batch wherever its parts lie."""
+    """Keras' own train step on JAX, which computes on the global batch however that is sharded."""
 
 
 class MetaStep:

@@ -1,4 +1,4 @@
-"""What a backend keeps of models that are gone."""
+"""Memory that a backend holds on to after a model is gone."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PREFIX = "CustomGradient-"  # TensorFlow's own names, numbered
 
 @contextlib.contextmanager
 def forget_gradients() -> Iterator[None]:
-    """A context whose models can be freed after it.
+    """A context after which the models traced inside it can be freed.
 
     TensorFlow keeps the function behind each `tf.custom_gradient` that a graph was differentiated through, and with it
-    the graph and its variables, as long as the process lives: batch norm and `silu` have such gradients, and a search
-    grows by some 14 MB with each tiny model. What was traced inside still runs afterwards; what is traced afterwards
-    cannot be differentiated through it.
+    the graph and its variables, for the life of the process. Batch norm and `silu` have such gradients: a search grows
+    by some 14 MB with each tiny model. Functions traced inside still run afterwards; functions traced afterwards cannot
+    be differentiated through them.
 
     Example:
 
@@ -39,9 +39,9 @@ def forget_gradients() -> Iterator[None]:
 
 
 def _gradients() -> MutableMapping[str, Any]:
-    """TensorFlow's registry of gradients by name, which has no public way to take one out; empty elsewhere."""
+    """TensorFlow's registry of gradients by name; empty on other backends."""
     if keras.backend.backend() != "tensorflow":
         return {}
-    from tensorflow.python.framework import ops
+    from kerasnas.backend.tensorflow_internals import gradient_registry
 
-    return getattr(getattr(ops, "gradient_registry", None), "_registry", {})
+    return gradient_registry()

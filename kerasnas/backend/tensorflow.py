@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.backend.tensorflow_internals import outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 
@@ -16,11 +17,11 @@ def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tu
     """Turn `function(parameters) -> (loss, auxiliary)` into one that also returns the gradients.
 
     Args:
-        function: takes a list of tensors; returns a scalar loss and anything else it wants handed through.
+        function: takes a list of tensors; returns a scalar loss and an auxiliary value that is passed through.
 
     Returns:
         A function of the same list: `((loss, auxiliary), gradients)`, one gradient for each tensor
-        (zeros where the loss does not depend on it). Differentiable again.
+        (zeros where the loss does not depend on it). It can be differentiated again.
     """
 
     def differentiated(parameters: Sequence[Any]) -> tuple[tuple[Any, Any], list]:
@@ -45,18 +46,25 @@ def batch_norm(
     training: bool,
     synchronized: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """Normalise over all axes but the last, on the fused kernel.
+    """Normalize over all axes but the last, on the fused kernel.
 
-    The fused kernel is not only the fast form: Keras' own formulation on TensorFlow goes through
-    `tf.nn.moments`, which stops the gradient at the mean inside the variance, so that second-order
-    gradients come out wrong without a word. The kernel has no float64, where the plain formula
-    (right as well) stands in. TensorFlow differentiates the kernel's gradient through some sixty plain
-    operations; here it is a closed form. The kernel takes images only; signals pass it as images of one row.
+    The fused kernel is not only faster: Keras' own formulation on TensorFlow goes through `tf.nn.moments`, which stops
+    the gradient at the mean inside the variance, so that second-order gradients are silently wrong. The kernel has no
+    float64; the plain formula, exact as well, takes its place there. TensorFlow differentiates the kernel's gradient
+    through some sixty plain operations; here it is a closed form. The kernel takes images only; signals go through it
+    as images of one row.
 
-    `synchronized`: on several replicas, in training, with the statistics of the global batch instead of the replica's.
+    Args:
+        x: tensor `(batch, ..., channels)`.
+        scale, offset, mean, variance: tensors `(channels,)`, the latter two the moving statistics.
+        momentum: fraction of a moving statistic that is kept in a step.
+        epsilon: added to the variance.
+        training: whether to normalize with the batch's statistics and update the moving ones.
+        synchronized: whether, on several replicas in training, the statistics are those of the global batch instead of
+            the replica's. Defaults to False.
 
     Returns:
-        The normalised `x`, and the moving mean and variance (unbiased) after it; as given outside training.
+        The normalized `x`, and the updated moving mean and (unbiased) variance; outside training as they were given.
     """
     if synchronized and training and replicas() > 1:
         return synchronized_batch_norm(x, scale, offset, mean, variance, momentum, epsilon)
@@ -74,7 +82,7 @@ def batch_norm(
         return (x - mean) * (scale * tf.math.rsqrt(variance + epsilon)) + offset, mean, variance
     axes = list(range(len(x.shape) - 1))
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
-    some = tf.maximum(count, 1)  # a replica may have no sample of a last batch
+    some = tf.maximum(count, 1)  # the last batch may leave a replica without samples
     batch_mean = tf.reduce_sum(x, axes) / some
     batch_variance = tf.reduce_sum(tf.square(x - batch_mean), axes) / some
     y = (x - batch_mean) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
@@ -86,7 +94,7 @@ def batch_norm(
 def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
     @tf.custom_gradient
     def normalize(x: Any, scale: Any, offset: Any) -> Any:
-        x, scale = tf.identity(x), tf.identity(scale)  # in a branch, derivatives may use tensors of that branch alone
+        x, scale = tf.identity(x), tf.identity(scale)  # in a branch, derivatives may use only its own tensors
         y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
         return (y, mean, variance), lambda dy, *_: _batch_norm_gradients(dy, x, scale, saved, kernel["epsilon"])
 
@@ -151,7 +159,7 @@ def _batch_norm_gradient_kernel(
 
 
 def devices() -> str:
-    """What computations run on, and how many threads they are given where that was set."""
+    """The devices that computations run on, for a reader; on a CPU with the number of threads, where that was set."""
     accelerators = [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
     if accelerators:
         details = tf.config.experimental.get_device_details(accelerators[0])
@@ -161,26 +169,24 @@ def devices() -> str:
 
 
 def values(variables: Sequence[Any]) -> list[Any]:
-    """The values of Keras variables as tensors (`keras.ops.convert_to_tensor` hands back the variable itself)."""
+    """The values of Keras variables as tensors (`keras.ops.convert_to_tensor` returns the variable itself)."""
     return [tf.convert_to_tensor(variable) for variable in variables]
 
 
 def traced_once(function: Callable) -> Any:
-    """`function`, a pure one of tensors, as one node of the graphs that call it: traced once for each signature."""
-    traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
-    traced._omit_frequent_tracing_warning = True  # many functions of one origin are no mistake here
-    return traced
+    """`function`, a pure function of tensors, traced once for each signature: one node of the graphs that call it."""
+    return outlined(function)
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:
-    """`function` of each task, several at a time, and the results stacked.
+    """`function` applied to each task, several at a time, and the results stacked.
 
     Args:
-        function: a pure function of one task; it may use tensors from outside. Traced once for all tasks.
-        elements: nested tensors, the tasks along their first axis, as many in each.
+        function: a pure function of one task; it may close over tensors. Traced once for all tasks.
+        elements: nested tensors whose first axis is the tasks.
 
     Returns:
-        What `function` returns, with the tasks along a new first axis.
+        The nested results of `function`, with the tasks along a new first axis.
     """
     if tf.executing_eagerly():
         first = tf.nest.flatten(elements)[0]
@@ -196,12 +202,12 @@ def map_tasks(function: Callable, elements: Any) -> Any:
 
 @contextlib.contextmanager
 def exact_second_order() -> Iterator[None]:
-    """What is traced inside can be differentiated twice, whatever Keras layers it goes through.
+    """A context in which models are traced so that they can be differentiated twice, whatever Keras layers they have.
 
-    Two functions of TensorFlow, which Keras' layers call, are replaced by the formulas that they stand for.
-    `tf.nn.moments` stops the gradient at the mean inside the variance, which is right to first order alone. The
-    gradient of `tf.nn.bias_add` is an operation that oneDNN merges with the gradient of a convolution beside it, also
-    where that one depends on it: the graph of a second derivative then has a cycle and does not run.
+    Two functions of TensorFlow that Keras' layers call are replaced by the formulas they stand for. `tf.nn.moments`
+    stops the gradient at the mean inside the variance, which is right only to first order. The gradient of
+    `tf.nn.bias_add` is an operation that oneDNN fuses with the gradient of a neighboring convolution, even where the
+    latter depends on it: the graph of a second derivative then has a cycle and does not run.
     """
 
     def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""What a step does on several replicas of a TensorFlow strategy; on one, everything here is the identity."""
+"""Operations of a step on several replicas of a TensorFlow strategy; on one replica all of them are the identity."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.backend.keras_internals import leave_gradients_unreduced
+from kerasnas.backend.tensorflow_internals import in_multi_worker_mode
+
 
 def replicas() -> int:
-    """The replicas that the step being run or traced is one of; 1 outside of a strategy's replicas."""
+    """The number of replicas of the step that is being run or traced; 1 outside of a replica's context."""
     context = tf.distribute.get_replica_context()
     return 1 if context is None else context.num_replicas_in_sync
 
@@ -17,17 +20,17 @@ def replicas() -> int:
 def all_reduce(tensors: Any) -> Any:
     """Sum `tensors` over the replicas of the current strategy; the identity on one replica.
 
-    Differentiable, to any order: the gradient of a sum over replicas is such a sum. TensorFlow's own does not work
-    inside a `tf.cond`, a loop or a function of its own.
+    Differentiable to any order: the gradient of a sum over replicas is such a sum. TensorFlow's own does not work
+    inside a `tf.cond`, a loop or a nested function.
     """
     return tensors if replicas() == 1 else _reduced("SUM", tensors)
 
 
 def _reduced(how: str, tensors: Any) -> Any:
-    # The identity puts constants, and what was computed outside, onto the replica's device, where TensorFlow wants all.
+    # TensorFlow wants all tensors on the replica's device: the identity moves constants and captured ones there.
     flat = [tf.identity(tensor) for tensor in tf.nest.flatten(tensors)]
     context = tf.distribute.get_replica_context()
-    for dtype in dict.fromkeys(tensor.dtype for tensor in flat):  # it packs one kind together
+    for dtype in dict.fromkeys(tensor.dtype for tensor in flat):  # TensorFlow packs tensors of one dtype together
         places = [place for place, tensor in enumerate(flat) if tensor.dtype == dtype]
         for place, tensor in zip(places, context.all_reduce(how, [flat[place] for place in places]), strict=True):
             flat[place] = tensor
@@ -35,16 +38,16 @@ def _reduced(how: str, tensors: Any) -> Any:
 
 
 def unscaled(loss: Any) -> Any:
-    """A loss of Keras as the mean over the batch at hand: Keras divides losses by the replicas of the strategy."""
+    """Undo Keras' division of a loss by the number of replicas: the mean over this replica's batch."""
     count = tf.distribute.get_strategy().num_replicas_in_sync
     return loss if count == 1 else loss * tf.cast(count, loss.dtype)
 
 
 def share(size: Any) -> tuple[Any, Any]:
-    """The samples of this replica and of all: what its mean counts in the mean over the global batch.
+    """The numbers of samples of this replica and of all: the weight of its mean in the mean over the global batch.
 
     Args:
-        size: samples of this replica: a tensor, or a number that all replicas have.
+        size: number of samples of this replica: a tensor, or a Python integer that is the same on all replicas.
     """
     if replicas() == 1 or isinstance(size, int):
         return size, size * replicas()
@@ -52,27 +55,27 @@ def share(size: Any) -> tuple[Any, Any]:
 
 
 def apply_gradients(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
-    """Have a Keras optimizer take its step by gradients that were summed over the replicas.
+    """Apply gradients that were already summed over the replicas.
 
-    Keras would sum each replica's part itself, but after clipping it, and the clipped parts are not the clipped sum.
+    Keras would sum them itself, but after clipping each part, and a sum of clipped parts is not the clipped sum.
     """
     if replicas() > 1:
         for one in getattr(optimizer, "inner", [optimizer]):
-            innermost = getattr(one, "inner_optimizer", one)  # of loss scaling
-            innermost.__dict__["_all_reduce_sum_gradients"] = list
+            leave_gradients_unreduced(getattr(one, "inner_optimizer", one))  # the inner one of loss scaling
     optimizer.apply(gradients, variables)
 
 
 def assign_state(variables: Sequence[Any], values: Sequence[Any], own: Any = None) -> None:
-    """Assign what a step made of variables that are not trained, so that all replicas hold the same.
+    """Assign new values to variables that are not trained, so that all replicas hold the same ones.
 
-    Numbers that depend on a replica's samples (moving statistics) become their mean over the replicas. Random state,
-    which moves alike on all, and variables that are set from outside are assigned as they are.
+    Values that depend on a replica's samples (moving statistics) become their mean over the replicas. Random state,
+    which advances alike on all replicas, and variables that are set from outside are assigned as they are.
 
     Args:
         variables: Keras variables.
-        values: for each its value.
-        own: where batches may be empty: whether this replica had samples; what comes of none is no number.
+        values: the new value of each.
+        own: where batches may be empty: a boolean tensor, True if this replica had samples; statistics of an empty
+            batch are not finite. Defaults to None: every replica had samples.
     """
     if replicas() == 1:
         for variable, value in zip(variables, values, strict=True):
@@ -103,18 +106,18 @@ def assign_state(variables: Sequence[Any], values: Sequence[Any], own: Any = Non
 def synchronized_batch_norm(
     x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float
 ) -> tuple[Any, Any, Any]:
-    """`batch_norm` in training with the statistics of the global batch: one sum over the replicas, of two moments.
+    """`batch_norm` in training with the statistics of the global batch: two moments, summed over the replicas at once.
 
-    The second is taken about the moving mean, which all replicas have: about zero it would lose digits.
+    The second is taken about the moving mean, which is the same on all replicas: about zero it would lose digits.
     """
     dtype, x = x.dtype, tf.cast(x, scale.dtype)
     axes = list(range(len(x.shape) - 1))
-    centre = tf.stop_gradient(tf.convert_to_tensor(mean))
-    shifted = x - centre
+    center = tf.stop_gradient(tf.convert_to_tensor(mean))
+    shifted = x - center
     count = tf.cast(tf.size(x) / tf.shape(x)[-1], x.dtype)
     first, second, count = all_reduce([tf.reduce_sum(shifted, axes), tf.reduce_sum(tf.square(shifted), axes), count])
     first, second = first / count, second / count
-    batch_mean, batch_variance = centre + first, tf.maximum(second - tf.square(first), 0)
+    batch_mean, batch_variance = center + first, tf.maximum(second - tf.square(first), 0)
     y = (shifted - first) * (scale * tf.math.rsqrt(batch_variance + epsilon)) + offset
     unbiased = batch_variance * count / tf.maximum(count - 1, 1)
     mean, variance = (momentum * old + (1 - momentum) * new for old, new in ((mean, batch_mean), (variance, unbiased)))
@@ -122,9 +125,9 @@ def synchronized_batch_norm(
 
 
 def for_workers(logs: dict[str, Any]) -> dict[str, Any]:
-    """The metrics that a step returns, in the shape that Keras averages over several workers: it wants an axis."""
+    """The metrics that a step returns, in the shape that Keras can average over several workers: with an axis."""
     strategy = tf.distribute.get_strategy()
     several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-    if not several or not strategy.extended._in_multi_worker_mode():
+    if not several or not in_multi_worker_mode(strategy):
         return logs
     return {name: tf.reshape(value, (1,)) for name, value in logs.items()}

@@ -1,4 +1,4 @@
-"""Keras' train steps on TensorFlow, on one replica or several: what they compute is written in pure functions."""
+"""Keras' train steps on TensorFlow, on one replica or several, around pure functions that compute the gradients."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasnas.backend.keras_internals import loss_tracker, metrics_are_built
 from kerasnas.backend.tensorflow import values
 from kerasnas.backend.tensorflow_replicas import (
     all_reduce,
@@ -22,7 +23,7 @@ from kerasnas.backend.tensorflow_replicas import (
 class TrainStep:
     """Keras' train step on TensorFlow for a trainer that writes `architecture_gradients` and `network_gradients`.
 
-    Both are pure functions of lists of tensors; what they return is assigned here. Gradients come summed over replicas.
+    Both are pure functions of lists of tensors; their results are assigned here. Gradients come summed over replicas.
     """
 
     def train_step(self: Any, data: Any) -> dict[str, Any]:
@@ -44,15 +45,15 @@ class TrainStep:
         return for_workers(super().test_step(data))  # type: ignore[misc]
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
-        """Keras' own averages a batch over the replicas, which several workers cannot: nothing is left to build."""
-        if self._compile_metrics is None or not self._compile_metrics.built:
+        """Skip Keras' own where all is built: it averages a batch over the replicas, which several workers cannot."""
+        if not metrics_are_built(self):
             super()._maybe_symbolic_build(iterator, data_batch)  # type: ignore[misc]
 
 
 class SharedStep:
-    """Keras' train step on TensorFlow for a model whose children share weights: of the global batch, on any replicas.
+    """Keras' train step on TensorFlow for a model whose children share weights: the global batch's on any replicas.
 
-    Keras' own clips each replica's part of a gradient, and takes parts of different sizes for equal.
+    Keras' own clips each replica's part of a gradient, and weighs parts of different sizes equally.
     """
 
     def train_step(self: Any, data: Any) -> dict[str, Any]:
@@ -69,17 +70,17 @@ class SharedStep:
         gradients = all_reduce(gradients)
         with _after(data):
             apply_gradients(self.optimizer, gradients, variables)
-            self._loss_tracker.update_state(loss, sample_weight=own)
+            loss_tracker(self).update_state(loss, sample_weight=own)
             return for_workers(self.compute_metrics(x, y, predictions, sample_weight=sample_weight))
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
-        """Everything is built before the first step."""
+        """Do nothing: everything is built before the first step."""
 
 
 class MetaStep:
     """Keras' train step on TensorFlow for a learner that writes `meta_gradients`.
 
-    It is a pure function of lists of tensors; what it returns is assigned here. Gradients come summed over replicas.
+    It is a pure function of lists of tensors; its results are assigned here. Gradients come summed over replicas.
     """
 
     def train_step(self: Any, data: Any) -> dict[str, Any]:
@@ -92,28 +93,28 @@ class MetaStep:
             return for_workers(self.update_metrics(results))
 
     def _maybe_symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
-        """Everything is built before the first step."""
+        """Do nothing: everything is built before the first step."""
 
 
 def _after(data: Any) -> Any:
-    """A context for assignments that must not happen where there is no batch.
+    """A context for assignments that must not happen when there is no batch.
 
-    Keras finds the end of data by a step that fails; what does not depend on the batch, such as the number of steps or
-    of samples, or random state, would move even so.
+    Keras finds the end of the data by a step that fails; variables that do not depend on the batch, such as the number
+    of steps or random state, would be updated all the same.
     """
     return tf.control_dependencies(tf.nest.flatten(data)[:1])
 
 
 def _has_samples(batch: Any) -> Any:
-    """Whether this replica has samples; None where all have, by the shape of their batches."""
+    """A boolean tensor, True if this replica has samples; None if all have, by the static shape of their batches."""
     first = tf.nest.flatten(batch)[0]
     return None if first.shape[0] else tf.shape(first)[0] > 0
 
 
 def _with_batch_size(data: Any, size: int | None) -> Any:
-    """Batches of a generator have no static size; with one, the graph is smaller, and XLA can compile it.
+    """`data` with a static batch size, which a generator's batches lack: the graph is smaller, and XLA can compile it.
 
-    By a reshape: after `tf.ensure_shape`, XLA takes the size for a dynamic one, and aborts in a `switch` (TF 2.21).
+    A reshape sets it: after `tf.ensure_shape`, XLA takes the size for a dynamic one and aborts in a `switch` (TF 2.21).
     """
     if size is None or size % replicas():
         return data

@@ -1,19 +1,23 @@
-"""Several devices on a machine that has one, to try out what runs on replicas."""
+"""Several virtual devices on a machine that has one, to try out training on replicas."""
 
 from __future__ import annotations
 
 import keras
 
+from kerasnas import checks
+
 
 def split_cpu(count: int) -> None:
-    """Make the CPU `count` devices. Only before the backend's first computation in this process.
+    """Split the CPU into `count` logical devices, before the backend's first computation in this process.
 
     Args:
         count: number of devices.
 
     Raises:
-        RuntimeError: if the backend was at work before.
+        ValueError: if `count` is not a positive integer.
+        RuntimeError: if the backend has already computed something.
     """
+    count = checks.size("count", count)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

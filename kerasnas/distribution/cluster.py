@@ -1,4 +1,4 @@
-"""The cluster of a multi-worker search: what TF_CONFIG says, and whether its workers answer."""
+"""The cluster of a multi-worker search: read from TF_CONFIG, and its workers reached before training starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import socket
 import time
 from typing import Any, NamedTuple
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
-ROLES = ("chief", "worker")  # who trains; in this order they are numbered
+ROLES = ("chief", "worker")  # of processes that train; workers are numbered in this order
 PAUSE = 0.2  # seconds between two attempts to reach a peer
 
 
@@ -21,11 +21,11 @@ class ClusterError(RuntimeError):
 
 
 class Cluster(NamedTuple):
-    """The workers of a search, and which of them this process is.
+    """The workers of a search, with the position of this process among them.
 
     Args:
-        addresses: `host:port` of each, the chief first.
-        own: the place of this process among them.
+        addresses: `host:port` of each worker, the chief first.
+        own: index of this process in `addresses`.
     """
 
     addresses: tuple[str, ...]
@@ -38,54 +38,53 @@ class Cluster(NamedTuple):
 
 
 def read_cluster(text: str | None = None) -> Cluster:
-    """The cluster that TF_CONFIG describes; the address of every worker and the place of this process checked.
+    """The cluster that TF_CONFIG describes, with every address and the position of this process validated.
 
     Args:
         text: the content of TF_CONFIG. Defaults to None: that of the environment.
 
     Raises:
-        ValueError: if it is missing or malformed; says what was expected, and gives an example.
+        TypeError: if `text` is not a string.
+        ValueError: if it is missing or malformed; states what was expected, with an example.
 
     Example:
 
     >>> read_cluster('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}').peers
     ('a:1',)
     """
-    text = os.environ.get("TF_CONFIG", "") if text is None else text
+    text = os.environ.get("TF_CONFIG", "") if text is None else checks.instance("text", text, str)
 
     def wrong(expected: str, received: Any) -> ValueError:
-        return ValueError(
-            f"Invalid value received for environment variable `TF_CONFIG`. Expected {expected}. Received: {received}. "
-            f"Set it for each worker, with its own index, such as TF_CONFIG='{EXAMPLE}'"
-        )
+        hint = f"Set it for each worker, with its own index, such as TF_CONFIG='{EXAMPLE}'"
+        return ValueError(checks.invalid("TF_CONFIG", expected, received, hint, what="environment variable"))
 
     if not text.strip():
-        raise wrong("the workers of the cluster and the task of this process, as JSON", "nothing")
+        raise wrong("the workers of the cluster and the task of this process, as JSON", text)
     try:
         config = json.loads(text)
     except json.JSONDecodeError as error:
-        raise wrong(f"JSON ({error})", repr(text)) from None
+        raise wrong(f"JSON ({error})", text) from None
     cluster = config.get("cluster") if isinstance(config, dict) else None
     task = config.get("task") if isinstance(config, dict) else None
     if not isinstance(cluster, dict) or not isinstance(task, dict):
-        raise wrong("an object with `cluster` and `task`, both objects", repr(text))
+        raise wrong("an object with `cluster` and `task`, both objects", text)
     for role in (*cluster, task.get("type")):
         if role == "ps" or role == "evaluator":
-            raise wrong("workers alone: Keras 3 trains with no parameter servers and no evaluators", f"'{role}'")
+            raise wrong("only workers: Keras 3 trains without parameter servers and evaluators", role)
         if role not in ROLES:
-            raise wrong(f"the role 'worker' or 'chief'. {nearest(str(role), ROLES)}", repr(role))
+            raise wrong(f"the role 'worker' or 'chief'. {checks.nearest(str(role), ROLES)}", role)
     for role, places in cluster.items():
         if not isinstance(places, list) or not places:
-            raise wrong(f"a list of addresses for `{role}`", repr(places))
+            raise wrong(f"a list of addresses for `{role}`", places)
         for place in places:
             host, _, port = str(place).rpartition(":")
             if not isinstance(place, str) or not host or not port.isdigit() or not 0 < int(port) < 65536:
-                raise wrong("addresses host:port", repr(place))
+                raise wrong("addresses host:port", place)
     role, index = task["type"], task.get("index")
     if role not in cluster:
-        raise wrong(f"the task's type to be a role of the cluster, {list(cluster)}", repr(role))
+        raise wrong(f"the task's type to be a role of the cluster, {list(cluster)}", role)
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(cluster[role]):
-        raise wrong(f"the task's index to be an integer from 0 to {len(cluster[role]) - 1}", repr(index))
+        raise wrong(f"the task's index to be an integer from 0 to {len(cluster[role]) - 1}", index)
     addresses = [place for known in ROLES for place in cluster.get(known, [])]
     if len(set(addresses)) < len(addresses):
         raise wrong("a different address for each worker", addresses)
@@ -95,15 +94,15 @@ def read_cluster(text: str | None = None) -> Cluster:
 def await_peers(cluster: Cluster, timeout: float) -> None:
     """Wait until every other worker answers at its address.
 
-    TensorFlow itself waits for them without saying for whom, and much longer. Workers wait for one another, so this
-    one answers meanwhile at its own address, which it leaves free again.
+    TensorFlow itself waits much longer, without saying for which worker. Workers wait for one another, so this one
+    listens at its own address meanwhile, and frees it before it returns.
 
     Args:
         cluster: of `read_cluster`.
         timeout: seconds.
 
     Raises:
-        ClusterError: names the workers that did not answer, and says what to look at.
+        ClusterError: if a worker does not answer in time; names it, with what to check.
     """
     deadline = time.monotonic() + timeout
     with _answering(cluster.addresses[cluster.own]):
@@ -131,7 +130,7 @@ def _answers(address: str) -> bool:
 
 @contextlib.contextmanager
 def _answering(address: str) -> Any:
-    """Accept connections at `address` for the time being.
+    """Accept connections at `address` inside the context.
 
     Raises:
         ClusterError: if the port is taken.

@@ -1,4 +1,4 @@
-"""From a word to a `tf.distribute` strategy, with the reason for the choice."""
+"""From a name to a `tf.distribute` strategy, with the reason for the choice."""
 
 from __future__ import annotations
 
@@ -8,40 +8,42 @@ from typing import Any
 
 import keras
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.distribution.cluster import await_peers, read_cluster
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-STRATEGIES = ("auto", "cpu", "gpu", "tpu", "multi_worker")
+DISTRIBUTIONS = ("auto", "cpu", "gpu", "tpu", "multi_worker")
 
 
 def resolve_strategy(
     strategy: Any = "auto", timeout: float = 120.0, log: Callable[[str], Any] | None = print
 ) -> tf.distribute.Strategy:
-    """The strategy that a word stands for. Build the supernet and the trainer, and compile, in its `scope()`.
+    """The `tf.distribute` strategy of a name. Build the supernet and the trainer, and compile, in its `scope()`.
 
-    Call it before anything else of TensorFlow: devices and workers are set up once in a process.
+    Call it before any other use of TensorFlow: devices and workers are set up once in a process.
 
     Args:
-        strategy: what to run on. Defaults to `"auto"`.
-            `"auto"`: the workers of TF_CONFIG where it names several, else TPUs, else GPUs, else the CPU.
-            `"cpu"`: the CPU; replicas on each of its logical devices, where they were configured.
-            `"gpu"`: all GPUs of this machine that are visible; hide others with CUDA_VISIBLE_DEVICES.
-            `"tpu"`: the TPU named in TPU_NAME, or the one of this machine; connected and initialised here.
+        strategy: the devices to run on. Defaults to `"auto"`.
+            `"auto"`: the workers of TF_CONFIG if it names several, else TPUs, else GPUs, else the CPU.
+            `"cpu"`: the CPU; a replica on each of its logical devices, if several were configured.
+            `"gpu"`: all visible GPUs of this machine; hide others with CUDA_VISIBLE_DEVICES.
+            `"tpu"`: the TPU named in TPU_NAME, or the one of this machine; connected and initialized here.
             `"multi_worker"`: the workers of TF_CONFIG, each with its GPUs, or its CPU.
-            A `tf.distribute.Strategy` is handed back.
+            A `tf.distribute.Strategy` is returned as it is.
         timeout: with several workers, seconds to wait for the others. Defaults to 120.
-        log: called with one line that says what was picked, and why. Defaults to `print`; None for silence.
+        log: called with one line that states the choice and its reason. Defaults to `print`; None for silence.
 
     Returns:
         A `tf.distribute.Strategy`. On one device it is TensorFlow's default one, which costs nothing.
 
     Raises:
-        ValueError: for an unknown word, a strategy that Keras cannot train under, or a malformed TF_CONFIG.
-        RuntimeError: if there is no such device, or TensorFlow was at work before; says what to do.
-        ClusterError: names the workers that did not answer in time.
+        TypeError: if `log` cannot be called.
+        ValueError: for an unknown name, a strategy that Keras cannot train under, a malformed TF_CONFIG, or a negative
+            `timeout`.
+        RuntimeError: if there is no such device, or TensorFlow was initialized before; says what to do.
+        ClusterError: if a worker does not answer in time; names it.
 
     Example:
 
@@ -56,32 +58,32 @@ def resolve_strategy(
             "keras.distribution.DataParallel()) before the model is built. Received: KERAS_BACKEND="
             f"'{keras.backend.backend()}'"
         )
+    timeout, log = checks.number("timeout", timeout, least=0), checks.optional(checks.function, "log", log)
     if isinstance(strategy, tf.distribute.Strategy):
         found, reason = _checked(strategy), "as given"
     elif strategy == "auto":
         found, reason = _automatic(timeout)
-    elif isinstance(strategy, str) and strategy in STRATEGIES:
+    elif isinstance(strategy, str) and strategy in DISTRIBUTIONS:
         makers: dict[str, Callable] = {"cpu": _cpu, "gpu": _gpu, "tpu": _tpu}
         found = makers[strategy]() if strategy in makers else _multi_worker(timeout)
         reason = f'"{strategy}"'
     else:
-        raise ValueError(
-            "Invalid value received for argument `strategy`. Expected a name or a `tf.distribute.Strategy`. "
-            f"{nearest(str(strategy), STRATEGIES)}. Received: {strategy!r}"
-        )
+        expected, hint = "a name or a `tf.distribute.Strategy`", checks.nearest(strategy, DISTRIBUTIONS)
+        raise ValueError(checks.invalid("strategy", expected, strategy, hint))
     if log is not None:
         log(f"Strategy: {describe(found)} ({reason}).")
     return found
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """What a strategy runs on, in a few words.
+    """The devices of a strategy, in a few words.
 
     Example:
 
     >>> describe(tf.distribute.MirroredStrategy(["CPU:0"]))
     'one device, the CPU'
     """
+    checks.instance("strategy", strategy, tf.distribute.Strategy, "a `tf.distribute.Strategy`")
     try:
         on_gpu = any("GPU" in device for device in strategy.extended.worker_devices)
     except RuntimeError:  # TensorFlow's default strategy names no device
@@ -147,8 +149,8 @@ def _tpu() -> tf.distribute.Strategy:
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise RuntimeError(
             "There is no TPU that TensorFlow can use. On a TPU machine install `tensorflow-tpu`, whose last version "
-            "is 2.20 (plain `tensorflow` has no TPU in it), and set TPU_NAME where it is not that of the machine "
-            "itself. Where that cannot be, as on Colab, run the same search with KERAS_BACKEND=jax. "
+            "is 2.20 (plain `tensorflow` does not support TPUs), and set TPU_NAME unless it is that of the machine "
+            "itself. Where that is not possible, as on Colab, run the same search with KERAS_BACKEND=jax. "
             f"TensorFlow {tf.__version__} said: {str(error).splitlines()[0][:200]}"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
@@ -168,11 +170,9 @@ def _multi_worker(timeout: float) -> tf.distribute.Strategy:
 
 def _checked(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
     if isinstance(strategy, tf.distribute.ParameterServerStrategy | tf.distribute.experimental.CentralStorageStrategy):
-        raise ValueError(
-            "Invalid value received for argument `strategy`. Keras 3 does not train under "
-            f"{type(strategy).__name__}. Expected MirroredStrategy, MultiWorkerMirroredStrategy, OneDeviceStrategy or "
-            "TPUStrategy."
-        )
+        expected = "MirroredStrategy, MultiWorkerMirroredStrategy, OneDeviceStrategy or TPUStrategy"
+        hint = f"Keras 3 does not train under {type(strategy).__name__}"
+        raise ValueError(checks.invalid("strategy", expected, strategy, hint))
     return strategy
 
 

@@ -1,4 +1,4 @@
-"""Whether a model, its optimizers and its batches fit the strategy that it is trained under."""
+"""Checks that a model, its optimizers and its batches fit the strategy that it is trained under."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.distribution.resolve import count_workers
 
 BUILD_INSIDE = (
@@ -20,13 +21,13 @@ BUILD_INSIDE = (
 
 
 def scope_of(model: keras.Model) -> Any:
-    """The scope of the strategy that `model` was built under, as a context; on JAX it does nothing."""
+    """A context: the scope of the strategy that `model` was built under; on JAX it does nothing."""
     strategy = _strategy_of(model)
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
 def replicas_of(model: keras.Model) -> int:
-    """The number of replicas that `model` is trained on; 1 on JAX, where `keras.distribution` spreads one step."""
+    """The number of replicas that `model` is trained on; 1 on JAX, where `keras.distribution` shards one step."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
@@ -38,7 +39,7 @@ def workers_of(model: keras.Model) -> int:
 
 
 def is_chief(model: keras.Model) -> bool:
-    """Whether this process is the one, of those that train `model` together, that writes what all have."""
+    """True in the one process, of those that train `model` together, that writes files for all."""
     resolver = getattr(_strategy_of(model), "cluster_resolver", None)
     if resolver is None or resolver.task_type is None:
         return True
@@ -48,15 +49,15 @@ def is_chief(model: keras.Model) -> bool:
 
 
 def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None:
-    """Raise where variables were made outside the strategy of `model`.
+    """Raise if variables were made outside the strategy of `model`.
 
     Args:
         model: the trainer.
         variables: Keras variables.
-        what: whose they are, for the message.
+        what: their owner, for the message.
 
     Raises:
-        ValueError: names the first of them, and says how to build everything in one scope.
+        ValueError: if one was; names it, and shows how to build everything in one scope.
     """
     strategy = _strategy_of(model)
     if strategy is None:
@@ -71,12 +72,12 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
 
 
 def check_global_batch(name: str, size: int | None, replicas: int) -> None:
-    """Raise where a batch cannot be spread over the replicas: sizes are those of all replicas together.
+    """Raise if a global batch, that of all replicas together, has fewer samples than there are replicas.
 
     Args:
-        name: of the argument, for the message.
-        size: of the global batch; None where it is not known.
-        replicas: how many.
+        name: name of the argument, for the message.
+        size: samples of the global batch; None if not known.
+        replicas: number of replicas.
 
     Raises:
         ValueError: if there are fewer samples than replicas.
@@ -86,13 +87,12 @@ def check_global_batch(name: str, size: int | None, replicas: int) -> None:
     >>> check_global_batch("batch_size", 4, replicas=8)
     Traceback (most recent call last):
         ...
-    ValueError: Invalid value received for argument `batch_size`. It is that of all replicas together: expected at least 8, one for each of the 8 replicas. Received: 4
-    """  # noqa: E501
+    ValueError: Invalid value received for argument `batch_size`. Expected at least 8, one sample for each replica. \
+Received: 4 It counts the samples of all replicas together
+    """
     if size is not None and size < replicas:
-        raise ValueError(
-            f"Invalid value received for argument `{name}`. It is that of all replicas together: expected at least "
-            f"{replicas}, one for each of the {replicas} replicas. Received: {size}"
-        )
+        expected = f"at least {replicas}, one sample for each replica"
+        raise ValueError(checks.invalid(name, expected, size, "It counts the samples of all replicas together"))
 
 
 def _strategy_of(model: keras.Model) -> Any:

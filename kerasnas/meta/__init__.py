@@ -1,4 +1,4 @@
-"""Where to start: meta-learners, what searches remember, and the initialisations that come of both."""
+"""Meta-learning: initializations learned from many tasks, and from the records of earlier searches."""
 
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.evaluation import DivergedError, Estimate

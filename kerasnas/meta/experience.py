@@ -1,9 +1,10 @@
-"""SearchExperience: what an earlier search asked and was told, which is what search policies are meta-learned from."""
+"""SearchExperience: the record of an earlier search, from which the next one is warm-started."""
 
 from __future__ import annotations
 
 import json
 import math
+import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.storage import write_text
@@ -28,9 +30,13 @@ class SearchExperience:
 
     Args:
         space: name of the space.
-        cardinalities: how many options each of its choices has.
-        observations: pairs (indices, reward) in the order told.
-        name: of the task, such as the data set or the device. Defaults to "".
+        cardinalities: number of options of each of its choices.
+        observations: pairs (indices, reward) in the order in which they were reported. A reward of None is a failure.
+        name: name of the task, such as the data set or the device. Defaults to "".
+
+    Raises:
+        TypeError: if `space` or `name` is not a string, or an observation is not a pair of indices and a number.
+        ValueError: if a cardinality is not positive, or an index is out of the range of its choice.
 
     Example:
 
@@ -51,29 +57,30 @@ class SearchExperience:
     name: str = ""
 
     def __post_init__(self) -> None:
-        finite = tuple(
-            (tuple(int(index) for index in indices), float(reward))
-            for indices, reward in self.observations
-            if reward is not None and math.isfinite(reward)
-        )
+        checks.instance("space", self.space, str)
+        checks.instance("name", self.name, str)
+        checks.instance("cardinalities", self.cardinalities, Iterable, "a sequence of integers")
+        checks.instance("observations", self.observations, Iterable, "a sequence of pairs (indices, reward)")
+        cardinalities = tuple(checks.size("cardinalities", size) for size in self.cardinalities)
+        observations = [_observation(pair) for pair in self.observations]
+        finite = tuple((indices, reward) for indices, reward in observations if math.isfinite(reward))
         object.__setattr__(self, "observations", finite)
-        object.__setattr__(self, "cardinalities", tuple(int(size) for size in self.cardinalities))
+        object.__setattr__(self, "cardinalities", cardinalities)
         for indices, _ in finite:
-            if len(indices) != len(self.cardinalities) or not all(
-                0 <= index < size for index, size in zip(indices, self.cardinalities, strict=True)
-            ):
-                raise ValueError(
-                    f"Invalid value received for argument `observations`. Expected one index for each of the choices, "
-                    f"which have {self.cardinalities} options. Received: {indices}"
-                )
+            within = zip(indices, cardinalities, strict=False)
+            if len(indices) != len(cardinalities) or not all(0 <= index < size for index, size in within):
+                expected = f"one index for each of the choices, which have {cardinalities} options"
+                raise ValueError(checks.invalid("observations", expected, indices))
 
     @classmethod
     def of(cls, strategy: SearchStrategy, name: str = "") -> SearchExperience:
-        """What `strategy` was told so far.
+        """The record of `strategy` so far.
 
         Raises:
+            TypeError: if `strategy` is no `SearchStrategy`.
             ValueError: if its rewards have several objectives.
         """
+        checks.instance("strategy", strategy, SearchStrategy)
         if strategy.objectives != 1:
             raise ValueError(
                 f"Expected a strategy whose reward is one number. Received: {type(strategy).__name__} "
@@ -83,7 +90,7 @@ class SearchExperience:
 
     @property
     def architectures(self) -> list[Indices]:
-        """The indices of what was evaluated, in the order told."""
+        """The evaluated architectures, as indices, in the order in which they were reported."""
         return [indices for indices, _ in self.observations]
 
     @property
@@ -93,7 +100,7 @@ class SearchExperience:
 
     @property
     def ranked(self) -> list[Indices]:
-        """The architectures from the highest reward to the lowest, each once."""
+        """The architectures from the highest reward to the lowest, without repetitions."""
         order = np.argsort(-self.rewards, kind="stable")
         return list(dict.fromkeys(self.observations[position][0] for position in order))
 
@@ -101,7 +108,7 @@ class SearchExperience:
         return len(self.observations)
 
     def to_config(self) -> dict[str, Any]:
-        """As JSON knows it."""
+        """A JSON-serializable description that `from_config` reads."""
         return {
             "name": self.name,
             "space": self.space,
@@ -114,7 +121,7 @@ class SearchExperience:
         """The inverse of `to_config`.
 
         Raises:
-            ValueError: if something is missing or malformed.
+            ValueError: if an entry is missing or malformed.
         """
         try:
             observations = tuple((tuple(indices), reward) for indices, reward in config["observations"])
@@ -123,8 +130,23 @@ class SearchExperience:
             raise ValueError(f"This is no search experience: {type(error).__name__}, {error}") from None
 
 
+def _observation(pair: Any) -> tuple[Indices, float]:
+    try:
+        indices, reward = pair
+        return tuple(operator.index(index) for index in indices), math.nan if reward is None else float(reward)
+    except (TypeError, ValueError):
+        expected = "pairs of indices and a reward, such as ((0, 1), 0.5)"
+        raise TypeError(checks.invalid("observations", expected, pair)) from None
+
+
 def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperience]) -> None:
-    """Write `experiences` to a JSON file that `load_experiences` reads."""
+    """Write `experiences` to a JSON file that `load_experiences` reads.
+
+    Raises:
+        TypeError: if one is no `SearchExperience`.
+    """
+    checks.instance("experiences", experiences, Iterable, "a sequence of `SearchExperience`s")
+    experiences = [checks.instance("experiences", experience, SearchExperience) for experience in experiences]
     record = {"format": FORMAT, "experiences": [experience.to_config() for experience in experiences]}
     write_text(path, json.dumps(record) + "\n")
 
@@ -146,14 +168,14 @@ def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
 
 
 def check_sources(space: SearchSpace, sources: Sequence[SearchExperience]) -> list[SearchExperience]:
-    """The `sources` that have something to learn from; they must be of `space`.
-
-    A source needs two different rewards: less ranks nothing.
+    """The `sources` with at least two different rewards: fewer rank nothing. All must be of `space`.
 
     Raises:
-        TypeError: if one is no `SearchExperience`.
-        ValueError: if one is of another space; says what differs.
+        TypeError: if `space` is no `SearchSpace`, or a source no `SearchExperience`.
+        ValueError: if a source is of another space; states the difference.
     """
+    checks.instance("space", space, SearchSpace)
+    checks.instance("sources", sources, Sequence, "a sequence of `SearchExperience`s")
     for position, source in enumerate(sources):
         what = f"Source {position}" + (f" ({source.name})" if getattr(source, "name", "") else "")
         if not isinstance(source, SearchExperience):

@@ -1,4 +1,4 @@
-"""A Keras model as pure functions of lists of tensors: what an inner loop differentiates."""
+"""A Keras model as pure functions of lists of tensors, which an inner loop can differentiate."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+from kerasnas import checks
+from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
+from kerasnas.primitives.normalization import batch_norms
+
+INNER_VARIABLES = ("all", "head")  # those that an inner loop updates; the head is the last layer
 
 
 class FunctionalModel:
@@ -20,7 +26,8 @@ class FunctionalModel:
         loss: a function `(labels, predictions) -> scalar`.
 
     Raises:
-        ValueError: if the model is not built, or has nothing to train.
+        TypeError: if `model` is no Keras model.
+        ValueError: if the model is not built, or has no trainable variables.
 
     Example:
 
@@ -36,11 +43,10 @@ class FunctionalModel:
         check_trainable(model)
         self.model, self.loss_function = model, loss
         position = {id(variable): index for index, variable in enumerate(model.non_trainable_variables)}
-        # Moving statistics, and what each keeps of itself in a step.
+        # Position of a moving statistic -> the fraction of it that is kept in a step.
         self.statistics = {
             position[id(variable)]: float(layer.momentum)
-            for layer in model._flatten_layers()
-            if hasattr(layer, "moving_mean") and hasattr(layer, "momentum")
+            for layer in batch_norms(model)
             for variable in (layer.moving_mean, layer.moving_variance)
         }
 
@@ -54,7 +60,7 @@ class FunctionalModel:
         return value + sum(ops.cast(part, value.dtype) for part in own), (outputs, list(state))
 
     def predict(self, w: Sequence[Any], state: Sequence[Any], x: Any) -> Any:
-        """What the model outputs outside training."""
+        """The model's outputs outside training."""
         return self.model.stateless_call(list(w), list(state), x, training=False)[0]
 
     def with_statistics_of(self, x: Any, w: Sequence[Any], state: Sequence[Any]) -> list[Any]:
@@ -67,11 +73,13 @@ class FunctionalModel:
 
 
 def check_trainable(model: keras.Model) -> None:
-    """Raise where `model` cannot be meta-learned.
+    """Raise if `model` cannot be meta-learned.
 
     Raises:
-        ValueError: says why.
+        TypeError: if it is no Keras model.
+        ValueError: if it is not built, or has no trainable variables.
     """
+    checks.instance("model", model, keras.Model, "a Keras model")
     if not model.built:
         raise ValueError(
             f"Expected a built model: give it an `Input`, call it on a batch, or `build` it. Received: {model.name}"
@@ -84,13 +92,13 @@ def clone(model: keras.Model) -> keras.Model:
     """A new model of the same kind, with the same values in its variables.
 
     Raises:
-        ValueError: if the model cannot be made anew from its configuration.
+        ValueError: if the model cannot be rebuilt from its configuration.
     """
     try:
         copy = type(model).from_config(model.get_config())
     except NotImplementedError as error:
         raise ValueError(
-            f"An adapted model is made anew from its configuration. Expected `get_config` in {type(model).__name__} "
+            f"An adapted model is rebuilt from its configuration. Expected `get_config` in {type(model).__name__} "
             f"({error})"
         ) from None
     if not copy.built:
@@ -117,29 +125,27 @@ def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray 
     return np.concatenate(passes)[: steps * batch_size].reshape(steps, batch_size).astype("int32")
 
 
+def last_trainable_layer(model: keras.Model) -> keras.layers.Layer:
+    """The last layer inside `model` that has trainable variables of its own: the head of a classifier."""
+    return [layer for layer in flatten_layers(model, include_self=False) if own_trainable_variables(layer)][-1]
+
+
 def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
-    """Positions, among the trainable variables, of those that an inner loop moves: "all", or those of the "head".
+    """Positions, among the trainable variables, of those that an inner loop updates: "all", or those of the "head".
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for any other name.
     """
+    checks.one_of("inner_variables", inner_variables, INNER_VARIABLES)
     variables = model.trainable_variables
     if inner_variables == "all":
         return list(range(len(variables)))
-    if inner_variables != "head":
-        raise ValueError(
-            "Invalid value received for argument `inner_variables`. Expected 'all', or 'head' for the last layer. "
-            f"Received: {inner_variables!r}"
-        )
-    layers = [
-        layer for layer in model._flatten_layers(include_self=False, recursive=True) if layer._trainable_variables
-    ]
-    head = {id(variable) for variable in layers[-1].trainable_variables}
+    head = {id(variable) for variable in last_trainable_layer(model).trainable_variables}
     return [index for index, variable in enumerate(variables) if id(variable) in head]
 
 
 def per_layer(variables: Sequence[Any]) -> tuple[list[int], int]:
-    """The number of the layer of each variable, and how many layers there are."""
+    """The index of the layer of each variable, and the number of layers."""
     layers = [variable.path.rpartition("/")[0] for variable in variables]
     order = list(dict.fromkeys(layers))
     return [order.index(layer) for layer in layers], len(order)

@@ -1,4 +1,4 @@
-"""ReptileInitializer: what was meta-learned, kept in files, and put under the next search."""
+"""ReptileInitializer: a meta-learned initialization, saved to files and assigned to the next search."""
 
 from __future__ import annotations
 
@@ -7,39 +7,56 @@ import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.meta.base import MetaLearner
-from kerasnas.meta.functional import clone
+from kerasnas.meta.functional import clone, last_trainable_layer
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
 from kerasnas.relaxations import is_alphas
+from kerasnas.spaces import SearchSpace
 from kerasnas.storage import atomic_path, write_json
 from kerasnas.strategies import SearchStrategy
 
 MODEL, ARRAYS, RECORD = "model.keras", "policy.npz", "initializer.json"
 FORMAT = 1
-_SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  # may differ from one data set to another
+_SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  # may differ between data sets
+
+
+@runtime_checkable
+class Parametric(Protocol):
+    """A strategy with parameters that a search can be warm-started with, such as `Reinforce` or `Controller`."""
+
+    space: SearchSpace
+
+    def get_parameters(self) -> dict[str, np.ndarray]:
+        """Copies of the parameters by name."""
+
+    def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Assign `parameters`, as `get_parameters` of a strategy of the same space returned them."""
 
 
 class ReptileInitializer:
-    """Meta-learned start values of a model, with the description of the space they belong to.
+    """A meta-learned initialization, with the description of the space that it belongs to.
 
     It holds one or both of: a supernet (or any other Keras model) with meta-learned weights and alphas; the parameters
-    of a controller or of another strategy. `warm_start` puts them under a new search.
+    of a controller or of another strategy. `warm_start` assigns them to a new search.
 
     Args:
-        model: the meta-learned model, copied. Defaults to None.
-        parameters: name -> array, of a strategy. Defaults to None.
-        description: what they are and how they were made, as JSON knows it. `space` is checked by `warm_start`.
+        model: the meta-learned model, which is copied. Defaults to None.
+        parameters: name -> array, the parameters of a strategy. Defaults to None.
+        description: facts about the initialization and its making, JSON-serializable. `warm_start` checks `space`.
+            Defaults to None: the space of the model, if it has one.
 
     Raises:
-        ValueError: if there is neither a model nor parameters.
+        TypeError: if an argument is of the wrong type, or `description` is not JSON-serializable.
+        ValueError: if there is neither a model nor parameters, or the model is not built.
 
     Example:
 
@@ -48,7 +65,7 @@ class ReptileInitializer:
     >>> initializer = ReptileInitializer(space.build_supernet((8, 8, 1), num_classes=5))
     >>> target = space.build_supernet((16, 16, 1), num_classes=3, seed=1)
     >>> print(warm_start(target, initializer))
-    57 of 59 variables start from the initialisation; made anew: dense/kernel, dense/bias
+    57 of 59 variables start from the initialization; initialized from scratch: dense/kernel, dense/bias
 
     Reference:
         Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999); Elsken et al., "Meta-Learning
@@ -61,54 +78,68 @@ class ReptileInitializer:
         parameters: Mapping[str, Any] | None = None,
         description: Mapping[str, Any] | None = None,
     ):
+        checks.optional(checks.instance, "model", model, keras.Model, "a Keras model")
+        checks.optional(checks.instance, "parameters", parameters, Mapping, "a mapping from names to arrays")
+        checks.optional(checks.instance, "description", description, Mapping, "a mapping")
         if model is None and not parameters:
             raise ValueError("Expected a model, or the parameters of a strategy, or both. Received neither")
+        if model is not None and not model.built:
+            raise ValueError(f"Expected a built model. Received: {model.name}")
         self.model = None if model is None else clone(model)
         self.parameters = {name: np.asarray(value) for name, value in (parameters or {}).items()}
         own = getattr(model, "space", None)  # of a supernet
         known = {"space": getattr(own, "name", own), **(description or {})}
-        self.description = json.loads(json.dumps(known))  # as it will be read again
+        try:
+            self.description = json.loads(json.dumps(known))  # as it will be loaded
+        except (TypeError, ValueError) as error:
+            expected = f"a JSON-serializable mapping ({error})"
+            raise TypeError(checks.invalid("description", expected, description)) from None
 
     @classmethod
     def from_learner(cls, learner: Any, **description: Any) -> ReptileInitializer:
-        """Of a meta-learner: its model as it stands.
+        """The initialization that a meta-learner has learned so far: a copy of its model.
 
         Args:
             learner: a `MetaLearner`.
-            description: more of what is to be known of it: data, seeds, figures.
+            **description: further facts, JSON-serializable: data, seeds, results.
+
+        Raises:
+            TypeError: if `learner` is no `MetaLearner`.
         """
+        checks.instance("learner", learner, MetaLearner)
         settings = {key: value for key, value in learner.get_config().items() if key not in ("name", "model")}
         made = {"learner": type(learner).__name__, "meta_steps": int(learner.meta_steps), "settings": settings}
         return cls(learner.model, description={**made, **description})
 
     def learner(self) -> MetaLearner:
-        """A learner like the one that made it, with a copy of the model: compile it, and `adapt` to a task.
+        """A learner like the one that this initialization came from, with a copy of the model.
 
-        What the learner itself had learned, such as inner rates, is not in it: save the learner where that matters.
+        Compile it, and `adapt` to a task. Values that the learner itself had learned, such as inner rates, are not
+        kept: save the learner if they matter.
 
         Raises:
-            ValueError: if no learner made it.
+            ValueError: if the initialization did not come from a learner.
         """
         kinds: dict[str, Callable[..., MetaLearner]] = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
         kind = kinds.get(self.description.get("learner", ""))
         if kind is None or self.model is None:
-            raise ValueError(f"Expected an initialisation made `from_learner`. Received: {self.description}")
+            raise ValueError(f"Expected an initialization made `from_learner`. Received: {self.description}")
         settings = {key: tuple(v) if isinstance(v, list) else v for key, v in self.description["settings"].items()}
         return kind(clone(self.model), **settings)
 
     @classmethod
     def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:
-        """Of a strategy that has parameters, such as `Controller`: as they stand.
+        """The current parameters of a strategy that has some, such as `Controller`.
 
         Raises:
             ValueError: if it has none.
         """
-        _check_parametric(strategy)
-        made = {"space": strategy.space.name, "strategy": type(strategy).__name__}
-        return cls(parameters=strategy.get_parameters(), description={**made, **description})  # type: ignore[attr-defined]
+        parametric = _parametric(strategy)
+        made = {"space": parametric.space.name, "strategy": type(strategy).__name__}
+        return cls(parameters=parametric.get_parameters(), description={**made, **description})
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write it: `model.keras`, `policy.npz` and `initializer.json`. What stood there of another one is replaced."""
+        """Write `model.keras`, `policy.npz` and `initializer.json`; the files of an earlier one are replaced."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if self.model is not None:
@@ -128,8 +159,8 @@ class ReptileInitializer:
         """Read what `save` wrote.
 
         Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if its files are damaged or of another format.
+            FileNotFoundError: if the folder has no `initializer.json`.
+            ValueError: if the files are damaged or of another format.
         """
         folder = Path(folder)
         if not (folder / RECORD).is_file():
@@ -147,27 +178,29 @@ class ReptileInitializer:
                 with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
                     parameters = {name: arrays[name] for name in arrays.files}
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{folder} holds no whole initialisation: {error}") from None
+            raise ValueError(f"{folder} holds no complete initialization: {error}") from None
         return cls(model, parameters, record)
 
 
 def warm_start(search: Any, initializer: ReptileInitializer) -> str:
-    """Let a search begin from an initialisation: put its values into the variables of the search, in place.
+    """Start a search from an initialization: assign its values to the variables of the search, in place.
 
-    Weights and alphas go into a model; what depends on the number of classes, the head, is left as it is where that
-    number differs. Parameters go into a strategy. Call it before `fit`, or before the first `ask`.
+    Weights and alphas are assigned to a model, except for the head if the number of classes differs. Parameters are
+    assigned to a strategy. Call it before `fit`, or before the first `ask`.
 
     Args:
         search: a `BilevelTrainer`, an `ENASTrainer`, a meta-learner, a strategy with parameters, a supernet or any
             other Keras model.
-        initializer: of the same space.
+        initializer: an initialization of the same space.
 
     Returns:
-        A sentence that says what was taken over, and what was made anew.
+        A sentence that states which variables start from the initialization, and which from scratch.
 
     Raises:
-        ValueError: if the initialisation is of another space; says what differs.
+        TypeError: if an argument is of the wrong type.
+        ValueError: if a strategy has no parameters, or the initialization is of another space; states the difference.
     """
+    checks.instance("initializer", initializer, ReptileInitializer)
     if isinstance(search, SearchStrategy):
         return _warm_strategy(search, initializer)
     said = []
@@ -175,45 +208,47 @@ def warm_start(search: Any, initializer: ReptileInitializer) -> str:
     if controller is not None and initializer.parameters:
         said.append(_warm_strategy(controller, initializer))
     model = getattr(search, "supernet", None) or getattr(search, "model", None) or search
+    checks.instance("search", model, keras.Model, "a search, a strategy or a Keras model")
     if initializer.model is not None:
         said.append(_warm_model(model, initializer.model))
     elif not said:
         raise ValueError(
-            "Expected an initialisation with a model. Received: the parameters of "
+            "Expected an initialization with a model. Received: the parameters of "
             f"{initializer.description.get('strategy', 'a strategy')} alone"
         )
     return "; ".join(said)
 
 
 def _warm_strategy(strategy: SearchStrategy, initializer: ReptileInitializer) -> str:
-    _check_parametric(strategy)
+    parametric = _parametric(strategy)
     if not initializer.parameters:
-        raise ValueError("Expected an initialisation with the parameters of a strategy. Received: a model alone")
-    of, own = initializer.description.get("space"), strategy.space.name
+        raise ValueError("Expected an initialization with the parameters of a strategy. Received: only a model")
+    of, own = initializer.description.get("space"), parametric.space.name
     if of != own:
-        raise ValueError(f"This initialisation is of space '{of}', the strategy searches '{own}'")
-    mine = {name: value.shape for name, value in strategy.get_parameters().items()}  # type: ignore[attr-defined]
+        raise ValueError(f"This initialization is of space '{of}', the strategy searches '{own}'")
+    mine = {name: value.shape for name, value in parametric.get_parameters().items()}
     other = {name: value.shape for name, value in initializer.parameters.items()}
     if mine != other:
         differing = sorted(name for name in mine.keys() | other.keys() if mine.get(name) != other.get(name))
         raise ValueError(
-            f"This initialisation does not fit {type(strategy).__name__}: they differ in "
+            f"This initialization does not fit {type(strategy).__name__}: they differ in "
             + ", ".join(f"{name}: {other.get(name)}, expected {mine.get(name)}" for name in differing[:4])
         )
-    strategy.set_parameters(initializer.parameters)  # type: ignore[attr-defined]
+    parametric.set_parameters(initializer.parameters)
     return f"{type(strategy).__name__} starts from {len(mine)} meta-learned arrays"
 
 
-def _check_parametric(strategy: SearchStrategy) -> None:
-    if not hasattr(strategy, "get_parameters"):
+def _parametric(strategy: SearchStrategy) -> Parametric:
+    if not isinstance(strategy, Parametric):
         raise ValueError(
             "Expected a strategy with parameters to start from, such as `Reinforce` or `Controller`. Received: "
             f"{type(strategy).__name__}, which has none"
         )
+    return strategy
 
 
 def _warm_model(model: keras.Model, source: keras.Model) -> str:
-    mine, other = _by_place(model), _by_place(source)
+    mine, other = _by_position(model), _by_position(source)
     head = _head(model)
     differing = [name for name, variable in mine.items() if name not in other or other[name].shape != variable.shape]
     foreign = [name for name in differing if name not in head] + [name for name in other if name not in mine]
@@ -221,13 +256,13 @@ def _warm_model(model: keras.Model, source: keras.Model) -> str:
         raise ValueError(_difference(model, source, foreign, mine, other))
     for name in mine.keys() - set(differing):
         mine[name].assign(ops.convert_to_numpy(other[name]))
-    kept = f"{len(mine) - len(differing)} of {len(mine)} variables start from the initialisation"
+    kept = f"{len(mine) - len(differing)} of {len(mine)} variables start from the initialization"
     names = [name for name in mine if name in set(differing)]
-    return kept + (f"; made anew: {', '.join(map(_short, names))}" if names else "")
+    return kept + (f"; initialized from scratch: {', '.join(map(_short, names))}" if names else "")
 
 
-def _by_place(model: keras.Model) -> dict[str, Any]:
-    """Name -> variable: what is learned, and moving statistics; by position, since paths number layers as they come."""
+def _by_position(model: keras.Model) -> dict[str, Any]:
+    """Weights, alphas and moving statistics by name. Names count positions: paths depend on what else was built."""
     named = {}
     for index, variable in enumerate(model.variables):
         if "seed" not in variable.path and variable.name != "temperature":
@@ -247,11 +282,10 @@ def _short(name: str) -> str:
 
 
 def _head(model: keras.Model) -> set[str]:
-    """Names of the variables of the last layer with any: they depend on the number of classes."""
-    layers: Sequence[Any] = [layer for layer in model._flatten_layers(include_self=False) if layer._trainable_variables]
-    classifier = getattr(model, "classifier", layers[-1])
+    """Names of the variables of the last layer that has some: they depend on the number of classes."""
+    classifier = getattr(model, "classifier", None) or last_trainable_layer(model)
     own = {id(variable) for variable in classifier.variables}
-    return {name for name, variable in _by_place(model).items() if id(variable) in own}
+    return {name for name, variable in _by_position(model).items() if id(variable) in own}
 
 
 def _settings(model: keras.Model) -> dict[str, Any]:
@@ -263,10 +297,10 @@ def _settings(model: keras.Model) -> dict[str, Any]:
 
 
 def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, other: Any) -> str:
-    """What tells two models apart, in words."""
+    """The difference between two models, as a sentence."""
     own, of = type(model).__name__, type(source).__name__
     if own != of:
-        return f"This initialisation is of a {of}, the search has a {own}"
+        return f"This initialization is of a {of}, the search has a {own}"
     first, second = _settings(model), _settings(source)
     settings = [
         f"{key} {second.get(key)!r}, expected {first[key]!r}"
@@ -274,9 +308,9 @@ def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, othe
         if key not in _SIZES and "layers" not in key and first[key] != second.get(key)
     ]
     if settings:
-        return f"This initialisation is of another space: it has {'; '.join(settings)}"
+        return f"This initialization is of another space: it has {'; '.join(settings)}"
     shapes = [
         f"{_short(name)} {getattr(other.get(name), 'shape', None)}, expected {getattr(mine.get(name), 'shape', None)}"
         for name in foreign[:3]
     ]
-    return f"This initialisation is of another network: it has {'; '.join(shapes)}"
+    return f"This initialization is of another network: it has {'; '.join(shapes)}"

@@ -1,4 +1,4 @@
-"""The optimizers of the inner loop, as plain mathematics: what Keras' own assign, these return."""
+"""The optimizers of the inner loop as pure functions: they return the values that Keras' optimizers assign."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.registry import Registry
 
 INNER_OPTIMIZERS = Registry("inner optimizer")
@@ -14,7 +15,7 @@ INNER_OPTIMIZERS = Registry("inner optimizer")
 
 @INNER_OPTIMIZERS.register("sgd")
 class InnerSGD:
-    """Gradient descent: `w' = w - rate g`. It keeps no slots.
+    """Gradient descent: `w' = w - rate g`. It has no slots.
 
     Example:
 
@@ -24,7 +25,7 @@ class InnerSGD:
     """
 
     def slots(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """Shapes of what it remembers from step to step, for parameters of these shapes."""
+        """The shapes of the slots, kept from step to step, for parameters of these shapes."""
         return []
 
     def __call__(
@@ -40,12 +41,15 @@ class InnerSGD:
 class InnerAdam:
     """Adam without momentum (beta_1 = 0), the inner optimizer of Reptile.
 
-    Its slots, the second moments and the number of steps, are kept from task to task, as in the published code: a
-    step is then scaled by what gradients have been over all tasks, and not by its own.
+    Its slots, the second moments and the number of steps, are kept from task to task, as in the published code: a step
+    is then scaled by the gradients of all tasks so far, not by its own.
 
     Args:
-        beta_2: decay of the second moments. Defaults to 0.999.
-        epsilon: Defaults to 1e-8.
+        beta_2: decay of the second moments, at least 0 and below 1. Defaults to 0.999.
+        epsilon: a positive number added to the root of the second moments. Defaults to 1e-8.
+
+    Raises:
+        ValueError: if a number is out of its range.
 
     Example:
 
@@ -59,7 +63,8 @@ class InnerAdam:
     """
 
     def __init__(self, beta_2: float = 0.999, epsilon: float = 1e-8):
-        self.beta_2, self.epsilon = beta_2, epsilon
+        self.beta_2 = checks.number("beta_2", beta_2, least=0, below=1)
+        self.epsilon = checks.number("epsilon", epsilon, above=0)
 
     def slots(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """The number of steps, then the second moments."""

@@ -1,4 +1,4 @@
-"""MAML and its relatives: differentiate the query's loss through the inner loop."""
+"""MAML and its variants: differentiate the query's loss through the inner loop."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from kerasnas import checks
 from kerasnas.backend import exact_second_order, value_and_grad
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import per_layer, support_batches
+from kerasnas.primitives.normalization import batch_norms
 
-LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: where MAML++'s annealing ends
+LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: the end of MAML++'s annealing
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MAML(MetaLearner):
-    """MAML: start values from which few gradient steps on a task make its query's loss small.
+    """MAML: an initialization from which few gradient steps on a task make its query's loss small.
 
     `min_w  mean over tasks  L_query(w_K)` with `w_{k+1} = w_k - rate grad L_support(w_k)`, differentiated through all
     steps; with `first_order`, as if their gradients were constants (FOMAML); with `inner_variables="head"`, ANIL.
-    Keras' own normalisation layers have wrong second derivatives on TensorFlow; in here they are exact.
+    Keras' own normalization layers have wrong second derivatives on TensorFlow; within this learner they are exact.
 
     Args:
         model: any built Keras model.
         first_order: whether second derivatives are left out (FOMAML). Defaults to False.
-        inner_steps: Defaults to the paper's 1 of Omniglot with 5 classes.
-        inner_learning_rate: Defaults to 0.4, the paper's there.
-        inner_optimizer: Defaults to `"sgd"`.
-        inner_variables, architecture_learning_rate, adaptation_steps: as for `MetaLearner`.
-        inner_batch_size, adaptation_batch_size: Defaults to None: the whole support set.
+        inner_steps: Defaults to 1, the paper's for Omniglot with 5 classes.
+        inner_learning_rate: Defaults to 0.4, the paper's for the same.
         learn_inner_rates: MAML++: whether the inner rates are learned, one for each layer and step. Defaults to False.
-        multi_step_loss_steps: MAML++: for so many meta-steps the loss is a mean over all inner steps, whose weights
-            move to the last one. Defaults to 0: the last alone.
+        multi_step_loss_steps: MAML++: number of meta-steps during which the loss is a mean over all inner steps, whose
+            weights move to the last one. Defaults to 0: only the last inner step counts.
         per_step_statistics: MAML++: whether batch norm keeps moving statistics for each inner step, and `evaluate`
             predicts with the last ones, learned over tasks, instead of the support set's. Defaults to False.
+        **kwargs: `inner_optimizer`, `inner_batch_size`, `inner_variables`, `architecture_learning_rate`,
+            `adaptation_steps` and `adaptation_batch_size`, as for `MetaLearner`; `name` and others of `keras.Model`.
+
+    Raises:
+        ValueError: for a wrong number or boolean, and as `MetaLearner` does.
 
     Example:
 
@@ -64,32 +67,16 @@ class MAML(MetaLearner):
         first_order: bool = False,
         inner_steps: int = 1,
         inner_learning_rate: float = 0.4,
-        inner_optimizer: Any = "sgd",
-        inner_batch_size: int | None = None,
-        inner_variables: str = "all",
-        architecture_learning_rate: float | None = None,
-        adaptation_steps: int | None = None,
-        adaptation_batch_size: int | None = None,
         learn_inner_rates: bool = False,
         multi_step_loss_steps: int = 0,
         per_step_statistics: bool = False,
         **kwargs: Any,
     ):
-        super().__init__(
-            model,
-            inner_steps,
-            inner_learning_rate,
-            inner_optimizer,
-            inner_batch_size,
-            inner_variables,
-            architecture_learning_rate,
-            adaptation_steps,
-            adaptation_batch_size,
-            **kwargs,
-        )
-        self.first_order = first_order
-        self.multi_step_loss_steps = checks.integer("multi_step_loss_steps", multi_step_loss_steps, 0)
-        self.learn_inner_rates, self.per_step_statistics = learn_inner_rates, per_step_statistics
+        super().__init__(model, inner_steps, inner_learning_rate, **kwargs)
+        self.first_order = checks.boolean("first_order", first_order)
+        self.learn_inner_rates = checks.boolean("learn_inner_rates", learn_inner_rates)
+        self.multi_step_loss_steps = checks.integer("multi_step_loss_steps", multi_step_loss_steps, least=0)
+        self.per_step_statistics = checks.boolean("per_step_statistics", per_step_statistics)
         self._rates = self._step_statistics = None
         if learn_inner_rates:
             moved = [model.trainable_variables[index] for index in self._inner]
@@ -120,7 +107,7 @@ class MAML(MetaLearner):
     def task_gradients(
         self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """The gradient of the query's loss after the inner loop on the support set, by all start values and rates."""
+        """The gradient of the query's loss after the inner loop, with respect to the initial weights and rates."""
 
         def loss(values: Sequence[Any]) -> tuple[Any, Any]:
             return self._query_loss(values, state, episode)
@@ -147,7 +134,7 @@ class MAML(MetaLearner):
         return total, (predictions, self._kept(Task(task.w, task.slots, after), [*statistics, after], state))
 
     def _step_weights(self, steps: Any) -> list[Any]:
-        """The weight of the query's loss after each inner step (MAML++, section 4, multi-step loss optimisation)."""
+        """The weight of the query's loss after each inner step (MAML++, section 4, multi-step loss optimization)."""
         count, until = self.inner_steps, self.multi_step_loss_steps
         if not until:
             return [0.0] * (count - 1) + [1.0]
@@ -156,7 +143,7 @@ class MAML(MetaLearner):
         return [other] * (count - 1) + [1 - (count - 1) * other]
 
     def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
-        """Learned, or constant; after the last step that was trained, the rates of that one."""
+        """The learned or constant rates; beyond the inner steps of training, those of the last one."""
         if self._rates is None:
             return super().inner_rates(trainable, state, step)
         (table,) = self.values_of([self._rates], trainable, state)
@@ -165,8 +152,9 @@ class MAML(MetaLearner):
 
     # Statistics for each step --------------------------------------------------------------------------
     def _statistics_variables(self) -> list[Any]:
-        layers = [layer for layer in self.model._flatten_layers() if hasattr(layer, "moving_mean")]
-        return [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+        return [
+            variable for layer in batch_norms(self.model) for variable in (layer.moving_mean, layer.moving_variance)
+        ]
 
     def _at_step(self, own: list[Any], trainable: Sequence[Any], state: Sequence[Any], step: int) -> list[Any]:
         """The model's state `own`, with the moving statistics of a step."""
@@ -178,7 +166,7 @@ class MAML(MetaLearner):
         return [rows.get(id(variable), value) for variable, value in zip(variables, own, strict=True)]
 
     def _kept(self, task: Task, states: Sequence[list[Any]], state: Sequence[Any]) -> list[Any]:
-        """What a task leaves behind: slots, the state after its query, and the statistics of each step."""
+        """`state` after a task: its slots, the model's state after the query, and the statistics of each step."""
         new = self.end(task, state)
         if self._step_statistics is None:
             return new
@@ -188,7 +176,7 @@ class MAML(MetaLearner):
         return self.with_values(self._step_statistics, tables, new)
 
     def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
-        """As for every learner; with `per_step_statistics`, those that were learned take the support set's place."""
+        """As `MetaLearner.adapted`; with `per_step_statistics`, the learned ones replace the support set's."""
         w, own = super().adapted(trainable, state, support, steps)
         return w, self._at_step(own, trainable, state, self.inner_steps)
 

@@ -1,4 +1,4 @@
-"""MetaNAS: Reptile over network weights and architecture parameters, so that a new task begins with both."""
+"""MetaNAS: Reptile over network weights and architecture parameters, an initialization of both for a new task."""
 
 from __future__ import annotations
 
@@ -9,48 +9,51 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import value_and_grad, values
-from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import Task
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import Reptile
-from kerasnas.relaxations import check_temperature, is_alphas, split_variables
+from kerasnas.networks import Supernet
+from kerasnas.relaxations import is_alphas, split_variables
+from kerasnas.relaxations.base import Tempered
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 
-OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at any temperature
+OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at every temperature
 ANNEALINGS = ("task", "training")
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MetaNAS(Reptile):
-    """MetaNAS: meta-learned start values of the weights and of the architecture of a supernet.
+    """MetaNAS: a meta-learned initialization of the weights and the architecture parameters of a supernet.
 
     The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
-    the softmax falls, so that the choice is nearly discrete where it ends and need not be trained again. Reptile moves
-    the start values of both, each at its own rate.
+    the softmax falls, so that the choice is nearly discrete at its end and needs no retraining. Reptile moves the
+    initial values of both, each at its own rate.
 
     Args:
         model: a supernet with a `Softmax` relaxation, of any space.
         inner_steps: Defaults to 5.
-        inner_learning_rate: inner rate of the weights. Defaults to 1e-3.
-        architecture_learning_rate: inner rate of the alphas. Defaults to 0.1: they need a real one.
-        inner_optimizer: Defaults to `"adam"`, without momentum.
+        architecture_learning_rate: inner rate of the alphas. Defaults to 0.1: much larger than that of the weights.
         inner_batch_size: Defaults to 20.
-        architecture_step: rate at which the start values of the alphas move towards what tasks find; that of the
-            weights is 1. Defaults to 0.6.
-        architecture_warmup: share of the meta-steps in which the alphas rest, from 0 to 1: at 1 only the weights are
-            meta-learned. Defaults to 0.5.
-        temperatures: of the softmax where it starts to fall and where it ends. Defaults to `(1.0, 0.05)`.
-        annealing: where it falls. `"task"`: from the first to the last inner step of each task, the paper's.
-            `"training"`: over the meta-steps after the warm-up, the same in all inner steps; the start values of the
+        architecture_step: rate at which the initial alphas move towards those that tasks end with, above 0 and at most
+            1; that of the weights is 1. Defaults to 0.6.
+        architecture_warmup: share of the meta-steps, from 0 to 1, in which the alphas are frozen: at 1 only the weights
+            are meta-learned. Defaults to 0.5.
+        temperatures: first and last temperature of the softmax. Defaults to `(1.0, 0.05)`.
+        annealing: the loop over which the temperature falls. `"task"`: from the first to the last inner step of each
+            task, the paper's. `"training"`: over the meta-steps after the warm-up, constant within a task; the initial
             weights are then learned for the nearly discrete network that they are adapted in. Defaults to `"task"`.
-        joint: whether one gradient moves alphas and weights together (T-NAS), for half the work. Defaults to False.
+        joint: whether one gradient updates alphas and weights together (T-NAS), for half the work. Defaults to False.
+        search: whether the inner loop updates the alphas at all. Defaults to True.
         adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
-        search: whether the alphas move in the inner loop at all. Defaults to True.
+        **kwargs: `inner_learning_rate` and `inner_optimizer`, as for `Reptile`; `name` and others of `keras.Model`.
 
     Raises:
-        ValueError: if the supernet has no architecture parameters or no temperature, or a number is out of range.
+        TypeError: if `model` is no `Supernet`.
+        ValueError: if the supernet has no architecture parameters or no temperature, for a wrong number, boolean or
+            name, and as `MetaLearner` does.
 
     Example:
 
@@ -75,8 +78,6 @@ class MetaNAS(Reptile):
         self,
         model: keras.Model,
         inner_steps: int = 5,
-        inner_learning_rate: float = 1e-3,
-        inner_optimizer: Any = "adam",
         inner_batch_size: int | None = 20,
         architecture_learning_rate: float = 0.1,
         architecture_step: float = 0.6,
@@ -84,49 +85,37 @@ class MetaNAS(Reptile):
         temperatures: tuple[float, float] = (1.0, 0.05),
         annealing: str = "task",
         joint: bool = False,
+        search: bool = True,
         adaptation_steps: int | None = None,
         adaptation_batch_size: int | None = None,
-        search: bool = True,
         **kwargs: Any,
     ):
+        checks.instance("model", model, Supernet, "a supernet, of a space's `build_supernet`")
         super().__init__(
             model,
             inner_steps,
-            inner_learning_rate,
-            inner_optimizer,
-            inner_batch_size,
-            "all",
-            architecture_learning_rate,
-            adaptation_steps,
-            adaptation_batch_size,
+            inner_batch_size=inner_batch_size,
+            inner_variables="all",
+            architecture_learning_rate=architecture_learning_rate,
+            adaptation_steps=adaptation_steps,
+            adaptation_batch_size=adaptation_batch_size,
             **kwargs,
         )
-        if not split_variables(model.trainable_variables)[1] or not hasattr(model, "decisions"):
-            raise ValueError(f"Expected a supernet, of a space's `build_supernet`. Received: {type(model).__name__}")
-        if not hasattr(model.relaxation, "temperature"):
+        if not split_variables(model.trainable_variables)[1]:
+            raise ValueError(f"Expected a supernet with trainable architecture parameters. Received: {model.name}")
+        if not isinstance(model.relaxation, Tempered):
             raise ValueError(
                 "Expected a supernet whose relaxation has a temperature, such as 'softmax'. Received: "
                 f"{type(model.relaxation).__name__}"
             )
-        if not 0 < architecture_step <= 1:
-            raise ValueError(
-                "Invalid value received for argument `architecture_step`. Expected above 0, at most 1. Received: "
-                f"{architecture_step}"
-            )
-        if not 0 <= architecture_warmup <= 1:
-            raise ValueError(
-                "Invalid value received for argument `architecture_warmup`. Expected from 0 to 1. Received: "
-                f"{architecture_warmup}"
-            )
-        self.architecture_step, self.architecture_warmup = architecture_step, architecture_warmup
-        first, last = (check_temperature(temperature) for temperature in temperatures)
-        if annealing not in ANNEALINGS:
-            raise ValueError(
-                f"Invalid value received for argument `annealing`. {nearest(annealing, ANNEALINGS)}. "
-                f"Received: {annealing!r}"
-            )
-        self.temperatures, self.annealing, self.joint, self.search = (first, last), annealing, joint, search
-        # How many meta-steps the alphas rest, and how many there are; `fit` knows.
+        self.architecture_step = checks.number("architecture_step", architecture_step, above=0, most=1)
+        self.architecture_warmup = checks.number("architecture_warmup", architecture_warmup, least=0, most=1)
+        if not isinstance(temperatures, Sequence) or len(temperatures) != 2:
+            raise ValueError(checks.invalid("temperatures", "a pair of numbers", temperatures))
+        self.temperatures = tuple(checks.number("temperatures", temperature, above=0) for temperature in temperatures)
+        self.annealing = checks.one_of("annealing", annealing, ANNEALINGS)
+        self.joint, self.search = checks.boolean("joint", joint), checks.boolean("search", search)
+        # The meta-steps of the warm-up, and those of the whole training; `fit` sets both.
         self.warmup_steps, self.training_steps = (
             self.add_weight(name=name, shape=(), initializer="zeros", trainable=False)
             for name in ("warmup_steps", "training_steps")
@@ -138,7 +127,7 @@ class MetaNAS(Reptile):
         return BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.SGD(self.architecture_step))
 
     def set_schedule(self, steps: int) -> None:
-        """Both steps fall linearly to 0."""
+        """Set the schedule: both steps fall linearly to 0."""
         decay = keras.optimizers.schedules.PolynomialDecay
         for optimizer, rate in zip(self.optimizer.inner, (1.0, self.architecture_step), strict=True):
             optimizer.learning_rate = decay(rate, steps, end_learning_rate=0.0)
@@ -150,7 +139,7 @@ class MetaNAS(Reptile):
         return super().fit(sampler, steps, *args, **kwargs)
 
     def start(self, trainable: Sequence[Any], state: Sequence[Any]) -> Task:
-        """Where the temperature falls over the training, at that of this meta-step."""
+        """The start of the inner loop, at the temperature of this meta-step if it falls over the training."""
         task = super().start(trainable, state)
         if self.annealing == "task":
             return task
@@ -160,7 +149,7 @@ class MetaNAS(Reptile):
         return task._replace(state=self._tempered(task.state, share))
 
     def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
-        """Those of the alphas are 0 while they rest."""
+        """The inner rates; those of the alphas are 0 while they are frozen."""
         steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
         learns = ops.cast(steps >= warmup, "float32") if self.search else 0.0
         return [
@@ -171,7 +160,7 @@ class MetaNAS(Reptile):
     def inner_step(
         self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
     ) -> tuple[Task, tuple[Any, Any]]:
-        """At the temperature of this step: the alphas down their gradient, then the weights down theirs."""
+        """A step of the alphas at the temperature of this inner step, then a step of the weights."""
         if self.annealing == "task":
             share = ops.cast(step, "float32") / max(steps - 1, 1)
             task = task._replace(state=self._tempered(task.state, share))
@@ -189,17 +178,17 @@ class MetaNAS(Reptile):
         return Task(w, slots, state), (value, predictions)
 
     def end(self, task: Task, state: Sequence[Any]) -> list[Any]:
-        """The temperature goes back to where it was."""
+        """`state` after a task, with the temperature reset to that before it."""
         (before,) = self.values_of([self.model.relaxation.temperature], self.trainable_variables, state)
         return self.with_values([self.model.relaxation.temperature], [before], super().end(task, state))
 
     def harden(self, model: keras.Model, x: Any = None) -> tuple[Genotype, keras.Model]:
-        """The genotype of an adapted supernet, and the supernet with nothing else in it: no weight is trained again.
+        """The genotype of an adapted supernet, and a copy of it that computes this genotype alone, without retraining.
 
         Args:
-            model: what `adapt` returned.
-            x: the inputs of the support set. The moving statistics of batch norm become those that the hardened network
-                has on them; without, they stay those of the mixture, which costs accuracy. Defaults to None.
+            model: a model that `adapt` returned.
+            x: the inputs of the support set. The moving statistics of batch norm become those of the hardened network
+                on these inputs; without them, they stay those of the mixture, which costs accuracy. Defaults to None.
 
         Raises:
             ValueError: if the genotype leaves out edges, and the primitives have no `"none"` to say so.
@@ -213,7 +202,7 @@ class MetaNAS(Reptile):
                 if primitive not in own.primitives:
                     raise ValueError(
                         f"The genotype leaves out edge {edge[0]} -> {edge[1]}. Expected 'none' among the primitives of "
-                        f"the supernet, for what is not chosen. Received: {list(own.primitives)}"
+                        f"the supernet, to leave it out. Received: {list(own.primitives)}"
                     )
                 table[row, own.primitives.index(primitive)] = 0.0
             variable.assign(table)
@@ -225,7 +214,7 @@ class MetaNAS(Reptile):
         return genotype, hard
 
     def _tempered(self, state: Sequence[Any], share: Any) -> list[Any]:
-        """The state with the temperature after this share of its fall."""
+        """`state` with the temperature after this share of its fall."""
         first, last = self.temperatures
         value = first * ops.power(last / first, share)
         variable = self.model.relaxation.temperature

@@ -1,4 +1,4 @@
-"""Reptile: move the start values towards where the inner loop ends."""
+"""Reptile: move the initial weights towards the end of the inner loop."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kerasnas.meta.base import MetaLearner
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Reptile(MetaLearner):
-    """Reptile: the start values move towards those that the inner loop finds, `w + e mean(w' - w)`.
+    """Reptile: the initial weights move towards those that the inner loop ends with, `w + e mean(w' - w)`.
 
-    It differentiates nothing but the loss of a step, and needs no query: train on episodes with `query_shots=0`.
+    It differentiates only the loss of each step, and needs no query: train on episodes with `query_shots=0`.
 
     Args:
         model: any built Keras model.
@@ -22,9 +22,10 @@ class Reptile(MetaLearner):
         inner_learning_rate: Defaults to 1e-3.
         inner_optimizer: Defaults to `"adam"`, without momentum.
         inner_batch_size: samples of a step. Defaults to 10; None for the whole support set.
-        inner_variables, architecture_learning_rate: as for `MetaLearner`.
         adaptation_steps: steps of `adapt` and `evaluate`. Defaults to the paper's 50.
-        adaptation_batch_size: samples of one of these. Defaults to 5.
+        adaptation_batch_size: samples of one of these steps. Defaults to 5.
+        **kwargs: `inner_variables` and `architecture_learning_rate`, as for `MetaLearner`; `name` and others of
+            `keras.Model`.
 
     Example:
 
@@ -51,8 +52,6 @@ class Reptile(MetaLearner):
         inner_learning_rate: float = 1e-3,
         inner_optimizer: Any = "adam",
         inner_batch_size: int | None = 10,
-        inner_variables: str = "all",
-        architecture_learning_rate: float | None = None,
         adaptation_steps: int | None = 50,
         adaptation_batch_size: int | None = 5,
         **kwargs: Any,
@@ -63,19 +62,17 @@ class Reptile(MetaLearner):
             inner_learning_rate,
             inner_optimizer,
             inner_batch_size,
-            inner_variables,
-            architecture_learning_rate,
-            adaptation_steps,
-            adaptation_batch_size,
+            adaptation_steps=adaptation_steps,
+            adaptation_batch_size=adaptation_batch_size,
             **kwargs,
         )
 
     def default_optimizer(self) -> Any:
-        """Gradient descent on `w - mean(w')`: at the rate 1 the start values become the mean of the adapted ones."""
+        """Gradient descent on `w - mean(w')`: at the rate 1 the initial weights become the mean of the adapted ones."""
         return keras.optimizers.SGD(1.0)
 
     def set_schedule(self, steps: int) -> None:
-        """The paper's: the step falls linearly from 1 to 0."""
+        """Set the paper's schedule: the step falls linearly from 1 to 0."""
         self.optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(1.0, steps, end_learning_rate=0.0)
 
     def task_gradients(

@@ -1,4 +1,4 @@
-"""SourceSurrogate: what an earlier search makes one expect of every architecture of its space."""
+"""SourceSurrogate: predictions, for every architecture of a space, from the record of an earlier search."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.gaussian_process import MatchKernel, normal_quantiles
 
-NOISE = 0.6  # of rewards with variance 1: a source is to say what lasts, not what one run gave
+NOISE = 0.6  # variance, for rewards with variance 1: a source should contribute trends, not the noise of its run
 
-_REFERENCE = 500  # random architectures by which predictions are standardised
+_REFERENCE = 500  # random architectures over which predictions are standardized
 
 
 class SourceSurrogate:
-    """The posterior mean of a Gaussian process that saw one source, standardised over random architectures.
+    """The posterior mean of a Gaussian process fitted to one source, standardized over random architectures.
 
-    The process is `PredictorSearch`'s, on the normal quantiles of the rewards' ranks, so that sources whose rewards
-    have different units can stand side by side. A prediction of 1 is one standard deviation above the mean of random
+    The process is that of `PredictorSearch`, on the normal quantiles of the rewards' ranks, so that sources whose
+    rewards have different units are comparable. A prediction of 1 is one standard deviation above the mean of random
     architectures.
 
     Args:
         space: the space of the source.
-        source: what an earlier search was told.
+        source: the record of an earlier search.
         seed: seed of the random architectures. Defaults to 0.
 
     Example:
@@ -33,8 +33,8 @@ class SourceSurrogate:
     >>> from kerasnas.spaces import NASBench201Space
     >>> space, rng = NASBench201Space(), np.random.default_rng(0)
     >>> cells = [space.sample_indices(rng) for _ in range(60)]
-    >>> told = tuple((cell, float(sum(option == 3 for option in cell))) for cell in cells)
-    >>> surrogate = SourceSurrogate(space, SearchExperience(space.name, space.cardinalities, told))
+    >>> observed = tuple((cell, float(sum(option == 3 for option in cell))) for cell in cells)
+    >>> surrogate = SourceSurrogate(space, SearchExperience(space.name, space.cardinalities, observed))
     >>> few, many = surrogate([(0, 0, 3, 0, 0, 0), (3, 3, 3, 3, 0, 3)])
     >>> bool(few < 0 < 1 < many)
     True
@@ -59,7 +59,7 @@ class SourceSurrogate:
 
 
 class SourcePredictions:
-    """The predictions of several sources side by side; what was predicted once is remembered.
+    """The predictions of several sources side by side, cached by architecture.
 
     Args:
         surrogates: the sources.

@@ -1,4 +1,4 @@
-"""TransferPredictor: predictor-based search whose Gaussian process starts from what earlier searches found."""
+"""TransferPredictor: predictor-based search whose Gaussian process has a prior learned from earlier searches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.meta.experience import SearchExperience, check_sources
 from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSurrogate
 from kerasnas.spaces import SearchSpace
@@ -14,26 +15,26 @@ from kerasnas.spaces.base import Indices
 from kerasnas.strategies import PredictorSearch
 from kerasnas.strategies.gaussian_process import Codes, MatchKernel, Posterior
 
-_PROMISING = 100  # architectures of which the sources expect most: candidates all along
-_EXPANDED = 30  # of them, those whose neighbours are looked at in every round
+_PROMISING = 100  # architectures with the highest predictions of the sources: candidates throughout
+_EXPANDED = 30  # of them, those whose neighbors are considered in every round
 _ROUNDS = 20
-_RIDGE = 1e-3  # so that sources that say the same can be told apart from none
+_RIDGE = 1e-3  # keeps the regression solvable if sources agree exactly
 _ALONE = 0.2  # mean and deviation of the weight of a single source
-_LEAST = 0.2  # deviation of the weights that is left at least: a task may be unlike what the sources show
+_LEAST = 0.2  # lower bound of the weights' deviation: a task may be unlike the sources
 
 
 class SourceKernel:
-    """`MatchKernel`, and what follows from not knowing how much a task resembles the sources.
+    """`MatchKernel`, plus a term for the unknown resemblance of a task to the sources.
 
     `k(a, b) + deviation^2 sum_s m_s(a) m_s(b)`
 
     with `m_s` the predictions of the sources: the kernel of `sum_s w_s m_s(a)` with independent weights `w_s` of that
-    deviation. Observations of the task decide what the weights are.
+    deviation. Observations of the task determine the weights.
 
     Args:
-        space: whose architectures, as indices.
-        predictions: of the sources.
-        deviation: of the weights.
+        space: the space of the architectures.
+        predictions: predictions of the sources.
+        deviation: standard deviation of the weights.
     """
 
     def __init__(self, space: SearchSpace, predictions: SourcePredictions, deviation: float):
@@ -50,17 +51,17 @@ class SourceKernel:
 
 
 class SourcePrior:
-    """What several sources say of a task before it is searched: how its scores depend on the sources' predictions.
+    """A prior for the scores of a task, given the predictions of several sources.
 
     The score of an architecture is `sum_s w_s m_s(a)` and a residual, with `w_s ~ N(mean, deviation^2)`.
 
     Args:
-        space: where to search.
-        sources: at least one.
+        space: the space to search.
+        sources: at least one source.
 
     Attributes:
-        mean, deviation: of the weights, learned by predicting each source from the others (generalised least squares).
-            With one source there is nothing to learn from: 0.2 and 0.2.
+        mean, deviation: mean and standard deviation of the weights, learned by predicting each source from the others
+            (generalized least squares). With one source there is nothing to learn from: 0.2 and 0.2.
         kernel: `SourceKernel`.
         promising: architectures with the highest prior mean, the highest first.
     """
@@ -91,15 +92,15 @@ class SourcePrior:
             weights.append(covariance @ solved.T @ surrogate.scores)
             errors.append(np.diag(covariance))
         found = np.concatenate(weights)
-        # What the weights differ by, less what their estimates are wrong by.
+        # The variance of the weights is that of their estimates less the estimates' own.
         variance = found.var() - np.concatenate(errors).mean()
         return float(found.mean()), math.sqrt(max(variance, _LEAST**2))
 
     def _climb(self) -> list[Indices]:
-        """From good architectures of the sources to better neighbours, as long as there are any."""
-        told = (indices for surrogate in self.predictions.surrogates for indices in surrogate.source.architectures)
-        # In another table of the space, what a source evaluated may be missing.
-        new = [indices for indices in dict.fromkeys(told) if self.space.feasible(indices)]
+        """Climb from the architectures of the sources to better neighbors, as long as there are any."""
+        evaluated = (indices for surrogate in self.predictions.surrogates for indices in surrogate.source.architectures)
+        # An architecture of a source may be missing from the table that defines this space.
+        new = [indices for indices in dict.fromkeys(evaluated) if self.space.feasible(indices)]
         values: dict[Indices, float] = {}
         expanded: set[Indices] = set()
         for _ in range(_ROUNDS):
@@ -116,28 +117,28 @@ class SourcePrior:
 class TransferPredictor(PredictorSearch):
     """Predictor-based search that starts from earlier searches of the same space: a warm-started Gaussian process.
 
-    The process of `PredictorSearch` gets a prior: the score of an architecture is a weighted sum of what each source
-    predicts for it, and a residual with the usual kernel. Weights are normal variables, `w_s ~ N(mean, deviation^2)`.
-    Their mean and deviation are learned from the sources, which are predicted from one another (leave one out, by
-    generalised least squares); with one source, they are 0.2. What the weights are in the new task follows from its
-    own observations, source by source. The prior mean fades as `trust / (trust + n)` with the number n of observations:
-    in a task unlike the sources it soon is the process from scratch, which may still find a weight for each source.
+    The process of `PredictorSearch` gets a prior: the score of an architecture is a weighted sum of the sources'
+    predictions and a residual with the usual kernel. The weights are normal variables, `w_s ~ N(mean, deviation^2)`.
+    Their mean and deviation are learned from the sources, each predicted from the others (leave one out, by generalized
+    least squares); with one source, both are 0.2. The weights in the new task follow from its own observations, source
+    by source. The prior mean fades as `trust / (trust + n)` with the number n of observations: in a task unlike the
+    sources the process soon equals the one from scratch, which may still find a weight for each source.
 
-    Nothing is drawn at random at the start: the first architectures are those of which the sources expect most. These
-    stay candidates throughout. The expected improvement counts the variance that the kernel does not explain.
+    There is no random phase at the start: the first architectures are those with the highest predictions, which stay
+    candidates throughout. The expected improvement includes the variance that the kernel does not explain.
 
-    Without sources it is `PredictorSearch`: the same architectures with the same arguments.
+    Without sources it equals `PredictorSearch`: the same architectures with the same arguments.
 
     Args:
-        space: where to search.
-        sources: what earlier searches of the space were told. Defaults to none.
-        seed: seed of everything it draws. Defaults to 0.
-        unique, initial, cost_limit: as for `PredictorSearch`; `initial` is for a search without sources.
-        batch_size: how many architectures are chosen with each fit. Defaults to 1 with sources, to 2 without.
+        space: the space to search.
+        sources: records of earlier searches of the space. Defaults to none.
+        seed: seed of all draws. Defaults to 0.
+        unique, initial, cost_limit: as for `PredictorSearch`; `initial` applies to a search without sources.
+        batch_size: number of architectures chosen with each fit. Defaults to 1 with sources, to 2 without.
         trust: number of observations after which the prior mean is halved. Defaults to 20.
 
     Attributes:
-        prior: what was learned from the sources, a `SourcePrior`; None without sources.
+        prior: the `SourcePrior` learned from the sources; None without sources.
 
     Raises:
         TypeError: if a source is no `SearchExperience`.
@@ -160,8 +161,8 @@ class TransferPredictor(PredictorSearch):
     Reference:
         Feurer et al., "Practical Transfer Learning for Bayesian Optimization", 2018 (arXiv 1802.02219): sources as
         Gaussian processes whose predictions are weighted. Salinas et al., "A Quantile-based Approach for Hyperparameter
-        Transfer Learning", 2019 (arXiv 1909.13595): a residual on normal quantiles. That the weights are part of the
-        kernel, and how their prior is learned and fades, is this project's own.
+        Transfer Learning", 2019 (arXiv 1909.13595): a residual on normal quantiles. Weights as part of the kernel, with
+        a prior that is learned and fades, are this project's own.
     """
 
     def __init__(
@@ -179,11 +180,7 @@ class TransferPredictor(PredictorSearch):
         if batch_size is None:
             batch_size = 1 if useful else 2
         super().__init__(space, seed, unique, initial, batch_size, cost_limit)
-        if not 0 < trust < math.inf:
-            raise ValueError(
-                f"Invalid value received for argument `trust`. Expected a positive number. Received: {trust}"
-            )
-        self.trust = trust
+        self.trust = checks.number("trust", trust, above=0)
         self.prior = SourcePrior(space, useful) if useful else None
         if self.prior is not None:
             self.initial, self._unexplained = 1, NOISE
@@ -199,7 +196,7 @@ class TransferPredictor(PredictorSearch):
     ) -> Posterior:
         if self.prior is None:
             return super()._posterior(observed, targets, candidates)
-        # Scores are ranks among architectures that grow alike, the prior mean is in terms of random ones: it fades.
+        # Scores rank architectures that become alike; the prior mean is in units of random ones, so it fades.
         trust = self.trust / (self.trust + len(observed))
         targets = [targets[0] - trust * self.prior(observed), *targets[1:]]
         posterior = Posterior(self.prior.kernel, observed, targets, candidates, NOISE)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasnas.checks import nearest
 from kerasnas.cost import COSTS
-from kerasnas.distribution import STRATEGIES
+from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES, SearchSpace
 
@@ -238,7 +238,7 @@ class SearchConfig(TrainingConfig, StepConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = [name for name in STRATEGIES if name != "multi_worker"]
+        names = [name for name in DISTRIBUTIONS if name != "multi_worker"]
         if self.strategy not in names:
             raise ValueError(
                 f"Invalid value received for setting `strategy`. {nearest(self.strategy, names)}; several machines "

@@ -1,4 +1,4 @@
-"""The operations that a choice is made of, and MixedOp, which makes the choice soft."""
+"""The candidate operations of a choice, and MixedOp, their weighted sum."""
 
 from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
 from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, NorConv, ReLUConvBN, SepConv

@@ -1,8 +1,9 @@
-"""What a primitive is: a chain of stages that a supernet computes fused and a discrete network spells out."""
+"""Primitive: a chain of stages, computed fused in a supernet and spelled out in a discrete network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ PRIMITIVES = Registry("primitive")
 
 
 def register_primitive(name: str) -> Callable:
-    """Decorator: enter a primitive under `name`, for use in `MixedOp` and in every space.
+    """A decorator that registers a primitive under `name`, for use in `MixedOp` and in every space.
 
     The factory takes `(filters, strides, affine)` and returns a `keras.layers.Layer` that maps
     `(batch, height, width, channels)` to `(batch, height / strides, width / strides, filters)`, or signals
@@ -37,10 +38,10 @@ def register_primitive(name: str) -> Callable:
 
 
 def primitive(name: str, filters: int, strides: int = 1, affine: bool = True) -> keras.layers.Layer:
-    """A layer of the primitive registered as `name`.
+    """A new layer of the primitive registered as `name`.
 
     Raises:
-        ValueError: for an unknown name (the nearest one is named).
+        ValueError: for an unknown name (the error names the nearest one), and as the primitive does.
     """
     return PRIMITIVES[name](filters=filters, strides=strides, affine=affine)
 
@@ -54,8 +55,8 @@ class Primitive(keras.layers.Layer):
     side by side (all edges that leave one node of a cell), and spells them out as standard Keras layers
     for a discrete network (`expand`). Windows lie as with Keras' `padding="same"`.
 
-    In a supernet the stages are called as plain functions: of the 22 s that a first step took, Keras' own
-    bookkeeping for each of a thousand small layers was a good part.
+    In a supernet the stages are called as plain functions: Keras' bookkeeping for each of a thousand small layers was a
+    good part of the 22 s that a first step took.
 
     Args:
         filters: number of output channels (of each copy).
@@ -73,14 +74,15 @@ class Primitive(keras.layers.Layer):
         `(batch, length / strides, copies * filters)`.
 
     Raises:
-        ValueError: for a non-positive `filters` or `copies`, or `strides` other than 1 and 2.
+        ValueError: for a non-positive `filters` or `copies`, `strides` other than 1 and 2, or an `affine` that is not a
+            boolean.
     """
 
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
-        self.affine = affine
+        self.affine = checks.boolean("affine", affine)
         self.copies = checks.size("copies", copies)
         self.chain = [self._under_policy(stage) for stage in self.stages()]
 
@@ -101,12 +103,12 @@ class Primitive(keras.layers.Layer):
         return self.mix(ops.cast(inputs, self.compute_dtype), scale, training, {})
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
-        """As `call`, with what other primitives have computed of the same input.
+        """As `call`, sharing stages with other primitives that read the same input.
 
         Args:
             inputs, scale, training: as for `call`; `inputs` in the compute dtype.
-            shared: the stages that have been applied to `inputs` -> their result; this primitive adds its own.
-                Only stages without weights are shared: ReLU, pools, and the copies of their result.
+            shared: names of the stages applied to `inputs` so far -> their result; this primitive adds its own. Only
+                stages without weights are shared: ReLU, pools, and the copies of their result.
         """
         x = inputs
         done: tuple | None = ()
@@ -115,13 +117,13 @@ class Primitive(keras.layers.Layer):
             if done in shared:
                 x = shared[done]
                 continue
-            x = stage.call(x, training=training) if stage._call_has_training_arg else stage.call(x)
+            x = stage.call(x, training=training) if takes_training(stage) else stage.call(x)
             if done is not None:
                 shared[done] = x
         return self.chain[-1].call(x, scale=scale, training=training)
 
     def part(self, values: list[Any]) -> list[list[Any]]:
-        """Values of `variables`, parted into those of each copy."""
+        """Values of `variables`, split into those of each copy."""
         split = [ops.split(value, self.copies, axis=_copies_axis(value)) for value in values]
         return [[value[copy] for value in split] for copy in range(self.copies)]
 
@@ -136,10 +138,7 @@ class Primitive(keras.layers.Layer):
 
     def expand(self, x: Any) -> Any:
         """Apply the same computation to a `KerasTensor` as new standard Keras layers (`copies` must be 1)."""
-        for stage in self.chain:
-            for layer in stage.standard():
-                x = layer(x)
-        return x
+        return apply_standard(self.chain, x)
 
     def get_config(self) -> dict[str, Any]:
         own = {"filters": self.filters, "strides": self.strides, "affine": self.affine, "copies": self.copies}
@@ -158,7 +157,7 @@ def _copies_axis(value: Any) -> int:
 class Stage(keras.layers.Layer):
     """One step of a primitive: a layer with the standard Keras layers that spell it out.
 
-    `shared_as` names what the stage does, where it has no weights: stages of one name are interchangeable.
+    `shared_as` names the function of a stage without weights: stages of the same name are interchangeable.
     """
 
     shared_as = ""
@@ -173,6 +172,27 @@ class Stage(keras.layers.Layer):
     def standard(self) -> list[Callable]:
         """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
         raise NotImplementedError
+
+
+def apply_standard(stages: Iterable[Stage], x: Any) -> Any:
+    """Spell out a chain of stages as new standard Keras layers.
+
+    Args:
+        stages: `Stage`s, or layers that have their `standard()`, in the order in which they are applied.
+        x: a `KerasTensor`.
+
+    Returns:
+        The `KerasTensor` after the last stage.
+
+    Example:
+
+    >>> apply_standard([Relu(), Subsample()], keras.Input((8, 8, 3))).shape
+    (None, 4, 4, 3)
+    """
+    for stage in stages:
+        for layer in stage.standard():
+            x = layer(x)
+    return x
 
 
 class Relu(Stage):
@@ -205,8 +225,10 @@ class Repeat(Stage):
 
 
 class Subsample(Stage):
-    """Every second pixel of every second row, or every second step. Pooling of size 1: a strided slice has a slow
-    gradient."""
+    """Every second pixel of every second row, or every second step.
+
+    It is a pooling of size 1, as a strided slice has a slow gradient.
+    """
 
     shared_as = "subsample"
 
@@ -218,6 +240,17 @@ class Subsample(Stage):
 
     def standard(self) -> list[Callable]:
         return [by_rank("AveragePooling", pool_size=1, strides=2, padding="same")]
+
+
+def takes_training(layer: keras.layers.Layer) -> bool:
+    """Tell if `layer.call` has an argument `training`.
+
+    Example:
+
+    >>> takes_training(keras.layers.Dropout(0.5)), takes_training(keras.layers.ReLU())
+    (True, False)
+    """
+    return "training" in inspect.signature(layer.call).parameters
 
 
 def halve(shape: tuple) -> tuple:
@@ -233,7 +266,7 @@ def halve(shape: tuple) -> tuple:
 
 
 def spatial_rank(x: Any) -> int:
-    """How many axes of a tensor lie between batch and channels: 2 of images, 1 of signals."""
+    """The number of axes between batch and channels: 2 for images, 1 for signals."""
     return len(x.shape) - 2
 
 
@@ -241,8 +274,8 @@ def by_rank(name: str, **options: Any) -> Callable:
     """A function that applies a new standard layer to a KerasTensor: "Conv" is `Conv2D` or, on signals, `Conv1D`.
 
     Args:
-        name: of the layer, without its rank.
-        **options: of the layer.
+        name: name of the layer's class without its rank.
+        **options: arguments of the layer.
 
     Example:
 

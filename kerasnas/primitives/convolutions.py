@@ -173,7 +173,7 @@ class OffsetPair(Stage):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class ReLUConvBN(Primitive):
-    """ReLU, 1x1 convolution, batch norm: how a cell brings its inputs to its number of channels.
+    """ReLU, 1x1 convolution, batch norm: brings the inputs of a cell to its number of channels.
 
     Args and call arguments: see `Primitive`.
 
@@ -194,7 +194,7 @@ class ReLUConvBN(Primitive):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class FactorizedReduce(Primitive):
-    """Halves height and width without losing a pixel's column: two offset 1x1 convolutions of stride 2.
+    """Reduction that halves height and width and still reads odd pixels: two offset 1x1 convolutions of stride 2.
 
     ReLU, then half of the filters from the even pixels and half from the odd ones, then batch norm. Of a signal, it
     halves the length.
@@ -215,12 +215,9 @@ class FactorizedReduce(Primitive):
 
     def __init__(self, filters: int, strides: int = 2, affine: bool = True, copies: int = 1, **kwargs: Any):
         if strides != 2:
-            raise ValueError(
-                "Invalid value received for argument `strides`. Expected 2: 'factorized_reduce' halves its input. "
-                f"Received: {strides!r}. Pass `strides=2`, or use 'skip_connect', which keeps the size at strides 1."
-            )
-        if checks.size("filters", filters) < 2:
-            raise ValueError("Invalid value received for argument `filters`. Expected at least 2. Received: 1")
+            hint = "Pass `strides=2`, or use 'skip_connect', which keeps the size at strides 1"
+            raise ValueError(checks.invalid("strides", "2: 'factorized_reduce' halves its input", strides, hint))
+        checks.integer("filters", filters, least=2)
         super().__init__(filters, strides, affine, copies, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:
@@ -242,7 +239,7 @@ class _Windowed(Primitive):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class NorConv(_Windowed):
-    """An ordinary convolution as NAS-Bench-201 has it: ReLU, convolution, batch norm.
+    """The ordinary convolution of NAS-Bench-201: ReLU, convolution, batch norm.
 
     Args:
         kernel_size: size of the windows. Defaults to 3.
@@ -290,8 +287,8 @@ class SepConv(_Windowed):
 class DilConv(_Windowed):
     """Dilated depthwise-separable convolution: ReLU, depthwise at dilation 2, 1x1, batch norm.
 
-    At strides 2 every second input pixel is all that a window at dilation 2 sees, so the layer takes
-    those pixels and convolves them without dilation: the same result for a quarter of the work.
+    At strides 2 a window at dilation 2 sees only every second input pixel, so the layer takes those pixels and
+    convolves them without dilation: the same result for a quarter of the work.
 
     Args:
         kernel_size: size of the depthwise windows. Defaults to 3.
@@ -320,7 +317,7 @@ for name, factory, size in (
     *(("nor_conv_1x1", NorConv, 1), ("nor_conv_3x3", NorConv, 3), ("nor_conv_5x5", NorConv, 5)),
     *(("sep_conv_3x3", SepConv, 3), ("sep_conv_5x5", SepConv, 5)),
     *(("dil_conv_3x3", DilConv, 3), ("dil_conv_5x5", DilConv, 5)),
-    # The names for signals. A primitive takes images and signals by any of its names: they differ to the reader.
+    # The names for signals. A primitive takes images and signals under any of its names; only the reader sees the rank.
     *(("conv_3", NorConv, 3), ("conv_5", NorConv, 5)),
     *(("sep_conv_3", SepConv, 3), ("sep_conv_5", SepConv, 5), ("sep_conv_7", SepConv, 7)),
     *(("dil_conv_3", DilConv, 3), ("dil_conv_5", DilConv, 5)),

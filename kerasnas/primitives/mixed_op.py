@@ -1,4 +1,4 @@
-"""MixedOp: the weighted sum over candidate primitives that a differentiable search relaxes a choice to."""
+"""MixedOp: the weighted sum of candidate primitives that relaxes a choice in a differentiable search."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ import keras
 from keras import ops
 
 from kerasnas import backend, checks, relaxations
-from kerasnas.primitives.base import PRIMITIVES, Primitive, halve
+from kerasnas.primitives.base import PRIMITIVES, Primitive, halve, takes_training
 
 
 def check_primitives(primitives: Sequence[str]) -> tuple[str, ...]:
-    """Return `primitives` as a tuple if they are distinct registered names; raise ValueError otherwise."""
-    if isinstance(primitives, str) or not len(tuple(primitives)):
-        raise ValueError(
-            "Invalid value received for argument `primitives`. Expected a non-empty list of names. "
-            f"Received: {primitives!r}"
-        )
-    for name in primitives:
-        PRIMITIVES[name]
-    if set(primitives) == {"none"}:
-        raise ValueError("Invalid value received for argument `primitives`. Expected one other than 'none'.")
-    if len(set(primitives)) != len(primitives):
-        raise ValueError(
-            f"Invalid value received for argument `primitives`. Expected distinct names. Received: {list(primitives)}"
-        )
-    return tuple(primitives)
+    """Return `primitives` as a tuple if they are distinct registered names, at least one of them not "none".
+
+    Raises:
+        ValueError: otherwise.
+    """
+    found = checks.names("primitives", primitives, PRIMITIVES)
+    if found == ("none",):
+        raise ValueError(checks.invalid("primitives", "a name other than 'none'", list(found)))
+    return found
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -36,8 +30,8 @@ class MixedOp(keras.layers.Layer):
 
     `mixed(x) = sum_p weights[p] * primitive_p(x)`, with `weights = softmax(alphas)`.
 
-    Used on its own in any Keras model, it owns its architecture parameters. In a cell it is fed the
-    weights, and then computes `copies` edges that read the same input side by side.
+    Used on its own in any Keras model, it owns its architecture parameters. In a cell it receives the weights, and
+    computes `copies` edges that read the same input side by side.
 
     Args:
         primitives: names of the candidates, built-in or registered with `register_primitive`.
@@ -46,16 +40,16 @@ class MixedOp(keras.layers.Layer):
         affine: whether batch norm learns scale and offset. Defaults to False, as DARTS searches:
             a learned scale would undo the mixing weight.
         copies: number of edges computed side by side. Defaults to 1.
-        relaxation: how alphas become weights, when the layer owns them: a name or a callable.
-            Defaults to `"softmax"`.
-        seed: seed of the layer's own alphas, and of what a relaxation draws. Defaults to 0.
-        sampled_paths: what several layers share to compute active primitives. Defaults to the layer's own.
+        relaxation: maps the layer's own alphas to weights: a name or a callable. Defaults to `"softmax"`.
+        seed: seed of the layer's own alphas and of the draws of a relaxation; None for random ones. Defaults to 0.
+        sampled_paths: `SampledPaths` that several layers share to compute active primitives. Defaults to the layer's
+            own.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
         weights: optional tensor `(copies, len(primitives))`; without it the layer's own alphas are used.
-        active: optional integers `(copies, paths)`: the primitives whose weight is not zero. Only they are computed,
-            forward and backward.
+        active: optional integers `(copies, paths)`: indices of the primitives whose weight is not zero. Only these are
+            computed, forward and backward.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -63,7 +57,8 @@ class MixedOp(keras.layers.Layer):
         `(batch, length / strides, copies * filters)`.
 
     Raises:
-        ValueError: for unknown, repeated or no primitives, and as the primitives do.
+        TypeError: if `sampled_paths` is no `SampledPaths`.
+        ValueError: for unknown, repeated or no primitives, a wrong number or boolean, and as the primitives do.
 
     Example:
 
@@ -96,9 +91,11 @@ class MixedOp(keras.layers.Layer):
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
         self.copies = checks.size("copies", copies)
-        self.affine, self.seed = affine, seed
+        self.affine = checks.boolean("affine", affine)
+        self.seed = None if seed is None else checks.seed(seed)
         self.relaxation = relaxations.get(relaxation, seed)
-        self.sampled_paths = sampled_paths or SampledPaths()
+        self.sampled_paths = checks.optional(checks.instance, "sampled_paths", sampled_paths, SampledPaths)
+        self.sampled_paths = self.sampled_paths or SampledPaths()
         self.alphas: Any = None
         self.candidates = {name: self._candidate(name) for name in self.primitives if name != "none"}
 
@@ -107,7 +104,7 @@ class MixedOp(keras.layers.Layer):
         layer = PRIMITIVES[name](**arguments)
         if isinstance(layer, Primitive):
             layer = PRIMITIVES[name](**arguments, copies=self.copies, dtype=self.dtype_policy)
-        else:  # a user's own layer knows nothing of copies
+        else:  # a user's own layer has no argument `copies`
             layer = _Copies([layer, *(PRIMITIVES[name](**arguments) for _ in range(self.copies - 1))])
         return layer
 
@@ -120,7 +117,7 @@ class MixedOp(keras.layers.Layer):
     def call(self, inputs: Any, weights: Any = None, active: Any = None, training: bool | None = None) -> Any:
         if weights is None:
             if self.alphas is None:
-                raise ValueError("This MixedOp was built to be fed `weights`, and was called without them.")
+                raise ValueError("This MixedOp was built to receive `weights`, and was called without them.")
             alphas = ops.convert_to_tensor(self.alphas)
             weights, active = self.relaxation(alphas, training=training)
             if training and (penalty := relaxations.penalty(self.relaxation, alphas)) is not None:
@@ -136,7 +133,7 @@ class MixedOp(keras.layers.Layer):
         return sum(outputs[1:], outputs[0])
 
     def _mix_active(self, inputs: Any, weights: Any, active: Any, training: bool | None) -> Any:
-        """For each copy, the sum over its active primitives alone."""
+        """For each copy, the weighted sum of its active primitives only."""
         path = self.sampled_paths.like(self, inputs.shape)
         candidates = self.candidates.values()
         values = [c.part(backend.values(c.variables)) for c in candidates]
@@ -174,7 +171,7 @@ class MixedOp(keras.layers.Layer):
 
 
 class SampledPaths:
-    """The functions that compute one primitive picked by its index, each traced once for all edges that are alike.
+    """Functions that compute one primitive selected by its index, each traced once for all edges of one kind.
 
     A graph with a switch over all primitives on each edge of each cell would take minutes to trace.
     """
@@ -196,7 +193,7 @@ class SampledPaths:
 
 def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
     one = MixedOp(mixed.primitives, mixed.filters, mixed.strides, mixed.affine, dtype=mixed.dtype_policy)
-    one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own weights are never used
+    one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own variables are never used
     candidates = list(one.candidates.values())
 
     def compute(candidate: Any, inputs: Any, weight: Any, values: list[Any], training: bool) -> tuple[Any, list[Any]]:
@@ -245,7 +242,7 @@ def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
 
 
 class _Copies(keras.layers.Layer):
-    """Gives a user's own layers, one for each copy, the `mix` of a built-in primitive."""
+    """An adapter that gives a user's own layers, one for each copy, the interface of a built-in primitive."""
 
     def __init__(self, layers: list[keras.layers.Layer]):
         super().__init__(autocast=False)
@@ -268,7 +265,7 @@ class _Copies(keras.layers.Layer):
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
         outputs = [
-            layer(inputs, training=training) if layer._call_has_training_arg else layer(inputs) for layer in self.layers
+            layer(inputs, training=training) if takes_training(layer) else layer(inputs) for layer in self.layers
         ]
-        dtype = inputs.dtype  # of the whole sum, whatever the user's layer computes in
+        dtype = inputs.dtype  # of the whole sum, whatever dtype the user's layer computes in
         return ops.concatenate([ops.cast(y, dtype) for y in outputs], axis=-1) * ops.cast(scale, dtype)

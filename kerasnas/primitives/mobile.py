@@ -1,4 +1,4 @@
-"""The primitive of mobile networks: MBConv, the inverted bottleneck that ProxylessNAS chooses sizes of."""
+"""MBConv, the inverted bottleneck of mobile networks whose sizes ProxylessNAS searches."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MBConv(Primitive):
     Args:
         filters, strides, affine, copies: see `Primitive`. The depthwise convolution strides.
         kernel_size: size of the depthwise windows. Defaults to 3.
-        expansion: how many times wider the depthwise convolution is than the input. Defaults to 6.
+        expansion: ratio of the channels of the depthwise convolution to those of the input. Defaults to 6.
 
     Raises:
         ValueError: for a non-positive `kernel_size` or `expansion`, and as `Primitive` does.
@@ -98,7 +98,7 @@ class MBConv(Primitive):
         return [*wide, *window, Pointwise(self.filters, self.copies), BatchNorm(self.affine)]
 
     def has_residual(self, channels: int) -> bool:
-        """Whether an input with so many channels is added to the output."""
+        """True if an input with this number of channels is added to the output."""
         return self.strides == 1 and channels == self.filters
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
@@ -113,8 +113,8 @@ class MBConv(Primitive):
 
         Args:
             x: KerasTensor.
-            drop_path: what is applied to the bottleneck before the input is added, where it is added. Defaults to None:
-                nothing.
+            drop_path: a function applied to the bottleneck before the input is added, if it is added. Defaults to
+                None: nothing is applied.
         """
         y = super().expand(x)
         if not self.has_residual(x.shape[-1]):

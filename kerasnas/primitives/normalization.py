@@ -1,4 +1,4 @@
-"""Batch norm on the fused kernel, whose scale can carry a mixing weight."""
+"""Batch norm on the fused kernel, with a scale that can carry a mixing weight."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import backend
+from kerasnas import backend, checks
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
 
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the published PyTorch networks, whose `momentum` is 1 - 0.9
@@ -16,23 +17,25 @@ MOMENTUM, EPSILON = 0.9, 1e-5  # of the published PyTorch networks, whose `momen
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class BatchNorm(Stage):
-    """Batch normalisation over all axes but the last, exact to second order.
+    """Batch normalization over all axes but the last, exact to second order.
 
-    Keras' `BatchNormalization` has wrong second-order gradients on TensorFlow (a stopped gradient in
-    its moments), and takes five times as long on a CPU. This layer goes through
-    `kerasnas.backend.batch_norm` and has neither fault.
+    Keras' `BatchNormalization` has wrong second-order gradients on TensorFlow (a stopped gradient in its moments), and
+    takes five times as long on a CPU. This layer is computed by `kerasnas.backend.batch_norm` and has neither fault.
 
     Args:
         affine: whether to learn a scale (gamma) and an offset (beta). Defaults to True.
         synchronized: whether the statistics of a batch are those of all replicas of a `tf.distribute` strategy, as on
-            one device, or of each replica's part alone. Defaults to False. Not inside a path that a sampling relaxation
-            picks. On JAX they always are those of the global batch.
+            one device, instead of each replica's part alone. Not possible inside a path that a sampling relaxation
+            picks. On JAX they are always those of the global batch. Defaults to False.
 
     Call arguments:
         inputs: tensor `(batch, ..., channels)`.
         scale: optional tensor `(channels,)` that multiplies the result: `scale * (gamma * x + beta)`.
-            A mixing weight that enters here costs no pass over the data of its own.
+            A mixing weight that enters here needs no pass over the data of its own.
         training: whether to use the batch's statistics and update the moving ones.
+
+    Raises:
+        ValueError: if `affine` or `synchronized` is not a boolean.
 
     Example:
 
@@ -42,14 +45,15 @@ class BatchNorm(Stage):
     True
     """
 
-    momentum = MOMENTUM  # what a moving statistic keeps of itself, as Keras' layer says it
+    momentum = MOMENTUM  # fraction of a moving statistic that is kept in a step, named as in Keras' layer
 
     def __init__(self, affine: bool = True, synchronized: bool = False, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
-        self.affine, self.synchronized = affine, synchronized
+        self.affine = checks.boolean("affine", affine)
+        self.synchronized = checks.boolean("synchronized", synchronized)
 
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
-        # Without `autocast`, Keras reads them in half precision where this layer is the outermost one called.
+        # With `autocast`, Keras would read them in half precision where this layer is the outermost one called.
         options = {"shape": (inputs_shape[-1],), "autocast": False}
         if self.affine:
             self.gamma = self.add_weight(name="gamma", initializer="ones", **options)
@@ -77,7 +81,7 @@ class BatchNorm(Stage):
         return outputs
 
     def standard(self) -> list[keras.layers.Layer]:
-        """The same as standard Keras layers."""
+        """The same computation as standard Keras layers."""
         return [
             keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, center=self.affine, scale=self.affine)
         ]
@@ -86,8 +90,13 @@ class BatchNorm(Stage):
         return {**super().get_config(), "affine": self.affine, "synchronized": self.synchronized}
 
 
+def batch_norms(model: keras.Model) -> list[Any]:
+    """Every batch norm inside `model`: `BatchNorm` and Keras' own. Each has `momentum` and two moving statistics."""
+    kinds = BatchNorm, keras.layers.BatchNormalization
+    return [layer for layer in flatten_layers(model) if isinstance(layer, kinds)]
+
+
 def synchronize_batch_norm(model: keras.Model) -> None:
-    """Have every batch norm of `model`, ours and Keras', use the statistics of all replicas in training."""
-    for layer in model._flatten_layers():
-        if hasattr(layer, "synchronized"):
-            layer.synchronized = True
+    """Have every batch norm inside `model` use the statistics of all replicas in training."""
+    for layer in batch_norms(model):
+        layer.synchronized = True

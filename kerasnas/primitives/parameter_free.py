@@ -1,4 +1,4 @@
-"""Primitives without a kernel: none, skip connection, pools."""
+"""Primitives without a kernel: none, the skip connection, pooling."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank, halve
 from kerasnas.primitives.convolutions import FactorizedReduce
 from kerasnas.primitives.normalization import BatchNorm
 
 
 class Pool(Stage):
-    """3x3 pooling, of signals over 3 steps; the average leaves the padding out of its count."""
+    """3x3 pooling, over 3 steps of a signal; the average does not count the padding."""
 
     def __init__(self, kind: str, strides: int):
         super().__init__()
@@ -33,7 +34,7 @@ class Pool(Stage):
 
 
 class Scale(Stage):
-    """Multiplies by `scale`, or by a constant where none is given."""
+    """Multiplication by `scale`, or by a constant."""
 
     def __init__(self, constant: float = 1.0):
         super().__init__(autocast=False)
@@ -68,8 +69,10 @@ class _KeepsChannels(Primitive):
 
 
 class Pooling(_KeepsChannels):
-    """3x3 pooling, then batch norm without affine parameters (in a supernet, pooled values need a scale
-    comparable to the convolutions'; Liu et al., 2019)."""
+    """3x3 pooling, then batch norm without affine parameters.
+
+    In a supernet, pooled values need a scale comparable to the convolutions' (Liu et al., 2019).
+    """
 
     kind = ""
 
@@ -84,7 +87,7 @@ class Pooling(_KeepsChannels):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MaxPool(Pooling):
-    """3x3 max pooling followed by batch norm; in a discrete network without it, as published.
+    """3x3 max pooling followed by batch norm, which a discrete network leaves out, as published.
 
     Args and call arguments: see `Primitive`. `filters` must equal the input's channels.
 
@@ -99,7 +102,7 @@ class MaxPool(Pooling):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class AveragePool(Pooling):
-    """3x3 average pooling that leaves padding out of its count, followed by batch norm as in `MaxPool`.
+    """3x3 average pooling that does not count the padding, followed by batch norm as in `MaxPool`.
 
     Args and call arguments: see `Primitive`. `filters` must equal the input's channels.
 
@@ -129,10 +132,8 @@ class Identity(_KeepsChannels):
 
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
         if strides != 1:
-            raise ValueError(
-                "Invalid value received for argument `strides`. Expected 1: Identity keeps the size of its input. "
-                f"Received: {strides!r}. Use 'skip_connect', which halves it at strides 2."
-            )
+            hint = "Use 'skip_connect', which halves it at strides 2"
+            raise ValueError(checks.invalid("strides", "1: Identity keeps the size of its input", strides, hint))
         super().__init__(filters, strides, affine, copies, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:
@@ -141,7 +142,7 @@ class Identity(_KeepsChannels):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Zero(_KeepsChannels):
-    """The primitive `none`: no connection. `MixedOp` never computes it; its weight only takes from the others'.
+    """The primitive `none`: no connection. `MixedOp` never computes it; its weight only lowers the others'.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""PartialMixedOp: the mixed operation on a part of the channels."""
+"""PartialMixedOp: the mixed operation of PC-DARTS on part of the channels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class PartialMixedOp(keras.layers.Layer):
-    """The mixed operation of PC-DARTS: one part in `partial_channels` of the channels is mixed, the rest goes by.
+    """The mixed operation of PC-DARTS: `1 / partial_channels` of the channels is mixed, the others bypass it.
 
-    The first `filters / partial_channels` channels pass a `MixedOp`; the others are handed on (max-pooled by 2 at
-    strides 2); both are put side by side and shuffled, so that the next layer mixes other channels.
+    The first `filters / partial_channels` channels go through a `MixedOp`; the others bypass it (max-pooled by 2 at
+    strides 2). Both are concatenated and shuffled, so that the next layer mixes other channels.
 
     Args:
         primitives, filters, strides, affine, copies, sampled_paths: as for `MixedOp`; `filters` must be the
             number of the input's channels.
-        partial_channels: the reciprocal of the share that is mixed; it must divide `filters`. Defaults to 4.
+        partial_channels: the reciprocal of the share of channels that is mixed; it must divide `filters`. Defaults
+            to 4.
 
     Call arguments:
         inputs: tensor `(batch, height, width, filters)`, or `(batch, length, filters)`.
@@ -110,10 +111,10 @@ class PartialMixedOp(keras.layers.Layer):
         )
 
     def _routes(self, edge_weights: Any, dtype: Any) -> Any:
-        """The kernel of one pixel that lays out the channels of every copy, shuffled, and weighs those that go by.
+        """The 1x1 kernel that lays out the channels of every copy, shuffled, and weighs those that bypass the mixture.
 
         Channel `i` of part `g` (part 0 is mixed) goes to channel `i * partial_channels + g`. One small convolution
-        takes the place of a product for each edge, a concatenation and a transposition of all edges' values.
+        replaces a product for each edge, a concatenation and a transposition of all edges' values.
         """
         parts, size = self.partial_channels, self.mixed.filters
         mixed = np.zeros((self.copies, size, self.copies, size, parts))
@@ -146,11 +147,13 @@ class PartialMixedOp(keras.layers.Layer):
 
 
 def check_partial_channels(partial_channels: int, filters: int) -> int:
-    """Return `partial_channels` if it divides `filters`; raise ValueError otherwise."""
+    """Return `partial_channels` if it divides `filters`.
+
+    Raises:
+        ValueError: otherwise.
+    """
     if filters % checks.size("partial_channels", partial_channels):
         divisors = [size for size in range(1, filters + 1) if filters % size == 0]
-        raise ValueError(
-            "Invalid value received for argument `partial_channels`. Expected a divisor of the filters: one of "
-            f"{divisors} for {filters} filters. Received: {partial_channels}"
-        )
+        expected = f"a divisor of the filters: one of {divisors} for {filters} filters"
+        raise ValueError(checks.invalid("partial_channels", expected, partial_channels))
     return partial_channels

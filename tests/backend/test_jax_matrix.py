@@ -88,7 +88,7 @@ def gradients(relaxation, hypergradient):
 
 
 def on(devices):
-    """Variables made from now on lie on so many devices, and batches are shared among them."""
+    """Variables made from now on lie on this number of devices, and batches are sharded over them."""
     chosen = keras.distribution.list_devices()[:devices]
     strategy = keras.distribution.DataParallel(devices=chosen) if devices > 1 else None
     keras.distribution.set_distribution(strategy)

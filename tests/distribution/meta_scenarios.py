@@ -14,8 +14,8 @@ from kerasnas.spaces import ENASMicroSpace
 ONE = tf.distribute.get_strategy()
 
 
-class Pictures(TaskFamily):
-    """Two classes of noisy 8x8 pictures: a random template each."""
+class Images(TaskFamily):
+    """Two classes of noisy 8x8 images: a random template each."""
 
     input_shape = (8, 8, 1)
 
@@ -28,7 +28,7 @@ class Pictures(TaskFamily):
         return Episode(*parts)
 
 
-class Diverging(Pictures):
+class Diverging(Images):
     """Every third task has inputs that no loss is finite on."""
 
     def draw(self, rng):
@@ -38,7 +38,7 @@ class Diverging(Pictures):
 
 
 def network():
-    inputs = keras.Input(Pictures.input_shape)
+    inputs = keras.Input(Images.input_shape)
     start = keras.initializers.GlorotUniform(1)
     x = keras.layers.Conv2D(3, 3, strides=2, use_bias=False, kernel_initializer=start)(inputs)  # no bias: batch norm
     x = keras.layers.Flatten()(keras.layers.Activation("tanh")(BatchNorm()(x)))
@@ -47,7 +47,7 @@ def network():
 
 def supernet():
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=PRIMITIVES)
-    return space.build_supernet(Pictures.input_shape, num_classes=2, seed=0)
+    return space.build_supernet(Images.input_shape, num_classes=2, seed=0)
 
 
 LEARNERS = {
@@ -57,7 +57,7 @@ LEARNERS = {
 }
 
 
-def trained(strategy, make, tasks, steps, family=Pictures):
+def trained(strategy, make, tasks, steps, family=Images):
     with strategy.scope():
         learner = make()
     learner.compile()
@@ -101,8 +101,8 @@ def one_shot(strategy):
 
 def meta_learning(strategy):
     """A few meta-steps of each learner; MAML also where tasks cannot be spread evenly, and where some diverge."""
-    cases = {name: (make, 4, 3, Pictures) for name, make in LEARNERS.items()}
-    cases["uneven"] = (LEARNERS["maml"], 5, 3, Pictures)
+    cases = {name: (make, 4, 3, Images) for name, make in LEARNERS.items()}
+    cases["uneven"] = (LEARNERS["maml"], 5, 3, Images)
     cases["diverging"] = (LEARNERS["maml"], 6, 3, Diverging)
     found = {}
     for name, (make, tasks, steps, family) in cases.items():
@@ -111,11 +111,11 @@ def meta_learning(strategy):
         learner, several = trained(strategy, make, tasks, steps, family)
         found[name] = {"distance": distance(several, one), "spread": spread(learner.variables), "lost": lost}
         if name == "maml":
-            episode = Pictures(seed=3).episode(9)
+            episode = Images(seed=3).episode(9)
             found["adapted"] = [tuple(w.shape) for w in learner.adapt(episode).weights] != []
-            found["evaluated"] = sorted(learner.evaluate(Pictures(seed=3), episodes=2))
+            found["evaluated"] = sorted(learner.evaluate(Images(seed=3), episodes=2))
     try:
-        learner.fit(Pictures(seed=3), steps=1, tasks=1, verbose=0)
+        learner.fit(Images(seed=3), steps=1, tasks=1, verbose=0)
     except ValueError as error:
         found["said"] = str(error)
     return found

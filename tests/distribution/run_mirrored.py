@@ -21,7 +21,7 @@ import kerasnas
 from kerasnas.backend.virtual import split_cpu
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.distribution import resolve_strategy
-from kerasnas.search import gradients
+from kerasnas.trainers import gradients
 
 ONE = tf.distribute.get_strategy()
 
@@ -57,7 +57,7 @@ def first_order(strategy):
 
 
 def second_order(strategy):
-    """With a warm-up: the alphas rest for the first ten steps of twenty."""
+    """With a warm-up: the alphas are frozen for the first ten steps of twenty."""
     options = {"hypergradient": "unrolled", "architecture_warmup_epochs": 1, "epochs": 2}
     return compared(strategy, images(160), synchronized_batch_norm=True, **options)
 
@@ -78,7 +78,7 @@ def single_precision(strategy):
 
 
 def not_reduced(strategy):
-    """What becomes of a search where the gradients of one level are not added up over the replicas."""
+    """A search in which the gradients of one level are not summed over the replicas."""
     found, real = {}, gradients.all_reduce
     data, options = images(32), {"eager": True, "synchronized_batch_norm": True}
     search, expected, _ = fitted(ONE, data, **options)
@@ -171,7 +171,7 @@ def bad_input(strategy):
 
 
 def checkpoint(strategy):
-    """A search of two epochs on several replicas goes on on one, and the other way round."""
+    """A search of two epochs on several replicas resumes on one, and the other way round."""
     found, data = {}, images(32)
     options = {"eager": True, "synchronized_batch_norm": True}
     _, expected, _ = fitted(ONE, data, epochs=2, **options)

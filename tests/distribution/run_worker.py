@@ -33,7 +33,7 @@ def main():
     keras.config.set_dtype_policy("float64")
     strategy = resolve_strategy("multi_worker" if os.environ.get("TF_CONFIG") else "cpu", timeout=60)
 
-    from meta_scenarios import LEARNERS, Pictures
+    from meta_scenarios import LEARNERS, Images
     from searching import images, make_search, result
 
     from kerasnas.callbacks import SearchCheckpoint
@@ -53,7 +53,7 @@ def main():
         with strategy.scope():
             learner = LEARNERS["maml"]()
         learner.compile()
-        history = learner.fit(Pictures(seed=3), steps=3, tasks=4, verbose=0, callbacks=callbacks)
+        history = learner.fit(Images(seed=3), steps=3, tasks=4, verbose=0, callbacks=callbacks)
         found = {"variables": [np.array(v) for v in learner.variables]}
         found["logs"] = [np.array(history.history[name]) for name in sorted(history.history)]
     else:

@@ -55,7 +55,7 @@ def test_second_order_is_that_of_one_device_with_a_warm_up(two):
         ("trainer", "trained on 1 replica(s) of _DefaultDistributionStrategy"),
         ("optimizer", "An optimizer was made under another strategy"),
         ("metric", "A metric was made under another strategy"),
-        ("batch_size", "expected at least 2, one for each of the 2 replicas. Received: 1"),
+        ("batch_size", "Expected at least 2, one sample for each replica. Received: 1"),
         ("paths", "Gumbel, which samples paths"),
     ],
 )

@@ -1,7 +1,8 @@
-"""What a word resolves to, and what is said where it cannot be."""
+"""Names of distributions: the strategy that each resolves to, and the errors of those that do not."""
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -27,18 +28,18 @@ def test_auto_takes_the_cpu_and_says_why(monkeypatch):
     assert resolve_strategy("cpu", log=None) is strategy
 
 
-def test_a_strategy_is_handed_back():
+def test_a_strategy_is_returned_as_it_is():
     given = tf.distribute.OneDeviceStrategy("/cpu:0")
     assert resolve_strategy(given, log=None) is given and describe(given) == "one device, the CPU"
 
 
 @pytest.mark.parametrize(
-    "word, said",
+    "name, said",
     [("gpus", "Did you mean 'gpu'"), ("multiworker", "Did you mean 'multi_worker'"), (3, "Received: 3")],
 )
-def test_unknown_words_name_the_nearest(word, said):
+def test_unknown_names_name_the_nearest(name, said):
     with pytest.raises(ValueError, match=said):
-        resolve_strategy(word)
+        resolve_strategy(name)
 
 
 def test_without_the_device_the_error_says_what_to_do(monkeypatch):
@@ -57,11 +58,11 @@ def test_parameter_servers_are_unsupported():
 @pytest.mark.parametrize(
     "config, said",
     [
-        ("", "Received: nothing"),
+        ("", "Received: ''"),
         ("{", "Expected JSON"),
         ("[]", "`cluster` and `task`"),
         ({"cluster": TWO}, "`cluster` and `task`"),
-        ({"cluster": {**TWO, "ps": ["a:1"]}, "task": FIRST}, "no parameter servers"),
+        ({"cluster": {**TWO, "ps": ["a:1"]}, "task": FIRST}, "without parameter servers"),
         ({"cluster": TWO, "task": {"type": "wroker", "index": 0}}, "Did you mean 'worker'"),
         ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, "from 0 to 1. Received: 2"),
         ({"cluster": TWO, "task": {"type": "chief", "index": 0}}, "a role of the cluster"),
@@ -75,6 +76,25 @@ def test_a_malformed_cluster_says_what_was_expected(monkeypatch, config, said):
     with pytest.raises(ValueError, match=said) as error:
         resolve_strategy("multi_worker")
     assert "TF_CONFIG='{" in str(error.value)  # an example
+
+
+@pytest.mark.parametrize(
+    "arguments, error, said",
+    [
+        ({"timeout": float("nan")}, ValueError, "`timeout`. Expected a number of at least 0. Received: nan"),
+        ({"timeout": -1}, ValueError, "`timeout`. Expected a number of at least 0. Received: -1"),
+        ({"log": "loud"}, TypeError, "`log`. Expected a callable. Received: 'loud'"),
+    ],
+)
+def test_wrong_arguments_are_reported(arguments, error, said):
+    with pytest.raises(error, match=re.escape(said)):
+        resolve_strategy("cpu", **arguments)
+
+
+@pytest.mark.parametrize("call", [describe, read_cluster])
+def test_other_types_are_refused(call):
+    with pytest.raises(TypeError, match=r"Expected .*\. Received: 3"):
+        call(3)
 
 
 def test_the_chief_is_the_first_worker():

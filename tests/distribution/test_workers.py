@@ -72,7 +72,7 @@ def test_two_workers_learn_from_the_tasks_of_both(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_search_goes_on_where_a_worker_died(tmp_path, number):
-    """Killed, it goes on from the end of the last epoch; terminated, from the step after which it was."""
+    """Killed, it resumes from the end of the last epoch; terminated, from the step after which it was."""
     (expected,) = run(tmp_path, "one", "--epochs=3", f"--folder={tmp_path / 'one'}", workers=1)
     folder = f"--folder={tmp_path / 'checkpoints'}"
     processes = start(tmp_path, "first", "--epochs=3", folder, last=(f"--die=1,3,{int(number)}",))

@@ -8,8 +8,8 @@ from kerasnas.datasets import Episode, TaskFamily
 from kerasnas.primitives import BatchNorm
 
 
-class Pictures(TaskFamily):
-    """Two classes of noisy 6x6 pictures: a random template each."""
+class Images(TaskFamily):
+    """Two classes of noisy 6x6 images: a random template each."""
 
     input_shape = (6, 6, 1)
 
@@ -28,16 +28,16 @@ class Pictures(TaskFamily):
 
 
 @pytest.fixture
-def pictures():
-    return Pictures
+def image_tasks():
+    return Images
 
 
 @pytest.fixture
 def make_network():
-    """A factory of a convolution, a normalisation and a linear head; smooth, for finite differences."""
+    """A factory of a convolution, a normalization and a linear head; smooth, for finite differences."""
 
     def make(normalization=BatchNorm, classes=2, activation="tanh"):
-        inputs = keras.Input(Pictures.input_shape)
+        inputs = keras.Input(Images.input_shape)
         x = keras.layers.Conv2D(3, 3, strides=2, kernel_initializer=keras.initializers.GlorotUniform(1))(inputs)
         x = keras.layers.Activation(activation)(normalization()(x))
         x = keras.layers.Flatten()(x)

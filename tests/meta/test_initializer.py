@@ -1,6 +1,7 @@
 """ReptileInitializer: files and back, what a warm start takes over, and what it refuses."""
 
 import json
+import re
 
 import keras
 import numpy as np
@@ -30,12 +31,12 @@ def learned():
 
 
 def test_it_is_saved_and_loaded(learned, tmp_path):
-    initializer = ReptileInitializer.from_learner(MetaNAS(learned), data="pictures", seeds=[0])
+    initializer = ReptileInitializer.from_learner(MetaNAS(learned), data="images", seeds=[0])
     initializer.save(tmp_path / "start")
     assert sorted(path.name for path in (tmp_path / "start").iterdir()) == ["initializer.json", "model.keras"]
     loaded = ReptileInitializer.load(tmp_path / "start")
     assert loaded.description == initializer.description
-    assert loaded.description["learner"] == "MetaNAS" and loaded.description["data"] == "pictures"
+    assert loaded.description["learner"] == "MetaNAS" and loaded.description["data"] == "images"
     for old, new in zip(arrays(learned.variables), arrays(loaded.model.variables), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -64,7 +65,7 @@ def test_it_holds_a_copy(learned):
 def test_a_search_starts_from_it(learned):
     search = BilevelTrainer(SPACE.build_supernet((8, 8, 1), 2, seed=9))
     said = warm_start(search, ReptileInitializer(learned))
-    assert said.endswith("variables start from the initialisation")
+    assert said.endswith("variables start from the initialization")
     for old, new in zip(learned.trainable_variables, search.supernet.trainable_variables, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(old), ops.convert_to_numpy(new))
     search.compile(run_eagerly=True)
@@ -73,11 +74,11 @@ def test_a_search_starts_from_it(learned):
     SPACE.validate(search.derive())
 
 
-def test_the_head_is_made_anew_for_other_classes_and_images_may_be_larger(learned):
+def test_the_head_starts_from_scratch_for_other_classes_and_images_may_be_larger(learned):
     target = SPACE.build_supernet((16, 16, 1), 5, seed=9)
     kernel = arrays([target.classifier.kernel])[0]
     said = warm_start(target, ReptileInitializer(learned))
-    assert said.endswith("made anew: dense/kernel, dense/bias")
+    assert said.endswith("initialized from scratch: dense/kernel, dense/bias")
     np.testing.assert_array_equal(arrays([target.classifier.kernel])[0], kernel)
     np.testing.assert_array_equal(*(ops.convert_to_numpy(m.architecture_parameters[0]) for m in (target, learned)))
 
@@ -92,7 +93,9 @@ def test_a_warm_started_search_says_the_temperature_of_its_own(learned):
 def test_any_model_and_any_learner(tmp_path):
     source, target = few_shot_network((16, 16, 1), 5, filters=3), few_shot_network((16, 16, 1), 3, filters=3, seed=1)
     ReptileInitializer(source).save(tmp_path)
-    assert "made anew: dense/kernel, dense/bias" in warm_start(Reptile(target), ReptileInitializer.load(tmp_path))
+    assert "initialized from scratch: dense/kernel, dense/bias" in warm_start(
+        Reptile(target), ReptileInitializer.load(tmp_path)
+    )
     np.testing.assert_array_equal(*(ops.convert_to_numpy(m.trainable_variables[0]) for m in (source, target)))
 
 
@@ -148,12 +151,28 @@ def test_strategies_of_another_space_or_without_parameters(learned):
         warm_start(RandomSearch(SPACE), initializer)
     with pytest.raises(ValueError, match="RandomSearch, which has none"):
         ReptileInitializer.from_strategy(RandomSearch(SPACE))
-    with pytest.raises(ValueError, match="a model alone"):
+    with pytest.raises(ValueError, match="only a model"):
         warm_start(strategy, ReptileInitializer(learned))
-    with pytest.raises(ValueError, match="Expected an initialisation with a model"):
+    with pytest.raises(ValueError, match="Expected an initialization with a model"):
         warm_start(learned, initializer)
     with pytest.raises(ValueError, match="Received neither"):
         ReptileInitializer()
+
+
+def test_other_types_are_refused(learned):
+    for call, message in [
+        (lambda: ReptileInitializer("model.keras"), "`model`. Expected a Keras model. Received: 'model.keras'"),
+        (lambda: ReptileInitializer(parameters=[1.0]), "`parameters`. Expected a mapping"),
+        (lambda: ReptileInitializer(learned, description="omniglot"), "`description`. Expected a mapping"),
+        (lambda: ReptileInitializer(learned, description={"f": min}), "`description`. Expected a JSON-serializable"),
+        (lambda: ReptileInitializer.from_learner(learned), "`learner`. Expected an instance of `MetaLearner`"),
+        (lambda: warm_start(learned, "folder"), "`initializer`. Expected an instance of `ReptileInitializer`"),
+        (lambda: warm_start("darts", ReptileInitializer(learned)), "`search`. Expected a search, a strategy or"),
+    ]:
+        with pytest.raises(TypeError, match=re.escape(message)):
+            call()
+    with pytest.raises(ValueError, match="Expected a built model"):
+        ReptileInitializer(keras.Sequential([keras.layers.Dense(1)]))
 
 
 def test_damaged_folders(learned, tmp_path):
@@ -162,7 +181,7 @@ def test_damaged_folders(learned, tmp_path):
     ReptileInitializer(learned).save(tmp_path)
     content = (tmp_path / "model.keras").read_bytes()
     (tmp_path / "model.keras").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="holds no whole initialisation"):
+    with pytest.raises(ValueError, match="holds no complete initialization"):
         ReptileInitializer.load(tmp_path)
     record = json.loads((tmp_path / "initializer.json").read_text())
     (tmp_path / "initializer.json").write_text(json.dumps({**record, "format": 99}))

@@ -64,11 +64,11 @@ NORMALIZATIONS = {
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
-def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, pictures):
+def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, image_tasks):
     dtype_policy("float64")
     learner = MAML(make_network(NORMALIZATIONS[name]), inner_steps=2, inner_learning_rate=0.3)
     learner.compile(run_eagerly=True)
-    data = pictures(dtype="float64").batch(0, 2)
+    data = image_tasks(dtype="float64").batch(0, 2)
     received = gradients_of(learner, data)
     point, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
 
@@ -84,12 +84,12 @@ def test_second_order_through_normalization_equals_central_differences(name, dty
         assert slope == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-6)
 
 
-def test_first_order_is_the_querys_gradient_at_the_adapted_weights(dtype_policy, make_network, pictures):
+def test_first_order_is_the_querys_gradient_at_the_adapted_weights(dtype_policy, make_network, image_tasks):
     """FOMAML by an independent formulation: Keras' own SGD adapts a model, and its query's gradient is taken there."""
     dtype_policy("float64")
     import tensorflow as tf
 
-    network, episode = make_network(), pictures(dtype="float64").episode(3)
+    network, episode = make_network(), image_tasks(dtype="float64").episode(3)
     learner = MAML(network, first_order=True, inner_steps=2, inner_learning_rate=0.25)
     learner.compile(run_eagerly=True)
     received = gradients_of(
@@ -108,8 +108,8 @@ def test_first_order_is_the_querys_gradient_at_the_adapted_weights(dtype_policy,
         np.testing.assert_allclose(mine, independent, rtol=1e-9, atol=1e-12)
 
 
-def test_graph_and_eager_agree_and_every_variable_moves(make_network, pictures):
-    tasks, trained = pictures().batch(0, 4), []
+def test_graph_and_eager_agree_and_every_variable_moves(make_network, image_tasks):
+    tasks, trained = image_tasks().batch(0, 4), []
     for eager in (True, False):
         learner = MAML(make_network(), inner_steps=2, inner_learning_rate=0.1)
         learner.compile(keras.optimizers.SGD(0.5), run_eagerly=eager)
@@ -125,30 +125,30 @@ def test_graph_and_eager_agree_and_every_variable_moves(make_network, pictures):
 
 
 # Options --------------------------------------------------------------------------------------------------
-def test_anil_moves_the_head_alone(make_network, pictures):
+def test_anil_moves_the_head_alone(make_network, image_tasks):
     network = make_network()
     learner = MAML(network, inner_variables="head", inner_steps=3)
     learner.compile(run_eagerly=True)
-    adapted = learner.adapt(pictures().episode(0))
+    adapted = learner.adapt(image_tasks().episode(0))
     for old, new in zip(network.trainable_variables, adapted.trainable_variables, strict=True):
         moved = np.abs(ops.convert_to_numpy(old) - ops.convert_to_numpy(new)).max() > 0
         assert moved == old.path.startswith("dense")
 
 
-def test_learned_rates_start_at_the_given_one_and_get_a_gradient_each(make_network, pictures):
+def test_learned_rates_start_at_the_given_one_and_get_a_gradient_each(make_network, image_tasks):
     learner = MAML(make_network(), inner_steps=2, inner_learning_rate=0.1, learn_inner_rates=True)
     learner.compile(run_eagerly=True)
     (rates,) = [v for v in learner.trainable_variables if v.name == "inner_rates"]
     assert rates.shape == (2, 3)  # steps x (convolution, batch norm, head)
     np.testing.assert_allclose(ops.convert_to_numpy(rates), 0.1)
     gradient = dict(
-        zip(map(id, learner.trainable_variables), gradients_of(learner, pictures().batch(0, 2)), strict=True)
+        zip(map(id, learner.trainable_variables), gradients_of(learner, image_tasks().batch(0, 2)), strict=True)
     )
     assert (np.abs(gradient[id(rates)]) > 1e-6).all()
 
 
-def test_learned_rates_change_what_adapt_does(make_network, pictures):
-    network, episode = make_network(), pictures().episode(0)
+def test_learned_rates_change_what_adapt_does(make_network, image_tasks):
+    network, episode = make_network(), image_tasks().episode(0)
     learner = MAML(network, inner_learning_rate=0.1, learn_inner_rates=True)
     learner.compile(run_eagerly=True)
     learner._rates.assign(np.zeros((1, 3)))
@@ -177,15 +177,15 @@ def test_multi_step_loss_is_the_weighted_sum_over_the_steps(linear):
     np.testing.assert_allclose(gradients_of(learner, linear_tasks())[0], sum(single) / 2, rtol=1e-10)
 
 
-def test_statistics_of_each_step(make_network, pictures):
+def test_statistics_of_each_step(make_network, image_tasks):
     learner = MAML(make_network(), inner_steps=2, inner_learning_rate=0.5, per_step_statistics=True)
     learner.compile(run_eagerly=True)
     mean, variance = learner._step_statistics
     assert mean.shape == variance.shape == (3, 3)  # two steps and the query, three channels
-    learner.meta_step(pictures().batch(0, 4))
+    learner.meta_step(image_tasks().batch(0, 4))
     rows = ops.convert_to_numpy(mean)
     assert (np.abs(rows) > 0).all() and np.abs(rows[0] - rows[1]).max() > 0 and np.abs(rows[1] - rows[2]).max() > 0
-    adapted = learner.adapt(pictures().episode(9))
+    adapted = learner.adapt(image_tasks().episode(9))
     norm = next(layer for layer in adapted.layers if hasattr(layer, "moving_mean"))
     np.testing.assert_allclose(ops.convert_to_numpy(norm.moving_mean), rows[2])
 

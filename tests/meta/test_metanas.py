@@ -1,4 +1,4 @@
-"""MetaNAS: the order of its steps, rates, temperature, rest of the alphas, and hardening."""
+"""MetaNAS: the order of its steps, rates, temperature, the frozen alphas of the warm-up, and hardening."""
 
 import keras
 import numpy as np
@@ -20,9 +20,9 @@ def arrays(variables):
 
 
 @pytest.fixture
-def tasks(pictures):
+def tasks(image_tasks):
     def make(**arguments):
-        family = pictures(**arguments)
+        family = image_tasks(**arguments)
         family.input_shape = SHAPE
         return family
 
@@ -85,7 +85,7 @@ def test_start_values_move_at_a_rate_each(tasks):
     assert all(np.abs(ops.convert_to_numpy(v)).max() > 0.01 for v in learner.model.architecture_parameters)
 
 
-def test_alphas_rest_in_the_first_half(tasks):
+def test_alphas_are_frozen_in_the_first_half(tasks):
     learner, seen = make_learner(architecture_warmup=0.5), []
 
     class Watch(keras.callbacks.Callback):
@@ -180,13 +180,20 @@ def test_a_saved_learner_is_whole(tasks, tmp_path):
 def test_bad_input(make_network):
     supernet = SPACE.build_supernet(SHAPE, 2)
     for arguments, message in [
-        ({"architecture_step": 0.0}, "`architecture_step`. Expected above 0, at most 1"),
-        ({"architecture_warmup": 1.5}, "`architecture_warmup`. Expected from 0 to 1"),
-        ({"temperatures": (1.0, 0.0)}, "`temperature`. Expected above 0"),
+        ({"architecture_step": 0.0}, "`architecture_step`. Expected a number above 0 and of at most 1. Received: 0.0"),
+        ({"architecture_step": float("nan")}, "`architecture_step`. Expected a number"),
+        ({"architecture_warmup": 1.5}, "`architecture_warmup`. Expected a number of at least 0 and of at most 1"),
+        ({"temperatures": (1.0, 0.0)}, "`temperatures`. Expected a number above 0. Received: 0.0"),
+        ({"temperatures": 0.5}, "`temperatures`. Expected a pair of numbers. Received: 0.5"),
+        ({"annealing": "tasks"}, "`annealing`. Expected a known name. Received: 'tasks' Did you mean 'task'"),
+        ({"joint": 1}, "`joint`. Expected True or False. Received: 1"),
+        ({"search": "no"}, "`search`. Expected True or False"),
     ]:
         with pytest.raises(ValueError, match=message):
             MetaNAS(supernet, **arguments)
-    with pytest.raises(ValueError, match="Expected a supernet"):
+    with pytest.raises(TypeError, match=r"`model`\. Expected a supernet"):
         MetaNAS(make_network())
+    with pytest.raises(TypeError, match="inner_variables"):  # all of them are part of the architecture search
+        MetaNAS(supernet, inner_variables="head")
     with pytest.raises(ValueError, match="relaxation has a temperature"):
         MetaNAS(SPACE.build_supernet(SHAPE, 2, relaxation="sigmoid"))

@@ -15,12 +15,12 @@ def arrays(variables):
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def test_one_step_of_gradient_descent_is_joint_training(dtype_policy, make_network, pictures):
+def test_one_step_of_gradient_descent_is_joint_training(dtype_policy, make_network, image_tasks):
     """`w - w' = rate grad L`: the mean over tasks is the gradient of the mean loss, times the rate."""
     import tensorflow as tf
 
     dtype_policy("float64")
-    network, tasks = make_network(), pictures(query_shots=0, dtype="float64").batch(0, 3)
+    network, tasks = make_network(), image_tasks(query_shots=0, dtype="float64").batch(0, 3)
     learner = Reptile(network, inner_steps=1, inner_optimizer="sgd", inner_learning_rate=0.25, inner_batch_size=None)
     learner.compile(run_eagerly=True)
     _, received = learner.meta_gradients(
@@ -33,8 +33,8 @@ def test_one_step_of_gradient_descent_is_joint_training(dtype_policy, make_netwo
         np.testing.assert_allclose(ops.convert_to_numpy(mine), 0.25 * gradient, rtol=1e-9, atol=1e-12)
 
 
-def test_a_step_moves_the_start_to_the_mean_of_the_adapted_weights(make_network, pictures):
-    network, tasks = make_network(), pictures(query_shots=0)
+def test_a_step_moves_the_start_to_the_mean_of_the_adapted_weights(make_network, image_tasks):
+    network, tasks = make_network(), image_tasks(query_shots=0)
     learner = Reptile(network, inner_optimizer="sgd", inner_learning_rate=0.1, inner_batch_size=None)
     learner.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
     before = arrays(network.trainable_variables)
@@ -42,7 +42,7 @@ def test_a_step_moves_the_start_to_the_mean_of_the_adapted_weights(make_network,
     learner.meta_step(tasks.batch(0, 2))
     for old, first, second, new in zip(before, *adapted, arrays(network.trainable_variables), strict=True):
         np.testing.assert_allclose(new, old + 0.5 * ((first + second) / 2 - old), rtol=1e-4, atol=1e-6)
-        assert np.abs(new - old).max() > 1e-7 or np.abs(first - old).max() < 1e-6  # a bias before batch norm rests
+        assert np.abs(new - old).max() > 1e-7 or np.abs(first - old).max() < 1e-6  # but a bias before batch norm
 
 
 def test_adam_is_kerass():
@@ -57,19 +57,19 @@ def test_adam_is_kerass():
     np.testing.assert_allclose(ops.convert_to_numpy(w[0]), ops.convert_to_numpy(variable), rtol=1e-5)
 
 
-def test_second_moments_carry_over(make_network, pictures):
+def test_second_moments_carry_over(make_network, image_tasks):
     learner = Reptile(make_network(), inner_steps=3, inner_batch_size=None)
     learner.compile(run_eagerly=True)
     for count in (1, 2):
-        learner.meta_step(pictures(query_shots=0).batch(count, 2))
+        learner.meta_step(image_tasks(query_shots=0).batch(count, 2))
         assert float(learner._slots[0]) == 3 * count
     assert all(np.isfinite(slot).all() and slot.max() > 0 for slot in arrays(learner._slots[1:]))
 
 
-def test_the_step_falls_to_zero(make_network, pictures):
+def test_the_step_falls_to_zero(make_network, image_tasks):
     learner = Reptile(make_network(), inner_steps=2)
     learner.compile(run_eagerly=True)
-    learner.fit(pictures(shots=5, query_shots=0), steps=4, tasks=2, steps_per_epoch=2, verbose=0)
+    learner.fit(image_tasks(shots=5, query_shots=0), steps=4, tasks=2, steps_per_epoch=2, verbose=0)
     assert float(learner.optimizer.learning_rate) == 0.0 and int(learner.meta_steps) == 4
 
 
@@ -83,10 +83,10 @@ def test_minibatches_go_through_all_samples(samples, size, steps):
     assert minibatches(samples, None, steps) is None
 
 
-def test_small_batches_use_different_samples(make_network, pictures):
+def test_small_batches_use_different_samples(make_network, image_tasks):
     """With one sample a step and three steps, changing a sample that no step sees changes nothing."""
     seen = set(minibatches(8, 1, 3).reshape(-1).tolist())
-    tasks = pictures(shots=4, query_shots=0)
+    tasks = image_tasks(shots=4, query_shots=0)
     results = []
     for changed in (None, next(iter(seen)), next(iter(set(range(8)) - seen))):
         batch = tasks.batch(0, 1)

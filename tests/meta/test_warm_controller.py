@@ -99,7 +99,7 @@ def test_the_seed_decides_all_of_it(learn, sources):
     ],
     ids=["reptile", "pretraining"],
 )
-def test_it_initialises_the_lstm_controller_too(learn, sources):
+def test_it_initializes_the_lstm_controller_too(learn, sources):
     make = functools.partial(Controller, units=8, learning_rate=0.05)
     found = learn(make, SPACE, sources)
     strategy = make(SPACE)
@@ -149,10 +149,13 @@ def test_parameters_that_do_not_fit_are_refused(parameters, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"outer_steps": 0}, "argument `outer_steps`. Expected at least 1"),
-        ({"inner_steps": 0}, "argument `inner_steps`. Expected at least 1"),
-        ({"batch_size": 0}, "argument `batch_size`. Expected at least 1"),
-        ({"outer_rate": 1.5}, r"argument `outer_rate`. Expected a number in \(0, 1\]"),
+        ({"outer_steps": 0}, "argument `outer_steps`. Expected a positive integer. Received: 0"),
+        ({"inner_steps": 0}, "argument `inner_steps`. Expected a positive integer. Received: 0"),
+        ({"batch_size": 0}, "argument `batch_size`. Expected a positive integer. Received: 0"),
+        ({"outer_rate": 1.5}, "argument `outer_rate`. Expected a number above 0 and of at most 1. Received: 1.5"),
+        ({"outer_rate": float("nan")}, "argument `outer_rate`. Expected a number"),
+        ({"interpolate": None}, "argument `interpolate`. Expected True or False"),
+        ({"seed": -1}, "argument `seed`. Expected an integer of at least 0"),
     ],
 )
 def test_reptile_refuses(sources, arguments, message):
@@ -163,9 +166,10 @@ def test_reptile_refuses(sources, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"steps": 0}, "argument `steps`. Expected at least 1"),
-        ({"batch_size": 0}, "argument `batch_size`. Expected at least 1"),
-        ({"learning_rate": 0}, "argument `learning_rate`. Expected a positive number"),
+        ({"steps": 0}, "argument `steps`. Expected a positive integer. Received: 0"),
+        ({"batch_size": 2.5}, "argument `batch_size`. Expected a positive integer. Received: 2.5"),
+        ({"learning_rate": 0}, "argument `learning_rate`. Expected a number above 0. Received: 0"),
+        ({"seed": "one"}, "argument `seed`. Expected an integer of at least 0"),
     ],
 )
 def test_pretraining_refuses(sources, arguments, message):
@@ -179,3 +183,14 @@ def test_empty_sources_are_refused(learn):
     for given in ([], [flat]):
         with pytest.raises(ValueError, match=r"argument `sources`\. Expected at least one with two different rewards"):
             learn(Reinforce, SPACE, given)
+
+
+@pytest.mark.parametrize("learn", [reptile_policy, pretrain_policy])
+def test_other_types_are_refused(sources, learn):
+    for arguments, message in [
+        (("reinforce", SPACE, sources), "`make`. Expected a callable. Received: 'reinforce'"),
+        ((Reinforce, "nasbench201", sources), "`space`. Expected an instance of `SearchSpace`"),
+        ((Reinforce, SPACE, sources[0]), "`sources`. Expected a sequence of `SearchExperience`s"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            learn(*arguments)

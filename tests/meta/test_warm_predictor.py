@@ -50,16 +50,16 @@ def alike():
 # Experiences ---------------------------------------------------------------------------------------------
 def test_experience_of_a_strategy_leaves_failures_out():
     strategy = RandomSearch(SPACE)
-    told = []
+    observed = []
     with pytest.warns(UserWarning, match="not finite"):
         for reward in (1.0, math.nan, 3.0, -math.inf, 2.0):
             genotype = strategy.ask()
             strategy.tell(genotype, reward)
-            told.append((SPACE.encode(genotype), reward))
+            observed.append((SPACE.encode(genotype), reward))
     found = SearchExperience.of(strategy, "cifar10")
-    assert found.observations == (told[0], told[2], told[4])
+    assert found.observations == (observed[0], observed[2], observed[4])
     assert found.rewards.tolist() == [1.0, 3.0, 2.0]
-    assert found.ranked == [told[2][0], told[4][0], told[0][0]]
+    assert found.ranked == [observed[2][0], observed[4][0], observed[0][0]]
     assert (found.name, found.space, found.cardinalities) == ("cifar10", "nasbench201", (5,) * 6)
 
 
@@ -79,6 +79,39 @@ def test_a_damaged_file_is_refused(tmp_path, text):
 def test_indices_outside_the_space_are_refused():
     with pytest.raises(ValueError, match=r"Expected one index for each of the choices.*Received: \(0, 5\)"):
         SearchExperience("s", (3, 3), (((0, 5), 1.0),))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((3, (3, 3), ()), TypeError, "`space`. Expected an instance of `str`. Received: 3"),
+        (("s", 3, ()), TypeError, "`cardinalities`. Expected a sequence of integers. Received: 3"),
+        (("s", (3, 0), ()), ValueError, "`cardinalities`. Expected a positive integer. Received: 0"),
+        (("s", (3, 3), 0.5), TypeError, "`observations`. Expected a sequence of pairs"),
+        (
+            ("s", (3, 3), [(0, 1)]),
+            TypeError,
+            r"pairs of indices and a reward.*Received: \(0, 1\)",
+        ),
+        (("s", (3, 3), [((0, 1), "good")]), TypeError, "`observations`. Expected pairs of indices and a reward"),
+        (("s", (3, 3), [((0.5, 1), 1.0)]), TypeError, "`observations`. Expected pairs of indices and a reward"),
+        (("s", (3, 3), (), 7), TypeError, "`name`. Expected an instance of `str`"),
+    ],
+)
+def test_malformed_experiences_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        SearchExperience(*arguments)
+
+
+def test_other_types_are_refused(alike, tmp_path):
+    for call, message in [
+        (lambda: SearchExperience.of(SPACE), "`strategy`. Expected an instance of `SearchStrategy`"),
+        (lambda: save_experiences(tmp_path / "x.json", alike[0]), "`experiences`. Expected a sequence"),
+        (lambda: save_experiences(tmp_path / "x.json", [{}]), "`experiences`. Expected an instance of"),
+        (lambda: check_sources("nasbench201", alike), "`space`. Expected an instance of `SearchSpace`"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            call()
 
 
 def test_several_objectives_are_refused():
@@ -117,7 +150,7 @@ def test_two_observations_have_a_closed_form():
     assert lost == pytest.approx(-raw, rel=1e-5)
 
 
-def test_predictions_are_standardised_and_remembered(alike):
+def test_predictions_are_standardized_and_cached(alike):
     surrogates = [SourceSurrogate(SPACE, source) for source in alike]
     rng = np.random.default_rng(9)
     cells = [SPACE.sample_indices(rng) for _ in range(400)]
@@ -214,7 +247,7 @@ def test_a_cost_limit_is_kept_with_sources(alike):
 
 @pytest.mark.parametrize("trust", [0, -1.0, math.inf, math.nan])
 def test_trust_is_positive(trust):
-    with pytest.raises(ValueError, match=r"argument `trust`\. Expected a positive number"):
+    with pytest.raises(ValueError, match=r"argument `trust`\. Expected a number above 0"):
         TransferPredictor(SPACE, trust=trust)
 
 

@@ -340,10 +340,13 @@ def test_mixed_bfloat16_keeps_alphas_in_float32():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"primitives": ["sep_conv_3x"]}, "Unknown primitive 'sep_conv_3x'. Did you mean 'sep_conv_3x3'"),
-        ({"primitives": []}, "`primitives`. Expected a non-empty list"),
-        ({"primitives": "skip_connect"}, "`primitives`. Expected a non-empty list"),
-        ({"primitives": ["none"]}, "one other than 'none'"),
+        (
+            {"primitives": ["sep_conv_3x"]},
+            "`primitives`. Expected a known name. Received: 'sep_conv_3x' Did",
+        ),
+        ({"primitives": []}, "`primitives`. Expected a non-empty sequence of names"),
+        ({"primitives": "skip_connect"}, "`primitives`. Expected a non-empty sequence of names"),
+        ({"primitives": ["none"]}, "Expected a name other than 'none'"),
         ({"primitives": ["skip_connect", "skip_connect"]}, "distinct names"),
         ({"filters": 0}, "`filters`. Expected a positive integer. Received: 0"),
         ({"filters": 2.5}, "`filters`"),
@@ -352,12 +355,20 @@ def test_mixed_bfloat16_keeps_alphas_in_float32():
         ({"primitives": ["factorized_reduce"]}, "`strides`. Expected 2"),
         ({"relaxation": "softmx"}, "Did you mean 'softmax'"),
         ({"relaxation": 3}, "`relaxation`"),
+        ({"affine": "no"}, "`affine`. Expected True or False. Received: 'no'"),
+        ({"seed": -1}, "`seed`. Expected an integer of at least 0. Received: -1"),
+        ({"primitives": 3}, "`primitives`. Expected a non-empty sequence of names. Received: 3"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, message):
+def test_wrong_arguments_are_reported(arguments, message):
     with pytest.raises(ValueError) as caught:
         MixedOp(**{"primitives": ["skip_connect"], "filters": 4, **arguments})
     assert message in str(caught.value)
+
+
+def test_sampled_paths_are_of_their_class():
+    with pytest.raises(TypeError, match=r"`sampled_paths`\. Expected an instance of `SampledPaths`"):
+        MixedOp(["skip_connect"], 4, sampled_paths={})
 
 
 @pytest.mark.parametrize("name", ["skip_connect", "max_pool_3x3", "avg_pool_3x3"])

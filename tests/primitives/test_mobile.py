@@ -13,7 +13,7 @@ def images(channels, size=(6, 7), seed=0):
 
 
 def scattered(layer, x):
-    """`layer`, built, off its start values."""
+    """`layer`, built, with variables moved off their initial values."""
     layer(x)
     rng = np.random.default_rng(1)
     for variable in layer.variables:
@@ -113,6 +113,6 @@ def test_drop_path_drops_the_bottleneck_alone():
 
 
 @pytest.mark.parametrize("argument", ["kernel_size", "expansion", "filters", "strides"])
-def test_wrong_sizes_are_told(argument):
+def test_wrong_sizes_are_reported(argument):
     with pytest.raises(ValueError, match=f"`{argument}`"):
         MBConv(**{"filters": 4, argument: 0})

@@ -47,7 +47,7 @@ def test_second_derivative_is_right(affine, dtype, tolerance):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a fault of Keras on TensorFlow")
 def test_second_derivative_of_the_stock_layer_is_wrong():
-    """The reason for this layer. When this fails, Keras is mended and the layer is only faster."""
+    """The reason for this layer. When this fails, Keras is fixed and the layer is only faster."""
     assert second_derivative_error(lambda dtype: keras.layers.BatchNormalization(epsilon=1e-5, dtype=dtype)) > 1e-2
 
 

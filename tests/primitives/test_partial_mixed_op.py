@@ -1,4 +1,4 @@
-"""PC-DARTS: what is mixed, what goes by untouched, the shuffle, and the edge normalisation."""
+"""PC-DARTS: the channels that are mixed, those that bypass the mixture, the shuffle, and edge normalization."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ def test_other_channels_are_untouched_and_come_first_in_their_turn():
     y = layer(x, weights=np.array([[0.0, 0.0, 1.0]], "float32"), training=True).numpy()
     passed = np.stack([y[..., channel] for channel in range(8) if channel % 4], axis=-1)
     np.testing.assert_array_equal(np.sort(passed, axis=-1), np.sort(x[..., 2:], axis=-1))
-    np.testing.assert_array_equal(y[..., 1], x[..., 2])  # the next layer's mixed part holds one that went by
+    np.testing.assert_array_equal(y[..., 1], x[..., 2])  # the next layer mixes one that bypassed this one
     assert layer.count_params() == layer.mixed.count_params()
 
 
@@ -60,7 +60,7 @@ def test_configuration_and_errors():
         DARTSSpace(filters=8, partial_channels=3)
 
 
-def test_edge_normalisation_is_a_softmax_over_the_edges_into_a_node():
+def test_edge_normalization_is_a_softmax_over_the_edges_into_a_node():
     betas = np.log(np.array([1.0, 3.0, 2.0, 2.0, 4.0]))
     weights = normalize_edges(ops.convert_to_tensor(betas), [2, 2, 3, 3, 3])
     np.testing.assert_allclose(weights, [0.25, 0.75, 0.25, 0.25, 0.5], rtol=1e-12)
@@ -93,7 +93,7 @@ def test_edge_weights_take_part_in_the_search_and_in_the_derivation():
             assert np.abs(ops.convert_to_numpy(gradient)).max() > 0, variable.path
 
 
-def test_edge_normalisation_without_partial_channels():
+def test_edge_normalization_without_partial_channels():
     space = DARTSSpace(2, 3, 2, primitives=NAMES, edge_normalization=True)
     supernet = space.build_supernet((8, 8, 1), 3)
     plain = DARTSSpace(2, 3, 2, primitives=NAMES).build_supernet((8, 8, 1), 3)

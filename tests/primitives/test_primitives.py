@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.primitives import PRIMITIVES, AveragePool, DilConv, FactorizedReduce, Identity, MaxPool, Zero, primitive
+from kerasnas.primitives import (
+    PRIMITIVES,
+    AveragePool,
+    BatchNorm,
+    DilConv,
+    FactorizedReduce,
+    Identity,
+    MaxPool,
+    Zero,
+    primitive,
+)
+from kerasnas.primitives.base import Relu, Repeat, apply_standard
+from kerasnas.primitives.convolutions import Convolution
 
 
 def images(channels=3, size=(6, 6), seed=0):
@@ -23,7 +35,7 @@ def test_average_pool_leaves_padding_out_of_its_count():
 
 
 @pytest.mark.parametrize("kind", [MaxPool, AveragePool])
-def test_pools_normalise_without_a_learned_scale(kind):
+def test_pools_normalize_without_a_learned_scale(kind):
     layer = kind(3, dtype="float64")
     y = layer(5 + 3 * images(), training=True).numpy()
     np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-10)
@@ -97,14 +109,17 @@ def test_none_is_zero(strides, size):
     ("make", "message"),
     [
         (lambda: FactorizedReduce(4, strides=1), "Expected 2"),
-        (lambda: FactorizedReduce(1), "Expected at least 2. Received: 1"),
+        (lambda: FactorizedReduce(1), "`filters`. Expected an integer of at least 2. Received: 1"),
         (lambda: Identity(4, strides=2), "Expected 1"),
         (lambda: DilConv(4, kernel_size=0), "`kernel_size`"),
         (lambda: DilConv(True), "`filters`"),
+        (lambda: DilConv(4, affine="yes"), "`affine`. Expected True or False. Received: 'yes'"),
+        (lambda: BatchNorm(affine=None), "`affine`. Expected True or False"),
+        (lambda: BatchNorm(synchronized=1), "`synchronized`. Expected True or False"),
         (lambda: primitive("max_pool_3x", 4), "Did you mean 'max_pool_3x3'"),
     ],
 )
-def test_wrong_arguments_are_told(make, message):
+def test_wrong_arguments_are_reported(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
@@ -120,3 +135,11 @@ def test_a_model_of_the_primitive_is_saved_and_loaded(name, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     x = images(4)
     np.testing.assert_allclose(model(x, training=False), loaded(x, training=False), rtol=1e-6)
+
+
+def test_a_chain_of_stages_is_spelled_out_in_its_order():
+    inputs = keras.Input((6, 6, 3))
+    stages = [Convolution(4, 3), Repeat(1), BatchNorm(), Relu()]
+    model = keras.Model(inputs, apply_standard(stages, inputs))
+    kinds = [type(layer).__name__ for layer in model.layers[1:]]
+    assert kinds == ["Conv2D", "BatchNormalization", "ReLU"]  # one copy is nothing to repeat

@@ -188,7 +188,7 @@ def test_the_supernet_starts_from_an_initialisation_in_a_folder(tmp_path, capsys
     tuner = search(make(tmp_path, initializer=tmp_path / "initializer", filters=[2], max_trials=1), verbose=1)
     assert tuner.get_best_genotypes()[0].count("max_pool_3x3") == 2
     assert "Warm start:" in capsys.readouterr().out
-    assert "variables start from the initialisation" in tuner.result("0")["warm_start"]
+    assert "variables start from the initialization" in tuner.result("0")["warm_start"]
 
 
 def test_an_initialisation_that_does_not_fit_ends_the_search_and_says_why(tmp_path):

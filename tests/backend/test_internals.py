@@ -1,0 +1,137 @@
+"""Each private name of Keras and TensorFlow that the package relies on: a release that drops one fails by its name."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras.src.backend.tensorflow import trainer as tensorflow_trainer
+
+from kerasnas.backend import keras_internals, tensorflow_internals
+from kerasnas.backend.keras_internals import (
+    OVERRIDDEN,
+    build_metrics,
+    flatten_layers,
+    leave_gradients_unreduced,
+    loss_tracker,
+    metrics_are_built,
+    own_trainable_variables,
+    seed_states,
+)
+from kerasnas.backend.tensorflow_internals import gradient_registry, in_multi_worker_mode, outlined
+
+
+def nested() -> keras.Model:
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dropout(0.5, seed=1)])
+    model = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    return model
+
+
+def test_layer_flatten_layers():
+    model = nested()
+    kinds = [type(layer).__name__ for layer in flatten_layers(model)]
+    assert kinds[0] == "Sequential", f"`Layer._flatten_layers` starts with {kinds[0]}, not with the layer itself"
+    assert sorted({*kinds} - {"InputLayer"}) == ["Dense", "Dropout", "Sequential"], f"`Layer._flatten_layers`: {kinds}"
+    assert kinds.count("Dense") == 2, f"`Layer._flatten_layers` does not reach each layer once: {kinds}"
+    assert model not in flatten_layers(model, include_self=False), "`Layer._flatten_layers` ignores `include_self`"
+
+
+def test_layer_trainable_variables():
+    inner, dense = nested().layers
+    assert own_trainable_variables(inner) == [], "`Layer._trainable_variables` now holds those of the layers inside"
+    assert own_trainable_variables(dense) == dense.trainable_variables, "`Layer._trainable_variables` lacks its own"
+
+
+def test_layer_seed_generators():
+    states = [state.path for state in seed_states(nested())]
+    assert len(states) == 1 and "seed_generator_state" in states[0], f"`Layer._seed_generators` have states {states}"
+
+
+def test_model_loss_tracker():
+    model = nested()
+    model.fit(np.zeros((4, 2)), np.ones((4, 1)), verbose=0)
+    tracked = float(loss_tracker(model).result())
+    assert tracked == model.history.history["loss"][0], f"`Model._loss_tracker` holds {tracked}, not the loss of `fit`"
+
+
+def test_model_compile_metrics():
+    model = nested()
+    assert not metrics_are_built(model), "`Model._compile_metrics` are built by `compile` already"
+    build_metrics(model, keras.KerasTensor((None, 1)), keras.KerasTensor((None, 1)))
+    assert metrics_are_built(model), "`Model._compile_metrics.build` does not make `built` true"
+    model.fit(np.zeros((4, 2)), np.ones((4, 1)), verbose=0)
+    assert "mae" in model.history.history, "`Model._compile_metrics` are not those that `fit` reports"
+    model.compile("sgd", "mse")
+    assert metrics_are_built(model), "`Model._compile_metrics` is not None without metrics"
+
+
+def test_optimizer_all_reduce_sum_gradients():
+    seen = []
+    optimizer = keras.optimizers.SGD(1.0)
+    leave_gradients_unreduced(optimizer)
+    hook, optimizer.__dict__["_all_reduce_sum_gradients"] = (
+        optimizer._all_reduce_sum_gradients,
+        lambda pairs: seen.append(len(pairs)) or hook(pairs),
+    )
+    variable = keras.Variable(1.0)
+    optimizer.apply([tf.constant(0.25)], [variable])
+    assert seen == [1], "`Optimizer._all_reduce_sum_gradients` is no longer what sums gradients over replicas"
+    assert float(variable.value) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("name", "caller"),
+    [
+        ("_symbolic_build", tensorflow_trainer.TensorFlowTrainer._maybe_symbolic_build),
+        ("_maybe_symbolic_build", tensorflow_trainer.TensorFlowTrainer.fit),
+    ],
+)
+def test_overridden_hooks(name, caller):
+    assert hasattr(keras.Model, name), f"Keras' `Model` has no hook `{name}` any more"
+    assert f"self.{name}(" in inspect.getsource(inspect.unwrap(caller)), f"`{caller.__name__}` does not call `{name}`"
+
+
+def test_overridden_hooks_are_all_listed():
+    assert sorted(OVERRIDDEN) == ["_maybe_symbolic_build", "_symbolic_build"]
+
+
+def test_tensorflow_gradient_registry():
+    before = set(gradient_registry())
+
+    @tf.function
+    def traced(x):
+        return tf.custom_gradient(lambda y: (y, lambda dy: 2 * dy))(x)
+
+    traced.get_concrete_function(tf.TensorSpec((), tf.float32))
+    new = set(gradient_registry()) - before
+    assert new and all(name.startswith("CustomGradient-") for name in new), f"`gradient_registry._registry` got {new}"
+
+
+def test_tensorflow_noinline():
+    concrete = outlined(lambda x: x + 1).get_concrete_function(tf.TensorSpec((), tf.float32))
+    assert concrete.function_def.attr["_noinline"].b, "`tf.function` drops the attribute `_noinline`"
+
+
+def test_tensorflow_omit_frequent_tracing_warning():
+    stock = tf.function(lambda x: x)
+    assert stock._omit_frequent_tracing_warning is False, "`tf.function` has no `_omit_frequent_tracing_warning`"
+    assert outlined(lambda x: x)._omit_frequent_tracing_warning is True
+
+
+def test_strategy_in_multi_worker_mode():
+    strategy = tf.distribute.get_strategy()
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0"])
+    found = in_multi_worker_mode(strategy), in_multi_worker_mode(mirrored)
+    assert found == (False, False), f"`StrategyExtended._in_multi_worker_mode` is {found} in one process"
+    assert "_in_multi_worker_mode()" in inspect.getsource(tensorflow_trainer), (
+        "Keras' trainer does not ask `_in_multi_worker_mode`"
+    )
+
+
+def test_every_function_of_the_seams_has_its_reason():
+    for module in (keras_internals, tensorflow_internals):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__:
+                assert "public" in (function.__doc__ or ""), f"`{name}` does not say why the public API does not do"
