@@ -1,4 +1,4 @@
-"""How the pictures look: sizes, colours, axes. Nothing global is touched: no pyplot, no rcParams."""
+"""The look of the plots: sizes, colours, axes. Nothing global is touched: no pyplot, no rcParams."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def new_figure(width: float, height: float, layout: Any = "constrained") -> Figu
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write `figure` as PNG, atomically."""
     with storage.atomic_path(path) as temporary:
-        # Without the software's version, equal pictures are equal files.
+        # Without the software's version, equal plots are equal files.
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
