@@ -33,7 +33,7 @@ PACKAGES = (
 )
 _MARK = "doctor: "  # before what a process of checks answers
 TOLERANCE = 1e-4
-"""How far, relatively, a loss may move by another order of summation."""
+"""The relative distance that a loss may move by another order of summation."""
 START = np.array([[0.1, -0.1]], "float32")  # alphas of the search on two replicas
 
 
@@ -210,7 +210,7 @@ def _in_own_process(names: tuple[str, ...], config: DoctorConfig) -> dict[str, t
 
 
 def _end(done: subprocess.CompletedProcess) -> str:
-    """How a process ended, for the check that it did not finish: XLA and drivers abort rather than raise."""
+    """The end of a process, for the check that it did not finish: XLA and drivers abort rather than raise."""
     code, said = done.returncode, done.stderr.splitlines()
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     fatal = [line for line in said if line.startswith("F") and "Check failed" in line] or said[-3:]

@@ -86,7 +86,7 @@ class TrainingRecipe:
         return model
 
     def settings(self) -> dict[str, Any]:
-        """What a result depends on, as far as it is JSON-serializable."""
+        """The settings that a result depends on, as far as they are JSON-serializable."""
         record = {"epochs": self.epochs, "batch_size": self.batch_size, "options": json.loads(json.dumps(self.options))}
         # Left out at its default, which was the only one once: projects of that time continue.
         return record if self.learning_rate == 0.1 else {**record, "learning_rate": self.learning_rate}

@@ -52,7 +52,7 @@ class Box:
         return self.y + self.height / 2
 
     def overlaps(self, other: Box) -> bool:
-        """Whether the two rectangles share any area."""
+        """True if the two rectangles share any area."""
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 

@@ -80,7 +80,7 @@ def ordinal(number: int) -> str:
 
 
 def skip_share(genotype: Genotype) -> tuple[int, int]:
-    """How many edges of the normal cell are `skip_connect`, and how many edges it has.
+    """The number of edges of the normal cell that are `skip_connect`, and the number of all its edges.
 
     In a space without a normal cell, the first cell counts.
     """

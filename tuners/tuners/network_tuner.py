@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import inspect
 import json
-import math
 import os
-import shutil
 import time
 import warnings
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Any, Unpack
 
 import keras
 import keras_tuner
-import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks, storage
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import ReptileInitializer, warm_start
-from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe, make_record, write_record
+from kerasnas.meta import warm_start
+from kerasnas.pipeline import NetworkTraining, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run import GENOTYPE
 from kerasnas.pipeline.training_stage import MODEL
@@ -33,72 +26,11 @@ from kerasnas.spaces import SearchSpace
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
 from tuners.persistence import json_files
-from tuners.persistence.trial_files import disk_of, release
+from tuners.persistence.trial_files import disk_of
+from tuners.tuners.arguments import Initializer, Project, Scoped, check_arguments, load_initializer
 from tuners.tuners.progress import ProgressTable
-from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
-
-Initializer = ReptileInitializer | str | os.PathLike | None
-TRAINED, FOUND = "searched", "search"  # the stages of a trial
-_RENAMED = {
-    **{f"retrain_{name}": f"training=TrainingRecipe({name}=...)" for name in ("epochs", "batch_size", "compile")},
-    "retrain_options": "training=TrainingRecipe(options=...)",
-    **{
-        name: f"shared_weights=SharedWeights({name}=...)"
-        for name in ("controller", "learning_rate", "supernet_options", "compile_options")
-    },
-}
-
-
-class Project(TypedDict, total=False):
-    """The place of a tuner's project, by the names of KerasTuner's `BaseTuner`."""
-
-    directory: str | os.PathLike | None
-    project_name: str | None
-    overwrite: bool
-
-
-def _check_arguments(tuner: type, project: Any) -> None:
-    """Raise TypeError, with the nearest right name, where `project` has an argument that `tuner` does not take."""
-    own = [*inspect.signature(tuner).parameters, *Project.__annotations__]
-    for name in project:
-        if name in Project.__annotations__:
-            continue
-        new = _RENAMED.get(name, "")
-        close = [new] if new.split("=")[0] in own else difflib.get_close_matches(name, own, n=1)
-        hint = f" Did you mean `{close[0]}`?" if close else ""
-        known = ", ".join(one for one in own if one not in ("self", "project"))
-        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {known}")
-
-
-@runtime_checkable
-class Scoped(Protocol):
-    """A distribution strategy, such as a `tf.distribute.Strategy`."""
-
-    def scope(self) -> contextlib.AbstractContextManager:
-        """A context in which models are built for it."""
-
-
-def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
-    """`initializer`, read from its folder where it is one.
-
-    Raises:
-        TypeError: if it is neither.
-        FileNotFoundError: if the folder holds none.
-    """
-    if isinstance(initializer, (str, os.PathLike)):
-        return ReptileInitializer.load(initializer)
-    if initializer is not None and not isinstance(initializer, ReptileInitializer):
-        raise TypeError(
-            "Invalid value received for argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the "
-            f"folder of one. Received: {initializer!r}"
-        )
-    return initializer
-
-
-def signed(objective: keras_tuner.Objective, value: float) -> float:
-    """`value` of an objective so that more is better."""
-    value = value if objective.direction == "max" else -value
-    return value if math.isfinite(value) else -math.inf
+from tuners.tuners.trial_inputs import SearchData
+from tuners.tuners.trial_networks import TrialNetworks
 
 
 class NetworkTuner(DistributedTuner):
@@ -135,8 +67,8 @@ class NetworkTuner(DistributedTuner):
         hypermodel: Any = None,
         **project: Unpack[Project],
     ):
-        _check_arguments(type(self), project)
-        self.seed, self.report = checks.seed(seed), checks.boolean("report", report)
+        check_arguments(type(self), project)
+        self.seed = checks.seed(seed)
         self.folds = checks.optional(checks.integer, "folds", folds, 2)
         expected = "a `tf.distribute.Strategy`"
         checks.optional(checks.instance, "distribution_strategy", distribution_strategy, Scoped, expected)
@@ -146,6 +78,8 @@ class NetworkTuner(DistributedTuner):
         self.warm_starts: list[str] = []
         self._failure: str | None = None
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
+        checks.boolean("report", report)
+        self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
         folder = project.get("directory")
         super().__init__(
@@ -176,91 +110,6 @@ class NetworkTuner(DistributedTuner):
         """Raise `FatalValueError` now, and not after the first trial, unless the objectives will be reported."""
         reported = [f"val_{name}" for name in self.training.reported(data.validation)]
         require_reported(names, [*reported, "parameters", *further])
-
-    # A trained network -------------------------------------------------------------------------------
-    def train(
-        self,
-        stages: Stages,
-        genotype: Genotype,
-        data: SearchData,
-        seed: int,
-        augment: Callable | None,
-        callbacks: Callbacks,
-        verbose: int,
-    ) -> dict[str, float]:
-        """The metrics of the network of `genotype` on the validation data; trained as far as `stages` lack it."""
-        genotype.save(stages.path / GENOTYPE)
-        release()
-        record = self.training.run(
-            stages,
-            TRAINED,
-            genotype,
-            data.training,
-            data.validation,
-            seed,
-            evaluated_on="val",
-            validate=True,
-            keep_model=True,
-            augment=augment,
-            callbacks=partial(fresh_callbacks, callbacks),
-            verbose=verbose,
-            scope=self.scope(),
-            keep=1,
-            log=self.progress.say,
-        )
-        return {name: float(value) for name, value in record.items() if name.startswith("val_") or name == "parameters"}
-
-    def evaluate_parts(
-        self,
-        folder: Path,
-        parts: list[SearchData],
-        evaluate: Callable[[SearchData, Stages], dict[str, float]],
-        objective: keras_tuner.Objective,
-        settings: dict[str, Any],
-    ) -> dict[str, float]:
-        """The metrics that `evaluate` returns; with folds their means, and the best network is kept in `folder`.
-
-        Writes the result of the trial, with its report.
-        """
-        if self.folds is None:
-            folders, best = [folder], 0
-        else:
-            folders = [folder / f"fold_{index}" for index in range(self.folds)]
-        for own in folders:
-            own.mkdir(parents=True, exist_ok=True)
-        results = [evaluate(part, Stages(own)) for part, own in zip(parts, folders, strict=True)]
-        extra: dict[str, Any] = {}
-        if self.folds is not None:
-            best = max(range(self.folds), key=lambda index: signed(objective, results[index][objective.name]))
-            for name in (MODEL, GENOTYPE):
-                with storage.atomic_path(folder / name) as temporary:
-                    shutil.copyfile(folders[best] / name, temporary)
-            extra = {"folds": results, "best_fold": best}
-        metrics = {name: float(np.mean([one[name] for one in results])) for name in results[0]}
-        self._write_result(folder, Stages(folders[best]), parts[best], settings, {"metrics": metrics, **extra})
-        return metrics
-
-    def _write_result(
-        self, folder: Path, stages: Stages, data: SearchData, settings: dict[str, Any], extra: dict[str, Any]
-    ) -> None:
-        """Write the result of a trial: its record, of the stages of its best network, and `extra`."""
-        found, trained = stages.stage(FOUND), stages.stage(TRAINED)
-        dataset = {
-            "train_examples": len(data.x),
-            "validation_examples": len(data.x_val),
-            "input_shape": list(self.training.input_shape),
-        }
-        seconds = sum(one["seconds"] for one in (found, trained) if one)
-        record = {
-            **make_record(stages, trained or {}, found, (), dataset, settings, evaluated_on="val"),
-            **extra,
-            "seconds": seconds,
-            "warm_start": (found or {}).get("warm_start"),
-        }
-        if self.report:
-            write_record(Stages(folder), record, found)
-        else:
-            storage.write_json(folder / RESULT, record)
 
     # Warm start --------------------------------------------------------------------------------------
     def warm(self, search: Any) -> str | None:
@@ -369,7 +218,7 @@ class NetworkTuner(DistributedTuner):
 
     # The project -------------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a project to be continued; JSON-serializable."""
+        """The entries that must be the same for a project to be continued; JSON-serializable."""
         space = self.space
         choices = {name: list(options) for name, options in space.choices.items()}
         objectives = list(self._required())

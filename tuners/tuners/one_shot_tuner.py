@@ -27,10 +27,12 @@ from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import as_objectives
 from tuners.oracles.strategy_oracle import StrategyOracle
 from tuners.persistence.trial_files import disk_of, keep_plan
-from tuners.tuners.network_tuner import Initializer, NetworkTuner, Project, Scoped, signed
+from tuners.tuners.arguments import Initializer, Project, Scoped
+from tuners.tuners.network_tuner import NetworkTuner
 from tuners.tuners.progress import primitives_in_words
 from tuners.tuners.shared_weights import SharedWeights
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
+from tuners.tuners.trial_networks import signed
 
 _ROWS = 100  # every hundredth child has a row, and each that is better than all before
 
@@ -243,12 +245,12 @@ class OneShotTuner(NetworkTuner):
                 continue
 
             def train(data: SearchData, stages: Stages, genotype: Genotype = genotype) -> dict[str, float]:
-                return self.train(stages, genotype, data, self.seed, augment, callbacks, verbose)
+                return self.networks.train(stages, genotype, data, self.seed, augment, callbacks, verbose)
 
             settings = {**settings, "seed": self.seed}
             try:
                 with forget_gradients():
-                    metrics = self.evaluate_parts(folder, parts, train, self.objective, settings)
+                    metrics = self.networks.evaluate(folder, parts, train, self.objective, settings)
             except NonFiniteError as error:
                 self.progress.say(f"Trial {trial.trial_id}: {error}")
                 continue

@@ -21,7 +21,8 @@ from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.random_oracle import RandomOracle
 from tuners.persistence.trial_files import clear, disk_of, keep_plan
-from tuners.tuners.network_tuner import Initializer, NetworkTuner, Project, Scoped
+from tuners.tuners.arguments import Initializer, Project, Scoped
+from tuners.tuners.network_tuner import NetworkTuner
 from tuners.tuners.progress import in_words
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
 
@@ -186,7 +187,9 @@ class SupernetTuner(NetworkTuner):
             with disk_of(folder), forget_gradients():
                 if keep_plan(folder, plan):
                     self.progress.say(f"Trial {trial.trial_id} starts from scratch: its data or settings have changed.")
-                return self.evaluate_parts(folder, parts, evaluate, self.oracle.objective, {**settings, "seed": seed})
+                return self.networks.evaluate(
+                    folder, parts, evaluate, self.oracle.objective, {**settings, "seed": seed}
+                )
         except NonFiniteError as error:
             self.progress.say(f"Trial {trial.trial_id}: {error}")
             clear(folder)
@@ -219,7 +222,7 @@ class SupernetTuner(NetworkTuner):
             keep=1,
             log=self.progress.say,
         )
-        metrics = self.train(stages, genotype_of(found), data, seed, augment, callbacks, verbose)
+        metrics = self.networks.train(stages, genotype_of(found), data, seed, augment, callbacks, verbose)
         last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
 

@@ -14,7 +14,6 @@ import pytest
 
 import kerasnas
 from tuners import CheckedHyperModel, RandomOracle, SupernetHyperModel, SupernetTuner, TrainingRecipe
-from tuners.tuners.progress import ProgressTable
 from tuners.tuners.trial_inputs import make_data
 
 SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
@@ -142,23 +141,6 @@ def test_folds_leave_the_report_of_the_best(tmp_path):
     assert (folder / "report.html").exists() and not list(folder.glob("fold_*/report.html"))
 
 
-@pytest.mark.parametrize(
-    ("argument", "hint"),
-    [
-        ("retrain_epochs", "`training=TrainingRecipe(epochs=...)`"),
-        ("retrain_options", "`training=TrainingRecipe(options=...)`"),
-        ("project_nam", "`project_name`"),
-        ("learning_rates", ""),
-    ],
-)
-def test_an_argument_that_there_is_not_names_the_nearest(argument, hint, tmp_path):
-    with pytest.raises(TypeError) as caught:
-        make(tmp_path, **{argument: 1})
-    assert f"SupernetTuner has no argument `{argument}`." in str(caught.value)
-    assert f"Did you mean {hint}?" in str(caught.value) if hint else "Did you mean" not in str(caught.value)
-    assert "hypermodel, objective, max_trials" in str(caught.value)
-
-
 # Hyperparameters ---------------------------------------------------------------------------------
 def test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must():
     hp = keras_tuner.HyperParameters()
@@ -239,13 +221,6 @@ def test_progress_is_one_table(searched, shown):
     assert lines[0].split() == ["trial", "what", "val_accuracy", "best", "time"]
     assert [line.split()[:2] for line in lines[1:]] == [["1", "filters"], ["2", "filters"]]
     assert len({len(line) for line in lines}) == 1
-
-
-def test_a_failed_trial_has_a_row_that_says_why(capsys):
-    table = ProgressTable("val_accuracy", 1)
-    table.row("3", "failed: " + "x" * 200, None, 0.25, 700.0, width=40)
-    header, row = capsys.readouterr().out.splitlines()
-    assert len(row) == len(header) and "failed: xxx" in row and "- " in row and "0.2500" in row and "11 min 40 s" in row
 
 
 # Bad input ---------------------------------------------------------------------------------------
