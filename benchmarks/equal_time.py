@@ -14,7 +14,7 @@ construction to the end of `search`, so that other work on the machine does not 
 - `hyperband`: stock Hyperband over GenotypeHyperModel, up to 6 epochs.
 
 `as found` is the test accuracy of `tuner.get_best_models()[0]`. `trained alike` is that of the best genotype trained
-from scratch once more, in the same way for all (10 epochs of `DerivedTraining`; not part of the time): it says what the
+from scratch once more, in the same way for all (10 epochs of `TrainingRecipe`; not part of the time): it says what the
 architecture is worth, apart from how long the tuner trained it. The stock tuners end with the epoch in which their time
 is spent; ours have numbers of epochs and children that took about that time where this was written, and the table says
 what they took. One seed of one data set: an illustration, no ranking.
@@ -79,7 +79,8 @@ class Clock:
 def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """One tuner: search, and the test accuracy of what it found."""
     import kerasnas
-    from tuners.tuners.derived_training import DerivedTraining, SearchData
+    from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe
+    from tuners.tuners.trial_inputs import SearchData
 
     # `Thread.currentThread`, once a call of a stock oracle
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
@@ -96,9 +97,10 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
         _, validation = model.evaluate(parts.x_val, parts.y_val, verbose=0)
         trials = len(tuner.oracle.trials)
         space = kerasnas.spaces.ENASMicroSpace(**SIZES) if name == "one_shot" else kerasnas.DARTSSpace(**SIZES)
-        test = SearchData(data.x_train[some], data.y_train[some], data.x_test, data.y_test)
-        alike = DerivedTraining(space, data.input_shape, data.num_classes, EPOCHS_ALIKE).run(
-            genotype, test, Path(folder, "alike"), seed
+        training = NetworkTraining(space, data.input_shape, data.num_classes, TrainingRecipe(EPOCHS_ALIKE))
+        test = (data.x_test, data.y_test)
+        alike = training.run(
+            Stages(Path(folder, "alike")), "alike", genotype, (data.x_train[some], data.y_train[some]), test, seed
         )
     print(name, genotype, file=sys.stderr)
     return {
@@ -107,7 +109,7 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
         "wall": wall,
         "validation": float(validation),
         "found": float(found),
-        "alike": alike["val_accuracy"],
+        "alike": alike["test_accuracy"],
         "parameters": model.count_params(),
     }
 
@@ -120,13 +122,14 @@ def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[A
     shape, classes = parts.x.shape[1:], 10
     # Epochs that take the time on two cores of an AMD EPYC; what they took is in the table.
     share = clock.seconds / 90
-    common: dict[str, Any] = {"seed": seed, "directory": folder}
+    common: dict[str, Any] = {"seed": seed, "directory": folder, "report": False}
+    training = tuners.TrainingRecipe(epochs=round(14 * share))
     if name == "supernet":
         # The paper's rate of the alphas, 3e-4, is for 50 epochs.
         hypermodel = tuners.SupernetHyperModel(
             kerasnas.DARTSSpace(**SIZES), shape, classes, learning_rate=0.05, architecture_learning_rate=3e-3
         )
-        tuner = tuners.SupernetTuner(hypermodel, max_trials=1, retrain_epochs=round(14 * share), **common)
+        tuner = tuners.SupernetTuner(hypermodel, max_trials=1, training=training, **common)
         epochs = round(6 * share)
     else:
         tuner = tuners.OneShotTuner(
@@ -135,7 +138,7 @@ def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[A
             classes,
             max_trials=round(60 * share),
             retrain_best=1,
-            retrain_epochs=round(14 * share),
+            training=training,
             **common,
         )
         epochs = round(6 * share)

@@ -4,7 +4,7 @@
     python benchmarks/search_step.py --case second_order --filters 16 --cells 8 --batch 64 --threads 1
 
 Prints one JSON line, with the keys of `pytorch_darts.py`. Run it in a process of its own for each case; peak memory is
-the process's. `kerasnas benchmark` tells a user the same for settings of their own, by the same function.
+the process's. `kerasnas time` tells a user the same for settings of their own, by the same function.
 """
 
 import argparse

@@ -20,7 +20,7 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
         hypermodel,
         objective="val_accuracy",
         max_trials=1 if tiny else 3,  # the best of three searches
-        retrain_epochs=1 if tiny else 20,
+        training=tuners.TrainingRecipe(epochs=1 if tiny else 20),
         directory=tempfile.mkdtemp() if tiny else "runs",
         project_name="supernet_tuner",
     )

@@ -1,5 +1,6 @@
 """Everything that knows KerasTuner: architecture search through `tuner.search(...)`."""
 
+from kerasnas.pipeline import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
 from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel
@@ -10,6 +11,7 @@ from tuners.oracles.pareto import ParetoOracle, ParetoTrial
 from tuners.oracles.random_oracle import RandomOracle
 from tuners.oracles.strategy_oracle import StrategyOracle
 from tuners.tuners.one_shot_tuner import OneShotTuner
+from tuners.tuners.shared_weights import SharedWeights
 from tuners.tuners.supernet_tuner import SupernetTuner
 
 __all__ = [
@@ -27,8 +29,10 @@ __all__ = [
     "ParetoTrial",
     "PredictorOracle",
     "RandomOracle",
+    "SharedWeights",
     "StrategyOracle",
     "SuccessiveHalvingOracle",
     "SupernetHyperModel",
     "SupernetTuner",
+    "TrainingRecipe",
 ]

@@ -1,27 +1,51 @@
-"""A run and the folder it lives in: what the command line does, as functions."""
+"""The pipeline: search, derive, train, evaluate, record; each stage once, resumable.
 
-from kerasnas.pipeline.closing import plot, plot_genotype
-from kerasnas.pipeline.comparison import bench
+The command line, the tuners and Python call the same functions:
+
+    import kerasnas.pipeline as pipeline
+
+    settings = pipeline.SearchConfig(dataset="my_images/", epochs=15)
+    result = pipeline.search(settings, "runs/mine")     # called again, it continues
+    pipeline.resume("runs/mine")
+
+`SearchConfig` and its siblings are settings; `Stages` is the store of a folder's stages; `run_search` and
+`NetworkTraining.run` are the two stages that a search consists of, and `TrainingRecipe` says how networks are trained.
+"""
+
+from kerasnas.pipeline.assembly import make_space
+from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.doctor import DoctorConfig, examine
-from kerasnas.pipeline.run import resume, retrain, search
+from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
+from kerasnas.pipeline.record import make_record, plot_genotype, write_record
+from kerasnas.pipeline.run import plot, resume, retrain, search
 from kerasnas.pipeline.run_folder import RunFolder
-from kerasnas.pipeline.settings import BenchmarkConfig, SearchConfig, StrategyBenchConfig, TrainingConfig, make_space
+from kerasnas.pipeline.search_stage import run_search
+from kerasnas.pipeline.settings import ComparisonConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import measure
+from kerasnas.pipeline.training_stage import NetworkTraining
 
 __all__ = [
-    "BenchmarkConfig",
+    "AUGMENTATIONS",
+    "ComparisonConfig",
     "DoctorConfig",
+    "NetworkTraining",
     "RunFolder",
     "SearchConfig",
-    "StrategyBenchConfig",
+    "Stages",
+    "TimingConfig",
     "TrainingConfig",
-    "bench",
+    "TrainingRecipe",
+    "compare",
     "examine",
+    "make_record",
     "make_space",
     "measure",
     "plot",
     "plot_genotype",
     "resume",
     "retrain",
+    "run_search",
     "search",
+    "write_record",
 ]

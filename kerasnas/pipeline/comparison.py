@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from kerasnas import storage, tabular
-from kerasnas.pipeline.settings import StrategyBenchConfig
+from kerasnas.pipeline import plugins
+from kerasnas.pipeline.settings import ComparisonConfig
 from kerasnas.reporting import plot_regret
 from kerasnas.strategies import STRATEGIES, SpaceExhaustedError
 from kerasnas.tabular import Table
@@ -28,7 +29,7 @@ CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What `compare` measured.
+    """The results of `compare`.
 
     Attributes:
         report: strategy -> array `(seeds, evaluations)`: the report column of the architecture that has the best
@@ -42,7 +43,7 @@ class Comparison:
     moves: dict[str, dict[str, int]]
 
 
-def bench(config: StrategyBenchConfig, output_dir: str | os.PathLike, log: Callable[[str], Any] = print) -> Comparison:
+def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callable[[str], Any] = print) -> Comparison:
     """Run every strategy on the table for many seeds; print the result, write `curves.csv` and `regret.png`.
 
     Raises:
@@ -53,11 +54,9 @@ def bench(config: StrategyBenchConfig, output_dir: str | os.PathLike, log: Calla
     start = time.perf_counter()
     table = open_table(config.table, config.dataset)
     signal, report = columns(table, config)
-    for name in config.strategies:
-        STRATEGIES[name]  # an unknown name is an error now
     folder.mkdir(parents=True, exist_ok=True)
     log(f"{table.name}: {len(table):,} architectures; searching on {signal}, reporting {report}.")
-    comparison = compare(config, table, log)
+    comparison = run_searches(config, table, log)
     text = summary(comparison, config)
     log(text)
     storage.write_text(folder / "curves.csv", _curves(comparison))
@@ -90,7 +89,7 @@ def open_table(path: str, dataset: str = "") -> Table:
     raise ValueError("\n".join([f"--table={path} cannot be read as any known table:", *reasons]))
 
 
-def columns(table: Table, config: StrategyBenchConfig) -> tuple[str, str]:
+def columns(table: Table, config: ComparisonConfig) -> tuple[str, str]:
     """The columns that are searched on and reported: as asked, or after the fewest and the most epochs."""
     signal = config.signal or f"valid_{table.epochs[0]}"
     longest = f"test_{table.epochs[-1]}"
@@ -100,7 +99,7 @@ def columns(table: Table, config: StrategyBenchConfig) -> tuple[str, str]:
     return signal, report
 
 
-def compare(config: StrategyBenchConfig, table: Table, log: Callable[[str], Any] = print) -> Comparison:
+def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], Any] = print) -> Comparison:
     """Run `config.seeds` searches of each strategy, spread over processes."""
     signal, report = columns(table, config)
     workers = min(config.workers or os.cpu_count() or 1, config.seeds)
@@ -109,7 +108,9 @@ def compare(config: StrategyBenchConfig, table: Table, log: Callable[[str], Any]
     tasks = [(name, part) for name, part in itertools.product(config.strategies, parts)]
     results: dict[str, list[np.ndarray]] = {name: [] for name in config.strategies}
     moves: dict[str, dict[str, int]] = {}
-    with _Executor(workers, (config.table, config.dataset, signal, report, config.evaluations), table) as run:
+    with _Executor(
+        workers, (config.imports, config.table, config.dataset, signal, report, config.evaluations), table
+    ) as run:
         for (name, part), (values, moved) in zip(tasks, run(_run_seeds, tasks), strict=True):
             results[name].append(values)
             for key, count in moved.items():
@@ -123,13 +124,13 @@ def compare(config: StrategyBenchConfig, table: Table, log: Callable[[str], Any]
 class _Executor:
     """`map` over processes that have the table open, or here if there is one worker."""
 
-    def __init__(self, workers: int, arguments: tuple[str, str, str, str, int], table: Table):
+    def __init__(self, workers: int, arguments: tuple[Any, ...], table: Table):
         self.workers, self.arguments, self.table = workers, arguments, table
 
     def __enter__(self) -> Callable:
         self.pool = None
         if self.workers == 1:
-            _open_worker(*self.arguments, self.table)
+            _open_worker(*(*self.arguments, self.table))
             return map
         # Not forked: TensorFlow's threads do not survive it.
         self.pool = concurrent.futures.ProcessPoolExecutor(
@@ -157,8 +158,15 @@ _worker: dict[str, Any] = {}
 
 
 def _open_worker(
-    path: str, dataset: str, signal: str, report: str, evaluations: int, table: Table | None = None
+    imports: tuple[str, ...],
+    path: str,
+    dataset: str,
+    signal: str,
+    report: str,
+    evaluations: int,
+    table: Table | None = None,
 ) -> None:
+    plugins.load(imports)  # a process that was spawned knows nothing yet
     table = table or open_table(path, dataset)
     _worker.update(
         table=table, signal=table.column(signal), report=table.column(report), evaluations=evaluations, rows={}
@@ -194,7 +202,7 @@ def _run(name: str, seed: int) -> np.ndarray:
     return values
 
 
-def summary(comparison: Comparison, config: StrategyBenchConfig) -> str:
+def summary(comparison: Comparison, config: ComparisonConfig) -> str:
     """Mean and standard deviation over the seeds, at a few numbers of evaluations, as a Markdown table."""
     evaluations = config.evaluations
     shown = [count for count in CHECKPOINTS if count < evaluations] + [evaluations]

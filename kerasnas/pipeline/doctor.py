@@ -1,4 +1,4 @@
-"""Examines a machine: versions, devices, strategy, a search step, XLA, and two replicas beside one device."""
+"""Examination of a machine: versions, devices, distribution, a search step, XLA, two replicas beside one device."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import distribution
 from kerasnas.backend.virtual import split_cpu
-from kerasnas.pipeline.settings import Settings
+from kerasnas.distribution import DISTRIBUTIONS, resolve_strategy
+from kerasnas.pipeline.settings import Settings, setting
 from kerasnas.primitives import MixedOp
 from kerasnas.spaces import DARTSSpace
 from kerasnas.trainers import BilevelTrainer
@@ -32,48 +32,45 @@ PACKAGES = (
 )
 _MARK = "doctor: "  # before what a process of checks answers
 TOLERANCE = 1e-4
-"""How far, relatively, a loss may move by another order of summation."""
+"""The relative distance that a loss may move by another order of summation."""
 START = np.array([[0.1, -0.1]], "float32")  # alphas of the search on two replicas
 
 
 @dataclasses.dataclass(frozen=True)
 class DoctorConfig(Settings):
-    """What `kerasnas doctor` examines."""
+    """The settings of `kerasnas doctor`."""
 
-    strategy: str = dataclasses.field(
-        default="auto",
-        metadata={"help": "What the search is to run on, on TensorFlow: auto, cpu, gpu, tpu or multi_worker."},
+    distribution: str = setting(
+        "auto", "What the search is to run on, on TensorFlow: auto, cpu, gpu, tpu or multi_worker.", known=DISTRIBUTIONS
     )
-    timeout: int = dataclasses.field(
-        default=600, metadata={"help": "Seconds after which a check counts as failed: one that hangs would not end."}
-    )
+    timeout: int = setting(600, "Seconds after which a check counts as failed: one that hangs would not end.", least=1)
 
 
 # Checks: each says in a line what it found, and raises where something is wrong ----------------------------------
-def devices(strategy: str) -> str:
-    """What the backend can compute on."""
+def devices(distribution: str) -> str:
+    """The devices of the backend."""
     found = keras.distribution.list_devices()
     if not found:
         raise RuntimeError("the backend found no device")
     return f"{', '.join(found)}; {os.cpu_count()} CPU cores"
 
 
-def chosen_strategy(strategy: str) -> str:
-    """What a search would be distributed over."""
+def chosen_distribution(distribution: str) -> str:
+    """The distribution of a search."""
     if keras.backend.backend() != "tensorflow":
         return f"keras.distribution.DataParallel over {len(keras.distribution.list_devices())} device(s)"
     lines: list[str] = []
-    distribution.resolve_strategy(strategy, log=lines.append)
+    resolve_strategy(distribution, log=lines.append)
     return lines[0].removeprefix("Strategy: ").removesuffix(".")
 
 
-def search_step(strategy: str) -> str:
+def search_step(distribution: str) -> str:
     """A few steps of a tiny search without XLA; on JAX that is operation by operation."""
     _, first, step = _search(False)
     return f"first step after {first:.1f} s, then {1e3 * step:.1f} ms a step"
 
 
-def xla(strategy: str) -> str:
+def xla(distribution: str) -> str:
     """The same steps compiled by XLA: the same losses."""
     plain, *_ = _search(False)
     compiled, first, step = _search(True)
@@ -83,12 +80,12 @@ def xla(strategy: str) -> str:
     return f"compiled after {first:.1f} s, then {1e3 * step:.1f} ms a step; losses {distance:.0e} apart"
 
 
-def two_replicas(strategy: str) -> str:
+def two_replicas(distribution: str) -> str:
     """A search on two devices, made of the CPU, finds the alphas and losses of one on one device."""
     split_cpu(2)
     one = _parity_search()
     if keras.backend.backend() == "tensorflow":
-        replicas = distribution.resolve_strategy("cpu", log=None)
+        replicas = resolve_strategy("cpu", log=None)
         with replicas.scope():
             two = _parity_search()
         count = replicas.num_replicas_in_sync
@@ -107,12 +104,13 @@ def two_replicas(strategy: str) -> str:
 
 CHECKS: dict[str, Callable[[str], str]] = {
     "devices": devices,
-    "strategy": chosen_strategy,
+    "distribution": chosen_distribution,
     "search step": search_step,
     "XLA": xla,
     "two replicas": two_replicas,
 }
-PROCESSES = (("devices", "strategy", "search step", "XLA"), ("two replicas",))  # devices are set up once in a process
+# Devices are set up once in a process.
+PROCESSES = (("devices", "distribution", "search step", "XLA"), ("two replicas",))
 
 
 def _data() -> tuple[np.ndarray, np.ndarray]:
@@ -193,7 +191,8 @@ def _in_own_process(names: tuple[str, ...], config: DoctorConfig) -> dict[str, t
     if "two replicas" in names:  # on the CPU, whatever else there is
         environment |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
         environment.pop("TF_CONFIG", None)
-    command = [sys.executable, "-c", "from kerasnas.pipeline import doctor; doctor.answer()", config.strategy, *names]
+    program = "from kerasnas.pipeline import doctor; doctor.answer()"
+    command = [sys.executable, "-c", program, config.distribution, *names]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=config.timeout)
         output, reason = done.stdout, _end(done)
@@ -210,7 +209,7 @@ def _in_own_process(names: tuple[str, ...], config: DoctorConfig) -> dict[str, t
 
 
 def _end(done: subprocess.CompletedProcess) -> str:
-    """How a process ended, for the check that it did not finish: XLA and drivers abort rather than raise."""
+    """The end of a process, for the check that it did not finish: XLA and drivers abort rather than raise."""
     code, said = done.returncode, done.stderr.splitlines()
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     fatal = [line for line in said if line.startswith("F") and "Check failed" in line] or said[-3:]
@@ -219,10 +218,10 @@ def _end(done: subprocess.CompletedProcess) -> str:
 
 def answer() -> None:
     """In the process of some checks: run them, and print a line for each."""
-    strategy, *names = sys.argv[1:]
+    wanted, *names = sys.argv[1:]
     for name in names:
         try:
-            record = {"name": name, "right": True, "text": CHECKS[name](strategy)}
+            record = {"name": name, "right": True, "text": CHECKS[name](wanted)}
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the machine is the answer
             record = {"name": name, "right": False, "text": f"{type(error).__name__}: {str(error).strip()[:600]}"}
         print(f"{_MARK}{json.dumps(record)}", flush=True)

@@ -1,78 +1,199 @@
-"""A run: search, derive, train, compare with random genotypes, report; every stage can be resumed."""
+"""A run: search, derive, train, compare with random genotypes, report; each stage once, resumable."""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import keras
 import numpy as np
 
-from kerasnas import datasets, storage
-from kerasnas.callbacks import NonFiniteGuard, SearchCheckpoint, TrainingCheckpoint
+from kerasnas import checks, datasets, reporting
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline.closing import finish
-from kerasnas.pipeline.from_settings import (
-    cost_record,
-    make_objective,
-    make_supernet,
-    make_trainer,
-    network_sizes,
-    schedules,
-    strategy_scope,
-)
+from kerasnas.pipeline.assembly import build_search, load_data, make_objective, make_space, make_training, schedules
+from kerasnas.pipeline.record import make_record, read_result, write_record, write_report
 from kerasnas.pipeline.run_folder import RunFolder
-from kerasnas.pipeline.settings import SearchConfig, TrainingConfig, make_space
+from kerasnas.pipeline.search_stage import genotype_of, run_search
+from kerasnas.pipeline.settings import SearchConfig, TrainingConfig
+from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
-
-_AUGMENTATIONS: dict[str, Callable] = {
-    "shift": datasets.shift,
-    "flip": datasets.flip,
-    "cutout": lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)),
-}
+GENOTYPE = "genotype.json"
 
 
-def search(folder: RunFolder, log: Log = print) -> dict[str, Any]:
-    """Run (or go on with) a search run to its end; return the content of `result.json`.
+def search(settings: SearchConfig, folder: str | os.PathLike, log: Log = print) -> dict[str, Any]:
+    """Search, train what is found, compare it with random genotypes, report: `kerasnas search` as a function.
 
-    The folder then holds genotype.json, model.keras, history.csv, result.json, report.html, card.md and
-    the pictures. Finished stages are not done again; one that was interrupted goes on from its last epoch.
+    The folder then holds genotype.json, model.keras, history.csv, result.json, report.html, card.md and plots. Called
+    again with the same settings it continues: finished stages are not repeated, an interrupted one resumes from its
+    last epoch.
 
     Args:
-        folder: made by `RunFolder.create` or `RunFolder.open`.
-        log: called with each line that tells of progress. Defaults to `print`.
+        settings: a `SearchConfig`.
+        folder: where the run is, or will be.
+        log: called with each line of progress. Defaults to `print`.
+
+    Returns:
+        The content of `result.json`; `kerasnas.reporting` says what is in it.
 
     Raises:
-        ValueError: if the data or the settings do not fit.
+        ValueError: if the data or the settings do not fit, or the folder holds a run of other settings.
         NonFiniteError: if a loss stops being finite.
         OSError: if something cannot be written.
+
+    Example:
+
+        settings = kerasnas.pipeline.SearchConfig(dataset="my_images/", epochs=15)
+        result = kerasnas.pipeline.search(settings, "runs/mine")
+        model = keras.models.load_model("runs/mine/model.keras")
     """
-    config: SearchConfig = folder.config  # type: ignore[assignment]
-    space, data = make_space(config), _load(config)
-    found = folder.stage("search") or _search_stage(folder, space, data, log)
-    genotype = Genotype.from_json(json.dumps(found["genotype"]))
-    genotype.save(folder.path / "genotype.json")
+    checks.instance("settings", settings, SearchConfig)
+    return _search(RunFolder.begin(folder, "search", settings), settings, log)
+
+
+def retrain(
+    settings: TrainingConfig, folder: str | os.PathLike, genotype: Genotype | None = None, log: Log = print
+) -> dict[str, Any]:
+    """Train the network of a genotype from scratch: `kerasnas retrain` as a function.
+
+    Args:
+        settings: a `TrainingConfig`.
+        folder: where the run is, or will be.
+        genotype: the architecture. Defaults to None: that of the run which `folder` holds.
+        log: called with each line of progress. Defaults to `print`.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
+    """
+    checks.instance("settings", settings, TrainingConfig)
+    run = RunFolder.begin(folder, "retrain", settings)
+    file = run.path / GENOTYPE
+    if genotype is not None:
+        if file.exists() and Genotype.load(file) != genotype:
+            raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
+        genotype.save(file)
+    return _retrain(run, settings, log)
+
+
+def resume(folder: str | os.PathLike, log: Log = print) -> dict[str, Any]:
+    """Continue the run that the folder holds; a finished one is reported again.
+
+    Args:
+        folder: of the run.
+        log: called with each line of progress. Defaults to `print`.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        FileNotFoundError: if there is no run.
+        ValueError, NonFiniteError, OSError: as for `search`.
+    """
+    run = RunFolder.open(folder)
+    if isinstance(run.config, SearchConfig):
+        return _search(run, run.config, log)
+    return _retrain(run, run.config, log)
+
+
+def plot(folder: str | os.PathLike, log: Log = print) -> None:
+    """Draw the plots of a finished run, and write its report and its card, again.
+
+    Raises:
+        FileNotFoundError: if the run is not finished.
+    """
+    run = RunFolder.open(folder)
+    record = read_result(run.path)
+    write_report(run.path, record, run.stages.stage("search"))
+    _conclude(run, record, log)
+
+
+# The stages -----------------------------------------------------------------------------------------------
+def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
+    space, data = make_space(config), load_data(config)
+    found = _find(run.stages, config, space, data, log)
+    genotype = genotype_of(found)
+    genotype.save(run.path / GENOTYPE)
     log(str(genotype))
-
-    searched = _train_stage(folder, "searched", genotype, space, data, log, keep_model=True)
-    others = _others(folder, space, genotype)
+    training = make_training(config, space, data)
+    searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
     random = [
-        _train_stage(folder, f"random-{index}", other, space, data, log) for index, other in enumerate(others, start=1)
+        _train(run.stages, f"random-{index}", other, training, data, config.seed, log)
+        for index, other in enumerate(_others(run.stages, config, space, genotype), start=1)
     ]
-    return finish(folder, data, genotype, found, searched, random, log)
+    return _finish(run, data, searched, found, random, log)
 
 
-def _others(folder: RunFolder, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
+def _retrain(run: RunFolder, config: TrainingConfig, log: Log) -> dict[str, Any]:
+    space, data = make_space(config), load_data(config)
+    genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
+    searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
+    return _finish(run, data, searched, None, [], log)
+
+
+def _find(
+    stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset, log: Log
+) -> dict[str, Any]:
+    """The search stage of the settings."""
+    found = stages.stage("search")
+    if found is not None:
+        return found
+    log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
+    objective = make_objective(stages, config, space, data)
+    fit = {
+        "batch_size": config.batch_size,
+        "epochs": config.epochs,
+        "validation_split": config.validation_split,
+        "verbose": _verbosity(),
+        "seed": config.seed,
+    }
+    build = partial(build_search, config, space, data, objective, log)
+    return run_search(stages, build, (data.x_train, data.y_train), fit, partial(schedules, config), log=log)
+
+
+def _train(
+    stages: Stages,
+    name: str,
+    genotype: Genotype,
+    training: NetworkTraining,
+    data: datasets.ImageDataset,
+    seed: int,
+    log: Log,
+) -> dict[str, Any]:
+    """A training stage on the training data, evaluated on the test data."""
+    finished = stages.stage(name)
+    if finished is not None:
+        return finished
+    log(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
+    record = training.run(
+        stages,
+        name,
+        genotype,
+        (data.x_train, data.y_train),
+        (data.x_test, data.y_test),
+        seed,
+        keep_model=name == "searched",
+        verbose=_verbosity(),
+        log=log,
+    )
+    log(
+        f"  {record['parameters']:,} parameters, test accuracy {record['test_accuracy']:.4f}, "
+        f"{reporting.duration(record['seconds'])}"
+    )
+    return record
+
+
+def _others(stages: Stages, config: SearchConfig, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
     """Random genotypes to compare with; where there is a target, within it: fewer where few are."""
-    config: SearchConfig = folder.config  # type: ignore[assignment]
     rng = np.random.default_rng([config.seed, 2])
-    target, record = config.latency_target_ms or config.cost_target, folder.stage("cost")
+    target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
     cost = CostModel.from_config(record) if record and target else None
     others: list[Genotype] = []
     for _ in range(1000 * config.random_genotypes):
@@ -84,165 +205,30 @@ def _others(folder: RunFolder, space: SearchSpace, genotype: Genotype) -> list[G
     return others
 
 
-def retrain(folder: RunFolder, log: Log = print) -> dict[str, Any]:
-    """Train the network of the folder's `genotype.json` from scratch; return the content of `result.json`.
-
-    Args, Raises: as for `search`.
-    """
-    space, data = make_space(folder.config), _load(folder.config)
-    genotype = Genotype.load(folder.path / "genotype.json")
-    searched = _train_stage(folder, "searched", genotype, space, data, log, keep_model=True)
-    return finish(folder, data, genotype, None, searched, [], log)
-
-
-def resume(folder: RunFolder, log: Log = print) -> dict[str, Any]:
-    """Go on with whatever run the folder holds; a finished one is reported again."""
-    return (search if folder.kind == "search" else retrain)(folder, log)
-
-
-def _load(config: TrainingConfig) -> datasets.ImageDataset:
-    data = datasets.load(config.dataset)
-    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
-    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
-    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
-    if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
-        raise ValueError(
-            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "
-            f"samples, {len(data.x_train)}. Received: {config.retrain_batch_size}"
-        )
-    _augmentation(config, data)
-    return data
-
-
-def _augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Callable:
-    """The augmentations of the settings in turn; of the default ones, those that there are for such data."""
-    names = config.augment
-    if len(data.input_shape) == 2:
-        unfit = [name for name in names if name != "shift"]
-        if unfit and "augment" in config.changed():
-            raise ValueError(
-                f"Invalid value received for setting `augment`. Expected shift, or nothing, for the signals of "
-                f"{data.name}. Received: {', '.join(names)}"
-            )
-        names = tuple(name for name in names if name not in unfit)
-    return datasets.compose(*(_AUGMENTATIONS[name] for name in names))
-
-
-def _search_stage(folder: RunFolder, space: SearchSpace, data: datasets.ImageDataset, log: Log) -> dict[str, Any]:
-    config: SearchConfig = folder.config  # type: ignore[assignment]
-    log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
-    start = time.perf_counter()
-    objective = make_objective(folder, space, data)
-    steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
-    # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
-    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
-    with strategy_scope(config, log):
-        supernet = make_supernet(config, space, data, config.seed)
-        trainer = make_trainer(config, supernet, objective)
-        trainer.compile(
-            learning_rate=config.learning_rate,
-            architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
-            metrics=["accuracy"],
-        )
-    checkpoint = SearchCheckpoint(folder.checkpoints("search"), log=log)
-    initial_epoch = _resume_stage(checkpoint, trainer, log)
-    trainer.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=config.batch_size,
-        epochs=config.epochs,
-        validation_split=config.validation_split,
-        initial_epoch=initial_epoch,
-        callbacks=[*schedules(config), checkpoint],
-        verbose=_verbosity(),
-        seed=config.seed,
-    )
-    record = {
-        "seconds": time.perf_counter() - start,
-        "parameters": sum(int(np.prod(weight.shape)) for weight in trainer.network_weights),
-        "history": checkpoint.history,
-        "edges": {kind: [list(edge) for edge in own.edges] for kind, own in supernet.choices.items()},
-        "primitives": {kind: list(own.primitives) for kind, own in supernet.choices.items()},
-        "mixing_weights": {kind: tables.tolist() for kind, tables in checkpoint.mixing_weights.items()},
-        "genotype": json.loads(trainer.derive().to_json()),
-    }
-    if objective is not None:
-        record["cost"] = cost_record(trainer, objective)
-    return folder.finish_stage("search", record)
-
-
-def _train_stage(
-    folder: RunFolder,
-    name: str,
-    genotype: Genotype,
-    space: SearchSpace,
+def _finish(
+    run: RunFolder,
     data: datasets.ImageDataset,
+    searched: dict[str, Any],
+    found: dict[str, Any] | None,
+    random: list[dict[str, Any]],
     log: Log,
-    keep_model: bool = False,
 ) -> dict[str, Any]:
-    """Train the discrete network of `genotype` and test it once, at the end."""
-    finished = folder.stage(name)
-    if finished is not None:
-        return finished
-    config = folder.config
-    log(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
-    start = time.perf_counter()
-    model = space.build_network(
-        genotype,
-        data.input_shape,
-        data.num_classes,
-        drop_path=config.drop_path,
-        seed=config.seed,
-        **network_sizes(config, space),
-    )
-    batches = datasets.ArrayBatches(
-        data.x_train,
-        data.y_train,
-        config.retrain_batch_size,
-        seed=config.seed,
-        augment=_augmentation(config, data),
-    )
-    schedule = keras.optimizers.schedules.CosineDecay(
-        config.retrain_learning_rate, len(batches) * config.retrain_epochs
-    )
-    model.compile(
-        keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, global_clipnorm=5.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA's depthwise convolutions are far slower on a CPU
-    )
-    checkpoint = TrainingCheckpoint(folder.checkpoints(name), log=log)
-    initial_epoch = _resume_stage(checkpoint, model, log)
-    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
-    model.fit(
-        batches,
-        epochs=config.retrain_epochs,
-        initial_epoch=initial_epoch,
-        shuffle=False,
-        verbose=_verbosity(),
-        callbacks=[follow, NonFiniteGuard(), checkpoint],
-    )
-    loss, accuracy = model.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)
-    if keep_model:
-        with storage.atomic_path(folder.path / "model.keras") as temporary:
-            model.save(temporary)
-    record = {
-        "test_accuracy": float(accuracy),
-        "test_loss": float(loss),
-        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
-        "seconds": time.perf_counter() - start,
-        "history": checkpoint.history,
-        "genotype": json.loads(genotype.to_json()),
+    dataset = {
+        "name": data.name,
+        "train_examples": len(data.x_train),
+        "test_examples": len(data.x_test),
+        "classes": list(data.classes),
+        "input_shape": list(data.input_shape),
     }
-    log(f"  {record['parameters']:,} parameters, test accuracy {accuracy:.4f}, {record['seconds']:.0f} s")
-    return folder.finish_stage(name, record)
+    record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
+    write_record(run.stages, record, found)
+    _conclude(run, record, log)
+    return record
 
 
-def _resume_stage(checkpoint: TrainingCheckpoint, model: keras.Model, log: Log) -> int:
-    epoch = checkpoint.restore(model)
-    if epoch:
-        log(f"  resuming after epoch {epoch}")
-    return epoch
+def _conclude(run: RunFolder, record: dict[str, Any], log: Log) -> None:
+    log(reporting.verdict(record))
+    log(f"Report: {run.path / 'report.html'}")
 
 
 def _verbosity() -> int:

@@ -1,23 +1,24 @@
-"""The folder of a run: what it was asked to do, what is done, and who may write in it."""
+"""The folder of a run: the settings that it was begun with."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from kerasnas import __version__, storage
+from kerasnas import __version__, checks, storage
 from kerasnas.pipeline.settings import SearchConfig, TrainingConfig
+from kerasnas.pipeline.stages import Stages
 
-_FORMAT, _VERSION = "kerasnas.run", 1
+_FORMAT, _VERSION = "kerasnas.run", 2
 _KINDS: dict[str, type[TrainingConfig]] = {"search": SearchConfig, "retrain": TrainingConfig}
+_RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
 
 
+@dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """A folder with one run in it. Made by `create` or `open`.
+    """A folder and the settings of the run in it. Made by `create`, `open` or `begin`.
 
     Attributes:
         path: the folder.
@@ -25,8 +26,14 @@ class RunFolder:
         config: the settings.
     """
 
-    def __init__(self, path: Path, kind: str, config: TrainingConfig):
-        self.path, self.kind, self.config = path, kind, config
+    path: Path
+    kind: str
+    config: TrainingConfig
+
+    @property
+    def stages(self) -> Stages:
+        """The store of the run's stages."""
+        return Stages(self.path)
 
     @classmethod
     def create(cls, path: str | os.PathLike, kind: str, config: TrainingConfig) -> RunFolder:
@@ -63,7 +70,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> RunFolder:
-        """Open the run in `path`.
+        """Open the run in `path`; the modules that it imports are imported.
 
         Raises:
             FileNotFoundError: if there is none.
@@ -79,39 +86,48 @@ class RunFolder:
             raise ValueError(f"{file} is malformed: {error}") from None
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
-        if record.get("version") != _VERSION:
+        version = record.get("version")
+        if not isinstance(version, int) or not 1 <= version <= _VERSION:
             raise ValueError(
-                f"{path} was written by KerasNAS {record.get('kerasnas_version')} in version {record.get('version')} "
-                f"of the format; this KerasNAS reads version {_VERSION}. Upgrade KerasNAS to continue it."
+                f"{path} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
+                f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
             )
         kind = record.get("kind")
         if kind not in _KINDS:
             raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
+        settings, renamed = record.get("settings", {}), _RENAMED.get(version, {})
         try:
-            config = _KINDS[kind].from_dict(record.get("settings", {}))
-        except (TypeError, ValueError) as error:
+            config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
+        except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{file}: {error}") from None
         return cls(path, kind, config)
 
+    @classmethod
+    def begin(cls, path: str | os.PathLike, kind: str, config: TrainingConfig) -> RunFolder:
+        """Open the run of these settings in `path`, or create it.
+
+        Raises:
+            ValueError: if `path` holds a run of other settings; says what differs.
+            OSError: as for `create`.
+        """
+        if not Path(path, "config.json").exists():
+            return cls.create(path, kind, config)
+        run = cls.open(path)
+        there = {"kind": run.kind, **run.config.to_dict()}
+        if different := checks.differences(there, {"kind": kind, **config.to_dict()}):
+            raise ValueError(
+                f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
+                f"that run with `kerasnas.pipeline.resume({str(path)!r})`."
+            )
+        return run
+
+    @property
+    def command(self) -> str:
+        """The command that begins this run."""
+        return " ".join(["kerasnas", self.kind, *self.config.flags(), f"--output_dir={self.path}"])
+
     def discard(self) -> None:
-        """Take back `create` where nothing has been done yet: settings that fail at once leave no run behind."""
-        if not any((self.path / name).exists() for name in ("stages", "checkpoints")):
+        """Undo `create` where nothing has been done yet: settings that fail at once leave no run behind."""
+        if not self.stages.begun:
             for name in ("config.json", "genotype.json"):
                 (self.path / name).unlink(missing_ok=True)
-
-    # Finished stages: a stage's record is written last, so that where it stands, the stage is whole ----------
-    def stage(self, name: str) -> dict[str, Any] | None:
-        """The record of a finished stage, or None."""
-        file = self.path / "stages" / f"{name}.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
-    def finish_stage(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Record that a stage is finished, and drop its checkpoints; return the record."""
-        (self.path / "stages").mkdir(exist_ok=True)
-        storage.write_json(self.path / "stages" / f"{name}.json", dict(record))
-        shutil.rmtree(self.checkpoints(name), ignore_errors=True)
-        return dict(record)
-
-    def checkpoints(self, stage: str) -> Path:
-        """Where a stage keeps its checkpoints."""
-        return self.path / "checkpoints" / stage

@@ -1,4 +1,4 @@
-"""What the search step costs on this machine: time, memory, arithmetic, and the whole search that follows from it."""
+"""The cost of a search step on this machine: time, memory, arithmetic, and the time of a whole search from it."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from keras import ops
 
 from kerasnas import datasets
 from kerasnas.cost import macs
-from kerasnas.pipeline.from_settings import make_supernet
-from kerasnas.pipeline.settings import BenchmarkConfig, make_space
+from kerasnas.pipeline.assembly import make_space, make_supernet
+from kerasnas.pipeline.settings import TimingConfig
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.trainers import BilevelTrainer
 from kerasnas.trainers.data_split import pair_halves
 
 WEIGHT_STEP = 3
-"""Work of the weights' step in forward passes: forward, gradient by the activations, gradient by the weights."""
+"""Work of the weights' step in forward passes: forward, gradients with respect to activations and weights."""
 
 ALPHA_STEP = {"first_order": 2, "finite_difference": 10, "unrolled": 10}
 """The same of the alphas' step, by hypergradient.
 
-First order: forward, and the gradient by the activations. Finite difference: a gradient by the weights of the training
-loss (3) and of the validation loss (3), and two by the alphas alone (2 each). Unrolled: the first two again, and the
-derivative of the training gradient, for which both products of its backward pass and of its forward pass are formed
-once more (4).
+First order: forward, and the gradient with respect to the activations. Finite difference: gradients of the training
+loss (3) and of the validation loss (3) with respect to the weights, and two with respect to the alphas alone (2 each).
+Unrolled: the first two again, and the derivative of the training gradient, for which both products of its backward pass
+and of its forward pass are formed once more (4).
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class StepTiming:
-    """What `measure_step` measured.
+    """The results of `measure_step`.
 
     Args:
         build_s: seconds from nothing to the first step: supernet, optimizers, metrics.
         first_step_s: seconds of the first step, tracing included.
         wall_s: seconds of each later step.
         cpu_s: the same on the CPU's clock, summed over threads.
-        resting_s: wall seconds of each step in which the alphas rest; empty without a warm-up.
+        warmup_s: wall seconds of each step in the warm-up, with frozen alphas; empty without a warm-up.
         peak_memory_gib: the largest memory that the process has ever held, or None where the system keeps no count.
     """
 
@@ -51,7 +51,7 @@ class StepTiming:
     first_step_s: float
     wall_s: tuple[float, ...]
     cpu_s: tuple[float, ...]
-    resting_s: tuple[float, ...]
+    warmup_s: tuple[float, ...]
     peak_memory_gib: float | None
 
 
@@ -65,7 +65,7 @@ def measure_step(
         x: images `(n, height, width, channels)`; they are gone through as often as needed.
         y: labels.
         batch_size: of either half.
-        steps: how many steps are timed after the first one, with the alphas learning; in the trainer's warm-up
+        steps: number of steps that are timed after the first one, with the alphas learning; in the trainer's warm-up
             as many, or as many as it has.
         validation_split: share of every class that goes to the alphas. Defaults to 0.5.
 
@@ -83,7 +83,7 @@ def measure_step(
     ...     return search
     >>> x, y = np.random.default_rng(0).random((16, 8, 8, 1), "float32"), np.arange(16) % 2
     >>> timing = measure_step(build, x, y, batch_size=4, steps=3)
-    >>> len(timing.wall_s), len(timing.resting_s), 0 < timing.wall_s[0] < timing.first_step_s
+    >>> len(timing.wall_s), len(timing.warmup_s), 0 < timing.wall_s[0] < timing.first_step_s
     (3, 0, True)
     """
     begin = time.perf_counter()
@@ -104,15 +104,15 @@ def measure_step(
         )
         return watch
 
-    resting = run(0, warmup) if warmup else None
+    frozen = run(0, warmup) if warmup else None
     learning = run(warmup, steps + 1)  # an epoch has at least one step, and the stopwatch ends the last one
-    first = resting or learning
+    first = frozen or learning
     return StepTiming(
         build_s=first.begun - begin,
         first_step_s=first.wall[0],
         wall_s=tuple(learning.wall[1:]),
         cpu_s=tuple(learning.cpu[1:]),
-        resting_s=tuple(resting.wall[1:]) if resting else (),
+        warmup_s=tuple(frozen.wall[1:]) if frozen else (),
         peak_memory_gib=peak_memory_gib(),
     )
 
@@ -177,21 +177,21 @@ def matmul_peak(sizes: tuple[int, ...] = (1024, 1536, 2048), repeats: int = 5) -
 
 
 def search_seconds(timing: StepTiming, steps_per_epoch: int, epochs: int, warmup_epochs: int = 0) -> float:
-    """How long a search takes by the median step; what is done between epochs is not in it.
+    """The seconds of a search by the median step; what is done between epochs is not in it.
 
     Example:
 
-    >>> timing = StepTiming(2.0, 8.0, wall_s=(0.5, 0.5, 0.9), cpu_s=(), resting_s=(0.25,), peak_memory_gib=None)
+    >>> timing = StepTiming(2.0, 8.0, wall_s=(0.5, 0.5, 0.9), cpu_s=(), warmup_s=(0.25,), peak_memory_gib=None)
     >>> search_seconds(timing, steps_per_epoch=100, epochs=4, warmup_epochs=1)  # 10 + 100 x 0.25 + 300 x 0.5
     185.0
     """
-    resting = steps_per_epoch * min(warmup_epochs, epochs) if timing.resting_s else 0
-    learning = steps_per_epoch * epochs - resting
+    frozen = steps_per_epoch * min(warmup_epochs, epochs) if timing.warmup_s else 0
+    learning = steps_per_epoch * epochs - frozen
     seconds = timing.build_s + timing.first_step_s + learning * statistics.median(timing.wall_s)
-    return seconds + (resting * statistics.median(timing.resting_s) if resting else 0.0)
+    return seconds + (frozen * statistics.median(timing.warmup_s) if frozen else 0.0)
 
 
-def measure(config: BenchmarkConfig, log: Callable[[str], Any] = print) -> None:
+def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     """Measure the search step of these settings on this machine, and tell what a whole search would take.
 
     Args:
@@ -234,7 +234,7 @@ def measure(config: BenchmarkConfig, log: Callable[[str], Any] = print) -> None:
     )
 
 
-def _rows(config: BenchmarkConfig, timing: StepTiming, peak: float, flops: int | None) -> list[tuple[str, str]]:
+def _rows(config: TimingConfig, timing: StepTiming, peak: float, flops: int | None) -> list[tuple[str, str]]:
     step = statistics.median(timing.wall_s)
     work = share = MISSING
     if flops is not None:
@@ -246,7 +246,7 @@ def _rows(config: BenchmarkConfig, timing: StepTiming, peak: float, flops: int |
     return [
         ("time of a step", _milliseconds(timing.wall_s)),
         ("CPU time of a step", _milliseconds(timing.cpu_s)),
-        ("step while the alphas rest", _milliseconds(timing.resting_s)),
+        ("step with frozen alphas", _milliseconds(timing.warmup_s)),
         ("images per second", f"{2 * config.batch_size / step:.0f}, both halves together"),
         ("work of a step", work),
         ("share of the matmul peak", share),

@@ -1,4 +1,4 @@
-"""What a run leaves behind for people: pictures, a report and a model card.
+"""A run for people to read: plots, a report and a model card.
 
 The functions that take a `result` read the record of a run, as it stands in a run folder's `result.json`.
 `"genotype"` and `"searched"` are required; whatever else is missing is left out of the page:
@@ -8,6 +8,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "dataset": {"name": str, "train_examples": int, "test_examples": int, "classes": [str], "input_shape": [h, w, c]},
  "settings": {flag: value},
  "genotype": the object that `Genotype.to_json` writes,
+ "evaluated_on": "test" or "val", whose metrics the records then have as "val_accuracy" and so on,
  "search": {"seconds": float, "parameters": int, "history": {metric: [one number an epoch]}},
  "searched": {"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "history": {...}},
  "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
@@ -17,7 +18,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
                  "peak_memory_gib": float}}
 ```
 
-matplotlib is imported when the first picture is drawn, not before.
+matplotlib is imported when the first plot is drawn, not before.
 """
 
 from kerasnas.reporting.card import write_card
@@ -27,9 +28,11 @@ from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, pl
 from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.run_record import verdict
+from kerasnas.reporting.tables import duration
 
 __all__ = [
     "CostPoint",
+    "duration",
     "plot_alphas",
     "plot_cell",
     "plot_comparison",

@@ -11,7 +11,7 @@ from typing import Any
 
 from kerasnas import storage
 from kerasnas.reporting import tables
-from kerasnas.reporting.run_record import read_genotype, require, verdict
+from kerasnas.reporting.run_record import read_genotype, require, split, verdict
 
 
 def escape(text: str) -> str:
@@ -89,8 +89,8 @@ def card_text(result: Mapping[str, Any]) -> str:
         seeds or "No seed was recorded: another run may find another network.",
         "### Environment",
         environment or "The environment was not recorded.",
-        "## Figures",
-        markdown_table(tables.figures_table(result)) or "No figures were recorded.",
+        "## Results",
+        markdown_table(tables.results_table(result)) or "No results were recorded.",
         "## Comparison with random networks",
         verdict(result),
         markdown_table(tables.comparison_table(result)) if result.get("random") else "",
@@ -102,7 +102,7 @@ def card_text(result: Mapping[str, Any]) -> str:
             [
                 f"- Meant for {kind}s like those of {name}, prepared in the same way{shape}. Accuracy on other {kind}s "
                 "is unknown.",
-                "- The figures come from one training run and one test set. Another seed gives other figures, so "
+                f"- The results come from one training run and one {split(result)} set. Another seed gives others, so "
                 "small differences mean little.",
                 "- A comparison with random networks of the same space measures what the search added; it says "
                 "nothing about other spaces or other training recipes.",

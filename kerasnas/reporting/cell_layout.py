@@ -1,4 +1,4 @@
-"""Where everything in the picture of a cell goes: pure geometry, in inches, with y pointing down.
+"""The layout of the plot of a cell: pure geometry, in inches, with y pointing down.
 
 A layered drawing (Sugiyama, Tagawa and Toda, 1981). Nodes stand in topological columns, and between
 two columns of nodes stands a column of labels. An edge that passes a column gets a row of its own
@@ -52,7 +52,7 @@ class Box:
         return self.y + self.height / 2
 
     def overlaps(self, other: Box) -> bool:
-        """Whether the two rectangles share any area."""
+        """True if the two rectangles share any area."""
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 
@@ -73,7 +73,7 @@ class Wire:
 
 @dataclasses.dataclass(frozen=True)
 class CellLayout:
-    """The picture of one cell: its size, its nodes by number, its output and its arrows."""
+    """The plot of one cell: its size, its nodes by number, its output and its arrows."""
 
     width: float
     height: float
@@ -93,7 +93,7 @@ def input_nodes(edges: Sequence[Edge]) -> list[int]:
 
 
 def node_name(node: int, num_inputs: int = 2) -> str:
-    """How a picture calls a node: the papers' names for the inputs, then 0, 1, 2, ...
+    """The label of a node in a plot: the papers' names for the inputs, then 0, 1, 2, ...
 
     Example:
 

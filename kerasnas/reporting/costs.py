@@ -14,7 +14,7 @@ class CostPoint(NamedTuple):
     """A trained network.
 
     Args:
-        name: what it is called in the picture; networks of one name have one colour.
+        name: its label in the plot; networks of one name have one colour.
         cost: what it costs.
         accuracy: its test accuracy, from 0 to 1.
     """

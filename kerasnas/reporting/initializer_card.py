@@ -1,4 +1,4 @@
-"""The card of a meta-learned initialisation: `card.md`, made of what is recorded beside it."""
+"""The card of a meta-learned initialization: `card.md`, made of the record beside it."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
         rows.append(["input shape", tables.show(list(initializer.model.input_shape[1:]))])
     figures = [[str(key), str(value)] for key, value in (record.get("figures") or {}).items()]
     parts = [
-        f"# Meta-learned initialisation: {escape(name)}",
-        "Start values from which a few steps on a few samples of new classes make a classifier of them.",
+        f"# Meta-learned initialization: {escape(name)}",
+        "Initial weights from which a few steps on a few samples of new classes make a classifier of them.",
         escape(str(record["note"])) if record.get("note") else "",
         "## How it was made",
         fenced(str(record["command"]), "shell") if record.get("command") else "The command was not recorded.",
         markdown_table(tables.Table([], rows)),
         "Settings of the learner:" if record.get("settings") else "",
         markdown_table(tables.Table([], [[k, tables.exact(v)] for k, v in (record.get("settings") or {}).items()])),
-        "## Figures",
-        markdown_table(tables.Table([], figures)) or "No figures were recorded.",
+        "## Results",
+        markdown_table(tables.Table([], figures)) or "No results were recorded.",
         "## Intended use and limits",
         "\n".join(
             [
-                "- Meant for tasks like those it was learned from. On other pictures it may be no better than random "
-                "start values: measure.",
-                "- Figures of few-shot learning depend on whether batch norm may look at the other queries "
+                "- Meant for tasks like those it was learned from. On other images it may be no better than random "
+                "initial weights: measure.",
+                "- Results of few-shot learning depend on whether batch norm may look at the other queries "
                 "(transductive); both are given.",
                 "- Not examined: fairness between groups, robustness, calibration.",
             ]

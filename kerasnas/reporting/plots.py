@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
-from kerasnas.reporting.run_record import accuracies, points, require
+from kerasnas.reporting.run_record import accuracies, points, require, split
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
 
 
 def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the searched network's test accuracy beside each random network's, with their mean and spread, as a PNG.
+    """Draw the searched network's accuracy beside each random network's, with their mean and spread, as a PNG.
 
     Args:
         result: the record of a run; see `kerasnas.reporting`.
@@ -281,8 +281,9 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         axes.plot([100 * value], [row], "o", color=colour, markersize=9, zorder=3)
         axes.text(1.02, row, points(value), transform=beside, va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
-    title = "test accuracy" if randoms else "test accuracy (no random networks to compare with)"
-    tidy(axes, title, "test accuracy in %")
+    name = f"{split(result)} accuracy"
+    title = name if randoms else f"{name} (no random networks to compare with)"
+    tidy(axes, title, f"{name} in %")
     axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
     axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
     values = [100 * value for _, value, _ in dots]

@@ -20,7 +20,7 @@ def plot_regret(regrets: Mapping[str, np.ndarray], path: str | os.PathLike, titl
     Args:
         regrets: strategy -> array `(seeds, evaluations)`: what the best found so far lacks to the best there is.
         path: the file to write.
-        title: above the picture. Defaults to none.
+        title: above the plot. Defaults to none.
 
     Raises:
         ValueError: if there is no curve, or one is not an array of two axes.

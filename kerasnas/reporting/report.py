@@ -14,13 +14,13 @@ from kerasnas import storage
 from kerasnas.reporting import tables
 from kerasnas.reporting.run_record import read_genotype, require, verdict
 
-_PICTURES = {
-    "comparison": ("comparison.png", "Test accuracy of the searched network and of random ones"),
+_PLOTS = {
+    "comparison": ("comparison.png", "Accuracy of the searched network and of random ones"),
     "normal": ("cell_normal.png", "The normal cell"),
     "reduce": ("cell_reduce.png", "The reduction cell"),
     "cell": ("cell_cell.png", "The cell"),
     "chain": ("cell_chain.png", "The chain"),
-    "front": ("front.png", "Test accuracy of the trained networks against what they cost"),
+    "front": ("front.png", "Accuracy of the trained networks against what they cost"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
     "search": ("search.png", "Both halves of the data during the search, by epoch"),
     "training": ("training.png", "Loss and accuracy of the final training, by epoch"),
@@ -67,7 +67,7 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 
-    The pictures that lie in the folder are embedded: `cell_normal.png`, `cell_reduce.png`, `alphas.png`,
+    The plots that lie in the folder are embedded: `cell_normal.png`, `cell_reduce.png`, `alphas.png`,
     `search.png`, `training.png`, `comparison.png` and `front.png`. Those that do not are left out.
 
     Args:
@@ -94,17 +94,17 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     said = verdict(result)
     version = result.get("kerasnas_version")
     made = f"KerasNAS{f' {version}' if version else ''}, space {genotype.space}"
-    pictures = {name: _picture(folder / file, caption) for name, (file, caption) in _PICTURES.items()}
-    cells = pictures["normal"] + pictures["reduce"] + pictures["cell"] + pictures["chain"]
+    plots = {name: _plot(folder / file, caption) for name, (file, caption) in _PLOTS.items()}
+    cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"]
     command, search = result.get("command"), result.get("search") or {}
     sections = [
-        _section("Comparison with random networks", pictures["comparison"], _table(tables.comparison_table(result))),
-        _section("Cost", pictures["front"], _table(tables.front_table(result))),
+        _section("Comparison with random networks", plots["comparison"], _table(tables.comparison_table(result))),
+        _section("Cost", plots["front"], _table(tables.front_table(result))),
         _section("Cells", cells),
-        _section("Search", pictures["alphas"], pictures["search"], _table(tables.history_table(search.get("history")))),
+        _section("Search", plots["alphas"], plots["search"], _table(tables.history_table(search.get("history")))),
         _section(
             "Training of the searched network",
-            pictures["training"],
+            plots["training"],
             _table(tables.history_table(result["searched"].get("history"))),
         ),
         _section(
@@ -121,9 +121,9 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
         "</div>",
         _section("Settings", _code(str(command)) if command else "", _table(tables.settings_table(result))),
     ]
-    figures = "".join(
+    results = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
-        for name, value in tables.figures_table(result).rows
+        for name, value in tables.results_table(result).rows
     )
     warning = " warning" if "Warning" in said else ""
     return (
@@ -135,7 +135,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f'<h1>{html.escape(title)}</h1>\n<p class="soft">{html.escape(made)}</p>\n'
         f'<p class="verdict{warning}">{html.escape(said)}</p>\n'
-        f'<dl class="figures">{figures}</dl>\n' + "\n".join(part for part in sections if part) + "\n</body>\n</html>\n"
+        f'<dl class="figures">{results}</dl>\n' + "\n".join(part for part in sections if part) + "\n</body>\n</html>\n"
     )
 
 
@@ -144,7 +144,7 @@ def _section(title: str, *parts: str) -> str:
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{content}\n</section>" if content else ""
 
 
-def _picture(path: Path, caption: str) -> str:
+def _plot(path: Path, caption: str) -> str:
     if not path.is_file():
         return ""
     data, text = base64.b64encode(path.read_bytes()).decode("ascii"), html.escape(caption)

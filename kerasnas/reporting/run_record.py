@@ -1,4 +1,4 @@
-"""Reading the record of a run: what it must hold, and what it says in plain words."""
+"""Reading the record of a run: its required entries, and its verdict in plain words."""
 
 from __future__ import annotations
 
@@ -39,10 +39,19 @@ def read_genotype(result: Mapping[str, Any]) -> Genotype:
     return Genotype.from_json(json.dumps(result["genotype"]))
 
 
+def split(result: Mapping[str, Any]) -> str:
+    """The data that the networks were evaluated on: "test" or "validation"."""
+    return "validation" if result.get("evaluated_on") == "val" else "test"
+
+
+def metric(result: Mapping[str, Any], record: Mapping[str, Any], name: str) -> float | None:
+    """A metric of one network of `result`, on the data that they were evaluated on; None where it is missing."""
+    return record.get(f"{result.get('evaluated_on', 'test')}_{name}")
+
+
 def accuracies(result: Mapping[str, Any]) -> tuple[float | None, list[float]]:
-    """Test accuracy of the searched network (None where it is missing), and those of the random ones."""
-    records = [result["searched"], *(result.get("random") or [])]
-    values = [record.get("test_accuracy") for record in records]
+    """Accuracy of the searched network (None where it is missing), and those of the random ones."""
+    values = [metric(result, one, "accuracy") for one in (result["searched"], *(result.get("random") or []))]
     finite = [float(v) if v is not None and math.isfinite(v) else None for v in values]
     return finite[0], [value for value in finite[1:] if value is not None]
 
@@ -71,7 +80,7 @@ def ordinal(number: int) -> str:
 
 
 def skip_share(genotype: Genotype) -> tuple[int, int]:
-    """How many edges of the normal cell are `skip_connect`, and how many edges it has.
+    """The number of edges of the normal cell that are `skip_connect`, and the number of all its edges.
 
     In a space without a normal cell, the first cell counts.
     """
@@ -103,13 +112,14 @@ def verdict(result: Mapping[str, Any]) -> str:
     require(result)
     searched, randoms = accuracies(result)
     if searched is None:
-        sentences = ["The searched network has no test accuracy, so it was not compared."]
+        sentences = [f"The searched network has no {split(result)} accuracy, so it was not compared."]
     elif not randoms:
         sentences = [
-            f"The searched network reaches {points(searched)} test accuracy; it was not compared with random networks."
+            f"The searched network reaches {points(searched)} {split(result)} accuracy; it was not compared with "
+            "random networks."
         ]
     else:
-        sentences = _standing(searched, randoms)
+        sentences = _standing(searched, randoms, split(result))
     skips, edges = skip_share(read_genotype(result))
     if 2 * skips > edges:
         sentences.append(
@@ -119,7 +129,7 @@ def verdict(result: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _standing(searched: float, randoms: Sequence[float]) -> list[str]:
+def _standing(searched: float, randoms: Sequence[float], data: str) -> list[str]:
     number, mean = len(randoms), statistics.fmean(randoms)
     rank = 1 + sum(value > searched for value in randoms)
     # Rounded first: what reads as 0.00 points is no lead, and float noise must not make one.
@@ -129,7 +139,7 @@ def _standing(searched: float, randoms: Sequence[float]) -> list[str]:
     else:
         stands = f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'}"
     first = (
-        f"The searched network reaches {points(searched)} test accuracy, {stands} the mean of the random networks "
+        f"The searched network reaches {points(searched)} {data} accuracy, {stands} the mean of the random networks "
         f"({points(mean)}, n={number}), and ranks {ordinal(rank)} of {number + 1}."
     )
     warning = "" if difference > 0 else "Warning: this search did not beat drawing networks at random"

@@ -1,4 +1,4 @@
-"""How the pictures look: sizes, colours, axes. Nothing global is touched: no pyplot, no rcParams."""
+"""The look of the plots: sizes, colours, axes. Nothing global is touched: no pyplot, no rcParams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERIES = ["#9aa0a6", "#00795a", "#56b4e9", "#9b3f86", "#0b66ad", "#e69f00", "#c4
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
-    """A white figure of so many inches that no backend and no window knows of."""
+    """A white figure, in inches, that no backend and no window knows of."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,7 +30,7 @@ def new_figure(width: float, height: float, layout: Any = "constrained") -> Figu
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Write `figure` as PNG, atomically."""
     with storage.atomic_path(path) as temporary:
-        # Without the software's version, equal pictures are equal files.
+        # Without the software's version, equal plots are equal files.
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasnas.genotypes import Genotype
-from kerasnas.reporting.run_record import accuracies, points
+from kerasnas.reporting.run_record import accuracies, metric, points, split
 
 MISSING = "-"
 LOADING = """\
@@ -49,11 +49,13 @@ def duration(seconds: float | None) -> str:
 
     Example:
 
-    >>> duration(7.25), duration(125), duration(7400), duration(None)
-    ('7.2 s', '2 min 5 s', '2 h 3 min', '-')
+    >>> duration(0.012), duration(7.25), duration(125), duration(7400), duration(None)
+    ('12 ms', '7.2 s', '2 min 5 s', '2 h 3 min', '-')
     """
     if seconds is None:
         return MISSING
+    if seconds < 0.1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -76,7 +78,7 @@ def seeds_table(result: Mapping[str, Any]) -> Table:
 
 
 def dataset_table(result: Mapping[str, Any]) -> Table:
-    """What the networks were trained and tested on."""
+    """The data that the networks were trained and evaluated on."""
     dataset = dict(result.get("dataset") or {})
     classes = dataset.get("classes")
     if classes:
@@ -93,14 +95,14 @@ def environment_table(result: Mapping[str, Any]) -> Table:
     return _records(environment)
 
 
-def figures_table(result: Mapping[str, Any]) -> Table:
-    """What the search and its network cost and reached."""
+def results_table(result: Mapping[str, Any]) -> Table:
+    """The accuracy and the cost of the search and its network."""
     searched, search = result["searched"], result.get("search") or {}
     accuracy, _ = accuracies(result)
     memory = (result.get("environment") or {}).get("peak_memory_gib")
     rows = [
-        ["test accuracy", MISSING if accuracy is None else points(accuracy)],
-        ["test loss", show(searched.get("test_loss"))],
+        [f"{split(result)} accuracy", MISSING if accuracy is None else points(accuracy)],
+        [f"{split(result)} loss", show(metric(result, searched, "loss"))],
         ["parameters", show(searched.get("parameters"))],
         ["training time", duration(searched.get("seconds"))],
         *_cost_rows(result),
@@ -148,11 +150,11 @@ def comparison_table(result: Mapping[str, Any]) -> Table:
     """The searched network, each random one, and the mean of the random ones."""
 
     def row(name: str, record: Mapping[str, Any]) -> list[str]:
-        accuracy = record.get("test_accuracy")
+        accuracy = metric(result, record, "accuracy")
         return [
             name,
             MISSING if accuracy is None else points(accuracy),
-            show(record.get("test_loss")),
+            show(metric(result, record, "loss")),
             show(record.get("parameters")),
             duration(record.get("seconds")),
         ]
@@ -165,7 +167,8 @@ def comparison_table(result: Mapping[str, Any]) -> Table:
         spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
         mean = f"{points(statistics.fmean(values))}{spread}"
         rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
-    return Table(["network", "test accuracy", "test loss", "parameters", "training time"], rows)
+    data = split(result)
+    return Table(["network", f"{data} accuracy", f"{data} loss", "parameters", "training time"], rows)
 
 
 def history_table(history: Mapping[str, Any] | None) -> Table:

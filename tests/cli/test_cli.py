@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from kerasnas import cli, storage
+from kerasnas.cli.flags import settings
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.pipeline import BenchmarkConfig, DoctorConfig, SearchConfig, StrategyBenchConfig, TrainingConfig
+from kerasnas.pipeline import ComparisonConfig, DoctorConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline.settings import flag_of
 
-COMMANDS = ("search", "retrain", "resume", "plot", "bench", "benchmark", "doctor")
+COMMANDS = ("search", "retrain", "resume", "plot", "compare", "time", "doctor")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -118,7 +120,7 @@ def test_command_of_the_record_can_be_typed_again(finished):
     assert (command, name) == ("kerasnas", "search")
     values = cli.COMMANDS["search"].flags()
     assert values(["kerasnas search", *flags])[1:] == []
-    assert cli._settings(SearchConfig, values).to_dict() == read(finished / "config.json")["settings"]
+    assert settings(SearchConfig, values).to_dict() == read(finished / "config.json")["settings"]
 
 
 def test_resume_of_a_finished_run_reports_again(finished, capsys):
@@ -141,7 +143,7 @@ def test_plot_draws_again(finished):
 
 
 def test_plot_of_a_published_genotype(tmp_path, capsys):
-    folder = tmp_path / "new" / "pictures"
+    folder = tmp_path / "new" / "plots"
     assert cli.main(["plot", "--genotype=DARTS_V2", f"--output_dir={folder}"]) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["cell_normal.png", "cell_reduce.png"]
     assert capsys.readouterr().out.split() == [str(folder / f"cell_{kind}.png") for kind in ("normal", "reduce")]
@@ -169,16 +171,16 @@ def test_retrain_of_a_published_genotype(dataset, tmp_path):
     assert 0 <= read(folder / "result.json")["searched"]["test_accuracy"] <= 1
 
 
-def test_benchmark_prints_every_figure_and_leaves_nothing(dataset, tmp_path, monkeypatch, capsys):
+def test_time_prints_every_result_and_leaves_nothing(dataset, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--filters=2", "--num_cells=1", "--num_nodes=1", "--batch_size=8", "--steps=2", "--epochs=4"]
-    assert cli.main(["benchmark", f"--dataset={dataset}", "--stem_strides=1", *flags]) == 0
+    assert cli.main(["time", f"--dataset={dataset}", "--stem_strides=1", *flags]) == 0
     first, *table, last = capsys.readouterr().out.splitlines()
     for words in ("2 filters, 1 cells, 1 nodes", "first_order", "8x8x1 images of tiny", "2 x 8"):
         assert words in first
     figures = {line[:28].strip(): line[28:].strip() for line in table}
     assert list(figures) == [
-        *("time of a step", "CPU time of a step", "step while the alphas rest", "images per second"),
+        *("time of a step", "CPU time of a step", "step with frozen alphas", "images per second"),
         *("work of a step", "share of the matmul peak", "build, then the first step", "peak memory of the process"),
     ]
     assert all(any(character.isdigit() for character in value) for value in figures.values()), figures
@@ -193,10 +195,10 @@ def test_benchmark_prints_every_figure_and_leaves_nothing(dataset, tmp_path, mon
 def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert cli.main([command, flag]) == 0
     text = capsys.readouterr().out
-    configs = {"search": SearchConfig, "retrain": TrainingConfig, "bench": StrategyBenchConfig}
-    config = {**configs, "benchmark": BenchmarkConfig, "doctor": DoctorConfig}.get(command)
+    configs = {"search": SearchConfig, "retrain": TrainingConfig, "compare": ComparisonConfig}
+    config = {**configs, "time": TimingConfig, "doctor": DoctorConfig}.get(command)
     fields = dataclasses.fields(config) if config else []
-    names = {field.name for field in fields} | ({"output_dir"} if command not in ("benchmark", "doctor") else set())
+    names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
     names |= {"genotype"} if command in ("retrain", "plot") else set()
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
@@ -224,6 +226,11 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["bench"], ["Unknown command 'bench'", "Did you mean 'compare'"]),
+        (["benchmark"], ["Unknown command 'benchmark'", "Did you mean 'time'"]),
+        (["search", "--strategy=gpu", "--output_dir=x"], ["--strategy", "Did you mean 'distribution'"]),
+        (["doctor", "--strategy=gpu"], ["--strategy", "Did you mean 'distribution'"]),
+        (["search", "--distribution=gpus", "--output_dir=x"], ["`distribution`", "Did you mean 'gpu'"]),
         (["serch"], ["Unknown command 'serch'", "Did you mean 'search'", "retrain"]),
         (["search", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
         (["search", "--filters=few", "--output_dir=x"], ["filters", "few"]),
@@ -240,23 +247,23 @@ def test_version(capsys):
         (["search", "--hypergradient=frist_order", "--output_dir=x"], ["frist_order", "'first_order'"]),
         (["search", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
         (["search", "--epochs=0", "--output_dir=x"], ["`epochs`", "at least 1"]),
-        (["search", "--validation_split=1", "--output_dir=x"], ["`validation_split`", "between 0 and 1"]),
+        (["search", "--validation_split=1", "--output_dir=x"], ["`validation_split`", "above 0 and below 1"]),
         (["search", "--seed=-1", "--output_dir=x"], ["`seed`", "at least 0"]),
         (["search", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
         (["search", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
         (["search", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
-        (["benchmark", "--output_dir=x"], ["output_dir"]),
-        (["benchmark", "--retrain_epochs=1"], ["retrain_epochs"]),
-        (["benchmark", "--steps=0"], ["`steps`", "at least 1"]),
-        (["benchmark", "--num_nodes=0"], ["`num_nodes`", "at least 1"]),
-        (["benchmark", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
-        (["benchmark", "--batch_size=4000"], ["batch_size", "3000"]),
-        (["benchmark", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
-        (["benchmark", "--primitives=skip_conect"], ["skip_conect", "'skip_connect'"]),
+        (["time", "--output_dir=x"], ["output_dir"]),
+        (["time", "--retrain_epochs=1"], ["retrain_epochs"]),
+        (["time", "--steps=0"], ["`steps`", "at least 1"]),
+        (["time", "--num_nodes=0"], ["`num_nodes`", "at least 1"]),
+        (["time", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
+        (["time", "--batch_size=4000"], ["batch_size", "3000"]),
+        (["time", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
+        (["time", "--primitives=skip_conect"], ["skip_conect", "'skip_connect'"]),
         (["resume", "--output_dir=x"], ["x holds no run"]),
         (["plot", "--output_dir=x"], ["x holds no run"]),
     ],
-    ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch") else "",
+    ids=lambda value: " ".join(value) if value and value[0] in (*COMMANDS, "serch", "bench", "benchmark") else "",
 )
 def test_wrong_arguments(fails, arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -305,7 +312,7 @@ def test_output_dir_is_never_overwritten(fails, finished, dataset, tmp_path):
         (lambda text: text[: len(text) // 2], "config.json is malformed"),
         (lambda text: "", "config.json is malformed"),
         (lambda text: "[1, 2]", 'lacks "format": "kerasnas.run"'),
-        (lambda text: text.replace('"version": 1', '"version": 2'), "Upgrade KerasNAS"),
+        (lambda text: text.replace('"version": 2', '"version": 3'), "Upgrade KerasNAS"),
         (lambda text: text.replace('"kind": "search"', '"kind": "dream"'), "unknown kind of run 'dream'"),
         (lambda text: text.replace('"filters"', '"filtres"'), "Unknown setting 'filtres'. Did you mean 'filters'"),
         (lambda text: text.replace('"filters": 2', '"filters": "two"'), "`filters`. Expected int. Received: 'two'"),
@@ -396,10 +403,10 @@ def test_full_disk_at_the_very_start(fails, dataset, tmp_path, monkeypatch):
 def test_ctrl_c_tells_how_to_go_on(dataset, tmp_path, monkeypatch, capsys):
     from kerasnas.pipeline import run
 
-    def interrupt(*arguments):
+    def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "_search_stage", interrupt)
+    monkeypatch.setattr(run, "run_search", interrupt)
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={tmp_path / 'run'}"]) == 130
     assert f"kerasnas resume --output_dir={tmp_path / 'run'}" in capsys.readouterr().err

@@ -7,20 +7,20 @@ import pytest
 from PIL import Image
 
 from kerasnas import cli, search
-from kerasnas.pipeline import StrategyBenchConfig
+from kerasnas.pipeline import ComparisonConfig
 from kerasnas.pipeline import comparison as runner
 from kerasnas.spaces import SubsetSpace
 from kerasnas.tabular import NASBench201
 
 
 def config(**settings):
-    return StrategyBenchConfig(**{"strategies": ("random",), "evaluations": 12, "seeds": 6, "workers": 1, **settings})
+    return ComparisonConfig(**{"strategies": ("random",), "evaluations": 12, "seeds": 6, "workers": 1, **settings})
 
 
 def test_curves_are_those_of_ask_and_tell():
     """Against a loop written out."""
     table = NASBench201.synthetic()
-    comparison = runner.compare(config(strategies=("random", "evolution")), table)
+    comparison = runner.run_searches(config(strategies=("random", "evolution")), table)
     for name in ("random", "evolution"):
         strategy = search.STRATEGIES[name](table.space, seed=4)
         best, expected = -1.0, []
@@ -37,7 +37,7 @@ def test_curves_are_those_of_ask_and_tell():
 
 def test_processes_change_nothing():
     table = NASBench201.synthetic()
-    alone, together = (runner.compare(config(workers=workers), table) for workers in (1, 2))
+    alone, together = (runner.run_searches(config(workers=workers), table) for workers in (1, 2))
     np.testing.assert_array_equal(alone.report["random"], together.report["random"])
 
 
@@ -46,7 +46,7 @@ def test_small_spaces_are_used_up():
     table = NASBench201.synthetic()
     cells = [table.space.encode(table.genotype(row)) for row in (7, 1234)]
     table.space = SubsetSpace(table.space, cells)
-    values = runner.compare(config(evaluations=5, seeds=3), table).report["random"]
+    values = runner.run_searches(config(evaluations=5, seeds=3), table).report["random"]
     signal, report = table.column("valid_12"), table.column("test_200")
     best = report[max((7, 1234), key=lambda row: signal[row])]
     np.testing.assert_array_equal(values[:, 1:], np.full((3, 4), best))
@@ -54,14 +54,14 @@ def test_small_spaces_are_used_up():
 
 def test_command(tmp_path, capsys):
     flags = ["--strategies=random,evolution", "--evaluations=12", "--seeds=4", "--workers=1"]
-    assert cli.main(["bench", *flags, f"--output_dir={tmp_path / 'bench'}"]) == 0
+    assert cli.main(["compare", *flags, f"--output_dir={tmp_path / 'compare'}"]) == 0
     out = capsys.readouterr().out
     assert "| strategy | 10 evaluations | 12 evaluations |" in out and "± " in out and "synthetic" in out
-    rows = list(csv.DictReader((tmp_path / "bench" / "curves.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "compare" / "curves.csv").open()))
     assert [row["strategy"] for row in rows] == ["random"] * 12 + ["evolution"] * 12
     regrets = [float(row["mean_regret"]) for row in rows[:12]]
     assert all(regret >= 0 for regret in regrets)
-    with Image.open(tmp_path / "bench" / "regret.png") as picture:
+    with Image.open(tmp_path / "compare" / "regret.png") as picture:
         assert picture.size[0] > 600 and len(set(picture.convert("L").getdata())) > 50
 
 
@@ -76,13 +76,13 @@ def test_command(tmp_path, capsys):
     ],
 )
 def test_refusals(flags, message, tmp_path, capsys):
-    assert cli.main(["bench", *flags, f"--output_dir={tmp_path / 'bench'}"]) == 2
+    assert cli.main(["compare", *flags, f"--output_dir={tmp_path / 'compare'}"]) == 2
     assert message in capsys.readouterr().err
-    assert not (tmp_path / "bench").exists()
+    assert not (tmp_path / "compare").exists()
 
 
 def test_a_file_that_is_no_table(tmp_path, capsys):
     np.savez(tmp_path / "other.npz", a=np.ones(3))
-    assert cli.main(["bench", f"--table={tmp_path / 'other.npz'}", f"--output_dir={tmp_path / 'bench'}"]) == 2
+    assert cli.main(["compare", f"--table={tmp_path / 'other.npz'}", f"--output_dir={tmp_path / 'compare'}"]) == 2
     err = capsys.readouterr().err
     assert "cannot be read as any known table" in err and "as NASBench201: " in err and "as NASBenchGraph: " in err

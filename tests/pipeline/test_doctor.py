@@ -34,7 +34,7 @@ def rows(text):
 
 
 def test_all_is_well(processes, capsys):
-    # The strategy, then the names of the checks.
+    # The distribution, then the names of the checks.
     answer = r"doctor: {\"name\": \"$name\", \"right\": true, \"text\": \"fine\"}"
     processes(f'shift 3; for name in "$@"; do echo "{answer}"; done')
     assert cli.main(["doctor"]) == 0
@@ -57,10 +57,10 @@ def test_process_that_dies_is_told_with_what_it_reached(processes, capsys):
     out, err = capsys.readouterr()
     found = rows(out)
     assert found["devices"] == ("ok", "cpu:0")
-    state, said = found["strategy"]
+    state, said = found["distribution"]
     assert state == "FAILED" and "signal SIGABRT" in said and "Check failed: 8 vs. 144" in said and "0x7f" not in said
     assert found["search step"] == found["XLA"] == ("FAILED", "not reached")
-    assert "4 of 5 checks failed: strategy, search step, XLA, two replicas" in err and "bug report" in err
+    assert "4 of 5 checks failed: distribution, search step, XLA, two replicas" in err and "bug report" in err
     assert "Verdict" not in out
 
 
@@ -73,10 +73,10 @@ def test_process_that_hangs_ends(processes):
 def test_checks_of_this_process(monkeypatch, capsys):
     """They raise where something is wrong, and `answer` hands it on."""
     assert "cpu:0" in doctor.devices("auto").lower()
-    assert doctor.chosen_strategy("cpu").endswith('("cpu")')
+    assert doctor.chosen_distribution("cpu").endswith('("cpu")')
     results = {False: (LOSSES, 1.0, 0.1), True: ([1.0, 0.9001], 2.0, 0.1)}
     monkeypatch.setattr(doctor, "_search", results.get)
-    monkeypatch.setattr(sys, "argv", ["-c", "gpu", "search step", "XLA", "strategy"])
+    monkeypatch.setattr(sys, "argv", ["-c", "gpu", "search step", "XLA", "distribution"])
     doctor.answer()
     well, apart, missing = capsys.readouterr().out.splitlines()
     assert '"right": true' in well and "after 1.0 s, then 100.0 ms a step" in well

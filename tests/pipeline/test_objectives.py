@@ -9,7 +9,7 @@ from kerasnas import cli, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline import RunFolder, SearchConfig, from_settings, make_space
+from kerasnas.pipeline import RunFolder, SearchConfig, assembly, make_space
 from kerasnas.spaces.proxyless import ProxylessSpace
 
 CHAIN = [
@@ -139,7 +139,7 @@ def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
 @pytest.mark.parametrize("name", sorted(relaxations.RELAXATIONS))
 def test_relaxations_by_name(dataset, name):
     config = SearchConfig(space="nasbench201", relaxation=name, filters=4, num_cells=1)
-    supernet = from_settings.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)
+    supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)
     assert isinstance(supernet.relaxation, relaxations.RELAXATIONS[name])
 
 
@@ -147,10 +147,10 @@ def test_partial_channels_and_temperature(dataset):
     options = {"partial_channels": 2, "edge_normalization": True, "temperature": ("5", "0.5")}
     for name in ("nasbench201", "darts"):
         config = SearchConfig(space=name, relaxation="gumbel", filters=4, num_cells=1, retrain_cells=1, **options)
-        supernet = from_settings.make_supernet(config, make_space(config), datasets.load(dataset))
+        supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset))
         assert supernet.partial_channels == 2 and len(supernet.architecture_parameters) == 2
         assert float(supernet.relaxation.temperature) == 5
-        (schedule,) = from_settings.schedules(config)
+        (schedule,) = assembly.schedules(config)
         assert isinstance(schedule, TemperatureSchedule) and (schedule.initial, schedule.final) == (5.0, 0.5)
 
 
@@ -165,8 +165,8 @@ def test_guards_by_the_settings(dataset):
         ({"max_skips": "3", "auxiliary_skip": 0.5}, {"max_skips": 3, "auxiliary_skip": 0.5}),
     ):
         config = SearchConfig(space="nasbench201", filters=2, num_cells=1, **settings)
-        supernet = from_settings.make_supernet(config, make_space(config), data)
-        trainer = from_settings.make_trainer(config, supernet, None)
+        supernet = assembly.make_supernet(config, make_space(config), data)
+        trainer = assembly.make_trainer(config, supernet, None)
         assert {name: getattr(trainer, name) for name in expected} == expected
 
 
@@ -174,8 +174,8 @@ def test_cost_of_a_run_is_kept_in_its_folder(dataset, tmp_path):
     config = SearchConfig(space="nasbench201", cost="parameters", cost_weight=1e-5, retrain_filters=2, retrain_cells=1)
     folder = RunFolder.create(tmp_path / "run", "search", config)
     space, data = make_space(config), datasets.load(dataset)
-    objective = from_settings.make_objective(folder, space, data)
-    kept = CostModel.from_config(folder.stage("cost"))
+    objective = assembly.make_objective(folder.stages, config, space, data)
+    kept = CostModel.from_config(folder.stages.stage("cost"))
     genotype = space.sample(np.random.default_rng(0))
     assert (
         kept.cost(genotype)

@@ -14,7 +14,7 @@ def test_create_and_open(tmp_path, kind, config):
     assert (opened.path, opened.kind, opened.config) == (created.path, kind, config)
     assert type(opened.config) is type(config)
     record = json.loads((created.path / "config.json").read_text())
-    assert (record["format"], record["version"]) == ("kerasnas.run", 1)
+    assert (record["format"], record["version"]) == ("kerasnas.run", 2)
 
 
 def test_empty_folder_is_taken(tmp_path):
@@ -28,24 +28,6 @@ def test_second_run_is_refused(tmp_path):
     assert RunFolder.open(tmp_path).config.seed == 1
 
 
-def test_stage_is_there_when_finished(tmp_path):
-    folder = RunFolder.create(tmp_path, "search", SearchConfig())
-    assert folder.stage("search") is None
-    record = {"history": {"loss": [1.5, 0.1]}, "seconds": 2.0}
-    assert folder.finish_stage("search", record) == record
-    assert RunFolder.open(tmp_path).stage("search") == record
-
-
-def test_finished_stage_drops_its_checkpoints(tmp_path):
-    folder = RunFolder.create(tmp_path, "search", SearchConfig())
-    for stage in ("search", "searched"):
-        folder.checkpoints(stage).mkdir(parents=True)
-        (folder.checkpoints(stage) / "checkpoint-000001.npz").write_bytes(b"")
-    folder.finish_stage("search", {})
-    assert not folder.checkpoints("search").exists()
-    assert folder.checkpoints("searched").exists()
-
-
 def test_discard_takes_back_only_what_has_not_begun(tmp_path):
     folder = RunFolder.create(tmp_path / "unused", "search", SearchConfig())
     folder.discard()
@@ -53,7 +35,7 @@ def test_discard_takes_back_only_what_has_not_begun(tmp_path):
     RunFolder.create(folder.path, "search", SearchConfig())
 
     begun = RunFolder.create(tmp_path / "begun", "search", SearchConfig())
-    begun.checkpoints("search").mkdir(parents=True)
+    begun.stages.checkpoints("search").mkdir(parents=True)
     begun.discard()
     assert RunFolder.open(begun.path).config == SearchConfig()
 
@@ -61,3 +43,32 @@ def test_discard_takes_back_only_what_has_not_begun(tmp_path):
 def test_missing_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run"):
         RunFolder.open(tmp_path / "nowhere")
+
+
+def test_run_of_the_first_version_is_opened(tmp_path):
+    """Its distribution was called `strategy`, and it had no imports."""
+    RunFolder.create(tmp_path, "search", SearchConfig(seed=1, distribution="cpu"))
+    record = json.loads((tmp_path / "config.json").read_text())
+    settings = record["settings"]
+    settings["strategy"] = settings.pop("distribution")
+    settings.pop("imports")
+    (tmp_path / "config.json").write_text(json.dumps({**record, "version": 1, "settings": settings}))
+    assert RunFolder.open(tmp_path).config == SearchConfig(seed=1, distribution="cpu")
+    (tmp_path / "config.json").write_text(json.dumps({**record, "settings": settings}))
+    with pytest.raises(ValueError, match="Unknown setting 'strategy'"):
+        RunFolder.open(tmp_path)
+
+
+def test_begin_opens_the_run_of_the_same_settings_alone(tmp_path):
+    first = RunFolder.begin(tmp_path / "run", "search", SearchConfig(seed=1))
+    assert RunFolder.begin(tmp_path / "run", "search", SearchConfig(seed=1)) == first
+    with pytest.raises(ValueError, match=r"a run with other settings: seed: 1 there, 2 here"):
+        RunFolder.begin(tmp_path / "run", "search", SearchConfig(seed=2))
+    with pytest.raises(ValueError, match=r"kind: 'search' there, 'retrain' here"):
+        RunFolder.begin(tmp_path / "run", "retrain", TrainingConfig(seed=1))
+
+
+def test_command_of_a_run(tmp_path):
+    config = SearchConfig(augment=(), temperature=("10", "0.1"), seed=2)
+    command = RunFolder.create(tmp_path / "run", "search", config).command
+    assert command == f"kerasnas search --augment= --seed=2 --temperature=10,0.1 --output_dir={tmp_path / 'run'}"

@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
 from kerasnas.cost import macs
-from kerasnas.pipeline import BenchmarkConfig, measure, step_timing
+from kerasnas.pipeline import TimingConfig, measure, step_timing
 from kerasnas.pipeline.step_timing import (
     StepTiming,
     matmul_peak,
@@ -82,8 +82,8 @@ def test_matmul_peak_is_a_rate():
 
 
 # Time ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("warmup", "resting"), [(0, 0), (1, 2), (9, 4)])
-def test_steps_are_timed_over_as_many_epochs_as_needed(warmup, resting):
+@pytest.mark.parametrize(("warmup", "frozen"), [(0, 0), (1, 2), (9, 4)])
+def test_steps_are_timed_over_as_many_epochs_as_needed(warmup, frozen):
     """12 images of a half in batches of 4: 3 steps an epoch, of which the very first is told apart."""
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
     searches = []
@@ -96,23 +96,23 @@ def test_steps_are_timed_over_as_many_epochs_as_needed(warmup, resting):
 
     x, y = np.random.default_rng(0).random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
     timing = measure_step(build, x, y, batch_size=4, steps=4)
-    assert (len(timing.wall_s), len(timing.cpu_s), len(timing.resting_s)) == (4, 4, resting)
-    assert all(seconds > 0 for seconds in (*timing.wall_s, *timing.cpu_s, *timing.resting_s, timing.build_s))
+    assert (len(timing.wall_s), len(timing.cpu_s), len(timing.warmup_s)) == (4, 4, frozen)
+    assert all(seconds > 0 for seconds in (*timing.wall_s, *timing.cpu_s, *timing.warmup_s, timing.build_s))
     assert timing.first_step_s > max(timing.wall_s)  # it was traced
     assert timing.peak_memory_gib is None or timing.peak_memory_gib > 0.05
     search = searches[0]
     assert float(search.architecture_active) == 1.0  # what was timed last is the whole step
-    assert int(search.optimizer.iterations) == (4 + 1) + (resting + 1 if warmup else 0)
+    assert int(search.optimizer.iterations) == (4 + 1) + (frozen + 1 if warmup else 0)
 
 
 def test_warm_up_of_a_single_step_is_not_guessed_at():
     """Its step is the one that is traced: nothing is known of a later one, so the whole step stands for it."""
-    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), resting_s=(), peak_memory_gib=None)
+    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), warmup_s=(), peak_memory_gib=None)
     assert search_seconds(timing, steps_per_epoch=1, epochs=3, warmup_epochs=1) == 1.0 + 2.0 + 3 * 0.5
 
 
-def test_a_search_within_its_warm_up_takes_only_resting_steps():
-    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), resting_s=(0.25, 0.125), peak_memory_gib=None)
+def test_a_search_within_its_warm_up_takes_only_steps_with_frozen_alphas():
+    timing = StepTiming(1.0, 2.0, wall_s=(0.5,), cpu_s=(0.5,), warmup_s=(0.25, 0.125), peak_memory_gib=None)
     assert search_seconds(timing, steps_per_epoch=8, epochs=2, warmup_epochs=5) == 1.0 + 2.0 + 16 * 0.1875
 
 
@@ -129,7 +129,7 @@ def test_printed_figures_follow_from_the_measured_ones(monkeypatch):
     monkeypatch.setattr(step_timing, "measure_step", measured)
     monkeypatch.setattr(step_timing, "matmul_peak", lambda: flops)  # such that the share is one in step / 1 s
     lines = []
-    measure(BenchmarkConfig(steps=3), log=lines.append)
+    measure(TimingConfig(steps=3), log=lines.append)
     text = "\n".join(lines)
     for words in (
         "200.0 ms, median of 3, from 100.0 to 300.0",
@@ -150,7 +150,7 @@ def test_unknown_figures_are_said_to_be_unknown(monkeypatch):
     monkeypatch.setattr(step_timing, "matmul_peak", lambda: 1e11)
     monkeypatch.setattr(step_timing, "ALPHA_STEP", {})
     lines = []
-    measure(BenchmarkConfig(filters=2, num_cells=1, num_nodes=1, architecture_warmup_epochs=0), log=lines.append)
+    measure(TimingConfig(filters=2, num_cells=1, num_nodes=1, architecture_warmup_epochs=0), log=lines.append)
     rows = {line[:28].strip(): line[28:].strip() for line in lines[1:-1]}
-    unknown = ("step while the alphas rest", "work of a step", "share of the matmul peak", "peak memory of the process")
+    unknown = ("step with frozen alphas", "work of a step", "share of the matmul peak", "peak memory of the process")
     assert [name for name, value in rows.items() if value == "-"] == list(unknown)

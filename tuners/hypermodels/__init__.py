@@ -1,1 +1,1 @@
-"""Hypermodels: what a trial builds and fits."""
+"""Hypermodels: the models of a trial, and their training."""

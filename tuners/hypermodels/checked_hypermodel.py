@@ -1,4 +1,4 @@
-"""What a hypermodel must return, and what its training is given: wrong ones end the search at once, and say why."""
+"""Checks of a hypermodel's models and of the arguments of its training: wrong ones end the search at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def require_compiled(model: Any, builder: str) -> keras.Model:
     """`model`, if it is a compiled Keras model.
 
     Args:
-        model: what was built.
-        builder: who built it, for the message.
+        model: the object that was built.
+        builder: name of its builder, for the message.
 
     Raises:
         FatalTypeError: if it is no model, such as the None of a missing `return`.

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
@@ -86,10 +86,7 @@ class SupernetHyperModel(TunedFit):
         for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
             given = getattr(self, argument)
             for one in [given] if isinstance(given, str) else given or []:
-                if one not in known:
-                    raise ValueError(
-                        f"Invalid value received for argument `{argument}`. {nearest(one, known)}. Received: {one!r}"
-                    )
+                checks.one_of(argument, one, known)
         for argument in ("learning_rate", "architecture_learning_rate"):
             rate = getattr(self, argument)
             low, high = rate if isinstance(rate, (tuple, list)) and len(rate) == 2 else (rate, None)
@@ -100,7 +97,7 @@ class SupernetHyperModel(TunedFit):
                 )
 
     def settings(self, hp: Any) -> dict[str, Any]:
-        """What the hyperparameters say, by name; declares them where they are new."""
+        """The settings of the hyperparameters, by name; declares them where they are new."""
         found = {}
         for name in ("filters", "num_cells", "relaxation", "hypergradient"):
             given = getattr(self, name)

@@ -1,60 +1,36 @@
-"""NetworkTuner: what the tuners that end in plain networks have in common: project, best ones, progress."""
+"""NetworkTuner: the base of the tuners that end in plain networks: project, best networks, progress, reports."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
-import shutil
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import keras_tuner
-import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks, storage
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import ReptileInitializer, warm_start
+from kerasnas.meta import warm_start
+from kerasnas.pipeline import NetworkTraining, TrainingRecipe
+from kerasnas.pipeline.record import RESULT
+from kerasnas.pipeline.run import GENOTYPE
+from kerasnas.pipeline.training_stage import MODEL
 from kerasnas.spaces import SearchSpace
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
 from tuners.persistence import json_files
-from tuners.persistence.trial_files import difference, disk_of
-from tuners.tuners.derived_training import MODEL, DerivedTraining, SearchData
+from tuners.persistence.trial_files import disk_of
+from tuners.tuners.arguments import Initializer, Project, Scoped, check_arguments, load_initializer
 from tuners.tuners.progress import ProgressTable
-
-GENOTYPE, RESULT = "genotype.json", "result.json"
-Initializer = ReptileInitializer | str | os.PathLike | None
-
-
-def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
-    """`initializer`, read from its folder where it is one.
-
-    Raises:
-        TypeError: if it is neither.
-        FileNotFoundError: if the folder holds none.
-    """
-    if isinstance(initializer, (str, os.PathLike)):
-        return ReptileInitializer.load(initializer)
-    if initializer is not None and not isinstance(initializer, ReptileInitializer):
-        raise TypeError(
-            "Invalid value received for argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the "
-            f"folder of one. Received: {initializer!r}"
-        )
-    return initializer
-
-
-def signed(objective: keras_tuner.Objective, value: float) -> float:
-    """`value` of an objective so that more is better."""
-    value = value if objective.direction == "max" else -value
-    return value if math.isfinite(value) else -math.inf
+from tuners.tuners.trial_inputs import SearchData
+from tuners.tuners.trial_networks import TrialNetworks
 
 
 class NetworkTuner(DistributedTuner):
@@ -62,46 +38,61 @@ class NetworkTuner(DistributedTuner):
 
     Args:
         oracle: what chooses the trials.
-        training: how derived networks are trained.
+        space, input_shape, num_classes: of the search.
+        training: recipe of the trainings from scratch. Defaults to None: `TrainingRecipe()`.
         seed: Defaults to 0.
         initializer: a `ReptileInitializer` or its folder. Defaults to None.
-        folds: as many as networks are cross-validated with. Defaults to None.
+        folds: number of parts to cross-validate with. Defaults to None.
         distribution_strategy: a `tf.distribute.Strategy`. Defaults to None.
-        hypermodel, directory, project_name, overwrite: as for KerasTuner's `BaseTuner`.
+        report: leave report.html, card.md and plots in the folder of each trained network. Defaults to True.
+        hypermodel: as for KerasTuner's `BaseTuner`.
+        **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's `BaseTuner`.
+
+    Raises:
+        TypeError: for an argument that there is not; names the nearest.
     """
 
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
-        training: DerivedTraining,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        training: TrainingRecipe | None = None,
         seed: int = 0,
         initializer: Initializer = None,
         folds: int | None = None,
-        distribution_strategy: Any = None,
+        distribution_strategy: Scoped | None = None,
+        report: bool = True,
         hypermodel: Any = None,
-        directory: str | os.PathLike | None = None,
-        project_name: str | None = None,
-        overwrite: bool = False,
+        **project: Unpack[Project],
     ):
-        self.seed = checks.integer("seed", seed, 0)
-        self.folds = None if folds is None else checks.integer("folds", folds, 2)
-        if distribution_strategy is not None and not hasattr(distribution_strategy, "scope"):
-            raise TypeError(
-                "Invalid value received for argument `distribution_strategy`. Expected a `tf.distribute.Strategy`. "
-                f"Received: {distribution_strategy!r}"
-            )
-        self.training, self.distribution_strategy = training, distribution_strategy
+        check_arguments(type(self), project)
+        self.seed = checks.seed(seed)
+        self.folds = checks.optional(checks.integer, "folds", folds, 2)
+        expected = "a `tf.distribute.Strategy`"
+        checks.optional(checks.instance, "distribution_strategy", distribution_strategy, Scoped, expected)
+        self.distribution_strategy = distribution_strategy
+        self.training = NetworkTraining(space, input_shape, num_classes, training)
         self.initializer = load_initializer(initializer)
         self.warm_starts: list[str] = []
         self._failure: str | None = None
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
+        checks.boolean("report", report)
+        self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
-        folder = None if directory is None else os.fspath(directory)
-        super().__init__(oracle, hypermodel, folder, project_name, overwrite)
+        folder = project.get("directory")
+        super().__init__(
+            oracle,
+            hypermodel,
+            None if folder is None else os.fspath(folder),
+            project.get("project_name"),
+            project.get("overwrite", False),
+        )
 
     @property
     def space(self) -> SearchSpace:
-        """Where it searches."""
+        """The search space."""
         return self.training.space
 
     def scope(self) -> Any:
@@ -110,38 +101,19 @@ class NetworkTuner(DistributedTuner):
         return contextlib.nullcontext() if strategy is None else strategy.scope()
 
     def trial_folder(self, trial: Trial | str) -> Path:
-        """Where the files of a trial lie."""
+        """The folder of a trial's files."""
         trial_id = trial if isinstance(trial, str) else trial.trial_id
         return Path(self.project_dir, f"trial_{trial_id}")
 
     # Data and objective ------------------------------------------------------------------------------
-    def require_objective(self, data: SearchData, *further: str) -> None:
-        """Raise `FatalValueError` now, and not after the first trial, unless the objective will be reported."""
-        require_reported(self._required(), [*self.training.reported(data), "parameters", *further])
-
-    def judge_parts(
-        self,
-        folder: Path,
-        parts: list[SearchData],
-        judge: Callable[[SearchData, Path], dict[str, float]],
-        objective: keras_tuner.Objective,
-    ) -> dict[str, float]:
-        """What `judge` says of the data; with folds the means over them, and the best network is kept in `folder`."""
-        if self.folds is None:
-            return judge(parts[0], folder)
-        folders = [folder / f"fold_{index}" for index in range(self.folds)]
-        results = [judge(part, own) for part, own in zip(parts, folders, strict=True)]
-        best = max(range(self.folds), key=lambda index: signed(objective, results[index][objective.name]))
-        for name in (MODEL, GENOTYPE):
-            with storage.atomic_path(folder / name) as temporary:
-                shutil.copyfile(folders[best] / name, temporary)
-        metrics = {name: float(np.mean([one[name] for one in results])) for name in results[0]}
-        storage.write_json(folder / RESULT, {"metrics": metrics, "folds": results, "best_fold": best})
-        return metrics
+    def require_objective(self, data: SearchData, names: list[str], *further: str) -> None:
+        """Raise `FatalValueError` now, and not after the first trial, unless the objectives will be reported."""
+        reported = [f"val_{name}" for name in self.training.reported(data.validation)]
+        require_reported(names, [*reported, "parameters", *further])
 
     # Warm start --------------------------------------------------------------------------------------
     def warm(self, search: Any) -> str | None:
-        """Put the initialisation under `search`; returns what was taken over, which is also said once.
+        """Put the initialization under `search`; return what was taken over, which is also said once.
 
         Raises:
             FatalValueError: if it does not fit; says what differs.
@@ -159,12 +131,12 @@ class NetworkTuner(DistributedTuner):
 
     # Progress ----------------------------------------------------------------------------------------
     def in_words(self, trial: Trial) -> str:
-        """What a trial is, in a line."""
+        """A trial in one line."""
         raise NotImplementedError
 
     def on_trial_begin(self, trial: Trial) -> None:
         self._began = time.perf_counter()
-        self.save()  # so that a kill in the first trial leaves one that can be gone on with
+        self.save()  # so that a kill in the first trial leaves one that can be continued
 
     def on_trial_end(self, trial: Trial) -> None:
         message = trial.message
@@ -195,7 +167,7 @@ class NetworkTuner(DistributedTuner):
 
     # The best ----------------------------------------------------------------------------------------
     def result(self, trial: Trial | str) -> dict[str, Any] | None:
-        """What a finished trial's network came to, or None."""
+        """The result of a finished trial, or None."""
         path = self.trial_folder(trial) / RESULT
         return json_files.read(path) if path.exists() else None
 
@@ -232,7 +204,7 @@ class NetworkTuner(DistributedTuner):
         return Genotype.load(self.trial_folder(trial) / GENOTYPE)
 
     def results_summary(self, num_trials: int = 10) -> None:
-        """Print the best trials, with what their networks came to, and the best genotype."""
+        """Print the best trials with their metrics, and the best genotype."""
         best = self.best_trials(num_trials)
         print(f"{len(best)} best of {len(getattr(self.oracle, 'trials', best))} trials in {self.project_dir}")
         for trial in best:
@@ -246,7 +218,7 @@ class NetworkTuner(DistributedTuner):
 
     # The project -------------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a project to be gone on with, as JSON knows it."""
+        """The entries that must be the same for a project to be continued; JSON-serializable."""
         space = self.space
         choices = {name: list(options) for name, options in space.choices.items()}
         objectives = list(self._required())
@@ -260,12 +232,12 @@ class NetworkTuner(DistributedTuner):
         if theirs is None:
             different = ["it was written by another kind of tuner"]
         else:
-            different = [difference(name, theirs.get(name), own[name]) for name in own if theirs.get(name) != own[name]]
+            different = checks.differences(theirs, own)
         if different:
             raise ValueError(
-                f"The project in {self.project_dir} is of another search, which {type(self).__name__} cannot go on "
-                f"with: {'; '.join(different)}. Choose another `project_name`, or pass `overwrite=True` to start anew "
-                "there."
+                f"The project in {self.project_dir} is of another search, which {type(self).__name__} cannot "
+                f"continue: {'; '.join(different)}. Choose another `project_name`, or pass `overwrite=True` to start "
+                "there from scratch."
             )
 
     def save(self) -> None:
@@ -279,7 +251,7 @@ class NetworkTuner(DistributedTuner):
                 json_files.write(path, state)
 
     def reload(self) -> None:
-        """Go on with the project.
+        """Continue the project.
 
         Raises:
             ValueError: if it is another search's, saying what differs.

@@ -1,4 +1,4 @@
-"""What a search shows: one table, with a row for each trial."""
+"""The progress of a search: one table, with a row for each trial."""
 
 from __future__ import annotations
 
@@ -8,23 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.genotypes import Genotype
+from kerasnas.reporting import duration
 
-_NUMBER, _SCORE, _TIME = 6, 13, 9
-
-
-def duration(seconds: float) -> str:
-    """`seconds` in the largest unit that leaves a readable number.
-
-    Example:
-
-    >>> duration(0.012), duration(0.34), duration(75), duration(7500)
-    ('12 ms', '0.3 s', '75 s', '125 min')
-    """
-    if seconds < 0.1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+_NUMBER, _SCORE, _TIME = 6, 13, 12
 
 
 def in_words(values: Mapping[str, Any], width: int = 60) -> str:
@@ -41,7 +27,7 @@ def in_words(values: Mapping[str, Any], width: int = 60) -> str:
 
 
 def primitives_in_words(genotype: Genotype) -> str:
-    """How often which primitive is in a genotype, in a line.
+    """The number of each primitive in a genotype, in one line.
 
     Example:
 
@@ -66,8 +52,8 @@ class ProgressTable:
 
     >>> table = ProgressTable("val_accuracy", verbose=1)
     >>> table.row("1", "filters 4", 0.5, 0.5, 2.0, width=14)
-    trial  what           val_accuracy          best     time
-        1  filters 4            0.5000        0.5000    2.0 s
+    trial  what           val_accuracy          best        time
+        1  filters 4            0.5000        0.5000       2.0 s
     """
 
     def __init__(self, objective: str, verbose: int):

@@ -1,66 +1,84 @@
-"""The shared weights of a one-shot search: trained once in a project, and then taken from it."""
+"""The shared weights of a one-shot search: trained once in a project, and then read from it."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas.spaces import SearchSpace
+from kerasnas import checks
+from kerasnas.pipeline import NetworkTraining
+from kerasnas.reporting import duration
 from kerasnas.strategies import SearchStrategy
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
 from tuners.persistence import json_files
-from tuners.persistence.trial_files import difference, keep_plan
-from tuners.tuners.derived_training import Callbacks, SearchData, fresh_callbacks
-from tuners.tuners.progress import duration
+from tuners.persistence.trial_files import keep_plan
+from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 
 
+@dataclasses.dataclass(frozen=True)
 class SharedWeights:
-    """How the shared weights are trained.
+    """Settings of the training of the weights that all children of a `OneShotTuner` share.
 
     Args:
-        space: a space whose supernet shares weights.
-        controller: strategy that draws the children in the training. Defaults to None: ENAS' own.
-        learning_rate: first one. Defaults to 0.05.
-        seed: Defaults to 0.
-        options: further arguments of the space's `build_supernet`. Defaults to None.
-        compile_options: further arguments of `ENASTrainer.compile`. Defaults to None.
+        controller: strategy with `unique=False` that draws children in the training, such as `RandomSearch` for uniform
+            draws. Defaults to None: ENAS' own.
+        learning_rate: the initial one. Defaults to 0.05.
+        supernet_options: further arguments of the space's `build_supernet`. Defaults to none.
+        compile_options: further arguments of `ENASTrainer.compile`. Defaults to none.
+
+    Raises:
+        TypeError: if `controller` is no strategy.
+        ValueError: for a learning rate that is not positive.
+
+    Example:
+
+    >>> SharedWeights(learning_rate=0.02).learning_rate
+    0.02
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        controller: SearchStrategy | None = None,
-        learning_rate: float = 0.05,
-        seed: int = 0,
-        options: dict[str, Any] | None = None,
-        compile_options: dict[str, Any] | None = None,
-    ):
-        self.space, self.controller = space, controller
-        self.learning_rate, self.seed, self.options = learning_rate, seed, dict(options or {})
-        self.compile_options = dict(compile_options or {})
+    controller: SearchStrategy | None = None
+    learning_rate: float = 0.05
+    supernet_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    compile_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(
+    def __post_init__(self) -> None:
+        checks.optional(checks.instance, "controller", self.controller, SearchStrategy)
+        checks.number("learning_rate", self.learning_rate, above=0)
+
+    def train(
         self,
+        network: NetworkTraining,
         data: SearchData,
-        input_shape: tuple[int, ...],
-        num_classes: int,
         folder: Path,
         fit: dict[str, Any],
+        seed: int,
         warm: Callable[[Any], str | None],
         say: Callable[[str], None],
         augment: Callable | None = None,
         callbacks: Callbacks = None,
         verbose: int = 0,
-        scope: Any = None,
+        scope: contextlib.AbstractContextManager | None = None,
     ) -> ENASTrainer:
-        """Train from the last checkpoint in `folder` on, if any is left to train; built in `scope`, of a strategy.
+        """Train from the last checkpoint in `folder`, if any epoch is left; return the trained search.
+
+        Args:
+            network: has the space, and the shapes of the data.
+            data: `x_val` and `y_val` are the part that evaluates children.
+            folder: of the checkpoints.
+            fit: further arguments of the search's `fit`.
+            seed: of the supernet and of the search.
+            warm: called with the search before it begins.
+            say: called with a line when it is trained.
+            augment, callbacks, verbose: of `fit`.
+            scope: context in which the search is built, of a distribution strategy. Defaults to None.
 
         Raises:
-            ValueError: if the weights in `folder` were trained on other data or in another way.
+            ValueError: if the weights in `folder` were trained on other data or with other settings.
         """
         start = time.perf_counter()
         plan = {
@@ -70,9 +88,10 @@ class SharedWeights:
             "controller": type(self.controller).__name__,
         }
         _require_plan(folder, plan)
+        shape, classes = network.input_shape, network.num_classes
         with scope if scope is not None else contextlib.nullcontext():
-            supernet = self.space.build_supernet(input_shape, num_classes, **{"seed": self.seed, **self.options})
-            search = ENASTrainer(supernet, self.space, self.controller, seed=self.seed)
+            supernet = network.space.build_supernet(shape, classes, **{"seed": seed, **self.supernet_options})
+            search = ENASTrainer(supernet, network.space, self.controller, seed=seed)
         search.compile(**{"learning_rate": self.learning_rate, **self.compile_options})
         warm(search)
         checkpoint = ENASCheckpoint(folder, keep=1)
@@ -85,7 +104,7 @@ class SharedWeights:
                 augment=augment,
                 verbose=verbose,
                 callbacks=[*fresh_callbacks(callbacks), checkpoint],
-                seed=self.seed,
+                seed=seed,
                 **fit,
             )
             took = duration(time.perf_counter() - start)
@@ -98,10 +117,8 @@ def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
     if not path.exists():
         keep_plan(folder, plan)
         return
-    saved = json_files.read(path) or {}
-    parts = [difference(name, saved.get(name), plan[name]) for name in plan if saved.get(name) != plan[name]]
-    if parts:
+    if parts := checks.differences(json_files.read(path), plan):
         raise ValueError(
-            f"The shared weights in {folder} were trained otherwise: {'; '.join(parts)}. Their children cannot be "
-            "compared. Choose another `project_name`, or pass `overwrite=True`."
+            f"The shared weights in {folder} were trained with other settings: {'; '.join(parts)}. Their children "
+            "cannot be compared. Choose another `project_name`, or pass `overwrite=True`."
         )

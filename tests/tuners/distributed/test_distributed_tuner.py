@@ -236,7 +236,7 @@ first = tuners.GenotypeTuner(oracle, hypermodel, directory=sys.argv[1], project_
 first.search(**data, epochs=1)
 hypermodel = tuners.SupernetHyperModel(space, (8, 8, 1), 3, filters=[2, 4], compile_options={"run_eagerly": True})
 second = tuners.SupernetTuner(
-    hypermodel, max_trials=4, retrain_epochs=1, retrain_compile=lambda model: compile(model, None),
+    hypermodel, max_trials=4, training=tuners.TrainingRecipe(1, compile=lambda model: compile(model, None)),
     directory=sys.argv[1], project_name="second",
 )
 second.search(**data, epochs=1, batch_size=12)

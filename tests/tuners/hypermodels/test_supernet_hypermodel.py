@@ -86,9 +86,9 @@ def test_stock_random_search_and_its_best_model(tmp_path):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"argument `relaxation`. Did you mean 'softmax'"):
+    with pytest.raises(ValueError, match=r"argument `relaxation`. .* Did you mean 'softmax'"):
         make(relaxation=["softmx"])
-    with pytest.raises(ValueError, match=r"argument `hypergradient`. Did you mean 'unrolled'"):
+    with pytest.raises(ValueError, match=r"argument `hypergradient`. .* Did you mean 'unrolled'"):
         make(hypergradient="unroled")
     for rate in ((0.1, 0.01), (0.0, 0.1), -1.0, "fast", (0.1, 0.2, 0.3)):
         with pytest.raises(

@@ -1,4 +1,6 @@
-"""OneShotTuner: one training of shared weights, many children, the best from scratch; killed ones go on."""
+"""OneShotTuner: one training of shared weights, many children, the best from scratch; killed ones resume."""
+
+import dataclasses
 
 import keras
 import keras_tuner
@@ -9,7 +11,7 @@ from kerasnas.datasets import stratified_split
 from kerasnas.meta import ReptileInitializer
 from kerasnas.search import Controller, RandomSearch
 from kerasnas.spaces import DARTSSpace, ENASMicroSpace
-from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, StrategyOracle
+from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, SharedWeights, StrategyOracle, TrainingRecipe
 from tuners.tuners.progress import primitives_in_words
 
 SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"])
@@ -25,14 +27,20 @@ def eager(model):
     )
 
 
+def shared(**options):
+    return SharedWeights(compile_options={"run_eagerly": True}, **options)
+
+
+RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
+
+
 def make(folder, **options):
     settings = {
         "max_trials": 6,
         "retrain_best": 2,
-        "retrain_epochs": 1,
-        "retrain_batch_size": 12,
-        "retrain_compile": eager,
-        "compile_options": {"run_eagerly": True},
+        "training": RECIPE,
+        "report": False,
+        "shared_weights": shared(),
         "directory": folder,
         "project_name": "project",
     }
@@ -91,6 +99,15 @@ def test_the_best_genotypes_begin_with_the_trained_ones(searched):
     assert genotypes[0] == SPACE.genotype(searched.get_best_hyperparameters()[0].values)
 
 
+def test_trained_networks_alone_leave_a_report(tmp_path):
+    tuner = search(make(tmp_path, max_trials=3, retrain_best=1, report=True))
+    (trained,) = tuner.trained_trials()
+    reports = list(tmp_path.glob("project/trial_*/report.html"))
+    assert reports == [tuner.trial_folder(trained) / "report.html"]
+    assert "validation accuracy" in reports[0].read_text()
+    assert "Model card: enas_micro network" in (tuner.trial_folder(trained) / "card.md").read_text()
+
+
 def test_results_summary(searched, capsys):
     searched.results_summary(3)
     output = capsys.readouterr().out
@@ -112,7 +129,7 @@ def test_more_trials_go_on_with_the_same_shared_weights(tmp_path, capsys):
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path, searched):
-    seen, settings = [], {"retrain_epochs": 2, "retrain_best": 1}
+    seen, settings = [], {"training": dataclasses.replace(RECIPE, epochs=2), "retrain_best": 1}
     for stop in (("ENASTrainer", 1), ("Functional", 1)):
         with pytest.raises(KeyboardInterrupt):
             search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
@@ -141,7 +158,9 @@ def test_shared_weights_and_controller_start_from_initialisations(tmp_path):
     initializer = ReptileInitializer(supernet, parameters, {"space": SPACE.name})
     initializer.save(tmp_path / "initializer")
     oracle = StrategyOracle(Controller(SPACE, 0), "val_accuracy", 1)
-    tuner = make(tmp_path, initializer=tmp_path / "initializer", oracle=oracle, learning_rate=1e-9)
+    tuner = make(
+        tmp_path, initializer=tmp_path / "initializer", oracle=oracle, shared_weights=shared(learning_rate=1e-9)
+    )
     for name, value in oracle.strategy.get_parameters().items():
         np.testing.assert_array_equal(value, parameters[name])
     search(tuner, controller_steps=0)
@@ -162,20 +181,24 @@ def test_bad_arguments(tmp_path):
     ):
         with pytest.raises(error, match=message):
             make(tmp_path, **options)
+    with pytest.raises(TypeError, match=r"OneShotTuner has no argument `controller`.*SharedWeights\(controller=...\)"):
+        make(tmp_path, controller=None)
+    with pytest.raises(TypeError, match=r"argument `shared_weights`. Expected a `SharedWeights`"):
+        make(tmp_path, shared_weights={"learning_rate": 0.1})
     with pytest.raises(TypeError, match=r"argument `space`. Expected a `kerasnas.SearchSpace`"):
         OneShotTuner("enas_micro", (8, 8, 1), 3)
     darts = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
     with pytest.raises(ValueError, match=r"argument `supernet`. Expected one whose children share weights"):
-        search(OneShotTuner(darts, (8, 8, 1), 3, retrain_compile=eager, directory=tmp_path / "darts"))
+        search(OneShotTuner(darts, (8, 8, 1), 3, training=RECIPE, directory=tmp_path / "darts"))
     with pytest.raises(keras_tuner.errors.FatalValueError, match=r"objective 'val_acc'. Did you mean 'val_accuracy'"):
         search(make(tmp_path, objective=keras_tuner.Objective("val_acc", "max")))
 
 
 def test_a_project_of_another_search_is_refused(searched):
     folder = searched.directory
-    with pytest.raises(ValueError, match=r"shared weights in .* were trained otherwise: .*epochs: 1 there, 2 here"):
+    with pytest.raises(ValueError, match=r"shared weights in .* with other settings: .*epochs: 1 there, 2 here"):
         search(make(folder, objective="val_loss"), epochs=2)
-    with pytest.raises(ValueError, match=r"trained otherwise: .*data: "):
+    with pytest.raises(ValueError, match=r"trained with other settings: .*data: "):
         make(folder, objective="val_loss").search(X + 1, Y, validation_data=(X_VAL, Y_VAL), batch_size=12, verbose=0)
     other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
     with pytest.raises(ValueError, match=r"of another search.*overwrite=True"):
@@ -183,5 +206,7 @@ def test_a_project_of_another_search_is_refused(searched):
 
 
 def test_random_children_in_training(tmp_path):
-    tuner = make(tmp_path, controller=RandomSearch(SPACE, unique=False), retrain_best=1, max_trials=1)
+    tuner = make(
+        tmp_path, shared_weights=shared(controller=RandomSearch(SPACE, unique=False)), retrain_best=1, max_trials=1
+    )
     assert len(search(tuner).trainer.controller.observations) == 1  # it was told of one batch of the held-out half

@@ -1,6 +1,7 @@
-"""SupernetTuner: a trial is a search whose network is trained and judged; killed ones go on where they were."""
+"""SupernetTuner: a trial is a search whose network is trained and evaluated; killed ones resume where they were."""
 
 import contextlib
+import dataclasses
 import io
 import sys
 import threading
@@ -12,9 +13,8 @@ import numpy as np
 import pytest
 
 import kerasnas
-from tuners import CheckedHyperModel, RandomOracle, SupernetHyperModel, SupernetTuner
-from tuners.tuners.derived_training import SearchData, fold_numbers, fresh_callbacks, make_data
-from tuners.tuners.progress import ProgressTable
+from tuners import CheckedHyperModel, RandomOracle, SupernetHyperModel, SupernetTuner, TrainingRecipe
+from tuners.tuners.trial_inputs import make_data
 
 SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 RNG = np.random.default_rng(0)
@@ -29,6 +29,9 @@ def eager(model):
     )
 
 
+RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
+
+
 def make(folder, hypermodel=None, space=SPACE, filters=(2, 4), **options):
     if hypermodel is None:
         hypermodel = SupernetHyperModel(
@@ -40,9 +43,8 @@ def make(folder, hypermodel=None, space=SPACE, filters=(2, 4), **options):
         )
     settings = {
         "max_trials": 2,
-        "retrain_epochs": 1,
-        "retrain_batch_size": 12,
-        "retrain_compile": eager,
+        "training": RECIPE,
+        "report": False,
         "directory": folder,
     }
     return SupernetTuner(hypermodel, **{**settings, "project_name": "project", **options})
@@ -100,7 +102,7 @@ def test_results_summary(searched, capsys):
 def test_finished_trials_leave_no_checkpoints(searched):
     names = {path.name for path in searched.trial_folder("0").iterdir()}
     assert {"model.keras", "genotype.json", "result.json", "trial.json"} <= names
-    assert not {"search", "retrain"} & names
+    assert not list((searched.trial_folder("0") / "checkpoints").iterdir())
 
 
 def test_the_same_seed_gives_the_same_search_without_a_word_and_a_finished_one_is_not_done_again(
@@ -114,6 +116,29 @@ def test_the_same_seed_gives_the_same_search_without_a_word_and_a_finished_one_i
     seen = []
     reloaded = search(make(tmp_path), callbacks=lambda: [Locked(seen)])
     assert [reloaded.oracle.trials[name].score for name in "01"] == second and not seen
+
+
+def test_a_trial_leaves_a_report_and_a_card(tmp_path):
+    tuner = search(make(tmp_path, max_trials=1, report=True))
+    folder = tuner.trial_folder("0")
+    names = {"report.html", "card.md", "history.csv", "alphas.png", "search.png", "training.png", "cell_reduce.png"}
+    assert names <= {path.name for path in folder.iterdir()}
+    score = 100 * tuner.oracle.trials["0"].score
+    for name in ("report.html", "card.md"):
+        text = (folder / name).read_text()
+        assert f"reaches {score:.2f} % validation accuracy" in text and "test accuracy" not in text
+        assert "24" in text and "retrain" not in text
+    result = tuner.result("0")
+    assert result["searched"]["val_accuracy"] == result["metrics"]["val_accuracy"]
+    assert result["settings"]["training"]["batch_size"] == 12
+
+
+def test_folds_leave_the_report_of_the_best(tmp_path):
+    tuner = search(make(tmp_path, folds=2, max_trials=1, report=True), batch_size=6)
+    result, folder = tuner.result("0"), tuner.trial_folder("0")
+    best = result["folds"][result["best_fold"]]
+    assert result["searched"]["val_loss"] == best["val_loss"] != result["metrics"]["val_loss"]
+    assert (folder / "report.html").exists() and not list(folder.glob("fold_*/report.html"))
 
 
 # Hyperparameters ---------------------------------------------------------------------------------
@@ -150,19 +175,6 @@ def test_without_hyperparameters_the_trials_differ_by_their_seeds(tmp_path):
     assert results[0]["search_val_loss"] != results[1]["search_val_loss"]
     best = tuner.oracle.get_best_trials(1)[0]
     assert best.score == min(one["val_loss"] for one in results)  # it is minimised
-
-
-def test_folds_are_stratified_and_disjoint():
-    numbers = fold_numbers(Y, 4, seed=0)
-    assert np.array_equal(np.bincount(numbers), [6, 6, 6, 6])
-    for fold in range(4):
-        assert np.array_equal(np.bincount(Y[numbers == fold]), [2, 2, 2])
-    assert not np.array_equal(numbers, fold_numbers(Y, 4, seed=1))
-    parts = make_data(X, Y, None, 4, (8, 8, 1), 3, seed=0)
-    assert np.array_equal(
-        np.sort(np.concatenate([part.x_val.sum((1, 2, 3)) for part in parts])), np.sort(X.sum((1, 2, 3)))
-    )
-    assert all(len(part.x) == 18 for part in parts)
 
 
 def test_cross_validation_reports_means_and_keeps_the_best_network(tmp_path):
@@ -211,13 +223,6 @@ def test_progress_is_one_table(searched, shown):
     assert len({len(line) for line in lines}) == 1
 
 
-def test_a_failed_trial_has_a_row_that_says_why(capsys):
-    table = ProgressTable("val_accuracy", 1)
-    table.row("3", "failed: " + "x" * 200, None, 0.25, 700.0, width=40)
-    header, row = capsys.readouterr().out.splitlines()
-    assert len(row) == len(header) and "failed: xxx" in row and "- " in row and "0.2500" in row and "12 min" in row
-
-
 # Bad input ---------------------------------------------------------------------------------------
 class Returning(SupernetHyperModel):
     answer: object = None
@@ -255,7 +260,6 @@ def test_an_objective_that_nothing_reports_ends_the_search_before_it_begins(tmp_
     [
         ({"max_trials": 0}, "argument `max_trials`. Expected an integer of at least 1. Received: 0"),
         ({"folds": 1}, "argument `folds`. Expected an integer of at least 2"),
-        ({"retrain_epochs": 0}, "argument `retrain_epochs`. Expected an integer of at least 1"),
         ({"seed": -1}, "argument `seed`. Expected an integer of at least 0"),
     ],
 )
@@ -298,8 +302,6 @@ def test_callbacks_that_cannot_be_copied_come_from_a_function(tmp_path):
         search(make(tmp_path), callbacks=[Locked(seen)])
     search(make(tmp_path, max_trials=1), callbacks=lambda: [Locked(seen)])
     assert seen == ["BilevelTrainer", "Functional"]
-    with pytest.raises(keras_tuner.errors.FatalTypeError, match="Expected Keras callbacks, or a function that returns"):
-        fresh_callbacks([3])
 
 
 def test_a_project_of_another_space_or_search_is_refused(searched):
@@ -338,7 +340,7 @@ class Epochs(keras.callbacks.Callback):
 
 def test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not_been(tmp_path):
     """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""
-    seen, settings = [], {"max_trials": 1, "retrain_epochs": 2}
+    seen, settings = [], {"max_trials": 1, "training": dataclasses.replace(RECIPE, epochs=2)}
     for stop in (("BilevelTrainer", 1), ("Functional", 1)):
         with pytest.raises(KeyboardInterrupt):
             search(make(tmp_path / "killed", **settings), epochs=2, callbacks=lambda stop=stop: [Epochs(seen, stop)])
@@ -351,14 +353,14 @@ def test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
 
 
-def test_a_trial_with_other_settings_begins_anew(tmp_path, capsys):
+def test_a_trial_with_other_settings_starts_from_scratch(tmp_path, capsys):
     tuner = make(tmp_path, max_trials=1)
     with pytest.raises(KeyboardInterrupt):
         search(tuner, epochs=2, callbacks=lambda: [Epochs([], ("BilevelTrainer", 1))])
-    checkpoints = list((tuner.trial_folder("0") / "search").iterdir())
+    checkpoints = list((tuner.trial_folder("0") / "checkpoints" / "search").iterdir())
     assert [path.name for path in checkpoints] == ["checkpoint-000001.npz"]
     again = search(make(tmp_path, max_trials=1), epochs=1, verbose=1)
-    assert "Trial 0 begins anew: its data or settings have changed." in capsys.readouterr().out
+    assert "Trial 0 starts from scratch: its data or settings have changed." in capsys.readouterr().out
     assert again.oracle.trials["0"].status == "COMPLETED"
 
 
@@ -377,11 +379,3 @@ def test_a_full_disk_ends_the_search_and_the_trial_goes_on_when_there_is_room(tm
     tuner = search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
     assert seen == [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1), ("Functional", 0)]
     assert tuner.oracle.trials["0"].status == "COMPLETED"
-
-
-def test_the_fingerprint_of_data_is_that_of_every_number():
-    data = SearchData(X, Y, X_VAL, Y_VAL)
-    changed = X.copy()
-    changed[-1, -1, -1, 0] += 1e-3
-    assert data.fingerprint() == SearchData(X.copy(), Y, X_VAL, Y_VAL).fingerprint()
-    assert data.fingerprint() != SearchData(changed, Y, X_VAL, Y_VAL).fingerprint()

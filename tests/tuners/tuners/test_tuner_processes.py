@@ -44,7 +44,8 @@ class LoggedOneShotTuner(tuners.OneShotTuner):
         log("child", trial.trial_id)
         return super().run_trial(trial, *args, **kwargs)
 
-settings = {"retrain_epochs": 12, "retrain_batch_size": 8, "directory": folder, "project_name": "project"}
+training = tuners.TrainingRecipe(epochs=12, batch_size=8)
+settings = {"training": training, "directory": folder, "project_name": "project"}
 if sys.argv[2] == "supernet":
     hypermodel = tuners.SupernetHyperModel(
         darts, (8, 8, 1), 3, filters=[2, 4], trainer_options={"curvature_ratio": None}
@@ -124,6 +125,7 @@ def test_killed_in_each_phase_it_goes_on_inside_it_and_ends_as_if_it_had_not_bee
             json.loads(re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0', (run / path).read_text()))
             for run in (killed, whole)
         )
+        first.pop("environment", None), second.pop("environment", None)  # has the memory of the process
         assert first == second, path
     for path in whole.glob("project/supernet/*.npz"):  # the shared weights
         with np.load(path) as first, np.load(killed / path.relative_to(whole)) as second:
@@ -151,7 +153,8 @@ class Replicas(keras.callbacks.Callback):
         same = all(np.array_equal(one, copies[0]) for copies in alphas for one in copies)
         print("FIT", type(model).__name__, model.distribute_strategy.num_replicas_in_sync, len(alphas[0]), same)
 
-settings = {"retrain_epochs": 1, "retrain_batch_size": 8, "distribution_strategy": strategy, "directory": folder}
+training = tuners.TrainingRecipe(epochs=1, batch_size=8)
+settings = {"training": training, "distribution_strategy": strategy, "directory": folder}
 hypermodel = tuners.SupernetHyperModel(darts, (8, 8, 1), 3, filters=2)
 supernet = tuners.SupernetTuner(hypermodel, max_trials=1, project_name="supernet", **settings)
 one_shot = tuners.OneShotTuner(
@@ -196,7 +199,7 @@ class Measured(tuners.SupernetTuner):
         print("RSS", line.split()[1], flush=True)
 
 hypermodel = tuners.SupernetHyperModel(darts, (8, 8, 1), 3)
-tuner = Measured(hypermodel, max_trials=50, retrain_epochs=1, retrain_batch_size=12, directory=folder)
+tuner = Measured(hypermodel, max_trials=50, training=tuners.TrainingRecipe(1, 12), directory=folder)
 tuner.search(**data, epochs=1, batch_size=12)
 """
 )

@@ -1,0 +1,225 @@
+"""The subcommands: their words, their flags, and what they run."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from kerasnas.cli.flags import define, describe, settings
+
+_NO_FOLDER = ("time", "doctor")  # which leave nothing behind
+
+
+class _Command:
+    """A subcommand: its words, its flags, and the function that runs it.
+
+    `settings` names the dataclass of `kerasnas.pipeline` whose fields are flags; it is imported when they are needed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        teaching: str,
+        run: Callable[[flags.FlagValues], Any],
+        settings: str | None = None,
+    ):
+        self.name, self.summary, self.teaching, self.run, self.settings = name, summary, teaching, run, settings
+
+    def flags(self) -> flags.FlagValues:
+        values = flags.FlagValues()
+        if self.name not in _NO_FOLDER:
+            flags.DEFINE_string(
+                "output_dir", None, "The folder of the run.", flag_values=values, required=self.name != "plot"
+            )
+        if self.settings is not None:
+            from kerasnas import pipeline
+
+            for field in dataclasses.fields(getattr(pipeline, self.settings)):
+                define(field, values)
+        if self.name in ("retrain", "plot"):
+            flags.DEFINE_string(
+                "genotype",
+                None,
+                "A genotype.json, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR.",
+                flag_values=values,
+                required=self.name == "retrain",
+            )
+        return values
+
+    def help(self) -> str:
+        return "\n".join(
+            [f"kerasnas {self.name}: {self.summary}", "", self.teaching, "", "Flags:", *describe(self.flags())]
+        )
+
+
+def _search(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    config = settings(pipeline.SearchConfig, values)
+    pipeline.make_space(config)
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "search", config)) as path:
+        pipeline.search(config, path)
+
+
+def _retrain(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    genotype = _genotype(values["genotype"].value)
+    if not values["num_nodes"].present:  # the genotype says it
+        values["num_nodes"].value = len({edge.target for edge in genotype.cells[0][1]})
+    config = settings(pipeline.TrainingConfig, values)
+    pipeline.make_space(config).validate(genotype)
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", config)) as path:
+        pipeline.retrain(config, path, genotype)
+
+
+@contextlib.contextmanager
+def _discarding(run: Any) -> Iterator[Path]:
+    """After a failure before any work was done, the same --output_dir can be used again."""
+    try:
+        yield run.path
+    except (OSError, ValueError):
+        run.discard()
+        raise
+
+
+def _resume(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    pipeline.resume(values["output_dir"].value)
+
+
+def _plot(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    folder = values["output_dir"].value
+    if folder is None:
+        raise ValueError("Missing flag --output_dir: the folder of a run, or where to put the plots of --genotype.")
+    if values["genotype"].value is None:
+        pipeline.plot(folder)
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for path in pipeline.plot_genotype(_genotype(values["genotype"].value), Path(folder)):
+        print(path)
+
+
+def _time(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    pipeline.measure(settings(pipeline.TimingConfig, values))
+
+
+def _compare(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    pipeline.compare(settings(pipeline.ComparisonConfig, values), values["output_dir"].value)
+
+
+def _doctor(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline
+
+    pipeline.examine(settings(pipeline.DoctorConfig, values))
+
+
+def _genotype(name: str) -> Any:
+    from kerasnas import genotypes
+
+    published = {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
+    if name in published:
+        return published[name]
+    if not Path(name).exists():
+        raise FileNotFoundError(f"--genotype={name} is neither a file nor a published genotype: {sorted(published)}")
+    return genotypes.Genotype.load(name)
+
+
+RENAMED = {"bench": "compare", "benchmark": "time"}
+"""Old name of a command -> its name: an error names the new one."""
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        _Command(
+            "search",
+            "search an architecture, train it, and compare it with random ones.",
+            "A supernet holds every candidate at once; gradient descent moves its weights on one half of the\n"
+            "training data and the choice between candidates on the other (DARTS). The strongest candidates\n"
+            "make the final network, which is then trained from scratch beside random ones of the same space.\n"
+            "\n"
+            "    kerasnas search --output_dir=runs/first\n"
+            "    kerasnas search --dataset=my_images/ --epochs=15 --output_dir=runs/mine\n"
+            "    kerasnas search --import=my_spaces.py --space=mine --output_dir=runs/own\n"
+            "\n"
+            "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
+            "config.json and plots. Stop it whenever you like: `kerasnas resume` continues where it was.",
+            _search,
+            "SearchConfig",
+        ),
+        _Command(
+            "retrain",
+            "train the network of a genotype from scratch.",
+            "    kerasnas retrain --genotype=runs/first/genotype.json --retrain_epochs=40 --output_dir=runs/longer\n"
+            "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2\n"
+            "\n"
+            "Without --num_nodes, the number of nodes is the genotype's.",
+            _retrain,
+            "TrainingConfig",
+        ),
+        _Command(
+            "resume",
+            "continue a run that was interrupted, by Ctrl-C, a kill or a power cut.",
+            "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"
+            "    kerasnas resume --output_dir=runs/first",
+            _resume,
+        ),
+        _Command(
+            "plot",
+            "draw the plots of a run, or of a genotype, again.",
+            "    kerasnas plot --output_dir=runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
+            _plot,
+        ),
+        _Command(
+            "compare",
+            "compare black-box strategies on a table of published results.",
+            "    kerasnas compare --output_dir=runs/compare\n"
+            "    kerasnas compare --table=nasbench201.npz --dataset=cifar100 --evaluations=100 --seeds=500 \\\n"
+            "        --strategies=random,evolution,predictor --output_dir=runs/compare\n"
+            "\n"
+            "A table holds the accuracy of every architecture of a space, so that a search takes milliseconds and can\n"
+            "be repeated with hundreds of seeds. Prints mean and standard deviation, and writes curves.csv and\n"
+            "regret.png. Without --table the accuracies are made up: they show how it works, and nothing else.",
+            _compare,
+            "ComparisonConfig",
+        ),
+        _Command(
+            "time",
+            "time a search step on this machine, and tell what a search would take.",
+            "    kerasnas time\n"
+            "    kerasnas time --filters=16 --num_cells=8 --dataset=my_images/ --epochs=50\n"
+            "\n"
+            "Takes a minute or so, on a machine that does nothing else. Of the dataset only the size of the images,\n"
+            "their number and that of the classes matter. It prints, and writes no file.",
+            _time,
+            "TimingConfig",
+        ),
+        _Command(
+            "doctor",
+            "examine this machine: what a search would run on, and whether it computes what it should.",
+            "    kerasnas doctor\n"
+            "    kerasnas doctor --distribution=gpu\n"
+            "    KERAS_BACKEND=jax kerasnas doctor\n"
+            "\n"
+            "Prints versions, devices and the distribution; takes some steps of a tiny search, without XLA and\n"
+            "compiled, and compares the two; and compares a search on two replicas, made of the CPU, with one on one\n"
+            "device. Takes about a minute, and writes no file. The exit status is 0 where all checks passed, else 2:\n"
+            "then put all that it printed into a bug report.",
+            _doctor,
+            "DoctorConfig",
+        ),
+    )
+}

@@ -1,0 +1,68 @@
+"""Flags made from the settings of a command, and settings read from the flags."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from absl import flags
+
+from kerasnas.checks import nearest
+
+RENAMED = {"strategy": "distribution"}
+"""Old name of a flag -> its name: an error names the new one."""
+
+
+def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
+    """Define the flag of a field of settings."""
+    from kerasnas.pipeline.settings import flag_of
+
+    makers: dict[type, Callable] = {
+        bool: flags.DEFINE_boolean,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+        tuple: flags.DEFINE_list,
+    }
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    makers[type(field.default)](flag_of(field), default, field.metadata["help"], flag_values=values)
+
+
+def settings(config: type, values: flags.FlagValues) -> Any:
+    """The settings of class `config` that the flags give."""
+    from kerasnas.pipeline.settings import flag_of
+
+    return config(**{field.name: values[flag_of(field)].value for field in dataclasses.fields(config)})
+
+
+def parse(values: flags.FlagValues, command: str, arguments: list[str]) -> None:
+    """Read the arguments of a command into `values`.
+
+    Raises:
+        ValueError: for an argument that is no flag, and for an unknown flag; names the nearest.
+        absl.flags.Error: for a value of another type, or a missing flag.
+    """
+    try:
+        extra = values([f"kerasnas {command}", *arguments])[1:]
+    except flags.UnrecognizedFlagError as error:
+        name = error.flagname.lstrip("-")
+        new = RENAMED.get(name)
+        hint = f"Did you mean '{new}'?" if new in values else nearest(name, values)
+        raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {hint}") from None
+    if extra:
+        raise ValueError(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
+
+
+def describe(values: flags.FlagValues) -> list[str]:
+    """The lines that help prints of the flags."""
+    lines = []
+    for name in sorted(set(values), key=lambda name: (name != "output_dir", name)):
+        flag = values[name]
+        default = "" if flag.default in (None, "", []) else f" Default: {_text(flag.default)}."
+        lines += [f"  --{name}", f"      {flag.help}{default}"]
+    return lines
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,240 @@
+"""From settings to objects: space, data, supernet, objective, search, and the training of discrete networks."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import datasets, relaxations
+from kerasnas.callbacks import TemperatureSchedule
+from kerasnas.cost import COSTS, CostModel, LatencyTable
+from kerasnas.datasets.batches import Augmentation
+from kerasnas.distribution import resolve_strategy
+from kerasnas.distribution.cluster import read_cluster
+from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
+from kerasnas.pipeline.settings import SearchConfig, SpaceConfig, StepConfig, TrainingConfig
+from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.training_stage import NetworkTraining
+from kerasnas.spaces import SPACES, SearchSpace
+from kerasnas.trainers import BilevelTrainer, CostObjective
+
+
+# The space and the data -----------------------------------------------------------------------------------
+def make_space(config: StepConfig | TrainingConfig) -> SearchSpace:
+    """The search space that the settings describe.
+
+    Raises:
+        ValueError: for unknown names, and where the final network has cells that the search does not choose.
+    """
+    if isinstance(config, StepConfig):
+        filters, num_cells = config.filters, config.num_cells
+    else:
+        filters, num_cells = config.retrain_filters, config.retrain_cells
+    sizes = {"filters": filters, "num_cells": num_cells}
+    space = _make(config, sizes)
+    if isinstance(config, SearchConfig):
+        chosen, needed = _kinds(space), _kinds(_make(config, {**sizes, "num_cells": config.retrain_cells}))
+        if missing := [kind for kind in needed if kind not in chosen]:
+            raise ValueError(
+                f"A network of retrain_cells={config.retrain_cells} has {missing[0]} cells, which a search with "
+                f"num_cells={num_cells} does not choose. Set num_cells to at least 3, or retrain_cells to below 3."
+            )
+    return space
+
+
+def _kinds(space: SearchSpace) -> tuple[str, ...]:
+    """The kinds of cells that the space chooses."""
+    return tuple(space.sample(np.random.default_rng(0)))
+
+
+def _make(config: SpaceConfig, sizes: dict[str, int]) -> SearchSpace:
+    """The space of the settings' name, given those settings that it takes; one that it does not take must be unset."""
+    factory = SPACES[config.space]
+    taken = inspect.signature(factory).parameters
+    arguments: dict[str, Any] = {**sizes, "num_nodes": config.num_nodes, "stem_strides": config.stem_strides}
+    if config.space == "proxyless":  # a chain's stages have layers instead of cells
+        arguments["num_layers"] = arguments.pop("num_cells")
+    if config.primitives:
+        arguments["primitives"] = config.primitives
+    for name in set(config.changed()) & set(arguments) - set(taken):
+        raise ValueError(f"Space '{config.space}' has no setting `{name}`. It takes: {', '.join(taken)}")
+    return factory(**{name: value for name, value in arguments.items() if name in taken})
+
+
+def load_data(config: TrainingConfig) -> datasets.ImageDataset:
+    """The data of the settings, checked.
+
+    Raises:
+        ValueError: for data that cannot be trained on, and for a batch that they do not fill.
+    """
+    data = datasets.load(config.dataset)
+    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
+    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
+    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
+        raise ValueError(
+            f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "
+            f"samples, {len(data.x_train)}. Received: {config.retrain_batch_size}"
+        )
+    make_augmentation(config, data)
+    return data
+
+
+# Training of discrete networks ----------------------------------------------------------------------------
+def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.ImageDataset) -> NetworkTraining:
+    """The training of the space's discrete networks by the settings' recipe."""
+    recipe = TrainingRecipe(
+        config.retrain_epochs,
+        config.retrain_batch_size,
+        config.retrain_learning_rate,
+        make_augmentation(config, data),
+        options={"drop_path": config.drop_path, **network_sizes(config, space)},
+    )
+    return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
+
+
+def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Augmentation:
+    """The augmentations of the settings in turn; of the default ones, those that exist for such data.
+
+    Raises:
+        ValueError: if one is asked for that does not.
+    """
+    names = config.augment
+    if len(data.input_shape) == 2:
+        unfit = [name for name in names if name != "shift"]
+        if unfit and "augment" in config.changed():
+            raise ValueError(
+                f"Invalid value received for setting `augment`. Expected shift, or nothing, for the signals of "
+                f"{data.name}. Received: {', '.join(names)}"
+            )
+        names = tuple(name for name in names if name not in unfit)
+    return datasets.compose(*(AUGMENTATIONS[name] for name in names))
+
+
+def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
+    """The size of the final network, as arguments of the space's `build_network` and `parts`."""
+    sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
+    taken = inspect.signature(space.build_network).parameters  # the genotype of a chain says how long it is
+    return {name: value for name, value in sizes.items() if name in taken}
+
+
+# The search -----------------------------------------------------------------------------------------------
+def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.ImageDataset, seed: int = 0) -> Any:
+    """The supernet of the settings.
+
+    Raises:
+        ValueError: for settings that the space or the relaxation does not have.
+    """
+    options: dict[str, Any] = {"seed": seed}
+    if config.relaxation or (isinstance(config, SearchConfig) and config.temperature):
+        options["relaxation"] = _relaxation(config, seed)
+    for name in ("partial_channels", "edge_normalization"):
+        if name in config.changed():
+            if not space.mixes_channels:
+                raise ValueError(f"Space '{space.name}' has no setting `{name}`.")
+            options[name] = getattr(config, name)
+    return space.build_supernet(data.input_shape, data.num_classes, **options)
+
+
+def _relaxation(config: StepConfig, seed: int) -> Any:
+    name = config.relaxation or "softmax"
+    if not (isinstance(config, SearchConfig) and config.temperature):
+        return name
+    if name not in ("softmax", "gumbel"):
+        raise ValueError(f"Relaxation '{name}' has no setting `temperature`: softmax and gumbel have one.")
+    first = {"temperature": float(config.temperature[0])}
+    return relaxations.RELAXATIONS[name](**first, **({"seed": seed} if name == "gumbel" else {}))
+
+
+def schedules(config: SearchConfig) -> list[keras.callbacks.Callback]:
+    """The callbacks of the settings' schedules."""
+    if len(config.temperature) < 2:
+        return []
+    initial, final = map(float, config.temperature)
+    return [TemperatureSchedule(initial, final)]
+
+
+def make_objective(
+    stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset
+) -> CostObjective | None:
+    """The objective of the settings, or None; costs are measured once in a run, as its stage `cost`.
+
+    Raises:
+        ValueError: if the target is below the cost of every network, or a latency table does not fit.
+    """
+    name = "latency" if config.latency_target_ms else config.cost
+    if not name:
+        return None
+    record = stages.stage("cost") or stages.finish("cost", _cost_model(name, config, space, data).get_config())
+    cost = CostModel.from_config(json.loads(json.dumps(record)))
+    target = config.latency_target_ms or config.cost_target or None
+    return CostObjective(cost, config.cost_weight, target, config.cost_form)
+
+
+def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset) -> CostModel:
+    sizes = network_sizes(config, space)
+    if config.latency_table:
+        return LatencyTable.load(config.latency_table).cost_model(space, data.input_shape, data.num_classes, **sizes)
+    return COSTS[name](space, data.input_shape, data.num_classes, **sizes)
+
+
+def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> contextlib.AbstractContextManager:
+    """The context in which the search is built, for the settings' distribution.
+
+    Raises:
+        ValueError: if there is no such device, and where TF_CONFIG asks for several machines.
+    """
+    if keras.backend.backend() != "tensorflow" and config.distribution == "auto":
+        return contextlib.nullcontext()
+    if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
+        raise ValueError("TF_CONFIG names several workers. The command line searches on one machine: unset it.")
+    lines: list[str] = []
+    try:
+        strategy = resolve_strategy(config.distribution, log=lines.append)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    if strategy.num_replicas_in_sync > 1 or config.distribution != "auto":
+        log(*lines)
+    return strategy.scope()
+
+
+def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
+    """The search of the settings, not compiled."""
+    caps: dict[str, Any] = {"auto": "auto", "any": None}
+    return BilevelTrainer(
+        supernet,
+        hypergradient=config.hypergradient,
+        objective=objective,
+        architecture_warmup_epochs=config.architecture_warmup_epochs,
+        auxiliary_skip=config.auxiliary_skip,
+        max_skips=caps[config.max_skips] if config.max_skips in caps else int(config.max_skips),
+        curvature_ratio=config.curvature_ratio or None,
+    )
+
+
+def build_search(
+    config: SearchConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    objective: CostObjective | None,
+    log: Callable[[str], Any],
+) -> BilevelTrainer:
+    """The compiled search of the settings, in the scope of their distribution."""
+    steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
+    # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
+    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
+    with distribution_scope(config, log):
+        search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
+        search.compile(
+            learning_rate=config.learning_rate,
+            architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
+            metrics=["accuracy"],
+        )
+    return search

@@ -1,0 +1,161 @@
+"""The record of a finished run, and what it is written as: result.json, history.csv, plots, report, card."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import __version__, reporting, storage
+from kerasnas.cost import CostModel
+from kerasnas.genotypes import Genotype
+from kerasnas.pipeline.search_stage import genotype_of
+from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.step_timing import peak_memory_gib
+
+RESULT = "result.json"
+Log = Callable[[str], Any]
+
+
+def make_record(
+    stages: Stages,
+    searched: Mapping[str, Any],
+    found: Mapping[str, Any] | None = None,
+    random: Sequence[Mapping[str, Any]] = (),
+    dataset: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    command: str | None = None,
+    evaluated_on: str = "test",
+) -> dict[str, Any]:
+    """The record of a run, as `kerasnas.reporting` reads it.
+
+    Args:
+        stages: the store of the run's folder.
+        searched: record of the training of the network that was searched, or given.
+        found: record of the search stage. Defaults to None: there was no search.
+        random: records of the trainings of random genotypes. Defaults to none.
+        dataset: description of the data. Defaults to None.
+        settings: name -> JSON-serializable value. Defaults to None.
+        command: the command that made it. Defaults to None.
+        evaluated_on: what the networks were evaluated on: `"test"` (the default) or `"val"`.
+    """
+    record: dict[str, Any] = {
+        "kerasnas_version": __version__,
+        "command": command,
+        "evaluated_on": evaluated_on,
+        "dataset": dict(dataset or {}),
+        "settings": dict(settings or {}),
+        "genotype": searched["genotype"],
+        "searched": dict(searched),
+        "random": [dict(one) for one in random],
+        "environment": _environment(),
+    }
+    if found is not None:
+        record["search"] = {name: found[name] for name in ("seconds", "parameters", "history")}
+        if "cost" in found:
+            model = stages.stage("cost")
+            costs = [CostModel.from_config(model).cost(genotype_of(other)) for other in random] if model else []
+            record["cost"] = {**found["cost"], "random": costs}
+    return record
+
+
+def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
+    """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
+
+    Args:
+        stages: the store of the folder that is written to.
+        record: as `make_record` returns it; may have further entries.
+        found: record of the search stage. Defaults to None.
+    """
+    storage.write_json(stages.path / RESULT, dict(record))
+    storage.write_text(stages.path / "history.csv", _history_csv(found, record["searched"]))
+    write_report(stages.path, record, found)
+
+
+def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
+    """Draw the plots of a record, and write `report.html` and `card.md`, in the folder `path`."""
+    plot_genotype(genotype_of(record), path)
+    if found is not None:
+        edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
+        history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
+        reporting.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)
+        reporting.plot_training(found["history"], path / "search.png")
+    if "cost" in record:
+        _plot_front(record, path / "front.png")
+    reporting.plot_training(record["searched"]["history"], path / "training.png")
+    if record["random"]:
+        reporting.plot_comparison(record, path / "comparison.png")
+    reporting.write_card(path, record)
+    reporting.write_report(path, record)
+
+
+def _plot_front(record: Mapping[str, Any], path: Path) -> None:
+    """The trained networks of the run, by accuracy and cost."""
+    cost, key = record["cost"], f"{record.get('evaluated_on', 'test')}_accuracy"
+    points = [reporting.CostPoint("searched", cost["searched"], record["searched"][key])]
+    points += [
+        reporting.CostPoint("random", value, other[key])
+        for value, other in zip(cost["random"], record["random"], strict=True)
+    ]
+    unit = cost["unit"].strip()
+    label = unit if unit.lower() == cost["name"] else f"{cost['name']}, {unit}"
+    reporting.plot_front(points, path, label, cost["target"])
+
+
+def _history_csv(found: Mapping[str, Any] | None, searched: Mapping[str, Any]) -> str:
+    """One row an epoch, of the search and then of the final training."""
+    phases = [("search", found["history"])] if found else []
+    phases.append(("training", searched["history"]))
+    columns = list(dict.fromkeys(name for _, history in phases for name in history))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["phase", "epoch", *columns])
+    for phase, history in phases:
+        for epoch in range(max(map(len, history.values()), default=0)):
+            values = [repr(history[name][epoch]) if epoch < len(history.get(name, ())) else "" for name in columns]
+            writer.writerow([phase, epoch + 1, *values])
+    return text.getvalue()
+
+
+def _environment() -> dict[str, Any]:
+    environment = {
+        "python": platform.python_version(),
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+    peak = peak_memory_gib()
+    return environment if peak is None else {**environment, "peak_memory_gib": round(peak, 2)}
+
+
+def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Path]:
+    """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
+    paths = [Path(output_dir, f"cell_{kind}.png") for kind in genotype]
+    for kind, path in zip(genotype, paths, strict=True):
+        reporting.plot_cell(genotype, kind, path)
+    return paths
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """The content of `result.json` in the folder `path`.
+
+    Raises:
+        FileNotFoundError: if the run there is not finished.
+    """
+    file = path / RESULT
+    if not file.exists():
+        raise FileNotFoundError(
+            f"The run in {path} is not finished. Continue it with `kerasnas resume --output_dir={path}`."
+        )
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,57 @@
+"""The store of a folder's stages: a JSON record for each finished one, checkpoints for the one that is running."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasnas import storage
+
+
+class Stages:
+    """The stages of a folder: each is done once, and an interrupted one resumes from its checkpoints.
+
+    The record of a stage is written last: where there is one, the stage is complete.
+
+    Args:
+        path: the folder. It is created with the first record or checkpoint.
+
+    Example:
+
+    >>> import tempfile
+    >>> stages = Stages(tempfile.mkdtemp())
+    >>> stages.stage("search") is None
+    True
+    >>> stages.finish("search", {"seconds": 2.0})
+    {'seconds': 2.0}
+    >>> Stages(stages.path).stage("search")
+    {'seconds': 2.0}
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    def stage(self, name: str) -> dict[str, Any] | None:
+        """The record of a finished stage, or None."""
+        file = self.path / "stages" / f"{name}.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def finish(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the record of a finished stage and remove its checkpoints; return the record."""
+        (self.path / "stages").mkdir(parents=True, exist_ok=True)
+        storage.write_json(self.path / "stages" / f"{name}.json", dict(record))
+        shutil.rmtree(self.checkpoints(name), ignore_errors=True)
+        return dict(record)
+
+    def checkpoints(self, name: str) -> Path:
+        """The folder of a stage's checkpoints."""
+        return self.path / "checkpoints" / name
+
+    @property
+    def begun(self) -> bool:
+        """True once a stage has left a record or a checkpoint."""
+        return any((self.path / name).exists() for name in ("stages", "checkpoints"))

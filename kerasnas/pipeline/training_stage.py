@@ -1,0 +1,151 @@
+"""The training stage: a discrete network trained from its last checkpoint, evaluated, recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks, storage
+from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
+from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import Augmentation
+from kerasnas.genotypes import Genotype
+from kerasnas.pipeline.recipe import TrainingRecipe
+from kerasnas.pipeline.stages import Stages
+from kerasnas.spaces import SearchSpace
+
+MODEL = "model.keras"
+_EVALUATION_BATCH = 250
+Arrays = tuple[Any, Any]
+
+
+class NetworkTraining:
+    """The training of a space's discrete networks from scratch, all by one recipe.
+
+    Args:
+        space: the search space.
+        input_shape: shape of one sample.
+        num_classes: number of classes.
+        recipe: Defaults to None: `TrainingRecipe()`.
+
+    Raises:
+        TypeError: if `space` or `recipe` is none.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        recipe: TrainingRecipe | None = None,
+    ):
+        self.space = checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
+        self.input_shape, self.num_classes = tuple(input_shape), num_classes
+        recipe = TrainingRecipe() if recipe is None else recipe
+        self.recipe = checks.instance("training", recipe, TrainingRecipe, "a `kerasnas.pipeline.TrainingRecipe`")
+
+    def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:
+        """The network of `genotype`, compiled for a training of `steps` steps."""
+        options: dict[str, Any] = {"seed": seed, **self.recipe.options}
+        model = self.space.build_network(genotype, self.input_shape, self.num_classes, **options)
+        return self.recipe.compile_network(model, steps)
+
+    def reported(self, data: Arrays) -> list[str]:
+        """The names of the loss and the metrics of a trained network; found with two samples of `data`, in no graph."""
+        model = self.build(self.space.sample(np.random.default_rng(0)), 1)
+        model.run_eagerly = True
+        return list(model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True))
+
+    def run(
+        self,
+        stages: Stages,
+        name: str,
+        genotype: Genotype,
+        data: Arrays,
+        held_out: Arrays,
+        seed: int = 0,
+        evaluated_on: str = "test",
+        validate: bool = False,
+        keep_model: bool = False,
+        augment: Augmentation | None = None,
+        callbacks: Callable[[], Sequence[keras.callbacks.Callback]] = tuple,
+        verbose: int = 0,
+        scope: contextlib.AbstractContextManager | None = None,
+        keep: int = 2,
+        log: Callable[[str], Any] = print,
+    ) -> dict[str, Any]:
+        """Train the network of `genotype` as stage `name`, unless it is finished; return the stage's record.
+
+        Args:
+            stages: the store of the folder.
+            name: of the stage.
+            genotype: the architecture.
+            data: `(x, y)` to train on.
+            held_out: `(x, y)` that the trained network is evaluated on, once, at the end.
+            seed: of initial weights, order and augmentation. Defaults to 0.
+            evaluated_on: what `held_out` is, and what the names of its metrics begin with: `"test"` (the default) or
+                `"val"`.
+            validate: evaluate on `held_out` after each epoch too. Defaults to False.
+            keep_model: write the network to `model.keras` in the folder. Defaults to False.
+            augment: in place of the recipe's. Defaults to None.
+            callbacks: function that makes further callbacks. Defaults to none.
+            verbose: as for Keras' `fit`. Defaults to 0.
+            scope: context in which the network is built, of a distribution strategy. Defaults to None.
+            keep: how many checkpoints are held. Defaults to 2.
+            log: called with a line where the training resumes. Defaults to `print`.
+
+        Returns:
+            `{"test_loss", "test_accuracy", ..., "parameters", "seconds", "history", "genotype"}`; parameters are the
+            trainable ones.
+
+        Raises:
+            NonFiniteError: if the loss stops being finite.
+        """
+        finished = stages.stage(name)
+        if finished is not None:
+            return finished
+        start, recipe = time.perf_counter(), self.recipe
+        batches = ArrayBatches(
+            *data, min(recipe.batch_size, len(data[0])), seed=seed, augment=augment or recipe.augment
+        )
+        checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)
+        with scope if scope is not None else contextlib.nullcontext():
+            model = self.build(genotype, len(batches) * recipe.epochs, seed)
+            epoch = resume_epoch(checkpoint, model, log)
+        follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+        if epoch < recipe.epochs:
+            model.fit(
+                batches,
+                epochs=recipe.epochs,
+                initial_epoch=epoch,
+                shuffle=False,
+                verbose=verbose,
+                validation_data=held_out if validate else None,
+                callbacks=[follow, NonFiniteGuard(), *callbacks(), checkpoint],
+            )
+        values = model.evaluate(*held_out, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+        if keep_model:
+            with storage.atomic_path(stages.path / MODEL) as temporary:
+                model.save(temporary)
+        record = {
+            **{f"{evaluated_on}_{metric}": float(value) for metric, value in values.items()},
+            "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
+            "seconds": time.perf_counter() - start,
+            "history": checkpoint.history,
+            "genotype": json.loads(genotype.to_json()),
+        }
+        return stages.finish(name, record)
+
+
+def resume_epoch(checkpoint: TrainingCheckpoint, model: keras.Model, log: Callable[[str], Any]) -> int:
+    """Restore `model` from its last checkpoint, and say so; return the epoch to continue with."""
+    epoch = checkpoint.restore(model)
+    if epoch:
+        log(f"  resuming after epoch {epoch}")
+    return epoch

@@ -1,0 +1,67 @@
+"""The arguments that the tuners share: project, initializer, distribution strategy; a wrong name gets the nearest."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import inspect
+import os
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+from kerasnas.meta import ReptileInitializer
+
+Initializer = ReptileInitializer | str | os.PathLike | None
+_RENAMED = {
+    **{f"retrain_{name}": f"training=TrainingRecipe({name}=...)" for name in ("epochs", "batch_size", "compile")},
+    "retrain_options": "training=TrainingRecipe(options=...)",
+    **{
+        name: f"shared_weights=SharedWeights({name}=...)"
+        for name in ("controller", "learning_rate", "supernet_options", "compile_options")
+    },
+}
+
+
+class Project(TypedDict, total=False):
+    """The place of a tuner's project, by the names of KerasTuner's `BaseTuner`."""
+
+    directory: str | os.PathLike | None
+    project_name: str | None
+    overwrite: bool
+
+
+def check_arguments(tuner: type, project: Any) -> None:
+    """Raise TypeError, with the nearest right name, where `project` has an argument that `tuner` does not take."""
+    own = [*inspect.signature(tuner).parameters, *Project.__annotations__]
+    for name in project:
+        if name in Project.__annotations__:
+            continue
+        new = _RENAMED.get(name, "")
+        close = [new] if new.split("=")[0] in own else difflib.get_close_matches(name, own, n=1)
+        hint = f" Did you mean `{close[0]}`?" if close else ""
+        known = ", ".join(one for one in own if one not in ("self", "project"))
+        raise TypeError(f"{tuner.__name__} has no argument `{name}`.{hint} Known: {known}")
+
+
+@runtime_checkable
+class Scoped(Protocol):
+    """A distribution strategy, such as a `tf.distribute.Strategy`."""
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """A context in which models are built for it."""
+
+
+def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
+    """`initializer`, read from its folder where it is one.
+
+    Raises:
+        TypeError: if it is neither.
+        FileNotFoundError: if the folder holds none.
+    """
+    if isinstance(initializer, (str, os.PathLike)):
+        return ReptileInitializer.load(initializer)
+    if initializer is not None and not isinstance(initializer, ReptileInitializer):
+        raise TypeError(
+            "Invalid value received for argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or the "
+            f"folder of one. Received: {initializer!r}"
+        )
+    return initializer

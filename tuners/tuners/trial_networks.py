@@ -1,0 +1,137 @@
+"""The networks of a tuner's trials: trained from scratch, cross-validated, reported; each stage once, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import numpy as np
+
+from kerasnas import storage
+from kerasnas.genotypes import Genotype
+from kerasnas.pipeline import NetworkTraining, Stages, make_record, write_record
+from kerasnas.pipeline.record import RESULT
+from kerasnas.pipeline.run import GENOTYPE
+from kerasnas.pipeline.training_stage import MODEL
+from tuners.persistence.trial_files import release
+from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
+
+TRAINED, FOUND = "searched", "search"  # the stages of a trial
+
+
+def signed(objective: keras_tuner.Objective, value: float) -> float:
+    """`value` of an objective so that more is better."""
+    value = value if objective.direction == "max" else -value
+    return value if math.isfinite(value) else -math.inf
+
+
+class TrialNetworks:
+    """Training and evaluation of the discrete networks of trials, by the stages of `kerasnas.pipeline`.
+
+    Args:
+        training: of the networks.
+        folds: number of parts to cross-validate with, or None.
+        report: leave report.html, card.md and plots beside each result.
+        scope: function that returns a context in which networks are built.
+        say: called with a line where a training resumes.
+    """
+
+    def __init__(
+        self,
+        training: NetworkTraining,
+        folds: int | None,
+        report: bool,
+        scope: Callable[[], contextlib.AbstractContextManager],
+        say: Callable[[str], Any],
+    ):
+        self.training, self.folds, self.report, self.scope, self.say = training, folds, report, scope, say
+
+    def train(
+        self,
+        stages: Stages,
+        genotype: Genotype,
+        data: SearchData,
+        seed: int,
+        augment: Callable | None,
+        callbacks: Callbacks,
+        verbose: int,
+    ) -> dict[str, float]:
+        """The metrics of the network of `genotype` on the validation data; trained as far as `stages` lack it."""
+        genotype.save(stages.path / GENOTYPE)
+        release()
+        record = self.training.run(
+            stages,
+            TRAINED,
+            genotype,
+            data.training,
+            data.validation,
+            seed,
+            evaluated_on="val",
+            validate=True,
+            keep_model=True,
+            augment=augment,
+            callbacks=partial(fresh_callbacks, callbacks),
+            verbose=verbose,
+            scope=self.scope(),
+            keep=1,
+            log=self.say,
+        )
+        return {name: float(value) for name, value in record.items() if name.startswith("val_") or name == "parameters"}
+
+    def evaluate(
+        self,
+        folder: Path,
+        parts: list[SearchData],
+        evaluate: Callable[[SearchData, Stages], dict[str, float]],
+        objective: keras_tuner.Objective,
+        settings: dict[str, Any],
+    ) -> dict[str, float]:
+        """The metrics that `evaluate` returns; with folds their means, and the best network is kept in `folder`.
+
+        Writes the result of the trial, with its report.
+        """
+        if self.folds is None:
+            folders, best = [folder], 0
+        else:
+            folders = [folder / f"fold_{index}" for index in range(self.folds)]
+        for own in folders:
+            own.mkdir(parents=True, exist_ok=True)
+        results = [evaluate(part, Stages(own)) for part, own in zip(parts, folders, strict=True)]
+        extra: dict[str, Any] = {}
+        if self.folds is not None:
+            best = max(range(self.folds), key=lambda index: signed(objective, results[index][objective.name]))
+            for name in (MODEL, GENOTYPE):
+                with storage.atomic_path(folder / name) as temporary:
+                    shutil.copyfile(folders[best] / name, temporary)
+            extra = {"folds": results, "best_fold": best}
+        metrics = {name: float(np.mean([one[name] for one in results])) for name in results[0]}
+        self._write_result(folder, Stages(folders[best]), parts[best], settings, {"metrics": metrics, **extra})
+        return metrics
+
+    def _write_result(
+        self, folder: Path, stages: Stages, data: SearchData, settings: dict[str, Any], extra: dict[str, Any]
+    ) -> None:
+        """Write the result of a trial: its record, of the stages of its best network, and `extra`."""
+        found, trained = stages.stage(FOUND), stages.stage(TRAINED)
+        dataset = {
+            "train_examples": len(data.x),
+            "validation_examples": len(data.x_val),
+            "input_shape": list(self.training.input_shape),
+        }
+        seconds = sum(one["seconds"] for one in (found, trained) if one)
+        record = {
+            **make_record(stages, trained or {}, found, (), dataset, settings, evaluated_on="val"),
+            **extra,
+            "seconds": seconds,
+            "warm_start": (found or {}).get("warm_start"),
+        }
+        if self.report:
+            write_record(Stages(folder), record, found)
+        else:
+            storage.write_json(folder / RESULT, record)
