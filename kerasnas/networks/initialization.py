@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasnas import relaxations
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
 
 
@@ -37,7 +38,7 @@ def initialize(model: keras.Model, seed: int) -> None:
 
     Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
     """
-    stages = [layer for layer in model._flatten_layers() if isinstance(layer, Stage)]  # `layers` has the first level
+    stages = [layer for layer in flatten_layers(model) if isinstance(layer, Stage)]
     copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
     for index, variable in enumerate(model.trainable_variables):
         shape = tuple(variable.shape)

@@ -11,6 +11,7 @@ from keras import ops
 
 from kerasnas.networks.initialization import head_dtype
 from kerasnas.networks.skeleton import Filler, HasSkeleton, Shape, ShapeFiller
+from kerasnas.primitives.base import takes_training
 
 _POOLS = {1: keras.layers.GlobalAveragePooling1D, 2: keras.layers.GlobalAveragePooling2D}
 
@@ -73,7 +74,7 @@ class LayerRunner(Filler):
 
     def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         layer = self.next_layer()
-        return layer(x, training=self.training) if layer._call_has_training_arg else layer(x)
+        return layer(x, training=self.training) if takes_training(layer) else layer(x)
 
     def concatenate(self, values: Sequence[Any]) -> Any:
         return ops.concatenate(list(values), axis=-1) if len(values) > 1 else values[0]

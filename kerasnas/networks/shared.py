@@ -21,6 +21,7 @@ from kerasnas.networks.skeleton import (
     input_shape_for,
 )
 from kerasnas.primitives import Primitive, primitive
+from kerasnas.primitives.base import takes_training
 from kerasnas.primitives.parameter_free import Pooling
 
 
@@ -67,7 +68,7 @@ class SharedPrimitives(keras.layers.Layer):
         values = _initial_values(candidates, self.edges, self.seed)
         self.table = self.add_weight(name="table", shape=values.shape, initializer="zeros")
         self.table.assign(values)
-        self._path = backend.traced_once(self._switch(candidates))
+        self._compute = backend.traced_once(self._switch(candidates))
 
     def unpack(self, row: Any) -> list[list[Any]]:
         """The weights in a row of the table, for each primitive a list."""
@@ -90,7 +91,7 @@ class SharedPrimitives(keras.layers.Layer):
         # A product with a one-hot row: the gradient of indexing would be sparse, and an optimizer slow with it.
         chosen = ops.expand_dims(ops.one_hot(edge, self.edges, dtype=self.table.dtype), 0)
         row = ops.reshape(ops.matmul(chosen, ops.convert_to_tensor(self.table)), (-1,))
-        return self._path(ops.cast(inputs, self.compute_dtype), ops.convert_to_tensor(index, "int32"), row)
+        return self._compute(ops.cast(inputs, self.compute_dtype), ops.convert_to_tensor(index, "int32"), row)
 
     def compute_output_shape(self, inputs_shape: Any = None, **shapes: Any) -> tuple:
         return self._outputs_shape
@@ -117,7 +118,7 @@ def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Any], in
     with keras.StatelessScope(state_mapping=[*zip(layer.trainable_variables, weights, strict=True), *state]):
         if isinstance(layer, Primitive):
             return layer.mix(inputs, None, True, {})
-        return layer(inputs, **({"training": True} if layer._call_has_training_arg else {}))
+        return layer(inputs, training=True) if takes_training(layer) else layer(inputs)
 
 
 class SharedGraph(keras.layers.Layer):

@@ -121,8 +121,7 @@ def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Au
 def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
     """The size of the final network, as arguments of the space's `build_network` and `parts`."""
     sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
-    taken = inspect.signature(space.build_network).parameters  # the genotype of a chain says how long it is
-    return {name: value for name, value in sizes.items() if name in taken}
+    return {name: value for name, value in sizes.items() if name in space.sizes}
 
 
 # The search -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.primitives.base import Primitive, Relu, Stage, by_rank, halve
+from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, halve, takes_training
 from kerasnas.primitives.convolutions import Convolution, NorConv, Pointwise
 from kerasnas.primitives.mobile import Relu6
 from kerasnas.primitives.normalization import BatchNorm
@@ -26,7 +26,7 @@ class _Chain(Primitive):
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
         for stage in self.chain:
-            inputs = stage.call(inputs, training=training) if stage._call_has_training_arg else stage.call(inputs)
+            inputs = stage.call(inputs, training=training) if takes_training(stage) else stage.call(inputs)
         return inputs
 
 
@@ -95,7 +95,4 @@ class ResidualReduction(Primitive):
 
     def expand(self, x: Any) -> Any:
         y = super().expand(x)
-        for stage in self.shortcut:
-            for layer in stage.standard():
-                x = layer(x)
-        return keras.layers.Add()([y, x])
+        return keras.layers.Add()([y, apply_standard(self.shortcut, x)])
