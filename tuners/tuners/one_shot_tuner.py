@@ -25,7 +25,7 @@ from kerasnas.meta import warm_start
 from kerasnas.spaces import SearchSpace
 from kerasnas.strategies import SearchStrategy
 from kerasnas.trainers import ENASTrainer
-from tuners.distributed.leases import is_distributed
+from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import as_objectives, require_reported
 from tuners.oracles.strategy_oracle import StrategyOracle
