@@ -187,7 +187,6 @@ class Leases:
             if silent <= self._allowed(lease):
                 continue
             self._losses[trial] += 1
-            self.leave(lease.worker)
             failed = self._losses[trial] >= LOSSES
             losses.append(Loss(trial, lease.worker, silent, failed))
             if failed:

@@ -17,7 +17,7 @@ from tuners import keras_tuner_internals as internals
 from tuners.distributed.environment import is_distributed
 from tuners.distributed.leases import LOSSES, Leases
 from tuners.oracles.objectives import record_metrics, reported_at_best, require_finite, require_reported
-from tuners.persistence.recovery import recover
+from tuners.persistence.recovery import recover, require_same_search
 from tuners.persistence.trial_store import FINISHED, TrialStore
 
 _IDLE_SECONDS = 0.05  # KerasTuner's loop asks again at once
@@ -338,21 +338,11 @@ class ProjectOracle(keras_tuner.Oracle):
                 raise RuntimeError("There is no project to reload: the oracle is used without a tuner.")
             saved = self.store.read()
             if saved.state is not None:
-                self._check_identity(saved.state.get("identity"), self.store.folder)
+                own = type(self).__name__
+                require_same_search(saved.state.get("identity"), self.identity(), own, "oracle", self.store.folder)
             recover(self, saved, held=is_distributed())
             self.store.ledger.update({trial_id: self._entry(trial) for trial_id, trial in self.trials.items()})
             self.recovered()
-
-    def _check_identity(self, saved: Mapping[str, Any] | None, folder: Path) -> None:
-        different = ["it was written by another kind of oracle"]
-        if saved is not None:
-            different = checks.differences(saved, self.identity())
-        if different:
-            raise ValueError(
-                f"The project in {folder} is of another search, which {type(self).__name__} cannot resume: "
-                f"{'; '.join(different)}. Choose another `project_name`, or pass `overwrite=True` to start from "
-                "scratch there."
-            )
 
     def get_state(self) -> dict[str, Any]:
         own = {

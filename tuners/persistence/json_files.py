@@ -55,8 +55,9 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
         temporary.write_text(text, encoding="utf-8")
         _keep(path)
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | None:
@@ -156,8 +157,6 @@ def _keep(path: Path) -> None:
     except OSError:  # a file system without hard links
         if path.exists():
             os.replace(path, previous(path))
-    finally:
-        link.unlink(missing_ok=True)  # a rename does nothing where both are one file already
 
 
 def _reason(error: Exception) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from kerasnas import checks
 from tuners.persistence.trial_store import FINISHED, Saved, SavedTrial
 
 if TYPE_CHECKING:
@@ -39,6 +41,29 @@ def recover(oracle: ProjectOracle, saved: Saved, held: bool) -> None:
         elif trial_id not in oracle.leases.ended:
             oracle.finish(trial)
     oracle.leases.resume(unfinished, held)
+
+
+def require_same_search(
+    saved: Mapping[str, Any] | None, own: Mapping[str, Any], name: str, kind: str, folder: Path
+) -> None:
+    """Raise unless a saved project is of the same search.
+
+    Args:
+        saved: the identity that it was written with; None if it has none.
+        own: the identity of who would resume it.
+        name: the class of that.
+        kind: what it is: an oracle, say.
+        folder: the project's.
+
+    Raises:
+        ValueError: if they differ, saying in what.
+    """
+    different = [f"it was written by another kind of {kind}"] if saved is None else checks.differences(saved, own)
+    if different:
+        raise ValueError(
+            f"The project in {folder} is of another search, which {name} cannot resume: {'; '.join(different)}. Choose "
+            "another `project_name`, or pass `overwrite=True` to start from scratch there."
+        )
 
 
 def _make(oracle: ProjectOracle, trial_id: str, saved: SavedTrial, state: Mapping[str, Any] | None) -> Trial:

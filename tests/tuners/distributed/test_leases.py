@@ -110,7 +110,7 @@ def test_who_asks_again_gets_its_trial_anew(leases, clock):
 def test_a_worker_holds_one_trial(leases):
     leases.lend("a", "0")
     leases.lend("a", "1")
-    assert leases.holders == {"a": "1"}
+    assert leases.holders == {"a": "1"} and leases.worker_of("0") is None
 
 
 # Workers that are there ----------------------------------------------------------------------------------

@@ -124,6 +124,19 @@ def test_hyperband_is_recovered(run, tmp_path):
         assert run(oracle(), tmp_path / "part").asked == whole[11:]
 
 
+def test_results_of_before_a_restart_are_still_known_after_the_next(run, tmp_path, expected):
+    run(make(), tmp_path, stop_after=13)
+    run(make(), tmp_path, stop_after=3)
+    for path in (tmp_path / "project" / "trial_04").glob("trial*.json"):
+        truncate(path)
+    with pytest.warns(UserWarning, match="Trial 04 is recovered"):
+        tuner = run(make(), tmp_path)
+    assert tuner.asked == expected[16:]
+    assert [trial.score for trial in tuner.oracle.trials.values()] == [
+        reward for _, reward in tuner.oracle.strategy.observations
+    ]
+
+
 @pytest.mark.parametrize("name", ["oracle.json", "oracle.events", "trial_04/trial.json", "trial_13/trial.json"])
 def test_no_flipped_byte_changes_a_search(name, run, tmp_path, expected):
     """Neither one that leaves valid JSON: a score, say, with another digit."""
@@ -230,6 +243,7 @@ def test_several_workers_resume_as_if_nothing_had_happened(finish, tmp_path, mon
     again.reload()
     assert again.get_state()["search"] == killed.get_state()["search"]
     assert again.end_order == killed.end_order and again.start_order == killed.start_order
+    assert again.leases.runs == killed.leases.runs
     # Each worker still has its trial, and ends it.
     assert {n: t.trial_id for n, t in again.ongoing_trials.items()} == {
         n: t.trial_id for n, t in killed.ongoing_trials.items()
@@ -268,6 +282,7 @@ def test_lost_workers_are_counted_across_restarts(tmp_path, monkeypatch):
             oracle.reload()
         trial = oracle.create_trial("worker")
         assert trial.trial_id == "00"
+        oracle.save()
         oracle.heartbeat("worker", "00")
         now[0] += 11
         with pytest.warns(UserWarning, match="run again" if number < 2 else "has failed: it lost 3 workers"):

@@ -90,14 +90,14 @@ def test_nothing_is_there_at_first(search):
 def test_the_state_is_written_after_a_share_of_the_trials(search):
     """All of it takes longer the more trials there are: the time of a trial must not."""
     written = []
-    for number in range(100):
+    for number in range(200):
         search.run([number])
         state = json.loads((search.store.folder / "oracle.json").read_text())
         written.append(len(state["end_order"]))
     states = sorted(set(written))
-    assert states[0] <= 1 and len(states) < 12
+    assert states[0] <= 1 and len(states) < 15
     assert all(after - before <= max(10, after // 4 + 1) for before, after in itertools.pairwise(states))
-    assert known(TrialStore(search.store.folder).read()) == {str(number): number / 8 for number in range(100)}
+    assert known(TrialStore(search.store.folder).read()) == {str(number): number / 8 for number in range(200)}
 
 
 @pytest.mark.parametrize("status", ["FAILED", "INVALID"])
@@ -208,12 +208,11 @@ def test_foreign_folders_are_left_alone(search):
 
 def test_a_new_search_forgets_the_files_of_another(search):
     """What was not read is not this search's: the events of both would be taken for one."""
-    search.run(range(25))
+    search.run(range(3))
     other = Search(search.store.folder)
     other.begin(0)
-    other.store.save(other.state)
-    assert TrialStore(search.store.folder).read().state["start_order"] == ["0"]
-    assert all(event["trial"] == "0" for event in TrialStore(search.store.folder).read().events)
+    saved = TrialStore(search.store.folder).read()
+    assert saved.state["start_order"] == ["0"] and saved.events == []
 
 
 def test_a_full_disk_is_said_once_and_nothing_is_lost(search, monkeypatch):
