@@ -6,6 +6,8 @@ import io
 import keras_tuner
 import pytest
 
+from kerasnas.search import STRATEGIES
+
 # Programs, which pytest would take for modules with doctests.
 collect_ignore = ["distributed/processes.py", "distributed/search_program.py"]
 
@@ -58,3 +60,33 @@ def run():
         return tuner
 
     return search
+
+
+@pytest.fixture
+def finish():
+    """End a trial as a worker does."""
+
+    def end(oracle, trial, value=0.5, status="COMPLETED"):
+        if status == "COMPLETED":
+            oracle.update_trial(trial.trial_id, {"val_accuracy": value})
+        trial.status = status
+        oracle.end_trial(trial)
+
+    return end
+
+
+@pytest.fixture
+def bare():
+    """Genotypes that a strategy asks for without any oracle, if it is told `FormulaTuner`'s formula."""
+
+    def ask(name, space, seed, trials):
+        strategy, asked = STRATEGIES[name](space, seed=seed), []
+        for _ in range(trials):
+            genotype = strategy.ask()
+            asked.append(genotype)
+            indices = space.encode(genotype)
+            value = sum((i + 1.5) * index for i, index in enumerate(indices)) / 30
+            strategy.tell(genotype, value if strategy.objectives == 1 else (value, -indices[0]))
+        return asked
+
+    return ask

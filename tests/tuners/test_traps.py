@@ -25,7 +25,7 @@ TRAPS = {
     3: (
         "an exception leaves the oracle's lock held",
         [
-            "persistence/test_recovery::test_trials_that_raise_end_the_search_with_all_saved_and_no_lock_held",
+            "oracles/test_project_oracle::test_trials_that_raise_end_the_search_with_all_saved_and_no_lock_held",
             "distributed/test_distributed_tuner::test_an_error_of_the_oracle_ends_all_processes_with_its_traceback",
         ],
     ),
@@ -37,16 +37,16 @@ TRAPS = {
     6: ("Choice turns booleans into numbers", ["test_traps::test_no_choice_is_a_boolean"]),
     7: (
         "scores have four bytes on the wire",
-        ["distributed/test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
+        ["distributed/test_worker::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
     ),
     8: (
         "a leftover print for conditional hyperparameters",
-        ["distributed/test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
+        ["distributed/test_worker::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
     ),
     9: (
         "seed 0 is any seed, and random states are not saved",
         [
-            "oracles/test_strategy_oracle::test_seed_zero_is_a_seed",
+            "oracles/test_named::test_seed_zero_is_a_seed",
             "oracles/test_strategy_oracle::test_trajectory_goes_on_after_a_kill_and_reload",
             "tuners/test_supernet_tuner::test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must",
         ],
@@ -55,7 +55,7 @@ TRAPS = {
     11: (
         "the best trials are filled up with failed ones",
         [
-            "persistence/test_recovery::test_the_best_trials_are_completed_ones",
+            "oracles/test_project_oracle::test_the_best_trials_are_completed_ones",
             "tuners/test_supernet_tuner::test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search",
         ],
     ),
@@ -75,7 +75,7 @@ TRAPS = {
     ),
     14: (
         "three NaN stop the search",
-        ["persistence/test_recovery::test_objectives_that_are_not_finite_fail_and_do_not_stop"],
+        ["oracles/test_project_oracle::test_objectives_that_are_not_finite_fail_and_do_not_stop"],
     ),
     15: (
         "a worker that overwrites removes the project",
@@ -84,7 +84,7 @@ TRAPS = {
     16: (
         "a dead worker's trial goes on for ever",
         [
-            "distributed/test_leases::test_a_trial_without_heartbeats_goes_to_another_worker",
+            "oracles/test_project_oracle::test_a_trial_without_heartbeats_goes_to_another_worker",
             "distributed/test_distributed_tuner::test_killed_workers_a_killed_chief_and_a_late_worker",
         ],
     ),
@@ -106,7 +106,7 @@ TRAPS = {
     ),
     20: (
         "a worker's oracle has four attributes",
-        ["distributed/test_leases::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
+        ["distributed/test_worker::test_a_client_waits_without_asking_all_the_time_and_keeps_what_it_knows"],
     ),
     21: ("the constructor builds many models", ["test_traps::test_the_constructor_builds_no_supernet"]),
     22: ("deprecation warnings break -W error", ["test_traps::test_no_deprecated_thread_names"]),

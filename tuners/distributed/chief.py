@@ -16,11 +16,10 @@ from typing import Any
 import grpc
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalRuntimeError
-from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_chief import OracleServicer
-from keras_tuner.src.engine import conditions
 
-from tuners.distributed.leases import LeasedOracle
+from tuners import keras_tuner_internals as internals
+from tuners.distributed.environment import address
+from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence import json_files
 
 # Names of metadata; the service's messages stay as they are.
@@ -31,23 +30,17 @@ _LOOK = 0.5  # seconds between two looks at whether the search is over
 _ALONE = 60.0  # seconds without a worker before that is said
 _GRACE = 2.0  # seconds for answers that are under way when the chief leaves
 
-# KerasTuner prints the parent's value of each conditional hyperparameter that goes over the wire.
-conditions.print = lambda *args: None
-
-
-def address() -> str:
-    """Where the chief is, as KerasTuner's environment variables say."""
-    return f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
-
 
 def write_status(folder: str | os.PathLike, status: str, max_trials: int, message: str = "") -> None:
-    """Tell those who find no chief whether it will come back."""
+    """Write whether the search is over, for those who find no chief: it says whether one will come back."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     json_files.write(Path(folder, "search.json"), {"status": status, "max_trials": max_trials, "message": message})
 
 
 def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
-    """The status of a search of so many trials, and what is to be said of it.
+    """Read the status of a search of `max_trials` trials, and the message that goes with it.
+
+    A status that cannot be read, or is of another number of trials, counts as running: who asks waits for a chief.
 
     Example:
 
@@ -58,14 +51,14 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
     ('over', 'running')
     """
     path = Path(folder, "search.json")
-    found = (json_files.read(path) if path.exists() else None) or {}
+    found = (json_files.read(path, ("status", "max_trials", "message")) if path.exists() else None) or {}
     if found.get("max_trials") != max_trials:
         return RUNNING, ""
     return found["status"], found["message"]
 
 
-class Servicer(OracleServicer):
-    """KerasTuner's service, with what our workers tell beside its messages: heartbeats, and errors."""
+class Servicer(internals.OracleServicer):
+    """KerasTuner's service, with heartbeats and errors, which our workers send beside its messages."""
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
         answer = super().CreateTrial(request, context)
@@ -89,7 +82,7 @@ class Servicer(OracleServicer):
         self.oracle.end_trial(trial)
         if beside.get("fatal"):
             raise FatalRuntimeError(f"Trial {trial.trial_id} ended the search:\n{trial.message}")
-        return protos.get_service().EndTrialResponse()
+        return internals.service_messages().EndTrialResponse()
 
     def _require(self, trial_id: str, context: Any) -> None:
         if trial_id not in self.oracle.trials:
@@ -107,12 +100,12 @@ def _beside(context: Any) -> dict[str, Any]:
 
 
 def project_of(folder: str | os.PathLike) -> bytes:
-    """What chief and workers of one search agree on."""
+    """The name of a project, by which its chief and its workers know one another."""
     return Path(folder).name.encode()
 
 
 class Errors(grpc.ServerInterceptor):
-    """Keeps the first error of the oracle, which ends the search, and tells it to all who ask.
+    """An interceptor that keeps the first error of the oracle, which ends the search, and tells it to all who ask.
 
     Workers that are at the program's next search already have to wait for its chief.
 
@@ -153,7 +146,7 @@ def in_words(error: Exception | None) -> str:
     return "".join(traceback.format_exception(error))[-3000:]
 
 
-def serve(oracle: LeasedOracle, folder: str | os.PathLike) -> None:
+def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
     """Serve `oracle` to the workers until all trials have ended and all workers know.
 
     Args:
@@ -173,23 +166,24 @@ def serve(oracle: LeasedOracle, folder: str | os.PathLike) -> None:
     server = grpc.server(
         futures.ThreadPoolExecutor(_THREADS), interceptors=[errors], options=[("grpc.so_reuseport", 0)]
     )
-    protos.get_service_grpc().add_OracleServicer_to_server(Servicer(oracle), server)
+    internals.add_service(Servicer(oracle), server)
     try:
         server.add_insecure_port(address())
     except RuntimeError as error:
         raise RuntimeError(f"The chief cannot listen at {address()}: is another one running there?") from error
-    server.start()
-    try:
-        _wait(oracle, errors)
-        if errors.error is not None:
-            write_status(folder, FAILED, oracle.max_trials, in_words(errors.error))
-            raise errors.error
-        write_status(folder, OVER, oracle.max_trials)
-    finally:
-        server.stop(_GRACE).wait()
+    with internals.silent_conditions():
+        server.start()
+        try:
+            _wait(oracle, errors)
+            if errors.error is not None:
+                write_status(folder, FAILED, oracle.max_trials, in_words(errors.error))
+                raise errors.error
+            write_status(folder, OVER, oracle.max_trials)
+        finally:
+            server.stop(_GRACE).wait()
 
 
-def _wait(oracle: LeasedOracle, errors: Errors) -> None:
+def _wait(oracle: ProjectOracle, errors: Errors) -> None:
     last = time.monotonic()
     while not errors.happened.wait(_LOOK):
         oracle.take_back()

@@ -5,30 +5,40 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
-from keras_tuner.src.distribute import utils as distribute
 
-from tuners.distributed.leases import LeasedOracle
+from kerasnas import checks
+from tuners.distributed.environment import is_chief, is_distributed
+from tuners.keras_tuner_internals import oracle_behind
+from tuners.oracles.project_oracle import ProjectOracle
+from tuners.persistence import json_files
+from tuners.persistence.trial_store import TrialStore
+
+_STATE = "tuner0.json"  # KerasTuner's name for the state of a tuner that is alone
 
 
 class DistributedTuner(BaseTuner):
-    """What a tuner needs to be run as chief and workers; a class to inherit from before any of KerasTuner's tuners.
+    """A tuner that can be run as chief and workers; a class to inherit from before any of KerasTuner's tuners.
 
     The same program runs in every process, with KerasTuner's environment variables: `KERASTUNER_ORACLE_IP` and
     `KERASTUNER_ORACLE_PORT`, where the chief is, and `KERASTUNER_TUNER_ID`, which contains "chief" for the chief and is
     another one for each worker. All see the same `directory`. Without these variables it is a tuner as any other, and
-    a project may be gone on with in either way.
+    a project may be resumed in either way.
 
     Any process may be killed. A dead worker's trial is run again by another one after the oracle's `lease`; workers may
-    come late, or again; when the chief is started again it goes on, and the workers have waited for it. When all
+    come late, or again; when the chief is started again it resumes, and the workers have waited for it. When all
     trials have ended, all processes leave `search`, and `get_best_models` and the like work in each. An error of the
     oracle, or one that KerasTuner calls fatal, ends the search in all of them, with its traceback. Only the chief
     heeds `overwrite`; leave that out where the chief may be started again.
+
+    The tuner's state is written whole or not at all. A project whose state is damaged or missing is resumed from the
+    version before, or from its oracle's files.
 
     Args: as for the tuner that comes after it.
 
@@ -40,20 +50,26 @@ class DistributedTuner(BaseTuner):
 
     def __init__(self, *args: Any, **kwargs: Any):
         bound = inspect.signature(super().__init__).bind(*args, **kwargs)
-        anew = bool({**bound.arguments, **kwargs}.get("overwrite", False))
+        given = {**bound.arguments, **kwargs}
+        anew = bool(given.get("overwrite", False))
         if anew and self._is_worker():
             if "overwrite" in kwargs:
                 kwargs["overwrite"] = False
             else:
                 bound.arguments["overwrite"] = False
                 args, kwargs = bound.args, bound.kwargs
+        if not anew and not self._is_worker():
+            folder = Path(given.get("directory") or ".", given.get("project_name") or "untitled_project")
+            _restore_state(folder)
         super().__init__(*args, **kwargs)
-        oracle = self.oracle._oracle if self._is_worker() else self.oracle
-        if distribute.has_chief_oracle() and not isinstance(oracle, LeasedOracle):
-            raise TypeError(
-                "Invalid value received for argument `oracle`. With chief and workers expected one of this package, "
-                "such as `PredictorOracle` or `RandomOracle`: others lose the trials of dead workers. "
-                f"Received: {oracle!r}"
+        oracle = oracle_behind(self.oracle)
+        if is_distributed():
+            checks.instance(
+                "oracle",
+                oracle,
+                ProjectOracle,
+                "one of this package with chief and workers, such as `PredictorOracle` or `RandomOracle`, as others "
+                "lose the trials of dead workers",
             )
         if self._is_worker():
             from tuners.distributed.worker import WorkerOracle
@@ -64,7 +80,7 @@ class DistributedTuner(BaseTuner):
 
     def search(self, *args: Any, **kwargs: Any) -> None:
         """Search: a chief serves the oracle until all is done, anyone else runs trials."""
-        if not distribute.is_chief_oracle():
+        if not is_chief():
             return super().search(*args, **kwargs)
         from tuners.distributed.chief import serve
 
@@ -81,9 +97,33 @@ class DistributedTuner(BaseTuner):
                 self.oracle.end_trial(trial, fatal=True)
             raise
 
+    # The project -------------------------------------------------------------------------------------
     def _get_tuner_fname(self) -> str:
-        # One name for the chief and for a search without one: each goes on with what the other began.
-        return super()._get_tuner_fname() if self._is_worker() else os.path.join(self.project_dir, "tuner0.json")
+        # One name for the chief and for a search without one: each resumes what the other began.
+        return super()._get_tuner_fname() if self._is_worker() else os.path.join(self.project_dir, _STATE)
+
+    def save(self) -> None:
+        """Write the project's state, whole or not at all."""
+        if not self._is_worker():
+            self.oracle.save()
+        path, state = Path(self._get_tuner_fname()), self.get_state()
+        if not path.exists() or json_files.read(path) != state:
+            json_files.write(path, state)
+
+    def reload(self) -> None:
+        """Resume the project."""
+        if not self._is_worker():
+            self.oracle.reload()
+        state = json_files.read(self._get_tuner_fname())
+        if state is not None:
+            self.set_state(state)
+
+
+def _restore_state(folder: Path) -> None:
+    """Write the tuner's state again if it is missing beside a search: KerasTuner would begin another one over it."""
+    path = folder / _STATE
+    if not path.exists() and (json_files.previous(path).exists() or TrialStore(folder).holds_search()):
+        json_files.write(path, json_files.read(path) or {})
 
 
 class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):

@@ -1,176 +1,240 @@
-"""LeasedOracle: many workers at once, of which any may die, come late, or be told of twice."""
+"""Leases: trials run by unreliable workers."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import os
 import time
-import warnings
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
-from keras_tuner.engine.trial import Trial, TrialStatus
+from kerasnas import checks
 
-from tuners.oracles.trial_oracle import TrialOracle
-
-_LOSSES = 3  # workers that a trial may take with it
-_PATIENCE = 3.0  # times the longest trial that a worker without heartbeat may take
+LOSSES = 3  # workers that a trial may take with it
+_PATIENCE = 3.0  # times the longest trial that a worker without heartbeats may take
 
 
-def is_distributed() -> bool:
-    """Whether KerasTuner's environment variables name a chief."""
-    return "KERASTUNER_ORACLE_IP" in os.environ
+@dataclasses.dataclass
+class Lease:
+    """A trial that a worker holds.
+
+    Args:
+        worker: its name.
+        since: when it got the trial.
+        heard: when it was last heard of.
+        beating: whether it sends heartbeats.
+    """
+
+    worker: str
+    since: float
+    heard: float
+    beating: bool = False
 
 
-class LeasedOracle(TrialOracle):
-    """A `TrialOracle` that lends its trials: one whose worker is not heard of for `lease` seconds goes to another.
+class Loss(NamedTuple):
+    """A trial that was taken back from a silent worker; it `failed` if it has lost too many of them."""
 
-    The workers of our tuners send heartbeats. Those of stock tuners do not: they lose a trial when it takes three times
-    as long as the longest one so far, and longer than the lease. A trial that has lost three workers has failed, as
-    one that needs too much memory would end all of them. While trials are with others, a worker that asks has to
-    wait, so that somebody is there to run them again.
+    trial: str
+    worker: str
+    silent: float
+    failed: bool
+
+
+class Leases:
+    """The bookkeeping of trials among workers that may die, come late, or report an end twice.
+
+    A trial is held by a worker, or waits for one, or has ended. A worker that sends heartbeats keeps its trial as long
+    as no two of them are more than `lease` seconds apart. Workers of stock tuners send none: they lose a trial when it
+    takes three times as long as the longest one so far, and longer than the lease. A trial that has lost three workers
+    has failed, as one that needs too much memory would end all of them.
+
+    Nothing here knows what a trial is: trials and workers are names.
 
     Args:
         lease: seconds. Defaults to 60.
-        args, kwargs: as for `TrialOracle`.
+        clock: function that returns the seconds now. Defaults to `time.monotonic`.
+
+    Attributes:
+        waiting: trials to be run (again), in their order.
+        ended: trials that have ended for good, in their order.
+        runs: trial -> how many of its runs were reported.
 
     Raises:
-        ValueError: if `lease` is not positive.
+        ValueError: if `lease` is not a positive number.
+
+    Example:
+
+    >>> now = 0.0
+    >>> leases = Leases(lease=10, clock=lambda: now)
+    >>> leases.lend("worker", "trial")
+    >>> leases.heartbeat("worker", "trial")
+    >>> now = 11.0
+    >>> leases.expire()
+    [Loss(trial='trial', worker='worker', silent=11.0, failed=False)]
+    >>> leases.waiting
+    ['trial']
     """
 
-    def __init__(self, *args: Any, lease: float = 60.0, **kwargs: Any):
-        if isinstance(lease, bool) or not isinstance(lease, (int, float)) or not 0 < lease < math.inf:
-            raise ValueError(
-                f"Invalid value received for argument `lease`. Expected a positive number of seconds. "
-                f"Received: {lease!r}"
-            )
-        self.lease = float(lease)
-        self._seen: dict[str, float] = {}  # tuner -> when it was last heard of
-        self._heard: dict[str, float] = {}  # trial that is lent -> when its worker was last heard of
-        self._lent: dict[str, float] = {}  # trial that is lent -> since when
-        self._beating: set[str] = set()  # trials whose worker sends heartbeats
+    def __init__(self, lease: float = 60.0, clock: Callable[[], float] = time.monotonic):
+        self.lease = checks.number("lease", lease, above=0)
+        self.clock = clock
+        self.waiting: list[str] = []
+        self.ended: list[str] = []
+        self.runs: Counter[str] = Counter()
+        self._leases: dict[str, Lease] = {}  # by trial
+        self._seen: dict[str, float] = {}  # worker -> when it was last heard of
         self._losses: Counter[str] = Counter()
         self._longest = 0.0  # of the trials so far, in seconds
-        self._over = False
-        super().__init__(*args, **kwargs)
 
-    # Who is there ------------------------------------------------------------------------------------
+    # Workers -----------------------------------------------------------------------------------------
     @property
-    def tuner_ids(self) -> set[str]:
-        """The workers that are there: KerasTuner's chief leaves when there are none."""
-        with self._lock:
-            alive = time.monotonic() - self.lease
-            return {name for name, seen in self._seen.items() if seen > alive or name in self.ongoing_trials}
+    def workers(self) -> set[str]:
+        """The workers that hold a trial, or were heard of within a lease."""
+        alive = self.clock() - self.lease
+        return {name for name, seen in self._seen.items() if seen > alive or self.trial_of(name) is not None}
 
-    @tuner_ids.setter
-    def tuner_ids(self, names: Iterable[str]) -> None:
-        self._seen = dict.fromkeys(names, time.monotonic())
+    def greet(self, worker: str) -> None:
+        """Note that a worker was heard of."""
+        self._seen[worker] = self.clock()
+
+    def leave(self, worker: str) -> None:
+        """Note that a worker was sent away."""
+        self._seen.pop(worker, None)
+
+    def forget_workers(self, names: Iterable[str] = ()) -> None:
+        """Know of no workers but `names`, which were heard of now."""
+        self._seen = dict.fromkeys(names, self.clock())
+
+    # Trials ------------------------------------------------------------------------------------------
+    @property
+    def holders(self) -> dict[str, str]:
+        """Worker -> the trial that it holds."""
+        return {lease.worker: trial for trial, lease in self._leases.items()}
+
+    def trial_of(self, worker: str) -> str | None:
+        """The trial that a worker holds."""
+        return next((trial for trial, lease in self._leases.items() if lease.worker == worker), None)
+
+    def worker_of(self, trial: str) -> str | None:
+        """The worker that holds a trial."""
+        return self._leases[trial].worker if trial in self._leases else None
 
     def has_unfinished(self) -> bool:
-        """Whether trials are with workers, or wait to be run again."""
-        return bool(self.ongoing_trials or self._retry_queue)
+        """Tell whether trials are with workers, or wait for one."""
+        return bool(self._leases or self.waiting)
 
-    def is_over(self) -> bool:
-        """Whether nothing is left to do, as far as is known without asking the search."""
-        return self._over or (len(self.end_order) >= self.max_trials and not self.has_unfinished())
+    def next_waiting(self) -> str | None:
+        """Take out the trial that has waited longest; None if none waits."""
+        return self.waiting.pop(0) if self.waiting else None
 
-    def heartbeat(self, tuner_id: str, trial_id: str) -> None:
-        """A worker says that it is alive, and at work on a trial."""
-        with self._lock:
-            if trial_id in self._heard:
-                self._seen[tuner_id] = self._heard[trial_id] = time.monotonic()
-                self._beating.add(trial_id)
+    def lend(self, worker: str, trial: str) -> None:
+        """Give a trial to a worker, or renew the lease of the one that has it. It holds no other one then."""
+        held = self.trial_of(worker)
+        if held is not None and held != trial:
+            del self._leases[held]
+        now = self.clock()
+        self._leases[trial] = Lease(worker, now, now)
+        if trial in self.waiting:
+            self.waiting.remove(trial)
 
-    # The life of a trial -----------------------------------------------------------------------------
-    def _create_trial(self, tuner_id: str) -> Trial:
-        self._seen[tuner_id] = time.monotonic()
-        self.take_back()
-        trial = super()._create_trial(tuner_id)
-        if trial.status == TrialStatus.RUNNING:
-            self._lend(trial.trial_id)
-        elif trial.status == TrialStatus.STOPPED:
-            if self.ongoing_trials:
-                trial.status = TrialStatus.IDLE
+    def heartbeat(self, worker: str, trial: str) -> None:
+        """Note that a worker is alive, and at work on a trial."""
+        if trial in self._leases:
+            lease = self._leases[trial]
+            self._seen[worker] = lease.heard = self.clock()
+            lease.beating = True
+
+    def hear(self, trial: str) -> None:
+        """Note that the worker of a trial has reported something."""
+        if trial in self._leases:
+            self._leases[trial].heard = self.clock()
+
+    def accept(self, trial: str, succeeded: bool) -> bool:
+        """End the lease of a trial whose end is reported; tell whether the report counts.
+
+        It does not if the trial has ended: it is reported twice, after a broken connection, or by a worker that was
+        thought dead. Of a trial that was taken back and waits only a success counts.
+        """
+        if trial in self.ended or (trial in self.waiting and not succeeded):
+            return False
+        if trial in self.waiting:
+            self.waiting.remove(trial)
+        lease = self._leases.pop(trial, None)
+        if lease is not None:
+            self._seen[lease.worker] = now = self.clock()
+            self._longest = max(self._longest, now - lease.since)
+        self.runs[trial] += 1
+        return True
+
+    def wait(self, trial: str) -> None:
+        """Let a trial wait to be run again."""
+        self._leases.pop(trial, None)
+        self.waiting.append(trial)
+
+    def end(self, trial: str) -> None:
+        """Note that a trial has ended for good."""
+        self._leases.pop(trial, None)
+        if trial in self.waiting:
+            self.waiting.remove(trial)
+        self.ended.append(trial)
+
+    def expire(self) -> list[Loss]:
+        """Take the trials back whose workers have been silent for too long. They wait, unless they have failed."""
+        now, losses = self.clock(), []
+        for trial, lease in list(self._leases.items()):
+            silent = now - lease.heard
+            if silent <= self._allowed(lease):
+                continue
+            self._losses[trial] += 1
+            failed = self._losses[trial] >= LOSSES
+            losses.append(Loss(trial, lease.worker, silent, failed))
+            if failed:
+                self.end(trial)
             else:
-                del self._seen[tuner_id]
-                self._over = True
-        return trial
+                self.wait(trial)
+        return losses
 
-    def _lend(self, trial_id: str) -> None:
-        self._heard[trial_id] = self._lent[trial_id] = time.monotonic()
-        self._beating.discard(trial_id)
-
-    def update_trial(self, trial_id: str, metrics: dict[str, Any], step: int = 0) -> Trial:
-        with self._lock:
-            if trial_id in self.end_order:  # by the worker that was thought dead
-                return self.trials[trial_id]
-            if trial_id in self._heard:
-                self._heard[trial_id] = time.monotonic()
-            return super().update_trial(trial_id, metrics, step)
-
-    def end_trial(self, trial: Trial) -> None:
-        with self._lock:
-            # Told twice: after a broken connection, or by the worker that was thought dead.
-            if trial.trial_id in self.end_order:
-                return
-            if trial.trial_id in self._retry_queue:
-                if trial.status != TrialStatus.COMPLETED:
-                    return
-                self._retry_queue.remove(trial.trial_id)
-            self._heard.pop(trial.trial_id, None)
-            began = self._lent.pop(trial.trial_id, math.inf)
-            self._longest = max(self._longest, time.monotonic() - began)
-            for name, one in self.ongoing_trials.items():
-                if one.trial_id == trial.trial_id:
-                    self._seen[name] = time.monotonic()
-            super().end_trial(trial)
-
-    def take_back(self) -> None:
-        """Take the trials back whose workers are not heard of any more."""
-        with self._lock:
-            now = time.monotonic()
-            for name, trial in list(self.ongoing_trials.items()):
-                silent = now - self._heard.get(trial.trial_id, now)
-                if silent > self._allowed(trial.trial_id):
-                    self._lose(name, trial, silent)
-
-    def _allowed(self, trial_id: str) -> float:
+    def _allowed(self, lease: Lease) -> float:
         """Seconds of silence."""
-        if trial_id in self._beating:
+        if lease.beating:
             return self.lease
         return max(self.lease, _PATIENCE * self._longest) if self._longest else math.inf
 
-    def _lose(self, tuner_id: str, trial: Trial, silent: float) -> None:
-        trial_id = trial.trial_id
-        self._losses[trial_id] += 1
-        del self.ongoing_trials[tuner_id], self._heard[trial_id], self._lent[trial_id]
-        self._seen.pop(tuner_id, None)
-        lost = f"Worker {tuner_id!r} was not heard of for {silent:.0f} s, in trial {trial_id}."
-        if self._losses[trial_id] < _LOSSES:
-            self._retry_queue.append(trial_id)
-            warnings.warn(f"{lost} The trial is run again.", stacklevel=2)
-        else:
-            trial.status, trial.message = TrialStatus.FAILED, f"It lost {_LOSSES} workers: does it need their memory?"
-            self._finish(trial)
-            self._save_trial(trial)
-            warnings.warn(f"{lost} The trial has failed: it lost {_LOSSES} workers.", stacklevel=2)
-        self.save()
-
-    def _hold(self, waiting: list[str]) -> list[str]:
-        """Of the unfinished trials of a project that is gone on with, those that no worker has still.
+    # After a restart ---------------------------------------------------------------------------------
+    def resume(self, unfinished: Iterable[str], held: bool) -> None:
+        """Go on after a restart.
 
         Args:
-            waiting: all of them. Those that workers may have are lent to them in this process too.
+            unfinished: the trials that have not ended, in their order.
+            held: whether workers may still be at work on those that do not wait: these are theirs for a lease.
+                Otherwise all wait.
         """
-        if not is_distributed():
-            self.ongoing_trials = {}
-            return waiting
-        names = {trial.trial_id: name for name, trial in self.ongoing_trials.items()}
-        queued = [trial_id for trial_id in waiting if trial_id in self._retry_queue]
-        lent = [trial_id for trial_id in waiting if trial_id not in queued]
-        self.ongoing_trials = {names.get(trial_id, f"trial {trial_id}"): self.trials[trial_id] for trial_id in lent}
-        for trial_id in lent:
-            self._lend(trial_id)
-            self._beating.add(trial_id)
-        return queued
+        unfinished, workers, waiting = list(unfinished), self._leases, self.waiting
+        self._leases, self.waiting = {}, []
+        now = self.clock()
+        for trial in unfinished:
+            if held and trial not in waiting:
+                worker = workers[trial].worker if trial in workers else f"trial {trial}"
+                self._leases[trial] = Lease(worker, now, now, beating=True)
+            else:
+                self.waiting.append(trial)
+
+    def get_state(self) -> dict[str, Any]:
+        """All that outlives a restart, JSON-serializable, with the names that KerasTuner has for it."""
+        return {
+            "ongoing_trials": self.holders,
+            "retry_queue": list(self.waiting),
+            "end_order": list(self.ended),
+            "run_times": dict(self.runs),
+            "losses": dict(self._losses),
+            "longest": self._longest,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Restore `get_state`; leases begin now."""
+        now = self.clock()
+        self._leases = {trial: Lease(worker, now, now) for worker, trial in state["ongoing_trials"].items()}
+        self.waiting, self.ended = list(state["retry_queue"]), list(state["end_order"])
+        self.runs, self._losses = Counter(state["run_times"]), Counter(state.get("losses", {}))
+        self._longest = state.get("longest", 0.0)

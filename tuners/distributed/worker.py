@@ -1,4 +1,4 @@
-"""WorkerOracle: what a worker has in place of the oracle: it asks the chief, also one that comes back after a kill."""
+"""WorkerOracle: a worker's stand-in for the oracle: it asks the chief, also one that comes back after a kill."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ import grpc
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalRuntimeError
-from keras_tuner.src import protos
-from keras_tuner.src.distribute.oracle_client import OracleClient
 
-from tuners.distributed.chief import BESIDE, FAILED, OVER, PROJECT, TUNER, address, project_of, read_status
-from tuners.distributed.leases import LeasedOracle
+from tuners import keras_tuner_internals as internals
+from tuners.distributed.chief import BESIDE, FAILED, OVER, PROJECT, TUNER, project_of, read_status
+from tuners.distributed.environment import address
+from tuners.oracles.project_oracle import ProjectOracle
 
 _ANSWER = 120.0  # seconds that an answer may take
 _AGAIN = 0.3  # seconds before a chief that is not there is asked again
 _IDLE = 0.5  # seconds before a worker without a trial asks again
 _BEATS = 5  # heartbeats in a lease
 _OPTIONS = [(f"grpc.{name}_reconnect_backoff_ms", 300) for name in ("initial", "min", "max")]
-_KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "own_values", "required_metrics", "identity")
+_KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "required_metrics", "identity")
 
 
 class SearchOverError(Exception):
@@ -48,7 +48,7 @@ class PatientStub:
     def __init__(self, tuner_id: str, folder: str, max_trials: int, anew: bool, patience: float):
         self.folder, self.max_trials, self.patience = folder, max_trials, patience
         self.tuner_id = tuner_id
-        self.calls = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address(), options=_OPTIONS))
+        self.calls = internals.service_calls(grpc.insecure_channel(address(), options=_OPTIONS))
         self.beside: dict[str, Any] = {}  # for the next call
         self._anew, self._reached = anew, False
 
@@ -56,7 +56,7 @@ class PatientStub:
         return functools.partial(self._call, getattr(self.calls, name))
 
     def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
-        """What goes with a call."""
+        """The metadata of a call."""
         own = [(TUNER, self.tuner_id), (PROJECT, project_of(self.folder))]
         return [*own, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else own
 
@@ -96,7 +96,7 @@ class PatientStub:
             )
 
 
-class WorkerOracle(OracleClient):
+class WorkerOracle(internals.OracleClient):
     """KerasTuner's client of the chief's oracle, for long searches.
 
     It sends heartbeats while a trial runs, sleeps while there is none, waits when the chief is gone until it is back,
@@ -112,9 +112,15 @@ class WorkerOracle(OracleClient):
     """
 
     def __init__(
-        self, oracle: LeasedOracle, tuner_id: str, folder: str | os.PathLike, anew: bool = False, patience: float = 3600
+        self,
+        oracle: ProjectOracle,
+        tuner_id: str,
+        folder: str | os.PathLike,
+        anew: bool = False,
+        patience: float = 3600,
     ):
         super().__init__(oracle)
+        self.local = oracle  # knows the search when it is over
         self.tuner_id = tuner_id
         self.stub = PatientStub(tuner_id, os.fspath(folder), oracle.max_trials, anew, patience)
         self._over = False
@@ -123,10 +129,10 @@ class WorkerOracle(OracleClient):
         self._stop_beating = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_oracle" not in vars(self):
+        if name.startswith("__") or "local" not in vars(self):
             raise AttributeError(name)
         if name in _KNOWN or self._over:
-            return getattr(self._oracle, name)
+            return getattr(self.local, name)
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -169,13 +175,14 @@ class WorkerOracle(OracleClient):
             if self._is_still(trial.trial_id):
                 message = None if trial.message is None else trial.message[-3000:]
                 self.stub.beside = {"message": message, **({"fatal": True} if fatal else {})}
-                super().end_trial(trial)
+                with internals.silent_conditions():
+                    super().end_trial(trial)
         except SearchOverError:
             self._leave()
 
     def get_trial(self, trial_id: str) -> Trial:
         try:
-            return self._oracle.get_trial(trial_id) if self._over else super().get_trial(trial_id)
+            return self.local.get_trial(trial_id) if self._over else super().get_trial(trial_id)
         except SearchOverError:
             self._leave()
             return self.get_trial(trial_id)
@@ -185,7 +192,7 @@ class WorkerOracle(OracleClient):
             return self._trial
 
     def _is_still(self, trial_id: str) -> bool:
-        """Whether the chief's trial of this number is the one that was run here, and not another search's."""
+        """Tell whether the chief's trial of this number is the one that was run here, and not another search's."""
         if self._over:
             return False
         try:
@@ -195,7 +202,7 @@ class WorkerOracle(OracleClient):
         same = all(name in values and values[name] == value for name, value in self._given.items())
         if not same or (self._given and not values):
             warnings.warn(
-                f"The chief has begun another search: what trial {trial_id} came to is not of it, and is dropped.",
+                f"The chief has begun another search: the result of trial {trial_id} is not of it, and is dropped.",
                 stacklevel=3,
             )
             return False
@@ -203,8 +210,8 @@ class WorkerOracle(OracleClient):
 
     def _beat(self, trial_id: str) -> None:
         stop = self._stop_beating = threading.Event()
-        request = protos.get_service().GetTrialRequest(trial_id=trial_id)
-        every, metadata = self._oracle.lease / _BEATS, self.stub.metadata()
+        request = internals.service_messages().GetTrialRequest(trial_id=trial_id)
+        every, metadata = self.local.lease / _BEATS, self.stub.metadata()
 
         def beat() -> None:
             while not stop.wait(every):
@@ -215,10 +222,10 @@ class WorkerOracle(OracleClient):
 
     # The search --------------------------------------------------------------------------------------
     def _leave(self) -> None:
-        """The search is over: what is known of it lies in the folder."""
+        """Learn from the folder what the search has found: it is over, and the chief has left."""
         self._stop_beating.set()
         if not self._over:
-            self._oracle.reload()
+            self.local.reload()
             self._over = True
 
     def get_space(self) -> keras_tuner.HyperParameters:
@@ -231,15 +238,16 @@ class WorkerOracle(OracleClient):
         return self._ask("get_best_trials", num_trials)
 
     def remaining_trials(self) -> int:
-        """How many trials have not begun yet, as far as the folder says."""
+        """The number of trials that have not begun yet, as far as the folder says."""
         if not self._over:
-            self._oracle.reload()
-        return self._oracle.remaining_trials()
+            self.local.reload()
+        return self.local.remaining_trials()
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         if not self._over:
             try:
-                return getattr(OracleClient, method)(self, *arguments)
+                with internals.silent_conditions():
+                    return getattr(super(), method)(*arguments)
             except SearchOverError:
                 self._leave()
-        return getattr(self._oracle, method)(*arguments)
+        return getattr(self.local, method)(*arguments)

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from keras_tuner.engine.trial import Trial
-
-from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.strategies import Hyperband, SearchStrategy, SuccessiveHalving
-from tuners.hypermodels.checked_hypermodel import EPOCHS
 from tuners.oracles.named import make_strategy
 from tuners.oracles.objectives import ObjectiveLike
-from tuners.oracles.strategy_oracle import Cost, StrategyOracle, oracle_arguments
+from tuners.oracles.strategy_oracle import Cost, StrategyOracle
+
+
+def trials_of_a_round(search: Hyperband) -> int:
+    """The number of trials in one round of a search's brackets, if none fails.
+
+    Example:
+
+    >>> from kerasnas.search import RandomSearch
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> trials_of_a_round(Hyperband(RandomSearch(NASBench201Space()), budgets=(1, 3, 9)))
+    22
+    """
+    trials = 0
+    for rung, size in search.bracket_sizes():
+        for _ in search.budgets[rung:]:
+            trials += size
+            size = max(1, size // search.eta)
+    return trials
 
 
 class HyperbandOracle(StrategyOracle):
     """Hyperband over any ask/tell search. The epochs of a trial are its value `tuner/epochs`.
 
-    `GenotypeHyperModel` and `SupernetHyperModel` train for so many; a hypermodel of your own reads
-    `hp.values["tuner/epochs"]` in its `fit`. A promoted architecture is a trial of its own, trained from the start.
+    `GenotypeHyperModel` and `SupernetHyperModel` train for that number; a hypermodel of your own reads
+    `hp.values["tuner/epochs"]` in its `fit`. A promoted architecture is a trial of its own, trained from scratch.
     The best trials are those of the most epochs.
 
     Args:
@@ -29,7 +43,7 @@ class HyperbandOracle(StrategyOracle):
         max_trials: how many trials at most, over all epochs. Defaults to None: all of one round of brackets.
         seed: seed of the search. Defaults to 0.
         budgets: epochs, ascending. Defaults to `(4, 12, 36, 108)`.
-        eta: one of so many is promoted. Defaults to 3.
+        eta: one in `eta` is promoted. Defaults to 3.
         strategy: what chooses the architectures that start: a registered name, or a search. Defaults to `"random"`,
             as published.
         costs: as for `StrategyOracle`. Defaults to None.
@@ -46,7 +60,33 @@ class HyperbandOracle(StrategyOracle):
         Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", 2016 (arXiv 1603.06560).
     """
 
-    search_class: ClassVar[type[Hyperband]] = Hyperband
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | None = None,
+        max_trials: int | None = None,
+        seed: int = 0,
+        budgets: Sequence[int] = (4, 12, 36, 108),
+        eta: int = 3,
+        strategy: str | SearchStrategy = "random",
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        chosen, own = make_strategy(strategy, space, seed, kwargs)
+        self.search = Hyperband(chosen, budgets, eta)
+        trials = trials_of_a_round(self.search) if max_trials is None else max_trials
+        super().__init__(self.search, objective, trials, costs, **own)
+
+
+class SuccessiveHalvingOracle(StrategyOracle):
+    """Successive halving: the first bracket of `HyperbandOracle`, over and over.
+
+    Args: as for `HyperbandOracle`.
+
+    Reference:
+        Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", 2015
+        (arXiv 1502.07943).
+    """
 
     def __init__(
         self,
@@ -60,63 +100,7 @@ class HyperbandOracle(StrategyOracle):
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ):
-        own = oracle_arguments(kwargs)
-        chosen = make_strategy(strategy, space, seed, kwargs)
-        self.search = self.search_class(chosen, budgets, eta)
-        super().__init__(chosen, objective, self._round() if max_trials is None else max_trials, costs, **own)
-
-    def _round(self) -> int:
-        trials = 0
-        for rung, size in self.search.bracket_sizes():
-            for _ in self.search.budgets[rung:]:
-                trials += size
-                size = max(1, size // self.search.eta)
-        return trials
-
-    def ask(self) -> dict[str, Any]:
-        trial = self.search.ask()
-        return self._values(trial.genotype, trial.budget)
-
-    def _values(self, genotype: Genotype, budget: int) -> dict[str, Any]:
-        return {**self.space.assignment(genotype), EPOCHS: int(budget)}
-
-    def tell(self, trial: Trial, reward: Any) -> None:
-        self.search.tell(self.genotype(trial), reward, budget=trial.hyperparameters.values[EPOCHS])
-
-    def pending(self) -> list[dict[str, Any]]:
-        state = self.search.get_state()
-        return [
-            self._values(Genotype.from_json(text), state["budgets"][bracket["rung"]])
-            for bracket in state["brackets"]
-            for text in bracket["running"]
-        ]
-
-    def own_values(self, trial: Trial) -> dict[str, Any]:
-        values = trial.hyperparameters.values
-        return {**super().own_values(trial), **({EPOCHS: values[EPOCHS]} if EPOCHS in values else {})}
-
-    def search_state(self) -> dict[str, Any]:
-        return self.search.get_state()
-
-    def set_search_state(self, state: dict[str, Any]) -> None:
-        self.search.set_state(state)
-
-    def rank(self, trial: Trial) -> Any:
-        return trial.hyperparameters.values[EPOCHS], super().rank(trial)
-
-    def identity(self) -> dict[str, Any]:
-        own = {"search": type(self.search).__name__, "budgets": list(self.search.budgets), "eta": self.search.eta}
-        return {**super().identity(), **own}
-
-
-class SuccessiveHalvingOracle(HyperbandOracle):
-    """Successive halving: the first bracket of `HyperbandOracle`, over and over.
-
-    Args: as for `HyperbandOracle`.
-
-    Reference:
-        Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", 2015
-        (arXiv 1502.07943).
-    """
-
-    search_class = SuccessiveHalving
+        chosen, own = make_strategy(strategy, space, seed, kwargs)
+        self.search = SuccessiveHalving(chosen, budgets, eta)
+        trials = trials_of_a_round(self.search) if max_trials is None else max_trials
+        super().__init__(self.search, objective, trials, costs, **own)

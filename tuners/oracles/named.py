@@ -1,56 +1,63 @@
-"""The oracles by name: each an ask/tell search of KerasNAS, made from a space and a seed."""
+"""Oracles by name: each an ask/tell search of KerasNAS, made from a space and a seed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
+from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.strategies import STRATEGIES, SearchStrategy
 from tuners.oracles.objectives import ObjectiveLike
-from tuners.oracles.strategy_oracle import Cost, StrategyOracle, oracle_arguments
+from tuners.oracles.strategy_oracle import Cost, StrategyOracle
+
+_ORACLE_ARGUMENTS = (
+    "hyperparameters",
+    "allow_new_entries",
+    "tune_new_entries",
+    "max_retries_per_trial",
+    "max_consecutive_failed_trials",
+    "lease",
+)
 
 
-def make_strategy(strategy: str | SearchStrategy, space: SearchSpace, seed: int, arguments: dict[str, Any]) -> Any:
-    """`strategy` made by its registered name, with the strategy's own arguments."""
-    if not isinstance(space, SearchSpace):
-        raise TypeError(
-            f"Invalid value received for argument `space`. Expected a `kerasnas.SearchSpace`. Received: {space!r}"
-        )
-    if isinstance(strategy, SearchStrategy):
-        return strategy
-    return STRATEGIES[strategy](space, seed=seed, **arguments)
-
-
-class NamedOracle(StrategyOracle):
-    """What the oracles by name have in common.
+def make_strategy(
+    strategy: str | SearchStrategy, space: SearchSpace, seed: int, arguments: Mapping[str, Any]
+) -> tuple[SearchStrategy, dict[str, Any]]:
+    """Make a strategy by its registered name.
 
     Args:
+        strategy: its name; a strategy that is made already is returned as it is.
         space: where to search.
-        objective: as for `StrategyOracle`.
-        max_trials: how many trials at most. Defaults to 100.
-        seed: seed of the search. Defaults to 0.
-        costs: as for `StrategyOracle`. Defaults to None.
-        kwargs: for the search, or as for `StrategyOracle`.
+        seed: seed of the search.
+        arguments: for the strategy or for its oracle, by their names.
+
+    Returns:
+        The strategy, and the oracle's arguments.
+
+    Raises:
+        TypeError: if `space` is none, or the strategy does not know an argument.
+        ValueError: for an unknown name.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> strategy, own = make_strategy("evolution", NASBench201Space(), 0, {"population_size": 4, "lease": 30})
+    >>> strategy.population_size, own
+    (4, {'lease': 30})
     """
-
-    strategy_name: ClassVar[str]
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
-        max_trials: int = 100,
-        seed: int = 0,
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        own = oracle_arguments(kwargs)
-        super().__init__(make_strategy(self.strategy_name, space, seed, kwargs), objective, max_trials, costs, **own)
+    checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
+    own = {name: value for name, value in arguments.items() if name in _ORACLE_ARGUMENTS}
+    further = {name: value for name, value in arguments.items() if name not in own}
+    if isinstance(strategy, SearchStrategy):
+        if further:
+            raise TypeError(f"{type(strategy).__name__} is made already, and takes no {', '.join(map(repr, further))}.")
+        return strategy, own
+    return STRATEGIES[strategy](space, seed=seed, **further), own
 
 
-class PredictorOracle(NamedOracle):
-    """The default: Bayesian optimisation with a Gaussian process on the choices, which knows that they are categories.
+class PredictorOracle(StrategyOracle):
+    """The default: Bayesian optimization with a Gaussian process on the choices, which knows that they are categories.
 
     Args:
         space: where to search.
@@ -71,10 +78,20 @@ class PredictorOracle(NamedOracle):
         See `kerasnas.search.PredictorSearch`.
     """
 
-    strategy_name = "predictor"
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
+        max_trials: int = 100,
+        seed: int = 0,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        strategy, own = make_strategy("predictor", space, seed, kwargs)
+        super().__init__(strategy, objective, max_trials, costs, **own)
 
 
-class ControllerOracle(NamedOracle):
+class ControllerOracle(StrategyOracle):
     """ENAS' controller: an LSTM policy that learns by REINFORCE which architectures are rewarded.
 
     Args: as for `PredictorOracle`; `kwargs` for `kerasnas.search.Controller`.
@@ -83,10 +100,20 @@ class ControllerOracle(NamedOracle):
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
     """
 
-    strategy_name = "controller"
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
+        max_trials: int = 100,
+        seed: int = 0,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        strategy, own = make_strategy("controller", space, seed, kwargs)
+        super().__init__(strategy, objective, max_trials, costs, **own)
 
 
-class EvolutionOracle(NamedOracle):
+class EvolutionOracle(StrategyOracle):
     """Regularized evolution: mutations of the best of a sample, and the oldest dies.
 
     Args: as for `PredictorOracle`; `kwargs` for `kerasnas.search.RegularizedEvolution`.
@@ -95,10 +122,20 @@ class EvolutionOracle(NamedOracle):
         Real et al., "Regularized Evolution for Image Classifier Architecture Search", 2018 (arXiv 1802.01548).
     """
 
-    strategy_name = "evolution"
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
+        max_trials: int = 100,
+        seed: int = 0,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        strategy, own = make_strategy("evolution", space, seed, kwargs)
+        super().__init__(strategy, objective, max_trials, costs, **own)
 
 
-class LocalSearchOracle(NamedOracle):
+class LocalSearchOracle(StrategyOracle):
     """Local search: from architecture to better neighbour.
 
     Args: as for `PredictorOracle`; `kwargs` for `kerasnas.search.LocalSearch`.
@@ -108,7 +145,17 @@ class LocalSearchOracle(NamedOracle):
         (arXiv 2005.02960).
     """
 
-    strategy_name = "local_search"
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
+        max_trials: int = 100,
+        seed: int = 0,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        strategy, own = make_strategy("local_search", space, seed, kwargs)
+        super().__init__(strategy, objective, max_trials, costs, **own)
 
 
 DefaultOracle = PredictorOracle

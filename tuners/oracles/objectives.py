@@ -1,4 +1,4 @@
-"""What a search is for: objectives that say what the model reports when they are not among it."""
+"""Objectives: the values that a search is for, and that a trial has to report."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
-from kerasnas.checks import nearest
+from kerasnas.checks import invalid, nearest
 
 ObjectiveLike: TypeAlias = str | keras_tuner.Objective
 
 
 class ReportedObjective(keras_tuner.Objective):
-    """An objective that a model reports. If it does not, the search ends at once and the message lists what it does.
+    """An objective that a model reports. If it does not, the search ends at once, with a list of what it does report.
 
     A NaN is worse than any number, so that a diverged epoch does not hide the good ones.
 
@@ -47,8 +48,41 @@ def require_reported(names: Iterable[str], metrics: Iterable[str]) -> None:
             )
 
 
+def require_finite(values: Mapping[str, float]) -> None:
+    """Raise ValueError unless all values are finite.
+
+    Example:
+
+    >>> require_finite({"val_loss": 1.0, "latency": math.inf})
+    Traceback (most recent call last):
+        ...
+    ValueError: Not finite: latency = inf.
+    """
+    wrong = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
+    if wrong:
+        raise ValueError(f"Not finite: {', '.join(wrong)}.")
+
+
+def record_metrics(trial: Trial, metrics: Mapping[str, Any], step: int, directions: Mapping[str, str]) -> None:
+    """Add what a trial reports at a step to its metrics; those without a direction get KerasTuner's guess."""
+    for name, value in metrics.items():
+        if not trial.metrics.exists(name):
+            trial.metrics.register(name, direction=directions.get(name))
+        trial.metrics.update(name, value, step=step)
+
+
+def reported_at_best(trial: Trial, names: Iterable[str]) -> dict[str, float]:
+    """The values of `names` that a trial reported at its best step, or else last; NaN for one that it did not."""
+    found = {}
+    for name in names:
+        history = trial.metrics.get_history(name) if trial.metrics.exists(name) else []
+        at_best = [one for one in history if one.step == trial.best_step] or history[-1:]
+        found[name] = float(at_best[0].mean()) if at_best else math.nan  # not a NumPy scalar
+    return found
+
+
 def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> list[keras_tuner.Objective]:
-    """`objective` as a list of objectives, with their directions.
+    """Return `objective` as a list of objectives, with their directions.
 
     Raises:
         ValueError: if a direction is neither given nor known by the metric's name, or an objective is there twice.
@@ -67,5 +101,5 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
         found.append(made)
     names = [one.name for one in found]
     if len(set(names)) != len(names) or not names:
-        raise ValueError(f"Invalid value received for argument `objective`. Expected each once. Received: {names}")
+        raise ValueError(invalid("objective", "each once", names))
     return found

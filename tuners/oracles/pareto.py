@@ -13,9 +13,9 @@ from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.pareto import non_dominated
 from kerasnas.spaces import SearchSpace
-from tuners.oracles.named import NamedOracle
+from tuners.oracles.named import make_strategy
 from tuners.oracles.objectives import ObjectiveLike
-from tuners.oracles.strategy_oracle import Cost
+from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
 
 class ParetoTrial(NamedTuple):
@@ -24,7 +24,7 @@ class ParetoTrial(NamedTuple):
     Args:
         trial_id: of the trial, for `oracle.get_trial` and `tuner.load_model`.
         genotype: the architecture.
-        values: what it has of each objective and each cost.
+        values: its value of each objective and each cost.
     """
 
     trial_id: str
@@ -32,7 +32,7 @@ class ParetoTrial(NamedTuple):
     values: dict[str, float]
 
 
-class ParetoOracle(NamedOracle):
+class ParetoOracle(StrategyOracle):
     """Several objectives at once, by NSGA-II: the result is a front, not a sum.
 
     Args:
@@ -40,7 +40,7 @@ class ParetoOracle(NamedOracle):
         objective: what the model reports, such as `"val_accuracy"`; or a list. Trials are scored by the first.
         max_trials: how many trials at most. Defaults to 100.
         seed: seed of the search. Defaults to 0.
-        costs: what is computed of the genotype and minimised: name -> `CostModel` or function, such as
+        costs: what is computed of the genotype and minimized: name -> `CostModel` or function, such as
             `{"parameters": COSTS["parameters"](space, input_shape, num_classes)}`, or a measured latency.
         kwargs: for `kerasnas.search.NSGA2`, such as `population_size`; or as for `StrategyOracle`.
 
@@ -65,8 +65,6 @@ class ParetoOracle(NamedOracle):
         Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002.
     """
 
-    strategy_name = "nsga2"
-
     def __init__(
         self,
         space: SearchSpace,
@@ -82,14 +80,15 @@ class ParetoOracle(NamedOracle):
                 f"A Pareto front needs at least two objectives and costs. Received: objective={objective!r}, "
                 f"costs={dict(costs or {})}"
             )
-        super().__init__(space, objective, max_trials, seed, costs, objectives=count, **kwargs)
+        strategy, own = make_strategy("nsga2", space, seed, {"objectives": count, **kwargs})
+        super().__init__(strategy, objective, max_trials, costs, **own)
 
     def front(self) -> list[ParetoTrial]:
         """The completed trials that no other one dominates, the best by the first objective first."""
         trials = self.get_best_trials(len(self.trials))
         if not trials:
             return []
-        signs = {name: 1 if direction == "max" else -1 for name, direction in self._directions().items()}
+        signs = {name: 1 if direction == "max" else -1 for name, direction in self.directions().items()}
         values = [self.objective_values(trial) for trial in trials]
         rewards = np.array([[signs[name] * value for name, value in one.items()] for one in values])
         front = non_dominated(rewards)
@@ -100,17 +99,17 @@ class ParetoOracle(NamedOracle):
 
         Args:
             path: the PNG file to write.
-            cost: what is on the axis below: the name of a cost or an objective that is minimised.
-            accuracy: what is on the other axis. Defaults to the first objective.
-            scale: what accuracies are multiplied by to lie between 0 and 1: 0.01 for percent. Defaults to 1.
+            cost: the horizontal axis: the name of a cost or an objective that is minimized.
+            accuracy: the vertical axis. Defaults to the first objective.
+            scale: the factor that brings accuracies between 0 and 1: 0.01 for percent. Defaults to 1.
 
         Raises:
             ValueError: for an unknown name, or if no trial is completed yet.
         """
         accuracy = self.objective.name if accuracy is None else accuracy
         for name in (cost, accuracy):
-            if name not in self._directions():
-                raise ValueError(f"There is no objective or cost {name!r}. {nearest(name, self._directions())}")
+            if name not in self.directions():
+                raise ValueError(f"There is no objective or cost {name!r}. {nearest(name, self.directions())}")
         values = [self.objective_values(trial) for trial in self.get_best_trials(len(self.trials))]
         if not values:
             raise ValueError("No trial is completed yet: there is nothing to draw.")

@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 from keras_tuner.engine.trial import TrialStatus
 
+from kerasnas import checks
 from tuners.oracles.objectives import ObjectiveLike, as_objectives
-from tuners.persistence.recovery import RecoverableOracle
+from tuners.oracles.project_oracle import ProjectOracle
 
 _TRIES = 20  # draws before values are tried again
 
 
-class RandomOracle(RecoverableOracle):
+class RandomOracle(ProjectOracle):
     """Random search: the first trial has the defaults, and each further one is a function of the seed and its number.
 
-    No values are tried twice as long as others are found; then they are, which tells how far results depend on chance
-    where each trial has a seed of its own.
+    No values are tried twice as long as others are found; after that they are, which shows how far results depend on
+    chance where each trial has a seed of its own.
 
     Args:
         objective: what is reported, by name or as `keras_tuner.Objective`. Defaults to `"val_accuracy"`.
@@ -26,7 +27,7 @@ class RandomOracle(RecoverableOracle):
         kwargs: as for `keras_tuner.Oracle`.
 
     Raises:
-        ValueError: if `max_trials` is below 1, or there are several objectives.
+        ValueError: if `max_trials` is below 1, `seed` below 0, or there are several objectives.
 
     Example:
 
@@ -39,13 +40,12 @@ class RandomOracle(RecoverableOracle):
     """
 
     def __init__(self, objective: ObjectiveLike = "val_accuracy", max_trials: int = 4, seed: int = 0, **kwargs: Any):
+        seed = checks.seed(seed)
         objectives = as_objectives(objective)
         if len(objectives) > 1:
             names = [one.name for one in objectives]
-            raise ValueError(
-                f"Invalid value received for argument `objective`. Expected one. Received: {names}. For the Pareto "
-                "front of several there is `ParetoOracle`."
-            )
+            hint = "For the Pareto front of several there is `ParetoOracle`."
+            raise ValueError(checks.invalid("objective", "one", names, hint))
         super().__init__(objectives[0], max_trials, seed, **kwargs)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -69,4 +69,4 @@ class RandomOracle(RecoverableOracle):
         return dict(drawn.values)
 
     def identity(self) -> dict[str, Any]:
-        return {"objectives": self._directions(), "seed": self.seed}
+        return {"objectives": self.directions(), "seed": self.seed}

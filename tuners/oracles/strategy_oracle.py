@@ -9,38 +9,41 @@ from typing import Any
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
-from kerasnas.checks import nearest
+from kerasnas import checks
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
-from kerasnas.strategies import SearchStrategy, SpaceExhaustedError
+from kerasnas.strategies import Hyperband, SearchStrategy, SpaceExhaustedError
 from tuners.oracles.objectives import ObjectiveLike, as_objectives
-from tuners.oracles.trial_oracle import FINISHED
-from tuners.persistence.recovery import RecoverableOracle
+from tuners.oracles.project_oracle import ProjectOracle
+from tuners.oracles.proposals import proposals_of
+from tuners.persistence.trial_store import FINISHED
 
 Cost = CostModel | Callable[[Genotype], float]
 
 
-class StrategyOracle(RecoverableOracle):
+class StrategyOracle(ProjectOracle):
     """Any ask/tell search as an oracle: the trials are exactly what the search asks, one after the other.
 
     The hypermodel declares a `Choice` for each choice of the space (as `GenotypeHyperModel` does); its other
-    hyperparameters keep their defaults. The search is told the objective (negated if it is minimised), or NaN for a
-    trial that failed. What is saved contains the search's own state, so that a reloaded search goes on identically.
+    hyperparameters keep their defaults. The search is told the objective (negated if it is minimized), or NaN for a
+    trial that failed. What is saved contains the search's own state, so that a reloaded search continues identically.
 
     Args:
-        strategy: a search, such as one of `kerasnas.search.STRATEGIES`, at its beginning or warm.
+        strategy: a search, such as one of `kerasnas.search.STRATEGIES`, at its beginning or warm; or
+            `kerasnas.search.Hyperband` of one.
         objective: what the model reports, by name or as `keras_tuner.Objective`; a list if the search has several
-            objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimised.
+            objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
         max_trials: how many trials at most. Defaults to 100.
-        costs: what is computed of the genotype and minimised as well: name -> `CostModel` or function. A search with
+        costs: what is computed of the genotype and minimized as well: name -> `CostModel` or function. A search with
             several objectives is told them after the reported ones; one with a `cost_limit` the single one.
             Defaults to None.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
-            `max_retries_per_trial`, `max_consecutive_failed_trials`; and `lease`, as for `LeasedOracle`.
+            `max_retries_per_trial`, `max_consecutive_failed_trials`; and `lease`, as for `ProjectOracle`.
 
     Attributes:
-        strategy: the search.
+        strategy: the search that chooses architectures.
         space: where it searches.
+        proposals: the search in terms of trials' values.
 
     Raises:
         ValueError: if `max_trials` is below 1, or the number of objectives is not the search's.
@@ -56,77 +59,38 @@ class StrategyOracle(RecoverableOracle):
     ('RUNNING', 6)
     """
 
-    strategy: SearchStrategy
-
     def __init__(
         self,
-        strategy: SearchStrategy,
+        strategy: SearchStrategy | Hyperband,
         objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
         max_trials: int = 100,
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ):
-        if not isinstance(strategy, SearchStrategy):
-            raise TypeError(
-                f"Invalid value received for argument `strategy`. Expected a `kerasnas.search.SearchStrategy`. "
-                f"Received: {strategy!r}"
-            )
-        self.strategy, self.space = strategy, strategy.space
+        checks.instance("strategy", strategy, (SearchStrategy, Hyperband), "a `kerasnas.search.SearchStrategy`")
+        self.proposals = proposals_of(strategy)
+        self.strategy, self.space = self.proposals.strategy, self.proposals.space
         self.objectives, self.costs = as_objectives(objective), dict(costs or {})
         for name, cost in self.costs.items():
             if not isinstance(cost, CostModel) and not callable(cost):
-                raise TypeError(
-                    f"Invalid value received for argument `costs`. Expected a `CostModel` or a function of the "
-                    f"genotype for {name!r}. Received: {cost!r}"
-                )
-        self._limited = getattr(strategy, "cost_limit", None) is not None
-        expected = strategy.objectives + self._limited
+                expected = f"a `CostModel` or a function of the genotype for {name!r}"
+                raise TypeError(checks.invalid("costs", expected, cost))
+        self._limited = getattr(self.strategy, "cost_limit", None) is not None
         names = [*(one.name for one in self.objectives), *self.costs]
-        if len(names) != expected or (self._limited and len(self.costs) != 1):
+        if len(names) != self.strategy.objectives + self._limited or (self._limited and len(self.costs) != 1):
             limited = " and a limited cost" * self._limited
             raise ValueError(
-                f"{type(strategy).__name__} has {strategy.objectives} objective(s){limited}. "
+                f"{type(self.strategy).__name__} has {self.strategy.objectives} objective(s){limited}. "
                 f"Received: {', '.join(names)}. A single number from several objectives has to be made by the model; "
                 "for their Pareto front there is `ParetoOracle`."
             )
-        super().__init__(self.objectives[0], max_trials, seed=strategy.seed, **kwargs)
+        super().__init__(self.objectives[0], max_trials, seed=self.strategy.seed, **kwargs)
         self._declared = False
         self._orphans: list[dict[str, Any]] = []  # asked, but of no trial
 
-    # The search --------------------------------------------------------------------------------------
-    def ask(self) -> dict[str, Any]:
-        """The values of the next trial. Raises SpaceExhaustedError if there is none."""
-        return self.space.assignment(self.strategy.ask())
-
-    def tell(self, trial: Trial, reward: Any) -> None:
-        """Report the reward of a finished trial; NaN if it failed."""
-        if self._limited:
-            (cost,) = self._costs_of(trial).values() if trial.status == TrialStatus.COMPLETED else (None,)
-            self.strategy.tell(self.genotype(trial), reward, cost=cost)  # type: ignore[call-arg]
-        else:
-            self.strategy.tell(self.genotype(trial), reward)
-
-    def pending(self) -> list[dict[str, Any]]:
-        """The values of all that was asked and not told."""
-        return [self.space.assignment(self.space.decode(indices)) for indices in self.strategy.pending]
-
-    def search_state(self) -> dict[str, Any]:
-        """The state of the search."""
-        return self.strategy.get_state()
-
-    def set_search_state(self, state: dict[str, Any]) -> None:
-        """The inverse of `search_state`."""
-        self.strategy.set_state(state)
-
-    def own_values(self, trial: Trial) -> dict[str, Any]:
-        """Those values of a trial that `ask` gave."""
-        values = trial.hyperparameters.values
-        return {name: values[name] for name in self.space.choices if name in values}
-
     def genotype(self, trial: Trial) -> Genotype:
         """The genotype of a trial."""
-        values = trial.hyperparameters.values
-        return self.space.genotype({name: values[name] for name in self.space.choices if name in values})
+        return self.proposals.genotype(trial.hyperparameters.values)
 
     def get_best_genotypes(self, num_genotypes: int = 1) -> list[Genotype]:
         """The genotypes of the best completed trials, the best first."""
@@ -138,19 +102,25 @@ class StrategyOracle(RecoverableOracle):
         if self._orphans:
             return {"status": TrialStatus.RUNNING, "values": self._orphans.pop(0)}
         try:
-            return {"status": TrialStatus.RUNNING, "values": self.ask()}
+            return {"status": TrialStatus.RUNNING, "values": self.proposals.ask()}
         except SpaceExhaustedError:
             return {"status": TrialStatus.STOPPED}
 
     def trial_finished(self, trial: Trial) -> None:
         several = self.strategy.objectives > 1
-        if trial.status != TrialStatus.COMPLETED:
-            self.tell(trial, (math.nan,) * self.strategy.objectives if several else math.nan)
-            return
-        values = self.objective_values(trial)
-        signs = {one.name: 1 if one.direction == "max" else -1 for one in self.objectives}
-        rewards = [signs.get(name, -1) * value for name, value in values.items()]
-        self.tell(trial, tuple(rewards) if several else rewards[0])
+        completed = trial.status == TrialStatus.COMPLETED
+        if completed:
+            signs = {one.name: 1 if one.direction == "max" else -1 for one in self.objectives}
+            rewards = [signs.get(name, -1) * value for name, value in self.objective_values(trial).items()]
+        else:
+            rewards = [math.nan] * self.strategy.objectives
+        options: dict[str, Any] = {}
+        if self._limited:
+            (options["cost"],) = self._costs_of(trial).values() if completed else (None,)
+        self.proposals.tell(trial.hyperparameters.values, tuple(rewards) if several else rewards[0], **options)
+
+    def rank(self, trial: Trial) -> Any:
+        return self.proposals.budget(trial.hyperparameters.values), super().rank(trial)
 
     def score_trial(self, trial: Trial) -> None:
         super().score_trial(trial)
@@ -171,7 +141,7 @@ class StrategyOracle(RecoverableOracle):
     def required_metrics(self) -> list[str]:
         return [one.name for one in self.objectives]
 
-    def _directions(self) -> dict[str, str]:
+    def directions(self) -> dict[str, str]:
         return {**{one.name: one.direction for one in self.objectives}, **dict.fromkeys(self.costs, "min")}
 
     def _check_declared(self) -> None:
@@ -185,7 +155,7 @@ class StrategyOracle(RecoverableOracle):
             elif name not in declared:
                 raise FatalValueError(
                     f"The hypermodel does not declare choice '{name}' of the oracle's space '{self.space.name}': is it "
-                    f"of another space? {nearest(name, declared)}"
+                    f"of another space? {checks.nearest(name, declared)}"
                 )
             elif list(getattr(declared[name], "values", [])) != list(options):
                 raise FatalValueError(
@@ -196,56 +166,28 @@ class StrategyOracle(RecoverableOracle):
 
     # Saving and reading ------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        return {
-            "space": self.space.name,
-            "choices": {name: list(options) for name, options in self.space.choices.items()},
-            "objectives": self._directions(),
-            "strategy": type(self.strategy).__name__,
-        }
-
-    def differences(self, saved: Mapping[str, Any]) -> list[str]:
-        own = self.identity()
-        theirs, ours = saved.get("choices", {}), own.pop("choices")
-        found = [
-            f"{name} {saved.get(name)!r} there, {own[name]!r} here" for name in own if saved.get(name) != own[name]
-        ]
-        for name in [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)][:3]:
-            there, here = (f"{side[name]}" if name in side else "missing" for side in (theirs, ours))
-            found.append(f"choice '{name}': {there} there, {here} here")
-        return found
+        return {**self.proposals.identity(), "objectives": self.directions()}
 
     def get_state(self) -> dict[str, Any]:
-        return {**super().get_state(), "search": self.search_state()}
+        return {**super().get_state(), "search": self.proposals.search.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         super().set_state(state)
-        self.set_search_state(state["search"])
+        self.proposals.search.set_state(state["search"])
 
     def trial_recovered(self, trial: Trial) -> None:
         # The search chooses by what it was told alone: asked again, it asks for this trial.
-        if any(values == self.own_values(trial) for values in self.pending()):
+        own = self.proposals.own(trial.hyperparameters.values)
+        if any(values == own for values in self.proposals.pending()):
             return
         try:
-            self.ask()  # another one becomes an orphan
+            self.proposals.ask()  # another one becomes an orphan
         except SpaceExhaustedError:
             return
 
     def recovered(self) -> None:
-        self._orphans = self.pending()
+        self._orphans = self.proposals.pending()
         for trial in self.trials.values():
-            values = self.own_values(trial)
+            values = self.proposals.own(trial.hyperparameters.values)
             if trial.status not in FINISHED and values in self._orphans:
                 self._orphans.remove(values)
-
-
-def oracle_arguments(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Take out of `kwargs` what `StrategyOracle` takes; the rest is the strategy's."""
-    names = (
-        "hyperparameters",
-        "allow_new_entries",
-        "tune_new_entries",
-        "max_retries_per_trial",
-        "max_consecutive_failed_trials",
-        "lease",
-    )
-    return {name: kwargs.pop(name) for name in names if name in kwargs}

@@ -1,4 +1,4 @@
-"""Journal: what happened since a state was written, a line each, so that it need not be written each time."""
+"""Journal: events since a state was written, a line each, so that the state need not be written each time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tuners.persistence import json_files
 class Journal:
     """Numbered events beside a state's file, such as `oracle.events` beside `oracle.json`.
 
-    Adding one takes the same time however many there are. Events of before the last state are kept as well, as long
+    Adding one takes the same time however many there are. Events from before the last state are kept as well, as long
     as the version before it is.
 
     Args:
@@ -44,7 +44,7 @@ class Journal:
         self.length += 1
 
     def begin(self, anew: bool = False) -> None:
-        """The state has been written. With `anew`, whatever is there is of another search."""
+        """Begin after a state that has been written. With `anew`, whatever is there is of another search."""
         if anew:
             for path in (self.path, json_files.previous(self.path)):
                 path.unlink(missing_ok=True)
@@ -53,7 +53,7 @@ class Journal:
         self.length = 0
 
     def since(self, number: int) -> list[dict[str, Any]]:
-        """The events from `number` on, as far as they follow on one another. New ones have higher numbers than any."""
+        """Read the events from `number` on, as far as they follow one another. New ones get higher numbers than any."""
         found: dict[int, dict[str, Any]] = {}
         for path in (json_files.previous(self.path), self.path):
             for event in json_files.read_lines(path):

@@ -1,4 +1,4 @@
-"""JSON files of a project: written whole or not at all, with the version before kept beside them."""
+"""JSON files of a project: written whole or not at all, with a checksum, and with the version before beside them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasnas import storage
 
+_CHECKSUM = "checksum"  # the last name in an object, of all the others; older files have none
+
 
 def previous(path: str | os.PathLike) -> Path:
-    """Where the version before the last one of `path` lies: `oracle.previous.json` for `oracle.json`."""
+    """The path of the version before the last one: `oracle.previous.json` for `oracle.json`."""
     path = Path(path)
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def write(path: str | os.PathLike, value: Any, durable: bool = True) -> None:
+def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = True) -> None:
     """Write `value` to `path` atomically, as JSON; the version that was there is kept as `previous(path)`.
 
     Args:
         path: the file to write.
-        value: made of what JSON knows.
+        value: a JSON-serializable mapping.
         durable: whether the file is flushed to the disk before it replaces the old one, so that it also survives a
             power cut; that takes milliseconds. Without, it survives a kill. Defaults to True.
 
@@ -37,11 +40,11 @@ def write(path: str | os.PathLike, value: Any, durable: bool = True) -> None:
     >>> path = Path(tempfile.mkdtemp()) / "state.json"
     >>> write(path, {"step": 1})
     >>> write(path, {"step": 2})
-    >>> read(path), json.loads(previous(path).read_text())
+    >>> read(path), read(previous(path))
     ({'step': 2}, {'step': 1})
     """
     path = Path(path)
-    text = json.dumps(value)  # compact: with an indent Python takes ten times as long
+    text = _encode(value)
     if durable:
         with storage.atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -52,16 +55,17 @@ def write(path: str | os.PathLike, value: Any, durable: bool = True) -> None:
         temporary.write_text(text, encoding="utf-8")
         _keep(path)
         os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
 
 
 def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | None:
-    """The JSON object in `path`; if that is damaged or gone, the one in `previous(path)`, with a warning.
+    """Read the JSON object in `path`; if that is damaged or gone, the one in `previous(path)`, with a warning.
 
     Args:
         path: the file to read.
-        keys: what the object must have; one without is damaged.
+        keys: the names that the object must have; one without is damaged.
 
     Returns:
         The object, or None if there is no whole one.
@@ -69,8 +73,8 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
     path, reason = Path(path), ""
     for candidate in (path, previous(path)):
         try:
-            value = json.loads(candidate.read_text(encoding="utf-8"))
-            missing = [key for key in keys if key not in value] if isinstance(value, dict) else ["{"]
+            value = _decode(candidate.read_bytes())
+            missing = [key for key in keys if key not in value]
             if missing:
                 raise ValueError(f"it lacks {', '.join(map(repr, missing))}")
         except (OSError, ValueError) as error:
@@ -78,7 +82,7 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
             continue
         if candidate is not path:
             warnings.warn(
-                f"{path} cannot be used ({reason}). Going on from the last good version, {candidate.name}.",
+                f"{path} cannot be used ({reason}). Resuming from the last good version, {candidate.name}.",
                 stacklevel=2,
             )
         return value
@@ -87,7 +91,7 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
     return None
 
 
-def append(path: str | os.PathLike, value: Any, durable: bool = True) -> None:
+def append(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = True) -> None:
     """Add `value` to the file as a line of JSON; `durable` as for `write`.
 
     Raises:
@@ -103,25 +107,39 @@ def append(path: str | os.PathLike, value: Any, durable: bool = True) -> None:
     [{'step': 1}, {'step': 2}]
     """
     with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(value) + "\n")
+        file.write(_encode(value) + "\n")
         if durable:
             file.flush()
             os.fsync(file.fileno())
 
 
 def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """The JSON objects that stand in `path`, one a line, without those that cannot be read: [] if there is no file."""
+    """Read the JSON objects in `path`, one a line, without those that are damaged: [] if there is no file."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
+        lines = Path(path).read_bytes().splitlines()
+    except OSError:
         return []
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            value = json.loads(line)
-            if isinstance(value, dict):
-                found.append(value)
+            found.append(_decode(line))
     return found
+
+
+def _encode(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value)  # compact: with an indent Python takes ten times as long
+    return f'{text[:-1]}{", " if len(text) > 2 else ""}"{_CHECKSUM}": {zlib.crc32(text.encode())}}}'
+
+
+def _decode(text: bytes) -> dict[str, Any]:
+    """The inverse of `_encode`. Raises ValueError for a damaged text."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")
+    checksum = value.pop(_CHECKSUM, None)
+    if checksum is not None and checksum != zlib.crc32(json.dumps(value).encode()):
+        raise ValueError("its checksum does not match")
+    return value
 
 
 def _keep(path: Path) -> None:

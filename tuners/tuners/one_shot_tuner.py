@@ -22,7 +22,7 @@ from kerasnas.pipeline import Stages, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.spaces import SearchSpace
 from kerasnas.trainers import ENASTrainer
-from tuners.distributed.leases import is_distributed
+from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import as_objectives
 from tuners.oracles.strategy_oracle import StrategyOracle

@@ -9,9 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
+import keras_tuner
 import pytest
+
+from kerasnas.testing.strategies import GridSpace
+from tuners import DistributedTuner, OneShotTuner, PredictorOracle
+from tuners.persistence import json_files
 
 HERE = Path(__file__).parent
 
@@ -111,6 +117,70 @@ def processes(server, tmp_path):
     made.close()
 
 
+class Formula(DistributedTuner):
+    """A trial is a number; the search is killed in the fourth, if `kill`."""
+
+    def get_state(self):
+        return {"format": 1}
+
+    def set_state(self, state):
+        assert state in ({"format": 1}, {})  # nothing is known of a state that is missing
+
+    def run_trial(self, trial, kill, **kwargs):
+        if kill and trial.trial_id == "3":
+            raise KeyboardInterrupt
+        return {"val_accuracy": int(trial.trial_id) / 10}
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "a byte", "missing", "all gone"])
+def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path):
+    """Stock KerasTuner cannot read it, and where it is missing begins another search over the first."""
+
+    def search(kill):
+        oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 6)
+        tuner = Formula(oracle, None, str(tmp_path), "project")
+        with contextlib.suppress(KeyboardInterrupt):
+            tuner.search(kill=kill, verbose=0)
+        return oracle
+
+    before = {name: trial.hyperparameters.values for name, trial in search(kill=True).trials.items()}
+    path = tmp_path / "project" / "tuner0.json"
+    text = path.read_text()
+    assert "checksum" in text
+    if damage in ("missing", "all gone"):
+        path.unlink()
+        json_files.previous(path).unlink(missing_ok=True)
+        if damage == "all gone":
+            for state in (tmp_path / "project").glob("oracle*"):
+                state.unlink()
+    else:
+        path.write_text({"empty": "", "half": text[: len(text) // 2], "a byte": text.replace("1", "2", 1)}[damage])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oracle = search(kill=False)
+    assert [trial.score for trial in oracle.trials.values()] == [number / 10 for number in range(6)]
+    assert {name: oracle.trials[name].hyperparameters.values for name in before} == before
+    assert json_files.read(path) == {"format": 1}
+
+
+def test_overwriting_needs_no_state(tmp_path):
+    (tmp_path / "project" / "trial_0").mkdir(parents=True)
+    (tmp_path / "project" / "trial_0" / "trial.json").write_text("{}")
+    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
+    Formula(oracle, None, str(tmp_path), "project", overwrite=True).search(kill=False, verbose=0)
+    assert [trial.score for trial in oracle.get_best_trials()] == [0.0]
+
+
+def test_only_oracles_of_this_package(tmp_path, monkeypatch):
+    for name, value in (("IP", "127.0.0.1"), ("PORT", "1")):
+        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    with pytest.raises(TypeError, match=r"argument `oracle`. Expected one of this package with chief and workers"):
+        DistributedTuner(keras_tuner.oracles.RandomSearchOracle(), None, str(tmp_path))
+    with pytest.raises(RuntimeError, match="OneShotTuner runs in one process"):
+        OneShotTuner(GridSpace((4, 4)), (8, 8, 1), 2)
+
+
 def ended(runs):
     return [trial for trial, what, _ in runs if what == "ends"]
 
@@ -176,7 +246,10 @@ def test_errors_of_trials(processes, tmp_path):
     assert "in run_trial" in failed["message"] and "out of numbers" in failed["message"]
     assert "out of numbers" in processes.log("w1")
 
-    processes.start("chief", "w1", "w2", SEARCH_RAISE="fatal:w1", SEARCH_TRIALS="100")
+    before = len(processes.runs())
+    processes.start("chief", "w2", SEARCH_TRIALS="100")
+    processes.until(lambda runs: any(worker == "w2" for _, _, worker in runs[before:]))  # who comes later waits
+    processes.start("w1", SEARCH_RAISE="fatal:w1", SEARCH_TRIALS="100")
     processes.all_leave(1)
     for name in ("chief", "w1", "w2"):
         assert "what a fool" in processes.log(name), name

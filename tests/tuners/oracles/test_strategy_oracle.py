@@ -1,4 +1,4 @@
-"""StrategyOracle and the oracles by name: the trajectory of the bare search, also after a reload."""
+"""StrategyOracle: the trajectory of the bare search, also after a reload."""
 
 import warnings
 
@@ -6,11 +6,10 @@ import keras_tuner
 import numpy as np
 import pytest
 
-import tuners
-from kerasnas.search import STRATEGIES, Hyperband, PredictorSearch, RegularizedEvolution, SuccessiveHalving
+from kerasnas.search import STRATEGIES, Hyperband, PredictorSearch, RegularizedEvolution
 from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
-from tuners import HyperbandOracle, PredictorOracle, StrategyOracle, SuccessiveHalvingOracle
+from tuners import HyperbandOracle, PredictorOracle, StrategyOracle
 
 SPACE = GridSpace((4, 4, 3, 3))
 CONSTRAINED = GridSpace((4, 4, 3, 3), constrained=True)
@@ -25,16 +24,6 @@ def costs(strategy, space):
     return {"first": lambda genotype: space.encode(genotype)[0]} if strategy.objectives == 2 else None
 
 
-def bare(name, space, seed, trials):
-    strategy, asked = STRATEGIES[name](space, seed=seed), []
-    for _ in range(trials):
-        genotype = strategy.ask()
-        asked.append(genotype)
-        value = reward(space, genotype)
-        strategy.tell(genotype, value if strategy.objectives == 1 else (value, -space.encode(genotype)[0]))
-    return asked
-
-
 def wrapped(name, space, seed, max_trials):
     strategy = STRATEGIES[name](space, seed=seed)
     return StrategyOracle(strategy, OBJECTIVE, max_trials, costs=costs(strategy, space))
@@ -42,7 +31,7 @@ def wrapped(name, space, seed, max_trials):
 
 @pytest.mark.parametrize("space", [SPACE, CONSTRAINED], ids=["grid", "constrained"])
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_trajectory_is_the_bare_strategy_s(name, space, run, tmp_path):
+def test_trajectory_is_the_bare_strategy_s(name, space, bare, run, tmp_path):
     expected = bare(name, space, 0, 30)
     tuner = run(wrapped(name, space, 0, 30), tmp_path)
     assert tuner.asked == expected
@@ -50,7 +39,7 @@ def test_trajectory_is_the_bare_strategy_s(name, space, run, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_trajectory_goes_on_after_a_kill_and_reload(name, run, tmp_path):
+def test_trajectory_goes_on_after_a_kill_and_reload(name, bare, run, tmp_path):
     """A trial that was interrupted is run again, and what follows is what would have followed."""
     expected = bare(name, SPACE, 3, 30)
     first = run(wrapped(name, SPACE, 3, 30), tmp_path, stop_after=13)
@@ -60,74 +49,7 @@ def test_trajectory_goes_on_after_a_kill_and_reload(name, run, tmp_path):
     assert len(second.oracle.trials) == 30
 
 
-def test_seed_zero_is_a_seed(run, tmp_path):
-    """Stock oracles take the seed 0 for none, and draw one."""
-    asked = [run(PredictorOracle(SPACE, OBJECTIVE, 12, seed=0), tmp_path / name).asked for name in ("a", "b")]
-    assert asked[0] == asked[1]
-    assert run(PredictorOracle(SPACE, OBJECTIVE, 12, seed=1), tmp_path / "c").asked != asked[0]
-    assert PredictorOracle(SPACE, OBJECTIVE, 12).seed == 0
-    assert tuners.DefaultOracle is PredictorOracle
-
-
-@pytest.mark.parametrize(
-    ("oracle", "name"),
-    [
-        (tuners.PredictorOracle, "predictor"),
-        (tuners.ControllerOracle, "controller"),
-        (tuners.EvolutionOracle, "evolution"),
-        (tuners.LocalSearchOracle, "local_search"),
-    ],
-)
-def test_oracles_by_name(oracle, name, run, tmp_path):
-    assert run(oracle(SPACE, OBJECTIVE, 15, seed=0), tmp_path).asked == bare(name, SPACE, 0, 15)
-
-
-def test_arguments_reach_the_strategy_and_the_oracle():
-    oracle = tuners.EvolutionOracle(SPACE, OBJECTIVE, 5, population_size=4, max_retries_per_trial=2)
-    assert oracle.strategy.population_size == 4
-    assert oracle.max_retries_per_trial == 2
-    with pytest.raises(TypeError, match="populaton_size"):
-        tuners.EvolutionOracle(SPACE, OBJECTIVE, 5, populaton_size=4)
-
-
-@pytest.mark.parametrize(
-    ("oracle", "search"), [(HyperbandOracle, Hyperband), (SuccessiveHalvingOracle, SuccessiveHalving)]
-)
-def test_multi_fidelity_is_the_bare_search(oracle, search, run, tmp_path):
-    def value(genotype, epochs):
-        return reward(SPACE, genotype) * (1 - 0.5 / epochs)
-
-    bare_search, expected = search(STRATEGIES["evolution"](SPACE, seed=0), (1, 3, 9)), []
-    for _ in range(22):
-        trial = bare_search.ask()
-        expected.append((trial.genotype, trial.budget))
-        bare_search.tell(trial.genotype, value(trial.genotype, trial.budget), budget=trial.budget)
-
-    def make():
-        return oracle(SPACE, OBJECTIVE, 22, budgets=(1, 3, 9), strategy="evolution")
-
-    def answer(genotype, trial):
-        epochs = trial.hyperparameters.values["tuner/epochs"]
-        asked.append((genotype, epochs))
-        return {"val_accuracy": value(genotype, epochs)}
-
-    asked = []
-    run(make(), tmp_path, answer=answer, stop_after=11)
-    tuner = run(make(), tmp_path, answer=answer)
-    assert asked == expected
-    best = tuner.oracle.get_best_trials(30)
-    epochs = [trial.hyperparameters.values["tuner/epochs"] for trial in best]
-    assert epochs == sorted(epochs, reverse=True)
-    assert tuner.oracle.genotype(best[0]) == bare_search.best[0]
-
-
-def test_a_round_of_hyperband_is_the_default():
-    oracle = HyperbandOracle(SPACE, OBJECTIVE, budgets=(1, 3, 9))
-    assert oracle.max_trials == 9 + 3 + 1 + 5 + 1 + 3
-    assert SuccessiveHalvingOracle(SPACE, OBJECTIVE, budgets=(1, 3, 9)).max_trials == 13
-
-
-def test_minimised_objective(run, tmp_path):
+def test_minimized_objective(bare, run, tmp_path):
     oracle = PredictorOracle(SPACE, keras_tuner.Objective("val_loss", "min"), 40)
     tuner = run(oracle, tmp_path, answer=lambda genotype, trial: {"val_loss": -reward(SPACE, genotype)})
     assert tuner.asked == bare("predictor", SPACE, 0, 40)
@@ -168,7 +90,7 @@ def test_order_of_the_hyperparameters_does_not_matter():
     assert oracle.genotype(trial) == SPACE.genotype(values)
 
 
-def test_other_hyperparameters_keep_their_defaults(run, tmp_path):
+def test_other_hyperparameters_keep_their_defaults(bare, run, tmp_path):
     hp = keras_tuner.HyperParameters()
     for name, options in SPACE.choices.items():
         hp.Choice(name, list(options), ordered=False)
@@ -182,29 +104,6 @@ def test_other_hyperparameters_keep_their_defaults(run, tmp_path):
 def test_a_hypermodel_of_another_space_is_refused(other, run, tmp_path, choices):
     with pytest.raises(ValueError, match="choice/3"):
         run(PredictorOracle(SPACE, OBJECTIVE, 5), tmp_path, hypermodel=choices(other))
-
-
-@pytest.mark.parametrize("max_trials", [0, -1, 2.5, None, True])
-def test_max_trials(max_trials):
-    with pytest.raises(ValueError, match=r"argument `max_trials`. Expected an integer of at least 1. Received: "):
-        PredictorOracle(SPACE, OBJECTIVE, max_trials)
-
-
-def test_bad_arguments():
-    with pytest.raises(TypeError, match=r"argument `strategy`. Expected a `kerasnas.search.SearchStrategy`"):
-        StrategyOracle("predictor", OBJECTIVE)
-    with pytest.raises(TypeError, match=r"argument `space`"):
-        PredictorOracle("nasbench201", OBJECTIVE)
-    with pytest.raises(TypeError, match=r"argument `costs`"):
-        StrategyOracle(STRATEGIES["nsga2"](SPACE), OBJECTIVE, costs={"size": 3})
-    with pytest.raises(ValueError, match="NSGA2 has 2 objective"):
-        StrategyOracle(STRATEGIES["nsga2"](SPACE), OBJECTIVE)
-    with pytest.raises(ValueError, match="Could not infer optimization direction"):
-        PredictorOracle(SPACE, "my_metric")
-    with pytest.raises(ValueError, match=r"Expected 'min' or 'max'. Received: 'up'"):
-        PredictorOracle(SPACE, keras_tuner.Objective("accuracy", "up"))
-    with pytest.raises(ValueError, match=r"Unknown strategy 'evolutoin'. Did you mean 'evolution'"):
-        HyperbandOracle(SPACE, OBJECTIVE, strategy="evolutoin")
 
 
 def test_several_objectives_are_not_summed():
@@ -226,6 +125,20 @@ def test_objective_that_is_not_reported(run, tmp_path):
         oracle.update_trial(trial.trial_id, {"loss": 1.0, "val_accuracy": 0.5})
     # No lock is held after the error.
     oracle.update_trial(trial.trial_id, {"val_acc": 0.5})
+
+
+def test_a_search_with_budgets_is_a_strategy_too():
+    oracle = StrategyOracle(Hyperband(STRATEGIES["random"](SPACE, seed=0), (1, 3)), OBJECTIVE, 8)
+    assert oracle.populate_space("0")["values"]["tuner/epochs"] == 1 and oracle.strategy.seed == oracle.seed == 0
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match=r"argument `strategy`. Expected a `kerasnas.search.SearchStrategy`"):
+        StrategyOracle("predictor", OBJECTIVE)
+    with pytest.raises(TypeError, match=r"argument `costs`"):
+        StrategyOracle(STRATEGIES["nsga2"](SPACE), OBJECTIVE, costs={"size": 3})
+    with pytest.raises(ValueError, match="NSGA2 has 2 objective"):
+        StrategyOracle(STRATEGIES["nsga2"](SPACE), OBJECTIVE)
 
 
 def test_overhead_stays_flat(run, tmp_path):

@@ -1,22 +1,20 @@
-"""Oracles whose project was damaged, whose trials fail, whose disk is full, or that are another's."""
+"""Searches resumed from a damaged project, from one that an older version wrote, and from another's."""
 
 import json
 import os
-import threading
 import warnings
 from pathlib import Path
 
 import keras_tuner
-import numpy as np
 import pytest
 
-from kerasnas.search import STRATEGIES
 from kerasnas.testing.strategies import GridSpace
 from tuners import EvolutionOracle, HyperbandOracle, PredictorOracle
 from tuners.persistence import json_files
 
 SPACE = GridSpace((4, 4, 3, 3))
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
+GOLDEN = Path(__file__).parents[2] / "golden" / "saved_search.json"
 
 
 def make(max_trials=20, seed=0, **options):
@@ -33,6 +31,32 @@ def truncate(path):
     path.write_text(text[: len(text) // 2])
 
 
+@pytest.fixture(scope="module")
+def saved_search():
+    return json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def test_the_files_of_an_older_version_are_resumed(saved_search, run, tmp_path):
+    """Without checksums, leases and the like; the third trial failed, and the sixth was killed."""
+    for name, text in saved_search["files"].items():
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    space = GridSpace((3, 4))
+
+    def answer(genotype, trial):
+        first, second = space.encode(genotype)
+        return {"val_accuracy": (first + 1.5 * second) / 10}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tuner = run(PredictorOracle(space, OBJECTIVE, 8), tmp_path, answer=answer)
+    assert [list(space.encode(genotype)) for genotype in tuner.asked] == saved_search["asked"][5:]
+    trials = tuner.oracle.trials
+    assert [trial.status for trial in trials.values()] == [*["COMPLETED"] * 2, "FAILED", *["COMPLETED"] * 5]
+    assert "out of numbers" in trials["2"].message and trials["4"].score == 0.55
+
+
 @pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "an older object"])
 def test_a_damaged_state_is_recovered(damage, run, tmp_path, expected):
     """A kill while stock KerasTuner writes `oracle.json` leaves a part of it, which no later start can read."""
@@ -46,7 +70,7 @@ def test_a_damaged_state_is_recovered(damage, run, tmp_path, expected):
         path.unlink()
     else:
         path.write_text("{}")
-    with pytest.warns(UserWarning, match=r"oracle.json cannot be used .*Going on from the last good version"):
+    with pytest.warns(UserWarning, match=r"oracle.json cannot be used .*Resuming from the last good version"):
         tuner = run(make(), tmp_path)
     assert tuner.asked == expected[13:]
     assert len(tuner.oracle.get_best_trials(50)) == 20
@@ -96,8 +120,37 @@ def test_hyperband_is_recovered(run, tmp_path):
     assert len(whole) == 22
     run(oracle(), tmp_path / "part", stop_after=11)
     truncate(tmp_path / "part" / "project" / "oracle.json")
-    with pytest.warns(UserWarning, match="Going on from"):
+    with pytest.warns(UserWarning, match="Resuming from"):
         assert run(oracle(), tmp_path / "part").asked == whole[11:]
+
+
+def test_results_of_before_a_restart_are_still_known_after_the_next(run, tmp_path, expected):
+    run(make(), tmp_path, stop_after=13)
+    run(make(), tmp_path, stop_after=3)
+    for path in (tmp_path / "project" / "trial_04").glob("trial*.json"):
+        truncate(path)
+    with pytest.warns(UserWarning, match="Trial 04 is recovered"):
+        tuner = run(make(), tmp_path)
+    assert tuner.asked == expected[16:]
+    assert [trial.score for trial in tuner.oracle.trials.values()] == [
+        reward for _, reward in tuner.oracle.strategy.observations
+    ]
+
+
+@pytest.mark.parametrize("name", ["oracle.json", "oracle.events", "trial_04/trial.json", "trial_13/trial.json"])
+def test_no_flipped_byte_changes_a_search(name, run, tmp_path, expected):
+    """Neither one that leaves valid JSON: a score, say, with another digit."""
+    run(make(), tmp_path, stop_after=13)
+    path = tmp_path / "project" / name
+    content = bytearray(path.read_bytes())
+    digit = max(index for index, byte in enumerate(content[: 3 * len(content) // 4]) if chr(byte).isdigit())
+    content[digit] ^= 1
+    path.write_bytes(bytes(content))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tuner = run(make(), tmp_path)
+    assert tuner.asked == expected[13:] and len(tuner.oracle.get_best_trials(50)) == 20
+    assert name == "oracle.events" or any("checksum does not match" in str(one.message) for one in caught)
 
 
 def test_nothing_but_whole_files_is_ever_seen(run, tmp_path, monkeypatch):
@@ -120,17 +173,17 @@ def test_nothing_but_whole_files_is_ever_seen(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: PredictorOracle(GridSpace((4, 4, 3)), OBJECTIVE, 20), "choice 'choice/3': .* there, missing here"),
-        (lambda: PredictorOracle(GridSpace((4, 4, 3, 2)), OBJECTIVE, 20), "choice 'choice/3': .*option_2.* there, "),
+        (lambda: PredictorOracle(GridSpace((4, 4, 3)), OBJECTIVE, 20), "choices 'choice/3': .* there, missing here"),
+        (lambda: PredictorOracle(GridSpace((4, 4, 3, 2)), OBJECTIVE, 20), "choices 'choice/3': .*option_2.* there, "),
         (
             lambda: EvolutionOracle(SPACE, OBJECTIVE, 20),
-            "strategy 'PredictorSearch' there, 'RegularizedEvolution' here",
+            "strategy: 'PredictorSearch' there, 'RegularizedEvolution' here",
         ),
         (
             lambda: PredictorOracle(SPACE, keras_tuner.Objective("val_accuracy", "min"), 20),
-            "objectives .*'max'.* there",
+            "objectives 'val_accuracy': max there, min here",
         ),
-        (lambda: HyperbandOracle(SPACE, OBJECTIVE), "search None there, 'Hyperband' here"),
+        (lambda: HyperbandOracle(SPACE, OBJECTIVE), "search: None there, 'Hyperband' here"),
     ],
 )
 def test_a_project_of_another_search_is_refused(other, message, run, tmp_path):
@@ -149,69 +202,6 @@ def test_a_project_of_a_stock_oracle_is_refused(run, tmp_path):
         run(make(), tmp_path)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_objectives_that_are_not_finite_fail_and_do_not_stop(value, run, tmp_path):
-    """Stock KerasTuner ends the search at the third."""
-    strategy, expected = STRATEGIES["predictor"](SPACE, seed=0), []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for step in range(12):
-            expected.append(strategy.ask())
-            strategy.tell(expected[-1], np.nan if step < 6 else float(step))
-    steps = iter(range(12))
-
-    def answer(genotype, trial):
-        step = next(steps)
-        return {"val_accuracy": value if step < 6 else float(step)}
-
-    with pytest.warns(UserWarning, match="not finite"):
-        tuner = run(make(12), tmp_path, answer=answer)
-    assert tuner.asked == expected
-    failed = [trial for trial in tuner.oracle.trials.values() if trial.status == "FAILED"]
-    assert len(failed) == 6 and "Not finite: val_accuracy" in failed[0].message
-
-
-def test_a_diverged_epoch_does_not_hide_the_good_ones():
-    """Nothing compares with NaN: from a history that begins with one KerasTuner takes the NaN."""
-    objective = make().objective
-    assert objective.better_than(0.5, np.nan) and not objective.better_than(np.nan, 0.5)
-    assert objective.better_than(0.6, 0.5) and not objective.better_than(np.nan, np.nan)
-
-
-def test_the_best_trials_are_completed_ones(run, tmp_path):
-    """Stock KerasTuner fills up with failed trials, which no model can be loaded of."""
-    with pytest.warns(UserWarning, match="not finite"):
-        tuner = run(make(4), tmp_path, answer=lambda g, trial: {"val_accuracy": [np.nan, 0.5][int(trial.trial_id) % 2]})
-    assert [trial.score for trial in tuner.oracle.get_best_trials(4)] == [0.5, 0.5]
-
-
-def test_trials_that_raise_end_the_search_with_all_saved_and_no_lock_held(run, tmp_path):
-    """Stock KerasTuner raises with its lock held: every other thread then waits for ever."""
-
-    def answer(genotype, trial):
-        if int(trial.trial_id) in (2, 3, 4):
-            raise ArithmeticError("out of numbers")
-        return {"val_accuracy": 0.5}
-
-    oracle = make(10)
-    with pytest.raises(RuntimeError, match=r"last 3 trials failed(.|\n)*out of numbers"), pytest.warns(UserWarning):
-        run(oracle, tmp_path, answer=answer)
-    received = []
-    thread = threading.Thread(target=lambda: received.append(oracle.create_trial("other")))
-    thread.start()
-    thread.join(10)
-    assert received and received[0].trial_id == "05"
-    saved = json.loads((tmp_path / "project" / "oracle.json").read_text())
-    assert saved["end_order"] == ["00", "01", "02", "03", "04"] and not saved["ongoing_trials"]
-
-
-def test_the_second_result_of_a_trial_counts(run, tmp_path):
-    """Stock KerasTuner takes the metrics of the failed first run for those of the second."""
-    values = iter([np.nan, 0.75])
-    tuner = run(make(1, max_retries_per_trial=1), tmp_path, answer=lambda g, trial: {"val_accuracy": next(values)})
-    assert [trial.score for trial in tuner.oracle.get_best_trials(2)] == [0.75]
-
-
 def test_a_file_system_without_hard_links(run, tmp_path, monkeypatch, expected):
     def link(source, target):
         raise OSError(95, "Operation not supported")
@@ -219,71 +209,81 @@ def test_a_file_system_without_hard_links(run, tmp_path, monkeypatch, expected):
     monkeypatch.setattr(os, "link", link)
     run(make(), tmp_path, stop_after=13)
     truncate(tmp_path / "project" / "oracle.json")
-    with pytest.warns(UserWarning, match="Going on from the last good version"):
+    with pytest.warns(UserWarning, match="Resuming from the last good version"):
         assert run(make(), tmp_path).asked == expected[13:]
 
 
-def test_a_full_disk_does_not_lose_finished_trials(run, tmp_path, monkeypatch):
-    real, full = json_files.write, []
+def test_several_workers_resume_as_if_nothing_had_happened(finish, tmp_path, monkeypatch):
+    """What was asked and told in turns since the state was written is done again in the same turns."""
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
-    def write(path, value, durable=True):
-        if full:
-            raise OSError(28, "No space left on device")
-        real(path, value, durable)
+    def work(oracle, steps, running):
+        for step in steps:
+            name = "abc"[step % 3]
+            if name in running:
+                finish(oracle, running.pop(name), step / 100)
+            running[name] = oracle.create_trial(name)
+        return {name: trial.trial_id for name, trial in running.items()}
 
-    def answer(genotype, trial):
-        number = int(trial.trial_id)
-        full[:] = [True] * (3 <= number < 6)
-        return {"val_accuracy": number / 10}
+    def begin(folder):
+        oracle = make(60)
+        oracle.verbose = 0
+        oracle._set_project_dir(str(tmp_path / folder), "project")
+        return oracle
 
-    monkeypatch.setattr(json_files, "write", write)
-    with pytest.warns(UserWarning) as caught:
-        oracle = run(make(8), tmp_path, answer=answer).oracle
-    messages = [str(one.message) for one in caught]
-    assert sum("could not be written ([Errno 28] No space left" in message for message in messages) == 1
-    assert any("its 4 finished trials are in memory" in message for message in messages)
-    assert sum("could be written again" in message for message in messages) == 1
-    assert len(oracle.get_best_trials(20)) == 8
-    again = make(8)
-    again._set_project_dir(str(tmp_path), "project")
+    whole, running = begin("whole"), {}
+    work(whole, range(25), running)
+    holders = work(whole, range(25, 40), running)
+
+    killed = begin("killed")
+    work(killed, range(25), {})
+    assert killed.store.journal.length > 0  # the state on the disk is older than the search
+    again = begin("killed")
     again.reload()
-    assert [trial.score for trial in again.get_best_trials(20)] == [trial.score for trial in oracle.get_best_trials(20)]
-    for number in range(8):
-        saved = json.loads((tmp_path / "project" / f"trial_{number}" / "trial.json").read_text())
-        assert saved["score"] == number / 10
+    assert again.get_state()["search"] == killed.get_state()["search"]
+    assert again.end_order == killed.end_order and again.start_order == killed.start_order
+    assert again.leases.runs == killed.leases.runs
+    # Each worker still has its trial, and ends it.
+    assert {n: t.trial_id for n, t in again.ongoing_trials.items()} == {
+        n: t.trial_id for n, t in killed.ongoing_trials.items()
+    }
+    assert work(again, range(25, 40), dict(again.ongoing_trials)) == holders
+    values = [[trial.hyperparameters.values for trial in one.trials.values()] for one in (whole, again)]
+    assert values[0] == values[1]
 
 
-def test_workers_that_ask_at_once(tmp_path):
-    oracle = make(40)
+def test_a_distributed_search_resumed_alone_runs_all_that_was_at_work(tmp_path, monkeypatch):
+    """The workers of before are gone: their trials wait, in their order."""
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    oracle = make()
+    oracle.verbose = 0
     oracle._set_project_dir(str(tmp_path), "project")
-    same = oracle.create_trial("a")
-    assert oracle.create_trial("a") is same  # a worker that asks again gets what it has
-    oracle.update_trial(same.trial_id, {"val_accuracy": 0.1})
-    same.status = "COMPLETED"
-    oracle.end_trial(same)
-
-    def work(name):
-        while (trial := oracle.create_trial(name)).status != "STOPPED":
-            if trial.status == "IDLE":  # the last trials are with others
-                continue
-            oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
-            trial.status = "COMPLETED"
-            oracle.end_trial(trial)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(oracle.trials) == len({oracle.genotype(trial) for trial in oracle.trials.values()}) == 40
-    assert not oracle.ongoing_trials and not oracle.tuner_ids
+    for name in "abc":
+        oracle.create_trial(name)
+    oracle.save(whole=True)
+    monkeypatch.delenv("KERASTUNER_ORACLE_IP")
+    alone = make()
+    alone._set_project_dir(str(tmp_path), "project")
+    alone.reload()
+    assert alone.leases.waiting == ["00", "01", "02"] and not alone.ongoing_trials
 
 
-def test_waiting_is_not_asked_thousands_of_times(monkeypatch, tmp_path):
-    """The loop of KerasTuner asks an idle oracle again at once: 19,000 times a second."""
-    slept = []
-    monkeypatch.setattr("tuners.oracles.trial_oracle.time.sleep", slept.append)
-    oracle = HyperbandOracle(GridSpace((2,)), OBJECTIVE, budgets=(1, 3))
-    oracle._set_project_dir(str(tmp_path), "project")
-    assert [oracle.create_trial(name).status for name in "abc"] == ["RUNNING", "RUNNING", "IDLE"]
-    assert len(slept) == 1 and slept[0] > 0.01
+def test_lost_workers_are_counted_across_restarts(tmp_path, monkeypatch):
+    """A trial that needs too much memory may end the chief on the same machine as well."""
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    now = [1000.0]
+    for number in range(3):
+        oracle = make(lease=10)
+        oracle.verbose = 0
+        oracle.leases.clock = lambda: now[0]
+        oracle._set_project_dir(str(tmp_path), "project")
+        if number:
+            oracle.reload()
+        trial = oracle.create_trial("worker")
+        assert trial.trial_id == "00"
+        oracle.save()
+        oracle.heartbeat("worker", "00")
+        now[0] += 11
+        with pytest.warns(UserWarning, match="run again" if number < 2 else "has failed: it lost 3 workers"):
+            oracle.take_back()

@@ -1,0 +1,73 @@
+"""The chief: it serves until the search is over, or until the oracle raises an error, and says which."""
+
+import keras_tuner
+import pytest
+
+from tuners.distributed.chief import FAILED, OVER, RUNNING, read_status, serve, write_status
+from tuners.persistence import json_files
+
+
+def test_the_status_is_of_a_search_with_as_many_trials(tmp_path):
+    """A search that is resumed for more trials is not over."""
+    assert read_status(tmp_path / "nothing", 5) == (RUNNING, "")
+    write_status(tmp_path, OVER, 5)
+    assert read_status(tmp_path, 5) == (OVER, "") and read_status(tmp_path, 6) == (RUNNING, "")
+
+
+@pytest.mark.parametrize("damage", [lambda text: "", lambda text: text[:20], lambda text: "{}"])
+def test_a_damaged_status_is_that_of_before_or_running(damage, tmp_path):
+    """Who waits for a chief must neither fail nor leave because of it."""
+    path = tmp_path / "search.json"
+    write_status(tmp_path, OVER, 5)
+    path.write_text(damage(path.read_text()))
+    with pytest.warns(UserWarning, match=r"search.json cannot be used"):
+        assert read_status(tmp_path, 5) == (RUNNING, "")
+    write_status(tmp_path, FAILED, 5, "an error")
+    write_status(tmp_path, OVER, 5)
+    path.write_text(damage(path.read_text()))
+    with pytest.warns(UserWarning, match="Resuming from the last good version"):
+        assert read_status(tmp_path, 5) == (FAILED, "an error")
+
+
+def test_an_error_of_the_oracle_reaches_the_chief_and_all_workers(served, oracle_of, tmp_path, finish):
+    oracle, errors = oracle_of(3), []
+    client_of = served(oracle, errors)
+    client, other = client_of(), client_of("other")
+    trial, second = client.create_trial("worker"), other.create_trial("other")
+    oracle.trial_finished = lambda trial: 1 / 0
+    for one, its in ((client, trial), (other, second)):
+        with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"its chief:(.|\n)*ZeroDivisionError"):
+            finish(one, its)
+    for _ in range(100):
+        if errors:
+            break
+        other._stop_beating.wait(0.1)
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    status, message = read_status(tmp_path / "project", 3)
+    assert status == FAILED and "division by zero" in message
+
+
+def test_a_worker_of_another_project_is_not_answered(served, oracle_of, tmp_path, finish):
+    """A program's next search has the same address: its workers wait for its chief."""
+    oracle = oracle_of(1)
+    client = served(oracle)()
+    trial = client.create_trial("worker")
+    client.stub.folder = str(tmp_path / "other")
+    client.stub.patience = 0.2
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="There was no chief"):
+        client.get_space()
+    client.stub.folder = str(tmp_path / "project")
+    finish(client, trial)
+    assert client.create_trial("worker").status == "STOPPED"
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_search_that_is_over_is_not_served(oracle_of, tmp_path):
+    oracle = oracle_of(1)
+    oracle._set_project_dir(str(tmp_path), "project")
+    trial = oracle.create_trial("worker")
+    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    serve(oracle, tmp_path / "project")  # returns at once
+    assert json_files.read(tmp_path / "project" / "search.json")["status"] == OVER

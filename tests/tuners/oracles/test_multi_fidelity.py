@@ -1,0 +1,57 @@
+"""HyperbandOracle and SuccessiveHalvingOracle: the bare searches, with the epochs as a value of each trial."""
+
+import keras_tuner
+import pytest
+
+from kerasnas.search import STRATEGIES, Hyperband, SuccessiveHalving
+from kerasnas.testing.strategies import GridSpace
+from tuners import HyperbandOracle, SuccessiveHalvingOracle
+
+SPACE = GridSpace((4, 4, 3, 3))
+OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
+
+
+def reward(space, genotype):
+    return sum((position + 1.5) * index for position, index in enumerate(space.encode(genotype))) / 30
+
+
+@pytest.mark.parametrize(
+    ("oracle", "search"), [(HyperbandOracle, Hyperband), (SuccessiveHalvingOracle, SuccessiveHalving)]
+)
+def test_multi_fidelity_is_the_bare_search(oracle, search, run, tmp_path):
+    def value(genotype, epochs):
+        return reward(SPACE, genotype) * (1 - 0.5 / epochs)
+
+    bare_search, expected = search(STRATEGIES["evolution"](SPACE, seed=0), (1, 3, 9)), []
+    for _ in range(22):
+        trial = bare_search.ask()
+        expected.append((trial.genotype, trial.budget))
+        bare_search.tell(trial.genotype, value(trial.genotype, trial.budget), budget=trial.budget)
+
+    def make():
+        return oracle(SPACE, OBJECTIVE, 22, budgets=(1, 3, 9), strategy="evolution")
+
+    def answer(genotype, trial):
+        epochs = trial.hyperparameters.values["tuner/epochs"]
+        asked.append((genotype, epochs))
+        return {"val_accuracy": value(genotype, epochs)}
+
+    asked = []
+    run(make(), tmp_path, answer=answer, stop_after=11)
+    tuner = run(make(), tmp_path, answer=answer)
+    assert asked == expected
+    best = tuner.oracle.get_best_trials(30)
+    epochs = [trial.hyperparameters.values["tuner/epochs"] for trial in best]
+    assert epochs == sorted(epochs, reverse=True)
+    assert tuner.oracle.genotype(best[0]) == bare_search.best[0]
+
+
+def test_a_round_of_hyperband_is_the_default():
+    oracle = HyperbandOracle(SPACE, OBJECTIVE, budgets=(1, 3, 9))
+    assert oracle.max_trials == 9 + 3 + 1 + 5 + 1 + 3
+    assert SuccessiveHalvingOracle(SPACE, OBJECTIVE, budgets=(1, 3, 9)).max_trials == 13
+
+
+def test_an_unknown_strategy():
+    with pytest.raises(ValueError, match=r"Unknown strategy 'evolutoin'. Did you mean 'evolution'"):
+        HyperbandOracle(SPACE, OBJECTIVE, strategy="evolutoin")

@@ -1,0 +1,97 @@
+"""The seam to KerasTuner's private names: each is touched here, or overridden as `PRIVATE` says, and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial
+from keras_tuner.src import protos
+from keras_tuner.src.distribute.oracle_chief import OracleServicer
+from keras_tuner.src.distribute.oracle_client import OracleClient
+from keras_tuner.src.engine import conditions
+
+__all__ = [
+    "PRIVATE",
+    "OracleClient",
+    "OracleServicer",
+    "add_service",
+    "oracle_behind",
+    "service_calls",
+    "service_messages",
+    "show_begin",
+    "show_end",
+    "silent_conditions",
+]
+
+# Dotted name -> why it is needed. Tests say which of them a release of KerasTuner has removed.
+PRIVATE = {
+    "keras_tuner.src.protos.get_service": "the messages of the chief's service, which heartbeats are made of",
+    "keras_tuner.src.protos.get_service_grpc": "the chief's service, served with more threads and our interceptor",
+    "keras_tuner.src.distribute.oracle_chief.OracleServicer": "the service's methods, which ours add heartbeats to",
+    "keras_tuner.src.distribute.oracle_client.OracleClient": "a worker's oracle, which ours makes wait for the chief",
+    "keras_tuner.src.engine.conditions.Parent.to_proto": "it prints; see `silent_conditions`",
+    "keras_tuner.src.engine.oracle.Display.on_trial_begin": "the table of hyperparameters, with `verbose=1`",
+    "keras_tuner.src.engine.oracle.Display.on_trial_end": "the score and the time, with `verbose=1`",
+    "keras_tuner.Oracle._set_project_dir": "overridden: the tuner says there where the oracle's files are",
+    "keras_tuner.engine.base_tuner.BaseTuner._is_worker": "called: whether the oracle is a client of the chief's",
+    "keras_tuner.engine.base_tuner.BaseTuner._get_tuner_fname": "overridden: one state for chief and single process",
+    "keras_tuner.engine.base_tuner.BaseTuner._try_run_and_update_trial": "overridden: fatal errors reach the chief",
+    "keras_tuner.engine.base_tuner.BaseTuner._populate_initial_space": "overridden: no networks for conditions",
+}
+
+_silence = threading.Lock()
+_silent = 0  # how many contexts are open
+
+
+def service_messages() -> Any:
+    """The messages of the chief's service: a heartbeat is a `GetTrialRequest`."""
+    return protos.get_service()
+
+
+def service_calls(channel: Any) -> Any:
+    """The calls of the chief's service over a gRPC channel: KerasTuner's client makes a channel that never gives up."""
+    return protos.get_service_grpc().OracleStub(channel)
+
+
+def add_service(servicer: OracleServicer, server: Any) -> None:
+    """Let a gRPC server answer with `servicer`: KerasTuner's chief has one thread and keeps errors to itself."""
+    protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
+
+
+def oracle_behind(oracle: Any) -> Any:
+    """The oracle that a worker's program has made, which KerasTuner hides behind its client of the chief's."""
+    return oracle._oracle if isinstance(oracle, OracleClient) else oracle
+
+
+def show_begin(oracle: keras_tuner.Oracle, trial: Trial) -> None:
+    """Print the hyperparameters of a trial that begins, as KerasTuner's own oracles do with `verbose=1`."""
+    oracle._display.on_trial_begin(trial)
+
+
+def show_end(oracle: keras_tuner.Oracle, trial: Trial) -> None:
+    """Print the score of a trial that ended, if its begin was shown: KerasTuner fails on one that was recovered."""
+    if trial.trial_id in oracle._display.trial_start:
+        oracle._display.on_trial_end(trial)
+
+
+@contextlib.contextmanager
+def silent_conditions() -> Iterator[None]:
+    """A context without the print that KerasTuner left in what sends conditional hyperparameters over the wire.
+
+    Contexts may overlap in several threads; after the last one KerasTuner is as it was.
+    """
+    global _silent
+    with _silence:
+        _silent += 1
+        conditions.print = lambda *args: None
+    try:
+        yield
+    finally:
+        with _silence:
+            _silent -= 1
+            if not _silent:
+                del conditions.print

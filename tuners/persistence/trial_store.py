@@ -1,0 +1,204 @@
+"""TrialStore: the files of a search, of which neither a kill nor a damaged file nor a full disk loses a result."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tuners.persistence import json_files
+from tuners.persistence.journal import Journal
+
+COMPLETED, FAILED = FINISHED = ("COMPLETED", "FAILED")
+STATE = "oracle.json"
+
+_EVENTS = 20  # at least this many before the state is written again
+_FLUSH = 1.0  # seconds: a power cut may cost the results of that time, a kill none
+_STATE_KEYS = ("hyperparameters", "start_order", "end_order", "ongoing_trials")
+_TRIAL_KEYS = ("trial_id", "hyperparameters", "metrics", "score", "best_step", "status", "message")
+_ENTRY_KEYS = {"status", "score", "best_step", "values", "metrics"}
+
+
+class SavedTrial(NamedTuple):
+    """What the files say of a trial.
+
+    Args:
+        state: its own file, or None if that cannot be read.
+        entry: what state and journal say of it, or None if they do not know it.
+    """
+
+    state: dict[str, Any] | None
+    entry: dict[str, Any] | None
+
+
+class Saved(NamedTuple):
+    """What the files say of a search.
+
+    Args:
+        state: the last good state, or None.
+        events: what happened since, in its order.
+        trials: by number, in their order.
+    """
+
+    state: dict[str, Any] | None
+    events: list[dict[str, Any]]
+    trials: dict[str, SavedTrial]
+
+
+class TrialStore:
+    """The files of a search: its state, what happened since, and its trials.
+
+    `oracle.json` holds the state, `oracle.events` a line for each trial that began or was completed since, and
+    `trial_<number>/trial.json` a trial. Writing the state takes as long as there are trials; it is written after a
+    share of them, so that the time of a trial does not grow. State and events also hold an entry for each trial, with
+    what matters of it, so that a damaged `trial.json` loses no result. Each file lies beside its version before.
+
+    When the disk is full that is said, not raised: what was not written stays in memory until it can be.
+
+    Args:
+        folder: the project's.
+
+    Attributes:
+        ledger: number of a trial -> its entry: `status`, `score`, `best_step`, `values`, `metrics`.
+
+    Example:
+
+    >>> import tempfile
+    >>> store = TrialStore(tempfile.mkdtemp())
+    >>> entry = {"status": "COMPLETED", "score": 0.5, "best_step": 0, "values": {}, "metrics": {}}
+    >>> store.record("0", {"score": 0.5}, entry)
+    >>> store.save(lambda: {"hyperparameters": {}, "start_order": ["0"], "end_order": ["0"], "ongoing_trials": {}})
+    True
+    >>> TrialStore(store.folder).read().state["ledger"]["0"]["score"]
+    0.5
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.journal = Journal(self.folder / STATE)
+        self.ledger: dict[str, dict[str, Any]] = {}
+        self._unwritten: dict[str, dict[str, Any]] = {}  # trials whose file is not up to date
+        self._outdated = True  # something has changed that the journal does not tell
+        self._new = True  # nothing was read: what lies in the folder is of another search
+        self._flushed = -math.inf
+        self._disk_failed = False
+
+    # Writing -----------------------------------------------------------------------------------------
+    def record(self, trial_id: str, state: Mapping[str, Any], entry: dict[str, Any], worker: str | None = None) -> None:
+        """Write that a trial began, or how it ended.
+
+        Args:
+            trial_id: its number.
+            state: the content of its file.
+            entry: what matters of it.
+            worker: who has it. Defaults to None: nobody.
+        """
+        self.ledger[trial_id] = entry
+        self.write_trial(trial_id, state)
+        if state.get("status", entry["status"]) != entry["status"] or entry["status"] == FAILED:
+            self.outdate()  # failures and second runs are few: the state tells them
+            return
+        # A part of a line may be written when the disk is full: then the next thing written is the state.
+        durable = entry["status"] == COMPLETED and time.monotonic() > self._flushed + _FLUSH
+        event = {"trial": trial_id, "tuner": worker, **entry}
+        if not self._try_to_write(self.journal.path.name, lambda _: self.journal.add(event, durable)):
+            self.outdate()
+        elif durable:
+            self._flushed = time.monotonic()
+
+    def write_trial(self, trial_id: str, state: Mapping[str, Any]) -> None:
+        """Write the file of a trial alone."""
+        # Not flushed: what matters of it is in the journal too.
+        self._unwritten.pop(trial_id, None)
+        name = f"trial_{trial_id}/trial.json"
+        if not self._try_to_write(name, lambda path: json_files.write(path, state, durable=False)):
+            self._unwritten[trial_id] = dict(state)
+
+    def outdate(self) -> None:
+        """Let the next `save` write the state, since something has changed that the journal does not tell."""
+        self._outdated = True
+
+    def save(self, get_state: Callable[[], dict[str, Any]], whole: bool = False) -> bool:
+        """See that all is written that has happened.
+
+        Args:
+            get_state: called if the state is due.
+            whole: whether it is due as soon as there are events, as at the end of a search. Defaults to False.
+
+        Returns:
+            Whether the state was written.
+        """
+        for trial_id in sorted(self._unwritten):
+            self.write_trial(trial_id, self._unwritten[trial_id])
+        patience = 1 if whole else max(_EVENTS, len(self.ledger) // 2)
+        if self.journal.length < patience and not self._outdated:
+            return False
+        state = {**get_state(), "ledger": self.ledger, "events": self.journal.number}
+        if not self._try_to_write(STATE, lambda path: json_files.write(path, state), durable=True):
+            return False
+        self.journal.begin(anew=self._new)
+        self._outdated = self._new = False
+        return True
+
+    def _try_to_write(self, name: str, write: Callable[[Path], None], durable: bool = False) -> bool:
+        path = self.folder / name
+        try:
+            try:
+                write(path)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path)
+        except OSError as error:
+            if not self._disk_failed:
+                finished = sum(entry["status"] in FINISHED for entry in self.ledger.values())
+                warnings.warn(
+                    f"{path} could not be written ({error}). The search continues: its {finished} finished trials are "
+                    "in memory, and are written as soon as that works. Until then a kill would lose them.",
+                    stacklevel=3,
+                )
+            self._disk_failed = True
+            self.outdate()
+            return False
+        if self._disk_failed and durable:
+            self._disk_failed = False
+            warnings.warn(f"{path} could be written again: nothing is lost.", stacklevel=3)
+        return True
+
+    # Reading -----------------------------------------------------------------------------------------
+    def holds_search(self) -> bool:
+        """Tell whether the folder holds anything that a search could be resumed from."""
+        state = self.folder / STATE
+        return any(path.exists() for path in (state, json_files.previous(state))) or bool(self._trial_ids())
+
+    def read(self) -> Saved:
+        """Read all that can be read. A damaged file is passed over for its version before, with a warning."""
+        state = json_files.read(self.folder / STATE, _STATE_KEYS)
+        events = self.journal.since((state or {}).get("events", 0))
+        events = list(itertools.takewhile(lambda event: {"trial", "tuner", *_ENTRY_KEYS} <= event.keys(), events))
+        entries = dict((state or {}).get("ledger", {}))
+        entries.update({event["trial"]: event for event in events})
+        trials = {}
+        for trial_id in sorted({*self._trial_ids(), *entries}, key=int):
+            saved = json_files.read(self.folder / f"trial_{trial_id}" / "trial.json", _TRIAL_KEYS)
+            trials[trial_id] = SavedTrial(saved, entries.get(trial_id))
+            if saved is None and trial_id in entries:
+                warnings.warn(f"Trial {trial_id} is recovered from {STATE}.", stacklevel=3)
+            elif saved is None:
+                warnings.warn(f"Trial {trial_id} had no result yet and cannot be read: it is run again.", stacklevel=3)
+                del trials[trial_id]
+        if state is None and trials:
+            warnings.warn(
+                f"The state of the search in {self.folder} is rebuilt from its {len(trials)} trials.", stacklevel=3
+            )
+        self.ledger, self._new = {}, False
+        self.outdate()
+        return Saved(state, events, trials)
+
+    def _trial_ids(self) -> set[str]:
+        names = {path.parent.name.removeprefix("trial_") for path in self.folder.glob("trial_*/trial*.json")}
+        return {name for name in names if name.isdigit()}
