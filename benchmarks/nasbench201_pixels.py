@@ -28,7 +28,7 @@ STEPS = 100  # of an epoch
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a relaxation is searched; everything else is the package's default, and alike for all.
+    """Settings of the search with a relaxation; all others are the package's defaults, the same for all.
 
     Args:
         relaxation: its name.

@@ -42,7 +42,7 @@ INPUTS = 2  # a cell reads the outputs of the two cells before it
 
 # Primitives --------------------------------------------------------------------------------------------------
 class SamePad(nn.Module):
-    """What Keras' `padding="same"` adds for a window of stride 2: at even sizes one more at the bottom and right."""
+    """Keras' `padding="same"` for a window of stride 2: at even sizes one more at the bottom and right."""
 
     def __init__(self, kernel_size, value=0.0):
         super().__init__()

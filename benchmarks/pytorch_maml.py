@@ -328,7 +328,7 @@ class Tasks:
         return [(torch.from_numpy(p.reshape(tasks, -1, 1, 28, 28)), y) for p, y in zip(parts, labels, strict=True)]
 
     def batches(self, learner, tasks):
-        """What `learner.step` takes: support and query, or for Reptile 5 batches of 10 from 10 samples of a class."""
+        """Arguments of `learner.step`: support and query, for Reptile 5 batches of 10 from 10 samples of a class."""
         if learner.method != "reptile":
             return self.sets(tasks, 1, 5)
         ((x, y),) = self.sets(tasks, 10)
@@ -388,7 +388,7 @@ def golden(path, tasks=2, ways=3, filters=4, size=8, inner_learning_rate=0.4):
 
 
 def outcomes(parameters, support, query, order, inner_learning_rate):
-    """What the golden file holds of its inputs; raises where the loop, `torch.func` and `vmap` differ."""
+    """The results for the golden file's inputs; raises where the loop, `torch.func` and `vmap` differ."""
     arrays = {}
     for steps, suffix, rate in ((1, "", inner_learning_rate), (3, "_3", inner_learning_rate / 2)):
         arrays[f"inner_learning_rate{suffix}"] = np.array(rate)

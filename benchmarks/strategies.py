@@ -112,7 +112,7 @@ def latency_cases(data: Path) -> Iterator[Case]:
 
 
 def search(case: Case, name: str, seed: int, evaluations: int) -> np.ndarray:
-    """What is reported of the best architecture so far, after each evaluation."""
+    """The reported accuracy of the best architecture so far, after each evaluation."""
     knows_limit = case.cost is not None and name == "predictor"
     strategy = STRATEGIES[name](case.table.space, seed=seed, **({"cost_limit": case.limit} if knows_limit else {}))
     best, reported, values = -math.inf, GUESSING, np.empty(evaluations)

@@ -166,7 +166,7 @@ def ask_tell(strategy: SearchStrategy, task: Task, evaluations: int) -> list[int
 
 
 def experience(task: Task, name: str, place: int, seed: int) -> SearchExperience:
-    """What is known of a task when it is a source."""
+    """The evaluations known of a task when it is a source."""
     strategy = PredictorSearch(task.space, 10_000 + 10 * seed + place, initial=SOURCE_RANDOM, batch_size=SOURCE_BATCH)
     ask_tell(strategy, task, SOURCE_EVALUATIONS)
     return SearchExperience.of(strategy, name)

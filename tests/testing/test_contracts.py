@@ -175,7 +175,7 @@ def test_user_primitive_that_refuses_strides_2_passes():
         PRIMITIVES.unregister("half")
 
 
-def test_unregistered_names_are_told():
+def test_unregistered_names_are_refused():
     with pytest.raises(AssertionError, match="registered"):
         testing.check_primitive("no_such")
     with pytest.raises(AssertionError, match="registered"):
