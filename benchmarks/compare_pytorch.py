@@ -3,11 +3,11 @@
     python benchmarks/compare_pytorch.py --raw=runs/compare.jsonl               # all cases, 1 and 2 threads, 3 rounds
     python benchmarks/compare_pytorch.py --cases=first_order --threads=2 --rounds=5
 
-Every measurement is a process of its own (`search_step.py`, and `pytorch_darts.py` in either memory layout). In each
-round all of them take their turn, so that a machine that slows down meets all alike; the table holds the medians over
-the rounds. Other work does not meet all alike (OpenMP's threads spin where TensorFlow's sleep): below the table stands
-how much of it there was, and whether the times may be used. PyTorch's second order is the finite difference of the
-paper: it stands beside both of ours.
+Every measurement is a process of its own (`search_step.py`, and `pytorch_darts.py` in either memory layout). The
+measurements of a round are interleaved, so that a machine that slows down affects all alike; the table holds the
+medians over the rounds. Other work does not affect all alike (OpenMP's threads spin where TensorFlow's sleep): the
+lines below the table say how much of it there was, and if the times are valid. PyTorch's second order is the finite
+difference of the paper, and is compared with both of ours.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""What it costs to spread a search: steps per second, time in communication and efficiency; and a paper estimate.
+"""Cost of distributing a search: steps per second, communication time and efficiency; and an estimate on paper.
 
     python benchmarks/distribution.py                     # one device, two logical devices, two processes; minutes
     python benchmarks/distribution.py --case=second_order --synchronized --filters=8 --cells=4 --batch=32
     python benchmarks/distribution.py --paper             # bytes and operations of the published setting, no run
 
 Every case is a process of its own (two, for two workers). Each replica gets one thread for its arithmetic, so that two
-have twice the cores of one. Bytes are counted where a step is traced; the time in communication is that of the same
-reductions alone, in the same order, timed by themselves. The efficiency is the speed of n replicas at the same global
-batch, divided by n times that of one. On a machine that does other work, wall times say little: the CPU time of a step,
-summed over processes, is then what to look at.
+have twice the cores of one. Bytes are counted when a step is traced; the communication time is that of the same
+reductions, in the same order, timed by themselves. The efficiency is the speed of n replicas at the same global
+batch, divided by n times that of one. On a busy machine wall times mean little: compare the CPU time of a step, summed
+over processes, instead.
 """
 
 import argparse

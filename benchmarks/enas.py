@@ -1,14 +1,14 @@
-"""What ENAS' weight sharing and controller are worth on real images (fashion_mnist_mini, embedded), as Markdown.
+"""Benefit of ENAS' weight sharing and controller on real images (fashion_mnist_mini, embedded), as Markdown.
 
     python benchmarks/enas.py                       # about 35 minutes of CPU
-    python benchmarks/enas.py --seeds 0 --children 4 --epochs 2 --retrain_epochs 1      # a look
+    python benchmarks/enas.py --seeds 0 --children 4 --epochs 2 --retrain_epochs 1      # a preview
 
-Three questions: (a) does the reward under shared weights rank children as their accuracies do when each is trained
-alone (Spearman)? Asked twice: of weights trained on random children for longer, and of those that the controller's
-children trained, which random children have hardly used. (b) do the controller's samples end with a better reward than
-random ones under the same weights, on images that neither phase saw? (c) is the derived child, trained alone, better
-than random children of equal budget?
-The random children are trained once; the seeds vary all of the search and the derived child's training.
+Three questions: (a) Does the reward under shared weights rank children as their accuracies do when each is trained
+alone (Spearman)? This is measured twice: with weights trained on random children for longer, and with those trained by
+the controller's children, which random children have hardly used. (b) Do the controller's samples end with a better
+reward than random ones under the same weights, on images that neither phase saw? (c) Is the derived child, trained
+alone, better than random children of equal budget?
+The random children are trained once; the seeds vary the whole search and the training of the derived child.
 """
 
 import argparse

@@ -3,21 +3,22 @@
     python benchmarks/equal_time.py                                            # some minutes for each tuner
     python benchmarks/equal_time.py --seconds=60 --tuners=supernet,random      # shorter, two of them
 
-The data are the embedded pictures: 2,000 of `fashion_mnist_mini` to search and train on, 1,000 to judge, 1,000 to test.
+The data are the embedded images: 2,000 of `fashion_mnist_mini` for the search and training, 1,000 for validation and
+1,000 for the test.
 The space is DARTS' (3 cells of 2 nodes, 4 filters); `one_shot` searches the ENAS micro space of the same size, as
 DARTS' supernet shares no weights. Each tuner has the same processor time, counted over all threads from the tuner's
 construction to the end of `search`, so that other work on the machine does not count:
 
-- `supernet`: SupernetTuner, one trial: half of the time for the search, the other for training what it found;
-- `one_shot`: OneShotTuner: a good half for the shared weights and 60 children, the other for training the best one;
+- `supernet`: SupernetTuner, one trial: half of the time for the search, the other for training its result;
+- `one_shot`: OneShotTuner: over half for the shared weights and 60 children, the other for training the best one;
 - `random`: stock RandomSearch over GenotypeHyperModel, 3 epochs a trial;
 - `hyperband`: stock Hyperband over GenotypeHyperModel, up to 6 epochs.
 
 `as found` is the test accuracy of `tuner.get_best_models()[0]`. `trained alike` is that of the best genotype trained
-from scratch once more, in the same way for all (10 epochs of `TrainingRecipe`; not part of the time): it says what the
-architecture is worth, apart from how long the tuner trained it. The stock tuners end with the epoch in which their time
-is spent; ours have numbers of epochs and children that took about that time where this was written, and the table says
-what they took. One seed of one data set: an illustration, no ranking.
+from scratch once more, in the same way for all (10 epochs of `TrainingRecipe`; not part of the time): it rates the
+architecture independently of the length of the tuner's training. The stock tuners end with the epoch in which their
+time is spent; ours have numbers of epochs and children that took about that time on the author's machine, and the table
+lists the actual times. One seed of one dataset: an illustration, not a ranking.
 """
 
 import argparse
@@ -86,8 +87,8 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
     data = kerasnas.datasets.load("fashion_mnist_mini")
     _, some = kerasnas.datasets.stratified_split(data.y_train, PICTURES / len(data.y_train), seed)
-    train, judge = (some[part] for part in kerasnas.datasets.stratified_split(data.y_train[some], 1 / 3, seed))
-    parts = SearchData(data.x_train[train], data.y_train[train], data.x_train[judge], data.y_train[judge])
+    train, held_out = (some[part] for part in kerasnas.datasets.stratified_split(data.y_train[some], 1 / 3, seed))
+    parts = SearchData(data.x_train[train], data.y_train[train], data.x_train[held_out], data.y_train[held_out])
     clock = Clock(seconds)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         tuner, genotype = (ours if name in ("supernet", "one_shot") else stock)(name, parts, clock, seed, folder)

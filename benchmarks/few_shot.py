@@ -7,8 +7,8 @@
 DATA is a folder with Omniglot as one `.npz` (see `kerasnas.datasets.omniglot`), or "official" to download the archives.
 `--split=official` learns on the background alphabets (964 characters, each in four rotations) and is tested on the
 evaluation alphabets (659); `--split=six_alphabets` learns on 173 characters and is tested on 69 of two other alphabets.
-600 episodes with 15 queries a class; ± is the 95 % confidence interval. Minutes are of training, without the tests
-along the way.
+600 episodes with 15 queries per class; ± is the 95 % confidence interval. Minutes are those of training, without the
+intermediate tests.
 """
 
 import argparse
@@ -39,15 +39,15 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, help="of a step; default 16, Reptile 5")
     parser.add_argument("--inner_steps", type=int, help="default 1, Reptile 5")
     parser.add_argument("--inner_learning_rate", type=float, help="default 0.4, Reptile 1e-3")
-    parser.add_argument("--learning_rate", type=float, help="of the start values; default 1e-3 (Adam), Reptile 1")
-    parser.add_argument("--decay", action="store_true", help="anneal the learning rate of the start values to 0")
+    parser.add_argument("--learning_rate", type=float, help="of the initialization; default 1e-3 (Adam), Reptile 1")
+    parser.add_argument("--decay", action="store_true", help="anneal the learning rate of the initialization to 0")
     parser.add_argument("--learn_inner_rates", action="store_true", help="MAML++")
     parser.add_argument("--adaptation_steps", type=int, help="default that of training, Reptile 50")
     parser.add_argument("--every", type=int, default=100, help="steps between tests on 100 episodes")
     parser.add_argument("--episodes", type=int, default=600, help="of the last test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--save", type=Path, help="folder for the initialisation and its card")
+    parser.add_argument("--save", type=Path, help="folder for the initialization and its card")
     arguments = parser.parse_args()
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float) -> None:
-    """The initialisation, with what it scores on Omniglot and on generated glyphs, which anyone can repeat."""
+    """Save the initialization with its results on Omniglot and on generated glyphs, which anyone can repeat."""
     from kerasnas.datasets import EpisodeSampler, glyphs
     from kerasnas.meta import ReptileInitializer
     from kerasnas.reporting import write_initializer_card

@@ -1,13 +1,13 @@
 """The search step and a short search on one GPU under JAX, and the same step in PyTorch.
 
-With `pip install "jax[cuda12]" torch` beside KerasNAS (KERAS_BACKEND is set here):
+With `pip install "jax[cuda12]" torch` in addition to KerasNAS (KERAS_BACKEND is set here):
 
     python benchmarks/gpu.py                            # 16 filters, 8 cells, batch 64, 32x32x3, first order
     python benchmarks/gpu.py --policy=mixed_bfloat16
-    python benchmarks/gpu.py --device=cpu --tiny        # to see that it runs; its figures mean nothing
+    python benchmarks/gpu.py --device=cpu --tiny        # a check that it runs; its results mean nothing
 
 Prints a Markdown table. Images are those of both halves. The share of the peak is the step's arithmetic (as `kerasnas
-benchmark` counts it) over what float32 matrix products reach on the same device and backend. Both frameworks use TF32
+benchmark` counts it) relative to float32 matrix products on the same device and backend. Both frameworks use TF32
 in float32 convolutions where the GPU has it. PyTorch's step is `pytorch_darts.py`, in float32, in both memory layouts.
 """
 

@@ -1,10 +1,10 @@
-"""Does measured latency add up? Predicted against measured, whole networks drawn at random.
+"""Additivity of measured latency: predicted against measured times of whole networks drawn at random.
 
     python benchmarks/latency.py                        # both spaces, 50 networks each
     python benchmarks/latency.py --spaces=proxyless --networks=10 --threads=1
 
 Measures the latency table of a space on this machine, then builds random networks and times each as a whole. Printed:
-the median error of the prediction, the largest one, and the rank correlation. Let nothing else run.
+the median error of the prediction, the largest one, and the rank correlation. Run it on an otherwise idle machine.
 """
 
 import argparse

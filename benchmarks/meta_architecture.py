@@ -1,21 +1,21 @@
-"""Does a meta-learned architecture help? Omniglot, 5 ways, 5 shots, 5 adaptation steps; all controls, as Markdown.
+"""Benefit of a meta-learned architecture: Omniglot, 5 ways, 5 shots, 5 adaptation steps; all controls, as Markdown.
 
     python benchmarks/meta_architecture.py DATA --seeds=3 --steps=160 --random_cells=4 --output=rows.json
     python benchmarks/meta_architecture.py DATA --split=validation --seeds=1 --annealing=task
 
 DATA is a folder with Omniglot as one `.npz` (see `kerasnas.datasets.omniglot`), or "official" to download the archives.
-Images are averaged down to 14 x 14 pixels. Learning is on 24 background alphabets, in four rotations; what is chosen is
-chosen with `--split=validation`, on tasks of the other 6; `--split=test` takes tasks of the evaluation alphabets. The
-supernet has 3 stages of one cell of 6 edges with 6 primitives. In a seed all arms learn from the same tasks, in the
-same number of steps, and are measured on the same tasks, each query sample by itself.
+Images are averaged down to 14 x 14 pixels. Learning uses 24 background alphabets, in four rotations; all choices were
+made with `--split=validation`, on tasks of the other 6; `--split=test` takes tasks of the evaluation alphabets. The
+supernet has 3 stages of one cell of 6 edges with 6 primitives. Within a seed all arms learn from the same tasks, in the
+same number of steps, and are evaluated on the same tasks, each query sample by itself.
 
-- joint: MetaNAS, weights and alphas. Soft is the mixture where adaptation ends; hardened the derived cell with the
-  mixture's weights, its moving statistics from the support set again. No weight is trained after hardening.
+- joint: MetaNAS, weights and alphas. Soft is the mixture after adaptation; hardened is the derived cell with the
+  mixture's weights and moving statistics recomputed on the support set. No weight is trained after hardening.
 - joint mixture: the same, but the temperature ends high: a learned mixture, which is never hardened.
-- scratch: the supernet untrained, adapted by a search.
-- weights-only: MetaNAS whose alphas rest in training (as the joint learner's do in its first half); either the task
-  searches, soft and hardened, or it does not, and stays at the even mixture.
-- derived, random cells, all nor_conv_3x3: discrete networks, meta-learned by Reptile from new weights.
+- scratch: the untrained supernet, adapted by a search.
+- weights-only: MetaNAS whose alphas are frozen in training (as the joint learner's are in its first half); the task
+  either searches, soft and hardened, or stays at the uniform mixture.
+- derived, random cells, all nor_conv_3x3: discrete networks, meta-learned by Reptile from scratch.
 """
 
 import argparse
@@ -110,10 +110,10 @@ def read_pools(data: Path, split: str) -> Any:
 
 
 class Seed:
-    """Learners, tasks to learn from, and tasks to measure on, of one seed.
+    """Learners, training tasks and evaluation tasks of one seed.
 
-    The learners of supernets are those of the seed before with new start values: their graphs take as long to trace as
-    many meta-steps.
+    The learners of supernets are those of the previous seed with a new initialization: tracing their graphs takes as
+    long as many meta-steps.
     """
 
     def __init__(self, arguments: argparse.Namespace, pools: Any, seed: int, learners: dict[str, Any]):

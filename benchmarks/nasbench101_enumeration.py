@@ -1,8 +1,8 @@
-"""How long it takes to enumerate the 423,624 cells of NAS-Bench-101 on one core.
+"""Time to enumerate the 423,624 cells of NAS-Bench-101 on one core.
 
     OMP_NUM_THREADS=1 python benchmarks/nasbench101_enumeration.py
 
-Prints the number of cells for each number of vertices, and the processor's and the clock's seconds.
+Prints the number of cells for each number of vertices, and the CPU and wall time in seconds.
 """
 
 import time

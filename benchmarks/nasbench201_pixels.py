@@ -6,11 +6,11 @@
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing --guards=off
 
 DATA is a folder with the images (`cifar10_16/*.npz` with x_train, y_train; or --images=PATH) and the compact table of
-NAS-Bench-201 (`nasbench201/`; or --table=PATH). One cell a stage, 8 filters, the training images halved between weights
-and alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official 200
-epochs, of the cell that the search derived, beside that of random cells, of random cells that are trained with the
-search's own budget and chosen by it, of the cell with the most parameters and the best there is. CPU minutes are of the
-search alone.
+NAS-Bench-201 (`nasbench201/`; or --table=PATH). One cell per stage, 8 filters, the training images halved between
+weights and alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official
+200 epochs, of the derived cell, compared with random cells, with random cells that are trained and selected within the
+search's own budget, with the cell of the most parameters and with the best cell. CPU minutes are those of the search
+alone.
 """
 
 import argparse
@@ -28,7 +28,7 @@ STEPS = 100  # of an epoch
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a relaxation is searched; everything else is the package's default, and alike for all.
+    """Settings of the search with a relaxation; all others are the package's defaults, the same for all.
 
     Args:
         relaxation: its name.
@@ -37,7 +37,7 @@ class Run:
         rate: learning rate of the alphas (Adam).
         anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.
-        partial_channels: 4 for PC-DARTS, with edge normalisation.
+        partial_channels: 4 for PC-DARTS, with edge normalization.
         zero_one_weight: factor of the zero-one loss (FairDARTS).
     """
 

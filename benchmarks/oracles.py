@@ -6,14 +6,14 @@
 The folder holds `nb201.npz`, in it or below it. Every search is a `tuner.search(...)` of 100 trials with a hypermodel
 that answers from the table: it declares the six choices and trains nothing. It sees the validation accuracy after 12
 epochs; reported is the test accuracy after 200 epochs of the best by that accuracy, mean ± standard deviation over the
-seeds. The stock Hyperband runs its brackets up to 12 epochs and is answered the 12-epoch accuracy in all of their
-rounds, as the table has nothing shorter; a promoted architecture is a trial again.
+seeds. The stock Hyperband runs its brackets up to 12 epochs and receives the 12-epoch accuracy in all of their
+rounds, as the table has nothing shorter; a promoted architecture counts as another trial.
 
 The stock BayesianOptimization needs scikit-learn. The overhead is the time of `search` over its trials, less the
-table's: all that KerasTuner and the search do, with writing the project to `--folder`. `wall` includes waiting for the
-disk and for others on this machine, `CPU` does not. NumPy has one thread: the matrices are small, and threads that
-wait for work would count. The searches take turns, so that what else runs slows all alike; each is said on the standard
-error.
+table's: that of KerasTuner and the search, including writing the project to `--folder`. `wall` includes waiting for
+the disk and for other processes, `CPU` does not. NumPy has one thread: the matrices are small, and threads that
+wait for work would count. The searches are interleaved, so that other work slows all alike; progress is printed to
+standard error.
 """
 
 import argparse

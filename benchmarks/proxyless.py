@@ -1,11 +1,11 @@
-"""ProxylessNAS on this machine: what more candidates cost in memory, and the front along which lambda moves.
+"""ProxylessNAS: memory against the number of candidates, and the front of accuracy and latency along lambda.
 
     python benchmarks/proxyless.py memory                    # peak memory of a search with 2 and with 7 candidates
     python benchmarks/proxyless.py front --picture=front.png # three searches on Fashion-MNIST, three weights of latency
 
-Memory: a search step in a process of its own, by two sampled paths a layer, for either number of candidates; the
-candidates have the same expansion, so that activations are alike. Front: a chain is searched with the expected latency
-in the loss, three times; each derived network is trained from scratch and timed as a whole.
+Memory: a search step in a process of its own, with two sampled paths per layer, for either number of candidates; the
+candidates have the same expansion, so that their activations are of one size. Front: a chain is searched with the
+expected latency in the loss, three times; each derived network is trained from scratch and timed as a whole.
 """
 
 import argparse

@@ -42,7 +42,7 @@ INPUTS = 2  # a cell reads the outputs of the two cells before it
 
 # Primitives --------------------------------------------------------------------------------------------------
 class SamePad(nn.Module):
-    """What Keras' `padding="same"` adds for a window of stride 2: at even sizes one more at the bottom and right."""
+    """Keras' `padding="same"` for a window of stride 2: at even sizes one more at the bottom and right."""
 
     def __init__(self, kernel_size, value=0.0):
         super().__init__()
@@ -155,7 +155,7 @@ def primitive(name, filters, stride, padding):
 class MixedOp(nn.Module):
     """All primitives of one edge: their weighted sum, or the chosen one alone.
 
-    With `partial_channels=k` the first `1 / k` of the channels goes through the primitives, and the rest by them.
+    With `partial_channels=k` the first `1 / k` of the channels goes through the primitives, and the others bypass them.
     """
 
     def __init__(self, filters, stride, padding, partial_channels=1):
@@ -232,7 +232,7 @@ class Supernet(nn.Module):
         classes: number of classes.
         channels: channels of an image.
         padding: `"symmetric"`, as published, or `"same"`: where Keras puts windows of stride 2.
-        partial_channels: 4 for PC-DARTS: a quarter of the channels is mixed, and edges are normalised.
+        partial_channels: 4 for PC-DARTS: a quarter of the channels is mixed, and edges are normalized.
         sampled: whether one primitive is drawn for each edge and computed alone, as in GDAS.
         temperature: of the Gumbel softmax that it is drawn from.
         channels_last: memory format of the kernels; the images should have the same.
@@ -303,7 +303,7 @@ class Supernet(nn.Module):
             self.to(memory_format=torch.channels_last)
 
     def architecture_parameters(self):
-        """Alphas, and betas where edges are normalised."""
+        """Alphas, and betas where edges are normalized."""
         return [*self.alphas.values(), *self.betas.values()]
 
     def mixing(self, kind):

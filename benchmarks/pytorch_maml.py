@@ -9,9 +9,9 @@
 Nothing of KerasNAS is used. Written from the papers with `torch.func`: parameters are a dictionary, the network a
 function of them, images NCHW. Tasks are independent 5-way 1-shot tasks, with 5 queries a class in training. Prints one
 JSON line. `--time` takes random images; `--data` takes Omniglot as one file with `images` (classes, samples, 28, 28) of
-ink 0..15 and `split` (0 for classes to learn on, 1 for classes to be tested on), each class in four rotations, and
-tells the accuracy of 600 tasks, with the statistics of the whole query batch in batch norm (transductive).
-`--golden` writes small seeded inputs and what this program computes of them, in float64 and in Keras' layouts.
+ink 0..15 and `split` (0 for training classes, 1 for test classes), each class in four rotations, and prints the
+accuracy of 600 tasks, with the statistics of the whole query batch in batch norm (transductive).
+`--golden` writes small seeded inputs and the results of this program for them, in float64 and in Keras' layouts.
 
 References:
     Finn et al., "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", 2017 (arXiv 1703.03400).
@@ -62,9 +62,9 @@ def explicit_norm(x, running_mean, running_variance, gamma, beta, training, eps)
     For `vmap`: there the second derivative of PyTorch 2.13's own is wrong (by up to 61 % in the case
     of `golden`), and this one's agrees with the loop and with finite differences.
     """
-    centred = x - x.mean((0, 2, 3), keepdim=True)
-    scale = gamma[:, None, None] * torch.rsqrt((centred**2).mean((0, 2, 3), keepdim=True) + eps)
-    return centred * scale + beta[:, None, None]
+    centered = x - x.mean((0, 2, 3), keepdim=True)
+    scale = gamma[:, None, None] * torch.rsqrt((centered**2).mean((0, 2, 3), keepdim=True) + eps)
+    return centered * scale + beta[:, None, None]
 
 
 def network(parameters, x, norm=F.batch_norm):
@@ -188,7 +188,7 @@ def reptile_task(parameters, moments, done, batches, inner_learning_rate=1e-3, n
     """The inner loop of one task: Adam without momentum, a step for each batch.
 
     Args:
-        parameters: start values.
+        parameters: initial weights.
         moments: second moments to begin with, kept from task to task as in the published code.
         done: steps that Adam has made before.
         batches: (images `(steps, batch, channels, height, width)`, labels `(steps, batch)`).
@@ -328,7 +328,7 @@ class Tasks:
         return [(torch.from_numpy(p.reshape(tasks, -1, 1, 28, 28)), y) for p, y in zip(parts, labels, strict=True)]
 
     def batches(self, learner, tasks):
-        """What `learner.step` takes: support and query, or for Reptile 5 batches of 10 from 10 samples of a class."""
+        """Arguments of `learner.step`: support and query, for Reptile 5 batches of 10 from 10 samples of a class."""
         if learner.method != "reptile":
             return self.sets(tasks, 1, 5)
         ((x, y),) = self.sets(tasks, 10)
@@ -388,7 +388,7 @@ def golden(path, tasks=2, ways=3, filters=4, size=8, inner_learning_rate=0.4):
 
 
 def outcomes(parameters, support, query, order, inner_learning_rate):
-    """What the golden file holds of its inputs; raises where the loop, `torch.func` and `vmap` differ."""
+    """The results for the golden file's inputs; raises where the loop, `torch.func` and `vmap` differ."""
     arrays = {}
     for steps, suffix, rate in ((1, "", inner_learning_rate), (3, "_3", inner_learning_rate / 2)):
         arrays[f"inner_learning_rate{suffix}"] = np.array(rate)

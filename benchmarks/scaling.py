@@ -1,13 +1,13 @@
-"""How time and memory of the search step grow with filters, cells, nodes and batch size, as Markdown tables.
+"""Growth of the search step's time and memory with filters, cells, nodes and batch size, as Markdown tables.
 
     python benchmarks/scaling.py                                  # about 20 minutes on two cores
     python benchmarks/scaling.py --filters=8,16 --cells= --nodes= --batch= --steps=3
 
 Each axis varies alone, around a base point; every point is a process of its own (`search_step.py`). The exponent p of
 `value ~ size ** p` is fitted over an axis by least squares of the logarithms; the local exponents, each between a point
-and the one before it, show where it departs from a power law. The work is that of the primitives
+and the one before it, show departures from a power law. The work is that of the primitives
 (`kerasnas.pipeline.step_timing.step_flops`): where it grows faster than linearly, so may the time. Memory is the
-process's, and holds about 0.6 GiB for TensorFlow itself at every point.
+process's, of which TensorFlow itself takes about 0.6 GiB at every point.
 """
 
 import argparse

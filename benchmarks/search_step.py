@@ -4,7 +4,7 @@
     python benchmarks/search_step.py --case second_order --filters 16 --cells 8 --batch 64 --threads 1
 
 Prints one JSON line, with the keys of `pytorch_darts.py`. Run it in a process of its own for each case; peak memory is
-the process's. `kerasnas time` tells a user the same for settings of their own, by the same function.
+the process's. `kerasnas time` measures the same for a user's own settings, by the same function.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def in_own_process(script: str, **flags: Any) -> dict[str, Any] | None:
     """Run a script of this folder that prints one JSON line; return the line's content and `other_cores`.
 
     `other_cores` is how many cores everything else on the machine kept busy meanwhile, None where that is not known.
-    A failure is told on standard error and returns None: a comparison of an hour goes on with its other cases.
+    A failure is printed to standard error and returns None, so that a long comparison continues with its other cases.
 
     Args:
         script: file name.

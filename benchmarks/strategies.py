@@ -1,18 +1,19 @@
-"""The predictor beside local search and evolution on published tables, as Markdown: is it ever significantly worse?
+"""The predictor compared with local search and evolution on published tables, with significance, as Markdown.
 
     python benchmarks/strategies.py --data=/path/to/data                   # 500 seeds, all tables
     python benchmarks/strategies.py --data=/path/to/data --seeds=50 --tables=nasbench201/cifar10/valid_12
     python benchmarks/strategies.py --data=/path/to/data --latency         # NAS-Bench-201 with a limit on its latency
 
 The folder holds `nb201.npz`, `nb201_latency_ms.npz` and `nasbench_graph5.npz`, in it or below it. Every search sees one
-column of a table (the signal) and is judged by another: the test accuracy of the architecture with the best signal so
-far. A mean over the seeds stands with its standard deviation. `z` is the predictor's lead over another strategy in
-standard errors (Welch); below -2.6, one case in a hundred, it counts as significantly worse, and the last line says so.
-The highest signal need not have the highest test accuracy: what it has is the first line of each table. Where that is
-low, a search that has not found it yet may report more.
+column of a table (the signal) and is evaluated by another: the test accuracy of the architecture with the best signal
+so far. Means over the seeds are given with their standard deviation. `z` is the predictor's lead over another strategy
+in standard errors (Welch); below -2.6, one case in a hundred, it counts as significantly worse, and the last line says
+so.
+The highest signal need not have the highest test accuracy: its test accuracy is the first line of each table. Where
+that is low, a search that has not found it yet may report more.
 
-With a limit, the predictor is told the latency; the others, which know no limits, the signal less 100 where the limit
-is exceeded. As long as nothing within the limit was found, 10 % stands for the accuracy: that of guessing.
+With a limit, the predictor receives the latency; the others, which know no limits, receive the signal less 100 where
+the limit is exceeded. Until an architecture within the limit is found, the accuracy counts as 10 %: that of guessing.
 """
 
 import argparse
@@ -111,7 +112,7 @@ def latency_cases(data: Path) -> Iterator[Case]:
 
 
 def search(case: Case, name: str, seed: int, evaluations: int) -> np.ndarray:
-    """What is reported of the best architecture so far, after each evaluation."""
+    """The reported accuracy of the best architecture so far, after each evaluation."""
     knows_limit = case.cost is not None and name == "predictor"
     strategy = STRATEGIES[name](case.table.space, seed=seed, **({"cost_limit": case.limit} if knows_limit else {}))
     best, reported, values = -math.inf, GUESSING, np.empty(evaluations)

@@ -1,20 +1,20 @@
-"""Searches that start from earlier ones, beside those that do not, leave one task out, as Markdown.
+"""Searches with and without a warm start from earlier ones, leaving one task out, as Markdown.
 
     export OPENBLAS_NUM_THREADS=1  # these matrices are small: threads that wait for each other take ten times as long
     python benchmarks/transfer_policies.py --data=/path/to/data                        # NAS-Bench-Graph, 200 seeds
     python benchmarks/transfer_policies.py --data=/path/to/data --table=nasbench201 --seeds=50
     python benchmarks/transfer_policies.py --data=/path/to/data --targets=cora,cs --searches=scratch_predictor
 
-The folder holds `nasbench_graph5.npz` and `nb201.npz`, in it or below it. Each data set of the table is the target
-once, the others are its sources. Of every source all methods know the same: the 200 evaluations of one
+The folder holds `nasbench_graph5.npz` and `nb201.npz`, in it or below it. Each dataset of the table is the target
+once, with the others as its sources. All methods know the same of every source: the 200 evaluations of one
 `PredictorSearch` on its signal, of which the first 100 are random; a new one for every seed. NAS-Bench-201's signal is
 the validation accuracy after 12 epochs, NAS-Bench-Graph's that after training.
 
-A figure is the regret on the signal after some evaluations (the highest signal of the table less the best so far, mean
-over the seeds) divided by that of random search; 0 is the optimum, 1 is random search. Below it stand z-scores: the
-lead of the warm-started over the same search from scratch in standard errors (Welch), and the last line counts where
-that is below -2.6. A second table has the test accuracy of the architecture with the best signal, in percent. For
-NAS-Bench-201 the regret itself is printed, in points: of a task that is solved no quotient is left.
+Each entry is the regret on the signal after some evaluations (the highest signal of the table less the best so far,
+mean over the seeds) divided by that of random search; 0 is the optimum, 1 is random search. Below are z-scores: the
+lead of the warm-started over the same search from scratch in standard errors (Welch), and the last line counts those
+below -2.6. A second table has the test accuracy of the architecture with the best signal, in percent. For
+NAS-Bench-201 the regret itself is printed, in points, since the quotient of a solved task is undefined.
 
 - `random`: `RandomSearch`, the divisor.
 - `replay`: the sources' architectures, the best of each first, then the second of each, and so on.
@@ -23,10 +23,10 @@ NAS-Bench-201 the regret itself is printed, in points: of a task that is solved 
   of `pretrain_policy` and `reptile_policy`, which see the sources through Gaussian processes fitted to those
   evaluations.
 
-All run with their defaults, on every target. What the warm predictor gives to the sources is learned without the target
-(`SourcePrior`). The other constants (`trust`; steps and rates of the two ways to train a controller) are the same for
-all targets; they were fixed by means over all five targets of NAS-Bench-Graph in earlier runs, so that those means are
-a little optimistic, for plain pre-training as much as for Reptile.
+All run with their defaults, on every target. The weight of the sources in the warm predictor is learned without the
+target (`SourcePrior`). The other constants (`trust`; steps and rates of the two ways to train a controller) are the
+same for all targets; they were fixed by means over all five targets of NAS-Bench-Graph in earlier runs, so that those
+means are a little optimistic, for plain pre-training as much as for Reptile.
 """
 
 import argparse
@@ -60,7 +60,7 @@ PAIRS = {  # a warm start, and the same search from scratch
 
 
 class Task:
-    """A data set of a table: what a search is told of an architecture, and what is reported."""
+    """A dataset of a table: the signal that a search sees of an architecture, and the reported accuracy."""
 
     def __init__(self, table: Table, signal: str, report: str):
         self.table, self.space = table, table.space
@@ -126,7 +126,7 @@ def main() -> None:
                 start = time.process_time()
                 rows = SEARCHES[name](tasks[target], sources, seed)
                 seconds[name] += time.process_time() - start
-                regrets[target, name][seed], tests[target, name][seed] = judge(tasks[target], rows)
+                regrets[target, name][seed], tests[target, name][seed] = evaluate(tasks[target], rows)
         if seed % 10 == 9:
             print(
                 f"{seed + 1} seeds", *so_far(regrets, targets, names, seed + 1), sep="\n", file=sys.stderr, flush=True
@@ -143,7 +143,7 @@ def _chosen(name: str, listed: str) -> bool:
 
 
 def read_tasks(data: Path, table: str) -> Iterator[tuple[str, Task]]:
-    """All data sets of a table. They share one space, whose neighbourhoods are then computed once."""
+    """All datasets of a table. They share one space, whose neighborhoods are then computed once."""
     file, reader, datasets = TABLES[table]
     found = sorted(data.rglob(file))
     if not found:
@@ -166,13 +166,13 @@ def ask_tell(strategy: SearchStrategy, task: Task, evaluations: int) -> list[int
 
 
 def experience(task: Task, name: str, place: int, seed: int) -> SearchExperience:
-    """What is known of a task when it is a source."""
+    """The evaluations known of a task when it is a source."""
     strategy = PredictorSearch(task.space, 10_000 + 10 * seed + place, initial=SOURCE_RANDOM, batch_size=SOURCE_BATCH)
     ask_tell(strategy, task, SOURCE_EVALUATIONS)
     return SearchExperience.of(strategy, name)
 
 
-def judge(task: Task, rows: list[int]) -> tuple[list[float], list[float]]:
+def evaluate(task: Task, rows: list[int]) -> tuple[list[float], list[float]]:
     """Regret on the signal, and the reported value of the best, at the checkpoints."""
     signals = task.signal[rows]
     best = [int(np.argmax(signals[:count])) for count in CHECKPOINTS]

@@ -1,4 +1,4 @@
-"""Checks of arguments: each returns the value it accepts, or raises in Keras' words with what would have been right."""
+"""Checks of arguments: each returns the value it accepts, or raises an error that says what is right."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def invalid(argument: str, expected: str, received: Any, hint: str = "", what: s
     Args:
         argument: name of the argument.
         expected: a noun phrase, such as `"a positive integer"`.
-        received: the value that came.
+        received: the value received.
         hint: a further sentence, such as the nearest right name. Defaults to none.
-        what: the kind of thing that `argument` names. Defaults to `"argument"`.
+        what: a noun for `argument`. Defaults to `"argument"`.
 
     Example:
 
@@ -47,8 +47,8 @@ def nearest(name: Any, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, then all of them.
 
     Args:
-        name: the name that came.
-        known: the names that would have been right.
+        name: the name received.
+        known: the right names.
 
     Returns:
         A sentence such as ``"Did you mean 'skip_connect'? Known: [...]"``.
@@ -338,11 +338,11 @@ def optional(check: Callable[..., Any], argument: str, value: Any, *arguments: A
 
 
 def differences(there: Mapping[str, Any] | None, here: Mapping[str, Any]) -> list[str]:
-    """What differs between what was saved and what there is now, in words: the first three entries of a mapping.
+    """The differences between a saved mapping and a current one, in words; of nested mappings the first three entries.
 
     Args:
-        there: what was saved; None counts as empty.
-        here: what there is now; only its names are compared.
+        there: the saved mapping; None counts as empty.
+        here: the current mapping; only its names are compared.
 
     Example:
 

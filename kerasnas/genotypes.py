@@ -90,7 +90,7 @@ class Genotype:
 
     # JSON ------------------------------------------------------------------------------------
     def to_json(self) -> str:
-        """The genotype as JSON text, with the name and the version of its format."""
+        """Return the genotype as JSON text, with the name and the version of its format."""
         cells = {kind: [list(edge) for edge in edges] for kind, edges in self.cells}
         record = {"format": _FORMAT, "version": _VERSION, "space": self.space, "cells": cells}
         return json.dumps(record)

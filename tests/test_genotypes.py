@@ -65,7 +65,7 @@ def test_access():
         ({3: EDGES}, "`cells`. Expected a mapping, or pairs"),
     ],
 )
-def test_malformed_edges_are_told(cells, message):
+def test_malformed_edges_are_refused(cells, message):
     with pytest.raises(ValueError, match=message):
         Genotype("toy", cells)
 
@@ -90,7 +90,7 @@ def test_json_names_its_format_and_version():
     assert record["cells"]["normal"][0] == ["sep_conv_3x3", 0, 2]
 
 
-def test_every_truncation_is_told():
+def test_every_truncation_is_refused():
     text = DARTS_V1.to_json()
     for length in range(len(text)):
         with pytest.raises(ValueError):
@@ -111,7 +111,7 @@ def test_every_truncation_is_told():
         ({"cells": {}}, "at least one cell"),
     ],
 )
-def test_malformed_records_are_told(change, message):
+def test_malformed_records_are_refused(change, message):
     record = {**json.loads(DARTS_V1.to_json()), **change}
     with pytest.raises(ValueError, match=message):
         Genotype.from_json(json.dumps(record))
@@ -203,7 +203,7 @@ def test_a_call_inside_is_refused_and_not_run(text, tmp_path):
         "\0",
     ],
 )
-def test_malformed_strings_are_told(text):
+def test_malformed_strings_are_refused(text):
     with pytest.raises(ValueError):
         Genotype.from_paper_string(text)
 

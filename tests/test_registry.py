@@ -30,7 +30,7 @@ def test_a_name_is_taken_once():
     assert registry["first"] is len
 
 
-def test_unknown_names_are_told_the_nearest():
+def test_unknown_names_are_answered_with_the_nearest():
     registry = Registry("thing")
     registry.register("sep_conv_3x3", made)
     registry.register("none", made)

@@ -1,6 +1,7 @@
 """Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
-from kerasnas.datasets.batches import ArrayBatches, PairedBatches, compose, cutout, flip, shift
+from kerasnas.datasets.augmentations import compose, cutout, flip, shift
+from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
 from kerasnas.datasets.image_checks import check_images

@@ -116,43 +116,6 @@ class EpisodeSampler(TaskFamily):
         return scaled, ways.astype(np.int32)
 
 
-def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.ndarray, ...]:
-    """Divide the classes, not the samples, at random: what is learned on one part is judged on classes it never saw.
-
-    Args:
-        y: labels of the samples, an integer array.
-        sizes: of the parts, all of them numbers of classes (integers), or all shares of the classes (floats). Classes
-            that remain are in no part.
-        seed: the same seed gives the same parts. Defaults to 0.
-
-    Returns:
-        The labels of each part, sorted; no label is in two of them.
-
-    Raises:
-        ValueError: if the parts ask for more classes than there are, or one of them would be empty.
-
-    Example:
-
-    >>> train, test = split_classes(np.repeat(np.arange(10), 20), (0.8, 0.2), seed=0)
-    >>> len(train), len(test), sorted([*train.tolist(), *test.tolist()])
-    (8, 2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-    """
-    labels = np.asarray(y)
-    if labels.dtype.kind not in "iu":
-        raise _invalid("y", "labels of an integer dtype", f"dtype {labels.dtype}")
-    labels = np.unique(labels)
-    given = np.atleast_1d(np.asarray(sizes))
-    ends = np.cumsum(given) if given.dtype.kind in "iuf" else np.zeros(0)
-    if ends.dtype.kind == "f":
-        ends = np.round(ends * len(labels))  # of the sums: the parts of (1/3, 1/3, 1/3) are all of the classes
-    counts = np.diff(ends, prepend=0)
-    if not len(counts) or not (counts >= 1).all() or ends[-1] > len(labels):
-        expected = f"numbers or shares of the {len(labels)} classes, at least one class a part and no more than all"
-        raise _invalid("sizes", expected, sizes)
-    shuffled = np.random.default_rng(checks.integer("seed", seed, 0)).permutation(labels)
-    return tuple(np.sort(part) for part in np.split(shuffled[: int(ends[-1])], ends[:-1].astype(int)))
-
-
 def _check_rotations(rotations: Sequence[int], input_shape: tuple[int, ...]) -> tuple[int, ...]:
     try:
         degrees = np.atleast_1d(np.asarray(rotations))

@@ -1,6 +1,6 @@
 """Contract checks: run them on your own primitive, relaxation, space or strategy, as KerasNAS does on its own.
 
-Each returns None, or raises AssertionError with what is wrong.
+Each returns None, or raises AssertionError that says what is wrong.
 """
 
 from kerasnas.testing.primitives import check_primitive

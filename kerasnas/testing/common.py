@@ -1,4 +1,4 @@
-"""What the contract checks share."""
+"""Shared parts of the contract checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 SIZES = {1: ((6,), (7,)), 2: ((6, 6), (7, 5))}
-"""Of signals (rank 1) and of images (rank 2): an even and an odd one."""
+"""An even and an odd size of signals (rank 1) and of images (rank 2)."""
 POLICIES = ("float32", "mixed_bfloat16")
 
 
@@ -23,7 +23,7 @@ def require(condition: Any, message: str) -> None:
 
 @contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """Keras' precision is `name` inside of it."""
+    """Set Keras' dtype policy to `name` within the context."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -43,15 +43,15 @@ def training_argument(layer: keras.layers.Layer, training: bool) -> dict[str, bo
 
 
 def scatter(variables: list[Any], seed: int = 0) -> None:
-    """Move variables off their start values, where a zero could hide a fault; variances stay positive."""
+    """Move variables away from their initialization, where a zero could hide a fault; variances stay positive."""
     rng = np.random.default_rng(seed)
     for variable in variables:
         variable.assign_add(rng.uniform(0.1, 0.5, tuple(variable.shape)))
 
 
 def remade(what: str, thing: Any, deserialize: Callable[[Any], Any]) -> Any:
-    """`thing` after a trip through Keras' serialization and JSON."""
+    """Return `thing` after a round trip through Keras' serialization and JSON."""
     try:
         return deserialize(json.loads(json.dumps(keras.saving.serialize_keras_object(thing))))
     except (TypeError, ValueError, AttributeError) as error:
-        raise AssertionError(f"{what}: Keras cannot serialize it and make it again: {error}") from error
+        raise AssertionError(f"{what}: Keras cannot serialize and deserialize it: {error}") from error

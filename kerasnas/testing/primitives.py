@@ -20,10 +20,10 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None, ra
     """Check that the primitive registered as `name` keeps the contract of primitives.
 
     At strides 1 and 2 (one of which the factory may refuse with a ValueError), on even and odd sizes: the
-    output's shape is as promised and finite, in float32 and in mixed bfloat16; `affine=False` leaves no batch
+    output has the promised shape and is finite, in float32 and in mixed bfloat16; `affine=False` leaves no batch
     norm with a learned scale; every trainable weight has a gradient; `MixedOp` can use it, with copies.
-    Of a built-in `Primitive` also: its configuration makes the same layer again, and `expand` computes the
-    same with as many parameters.
+    For a built-in `Primitive` also: its configuration recreates the same layer, and `expand` computes the
+    same result with the same number of parameters.
 
     Args:
         name: the name under which it is registered.
@@ -32,7 +32,7 @@ def check_primitive(name: str, filters: int = 4, channels: int | None = None, ra
         rank: 2 to check it on images, 1 on signals. Defaults to 2.
 
     Raises:
-        AssertionError: saying what the primitive does otherwise.
+        AssertionError: naming the first violation.
 
     Example:
 
@@ -151,7 +151,8 @@ def _check_config(what: str, layer: Primitive, x: np.ndarray) -> None:
     again = remade(what, layer, keras.saving.deserialize_keras_object)
     require(
         type(again) is type(layer) and again.get_config() == layer.get_config(),
-        f"{what}: its configuration makes another layer. Expected {layer.get_config()}. Received: {again.get_config()}",
+        f"{what}: its configuration recreates another layer. Expected {layer.get_config()}. "
+        f"Received: {again.get_config()}",
     )
     shapes = []
     for one in (layer, again):
@@ -159,7 +160,7 @@ def _check_config(what: str, layer: Primitive, x: np.ndarray) -> None:
         shapes.append([tuple(variable.shape) for variable in one.variables])
     require(
         shapes[0] == shapes[1],
-        f"{what}: made again from its configuration, the layer has other weights. Expected {shapes[0]}. "
+        f"{what}: recreated from its configuration, the layer has other weights. Expected {shapes[0]}. "
         f"Received: {shapes[1]}",
     )
 
@@ -193,5 +194,5 @@ def _check_expansion(what: str, name: str, arguments: dict[str, int], channels: 
         expected, received = (ops.convert_to_numpy(one(x, training=False)) for one in (layer, model))
         require(
             expected.shape == received.shape and np.allclose(expected, received, rtol=1e-4, atol=1e-5),
-            f"{what} {_where(size)}: `expand` with the same weights computes something else.",
+            f"{what} {_where(size)}: `expand` with the same weights computes another result.",
         )

@@ -25,7 +25,7 @@ def check_relaxation(relaxation: Any, distribution: bool = True) -> None:
         distribution: whether the weights of an edge sum to one. Defaults to True.
 
     Raises:
-        AssertionError: saying what the relaxation does otherwise.
+        AssertionError: naming the first violation.
 
     Example:
 
@@ -80,6 +80,6 @@ def _check_relaxation_config(what: str, relax: Any) -> None:
     again = remade(what, relax, relaxations.get)
     require(
         type(again) is type(relax) and again.get_config() == relax.get_config(),
-        f"{what}: its configuration makes another relaxation. Expected {relax.get_config()}. "
+        f"{what}: its configuration recreates another relaxation. Expected {relax.get_config()}. "
         f"Received: {again.get_config()}",
     )

@@ -16,20 +16,20 @@ def check_space(
 ) -> None:
     """Check that `space` keeps the contract of search spaces.
 
-    Its choices are ordered and non-empty; what it samples is valid, survives JSON and the way to an assignment
+    Its choices are ordered and non-empty; its samples are valid, and survive JSON and the conversion to an assignment
     and back; a mutation changes one choice; genotypes of other spaces and unknown primitives are refused. Its
-    networks have the promised output, its supernet parts its variables and derives a valid genotype. A supernet of
-    shared weights alone has neither architecture parameters nor `derive`; a space that has no supernet raises a
-    ValueError that says "no supernet".
+    networks have the promised output; its supernet divides its variables into architecture parameters and network
+    weights, and derives a valid genotype. A supernet of shared weights alone has neither architecture parameters nor
+    `derive`; a space without a supernet raises a ValueError that says "no supernet".
 
     Args:
-        space: a small one: a network and a supernet are built.
+        space: a small space: a network and a supernet are built.
         input_shape: shape of an image, or of a signal, for the networks. Defaults to `(8, 8, 3)`.
         num_classes: number of classes for the networks. Defaults to 3.
         samples: number of genotypes to draw. Defaults to 50.
 
     Raises:
-        AssertionError: saying what the space does otherwise.
+        AssertionError: naming the first violation.
 
     Example:
 
@@ -128,7 +128,7 @@ def _check_supernet(what: str, space: SearchSpace, input_shape: tuple[int, ...],
     try:
         supernet = space.build_supernet(input_shape, num_classes)
     except ValueError as error:
-        if "no supernet" in str(error):  # some spaces have none, and say so
+        if "no supernet" in str(error):  # as a space without one has to say
             return
         raise
     _check_network(what, supernet, input_shape, num_classes)
@@ -140,7 +140,7 @@ def _check_supernet(what: str, space: SearchSpace, input_shape: tuple[int, ...],
     parts = sorted(id(variable) for variable in [*alphas, *weights])
     require(
         parts == sorted(id(variable) for variable in supernet.trainable_variables),
-        f"{what}: `architecture_parameters` and `network_weights` do not part the supernet's trainable variables.",
+        f"{what}: `architecture_parameters` and `network_weights` do not divide the supernet's trainable variables.",
     )
     if not derives:
         return

@@ -25,7 +25,7 @@ Make = Callable[..., SearchStrategy]
 
 
 class GridSpace(SearchSpace):
-    """Choices without a network. With constraints some combinations are none, and others are the same twice."""
+    """Choices without a network. With constraints some combinations are infeasible, and others are equivalent."""
 
     name = "grid"
 
@@ -59,16 +59,16 @@ class GridSpace(SearchSpace):
 def check_strategy(strategy: str | Make) -> None:
     """Check that `strategy` keeps the contract of search strategies, on small spaces.
 
-    What it asks is of the space and, with `unique`, never asked twice, pending or told; the seed decides all of it;
-    from `get_state`, by way of JSON, it goes on identically, with pending architectures too; it accepts rewards of
-    architectures that it did not ask, and refuses those of other spaces; it warns once of rewards that are not
-    finite and goes on; `best` is the highest finite reward; a space of 1 to 4 architectures is asked to its end.
+    It asks for architectures of the space and, with `unique`, for none twice, pending or reported; the seed determines
+    all of them; from `get_state`, through JSON, it resumes identically, with pending architectures too; it accepts
+    rewards of architectures that it did not ask for, and refuses those of other spaces; it warns once of rewards that
+    are not finite and continues; `best` is the highest finite reward; spaces of 1 to 4 architectures are exhausted.
 
     Args:
-        strategy: a registered name, or what makes the strategy when called with `(space, seed=...)`.
+        strategy: a registered name, or a callable that returns the strategy for `(space, seed=...)`.
 
     Raises:
-        AssertionError: saying what the strategy does otherwise.
+        AssertionError: naming the first violation.
 
     Example:
 
@@ -112,7 +112,7 @@ def _failed_reward(strategy: SearchStrategy, value: float) -> Any:
 
 
 def _advance(strategy: SearchStrategy, evaluations: int, fail: bool = True) -> list[Genotype]:
-    """Some evaluations by parallel workers, the oldest told first; every ninth fails. Returns what was asked."""
+    """Run evaluations by parallel workers, reported oldest first; every ninth fails. Return the genotypes asked for."""
     asked = []
     running = [strategy.space.decode(indices) for indices in strategy.pending]
     with warnings.catch_warnings():
@@ -123,7 +123,7 @@ def _advance(strategy: SearchStrategy, evaluations: int, fail: bool = True) -> l
                 asked.append(running[-1])
                 require(
                     strategy.space.feasible(strategy.space.encode(asked[-1])),
-                    f"{type(strategy).__name__} asks what is not feasible:\n{asked[-1]}",
+                    f"{type(strategy).__name__} asks for an infeasible architecture:\n{asked[-1]}",
                 )
             done = running.pop(0)
             failed = fail and len(strategy.observations) % 9 == 4
@@ -139,19 +139,20 @@ def _check_trajectory(what: str, make: Make, space: SearchSpace) -> None:
     keys = [space.key(space.encode(genotype)) for genotype in asked]
     require(
         not strategy.unique or len(set(keys)) == len(keys),
-        f"{what}: an architecture is asked twice, though `unique` is True.",
+        f"{what}: it asks for an architecture twice, though `unique` is True.",
     )
-    require(asked == _advance(make(space, seed=3), 40), f"{what}: the same seed asks something else the second time.")
+    require(asked == _advance(make(space, seed=3), 40), f"{what}: the same seed asks for others the second time.")
     require(
         len(strategy.observations) == 40 and len(strategy.pending) == _WORKERS - 1,
-        f"{what}: 40 were told and 2 are pending. Received: {len(strategy.observations)}, {len(strategy.pending)}",
+        f"{what}: expected 40 observations and 2 pending. Received: {len(strategy.observations)}, "
+        f"{len(strategy.pending)}",
     )
     if strategy.objectives == 1:
         rewards = [reward for _, reward in strategy.observations if not math.isnan(reward)]
         best = strategy.best
         require(
             best is not None and best[1] == max(rewards) == _reward(strategy, best[0]),
-            f"{what}: expected `best` with the highest reward told, {max(rewards)}. Received: {best}",
+            f"{what}: expected `best` with the highest reward, {max(rewards)}. Received: {best}",
         )
 
 
@@ -162,12 +163,12 @@ def _check_states(what: str, make: Make, space: SearchSpace) -> None:
         state = strategy.get_state()
         text = json.dumps(state)
         expected = _advance(strategy, 12)
-        require(json.dumps(state) == text, f"{what}: what `get_state` returned changes as the search goes on.")
+        require(json.dumps(state) == text, f"{what}: the result of `get_state` changes as the search continues.")
         again = make(space, seed=6)
         again.set_state(json.loads(text))
         case = f"{what}, saved after {stop} rewards with {len(again.pending)} pending"
-        require(json.dumps(again.get_state()) == text, f"{case}: `set_state` gives another state than it was given.")
-        require(_advance(again, 12) == expected, f"{case}: it does not go on identically after `set_state`.")
+        require(json.dumps(again.get_state()) == text, f"{case}: `set_state` leads to another state than it received.")
+        require(_advance(again, 12) == expected, f"{case}: it does not resume identically after `set_state`.")
 
 
 def _check_batches(what: str, make: Make, space: SearchSpace) -> None:
@@ -175,15 +176,13 @@ def _check_batches(what: str, make: Make, space: SearchSpace) -> None:
     batch = strategy.ask(7)
     require(isinstance(batch, list) and len(batch) == 7, f"{what}: expected a list of 7 of `ask(7)`. Received: {batch}")
     later = strategy.ask()
-    require(
-        not strategy.unique or len({*batch, later}) == 8, f"{what}: it asks again what is pending, in or after a batch."
-    )
+    require(not strategy.unique or len({*batch, later}) == 8, f"{what}: it asks for a pending architecture again.")
     require(len(strategy.pending) == 8, f"{what}: expected 8 pending. Received: {len(strategy.pending)}")
     for genotype in reversed(batch):
         strategy.tell(genotype, _reward(strategy, genotype))
     require(
         strategy.pending == (space.encode(later),),
-        f"{what}: told in another order than asked, expected one pending. Received: {strategy.pending}",
+        f"{what}: expected one pending after reports in another order. Received: {strategy.pending}",
     )
 
 
@@ -193,12 +192,12 @@ def _check_foreign_tells(what: str, make: Make, space: SearchSpace) -> None:
     strategy.tell(last, _reward(strategy, last))
     require(
         [indices for indices, _ in strategy.observations] == [space.encode(last)],
-        f"{what}: a reward of an architecture that was never asked is not among its observations.",
+        f"{what}: the reward of an architecture that it never asked for is not among its observations.",
     )
     if strategy.objectives == 1:
-        require(strategy.best == (last, _reward(strategy, last)), f"{what}: `best` is not the best that was told.")
+        require(strategy.best == (last, _reward(strategy, last)), f"{what}: `best` is not the best report.")
     asked = _advance(strategy, 40)
-    require(not strategy.unique or last not in asked, f"{what}: it asks what was told before, unasked.")
+    require(not strategy.unique or last not in asked, f"{what}: it asks for an architecture that was reported before.")
 
 
 def _check_failures(what: str, make: Make, space: SearchSpace) -> None:
@@ -221,15 +220,15 @@ def _check_refusals(what: str, make: Make, space: SearchSpace) -> None:
     foreign = Genotype("not the space", genotype.cells)
     state = strategy.get_state()
     for description, call in (
-        ("tells a genotype of another space", lambda: strategy.tell(foreign, _reward(strategy, genotype))),
-        ("sets the state of another strategy", lambda: strategy.set_state({**state, "strategy": "other"})),
-        ("sets the state of another space", lambda: strategy.set_state({**state, "space": "other"})),
+        ("for a genotype of another space", lambda: strategy.tell(foreign, _reward(strategy, genotype))),
+        ("for the state of another strategy", lambda: strategy.set_state({**state, "strategy": "other"})),
+        ("for the state of another space", lambda: strategy.set_state({**state, "space": "other"})),
     ):
         try:
             call()
         except ValueError:
             continue
-        raise AssertionError(f"{what}: no ValueError for who {description}.")
+        raise AssertionError(f"{what}: no ValueError {description}.")
 
 
 def _check_exhaustion(what: str, make: Make, space: SearchSpace) -> None:
@@ -243,10 +242,11 @@ def _check_exhaustion(what: str, make: Make, space: SearchSpace) -> None:
     for how, strategy, received in (("one by one", one_by_one, asked), ("in one batch", batched, batched.ask(10))):
         require(
             len(received) == len(set(received)) == space.size,
-            f"{what}: asked {how}, expected each once. Received {len(received)} of {len(set(received))} kinds.",
+            f"{what}: asked {how}, expected each architecture once. Received {len(received)}, {len(set(received))} of "
+            "them distinct.",
         )
         try:
             extra = strategy.ask()
         except SpaceExhaustedError:
             continue
-        raise AssertionError(f"{what}: expected SpaceExhaustedError after all of it, {how}. Received:\n{extra}")
+        raise AssertionError(f"{what}: expected SpaceExhaustedError after all architectures, {how}. Received:\n{extra}")

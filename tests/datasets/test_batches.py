@@ -193,7 +193,7 @@ def test_pairs_hand_epochs_on():
     assert training.epoch == 6
 
 
-def test_one_set_for_both_goes_on_once():
+def test_one_set_for_both_advances_once():
     batches = _numbers()
     pairs = PairedBatches(batches, batches)
     pairs.on_epoch_end()

@@ -197,7 +197,7 @@ def test_datasets_are_read_as_arrays_are(images):
         (lambda x, y: [(x, y), (x[:, 1:], y)], r"\(15, 5, 6, 1\) with labels .* after inputs of shape \(15, 6, 6, 1\)"),
     ],
 )
-def test_other_datasets_are_told(images, make, message):
+def test_other_datasets_are_refused(images, make, message):
     with pytest.raises(ValueError, match=message):
         EpisodeSampler(make(*images), ways=2, query_shots=1)
 
@@ -226,7 +226,7 @@ def test_splits_share_no_class(pool):
         (LABELS / 2, (2,), "`y`. Expected labels of an integer dtype. Received: dtype float64"),
     ],
 )
-def test_impossible_splits_are_told(y, sizes, message):
+def test_impossible_splits_are_refused(y, sizes, message):
     with pytest.raises(ValueError, match=message):
         split_classes(y, sizes)
 
@@ -251,7 +251,7 @@ def test_impossible_splits_are_told(y, sizes, message):
         ({"seed": -1}, "`seed`"),
     ],
 )
-def test_wrong_arguments_are_told(pool, arguments, message):
+def test_wrong_arguments_are_refused(pool, arguments, message):
     with pytest.raises(ValueError, match=message):
         EpisodeSampler(*pool, **{"ways": 2, "query_shots": 1, **arguments})
 
@@ -281,13 +281,13 @@ def test_images_that_are_not_square_cannot_be_turned_by_a_quarter(images):
         (np.full((6, 2), 256), LABELS, "integers from 0 to 255, or floats. Received: integers from 256 to 256"),
     ],
 )
-def test_wrong_samples_are_told(x, y, message):
+def test_wrong_samples_are_refused(x, y, message):
     with pytest.raises(ValueError, match=message):
         EpisodeSampler(x, y, ways=2, query_shots=0)
 
 
 @pytest.mark.parametrize("family", [SinusoidTasks(), EpisodeSampler(np.zeros((4, 1)), [0, 0, 1, 1], 2, 1, 1)])
-def test_wrong_indices_are_told(family):
+def test_wrong_indices_are_refused(family):
     with pytest.raises(ValueError, match=r"`index`. Expected an integer of at least 0. Received: -1"):
         family.episode(-1)
     with pytest.raises(ValueError, match="`index`"):
@@ -373,6 +373,6 @@ def test_sinusoids_of_given_ranges():
         ({"seed": 0.5}, "`seed`"),
     ],
 )
-def test_wrong_sinusoids_are_told(arguments, message):
+def test_wrong_sinusoids_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         SinusoidTasks(**arguments)

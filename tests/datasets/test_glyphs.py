@@ -76,7 +76,7 @@ def test_another_size_is_the_same_character():
         assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.95
 
 
-def nearest_neighbour(data, shots=1):
+def nearest_neighbor(data, shots=1):
     """The share of 5-way queries that the nearest support image, in pixels, answers right."""
     sampler, right = EpisodeSampler(data.x, data.y, shots=shots), []
     for index in range(150):
@@ -88,9 +88,9 @@ def nearest_neighbour(data, shots=1):
 
 
 def test_pixels_alone_go_only_part_of_the_way():
-    assert 0.60 < nearest_neighbour(glyphs()) < 0.76  # said: 0.68
-    assert 0.38 < nearest_neighbour(glyphs(jitter=1.5)) < 0.54  # said: 0.46; Omniglot's: 0.44
-    assert nearest_neighbour(glyphs(jitter=0.0)) == 1.0
+    assert 0.60 < nearest_neighbor(glyphs()) < 0.76  # said: 0.68
+    assert 0.38 < nearest_neighbor(glyphs(jitter=1.5)) < 0.54  # said: 0.46; Omniglot's: 0.44
+    assert nearest_neighbor(glyphs(jitter=0.0)) == 1.0
 
 
 def test_it_is_made_quickly():
@@ -110,6 +110,6 @@ def test_it_is_made_quickly():
         ({"seed": -1}, "`seed`"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         glyphs(**arguments)

@@ -119,7 +119,7 @@ def test_offline_names_the_place_and_the_generated_characters(tmp_path, monkeypa
         ),
     ],
 )
-def test_other_archives_are_told(tmp_path, monkeypatch, members, message):
+def test_other_archives_are_refused(tmp_path, monkeypatch, members, message):
     path = tmp_path / "images_background.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
@@ -185,14 +185,14 @@ def test_npz_of_bytes(save):
         ({"class_names": np.array([{}] * 4)}, "without Python objects"),
     ],
 )
-def test_other_npz_files_are_told(save, changes, message):
+def test_other_npz_files_are_refused(save, changes, message):
     path = save(**changes)
     with pytest.raises(ValueError, match=message) as error:
         omniglot(path=path)
     assert str(path) in str(error.value)
 
 
-def test_other_files_are_told(save, tmp_path):
+def test_other_files_are_refused(save, tmp_path):
     with pytest.raises(FileNotFoundError, match="no file or folder"):
         omniglot(path=tmp_path / "nowhere.npz")
     with pytest.raises(ValueError, match=r"`path`. Expected a folder with a single .npz file. Received: .* with \[\]"):
@@ -206,7 +206,7 @@ def test_other_files_are_told(save, tmp_path):
 
 
 # Arguments and alphabets ---------------------------------------------------------------------------
-def test_wrong_arguments_are_told():
+def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match=r"`split`.*Received: 'backgrond' Did you mean 'background'"):
         omniglot("backgrond")
     with pytest.raises(ValueError, match=r"`size`. Expected an integer of at least 1. Received: 0"):

@@ -48,7 +48,7 @@ def test_chirps_rise_and_fall():
         ({"seed": -1}, "`seed`"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, message):
+def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         waveforms(**{**SMALL, **arguments})
 
@@ -89,7 +89,7 @@ def test_without_a_kind_they_are_grey_images(tmp_path):
         ({"kind": "images", "x_train": np.full((24, 16, 1), -1.0)}, r"values in \[0, 1\] or 0..255"),
     ],
 )
-def test_malformed_files_are_told(changes, message, tmp_path):
+def test_malformed_files_are_refused(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         load(save(tmp_path / "bad.npz", **changes))
 

@@ -69,14 +69,14 @@ def test_the_best_of_every_rung_go_on(workers):
         assert [trial.genotype for trial in trials if trial.budget == budget][:kept] == first
 
 
-def test_the_strategy_is_told_first_rungs_only():
+def test_the_strategy_receives_first_rungs_only():
     search = SuccessiveHalving(RandomSearch(SPACE), BUDGETS)
     advance(search, 40)
     told = [value for _, value in search.strategy.observations]
     assert told == [result.reward for result in search.results if result.budget == 4] and len(told) == 27
 
 
-def test_a_start_above_the_lowest_budget_is_told_by_its_rank():
+def test_a_start_above_the_lowest_budget_is_reported_by_its_rank():
     search = Hyperband(RandomSearch(SPACE), (1, 10), eta=2)
     genotypes = search.strategy.ask(7)
     for genotype, value in zip(genotypes[:4], (1.0, 2.0, 3.0, 4.0), strict=True):
@@ -145,7 +145,7 @@ def test_a_small_space_is_used_up_and_its_best_still_goes_up():
 @pytest.mark.filterwarnings("ignore:A reward that is not finite")
 @pytest.mark.parametrize("kind", [Hyperband, SuccessiveHalving])
 @pytest.mark.parametrize("stop", [0, 3, 28, 50])
-def test_it_goes_on_identically_from_its_state(kind, stop):
+def test_it_resumes_identically_from_its_state(kind, stop):
     def make(seed):
         return kind(STRATEGIES["evolution"](SPACE, seed=seed), BUDGETS)
 

@@ -13,7 +13,7 @@ from kerasnas.testing.strategies import GridSpace
 SPACE = NASBench201Space()
 
 
-def test_pareto_front_of_all_that_was_told():
+def test_pareto_front_of_all_reports():
     strategy, rng, rewards = NSGA2(SPACE, objectives=3), np.random.default_rng(0), {}
     for genotype in strategy.ask(80):
         rewards[genotype] = tuple(rng.integers(0, 9, 3).astype(float))

@@ -136,7 +136,7 @@ def test_it_finds_more_than_others_on_a_table():
 
 
 def test_pending_ones_are_not_asked_again_nor_their_likes():
-    """With 16 workers the batch holds no repetition and is not the neighbourhood of one architecture."""
+    """With 16 workers the batch holds no repetition and is not the neighborhood of one architecture."""
     strategy = run(PredictorSearch(SPACE, seed=0), additive, 30)
     batch = [SPACE.encode(genotype) for genotype in strategy.ask(16)]
     assert len(set(batch)) == 16
@@ -197,7 +197,7 @@ def test_nothing_within_the_limit_so_far():
     assert strategy.best == (SPACE.decode((0,) * 6), 0)
 
 
-def test_a_limited_search_goes_on_from_its_state():
+def test_a_limited_search_resumes_from_its_state():
     limit = math.exp(10.5 / 4)
     strategy = run(PredictorSearch(SPACE, seed=0, cost_limit=limit), additive, 17, cost=expensive)
     failed = strategy.ask()

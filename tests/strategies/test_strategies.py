@@ -38,7 +38,7 @@ class Folded(GridSpace):
         return super().genotype({**assignment, "choice/2": "option_0"})
 
 
-def test_indices_that_encode_does_not_give_back_are_told_and_learned_as_asked():
+def test_indices_that_encode_does_not_give_back_are_reported_and_learned_as_asked():
     strategy = RandomSearch(Folded((3, 3, 2)), unique=False)
     asked = strategy.ask(40)
     pending = strategy.pending
@@ -182,7 +182,7 @@ def test_a_sample_is_at_most_the_population():
 
 
 # Local search -------------------------------------------------------------------------------------
-def test_it_asks_neighbours_moves_at_once_and_starts_anew_at_an_optimum():
+def test_it_asks_neighbors_moves_at_once_and_restarts_at_an_optimum():
     strategy = LocalSearch(GridSpace((3, 3, 3)), seed=1)
     told(strategy, (0, 0, 0), 1.0)
     first = strategy.ask()
@@ -196,12 +196,12 @@ def test_it_asks_neighbours_moves_at_once_and_starts_anew_at_an_optimum():
         strategy.tell(genotype, 0.0)
     assert not around and strategy.current is not None
     start = strategy.ask()
-    assert strategy.current is None  # all neighbours were worse
+    assert strategy.current is None  # all neighbors were worse
     strategy.tell(start, -5.0)
     assert strategy.current == (strategy.space.encode(start), -5.0)
 
 
-def test_it_waits_for_pending_neighbours_before_it_starts_anew():
+def test_it_waits_for_pending_neighbors_before_it_restarts():
     strategy = LocalSearch(GridSpace((2, 2, 2)), seed=1)
     told(strategy, (0, 0, 0), 1.0)
     neighbors = strategy.ask(3)
@@ -212,7 +212,7 @@ def test_it_waits_for_pending_neighbours_before_it_starts_anew():
     assert strategy.current == (strategy.space.encode(neighbors[1]), 3.0)
 
 
-def test_it_climbs_a_slope_in_at_most_one_round_of_neighbours_a_step():
+def test_it_climbs_a_slope_in_at_most_one_round_of_neighbors_a_step():
     space = GridSpace((4, 4, 4, 4))
     for seed in range(5):
         strategy = LocalSearch(space, seed=seed)
@@ -222,13 +222,13 @@ def test_it_climbs_a_slope_in_at_most_one_round_of_neighbours_a_step():
         assert len(strategy.observations) <= 1 + 12 * 12
 
 
-# The figures --------------------------------------------------------------------------------------
+# The published results --------------------------------------------------------------------------------------
 FIGURES = {"random": 93.72, "evolution": 93.94, "reinforce": 93.91, "local_search": 94.18}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_published_tables_figures(name):
+def test_published_results_of_tables(name):
     """NAS-Bench-201, CIFAR-10: 100 evaluations after 12 epochs; the test accuracy after 200 of the best; 500 seeds."""
     from kerasnas.tabular import NASBench201
 

@@ -1,4 +1,4 @@
-"""TFRecord files: checksums by known vectors, and damage that is told with its place."""
+"""TFRecord files: checksums by known vectors, and damage that is reported with its place."""
 
 import runpy
 import struct
@@ -62,12 +62,12 @@ def test_records_come_back(tmp_path, verify, monkeypatch):
     assert list(official.read_records(tmp_path / "empty.tfrecord")) == []
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="none"):
         list(official.read_records(tmp_path / "none.tfrecord"))
 
 
-def test_every_truncation_is_told(tmp_path):
+def test_every_truncation_is_refused(tmp_path):
     """Cut anywhere but between records: the message names the file and where the cut record begins."""
     path, cut = tmp_path / "whole.tfrecord", tmp_path / "cut.tfrecord"
     write_records(path, [b"abc", b"defgh"])
@@ -81,7 +81,7 @@ def test_every_truncation_is_told(tmp_path):
             list(official.read_records(cut))
 
 
-def test_every_flipped_byte_is_told(tmp_path):
+def test_every_flipped_byte_is_refused(tmp_path):
     path = tmp_path / "a.tfrecord"
     write_records(path, [b"abc", b"defgh"])
     whole = path.read_bytes()
@@ -98,7 +98,7 @@ def test_payloads_may_go_unchecked(tmp_path):
     assert list(official.read_records(path, verify=False)) == [b"abd"]
 
 
-def test_another_file_is_told(tmp_path):
+def test_another_file_is_refused(tmp_path):
     (tmp_path / "a.tfrecord").write_bytes(b"PK\x03\x04 and so on, some other format")
     with pytest.raises(ValueError, match="no TFRecord file"):
         list(official.read_records(tmp_path / "a.tfrecord"))

@@ -158,7 +158,7 @@ def test_a_partial_table_is_searched_within_its_cells(tmp_path):
     assert strategy.best[0] == CELLS[-1]
 
 
-def test_cells_without_a_row_are_told(tmp_path):
+def test_cells_without_a_row_are_refused(tmp_path):
     table = NASBench101.open(converted(tmp_path, ONLY108))
     missing = next(SPACE.decode(indices) for indices in SPACE if SPACE.decode(indices) not in CELLS)
     assert missing not in table
@@ -220,7 +220,7 @@ def set_in(row, column, value):
         (lambda rows: rows.insert(2, 5), "record 2 is none of NAS-Bench-101"),
     ],
 )
-def test_damaged_official_files_are_told(tmp_path, change, message):
+def test_damaged_official_files_are_refused(tmp_path, change, message):
     source = broken(tmp_path, change)
     with pytest.raises(ValueError, match=message) as told:
         official.convert(source, tmp_path / "out.npz", log=lambda line: None)
@@ -228,7 +228,7 @@ def test_damaged_official_files_are_told(tmp_path, change, message):
     assert not (tmp_path / "out.npz").exists()
 
 
-def test_truncated_official_files_are_told(tmp_path):
+def test_truncated_official_files_are_refused(tmp_path):
     source = write(tmp_path / "cut.tfrecord", records(CELLS[:2], ONLY108))
     source.write_bytes(source.read_bytes()[:-10])
     with pytest.raises(ValueError, match=r"cut\.tfrecord: truncated"):
@@ -244,7 +244,7 @@ def rewritten(path, **changes):
     return path
 
 
-def test_damaged_tables_are_told(tmp_path):
+def test_damaged_tables_are_refused(tmp_path):
     path = converted(tmp_path, ONLY108)
     whole = path.read_bytes()
     with pytest.raises(ValueError, match="has version 2; this KerasNAS reads version 1"):
@@ -264,7 +264,7 @@ def test_damaged_tables_are_told(tmp_path):
         NASBench101.open(tmp_path / "nasbench.tfrecord")
 
 
-def test_a_sample_with_a_cell_that_is_none_is_told(tmp_path):
+def test_a_sample_with_a_cell_that_is_none_is_refused(tmp_path):
     arrays = {
         "hash": np.array(["0" * 32]),
         "vertices": [3],

@@ -175,7 +175,7 @@ def test_user_primitive_that_refuses_strides_2_passes():
         PRIMITIVES.unregister("half")
 
 
-def test_unregistered_names_are_told():
+def test_unregistered_names_are_refused():
     with pytest.raises(AssertionError, match="registered"):
         testing.check_primitive("no_such")
     with pytest.raises(AssertionError, match="registered"):
@@ -296,7 +296,7 @@ class BrokenSpace(DARTSSpace):
         ("lenient", "accepts a genotype of another space"),
         ("foreign", "accepts a genotype of another space"),
         ("classes", "expected logits"),
-        ("parts", "do not part"),
+        ("parts", "do not divide"),
         ("derive", "derives a genotype that is not valid"),
     ],
 )
@@ -370,17 +370,17 @@ class BrokenStrategy(RegularizedEvolution):
         ("unseeded", "same seed"),
         ("error", "IndexError: out of it"),
         ("gives up", "no population"),
-        ("infeasible", "not feasible"),
-        ("repeats", "asked twice"),
+        ("infeasible", "asks for an infeasible architecture"),
+        ("repeats", "asks for an architecture twice"),
         ("never ends", "SpaceExhaustedError after all"),
         ("batch", "list of 7"),
-        ("only asked", "never asked"),
-        ("lenient", "tells a genotype of another space"),
+        ("only asked", "never asked for is not"),
+        ("lenient", "no ValueError for a genotype of another space"),
         ("infinite", "not finite is `best`: .*inf"),
         ("best", "highest reward"),
         ("no JSON", "not JSON serializable"),
-        ("alias", "what `get_state` returned changes"),
-        ("forgets", "does not go on identically"),
+        ("alias", "the result of `get_state` changes"),
+        ("forgets", "does not resume identically"),
     ],
 )
 def test_broken_strategy_is_caught(fault, message):

@@ -1,0 +1,120 @@
+"""Augmentations in NumPy: shift, flip and cutout, and their composition."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from kerasnas import checks
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""`(batch, rng) -> batch`, on images `(samples, height, width, channels)` or signals `(samples, length, channels)`."""
+
+
+def shift(batch: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.ndarray:
+    """Shift every image by its own integer number of pixels, up to `pixels` along each axis, padded with zeros.
+
+    A signal is shifted in time, by up to `pixels` steps.
+
+    Args:
+        batch: images `(samples, height, width, channels)`, or signals `(samples, length, channels)`.
+        rng: generator of the shifts.
+        pixels: largest shift. Defaults to 2.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is neither images nor signals, or `pixels` is not an integer of at least 0.
+    """
+    pixels = checks.integer("pixels", pixels, 0)
+    _check_batch("shift", batch, rng, (3, 4))
+    samples, *sizes, _ = batch.shape
+    padded = np.pad(batch, ((0, 0), *[(pixels, pixels)] * len(sizes), (0, 0)))
+    starts = rng.integers(0, 2 * pixels + 1, size=(len(sizes), samples, 1))
+    moved = [start + np.arange(size) for start, size in zip(starts, sizes, strict=True)]  # (samples, size) each
+    if len(sizes) == 1:
+        return padded[np.arange(samples)[:, None], moved[0]]
+    return padded[np.arange(samples)[:, None, None], moved[0][:, :, None], moved[1][:, None, :]]
+
+
+def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mirror every image left to right with probability 1/2.
+
+    Args:
+        batch: images `(samples, height, width, channels)`.
+        rng: generator of the choices.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array.
+    """
+    _check_batch("flip", batch, rng)
+    mirrored = rng.random(len(batch)) < 0.5
+    return np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+
+
+def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
+    """Set a square of `size` x `size` pixels, centered anywhere in the image, to zero (DeVries and Taylor, 2017).
+
+    The part of the square outside the image is clipped, as in the paper.
+
+    Args:
+        batch: images `(samples, height, width, channels)`.
+        rng: generator of the centers.
+        size: side of the square.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array, or `size` is not an integer of at least 0.
+    """
+    size = checks.integer("size", size, 0)
+    _check_batch("cutout", batch, rng)
+    samples, height, width = batch.shape[:3]
+
+    def inside(length: int) -> np.ndarray:
+        first = rng.integers(0, length, size=(samples, 1)) - size // 2
+        return (np.arange(length) >= first) & (np.arange(length) < first + size)
+
+    square = inside(height)[:, :, None] & inside(width)[:, None, :]
+    return np.where(square[..., None], np.zeros((), batch.dtype), batch)
+
+
+def compose(*functions: Augmentation) -> Augmentation:
+    """An augmentation that applies `functions` in turn, with one generator.
+
+    Bind options by `functools.partial`, which also keeps the result picklable for worker processes.
+
+    Args:
+        functions: augmentations `(batch, rng) -> batch`.
+
+    Raises:
+        TypeError: if one of them cannot be called.
+
+    Example:
+
+    >>> augment = compose(functools.partial(shift, pixels=4), flip, functools.partial(cutout, size=8))
+    >>> augment(np.ones((2, 28, 28, 1)), np.random.default_rng(0)).shape
+    (2, 28, 28, 1)
+    """
+    for function in functions:
+        checks.function("functions", function, "callables (batch, rng) -> batch")
+    return functools.partial(_in_turn, functions)
+
+
+def _in_turn(functions: tuple[Augmentation, ...], batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    for function in functions:
+        batch = function(batch, rng)
+    return batch
+
+
+def _check_batch(name: str, batch: np.ndarray, rng: np.random.Generator, ranks: tuple[int, ...] = (4,)) -> None:
+    if not isinstance(batch, np.ndarray) or batch.ndim not in ranks:
+        received = f"shape {batch.shape}" if isinstance(batch, np.ndarray) else repr(batch)
+        signals = " or signals (samples, length, channels)" if 3 in ranks else ""
+        hint = "" if signals else ". For signals there is `shift`"
+        raise ValueError(
+            f"Invalid value received for argument `batch` of `{name}`. Expected images (samples, height, width, "
+            f"channels){signals}. Received: {received}{hint}"
+        )
+    checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")
