@@ -7,11 +7,17 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.relaxations import check_temperature
 
 
 class ArchitectureWarmup(keras.callbacks.Callback):
-    """Rests the alphas for the first `epochs` epochs, as partial-channel DARTS does.
+    """Freezes the alphas, and their optimizer with them, for the first `epochs` epochs, as partial-channel DARTS does.
+
+    `BilevelTrainer.fit` has one of its own, of `architecture_warmup_epochs`; one that is passed takes its place.
+
+    Args:
+        epochs: length of the warm-up; 0 for none.
 
     Reference:
         Xu et al., "PC-DARTS", 2020 (arXiv 1907.05737), section 3.3.
@@ -19,7 +25,7 @@ class ArchitectureWarmup(keras.callbacks.Callback):
 
     def __init__(self, epochs: int):
         super().__init__()
-        self.epochs = epochs
+        self.epochs = checks.integer("epochs", epochs, least=0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.activate_architecture(epoch >= self.epochs)

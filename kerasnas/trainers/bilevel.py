@@ -20,6 +20,7 @@ from kerasnas.trainers.gradients import BilevelGradients
 from kerasnas.trainers.guarded_search import GuardedSearch
 from kerasnas.trainers.hypergradients import HYPERGRADIENTS
 from kerasnas.trainers.metrics import batch_size_of, validation_metric
+from kerasnas.trainers.warmup import AlphaWarmup
 
 MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
 
@@ -95,7 +96,6 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         numbers = {
             "weight_decay": weight_decay,
             "architecture_weight_decay": architecture_weight_decay,
-            "architecture_warmup_epochs": architecture_warmup_epochs or 0,
         }
         for argument, value in numbers.items():
             if value < 0:
@@ -107,11 +107,12 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         self._hypergradient = HYPERGRADIENTS[hypergradient] if isinstance(hypergradient, str) else hypergradient
         self.weight_decay, self.architecture_weight_decay = weight_decay, architecture_weight_decay
         self.objective = objective
-        self.architecture_warmup_epochs = architecture_warmup_epochs
-        self._rests = bool(architecture_warmup_epochs)
-        # 1 while the alphas learn, 0 in the warm-up: a variable, so that the phases share one graph.
+        # 1 while the alphas learn, 0 in the warm-up.
         self.architecture_active = self.add_weight(
             name="architecture_active", shape=(), initializer="ones", trainable=False, aggregation="only_first_replica"
+        )
+        self.architecture_warmup = AlphaWarmup(
+            architecture_warmup_epochs, self.architecture_active, replicated=replicas_of(self) > 1
         )
         self._initial_learning_rate: float | None = None
         if not supernet.built:
@@ -302,17 +303,13 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
             input_shape=self.input_image_shape,
             num_classes=self.num_classes,
         )
-        warmup = self.warmup(epochs)
-        self._set_constants(class_weight, batch_size if y is not None else None, warmup > 0)
+        own = self._own_warmup(epochs, callbacks)
+        self._set_constants(class_weight, batch_size if y is not None else None)
         size, label_shape = batch_spec(data)
         check_global_batch("batch_size", size, replicas_of(self))
         if label_shape is not None:
             self._build_metrics(label_shape)
-        own: list[keras.callbacks.Callback] = [
-            callbacks_module.ArchitectureWarmup(warmup),
-            callbacks_module.ArchitectureMonitor(),
-            callbacks_module.NonFiniteGuard(),
-        ]
+        own += [callbacks_module.ArchitectureMonitor(), callbacks_module.NonFiniteGuard()]
         guards, epochs = self.guards(data, initial_epoch, epochs)
         own += guards
         follow = contextlib.nullcontext()
@@ -333,14 +330,25 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
                 shuffle=False,
             )
 
-    def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None, rests: bool) -> None:
+    def _own_warmup(
+        self, epochs: int, callbacks: Sequence[keras.callbacks.Callback] | None
+    ) -> list[keras.callbacks.Callback]:
+        """The callback that freezes the alphas, unless `callbacks` has one; the step's graph is made for it."""
+        given = [own for own in callbacks or [] if isinstance(own, callbacks_module.ArchitectureWarmup)]
+        own = given or [callbacks_module.ArchitectureWarmup(self.architecture_warmup.length(epochs))]
+        needed = any(warmup.epochs > 0 for warmup in own)
+        if needed != self.architecture_warmup.needed:
+            self.architecture_warmup.needed, self.train_function = needed, None
+        return [] if given else own
+
+    def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None) -> None:
         """Constants of the step's graph: it is traced again where they change."""
         table = None
         if class_weight is not None:
             size = max(self.num_classes or 0, 1 + max(class_weight))
             table = [float(class_weight.get(label, 1.0)) for label in range(size)]
-        if (table, batch_size, rests) != (self._class_weight, self._batch_size, self._rests):
-            self._class_weight, self._batch_size, self._rests = table, batch_size, rests
+        if (table, batch_size) != (self._class_weight, self._batch_size):
+            self._class_weight, self._batch_size = table, batch_size
             self.train_function = None
 
     def _build_metrics(self, label_shape: tuple[int, ...]) -> None:
@@ -351,11 +359,18 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
                 metrics.build(keras.KerasTensor((None, *label_shape)), keras.KerasTensor((None, self.num_classes)))
 
     def activate_architecture(self, learns: bool) -> None:
-        """Have the alphas learn, or rest, from the next step on."""
-        self.architecture_active.assign(float(learns))
-        if replicas_of(self) > 1 and self._resting is learns:
-            self._resting = not learns
+        """Let the alphas learn, or freeze them and their optimizer, from the next step on."""
+        if self.architecture_warmup.freeze(not learns):
             self.make_train_function(force=True)
+
+    @property
+    def architecture_warmup_epochs(self) -> int | None:
+        """Length of the warm-up; None for a quarter of the epochs of `fit`."""
+        return self.architecture_warmup.epochs
+
+    @architecture_warmup_epochs.setter
+    def architecture_warmup_epochs(self, epochs: int | None) -> None:
+        self.architecture_warmup.epochs = epochs
 
     @property
     def input_image_shape(self) -> tuple[int, ...] | None:

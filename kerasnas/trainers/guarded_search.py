@@ -61,10 +61,6 @@ class GuardedSearch(BilevelGradients):
             "curvature_ratio": self.curvature_ratio,
         }
 
-    def warmup(self, epochs: int) -> int:
-        """How many of so many epochs the alphas rest in."""
-        return epochs // 4 if self.architecture_warmup_epochs is None else self.architecture_warmup_epochs
-
     def guards(self, data: Any, initial_epoch: int, epochs: int) -> tuple[list[keras.callbacks.Callback], int]:
         """The callbacks of the guards for a `fit` on `data`, and the epoch at which that ends."""
         if (

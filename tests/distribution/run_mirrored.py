@@ -21,7 +21,7 @@ import kerasnas
 from kerasnas.backend.virtual import split_cpu
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.distribution import resolve_strategy
-from kerasnas.search import gradients
+from kerasnas.trainers import gradients
 
 ONE = tf.distribute.get_strategy()
 
@@ -57,7 +57,7 @@ def first_order(strategy):
 
 
 def second_order(strategy):
-    """With a warm-up: the alphas rest for the first ten steps of twenty."""
+    """With a warm-up: the alphas are frozen in the first ten steps of twenty."""
     options = {"hypergradient": "unrolled", "architecture_warmup_epochs": 1, "epochs": 2}
     return compared(strategy, images(160), synchronized_batch_norm=True, **options)
 

@@ -80,7 +80,7 @@ def fake_search(curvatures):
         curvature_memory=CurvatureMemory([alphas], capacity=4),
         curvature=lambda batch: next(measured),
         stop_training=False,
-        architecture_active=1.0,
+        architecture_warmup=types.SimpleNamespace(frozen=False),
     )
 
 
