@@ -9,14 +9,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import value_and_grad, values
-from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import Task
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import Reptile
-from kerasnas.relaxations import check_temperature, is_alphas, split_variables
+from kerasnas.relaxations import check_temperature, is_alphas
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.protocol import is_supernet
 
 OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at any temperature
 ANNEALINGS = ("task", "training")
@@ -24,11 +25,11 @@ ANNEALINGS = ("task", "training")
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MetaNAS(Reptile):
-    """MetaNAS: meta-learned start values of the weights and of the architecture of a supernet.
+    """MetaNAS: a meta-learned initialization of the weights and of the architecture of a supernet.
 
     The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
     the softmax falls, so that the choice is nearly discrete where it ends and need not be trained again. Reptile moves
-    the start values of both, each at its own rate.
+    the initialization of both, each at its own rate.
 
     Args:
         model: a supernet with a `Softmax` relaxation, of any space.
@@ -37,13 +38,13 @@ class MetaNAS(Reptile):
         architecture_learning_rate: inner rate of the alphas. Defaults to 0.1: they need a real one.
         inner_optimizer: Defaults to `"adam"`, without momentum.
         inner_batch_size: Defaults to 20.
-        architecture_step: rate at which the start values of the alphas move towards what tasks find; that of the
+        architecture_step: rate at which the initial alphas move towards what tasks find; that of the
             weights is 1. Defaults to 0.6.
-        architecture_warmup: share of the meta-steps in which the alphas rest, from 0 to 1: at 1 only the weights are
-            meta-learned. Defaults to 0.5.
+        architecture_warmup: share of the meta-steps in which the alphas are frozen, from 0 to 1: at 1 only the weights
+            are meta-learned. Defaults to 0.5.
         temperatures: of the softmax where it starts to fall and where it ends. Defaults to `(1.0, 0.05)`.
         annealing: where it falls. `"task"`: from the first to the last inner step of each task, the paper's.
-            `"training"`: over the meta-steps after the warm-up, the same in all inner steps; the start values of the
+            `"training"`: over the meta-steps after the warm-up, the same in all inner steps; the initial
             weights are then learned for the nearly discrete network that they are adapted in. Defaults to `"task"`.
         joint: whether one gradient moves alphas and weights together (T-NAS), for half the work. Defaults to False.
         adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
@@ -101,32 +102,19 @@ class MetaNAS(Reptile):
             adaptation_batch_size,
             **kwargs,
         )
-        if not split_variables(model.trainable_variables)[1] or not hasattr(model, "decisions"):
+        if not is_supernet(model):
             raise ValueError(f"Expected a supernet, of a space's `build_supernet`. Received: {type(model).__name__}")
-        if not hasattr(model.relaxation, "temperature"):
+        if model.relaxation.temperature is None:
             raise ValueError(
                 "Expected a supernet whose relaxation has a temperature, such as 'softmax'. Received: "
                 f"{type(model.relaxation).__name__}"
             )
-        if not 0 < architecture_step <= 1:
-            raise ValueError(
-                "Invalid value received for argument `architecture_step`. Expected above 0, at most 1. Received: "
-                f"{architecture_step}"
-            )
-        if not 0 <= architecture_warmup <= 1:
-            raise ValueError(
-                "Invalid value received for argument `architecture_warmup`. Expected from 0 to 1. Received: "
-                f"{architecture_warmup}"
-            )
-        self.architecture_step, self.architecture_warmup = architecture_step, architecture_warmup
+        self.architecture_step = checks.number("architecture_step", architecture_step, above=0, most=1)
+        self.architecture_warmup = checks.number("architecture_warmup", architecture_warmup, least=0, most=1)
         first, last = (check_temperature(temperature) for temperature in temperatures)
-        if annealing not in ANNEALINGS:
-            raise ValueError(
-                f"Invalid value received for argument `annealing`. {nearest(annealing, ANNEALINGS)}. "
-                f"Received: {annealing!r}"
-            )
+        checks.one_of("annealing", annealing, ANNEALINGS)
         self.temperatures, self.annealing, self.joint, self.search = (first, last), annealing, joint, search
-        # How many meta-steps the alphas rest, and how many there are; `fit` knows.
+        # In how many meta-steps the alphas are frozen, and how many there are; `fit` sets them.
         self.warmup_steps, self.training_steps = (
             self.add_weight(name=name, shape=(), initializer="zeros", trainable=False)
             for name in ("warmup_steps", "training_steps")
@@ -160,7 +148,7 @@ class MetaNAS(Reptile):
         return task._replace(state=self._tempered(task.state, share))
 
     def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
-        """Those of the alphas are 0 while they rest."""
+        """Those of the alphas are 0 while they are frozen."""
         steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
         learns = ops.cast(steps >= warmup, "float32") if self.search else 0.0
         return [
