@@ -12,9 +12,9 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.backend import value_and_grad, values
 from kerasnas.genotypes import Genotype
-from kerasnas.meta.base import Task
+from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone
-from kerasnas.meta.reptile import Reptile
+from kerasnas.meta.reptile import reptile_gradients
 from kerasnas.relaxations import check_temperature, is_alphas
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.protocol import is_supernet
@@ -24,7 +24,7 @@ ANNEALINGS = ("task", "training")
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class MetaNAS(Reptile):
+class MetaNAS(MetaLearner):
     """MetaNAS: a meta-learned initialization of the weights and of the architecture of a supernet.
 
     The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
@@ -72,6 +72,9 @@ class MetaNAS(Reptile):
         which is `joint=True`; with MAML outside instead, `MAML(supernet, first_order=True)`.
     """
 
+    default_tasks = 5
+    needs_query = False
+
     def __init__(
         self,
         model: keras.Model,
@@ -111,7 +114,7 @@ class MetaNAS(Reptile):
             )
         self.architecture_step = checks.number("architecture_step", architecture_step, above=0, most=1)
         self.architecture_warmup = checks.number("architecture_warmup", architecture_warmup, least=0, most=1)
-        first, last = (check_temperature(temperature) for temperature in temperatures)
+        first, last = (check_temperature(temperature, "temperatures") for temperature in temperatures)
         checks.one_of("annealing", annealing, ANNEALINGS)
         self.temperatures, self.annealing, self.joint, self.search = (first, last), annealing, joint, search
         # In how many meta-steps the alphas are frozen, and how many there are; `fit` sets them.
@@ -120,6 +123,12 @@ class MetaNAS(Reptile):
             for name in ("warmup_steps", "training_steps")
         )
         self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
+
+    def task_gradients(
+        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
+        """Those of Reptile: `w - w'` and `a - a'`, with `w'` and `a'` after the search on the support set."""
+        return reptile_gradients(self, trainable, state, episode)
 
     def default_optimizer(self) -> Any:
         """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
@@ -132,7 +141,7 @@ class MetaNAS(Reptile):
             optimizer.learning_rate = decay(rate, steps, end_learning_rate=0.0)
 
     def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Meta-train; see `Reptile.fit`."""
+        """Meta-train; see `MetaLearner.fit`."""
         self.warmup_steps.assign(round(self.architecture_warmup * steps))
         self.training_steps.assign(steps)
         return super().fit(sampler, steps, *args, **kwargs)
@@ -207,7 +216,7 @@ class MetaNAS(Reptile):
             variable.assign(table)
         if x is not None:
             w, state = values(hard.trainable_variables), values(hard.non_trainable_variables)
-            state = FunctionalModel(hard, self._loss).with_statistics_of(ops.convert_to_tensor(x), w, state)
+            state = FunctionalModel(hard, self.task_loss).with_statistics_of(ops.convert_to_tensor(x), w, state)
             for variable, value in zip(hard.non_trainable_variables, state, strict=True):
                 variable.assign(value)
         return genotype, hard

@@ -180,9 +180,9 @@ def test_a_saved_learner_is_whole(tasks, tmp_path):
 def test_bad_input(make_network):
     supernet = SPACE.build_supernet(SHAPE, 2)
     for arguments, message in [
-        ({"architecture_step": 0.0}, "`architecture_step`. Expected above 0, at most 1"),
-        ({"architecture_warmup": 1.5}, "`architecture_warmup`. Expected from 0 to 1"),
-        ({"temperatures": (1.0, 0.0)}, "`temperature`. Expected above 0"),
+        ({"architecture_step": 0.0}, "`architecture_step`. Expected a number above 0 and of at most 1"),
+        ({"architecture_warmup": 1.5}, "`architecture_warmup`. Expected a number of at least 0 and of at most 1"),
+        ({"temperatures": (1.0, 0.0)}, "`temperatures`. Expected a number above 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             MetaNAS(supernet, **arguments)
