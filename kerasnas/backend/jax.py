@@ -111,7 +111,11 @@ class TrainStep:
         with optimizers:
             step = self.architecture_gradients(weights, alphas, non_trainable, data)
         (loss, (predictions, non_trainable)), gradients = step
-        alphas, other = second.stateless_apply(other, gradients, alphas)
+        alphas, other = self.by_phase(
+            non_trainable,
+            lambda: second.stateless_apply(other, gradients, alphas),
+            lambda: (alphas, other),
+        )
         with optimizers:
             (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
         weights, own = first.stateless_apply(own, gradients, weights)

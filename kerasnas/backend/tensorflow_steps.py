@@ -32,8 +32,13 @@ class TrainStep:
         w, state = values(weights), values(self.non_trainable_variables)
         step = self.architecture_gradients(w, values(alphas), state, data)
         (loss, (predictions, state)), gradients = step
-        with _after(data):
+
+        def learn() -> Any:
             apply_gradients(self.optimizer.inner[1], gradients, alphas)
+            return tf.constant(True)
+
+        with _after(data):
+            self.by_phase(state, learn, lambda: tf.constant(False))
         (training, state), gradients = self.network_gradients(w, values(alphas), state, data)
         with _after(data):
             apply_gradients(self.optimizer.inner[0], gradients, weights)

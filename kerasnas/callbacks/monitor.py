@@ -1,4 +1,4 @@
-"""What a search reports of its choice."""
+"""The monitor of a search: its choice, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ArchitectureMonitor(keras.callbacks.Callback):
     """Adds `alpha_entropy` (nats, mean over edges), `skips` and costs to the logs, and records the mixing weights.
 
     Attributes:
-        mixing_weights: for each kind of cell, one array `(edges, primitives)` for the start and each epoch.
+        mixing_weights: for each kind of cell, one array `(edges, primitives)` for the initialization and each epoch.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class ArchitectureMonitor(keras.callbacks.Callback):
         shares = [table / np.sum(table, axis=-1, keepdims=True) for table in self._record().values()]
         entropies = [-np.sum(share * np.log(np.maximum(share, 1e-30)), axis=-1) for share in shares]
         logs["alpha_entropy"] = float(np.mean(np.concatenate(entropies)))
-        if hasattr(self.model.supernet, "derive"):
+        if self.model.can_derive:
             genotype = self.model.derive()
             logs["skips"] = genotype.count("skip_connect")
             logs.update(self.model.costs(genotype))

@@ -1,4 +1,4 @@
-"""Schedules: functions of the epoch alone, so that a resumed search goes on as it would have."""
+"""Schedules: functions of the epoch alone, so that a resumed search continues as it would have."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.relaxations import check_temperature
 
 
 class ArchitectureWarmup(keras.callbacks.Callback):
-    """Rests the alphas for the first `epochs` epochs, as partial-channel DARTS does.
+    """Freezes the alphas, and their optimizer with them, for the first `epochs` epochs, as partial-channel DARTS does.
+
+    `BilevelTrainer.fit` has one of its own, of `architecture_warmup_epochs`; one that is passed takes its place.
+
+    Args:
+        epochs: length of the warm-up; 0 for none.
 
     Reference:
         Xu et al., "PC-DARTS", 2020 (arXiv 1907.05737), section 3.3.
@@ -19,7 +25,7 @@ class ArchitectureWarmup(keras.callbacks.Callback):
 
     def __init__(self, epochs: int):
         super().__init__()
-        self.epochs = epochs
+        self.epochs = checks.integer("epochs", epochs, least=0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.activate_architecture(epoch >= self.epochs)
@@ -32,6 +38,9 @@ class CosineSchedule(keras.callbacks.Callback):
         initial: learning rate of the first epoch.
         minimum: learning rate that the schedule ends at. Defaults to 0.
 
+    Raises:
+        ValueError: if either is negative or not finite.
+
     Example:
 
     >>> [round(CosineSchedule(1.0).rate(epoch, 4), 3) for epoch in range(4)]
@@ -40,7 +49,8 @@ class CosineSchedule(keras.callbacks.Callback):
 
     def __init__(self, initial: float, minimum: float = 0.0):
         super().__init__()
-        self.initial, self.minimum = initial, minimum
+        self.initial = checks.number("initial", initial, least=0)
+        self.minimum = checks.number("minimum", minimum, least=0)
 
     def rate(self, epoch: int, epochs: int) -> float:
         """The learning rate of `epoch` out of `epochs`."""
@@ -52,6 +62,8 @@ class CosineSchedule(keras.callbacks.Callback):
 
 class TemperatureSchedule(keras.callbacks.Callback):
     """Anneals the temperature of the supernet's relaxation, linearly or by equal ratios, over the epochs of `fit`.
+
+    In a model of your own, that of every `MixedOp` in it.
 
     Args:
         initial: temperature of the first epoch. Defaults to 10, where GDAS starts.
@@ -73,12 +85,8 @@ class TemperatureSchedule(keras.callbacks.Callback):
 
     def __init__(self, initial: float = 10.0, final: float = 0.1, kind: str = "linear"):
         super().__init__()
-        if kind not in ("linear", "exponential"):
-            raise ValueError(
-                f"Invalid value received for argument `kind`. Expected 'linear' or 'exponential'. Received: {kind!r}"
-            )
-        self.initial, self.final = check_temperature(initial), check_temperature(final)
-        self.kind = kind
+        self.initial, self.final = check_temperature(initial, "initial"), check_temperature(final, "final")
+        self.kind = checks.one_of("kind", kind, ("linear", "exponential"))
 
     def temperature(self, epoch: int, epochs: int) -> float:
         """The temperature of `epoch` out of `epochs`."""
@@ -88,8 +96,11 @@ class TemperatureSchedule(keras.callbacks.Callback):
         return self.initial * (self.final / self.initial) ** share
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if not hasattr(getattr(self.model.supernet, "relaxation", None), "temperature"):
+        if all(relaxation.temperature is None for relaxation in self.model.relaxations()):
             raise ValueError("TemperatureSchedule needs a relaxation with a temperature: 'softmax' or 'gumbel'.")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.supernet.relaxation.temperature.assign(self.temperature(epoch, self.params["epochs"]))
+        now = self.temperature(epoch, self.params["epochs"])
+        for relaxation in self.model.relaxations():
+            if relaxation.temperature is not None:
+                relaxation.temperature.assign(now)

@@ -71,7 +71,7 @@ class CurvatureStop(keras.callbacks.Callback):
         curvature = self.model.curvature(self.batch())
         if logs is not None:
             logs["curvature"] = curvature
-        if not float(keras.ops.convert_to_numpy(self.model.architecture_active)):
+        if self.model.architecture_warmup.frozen:
             return
         memory = self.model.curvature_memory
         memory.remember(curvature, self.model.architecture_parameters)

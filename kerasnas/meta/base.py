@@ -1,4 +1,4 @@
-"""MetaLearner: what every meta-learner has in common. Adapt to a task in an inner loop, learn where to start from."""
+"""MetaLearner, the base of all meta-learners: adapts to a task in an inner loop, learns the initialization for it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import keras
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.backend import MetaStep, all_reduce, map_tasks, value_and_grad
+from kerasnas.backend import MetaStep, map_tasks, value_and_grad
+from kerasnas.datasets import Episode
 from kerasnas.distribution import check_scope
-from kerasnas.meta.evaluation import Evaluated
+from kerasnas.meta.evaluation import Estimate
 from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
-from kerasnas.meta.training import Trained
+from kerasnas.meta.task_mean import mean_over_tasks
+from kerasnas.meta.training import MetaTraining
 from kerasnas.relaxations import is_alphas
+from kerasnas.trainers.compiling import check_compiled
 
 __all__ = ["MetaLearner", "Task"]
 
@@ -35,8 +38,8 @@ class Task(NamedTuple):
     state: list[Any]
 
 
-class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
-    """Learns the start values of a model from many tasks, so that few steps on few samples make it good at the next.
+class MetaLearner(MetaStep, MetaTraining):
+    """Learns the initialization of a model from many tasks, so that few steps on few samples make it good at the next.
 
     A subclass writes `task_gradients`. It gets `compile`, `fit`, `adapt`, `evaluate`, saving, and several tasks at a
     time.
@@ -76,10 +79,8 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
         check_trainable(model)
         self.model = model
         self.inner_steps = checks.size("inner_steps", inner_steps)
-        rates = {"inner_learning_rate": inner_learning_rate, "architecture_learning_rate": architecture_learning_rate}
-        for name, rate in rates.items():
-            if rate is not None and not rate > 0:
-                raise ValueError(f"Invalid value received for argument `{name}`. Expected above 0. Received: {rate}")
+        checks.number("inner_learning_rate", inner_learning_rate, above=0)
+        checks.optional(checks.number, "architecture_learning_rate", architecture_learning_rate, above=0)
         self.inner_learning_rate, self.architecture_learning_rate = inner_learning_rate, architecture_learning_rate
         self.inner_optimizer = inner_optimizer
         self._step = INNER_OPTIMIZERS[inner_optimizer]() if isinstance(inner_optimizer, str) else inner_optimizer
@@ -134,7 +135,7 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
     @property
     def function(self) -> FunctionalModel:
         """Loss and predictions of the model as pure functions."""
-        return FunctionalModel(self.model, self._loss)
+        return FunctionalModel(self.model, self.task_loss)
 
     def values_of(self, variables: Sequence[Any], trainable: Sequence[Any], state: Sequence[Any]) -> list[Any]:
         """The values, among those of all trainable and other variables of this learner, of some of them."""
@@ -238,30 +239,58 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
             return results, new_state, gradients
 
         results, states, gradients = map_tasks(one, data)
-        finite = _finite(gradients) & ops.isfinite(results["loss"])
-        # Over all replicas. One tensor: TensorFlow does not reduce a list of integers.
-        count, tasks = ops.unstack(all_reduce(ops.stack([ops.sum(ops.cast(finite, "int32")), ops.size(finite)])))
-
-        def total(stacked: Any) -> Any:
-            kept = ops.where(ops.reshape(finite, (-1, *[1] * (len(stacked.shape) - 1))), stacked, 0)
-            return ops.sum(kept, axis=0)
-
-        def mean(total: Any, otherwise: Any) -> Any:
-            return ops.where(count > 0, total / ops.cast(ops.maximum(count, 1), total.dtype), otherwise)
-
-        # Random state is not averaged: every task started from the same, and draws as often.
-        numbers = [keras.backend.is_float_dtype(keras.backend.standardize_dtype(old.dtype)) for old in state]
-        averaged = [old for old, number in zip(state, numbers, strict=True) if number]
-        otherwise = [*(ops.zeros_like(value) for value in trainable), *averaged]
-        stacked = [*gradients, *(own for own, number in zip(states, numbers, strict=True) if number)]
-        totals = all_reduce([total(own) for own in stacked])
-        means = [mean(own, other) for own, other in zip(totals, otherwise, strict=True)]
-        means, kept = means[: len(gradients)], iter(means[len(gradients) :])
-        new_state = [next(kept) if number else own[0] for own, number in zip(states, numbers, strict=True)]
+        finite, lost, new_state, means = mean_over_tasks(results["loss"], states, gradients, trainable, state)
         steps, diverged = self.values_of([self.meta_steps, self.diverged], trainable, state)
-        lost = ops.cast(tasks - count, diverged.dtype)
-        new_state = self.with_values([self.meta_steps, self.diverged], [steps + 1, diverged + lost], new_state)
+        counted = [steps + 1, diverged + ops.cast(lost, diverged.dtype)]
+        new_state = self.with_values([self.meta_steps, self.diverged], counted, new_state)
         return ({**results, "finite": finite}, new_state), means
+
+    # Adaptation --------------------------------------------------------------------------------------
+    def adapt(self, episode: Episode, steps: int | None = None) -> keras.Model:
+        """A new model, adapted to the support set of a task. The learner stays as it is.
+
+        Its moving statistics are those of the support set, so that `predict` looks at each sample by itself.
+
+        Args:
+            episode: the task; its query is not looked at.
+            steps: inner steps. Defaults to None: the learner's `adaptation_steps`.
+
+        Raises:
+            ValueError: if support and query overlap, or the episode does not fit the model.
+            DivergedError: if the inner loop diverged.
+        """
+        check_compiled(self, "adapt")
+        return self.evaluation.adapt(episode, steps)
+
+    def evaluate(
+        self, sampler: Any, episodes: int = 600, tasks: int = 20, steps: int | None = None
+    ) -> dict[str, Estimate]:
+        """Loss and accuracy on the queries of tasks, after adapting to their support sets.
+
+        `accuracy` and `loss` look at each query sample by itself, with the statistics of the support set in batch norm
+        (or, with `per_step_statistics`, those learned). `accuracy_transductive` and `loss_transductive` use those of
+        the query set: every prediction then depends on the other samples, as in the published results of MAML.
+
+        Args:
+            sampler: of tasks: an `EpisodeSampler`, or any with `batch(index, tasks)`.
+            episodes: number of tasks: those of the sampler from its first. Defaults to 600.
+            tasks: tasks at a time. Defaults to 20.
+            steps: inner steps. Defaults to None: the learner's `adaptation_steps`.
+
+        Returns:
+            Name -> `Estimate`, a mean with its 95 % confidence interval. Accuracies where labels are classes.
+
+        Raises:
+            ValueError: if the tasks do not fit the model.
+        """
+        check_compiled(self, "evaluate")
+        return self.evaluation.evaluate(sampler, episodes, tasks, steps)
+
+    def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
+        """Values of the adapted model: of its trainable variables, and of the others, for predictions."""
+        batch_size = self.adaptation_batch_size or self.inner_batch_size
+        task, _ = self.inner_loop(trainable, state, support, steps, batch_size)
+        return task.w, self.function.with_statistics_of(support[0], task.w, task.state)
 
     def _replaced(self, w: Sequence[Any], inner: Sequence[Any]) -> list[Any]:
         """`w` with the values that the inner loop moves replaced."""
@@ -286,9 +315,3 @@ class MetaLearner(MetaStep, Trained, Evaluated, keras.Model, abc.ABC):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
         return cls(**{**config, "model": model})
-
-
-def _finite(gradients: Sequence[Any]) -> Any:
-    """For each task, whether all its gradients are finite."""
-    each = [ops.all(ops.isfinite(stacked), axis=tuple(range(1, len(stacked.shape)))) for stacked in gradients]
-    return ops.all(ops.stack(each), axis=0)

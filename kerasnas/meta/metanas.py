@@ -12,20 +12,19 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.backend import value_and_grad, values
 from kerasnas.genotypes import Genotype
-from kerasnas.meta.base import Task
+from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone
-from kerasnas.meta.reptile import Reptile
-from kerasnas.networks import Supernet
-from kerasnas.relaxations import is_alphas, split_variables
-from kerasnas.relaxations.base import Tempered
+from kerasnas.meta.reptile import reptile_gradients
+from kerasnas.relaxations import is_alphas
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.protocol import is_supernet
 
 OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at every temperature
 ANNEALINGS = ("task", "training")
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class MetaNAS(Reptile):
+class MetaNAS(MetaLearner):
     """MetaNAS: a meta-learned initialization of the weights and the architecture parameters of a supernet.
 
     The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
@@ -48,10 +47,10 @@ class MetaNAS(Reptile):
         joint: whether one gradient updates alphas and weights together (T-NAS), for half the work. Defaults to False.
         search: whether the inner loop updates the alphas at all. Defaults to True.
         adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
-        **kwargs: `inner_learning_rate` and `inner_optimizer`, as for `Reptile`; `name` and others of `keras.Model`.
+        **kwargs: `inner_learning_rate` and `inner_optimizer`, as for `MetaLearner`; `name` and others of `keras.Model`.
 
     Raises:
-        TypeError: if `model` is no `Supernet`.
+        TypeError: if `model` is no supernet.
         ValueError: if the supernet has no architecture parameters or no temperature, for a wrong number, boolean or
             name, and as `MetaLearner` does.
 
@@ -74,6 +73,9 @@ class MetaNAS(Reptile):
         which is `joint=True`; with MAML outside instead, `MAML(supernet, first_order=True)`.
     """
 
+    default_tasks = 5
+    needs_query = False
+
     def __init__(
         self,
         model: keras.Model,
@@ -90,7 +92,8 @@ class MetaNAS(Reptile):
         adaptation_batch_size: int | None = None,
         **kwargs: Any,
     ):
-        checks.instance("model", model, Supernet, "a supernet, of a space's `build_supernet`")
+        if not is_supernet(model):
+            raise TypeError(checks.invalid("model", "a supernet, of a space's `build_supernet`", model))
         super().__init__(
             model,
             inner_steps,
@@ -101,9 +104,7 @@ class MetaNAS(Reptile):
             adaptation_batch_size=adaptation_batch_size,
             **kwargs,
         )
-        if not split_variables(model.trainable_variables)[1]:
-            raise ValueError(f"Expected a supernet with trainable architecture parameters. Received: {model.name}")
-        if not isinstance(model.relaxation, Tempered):
+        if model.relaxation.temperature is None:
             raise ValueError(
                 "Expected a supernet whose relaxation has a temperature, such as 'softmax'. Received: "
                 f"{type(model.relaxation).__name__}"
@@ -122,6 +123,12 @@ class MetaNAS(Reptile):
         )
         self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
 
+    def task_gradients(
+        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
+        """Those of Reptile: `w - w'` and `a - a'`, with `w'` and `a'` after the search on the support set."""
+        return reptile_gradients(self, trainable, state, episode)
+
     def default_optimizer(self) -> Any:
         """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
         return BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.SGD(self.architecture_step))
@@ -133,7 +140,7 @@ class MetaNAS(Reptile):
             optimizer.learning_rate = decay(rate, steps, end_learning_rate=0.0)
 
     def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Meta-train; see `Reptile.fit`."""
+        """Meta-train; see `MetaLearner.fit`."""
         self.warmup_steps.assign(round(self.architecture_warmup * steps))
         self.training_steps.assign(steps)
         return super().fit(sampler, steps, *args, **kwargs)
@@ -208,7 +215,7 @@ class MetaNAS(Reptile):
             variable.assign(table)
         if x is not None:
             w, state = values(hard.trainable_variables), values(hard.non_trainable_variables)
-            state = FunctionalModel(hard, self._loss).with_statistics_of(ops.convert_to_tensor(x), w, state)
+            state = FunctionalModel(hard, self.task_loss).with_statistics_of(ops.convert_to_tensor(x), w, state)
             for variable, value in zip(hard.non_trainable_variables, state, strict=True):
                 variable.assign(value)
         return genotype, hard

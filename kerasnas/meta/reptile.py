@@ -78,8 +78,15 @@ class Reptile(MetaLearner):
     def task_gradients(
         self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """`w - w'`, with `w'` after the inner loop on the support set; loss and predictions are of its last step."""
-        support, _ = episode
-        task, results = self.inner_loop(trainable, state, support, self.inner_steps, self.inner_batch_size)
-        gradients = [before - after for before, after in zip(self.start(trainable, state).w, task.w, strict=True)]
-        return (results, self.end(task, state)), gradients
+        """`w - w'`; see `reptile_gradients`."""
+        return reptile_gradients(self, trainable, state, episode)
+
+
+def reptile_gradients(
+    learner: MetaLearner, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
+    """`w - w'`, with `w'` after the inner loop on the support set; loss and predictions are of its last step."""
+    support, _ = episode
+    task, results = learner.inner_loop(trainable, state, support, learner.inner_steps, learner.inner_batch_size)
+    gradients = [before - after for before, after in zip(learner.start(trainable, state).w, task.w, strict=True)]
+    return (results, learner.end(task, state)), gradients

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -13,8 +14,20 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.backend import unscaled
 from kerasnas.callbacks import FollowEpochs
-from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
-from kerasnas.meta.evaluation import DivergedError
+from kerasnas.distribution import check_global_batch, replicas_of
+from kerasnas.meta.evaluation import DivergedError, TaskEvaluation
+from kerasnas.trainers.compiling import (
+    build_metrics,
+    check_compiled,
+    compile_trainer,
+    default_loss,
+    default_metrics,
+    num_classes_of,
+    sample_shape_of,
+)
+
+if TYPE_CHECKING:
+    from kerasnas.meta.base import MetaLearner
 
 
 class EpisodeBatches(keras.utils.PyDataset):
@@ -39,16 +52,16 @@ class EpisodeBatches(keras.utils.PyDataset):
         return batch.support, batch.query
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch is read next."""
+        """Set the epoch that is read next."""
         self.epoch, self._skipped = epoch, 0
 
     def skip(self, steps: int) -> None:
-        """Leave out the first steps of the epoch: where an interrupted one goes on."""
+        """Leave out the first steps of the epoch: where an interrupted one continues."""
         self._skipped = steps
 
 
 class _Watch(keras.callbacks.Callback):
-    """Says when tasks diverged, stops where all did, and measures on validation tasks after every epoch."""
+    """Warns when tasks diverged, stops where all did, and measures on validation tasks after every epoch."""
 
     def __init__(self, tasks: int, validation_sampler: Any, episodes: int):
         super().__init__()
@@ -72,27 +85,42 @@ class _Watch(keras.callbacks.Callback):
             logs.update({f"val_{name}": estimate.mean for name, estimate in found.items()})
 
 
-class Trained:
-    """`compile`, `fit` and `meta_step` of a `MetaLearner`."""
+class MetaTraining(keras.Model, abc.ABC):
+    """Base of `MetaLearner`: `compile`, `fit` and `meta_step`.
 
+    Attributes:
+        model: the model that is meta-learned.
+        default_tasks: tasks of a step, where `fit` is given no number.
+        needs_query: whether a training step reads the query sets.
+        diverged: a variable: the tasks of this epoch that were left out.
+    """
+
+    model: keras.Model
+    default_tasks: int
+    needs_query: bool
+    diverged: Any
     _tasks: int | None = None
 
-    def default_optimizer(self: Any) -> Any:
-        """The optimizer of the start values, where `compile` is given none."""
+    @abc.abstractmethod
+    def outputs_of(self, sample_shape: Sequence[int]) -> Any:
+        """The model's outputs for samples of this shape, as a `keras.KerasTensor` of any number of them."""
+
+    def default_optimizer(self) -> Any:
+        """The optimizer of the initialization, where `compile` is given none."""
         raise NotImplementedError
 
-    def set_schedule(self: Any, steps: int) -> None:
+    def set_schedule(self, steps: int) -> None:
         """Prepare the default optimizer for a training of `steps` steps."""
 
     def compile(
-        self: Any,
+        self,
         optimizer: Any = None,
         loss: Any = None,
         metrics: Any = None,
         jit_compile: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        """Set the optimizer of the start values, the loss of a task, and metrics.
+        """Set the optimizer of the initialization, the loss of a task, and metrics.
 
         Args:
             optimizer: Defaults to the paper's.
@@ -101,49 +129,36 @@ class Trained:
             jit_compile: whether to compile with XLA. Defaults to None: on JAX alone.
             kwargs: as for `keras.Model.compile`.
         """
-        if metrics is None:
-            metrics = ["accuracy"] if loss is None else []
+        metrics = [] if metrics is None and loss is not None else default_metrics(metrics)
+        loss = keras.losses.get(default_loss(loss))
         self._scheduled = optimizer is None
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else keras.losses.get(loss)
-        self._loss = _TaskLoss(loss)
-        self._functions: dict[Any, Any] = {}
-        if jit_compile is None:
-            jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
-        with scope_of(self):
-            optimizer = self.default_optimizer() if optimizer is None else optimizer
-            super().compile(  # type: ignore[misc]
-                optimizer=optimizer, loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs
-            )
-            self.optimizer.build(self.trainable_variables)
-        check_scope(self, self.optimizer.variables, "An optimizer")
-        own = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
-        check_scope(self, [variable for metric in own for variable in metric.variables], "A metric")
+        self.task_loss = TaskLoss(loss)
+        self.evaluation = TaskEvaluation(cast("MetaLearner", self))
 
-    def get_compile_config(self: Any) -> dict[str, Any]:
-        config = super().get_compile_config()  # type: ignore[misc]
+        def given_or_default() -> Any:
+            return self.default_optimizer() if optimizer is None else optimizer
+
+        compile_trainer(self, super().compile, given_or_default, loss, metrics, jit_compile, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
         return {**config, "scheduled": self._scheduled} if config else {}
 
-    def compile_from_config(self: Any, config: dict[str, Any]) -> None:
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
         scheduled = config.pop("scheduled")
         self.compile(**config)
         self._scheduled = scheduled  # a further `fit` has its own course where the optimizer is the default one
 
-    def check_compiled(self: Any, what: str) -> None:
-        """Raise where `compile` was not called."""
-        if not self.compiled:
-            raise ValueError(f"Call `compile()` before `{what}()`.")
-
-    def check_task(self: Any, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
+    def check_task(self, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
         """Raise where samples of this shape and these labels do not fit the model.
 
         Raises:
             ValueError: says what was expected.
         """
-        expected = getattr(self.model, "image_shape", None) or getattr(self.model, "input_shape", (None,))[1:]
-        if expected and None not in expected and tuple(shape) != tuple(expected):
-            raise ValueError(f"Expected tasks with samples of shape {tuple(expected)}. Received: {tuple(shape)}")
-        classes = getattr(self.model, "num_classes", None) or getattr(self.model, "output_shape", (None,))[-1]
+        expected, classes = sample_shape_of(self.model), num_classes_of(self.model)
+        if expected is not None and tuple(shape) != expected:
+            raise ValueError(f"Expected tasks with samples of shape {expected}. Received: {tuple(shape)}")
         if labels.dtype.kind in "iu" and classes is not None and labels.max() >= classes:
             raise ValueError(
                 f"Expected tasks of at most {classes} classes, the outputs of the model. Received: labels up to "
@@ -153,7 +168,7 @@ class Trained:
             raise ValueError("Expected tasks with queries to measure on. Received: `query_shots=0`")
 
     def fit(
-        self: Any,
+        self,
         sampler: Any,
         steps: int = 1000,
         tasks: int | None = None,
@@ -181,7 +196,7 @@ class Trained:
             ValueError: if the tasks do not fit the model, or `steps` is no multiple of `steps_per_epoch`.
             DivergedError: if all tasks of an epoch diverge; their steps have changed nothing.
         """
-        self.check_compiled("fit")
+        check_compiled(self, "fit")
         steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), checks.size("steps", steps))
         if steps % steps_per_epoch:
             raise ValueError(
@@ -199,7 +214,7 @@ class Trained:
         follow = FollowEpochs(data, callbacks)
         own = [follow, _Watch(tasks, validation_sampler, validation_episodes)]
         with follow.quiet():
-            return super().fit(  # type: ignore[misc]
+            return super().fit(
                 data,
                 epochs=steps // steps_per_epoch,
                 verbose=verbose,
@@ -208,14 +223,14 @@ class Trained:
                 shuffle=False,
             )
 
-    def meta_step(self: Any, episodes: Any) -> dict[str, float]:
+    def meta_step(self, episodes: Any) -> dict[str, float]:
         """One step on stacked episodes, as `EpisodeSampler.batch` gives them; returns loss and metrics."""
-        self.check_compiled("meta_step")
+        check_compiled(self, "meta_step")
         self._build_metrics(episodes.query if self.needs_query else episodes.support)
         self._set_tasks(len(episodes.support[0]))
         return self.train_on_batch(episodes.support, episodes.query, return_dict=True)
 
-    def update_metrics(self: Any, results: dict[str, Any]) -> dict[str, Any]:
+    def update_metrics(self, results: dict[str, Any]) -> dict[str, Any]:
         """Update all metrics with the results of a step; return their values."""
         finite = ops.cast(results["finite"], keras.backend.floatx())
         loss = ops.where(results["finite"], ops.cast(results["loss"], keras.backend.floatx()), 0.0)
@@ -225,24 +240,21 @@ class Trained:
         flat = [ops.reshape(tensor, (-1, *tensor.shape[2:])) for tensor in (labels, predictions)]
         return self.compute_metrics(None, *flat)
 
-    def _set_tasks(self: Any, tasks: int) -> None:
+    def _set_tasks(self, tasks: int) -> None:
         """A constant of the step's graph: it is traced again where it changes."""
         if tasks != self._tasks:
             self._tasks, self.train_function = tasks, None
 
-    def _build_metrics(self: Any, batch: Any) -> None:
+    def _build_metrics(self, batch: Any) -> None:
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
         x, y = batch
-        outputs, metrics = self.outputs_of(x.shape[2:]), self._compile_metrics
-        if metrics is not None and not metrics.built:
-            with scope_of(self):
-                metrics.build(keras.KerasTensor((None, *y.shape[2:])), keras.KerasTensor(outputs.shape))
+        build_metrics(self, (None, *y.shape[2:]), self.outputs_of(x.shape[2:]).shape)
 
-    def _symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Everything is built before `fit` starts; Keras' own takes the data for a batch `(x, y)`."""
 
 
-class _TaskLoss:
+class TaskLoss:
     """The loss of one task: the mean over all its samples, where a loss is a function, and else what the loss makes.
 
     On several replicas Keras divides losses by their number, as if a task lay on all of them.

@@ -2,6 +2,8 @@
 
 from kerasnas.relaxations.base import (
     RELAXATIONS,
+    FunctionRelaxation,
+    Relaxation,
     add_alphas,
     check_temperature,
     expected,
@@ -18,7 +20,9 @@ __all__ = [
     "RELAXATIONS",
     "BinaryGates",
     "Dirichlet",
+    "FunctionRelaxation",
     "Gumbel",
+    "Relaxation",
     "Sigmoid",
     "Softmax",
     "add_alphas",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.registry import Registry
 
 RELAXATIONS = Registry("relaxation")
@@ -17,13 +18,13 @@ RELAXATIONS = Registry("relaxation")
 def add_alphas(layer: keras.layers.Layer, shape: tuple[int, ...], name: str = "alphas", seed: int | None = 0) -> Any:
     """Create architecture parameters in `layer`: float32 under any precision policy, and marked as such.
 
-    They start at 1e-3 times a standard normal, as in DARTS (Liu et al., 2019, the published settings).
+    They are initialized to 1e-3 times a standard normal, as in DARTS (Liu et al., 2019, the published settings).
 
     Args:
         layer: the layer that owns them.
         shape: `(edges, primitives)`.
         name: name of the variable.
-        seed: seed of the start values.
+        seed: seed of the initialization.
     """
     alphas = layer.add_weight(
         name=name,
@@ -42,21 +43,99 @@ def is_alphas(variable: Any) -> bool:
 
 
 def split_variables(variables: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """Part variables into (network weights, architecture parameters), each in the order given."""
+    """Split variables into (network weights, architecture parameters), each in the order given."""
     variables = list(variables)
     return [v for v in variables if not is_alphas(v)], [v for v in variables if is_alphas(v)]
 
 
-def check_temperature(temperature: float) -> float:
-    """Return `temperature` if it is above 0."""
-    if not temperature > 0:
-        raise ValueError(
-            f"Invalid value received for argument `temperature`. Expected above 0. Received: {temperature}"
-        )
-    return temperature
+def check_temperature(temperature: float, argument: str = "temperature") -> float:
+    """Return `temperature` if it is a number above 0."""
+    return checks.number(argument, temperature, above=0)
 
 
-class Tempered(keras.layers.Layer):
+class Relaxation(keras.layers.Layer):
+    """Base of the relaxations: how architecture parameters become mixing weights.
+
+    A subclass writes `call(alphas, training) -> (weights, active)`, and what differs from the defaults here.
+
+    Attributes:
+        paths: the number of primitives that are computed on an edge, where they are sampled. Defaults to None: every
+            primitive is computed, and `active` is None.
+        temperature: a scalar variable, where there is one. Defaults to None.
+
+    Call arguments:
+        alphas: tensor `(edges, primitives)`.
+        training: whether to draw, where the relaxation draws.
+
+    Returns:
+        `(weights, active)`: weights `(edges, primitives)`, and the indices of the only primitives to compute,
+        `(edges, paths)`, or None.
+
+    Example:
+
+    >>> class Halved(Relaxation):
+    ...     def call(self, alphas, training=None):
+    ...         return ops.softmax(alphas / 2, axis=-1), None
+    >>> [float(weight) for weight in Halved().expected(ops.zeros((1, 2)))[0]]
+    [0.5, 0.5]
+    """
+
+    paths: int | None = None
+    temperature: Any = None
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.built = True
+
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+        raise NotImplementedError
+
+    def expected(self, alphas: Any) -> Any:
+        """The mean mixing weights `(edges, primitives)`: those outside of training, unless a subclass knows better."""
+        return self(ops.convert_to_tensor(alphas), training=False)[0]
+
+    def penalty(self, alphas: Any) -> Any:
+        """A scalar that is added to the loss of the alphas; None, the default, for nothing."""
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class FunctionRelaxation(Relaxation):
+    """A relaxation made of any callable `(alphas, training) -> (weights, active)`.
+
+    Where the callable is an object with `paths`, `temperature`, `expected` or `penalty`, they are taken from it.
+
+    Args:
+        function: the callable.
+    """
+
+    def __init__(self, function: Callable[..., Any], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.function = function
+        self.paths, self.temperature = getattr(function, "paths", None), getattr(function, "temperature", None)
+        self._expected, self._penalty = getattr(function, "expected", None), getattr(function, "penalty", None)
+
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+        return self.function(alphas, training=training)
+
+    def expected(self, alphas: Any) -> Any:
+        return super().expected(alphas) if self._expected is None else self._expected(ops.convert_to_tensor(alphas))
+
+    def penalty(self, alphas: Any) -> Any:
+        return None if self._penalty is None else self._penalty(alphas)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"function": keras.saving.serialize_keras_object(self.function)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FunctionRelaxation:
+        return cls(keras.saving.deserialize_keras_object(config["function"]))
+
+
+class Tempered(Relaxation):
     """Base of the relaxations with a temperature: a variable, so that a schedule needs no new graph.
 
     Args:
@@ -64,8 +143,8 @@ class Tempered(keras.layers.Layer):
     """
 
     def __init__(self, temperature: float, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
-        self.start = check_temperature(temperature)
+        super().__init__(**kwargs)
+        self.initial_temperature = check_temperature(temperature)
         self.temperature = self.add_weight(
             name="temperature",
             shape=(),
@@ -75,31 +154,27 @@ class Tempered(keras.layers.Layer):
             autocast=False,
             aggregation="only_first_replica",
         )
-        self.built = True
 
     def cooled(self, logits: Any) -> Any:
         """`logits / temperature`."""
         return logits / ops.cast(ops.convert_to_tensor(self.temperature), logits.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {"temperature": self.start}
+        return {"temperature": self.initial_temperature}
 
 
-def expected(relaxation: Any, alphas: Any) -> Any:
-    """The mixing weights `(edges, primitives)` that `relaxation` gives on average: what a genotype is derived from."""
-    alphas = ops.convert_to_tensor(alphas)
-    if hasattr(relaxation, "expected"):
-        return relaxation.expected(alphas)
-    return relaxation(alphas, training=False)[0]
+def expected(relaxation: Relaxation, alphas: Any) -> Any:
+    """The mean mixing weights `(edges, primitives)`; see `Relaxation.expected`."""
+    return relaxation.expected(ops.convert_to_tensor(alphas))
 
 
-def penalty(relaxation: Any, alphas: Any) -> Any:
-    """What `relaxation` adds to the loss of the alphas, a scalar; None if it adds nothing."""
-    return relaxation.penalty(alphas) if hasattr(relaxation, "penalty") else None
+def penalty(relaxation: Relaxation, alphas: Any) -> Any:
+    """The scalar that is added to the loss of the alphas, or None; see `Relaxation.penalty`."""
+    return relaxation.penalty(alphas)
 
 
 def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
-    """The edge normalisation of PC-DARTS: a softmax over the edges into each node.
+    """The edge normalization of PC-DARTS: a softmax over the edges into each node.
 
     Args:
         betas: tensor `(edges,)`.
@@ -119,17 +194,25 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     return ops.concatenate([ops.softmax(part, axis=-1) for part in parts])
 
 
-def get(identifier: Any, seed: int | None = None) -> Any:
-    """A relaxation from its name, its serialized form, or itself; one made from its name draws by `seed`, if given."""
+def get(identifier: Any, seed: int | None = None) -> Relaxation:
+    """A relaxation from its name, its serialized form, a callable, or itself.
+
+    Args:
+        identifier: any of these; a callable becomes a `FunctionRelaxation`.
+        seed: seed of the draws of one that is made from its name. Defaults to None: its own default.
+
+    Raises:
+        ValueError: for an unknown name, or what cannot be called.
+    """
     if isinstance(identifier, str):
         factory = RELAXATIONS[identifier]
         draws = seed is not None and "seed" in inspect.signature(factory).parameters
-        return factory(seed=seed) if draws else factory()
-    if isinstance(identifier, dict):
-        return keras.saving.deserialize_keras_object(identifier)
-    if not callable(identifier):
-        raise ValueError(
-            "Invalid value received for argument `relaxation`. Expected a name or a callable "
-            f"`(alphas, training) -> (weights, active)`. Received: {identifier!r}"
-        )
-    return identifier
+        identifier = factory(seed=seed) if draws else factory()
+    elif isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    if isinstance(identifier, Relaxation):
+        return identifier
+    if not callable(identifier) or isinstance(identifier, type):
+        expected = "a name, a `Relaxation` or a callable `(alphas, training) -> (weights, active)`"
+        raise ValueError(checks.invalid("relaxation", expected, identifier))
+    return FunctionRelaxation(identifier)

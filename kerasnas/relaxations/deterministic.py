@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.relaxations.base import RELAXATIONS, Tempered
+from kerasnas import checks
+from kerasnas.relaxations.base import RELAXATIONS, Relaxation, Tempered
 
 
 @RELAXATIONS.register("softmax")
@@ -49,7 +50,7 @@ class Softmax(Tempered):
 
 @RELAXATIONS.register("sigmoid")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Sigmoid:
+class Sigmoid(Relaxation):
     """The collaborative relaxation of FairDARTS: each primitive has a weight between 0 and 1 of its own.
 
     The primitives of an edge do not compete, so that skip connections have no unfair advantage. The zero-one loss is
@@ -80,15 +81,11 @@ class Sigmoid:
         (arXiv 1911.12126), equations 1 and 5.
     """
 
-    def __init__(self, zero_one_weight: float = 10.0):
-        if not zero_one_weight >= 0:
-            raise ValueError(
-                "Invalid value received for argument `zero_one_weight`. Expected at least 0. "
-                f"Received: {zero_one_weight}"
-            )
-        self.zero_one_weight = zero_one_weight
+    def __init__(self, zero_one_weight: float = 10.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.zero_one_weight = checks.number("zero_one_weight", zero_one_weight, least=0)
 
-    def __call__(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
         return ops.sigmoid(alphas), None
 
     def penalty(self, alphas: Any) -> Any:
@@ -97,7 +94,3 @@ class Sigmoid:
 
     def get_config(self) -> dict[str, Any]:
         return {"zero_one_weight": self.zero_one_weight}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Sigmoid:
-        return cls(**config)

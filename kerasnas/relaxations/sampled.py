@@ -1,7 +1,8 @@
 """Relaxations that draw: Gumbel (GDAS), BinaryGates (ProxylessNAS), Dirichlet (DrNAS).
 
-On several replicas all draw the same: the state of the seed is in step on each. A step so samples one architecture (one
-table of weights) for the whole global batch, as these methods do on one device, and not one for each replica.
+On several replicas all draw the same, as the state of the seed is the same on each. A step thus samples one
+architecture (one table of weights) for the whole global batch, as these methods do on one device, and not one for each
+replica.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.relaxations.base import RELAXATIONS, Tempered
+from kerasnas import checks
+from kerasnas.relaxations.base import RELAXATIONS, Relaxation, Tempered
 
 
 @RELAXATIONS.register("gumbel")
@@ -48,11 +50,11 @@ class Gumbel(Tempered):
         equations 3 to 5.
     """
 
-    paths = 1  # primitives that are computed on an edge
+    paths = 1
 
     def __init__(self, temperature: float = 10.0, seed: int | None = 0, **kwargs: Any):
         super().__init__(temperature, **kwargs)
-        self.seed = seed
+        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
@@ -78,14 +80,15 @@ class Gumbel(Tempered):
 
 @RELAXATIONS.register("binary_gates")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class BinaryGates(keras.layers.Layer):
+class BinaryGates(Relaxation):
     """The binary gates of ProxylessNAS: two primitives an edge are drawn and computed, and one of them passes.
 
     With `p = softmax(alphas)`, a pair is drawn without replacement with probabilities `p`, and of the pair `(i, j)` one
-    is let through with probabilities `q = (p_i, p_j) / (p_i + p_j)`. The gradient by the gates goes to the alphas as
-    `dL/dalpha_i = (dL/dg_i - dL/dg_j) q_i q_j / c_ij` (equation 4, over two paths). The paper's `c` is 1; here `c_ij`
-    makes the gradient of a linear loss unbiased: it is `q_i q_j P(pair i, j) / (p_i p_j)`, so that, averaged over the
-    pairs, the gate gradient is that of the softmax over all primitives. Memory does not grow with their number.
+    is let through with probabilities `q = (p_i, p_j) / (p_i + p_j)`. The gradient with respect to the gates reaches the
+    alphas as `dL/dalpha_i = (dL/dg_i - dL/dg_j) q_i q_j / c_ij` (equation 4, over two paths). The paper's
+    `c` is 1; here `c_ij` makes the gradient of a linear loss unbiased: it is `q_i q_j P(pair i, j) / (p_i p_j)`, so
+    that, averaged over the pairs, the gate gradient is that of the softmax over all primitives. Memory does not grow
+    with their number.
 
     Args:
         seed: seed of the draws. Defaults to 0.
@@ -109,13 +112,13 @@ class BinaryGates(keras.layers.Layer):
         (arXiv 1812.00332), section 3.2.
     """
 
-    paths = 2  # primitives that are computed on an edge
+    paths = 2
 
     def __init__(self, seed: int | None = 0, unbiased: bool = True, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
-        self.seed, self.unbiased = seed, unbiased
+        super().__init__(**kwargs)
+        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
+        self.unbiased = checks.boolean("unbiased", unbiased)
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
@@ -165,10 +168,10 @@ def _two_largest(scores: Any) -> Any:
 
 @RELAXATIONS.register("dirichlet")
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Dirichlet(keras.layers.Layer):
+class Dirichlet(Relaxation):
     """The Dirichlet relaxation of DrNAS: the weights of an edge are drawn from Dirichlet(elu(alphas) + 1).
 
-    Every primitive is computed. Gradients reach the concentrations through the draw (implicit reparameterisation of the
+    Every primitive is computed. Gradients reach the concentrations through the draw (implicit reparameterization of the
     gamma variables it is made of).
 
     Args:
@@ -192,10 +195,9 @@ class Dirichlet(keras.layers.Layer):
     """
 
     def __init__(self, seed: int | None = 0, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
-        self.seed = seed
+        super().__init__(**kwargs)
+        self.seed = checks.optional(checks.integer, "seed", seed, least=0)
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.built = True
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
         if not training:

@@ -1,21 +1,22 @@
-"""What the alphas minimise besides the validation loss: a cost, and what keeps them from running away."""
+"""The expected cost of the network, as a part of the loss that the alphas minimize."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.cost import CostModel
+from kerasnas.genotypes import Genotype
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class CostObjective:
     """The validation loss with the expected cost of the network in it.
 
-    `form="add"`: `loss + weight * E[cost]`, the regularisation of ProxylessNAS; `weight` is loss for a unit of cost.
+    `form="add"`: `loss + weight * E[cost]`, the regularization of ProxylessNAS; `weight` is loss for a unit of cost.
     `form="multiply"`: `loss * (E[cost] / target) ** weight`, the trade-off of MnasNet written for a loss.
 
     Args:
@@ -46,12 +47,8 @@ class CostObjective:
     """
 
     def __init__(self, cost: CostModel, weight: float = 0.0, target: float | None = None, form: str = "add"):
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"Invalid value received for argument `weight`. Expected at least 0. Received: {weight}")
-        if form not in ("add", "multiply"):
-            raise ValueError(
-                f"Invalid value received for argument `form`. Expected 'add' or 'multiply'. Received: {form!r}"
-            )
+        weight = checks.number("weight", weight, least=0)
+        checks.one_of("form", form, ("add", "multiply"))
         if form == "multiply" and target is None:
             raise ValueError("Invalid value received for argument `target`. Expected a number with form='multiply'.")
         least = cost.least_cost()
@@ -70,6 +67,11 @@ class CostObjective:
         if self.form == "add":
             return loss + self.weight * expected
         return loss * (expected / self.target) ** self.weight
+
+    def costs(self, genotype: Genotype, supernet: Any) -> dict[str, float]:
+        """The cost of a derived genotype, and the one to expect by the mixing weights of the supernet."""
+        expected = float(self.cost.expected(supernet.expected_weights()))
+        return {f"expected_{self.cost.name}": expected, f"derived_{self.cost.name}": self.cost.cost(genotype)}
 
     def get_config(self) -> dict[str, Any]:
         return {

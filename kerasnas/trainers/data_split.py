@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, stratified_split
 
 
@@ -40,21 +41,25 @@ def pair_halves(
     if y is None:
         return _pair_datasets(x, validation_data, validation_split)
     x, y = np.asarray(x), np.asarray(y)
-    checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
-    check_images(x, y, **checks, what="training")
+    expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
+    check_images(x, y, **expected, what="training")
     weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
     if weight is not None and weight.shape != y.shape:
         raise ValueError(
             "Invalid value received for argument `sample_weight`. Expected one weight for each of the "
             f"{len(y)} samples. Received: shape {weight.shape}"
         )
+    if weight is not None:
+        wrong = weight[~(np.isfinite(weight) & (weight >= 0))]
+        if wrong.size:
+            raise ValueError(checks.invalid("sample_weight", "finite weights of at least 0", wrong[:3].tolist()))
     if validation_data is not None:
         if validation_split is not None:
             raise ValueError("Pass `validation_split` or `validation_data`, not both.")
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
         x_val, y_val = (np.asarray(part) for part in validation_data)
-        check_images(x_val, y_val, **checks, what="validation")
+        check_images(x_val, y_val, **expected, what="validation")
     else:
         first, second = stratified_split(y, 0.5 if validation_split is None else validation_split, seed)
         x, y, x_val, y_val = x[first], y[first], x[second], y[second]
@@ -63,6 +68,31 @@ def pair_halves(
         ArrayBatches(x, y, batch_size, seed=seed, initial_epoch=initial_epoch, augment=augment, sample_weight=weight),
         ArrayBatches(x_val, y_val, batch_size, seed=seed + 1, initial_epoch=initial_epoch),
     )
+
+
+def class_weight_table(class_weight: Mapping[int, float], num_classes: int | None) -> list[float]:
+    """The weight of each class in the training loss, by its number; 1 for those that are not named.
+
+    Args:
+        class_weight: class index -> weight.
+        num_classes: the number of classes, where known.
+
+    Raises:
+        ValueError: for a class that there is not, or a weight that is negative or not finite.
+
+    Example:
+
+    >>> class_weight_table({1: 2.0}, num_classes=3)
+    [1.0, 2.0, 1.0]
+    """
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(checks.invalid("class_weight", "a mapping of class index to weight", class_weight))
+    most = None if num_classes is None else num_classes - 1
+    weights = {
+        checks.integer("class_weight", label, least=0, most=most): checks.number("class_weight", weight, least=0)
+        for label, weight in class_weight.items()
+    }
+    return [weights.get(label, 1.0) for label in range(max(num_classes or 0, 1 + max(weights, default=0)))]
 
 
 def batch_spec(data: Any) -> tuple[int | None, tuple[int, ...] | None]:

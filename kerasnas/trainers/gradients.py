@@ -13,6 +13,7 @@ from kerasnas.relaxations import is_alphas, split_variables
 from kerasnas.trainers.curvature import top_eigenvalue
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
 from kerasnas.trainers.metrics import batch_size_of
+from kerasnas.trainers.warmup import AlphaWarmup
 
 
 class BilevelGradients(keras.Model):
@@ -32,8 +33,7 @@ class BilevelGradients(keras.Model):
     objective: Callable | None = None
     _class_weight: list[float] | None = None
     _batch_size: int | None = None
-    _rests = False  # whether there are epochs in which the alphas rest
-    _resting = False  # whether this is one of them; read on several replicas alone
+    architecture_warmup: AlphaWarmup
 
     @property
     def network_weights(self) -> list[Any]:
@@ -90,6 +90,12 @@ class BilevelGradients(keras.Model):
 
         return loss
 
+    def by_phase(self, state: Sequence[Any], learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
+        """The result of `learning()`, or in the warm-up of `frozen()`; see `AlphaWarmup.choose`."""
+        active = self.architecture_warmup.active
+        position = [variable is active for variable in self.non_trainable_variables].index(True)
+        return self.architecture_warmup.choose(state[position], learning, frozen)
+
     def architecture_gradients(
         self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
     ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
@@ -105,7 +111,7 @@ class BilevelGradients(keras.Model):
         training_loss = self._loss(state, self._weighted(training), training_scale)
         inner_step, seeds = self._inner_step(), self._seed_positions()
 
-        def search() -> Any:
+        def learning() -> Any:
             (_, (value, predictions, new_state)), gradients = self._hypergradient(
                 validation_loss, training_loss, w, a, inner_step
             )
@@ -114,17 +120,11 @@ class BilevelGradients(keras.Model):
             decayed = [g + decay * p for g, p in zip(gradients, a, strict=True)]
             return value, predictions, [new_state[seed] for seed in seeds], decayed
 
-        def rest() -> Any:
+        def frozen() -> Any:
             _, (value, predictions, new_state) = validation_loss(w, a)
             return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
 
-        if replicas() > 1:  # a branch of a graph cannot sum over replicas: the trainer traces a step for either phase
-            value, predictions, seeded, gradients = rest() if self._resting else search()
-        elif self._rests:
-            position = [v is self.architecture_active for v in self.non_trainable_variables].index(True)
-            value, predictions, seeded, gradients = ops.cond(state[position] > 0, search, rest)
-        else:
-            value, predictions, seeded, gradients = search()
+        value, predictions, seeded, gradients = self.by_phase(state, learning, frozen)
         advanced = dict(zip(seeds, seeded, strict=True))
         return (value, (predictions, [advanced.get(i, old) for i, old in enumerate(state)])), gradients
 

@@ -10,19 +10,25 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import backend
-from kerasnas.callbacks import CosineSchedule
-from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
+from kerasnas import backend, checks
+from kerasnas.distribution import check_global_batch, check_scope, replicas_of
 from kerasnas.genotypes import Genotype
 from kerasnas.networks import WeightSharingSupernet
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy
-from kerasnas.strategies.controller import Controller
+from kerasnas.strategies.controller import Controller, PolicyGradient
+from kerasnas.trainers.compiling import (
+    build_metrics,
+    check_compiled,
+    compile_trainer,
+    default_loss,
+    default_metrics,
+    papers_cosine,
+)
 from kerasnas.trainers.data_split import pair_halves
 from kerasnas.trainers.one_shot_phases import ChildBatches, ENASGuard, Phases
 
-MINIMUM_LEARNING_RATE = 0.001  # where the paper's cosine ends
 CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps an epoch
 
 
@@ -30,9 +36,9 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     """ENAS: searches with children that share the weights of one supernet.
 
     Two phases alternate. For an epoch of the training half, each step draws a child from the controller and moves the
-    shared weights down its loss. Then the controller is told rewards: the accuracies of children it asks for, each on
-    a batch of the held-out half, with the shared weights as they are. To keep a search, use `ENASCheckpoint`; to keep
-    the shared weights alone, save the supernet.
+    shared weights down its loss. Then the controller learns from rewards: the accuracies of children that it proposes,
+    each on a batch of the held-out half, with the shared weights as they are. To keep a search, use `ENASCheckpoint`;
+    to keep the shared weights alone, save the supernet.
 
     Args:
         supernet: of the space's `build_supernet`.
@@ -109,7 +115,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     def compile(
         self,
         optimizer: Any = None,
-        controller_optimizer: Any = None,
+        controller_learning_rate: float | None = None,
         loss: Any = None,
         metrics: Any = None,
         learning_rate: float = 0.05,
@@ -121,8 +127,8 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         Args:
             optimizer: for the shared weights. Defaults to SGD with Nesterov momentum 0.9 and weight decay 1e-4 at
                 `learning_rate`, annealed to 0.001 by a cosine over the epochs of `fit` (the paper restarts its cosine).
-            controller_optimizer: learning rate of the controller's Adam, or a `keras.optimizers.Adam` whose learning
-                rate is taken: the controller is NumPy. Defaults to what the controller has.
+            controller_learning_rate: rate of the controller's own optimizer, Adam in NumPy. Defaults to None: the one
+                that the controller was made with.
             loss: Defaults to sparse categorical cross-entropy from logits.
             metrics: of the children in training. Defaults to `["accuracy"]`.
             learning_rate: first one of the default optimizer. Defaults to 0.05.
@@ -131,27 +137,26 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             kwargs: as for `keras.Model.compile`.
 
         Raises:
-            ValueError: if `controller_optimizer` is neither, or the controller has no learning rate.
+            ValueError: if a rate is not positive, if the controller is not a `PolicyGradient`, which alone have one, or
+                if the optimizer or a metric was made outside the strategy's scope.
         """
-        if controller_optimizer is not None:
-            _set_learning_rate(self.controller, controller_optimizer)
+        checks.number("learning_rate", learning_rate, above=0)
+        if controller_learning_rate is not None:
+            rate = checks.number("controller_learning_rate", controller_learning_rate, above=0)
+            if not isinstance(self.controller, PolicyGradient):
+                expected = f"None, as {type(self.controller).__name__} has no optimizer"
+                raise ValueError(checks.invalid("controller_learning_rate", expected, controller_learning_rate))
+            self.controller.optimizer.learning_rate = rate
         self._initial_learning_rate = learning_rate if optimizer is None else None
-        if jit_compile is None:
-            jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
-        with scope_of(self):
-            if optimizer is None:
-                optimizer = keras.optimizers.SGD(
-                    learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-4, global_clipnorm=5.0
-                )
-            super().compile(
-                optimizer=optimizer,
-                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss,
-                metrics=["accuracy"] if metrics is None else metrics,
-                jit_compile=jit_compile,
-                **kwargs,
-            )
-            self.optimizer.build(self.trainable_variables)
-        check_scope(self, self.optimizer.variables, "An optimizer")
+
+        def given_or_default() -> Any:
+            if optimizer is not None:
+                return optimizer
+            options = {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4, "global_clipnorm": 5.0}
+            return keras.optimizers.SGD(learning_rate, **options)
+
+        loss, metrics = default_loss(loss), default_metrics(metrics)
+        compile_trainer(self, super().compile, given_or_default, loss, metrics, jit_compile, **kwargs)
 
     def fit(
         self,
@@ -182,8 +187,8 @@ class ENASTrainer(backend.SharedStep, keras.Model):
                 `validation_data` is given.
             validation_data: what the rewards are measured on instead: `(x, y)`.
             initial_epoch: epoch at which to start.
-            controller_steps: rewards that the controller is told after each epoch (2,000 in the paper). Defaults to
-                one for each batch of the held-out half.
+            controller_steps: rewards that are reported to the controller after each epoch (the paper: 2,000). Defaults
+                to one for each batch of the held-out half.
             augment: `(batch, rng) -> batch` for the training images.
             seed: seed of the split and of the order of the data.
 
@@ -194,15 +199,11 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             ValueError: for data that cannot be searched on; the message says what was expected.
             NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
         """
-        if not self.compiled:
-            raise ValueError("Call `compile()` before `fit()`.")
+        check_compiled(self, "fit")
+        checks.size("epochs", epochs)
+        checks.optional(checks.integer, "controller_steps", controller_steps, least=0)
         if y is None:
-            raise ValueError("Invalid value received for argument `y`. Expected labels, with `x` an array of images.")
-        if controller_steps is not None and controller_steps < 0:
-            raise ValueError(
-                "Invalid value received for argument `controller_steps`. Expected at least 0. "
-                f"Received: {controller_steps}"
-            )
+            raise ValueError(checks.invalid("y", "labels, with `x` an array of images", y))
         pairs = pair_halves(
             x,
             y,
@@ -219,13 +220,12 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         if batch_size != self._batch_size:  # a constant of the step's graph
             self._batch_size, self.train_function = batch_size, None
         self._held_out = pairs.validation.x, pairs.validation.y
-        self._build_metrics()
+        build_metrics(self, (None,), (None, self.supernet.num_classes))
         children = ChildBatches(pairs.training, self.supernet.num_choices)
         steps = len(pairs.validation) if controller_steps is None else controller_steps
         own: list[keras.callbacks.Callback] = [ENASGuard(), Phases(children, pairs.validation, steps)]
         if self._initial_learning_rate is not None:
-            minimum = min(MINIMUM_LEARNING_RATE, self._initial_learning_rate)
-            own.append(CosineSchedule(self._initial_learning_rate, minimum))
+            own.append(papers_cosine(self._initial_learning_rate))
         return super().fit(
             children,
             epochs=epochs,
@@ -234,13 +234,6 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             initial_epoch=initial_epoch,
             shuffle=False,
         )
-
-    def _build_metrics(self) -> None:
-        """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
-        metrics = self._compile_metrics
-        if metrics is not None and not metrics.built:
-            with scope_of(self):
-                metrics.build(keras.KerasTensor((None,)), keras.KerasTensor((None, self.supernet.num_classes)))
 
     # Children ----------------------------------------------------------------------------------------
     def draw(self, n: int) -> list[Indices]:
@@ -304,16 +297,3 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     def derive(self, n: int = 100, x: Any = None, y: Any = None) -> Genotype:
         """The best of `n` children that the controller samples, by `rank`."""
         return self.rank(n, x, y)[0][0]
-
-
-def _set_learning_rate(controller: SearchStrategy, optimizer: Any) -> None:
-    rate = optimizer.learning_rate if isinstance(optimizer, keras.optimizers.Adam) else optimizer
-    number = isinstance(rate, int | float) or hasattr(rate, "numpy") or hasattr(rate, "value")
-    if not number or float(ops.convert_to_numpy(rate)) <= 0:
-        raise ValueError(
-            "Invalid value received for argument `controller_optimizer`. Expected a positive learning rate, or a "
-            f"keras.optimizers.Adam with a constant one. Received: {optimizer!r}"
-        )
-    if not hasattr(controller, "optimizer"):
-        raise ValueError(f"{type(controller).__name__} has no optimizer whose learning rate could be set.")
-    controller.optimizer.learning_rate = float(ops.convert_to_numpy(rate))

@@ -1,4 +1,4 @@
-"""The two phases of an ENAS epoch as data and callbacks, and what keeps and guards them."""
+"""The two phases of an ENAS epoch as data and callbacks, their guard and their checkpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasnas.callbacks import NonFiniteError, NonFiniteGuard, TrainingCheckpoint
 from kerasnas.datasets import ArrayBatches
+from kerasnas.strategies.controller import PolicyGradient
 
 
 class ChildBatches(keras.utils.PyDataset):
@@ -31,7 +32,7 @@ class ChildBatches(keras.utils.PyDataset):
 
 
 class Phases(keras.callbacks.Callback):
-    """Draws the children of an epoch at its start, as the controller rests; at its end lets the controller learn."""
+    """Draws the children of an epoch at its start; lets the controller learn at its end."""
 
     def __init__(self, children: ChildBatches, held_out: ArrayBatches, steps: int):
         super().__init__()
@@ -51,7 +52,7 @@ class Phases(keras.callbacks.Callback):
             controller.tell(genotype, rewards[-1])
         if rewards:
             logs["reward"] = float(np.mean(rewards))
-        if hasattr(controller, "policy"):
+        if isinstance(controller, PolicyGradient):
             logs["controller_entropy"] = float(controller.policy.sample(np.random.default_rng(epoch), 32)[2].mean())
 
 

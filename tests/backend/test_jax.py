@@ -108,7 +108,8 @@ def test_losses_and_alphas_agree(both):
     np.testing.assert_allclose(jax["curvature"], tensorflow["curvature"], rtol=1e-2)
     assert jax["curvature"] > 0
     assert str(jax["genotype"]) == str(tensorflow["genotype"])
-    np.testing.assert_array_equal(jax["iterations"], tensorflow["iterations"])
+    for record in both:  # three epochs of two steps; in the first one the alphas and their optimizer are frozen
+        np.testing.assert_array_equal(record["iterations"], [6, 6, 4])
 
 
 def test_all_weights_and_statistics_agree(both):

@@ -29,7 +29,7 @@ def learner(request, make_network):
 def predictions(learner, episode, kind):
     """What `evaluate` sees for one task: the logits of its query."""
     trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
-    found = learner.predictions_of(trainable, state, (episode.support, episode.query), 3)
+    found = learner.evaluation.predictions(trainable, state, (episode.support, episode.query), 3)
     return ops.convert_to_numpy(found[kind][1])
 
 
@@ -205,7 +205,7 @@ def test_numbers_and_names_are_checked(make_network):
     network = make_network()
     for arguments, message in [
         ({"inner_steps": 0}, "`inner_steps`. Expected a positive integer. Received: 0"),
-        ({"inner_learning_rate": 0.0}, "`inner_learning_rate`. Expected above 0"),
+        ({"inner_learning_rate": 0.0}, "`inner_learning_rate`. Expected a number above 0"),
         ({"inner_optimizer": "sdg"}, "Unknown inner optimizer 'sdg'. Did you mean 'sgd'?"),
         (
             {"inner_variables": "tail"},

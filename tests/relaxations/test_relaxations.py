@@ -12,6 +12,7 @@ from kerasnas.relaxations import (
     BinaryGates,
     Dirichlet,
     Gumbel,
+    Relaxation,
     Sigmoid,
     Softmax,
     add_alphas,
@@ -52,6 +53,67 @@ def test_get():
         relaxations.get("sofmax")
     with pytest.raises(ValueError, match="`relaxation`"):
         relaxations.get(3)
+
+
+def test_base_fills_in_what_a_relaxation_does_not_say():
+    class Shifted(Relaxation):
+        def call(self, alphas, training=None):
+            return ops.softmax(alphas + (1.0 if training else 0.0) * np.eye(2, dtype="float32"), axis=-1), None
+
+    relax, alphas = Shifted(), np.array([[0.0, 1.0], [2.0, 0.0]], "float32")
+    assert (relax.paths, relax.temperature, relax.penalty(alphas)) == (None, None, None)
+    np.testing.assert_array_equal(relax.expected(alphas), relax(alphas, training=False)[0])
+    assert relaxations.get(relax) is relax
+
+
+def test_a_callable_becomes_a_relaxation():
+    def relax(alphas, training=None):
+        return ops.softmax(2 * alphas, axis=-1), None
+
+    made, alphas = relaxations.get(relax), ops.convert_to_tensor([[0.0, 1.0]])
+    assert isinstance(made, Relaxation) and made.function is relax
+    assert (made.paths, made.temperature, made.penalty(alphas)) == (None, None, None)
+    np.testing.assert_array_equal(made(alphas, training=True)[0], relax(alphas)[0])
+    np.testing.assert_array_equal(made.expected(alphas), relax(alphas)[0])
+    with pytest.raises(ValueError, match=r"`relaxation`\. Expected a name, a `Relaxation` or a callable"):
+        relaxations.get(Softmax)  # the class, not one of it
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Own:
+    """A relaxation as it could be written before there was a base: an object with some of the interface."""
+
+    paths = 1
+
+    def __init__(self, scale=3.0):
+        self.scale = scale
+
+    def __call__(self, alphas, training=None):
+        best = ops.argmax(alphas, axis=-1)
+        return ops.one_hot(best, alphas.shape[-1], dtype=alphas.dtype), ops.expand_dims(best, -1)
+
+    def expected(self, alphas):
+        return ops.softmax(self.scale * alphas, axis=-1)
+
+    def penalty(self, alphas):
+        return ops.sum(alphas) * self.scale
+
+    def get_config(self):
+        return {"scale": self.scale}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def test_interface_of_a_callable_object_is_taken_from_it():
+    alphas = ops.convert_to_tensor([[0.0, 1.0]])
+    serialized = keras.saving.serialize_keras_object(relaxations.get(Own(2.0)))
+    old = keras.saving.serialize_keras_object(Own(2.0))  # as in files that were saved before
+    for made in (relaxations.get(Own(2.0)), relaxations.get(serialized), relaxations.get(old)):
+        assert made.paths == 1
+        np.testing.assert_allclose(made.expected(alphas), ops.softmax(2 * alphas), rtol=1e-6)
+        assert float(made.penalty(alphas)) == 2.0
 
 
 @pytest.mark.parametrize(

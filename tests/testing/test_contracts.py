@@ -205,7 +205,15 @@ class Broken(relaxations.Softmax):
             weights = -weights
         if self.fault == "stop":
             weights = ops.stop_gradient(weights)
+        if self.fault == "active":
+            active = ops.zeros((3, 1), "int32")
         return weights, active
+
+    def expected(self, alphas):
+        return super().expected(alphas) * (np.nan if self.fault == "expected" else 1)
+
+    def penalty(self, alphas):
+        return ops.zeros(2) if self.fault == "penalty" else None
 
 
 @pytest.mark.parametrize(
@@ -218,12 +226,46 @@ class Broken(relaxations.Softmax):
         ("sum", "sum to one"),
         ("sign", "negative"),
         ("stop", "gradient"),
+        ("active", "expected None for `active`"),
+        ("expected", "expected: the weights are not finite"),
+        ("penalty", "a finite scalar as penalty"),
         ("config", "serialize"),  # Softmax's configuration lacks `fault`
     ],
 )
 def test_broken_relaxation_is_caught(fault, message):
     with pytest.raises(AssertionError, match=message):
         testing.check_relaxation(Broken(fault))
+
+
+class BrokenPaths(relaxations.Gumbel):
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+        self.paths = 2 if fault == "repeated" else 1
+
+    def call(self, alphas, training=None):
+        weights, active = super().call(alphas, training=training)
+        if self.fault == "missing":
+            return weights, None
+        if self.fault == "another":
+            return weights, (active + 1) % alphas.shape[-1]
+        if self.fault == "outside":
+            return weights, active + alphas.shape[-1]
+        return weights, ops.concatenate([active, active], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("missing", r"expected `active` to be integers \(3, 1\)"),
+        ("outside", r"expected `active` to be integers \(3, 1\)"),
+        ("another", "primitives that are not active have a weight"),
+        ("repeated", "expected distinct `active` primitives"),
+    ],
+)
+def test_broken_paths_are_caught(fault, message):
+    with pytest.raises(AssertionError, match=message):
+        testing.check_relaxation(BrokenPaths(fault))
 
 
 def test_relaxation_that_is_no_distribution():

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasnas import BilevelTrainer
 from kerasnas.callbacks import NonFiniteError, SearchCheckpoint, snapshot
 from kerasnas.datasets import ArrayBatches
-from kerasnas.trainers.data_split import pair_halves
+from kerasnas.trainers.data_split import class_weight_table, pair_halves
 
 X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3
 
@@ -94,7 +94,9 @@ def test_supernet_that_is_not_built():
     ("arguments", "words"),
     [
         ({"hypergradient": "first_ordr"}, "Unknown hypergradient 'first_ordr'. Did you mean 'first_order'"),
-        ({"weight_decay": -1e-4}, "`weight_decay`. Expected at least 0. Received: -0.0001"),
+        ({"weight_decay": -1e-4}, "`weight_decay`. Expected a number of at least 0. Received: -0.0001"),
+        ({"weight_decay": float("nan")}, "`weight_decay`. Expected a number of at least 0. Received: nan"),
+        ({"hypergradient": None}, r"`hypergradient`. Expected a function, or one of \['finite_difference', 'first_"),
         ({"architecture_weight_decay": -1.0}, "`architecture_weight_decay`"),
         ({"architecture_warmup_epochs": -1}, "`architecture_warmup_epochs`"),
     ],
@@ -157,5 +159,37 @@ def test_rate_that_is_far_too_high(make_search, plain_rates, data):
 def test_sample_weight_and_validation_data_of_the_wrong_form():
     with pytest.raises(ValueError, match="sample_weight"):
         pair_halves(X, Y, None, None, batch_size=8, sample_weight=np.ones(3))
+    for wrong in (-1.0, np.nan):
+        weights = np.where(np.arange(len(Y)) == 3, wrong, 1.0)
+        with pytest.raises(ValueError, match=rf"`sample_weight`. Expected finite weights of at least 0. .*\[{wrong}\]"):
+            pair_halves(X, Y, None, None, batch_size=8, sample_weight=weights)
     with pytest.raises(ValueError, match="validation_data"):
         pair_halves(X, Y, (X, Y, np.ones(len(X))), None, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({3: 2.0}, "an integer of at least 0 and of at most 2. Received: 3"),
+        ({"cat": 2.0}, "Received: 'cat'"),
+        ({0: -1.0}, "a number of at least 0. Received: -1.0"),
+        ({0: float("nan")}, "Received: nan"),
+        ([1.0, 2.0, 3.0], "a mapping of class index to weight"),
+    ],
+)
+def test_class_weights_of_no_class(make_search, data, weights, words):
+    with pytest.raises(ValueError, match=f"`class_weight`. Expected .*{words}"):
+        make_search().fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=weights)
+    assert class_weight_table({1: 2}, None) == [1.0, 2.0] and class_weight_table({}, None) == [1.0]
+
+
+def test_a_search_of_no_epochs_is_refused(make_search, data):
+    """`derive` would return what the initialization points to."""
+    with pytest.raises(ValueError, match=r"`epochs`\. Expected a positive integer\. Received: 0"):
+        make_search().fit(*data, batch_size=8, epochs=0)
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.1, float("nan"), "fast"])
+def test_rates_that_are_none_are_refused(make_search, rate):
+    with pytest.raises(ValueError, match=r"`learning_rate`\. Expected a number above 0"):
+        make_search(compile={"learning_rate": rate})

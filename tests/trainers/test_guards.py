@@ -1,6 +1,7 @@
 """The guards: curvature in closed form and as a stop, the auxiliary skip, the cap of skips; objectives in the step."""
 
 import types
+import warnings
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad, values
 from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
 from kerasnas.cost import COSTS
+from kerasnas.primitives import MixedOp
 from kerasnas.relaxations import Gumbel, Softmax
 from kerasnas.search import CostObjective
 from kerasnas.spaces import NASBench201Space
@@ -80,7 +82,7 @@ def fake_search(curvatures):
         curvature_memory=CurvatureMemory([alphas], capacity=4),
         curvature=lambda batch: next(measured),
         stop_training=False,
-        architecture_active=1.0,
+        architecture_warmup=types.SimpleNamespace(frozen=False),
     )
 
 
@@ -206,15 +208,53 @@ def test_derive_caps_skips_by_default():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"auxiliary_skip": -0.1}, "auxiliary_skip`. Expected at least 0. Received: -0.1"),
+        ({"auxiliary_skip": -0.1}, "auxiliary_skip`. Expected a number of at least 0. Received: -0.1"),
         ({"max_skips": -1}, "max_skips`. Expected 'auto', None or an integer of at least 0. Received: -1"),
         ({"max_skips": "few"}, "Received: 'few'"),
-        ({"curvature_ratio": 1.5}, "curvature_ratio`. Expected None, or between 0 and 1. Received: 1.5"),
+        ({"curvature_ratio": 1.5}, "curvature_ratio`. Expected a number above 0 and below 1. Received: 1.5"),
     ],
 )
 def test_guards_say_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
         BilevelTrainer(tiny()[1], **arguments)
+
+
+@pytest.mark.parametrize(("found", "warns"), [(0, True), (3, False), (None, False)])
+def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch, found, warns):
+    """Where it was asked for; `None` stands for a supernet that does not count its edges."""
+    _, supernet = tiny()
+    asked = []
+    monkeypatch.setattr(type(supernet), "add_auxiliary_skip", lambda self, weight: asked.append(weight) or found)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        BilevelTrainer(supernet)
+        assert not said and asked == [1.0]
+        BilevelTrainer(supernet, auxiliary_skip=0.5)
+    messages = [str(warning.message) for warning in said]
+    reason = "the supernet has no edge of stride 1 to put a skip beside"
+    assert messages == [f"The guard auxiliary_skip=0.5 has no effect: {reason}."] * warns
+    if warns:
+        assert said[0].filename == __file__
+
+
+def test_guards_of_a_users_model_say_that_they_do_nothing(user_model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search = BilevelTrainer(user_model())
+    assert search.curvature_memory is None and not search.can_derive
+    with pytest.warns(UserWarning, match=r"auxiliary_skip=1\.0 has no effect"):
+        BilevelTrainer(user_model(), auxiliary_skip=1.0)
+    with pytest.warns(UserWarning, match=r"curvature_ratio=0\.5 has no effect: the supernet was not built by a space"):
+        BilevelTrainer(user_model(), curvature_ratio=0.5)
+    space, _ = tiny()
+    objective = CostObjective(COSTS["parameters"](space, (8, 8, 1), 3), 0.1)
+    with pytest.raises(TypeError, match=r"`objective`\. Expected a function, as the supernet was not built by a space"):
+        BilevelTrainer(user_model(), objective=objective)
+
+
+def test_curvature_with_sampled_paths_says_so():
+    with pytest.warns(UserWarning, match=r"curvature_ratio=0\.25 has no effect: the relaxation Gumbel samples paths"):
+        BilevelTrainer(tiny("gumbel")[1], curvature_ratio=0.25)
 
 
 # Objectives and schedules ------------------------------------------------------------------------------------
@@ -263,11 +303,28 @@ def test_temperature_follows_its_schedule(data, relaxation):
     assert seen == [8.0, 5.0, 2.0]
 
 
+def test_temperature_of_a_users_model_follows_its_schedule(data):
+    """That of every mixed operation which has one."""
+    inputs = keras.Input((8, 8, 1))
+    x = MixedOp(["skip_connect", "avg_pool_3x3"], filters=1, relaxation="softmax", name="first")(inputs)
+    x = MixedOp(["skip_connect", "max_pool_3x3"], filters=1, relaxation="sigmoid", name="second")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    search = BilevelTrainer(model)
+    search.compile(run_eagerly=True)
+    search.fit(*data, batch_size=16, epochs=2, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0)])
+    assert float(model.get_layer("first").relaxation.temperature) == 2.0
+    weights = search.mixing_weights()  # by each operation's own relaxation
+    alphas = {layer: model.get_layer(layer).alphas for layer in ("first", "second")}
+    np.testing.assert_allclose(weights[alphas["first"].path], ops.softmax(alphas["first"] / 2.0), rtol=1e-6)
+    np.testing.assert_allclose(weights[alphas["second"].path], ops.sigmoid(alphas["second"]), rtol=1e-6)
+
+
 def test_schedules_say_what_is_wrong(data):
     for arguments, message in (
-        ({"initial": 0.0}, "Expected above 0. Received: 0.0"),
-        ({"final": -1.0}, "Expected above 0. Received: -1.0"),
-        ({"kind": "cosine"}, "'linear' or 'exponential'"),
+        ({"initial": 0.0}, "`initial`. Expected a number above 0. Received: 0.0"),
+        ({"final": -1.0}, "`final`. Expected a number above 0. Received: -1.0"),
+        ({"final": float("nan")}, "`final`. Expected a number above 0. Received: nan"),
+        ({"kind": "linaer"}, "`kind`. .* Did you mean 'linear'"),
     ):
         with pytest.raises(ValueError, match=message):
             TemperatureSchedule(**arguments)

@@ -112,7 +112,7 @@ def test_the_weights_learn(data):
 
 def test_the_controller_learns(data, monkeypatch):
     """With a reward for the first primitive its samples come to have it."""
-    search = make(compile={"controller_optimizer": 0.05})
+    search = make(compile={"controller_learning_rate": 0.05})
     monkeypatch.setattr(search, "reward", lambda genotype, x, y: genotype.count("nor_conv_3x3") / 2)
     history = search.fit(*data, **{**SETTINGS, "controller_steps": 40}).history
     share = np.mean([genotype.count("nor_conv_3x3") / 2 for genotype in search.sample(50)])
@@ -178,20 +178,20 @@ def test_what_does_not_belong_together_is_refused():
         ENASTrainer(supernet, POOLS, RandomSearch(POOLS))
 
 
-@pytest.mark.parametrize("rate", [0, -1.0, "adam", keras.optimizers.SGD(0.1)])
-def test_bad_controller_optimizers_are_refused(rate):
-    with pytest.raises(ValueError, match="controller_optimizer"):
-        make(POOLS, compile={"controller_optimizer": rate})
+@pytest.mark.parametrize("rate", [0, -1.0, math.nan, "adam", keras.optimizers.Adam(0.1)])
+def test_bad_controller_learning_rates_are_refused(rate):
+    with pytest.raises(ValueError, match=r"controller_learning_rate`\. Expected a number above 0"):
+        make(POOLS, compile={"controller_learning_rate": rate})
 
 
 def test_controller_learning_rates():
     assert make(POOLS).controller.optimizer.learning_rate == 3.5e-4
-    search = make(POOLS, compile={"controller_optimizer": keras.optimizers.Adam(0.02)})
+    search = make(POOLS, compile={"controller_learning_rate": 0.02})
     assert search.controller.optimizer.learning_rate == pytest.approx(0.02)
     given = Controller(POOLS, learning_rate=0.3, unique=False)
     assert make(POOLS, given).controller.optimizer.learning_rate == 0.3
-    with pytest.raises(ValueError, match="RandomSearch has no optimizer"):
-        make(POOLS, RandomSearch(POOLS, unique=False), {"controller_optimizer": 0.1})
+    with pytest.raises(ValueError, match=r"Expected None, as RandomSearch has no optimizer\. Received: 0\.1"):
+        make(POOLS, RandomSearch(POOLS, unique=False), {"controller_learning_rate": 0.1})
 
 
 def test_calls_out_of_order_are_told(data):
@@ -203,6 +203,8 @@ def test_calls_out_of_order_are_told(data):
         search.derive()
     with pytest.raises(ValueError, match="controller_steps"):
         search.fit(*data, controller_steps=-1)
+    with pytest.raises(ValueError, match=r"epochs`\. Expected a positive integer\. Received: 0"):
+        search.fit(*data, epochs=0)
     with pytest.raises(ValueError, match="Expected labels"):
         search.fit(data[0], None)
     with pytest.raises(ValueError, match="not both"):

@@ -1,0 +1,230 @@
+"""`compile` and `fit` of a bilevel search: Keras' interface to its two levels and its two halves of data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kerasnas import callbacks as callbacks_module
+from kerasnas import checks
+from kerasnas.distribution import check_global_batch, replicas_of, scope_of
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.compiling import (
+    build_metrics,
+    check_compiled,
+    compile_trainer,
+    default_loss,
+    default_metrics,
+    num_classes_of,
+    papers_cosine,
+    sample_shape_of,
+)
+from kerasnas.trainers.data_split import batch_spec, class_weight_table, pair_halves
+from kerasnas.trainers.gradients import BilevelGradients
+from kerasnas.trainers.guarded_search import SearchGuards
+from kerasnas.trainers.metrics import batch_size_of, validation_metric
+
+
+class BilevelFit(BilevelGradients):
+    """The part of `BilevelTrainer` that is Keras' interface."""
+
+    _guards: SearchGuards
+    _initial_learning_rate: float | None = None
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of classes of the supernet, where it says."""
+        return num_classes_of(self.supernet)
+
+    def update_metrics(self, data: Any, training: Any, validation: Any) -> dict[str, Any]:
+        """Update all metrics with the (loss, predictions) of both halves; return their values."""
+        (x, y, sample_weight), (x_val, y_val, sample_weight_val) = map(keras.utils.unpack_x_y_sample_weight, data)
+        (loss, predictions), (loss_val, predictions_val) = training, validation
+        self._loss_tracker.update_state(loss, sample_weight=batch_size_of(x))
+        self._validation_loss.update_state(loss_val, sample_weight=batch_size_of(x_val))
+        for metric in self._validation_metrics:
+            metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
+        return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
+
+    def compile(
+        self,
+        optimizer: Any = None,
+        architecture_optimizer: Any = None,
+        loss: Any = None,
+        metrics: Any = None,
+        learning_rate: float = 0.025,
+        jit_compile: bool | str | None = None,
+        auto_scale_loss: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Set optimizers, loss and metrics; everything left out is the paper's.
+
+        Args:
+            optimizer: for the network weights. Defaults to SGD at `learning_rate`, annealed to 0.001 by a cosine over
+                the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer`
+                holds both.
+            architecture_optimizer: for the alphas. Defaults to Adam at 3e-4, betas 0.5 and 0.999.
+            loss: Defaults to sparse categorical cross-entropy from logits.
+            metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
+                Defaults to `["accuracy"]`.
+            learning_rate: first one of the default optimizer. Defaults to 0.025.
+            jit_compile: whether to compile with XLA. None stands for False on TensorFlow, where XLA's depthwise
+                convolutions are 17 to 120 times slower on a CPU (set it to True on a TPU), and for True on JAX, which
+                would run operation by operation without it. Defaults to None.
+            auto_scale_loss: whether the loss of each level is scaled, dynamically and by itself, where the supernet's
+                policy is `mixed_float16`. Defaults to True.
+            kwargs: as for `keras.Model.compile`.
+
+        Raises:
+            ValueError: if the hypergradient is of second order and `optimizer` is not SGD, or if optimizers or metrics
+                were made outside the strategy's scope.
+        """
+        checks.number("learning_rate", learning_rate, above=0)
+        self._initial_learning_rate = learning_rate if optimizer is None else None
+
+        def both() -> BilevelOptimizer:
+            first, second, found = optimizer, architecture_optimizer, optimizer
+            if not isinstance(optimizer, BilevelOptimizer):
+                if first is None:
+                    first = keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
+                if second is None:
+                    second = keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
+                found = BilevelOptimizer(first, second)
+            scaled = auto_scale_loss and self.supernet.dtype_policy.name == "mixed_float16"
+            return found.with_loss_scaling() if scaled else found
+
+        loss, metrics = default_loss(loss), default_metrics(metrics)
+        with scope_of(self):
+            self._validation_loss = keras.metrics.Mean(name="val_loss")
+            self._validation_metrics = [validation_metric(metric, loss) for metric in metrics]
+        # Keras would scale the loss of both levels by one factor.
+        compile_trainer(self, super().compile, both, loss, metrics, jit_compile, auto_scale_loss=False, **kwargs)
+        self._inner_step()  # raises where there is none and one is needed
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "initial_learning_rate": self._initial_learning_rate} if config else {}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        initial = config.pop("initial_learning_rate")
+        self.compile(**config, auto_scale_loss=False)  # the optimizers have their scales
+        self._initial_learning_rate = initial  # the cosine continues where the default optimizer has one
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Keras builds metrics from a batch `(x, y)`; of a pair of batches that is the training one."""
+        if data_batch is None and iterator is not None:
+            for _, _, batches in iterator:
+                data_batch = batches[0] if isinstance(batches, list | tuple) else next(batches)
+                break
+        if isinstance(data_batch, tuple) and isinstance(data_batch[0], tuple | list):
+            data_batch = data_batch[0]
+        super()._symbolic_build(data_batch=data_batch)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int = 64,
+        epochs: int = 50,
+        verbose: Any = "auto",
+        callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        validation_split: float | None = None,
+        validation_data: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        augment: Callable | None = None,
+        seed: int = 0,
+    ) -> keras.callbacks.History:
+        """Search. `loss` and metrics are of the training half, `val_...` of the half that moves the alphas.
+
+        Args:
+            x: images `(n, height, width, channels)`, or a `tf.data.Dataset` or Keras `PyDataset` of batches.
+            y: labels, with arrays.
+            batch_size: with arrays; of either half, over all replicas together. Defaults to 64.
+            epochs: epoch at which the search ends. Defaults to 50.
+            verbose: as in Keras.
+            callbacks: as in Keras.
+            validation_split: with arrays: the share of every class that goes to the alphas. Defaults to 0.5,
+                unless `validation_data` is given.
+            validation_data: what moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`.
+            class_weight: class index -> weight in the training loss.
+            sample_weight: with arrays: weight of each sample in the training loss.
+            initial_epoch: epoch at which to start. With arrays, the order of the data is a function of
+                `seed` and the epoch, so a resumed search reads what an uninterrupted one would have.
+            steps_per_epoch: as in Keras.
+            augment: with arrays: `(batch, rng) -> batch` for the training images.
+            seed: seed of the split and of the order of the data.
+
+        Returns:
+            Keras' `History`, with `alpha_entropy` (nats, the mean over edges) and `skips` (edges of the
+            derived genotype that are skip connections) beside losses and metrics.
+
+        Raises:
+            ValueError: for data that cannot be searched on; the message says what was expected.
+            NonFiniteError: when a loss stops being finite; the state of the epoch's start is restored.
+        """
+        check_compiled(self, "fit")
+        checks.size("epochs", epochs)
+        data = pair_halves(
+            x,
+            y,
+            validation_data,
+            validation_split,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+            augment=augment,
+            seed=seed,
+            input_shape=sample_shape_of(self.supernet),
+            num_classes=self.num_classes,
+        )
+        own = self._own_warmup(epochs, callbacks)
+        self._set_constants(class_weight, batch_size if y is not None else None)
+        size, label_shape = batch_spec(data)
+        check_global_batch("batch_size", size, replicas_of(self))
+        if label_shape is not None and self.num_classes:
+            build_metrics(self, (None, *label_shape), (None, self.num_classes))
+        own += [callbacks_module.ArchitectureMonitor(), callbacks_module.NonFiniteGuard()]
+        guards, epochs = self._guards.callbacks(data, initial_epoch, epochs)
+        own += guards
+        quiet: Any = contextlib.nullcontext()
+        if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
+            follow = callbacks_module.FollowEpochs(data, callbacks)
+            own.append(follow)
+            quiet = follow.quiet()
+        if self._initial_learning_rate is not None:
+            own.append(papers_cosine(self._initial_learning_rate))
+        with quiet:
+            return super().fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=[*own, *(callbacks or [])],
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                shuffle=False,
+            )
+
+    def _own_warmup(
+        self, epochs: int, callbacks: Sequence[keras.callbacks.Callback] | None
+    ) -> list[keras.callbacks.Callback]:
+        """The callback that freezes the alphas, unless `callbacks` has one; the step's graph is made for it."""
+        given = [own for own in callbacks or [] if isinstance(own, callbacks_module.ArchitectureWarmup)]
+        own = given or [callbacks_module.ArchitectureWarmup(self.architecture_warmup.length(epochs))]
+        needed = any(warmup.epochs > 0 for warmup in own)
+        if needed != self.architecture_warmup.needed:
+            self.architecture_warmup.needed, self.train_function = needed, None
+        return [] if given else own
+
+    def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None) -> None:
+        """Constants of the step's graph: it is traced again where they change."""
+        table = None if class_weight is None else class_weight_table(class_weight, self.num_classes)
+        if (table, batch_size) != (self._class_weight, self._batch_size):
+            self._class_weight, self._batch_size = table, batch_size
+            self.train_function = None

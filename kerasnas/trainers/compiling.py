@@ -1,0 +1,92 @@
+"""`compile` of every trainer: its defaults, made under the strategy's scope, and metrics built ahead of `fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from kerasnas.callbacks import CosineSchedule
+from kerasnas.distribution import check_scope, scope_of
+
+MINIMUM_LEARNING_RATE = 0.001  # at which the papers' cosines end
+
+
+def default_loss(loss: Any) -> Any:
+    """`loss`, or sparse categorical cross-entropy from logits in place of None."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss
+
+
+def default_metrics(metrics: Any) -> list[Any]:
+    """`metrics` as a list, or the accuracy in place of None."""
+    return ["accuracy"] if metrics is None else list(metrics)
+
+
+def compile_trainer(
+    trainer: keras.Model,
+    keras_compile: Callable[..., None],
+    make_optimizer: Callable[[], Any],
+    loss: Any,
+    metrics: Sequence[Any],
+    jit_compile: bool | str | None,
+    **kwargs: Any,
+) -> None:
+    """Compile `trainer` under the scope of its strategy, and build its optimizer.
+
+    Args:
+        trainer: the model.
+        keras_compile: Keras' own method of it, `super().compile`.
+        make_optimizer: returns the optimizer, the given or the default one.
+        loss, metrics: as for Keras.
+        jit_compile: as for Keras, but None stands for True on JAX, unless it is run eagerly, and for False elsewhere:
+            XLA's depthwise convolutions are slow on a CPU.
+        kwargs: as for Keras.
+
+    Raises:
+        ValueError: if the optimizer or a metric was made outside the strategy's scope.
+    """
+    if jit_compile is None:
+        jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
+    with scope_of(trainer):
+        keras_compile(optimizer=make_optimizer(), loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs)
+        trainer.optimizer.build(trainer.trainable_variables)
+    check_scope(trainer, trainer.optimizer.variables, "An optimizer")
+    own = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
+    check_scope(trainer, [variable for metric in own for variable in metric.variables], "A metric")
+
+
+def check_compiled(trainer: keras.Model, caller: str) -> None:
+    """Raise ValueError if `compile` was not called before the method `caller`."""
+    if not trainer.compiled:
+        raise ValueError(f"Call `compile()` before `{caller}()`.")
+
+
+def build_metrics(trainer: keras.Model, label_shape: Sequence[int | None], output_shape: Sequence[int | None]) -> None:
+    """Build the compiled metrics before the first step: built in it, their variables have TensorFlow trace it twice.
+
+    Args:
+        trainer: the model.
+        label_shape, output_shape: shapes of a batch, with None for its size.
+    """
+    metrics = trainer._compile_metrics
+    if metrics is not None and not metrics.built:
+        with scope_of(trainer):
+            metrics.build(keras.KerasTensor(tuple(label_shape)), keras.KerasTensor(tuple(output_shape)))
+
+
+def papers_cosine(initial: float) -> CosineSchedule:
+    """The schedule of a default optimizer: a cosine from `initial` to 0.001, as in DARTS and ENAS."""
+    return CosineSchedule(initial, min(MINIMUM_LEARNING_RATE, initial))
+
+
+def sample_shape_of(model: keras.Model) -> tuple[int, ...] | None:
+    """The shape of one sample that `model` expects, where it says."""
+    shape = getattr(model, "image_shape", None) or getattr(model, "input_shape", (None,))[1:]
+    return None if not shape or None in shape else tuple(shape)
+
+
+def num_classes_of(model: keras.Model) -> int | None:
+    """The number of classes of `model`, where it says."""
+    classes = getattr(model, "num_classes", None)
+    return getattr(model, "output_shape", (None,))[-1] if classes is None else classes

@@ -1,0 +1,73 @@
+"""The warm-up of a search: the first epochs, in which the alphas are frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+from kerasnas import checks
+from kerasnas.backend import replicas
+
+
+class AlphaWarmup:
+    """The warm-up of a search: the first epochs of `fit`, in which the alphas are frozen.
+
+    Nothing of the alphas' level changes in them: neither the alphas nor any variable of their optimizer. An optimizer
+    that is fed zeros still counts its steps: after a warm-up, Adam's bias correction would be spent while its second
+    moment is still zero, and the first steps would be up to `sqrt(1 / (1 - beta_2)) (1 - beta_1)` times its rate, 16
+    times with the defaults of `BilevelTrainer`.
+
+    On one replica, and on JAX, the graph of a step holds both phases and the variable `active` picks one, so that the
+    end of the warm-up traces nothing. A branch of a graph cannot sum over replicas: on several, the phase is a constant
+    of the graph, which is traced again where it changes. Without a warm-up the graph holds no choice at all.
+
+    Args:
+        epochs: length of the warm-up. Defaults to None: a quarter of the epochs of `fit`.
+        active: a scalar variable of the trainer, saved and restored with it: 1 while the alphas learn, else 0.
+        replicated: whether the trainer runs on several replicas.
+
+    Attributes:
+        needed: whether the alphas are frozen in any epoch: whether the graph must hold that phase.
+    """
+
+    def __init__(self, epochs: int | None, active: Any, replicated: bool = False):
+        self.epochs = checks.optional(checks.integer, "architecture_warmup_epochs", epochs, least=0)
+        self.active, self.replicated = active, replicated
+        self.needed = bool(epochs)
+        self._frozen_graph = False  # on several replicas: the phase that the graph is traced for
+
+    def length(self, epochs: int) -> int:
+        """The epochs of a `fit` of `epochs` epochs in which the alphas are frozen."""
+        return epochs // 4 if self.epochs is None else self.epochs
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the alphas are frozen now."""
+        return not float(ops.convert_to_numpy(self.active))
+
+    def freeze(self, frozen: bool) -> bool:
+        """Freeze the alphas, or let them learn, from the next step on.
+
+        Returns:
+            Whether the step must be traced again for it.
+        """
+        self.active.assign(float(not frozen))
+        if self.replicated:
+            stale, self._frozen_graph = self._frozen_graph is not frozen, frozen
+        else:
+            stale = frozen and not self.needed
+        self.needed = self.needed or frozen
+        return stale
+
+    def choose(self, active: Any, learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
+        """The result of `learning()`, or in the warm-up of `frozen()`; for use in a step.
+
+        Args:
+            active: the value of the variable `active` in this step.
+            learning, frozen: functions without arguments that return the same structure.
+        """
+        if replicas() > 1:
+            return frozen() if self._frozen_graph else learning()
+        return ops.cond(active > 0, learning, frozen) if self.needed else learning()

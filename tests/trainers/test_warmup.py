@@ -1,0 +1,118 @@
+"""The warm-up of the alphas: while they are frozen, nothing of their level changes, and afterwards all is as if new."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import BilevelTrainer
+from kerasnas.callbacks import ArchitectureWarmup, snapshot
+
+BATCH = 16  # one step an epoch
+
+
+def make(space, warmup, hypergradient="first_order", **compile):
+    """A search whose network weights stand still, so that every step has the same gradient."""
+    search = BilevelTrainer(
+        space.build_supernet((8, 8, 1), 3, seed=1),
+        hypergradient,
+        weight_decay=0.0,
+        architecture_weight_decay=0.0,
+        architecture_warmup_epochs=warmup,
+    )
+    search.compile(
+        optimizer=keras.optimizers.SGD(0.0),
+        architecture_optimizer=keras.optimizers.Adam(0.01, beta_1=0.5, beta_2=0.999),
+        **compile,
+    )
+    return search
+
+
+class Course(keras.callbacks.Callback):
+    """The alphas at the start and after each epoch, and the state of their optimizer."""
+
+    def __init__(self):
+        super().__init__()
+        self.alphas, self.states = [], []
+
+    def record(self, *_):
+        self.alphas.append([np.array(variable) for variable in self.model.architecture_parameters])
+        self.states.append([np.array(variable) for variable in self.model.optimizer.inner[1].variables])
+
+    def on_train_begin(self, logs=None):
+        self.record()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.record()
+
+    def step(self, epoch):
+        """How far `epoch` moved the alphas."""
+        pairs = zip(self.alphas[epoch + 1], self.alphas[epoch], strict=True)
+        return np.concatenate([np.ravel(after - before) for after, before in pairs])
+
+
+def fit(search, data, epochs, *callbacks, **options):
+    course = Course()
+    search.fit(*data, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[course, *callbacks], **options)
+    return course
+
+
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
+@pytest.mark.parametrize("hypergradient", ["first_order", "unrolled"])
+def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergradient, options):
+    """Adam's first step has the length of its rate. Fed zeros in the warm-up, it would here be 1.24 times as long."""
+    steps = []
+    for warmup in (0, 5):
+        course = fit(make(space, warmup, hypergradient, **options), data, warmup + 1)
+        for epoch in range(warmup):
+            assert not course.step(epoch).any()
+            for before, after in zip(course.states[0], course.states[epoch + 1], strict=True):
+                np.testing.assert_array_equal(before, after)
+        assert int(course.states[warmup][0]) == 0 and int(course.states[warmup + 1][0]) == 1  # the iterations
+        steps.append(np.abs(course.step(warmup)))
+    np.testing.assert_allclose(steps[1], steps[0], rtol=1e-3)
+    assert steps[0].max() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_decay_of_a_users_optimizer_waits_too(space, data):
+    """Decoupled weight decay would shrink frozen alphas."""
+    search = make(space, 2)
+    search.compile(architecture_optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.5))
+    course = fit(search, data, 3)
+    assert not course.step(0).any() and not course.step(1).any() and course.step(2).any()
+
+
+def test_callback_takes_the_place_of_the_trainers_warm_up(space, data):
+    course = fit(make(space, 0), data, 3, ArchitectureWarmup(2))
+    assert [bool(course.step(epoch).any()) for epoch in range(3)] == [False, False, True]
+    course = fit(make(space, 2), data, 2, ArchitectureWarmup(0))
+    assert course.step(0).any() and course.step(1).any()
+
+
+def test_alphas_can_be_frozen_in_the_midst(space, data):
+    search = make(space, 0)
+    freeze = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: search.activate_architecture(epoch != 1) if epoch else None
+    )
+    course = fit(search, data, 3, freeze)
+    assert [bool(course.step(epoch).any()) for epoch in range(3)] == [True, False, True]
+
+
+def test_phase_is_saved_and_restored(space, data, tmp_path):
+    search = make(space, 3)
+    fit(search, data, 1)
+    assert search.architecture_warmup.frozen
+    search.save(tmp_path / "search.keras")
+    loaded = keras.models.load_model(tmp_path / "search.keras")
+    assert loaded.architecture_warmup.frozen and loaded.architecture_warmup.epochs == 3
+    courses = [fit(one, data, 4, initial_epoch=1) for one in (search, loaded)]
+    for first, second in zip(snapshot(search).values(), snapshot(loaded).values(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not courses[1].step(1).any() and courses[1].step(2).any()
+
+
+@pytest.mark.parametrize(("epochs", "message"), [(-1, "at least 0"), (1.5, "an integer"), (True, "an integer")])
+def test_what_is_no_length_is_refused(space, epochs, message):
+    with pytest.raises(ValueError, match=f"architecture_warmup_epochs`. Expected .*{message}"):
+        make(space, epochs)
+    with pytest.raises(ValueError, match=f"epochs`. Expected .*{message}"):
+        ArchitectureWarmup(epochs)
