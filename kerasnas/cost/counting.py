@@ -6,6 +6,7 @@ import math
 
 import keras
 
+from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
 from kerasnas.relaxations import is_alphas
 
 
@@ -40,8 +41,8 @@ def macs(model: keras.Model) -> int:
     864
     """
     total = 0
-    for layer in model._flatten_layers():  # the public `layers` stops at the first level
-        own = [variable for variable in layer._trainable_variables if not is_alphas(variable)]
+    for layer in flatten_layers(model):
+        own = [variable for variable in own_trainable_variables(layer) if not is_alphas(variable)]
         if any(len(variable.shape) > 1 for variable in own):
             outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
             total += sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])

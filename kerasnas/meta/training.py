@@ -12,6 +12,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import unscaled
+from kerasnas.backend.keras_internals import build_metrics, loss_tracker
 from kerasnas.callbacks import FollowEpochs
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.meta.evaluation import DivergedError
@@ -220,7 +221,7 @@ class Trained:
         finite = ops.cast(results["finite"], keras.backend.floatx())
         loss = ops.where(results["finite"], ops.cast(results["loss"], keras.backend.floatx()), 0.0)
         weight = ops.sum(finite)
-        self._loss_tracker.update_state(ops.sum(loss) / ops.maximum(weight, 1.0), sample_weight=weight)
+        loss_tracker(self).update_state(ops.sum(loss) / ops.maximum(weight, 1.0), sample_weight=weight)
         labels, predictions = results["labels"], results["predictions"]
         flat = [ops.reshape(tensor, (-1, *tensor.shape[2:])) for tensor in (labels, predictions)]
         return self.compute_metrics(None, *flat)
@@ -233,10 +234,9 @@ class Trained:
     def _build_metrics(self: Any, batch: Any) -> None:
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
         x, y = batch
-        outputs, metrics = self.outputs_of(x.shape[2:]), self._compile_metrics
-        if metrics is not None and not metrics.built:
-            with scope_of(self):
-                metrics.build(keras.KerasTensor((None, *y.shape[2:])), keras.KerasTensor(outputs.shape))
+        labels, outputs = keras.KerasTensor((None, *y.shape[2:])), self.outputs_of(x.shape[2:])
+        with scope_of(self):
+            build_metrics(self, labels, keras.KerasTensor(outputs.shape))
 
     def _symbolic_build(self: Any, iterator: Any = None, data_batch: Any = None) -> None:
         """Everything is built before `fit` starts; Keras' own takes the data for a batch `(x, y)`."""

@@ -12,6 +12,7 @@ from keras import ops
 
 from kerasnas import callbacks as callbacks_module
 from kerasnas.backend import TrainStep
+from kerasnas.backend.keras_internals import build_metrics, loss_tracker
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.primitives.normalization import synchronize_batch_norm
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
@@ -141,7 +142,7 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
         """Update all metrics with the (loss, predictions) of both halves; return their values."""
         (x, y, sample_weight), (x_val, y_val, sample_weight_val) = map(keras.utils.unpack_x_y_sample_weight, data)
         (loss, predictions), (loss_val, predictions_val) = training, validation
-        self._loss_tracker.update_state(loss, sample_weight=batch_size_of(x))
+        loss_tracker(self).update_state(loss, sample_weight=batch_size_of(x))
         self._validation_loss.update_state(loss_val, sample_weight=batch_size_of(x_val))
         for metric in self._validation_metrics:
             metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
@@ -345,10 +346,10 @@ class BilevelTrainer(TrainStep, GuardedSearch, BilevelGradients):
 
     def _build_metrics(self, label_shape: tuple[int, ...]) -> None:
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
-        metrics = self._compile_metrics
-        if self.num_classes and metrics is not None and not metrics.built:
+        if self.num_classes:
+            labels, predictions = keras.KerasTensor((None, *label_shape)), keras.KerasTensor((None, self.num_classes))
             with scope_of(self):
-                metrics.build(keras.KerasTensor((None, *label_shape)), keras.KerasTensor((None, self.num_classes)))
+                build_metrics(self, labels, predictions)
 
     def activate_architecture(self, learns: bool) -> None:
         """Have the alphas learn, or rest, from the next step on."""

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend
+from kerasnas.backend.keras_internals import build_metrics
 from kerasnas.callbacks import CosineSchedule
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of, scope_of
 from kerasnas.genotypes import Genotype
@@ -237,10 +238,8 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     def _build_metrics(self) -> None:
         """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
-        metrics = self._compile_metrics
-        if metrics is not None and not metrics.built:
-            with scope_of(self):
-                metrics.build(keras.KerasTensor((None,)), keras.KerasTensor((None, self.supernet.num_classes)))
+        with scope_of(self):
+            build_metrics(self, keras.KerasTensor((None,)), keras.KerasTensor((None, self.supernet.num_classes)))
 
     # Children ----------------------------------------------------------------------------------------
     def draw(self, n: int) -> list[Indices]:
