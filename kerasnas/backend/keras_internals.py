@@ -19,8 +19,12 @@ OVERRIDDEN = {
         "Train steps on TensorFlow define it: Keras' own averages the first batch over the replicas, which several "
         "workers cannot."
     ),
+    "_trainable_variables": (
+        "`BilevelOptimizer` sets it: `Optimizer.stateless_apply`, the step of a meta-learner on JAX, reads which "
+        "variables the optimizer was built for. `Optimizer.build`, which sets it, would make slots as well."
+    ),
 }
-"""Private hooks of Keras that subclasses of ours define, which no function can stand in for; each with its reason."""
+"""Private names of Keras that subclasses of ours define or set, which no function can stand in for, with reasons."""
 
 
 def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[keras.layers.Layer]:

@@ -13,6 +13,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import unscaled
+from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks import FollowEpochs
 from kerasnas.distribution import check_global_batch, replicas_of
 from kerasnas.meta.evaluation import DivergedError, TaskEvaluation
@@ -235,7 +236,7 @@ class MetaTraining(keras.Model, abc.ABC):
         finite = ops.cast(results["finite"], keras.backend.floatx())
         loss = ops.where(results["finite"], ops.cast(results["loss"], keras.backend.floatx()), 0.0)
         weight = ops.sum(finite)
-        self._loss_tracker.update_state(ops.sum(loss) / ops.maximum(weight, 1.0), sample_weight=weight)
+        loss_tracker(self).update_state(ops.sum(loss) / ops.maximum(weight, 1.0), sample_weight=weight)
         labels, predictions = results["labels"], results["predictions"]
         flat = [ops.reshape(tensor, (-1, *tensor.shape[2:])) for tensor in (labels, predictions)]
         return self.compute_metrics(None, *flat)

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas.primitives.base import takes_training
+
 SIZES = {1: ((6,), (7,)), 2: ((6, 6), (7, 5))}
 """An even and an odd size of signals (rank 1) and of images (rank 2)."""
 POLICIES = ("float32", "mixed_bfloat16")
@@ -39,7 +41,7 @@ def noise(size: tuple[int, ...], channels: int) -> np.ndarray:
 
 def training_argument(layer: keras.layers.Layer, training: bool) -> dict[str, bool]:
     """The argument `training` for layers that take one."""
-    return {"training": training} if layer._call_has_training_arg else {}
+    return {"training": training} if takes_training(layer) else {}
 
 
 def scatter(variables: list[Any], seed: int = 0) -> None:

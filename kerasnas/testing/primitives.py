@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives import PRIMITIVES, BatchNorm, MixedOp, Primitive
 from kerasnas.primitives.normalization import EPSILON
 from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, noise, remade, require, scatter, training_argument
@@ -105,7 +106,7 @@ def _check_outputs(what: str, name: str, arguments: dict[str, int], channels: in
 
 
 def _check_affine(what: str, name: str, arguments: dict[str, int], x: np.ndarray) -> None:
-    for layer in _make(name, arguments, x, affine=False)._flatten_layers():
+    for layer in flatten_layers(_make(name, arguments, x, affine=False)):
         stock = isinstance(layer, keras.layers.BatchNormalization) and (layer.scale or layer.center)
         own = isinstance(layer, BatchNorm) and layer.affine
         require(not (stock or own), f"{what}: with affine=False, batch norm '{layer.name}' learns a scale or offset.")

@@ -10,6 +10,7 @@ import keras
 
 from kerasnas import callbacks as callbacks_module
 from kerasnas import checks
+from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.distribution import check_global_batch, replicas_of, scope_of
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import (
@@ -43,7 +44,7 @@ class BilevelFit(BilevelGradients):
         """Update all metrics with the (loss, predictions) of both halves; return their values."""
         (x, y, sample_weight), (x_val, y_val, sample_weight_val) = map(keras.utils.unpack_x_y_sample_weight, data)
         (loss, predictions), (loss_val, predictions_val) = training, validation
-        self._loss_tracker.update_state(loss, sample_weight=batch_size_of(x))
+        loss_tracker(self).update_state(loss, sample_weight=batch_size_of(x))
         self._validation_loss.update_state(loss_val, sample_weight=batch_size_of(x_val))
         for metric in self._validation_metrics:
             metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)

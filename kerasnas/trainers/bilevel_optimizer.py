@@ -113,7 +113,7 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
             if own:
                 optimizer.apply([gradient for gradient, _ in own], [variable for _, variable in own])
                 if not level:
-                    self._iterations.assign_add(1)
+                    self.iterations.assign_add(1)
 
     def get_config(self) -> dict[str, Any]:
         first, second = (keras.optimizers.serialize(optimizer) for optimizer in self.inner)

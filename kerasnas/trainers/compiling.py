@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kerasnas.backend import keras_internals
 from kerasnas.callbacks import CosineSchedule
 from kerasnas.distribution import check_scope, scope_of
 
@@ -69,10 +70,10 @@ def build_metrics(trainer: keras.Model, label_shape: Sequence[int | None], outpu
         trainer: the model.
         label_shape, output_shape: shapes of a batch, with None for its size.
     """
-    metrics = trainer._compile_metrics
-    if metrics is not None and not metrics.built:
-        with scope_of(trainer):
-            metrics.build(keras.KerasTensor(tuple(label_shape)), keras.KerasTensor(tuple(output_shape)))
+    with scope_of(trainer):
+        keras_internals.build_metrics(
+            trainer, keras.KerasTensor(tuple(label_shape)), keras.KerasTensor(tuple(output_shape))
+        )
 
 
 def papers_cosine(initial: float) -> CosineSchedule:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas.backend import all_reduce, replicas, share, unscaled, value_and_grad
+from kerasnas.backend.keras_internals import seed_states
 from kerasnas.relaxations import is_alphas, split_variables
 from kerasnas.trainers.curvature import top_eigenvalue
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
@@ -185,7 +186,7 @@ class BilevelGradients(keras.Model):
 
     def _seed_positions(self) -> list[int]:
         """Which of the state's values are those of random generators."""
-        states = {id(generator.state) for layer in self._flatten_layers() for generator in layer._seed_generators}
+        states = set(map(id, seed_states(self)))
         return [position for position, v in enumerate(self.non_trainable_variables) if id(v) in states]
 
     def _weighted(self, batch: Any) -> Any:

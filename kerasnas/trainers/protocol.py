@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives import MixedOp
 from kerasnas.relaxations import Relaxation, split_variables
@@ -109,5 +110,5 @@ class PlainSupernet:
         return self.rule()
 
     def _mixed_operations(self) -> list[MixedOp]:
-        layers = self.model._flatten_layers()
+        layers = flatten_layers(self.model)
         return [layer for layer in layers if isinstance(layer, MixedOp) and layer.alphas is not None]

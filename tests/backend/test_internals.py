@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer as tensorflow_trainer
+from keras.src.optimizers.base_optimizer import BaseOptimizer
 
 from kerasnas.backend import keras_internals, tensorflow_internals
 from kerasnas.backend.keras_internals import (
@@ -86,15 +87,18 @@ def test_optimizer_all_reduce_sum_gradients():
     [
         ("_symbolic_build", tensorflow_trainer.TensorFlowTrainer._maybe_symbolic_build),
         ("_maybe_symbolic_build", tensorflow_trainer.TensorFlowTrainer.fit),
+        ("_trainable_variables", BaseOptimizer.stateless_apply),
     ],
 )
-def test_overridden_hooks(name, caller):
-    assert hasattr(keras.Model, name), f"Keras' `Model` has no hook `{name}` any more"
-    assert f"self.{name}(" in inspect.getsource(inspect.unwrap(caller)), f"`{caller.__name__}` does not call `{name}`"
+def test_overridden_names(name, caller):
+    owner = keras.optimizers.SGD() if name == "_trainable_variables" else keras.Model
+    assert hasattr(owner, name), f"Keras has no `{name}` any more"
+    assert f"self.{name}" in inspect.getsource(inspect.unwrap(caller)), f"`{caller.__name__}` does not use `{name}`"
 
 
-def test_overridden_hooks_are_all_listed():
-    assert sorted(OVERRIDDEN) == ["_maybe_symbolic_build", "_symbolic_build"]
+def test_overridden_names_are_all_tested():
+    (parameters,) = [mark.args[1] for mark in test_overridden_names.pytestmark if mark.name == "parametrize"]
+    assert {name for name, _ in parameters} == set(OVERRIDDEN)
 
 
 def test_tensorflow_gradient_registry():

@@ -95,7 +95,7 @@ def on(devices):
 
 
 def course(kind, devices, options):
-    """Ten steps: what was learned, and on how many devices it lies."""
+    """Ten steps: the learned values, and the number of devices they lie on."""
     on(devices)
     if kind == "retraining":
         model = SPACE.build_network(bilevel("softmax", "first_order").derive(), (8, 8, 1), 3, seed=4)
@@ -178,7 +178,7 @@ def parameters(cases):
 
 @pytest.fixture(scope="module")
 def jax_records(tmp_path_factory):
-    """A function of whether the slow cases are meant: what the process on JAX recorded."""
+    """A function `slow -> record` of the process on JAX, with or without the slow cases."""
     folder, records = tmp_path_factory.mktemp("jax"), {}
 
     def record(slow):

@@ -47,7 +47,7 @@ def fitted(strategy, data, epochs=1, eager=False, batch_size=8, **arguments):
 
 
 def compared(strategy, data, **arguments):
-    """How far a search under `strategy` is from the same on one device."""
+    """The distance of a search under `strategy` is from the same on one device."""
     (_, expected, _), (_, found, watch) = (fitted(s, data, **arguments) for s in (ONE, strategy))
     return {"distance": distance(found, expected), "spread": watch.worst, "steps": watch.steps}
 

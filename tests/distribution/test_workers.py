@@ -71,7 +71,7 @@ def test_two_workers_learn_from_the_tasks_of_both(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_search_goes_on_where_a_worker_died(tmp_path, number):
+def test_a_search_resumes_where_a_worker_died(tmp_path, number):
     """Killed, it resumes from the end of the last epoch; terminated, from the step after which it was."""
     (expected,) = run(tmp_path, "one", "--epochs=3", f"--folder={tmp_path / 'one'}", workers=1)
     folder = f"--folder={tmp_path / 'checkpoints'}"

@@ -27,7 +27,7 @@ def learner(request, make_network):
 
 # Evaluation -----------------------------------------------------------------------------------------------
 def predictions(learner, episode, kind):
-    """What `evaluate` sees for one task: the logits of its query."""
+    """The logits of a task's query, as `evaluate` computes them."""
     trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
     found = learner.evaluation.predictions(trainable, state, (episode.support, episode.query), 3)
     return ops.convert_to_numpy(found[kind][1])

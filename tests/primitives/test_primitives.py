@@ -1,4 +1,4 @@
-"""Single primitives: what sets each apart."""
+"""Single primitives: the property that distinguishes each."""
 
 import keras
 import numpy as np

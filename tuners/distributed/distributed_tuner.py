@@ -108,15 +108,14 @@ class DistributedTuner(BaseTuner):
             self.oracle.save()
         path, state = Path(self._get_tuner_fname()), self.get_state()
         if not path.exists() or json_files.read(path) != state:
+            path.parent.mkdir(parents=True, exist_ok=True)
             json_files.write(path, state)
 
     def reload(self) -> None:
-        """Resume the project."""
+        """Resume the project: the tuner's state first, which says whose it is."""
+        self.set_state(json_files.read(self._get_tuner_fname()) or self.get_state())
         if not self._is_worker():
             self.oracle.reload()
-        state = json_files.read(self._get_tuner_fname())
-        if state is not None:
-            self.set_state(state)
 
 
 def _restore_state(folder: Path) -> None:

@@ -241,21 +241,10 @@ class NetworkTuner(DistributedTuner):
             )
 
     def save(self) -> None:
-        """Write the project's state, whole or not at all."""
-        if not self._is_worker():
-            self.oracle.save()
-        path, state = Path(self._get_tuner_fname()), self.get_state()
-        if not path.exists() or json_files.read(path) != state:
-            with disk_of(path.parent):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                json_files.write(path, state)
-
-    def reload(self) -> None:
-        """Continue the project.
+        """Write the project's state, whole or not at all.
 
         Raises:
-            ValueError: if it is another search's, saying what differs.
+            FatalRuntimeError: when the disk is full.
         """
-        self.set_state(json_files.read(self._get_tuner_fname()) or self.get_state())
-        if not self._is_worker():
-            self.oracle.reload()
+        with disk_of(Path(self.project_dir)):
+            super().save()
