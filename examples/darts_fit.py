@@ -28,7 +28,7 @@ def main(tiny: bool = False) -> float:
     model = space.build_network(genotype, data.input_shape, data.num_classes, filters=16)  # plain Keras
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss=loss, metrics=["accuracy"], jit_compile=False)
-    model.fit(x, y, batch_size=64, epochs=1 if tiny else 8, verbose=2)
+    model.fit(x, y, batch_size=16 if tiny else 64, epochs=6 if tiny else 8, verbose=2)
     _, accuracy = model.evaluate(data.x_test, data.y_test, verbose=0)
     print(f"test accuracy {accuracy:.3f}")
     return accuracy

@@ -31,7 +31,7 @@ def test_example_runs(name):
         )
         assert sum(result.values()) == pytest.approx(1, abs=1e-5)
     elif name == "darts_fit.py":
-        assert 0 <= result <= 1
+        assert 0.3 < result <= 1  # of ten classes
     elif name == "few_shot_cells.py":
         assert list(result) == [(0, 1, "scratch"), (0, 1, "meta-learned")]
         assert all(0 <= estimate.mean <= 1 for pair in result.values() for estimate in pair)

@@ -69,6 +69,7 @@ def test_begin_opens_the_run_of_the_same_settings_alone(tmp_path):
 
 
 def test_command_of_a_run(tmp_path):
-    config = SearchConfig(augment=(), temperature=("10", "0.1"), seed=2)
+    config = SearchConfig(imports=("json",), augment=(), temperature=("10", "0.1"), seed=2)
     command = RunFolder.create(tmp_path / "run", "search", config).command
-    assert command == f"kerasnas search --augment= --seed=2 --temperature=10,0.1 --output_dir={tmp_path / 'run'}"
+    flags = "--import=json --augment= --seed=2 --temperature=10,0.1"
+    assert command == f"kerasnas search {flags} --output_dir={tmp_path / 'run'}"

@@ -126,9 +126,11 @@ class Formula(DistributedTuner):
     def set_state(self, state):
         assert state in ({"format": 1}, {})  # nothing is known of a state that is missing
 
-    def run_trial(self, trial, kill, **kwargs):
+    def run_trial(self, trial, kill, ran=None, **kwargs):
         if kill and trial.trial_id == "3":
             raise KeyboardInterrupt
+        if ran is not None:
+            ran.append(trial.trial_id)
         return {"val_accuracy": int(trial.trial_id) / 10}
 
 
@@ -136,11 +138,13 @@ class Formula(DistributedTuner):
 def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path):
     """Stock KerasTuner cannot read it, and where it is missing begins another search over the first."""
 
+    ran = []
+
     def search(kill):
         oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 6)
         tuner = Formula(oracle, None, str(tmp_path), "project")
         with contextlib.suppress(KeyboardInterrupt):
-            tuner.search(kill=kill, verbose=0)
+            tuner.search(kill=kill, ran=ran, verbose=0)
         return oracle
 
     before = {name: trial.hyperparameters.values for name, trial in search(kill=True).trials.items()}
@@ -158,6 +162,7 @@ def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         oracle = search(kill=False)
+    assert ran == list("012345")  # and none of them twice
     assert [trial.score for trial in oracle.trials.values()] == [number / 10 for number in range(6)]
     assert {name: oracle.trials[name].hyperparameters.values for name in before} == before
     assert json_files.read(path) == {"format": 1}
@@ -166,8 +171,11 @@ def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path)
 def test_overwriting_needs_no_state(tmp_path):
     (tmp_path / "project" / "trial_0").mkdir(parents=True)
     (tmp_path / "project" / "trial_0" / "trial.json").write_text("{}")
+    (tmp_path / "project" / "tuner0.previous.json").write_text("{")
     oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
-    Formula(oracle, None, str(tmp_path), "project", overwrite=True).search(kill=False, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nothing is read of what is removed
+        Formula(oracle, None, str(tmp_path), "project", overwrite=True).search(kill=False, verbose=0)
     assert [trial.score for trial in oracle.get_best_trials()] == [0.0]
 
 
