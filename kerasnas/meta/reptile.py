@@ -1,4 +1,4 @@
-"""Reptile: move the start values towards where the inner loop ends."""
+"""Reptile: moves the initial weights towards the end of the inner loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kerasnas.meta.base import MetaLearner
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Reptile(MetaLearner):
-    """Reptile: the start values move towards those that the inner loop finds, `w + e mean(w' - w)`.
+    """Reptile: the initial weights move towards those that the inner loop finds, `w + e mean(w' - w)`.
 
     It differentiates nothing but the loss of a step, and needs no query: train on episodes with `query_shots=0`.
 
@@ -71,7 +71,7 @@ class Reptile(MetaLearner):
         )
 
     def default_optimizer(self) -> Any:
-        """Gradient descent on `w - mean(w')`: at the rate 1 the start values become the mean of the adapted ones."""
+        """Gradient descent on `w - mean(w')`: at the rate 1 the initial weights become the mean of the adapted ones."""
         return keras.optimizers.SGD(1.0)
 
     def set_schedule(self, steps: int) -> None:

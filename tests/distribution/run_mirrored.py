@@ -171,7 +171,7 @@ def bad_input(strategy):
 
 
 def checkpoint(strategy):
-    """A search of two epochs on several replicas goes on on one, and the other way round."""
+    """A search of two epochs on several replicas resumes on one, and the other way round."""
     found, data = {}, images(32)
     options = {"eager": True, "synchronized_batch_norm": True}
     _, expected, _ = fitted(ONE, data, epochs=2, **options)
