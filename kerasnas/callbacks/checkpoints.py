@@ -21,23 +21,23 @@ METRIC = "metric-"  # what the names of their variables begin with in a checkpoi
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
-    """Saves all that a training needs to go on bit-identically, at its start and after every epoch.
+    """Saves all that a training needs to resume bit-identically, at its start and after every epoch.
 
     Written atomically: a kill at any moment leaves the last whole checkpoint, and a damaged one falls
     back to the one before.
 
     SIGTERM, by which machines say that they will be taken away, is answered by saving after the step that runs; then it
-    goes to whoever handled it before, or the process ends with status 143. A search or a meta-training goes on within
+    goes to whoever handled it before, or the process ends with status 143. A search or a meta-training resumes within
     the epoch; other trainings, and `ENASTrainer`, from the epoch's start, as with Keras' own backup. On several
     workers, the metrics of an epoch that was cut are those of the steps after the cut.
 
     Of several workers the first one saves, and whichever receives SIGTERM; all restore, so that `folder` must be one
-    that all see. Weights do not depend on the number of replicas: a search may go on on more or fewer.
+    that all see. Weights do not depend on the number of replicas: a search may resume on more or fewer.
 
     Args:
         folder: where the checkpoints lie.
         keep: how many are held. Defaults to 2.
-        log: called with one line when a damaged checkpoint is passed over, and where a search goes on on another number
+        log: called with one line when a damaged checkpoint is passed over, and where a search resumes on another number
             of replicas. Defaults to `print`.
         grace: seconds after SIGTERM at which the process ends in any case. Defaults to 25.
 
@@ -85,8 +85,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         before, now = record.get("replicas", 1), replicas_of(model)
         if before != now:
             self.store.log(
-                f"This checkpoint is of {before} replica{'s' if before > 1 else ''}; the training goes on on {now}, "
-                "with the same global batches. Without synchronised batch norm, statistics are now of other parts."
+                f"This checkpoint is of {before} replica{'s' if before > 1 else ''}; the training resumes on {now}, "
+                "with the same global batches. Without synchronized batch norm, statistics are now of other parts."
             )
         return self._epoch
 
@@ -143,7 +143,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
 
 class FollowEpochs(keras.callbacks.Callback):
-    """Tells data, whose order is a function of the epoch, which one Keras is in, and after a cut where in it to go on.
+    """Sets the epoch of data whose order is a function of it, and after an interruption the step to resume at.
 
     Args:
         data: with `set_epoch(epoch)`, and with `skip(steps)` where it can leave out the first steps of an epoch.

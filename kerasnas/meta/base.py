@@ -25,7 +25,7 @@ __all__ = ["MetaLearner", "Task"]
 
 
 class Task(NamedTuple):
-    """Where the inner loop stands in a task: values, by the position of their variables.
+    """The state of the inner loop in a task: values, by the position of their variables.
 
     Args:
         w: of the model's trainable variables.
@@ -116,7 +116,7 @@ class MetaLearner(MetaStep, MetaTraining):
     def task_gradients(
         self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """What one task says of the values of `trainable_variables`.
+        """The gradients of one task at the values of `trainable_variables`.
 
         Args:
             trainable: those values.
@@ -150,12 +150,12 @@ class MetaLearner(MetaStep, MetaTraining):
         return [lookup.get(id(variable), value) for variable, value in zip(own, state, strict=True)]
 
     def start(self, trainable: Sequence[Any], state: Sequence[Any]) -> Task:
-        """Where the inner loop of every task starts."""
+        """The state at which the inner loop of every task starts."""
         groups = self.model.trainable_variables, self._slots, self.model.non_trainable_variables
         return Task(*(self.values_of(variables, trainable, state) for variables in groups))
 
     def end(self, task: Task, state: Sequence[Any]) -> list[Any]:
-        """What a task leaves of itself in the values of the variables that are not trained."""
+        """The values that a task leaves behind in the variables that are not trained."""
         variables = [*self._slots, *self.model.non_trainable_variables]
         return self.with_values(variables, [*task.slots, *task.state], state)
 

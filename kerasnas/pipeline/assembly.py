@@ -59,8 +59,7 @@ def _make(config: SpaceConfig, sizes: dict[str, int]) -> SearchSpace:
     factory = SPACES[config.space]
     taken = inspect.signature(factory).parameters
     arguments: dict[str, Any] = {**sizes, "num_nodes": config.num_nodes, "stem_strides": config.stem_strides}
-    if config.space == "proxyless":  # a chain's stages have layers instead of cells
-        arguments["num_layers"] = arguments.pop("num_cells")
+    arguments[getattr(factory, "depth", "num_cells")] = arguments.pop("num_cells")
     if config.primitives:
         arguments["primitives"] = config.primitives
     for name in set(config.changed()) & set(arguments) - set(taken):

@@ -38,7 +38,7 @@ def add_alphas(layer: keras.layers.Layer, shape: tuple[int, ...], name: str = "a
 
 
 def is_alphas(variable: Any) -> bool:
-    """Whether `variable` was made by `add_alphas`."""
+    """Return True if `variable` was made by `add_alphas`."""
     return getattr(variable, "is_architecture_parameter", False)
 
 

@@ -156,7 +156,7 @@ class BinaryGates(Relaxation):
 
 
 def _two_largest(scores: Any) -> Any:
-    """Where the two largest of each row are, the largest first.
+    """The indices of the two largest of each row, the largest first.
 
     Not by `top_k`: XLA takes its width for a dynamic one, and aborts in a `switch` (TensorFlow 2.21).
     """

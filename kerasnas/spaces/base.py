@@ -36,11 +36,13 @@ class SearchSpace(abc.ABC):
         name: the name that its genotypes carry.
         mixes_channels: True if `build_supernet` takes `partial_channels` and `edge_normalization`.
         sizes: the arguments of the constructor that `build_network` takes too.
+        depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
 
     name: str
     mixes_channels = False
     sizes: tuple[str, ...] = ()
+    depth = "num_cells"
 
     @property
     @abc.abstractmethod

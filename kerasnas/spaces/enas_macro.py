@@ -52,6 +52,7 @@ class ENASMacroSpace(SkeletonSpace):
 
     name = "enas_macro"
     sizes = ("filters",)
+    depth = "num_layers"
     shares_weights = True
 
     def __init__(

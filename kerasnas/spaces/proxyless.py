@@ -77,6 +77,7 @@ class ProxylessSpace(SkeletonSpace):
 
     name = "proxyless"
     sizes = ("filters",)
+    depth = "num_layers"
     relaxation = "binary_gates"  # the paper's
     affine = True  # where one path of a layer is computed at a time, there is no mixing weight to undo
     skips_collapse = False  # skipped layers make a chain shorter, and the others have residual connections

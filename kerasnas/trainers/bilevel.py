@@ -171,7 +171,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
 
     @property
     def can_derive(self) -> bool:
-        """Whether the supernet has a rule to derive a genotype by."""
+        """True if the supernet has a rule to derive a genotype by."""
         return self._plain is None or self._plain.rule is not None
 
     def derive(self) -> Genotype:

@@ -49,7 +49,7 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
     # What follows reads variables; in a `keras.StatelessScope` their values there.
     @property
     def loss_scales(self) -> list[Any]:
-        """What the loss of each level is multiplied by before it is differentiated: 1.0 without loss scaling."""
+        """The factor of the loss of each level before it is differentiated: 1.0 without loss scaling."""
         return [optimizer.scale_loss(1.0) for optimizer in self.inner]
 
     def inner_step(self, weight_decay: float = 0.0, required: bool = True) -> InnerStep | None:

@@ -1,4 +1,4 @@
-"""The curvature of the validation loss by the alphas: the top eigenvalue of its Hessian, by power iteration."""
+"""The curvature of the validation loss in the alphas: the top eigenvalue of its Hessian, by power iteration."""
 
 from __future__ import annotations
 
@@ -122,6 +122,6 @@ class CurvatureMemory(keras.layers.Layer):
         return [float(values[end - window : end].mean()) for end in range(window, count + 1)]
 
     def restore(self, ago: int, alphas: Sequence[Any]) -> None:
-        """Put the alphas back to where they were so many measurements ago."""
+        """Put the alphas back to where they were `ago` measurements ago."""
         for variable, places in zip(alphas, self.places, strict=True):
             variable.assign(ops.convert_to_numpy(places)[self.capacity - 1 - ago])

@@ -100,7 +100,7 @@ class BilevelGradients(keras.Model):
     def architecture_gradients(
         self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
     ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
-        """`((validation loss, (predictions, new state)), gradient)` by the alphas.
+        """`((validation loss, (predictions, new state)), gradient)` with respect to the alphas.
 
         Of the state, only the random one is new: moving statistics are the weights' step's alone. A second-order
         hypergradient makes several passes, on either batch; all of them draw the same random numbers. Its validation
@@ -132,7 +132,10 @@ class BilevelGradients(keras.Model):
     def network_gradients(
         self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
     ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
-        """`(((training loss, predictions), new state), gradient)` by the network weights, of the scaled loss."""
+        """`(((training loss, predictions), new state), gradient)` with respect to the network weights.
+
+        With loss scaling the gradient is that of the scaled loss.
+        """
         scale, _ = self.optimizer.loss_scales
         loss = self._loss(state, self._weighted(data[0]), scale)
         (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
@@ -150,7 +153,7 @@ class BilevelGradients(keras.Model):
         start: Sequence[Any],
         iterations: int,
     ) -> tuple[Any, list[Any]]:
-        """The top eigenvalue of the Hessian of the loss on `batch` by the alphas, and its vector; see `top_eigenvalue`.
+        """The top eigenvalue of the Hessian of the loss on `batch` in the alphas, and its vector; see `top_eigenvalue`.
 
         A relaxation that draws is taken at its mean. Objectives beside the loss are no part of it.
         """

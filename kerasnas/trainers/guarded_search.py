@@ -69,7 +69,7 @@ class SearchGuards:
         self._measure: Callable | None = None
 
     def _obstacle(self) -> str | None:
-        """What keeps the curvature from being measured."""
+        """The reason why no curvature can be measured; None where it can."""
         if isinstance(self.supernet, PlainSupernet):
             return "the supernet was not built by a space"
         relaxation = self.supernet.relaxation

@@ -1,4 +1,4 @@
-"""Hypergradients: the gradient of the validation loss by the architecture parameters, as pure functions.
+"""Hypergradients: gradients of the validation loss with respect to the alphas, as pure functions.
 
 Each takes the two losses of the bilevel problem
 

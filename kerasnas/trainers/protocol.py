@@ -17,7 +17,7 @@ from kerasnas.relaxations import Relaxation, split_variables
 
 
 class SupernetProtocol(Protocol):
-    """What trainers, callbacks and meta-learners ask of a supernet, beside being a Keras model."""
+    """The interface of a supernet, beside that of a Keras model, to trainers, callbacks and meta-learners."""
 
     relaxation: Relaxation
 
@@ -53,7 +53,7 @@ _MEMBERS = [name for name in vars(SupernetProtocol) if not name.startswith("_")]
 
 
 def is_supernet(model: Any) -> bool:
-    """Whether the class of `model` has every method and property of `SupernetProtocol`."""
+    """Return True if the class of `model` has every method and property of `SupernetProtocol`."""
     return all(hasattr(type(model), name) for name in _MEMBERS)
 
 

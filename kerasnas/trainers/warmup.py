@@ -44,7 +44,7 @@ class AlphaWarmup:
 
     @property
     def frozen(self) -> bool:
-        """Whether the alphas are frozen now."""
+        """True while the alphas are frozen."""
         return not float(ops.convert_to_numpy(self.active))
 
     def freeze(self, frozen: bool) -> bool:
