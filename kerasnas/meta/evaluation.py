@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -13,10 +13,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.tasks import Episode, check_episode
-from kerasnas.meta.functional import clone
-
-if TYPE_CHECKING:
-    from kerasnas.meta.base import MetaLearner
+from kerasnas.meta.functional import FunctionalModel, clone
 
 
 class Estimate(NamedTuple):
@@ -46,6 +43,33 @@ class DivergedError(ArithmeticError):
     """An inner loop ended in values that are not finite."""
 
 
+class Adaptable(Protocol):
+    """The part of a meta-learner that its evaluation needs; see `MetaLearner`."""
+
+    model: keras.Model
+    function: FunctionalModel
+    inner_steps: int
+    inner_learning_rate: Any
+    adaptation_steps: int | None
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The meta-learned variables."""
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """The other variables."""
+
+    def check_task(self, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
+        """Raise ValueError for a task that does not fit the model."""
+
+    def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
+        """Weights and state of the model after the inner loop."""
+
+    def task_loss(self, y: Any, predictions: Any) -> Any:
+        """The loss of a task."""
+
+
 class TaskEvaluation:
     """`adapt` and `evaluate` of a `MetaLearner`, and the functions that they are traced to.
 
@@ -53,7 +77,7 @@ class TaskEvaluation:
         learner: a compiled learner.
     """
 
-    def __init__(self, learner: MetaLearner):
+    def __init__(self, learner: Adaptable):
         self.learner = learner
         self._functions: dict[tuple[str, int], Callable] = {}
 

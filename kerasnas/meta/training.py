@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from kerasnas.backend import unscaled
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks import FollowEpochs
 from kerasnas.distribution import check_global_batch, replicas_of
-from kerasnas.meta.evaluation import DivergedError, TaskEvaluation
+from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation
 from kerasnas.trainers.compiling import (
     build_metrics,
     check_compiled,
@@ -26,9 +26,6 @@ from kerasnas.trainers.compiling import (
     num_classes_of,
     sample_shape_of,
 )
-
-if TYPE_CHECKING:
-    from kerasnas.meta.base import MetaLearner
 
 
 class EpisodeBatches(keras.utils.PyDataset):
@@ -134,7 +131,7 @@ class MetaTraining(keras.Model, abc.ABC):
         loss = keras.losses.get(default_loss(loss))
         self._scheduled = optimizer is None
         self.task_loss = TaskLoss(loss)
-        self.evaluation = TaskEvaluation(cast("MetaLearner", self))
+        self.evaluation = TaskEvaluation(cast(Adaptable, self))
 
         def given_or_default() -> Any:
             return self.default_optimizer() if optimizer is None else optimizer
