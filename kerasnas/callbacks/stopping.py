@@ -46,8 +46,9 @@ class CurvatureStop(keras.callbacks.Callback):
 
     After every epoch the top eigenvalue of the Hessian of the validation loss with respect to the alphas is measured
     (in the logs: `curvature`), and averaged over `window` epochs in which the alphas learned. Where that average has
-    grown, from `window` epochs ago, to more than `1 / ratio` times, the alphas of `window` epochs ago are restored and the search
-    ends. What is remembered lies in variables of the trainer, so that a resumed search continues as it would have.
+    grown, from `window` epochs ago, to more than `1 / ratio` times, the alphas of `window` epochs ago are restored and
+    the search ends. What is remembered lies in variables of the trainer, so that a resumed search continues as it would
+    have.
 
     Args:
         batch: a function that returns the batch `(x, y)` to measure on.
