@@ -25,7 +25,7 @@ KINDS = {"one device": 1, "two logical devices": 1, "two processes": 2}
 
 MACHINES: dict[str, dict[str, float]] = {
     # Peaks of the makers' data sheets: operations a second of one device, bytes a second that it sends to its
-    # neighbour in a ring, and seconds that a reduction takes however small it is (a usual figure, not a data sheet's).
+    # neighbor in a ring, and seconds that a reduction takes however small it is (a usual figure, not a data sheet's).
     "8 x V100 (float32, NVLink)": {"flops": 15.7e12, "bytes": 130e9, "latency": 30e-6, "replicas": 8},
     "8 x A100 (TF32, NVLink)": {"flops": 156e12, "bytes": 270e9, "latency": 30e-6, "replicas": 8},
     "TPU v3-8 (bfloat16, 8 cores)": {"flops": 61.5e12, "bytes": 70e9, "latency": 10e-6, "replicas": 8},
@@ -191,7 +191,7 @@ def _estimate() -> str:
     statistics_ = sum(2 * int(layer.moving_variance.shape[0]) for layer in norms)
     lines = [
         f"{weights:,} weights, {alphas} alphas, {len(norms)} batch norms. A step reduces 4 bytes of each weight, alpha "
-        "and moving statistic; of second order the inner gradient and its derivative as well. Synchronised batch norm "
+        "and moving statistic; of second order the inner gradient and its derivative as well. Synchronized batch norm "
         "adds two moments (a channel each) and a reduction for each batch norm, forward and backward, in each pass.",
         "",
         "| | form | batch norm | MB reduced a step | reductions | communication, ms | compute, ms | efficiency |",
@@ -211,7 +211,7 @@ def _estimate() -> str:
                 seconds = ring * 4 * values / machine["bytes"] + reductions * machine["latency"]
                 compute = [flops / machine["replicas"] / (machine["flops"] * share) for share in SHARES]
                 low, high = (c / (c + seconds) for c in reversed(compute))
-                norm = "synchronised" if synchronized else "each replica's"
+                norm = "synchronized" if synchronized else "each replica's"
                 lines.append(
                     f"| {name} | {form} | {norm} | {4 * values / 1e6:.1f} | {reductions} | {1e3 * seconds:.1f} | "
                     f"{1e3 * compute[1]:.1f} to {1e3 * compute[0]:.1f} | {low:.0%} to {high:.0%} |"

@@ -36,7 +36,7 @@ from typing import Any
 
 TUNERS = ("supernet", "one_shot", "random", "hyperband")
 SIZES = {"filters": 4, "num_cells": 3, "num_nodes": 2}
-PICTURES = 3000
+IMAGES = 3000
 EPOCHS_ALIKE = 10
 
 
@@ -86,7 +86,7 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     # `Thread.currentThread`, once a call of a stock oracle
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
     data = kerasnas.datasets.load("fashion_mnist_mini")
-    _, some = kerasnas.datasets.stratified_split(data.y_train, PICTURES / len(data.y_train), seed)
+    _, some = kerasnas.datasets.stratified_split(data.y_train, IMAGES / len(data.y_train), seed)
     train, held_out = (some[part] for part in kerasnas.datasets.stratified_split(data.y_train[some], 1 / 3, seed))
     parts = SearchData(data.x_train[train], data.y_train[train], data.x_train[held_out], data.y_train[held_out])
     clock = Clock(seconds)

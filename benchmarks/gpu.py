@@ -7,7 +7,7 @@ With `pip install "jax[cuda12]" torch` in addition to KerasNAS (KERAS_BACKEND is
     python benchmarks/gpu.py --device=cpu --tiny        # a check that it runs; its results mean nothing
 
 Prints a Markdown table. Images are those of both halves. The share of the peak is the step's arithmetic (as `kerasnas
-benchmark` counts it) relative to float32 matrix products on the same device and backend. Both frameworks use TF32
+time` counts it) relative to float32 matrix products on the same device and backend. Both frameworks use TF32
 in float32 convolutions where the GPU has it. PyTorch's step is `pytorch_darts.py`, in float32, in both memory layouts.
 """
 

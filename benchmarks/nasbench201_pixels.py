@@ -33,7 +33,7 @@ class Run:
     Args:
         relaxation: its name.
         epochs: of 100 steps.
-        warmup: epochs in which the alphas rest. None for the package's default, a quarter (without guards none).
+        warmup: epochs in which the alphas are frozen. None for the package's default, a quarter (without guards none).
         rate: learning rate of the alphas (Adam).
         anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.

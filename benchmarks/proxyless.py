@@ -1,7 +1,7 @@
 """ProxylessNAS: memory against the number of candidates, and the front of accuracy and latency along lambda.
 
     python benchmarks/proxyless.py memory                    # peak memory of a search with 2 and with 7 candidates
-    python benchmarks/proxyless.py front --picture=front.png # three searches on Fashion-MNIST, three weights of latency
+    python benchmarks/proxyless.py front --plot=front.png    # three searches on Fashion-MNIST, three weights of latency
 
 Memory: a search step in a process of its own, with two sampled paths per layer, for either number of candidates; the
 candidates have the same expansion, so that their activations are of one size. Front: a chain is searched with the
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--weights", default="0,0.1,0.4", help="lambdas in loss per ms, comma-separated")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", help="where to draw the front")
+    parser.add_argument("--plot", help="file to draw the front in")
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -116,8 +116,8 @@ def _front(arguments: argparse.Namespace) -> None:
             flush=True,
         )
         print([edge.primitive for edge in genotype["chain"]], file=sys.stderr, flush=True)
-    if arguments.picture:
-        reporting.plot_front(points, arguments.picture, "measured latency, ms")
+    if arguments.plot:
+        reporting.plot_front(points, arguments.plot, "measured latency, ms")
 
 
 if __name__ == "__main__":

@@ -347,7 +347,7 @@ def loss_of(model, batch):
 
 
 def weight_step(model, optimizer, training):
-    """Network weights down the training loss. The gradient by the alphas is computed too, and not used."""
+    """Network weights down the training loss. The gradient with respect to the alphas is computed too, and not used."""
     optimizer.zero_grad()
     loss = loss_of(model, training)
     loss.backward()

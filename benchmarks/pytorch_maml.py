@@ -238,7 +238,7 @@ def reptile_mean(parameters, moments, done, batches, vectorized=False, task=tape
 
 # Steps -------------------------------------------------------------------------------------------------------
 class Learner:
-    """Start values and their optimizer: Adam for MAML and FOMAML, an interpolation for Reptile.
+    """Initial weights and their optimizer: Adam for MAML and FOMAML, an interpolation for Reptile.
 
     Args:
         method: `"maml"`, `"fomaml"` or `"reptile"`.
@@ -425,7 +425,7 @@ def main() -> None:
     parser.add_argument("--channels_last", action="store_true", help="NHWC in memory")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument("--time", action="store_true", help="on random images (the default)")
-    parser.add_argument("--data", help="Omniglot as .npz: learn on it, and tell the accuracy")
+    parser.add_argument("--data", help="Omniglot as .npz: learn on it, and print the accuracy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--golden", metavar="OUT.npz", help="write it and nothing else")
     arguments = parser.parse_args()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 QUIET_CORES = 0.2
-"""Up to so many cores at work for others, times are taken as those of an idle machine."""
+"""Times are taken as those of an idle machine while at most this many cores work for others."""
 
 CASES: dict[str, dict[str, Any]] = {
     "first_order": {},

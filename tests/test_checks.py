@@ -109,7 +109,7 @@ def test_seeds_are_zero_or_more():
 def test_numbers_that_no_size_or_float_can_hold_are_refused_in_one_line(check):
     with pytest.raises(ValueError, match=r"argument `name`.*Received: 1000"):
         check("name", 10**400)
-    with pytest.raises(ValueError, match=r"argument `name`.*Received: <int>"):  # Python does not write so many digits
+    with pytest.raises(ValueError, match=r"argument `name`.*Received: <int>"):  # Python does not write that many digits
         check("name", 10**5000)
 
 

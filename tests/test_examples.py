@@ -101,7 +101,7 @@ def test_notebook_is_saved_without_outputs_and_says_what_to_install():
 
 
 def test_readme_code_runs(tmp_path, monkeypatch):
-    """The README's Python, in order, on 160 pictures, for one epoch, with one node a cell."""
+    """The README's Python, in order, on 160 images, for one epoch, with one node a cell."""
     small = kerasnas.datasets.load("fashion_mnist_mini")
     keep = np.arange(160)
     small = type(small)(

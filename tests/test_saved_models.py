@@ -42,7 +42,7 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
 
 
 @pytest.mark.parametrize("folder", STARTS, ids=lambda folder: folder.name)
-def test_initialisation_scores_on_generated_tasks_what_its_card_says(folder):
+def test_initialization_scores_on_generated_tasks_what_its_card_says(folder):
     initializer = kerasnas.meta.ReptileInitializer.load(folder)
     record = initializer.description
     drawn = kerasnas.datasets.glyphs(classes=40)

@@ -1,4 +1,4 @@
-"""Callbacks: schedules, snapshots, and checkpoints from which a training goes on bit-identically."""
+"""Callbacks: schedules, snapshots, and checkpoints from which a training resumes bit-identically."""
 
 import keras
 import numpy as np
@@ -66,7 +66,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-# Going on bit-identically ------------------------------------------------------------------------------
+# Resuming bit-identically ------------------------------------------------------------------------------
 @pytest.mark.parametrize("build", [cell_supernet, dropout_model])
 def test_interrupted_search_equals_the_uninterrupted(build, tmp_path):
     whole = make(build)
@@ -77,7 +77,7 @@ def test_interrupted_search_equals_the_uninterrupted(build, tmp_path):
     stopped = make(build)
     with pytest.raises(KeyboardInterrupt):
         fit(stopped, SearchCheckpoint(tmp_path / "stopped"), Interrupt(epoch=2, batch=1))
-    fresh = make(build, seed=7)  # other start values: all must come from the checkpoint
+    fresh = make(build, seed=7)  # other initial weights: all must come from the checkpoint
     checkpoint = SearchCheckpoint(tmp_path / "stopped")
     epoch = checkpoint.restore(fresh)
     assert epoch == 2

@@ -81,8 +81,8 @@ def test_folder_holds_everything(finished):
     assert not list(finished.rglob(".*"))  # no temporary file is left
     for name in FILES:
         assert (finished / name).stat().st_size > 0
-    for picture in finished.glob("*.png"):
-        assert picture.read_bytes().startswith(b"\x89PNG")
+    for plot in finished.glob("*.png"):
+        assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_records_agree(finished):
@@ -178,13 +178,13 @@ def test_time_prints_every_result_and_leaves_nothing(dataset, tmp_path, monkeypa
     first, *table, last = capsys.readouterr().out.splitlines()
     for words in ("2 filters, 1 cells, 1 nodes", "first_order", "8x8x1 images of tiny", "2 x 8"):
         assert words in first
-    figures = {line[:28].strip(): line[28:].strip() for line in table}
-    assert list(figures) == [
+    results = {line[:28].strip(): line[28:].strip() for line in table}
+    assert list(results) == [
         *("time of a step", "CPU time of a step", "step with frozen alphas", "images per second"),
         *("work of a step", "share of the matmul peak", "build, then the first step", "peak memory of the process"),
     ]
-    assert all(any(character.isdigit() for character in value) for value in figures.values()), figures
-    assert "median of 2" in figures["time of a step"]
+    assert all(any(character.isdigit() for character in value) for value in results.values()), results
+    assert "median of 2" in results["time of a step"]
     assert "4 epochs of 3 steps" in last and "is not in it" in last
     assert list(tmp_path.iterdir()) == []
 
@@ -400,7 +400,7 @@ def test_full_disk_at_the_very_start(fails, dataset, tmp_path, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
-def test_ctrl_c_tells_how_to_go_on(dataset, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):
     from kerasnas.pipeline import run
 
     def interrupt(*arguments, **options):
@@ -413,7 +413,7 @@ def test_ctrl_c_tells_how_to_go_on(dataset, tmp_path, monkeypatch, capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_non_finite_loss_is_told_in_a_line(fails, dataset, tmp_path):
+def test_non_finite_loss_is_reported_in_one_line(fails, dataset, tmp_path):
     flags = [*SEARCH, "--learning_rate=1e30", f"--output_dir={tmp_path / 'run'}"]
     message = fails("search", f"--dataset={dataset}", *flags)
     assert "stopped being finite at epoch 1" in message

@@ -94,7 +94,7 @@ def test_expected_cost_is_the_mean_over_draws():
     weights /= weights.sum(1, keepdims=True)
     mean = model.base + (weights * model.tables["cell"]).sum()
     np.testing.assert_allclose(float(model.expected({"cell": weights.astype("float32")})), mean, rtol=1e-6)
-    # A node of DARTS keeps two of its edges, whatever their number and with or without edge normalisation.
+    # A node of DARTS keeps two of its edges, whatever their number and with or without edge normalization.
     space, shape = SPACES["darts"]
     model = COSTS["parameters"](space, shape, 5)
     equal = {kind: np.full(own.shape, 1 / own.shape[1], "float32") for kind, own in model.choices.items()}
@@ -104,8 +104,8 @@ def test_expected_cost_is_the_mean_over_draws():
         for (_, target), row in zip(own.edges, model.tables[kind], strict=True):
             by_hand += row[1:].mean() * 2 / targets.count(target)
     np.testing.assert_allclose(float(model.expected(equal)), by_hand, rtol=1e-6)
-    normalised = {kind: table / np.array([[2.0]] * 2 + [[3.0]] * 3, "float32") for kind, table in equal.items()}
-    np.testing.assert_allclose(float(model.expected(normalised)), by_hand, rtol=1e-6)
+    normalized = {kind: table / np.array([[2.0]] * 2 + [[3.0]] * 3, "float32") for kind, table in equal.items()}
+    np.testing.assert_allclose(float(model.expected(normalized)), by_hand, rtol=1e-6)
 
 
 def test_gradient_of_the_expected_cost():

@@ -126,8 +126,8 @@ def test_bytes_are_scaled_and_floats_are_not(images):
     assert by_bytes[0].dtype == by_floats[0].dtype == np.float32
     np.testing.assert_array_equal(by_bytes[0], by_floats[0] / np.float32(255))
     np.testing.assert_array_equal(by_bytes[3], by_floats[3])
-    labelled = EpisodeSampler(x, y[:, None], ways=3, query_shots=2)  # labels as in keras.datasets
-    np.testing.assert_array_equal(flat(labelled.episode(0))[0], by_bytes[0])
+    labeled = EpisodeSampler(x, y[:, None], ways=3, query_shots=2)  # labels as in keras.datasets
+    np.testing.assert_array_equal(flat(labeled.episode(0))[0], by_bytes[0])
 
 
 # Rotations -----------------------------------------------------------------------------------------

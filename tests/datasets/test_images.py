@@ -323,7 +323,7 @@ def test_folder_with_train_and_test(tmp_path):
         load(tmp_path)
 
 
-def test_folder_takes_the_most_common_size_and_colour_when_any_has_it(tmp_path):
+def test_folder_takes_the_most_common_size_and_color_when_any_has_it(tmp_path):
     folder = _grey_folder(tmp_path / "pets", per_class=2)
     _save(folder / "cat" / "big.JPG", np.full((40, 30, 3), 200, np.uint8), quality=95)
     data = load(folder)

@@ -2,8 +2,8 @@
 
 The program is `benchmarks/pytorch_darts.py`, with the windows where Keras puts them (`padding="same"`). It gets the
 weights and alphas of a KerasNAS supernet, in float64, and computes the training-mode cross-entropy of one batch. Kept
-are the loss, the gradient by the alphas in full, and of the gradient by each network weight its norm and its inner
-product with a fixed random tensor. A test compares them with what `BilevelTrainer` computes, without PyTorch.
+are the loss, the gradient with respect to the alphas in full, and of the gradient of each network weight its norm and
+inner product with a fixed random tensor. A test compares them with what `BilevelTrainer` computes, without PyTorch.
 
     pip install torch
     python tests/golden/make_pytorch_parity.py            # write the file
@@ -63,13 +63,13 @@ def batch_of(name):
 
 
 def summary(index, gradient):
-    """What is kept of the gradient by network weight number `index`: (norm, inner product with a random tensor)."""
+    """The record of the gradient of network weight number `index`: (norm, inner product with a random tensor)."""
     probe = np.random.default_rng([7, index]).standard_normal(gradient.shape)
     return float(np.linalg.norm(gradient)), float(np.vdot(probe, gradient))
 
 
 def keras_values(supernet, batch):
-    """(loss, gradients by the alphas, gradients by the network weights) as `BilevelTrainer` computes them, in NumPy."""
+    """(loss, gradients of the alphas, gradients of the network weights) as `BilevelTrainer` computes them, in NumPy."""
     import tensorflow as tf
 
     from kerasnas import BilevelTrainer
@@ -156,7 +156,7 @@ def load_kerasnas(model, supernet):
 
 
 def pytorch_values(name, supernet):
-    """(loss, gradients by the alphas, gradients by the network weights in our layout, names) by the PyTorch program."""
+    """(loss, gradients of the alphas, gradients of the network weights in our layout, names) by the PyTorch program."""
     import torch
 
     program, space = runpy.run_path(str(PROGRAM)), CASES[name]["space"]

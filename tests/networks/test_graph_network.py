@@ -136,7 +136,7 @@ def test_a_seed_means_one_network():
         ({"cells_per_stack": 0}, "cells_per_stack"),
     ],
 )
-def test_wrong_sizes_are_told(arguments, message):
+def test_wrong_sizes_are_reported(arguments, message):
     with pytest.raises(ValueError, match=message):
         graph_network(
             np.array([[0, 1], [0, 0]]), ["input", "output"], **{"input_shape": (8, 8, 3), "num_classes": 2} | arguments

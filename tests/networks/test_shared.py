@@ -273,7 +273,7 @@ def test_a_micro_supernet_is_made_again_from_its_configuration(supernets):
 
 
 @pytest.mark.parametrize("space", [MICRO, MACRO])
-def test_images_too_small_are_told(space):
+def test_images_too_small_are_reported(space):
     with pytest.raises(ValueError, match="at least 4 x 4 pixels"):
         space.build_supernet((3, 8, 1), CLASSES)
     with pytest.raises(ValueError, match="at least 4 x 4 pixels"):

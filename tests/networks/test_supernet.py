@@ -203,7 +203,7 @@ def test_a_seed_means_one_network(make):
 
 @BOTH
 def test_nothing_is_seeded_globally(make):
-    """What global generators draw afterwards depends on their own seed, as before."""
+    """The draws of global generators afterwards depend on their own seed, as before."""
     draws = []
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
@@ -311,13 +311,13 @@ def test_any_number_of_cells_and_odd_sizes(cells):
     ],
 )
 @BOTH
-def test_wrong_arguments_are_told(make, arguments, message):
+def test_wrong_arguments_are_reported(make, arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
 
 
 @pytest.mark.parametrize("drop_path", [-0.1, 1.0, 2])
-def test_drop_path_out_of_range_is_told(drop_path):
+def test_drop_path_out_of_range_is_reported(drop_path):
     with pytest.raises(ValueError, match="`drop_path`"):
         discrete(drop_path=drop_path)
 
@@ -329,6 +329,6 @@ def test_primitives_are_checked():
         supernet(num_nodes=0)
 
 
-def test_wrong_channels_are_told():
+def test_wrong_channels_are_reported():
     with pytest.raises(ValueError, match=r"shape \(8, 8, 3\).*Received: a batch of shape \(1, 8, 8, 4\)"):
         supernet()(np.ones((1, 8, 8, 4), "float32"))

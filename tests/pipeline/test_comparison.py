@@ -61,8 +61,8 @@ def test_command(tmp_path, capsys):
     assert [row["strategy"] for row in rows] == ["random"] * 12 + ["evolution"] * 12
     regrets = [float(row["mean_regret"]) for row in rows[:12]]
     assert all(regret >= 0 for regret in regrets)
-    with Image.open(tmp_path / "compare" / "regret.png") as picture:
-        assert picture.size[0] > 600 and len(set(picture.convert("L").getdata())) > 50
+    with Image.open(tmp_path / "compare" / "regret.png") as plot:
+        assert plot.size[0] > 600 and len(set(plot.convert("L").getdata())) > 50
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What `kerasnas doctor` says of a machine that is well, and of one that is not."""
+"""`kerasnas doctor`: its findings of a machine that is well, and of one that is not."""
 
 import os
 import stat
@@ -47,7 +47,7 @@ def test_all_is_well(processes, capsys):
     assert text.splitlines()[-1] == "Verdict: all 5 checks passed."
 
 
-def test_process_that_dies_is_told_with_what_it_reached(processes, capsys):
+def test_process_that_dies_is_reported_with_what_it_reached(processes, capsys):
     """XLA and drivers abort rather than raise."""
     processes(
         'echo \'doctor: {"name": "devices", "right": true, "text": "cpu:0"}\'; '

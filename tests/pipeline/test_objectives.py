@@ -116,7 +116,7 @@ def interrupt_at(stop):
         ),
     ],
 )
-def test_what_does_not_fit_is_told(dataset, arguments, message, tmp_path, capsys):
+def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, capsys):
     small = tmp_path / "small.npz"
     with np.load(dataset) as data:
         np.savez(small, **{name: part[:, :3, :3] if name[0] == "x" else part for name, part in data.items()})

@@ -1,4 +1,4 @@
-"""A user's own modules: imported for a command, recorded in its run, and told about in a line where they fail."""
+"""A user's own modules: imported for a command, recorded in its run, and reported in one line where they fail."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Long runs on real pictures: `pytest -m slow`. They back the README's figures, and prove no feature alone."""
+"""Long runs on real images: `pytest -m slow`. They back the README's results, and prove no feature alone."""
 
 import json
 import os
@@ -35,8 +35,8 @@ def test_the_main_job_reaches_its_figures(tmp_path):
     assert statistics.mean(searched) > statistics.mean(random)
 
 
-def test_colour_pictures_need_only_another_dataset(tmp_path, real_data):
-    """The same command on CIFAR-10 pictures; 2,000 of them teach a small network more than twice chance."""
+def test_color_images_need_only_another_dataset(tmp_path, real_data):
+    """The same command on CIFAR-10 images; 2,000 of them teach a small network more than twice chance."""
     assert cli.main(["search", f"--dataset={real_data}", f"--output_dir={tmp_path / 'run'}"]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["dataset"]["input_shape"] == [32, 32, 3]

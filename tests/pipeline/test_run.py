@@ -22,7 +22,7 @@ def test_networks_of_one_seed_differ_in_nothing():
         network = space.build_network(GENOTYPE, (8, 8, 1), 3, drop_path=0.5, seed=3)
         layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
         configs.append([layer.get_config() for layer in layers])
-        keras.layers.Dense(1)  # goes on with Keras' running numbers
+        keras.layers.Dense(1)  # continues Keras' running numbers
     assert configs[0] == configs[1]
     seeds = [config["seed"] for config in configs[0] if "noise_shape" in config]
     assert len(seeds) == len(set(seeds)) == 2

@@ -1,4 +1,4 @@
-"""A whole run on signals by the command line, and what is told where settings and signals do not fit."""
+"""A whole run on signals by the command line, and its errors where settings and signals do not fit."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_whole_run(dataset, tmp_path):
         (["--dataset=fashion_mnist_mini"], "(length, channels) of one signal. Received: (28, 28, 1)"),
     ],
 )
-def test_what_does_not_fit_is_told(dataset, arguments, message, tmp_path, capsys):
+def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, capsys):
     command = ["search", f"--dataset={dataset}", *SEARCH, *arguments, f"--output_dir={tmp_path / 'run'}"]
     assert cli.main(command) == 2
     assert message in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What a search step costs: the count of its arithmetic, its timing, and what is concluded from them."""
+"""The cost of a search step: the count of its arithmetic, its timing, and what is concluded from them."""
 
 import keras
 import numpy as np
@@ -46,10 +46,10 @@ def test_each_edge_counts_and_no_zero_between_edges(strides):
 
 
 def test_layers_are_counted_at_the_size_at_which_they_run(monkeypatch):
-    """28 pixels halve to 14, 7 and 4: what `build` was told must be what `call` receives."""
+    """28 pixels halve to 14, 7 and 4: the shapes that `build` gets must be those that `call` receives."""
     space = DARTSSpace(filters=4, num_cells=3, num_nodes=2, stem_strides=2)
     supernet = space.build_supernet(input_shape=(28, 28, 1), num_classes=3)
-    told, received = {}, {}
+    built, received = {}, {}
 
     def recording(layer):
         call = layer.call
@@ -62,11 +62,11 @@ def test_layers_are_counted_at_the_size_at_which_they_run(monkeypatch):
 
     for layer in supernet._flatten_layers():
         if any(len(v.shape) > 1 and not is_alphas(v) for v in layer._trainable_variables):
-            told[layer.path] = tuple(layer.get_build_config()["input_shape"][1:])
+            built[layer.path] = tuple(layer.get_build_config()["input_shape"][1:])
             monkeypatch.setattr(layer, "call", recording(layer))
     supernet(np.zeros((1, 28, 28, 1), "float32"))
-    assert len(told) > 20 and {shape[0] for shape in told.values() if len(shape) == 3} == {28, 14, 7, 4}
-    assert received == told
+    assert len(built) > 20 and {shape[0] for shape in built.values() if len(shape) == 3} == {28, 14, 7, 4}
+    assert received == built
 
 
 def test_flops_of_a_step_follow_the_convention():
@@ -84,7 +84,7 @@ def test_matmul_peak_is_a_rate():
 # Time ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("warmup", "frozen"), [(0, 0), (1, 2), (9, 4)])
 def test_steps_are_timed_over_as_many_epochs_as_needed(warmup, frozen):
-    """12 images of a half in batches of 4: 3 steps an epoch, of which the very first is told apart."""
+    """12 images of a half in batches of 4: 3 steps an epoch, of which the very first is timed apart."""
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
     searches = []
 

@@ -195,7 +195,7 @@ def softmax_gradient(alphas, cotangent):
 
 
 def test_binary_gates_frequencies():
-    """Which primitive passes, and which pairs are drawn: without replacement, the first by the softmax."""
+    """The primitive that passes, and the pairs that are drawn: without replacement, the first by the softmax."""
     p, draws = np.array([0.5, 0.3, 0.2]), 20_000
     alphas = ops.convert_to_tensor(np.tile(np.log(p), (draws, 1)).astype("float32"))
     weights, active = BinaryGates(seed=1)(alphas, training=True)

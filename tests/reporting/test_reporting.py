@@ -203,7 +203,7 @@ def test_drawn_text_lies_in_its_box(genotype, kind):
         box = boxes[name]
         assert box.text == text.get_text()
         assert box.left < x0 < x1 < box.right and box.top < min(y0, y1) < max(y0, y1) < box.bottom
-    # One inch of the layout is one inch of the picture, and the rest keeps clear of it.
+    # One inch of the layout is one inch of the plot, and everything else keeps clear of it.
     unit = np.subtract(*axes.transData.transform([(1, 1), (0, 0)]))
     np.testing.assert_allclose(unit, (figure.dpi, -figure.dpi))
     bottom = axes.transData.transform((0, layout.height - 0.25))[1]
@@ -229,8 +229,8 @@ def test_unknown_or_empty_cell(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# Pictures ---------------------------------------------------------------------------------------
-def test_cell_picture(tmp_path):
+# Plots ------------------------------------------------------------------------------------------
+def test_cell_plot(tmp_path):
     plot_cell(genotypes.DARTS_V2, "normal", tmp_path / "a.png")
     plot_cell(genotypes.DARTS_V2, "normal", tmp_path / "b.png")
     width, height = png_size(tmp_path / "a.png")
@@ -239,7 +239,7 @@ def test_cell_picture(tmp_path):
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 20])
-def test_alphas_picture(tmp_path, epochs):
+def test_alphas_plot(tmp_path, epochs):
     weights = np.random.default_rng(0).dirichlet(np.ones(8), (epochs + 1, len(EDGES)))
     history = {"normal": weights, "reduce": weights.tolist()}
     plot_alphas(
@@ -265,7 +265,7 @@ def test_alphas_shape_errors(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_training_picture(tmp_path):
+def test_training_plot(tmp_path):
     history = make_result()["search"]["history"]
     widths = []
     for chosen in (history, {"loss": [1.0], "val_accuracy": [0.5]}, {"loss": np.ones(3), "learning_rate": [0.1]}, {}):
@@ -277,14 +277,14 @@ def test_training_picture(tmp_path):
 
 
 @pytest.mark.parametrize("others", [(), (0.9,), (0.9, 0.91, 0.92), (0.9, 0.9)])
-def test_comparison_picture(tmp_path, others):
+def test_comparison_plot(tmp_path, others):
     plot_comparison(make_result(others=others), tmp_path / "comparison.png")
     width, height = png_size(tmp_path / "comparison.png")
     assert 800 < width < 1200 and 200 < height < 800
     plot_comparison(minimal_result(), tmp_path / "comparison.png")
 
 
-def test_pictures_leave_no_global_trace(tmp_path):
+def test_plots_leave_no_global_trace(tmp_path):
     import matplotlib
 
     before = matplotlib.rcParams.copy()
@@ -303,7 +303,7 @@ def test_matplotlib_is_imported_lazily_and_without_pyplot():
         assert not any("pyplot" in ast.unparse(node) for node in imports), path
 
 
-def test_failed_picture_leaves_the_old_file(tmp_path, monkeypatch):
+def test_failed_plot_leaves_the_old_file(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
     path = tmp_path / "training.png"

@@ -117,7 +117,7 @@ def test_other_genotypes_are_refused(genotype, message):
         ({"normal/2/first": None}, "no option None"),
     ],
 )
-def test_wrong_assignments_are_told(change, message):
+def test_wrong_assignments_are_reported(change, message):
     assignment = SMALL.assignment(edges(*GOOD))
     with pytest.raises(ValueError, match=message):
         SMALL.genotype({**assignment, **change})
@@ -141,7 +141,7 @@ def test_wrong_assignments_are_told(change, message):
         ({"primitives": ["sep_conv_3x"]}, "Did you mean 'sep_conv_3x3'"),
     ],
 )
-def test_wrong_arguments_are_told(arguments, message):
+def test_wrong_arguments_are_reported(arguments, message):
     with pytest.raises(ValueError, match=message):
         DARTSSpace(**arguments)
 

@@ -128,7 +128,7 @@ def test_drop_path_and_sizes_of_a_micro_network():
 @pytest.mark.parametrize(
     "arguments", [{"filters": 0}, {"primitives": []}, {"primitives": ["skip_conect"]}, {"stem_strides": 3}]
 )
-def test_bad_arguments_are_told(arguments):
+def test_bad_arguments_are_reported(arguments):
     for space in (ENASMicroSpace, ENASMacroSpace):
         with pytest.raises(ValueError):
             space(**arguments)

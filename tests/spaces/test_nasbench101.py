@@ -225,7 +225,7 @@ def test_the_smallest_cell_grows():
 
 
 def test_edits_leave_and_come_back():
-    """Whatever is one edge or operation away, with nothing cut off, has its origin as a neighbour."""
+    """Whatever is one edge or operation away, with nothing cut off, has its origin as a neighbor."""
     generator = rng()
     for _ in range(50):
         cell = SPACE.key(SPACE.sample_indices(generator))
@@ -253,7 +253,7 @@ def test_contract_of_spaces():
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["maxpool"], "Did you mean 'maxpool3x3'"),
     ],
 )
-def test_wrong_matrices_are_told(matrix, operations, message):
+def test_wrong_matrices_are_reported(matrix, operations, message):
     with pytest.raises(ValueError, match=message):
         SPACE.genotype(matrix, operations)
 
@@ -272,12 +272,12 @@ def test_wrong_matrices_are_told(matrix, operations, message):
         ({"cell": [("output", 0, 1), ("output", 1, 2)]}, "no operation 'output'"),
     ],
 )
-def test_wrong_genotypes_are_told(cells, message):
+def test_wrong_genotypes_are_reported(cells, message):
     with pytest.raises(ValueError, match=message):
         SPACE.validate(Genotype("nasbench101", cells))
 
 
-def test_other_spaces_and_supernets_are_told():
+def test_other_spaces_and_supernets_are_reported():
     with pytest.raises(ValueError, match="belongs to space 'darts'"):
         SPACE.validate(Genotype("darts", {"cell": [("output", 0, 1)]}))
     with pytest.raises(ValueError, match="has no supernet"):

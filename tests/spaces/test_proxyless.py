@@ -99,12 +99,12 @@ def test_configuration_makes_the_same_space():
         ({"primitives": [*PAIR, "none"]}, "cut the chain"),
     ],
 )
-def test_wrong_settings_are_told(arguments, message):
+def test_wrong_settings_are_reported(arguments, message):
     with pytest.raises(ValueError, match=message):
         ProxylessSpace(**arguments)
 
 
-def test_foreign_genotypes_are_told():
+def test_foreign_genotypes_are_reported():
     space = ProxylessSpace(filters=4, num_layers=2, strides=(2,), primitives=PAIR)
     with pytest.raises(ValueError, match=r"has the cells \('chain',\)"):
         space.validate(Genotype("proxyless", {"cell": [("skip_connect", 0, 1)]}))
@@ -114,7 +114,7 @@ def test_foreign_genotypes_are_told():
         space.validate(Genotype("proxyless", {"chain": [("skip_connect", 0, 1), ("mbconv_3x3_e3", 1, 2)]}))
 
 
-def test_an_image_that_is_too_small_is_told():
+def test_an_image_that_is_too_small_is_reported():
     space = ProxylessSpace(filters=4, num_layers=1, strides=(2, 2), stem_strides=2, primitives=PAIR)
     genotype = space.sample(np.random.default_rng(0))
     for build in (

@@ -113,7 +113,7 @@ def test_supernet_of_partial_channels_is_made_again_from_its_configuration():
     np.testing.assert_array_equal(supernet(x, training=True), again(x, training=True))
 
 
-def test_shapes_of_the_other_kind_are_told():
+def test_shapes_of_the_other_kind_are_reported():
     genotype, image = SPACE.sample(np.random.default_rng(0)), NASBench201Space(2, 1)
     message = r"`input_shape`. Expected \(length, channels\) of one signal. Received: \(28, 28, 1\)"
     with pytest.raises(ValueError, match=message):
@@ -129,7 +129,7 @@ def test_shapes_of_the_other_kind_are_told():
         SPACE.build_supernet((0, 1), 3)
 
 
-def test_data_of_the_other_kind_are_told():
+def test_data_of_the_other_kind_are_reported():
     search = BilevelTrainer(SignalSpace(2, 1, 1).build_supernet((16, 1), 2))
     search.compile()
     with pytest.raises(ValueError, match=r"signals of shape \(samples, length, channels\).*a space for images"):

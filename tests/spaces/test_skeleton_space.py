@@ -154,7 +154,7 @@ def test_sizes_of_a_network_are_checked_by_name():
         space.build_network(genotype, SHAPE, CLASSES, filtres=8)
 
 
-def test_what_a_space_that_shares_weights_does_not_have_is_told():
+def test_what_a_space_that_shares_weights_does_not_have_is_reported():
     from kerasnas.spaces import ENASMicroSpace
 
     with pytest.raises(ValueError, match="no setting `relaxation`: its children share weights"):

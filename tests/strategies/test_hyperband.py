@@ -59,7 +59,7 @@ def test_hyperband_brackets_in_closed_form():
 
 
 @pytest.mark.parametrize("workers", [1, 5, 40])
-def test_the_best_of_every_rung_go_on(workers):
+def test_the_best_of_every_rung_are_promoted(workers):
     search = SuccessiveHalving(RandomSearch(SPACE, seed=1), BUDGETS)
     trials = advance(search, 300, workers)
     assert len(set(trials)) == len(trials)

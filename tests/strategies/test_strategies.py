@@ -223,11 +223,11 @@ def test_it_climbs_a_slope_in_at_most_one_round_of_neighbors_a_step():
 
 
 # The published results --------------------------------------------------------------------------------------
-FIGURES = {"random": 93.72, "evolution": 93.94, "reinforce": 93.91, "local_search": 94.18}
+PUBLISHED = {"random": 93.72, "evolution": 93.94, "reinforce": 93.91, "local_search": 94.18}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_published_results_of_tables(name):
     """NAS-Bench-201, CIFAR-10: 100 evaluations after 12 epochs; the test accuracy after 200 of the best; 500 seeds."""
     from kerasnas.tabular import NASBench201
@@ -248,5 +248,5 @@ def test_published_results_of_tables(name):
                 row[genotype] = table.row(genotype)
             strategy.tell(genotype, valid[row[genotype]])
         reached.append(test[row[strategy.best[0]]])
-    print(f"{name}: {np.mean(reached):.3f} ± {np.std(reached):.2f}, expected {FIGURES[name]}")
-    assert np.mean(reached) == pytest.approx(FIGURES[name], abs=0.05)
+    print(f"{name}: {np.mean(reached):.3f} ± {np.std(reached):.2f}, expected {PUBLISHED[name]}")
+    assert np.mean(reached) == pytest.approx(PUBLISHED[name], abs=0.05)

@@ -136,7 +136,7 @@ def test_synthetic_table_has_the_real_shape(synthetic):
 
 
 class OfficialApi:
-    """As much of the official packages as `convert` uses, with recognisable numbers."""
+    """As much of the official packages as `convert` uses, with recognizable numbers."""
 
     cells = [(3,) * 6, (0, 1, 2, 3, 4, 1)]
 

@@ -179,7 +179,7 @@ def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validat
 
 
 def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation):
-    """A compiled graph holds the weights as constants, and must be made anew."""
+    """A compiled graph holds the weights as constants, and must be traced again."""
     arguments = {"validation_data": validation, "batch_size": 8, "verbose": 0, "epochs": 1}
     searches = [make_search(compile={"run_eagerly": False}) for _ in range(2)]
     searches[0].fit(*data, **arguments)
@@ -220,7 +220,7 @@ def test_learning_rate_scheduler_acts_on_the_network_weights(make_search, plain_
     assert float(search.optimizer.inner[1].learning_rate) == pytest.approx(0.1)
 
 
-def test_backup_and_restore_goes_on_bit_identically(make_search, data, tmp_path):
+def test_backup_and_restore_resumes_bit_identically(make_search, data, tmp_path):
     arguments = {"batch_size": 8, "epochs": 3, "verbose": 0}
     whole, first, second = make_search(), make_search(), make_search(seed=9)
     whole.fit(*data, **arguments)

@@ -1,4 +1,4 @@
-"""What `fit` and the constructor refuse, and in which words."""
+"""Data and arguments that `fit` and the constructor refuse, and the words of the errors."""
 
 import keras
 import numpy as np

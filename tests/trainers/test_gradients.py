@@ -1,4 +1,4 @@
-"""What each level's gradient is made of, against an independent tape; and the two steps in closed form."""
+"""The terms of each level's gradient, against an independent tape; and the two steps in closed form."""
 
 import keras
 import numpy as np
@@ -149,7 +149,7 @@ def test_each_step_leaves_the_other_level(make_search, plain_rates, data, valida
 
 
 def test_weight_decay_in_closed_form(make_search, plain_rates, data, validation):
-    """What decay adds to a step of gradient descent is `-rate * decay * start value`."""
+    """Decay adds `-rate * decay * initial value` to a step of gradient descent."""
     batch = halves(data, validation)
     results = []
     for decays in ((0.0, 0.0), (0.3, 0.7)):

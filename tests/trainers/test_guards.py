@@ -186,15 +186,15 @@ def test_trainer_puts_up_its_guards_and_takes_them_down():
     assert float(remade.supernet.auxiliary_skip) == 0.5
 
 
-@pytest.mark.parametrize(("epochs", "warmup", "rests"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
-def test_alphas_rest_for_a_quarter_of_the_epochs(data, epochs, warmup, rests):
+@pytest.mark.parametrize(("epochs", "warmup", "frozen"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
+def test_alphas_are_frozen_for_a_quarter_of_the_epochs(data, epochs, warmup, frozen):
     _, supernet = tiny()
     search = BilevelTrainer(supernet, architecture_warmup_epochs=warmup)
     search.compile()
     active = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: active.append(float(search.architecture_active)))
     search.fit(*data, batch_size=16, epochs=epochs, verbose=0, callbacks=[watch])
-    assert active == [0.0] * rests + [1.0] * (epochs - rests)
+    assert active == [0.0] * frozen + [1.0] * (epochs - frozen)
 
 
 def test_derive_caps_skips_by_default():
@@ -221,7 +221,7 @@ def test_guards_say_what_is_wrong(arguments, message):
 
 @pytest.mark.parametrize(("found", "warns"), [(0, True), (3, False), (None, False)])
 def test_auxiliary_skip_that_finds_no_edge_says_so(monkeypatch, found, warns):
-    """Where it was asked for; `None` stands for a supernet that does not count its edges."""
+    """The warning comes if it was asked for; `None` stands for a supernet that does not count its edges."""
     _, supernet = tiny()
     asked = []
     monkeypatch.setattr(type(supernet), "add_auxiliary_skip", lambda self, weight: asked.append(weight) or found)

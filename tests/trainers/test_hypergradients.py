@@ -117,7 +117,7 @@ def test_closed_form_of_first_order():
 
 
 def test_no_direction_is_no_correction():
-    """Where the validation loss does not depend on the weights, the published radius is divided by zero."""
+    """If the validation loss does not depend on the weights, the published radius is divided by zero."""
     game = QuadraticGame()
     game.validation_loss = lambda w, a: (ops.sum(ops.square(ops.concatenate(a))), "auxiliary")
     for hypergradient in SECOND_ORDER.values():
@@ -221,7 +221,7 @@ class Twin:
         return tape.gradient(loss, [w.value for w in self.weights])
 
     def steps(self, batch):
-        """What SGD adds to the weights: its momentum buffers after the step."""
+        """The step of SGD on the weights: its momentum buffers after the step."""
         return [
             self.momentum * m - self.rate * (g.numpy() + self.decay * w.numpy())
             for m, g, w in zip(self.velocity, self.gradients(batch), self.weights, strict=True)
@@ -244,7 +244,7 @@ class Twin:
         )
 
     def train(self, data, architecture_rate):
-        """One step of the search by plain gradient descent, the gradient by the alphas by central differences."""
+        """One step of the search by plain gradient descent, the gradient of the alphas by central differences."""
         for variable, gradient in zip(self.alphas, self.gradient(data), strict=True):
             variable.assign_sub(architecture_rate * gradient)
         self.velocity = self.steps(data[0])

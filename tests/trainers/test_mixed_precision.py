@@ -120,7 +120,7 @@ def test_scale_does_not_change_the_step(make_search, batch, hypergradient):
         assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
 
 
-def test_saved_search_goes_on(make_search, dtype_policy, data, tmp_path):
+def test_saved_search_resumes(make_search, dtype_policy, data, tmp_path):
     """Scales and their counters included; the default rate is annealed through the scaled optimizer."""
     dtype_policy("mixed_float16")
     search = make_search()

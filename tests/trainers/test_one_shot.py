@@ -57,11 +57,11 @@ def test_one_graph_for_all_children(searched):
     assert searched[2] == 2
 
 
-def test_the_controller_is_told_each_reward_and_waits_for_none(searched):
+def test_the_controller_receives_each_reward_and_waits_for_none(searched):
     search, history, _ = searched
-    told = [reward for _, reward in search.controller.observations]
+    received = [reward for _, reward in search.controller.observations]
     assert search.controller.pending == ()
-    np.testing.assert_allclose([np.mean(told[:3]), np.mean(told[3:])], history["reward"])
+    np.testing.assert_allclose([np.mean(received[:3]), np.mean(received[3:])], history["reward"])
 
 
 def test_rewards_are_accuracies_under_shared_weights(searched, data):
@@ -120,7 +120,7 @@ def test_the_controller_learns(data, monkeypatch):
     assert history["controller_entropy"][-1] < 0.7 * sum(map(math.log, SPACE.cardinalities))
 
 
-def test_searches_with_one_seed_are_alike_and_go_on_alike(data, tmp_path):
+def test_searches_with_one_seed_are_alike_and_resume_alike(data, tmp_path):
     def run(search, **changed):
         return search.fit(*data, **{**SETTINGS, "seed": 4, **changed}).history
 
@@ -194,7 +194,7 @@ def test_controller_learning_rates():
         make(POOLS, RandomSearch(POOLS, unique=False), {"controller_learning_rate": 0.1})
 
 
-def test_calls_out_of_order_are_told(data):
+def test_calls_out_of_order_are_reported(data):
     search = ENASTrainer(POOLS.build_supernet(SHAPE, CLASSES), POOLS)
     with pytest.raises(ValueError, match="compile"):
         search.fit(*data)

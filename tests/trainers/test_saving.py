@@ -1,4 +1,4 @@
-"""A search in a `.keras` file: the whole of it comes back, and goes on."""
+"""A search in a `.keras` file: the whole of it comes back, and continues."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ def saved(make_search, data, tmp_path_factory):
     return search, path
 
 
-def test_load_restores_everything_and_training_goes_on(saved, data):
+def test_load_restores_everything_and_training_continues(saved, data):
     search, path = saved
     loaded = keras.models.load_model(path)
     assert type(loaded) is BilevelTrainer

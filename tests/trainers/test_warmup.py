@@ -45,7 +45,7 @@ class Course(keras.callbacks.Callback):
         self.record()
 
     def step(self, epoch):
-        """How far `epoch` moved the alphas."""
+        """The distances that `epoch` moved the alphas."""
         pairs = zip(self.alphas[epoch + 1], self.alphas[epoch], strict=True)
         return np.concatenate([np.ravel(after - before) for after, before in pairs])
 

@@ -77,7 +77,7 @@ def finish():
 
 @pytest.fixture
 def bare():
-    """Genotypes that a strategy asks for without any oracle, if it is told `FormulaTuner`'s formula."""
+    """Genotypes that a strategy proposes without any oracle, rewarded by `FormulaTuner`'s formula."""
 
     def ask(name, space, seed, trials):
         strategy, asked = STRATEGIES[name](space, seed=seed), []

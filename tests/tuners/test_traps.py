@@ -1,4 +1,4 @@
-"""KerasTuner 1.4.8's traps that can touch our users, by number, each with the tests that fail on stock behaviour."""
+"""KerasTuner 1.4.8's traps that can touch our users, by number, each with the tests that fail on stock behavior."""
 
 import tomllib
 import warnings
@@ -47,7 +47,7 @@ TRAPS = {
         "seed 0 is any seed, and random states are not saved",
         [
             "oracles/test_named::test_seed_zero_is_a_seed",
-            "oracles/test_strategy_oracle::test_trajectory_goes_on_after_a_kill_and_reload",
+            "oracles/test_strategy_oracle::test_trajectory_continues_after_a_kill_and_reload",
             "tuners/test_supernet_tuner::test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must",
         ],
     ),
@@ -82,7 +82,7 @@ TRAPS = {
         ["distributed/test_distributed_tuner::test_only_the_chief_overwrites"],
     ),
     16: (
-        "a dead worker's trial goes on for ever",
+        "a dead worker's trial runs forever",
         [
             "oracles/test_project_oracle::test_a_trial_without_heartbeats_goes_to_another_worker",
             "distributed/test_distributed_tuner::test_killed_workers_a_killed_chief_and_a_late_worker",
@@ -95,9 +95,9 @@ TRAPS = {
     18: (
         "an interrupted trial begins with epoch 0",
         [
-            "tuners/test_supernet_tuner::test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not_been",
-            "tuners/test_one_shot_tuner::test_what_was_interrupted_goes_on_where_it_was",
-            "tuners/test_tuner_processes::test_killed_in_each_phase_it_goes_on_inside_it_and_ends_as_if_it_had_not_been",
+            "tuners/test_supernet_tuner::test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted",
+            "tuners/test_one_shot_tuner::test_an_interrupted_search_resumes_where_it_was",
+            "tuners/test_tuner_processes::test_a_search_killed_in_each_phase_resumes_inside_it_and_ends_as_if_uninterrupted",
         ],
     ),
     19: (

@@ -105,7 +105,7 @@ def project_of(folder: str | os.PathLike) -> bytes:
 
 
 class Errors(grpc.ServerInterceptor):
-    """An interceptor that keeps the first error of the oracle, which ends the search, and tells it to all who ask.
+    """An interceptor that keeps the first error of the oracle, which ends the search, and reports it to all who ask.
 
     Workers that are at the program's next search already have to wait for its chief.
 
@@ -154,7 +154,7 @@ def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
         folder: the project's.
 
     Raises:
-        Exception: whatever a method of the oracle raised. All workers are told as well.
+        Exception: whatever a method of the oracle raised. It is reported to all workers as well.
         RuntimeError: if the address cannot be listened at.
     """
     if oracle.is_over() or (not oracle.has_unfinished() and read_status(folder, oracle.max_trials)[0] == OVER):

@@ -51,14 +51,14 @@ class DistributedTuner(BaseTuner):
     def __init__(self, *args: Any, **kwargs: Any):
         bound = inspect.signature(super().__init__).bind(*args, **kwargs)
         given = {**bound.arguments, **kwargs}
-        anew = bool(given.get("overwrite", False))
-        if anew and self._is_worker():
+        overwrite = bool(given.get("overwrite", False))
+        if overwrite and self._is_worker():
             if "overwrite" in kwargs:
                 kwargs["overwrite"] = False
             else:
                 bound.arguments["overwrite"] = False
                 args, kwargs = bound.args, bound.kwargs
-        if not anew and not self._is_worker():
+        if not overwrite and not self._is_worker():
             folder = Path(given.get("directory") or ".", given.get("project_name") or "untitled_project")
             _restore_state(folder)
         super().__init__(*args, **kwargs)
@@ -74,7 +74,7 @@ class DistributedTuner(BaseTuner):
         if self._is_worker():
             from tuners.distributed.worker import WorkerOracle
 
-            client = WorkerOracle(oracle, self.tuner_id, self.project_dir, anew)
+            client = WorkerOracle(oracle, self.tuner_id, self.project_dir, overwrite)
             client.multi_worker, client.should_report = self.oracle.multi_worker, self.oracle.should_report
             self.oracle = client
 

@@ -203,7 +203,7 @@ class Leases:
 
     # After a restart ---------------------------------------------------------------------------------
     def resume(self, unfinished: Iterable[str], held: bool) -> None:
-        """Go on after a restart.
+        """Resume after a restart.
 
         Args:
             unfinished: the trials that have not ended, in their order.

@@ -41,16 +41,16 @@ class PatientStub:
         tuner_id: the worker's.
         folder: the project's.
         max_trials: of the search.
-        anew: whether what lies in the folder is an earlier search's until there was a chief.
+        overwrite: whether the folder's files are an earlier search's until a chief has answered.
         patience: seconds to wait for a chief.
     """
 
-    def __init__(self, tuner_id: str, folder: str, max_trials: int, anew: bool, patience: float):
+    def __init__(self, tuner_id: str, folder: str, max_trials: int, overwrite: bool, patience: float):
         self.folder, self.max_trials, self.patience = folder, max_trials, patience
         self.tuner_id = tuner_id
         self.calls = internals.service_calls(grpc.insecure_channel(address(), options=_OPTIONS))
         self.beside: dict[str, Any] = {}  # for the next call
-        self._anew, self._reached = anew, False
+        self._overwrite, self._reached = overwrite, False
 
     def __getattr__(self, name: str) -> Any:
         return functools.partial(self._call, getattr(self.calls, name))
@@ -85,7 +85,7 @@ class PatientStub:
         ):
             raise error
         status, message = read_status(self.folder, self.max_trials)
-        if status == OVER and (self._reached or not self._anew):
+        if status == OVER and (self._reached or not self._overwrite):
             raise SearchOverError
         if status == FAILED and self._reached:  # a worker that comes later waits for the next chief
             raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{message}")
@@ -100,14 +100,14 @@ class WorkerOracle(internals.OracleClient):
     """KerasTuner's client of the chief's oracle, for long searches.
 
     It sends heartbeats while a trial runs, sleeps while there is none, waits when the chief is gone until it is back,
-    and tells it errors with their traceback. When the search is over it answers from the project's folder, without the
-    chief; until then the scores that it reads are rounded to four bytes.
+    and reports errors to it with their traceback. When the search is over it answers from the project's folder, without
+    the chief; until then the scores that it reads are rounded to four bytes.
 
     Args:
         oracle: the worker's own, as the program makes it everywhere.
         tuner_id: the worker's name.
         folder: the project's.
-        anew: whether the search overwrites what is in the folder. Defaults to False.
+        overwrite: whether the search overwrites what is in the folder. Defaults to False.
         patience: seconds to wait for a chief that is not there. Defaults to 3600, as in KerasTuner.
     """
 
@@ -116,13 +116,13 @@ class WorkerOracle(internals.OracleClient):
         oracle: ProjectOracle,
         tuner_id: str,
         folder: str | os.PathLike,
-        anew: bool = False,
+        overwrite: bool = False,
         patience: float = 3600,
     ):
         super().__init__(oracle)
         self.local = oracle  # knows the search when it is over
         self.tuner_id = tuner_id
-        self.stub = PatientStub(tuner_id, os.fspath(folder), oracle.max_trials, anew, patience)
+        self.stub = PatientStub(tuner_id, os.fspath(folder), oracle.max_trials, overwrite, patience)
         self._over = False
         self._trial: Trial | None = None
         self._given: dict[str, Any] = {}  # values that the trial began with

@@ -136,7 +136,7 @@ class EvolutionOracle(StrategyOracle):
 
 
 class LocalSearchOracle(StrategyOracle):
-    """Local search: from architecture to better neighbour.
+    """Local search: from architecture to better neighbor.
 
     Args: as for `PredictorOracle`; `kwargs` for `kerasnas.search.LocalSearch`.
 

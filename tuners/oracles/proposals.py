@@ -58,7 +58,7 @@ class Proposals:
         self.search.tell(self.genotype(values), reward, **options)
 
     def pending(self) -> list[Values]:
-        """The values of all that was asked and not told."""
+        """The values of all proposals whose rewards are not known yet."""
         return [self.space.assignment(self.space.decode(indices)) for indices in self.search.pending]
 
     def own(self, values: Mapping[str, Any]) -> Values:

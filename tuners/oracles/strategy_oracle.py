@@ -25,7 +25,7 @@ class StrategyOracle(ProjectOracle):
     """Any ask/tell search as an oracle: the trials are exactly what the search asks, one after the other.
 
     The hypermodel declares a `Choice` for each choice of the space (as `GenotypeHyperModel` does); its other
-    hyperparameters keep their defaults. The search is told the objective (negated if it is minimized), or NaN for a
+    hyperparameters keep their defaults. The search receives the objective (negated if it is minimized), or NaN for a
     trial that failed. What is saved contains the search's own state, so that a reloaded search continues identically.
 
     Args:
@@ -35,7 +35,7 @@ class StrategyOracle(ProjectOracle):
             objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
         max_trials: how many trials at most. Defaults to 100.
         costs: what is computed of the genotype and minimized as well: name -> `CostModel` or function. A search with
-            several objectives is told them after the reported ones; one with a `cost_limit` the single one.
+            several objectives receives them after the reported ones; one with a `cost_limit` the single one.
             Defaults to None.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
             `max_retries_per_trial`, `max_consecutive_failed_trials`; and `lease`, as for `ProjectOracle`.
@@ -176,7 +176,7 @@ class StrategyOracle(ProjectOracle):
         self.proposals.search.set_state(state["search"])
 
     def trial_recovered(self, trial: Trial) -> None:
-        # The search chooses by what it was told alone: asked again, it asks for this trial.
+        # The search chooses by what was reported to it alone: asked again, it asks for this trial.
         own = self.proposals.own(trial.hyperparameters.values)
         if any(values == own for values in self.proposals.pending()):
             return

@@ -43,9 +43,9 @@ class Journal:
         self.number += 1
         self.length += 1
 
-    def begin(self, anew: bool = False) -> None:
-        """Begin after a state that has been written. With `anew`, whatever is there is of another search."""
-        if anew:
+    def begin(self, overwrite: bool = False) -> None:
+        """Begin after a state that has been written. With `overwrite`, the events of another search are removed."""
+        if overwrite:
             for path in (self.path, json_files.previous(self.path)):
                 path.unlink(missing_ok=True)
         elif self.path.exists():

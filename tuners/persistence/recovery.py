@@ -1,9 +1,9 @@
-"""Recovery: an oracle brought to where its saved search was, by what the project folder still holds."""
+"""Recovery of a saved search: its project is checked to be the same search's, and an oracle brought to where it was."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_tuner.engine.trial import Trial, TrialStatus
@@ -19,7 +19,7 @@ def recover(oracle: ProjectOracle, saved: Saved, held: bool) -> None:
     """Let `oracle` continue a saved search.
 
     It gets the last good state; what happened after that is done again, in the same order. Without a good state the
-    trials' own files tell what was tried, and how it ended.
+    trials' own files say what was tried, and how it ended.
 
     Args:
         oracle: one that was made with the same arguments.
@@ -44,15 +44,15 @@ def recover(oracle: ProjectOracle, saved: Saved, held: bool) -> None:
 
 
 def require_same_search(
-    saved: Mapping[str, Any] | None, own: Mapping[str, Any], name: str, kind: str, folder: Path
+    saved: Mapping[str, Any] | None, own: Mapping[str, Any], name: str, kind: str, folder: str | os.PathLike
 ) -> None:
     """Raise unless a saved project is of the same search.
 
     Args:
         saved: the identity that it was written with; None if it has none.
-        own: the identity of who would resume it.
+        own: the identity of the oracle or tuner that would resume it.
         name: the class of that.
-        kind: what it is: an oracle, say.
+        kind: `"oracle"` or `"tuner"`.
         folder: the project's.
 
     Raises:

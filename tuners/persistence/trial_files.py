@@ -22,7 +22,7 @@ def keep_plan(folder: Path, plan: Mapping[str, Any]) -> bool:
     """Note what a folder's files are made with; if they were made with something else, remove them.
 
     Returns:
-        Whether files of another plan were removed.
+        True if files of another plan were removed.
     """
     plan, path = json.loads(json.dumps(plan)), folder / "plan.json"
     kept = json_files.read(path) if path.exists() else None
@@ -59,7 +59,7 @@ def disk_of(folder: Path) -> Iterator[None]:
             raise
         raise FatalRuntimeError(
             f"The disk of {folder} is full ({error}). What is finished is kept, and so is the last checkpoint of what "
-            "is not. Make room and start the same program again: it goes on where it was."
+            "is not. Make room and start the same program again: it resumes where it was."
         ) from error
 
 
@@ -67,20 +67,3 @@ def release() -> None:
     """Let go of the models of before: a search of a hundred trials then needs no more memory than one."""
     keras.utils.clear_session(free_memory=False)
     gc.collect()
-
-
-def difference(name: str, there: Any, here: Any) -> str:
-    """What differs between a project's value and the own one, in words: of objects, the first three entries.
-
-    Example:
-
-    >>> difference("seed", 0, 1)
-    'seed: 0 there, 1 here'
-    >>> difference("choices", {"a": [1, 2]}, {"a": [1, 3], "b": [1]})
-    "choices 'a': [1, 2] there, [1, 3] here; 'b': missing there, [1] here"
-    """
-    if isinstance(here, dict) and isinstance(there, dict):
-        changed = [key for key in {**there, **here} if there.get(key) != here.get(key)]
-        parts = [f"{key!r}: {there.get(key, 'missing')} there, {here.get(key, 'missing')} here" for key in changed[:3]]
-        return f"{name} {'; '.join(parts)}"
-    return f"{name}: {there!r} there, {here!r} here"

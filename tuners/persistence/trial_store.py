@@ -25,7 +25,7 @@ _ENTRY_KEYS = {"status", "score", "best_step", "values", "metrics"}
 
 
 class SavedTrial(NamedTuple):
-    """What the files say of a trial.
+    """A trial as its files have it.
 
     Args:
         state: its own file, or None if that cannot be read.
@@ -37,7 +37,7 @@ class SavedTrial(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What the files say of a search.
+    """A search as its files have it.
 
     Args:
         state: the last good state, or None.
@@ -83,7 +83,7 @@ class TrialStore:
         self.journal = Journal(self.folder / STATE)
         self.ledger: dict[str, dict[str, Any]] = {}
         self._unwritten: dict[str, dict[str, Any]] = {}  # trials whose file is not up to date
-        self._outdated = True  # something has changed that the journal does not tell
+        self._outdated = True  # something has changed that is not in the journal
         self._new = True  # nothing was read: what lies in the folder is of another search
         self._flushed = -math.inf
         self._disk_failed = False
@@ -101,7 +101,7 @@ class TrialStore:
         self.ledger[trial_id] = entry
         self.write_trial(trial_id, state)
         if state.get("status", entry["status"]) != entry["status"] or entry["status"] == FAILED:
-            self.outdate()  # failures and second runs are few: the state tells them
+            self.outdate()  # failures and second runs are few: they are in the state
             return
         # A part of a line may be written when the disk is full: then the next thing written is the state.
         durable = entry["status"] == COMPLETED and time.monotonic() > self._flushed + _FLUSH
@@ -120,7 +120,7 @@ class TrialStore:
             self._unwritten[trial_id] = dict(state)
 
     def outdate(self) -> None:
-        """Let the next `save` write the state, since something has changed that the journal does not tell."""
+        """Let the next `save` write the state, since something has changed that is not in the journal."""
         self._outdated = True
 
     def save(self, get_state: Callable[[], dict[str, Any]], whole: bool = False) -> bool:
@@ -141,7 +141,7 @@ class TrialStore:
         state = {**get_state(), "ledger": self.ledger, "events": self.journal.number}
         if not self._try_to_write(STATE, lambda path: json_files.write(path, state), durable=True):
             return False
-        self.journal.begin(anew=self._new)
+        self.journal.begin(overwrite=self._new)
         self._outdated = self._new = False
         return True
 

@@ -26,6 +26,7 @@ from kerasnas.spaces import SearchSpace
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
 from tuners.persistence import json_files
+from tuners.persistence.recovery import require_same_search
 from tuners.persistence.trial_files import disk_of
 from tuners.tuners.arguments import Initializer, Project, Scoped, check_arguments, load_initializer
 from tuners.tuners.progress import ProgressTable
@@ -228,17 +229,8 @@ class NetworkTuner(DistributedTuner):
         return {"identity": json.loads(json.dumps(self.identity()))}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        own, theirs = self.get_state()["identity"], state.get("identity")
-        if theirs is None:
-            different = ["it was written by another kind of tuner"]
-        else:
-            different = checks.differences(theirs, own)
-        if different:
-            raise ValueError(
-                f"The project in {self.project_dir} is of another search, which {type(self).__name__} cannot "
-                f"continue: {'; '.join(different)}. Choose another `project_name`, or pass `overwrite=True` to start "
-                "there from scratch."
-            )
+        own, name = self.get_state()["identity"], type(self).__name__
+        require_same_search(state.get("identity"), own, name, "tuner", self.project_dir)
 
     def save(self) -> None:
         """Write the project's state, whole or not at all.

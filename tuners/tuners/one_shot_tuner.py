@@ -157,7 +157,7 @@ class OneShotTuner(NetworkTuner):
         if names != ["val_accuracy"]:
             raise ValueError(
                 "Invalid value received for argument `oracle`. Expected the objective 'val_accuracy', which is all "
-                f"that shared weights tell of a child. Received: {names}"
+                f"that shared weights say of a child. Received: {names}"
             )
 
     # The phases --------------------------------------------------------------------------------------

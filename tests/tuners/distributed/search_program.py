@@ -6,7 +6,7 @@ SEARCH_FOLDER: the directory. `runs` in it notes the beginning and the end of ea
 SEARCH_TUNER: "ours", or "stock" for KerasTuner's own.
 SEARCH_HANG: "worker:n": this worker stays in its n-th trial, for SEARCH_HANG_SECONDS or for ever.
 SEARCH_RAISE: "worker": this worker's first trial raises an error; "fatal:worker" one that KerasTuner calls fatal.
-SEARCH_BREAK: the oracle raises when it is told of this trial.
+SEARCH_BREAK: the oracle raises when the end of this trial is reported.
 SEARCH_TRIALS, SEARCH_SEED: of the oracle.
 SEARCH_OVERWRITE: whether `overwrite=True`.
 """

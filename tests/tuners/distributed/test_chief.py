@@ -16,7 +16,7 @@ def test_the_status_is_of_a_search_with_as_many_trials(tmp_path):
 
 @pytest.mark.parametrize("damage", [lambda text: "", lambda text: text[:20], lambda text: "{}"])
 def test_a_damaged_status_is_that_of_before_or_running(damage, tmp_path):
-    """Who waits for a chief must neither fail nor leave because of it."""
+    """A worker that waits for a chief must neither fail nor leave because of it."""
     path = tmp_path / "search.json"
     write_status(tmp_path, OVER, 5)
     path.write_text(damage(path.read_text()))

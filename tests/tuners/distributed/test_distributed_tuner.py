@@ -67,7 +67,7 @@ class Processes:
         assert self.exit_code(name, 10) == -signal.SIGKILL
 
     def exit_code(self, name, seconds):
-        """How the process ended, within so many seconds."""
+        """The exit status of the process, which ends within this number of seconds."""
         end = time.monotonic() + seconds
         while (code := self.server(wait=self.started[name])) is None:
             assert time.monotonic() < end, f"{name} has not left:\n{self.logs()}"
@@ -76,7 +76,7 @@ class Processes:
         return code
 
     def runs(self):
-        """What the trials' runs noted: (trial, what, worker)."""
+        """The notes of the trials' runs: (trial, what, worker)."""
         path = self.folder / "runs"
         return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -264,7 +264,7 @@ def test_errors_of_trials(processes, tmp_path):
 
 
 def test_only_the_chief_overwrites(processes, tmp_path):
-    """A stock worker that is told to overwrite removes the project of all."""
+    """A stock worker with `overwrite=True` removes the project of all."""
     own = {"SEARCH_OVERWRITE": "1", "SEARCH_TRIALS": "8"}
     processes.start("chief", "w1", **own)
     processes.until(lambda runs: len(ended(runs)) >= 3)
@@ -273,7 +273,7 @@ def test_only_the_chief_overwrites(processes, tmp_path):
     processes.all_leave(0)
     assert len(saved_trials(tmp_path)) == len(ended(processes.runs())) == 8
 
-    # A worker that is still in a trial of the search before tells nothing of it to the next.
+    # A worker that is still in a trial of the search before reports nothing of it to the next.
     processes.start("chief", "w1", "w2", **own, SEARCH_HANG="w1:2", SEARCH_HANG_SECONDS="1.5")
     processes.until(lambda runs: any(what == "hangs" for _, what, _ in runs))
     processes.kill("chief")
@@ -283,8 +283,8 @@ def test_only_the_chief_overwrites(processes, tmp_path):
     scores = [trial["score"] for trial in saved_trials(tmp_path).values()]
     assert len(scores) == 8 and json.loads((tmp_path / "best.w1").read_text())[0][1] == max(scores)
     (state,) = (tmp_path / "project").glob("oracle.json")
-    told = [reward for _, reward in json.loads(state.read_text())["search"]["observations"]]
-    assert sorted(told) == sorted(scores)
+    reported = [reward for _, reward in json.loads(state.read_text())["search"]["observations"]]
+    assert sorted(reported) == sorted(scores)
 
 
 @pytest.mark.slow

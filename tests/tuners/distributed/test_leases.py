@@ -97,7 +97,7 @@ def test_short_trials_do_not_shorten_the_lease(leases, clock):
     assert len(leases.expire()) == 1
 
 
-def test_who_asks_again_gets_its_trial_anew(leases, clock):
+def test_a_restarted_worker_gets_a_whole_lease_again(leases, clock):
     """A worker that was restarted under its old name: it has a whole lease, and may be one without heartbeats."""
     leases.lend("a", "0")
     leases.heartbeat("a", "0")

@@ -53,7 +53,7 @@ def test_choices_are_those_of_the_space():
 
 
 def test_a_tuner_builds_one_network_to_learn_of_the_choices(tmp_path):
-    """Where options are conditions of others, KerasTuner's constructor builds a model for each: 37 in a toy space."""
+    """If options are conditions of others, KerasTuner's constructor builds a model for each: 37 in a toy space."""
     built = []
     hypermodel = make(compile=lambda model, hp: built.append(model) or model.compile("sgd", "mse"))
     oracle = PredictorOracle(SPACE, "val_accuracy", 4)

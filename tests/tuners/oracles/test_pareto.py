@@ -75,7 +75,7 @@ def test_cost_models_of_the_space_are_costs():
         assert oracle.trials[trial.trial_id].metrics.get_best_value("parameters") == model.cost(oracle.genotype(trial))
 
 
-def test_picture(run, tmp_path):
+def test_plot(run, tmp_path):
     oracle = ParetoOracle(SPACE, OBJECTIVE, 12, costs=COST)
     with pytest.raises(ValueError, match="No trial is completed"):
         oracle.plot_front(tmp_path / "front.png", "latency")

@@ -14,7 +14,7 @@ def strategy():
 
 
 @pytest.mark.parametrize("make", [strategy, lambda: Hyperband(strategy(), (1, 3))], ids=["strategy", "hyperband"])
-def test_values_are_asked_told_and_pending(make):
+def test_values_are_proposed_reported_and_pending(make):
     proposals, again = proposals_of(make()), proposals_of(make())
     first, second = proposals.ask(), proposals.ask()
     assert proposals.pending() == [first, second]

@@ -39,7 +39,7 @@ def test_trajectory_is_the_bare_strategy_s(name, space, bare, run, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_trajectory_goes_on_after_a_kill_and_reload(name, bare, run, tmp_path):
+def test_trajectory_continues_after_a_kill_and_reload(name, bare, run, tmp_path):
     """A trial that was interrupted is run again, and what follows is what would have followed."""
     expected = bare(name, SPACE, 3, 30)
     first = run(wrapped(name, SPACE, 3, 30), tmp_path, stop_after=13)

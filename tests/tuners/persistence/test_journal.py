@@ -50,7 +50,7 @@ def test_a_new_search_forgets_those_of_another(journal, tmp_path):
     journal.add({"name": "a"}, durable=False)
     journal.begin()
     journal.add({"name": "b"}, durable=False)
-    journal.begin(anew=True)
+    journal.begin(overwrite=True)
     assert Journal(tmp_path / "oracle.json").since(0) == [] and not list(tmp_path.iterdir())
 
 

@@ -87,7 +87,7 @@ def test_any_flipped_bit_is_noticed_or_changes_nothing(path):
             value = json_files._decode(path.read_bytes())
         except ValueError:
             continue
-        # The name of the checksum itself, say: the rest is as it was, or there is one key more.
+        # The name of the checksum itself, say: all else is as it was, or there is one key more.
         assert {key: value.get(key) for key in VALUE} == VALUE
         passed += 1
     assert passed < 40

@@ -214,7 +214,7 @@ def test_a_file_system_without_hard_links(run, tmp_path, monkeypatch, expected):
 
 
 def test_several_workers_resume_as_if_nothing_had_happened(finish, tmp_path, monkeypatch):
-    """What was asked and told in turns since the state was written is done again in the same turns."""
+    """Proposals and reports since the state was written are done again in the same order."""
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 

@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras_tuner.errors import FatalRuntimeError
 
-from tuners.persistence.trial_files import clear, difference, disk_of, keep_plan, release
+from tuners.persistence.trial_files import clear, disk_of, keep_plan, release
 
 
 def test_files_of_another_plan_are_removed(tmp_path):
@@ -64,10 +64,3 @@ def test_models_of_before_are_let_go():
     del model
     release()
     assert gone() is None
-
-
-def test_a_difference_names_the_first_entries():
-    there, here = {str(number): 0 for number in range(5)}, {str(number): 1 for number in range(5)}
-    assert (
-        difference("choices", there, here) == "choices '0': 0 there, 1 here; '1': 0 there, 1 here; '2': 0 there, 1 here"
-    )

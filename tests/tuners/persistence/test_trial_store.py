@@ -75,8 +75,8 @@ def test_a_search_is_read_as_it_was_written(search):
     search.begin(3)
     saved = TrialStore(search.store.folder).read()
     assert known(saved) == {"0": 0.0, "1": 0.125, "2": 0.25, "3": None}
-    told = [*saved.state["start_order"], *(event["trial"] for event in saved.events if event["tuner"] == "worker")]
-    assert told == ["0", "1", "2", "3"]
+    started = [*saved.state["start_order"], *(event["trial"] for event in saved.events if event["tuner"] == "worker")]
+    assert started == ["0", "1", "2", "3"]
     assert saved.events[-1]["tuner"] == "worker" and saved.trials["3"].entry["values"] == {"units": 3}
 
 
@@ -207,7 +207,7 @@ def test_foreign_folders_are_left_alone(search):
 
 
 def test_a_new_search_forgets_the_files_of_another(search):
-    """What was not read is not this search's: the events of both would be taken for one."""
+    """Files that were not read are not this search's: the events of both would be taken for one."""
     search.run(range(3))
     other = Search(search.store.folder)
     other.begin(0)

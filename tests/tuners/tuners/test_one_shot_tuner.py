@@ -71,7 +71,7 @@ def searched(tmp_path_factory):
     return search(make(tmp_path_factory.mktemp("searched"), objective="val_loss"))
 
 
-def test_children_are_judged_with_the_shared_weights_on_the_held_out_half(searched):
+def test_children_are_evaluated_with_the_shared_weights_on_the_held_out_half(searched):
     _, held_out = stratified_split(Y, 0.5, 0)
     trials = list(searched.oracle.trials.values())
     assert len(trials) == 6 and all(trial.status == "COMPLETED" for trial in trials)
@@ -80,7 +80,7 @@ def test_children_are_judged_with_the_shared_weights_on_the_held_out_half(search
         assert trial.score == pytest.approx(expected)
 
 
-def test_the_best_children_are_trained_from_scratch_and_ordered_anew(searched):
+def test_the_best_children_are_trained_from_scratch_and_ordered_again(searched):
     trained = searched.trained_trials()
     assert {one.trial_id for one in trained} == {one.trial_id for one in searched.oracle.get_best_trials(2)}
     losses = [searched.result(trial)["metrics"]["val_loss"] for trial in trained]
@@ -115,7 +115,7 @@ def test_results_summary(searched, capsys):
     assert primitives_in_words(searched.get_best_genotypes()[0]) in output
 
 
-def test_more_trials_go_on_with_the_same_shared_weights(tmp_path, capsys):
+def test_more_trials_continue_with_the_same_shared_weights(tmp_path, capsys):
     first = search(make(tmp_path, max_trials=3, retrain_best=1), verbose=1)
     output = capsys.readouterr().out
     assert output.startswith("Shared weights trained for 1 epochs") and "from scratch" in output
@@ -128,7 +128,7 @@ def test_more_trials_go_on_with_the_same_shared_weights(tmp_path, capsys):
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
 
 
-def test_what_was_interrupted_goes_on_where_it_was(tmp_path, searched):
+def test_an_interrupted_search_resumes_where_it_was(tmp_path, searched):
     seen, settings = [], {"training": dataclasses.replace(RECIPE, epochs=2), "retrain_best": 1}
     for stop in (("ENASTrainer", 1), ("Functional", 1)):
         with pytest.raises(KeyboardInterrupt):
@@ -151,7 +151,7 @@ def test_cross_validation_of_the_best(tmp_path):
     assert tuner.get_best_models()[0].output_shape == (None, 3)
 
 
-def test_shared_weights_and_controller_start_from_initialisations(tmp_path):
+def test_shared_weights_and_controller_start_from_initializations(tmp_path):
     controller = Controller(SPACE, 3, unique=False)
     parameters = {name: value + 0.01 for name, value in controller.get_parameters().items()}
     supernet = SPACE.build_supernet((8, 8, 1), 3, seed=9)
@@ -177,7 +177,7 @@ def test_bad_arguments(tmp_path):
         ({"oracle": keras_tuner.oracles.RandomSearchOracle()}, TypeError, "Expected a `StrategyOracle`"),
         ({"oracle": EvolutionOracle(other, "val_accuracy")}, ValueError, "space 'enas_micro' with 3 choices"),
         ({"oracle": EvolutionOracle(SPACE, "val_loss")}, ValueError, r"Received: \['val_loss'\]"),
-        ({"oracle": ParetoOracle(SPACE, ["val_accuracy", "val_loss"])}, ValueError, "all that shared weights tell"),
+        ({"oracle": ParetoOracle(SPACE, ["val_accuracy", "val_loss"])}, ValueError, "all that shared weights say"),
     ):
         with pytest.raises(error, match=message):
             make(tmp_path, **options)
@@ -209,4 +209,4 @@ def test_random_children_in_training(tmp_path):
     tuner = make(
         tmp_path, shared_weights=shared(controller=RandomSearch(SPACE, unique=False)), retrain_best=1, max_trials=1
     )
-    assert len(search(tuner).trainer.controller.observations) == 1  # it was told of one batch of the held-out half
+    assert len(search(tuner).trainer.controller.observations) == 1  # the reward of one batch of the held-out half

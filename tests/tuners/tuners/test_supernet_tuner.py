@@ -58,7 +58,7 @@ def search(tuner, **options):
 
 @pytest.fixture(scope="module")
 def shown():
-    """What the search of `searched` printed."""
+    """The output of the search of `searched`."""
     return io.StringIO()
 
 
@@ -174,7 +174,7 @@ def test_without_hyperparameters_the_trials_differ_by_their_seeds(tmp_path):
     assert tuner.oracle.trials["0"].hyperparameters.values == {}
     assert results[0]["search_val_loss"] != results[1]["search_val_loss"]
     best = tuner.oracle.get_best_trials(1)[0]
-    assert best.score == min(one["val_loss"] for one in results)  # it is minimised
+    assert best.score == min(one["val_loss"] for one in results)  # it is minimized
 
 
 def test_cross_validation_reports_means_and_keeps_the_best_network(tmp_path):
@@ -190,7 +190,7 @@ def test_cross_validation_reports_means_and_keeps_the_best_network(tmp_path):
 
 
 # Warm start --------------------------------------------------------------------------------------
-def test_the_supernet_starts_from_an_initialisation_in_a_folder(tmp_path, capsys):
+def test_the_supernet_starts_from_an_initialization_in_a_folder(tmp_path, capsys):
     supernet = SPACE.build_supernet((8, 8, 1), 3, seed=5)
     for variable in supernet.architecture_parameters:
         table = np.zeros(variable.shape, "float32")
@@ -203,7 +203,7 @@ def test_the_supernet_starts_from_an_initialisation_in_a_folder(tmp_path, capsys
     assert "variables start from the initialization" in tuner.result("0")["warm_start"]
 
 
-def test_an_initialisation_that_does_not_fit_ends_the_search_and_says_why(tmp_path):
+def test_an_initialization_that_does_not_fit_ends_the_search_and_says_why(tmp_path):
     initializer = kerasnas.meta.ReptileInitializer(SPACE.build_supernet((8, 8, 1), 3, filters=3))
     with pytest.raises(keras_tuner.errors.FatalValueError, match=r"cannot start from `initializer`.*filters 3, expec"):
         search(make(tmp_path, initializer=initializer))
@@ -338,7 +338,7 @@ class Epochs(keras.callbacks.Callback):
             raise self.error
 
 
-def test_what_was_interrupted_goes_on_inside_the_trial_and_ends_as_if_it_had_not_been(tmp_path):
+def test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted(tmp_path):
     """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""
     seen, settings = [], {"max_trials": 1, "training": dataclasses.replace(RECIPE, epochs=2)}
     for stop in (("BilevelTrainer", 1), ("Functional", 1)):
@@ -364,7 +364,7 @@ def test_a_trial_with_other_settings_starts_from_scratch(tmp_path, capsys):
     assert again.oracle.trials["0"].status == "COMPLETED"
 
 
-def test_a_full_disk_ends_the_search_and_the_trial_goes_on_when_there_is_room(tmp_path, monkeypatch):
+def test_a_full_disk_ends_the_search_and_the_trial_resumes_when_there_is_room(tmp_path, monkeypatch):
     """In stock KerasTuner each trial then fails by its own checkpoint, until three of them end the search."""
     seen, real = [], np.savez
 

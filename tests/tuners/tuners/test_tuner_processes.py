@@ -101,7 +101,7 @@ def kill_in(folder, which, kind):
     ("which", "kinds"),
     [("supernet", ["BilevelTrainer", "Functional"]), ("one_shot", ["ENASTrainer", "child", "Functional"])],
 )
-def test_killed_in_each_phase_it_goes_on_inside_it_and_ends_as_if_it_had_not_been(which, kinds, tmp_path):
+def test_a_search_killed_in_each_phase_resumes_inside_it_and_ends_as_if_uninterrupted(which, kinds, tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     other = start(whole, which)
     for kind in kinds:
