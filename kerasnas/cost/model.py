@@ -1,9 +1,9 @@
-"""CostModel: the cost of the networks of a space, as a table over its choices."""
+"""CostModel: the cost of the networks of a space, as a table over its choices; NetworkCost: of each network alone."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ from kerasnas.registry import Registry
 from kerasnas.spaces import SearchSpace
 
 COSTS = Registry("cost")
-"""Name -> `(space, input_shape, num_classes, **sizes) -> CostModel`."""
+"""Name -> `(space, input_shape, num_classes, **sizes) -> CostModel`, or `NetworkCost` where `shapes_network`."""
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -128,6 +128,65 @@ class CostModel:
         return cls(**{**config, "choices": choices, "tables": tables})
 
 
+@dataclasses.dataclass(frozen=True)
+class NetworkCost:
+    """The cost of every network of a space whose choices shape the network itself: summed over the parts of each.
+
+    There is no table over the choices, and so no expected cost: it is for strategies that ask and tell. A part that
+    several networks have is measured once.
+
+    Args:
+        name: of what is counted.
+        unit: what follows a number of it, with its space, as `" parameters"`.
+        parts: genotype -> the parts of its network.
+        measure: part -> its cost.
+        least: the word for the network that costs least. Defaults to `"cheapest"`.
+
+    Example:
+
+    >>> from kerasnas.spaces import MacroSpace
+    >>> space = MacroSpace()
+    >>> COSTS["parameters"](space, (28, 28, 1), 10).cost(space.references()["cnn"])
+    94186.0
+    """
+
+    name: str
+    unit: str
+    parts: Callable[[Genotype], Sequence[Part]]
+    measure: Callable[[Part], float]
+    least: str = "cheapest"
+    known: dict[Part, float] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def cost(self, genotype: Genotype) -> float:
+        """The cost of the network of `genotype`.
+
+        Raises:
+            ValueError: if it is not of the space.
+        """
+        return _total(self.parts(genotype), self.measure, self.known)
+
+    __call__ = cost
+
+    def get_config(self) -> dict[str, Any]:
+        """There is none.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"The cost '{self.name}' of a space whose choices shape the network is no table, and the space has no "
+            "supernet whose search it could guide. Search it with an ask/tell strategy."
+        )
+
+
+def _total(pieces: Sequence[Part], measure: Callable[[Part], float], known: dict[Part, float]) -> float:
+    """The sum over parts, each distinct one measured once."""
+    for part in pieces:
+        if part not in known:
+            known[part] = measure(part)
+    return float(sum(known[part] for part in pieces))
+
+
 def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any) -> CostModel:
     """The cost model of a network's parts, each distinct one of them measured once.
 
@@ -138,24 +197,27 @@ def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any
     """
     known: dict[Part, float] = {}
 
-    def total(pieces: Any) -> float:
-        for part in pieces:
-            if part not in known:
-                known[part] = measure(part)
-        return float(sum(known[part] for part in pieces))
-
     tables = {
-        kind: np.array([[total(pieces) for pieces in row] for row in rows]) for kind, rows in parts.options.items()
+        kind: np.array([[_total(pieces, measure, known) for pieces in row] for row in rows])
+        for kind, rows in parts.options.items()
     }
-    return CostModel(base=total(parts.fixed), choices=parts.choices, tables=tables, **names)
+    return CostModel(base=_total(parts.fixed, measure, known), choices=parts.choices, tables=tables, **names)
 
 
 def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: str) -> None:
     @COSTS.register(name)
-    def build(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
+    def build(
+        space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
+    ) -> CostModel | NetworkCost:
         def measure(part: Part) -> float:
             return count(part.model())
 
+        if space.shapes_network:
+
+            def parts(genotype: Genotype) -> Sequence[Part]:
+                return space.parts_of(genotype, input_shape, num_classes, **sizes)
+
+            return NetworkCost(name, unit, parts, measure, least)
         return tabulate(space.parts(input_shape, num_classes, **sizes), measure, name=name, unit=unit, least=least)
 
 

@@ -2,7 +2,7 @@
 
 from kerasnas.networks.chosen import chosen_network
 from kerasnas.networks.few_shot import few_shot_network
-from kerasnas.networks.measured import NetworkParts, Part, measured_parts
+from kerasnas.networks.measured import NetworkParts, Part, measured_parts, network_parts
 from kerasnas.networks.mixed import MixedGraph
 from kerasnas.networks.shared import SharedPrimitives, WeightSharingSupernet
 from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
@@ -21,5 +21,6 @@ __all__ = [
     "chosen_network",
     "few_shot_network",
     "measured_parts",
+    "network_parts",
     "table_decisions",
 ]

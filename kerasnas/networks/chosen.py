@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, input_s
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
 from kerasnas.primitives.mobile import MBConv
+from kerasnas.primitives.network_blocks import Block
 
 
 def chosen_network(
@@ -32,7 +33,8 @@ def chosen_network(
         genotype: a genotype of it.
         input_shape: shape of one image, or of one signal.
         num_classes: number of classes; the model returns logits.
-        drop_path: drop-path probability at the last choice; it grows linearly from 0 at the first. Defaults to 0.
+        drop_path: drop-path probability at the last choice, or residual block; it grows linearly from 0 at the first.
+            Defaults to 0.
         seed: seed of the initial weights, and of what drop-path drops. Defaults to 0.
 
     Returns:
@@ -41,11 +43,12 @@ def chosen_network(
     Raises:
         ValueError: for an `input_shape` that the space does not take, and for arguments out of their range.
     """
-    shape = input_shape_for(space, input_shape)
+    assignment = space.assignment(genotype)
+    shape = input_shape_for(space, input_shape, assignment)
     checks.size("num_classes", num_classes)
     checks.number("drop_path", drop_path, least=0, below=1)
     checks.seed(seed)
-    counted = ShapeFiller(space, num_classes)
+    counted = ShapeFiller(space, num_classes, assignment=assignment)
     space.skeleton(counted, shape)
     inputs = keras.Input(shape)
     fill = _Chosen(space, genotype, num_classes, drop_path, seed, counted.slots)
@@ -72,7 +75,7 @@ class _Chosen(Filler):
         self, space: HasSkeleton, genotype: Genotype, num_classes: int, drop_path: float, seed: int, slots: int
     ):
         self.space, self.genotype, self.num_classes = space, genotype, num_classes
-        self.assignment = space.assignment(genotype)
+        self.assignment: Mapping[str, str] = space.assignment(genotype)
         self.drop_path, self.seed, self.last = drop_path, seed, max(slots - 1, 1)
         self.slot = 0
 
@@ -91,7 +94,8 @@ class _Chosen(Filler):
         return layer
 
     def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        return expand(factory(*arguments, **options), x)
+        layer = factory(*arguments, **options)
+        return layer.expand(x, self._drop()) if isinstance(layer, Block) and layer.residual else expand(layer, x)
 
     def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
         return self._primitive(x, self.assignment[name], filters, strides, self._drop())

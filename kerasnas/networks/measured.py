@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
+from kerasnas.genotypes import Genotype
 from kerasnas.networks.chosen import classify
 from kerasnas.networks.mixed import places
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, ShapeFiller, input_shape_for, shape_after
@@ -69,11 +70,29 @@ def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes
     return NetworkParts(tuple(fill.fixed), dict(space.tables), fill.options)
 
 
+def network_parts(
+    space: HasSkeleton, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int
+) -> tuple[Part, ...]:
+    """The parts of one network of a space whose choices shape the skeleton itself.
+
+    Args:
+        space: a space with a skeleton.
+        genotype: a genotype of it.
+        input_shape: shape of one image, or of one signal.
+        num_classes: number of classes.
+    """
+    assignment = space.assignment(genotype)
+    shape = input_shape_for(space, input_shape, assignment)
+    fill = _Measured(space, checks.size("num_classes", num_classes), assignment)
+    space.skeleton(fill, shape)
+    return tuple(fill.fixed)
+
+
 class _Measured(ShapeFiller):
     """Reads a skeleton into its parts; the values are shapes."""
 
-    def __init__(self, space: HasSkeleton, num_classes: int):
-        super().__init__(space, num_classes)
+    def __init__(self, space: HasSkeleton, num_classes: int, assignment: Mapping[str, str] | None = None):
+        super().__init__(space, num_classes, assignment=assignment)
         self.fixed: list[Part] = []
         self.options: dict[str, list[list[list[Part]]]] = {
             kind: [[[] for _ in table.primitives] for _ in table.edges] for kind, table in space.tables.items()

@@ -13,6 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.base import halve
+from kerasnas.primitives.network_blocks import Block
 
 Shape = tuple[int, ...]
 _PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
@@ -124,11 +125,13 @@ class Filler(abc.ABC):
 
     A skeleton passes values from one call to the next and knows nothing of them: they are tensors in a supernet,
     KerasTensors in a discrete network, shapes where costs are measured. The number of classes, `num_classes`, and
-    whether batch norm learns scale and offset, `affine`, are attributes of the filler.
+    whether batch norm learns scale and offset, `affine`, are attributes of the filler; so is `assignment`, the option
+    of every choice where one network is read, and None where all networks of the space are.
     """
 
     affine = True
     num_classes: int
+    assignment: Mapping[str, str] | None = None
 
     @abc.abstractmethod
     def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -168,6 +171,19 @@ class Filler(abc.ABC):
         """The logits of a feature map: pooled, then classified."""
         return self.classify(self.pool(x))
 
+    def option(self, name: str) -> str:
+        """The option of a choice that shapes the skeleton itself, such as a number of layers.
+
+        Raises:
+            ValueError: where all networks of the space are read at once.
+        """
+        if self.assignment is None:
+            raise ValueError(
+                f"{type(self).__name__} cannot read a skeleton that is itself chosen (choice '{name}'): such a space "
+                "has no supernet and no table of costs, only discrete networks."
+            )
+        return self.assignment[name]
+
     # Of spaces whose children share weights; other fillers have no use for them -----------------------------
     def read(self, values: Sequence[Any], names: Sequence[str]) -> Any:
         """`values[1:]` that the binary choices `names` say are read, concatenated; `values[0]` where none is."""
@@ -194,16 +210,24 @@ class ShapeFiller(Filler):
     Args:
         space: the space whose skeleton is read.
         num_classes: number of classes.
-        affine: see `Filler`.
+        affine, assignment: see `Filler`.
     """
 
-    def __init__(self, space: HasSkeleton, num_classes: int, affine: bool = True):
-        self.space, self.num_classes, self.affine = space, num_classes, affine
+    def __init__(
+        self,
+        space: HasSkeleton,
+        num_classes: int,
+        affine: bool = True,
+        assignment: Mapping[str, str] | None = None,
+    ):
+        self.space, self.num_classes, self.affine, self.assignment = space, num_classes, affine, assignment
         self.slots = 0
         self.smallest = _PROBE
 
     def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
-        return self.seen(factory(*arguments, **options).compute_output_shape((None, *x))[1:])
+        layer = factory(*arguments, **options)
+        self.slots += isinstance(layer, Block) and layer.residual
+        return self.seen(layer.compute_output_shape((None, *x))[1:])
 
     def seen(self, shape: Sequence[int]) -> Shape:
         """`shape`, once the size of the image has been noted."""
@@ -250,14 +274,19 @@ def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
     return (*sizes, filters)
 
 
-def input_shape_for(space: HasSkeleton, input_shape: Any) -> Shape:
+def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[str, str] | None = None) -> Shape:
     """Return `input_shape` as a tuple if it is of the kind that `space` takes, and not too small for its networks.
+
+    Args:
+        space: a space with a skeleton.
+        input_shape: shape of one image, or of one signal.
+        assignment: of the network that is meant. Defaults to None: all networks of the space.
 
     Raises:
         ValueError: otherwise, with the shape that is expected.
     """
     shape = check_input_shape(input_shape, halvings=0, kind=space.inputs)
-    probe = ShapeFiller(space, num_classes=1)
+    probe = ShapeFiller(space, num_classes=1, assignment=assignment)
     space.skeleton(probe, (*[_PROBE] * (len(shape) - 1), shape[-1]))
     return check_input_shape(shape, (_PROBE // probe.smallest).bit_length() - 1, space.inputs)
 

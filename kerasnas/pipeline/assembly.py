@@ -206,14 +206,15 @@ def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> conte
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
     """The search of the settings, not compiled."""
     caps: dict[str, Any] = {"auto": "auto", "any": None}
+    asked = config.changed()  # a guard that was asked for, and has nothing to act on, says so
     return BilevelTrainer(
         supernet,
         hypergradient=config.hypergradient,
         objective=objective,
         architecture_warmup_epochs=config.architecture_warmup_epochs,
-        auxiliary_skip=config.auxiliary_skip,
+        auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in asked else "auto",
         max_skips=caps[config.max_skips] if config.max_skips in caps else int(config.max_skips),
-        curvature_ratio=config.curvature_ratio or None,
+        curvature_ratio=(config.curvature_ratio or None) if "curvature_ratio" in asked else "auto",
     )
 
 

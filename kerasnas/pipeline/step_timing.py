@@ -213,7 +213,7 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
             supernets[0],
             hypergradient=config.hypergradient,
             architecture_warmup_epochs=config.architecture_warmup_epochs,
-            auxiliary_skip=config.auxiliary_skip,
+            auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in config.changed() else "auto",
         )
         search.compile()
         return search

@@ -195,6 +195,19 @@ def apply_standard(stages: Iterable[Stage], x: Any) -> Any:
     return x
 
 
+def run_stages(stages: Iterable[Any], x: Any, training: bool | None) -> Any:
+    """A tensor after a chain of built stages, called as plain functions.
+
+    Example:
+
+    >>> run_stages([Relu(), Subsample()], ops.ones((1, 8, 8, 3)), training=False).shape
+    TensorShape([1, 4, 4, 3])
+    """
+    for stage in stages:
+        x = stage.call(x, training=training) if takes_training(stage) else stage.call(x)
+    return x
+
+
 class Relu(Stage):
     """max(x, 0)."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, halve, takes_training
+from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, halve, run_stages
 from kerasnas.primitives.convolutions import Convolution, NorConv, Pointwise
 from kerasnas.primitives.mobile import Relu6
 from kerasnas.primitives.normalization import BatchNorm
@@ -25,9 +25,7 @@ class _Chain(Primitive):
     """A primitive that stands at no choice, and whose last stage therefore takes no mixing weight."""
 
     def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
-        for stage in self.chain:
-            inputs = stage.call(inputs, training=training) if takes_training(stage) else stage.call(inputs)
-        return inputs
+        return run_stages(self.chain, inputs, training)
 
 
 class ConvReLU6(_Chain):

@@ -4,6 +4,7 @@ from kerasnas.spaces.base import SPACES, SearchSpace
 from kerasnas.spaces.darts import DARTS_PRIMITIVES, DARTSSpace
 from kerasnas.spaces.enas import ENAS_MICRO_PRIMITIVES, ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
+from kerasnas.spaces.macro import MACRO_PRIMITIVES, MacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
@@ -15,6 +16,7 @@ __all__ = [
     "DARTS_PRIMITIVES",
     "ENAS_MACRO_PRIMITIVES",
     "ENAS_MICRO_PRIMITIVES",
+    "MACRO_PRIMITIVES",
     "NASBENCH101_OPERATIONS",
     "NASBENCH201_PRIMITIVES",
     "PROXYLESS_PRIMITIVES",
@@ -23,6 +25,7 @@ __all__ = [
     "DARTSSpace",
     "ENASMacroSpace",
     "ENASMicroSpace",
+    "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",
     "ProxylessSpace",

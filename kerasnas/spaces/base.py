@@ -15,7 +15,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.measured import NetworkParts
+from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.registry import Registry
 
 SPACES = Registry("space")
@@ -35,12 +35,15 @@ class SearchSpace(abc.ABC):
     Attributes:
         name: the name that its genotypes carry.
         mixes_channels: True if `build_supernet` takes `partial_channels` and `edge_normalization`.
+        shapes_network: True if choices shape the network itself, such as its depth: there is no supernet, and costs are
+            no table over the choices; `parts_of` has the parts of one network.
         sizes: the arguments of the constructor that `build_network` takes too.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
 
     name: str
     mixes_channels = False
+    shapes_network = False
     sizes: tuple[str, ...] = ()
     depth = "num_cells"
 
@@ -78,6 +81,16 @@ class SearchSpace(abc.ABC):
             ValueError: if the space does not say.
         """
         raise ValueError(f"Space '{self.name}' has no cost model: it does not say what its networks consist of.")
+
+    def parts_of(
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
+    ) -> tuple[Part, ...]:
+        """The parts of one network, for cost models, where `shapes_network`; `sizes` as for `build_network`.
+
+        Raises:
+            ValueError: if the space does not say.
+        """
+        raise ValueError(f"Space '{self.name}' does not say what each of its networks consists of: see `parts`.")
 
     @property
     def size(self) -> int:

@@ -1,0 +1,216 @@
+"""The blocks of whole networks, residual or not: the convolution, the separable one, ResNet's two, MobileNetV2's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasnas import checks
+from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, run_stages
+from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
+from kerasnas.primitives.mobile import Expansion
+from kerasnas.primitives.normalization import BatchNorm
+
+
+class Block(Primitive):
+    """Base of the blocks of whole networks: a chain of stages, and beside it a shortcut where it is residual.
+
+    A block stands at no choice of a supernet, so that it takes neither copies nor a mixing weight.
+
+    Args:
+        filters, strides, affine: see `Primitive`.
+        kernel_size: size of the windows. Defaults to 3.
+
+    Attributes:
+        residual: whether blocks of this class have a shortcut, so that drop-path may drop the rest of them.
+        activates: whether ReLU follows the sum with the shortcut.
+    """
+
+    residual = False
+    activates = True
+
+    def __init__(self, filters: int, strides: int = 1, affine: bool = True, kernel_size: int = 3, **kwargs: Any):
+        self.kernel_size = checks.size("kernel_size", kernel_size)
+        super().__init__(filters, strides, affine, **kwargs)
+        self.beside: list[Stage] | None = None
+
+    def shortcut(self, channels: int) -> list[Stage] | None:
+        """New stages of the shortcut of an input with this number of channels; None where nothing is added."""
+        return None
+
+    def keeps_shape(self, channels: int) -> bool:
+        """True if the output has the shape of an input with this number of channels."""
+        return self.strides == 1 and channels == self.filters
+
+    def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
+        super().build(inputs_shape, scale_shape)
+        stages = self.shortcut(inputs_shape[-1])
+        self.beside = None if stages is None else [self._under_policy(stage) for stage in stages]
+        for stage in self.beside or []:
+            stage.build(inputs_shape)
+            inputs_shape = stage.compute_output_shape(inputs_shape)
+
+    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+        y = run_stages(self.chain, inputs, training)
+        if self.beside is None:
+            return y
+        y = y + run_stages(self.beside, inputs, training)
+        return ops.relu(y) if self.activates else y
+
+    def expand(self, x: Any, drop_path: Callable[[Any], Any] | None = None) -> Any:
+        """As `Primitive.expand`.
+
+        Args:
+            x: KerasTensor.
+            drop_path: a function applied to the chain before a shortcut is added, if there is one. Defaults to None:
+                nothing is applied.
+        """
+        y, beside = super().expand(x), self.shortcut(x.shape[-1])
+        if beside is None:
+            return y
+        y = keras.layers.Add()([apply_standard(beside, x), y if drop_path is None else drop_path(y)])
+        return keras.layers.ReLU()(y) if self.activates else y
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size}
+
+
+class ConvBlock(Block):
+    """A convolution, batch norm and ReLU, as in VGG with batch norm.
+
+    Reference:
+        Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015
+        (arXiv 1409.1556); Ioffe and Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
+    """
+
+    def stages(self) -> list[keras.layers.Layer]:
+        return [Convolution(self.filters, self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
+
+
+class SeparableBlock(Block):
+    """The depthwise separable convolution of MobileNet: depthwise, then 1x1, each with batch norm and ReLU.
+
+    Reference:
+        Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017
+        (arXiv 1704.04861).
+    """
+
+    def stages(self) -> list[keras.layers.Layer]:
+        window = [Depthwise(self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
+        return [*window, Pointwise(self.filters), BatchNorm(self.affine), Relu()]
+
+
+class ResidualBlock(Block):
+    """The basic block of ResNet: two convolutions, and a shortcut that is a 1x1 convolution where the shape changes.
+
+    Reference:
+        He et al., "Deep Residual Learning for Image Recognition", 2016 (arXiv 1512.03385), figure 2; the shortcut is
+        option B of section 3.3.
+    """
+
+    residual = True
+
+    def stages(self) -> list[keras.layers.Layer]:
+        first = [Convolution(self.filters, self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
+        return [*first, Convolution(self.filters, self.kernel_size), BatchNorm(self.affine)]
+
+    def shortcut(self, channels: int) -> list[Stage]:
+        return [] if self.keeps_shape(channels) else _projection(self)
+
+
+class BottleneckBlock(Block):
+    """The bottleneck of ResNet: 1x1 to a quarter of the filters, a convolution of windows, 1x1 to the filters.
+
+    The convolution of windows strides, as in later implementations of the paper.
+
+    Reference:
+        He et al., "Deep Residual Learning for Image Recognition", 2016 (arXiv 1512.03385), figure 5.
+    """
+
+    residual = True
+
+    def stages(self) -> list[keras.layers.Layer]:
+        narrow = max(1, self.filters // 4)
+        first = [Pointwise(narrow), BatchNorm(self.affine), Relu()]
+        window = [Convolution(narrow, self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
+        return [*first, *window, Pointwise(self.filters), BatchNorm(self.affine)]
+
+    def shortcut(self, channels: int) -> list[Stage]:
+        return [] if self.keeps_shape(channels) else _projection(self)
+
+
+class InvertedBlock(Block):
+    """The inverted bottleneck of MobileNetV2 with the squeeze-excitation of MnasNet.
+
+    1x1, depthwise, squeeze-excitation, 1x1, each convolution with batch norm, the first two also with ReLU. The first
+    1x1 convolution has `EXPANSION` times the channels of the input, the squeezed vector a quarter of the input's.
+    Where the shape is kept, the input is added.
+
+    Reference:
+        Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018 (arXiv 1801.04381); Tan et al.,
+        "MnasNet: Platform-Aware Neural Architecture Search for Mobile", 2019 (arXiv 1807.11626), figure 7.
+    """
+
+    EXPANSION = 4
+    residual = True
+    activates = False
+
+    def stages(self) -> list[keras.layers.Layer]:
+        wide = [Expansion(self.EXPANSION), BatchNorm(self.affine), Relu()]
+        window = [Depthwise(self.kernel_size, self.strides), BatchNorm(self.affine), Relu()]
+        return [*wide, *window, SqueezeExcitation(4 * self.EXPANSION), Pointwise(self.filters), BatchNorm(self.affine)]
+
+    def shortcut(self, channels: int) -> list[Stage] | None:
+        return [] if self.keeps_shape(channels) else None
+
+
+class SqueezeExcitation(Stage):
+    """Squeeze-excitation: each channel times a number in (0, 1) that two dense layers compute of all channels' means.
+
+    Args:
+        reduction: how many times fewer units than channels the first dense layer has.
+
+    Reference:
+        Hu et al., "Squeeze-and-Excitation Networks", 2018 (arXiv 1709.01507).
+    """
+
+    def __init__(self, reduction: int):
+        super().__init__()
+        self.reduction = reduction
+
+    def units(self, channels: int) -> int:
+        """The number of units of the first dense layer."""
+        return max(1, channels // self.reduction)
+
+    def build(self, inputs_shape: tuple) -> None:
+        channels = inputs_shape[-1]
+        units = self.units(channels)
+        self.squeeze = self.add_weight(name="squeeze", shape=(channels, units))
+        self.squeeze_bias = self.add_weight(name="squeeze_bias", shape=(units,), initializer="zeros")
+        self.excite = self.add_weight(name="excite", shape=(units, channels))
+        self.excite_bias = self.add_weight(name="excite_bias", shape=(channels,), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        ones = (1,) * (len(inputs.shape) - 2)
+        x = ops.mean(inputs, axis=tuple(range(1, len(inputs.shape) - 1)))
+        x = ops.relu(ops.matmul(x, self.read(self.squeeze, x)) + self.read(self.squeeze_bias, x))
+        x = ops.sigmoid(ops.matmul(x, self.read(self.excite, x)) + self.read(self.excite_bias, x))
+        return inputs * ops.reshape(x, (-1, *ones, inputs.shape[-1]))
+
+    def standard(self) -> list[Callable]:
+        def apply(x: Any) -> Any:
+            channels, ones = x.shape[-1], (1,) * (len(x.shape) - 2)
+            gates = by_rank("GlobalAveragePooling")(x)
+            gates = keras.layers.Dense(self.units(channels), activation="relu")(gates)
+            gates = keras.layers.Dense(channels, activation="sigmoid")(gates)
+            return keras.layers.Multiply()([x, keras.layers.Reshape((*ones, channels))(gates)])
+
+        return [apply]
+
+
+def _projection(block: Block) -> list[Stage]:
+    """The shortcut to another shape: a 1x1 convolution and batch norm."""
+    return [Convolution(block.filters, 1, block.strides), BatchNorm(block.affine)]

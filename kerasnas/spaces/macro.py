@@ -1,0 +1,353 @@
+"""The macro space: whole networks for images, from stem to head."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.checks import nearest
+from kerasnas.genotypes import Edge, Genotype
+from kerasnas.networks.measured import NetworkParts, Part, network_parts
+from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
+from kerasnas.primitives.network_blocks import BottleneckBlock, ConvBlock, InvertedBlock, ResidualBlock, SeparableBlock
+from kerasnas.spaces.base import SPACES, Indices
+from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells
+
+_KINDS = {
+    "conv": ConvBlock,
+    "residual": ResidualBlock,
+    "bottleneck": BottleneckBlock,
+    "inverted": InvertedBlock,
+    "separable": SeparableBlock,
+}
+_BLOCKS = {f"{kind}_{size}x{size}": (block, size) for kind, block in _KINDS.items() for size in (3, 5, 7)}
+# Windows of 7 x 7 only where they are depthwise: elsewhere they cost 49 multiply-adds for each pair of channels.
+MACRO_PRIMITIVES = tuple(
+    name for name, (block, size) in _BLOCKS.items() if size < 7 or block in (InvertedBlock, SeparableBlock)
+)
+_STEMS = {"conv_3x3": (3, 1), "conv_3x3_s2": (3, 2), "conv_5x5": (5, 1), "conv_5x5_s2": (5, 2)}
+_POOL, _STRIDED = "max_pool_2x2", "_s2"
+_REFERENCES = {
+    "cnn": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1, 1)),
+    "cnn_5x5": ("conv_5x5_s2", 1.0, "conv_5x5", "pool", (0, 1, 1)),
+    "resnet_8": ("conv_3x3", 0.5, "residual_3x3", "strides", (1, 1, 1)),
+    "resnet_20": ("conv_3x3", 0.5, "residual_3x3", "strides", (3, 3, 3)),
+    "mobilenet_v2": ("conv_3x3", 0.5, "inverted_3x3", "strides", (1, 2, 2)),
+    "vgg_3x3": ("conv_3x3", 0.5, "conv_3x3", "pool", (3, 3, 3)),
+}
+_LARGE = 96  # pixels of the shorter side, from which on a stem that does not halve is out of proportion
+
+
+@SPACES.register("macro")
+class MacroSpace(SkeletonSpace):
+    """Whole networks for images: a stem, stages of blocks between which the image is halved, and a head.
+
+    The choices: the stem (windows of 3 or 5, strides 1 or 2); the width, a factor of all channels; the number of
+    stages; and for each stage its block, its number of blocks, and, but for the first, how the image is halved before
+    it: by max pooling, or by the strides of its first block. Each stage has twice the channels of the one before; the
+    stem has those of the first stage, which may have no blocks of its own. A choice that a network does not make, as
+    its stage does not exist, has its first option in `key`, and no mutation changes it. Sampling is uniform over the
+    options of all choices, among networks that halve the image at most `max_halvings` times: each number of stages that
+    fits any stem is as probable as another, although there are far more networks of many stages.
+
+    A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, the stem
+    first, with the width behind it; `_s2` marks strides of 2.
+
+    Args:
+        filters: channels of the first stage at width 1. Defaults to 32.
+        widths: options of the width. Defaults to 0.25, 0.5, 0.75, 1 and 1.5.
+        stems: options of the stem. Defaults to all four.
+        stages: options of the number of stages. Defaults to 2, 3 and 4.
+        depths: options of the number of blocks of a stage; the first may have none as well. Defaults to 1, 2 and 3.
+        primitives: options of the block. Defaults to `MACRO_PRIMITIVES`; 7x7 windows exist for every kind of block.
+        max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
+        head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: there is none.
+
+    Raises:
+        ValueError: for a size that is not positive, for unknown, repeated or no options, for widths that come to the
+            same number of filters, and if no network stays within `max_halvings`.
+
+    Example:
+
+    >>> space = MacroSpace()
+    >>> print(space.references()["cnn"])
+    Genotype of space 'macro'
+      network:
+        0 -> 1  conv_3x3_w1
+        1 -> 2  max_pool_2x2
+        2 -> 3  conv_3x3
+        3 -> 4  max_pool_2x2
+        4 -> 5  conv_3x3
+
+    Reference:
+        The combination is this project's own. Its blocks are those of VGG (arXiv 1409.1556), ResNet (arXiv 1512.03385),
+        MobileNet (arXiv 1704.04861) and MobileNetV2 (arXiv 1801.04381) with the squeeze-excitation of MnasNet
+        (arXiv 1807.11626), which also searches a block and a depth for each stage.
+    """
+
+    name = "macro"
+    sizes = ("filters",)
+    shapes_network = True
+    mixes_channels = False
+
+    def __init__(
+        self,
+        filters: int = 32,
+        widths: Sequence[float] = (0.25, 0.5, 0.75, 1.0, 1.5),
+        stems: Sequence[str] = tuple(_STEMS),
+        stages: Sequence[int] = (2, 3, 4),
+        depths: Sequence[int] = (1, 2, 3),
+        primitives: Sequence[str] = MACRO_PRIMITIVES,
+        max_halvings: int = 4,
+        head_filters: int | None = None,
+    ):
+        self.filters = checks.size("filters", filters)
+        self.widths = tuple(checks.number("widths", width, above=0) for width in _distinct("widths", widths))
+        _distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
+        self.stems = checks.names("stems", stems, _STEMS)
+        self.stages = tuple(checks.size("stages", number) for number in _distinct("stages", stages))
+        self.depths = tuple(checks.size("depths", number) for number in _distinct("depths", depths))
+        self.primitives = checks.names("primitives", primitives, _BLOCKS)
+        self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
+        self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
+        least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
+        if least > self.max_halvings:
+            expected = f"at least {least}, as often as the shallowest of these networks halves the image"
+            raise ValueError(checks.invalid("max_halvings", expected, max_halvings))
+
+    @classmethod
+    def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
+        """The space of networks whose sizes suit the data.
+
+        The last feature map has at least 2 x 2 pixels, as far as the image is larger than that. Images of 96 pixels or
+        more are always halved by the stem. From 100,000 samples on, the networks are twice as wide; above 100 classes
+        they have a head of 512 filters.
+
+        Args:
+            input_shape: `(height, width, channels)` of one image.
+            num_classes: number of classes.
+            samples: number of training samples.
+            arguments: of the constructor, in place of what follows from the data.
+
+        Raises:
+            ValueError: for an image below 2 x 2 pixels, and as the constructor does.
+
+        Example:
+
+        >>> space = MacroSpace.for_data((8, 8, 1), num_classes=10, samples=1000)
+        >>> space.max_halvings, space.stages
+        (2, (2, 3))
+        """
+        side = min(check_input_shape(input_shape, halvings=1)[:2])
+        halvings = min(4, max(1, side.bit_length() - 2))
+        sizes = {
+            "filters": 64 if checks.size("samples", samples) >= 100_000 else 32,
+            "stems": tuple(stem for stem, (_, strides) in _STEMS.items() if side < _LARGE or strides == 2),
+            "stages": tuple(number for number in (2, 3, 4) if number - 1 <= halvings),
+            "max_halvings": halvings,
+            "head_filters": 512 if checks.size("num_classes", num_classes) > 100 else None,
+        }
+        return cls(**{**sizes, **arguments})
+
+    def references(self) -> dict[str, Genotype]:
+        """Hand-made networks that are points of this space, by name, at the sizes of this space.
+
+        `cnn`: three convolutions with max pooling between them; `cnn_5x5`: the same with 5x5 windows and a stem that
+        halves the image; `resnet_8` and `resnet_20`: one or three residual blocks a stage; `mobilenet_v2`: inverted
+        bottlenecks, with squeeze-excitation; `vgg_3x3`: ten 3x3 convolutions; the last four half as wide. They have
+        three stages, or fewer where the image allows no more. One that is no point of this space is left out.
+        """
+        found = {}
+        for name, (stem, width, block, halving, depths) in _REFERENCES.items():
+            stem = stem if stem in self.stems else f"{stem}{_STRIDED}"
+            most = min(len(depths), self.max_halvings + 2 - _STEMS[stem][1])
+            stages = max((number for number in self.stages if number <= most), default=0)
+            plan = {choice: options[0] for choice, options in self.choices.items()}
+            plan |= {"stem": stem, "width": f"{width:g}", "stages": str(stages)}
+            for stage, depth in enumerate(depths[:stages], start=1):
+                plan |= _stage(stage, block if depth else self.primitives[0], depth, halving)
+            if all(plan.get(choice) in options for choice, options in self.choices.items()):
+                found[name] = self.genotype({choice: plan[choice] for choice in self.choices})
+        return found
+
+    # The network ---------------------------------------------------------------------------------------------
+    @property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """None: the choices shape the network itself."""
+        return {}
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        kernel_size, strides = _STEMS[fill.option("stem")]
+        filters = self._filters(float(fill.option("width")))
+        x = fill.block(x, ConvBlock, filters, strides, kernel_size=kernel_size)
+        for stage in range(1, 1 + int(fill.option("stages"))):
+            strides = 1
+            if stage > 1:
+                filters *= 2
+                strides = 2 if fill.option(f"stage/{stage}/halving") == "strides" else 1
+                x = x if strides == 2 else fill.block(x, _max_pool)
+            block, kernel_size = _BLOCKS[fill.option(f"stage/{stage}/block")]
+            for index in range(int(fill.option(f"stage/{stage}/depth"))):
+                x = fill.block(x, block, filters, 1 if index else strides, kernel_size=kernel_size)
+        if self.head_filters:
+            x = fill.block(x, ConvBlock, self.head_filters, kernel_size=1)
+        return fill.head(x)
+
+    def _filters(self, width: float) -> int:
+        return max(1, round(self.filters * width))
+
+    @functools.cached_property
+    def choices(self) -> Mapping[str, tuple[str, ...]]:
+        """`stem`, `width`, `stages`, and for each stage `stage/<n>/halving` (but for the first), `/block`, `/depth`."""
+        choices: dict[str, tuple[str, ...]] = {
+            "stem": self.stems,
+            "width": tuple(f"{width:g}" for width in self.widths),
+        }
+        choices["stages"] = tuple(map(str, self.stages))
+        depths = tuple(map(str, self.depths))
+        for stage in range(1, 1 + max(self.stages)):
+            if stage > 1:
+                choices[f"stage/{stage}/halving"] = ("pool", "strides")
+            choices[f"stage/{stage}/block"] = self.primitives
+            choices[f"stage/{stage}/depth"] = depths if stage > 1 else ("0", *depths)
+        return choices
+
+    def genotype(self, assignment: Mapping[str, str]) -> Genotype:
+        self.check_assignment(assignment)
+        layers = [f"{assignment['stem']}_w{assignment['width']}"]
+        for stage in range(1, 1 + int(assignment["stages"])):
+            blocks = [assignment[f"stage/{stage}/block"]] * int(assignment[f"stage/{stage}/depth"])
+            if stage > 1 and assignment[f"stage/{stage}/halving"] == "pool":
+                layers.append(_POOL)
+            elif stage > 1:
+                blocks[0] += _STRIDED
+            layers += blocks
+        return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(layers)]})
+
+    def assignment(self, genotype: Genotype) -> dict[str, str]:
+        """The inverse of `genotype`; choices that the network does not make have their first option."""
+        check_cells(genotype, ("network",))
+        edges = [(edge.source, edge.target) for edge in genotype["network"]]
+        if not edges or edges != [(node, node + 1) for node in range(len(edges))]:
+            raise ValueError(f"A network of this space is a chain of nodes 0, 1, 2, ... Received edges: {edges}")
+        stem, *layers = (edge.primitive for edge in genotype["network"])
+        stems = {f"{name}_w{width}": (name, width) for name in self.stems for width in self.choices["width"]}
+        if stem not in stems:
+            raise ValueError(f"This space has no stem {stem!r}. {nearest(stem, stems)}")
+        stages: list[tuple[str, list[str]]] = [("", [])]  # how the image is halved before each, and its blocks
+        for layer in layers:
+            if layer == _POOL or layer.endswith(_STRIDED):
+                stages.append(("pool" if layer == _POOL else "strides", []))
+            if layer != _POOL:
+                stages[-1][1].append(layer.removesuffix(_STRIDED))
+        found = {choice: options[0] for choice, options in self.choices.items()}
+        found |= dict(zip(("stem", "width", "stages"), (*stems[stem], str(len(stages))), strict=True))
+        for stage, (halving, blocks) in enumerate(stages, start=1):
+            if len(set(blocks)) > 1:
+                raise ValueError(f"A stage of this space has one kind of block. Received for stage {stage}: {blocks}")
+            found |= _stage(stage, blocks[0] if blocks else self.primitives[0], len(blocks), halving)
+        return {choice: found[choice] for choice in self.choices}
+
+    def validate(self, genotype: Genotype) -> None:
+        super().validate(genotype)
+        if (halvings := self._halvings(self.encode(genotype))) > self.max_halvings:
+            raise ValueError(
+                f"A network of this space halves the image at most {self.max_halvings} times. Received one that does "
+                f"{halvings} times."
+            )
+
+    # As numbers ----------------------------------------------------------------------------------------------
+    def _halvings(self, indices: Indices) -> int:
+        return _STEMS[self.stems[indices[0]]][1] - 1 + self.stages[indices[2]] - 1
+
+    def feasible(self, indices: Indices) -> bool:
+        """True if the network halves the image at most `max_halvings` times."""
+        return self._halvings(indices) <= self.max_halvings
+
+    def key(self, indices: Indices) -> Indices:
+        """The combination with the first option of every choice that its network does not make."""
+        return tuple(index if made else 0 for index, made in zip(indices, self._made(indices), strict=True))
+
+    def _made(self, indices: Indices) -> list[bool]:
+        """For each choice, whether the network makes it: its stage exists, and has blocks where a block is chosen."""
+        made = []
+        for position, choice in enumerate(self.choices):
+            stage = int(choice.split("/")[1]) if "/" in choice else 0
+            without_blocks = choice == "stage/1/block" and indices[position + 1] == 0
+            made.append(stage <= self.stages[indices[2]] and not without_blocks)
+        return made
+
+    def sample_indices(self, rng: np.random.Generator) -> Indices:
+        return self.key(super().sample_indices(rng))
+
+    def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
+        """`indices` with one choice, of those that its network makes, changed; a new stage has the first options."""
+        edits = self._edits(indices)
+        if not edits:
+            raise ValueError(f"Space '{self.name}' leaves nothing to choose.")
+        own = edits[int(rng.integers(len(edits)))]
+        return own[int(rng.integers(len(own)))]
+
+    def neighbors(self, indices: Indices) -> list[Indices]:
+        """All networks that one mutation can make, each once."""
+        return [other for own in self._edits(indices) for other in own]
+
+    def _edits(self, indices: Indices) -> list[list[Indices]]:
+        """For each choice that the network makes and may make otherwise, the networks with its other options."""
+        own, edits = self.key(indices), []
+        for position, made in enumerate(self._made(own)):
+            others = (option for option in range(self.cardinalities[position]) if option != own[position])
+            changed = [(*own[:position], option, *own[position + 1 :]) for option in others]
+            edits.append([self.key(other) for other in changed if made and self.feasible(other)])
+        return [found for found in edits if found]
+
+    # What there is of it -------------------------------------------------------------------------------------
+    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:  # type: ignore[override]
+        """There is none.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"Space '{self.name}' has no supernet: its choices shape the network itself. Search it with an ask/tell "
+            "strategy."
+        )
+
+    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
+        """There are none that all networks share; see `parts_of`.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"Space '{self.name}' has no table of costs: its choices shape the network itself. `parts_of` has the "
+            "parts of one network, and `kerasnas.cost.network_latency` times a built one."
+        )
+
+    def parts_of(
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
+    ) -> tuple[Part, ...]:
+        self.validate(genotype)
+        return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)
+
+
+def _distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
+    """`values` as a tuple if they are a sequence of distinct ones, at least one."""
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values or len(set(values)) < len(values):
+        raise ValueError(checks.invalid(argument, f"a non-empty sequence of distinct numbers{of}", values))
+    return tuple(values)
+
+
+def _stage(stage: int, block: str, depth: int, halving: str) -> dict[str, str]:
+    """The choices of one stage."""
+    own = {"block": block, "depth": str(depth)} | ({"halving": halving} if stage > 1 else {})
+    return {f"stage/{stage}/{choice}": option for choice, option in own.items()}
+
+
+def _max_pool() -> keras.layers.Layer:
+    return keras.layers.MaxPooling2D(2, padding="same", data_format="channels_last")
