@@ -85,7 +85,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         before, now = record.get("replicas", 1), replicas_of(model)
         if before != now:
             self.store.log(
-                f"This checkpoint is of {before} replica{'s' if before > 1 else ''}; the training continues on {now}, "
+                f"This checkpoint is of {before} replica{'s' if before > 1 else ''}; the training goes on on {now}, "
                 "with the same global batches. Without synchronised batch norm, statistics are now of other parts."
             )
         return self._epoch

@@ -204,7 +204,7 @@ def test_the_supernet_starts_from_an_initialization_in_a_folder(tmp_path, capsys
 
 
 def test_an_initialization_that_does_not_fit_ends_the_search_and_says_why(tmp_path):
-    initializer = kerasnas.meta.ReptileInitializer(SPACE.build_supernet((8, 8, 1), 3, filters=3))
+    initializer = kerasnas.meta.ReptileInitializer(SPACE.resized(filters=3).build_supernet((8, 8, 1), 3))
     with pytest.raises(keras_tuner.errors.FatalValueError, match=r"cannot start from `initializer`.*filters 3, expec"):
         search(make(tmp_path, initializer=initializer))
     with pytest.raises(
