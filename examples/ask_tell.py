@@ -16,8 +16,8 @@ def main(tiny: bool = False) -> kerasnas.Genotype:
     evaluations = 20 if tiny else 200
     for index in range(evaluations):
         genotype = strategy.ask()
-        strategy.tell(genotype, table.query(genotype, epochs=12).valid)  # here your own training would stand
-        if index == evaluations // 2:  # a strategy is its state, as JSON: it goes on identically, anywhere
+        strategy.tell(genotype, table.query(genotype, epochs=12).valid)  # here your own training goes
+        if index == evaluations // 2:  # a strategy is its state, as JSON: it continues identically, anywhere
             state = json.dumps(strategy.get_state())
             strategy = kerasnas.search.STRATEGIES["evolution"](table.space, seed=0)
             strategy.set_state(json.loads(state))

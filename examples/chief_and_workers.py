@@ -12,7 +12,7 @@ KERASTUNER_TUNER_ID=chief python examples/chief_and_workers.py --directory=runs/
 KERASTUNER_TUNER_ID=worker-1 python examples/chief_and_workers.py --directory=runs/chief &
 KERASTUNER_TUNER_ID=worker-2 python examples/chief_and_workers.py --directory=runs/chief
 
-Kill any of them: a worker's trial is run again by the other after 30 seconds, and the chief goes on when it is started
+Kill any of them: a worker's trial is run again by the other after 30 seconds, and the chief resumes when it is started
 again. When all trials have ended, all of them leave, and know the best.
 """
 
@@ -27,13 +27,14 @@ import tuners
 def main(tiny: bool = False, directory: str | None = None) -> kerasnas.Genotype:
     data = kerasnas.datasets.load("fashion_mnist_mini")
     size = 256 if tiny else len(data.x_train)
-    space = kerasnas.DARTSSpace(filters=4 if tiny else 16, num_cells=2 if tiny else 3, num_nodes=1 if tiny else 3)
+    space = kerasnas.DARTSSpace(filters=8 if tiny else 16, num_cells=2 if tiny else 3, num_nodes=1 if tiny else 3)
     hypermodel = tuners.GenotypeHyperModel(space, data.input_shape, data.num_classes)
     oracle = tuners.PredictorOracle(space, "val_accuracy", max_trials=3 if tiny else 20, lease=30)
     tuner = tuners.GenotypeTuner(
         oracle, hypermodel, directory=directory or tempfile.mkdtemp(), project_name="chief_and_workers"
     )
-    tuner.search(data.x_train[:size], data.y_train[:size], validation_split=0.2, epochs=1 if tiny else 3, verbose=2)
+    fit = {"validation_split": 0.2, "epochs": 10 if tiny else 3, "batch_size": 16 if tiny else 32, "verbose": 2}
+    tuner.search(data.x_train[:size], data.y_train[:size], **fit)
     best = tuner.oracle.get_best_trials()[0]
     print(f"{os.environ.get('KERASTUNER_TUNER_ID', 'alone')}: trial {best.trial_id} is the best, {best.score:.4f}")
     return hypermodel.genotype(best.hyperparameters)

@@ -1,8 +1,8 @@
 """A search that follows its data: clothes that turn, change contrast and grow noisy, in known steps.
 
-After each shift the search goes on from where it stands, weights and architecture parameters, for a few steps on new
-pictures. Beside it: the search as it was before the first shift (frozen), and one from scratch with as many steps on
-the same pictures. Accuracies are of the supernet, on test pictures shifted alike. Before the first shift the search
+After each shift the search continues from where it was, weights and architecture parameters, for a few steps on new
+images. For comparison: the search as it was before the first shift (frozen), and one from scratch with as many steps on
+the same images. Accuracies are of the supernet, on test images shifted alike. Before the first shift the search
 takes three times the steps; all that it learned in earlier phases is its advantage over the one from scratch.
 
 python examples/drift.py            # a few minutes on two cores
@@ -36,7 +36,7 @@ SHIFTS = {  # each on top of those before it
 
 
 def phases(data, size, seed):
-    """Name -> (x, y, x_test, y_test): each phase with training pictures of its own, shifted as known."""
+    """Name -> (x, y, x_test, y_test): each phase with its own training images, shifted as known."""
     rng = np.random.default_rng(seed)
     parts = np.split(rng.permutation(len(data.x_train))[: size * len(SHIFTS)], len(SHIFTS))
     passed = []
@@ -69,30 +69,32 @@ def accuracy(search, x, y):
 
 def main(tiny: bool = False, seed: int = 0) -> dict[str, dict[str, float]]:
     data = kerasnas.datasets.load("fashion_mnist_mini")
-    size, first, budget = (64, 1, 1) if tiny else (1200, 12, 4)  # pictures of a phase; epochs of the first, of the rest
+    size, first, budget = (
+        (256, 9, 3) if tiny else (1200, 12, 4)
+    )  # images of a phase; epochs of the first, of the others
     space = kerasnas.DARTSSpace(8, num_cells=3, num_nodes=1 if tiny else 2, primitives=PRIMITIVES, stem_strides=2)
     adapted, other = (make_search(space, data, seed) for _ in range(2))
     new = [keras.ops.convert_to_numpy(variable) for variable in state(other)]
     frozen, results = None, {}
-    print(f"{size} new pictures a phase, {-(-size // 2 // 32) * budget} steps after each shift")
-    print(f"| pictures | {' | '.join(COLUMNS)} | edges changed |\n| --- | --- | --- | --- | --- | --- |")
+    print(f"{size} new images per phase, {-(-size // 2 // 32) * budget} steps after each shift")
+    print(f"| images | {' | '.join(COLUMNS)} | edges changed |\n| --- | --- | --- | --- | --- | --- |")
     for name, x, y, x_test, y_test in phases(data, size, seed):
-        figures, before = {"before its steps": accuracy(adapted, x_test, y_test)}, edges(adapted.derive())
+        row, before = {"before its steps": accuracy(adapted, x_test, y_test)}, edges(adapted.derive())
         adapted.fit(x, y, batch_size=32, epochs=budget if frozen else first, verbose=0, seed=seed)
-        figures["adapted"] = accuracy(adapted, x_test, y_test)
+        row["adapted"] = accuracy(adapted, x_test, y_test)
         changed = before - edges(adapted.derive())
         frozen = frozen or adapted.get_weights()
 
-        for variable, value in zip(state(other), new, strict=True):  # a search anew, and nothing to compile again
+        for variable, value in zip(state(other), new, strict=True):  # a search from scratch, without compiling again
             variable.assign(value)
         other.fit(x, y, batch_size=32, epochs=budget, verbose=0, seed=seed)
-        figures["from scratch"] = accuracy(other, x_test, y_test)
+        row["from scratch"] = accuracy(other, x_test, y_test)
         other.set_weights(frozen)
-        figures["frozen"] = accuracy(other, x_test, y_test)
+        row["frozen"] = accuracy(other, x_test, y_test)
 
-        results[name] = {column: figures[column] for column in COLUMNS}
-        row = " | ".join(f"{figure:.3f}" for figure in results[name].values())
-        print(f"| {name} | {row} | {len(changed)} of {len(before)} |", flush=True)
+        results[name] = {column: row[column] for column in COLUMNS}
+        columns = " | ".join(f"{value:.3f}" for value in results[name].values())
+        print(f"| {name} | {columns} | {len(changed)} of {len(before)} |", flush=True)
     print(adapted.derive())
     return results
 

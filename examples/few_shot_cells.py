@@ -1,13 +1,14 @@
-"""Few-shot medical images: blood cells told apart after 1, 5 or 20 pictures of each kind, from a meta-learned start.
+"""Few-shot medical images: blood cells classified from 1, 5 or 20 images of each kind, from a meta-learned start.
 
-A network is meta-learned (MAML) on pictures that have nothing to do with medicine, then adapted to a few cells of the
-training photographs and judged on all cells of the test photographs. Beside it stands the same network from random
-start values. Both choose optimizer, rate and steps on the validation photographs; the latter from more of them. Without
-`--source` the network learns on embedded pictures of clothes, coloured as if stained and seen in changing light.
+A network is meta-learned (MAML) on images that have nothing to do with medicine, then adapted to a few cells of the
+training photographs and evaluated on all cells of the test photographs. It is compared with the same network from
+random initial weights. Both choose optimizer, rate and steps on the validation photographs; the latter from more of
+them. Without `--source` the network learns on embedded images of clothes, colored as if stained and seen in changing
+light.
 
-python examples/few_shot_cells.py                    # a few minutes on two cores, on generated pictures of three kinds
+python examples/few_shot_cells.py                    # a few minutes on two cores, on generated images of three kinds
 python examples/few_shot_cells.py --data=cells.npz   # on yours: x, y, split (0 train, 1 val, 2 test), image_id
-python examples/few_shot_cells.py --data=cells.npz --source=cifar10   # learned on natural pictures instead of clothes
+python examples/few_shot_cells.py --data=cells.npz --source=cifar10   # learned on natural images instead of clothes
 python examples/few_shot_cells.py --tiny             # under a minute, to see that it runs
 
 No medical device: a demonstration of few-shot learning, not validated for any diagnosis. Don't use it for one.
@@ -24,7 +25,7 @@ from kerasnas.datasets import Episode, EpisodeSampler, TaskFamily
 from kerasnas.meta import MAML, Estimate
 from kerasnas.networks import few_shot_network
 
-SIZE = 28  # of all pictures
+SIZE = 28  # of all images
 SHOTS = (1, 5, 20)
 SETTINGS = {  # what each start may choose from: (optimizer, rate), and how many steps
     "scratch": ((("sgd", 0.1), ("adam", 0.003), ("adam", 0.01)), (30, 100)),
@@ -33,7 +34,7 @@ SETTINGS = {  # what each start may choose from: (optimizer, rate), and how many
 
 
 class FewCells(TaskFamily):
-    """One data set as tasks: some pictures a class of the training photographs, judged on all of another part."""
+    """One data set as tasks: some images per class of the training photographs, evaluated on all of another part."""
 
     def __init__(self, cells, shots, part, seed=0):
         super().__init__(seed)
@@ -48,7 +49,7 @@ class FewCells(TaskFamily):
 
 
 def resized(x):
-    """Colour pictures as float32 in [0, 1], `SIZE` pixels wide and high."""
+    """Color images as float32 in [0, 1], `SIZE` pixels wide and high."""
     x = x / 255 if x.dtype.kind in "iu" else x
     x = np.broadcast_to(x if x.ndim == 4 else x[..., None], (*x.shape[:3], 3)).astype("float32")
     return np.asarray(keras.ops.image.resize(x, (SIZE, SIZE), antialias=True, data_format="channels_last"))
@@ -95,8 +96,8 @@ def generated_cells(photographs=60, each=10, seed=0):
     return np.clip(x, 0, 1).reshape(-1, SIZE, SIZE, 3), y.reshape(-1).astype("int32"), np.maximum(split - 2, 0)
 
 
-def source_pictures(source, seed):
-    """Pictures to learn from, and their classes: those of a data set, or the embedded clothes as if stained."""
+def source_images(source, seed):
+    """Images to learn from, and their classes: those of a data set, or the embedded clothes as if stained."""
     if source is not None:
         data = kerasnas.datasets.load(source)
         return resized(data.x_train), data.y_train
@@ -125,7 +126,7 @@ def best_setting(model, kind, cells, shots, draws):
     return name, *found[name][1:]
 
 
-def judge(learner, steps, tasks, draws):
+def evaluate(learner, steps, tasks, draws):
     """Accuracy and balanced accuracy on the test photographs, `(draws, 2)`."""
     rows = []
     for index in range(draws):
@@ -139,36 +140,36 @@ def judge(learner, steps, tasks, draws):
 def main(tiny: bool = False, data: str | None = None, source: str | None = None, seeds: int = 1, draws: int = 20):
     cells = generated_cells() if data is None else read_cells(data)
     shape, classes = cells[0].shape[1:], int(cells[1].max()) + 1
-    shots, draws, choice = (SHOTS[:1], 2, 2) if tiny else (SHOTS, draws, 5)
+    shots, draws, choice = (SHOTS[1:2], 2, 2) if tiny else (SHOTS, draws, 5)
     results = {}
     print(f"{np.bincount(cells[2])} cells to train, to choose on, to test; no medical device")
-    print("| seed | pictures a class | start | chosen | accuracy | balanced accuracy | more than scratch |")
+    print("| seed | images per class | start | chosen | accuracy | balanced accuracy | more than scratch |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for seed in range(seeds):
-        x, y = source_pictures(source, seed)
-        network, start = (few_shot_network(shape, classes, filters=4 if tiny else 32, seed=seed) for _ in range(2))
+        x, y = source_images(source, seed)
+        network, start = (few_shot_network(shape, classes, filters=8 if tiny else 32, seed=seed) for _ in range(2))
         learner = MAML(start, inner_steps=3, inner_learning_rate=0.1)
         learner.compile()
         tasks = EpisodeSampler(x, y, classes, shots=5, query_shots=10, rotations=(0, 90, 180, 270), seed=seed)
-        learner.fit(tasks, steps=2 if tiny else 300, tasks=5, verbose=0)
+        learner.fit(tasks, steps=4 if tiny else 300, tasks=5, verbose=0)
         for shot in shots:
             scratch = 0.0
             for kind, model in (("scratch", network), ("meta-learned", start)):
                 name, chosen, steps = best_setting(model, kind, cells, shot, choice)
-                own = judge(chosen, steps, FewCells(cells, shot, 2, seed=2), draws)
+                own = evaluate(chosen, steps, FewCells(cells, shot, 2, seed=2), draws)
                 results[seed, shot, kind] = accuracy, balanced = [Estimate.of(column) for column in own.T]
                 gain = Estimate.of(own[:, 0] - scratch) if kind != "scratch" else ""
                 scratch = own[:, 0]
                 print(f"| {seed} | {shot} | {kind} | {name} | {accuracy} | {balanced} | {gain} |", flush=True)
-    print(f"± is the 95 % interval over {draws} draws of the training pictures; the test pictures are always the same.")
+    print(f"± is the 95 % interval over {draws} draws of the training images; the test images are always the same.")
     return results
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
-    parser.add_argument("--data", help=".npz file of cells, or a folder with one; default generated pictures")
+    parser.add_argument("--data", help=".npz file of cells, or a folder with one; default: generated images")
     parser.add_argument("--source", help="what to meta-learn on: a name or path that `kerasnas.datasets.load` takes")
     parser.add_argument("--seeds", type=int, default=1, help="meta-trainings")
-    parser.add_argument("--draws", type=int, default=20, help="of the pictures to adapt to")
+    parser.add_argument("--draws", type=int, default=20, help="of the images to adapt to")
     main(**vars(parser.parse_args()))

@@ -1,6 +1,6 @@
 """Architecture search for a KerasTuner user: another class name, and `search` finds a network instead of numbers.
 
-python examples/supernet_tuner.py            # half an hour or more on two cores; interrupted, it goes on where it was
+python examples/supernet_tuner.py            # half an hour or more on two cores; interrupted, it resumes where it was
 python examples/supernet_tuner.py --tiny     # under a minute, to see that it runs
 """
 
@@ -13,14 +13,14 @@ import tuners
 
 def main(tiny: bool = False) -> kerasnas.Genotype:
     data = kerasnas.datasets.load("fashion_mnist_mini")
-    size = 64 if tiny else 5000
-    space = kerasnas.DARTSSpace(filters=2 if tiny else 8, num_cells=1 if tiny else 3, num_nodes=1 if tiny else 3)
+    size = 256 if tiny else 5000
+    space = kerasnas.DARTSSpace(filters=4 if tiny else 8, num_cells=1 if tiny else 3, num_nodes=1 if tiny else 3)
     hypermodel = tuners.SupernetHyperModel(space, data.input_shape, data.num_classes)
     tuner = tuners.SupernetTuner(
         hypermodel,
         objective="val_accuracy",
         max_trials=1 if tiny else 3,  # the best of three searches
-        training=tuners.TrainingRecipe(epochs=1 if tiny else 20),
+        training=tuners.TrainingRecipe(epochs=10 if tiny else 20),
         directory=tempfile.mkdtemp() if tiny else "runs",
         project_name="supernet_tuner",
     )

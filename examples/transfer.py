@@ -1,9 +1,9 @@
-"""A second search that begins where a first one ended, on other pictures, of another size and number of classes.
+"""A second search that begins where a first one ended, on other images, of another size and number of classes.
 
 The first search is on five kinds of clothes. What it found, weights and architecture parameters, is kept as a
 `ReptileInitializer` in files and put under searches on two other sets by `warm_start`: four other kinds of clothes at
-20 x 20 pixels, and twelve generated characters. Beside each stands the same search from scratch, with as many steps on
-the same few pictures. Last, networks are trained on these pictures, again with equal steps: those that the two searches
+20 x 20 pixels, and twelve generated characters. Each is compared with the same search from scratch, with as many steps
+on the same few images. Last, networks are trained on these images, again with equal steps: those that the two searches
 derive, and the one that the first search had derived, with the weights that it had there.
 
 python examples/transfer.py            # a few minutes on two cores
@@ -27,7 +27,7 @@ BATCH = 16  # of either half
 
 
 def clothes(classes, size, each, seed):
-    """`(x, y, x_test, y_test)` of some classes, `size` pixels wide and high, `each` pictures of each for training."""
+    """`(x, y, x_test, y_test)` of some classes, `size` pixels wide and high, `each` images of each for training."""
     data, rng = kerasnas.datasets.load("fashion_mnist_mini"), np.random.default_rng(seed)
     rows = np.concatenate([rng.permutation(np.flatnonzero(data.y_train == label))[:each] for label in classes])
     test = np.isin(data.y_test, classes)
@@ -70,7 +70,7 @@ def network_on(space, genotype, data, epochs, initializer=None, seed=0):
 
 
 def main(tiny: bool = False, seed: int = 0) -> dict[tuple[str, str], float]:
-    each, few, epochs = (16, 8, 1) if tiny else (300, 40, 8)
+    each, few, epochs = (40, 8, 24) if tiny else (300, 40, 8)
     space = kerasnas.DARTSSpace(8, num_cells=3, num_nodes=1 if tiny else 2, primitives=PRIMITIVES, stem_strides=2)
     first = clothes(CLOTHES, 28, each, seed)
     search, history = search_on(space, *first[:2], epochs, seed=seed)
@@ -97,7 +97,7 @@ def main(tiny: bool = False, seed: int = 0) -> dict[tuple[str, str], float]:
         for start, initializer in (("first genotype", None), ("first genotype and weights", weights)):
             results[name, start] = network_on(space, found, data, epochs, initializer, seed)[1]
             rows.append((name, f"none: {start}", "", results[name, start]))
-    print("| pictures | search | validation accuracy at step | network: test accuracy |\n| --- | --- | --- | --- |")
+    print("| images | search | validation accuracy at step | network: test accuracy |\n| --- | --- | --- | --- |")
     for name, start, curve, accuracy in rows:
         print(f"| {name} | {start} | {curve} | {accuracy:.3f} |")
     return results

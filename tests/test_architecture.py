@@ -243,6 +243,12 @@ def test_private_names_of_libraries_stay_in_their_seam(name):
         assert not touched, f"{name} touches private names. Go through a function of one of {SEAMS}: {touched}"
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(FILES) if re.match(r"tuners/.*(?<!__init__).py$", name)])
+def test_every_module_of_tuners_has_its_tests_by_name(name):
+    module = Path(name)
+    assert (ROOT / "tests" / module.parent / f"test_{module.name}").exists(), f"{name} has no tests of its own"
+
+
 def test_public_face():
     import kerasnas
     import tuners

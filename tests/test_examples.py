@@ -15,6 +15,14 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.examples
 
 
+PRINTED = {  # accuracies of ten classes; in the table, 19 of 20 networks are below 86.2
+    "ask_tell.py": (r"validation ([\d.]+)", 86.2),
+    "chief_and_workers.py": (r"is the best, ([\d.]+)", 0.3),
+    "keras_tuner_search.py": (r"test: .*'accuracy': ([\d.]+)", 0.2),
+    "supernet_tuner.py": (r"test: .*'accuracy': ([\d.]+)", 0.25),
+}
+
+
 def load(path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -23,7 +31,8 @@ def load(path):
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
-def test_example_runs(name):
+def test_example_runs(name, capsys):
+    """At its smallest, and where it prints or returns an accuracy, clearly better than chance."""
     result = load(ROOT / "examples" / name).main(tiny=True)
     if name == "mixed_op.py":
         assert sorted(result) == sorted(
@@ -33,20 +42,24 @@ def test_example_runs(name):
     elif name == "darts_fit.py":
         assert 0.3 < result <= 1  # of ten classes
     elif name == "few_shot_cells.py":
-        assert list(result) == [(0, 1, "scratch"), (0, 1, "meta-learned")]
-        assert all(0 <= estimate.mean <= 1 for pair in result.values() for estimate in pair)
+        assert list(result) == [(0, 5, "scratch"), (0, 5, "meta-learned")]
+        assert all(0.45 < estimate.mean <= 1 for pair in result.values() for estimate in pair)  # of three classes
     elif name == "transfer.py":
         starts = ["from scratch", "warm start", "first genotype", "first genotype and weights"]
         assert list(result) == [("clothes", start) for start in starts]
-        assert all(0 <= accuracy <= 1 for accuracy in result.values())
+        assert all(0.4 < accuracy <= 1 for accuracy in result.values())  # of four classes
     elif name == "drift.py":
         phases = ["as they are", "turned by 30 degrees", "turned by 60 degrees", "contrast inverted", "noisy"]
         assert list(result) == phases
         columns = ["frozen", "before its steps", "adapted", "from scratch"]
         assert all(list(row) == columns and 0 <= min(row.values()) <= max(row.values()) <= 1 for row in result.values())
-        assert result["as they are"]["frozen"] == result["as they are"]["adapted"]
+        first, second = result["as they are"], result["turned by 30 degrees"]
+        assert first["frozen"] == first["adapted"] > 0.3 and second["adapted"] > 0.2  # of ten classes
     else:
         assert isinstance(result, kerasnas.Genotype)
+        if name in PRINTED:
+            pattern, least = PRINTED[name]
+            assert float(re.search(pattern, capsys.readouterr().out)[1]) > least
 
 
 def notebook():

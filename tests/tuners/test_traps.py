@@ -48,7 +48,7 @@ TRAPS = {
         [
             "oracles/test_named::test_seed_zero_is_a_seed",
             "oracles/test_strategy_oracle::test_trajectory_continues_after_a_kill_and_reload",
-            "tuners/test_supernet_tuner::test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must",
+            "oracles/test_random_oracle::test_random_oracle_draws_by_seed_and_number_and_repeats_nothing_before_it_must",
         ],
     ),
     10: ("several objectives are summed", ["oracles/test_strategy_oracle::test_several_objectives_are_not_summed"]),

@@ -9,7 +9,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
-from kerasnas.spaces import SearchSpace
+from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
 from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
 
@@ -42,7 +42,9 @@ class SupernetHyperModel(TunedFit):
         name: as for `keras_tuner.HyperModel`.
 
     Raises:
-        ValueError: for an unknown relaxation or hypergradient, and for rates that are not positive and ascending.
+        ValueError: for an unknown relaxation or hypergradient, for rates that are not positive and ascending, and for
+            a number of cells whose networks have other kinds of cell than the space's.
+        TypeError: for sizes with a space whose sizes are fixed.
 
     Example:
 
@@ -83,6 +85,7 @@ class SupernetHyperModel(TunedFit):
         self.learning_rate, self.architecture_learning_rate = learning_rate, architecture_learning_rate
         self.supernet_options = dict(supernet_options or {})
         self.trainer_options, self.compile_options = dict(trainer_options or {}), dict(compile_options or {})
+        self._check_sizes()
         for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
             given = getattr(self, argument)
             for one in [given] if isinstance(given, str) else given or []:
@@ -95,6 +98,17 @@ class SupernetHyperModel(TunedFit):
                     f"Invalid value received for argument `{argument}`. Expected a positive number, or two that "
                     f"ascend. Received: {rate!r}"
                 )
+
+    def _check_sizes(self) -> None:
+        """Raise unless the space has supernets of all these sizes, whose genotypes are its own."""
+        for argument in ("filters", "num_cells"):
+            given = getattr(self, argument)
+            for one in [given] if isinstance(given, int) else given or []:
+                checks.instance("space", self.space, SkeletonSpace, f"one of which `{argument}` can be changed")
+                other = self.space.resized(**{argument: one})  # type: ignore[attr-defined]
+                if other.choices != self.space.choices:
+                    expected = f"sizes with the choices of the space, such as '{next(iter(self.space.choices))}'"
+                    raise ValueError(checks.invalid(argument, expected, given))
 
     def settings(self, hp: Any) -> dict[str, Any]:
         """The settings of the hyperparameters, by name; declares them where they are new."""
@@ -121,9 +135,12 @@ class SupernetHyperModel(TunedFit):
     def build_supernet(self, hp: Any) -> keras.Model:
         """The supernet of the hyperparameters."""
         settings = self.settings(hp)
+        sizes = {name: settings[name] for name in ("filters", "num_cells") if name in settings}
+        space = self.space.resized(**sizes) if isinstance(self.space, SkeletonSpace) else self.space
         options = dict(self.supernet_options)
-        options.update({name: settings[name] for name in ("filters", "num_cells", "relaxation") if name in settings})
-        return self.space.build_supernet(self.input_shape, self.num_classes, **options)
+        if "relaxation" in settings:
+            options["relaxation"] = settings["relaxation"]
+        return space.build_supernet(self.input_shape, self.num_classes, **options)
 
     def build(self, hp: Any) -> keras.Model:
         """The compiled search of the hyperparameters."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, Genotype
-from tuners import CheckedHyperModel, GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
+from tuners import GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
 RNG = np.random.default_rng(0)
@@ -76,55 +76,6 @@ def test_own_compile_and_network_options():
 def test_compile_that_does_not_compile_is_an_error():
     with pytest.raises(ValueError, match="The function given as `compile` left the model uncompiled"):
         make(compile=lambda model, hp: None).build(keras_tuner.HyperParameters())
-
-
-@pytest.mark.parametrize("as_class", [False, True])
-def test_models_that_are_none_or_not_compiled_are_an_error_at_once(as_class, tmp_path):
-    """Stock tuners take a None for a space without hyperparameters, and an uncompiled model for a failed trial."""
-
-    def check(build, **options):
-        class Own(keras_tuner.HyperModel):
-            def build(self, hp):
-                return build(hp)
-
-        hypermodel = CheckedHyperModel(Own() if as_class else build)
-        return keras_tuner.RandomSearch(hypermodel, objective="loss", max_trials=1, directory=tmp_path, **options)
-
-    with pytest.raises(TypeError, match=r"returned None. Expected a compiled Keras model: does it end with `return"):
-        check(lambda hp: None)
-    with pytest.raises(TypeError, match=r"returned 3 of type int"):
-        check(lambda hp: 3)
-    with pytest.raises(ValueError, match=r"left the model uncompiled. Call `model.compile"):
-        check(lambda hp: keras.Sequential([keras.layers.Dense(1)]))
-    with pytest.raises(TypeError, match=r"argument `hypermodel`"):
-        CheckedHyperModel("model")
-
-
-def test_batch_size_and_epochs_are_tuned():
-    calls = []
-
-    class Model:
-        def fit(self, *args, **kwargs):
-            calls.append(kwargs)
-
-    hypermodel = make(batch_size=[4, 8], epochs=[2, 3])
-    hp = keras_tuner.HyperParameters()
-    hypermodel.declare_hyperparameters(hp)
-    assert {one.name: one.values for one in hp.space} == {"batch_size": [4, 8], "epochs": [2, 3]}
-    hp.values.update(batch_size=8, epochs=3)
-    hypermodel.fit(hp, Model(), X, verbose=0)
-    hp.values["tuner/epochs"] = 9  # of a multi-fidelity oracle
-    hypermodel.fit(hp, Model(), X)
-    make(batch_size=16).fit(keras_tuner.HyperParameters(), Model(), X, epochs=4)
-    assert calls == [
-        {"verbose": 0, "batch_size": 8, "epochs": 3},
-        {"batch_size": 8, "epochs": 9},
-        {"batch_size": 16, "epochs": 4},
-    ]
-    with pytest.raises(ValueError, match=r"`search` received batch_size=4, but the hypermodel was made with"):
-        hypermodel.fit(hp, Model(), X, batch_size=4)
-    with pytest.raises(ValueError, match=r"argument `epochs`. Expected positive integers"):
-        make(epochs=[0])
 
 
 def test_stock_hyperband(tmp_path):

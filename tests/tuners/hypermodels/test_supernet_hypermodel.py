@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kerasnas
+from kerasnas.testing.strategies import GridSpace
 from tuners import SupernetHyperModel
 
 SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
@@ -83,6 +84,14 @@ def test_stock_random_search_and_its_best_model(tmp_path):
     search = tuner.get_best_models()[0]
     SPACE.validate(search.derive())
     assert search.predict(X, verbose=0).shape == (24, 3)
+
+
+def test_sizes_leave_the_choices_as_they_are():
+    with pytest.raises(ValueError, match=r"argument `num_cells`. Expected sizes with the choices of the sp") as caught:
+        make(num_cells=[1, 3])  # three cells have normal ones too
+    assert "Received: [1, 3]" in str(caught.value)
+    with pytest.raises(TypeError, match=r"argument `space`. Expected one of which `filters` can be changed"):
+        SupernetHyperModel(GridSpace((2, 2)), (8, 8, 1), 3, filters=4)
 
 
 def test_bad_arguments():

@@ -15,6 +15,7 @@ from tuners.tuners.arguments import check_arguments, load_initializer
         (OneShotTuner, "controller", " Did you mean `shared_weights=SharedWeights(controller=...)`?"),
         (OneShotTuner, "sead", " Did you mean `seed`?"),
         (SupernetTuner, "project_nam", " Did you mean `project_name`?"),
+        (SupernetTuner, "project", " Did you mean `project_name`?"),
         (SupernetTuner, "learning_rate", " Known: "),  # no SharedWeights there
         (SupernetTuner, "xyz", " Known: "),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from kerasnas.datasets import stratified_split
 from kerasnas.meta import ReptileInitializer
-from kerasnas.search import Controller, RandomSearch
+from kerasnas.search import Controller
 from kerasnas.spaces import DARTSSpace, ENASMicroSpace
 from tuners import EvolutionOracle, OneShotTuner, ParetoOracle, SharedWeights, StrategyOracle, TrainingRecipe
 from tuners.tuners.progress import primitives_in_words
@@ -203,10 +203,3 @@ def test_a_project_of_another_search_is_refused(searched):
     other = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
     with pytest.raises(ValueError, match=r"of another search.*overwrite=True"):
         OneShotTuner(other, (8, 8, 1), 3, directory=folder, project_name="project")
-
-
-def test_random_children_in_training(tmp_path):
-    tuner = make(
-        tmp_path, shared_weights=shared(controller=RandomSearch(SPACE, unique=False)), retrain_best=1, max_trials=1
-    )
-    assert len(search(tuner).trainer.controller.observations) == 1  # the reward of one batch of the held-out half

@@ -1,0 +1,136 @@
+"""SharedWeights: trained once in a project, resumed from the last epoch, refused to other data and settings."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.pipeline import NetworkTraining
+from kerasnas.search import RandomSearch
+from kerasnas.spaces import ENASMicroSpace
+from tuners import SharedWeights
+from tuners.tuners.trial_inputs import SearchData
+
+SPACE = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3", "avg_pool_3x3"])
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+DATA = SearchData(X, Y, X[::2], Y[::2])
+FIT = {"epochs": 1, "batch_size": 12, "validation_split": 0.5, "controller_steps": 1}
+
+
+class Epochs(keras.callbacks.Callback):
+    """Notes the epochs that begin; interrupts one."""
+
+    def __init__(self, seen, stop=None):
+        super().__init__()
+        self.seen, self.stop = seen, stop
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append(epoch)
+        if epoch == self.stop:
+            raise KeyboardInterrupt
+
+
+def train(folder, data=DATA, fit=(), seen=None, stop=None, said=None, warm=lambda search: None, scope=None, **settings):
+    weights = SharedWeights(**{"compile_options": {"run_eagerly": True}, **settings})
+    return weights.train(
+        NetworkTraining(SPACE, (8, 8, 1), 3),
+        data,
+        folder,
+        {**FIT, **dict(fit)},
+        3,
+        warm,
+        [].append if said is None else said.append,
+        callbacks=lambda: [Epochs([] if seen is None else seen, stop)],
+        scope=scope,
+    )
+
+
+def test_they_are_trained_once(tmp_path):
+    seen, said, warmed = [], [], []
+    first = train(tmp_path, seen=seen, said=said, warm=warmed.append)
+    assert seen == [0] and said[0].startswith("Shared weights trained for 1 epochs in ") and len(said) == 1
+    second = train(tmp_path, seen=seen, said=said, warm=warmed.append)
+    assert seen == [0] and len(said) == 1 and warmed == [first, second]
+    for mine, other in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
+    assert first.controller.get_state() == second.controller.get_state()
+
+
+def test_an_interrupted_training_resumes_from_its_last_epoch(tmp_path):
+    seen, said = [], []
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", fit={"epochs": 2}, seen=seen, stop=1, said=said)
+    assert seen == [0, 1] and said == []
+    killed = train(tmp_path / "killed", fit={"epochs": 2}, seen=seen, said=said)
+    assert seen == [0, 1, 1] and said[0].startswith("Shared weights trained for 1 epochs")
+    whole = train(tmp_path / "whole", fit={"epochs": 2})
+    for mine, other in zip(killed.variables, whole.variables, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(other), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fit": {"epochs": 2}}, "epochs: 1 there, 2 here"),
+        ({"data": SearchData(X + 1, Y, X[::2], Y[::2])}, "data: '"),
+        ({"learning_rate": 0.01}, "learning_rate: 0.05 there, 0.01 here"),
+        ({"controller": RandomSearch(SPACE, unique=False)}, "controller: 'NoneType' there, 'RandomSearch' here"),
+    ],
+)
+def test_weights_of_other_data_or_settings_are_refused(change, message, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, stop=0)
+    with pytest.raises(
+        ValueError, match=r"shared weights in .* with other settings: .*another `project_name`"
+    ) as caught:
+        train(tmp_path, **change)
+    assert message in str(caught.value)
+
+
+def test_settings_reach_the_supernet_and_the_search(tmp_path):
+    controller = RandomSearch(SPACE, unique=False)
+    scopes = []
+
+    @contextlib.contextmanager
+    def scope():
+        scopes.append("entered")
+        yield
+        scopes.append("left")
+
+    def warm(search):
+        assert scopes == ["entered", "left"]  # built in it
+        assert float(search.optimizer.learning_rate) == pytest.approx(0.02)
+
+    options = {"supernet_options": {"name": "mine"}, "learning_rate": 0.02, "warm": warm, "scope": scope()}
+    search = train(tmp_path, controller=controller, **options)
+    assert search.supernet.name == "mine" and search.run_eagerly
+    assert search.controller is controller and len(controller.observations) == 1  # one step on the held-out half
+
+
+def test_the_seed_is_the_search_s(tmp_path):
+    first, second, other = [], [], []
+    for folder, arrays, settings in (
+        ("a", first, {}),
+        ("b", second, {}),
+        ("c", other, {"supernet_options": {"seed": 4}}),
+    ):
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / folder, stop=0, warm=lambda search, a=arrays: a.extend(search.get_weights()), **settings)
+    assert all(map(np.array_equal, first, second)) and not all(map(np.array_equal, first, other))
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"controller": 3}, TypeError, "argument `controller`"),
+        ({"learning_rate": 0}, ValueError, "argument `learning_rate`. Expected a number above 0. Received: 0"),
+        ({"learning_rate": float("nan")}, ValueError, "argument `learning_rate`"),
+        ({"learning_rate": "fast"}, ValueError, "Received: 'fast'"),
+    ],
+)
+def test_bad_settings(settings, error, message):
+    with pytest.raises(error) as caught:
+        SharedWeights(**settings)
+    assert message in str(caught.value)
