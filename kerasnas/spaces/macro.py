@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -266,6 +267,16 @@ class MacroSpace(SkeletonSpace):
     # As numbers ----------------------------------------------------------------------------------------------
     def _halvings(self, indices: Indices) -> int:
         return _STEMS[self.stems[indices[0]]][1] - 1 + self.stages[indices[2]] - 1
+
+    @property
+    def size(self) -> int:
+        """The number of networks that halve the image at most `max_halvings` times."""
+        blocks = len(self.primitives) * len(self.depths)
+        total = 0
+        for stem, stages in itertools.product(self.stems, self.stages):
+            if _STEMS[stem][1] - 1 + stages - 1 <= self.max_halvings:
+                total += len(self.widths) * (1 + blocks) * (2 * blocks) ** (stages - 1)
+        return total
 
     def feasible(self, indices: Indices) -> bool:
         """True if the network halves the image at most `max_halvings` times."""
