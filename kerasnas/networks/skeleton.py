@@ -225,9 +225,11 @@ class ShapeFiller(Filler):
         self.smallest = _PROBE
 
     def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
-        layer = factory(*arguments, **options)
-        self.slots += isinstance(layer, Block) and layer.residual
-        return self.seen(layer.compute_output_shape((None, *x))[1:])
+        block = factory if isinstance(factory, type) and issubclass(factory, Block) else None
+        if block is not None:  # a layer of it takes milliseconds to make
+            self.slots += block.residual
+            return self.seen(_after_block(x, *arguments, **options))
+        return self.seen(factory(*arguments, **options).compute_output_shape((None, *x))[1:])
 
     def seen(self, shape: Sequence[int]) -> Shape:
         """`shape`, once the size of the image has been noted."""
@@ -272,6 +274,11 @@ def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
     """
     sizes = halve((None, *shape))[1:-1] if strides == 2 else shape[:-1]
     return (*sizes, filters)
+
+
+def _after_block(shape: Shape, filters: int, strides: int = 1, **options: Any) -> Shape:
+    """The shape after a `Block` of these arguments."""
+    return shape_after(shape, filters, strides)
 
 
 def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[str, str] | None = None) -> Shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -37,7 +38,7 @@ _REFERENCES = {
     "cnn_5x5": ("conv_5x5_s2", 1.0, "conv_5x5", "pool", (0, 1, 1)),
     "resnet_8": ("conv_3x3", 0.5, "residual_3x3", "strides", (1, 1, 1)),
     "resnet_20": ("conv_3x3", 0.5, "residual_3x3", "strides", (3, 3, 3)),
-    "mobilenet_v2": ("conv_3x3", 0.5, "inverted_3x3", "strides", (1, 2, 2)),
+    "mobilenet_v2": ("conv_3x3_s2", 0.5, "inverted_3x3", "strides", (1, 2, 2)),
     "vgg_3x3": ("conv_3x3", 0.5, "conv_3x3", "pool", (3, 3, 3)),
 }
 _LARGE = 96  # pixels of the shorter side, from which on a stem that does not halve is out of proportion
@@ -159,12 +160,14 @@ class MacroSpace(SkeletonSpace):
 
         `cnn`: three convolutions with max pooling between them; `cnn_5x5`: the same with 5x5 windows and a stem that
         halves the image; `resnet_8` and `resnet_20`: one or three residual blocks a stage; `mobilenet_v2`: inverted
-        bottlenecks, with squeeze-excitation; `vgg_3x3`: ten 3x3 convolutions; the last four half as wide. They have
-        three stages, or fewer where the image allows no more. One that is no point of this space is left out.
+        bottlenecks, with squeeze-excitation, after a stem that halves the image; `vgg_3x3`: ten 3x3 convolutions; the
+        last four half as wide. They have three stages, or fewer where the image allows no more, and a stem that halves
+        the image where no other is an option. One that is no point of this space is left out.
         """
         found = {}
         for name, (stem, width, block, halving, depths) in _REFERENCES.items():
-            stem = stem if stem in self.stems else f"{stem}{_STRIDED}"
+            if stem not in self.stems and (stem := f"{stem.removesuffix(_STRIDED)}{_STRIDED}") not in self.stems:
+                continue
             most = min(len(depths), self.max_halvings + 2 - _STEMS[stem][1])
             stages = max((number for number in self.stages if number <= most), default=0)
             plan = {choice: options[0] for choice, options in self.choices.items()}
@@ -264,6 +267,16 @@ class MacroSpace(SkeletonSpace):
     # As numbers ----------------------------------------------------------------------------------------------
     def _halvings(self, indices: Indices) -> int:
         return _STEMS[self.stems[indices[0]]][1] - 1 + self.stages[indices[2]] - 1
+
+    @property
+    def size(self) -> int:
+        """The number of networks that halve the image at most `max_halvings` times."""
+        blocks = len(self.primitives) * len(self.depths)
+        total = 0
+        for stem, stages in itertools.product(self.stems, self.stages):
+            if _STEMS[stem][1] - 1 + stages - 1 <= self.max_halvings:
+                total += len(self.widths) * (1 + blocks) * (2 * blocks) ** (stages - 1)
+        return total
 
     def feasible(self, indices: Indices) -> bool:
         """True if the network halves the image at most `max_halvings` times."""

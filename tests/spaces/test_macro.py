@@ -1,7 +1,6 @@
 """The macro space: its genotypes and back, its references counted by hand, sizes that follow the data."""
 
 import collections
-import itertools
 import json
 
 import keras
@@ -34,7 +33,7 @@ def test_the_choices():
     assert list(choices)[:6] == ["stem", "width", "stages", "stage/1/block", "stage/1/depth", "stage/2/halving"]
     assert choices["width"] == ("0.25", "0.5", "0.75", "1", "1.5") and choices["stage/4/halving"] == ("pool", "strides")
     assert choices["stage/1/depth"] == ("0", "1", "2", "3") and choices["stage/4/depth"] == ("1", "2", "3")
-    assert SPACE.size == 4 * 5 * 3 * (12 * 4) * (2 * 12 * 3) ** 3
+    assert SPACE.size == 4 * 5 * (1 + 36) * (72 + 72**2 + 72**3)
 
 
 def test_a_genotype_is_the_network_from_the_image_on():
@@ -115,15 +114,17 @@ def test_a_wrong_argument_is_refused(arguments, message):
 
 # As numbers --------------------------------------------------------------------------------------------------
 def test_combinations_of_one_network_share_a_key():
-    space = MacroSpace(stages=(2, 3), depths=(1,), primitives=["conv_3x3", "residual_5x5"], stems=["conv_3x3"])
+    stems = ["conv_3x3", "conv_5x5_s2"]
+    space = MacroSpace(8, (0.5, 1), stems, (2, 3), (1,), ["conv_3x3", "residual_5x5"], max_halvings=2)
     networks = collections.defaultdict(set)
-    for indices in itertools.product(*map(range, space.cardinalities)):
+    for indices in space:
         networks[space.key(indices)].add(space.decode(indices))
     assert all(len(genotypes) == 1 for genotypes in networks.values())  # a key is a network ...
     assert len({genotype for genotypes in networks.values() for genotype in genotypes}) == len(networks)
     first = 1 + 2  # no block, or one of two
     later = 2 * 2
-    assert len(networks) == 5 * first * (later + later**2)  # ... and each network is there once
+    # ... and each network is there once: three stages only after the stem that does not stride.
+    assert len(networks) == space.size == 2 * first * (2 * later + later**2)
     assert all(space.encode(space.decode(key)) == key for key in networks)
 
 
@@ -210,6 +211,17 @@ def test_resnets_counted_by_hand():
     assert counts == [resnet(1), resnet(3)] == [78_042, 272_474]
 
 
+def test_the_multiply_adds_of_a_resnet_counted_by_hand():
+    """The first block of a stage strides: its convolutions and its shortcut are computed at half the pixels."""
+    genotype = SPACE.references()["resnet_8"]
+    first, second = 9 * 16 * 16 * 2, 9 * (16 * 32 + 32 * 32) + 16 * 32
+    third = 9 * (32 * 64 + 64 * 64) + 32 * 64
+    expected = 32**2 * (9 * 3 * 16 + first) + 16**2 * second + 8**2 * third + 64 * 10 + 10
+    model = SPACE.build_network(genotype, (32, 32, 3), 10)
+    assert macs(model) == expected == COSTS["macs"](SPACE, (32, 32, 3), 10).cost(genotype)
+    assert model.layers[-2].input.shape == (None, 8, 8, 64)
+
+
 def test_the_other_references():
     references = SPACE.references()
     model = SPACE.build_network(references["cnn_5x5"], (28, 28, 1), 10)
@@ -228,13 +240,17 @@ def test_the_other_references():
     blocks = inverted(16, 16) + inverted(16, 32) + inverted(32, 32) + inverted(32, 64) + inverted(64, 64)
     assert parameters(model) == conv(3, 1, 16) + blocks + 64 * 10 + 10
     assert sum(isinstance(layer, keras.layers.Add) for layer in model.layers) == 3
+    assert model.layers[1].strides == (2, 2)
 
 
 def test_a_reference_that_is_no_point_is_left_out():
     assert list(MacroSpace(widths=(1.0,)).references()) == ["cnn", "cnn_5x5"]
     assert "resnet_20" not in MacroSpace(depths=(1, 2)).references()
     assert list(MacroSpace(primitives=["residual_3x3"]).references()) == ["resnet_8", "resnet_20"]
+    assert list(MacroSpace(stems=["conv_3x3"]).references()) == ["cnn", "resnet_8", "resnet_20", "vgg_3x3"]
+    assert list(MacroSpace(stems=["conv_5x5_s2"]).references()) == ["cnn_5x5"]
     strided = MacroSpace(stems=["conv_3x3_s2", "conv_5x5_s2"])
+    assert list(strided.references()) == REFERENCES
     assert strided.assignment(strided.references()["cnn"])["stem"] == "conv_3x3_s2"
 
 
@@ -253,7 +269,7 @@ def test_a_reference_that_is_no_point_is_left_out():
 def test_for_data_halves_as_often_as_the_image_allows(shape, halvings, stages):
     space = MacroSpace.for_data(shape, 10, 1000, filters=4, widths=(0.5, 1.0))
     assert (space.max_halvings, space.stages) == (halvings, stages)
-    assert len(space.references()) == (6 if halvings > 1 else 5)  # a stem that strides needs a halving of its own
+    assert len(space.references()) == (6 if halvings > 1 else 4)  # a stem that strides needs a halving of its own
     rng = np.random.default_rng(0)
     for genotype in [*space.references().values(), *(space.sample(rng) for _ in range(3))]:
         model = space.build_network(genotype, shape, 10)
@@ -278,6 +294,14 @@ def test_for_data_takes_classes_and_samples_into_account():
 def test_for_data_refuses_what_cannot_be_classified(arguments, message):
     with pytest.raises(ValueError, match=message):
         MacroSpace.for_data(*arguments)
+
+
+def test_a_network_may_have_one_stage():
+    space = MacroSpace(stages=(1,), stems=["conv_3x3"], widths=(0.5,), max_halvings=0)
+    model = space.build_network(chain("conv_3x3_w0.5"), (1, 1, 1), 2)
+    assert [type(layer).__name__ for layer in model.layers[1:4]] == ["Conv2D", "BatchNormalization", "ReLU"]
+    assert list(space.references()) == ["resnet_8", "resnet_20", "vgg_3x3"]
+    assert len(space.neighbors(space.encode(chain("conv_3x3_w0.5")))) == 3
 
 
 def test_an_image_too_small_for_one_network_may_do_for_another():
