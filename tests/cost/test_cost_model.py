@@ -156,7 +156,7 @@ def test_objective_in_closed_form():
     [
         ({"weight": -1.0}, "at least 0. Received: -1.0"),
         ({"weight": float("nan")}, "at least 0"),
-        ({"form": "divide"}, "'add' or 'multiply'"),
+        ({"form": "divide"}, r"`form`.*Received: 'divide'.*Known: \['add', 'multiply'\]"),
         ({"form": "multiply", "weight": 1.0}, "a number with form='multiply'"),
         ({"target": 10.0}, "at least .* parameters, what the smallest network of the space has. Received: 10"),
     ],

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kerasnas import checks
 from tuners.persistence.trial_store import FINISHED, Saved, SavedTrial
 
-if TYPE_CHECKING:
-    from tuners.oracles.project_oracle import ProjectOracle
+
+class Recoverable(Protocol):
+    """The part of an oracle that recovery needs; see `ProjectOracle`."""
+
+    trials: dict[str, Trial]
+    start_order: list[str]
+    hyperparameters: Any
+    leases: Any
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over a saved state."""
+
+    def directions(self) -> dict[str, str]:
+        """Name of each objective -> `"min"` or `"max"`."""
+
+    def finish(self, trial: Trial) -> None:
+        """Take over the result of a trial that has ended."""
+
+    def trial_recovered(self, trial: Trial) -> None:
+        """Take over a trial that the saved state does not know."""
 
 
-def recover(oracle: ProjectOracle, saved: Saved, held: bool) -> None:
+def recover(oracle: Recoverable, saved: Saved, held: bool) -> None:
     """Let `oracle` continue a saved search.
 
     It gets the last good state; what happened after that is done again, in the same order. Without a good state the
@@ -66,7 +84,7 @@ def require_same_search(
         )
 
 
-def _make(oracle: ProjectOracle, trial_id: str, saved: SavedTrial, state: Mapping[str, Any] | None) -> Trial:
+def _make(oracle: Recoverable, trial_id: str, saved: SavedTrial, state: Mapping[str, Any] | None) -> Trial:
     """A trial from its own file, or where that is damaged or behind, from its entry in state and journal."""
     entry = saved.entry or {}
     if saved.state is not None:
@@ -87,13 +105,13 @@ def _make(oracle: ProjectOracle, trial_id: str, saved: SavedTrial, state: Mappin
     return trial
 
 
-def _start(oracle: ProjectOracle, trial: Trial) -> None:
+def _start(oracle: Recoverable, trial: Trial) -> None:
     if trial.trial_id not in oracle.start_order:
         oracle.start_order.append(trial.trial_id)
         oracle.trial_recovered(trial)
 
 
-def _replay(oracle: ProjectOracle, event: Mapping[str, Any]) -> None:
+def _replay(oracle: Recoverable, event: Mapping[str, Any]) -> None:
     """Do again what happened after the state was written: a trial began, or ended."""
     trial_id, leases = event["trial"], oracle.leases
     trial = oracle.trials[trial_id]
