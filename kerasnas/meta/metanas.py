@@ -34,6 +34,8 @@ class MetaNAS(MetaLearner):
     Args:
         model: a supernet with a `Softmax` relaxation, of any space.
         inner_steps: Defaults to 5.
+        inner_learning_rate: inner rate of the weights. Defaults to 1e-3.
+        inner_optimizer: Defaults to `"adam"`, without momentum.
         architecture_learning_rate: inner rate of the alphas. Defaults to 0.1: much larger than that of the weights.
         inner_batch_size: Defaults to 20.
         architecture_step: rate at which the initial alphas move towards those that tasks end with, above 0 and at most
@@ -47,7 +49,7 @@ class MetaNAS(MetaLearner):
         joint: whether one gradient updates alphas and weights together (T-NAS), for half the work. Defaults to False.
         search: whether the inner loop updates the alphas at all. Defaults to True.
         adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
-        **kwargs: `inner_learning_rate` and `inner_optimizer`, as for `MetaLearner`; `name` and others of `keras.Model`.
+        **kwargs: `name` and others of `keras.Model`.
 
     Raises:
         TypeError: if `model` is no supernet.
@@ -80,6 +82,8 @@ class MetaNAS(MetaLearner):
         self,
         model: keras.Model,
         inner_steps: int = 5,
+        inner_learning_rate: float = 1e-3,
+        inner_optimizer: Any = "adam",
         inner_batch_size: int | None = 20,
         architecture_learning_rate: float = 0.1,
         architecture_step: float = 0.6,
@@ -97,6 +101,8 @@ class MetaNAS(MetaLearner):
         super().__init__(
             model,
             inner_steps,
+            inner_learning_rate,
+            inner_optimizer,
             inner_batch_size=inner_batch_size,
             inner_variables="all",
             architecture_learning_rate=architecture_learning_rate,
