@@ -132,10 +132,15 @@ class Hooks(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("stop", [None, ("epoch_end", 1), ("train_batch_end", 1)])
-@pytest.mark.parametrize("validation", [None, TEST])
-def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation):
+@pytest.mark.parametrize(("validation", "replicas"), [(None, 1), (TEST, 1), (TEST, 2)])
+def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation, replicas, monkeypatch):
+    """Under a distribution strategy it is Keras' `fit` itself."""
+    monkeypatch.setattr(training_loop, "replicas_of", lambda model: replicas)
+    fits, fit = [], keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: [fits.append(1), fit(*args, **options)][1])
     ours, theirs, batches = Hooks(stop), Hooks(stop), datasets.ArrayBatches(*DATA, 8, augment=datasets.shift)
     training_loop.fit(convolutional(), batches, 3, 1, validation, [ours])
+    assert len(fits) == (replicas > 1)
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
     options = {"epochs": 3, "initial_epoch": 1, "shuffle": False, "verbose": 0, "validation_batch_size": 250}
     convolutional().fit(batches, validation_data=validation, callbacks=[follow, theirs], **options)
