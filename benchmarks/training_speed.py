@@ -271,6 +271,10 @@ def torch_network(config: dict[str, Any], shape: tuple[int, ...]) -> tuple[Any, 
             module = windowed(kind, own, channels, size)
         elif kind == "BatchNormalization":
             module = nn.BatchNorm2d(channels, own["epsilon"], 1 - own["momentum"], own["scale"] or own["center"])
+        elif kind in ("Cropping2D", "ZeroPadding2D"):
+            rows, columns = own["cropping" if kind == "Cropping2D" else "padding"]
+            sign = -1 if kind == "Cropping2D" else 1
+            module = nn.ZeroPad2d(tuple(sign * width for width in (*columns, *rows)))
         elif kind == "Dense":
             module = nn.Linear(channels, own["units"])
         elif kind == "ReLU":

@@ -29,6 +29,9 @@ Arrays = tuple[Any, Any]
 class NetworkTraining:
     """The training of a space's discrete networks from scratch, all by one recipe.
 
+    Batch norm is computed by the fused kernel meanwhile (`kerasnas.networks.fused`). The network that the recipe
+    compiles, callbacks see and `model.keras` holds is the one of standard layers throughout.
+
     Args:
         space: the search space.
         input_shape: shape of one sample.
