@@ -12,6 +12,7 @@ if keras.backend.backend() == "tensorflow":
         value_and_grad,
         values,
     )
+    from kerasnas.backend.tensorflow_fused import fused_call
     from kerasnas.backend.tensorflow_replicas import all_reduce, replicas, share, unscaled
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
 elif keras.backend.backend() == "jax":
@@ -23,6 +24,7 @@ elif keras.backend.backend() == "jax":
         batch_norm,
         devices,
         exact_second_order,
+        fused_call,
         map_tasks,
         replicas,
         share,
@@ -44,6 +46,7 @@ __all__ = [
     "batch_norm",
     "devices",
     "exact_second_order",
+    "fused_call",
     "map_tasks",
     "replicas",
     "share",

@@ -60,6 +60,11 @@ def batch_norm(
     return y.astype(dtype), mean, variance
 
 
+def fused_call(layer: keras.layers.BatchNormalization) -> None:
+    """None: XLA fuses Keras' own formula; see `kerasnas.backend.tensorflow_fused.fused_call`."""
+    return None
+
+
 def devices() -> str:
     """The devices that computations run on, for a reader."""
     found = jax.devices()

@@ -16,17 +16,21 @@ from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
 from kerasnas.datasets import ArrayBatches
 from kerasnas.datasets.batches import Augmentation
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.fused import fused
+from kerasnas.pipeline import training_loop
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
 
 MODEL = "model.keras"
-_EVALUATION_BATCH = 250
 Arrays = tuple[Any, Any]
 
 
 class NetworkTraining:
     """The training of a space's discrete networks from scratch, all by one recipe.
+
+    Batch norm is computed by the fused kernel meanwhile (`kerasnas.networks.fused`). The network that the recipe
+    compiles, callbacks see and `model.keras` holds is the one of standard layers throughout.
 
     Args:
         space: the search space.
@@ -117,19 +121,20 @@ class NetworkTraining:
         checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)
         with scope if scope is not None else contextlib.nullcontext():
             model = self.build(genotype, len(batches) * recipe.epochs, seed)
+            training_loop.prepare(model, batches)
             epoch = resume_epoch(checkpoint, model, log)
-        follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
-        if epoch < recipe.epochs:
-            model.fit(
-                batches,
-                epochs=recipe.epochs,
-                initial_epoch=epoch,
-                shuffle=False,
-                verbose=verbose,
-                validation_data=held_out if validate else None,
-                callbacks=[follow, NonFiniteGuard(), *callbacks(), checkpoint],
-            )
-        values = model.evaluate(*held_out, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+        with fused(model):  # it remains the standard network; see there
+            if epoch < recipe.epochs:
+                training_loop.fit(
+                    model,
+                    batches,
+                    recipe.epochs,
+                    epoch,
+                    validation_data=held_out if validate else None,
+                    callbacks=[NonFiniteGuard(), *callbacks(), checkpoint],
+                    verbose=verbose,
+                )
+            values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
         if keep_model:
             with storage.atomic_path(stages.path / MODEL) as temporary:
                 model.save(temporary)

@@ -1,0 +1,51 @@
+"""Standard Keras networks trained on the fused batch norm."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from kerasnas import backend
+from kerasnas.backend.keras_internals import flatten_layers
+
+
+@contextlib.contextmanager
+def fused(model: keras.Model) -> Iterator[keras.Model]:
+    """A context in which every `keras.layers.BatchNormalization` of `model` is computed by the fused kernel.
+
+    Keras' layer takes five times as long on a CPU as TensorFlow's fused kernel, a quarter of the training step of a
+    small CNN. The network remains the one of standard layers that it is, with its own variables: there is nothing to
+    copy or to convert, before or after. Outputs, gradients and moving statistics agree to the last few bits. Functions
+    that were traced inside remain on the kernel, those traced outside on Keras' formula; `compile` starts afresh.
+
+    Layers nested at any depth take part. What the kernel cannot compute stays as it is: normalization over another axis
+    than the last, in double precision, synchronized over replicas or with renormalization, layers not built yet,
+    subclasses with a `call` of their own; and everything on JAX, whose compiler fuses the formula itself.
+
+    Args:
+        model: a built Keras model, or any layer.
+
+    Yields:
+        `model`.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.BatchNormalization()])
+    >>> images = keras.ops.ones((2, 8, 8, 3))
+    >>> with fused(model):
+    ...     outputs = model(images)
+    >>> float(keras.ops.max(keras.ops.abs(outputs - model(images)))) < 1e-5
+    True
+    """
+    stock = keras.layers.BatchNormalization
+    layers = [layer for layer in flatten_layers(model) if isinstance(layer, stock) and type(layer).call is stock.call]
+    calls = [(layer, call) for layer in layers if "call" not in vars(layer) and (call := backend.fused_call(layer))]
+    for layer, call in calls:
+        layer.call = call
+    try:
+        yield model
+    finally:
+        for layer, _ in calls:
+            del layer.call
