@@ -51,7 +51,7 @@ def test_second_order_is_that_of_one_device_with_a_warm_up(two):
 @pytest.mark.parametrize(
     "case, said",
     [
-        ("supernet", "The supernet 'cell_supernet' was made under another strategy than"),
+        ("supernet", "The supernet 'supernet' was made under another strategy than"),
         ("trainer", "trained on 1 replica(s) of _DefaultDistributionStrategy"),
         ("optimizer", "An optimizer was made under another strategy"),
         ("metric", "A metric was made under another strategy"),

@@ -157,7 +157,8 @@ def test_partial_channels_and_temperature(dataset):
 def test_guards_by_the_settings(dataset):
     data = datasets.load(dataset)
     for settings, expected in (
-        ({}, {"max_skips": "auto", "curvature_ratio": 0.25}),
+        ({}, {"max_skips": "auto", "curvature_ratio": "auto", "auxiliary_skip": "auto"}),
+        ({"curvature_ratio": 0.5}, {"curvature_ratio": 0.5}),
         (
             {"max_skips": "any", "curvature_ratio": 0.0, "auxiliary_skip": 0.0},
             {"max_skips": None, "curvature_ratio": None},
