@@ -8,7 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed"),
+    pytest.mark.slow,  # a search on JAX runs by default, in test_jax.py
+]
 
 CODE = """
 import sys

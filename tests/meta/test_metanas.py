@@ -98,6 +98,7 @@ def test_alphas_are_frozen_in_the_first_half(tasks):
     assert moved == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_weights_only_learners_search_in_adaptation_unless_asked_not_to(tasks):
     for search in (True, False):
         learner = make_learner(architecture_warmup=1.0, search=search)

@@ -196,6 +196,7 @@ print(sorted(record["history"]), len(record["history"]["loss"]))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+@pytest.mark.slow
 def test_on_jax_a_network_trains_as_it_is(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, str(tmp_path)],

@@ -32,7 +32,11 @@ def test_supernet(filters, cells, expected):
 
 @pytest.mark.parametrize(
     ("name", "expected", "reported"),
-    [("DARTS_V1", 3_169_414, 3.3e6), ("DARTS_V2", 3_349_342, 3.3e6), ("PC_DARTS_CIFAR", 3_634_678, 3.6e6)],
+    [
+        pytest.param("DARTS_V1", 3_169_414, 3.3e6, marks=pytest.mark.slow),
+        ("DARTS_V2", 3_349_342, 3.3e6),
+        pytest.param("PC_DARTS_CIFAR", 3_634_678, 3.6e6, marks=pytest.mark.slow),
+    ],
 )
 def test_published_genotype(name, expected, reported):
     network = DARTSSpace(filters=36, num_cells=20).build_network(getattr(genotypes, name), **IMAGES)

@@ -58,6 +58,7 @@ def test_run_with_a_target(dataset, tmp_path):
     assert cli.main(["plot", f"--output_dir={folder}"]) == 0
 
 
+@pytest.mark.slow
 def test_run_with_latency_is_resumed_with_the_latency_it_measured(dataset, tmp_path, monkeypatch):
     """The second measurement would differ; an interrupted run ends as an uninterrupted one with the same table."""
     arguments = ["search", f"--dataset={dataset}", *CHAIN, "--random_genotypes=0", "--cost_weight=0.1"]

@@ -49,7 +49,7 @@ def test_hessian_vector_product_of_a_quadratic():
     np.testing.assert_allclose(matrix @ np.array(found), expected * np.array(found), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("relaxation", ["softmax", "dirichlet"])
+@pytest.mark.parametrize("relaxation", ["softmax", pytest.param("dirichlet", marks=pytest.mark.slow)])
 def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, relaxation):
     """Against the Hessian by central differences of the gradient, in float64, batch norm included."""
     dtype_policy("float64")

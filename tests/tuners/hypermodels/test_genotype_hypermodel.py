@@ -78,6 +78,7 @@ def test_compile_that_does_not_compile_is_an_error():
         make(compile=lambda model, hp: None).build(keras_tuner.HyperParameters())
 
 
+@pytest.mark.slow
 def test_stock_hyperband(tmp_path):
     tuner = keras_tuner.Hyperband(make(), objective="val_accuracy", max_epochs=2, seed=1, directory=tmp_path)
     tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)

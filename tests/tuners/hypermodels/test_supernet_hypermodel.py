@@ -74,6 +74,7 @@ def test_fixed_values_are_no_hyperparameters():
     assert search.count_params() > make().build(keras_tuner.HyperParameters()).count_params()
 
 
+@pytest.mark.slow
 def test_stock_random_search_and_its_best_model(tmp_path):
     """A subclassed model must be built before its weights are loaded."""
     tuner = keras_tuner.RandomSearch(
