@@ -116,11 +116,10 @@ class TrainStep:
         with optimizers:
             step = self.architecture_gradients(weights, alphas, non_trainable, data)
         (loss, (predictions, non_trainable)), gradients = step
-        alphas, other = self.by_phase(
-            non_trainable,
-            lambda: second.stateless_apply(other, gradients, alphas),
-            lambda: (alphas, other),
-        )
+        # Selected, not in a branch: over devices, XLA moves the sum of the gradients into it and waits for ever.
+        learned, updated = second.stateless_apply(other, gradients, alphas)
+        alphas = self.selected_by_phase(non_trainable, learned, alphas)
+        other = self.selected_by_phase(non_trainable, updated, other)
         with optimizers:
             (training, non_trainable), gradients = self.network_gradients(weights, alphas, non_trainable, data)
         weights, own = first.stateless_apply(own, gradients, weights)

@@ -93,9 +93,16 @@ class BilevelGradients(keras.Model):
 
     def by_phase(self, state: Sequence[Any], learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
         """The result of `learning()`, or in the warm-up of `frozen()`; see `AlphaWarmup.choose`."""
+        return self.architecture_warmup.choose(self._active(state), learning, frozen)
+
+    def selected_by_phase(self, state: Sequence[Any], learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
+        """The tensors `learned`, or in the warm-up `frozen`; see `AlphaWarmup.select`."""
+        return self.architecture_warmup.select(self._active(state), learned, frozen)
+
+    def _active(self, state: Sequence[Any]) -> Any:
+        """The value of the warm-up's variable in `state`."""
         active = self.architecture_warmup.active
-        position = [variable is active for variable in self.non_trainable_variables].index(True)
-        return self.architecture_warmup.choose(state[position], learning, frozen)
+        return state[[variable is active for variable in self.non_trainable_variables].index(True)]
 
     def architecture_gradients(
         self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any

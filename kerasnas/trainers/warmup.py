@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
@@ -71,3 +71,14 @@ class AlphaWarmup:
         if replicas() > 1:
             return frozen() if self._frozen_graph else learning()
         return ops.cond(active > 0, learning, frozen) if self.needed else learning()
+
+    def select(self, active: Any, learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
+        """The tensors `learned`, or in the warm-up `frozen`: both are computed, so that no branch waits for a device.
+
+        Args:
+            active: the value of the variable `active` in this step.
+            learned, frozen: tensors of the same shapes, in the same order.
+        """
+        if not self.needed:
+            return list(learned)
+        return [ops.where(active > 0, new, old) for new, old in zip(learned, frozen, strict=True)]
