@@ -113,9 +113,11 @@ class _Chosen(Filler):
                 if edge.target == node and edge.primitive != "none" and states[edge.source] is not None
             ]
             states.append(keras.layers.Add()(terms) if len(terms) > 1 else terms[0] if terms else None)
-        nothing = states[-1] is None or None in states[len(inputs) :]
-        zero = expand(primitive("none", filters, strides), inputs[-1]) if nothing else None
-        return [zero if state is None else state for state in states[len(inputs) :]]
+        nodes = states[len(inputs) :]
+        if all(node is not None for node in nodes):
+            return nodes
+        zero = expand(primitive("none", filters, strides), inputs[-1])
+        return [zero if node is None else node for node in nodes]
 
     @staticmethod
     def _primitive(x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any]) -> Any:

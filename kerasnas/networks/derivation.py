@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas.pareto import staircase
+
 SKIP = "skip_connect"
 RESOLUTION = 4096  # parts of the cost limit that costs are rounded up to
 
@@ -189,8 +191,7 @@ def _search(decisions: Sequence[Decision], cap: int, cost: Any, limit: float | N
 
 def _front(states: list[_State]) -> list[_State]:
     """Those that no other one beats in cost and score, cheaper ones first."""
-    kept: list[_State] = []
-    for state in sorted(states, key=lambda state: (state[0], -state[1])):
-        if not kept or state[1] > kept[-1][1]:
-            kept.append(state)
-    return kept
+    if not states:
+        return []
+    costs, scores, _ = zip(*states, strict=True)
+    return [states[position] for position in staircase(costs, scores)]

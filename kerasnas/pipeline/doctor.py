@@ -151,7 +151,7 @@ def _distance(received: list[float], expected: list[float]) -> float:
 
 # The examination --------------------------------------------------------------------------------------------
 def examine(config: DoctorConfig, log: Callable[[str], Any] = print) -> None:
-    """Run all checks and print what a bug report needs; a check that kills its process is told too.
+    """Run all checks and print what a bug report needs; a check that kills its process is reported too.
 
     Raises:
         ValueError: names the checks that failed.

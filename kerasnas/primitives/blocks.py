@@ -41,7 +41,8 @@ class ConvReLU6(_Chain):
         super().__init__(filters, strides, affine, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:
-        conv = Pointwise(self.filters) if self.kernel_size == 1 else Convolution(self.filters, 3, self.strides)
+        windows = Convolution(self.filters, self.kernel_size, self.strides)
+        conv = Pointwise(self.filters) if self.kernel_size == 1 else windows
         return [conv, BatchNorm(self.affine), Relu6()]
 
 

@@ -1,4 +1,4 @@
-"""Pictures of cells and curves as PNG files. Nothing global is touched: no pyplot, no rcParams."""
+"""Plots of cells and curves as PNG files. Nothing global is touched: no pyplot, no rcParams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of black-box searches: regret curves."""
+"""Plots of black-box searches: regret curves."""
 
 from __future__ import annotations
 
