@@ -59,6 +59,5 @@ def pareto_front(
     points = checks.integer("points", points, 2)
     most = cost.cost(supernet.derive(max_skips))
     limits = np.linspace(cost.least_cost(), most, points)
-    limits[0] *= 1 + 1e-9  # the sum of a table's entries in another order
     found = [supernet.derive(max_skips, cost, float(limit)) for limit in limits]
     return sorted({FrontPoint(genotype, cost.cost(genotype)) for genotype in found}, key=lambda point: point.cost)

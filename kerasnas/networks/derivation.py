@@ -105,7 +105,7 @@ def choose(
             min(options, key=lambda option: (option_cost(cost, option), -option.score)) for options in decisions
         ]
         least = total_cost(cost, cheapest)
-        if least > limit:
+        if least > limit and not math.isclose(least, limit, rel_tol=1e-9):  # the sum of a table in another order
             raise ValueError(
                 f"No network of this space is within the limit of {limit:g}. The {getattr(cost, 'least', 'cheapest')} "
                 f"network there is has {least:g}{getattr(cost, 'unit', '')}."

@@ -203,6 +203,11 @@ def test_front_leads_from_the_cheapest_to_the_free_choice():
     assert front[-1].genotype == supernet.derive()
     with pytest.raises(ValueError, match="at least 2"):
         pareto_front(supernet, model, points=1)
+    for kind, alphas in supernet.alphas.items():  # the free choice is the cheapest: the front is one point
+        cheapest = model.tables[kind].argmin(axis=1)
+        alphas.assign(4.0 * (np.arange(alphas.shape[1]) == cheapest[:, None]))
+    (point,) = pareto_front(supernet, model, points=6)
+    assert point.genotype == supernet.derive()
 
 
 def test_a_genotype_of_another_space():

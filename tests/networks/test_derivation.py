@@ -82,6 +82,17 @@ def test_the_cheapest_network_can_be_had_exactly():
         choose(every_edge(weights), None, cost, 0.9)
 
 
+def test_a_limit_equal_to_the_cheapest_but_for_rounding_is_met():
+    """The same costs added in another order may come to a last bit less; a limit that is really lower is not met."""
+    decisions = every_edge(np.full((3, 4), 0.25))
+    cost = types.SimpleNamespace(base=0.1, tables={"cell": np.array([[9, 9, 0.3, 7]] * 3)})
+    least = total_cost(cost, [options[1] for options in decisions])
+    found = choose(decisions, None, cost, math.nextafter(least, 0))
+    assert [option.picks[0][1] for option in found] == [2, 2, 2]
+    with pytest.raises(ValueError, match="No network of this space is within the limit"):
+        choose(decisions, None, cost, least - 1e-6)
+
+
 def test_a_supernet_derives_within_limits():
     space = NASBench201Space(filters=2, num_cells=1)
     supernet = space.build_supernet((8, 8, 3), 3)
