@@ -67,7 +67,7 @@ class Interrupt(keras.callbacks.Callback):
 
 
 # Resuming bit-identically ------------------------------------------------------------------------------
-@pytest.mark.parametrize("build", [cell_supernet, dropout_model])
+@pytest.mark.parametrize("build", [pytest.param(cell_supernet, marks=pytest.mark.slow), dropout_model])
 def test_interrupted_search_equals_the_uninterrupted(build, tmp_path):
     whole = make(build)
     record = SearchCheckpoint(tmp_path / "whole")
@@ -122,6 +122,7 @@ def test_snapshot_holds_seed_generators_slots_and_statistics():
     assert all(np.array_equal(array, before[name]) for name, array in snapshot(search).items())
 
 
+@pytest.mark.slow
 def test_training_checkpoint_of_a_plain_model(tmp_path):
     def plain(seed):
         keras_start = keras.initializers.GlorotUniform(seed=seed)

@@ -171,6 +171,7 @@ def test_retrain_of_a_published_genotype(dataset, tmp_path):
     assert 0 <= read(folder / "result.json")["searched"]["test_accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_time_prints_every_result_and_leaves_nothing(dataset, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--filters=2", "--num_cells=1", "--num_nodes=1", "--batch_size=8", "--steps=2", "--epochs=4"]

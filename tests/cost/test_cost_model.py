@@ -178,6 +178,7 @@ def test_cost_model_survives_json_and_keras():
     assert remade.cost.cost(genotype) == model.cost(genotype) and remade.target == objective.target
 
 
+@pytest.mark.slow
 def test_least_cost_is_that_of_the_cheapest_network():
     for name in ("nasbench201", "darts", "proxyless"):
         space, shape = SPACES[name]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import keras
 import numpy as np
@@ -43,6 +44,18 @@ def test_calibration_in_closed_form(table):
     assert alike.call_ms == 0
     np.testing.assert_allclose(list(alike.parts.values()), [1.5 * ms for ms in table.parts.values()])
     assert table._calibrated([], []) is table
+
+
+def test_a_busy_machine_still_gives_a_table(monkeypatch):
+    """An empty network that takes longer than every part would leave parts that take no time at all: 0 / 0."""
+    module = sys.modules[LatencyTable.__module__]
+    monkeypatch.setattr(module, "_timer", lambda model, batch_size: None)
+    monkeypatch.setattr(
+        module, "_interleaved", lambda timers, rounds: [9.0, *np.linspace(1, 2, len(timers))][: len(timers)]
+    )
+    table = LatencyTable.measure(SPACE, SHAPE, 5, calibration=0)
+    assert np.isfinite([table.call_ms, *table.parts.values()]).all() and max(table.parts.values()) > 0
+    assert table._calibrated([0.0], [9.0]).parts == table.parts  # nothing to scale by
 
 
 def test_table_survives_its_file(table, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent / "run_mirrored.py"
+pytestmark = pytest.mark.slow
 ROUNDING = 1e-8  # relative, in float64
 
 
@@ -71,7 +72,6 @@ def more(tmp_path_factory):
     return measured(tmp_path_factory.mktemp("more"), 2, *scenarios)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("level", ["alphas", "weights"])
 def test_without_the_reduction_of_one_level_the_search_is_another(more, level):
     """That the comparisons of this file can fail: gradients of one level, left as each replica has them."""
@@ -79,17 +79,14 @@ def test_without_the_reduction_of_one_level_the_search_is_another(more, level):
     assert more["not_reduced"][level]["spread"] > 1e-3
 
 
-@pytest.mark.slow
 def test_finite_differences_are_those_of_one_device(more):
     assert_same(more["finite_difference"])
 
 
-@pytest.mark.slow
 def test_in_single_precision_only_rounding_differs(more):
     assert_same(more["single_precision"], tolerance=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", ["13", "9"])
 def test_uneven_last_batches(more, count):
     """5 samples on two replicas, and a single one, which leaves a replica without any."""
@@ -97,27 +94,23 @@ def test_uneven_last_batches(more, count):
     assert more["uneven"][count]["finite"]  # with the statistics of each replica's part, too
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("relaxation", ["gumbel", "binary_gates"])
 def test_replicas_draw_the_same_architecture(more, relaxation):
     """Moving variances differ: they are unbiased, each replica's for half as many samples."""
     assert_same(more["sampled"][relaxation], ("weights", "alphas", "optimizer", "logs"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", ["add", "multiply"])
 def test_objectives_are_of_the_global_loss(more, form):
     assert_same(more["objective"][form])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way, said", [("down", "of 2 replicas; the training resumes on 1"), ("up", "of 1 replica;")])
 def test_a_search_resumes_on_another_number_of_replicas(more, way, said):
     assert_same(more["checkpoint"][way], ("weights", "alphas", "state", "optimizer"))
     assert said in more["checkpoint"][way]["said"][0]
 
 
-@pytest.mark.slow
 def test_four_replicas(tmp_path):
     found = measured(tmp_path, 4, "first_order", "second_order", "uneven")
     assert_same(found["first_order"])
@@ -126,7 +119,6 @@ def test_four_replicas(tmp_path):
         assert_same(found["uneven"][count])
 
 
-@pytest.mark.slow
 def test_meta_learning_spreads_tasks(tmp_path):
     found = measured(tmp_path, 2, "meta_learning")["meta_learning"]
     for name in ("maml", "reptile", "metanas", "uneven", "diverging"):
@@ -136,7 +128,6 @@ def test_meta_learning_spreads_tasks(tmp_path):
     assert "`tasks`" in found["said"] and "at least 2" in found["said"]
 
 
-@pytest.mark.slow
 def test_weight_sharing_is_that_of_one_device(tmp_path):
     """The shared weights, and with them the rewards that the controller learns from."""
     assert_same(measured(tmp_path, 2, "one_shot")["one_shot"], ("weights", "optimizer", "logs"))

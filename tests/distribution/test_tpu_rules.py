@@ -96,6 +96,7 @@ def traced(search, fit):
     return losses, shapes, {node.op for node in nodes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "policy"), CASES)
 def test_step_keeps_the_rules(dtype_policy, kind, policy):
     dtype_policy(policy)

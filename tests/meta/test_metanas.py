@@ -71,6 +71,7 @@ def test_an_inner_step_moves_alphas_then_weights(tasks, joint):
         np.testing.assert_allclose(mine, expected, rtol=2e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_start_values_move_at_a_rate_each(tasks):
     learner = make_learner(inner_learning_rate=0.1, architecture_step=0.5)
     family = tasks(query_shots=0)
@@ -109,6 +110,7 @@ def test_weights_only_learners_search_in_adaptation_unless_asked_not_to(tasks):
         assert bool(np.abs(arrays(adapted.architecture_parameters)[0] - before).max() > 0) is search
 
 
+@pytest.mark.slow
 def test_temperature_is_low_in_the_adapted_model_and_stays_in_the_learners(tasks):
     learner = make_learner(temperatures=(1.0, 0.05))
     adapted = learner.adapt(tasks().episode(0))
@@ -117,6 +119,7 @@ def test_temperature_is_low_in_the_adapted_model_and_stays_in_the_learners(tasks
     assert float(learner.model.relaxation.temperature) == 1.0
 
 
+@pytest.mark.slow
 def test_hardening_leaves_the_genotype_alone(tasks):
     learner = make_learner(architecture_learning_rate=5.0)
     adapted = learner.adapt(tasks().episode(0))

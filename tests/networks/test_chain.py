@@ -187,6 +187,7 @@ def test_only_two_paths_are_computed_and_learn():
     assert max(largest(0, PAIR[0])) == 0 and min(largest(0, PAIR[1])) > 0  # drawn, but its gate is shut
 
 
+@pytest.mark.slow
 def test_search_ends_finite_and_derives_within_limits():
     supernet = SPACE.build_supernet(SHAPE, CLASSES)
     search = BilevelTrainer(supernet)

@@ -22,6 +22,7 @@ def test_the_golden_file_is_what_its_script_writes():
     assert runpy.run_path(str(GOLDEN / "make_parameter_counts.py"))["counts"]() == COUNTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("filters", "cells", "expected"), [(8, 4, 347_298), (16, 8, 1_930_618)])
 def test_supernet(filters, cells, expected):
     supernet = DARTSSpace(filters=filters, num_cells=cells).build_supernet(**IMAGES)
@@ -30,6 +31,7 @@ def test_supernet(filters, cells, expected):
     assert COUNTS["supernet"][f"{filters} filters, {cells} cells"] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "expected", "reported"),
     [

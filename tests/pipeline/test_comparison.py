@@ -35,6 +35,7 @@ def test_curves_are_those_of_ask_and_tell():
     assert comparison.best == table.column("test_200").max()
 
 
+@pytest.mark.slow
 def test_processes_change_nothing():
     table = NASBench201.synthetic()
     alone, together = (runner.run_searches(config(workers=workers), table) for workers in (1, 2))

@@ -53,6 +53,7 @@ def stop(process, signal_number, folder):
     return process.returncode, output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_stopped_and_killed_run_equals_the_uninterrupted(tmp_path):
     rng = np.random.default_rng(0)

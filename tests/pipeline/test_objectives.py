@@ -40,6 +40,7 @@ def cost_of(genotype, cost, filters=4):
     return COSTS[cost](space, (8, 8, 1), 3, filters=filters).cost(genotype)
 
 
+@pytest.mark.slow
 def test_run_with_a_target(dataset, tmp_path):
     folder = tmp_path / "run"
     space = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])

@@ -48,6 +48,7 @@ def kerasnas(*arguments, folder):
     )
 
 
+@pytest.mark.slow
 def test_space_and_primitive_of_a_module(tmp_path):
     """Found in the current folder; the run is continued from another one, without the flag."""
     here, there = tmp_path / "here", tmp_path / "there"

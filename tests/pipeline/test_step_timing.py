@@ -82,6 +82,7 @@ def test_matmul_peak_is_a_rate():
 
 
 # Time ----------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(("warmup", "frozen"), [(0, 0), (1, 2), (9, 4)])
 def test_steps_are_timed_over_as_many_epochs_as_needed(warmup, frozen):
     """12 images of a half in batches of 4: 3 steps an epoch, of which the very first is timed apart."""
@@ -116,6 +117,7 @@ def test_a_search_within_its_warm_up_takes_only_steps_with_frozen_alphas():
     assert search_seconds(timing, steps_per_epoch=8, epochs=2, warmup_epochs=5) == 1.0 + 2.0 + 16 * 0.1875
 
 
+@pytest.mark.slow
 def test_printed_figures_follow_from_the_measured_ones(monkeypatch):
     timing = StepTiming(3.0, 20.0, (0.3, 0.1, 0.2), (0.4, 0.4, 0.5), (0.1,), 1.5)
     supernet = DARTSSpace(8, 3, 3, stem_strides=2).build_supernet((28, 28, 1), 10)

@@ -132,7 +132,10 @@ class Hooks(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("stop", [None, ("epoch_end", 1), ("train_batch_end", 1)])
-@pytest.mark.parametrize(("validation", "replicas"), [(None, 1), (TEST, 1), (TEST, 2)])
+@pytest.mark.parametrize(
+    ("validation", "replicas"),
+    [(None, 1), *(pytest.param(TEST, replicas, marks=pytest.mark.slow) for replicas in (1, 2))],
+)
 def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation, replicas, monkeypatch):
     """Under a distribution strategy it is Keras' `fit` itself."""
     monkeypatch.setattr(training_loop, "replicas_of", lambda model: replicas)

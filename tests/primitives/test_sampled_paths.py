@@ -41,6 +41,7 @@ def one_hot(active, names=PRIMITIVE_NAMES):
 CHOICES = [[[0], [1], [2]], [[3], [4], [3]], [[1, 3], [0, 4], [4, 2]]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("active", CHOICES)
 @pytest.mark.parametrize(
     ("kind", "strides", "training"), [(MixedOp, 1, True), (MixedOp, 2, False), (PartialMixedOp, 2, True)]
@@ -119,6 +120,7 @@ def test_only_the_active_primitive_is_run(images):
         PRIMITIVES.unregister("counting")
 
 
+@pytest.mark.slow
 def test_one_function_serves_all_edges_that_are_alike():
     space = DARTSSpace(filters=2, num_cells=3, num_nodes=2, primitives=["none", "skip_connect", "sep_conv_3x3"])
     supernet = space.build_supernet((8, 8, 1), 3, relaxation="gumbel")
@@ -132,6 +134,7 @@ def test_one_function_serves_all_edges_that_are_alike():
     assert len(paths._paths) == 5
 
 
+@pytest.mark.slow
 def test_a_supernet_of_its_own_samples_trains_and_derives():
     space = DARTSSpace(filters=2, num_cells=2, num_nodes=1, primitives=["none", "skip_connect", "sep_conv_3x3"])
     from kerasnas import BilevelTrainer

@@ -60,6 +60,7 @@ def images(count=6):
     return np.random.default_rng(0).standard_normal((count, *SHAPE)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [Row(), Pair()])
 def test_it_keeps_every_promise_of_a_space(space):
     testing.check_space(space, SHAPE, CLASSES)
@@ -77,6 +78,7 @@ def test_choices_and_genotypes_follow_from_the_table():
         Pair().validate(type(genotype)("pair", {"cell": [("skip_connect", 0, 3), ("skip_connect", 1, 3)]}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(RELAXATIONS))
 def test_every_relaxation_drives_it(name):
     supernet = Row().build_supernet(SHAPE, CLASSES, relaxation=name)

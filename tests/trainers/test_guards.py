@@ -130,6 +130,7 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search
         np.testing.assert_array_equal(value, snapshot(again)[name])
 
 
+@pytest.mark.slow
 def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
     whole = make_search(curvature_ratio=1e-9)

@@ -9,6 +9,7 @@ from kerasnas import BilevelTrainer, DARTSSpace
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "dil_conv_3x3"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hypergradient", ["first_order", "unrolled"])
 def test_search_step_compiles_and_computes_the_same(make_search, data, hypergradient):
     """With a warm-up, so that either branch of the alphas' step is in the graph."""

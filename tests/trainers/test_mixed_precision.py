@@ -98,6 +98,7 @@ def test_overflow_does_not_stop_a_search(make_search, dtype_policy, data, hyperg
     assert np.array_equal(flat(search.architecture_parameters), before[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hypergradient", ["first_order", "unrolled", "finite_difference"])
 def test_scale_does_not_change_the_step(make_search, batch, hypergradient):
     """Weight decay of both levels and the step ahead included: in float32 a scale is without effect."""
@@ -120,6 +121,7 @@ def test_scale_does_not_change_the_step(make_search, batch, hypergradient):
         assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
 
 
+@pytest.mark.slow
 def test_saved_search_resumes(make_search, dtype_policy, data, tmp_path):
     """Scales and their counters included; the default rate is annealed through the scaled optimizer."""
     dtype_policy("mixed_float16")

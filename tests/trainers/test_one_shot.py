@@ -101,6 +101,7 @@ def test_logits_that_are_not_finite_are_no_reward(data):
     assert math.isnan(search.reward(SPACE.decode([0, 0, 0]), *data))
 
 
+@pytest.mark.slow
 def test_the_weights_learn(data):
     x, y = data
     x = x + 3.0 * y[:, None, None, None].astype("float32") * np.linspace(-1, 1, 8, dtype="float32")[:, None]

@@ -27,6 +27,7 @@ def float64():
     keras.config.set_floatx(before[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDEN["cases"])
 def test_loss_and_gradients(float64, name):
     expected = GOLDEN["cases"][name]

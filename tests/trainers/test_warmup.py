@@ -97,6 +97,7 @@ def test_alphas_can_be_frozen_in_the_midst(space, data):
     assert [bool(course.step(epoch).any()) for epoch in range(3)] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_phase_is_saved_and_restored(space, data, tmp_path):
     search = make(space, 3)
     fit(search, data, 1)

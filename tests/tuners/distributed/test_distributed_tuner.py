@@ -198,6 +198,7 @@ def saved_trials(folder):
     return {path.parent.name.removeprefix("trial_"): json.loads(path.read_text()) for path in paths}
 
 
+@pytest.mark.slow
 def test_killed_workers_a_killed_chief_and_a_late_worker(processes, tmp_path):
     """With stock KerasTuner the dead worker's trial stays for ever, and a killed chief ends everything."""
     processes.start("chief", "w1", "w2", "w3", SEARCH_HANG="w1:3")
@@ -263,6 +264,7 @@ def test_errors_of_trials(processes, tmp_path):
         assert "what a fool" in processes.log(name), name
 
 
+@pytest.mark.slow
 def test_only_the_chief_overwrites(processes, tmp_path):
     """A stock worker with `overwrite=True` removes the project of all."""
     own = {"SEARCH_OVERWRITE": "1", "SEARCH_TRIALS": "8"}

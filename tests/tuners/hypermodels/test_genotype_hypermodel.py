@@ -17,6 +17,7 @@ def make(**options):
     return GenotypeHyperModel(SPACE, input_shape=(8, 8, 1), num_classes=3, **options)
 
 
+@pytest.mark.slow
 def test_stock_random_search(tmp_path):
     hypermodel = make()
     tuner = keras_tuner.RandomSearch(
@@ -85,6 +86,7 @@ def test_stock_hyperband(tmp_path):
     assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
 
 
+@pytest.mark.slow
 def test_own_oracles_drive_the_stock_tuner(tmp_path):
     """Multi-fidelity epochs are what is trained; the best models can be loaded; a History is a result."""
     hypermodel = make()
@@ -100,6 +102,7 @@ def test_own_oracles_drive_the_stock_tuner(tmp_path):
     assert oracle.get_best_genotypes()[0] == hypermodel.genotype(tuner.get_best_hyperparameters()[0])
 
 
+@pytest.mark.slow
 def test_an_objective_that_fit_does_not_report_ends_the_search_at_once(tmp_path):
     """Stock KerasTuner counts three failed trials first, and shows a KeyError."""
     oracle = PredictorOracle(SPACE, keras_tuner.Objective("val_acc", "max"), 5)

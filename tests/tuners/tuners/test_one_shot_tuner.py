@@ -128,6 +128,7 @@ def test_more_trials_continue_with_the_same_shared_weights(tmp_path, capsys):
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(other))
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_resumes_where_it_was(tmp_path, searched):
     seen, settings = [], {"training": dataclasses.replace(RECIPE, epochs=2), "retrain_best": 1}
     for stop in (("ENASTrainer", 1), ("Functional", 1)):
@@ -151,6 +152,7 @@ def test_cross_validation_of_the_best(tmp_path):
     assert tuner.get_best_models()[0].output_shape == (None, 3)
 
 
+@pytest.mark.slow
 def test_shared_weights_and_controller_start_from_initializations(tmp_path):
     controller = Controller(SPACE, 3, unique=False)
     parameters = {name: value + 0.01 for name, value in controller.get_parameters().items()}

@@ -58,6 +58,7 @@ def test_they_are_trained_once(tmp_path):
     assert first.controller.get_state() == second.controller.get_state()
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_from_its_last_epoch(tmp_path):
     seen, said = [], []
     with pytest.raises(KeyboardInterrupt):

@@ -105,6 +105,7 @@ def test_finished_trials_leave_no_checkpoints(searched):
     assert not list((searched.trial_folder("0") / "checkpoints").iterdir())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search_without_a_word_and_a_finished_one_is_not_done_again(
     searched, tmp_path, capfd
 ):
@@ -134,6 +135,7 @@ def test_a_trial_leaves_a_report_and_a_card(tmp_path):
 
 
 # Hyperparameters ---------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_without_hyperparameters_the_trials_differ_by_their_seeds(tmp_path):
     hypermodel = SupernetHyperModel(
         SPACE,
@@ -153,6 +155,7 @@ def test_without_hyperparameters_the_trials_differ_by_their_seeds(tmp_path):
     assert best.score == min(one["val_loss"] for one in results)  # it is minimized
 
 
+@pytest.mark.slow
 def test_cross_validation_reports_means_and_keeps_the_best_network(tmp_path):
     tuner = search(make(tmp_path, folds=2, max_trials=1), batch_size=6)
     result = tuner.result("0")
@@ -272,6 +275,7 @@ def test_a_project_of_another_space_or_search_is_refused(searched):
         make(folder, seed=1)
 
 
+@pytest.mark.slow
 def test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search(tmp_path, capsys):
     hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, learning_rate=1e30, compile_options={"run_eagerly": True})
     with pytest.warns(UserWarning, match=r"No trial was completed.* Why the last one failed: Not finite: val_accuracy"):
@@ -295,6 +299,7 @@ class Epochs(keras.callbacks.Callback):
             raise self.error
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterrupted(tmp_path):
     """Stock KerasTuner begins the trial again, with epoch 0. Killed processes: test_tuner_processes.py."""
     seen, settings = [], {"max_trials": 1, "training": dataclasses.replace(RECIPE, epochs=2)}
@@ -310,6 +315,7 @@ def test_an_interrupted_search_resumes_inside_the_trial_and_ends_as_if_uninterru
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_trial_with_other_settings_starts_from_scratch(tmp_path, capsys):
     tuner = make(tmp_path, max_trials=1)
     with pytest.raises(KeyboardInterrupt):
@@ -321,6 +327,7 @@ def test_a_trial_with_other_settings_starts_from_scratch(tmp_path, capsys):
     assert again.oracle.trials["0"].status == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_search_and_the_trial_resumes_when_there_is_room(tmp_path, monkeypatch):
     """In stock KerasTuner each trial then fails by its own checkpoint, until three of them end the search."""
     seen, real = [], np.savez

@@ -85,6 +85,7 @@ def test_a_network_is_trained_once_and_its_metrics_are_those_of_the_saved_one(tm
     assert train(networks, stages, seen) == metrics and seen == [0, 1]
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_and_says_so(tmp_path):
     seen, said = [], []
     networks = make(said=said)
@@ -127,6 +128,7 @@ def test_folds_report_means_and_keep_the_network_of_the_best(objective, best, tm
     assert result["dataset"] == {"train_examples": 12, "validation_examples": 12, "input_shape": [8, 8, 1]}
 
 
+@pytest.mark.slow
 def test_a_report_is_left_of_the_best_fold_alone(tmp_path):
     networks = make(folds=2, report=True)
     parts = make_data(X, Y, None, 2, (8, 8, 1), 3, seed=0)
