@@ -152,8 +152,10 @@ def _search(decisions: Sequence[Decision], cap: int, cost: Any, limit: float | N
     left = 0.0 if limit is None else limit - float(cost.base)
 
     def parts(option: Option) -> int:
-        if limit is None or left <= 0:
+        if limit is None or not option_cost(cost, option):
             return 0
+        if left <= 0:
+            return RESOLUTION + 1  # all of the limit is spent on what every network has
         return math.ceil(option_cost(cost, option) / left * RESOLUTION)
 
     kinds = sorted({options[0].kind for options in decisions})

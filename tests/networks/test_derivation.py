@@ -82,6 +82,12 @@ def test_the_cheapest_network_can_be_had_exactly():
         choose(every_edge(weights), None, cost, 0.9)
 
 
+def test_a_limit_that_leaves_nothing_to_choose_takes_what_is_free():
+    weights = np.tile([0.1, 0.2, 0.3, 0.4], (3, 1))
+    cost = types.SimpleNamespace(base=2.0, tables={"cell": np.array([[0.0, 0.0, 5.0, 9.0]] * 3)})
+    assert [option.picks[0][1] for option in choose(every_edge(weights), None, cost, 2.0)] == [1, 1, 1]
+
+
 def test_a_limit_equal_to_the_cheapest_but_for_rounding_is_met():
     """The same costs added in another order may come to a last bit less; a limit that is really lower is not met."""
     decisions = every_edge(np.full((3, 4), 0.25))
