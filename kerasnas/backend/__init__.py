@@ -4,6 +4,7 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import (
+        OUT_OF_MEMORY,
         batch_norm,
         devices,
         exact_second_order,
@@ -17,6 +18,7 @@ if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow_steps import MetaStep, SharedStep, TrainStep
 elif keras.backend.backend() == "jax":
     from kerasnas.backend.jax import (  # type: ignore[assignment]
+        OUT_OF_MEMORY,
         MetaStep,
         SharedStep,
         TrainStep,
@@ -39,6 +41,7 @@ else:
     )
 
 __all__ = [
+    "OUT_OF_MEMORY",
     "MetaStep",
     "SharedStep",
     "TrainStep",

@@ -10,6 +10,9 @@ import jax
 import jax.numpy as jnp
 import keras
 
+OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, jax.errors.JaxRuntimeError)
+"""What is raised where a network does not fit into the memory."""
+
 
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
     """Turn `function(parameters) -> (loss, auxiliary)` into one that also returns the gradients."""

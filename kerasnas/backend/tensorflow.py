@@ -12,6 +12,9 @@ import tensorflow as tf
 from kerasnas.backend.tensorflow_internals import outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
+OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
+"""What is raised where a network does not fit into the memory."""
+
 
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
     """Turn `function(parameters) -> (loss, auxiliary)` into one that also returns the gradients.

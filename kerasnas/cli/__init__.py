@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             values = command.flags()
             parse(values, name, rest)
             folder = values["output_dir"].value if "output_dir" in values else None
-            command.run(values)
+            # Importing TensorFlow is part of a budget, where this process is the command's own.
+            command.run(values, time.process_time() if argv is None else 0.0)
     except KeyboardInterrupt:
         print(f"\nInterrupted.{_hint(folder)}", file=sys.stderr)
         return _INTERRUPTED

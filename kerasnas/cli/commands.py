@@ -10,15 +10,21 @@ from typing import Any
 
 from absl import flags
 
-from kerasnas.cli.flags import define, describe, settings
+from kerasnas.cli.flags import define, describe, flag_of, settings
 
+_METHOD = (
+    "How to search: race, networks trained side by side within --minutes; gradient, with a supernet; or auto: a race, "
+    "unless --space names a space that has a supernet."
+)
 _NO_FOLDER = ("time", "doctor")  # which leave nothing behind
 
 
 class _Command:
     """A subcommand: its words, its flags, and the function that runs it.
 
-    `settings` names the dataclass of `kerasnas.pipeline` whose fields are flags; it is imported when they are needed.
+    `settings` names the dataclasses of `kerasnas.pipeline` whose fields are flags; they are imported when needed. Where
+    two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
+    process have passed.
     """
 
     def __init__(
@@ -26,10 +32,18 @@ class _Command:
         name: str,
         summary: str,
         teaching: str,
-        run: Callable[[flags.FlagValues], Any],
-        settings: str | None = None,
+        run: Callable[..., Any],
+        *settings: str,
+        timed: bool = False,
     ):
-        self.name, self.summary, self.teaching, self.run, self.settings = name, summary, teaching, run, settings
+        self.name, self.summary, self.teaching, self.settings = name, summary, teaching, settings
+        self._run, self._timed = run, timed
+
+    def run(self, values: flags.FlagValues, spent: float) -> None:
+        if self._timed:
+            self._run(values, spent)
+        else:
+            self._run(values)
 
     def flags(self) -> flags.FlagValues:
         values = flags.FlagValues()
@@ -37,11 +51,18 @@ class _Command:
             flags.DEFINE_string(
                 "output_dir", None, "The folder of the run.", flag_values=values, required=self.name != "plot"
             )
-        if self.settings is not None:
+        if self.settings:
             from kerasnas import pipeline
 
-            for field in dataclasses.fields(getattr(pipeline, self.settings)):
-                define(field, values)
+            for name in self.settings:
+                for field in dataclasses.fields(getattr(pipeline, name)):
+                    if flag_of(field) not in values:
+                        define(field, values)
+                    elif (other := field.metadata["help"]) != (flag := values[flag_of(field)]).help:
+                        default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
+                        flag.help += f" In a gradient search: {other} There by default: {default}."
+        if self.name == "search":
+            flags.DEFINE_enum("method", "auto", ["auto", "race", "gradient"], _METHOD, flag_values=values)
         if self.name in ("retrain", "plot"):
             flags.DEFINE_string(
                 "genotype",
@@ -58,13 +79,41 @@ class _Command:
         )
 
 
-def _search(values: flags.FlagValues) -> None:
+def _search(values: flags.FlagValues, spent: float) -> None:
     from kerasnas import pipeline
 
-    config = settings(pipeline.SearchConfig, values)
-    pipeline.make_space(config)
-    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "search", config)) as path:
-        pipeline.search(config, path)
+    config = settings(_search_settings(values), values)
+    if isinstance(config, pipeline.SearchConfig):
+        pipeline.make_space(config)
+    kind = "race" if isinstance(config, pipeline.RaceConfig) else "search"
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, kind, config)) as path:
+        pipeline.search(config, path, spent=spent)
+
+
+def _search_settings(values: flags.FlagValues) -> type:
+    """The settings of the method that the flags ask for.
+
+    Raises:
+        ValueError: for a flag that the method does not have.
+    """
+    from kerasnas.pipeline import RaceConfig, SearchConfig
+
+    space, method = values["space"], values["method"].value
+    raced = not space.present or space.value == "macro"
+    if method == "race" and not raced:
+        raise ValueError(f"Space '{space.value}' cannot be raced: it has a supernet. Leave out --method, or --space.")
+    if method == "auto":
+        method = "race" if raced else "gradient"
+    chosen, other = (RaceConfig, SearchConfig) if method == "race" else (SearchConfig, RaceConfig)
+    own, others = ({flag_of(field) for field in dataclasses.fields(config)} for config in (chosen, other))
+    for name in sorted(others - own - {"space"}):
+        if values[name].present:
+            hint = "Add --space=darts, or another space with a supernet." if method == "race" else "Leave out --space."
+            is_of = "a gradient search" if method == "race" else "a race"
+            raise ValueError(
+                f"--{name} is a flag of {is_of}, and this is {'a race' if method == 'race' else 'none'}. {hint}"
+            )
+    return chosen
 
 
 def _retrain(values: flags.FlagValues) -> None:
@@ -73,6 +122,7 @@ def _retrain(values: flags.FlagValues) -> None:
     genotype = _genotype(values["genotype"].value)
     if not values["num_nodes"].present:  # the genotype says it
         values["num_nodes"].value = len({edge.target for edge in genotype.cells[0][1]})
+        values["num_nodes"].present = 1
     config = settings(pipeline.TrainingConfig, values)
     pipeline.make_space(config).validate(genotype)
     with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", config)) as path:
@@ -89,10 +139,10 @@ def _discarding(run: Any) -> Iterator[Path]:
         raise
 
 
-def _resume(values: flags.FlagValues) -> None:
+def _resume(values: flags.FlagValues, spent: float) -> None:
     from kerasnas import pipeline
 
-    pipeline.resume(values["output_dir"].value)
+    pipeline.resume(values["output_dir"].value, spent=spent)
 
 
 def _plot(values: flags.FlagValues) -> None:
@@ -146,19 +196,27 @@ COMMANDS = {
     for command in (
         _Command(
             "search",
-            "search an architecture, train it, and compare it with random ones.",
-            "A supernet holds every candidate at once; gradient descent moves its weights on one half of the\n"
-            "training data and the choice between candidates on the other (DARTS). The strongest candidates\n"
-            "make the final network, which is then trained from scratch beside random ones of the same space.\n"
+            "find the best network for your data in the time you give, and train it.",
+            "Networks of many shapes, well-known ones among them, are trained side by side; those that promise least\n"
+            "drop out, and the best one is trained on with the rest of the time, on all of the data.\n"
             "\n"
             "    kerasnas search --output_dir=runs/first\n"
-            "    kerasnas search --dataset=my_images/ --epochs=15 --output_dir=runs/mine\n"
+            "    kerasnas search --dataset=my_images/ --minutes=10 --output_dir=runs/mine\n"
+            "    kerasnas search --dataset=my_images/ --minutes=10 --max_parameters=100000 --output_dir=runs/small\n"
+            "\n"
+            "With the name of a space of cells or chains, a gradient search instead (DARTS): a supernet holds every\n"
+            "candidate at once, gradient descent moves its weights on one half of the training data and the choice\n"
+            "between candidates on the other; the network found is trained from scratch beside random ones.\n"
+            "\n"
+            "    kerasnas search --space=darts --dataset=my_images/ --epochs=15 --output_dir=runs/cells\n"
             "    kerasnas search --import=my_spaces.py --space=mine --output_dir=runs/own\n"
             "\n"
             "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
             "config.json and plots. Stop it whenever you like: `kerasnas resume` continues where it was.",
             _search,
+            "RaceConfig",
             "SearchConfig",
+            timed=True,
         ),
         _Command(
             "retrain",
@@ -176,6 +234,7 @@ COMMANDS = {
             "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"
             "    kerasnas resume --output_dir=runs/first",
             _resume,
+            timed=True,
         ),
         _Command(
             "plot",

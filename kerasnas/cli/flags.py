@@ -14,10 +14,15 @@ RENAMED = {"strategy": "distribution"}
 """Old name of a flag -> its name: an error names the new one."""
 
 
+def flag_of(field: dataclasses.Field) -> str:
+    """The name of the flag of a field of settings."""
+    from kerasnas.pipeline import settings
+
+    return settings.flag_of(field)
+
+
 def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
     """Define the flag of a field of settings."""
-    from kerasnas.pipeline.settings import flag_of
-
     makers: dict[type, Callable] = {
         bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
@@ -30,10 +35,9 @@ def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
 
 
 def settings(config: type, values: flags.FlagValues) -> Any:
-    """The settings of class `config` that the flags give."""
-    from kerasnas.pipeline.settings import flag_of
-
-    return config(**{field.name: values[flag_of(field)].value for field in dataclasses.fields(config)})
+    """The settings of class `config` that the flags give; a flag that is not given leaves the default of `config`."""
+    given = {field.name: values[flag_of(field)] for field in dataclasses.fields(config)}
+    return config(**{name: flag.value for name, flag in given.items() if flag.present})
 
 
 def parse(values: flags.FlagValues, command: str, arguments: list[str]) -> None:

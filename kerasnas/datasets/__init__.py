@@ -1,6 +1,6 @@
 """Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
-from kerasnas.datasets.augmentations import compose, cutout, flip, shift
+from kerasnas.datasets.augmentations import compose, cutout, flip, flip_vertical, rotate, shift
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
@@ -28,9 +28,11 @@ __all__ = [
     "compose",
     "cutout",
     "flip",
+    "flip_vertical",
     "glyphs",
     "load",
     "omniglot",
+    "rotate",
     "shift",
     "split_classes",
     "stack_episodes",

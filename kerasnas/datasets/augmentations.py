@@ -1,4 +1,4 @@
-"""Augmentations in NumPy: shift, flip and cutout, and their composition."""
+"""Augmentations in NumPy: shift, flips, quarter turns and cutout, and their composition."""
 
 from __future__ import annotations
 
@@ -52,6 +52,43 @@ def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     _check_batch("flip", batch, rng)
     mirrored = rng.random(len(batch)) < 0.5
     return np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+
+
+def flip_vertical(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Turn every image upside down, as in a mirror on the floor, with probability 1/2.
+
+    Args:
+        batch: images `(samples, height, width, channels)`.
+        rng: generator of the choices.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array.
+    """
+    _check_batch("flip_vertical", batch, rng)
+    mirrored = rng.random(len(batch)) < 0.5
+    return np.where(mirrored[:, None, None, None], batch[:, ::-1], batch)
+
+
+def rotate(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Turn every image by its own number of quarter turns; by half turns only, if they are not square.
+
+    Args:
+        batch: images `(samples, height, width, channels)`.
+        rng: generator of the choices.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array.
+    """
+    _check_batch("rotate", batch, rng)
+    square = batch.shape[1] == batch.shape[2]
+    turns = rng.integers(0, 4, size=len(batch)) if square else 2 * rng.integers(0, 2, size=len(batch))
+    turned = np.empty_like(batch)
+    for number in range(4):
+        chosen = turns == number
+        turned[chosen] = np.rot90(batch[chosen], number, axes=(1, 2)) if chosen.any() else batch[chosen]
+    return turned
 
 
 def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from kerasnas.pipeline.record import make_record, plot_genotype, write_record
 from kerasnas.pipeline.run import plot, resume, retrain, search
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
-from kerasnas.pipeline.settings import ComparisonConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline.settings import ComparisonConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import measure
 from kerasnas.pipeline.training_stage import NetworkTraining
@@ -30,6 +30,7 @@ __all__ = [
     "ComparisonConfig",
     "DoctorConfig",
     "NetworkTraining",
+    "RaceConfig",
     "RunFolder",
     "SearchConfig",
     "Stages",

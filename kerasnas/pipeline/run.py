@@ -14,29 +14,35 @@ from kerasnas import checks, datasets, reporting
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import build_search, load_data, make_objective, make_space, make_training, schedules
+from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
 from kerasnas.pipeline.record import make_record, read_result, write_record, write_report
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of, run_search
-from kerasnas.pipeline.settings import SearchConfig, TrainingConfig
+from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
-GENOTYPE = "genotype.json"
 
 
-def search(settings: SearchConfig, folder: str | os.PathLike, log: Log = print) -> dict[str, Any]:
-    """Search, train what is found, compare it with random genotypes, report: `kerasnas search` as a function.
+def search(
+    settings: RaceConfig | SearchConfig, folder: str | os.PathLike, log: Log = print, spent: float = 0.0
+) -> dict[str, Any]:
+    """Search, train what is found, compare it with others, report: `kerasnas search` as a function.
+
+    A `RaceConfig` asks for a race of whole networks within a budget of time; a `SearchConfig` for a gradient search,
+    whose network is then trained from scratch beside random ones.
 
     The folder then holds genotype.json, model.keras, history.csv, result.json, report.html, card.md and plots. Called
     again with the same settings it continues: finished stages are not repeated, an interrupted one resumes from its
     last epoch.
 
     Args:
-        settings: a `SearchConfig`.
+        settings: a `RaceConfig` or a `SearchConfig`.
         folder: where the run is, or will be.
         log: called with each line of progress. Defaults to `print`.
+        spent: seconds of a race's budget that are spent already. Defaults to 0.
 
     Returns:
         The content of `result.json`; `kerasnas.reporting` says what is in it.
@@ -48,11 +54,13 @@ def search(settings: SearchConfig, folder: str | os.PathLike, log: Log = print) 
 
     Example:
 
-        settings = kerasnas.pipeline.SearchConfig(dataset="my_images/", epochs=15)
+        settings = kerasnas.pipeline.RaceConfig(dataset="my_images/", minutes=10)
         result = kerasnas.pipeline.search(settings, "runs/mine")
         model = keras.models.load_model("runs/mine/model.keras")
     """
-    checks.instance("settings", settings, SearchConfig)
+    checks.instance("settings", settings, (RaceConfig, SearchConfig))
+    if isinstance(settings, RaceConfig):
+        return _race(RunFolder.begin(folder, "race", settings), settings, spent, log)
     return _search(RunFolder.begin(folder, "search", settings), settings, log)
 
 
@@ -83,12 +91,13 @@ def retrain(
     return _retrain(run, settings, log)
 
 
-def resume(folder: str | os.PathLike, log: Log = print) -> dict[str, Any]:
+def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> dict[str, Any]:
     """Continue the run that the folder holds; a finished one is reported again.
 
     Args:
         folder: of the run.
         log: called with each line of progress. Defaults to `print`.
+        spent: as for `search`, by this process. Defaults to 0.
 
     Returns:
         The content of `result.json`.
@@ -98,8 +107,11 @@ def resume(folder: str | os.PathLike, log: Log = print) -> dict[str, Any]:
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     run = RunFolder.open(folder)
+    if isinstance(run.config, RaceConfig):
+        return _race(run, run.config, spent, log)
     if isinstance(run.config, SearchConfig):
         return _search(run, run.config, log)
+    assert isinstance(run.config, TrainingConfig)  # the one kind that is left
     return _retrain(run, run.config, log)
 
 
@@ -116,6 +128,12 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
 
 
 # The stages -----------------------------------------------------------------------------------------------
+def _race(run: RunFolder, config: RaceConfig, spent: float, log: Log) -> dict[str, Any]:
+    data = load_images(config)
+    searched, race = run_race(run, config, data, spent, log)
+    return _finish(run, data, searched, None, [], log, race)
+
+
 def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
     space, data = make_space(config), load_data(config)
     found = _find(run.stages, config, space, data, log)
@@ -212,6 +230,7 @@ def _finish(
     found: dict[str, Any] | None,
     random: list[dict[str, Any]],
     log: Log,
+    race: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     dataset = {
         "name": data.name,
@@ -221,6 +240,7 @@ def _finish(
         "input_shape": list(data.input_shape),
     }
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
+    record |= {} if race is None else {"race": race}
     write_record(run.stages, record, found)
     _conclude(run, record, log)
     return record

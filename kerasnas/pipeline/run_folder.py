@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 from kerasnas import __version__, checks, storage
-from kerasnas.pipeline.settings import SearchConfig, TrainingConfig
+from kerasnas.pipeline.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
 from kerasnas.pipeline.stages import Stages
 
 _FORMAT, _VERSION = "kerasnas.run", 2
-_KINDS: dict[str, type[TrainingConfig]] = {"search": SearchConfig, "retrain": TrainingConfig}
+_KINDS: dict[str, type[Settings]] = {"race": RaceConfig, "search": SearchConfig, "retrain": TrainingConfig}
 _RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
 
 
@@ -22,13 +22,13 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        kind: `"search"` or `"retrain"`.
+        kind: `"race"`, `"search"` or `"retrain"`.
         config: the settings.
     """
 
     path: Path
     kind: str
-    config: TrainingConfig
+    config: Settings
 
     @property
     def stages(self) -> Stages:
@@ -36,7 +36,7 @@ class RunFolder:
         return Stages(self.path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike, kind: str, config: TrainingConfig) -> RunFolder:
+    def create(cls, path: str | os.PathLike, kind: str, config: Settings) -> RunFolder:
         """Begin a run in `path`, which is made when missing and must not hold another run.
 
         Raises:
@@ -103,7 +103,7 @@ class RunFolder:
         return cls(path, kind, config)
 
     @classmethod
-    def begin(cls, path: str | os.PathLike, kind: str, config: TrainingConfig) -> RunFolder:
+    def begin(cls, path: str | os.PathLike, kind: str, config: Settings) -> RunFolder:
         """Open the run of these settings in `path`, or create it.
 
         Raises:
@@ -124,7 +124,10 @@ class RunFolder:
     @property
     def command(self) -> str:
         """The command that begins this run."""
-        return " ".join(["kerasnas", self.kind, *self.config.flags(), f"--output_dir={self.path}"])
+        command, flags = "retrain" if self.kind == "retrain" else "search", self.config.flags()
+        if self.kind == "search" and not any(flag.startswith("--space=") for flag in flags):
+            flags.insert(0, "--method=gradient")
+        return " ".join(["kerasnas", command, *flags, f"--output_dir={self.path}"])
 
     def discard(self) -> None:
         """Undo `create` where nothing has been done yet: settings that fail at once leave no run behind."""

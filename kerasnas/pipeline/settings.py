@@ -24,6 +24,12 @@ _IMPORT = (
     "paths of .py files."
 )
 
+_DATASET = (
+    "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
+    "signals), the path of an .npz file with x_train, y_train, x_test, y_test (and kind, the word signals, for "
+    "signals), or a folder with one sub-folder of images for each class."
+)
+
 
 def _positive(text: str) -> bool:
     try:
@@ -148,12 +154,7 @@ class SpaceConfig(Settings):
     """The settings of every command that builds networks: the data, and the space."""
 
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
-    dataset: str = setting(
-        "fashion_mnist_mini",
-        "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the "
-        "space signals), the path of an .npz file with x_train, y_train, x_test, y_test (and kind, the word signals, "
-        "for signals), or a folder with one sub-folder of images for each class.",
-    )
+    dataset: str = setting("fashion_mnist_mini", _DATASET)
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
@@ -276,6 +277,44 @@ class SearchConfig(TrainingConfig, StepConfig):
         elif not self.cost:
             for name in ("cost_weight", "cost_target", "latency_table"):
                 self._check(name, not getattr(self, name), "nothing without --cost")
+
+
+@dataclasses.dataclass(frozen=True)
+class RaceConfig(Settings):
+    """The settings of `kerasnas search` by a race: whole networks, within a budget of time."""
+
+    imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
+    dataset: str = setting("fashion_mnist_mini", _DATASET)
+    minutes: float = setting(
+        0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
+    )
+    cpu_minutes: float = setting(
+        0.0, "Budget: minutes of the processor, all threads together, in place of --minutes.", least=0
+    )
+    candidates: int = setting(
+        12, "Most networks that take part; as many do as the budget affords. 1 for no race.", least=1
+    )
+    augment: tuple[str, ...] = setting(
+        ("auto",),
+        "What is done to training images, comma-separated: shift, flip, flip_vertical, rotate, cutout. auto: shift, "
+        "and those of the flips and turns after which a network recognizes held-out images as well as before. Empty "
+        "for nothing.",
+        known=(*AUGMENTATIONS, "auto"),
+    )
+    validation_split: float = setting(
+        0.2, "Share of the training data that networks are compared on; the winner is trained on all.", above=0, below=1
+    )
+    max_parameters: int = setting(0, "The most parameters that the network may have. Default: any.", least=0)
+    latency_target_ms: float = setting(
+        0.0, "The most milliseconds that it may take for one image, measured here. Default: any.", least=0
+    )
+    seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
+        alone = "auto" not in self.augment or len(self.augment) == 1
+        self._check("augment", alone, "auto alone, or names of augmentations")
 
 
 @dataclasses.dataclass(frozen=True)

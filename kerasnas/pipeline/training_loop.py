@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,6 +27,21 @@ def prepare(model: keras.Model, batches: ArrayBatches) -> None:
     outputs = getattr(model, "output", None)
     if outputs is not None:
         build_metrics(model, keras.KerasTensor((None, *batches.y.shape[1:]), str(batches.y.dtype)), outputs)
+
+
+def stepper(model: keras.Model) -> Callable[[tuple[Any, ...]], Mapping[str, Any]]:
+    """A function that takes one step on a batch, and returns the means of the metrics since they were last reset.
+
+    On JAX, where the state is moved for each step, those of the step alone.
+
+    Args:
+        model: compiled.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return lambda batch: model.train_on_batch(*batch, return_dict=True)
+    model.make_train_function()
+    # Not `train_on_batch`: it forgets what the metrics have counted before.
+    return lambda batch: model.train_function(iter([batch]))
 
 
 def fit(
@@ -77,24 +92,23 @@ def fit(
         steps=len(batches),
     )
     model.stop_training = False
-    model.make_train_function()
+    take = stepper(model)
     hooks.on_train_begin()
-    logs: dict[str, Any] = {}
+    logs: Mapping[str, Any] = {}
     for epoch in range(initial_epoch, epochs):
         batches.set_epoch(epoch)
         model.reset_metrics()
         hooks.on_epoch_begin(epoch)
         for step in range(len(batches)):
             hooks.on_train_batch_begin(step)
-            # Not `train_on_batch`: it forgets what the metrics have counted before.
-            logs = model.train_function(iter([batches[step]]))
+            logs = take(batches[step])
             hooks.on_train_batch_end(step, logs)
             if model.stop_training:
                 break
         logs = {name: float(value) for name, value in logs.items()}
         if validation_data is not None:
             values = model.evaluate(*validation_data, EVALUATION_BATCH, verbose=0, return_dict=True, callbacks=hooks)
-            logs |= {f"val_{name}": value for name, value in values.items()}
+            logs = {**logs, **{f"val_{name}": value for name, value in values.items()}}
         hooks.on_epoch_end(epoch, logs)
         if model.stop_training:
             break

@@ -14,6 +14,12 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
  "cost": {"name": str, "unit": str, "target": float or None, "weight": float, "form": str, "searched": float,
           "random": [float], "front": [{"cost": float, "genotype": {...}}]},
+ "race": {"winner": name, "rungs": [[networks, seconds of each]], "validation_samples": int, "augment": [name],
+          "kept": {augmentation: share of the accuracy above chance that is left on images so transformed},
+          "contestants": {name: {"kind": "reference", "default", "given" or "random", "genotype": {...}, "prior": float,
+                                 "parameters": int, "macs": int, "outcome": str,
+                                 "rungs": [{"accuracy": float, "expected": float, "steps": int, "seconds": float}]}},
+          "comparison": [{"name": str, "rung": int, "difference": float, "error": float}]},
  "environment": {"python": str, "tensorflow": str, "keras": str, "platform": str, "cpu_count": int,
                  "peak_memory_gib": float}}
 ```
@@ -25,6 +31,7 @@ from kerasnas.reporting.card import write_card
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
+from kerasnas.reporting.race import plot_race, plot_race_front
 from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
 from kerasnas.reporting.run_record import verdict
@@ -37,6 +44,8 @@ __all__ = [
     "plot_cell",
     "plot_comparison",
     "plot_front",
+    "plot_race",
+    "plot_race_front",
     "plot_regret",
     "plot_training",
     "verdict",

@@ -76,10 +76,21 @@ def card_text(result: Mapping[str, Any]) -> str:
     command = result.get("command")
     kind = "signal" if len(dataset.get("input_shape") or ()) == 2 else "image"
     shape = f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else ""
+    trained = "its weights were then trained from scratch"
+    limits = (
+        "A comparison with random networks of the same space measures what the search added; it says nothing about "
+        "other spaces or other training recipes."
+    )
+    if "race" in result:
+        trained = "it won a race, and was trained on from its weights there"
+        limits = (
+            "A race compares networks on held-out data after part of their training; it says nothing about networks "
+            "that did not take part."
+        )
     parts = [
         f"# Model card: {space} network for {name}",
         f"A Keras {kind} classifier. Its architecture was found by neural architecture search in the space {space}, "
-        f"with {made}; its weights were then trained from scratch. It sorts {kind}s of {name}{task}.",
+        f"with {made}; {trained}. It sorts {kind}s of {name}{task}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
         "## How it was made",
@@ -91,8 +102,9 @@ def card_text(result: Mapping[str, Any]) -> str:
         environment or "The environment was not recorded.",
         "## Results",
         markdown_table(tables.results_table(result)) or "No results were recorded.",
-        "## Comparison with random networks",
+        "## Race" if "race" in result else "## Comparison with random networks",
         verdict(result),
+        markdown_table(tables.race_table(result)),
         markdown_table(tables.comparison_table(result)) if result.get("random") else "",
         "## Genotype",
         fenced(json.dumps(result["genotype"]), "json"),
@@ -104,8 +116,7 @@ def card_text(result: Mapping[str, Any]) -> str:
                 "is unknown.",
                 f"- The results come from one training run and one {split(result)} set. Another seed gives others, so "
                 "small differences mean little.",
-                "- A comparison with random networks of the same space measures what the search added; it says "
-                "nothing about other spaces or other training recipes.",
+                f"- {limits}",
                 "- Not examined: fairness between groups, robustness to shifted or hostile inputs, calibration of "
                 "the probabilities. Do not use it for decisions about people without examining them.",
             ]

@@ -226,7 +226,7 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
 
     Args:
         history: mapping from `"loss"`, `"val_loss"`, `"accuracy"`, `"val_accuracy"` and `"alpha_entropy"` to one
-            number an epoch. Keys that are missing are left out, others are ignored.
+            number an epoch, or for each of its `"steps"`. Keys that are missing are left out, others are ignored.
         path: the PNG file to write, atomically.
     """
     panels = []
@@ -250,10 +250,11 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
         longest = max(map(len, series.values()))
         for label, values in series.items():
             marker = "o" if longest < 25 else None
-            epochs = range(1, len(values) + 1)
-            axes.plot(epochs, values, color=colours[label], marker=marker, markersize=3.5, linewidth=1.6, label=label)
-        tidy(axes, title, "epoch")
-        _epoch_axis(axes, 1, longest)
+            places = history.get("steps") or range(1, len(values) + 1)
+            axes.plot(places, values, color=colours[label], marker=marker, markersize=3.5, linewidth=1.6, label=label)
+        tidy(axes, title, "step" if history.get("steps") else "epoch")
+        if not history.get("steps"):
+            _epoch_axis(axes, 1, longest)
         if "alphas" not in series:
             axes.legend(fontsize=8, frameon=False)
     save(figure, path)

@@ -20,6 +20,9 @@ _PLOTS = {
     "reduce": ("cell_reduce.png", "The reduction cell"),
     "cell": ("cell_cell.png", "The cell"),
     "chain": ("cell_chain.png", "The chain"),
+    "network": ("cell_network.png", "The network"),
+    "race": ("race.png", "Accuracy of the networks of the race against their training time"),
+    "race_front": ("race_front.png", "Accuracy of all networks of the race against their parameters"),
     "front": ("front.png", "Accuracy of the trained networks against what they cost"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
     "search": ("search.png", "Both halves of the data during the search, by epoch"),
@@ -95,12 +98,18 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     version = result.get("kerasnas_version")
     made = f"KerasNAS{f' {version}' if version else ''}, space {genotype.space}"
     plots = {name: _plot(folder / file, caption) for name, (file, caption) in _PLOTS.items()}
-    cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"]
+    cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"] + plots["network"]
     command, search = result.get("command"), result.get("search") or {}
     sections = [
-        _section("Comparison with random networks", plots["comparison"], _table(tables.comparison_table(result))),
+        _section("Race", plots["race"], _table(tables.race_table(result)), plots["race_front"]),
+        _section("Symmetries of the data", _table(tables.symmetry_table(result))),
+        _section(
+            "Comparison with random networks",
+            plots["comparison"],
+            "" if "race" in result else _table(tables.comparison_table(result)),
+        ),
         _section("Cost", plots["front"], _table(tables.front_table(result))),
-        _section("Cells", cells),
+        _section("Network" if plots["network"] else "Cells", cells),
         _section("Search", plots["alphas"], plots["search"], _table(tables.history_table(search.get("history")))),
         _section(
             "Training of the searched network",

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.genotypes import Genotype
+from kerasnas.reporting.race import race_sentences
 
 
 def require(result: Mapping[str, Any]) -> None:
@@ -89,7 +90,7 @@ def skip_share(genotype: Genotype) -> tuple[int, int]:
 
 
 def verdict(result: Mapping[str, Any]) -> str:
-    """Say in plain words where the searched network stands against the random ones.
+    """Say in plain words where the searched network stands against the random ones, or the others of its race.
 
     Args:
         result: the record of a run; see `kerasnas.reporting`.
@@ -110,6 +111,8 @@ def verdict(result: Mapping[str, Any]) -> str:
 (89.00 %, n=3), and ranks 1st of 4. The lead is more than one standard deviation of the random networks (1.00 points).
     """
     require(result)
+    if "race" in result:
+        return " ".join(race_sentences(result))
     searched, randoms = accuracies(result)
     if searched is None:
         sentences = [f"The searched network has no {split(result)} accuracy, so it was not compared."]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasnas.genotypes import Genotype
+from kerasnas.reporting.race import race_rows
 from kerasnas.reporting.run_record import accuracies, metric, points, split
 
 MISSING = "-"
@@ -169,6 +170,21 @@ def comparison_table(result: Mapping[str, Any]) -> Table:
         rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
     data = split(result)
     return Table(["network", f"{data} accuracy", f"{data} loss", "parameters", "training time"], rows)
+
+
+def race_table(result: Mapping[str, Any]) -> Table:
+    """The networks of a race."""
+    return Table(*race_rows(result)) if "race" in result else Table([], [])
+
+
+def symmetry_table(result: Mapping[str, Any]) -> Table:
+    """What was found out about the data: how much of the accuracy is left on transformed images, and what follows."""
+    race = result.get("race") or {}
+    rows = [
+        [name, f"{100 * share:.0f} %", "yes" if name in race["augment"] else "no"]
+        for name, share in (race.get("kept") or {}).items()
+    ]
+    return Table(["transformation", "accuracy above chance that it leaves", "done to training images"], rows)
 
 
 def history_table(history: Mapping[str, Any] | None) -> Table:

@@ -33,7 +33,7 @@ MACRO_PRIMITIVES = tuple(
 )
 _STEMS = {"conv_3x3": (3, 1), "conv_3x3_s2": (3, 2), "conv_5x5": (5, 1), "conv_5x5_s2": (5, 2)}
 _POOL, _STRIDED = "max_pool_2x2", "_s2"
-_REFERENCES = {
+REFERENCES = {
     "cnn": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1, 1)),
     "cnn_5x5": ("conv_5x5_s2", 1.0, "conv_5x5", "pool", (0, 1, 1)),
     "resnet_8": ("conv_3x3", 0.5, "residual_3x3", "strides", (1, 1, 1)),
@@ -164,19 +164,45 @@ class MacroSpace(SkeletonSpace):
         last four half as wide. They have three stages, or fewer where the image allows no more, and a stem that halves
         the image where no other is an option. One that is no point of this space is left out.
         """
-        found = {}
-        for name, (stem, width, block, halving, depths) in _REFERENCES.items():
-            if stem not in self.stems and (stem := f"{stem.removesuffix(_STRIDED)}{_STRIDED}") not in self.stems:
-                continue
-            most = min(len(depths), self.max_halvings + 2 - _STEMS[stem][1])
-            stages = max((number for number in self.stages if number <= most), default=0)
-            plan = {choice: options[0] for choice, options in self.choices.items()}
-            plan |= {"stem": stem, "width": f"{width:g}", "stages": str(stages)}
-            for stage, depth in enumerate(depths[:stages], start=1):
-                plan |= _stage(stage, block if depth else self.primitives[0], depth, halving)
-            if all(plan.get(choice) in options for choice, options in self.choices.items()):
-                found[name] = self.genotype({choice: plan[choice] for choice in self.choices})
-        return found
+        networks = {name: self.network(*plan) for name, plan in REFERENCES.items()}
+        return {name: genotype for name, genotype in networks.items() if genotype is not None}
+
+    def network(
+        self, stem: str, width: float, block: str | Sequence[str], halving: str, depths: Sequence[int]
+    ) -> Genotype | None:
+        """The network of these choices, as far as this space and the size of its images allow.
+
+        With as many of the stages as the image can be halved for, and a stem that halves it where no other is an
+        option.
+
+        Args:
+            stem: an option of the stem.
+            width: factor of all channels.
+            block: the block of every stage, or one for each.
+            halving: how the image is halved between stages: `"pool"` or `"strides"`.
+            depths: number of blocks of each stage; the first may have 0.
+
+        Returns:
+            The genotype, or None if this space has no such network.
+
+        Example:
+
+        >>> space = MacroSpace()
+        >>> space.network("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1, 1)) == space.references()["cnn"]
+        True
+        """
+        if stem not in self.stems and (stem := f"{stem.removesuffix(_STRIDED)}{_STRIDED}") not in self.stems:
+            return None
+        blocks = [block] * len(depths) if isinstance(block, str) else list(block)
+        most = min(len(depths), self.max_halvings + 2 - _STEMS[stem][1])
+        stages = max((number for number in self.stages if number <= most), default=0)
+        plan = {choice: options[0] for choice, options in self.choices.items()}
+        plan |= {"stem": stem, "width": f"{width:g}", "stages": str(stages)}
+        for stage, (own, depth) in enumerate(zip(blocks[:stages], depths, strict=False), start=1):
+            plan |= _stage(stage, own if depth else self.primitives[0], depth, halving)
+        if not all(plan.get(choice) in options for choice, options in self.choices.items()):
+            return None
+        return self.genotype({choice: plan[choice] for choice in self.choices})
 
     # The network ---------------------------------------------------------------------------------------------
     @property

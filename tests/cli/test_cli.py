@@ -16,7 +16,7 @@ import pytest
 from kerasnas import cli, storage
 from kerasnas.cli.flags import settings
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.pipeline import ComparisonConfig, DoctorConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline import ComparisonConfig, DoctorConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.settings import flag_of
 
 COMMANDS = ("search", "retrain", "resume", "plot", "compare", "time", "doctor")
@@ -27,7 +27,7 @@ RETRAIN = [
 ]
 SEARCH = [
     *(*RETRAIN, "--filters=2", "--num_cells=1", "--batch_size=8", f"--epochs={EPOCHS}"),
-    *("--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2"),
+    *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2"),
 ]
 FILES = {
     *("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json"),
@@ -196,11 +196,12 @@ def test_time_prints_every_result_and_leaves_nothing(dataset, tmp_path, monkeypa
 def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert cli.main([command, flag]) == 0
     text = capsys.readouterr().out
-    configs = {"search": SearchConfig, "retrain": TrainingConfig, "compare": ComparisonConfig}
-    config = {**configs, "time": TimingConfig, "doctor": DoctorConfig}.get(command)
-    fields = dataclasses.fields(config) if config else []
+    configs = {"retrain": TrainingConfig, "compare": ComparisonConfig}
+    configs |= {"time": TimingConfig, "doctor": DoctorConfig}
+    own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
+    fields = [field for config in own for field in dataclasses.fields(config)]
     names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
-    names |= {"genotype"} if command in ("retrain", "plot") else set()
+    names |= {"genotype"} if command in ("retrain", "plot") else {"method"} if command == "search" else set()
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
     for field in fields:
@@ -231,10 +232,13 @@ def test_version(capsys):
         (["benchmark"], ["Unknown command 'benchmark'", "Did you mean 'time'"]),
         (["search", "--strategy=gpu", "--output_dir=x"], ["--strategy", "Did you mean 'distribution'"]),
         (["doctor", "--strategy=gpu"], ["--strategy", "Did you mean 'distribution'"]),
-        (["search", "--distribution=gpus", "--output_dir=x"], ["`distribution`", "Did you mean 'gpu'"]),
+        (
+            ["search", "--method=gradient", "--distribution=gpus", "--output_dir=x"],
+            ["`distribution`", "Did you mean 'gpu'"],
+        ),
         (["serch"], ["Unknown command 'serch'", "Did you mean 'search'", "retrain"]),
-        (["search", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
-        (["search", "--filters=few", "--output_dir=x"], ["filters", "few"]),
+        (["search", "--space=darts", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
+        (["search", "--space=darts", "--filters=few", "--output_dir=x"], ["filters", "few"]),
         (["search", "3", "--output_dir=x"], ["Unexpected argument '3'", "--name=value"]),
         (["search"], ["--output_dir"]),
         (["retrain", "--output_dir=x"], ["--genotype"]),
@@ -244,15 +248,21 @@ def test_version(capsys):
         (["plot", "--genotype=DARTS_V3", "--output_dir=x"], ["DARTS_V3", "DARTS_V2"]),
         (["search", "--dataset=fashion_mnist_min", "--output_dir=x"], ["Did you mean 'fashion_mnist_mini'"]),
         (["search", "--space=dart", "--output_dir=x"], ["Unknown space 'dart'", "'darts'"]),
-        (["search", "--primitives=skip_conect", "--output_dir=x"], ["skip_conect", "'skip_connect'"]),
-        (["search", "--hypergradient=frist_order", "--output_dir=x"], ["frist_order", "'first_order'"]),
-        (["search", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
-        (["search", "--epochs=0", "--output_dir=x"], ["`epochs`", "at least 1"]),
-        (["search", "--validation_split=1", "--output_dir=x"], ["`validation_split`", "above 0 and below 1"]),
-        (["search", "--seed=-1", "--output_dir=x"], ["`seed`", "at least 0"]),
-        (["search", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
-        (["search", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
-        (["search", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
+        (["search", "--space=darts", "--primitives=skip_conect", "--output_dir=x"], ["skip_conect", "'skip_connect'"]),
+        (
+            ["search", "--method=gradient", "--hypergradient=frist_order", "--output_dir=x"],
+            ["frist_order", "'first_order'"],
+        ),
+        (["search", "--space=darts", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
+        (["search", "--space=darts", "--epochs=0", "--output_dir=x"], ["`epochs`", "at least 1"]),
+        (
+            ["search", "--method=gradient", "--validation_split=1", "--output_dir=x"],
+            ["`validation_split`", "above 0 and below 1"],
+        ),
+        (["search", "--space=darts", "--seed=-1", "--output_dir=x"], ["`seed`", "at least 0"]),
+        (["search", "--space=darts", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
+        (["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
+        (["search", "--space=darts", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
         (["time", "--output_dir=x"], ["output_dir"]),
         (["time", "--retrain_epochs=1"], ["retrain_epochs"]),
         (["time", "--steps=0"], ["`steps`", "at least 1"]),

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import ArrayBatches, PairedBatches, compose, cutout, flip, shift
+from kerasnas.datasets import ArrayBatches, PairedBatches, compose, cutout, flip, flip_vertical, rotate, shift
 
 
 def _numbers(count=10, batch_size=3, **options):
@@ -221,6 +221,8 @@ IMAGES = np.random.default_rng(0).uniform(0.1, 1, (64, 6, 9, 3)).astype(np.float
 AUGMENTATIONS = {
     "shift": shift,
     "flip": flip,
+    "flip_vertical": flip_vertical,
+    "rotate": rotate,
     "cutout": functools.partial(cutout, size=3),
     "compose": compose(shift, flip, functools.partial(cutout, size=3)),
 }
@@ -260,6 +262,30 @@ def test_shift_moves_each_image_by_whole_pixels():
 def test_shift_beyond_the_image_is_allowed():
     moved = shift(IMAGES, np.random.default_rng(0), pixels=20)
     assert moved.shape == IMAGES.shape and (moved == 0).any()
+
+
+def test_vertical_flip_turns_about_half_upside_down():
+    flipped = flip_vertical(IMAGES, np.random.default_rng(0))
+    turned = [np.array_equal(image, source[::-1]) for image, source in zip(flipped, IMAGES, strict=True)]
+    same = [np.array_equal(image, source) for image, source in zip(flipped, IMAGES, strict=True)]
+    assert all(np.logical_xor(turned, same)) and 0 < sum(turned) < len(IMAGES)
+
+
+def test_quarter_turns_are_all_as_frequent_and_half_turns_where_the_image_is_not_square():
+    images = np.random.default_rng(0).random((400, 5, 5, 2))
+    turned = rotate(images, np.random.default_rng(1))
+    counts = [
+        sum(np.array_equal(image, np.rot90(source, turns)) for image, source in zip(turned, images, strict=True))
+        for turns in range(4)
+    ]
+    assert sum(counts) == 400 and min(counts) > 70
+    oblong = images[:, :3]
+    halves = rotate(oblong, np.random.default_rng(1))
+    same, half = (
+        sum(np.array_equal(image, np.rot90(source, turns)) for image, source in zip(halves, oblong, strict=True))
+        for turns in (0, 2)
+    )
+    assert same + half == 400 and min(same, half) > 150
 
 
 def test_flip_mirrors_about_half():

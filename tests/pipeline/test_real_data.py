@@ -26,7 +26,7 @@ def test_the_main_job_reaches_its_figures(tmp_path):
     searched, random = [], []
     for seed in range(3):
         folder = tmp_path / f"seed-{seed}"
-        assert cli.main(["search", f"--seed={seed}", f"--output_dir={folder}"]) == 0
+        assert cli.main(["search", "--space=darts", f"--seed={seed}", f"--output_dir={folder}"]) == 0
         result = json.loads((folder / "result.json").read_text())
         assert result["searched"]["parameters"] <= 150_000
         searched.append(result["searched"]["test_accuracy"])
@@ -37,7 +37,7 @@ def test_the_main_job_reaches_its_figures(tmp_path):
 
 def test_color_images_need_only_another_dataset(tmp_path, real_data):
     """The same command on CIFAR-10 images; 2,000 of them teach a small network more than twice chance."""
-    assert cli.main(["search", f"--dataset={real_data}", f"--output_dir={tmp_path / 'run'}"]) == 0
+    assert cli.main(["search", "--space=darts", f"--dataset={real_data}", f"--output_dir={tmp_path / 'run'}"]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["dataset"]["input_shape"] == [32, 32, 3]
     assert result["searched"]["test_accuracy"] > 0.2

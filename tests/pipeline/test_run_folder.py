@@ -4,10 +4,17 @@ import json
 
 import pytest
 
-from kerasnas.pipeline import RunFolder, SearchConfig, TrainingConfig
+from kerasnas.pipeline import RaceConfig, RunFolder, SearchConfig, TrainingConfig
 
 
-@pytest.mark.parametrize(("kind", "config"), [("search", SearchConfig(seed=3)), ("retrain", TrainingConfig(seed=4))])
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("race", RaceConfig(seed=2, minutes=3)),
+        ("search", SearchConfig(seed=3)),
+        ("retrain", TrainingConfig(seed=4)),
+    ],
+)
 def test_create_and_open(tmp_path, kind, config):
     created = RunFolder.create(tmp_path / "deep" / "run", kind, config)
     opened = RunFolder.open(created.path)
@@ -72,4 +79,8 @@ def test_command_of_a_run(tmp_path):
     config = SearchConfig(imports=("json",), augment=(), temperature=("10", "0.1"), seed=2)
     command = RunFolder.create(tmp_path / "run", "search", config).command
     flags = "--import=json --augment= --seed=2 --temperature=10,0.1"
-    assert command == f"kerasnas search {flags} --output_dir={tmp_path / 'run'}"
+    assert command == f"kerasnas search --method=gradient {flags} --output_dir={tmp_path / 'run'}"
+    command = RunFolder.create(tmp_path / "chain", "search", SearchConfig(space="proxyless")).command
+    assert command == f"kerasnas search --space=proxyless --output_dir={tmp_path / 'chain'}"
+    command = RunFolder.create(tmp_path / "race", "race", RaceConfig(minutes=2, augment=())).command
+    assert command == f"kerasnas search --minutes=2.0 --augment= --output_dir={tmp_path / 'race'}"

@@ -47,7 +47,7 @@ def test_every_setting_explains_itself(config):
         ({"filters": 2.5}, "`filters`. Expected int. Received: 2.5"),
         ({"filters": True}, "`filters`. Expected int"),
         ({"dataset": 3}, "`dataset`. Expected str"),
-        ({"augment": ("rotate",)}, "Unknown augmentation 'rotate'"),
+        ({"augment": ("blur",)}, "Unknown augmentation 'blur'"),
     ],
 )
 def test_settings_outside_their_range(settings, words):

@@ -1,0 +1,68 @@
+"""Intervals and paired differences of accuracies that were measured on a number of samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasnas import checks
+
+
+def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of an accuracy measured on a number of samples.
+
+    Args:
+        accuracy: from 0 to 1.
+        samples: how many it was measured on.
+        z: quantile of the normal distribution. Defaults to 1.96, for 95 %.
+
+    Returns:
+        Its two ends.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Example:
+
+    >>> low, high = wilson_interval(0.9, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.826, 0.945)
+
+    Reference:
+        Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+    """
+    accuracy = checks.number("accuracy", accuracy, least=0, most=1)
+    samples, z = checks.size("samples", samples), checks.number("z", z, above=0)
+    center = (accuracy + z * z / (2 * samples)) / (1 + z * z / samples)
+    half = z / (1 + z * z / samples) * math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)
+    return center - half, center + half
+
+
+def paired_difference(first: Sequence[bool] | np.ndarray, second: Sequence[bool] | np.ndarray) -> tuple[float, float]:
+    """The difference of two accuracies on the same samples, and its standard error.
+
+    Args:
+        first: for each sample, whether the first one got it right.
+        second: the same of the second one.
+
+    Returns:
+        `(difference, error)`; of a single sample, the error is infinite.
+
+    Raises:
+        ValueError: if the two are not of one length, at least 1.
+
+    Example:
+
+    >>> difference, error = paired_difference([True, True, True, False], [True, False, True, False])
+    >>> difference, round(error, 3)
+    (0.25, 0.25)
+    """
+    one, other = np.asarray(first, float), np.asarray(second, float)
+    if one.ndim != 1 or one.shape != other.shape or not len(one):
+        expected = f"as many as of `first`, {len(one) if one.ndim == 1 else one.shape}"
+        raise ValueError(checks.invalid("second", expected, f"shape {other.shape}"))
+    differences = one - other
+    error = float(np.std(differences, ddof=1) / math.sqrt(len(differences))) if len(differences) > 1 else math.inf
+    return float(np.mean(differences)), error

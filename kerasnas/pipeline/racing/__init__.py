@@ -1,0 +1,25 @@
+"""Races: candidates trained side by side within a budget of time, the best one trained to the end."""
+
+from kerasnas.pipeline.racing.averaging import WeightAverage
+from kerasnas.pipeline.racing.budget import Budget
+from kerasnas.pipeline.racing.contestant import Contestant
+from kerasnas.pipeline.racing.portfolio import Candidate, portfolio
+from kerasnas.pipeline.racing.rungs import Rung, advancing, expected, plan_rungs
+from kerasnas.pipeline.racing.stage import Race, spent_before
+from kerasnas.pipeline.racing.symmetries import SYMMETRIES, kept_accuracies
+
+__all__ = [
+    "SYMMETRIES",
+    "Budget",
+    "Candidate",
+    "Contestant",
+    "Race",
+    "Rung",
+    "WeightAverage",
+    "advancing",
+    "expected",
+    "kept_accuracies",
+    "plan_rungs",
+    "portfolio",
+    "spent_before",
+]

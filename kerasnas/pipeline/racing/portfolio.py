@@ -1,0 +1,114 @@
+"""The candidates of a race: hand-made references and strong defaults first, then variants and random networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.macro import REFERENCES, MacroSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A network that takes part in a race.
+
+    Args:
+        name: unique in its race.
+        genotype: the network.
+        kind: `"reference"`, a hand-made network that users know; `"default"`, one that was good on other data;
+            `"given"`, the user's own; or `"random"`.
+        prior: how much more accurate it is than the others, on other data. Defaults to 0.
+    """
+
+    name: str
+    genotype: Genotype
+    kind: str
+    prior: float = 0.0
+
+
+# name -> stem, width, block of each stage, halving, depths.
+_DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "vgg_wide": ("conv_3x3", 1.0, "conv_3x3", "pool", (3, 3, 3)),
+    "residual_pool": ("conv_3x3", 1.0, "residual_3x3", "pool", (0, 1, 1)),
+    "vgg_shallow": ("conv_3x3", 0.5, "conv_3x3", "pool", (2, 2, 2)),
+    "conv_deep": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 2, 2)),
+}
+# How far above the mean of the portfolio each ended, on other data. Those that are not here are average.
+_PRIORS: dict[str, float] = {"vgg_3x3": 0.02, "residual_pool": 0.01, "vgg_shallow": 0.01}
+
+
+def portfolio(
+    space: SearchSpace,
+    number: int,
+    seed: int = 0,
+    given: Sequence[Genotype] = (),
+    allowed: Callable[[Genotype], bool] = lambda genotype: True,
+) -> list[Candidate]:
+    """At most `number` candidates for a race in `space`, those with the best prospects first.
+
+    The user's own come first; then, in the macro space, references and strong defaults; then random networks of the
+    space, of which every race of four or more has one, as a measure of what the rest is worth.
+
+    Args:
+        space: the search space.
+        number: how many candidates.
+        seed: of the random ones. Defaults to 0.
+        given: networks that are to take part. Defaults to none.
+        allowed: whether a network is within the user's limits. Defaults to all.
+
+    Returns:
+        The candidates; fewer where the space, or the limits, leave fewer.
+
+    Raises:
+        ValueError: if a given network is not of the space, or `number` is not positive.
+    """
+    checks.size("number", number)
+    candidates = []
+    for index, genotype in enumerate(given, start=1):
+        space.validate(genotype)
+        candidates.append(Candidate(f"given-{index}", genotype, "given"))
+    candidates = [candidate for candidate in candidates if allowed(candidate.genotype)]
+    candidates = _distinct([*candidates, *_known(space, allowed)])
+    least_random = 1 if number >= 4 else 0
+    candidates = candidates[: max(number - least_random, len(given))]
+    rng = np.random.default_rng([seed, 4])
+    for _ in range(20 * number):
+        if len(candidates) >= number:
+            break
+        genotype = space.sample(rng)
+        if allowed(genotype) and all(genotype != candidate.genotype for candidate in candidates):
+            index = sum(candidate.kind == "random" for candidate in candidates) + 1
+            candidates.append(Candidate(f"random-{index}", genotype, "random"))
+    return candidates
+
+
+def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
+    """References and strong defaults of the macro space, each as wide as the limits allow."""
+    if not isinstance(space, MacroSpace):
+        return []
+    plans: dict[str, tuple[Any, ...]] = {name: ("reference", *plan) for name, plan in REFERENCES.items()}
+    plans |= {name: ("default", *plan) for name, plan in _DEFAULTS.items()}
+    candidates = []
+    for name, (kind, stem, full, *rest) in plans.items():
+        for width in sorted((width for width in space.widths if width <= full), reverse=True):
+            genotype = space.network(stem, width, *rest)
+            if genotype is not None and allowed(genotype):
+                narrow = width < full
+                own = f"{name}_w{width:g}" if narrow else name
+                candidates.append(Candidate(own, genotype, "default" if narrow else kind, _PRIORS.get(name, 0.0)))
+                break
+    return sorted(candidates, key=lambda candidate: -candidate.prior)
+
+
+def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each network once, under its first name: small images make several plans the same."""
+    found: dict[Genotype, Candidate] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.genotype, candidate)
+    return list(found.values())

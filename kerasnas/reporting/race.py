@@ -1,0 +1,159 @@
+"""The part of a report that is about a race: its table, its curves, and its verdict in plain words."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnas.intervals import wilson_interval
+from kerasnas.pareto import staircase
+from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
+
+KINDS = {"reference": "hand-made", "default": "strong default", "given": "your own", "random": "drawn at random"}
+
+
+def race_sentences(result: Mapping[str, Any]) -> list[str]:
+    """What won, against what, by how much, and what the network reaches.
+
+    Args:
+        result: the record of a run with a `"race"`; see `kerasnas.reporting`.
+    """
+    race, searched = result["race"], result["searched"]
+    winner, contestants = race["winner"], race["contestants"]
+    kind = contestants[winner]["kind"]
+    if not race["rungs"]:
+        first = f"The time was too short for a race: this is {winner}, {_a(kind)} network, trained for all of it."
+    else:
+        raced = [name for name, entry in contestants.items() if entry["rungs"]]
+        first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
+    sentences = [first, *_lead(race)]
+    accuracy, samples = searched.get("test_accuracy"), (result.get("dataset") or {}).get("test_examples")
+    if accuracy is not None and math.isfinite(accuracy):
+        interval = ""
+        if samples:
+            low, high = wilson_interval(accuracy, samples)
+            interval = f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+        sentences.append(f"Trained on all of the data, it reaches {100 * accuracy:.2f} % test accuracy{interval}.")
+    return sentences
+
+
+def _a(kind: str) -> str:
+    return {"reference": "a hand-made", "default": "a default", "given": "your own", "random": "a random"}[kind]
+
+
+def _lead(race: Mapping[str, Any]) -> list[str]:
+    """The winner's lead over the best hand-made network, and over the random one, where they took part."""
+    winner, contestants = race["winner"], race["contestants"]
+    sentences = []
+    for kind, words in (("reference", "the best hand-made network"), ("random", "the best random network")):
+        others = [one for one in race["comparison"] if contestants[one["name"]]["kind"] == kind]
+        if not others or contestants[winner]["kind"] == kind == "random":
+            continue
+        best = min(others, key=lambda one: one["difference"])
+        reach = 196 * best["error"]
+        points = 100 * best["difference"]
+        clear = abs(points) > reach
+        stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
+        time = f"after {contestants[best['name']]['rungs'][-1]['seconds']:.0f} s of training each"
+        doubt = "" if clear else ", which may be chance"
+        sentences.append(
+            f"On {race['validation_samples']:,} held-out images it was {stands} {best['name']}, {words} beside it, "
+            f"{time} (95 % interval ± {reach:.1f}){doubt}."
+        )
+    return sentences
+
+
+def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the race's table: those that came furthest first."""
+    race = result["race"]
+    behind = {one["name"]: one for one in race["comparison"]}
+    entries = sorted(
+        race["contestants"].items(),
+        key=lambda item: (
+            item[0] != race["winner"],
+            -len(item[1]["rungs"]),
+            -(item[1]["rungs"][-1]["accuracy"] if item[1]["rungs"] else 0.0),
+        ),
+    )
+    header = [
+        "network",
+        "what it is",
+        "validation accuracy",
+        "after",
+        "behind the winner",
+        "parameters",
+        "MACs",
+        "outcome",
+    ]
+    rows = []
+    for name, entry in entries:
+        last = entry["rungs"][-1] if entry["rungs"] else None
+        lag = behind.get(name)
+        rows.append(
+            [
+                name,
+                KINDS[entry["kind"]],
+                f"{100 * last['accuracy']:.1f} %" if last else "-",
+                f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
+                f"{100 * lag['difference']:.1f} ± {196 * lag['error']:.1f} points" if lag else "-",
+                f"{entry['parameters']:,}" if "parameters" in entry else "-",
+                f"{entry['macs']:,}" if "macs" in entry else "-",
+                entry["outcome"],
+            ]
+        )
+    return header, rows
+
+
+def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Draw the contestants' accuracy on the held-out images against their training time, as a PNG.
+
+    Args:
+        result: the record of a run with a `"race"`.
+        path: the PNG file to write, atomically.
+    """
+    race = result["race"]
+    raced = {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
+    figure = new_figure(6.6, 4.2)
+    axes = figure.subplots()
+    tidy(axes, "the race", "seconds of training", "accuracy on held-out images in %")
+    for index, (name, entry) in enumerate(raced.items()):
+        won = name == race["winner"]
+        seconds = [rung["seconds"] for rung in entry["rungs"]]
+        axes.plot(
+            seconds,
+            [100 * rung["accuracy"] for rung in entry["rungs"]],
+            "-o",
+            color=SERIES[1 + index % (len(SERIES) - 1)],
+            linewidth=2.4 if won else 1.2,
+            markersize=6 if won else 4,
+            zorder=3 if won else 2,
+            label=f"{name} (winner)" if won else name,
+        )
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    save(figure, path)
+
+
+def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Draw the contestants' accuracy after the first rung, which all of them ran, against their parameters, as a PNG.
+
+    Args:
+        result: the record of a run with a `"race"`.
+        path: the PNG file to write, atomically.
+    """
+    race = result["race"]
+    raced = {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
+    sizes = [entry["parameters"] for entry in raced.values()]
+    values = [100 * entry["rungs"][0]["accuracy"] for entry in raced.values()]
+    figure = new_figure(6.6, 4.2)
+    axes = figure.subplots()
+    seconds = race["rungs"][0][1]
+    tidy(axes, f"after {seconds:.0f} s of training each", "parameters", "accuracy on held-out images in %")
+    front = staircase(sizes, values)
+    axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
+    for name, size, value in zip(raced, sizes, values, strict=True):
+        axes.plot([size], [value], "o", color="#00795a" if name == race["winner"] else GREY, markersize=7, zorder=3)
+        axes.annotate(name, (size, value), xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
+    axes.set_xscale("log")
+    save(figure, path)

@@ -1,0 +1,60 @@
+"""Who takes part in a race, and in which order."""
+
+import numpy as np
+import pytest
+
+from kerasnas.cost import COSTS
+from kerasnas.pipeline.racing import portfolio
+from kerasnas.spaces import MacroSpace, NASBench201Space
+
+SPACE = MacroSpace()
+
+
+def test_the_most_promising_come_first_and_one_is_drawn_at_random():
+    found = portfolio(SPACE, 12)
+    assert len(found) == len({candidate.genotype for candidate in found}) == len({c.name for c in found}) == 12
+    assert found[-1].kind == "random" and sum(candidate.kind == "random" for candidate in found) >= 1
+    priors = [candidate.prior for candidate in found if candidate.kind != "random"]
+    assert priors == sorted(priors, reverse=True) and found[0].prior > 0
+    references = {candidate.name for candidate in found if candidate.kind == "reference"}
+    assert references == set(SPACE.references())
+    assert portfolio(SPACE, 12) == found
+    assert [c.name for c in portfolio(SPACE, 3)] == [c.name for c in found[:3]]  # too few for one at random
+    assert portfolio(SPACE, 4)[-1].kind == "random"
+    random = [portfolio(SPACE, 4, seed)[-1].genotype for seed in range(3)]
+    assert len(set(random)) == 3
+
+
+def test_the_users_own_come_before_all():
+    given = [SPACE.sample(np.random.default_rng(seed)) for seed in (1, 2)]
+    found = portfolio(SPACE, 3, given=given)
+    assert [(c.name, c.kind, c.genotype) for c in found[:2]] == [
+        ("given-1", "given", given[0]),
+        ("given-2", "given", given[1]),
+    ]
+    assert found[2].kind == "reference"
+    with pytest.raises(ValueError, match="space"):
+        portfolio(SPACE, 3, given=[NASBench201Space(filters=2).sample(np.random.default_rng(0))])
+
+
+def test_under_a_limit_networks_are_narrower():
+    count = COSTS["parameters"](SPACE, (28, 28, 1), 10)
+    found = portfolio(SPACE, 6, allowed=lambda genotype: count.cost(genotype) <= 60_000)
+    assert all(count.cost(candidate.genotype) <= 60_000 for candidate in found)
+    names = [candidate.name for candidate in found]
+    assert "vgg_3x3" not in names and any(name.startswith("vgg_3x3_w") for name in names)
+    assert portfolio(SPACE, 6, allowed=lambda genotype: False) == []
+
+
+def test_small_images_make_plans_the_same_and_each_network_takes_part_once():
+    small = MacroSpace.for_data((4, 4, 1), 10, 100)
+    found = portfolio(small, 12)
+    assert len({candidate.genotype for candidate in found}) == len(found) > 3
+
+
+def test_another_space_gives_random_networks():
+    space = NASBench201Space(filters=2, num_cells=1)
+    found = portfolio(space, 3)
+    assert [candidate.kind for candidate in found] == ["random"] * 3
+    for candidate in found:
+        space.validate(candidate.genotype)

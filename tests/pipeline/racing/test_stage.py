@@ -1,0 +1,241 @@
+"""The race as a stage: on a clock that ticks with every look at it, so that equal seeds give equal results."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.genotypes import Genotype
+from kerasnas.pipeline import Stages, TrainingRecipe
+from kerasnas.pipeline.racing import Budget, Candidate, Race, spent_before, stage
+from kerasnas.spaces import MacroSpace
+
+CLASSES = 3
+SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
+PLANS = {
+    "conv": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1)),
+    "separable": ("conv_3x3", 1.0, "separable_3x3", "pool", (0, 1)),
+    "narrow": ("conv_3x3", 0.5, "conv_3x3", "strides", (0, 1)),
+    "strided": ("conv_3x3_s2", 1.0, "conv_3x3", "pool", (0, 1)),
+}
+MARK = 100.0  # a value that images for training never have
+
+
+def images(number, seed):
+    rng = np.random.default_rng(seed)
+    y = np.arange(number) % CLASSES
+    x = rng.random((number, 8, 8, 1)) * 0.4
+    for label in range(CLASSES):  # a bright row at the height of the class, at the left half: a flip moves it
+        x[y == label, 1 + 2 * label, :4] += 0.6
+    return x.astype("float32"), y
+
+
+class Clock:
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def candidates(number):
+    found = [Candidate(name, SPACE.network(*plan), "reference") for name, plan in PLANS.items()]
+    return found[:number]
+
+
+def build(genotype):
+    model = SPACE.build_network(genotype, (8, 8, 1), CLASSES, seed=0)
+    return TrainingRecipe(learning_rate=0.05, label_smoothing=0.1).compile_network(model, None)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(stage, "FIRST_STEPS", 12)
+    monkeypatch.setattr(stage, "_TIMED_STEPS", 4)
+
+
+def race(folder, minutes=8.0, **options):
+    stages = Stages(folder)
+    said = options.pop("said", [])
+    settings = {"candidates": candidates, "build": build, "data": images(96, 0), "held_out": images(48, 1)} | options
+    budget = Budget(minutes, spent=spent_before(stages), clock=Clock())
+    return Race(stages, budget, num_classes=CLASSES, log=said.append, **settings)
+
+
+def finish(entrant, test=None):
+    kept = []
+    record = entrant.train_winner(test or images(30, 2), lambda model: kept.append(model.get_weights()))
+    return record, kept[0] if kept else None
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "FIRST_STEPS", 12)
+        patch.setattr(stage, "_TIMED_STEPS", 4)
+        folder, said = tmp_path_factory.mktemp("race"), []
+        entrant = race(folder, said=said)
+        record, weights = finish(entrant)
+    return folder, record, weights, Stages(folder).stage("race"), said
+
+
+def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
+    folder, record, _, found, said = uninterrupted
+    sizes = [number for number, _ in found["rungs"]]
+    assert sizes == [4, 2]
+    trained = {name: len(entry["rungs"]) for name, entry in found["contestants"].items()}
+    assert sorted(trained.values()) == [1, 1, 2, 2] and trained[found["winner"]] == 2
+    outcomes = [entry["outcome"] for entry in found["contestants"].values()]
+    assert sorted(outcomes) == ["out after rung 1", "out after rung 1", "out after rung 2", "winner"]
+    assert record["seconds"] >= 0.6 * 480 and record["test_accuracy"] > 0.6
+    assert {entry["name"] for entry in found["comparison"]} == set(found["contestants"]) - {found["winner"]}
+    assert all(entry["macs"] > 0 and entry["parameters"] > 0 for entry in found["contestants"].values())
+    assert any("4 networks for" in line for line in said) and any(
+        f"Training {found['winner']}" in line for line in said
+    )
+    assert not (folder / "checkpoints" / "racing").exists() and not (folder / "checkpoints" / "searched").exists()
+    json.dumps(found)
+
+
+def test_budget_is_kept(tmp_path):
+    entrant = race(tmp_path, minutes=5.0)
+    finish(entrant)
+    assert 0.9 * 300 <= entrant.budget.spent() <= 300
+
+
+def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
+    """A row of the left half at the height of its class: upside down it is another class."""
+    monkeypatch.setattr(stage, "FIRST_STEPS", 100)
+    found = race(tmp_path / "halves").run()
+    assert found["kept"]["flip_vertical"] < 0.5 and "flip_vertical" not in found["augment"]
+    assert found["augment"][0] == "shift"
+
+    def whole_rows(number, seed):
+        x, y = images(number, seed)
+        return np.maximum(x, x[:, :, ::-1]), y
+
+    again = race(tmp_path / "rows", data=whole_rows(96, 0), held_out=whole_rows(48, 1)).run()
+    assert again["augment"] == ["shift", "flip"]
+    assert race(tmp_path / "given", augment=("cutout",)).run()["augment"] == ["cutout"]
+
+
+class Interrupting:
+    """Raises in the given step of all contestants together."""
+
+    def __init__(self, monkeypatch, at):
+        self.left, take = at, stage.Contestant._batch
+
+        def batch(contestant):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return take(contestant)
+
+        monkeypatch.setattr(stage.Contestant, "_batch", batch)
+
+
+@pytest.mark.parametrize("at", [5, 40, *(pytest.param(at, marks=pytest.mark.slow) for at in (15, 70, 100)), 160])
+def test_killed_anywhere_it_resumes_to_the_same_end(at, uninterrupted, tmp_path, monkeypatch):
+    _, record, weights, found, _ = uninterrupted
+    with monkeypatch.context() as patch:
+        Interrupting(patch, at)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    again, kept = finish(race(tmp_path))
+    resumed = Stages(tmp_path).stage("race")
+    assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
+    for one, other in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert finish(race(tmp_path))[0] == again  # finished: nothing is done again
+
+
+def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
+    """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
+    x, y = images(30, 2)
+    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.correct
+    evaluate, evaluated = keras.Model.evaluate, []
+
+    def batch(contestant):
+        found = take(contestant)
+        seen.append(float(found[0].max()))
+        return found
+
+    def compare(contestant, images, labels):
+        seen.append(float(np.max(images)))
+        return correct(contestant, images, labels)
+
+    def count(model, images, *args, **kwargs):
+        evaluated.append(float(np.max(images)))
+        return evaluate(model, images, *args, **kwargs)
+
+    monkeypatch.setattr(stage.Contestant, "_batch", batch)
+    monkeypatch.setattr(stage.Contestant, "correct", compare)
+    monkeypatch.setattr(keras.Model, "evaluate", count)
+    _, weights = finish(race(tmp_path), (np.full_like(x, MARK), y))
+    assert max(seen) < MARK and evaluated == [MARK]
+    for one, other in zip(uninterrupted[2], weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_winner_is_trained_on_all_of_the_data(tmp_path):
+    entrant = race(tmp_path)
+    entrant.run()
+    finish(entrant)
+    (contestant,) = [entrant._live[entrant.run()["winner"]]]
+    assert len(contestant.batches.x) == 96 + 48
+
+
+def failing(names, error):
+    def build_or_fail(genotype):
+        if genotype in [SPACE.network(*PLANS[name]) for name in names]:
+            raise error
+        return build(genotype)
+
+    return build_or_fail
+
+
+def test_a_candidate_that_does_not_fit_in_memory_is_out(tmp_path):
+    said = []
+    found = race(tmp_path, build=failing(["conv", "strided"], MemoryError("no room")), said=said).run()
+    assert found["contestants"]["conv"]["outcome"] == found["contestants"]["strided"]["outcome"] == "failed: no room"
+    assert found["winner"] in ("separable", "narrow")
+    assert any("conv is out of the race: no room" in line for line in said)
+
+
+def test_a_candidate_that_diverges_is_out(tmp_path):
+    def build_one_diverging(genotype):
+        model = build(genotype)
+        if genotype == SPACE.network(*PLANS["separable"]):
+            model.optimizer.learning_rate.assign(1e30)
+        return model
+
+    found = race(tmp_path, build=build_one_diverging).run()
+    assert "stopped being finite" in found["contestants"]["separable"]["outcome"]
+    assert found["winner"] != "separable"
+
+
+def test_where_every_candidate_fails_that_is_said(tmp_path):
+    with pytest.raises(ArithmeticError, match="No candidate could be trained: conv: failed: no room; separable"):
+        race(tmp_path, build=failing(PLANS, MemoryError("no room"))).run()
+
+
+def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path):
+    said = []
+    found = race(tmp_path / "short", 0.5, said=said).run()
+    assert found["rungs"] == [] and list(found["contestants"]) == ["conv"] == [found["winner"]]
+    assert any("No race" in line for line in said)
+    with pytest.raises(ValueError, match=r"A budget of 0.2 minutes is too short for anything: .* takes 0.\d minutes"):
+        race(tmp_path / "none", 0.2).run()
+
+
+def test_two_samples_of_a_class_are_enough(tmp_path):
+    found = race(tmp_path, data=images(6, 0), held_out=images(3, 1), batch_size=64).run()
+    assert found["augment"] == ["shift"]  # of three images nothing can be told
+
+
+def test_record_holds_genotypes(uninterrupted):
+    found = uninterrupted[3]
+    for name, entry in found["contestants"].items():
+        assert Genotype.from_json(json.dumps(entry["genotype"])) == SPACE.network(*PLANS[name])

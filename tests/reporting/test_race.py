@@ -1,0 +1,81 @@
+"""What a report says of a race."""
+
+import json
+
+import pytest
+
+from kerasnas import reporting
+from kerasnas.reporting.race import race_rows
+from kerasnas.spaces import MacroSpace
+
+REFERENCES = MacroSpace().references()
+
+
+def entry(kind, name, *accuracies, outcome="out after rung 1"):
+    rungs = [{"accuracy": a, "expected": a, "steps": 100 * i, "seconds": 10.0 * i} for i, a in enumerate(accuracies, 1)]
+    genotype = json.loads(REFERENCES[name].to_json())
+    sizes = {"parameters": 1000 * len(name), "macs": 10**6}
+    return {"kind": kind, "prior": 0.0, "genotype": genotype, "rungs": rungs, "outcome": outcome, **sizes}
+
+
+@pytest.fixture
+def result():
+    contestants = {
+        "cnn": entry("reference", "cnn", 0.80, 0.85, outcome="out after rung 2"),
+        "wide": entry("default", "vgg_3x3", 0.78, 0.90, outcome="winner"),
+        "random-1": entry("random", "resnet_8", 0.60),
+        "broken": {**entry("reference", "resnet_20"), "outcome": "failed: no | room"},
+    }
+    race = {
+        "winner": "wide",
+        "rungs": [[4, 10.0], [2, 10.0]],
+        "validation_samples": 400,
+        "augment": ["shift", "flip"],
+        "kept": {"flip": 0.99, "rotate": 0.2},
+        "contestants": contestants,
+        "comparison": [
+            {"name": "cnn", "rung": 2, "difference": 0.05, "error": 0.01},
+            {"name": "random-1", "rung": 1, "difference": 0.18, "error": 0.1},
+        ],
+    }
+    searched = {"test_accuracy": 0.9, "test_loss": 0.3, "parameters": 7000, "seconds": 60.0}
+    searched["history"] = {"steps": [100, 200], "loss": [1.0, 0.5], "accuracy": [0.6, 0.8]}
+    genotype = contestants["wide"]["genotype"]
+    return {"genotype": genotype, "searched": searched, "race": race, "dataset": {"name": "x", "test_examples": 100}}
+
+
+def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
+    said = reporting.verdict(result)
+    assert "wide, a default network, won a race of 3 networks." in said
+    assert "On 400 held-out images it was 5.0 points ahead of cnn, the best hand-made network beside it" in said
+    assert "after 20 s of training each (95 % interval ± 2.0)." in said
+    assert "18.0 points ahead of random-1" in said and said.count("which may be chance") == 1
+    assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
+
+
+def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(result):
+    result["race"]["winner"] = "cnn"
+    result["race"]["comparison"] = [{"name": "wide", "rung": 2, "difference": -0.01, "error": 0.02}]
+    assert reporting.verdict(result).startswith("cnn, a hand-made network, won a race of 3 networks. Trained")
+    result["race"]["rungs"] = []
+    assert reporting.verdict(result).startswith("The time was too short for a race: this is cnn, a hand-made network")
+
+
+def test_table_has_those_that_came_furthest_first(result):
+    header, rows = race_rows(result)
+    assert [row[0] for row in rows] == ["wide", "cnn", "random-1", "broken"]
+    assert rows[1][:5] == ["cnn", "hand-made", "85.0 %", "20 s, 200 steps", "5.0 ± 2.0 points"]
+    assert rows[1][5:] == ["3,000", "1,000,000", "out after rung 2"]
+    assert all(len(row) == len(header) for row in rows) and rows[3][-1] == "failed: no | room"
+
+
+def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path):
+    for name in ("race", "race_front"):
+        getattr(reporting, f"plot_{name}")(result, tmp_path / f"{name}.png")
+    reporting.plot_training(result["searched"]["history"], tmp_path / "training.png")
+    report = reporting.write_report(tmp_path, result).read_text()
+    for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):
+        assert words in report
+    assert report.count("data:image/png") == 3 and "random networks</h2>" not in report
+    card = reporting.write_card(tmp_path, result).read_text()
+    assert "## Race" in card and "it won a race" in card and r"failed: no \| room" in card
