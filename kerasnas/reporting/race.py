@@ -23,10 +23,10 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
     race, searched = result["race"], result["searched"]
     winner, contestants = race["winner"], race["contestants"]
     kind = contestants[winner]["kind"]
-    if not race["rungs"]:
+    raced = [name for name, entry in contestants.items() if entry["rungs"]]
+    if len(raced) < 2:
         first = f"The time was too short for a race: this is {winner}, {_a(kind)} network, trained for all of it."
     else:
-        raced = [name for name, entry in contestants.items() if entry["rungs"]]
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
     sentences = [first, *_lead(race)]
     accuracy, samples = searched.get("test_accuracy"), (result.get("dataset") or {}).get("test_examples")
@@ -56,7 +56,7 @@ def _lead(race: Mapping[str, Any]) -> list[str]:
         points = 100 * best["difference"]
         clear = abs(points) > reach
         stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
-        time = f"after {contestants[best['name']]['rungs'][-1]['seconds']:.0f} s of training each"
+        time = f"after {contestants[best['name']]['rungs'][-1]['steps']:,} steps of training each"
         doubt = "" if clear else ", which may be chance"
         sentences.append(
             f"On {race['validation_samples']:,} held-out images it was {stands} {best['name']}, {words} beside it, "
@@ -107,7 +107,7 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 
 
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draw the contestants' accuracy on the held-out images against their training time, as a PNG.
+    """Draw the contestants' accuracy on the held-out images against their steps, as a PNG.
 
     Args:
         result: the record of a run with a `"race"`.
@@ -117,12 +117,11 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     raced = {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    tidy(axes, "the race", "seconds of training", "accuracy on held-out images in %")
+    tidy(axes, "the race", "steps of training", "accuracy on held-out images in %")
     for index, (name, entry) in enumerate(raced.items()):
         won = name == race["winner"]
-        seconds = [rung["seconds"] for rung in entry["rungs"]]
         axes.plot(
-            seconds,
+            [rung["steps"] for rung in entry["rungs"]],
             [100 * rung["accuracy"] for rung in entry["rungs"]],
             "-o",
             color=SERIES[1 + index % (len(SERIES) - 1)],
@@ -148,8 +147,9 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     values = [100 * entry["rungs"][0]["accuracy"] for entry in raced.values()]
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    seconds = race["rungs"][0][1]
-    tidy(axes, f"after {seconds:.0f} s of training each", "parameters", "accuracy on held-out images in %")
+    tidy(
+        axes, f"after {race['rungs'][0][1]:,} steps of training each", "parameters", "accuracy on held-out images in %"
+    )
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
     for name, size, value in zip(raced, sizes, values, strict=True):

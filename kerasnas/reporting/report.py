@@ -21,7 +21,7 @@ _PLOTS = {
     "cell": ("cell_cell.png", "The cell"),
     "chain": ("cell_chain.png", "The chain"),
     "network": ("cell_network.png", "The network"),
-    "race": ("race.png", "Accuracy of the networks of the race against their training time"),
+    "race": ("race.png", "Accuracy of the networks of the race against their steps of training"),
     "race_front": ("race_front.png", "Accuracy of all networks of the race against their parameters"),
     "front": ("front.png", "Accuracy of the trained networks against what they cost"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),

@@ -37,7 +37,7 @@ def dataset(tmp_path_factory):
 def finished(dataset, tmp_path_factory):
     """A race of 15 seconds, and how long it took."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "FIRST_STEPS", 20)
+        patch.setattr(stage, "first_steps", lambda seconds: 20)
         folder = tmp_path_factory.mktemp("run") / "race"
         start = time.perf_counter()
         command = ["search", f"--dataset={dataset}", "--minutes=0.3", "--candidates=2", f"--output_dir={folder}"]
@@ -132,7 +132,7 @@ def test_latency_is_a_limit_too(dataset, tmp_path, monkeypatch):
     """With a clock that knows small networks alone as fast enough."""
     from kerasnas.pipeline import race_run
 
-    monkeypatch.setattr(stage, "FIRST_STEPS", 20)
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 20)
     monkeypatch.setattr(race_run, "network_latency", lambda model, rounds: model.count_params() / 1e4)
     settings = RaceConfig(dataset=str(dataset), minutes=0.25, candidates=2, latency_target_ms=4.0)
     result = pipeline.search(settings, tmp_path / "run", log=lambda line: None)

@@ -4,7 +4,7 @@ from kerasnas.pipeline.racing.averaging import WeightAverage
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.portfolio import Candidate, portfolio
-from kerasnas.pipeline.racing.rungs import Rung, advancing, expected, plan_rungs
+from kerasnas.pipeline.racing.rungs import advancing, expected, first_steps
 from kerasnas.pipeline.racing.stage import Race, spent_before
 from kerasnas.pipeline.racing.symmetries import SYMMETRIES, kept_accuracies
 
@@ -14,12 +14,11 @@ __all__ = [
     "Candidate",
     "Contestant",
     "Race",
-    "Rung",
     "WeightAverage",
     "advancing",
     "expected",
+    "first_steps",
     "kept_accuracies",
-    "plan_rungs",
     "portfolio",
     "spent_before",
 ]

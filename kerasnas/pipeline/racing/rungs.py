@@ -1,8 +1,7 @@
-"""A race: candidates trained side by side, fewer and fewer, judged by where they will end."""
+"""The arithmetic of a race: how long a round is, and which candidates are expected to end best."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -12,85 +11,56 @@ from kerasnas import checks
 from kerasnas.intervals import paired_difference
 
 SHARE = 0.4  # of the budget, at most, goes into the race
+FIRST_SHARE = 0.6  # of that, at most, into its first rung
 MOST = 12  # candidates
+FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
+LEFT = 0.4  # accuracy that is still to be gained after an epoch; after n of them, an n-th of it
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
 SPREAD = 0.02  # standard deviation of what candidates reach in the end, about their prior
 
 
-@dataclasses.dataclass(frozen=True)
-class Rung:
-    """A round of a race.
+def first_steps(seconds: float) -> int:
+    """The steps of the first rung within a budget: `FIRST_STEPS`, and more where there is more time than five minutes.
 
-    Args:
-        number: how many candidates enter it.
-        seconds: how long each of them is trained in it.
-    """
-
-    number: int
-    seconds: float
-
-
-def plan_rungs(seconds: float, slice_seconds: float, overhead: float = 0.0, most: int = MOST) -> list[Rung]:
-    """Successive halving that a budget affords: half of the candidates go on, each for twice as long as before.
-
-    As many candidates as can have a first slice of `slice_seconds` within `SHARE` of the budget; what they leave of it
-    makes the slices longer. Where not even two can, there is no race.
-
-    Args:
-        seconds: the budget.
-        slice_seconds: the least first slice: below it, ranks are noise.
-        overhead: seconds that each candidate costs besides, to build and to trace. Defaults to 0.
-        most: how many candidates there are. Defaults to `MOST`.
-
-    Returns:
-        The rungs, none if there is no race. After the last one a single candidate is left.
-
-    Raises:
-        ValueError: for a number out of range.
+    Half of what a longer budget adds goes into longer rungs, half into more candidates.
 
     Example:
 
-    >>> [(rung.number, round(rung.seconds)) for rung in plan_rungs(360, slice_seconds=7, overhead=1.5)]
-    [(5, 7), (3, 14), (2, 29)]
-    >>> plan_rungs(20, slice_seconds=7)
-    []
-
-    Reference:
-        Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", 2016
-        (arXiv 1502.07943), with a budget of time in place of one of pulls.
+    >>> first_steps(100), first_steps(300), first_steps(1200)
+    (150, 150, 300)
     """
-    seconds = checks.number("seconds", seconds, least=0)
-    slice_seconds = checks.number("slice_seconds", slice_seconds, above=0)
-    overhead, most = checks.number("overhead", overhead, least=0), checks.integer("most", most, 1)
-    for number in range(most, 1, -1):
-        sizes = [number]
-        while sizes[-1] > 2:
-            sizes.append(math.ceil(sizes[-1] / 2))
-        slices = sum(size * 2**rung for rung, size in enumerate(sizes))
-        first = (SHARE * seconds - number * overhead) / slices
-        if first >= slice_seconds:
-            return [Rung(size, first * 2**rung) for rung, size in enumerate(sizes)]
-    return []
+    return round(FIRST_STEPS * max(1.0, math.sqrt(checks.number("seconds", seconds, least=0) / 300)))
 
 
 def expected(
-    accuracies: Mapping[str, float], priors: Mapping[str, float], samples: int, progress: float
+    accuracies: Mapping[str, float],
+    priors: Mapping[str, float],
+    epochs: Mapping[str, float],
+    samples: int,
+    progress: float,
 ) -> dict[str, float]:
-    r"""The accuracy that each candidate is expected to end with, beside the others.
+    r"""The accuracy that each candidate is expected to end with, beside the others, trained for as many steps so far.
 
-    A candidate ends with $\mu + \epsilon$, its prior and a deviation of variance $\tau^2$ (`SPREAD`). Its accuracy now
-    is a measurement of that with variance $\sigma^2 = p (1 - p) / n + \phi^2 (1 - t)$: of `samples` validation samples,
-    and of a training that has seen only a part $t$ of its time (`FIDELITY`). The posterior mean is
+    At equal steps a network that is better stays better, as long as each can be trained to the end; at equal times a
+    small one that learns fast is ahead of a deep one that ends far above it. A slow network that the budget gives few
+    epochs does not get to its end: of the $E$ epochs that it will have had, it lacks about $c / E$ (`LEFT`). So a
+    candidate's accuracy $a$ now speaks for $a - c / E$.
 
-    $$ \mu + \frac{\tau^2}{\tau^2 + \sigma^2} (a - \bar a - \mu + \bar \mu) + \bar a - \bar \mu . $$
+    It ends with $\mu + \epsilon$, its prior and a deviation of variance $\tau^2$ (`SPREAD`). What is seen now is a
+    measurement of that, of variance $\sigma^2 = p (1 - p) / n + \phi^2 (1 - t)$: of $n$ validation samples, after a
+    part $t$ of the training (`FIDELITY`). The posterior mean, beside the others, is
 
-    Thus a narrow lead on few samples, or early, does not beat what was learned on other data.
+    $$ \mu + \frac{\tau^2}{\tau^2 + \sigma^2} (a - c / E - \mu) , $$
+
+    all of them less their means over the candidates. Thus a narrow lead on few samples, or early, does not beat what
+    was learned on other data.
 
     Args:
         accuracies: name -> accuracy on the validation data, of those that are compared.
         priors: name -> how much more accurate it is than others of the portfolio, on other data; 0 where unknown.
+        epochs: name -> epochs that it will have had at the end of the budget, if it wins.
         samples: number of validation samples.
-        progress: the part of its whole training that the winner has had by now, from 0 to 1.
+        progress: the part of its whole training that a winner has had by now, from 0 to 1.
 
     Returns:
         name -> expected accuracy.
@@ -100,8 +70,9 @@ def expected(
 
     Example:
 
-    >>> few = expected({"default": 0.90, "other": 0.91}, {"default": 0.01}, samples=100, progress=0.1)
-    >>> many = expected({"default": 0.90, "other": 0.93}, {"default": 0.01}, samples=10000, progress=1)
+    >>> epochs = {"default": 50, "other": 50}
+    >>> few = expected({"default": 0.90, "other": 0.91}, {"default": 0.01}, epochs, samples=100, progress=0.1)
+    >>> many = expected({"default": 0.90, "other": 0.93}, {"default": 0.01}, epochs, samples=10000, progress=1)
     >>> max(few, key=few.get), max(many, key=many.get)
     ('default', 'other')
     """
@@ -109,27 +80,29 @@ def expected(
     progress = checks.number("progress", progress, least=0, most=1)
     if not accuracies:
         raise ValueError(checks.invalid("accuracies", "at least one candidate", accuracies))
+    names = list(accuracies)
+    ends = np.array([accuracies[name] - LEFT / max(epochs[name], 1.0) for name in names])
+    prior = np.array([priors.get(name, 0.0) for name in names])
     mean = float(np.mean(list(accuracies.values())))
-    prior_mean = float(np.mean([priors.get(name, 0.0) for name in accuracies]))
     chance = min(max(mean, 1 / (samples + 2)), 1 - 1 / (samples + 2))  # never a measurement without variance
     variance = chance * (1 - chance) / samples + FIDELITY**2 * (1 - progress)
     trust = SPREAD**2 / (SPREAD**2 + variance)
-
-    def posterior(name: str) -> float:
-        prior = priors.get(name, 0.0) - prior_mean
-        return mean + prior + trust * (accuracies[name] - mean - prior)
-
-    return {name: posterior(name) for name in accuracies}
+    prior, seen = prior - prior.mean(), ends - ends.mean()
+    return dict(zip(names, (ends.mean() + prior + trust * (seen - prior)).tolist(), strict=True))
 
 
 def advancing(
-    correct: Mapping[str, np.ndarray], priors: Mapping[str, float], number: int, progress: float
+    correct: Mapping[str, np.ndarray],
+    priors: Mapping[str, float],
+    epochs: Mapping[str, float],
+    number: int,
+    progress: float,
 ) -> list[str]:
     """The candidates that go on after a rung, the best first.
 
     Args:
         correct: name -> for each validation sample, whether the candidate got it right.
-        priors: as for `expected`.
+        priors, epochs: as for `expected`.
         number: how many go on at most.
         progress: as for `expected`.
 
@@ -139,7 +112,7 @@ def advancing(
     """
     accuracies = {name: float(np.mean(hits)) for name, hits in correct.items()}
     samples = len(next(iter(correct.values())))
-    scores = expected(accuracies, priors, samples, progress)
+    scores = expected(accuracies, priors, epochs, samples, progress)
     ranked = sorted(scores, key=lambda name: -scores[name])
     best = ranked[0]
 

@@ -21,17 +21,16 @@ from kerasnas.intervals import paired_difference
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.portfolio import Candidate
-from kerasnas.pipeline.racing.rungs import MOST, Rung, advancing, expected, plan_rungs
+from kerasnas.pipeline.racing.rungs import FIRST_SHARE, MOST, SHARE, advancing, expected, first_steps
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
 from kerasnas.pipeline.recipe import AUGMENTATIONS
 from kerasnas.pipeline.stages import Stages
 
 Arrays = tuple[Any, Any]
-FIRST_STEPS = 150  # of the reference, before anything is compared: below, ranks are noise
 FINISH_SECONDS = 5.0  # to save, to plot and to report
 DECAY = 0.35  # last part of the winner's training, in which the learning rate falls to 0
 _PIECES, _LEAST_PIECE = 25, 15.0  # the winner's training is saved so many times, no more often than every 15 seconds
-_TIMED_STEPS = 20
+_TRACED, _TIMED = 2, 20  # steps that are not like the others, and steps that are timed
 _FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *backend.OUT_OF_MEMORY)  # of one candidate
 
 
@@ -82,14 +81,14 @@ class Race:
         finished = self.stages.stage("race")
         if finished is not None:
             return finished
-        if "rungs" not in self.progress:
+        if "standing" not in self.progress:
             self._scout()
-        rungs = [Rung(*rung) for rung in self.progress["rungs"]]
-        for index in range(self.progress["rung"], len(rungs)):
-            self._run_rung(index, rungs)
+        while len(self.progress["standing"]) > 1 or not self.progress["rungs"]:
+            if not self._run_rung():
+                break  # one is left
         (winner,) = self.progress["standing"]
         self._entries[winner]["outcome"] = "winner"
-        record = {key: self.progress[key] for key in ("augment", "kept", "step_seconds", "rungs")}
+        record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {"winner": winner, "seconds": self.budget.spent(), "validation_samples": len(self.held_out[0])}
         # The winner's state is where its training as a stage of its own begins.
         self._save(winner, "searched")
@@ -100,20 +99,21 @@ class Race:
         return self.stages.finish("race", record)
 
     def _scout(self) -> None:
-        """Train the first candidate for its first slice: find out what a step takes, and what the data allow."""
+        """Train the first candidate for the first rung: find out what a step takes, and what the data allow."""
+        steps = first_steps(self.budget.seconds)
         pool = self.candidates(self.most)
         for candidate in pool:
-            before = self.budget.spent()
             self._enter(candidate)
+            before = self.budget.spent()
             try:
                 contestant = self._contestant(candidate.name, ("shift",) if self.augment is None else self.augment)
-                contestant.advance(self.budget.clock, steps=2)
-                overhead = self.budget.spent() - before
-                contestant.advance(self.budget.clock, steps=_TIMED_STEPS)
-                step = (self.budget.spent() - before - overhead) / _TIMED_STEPS
+                contestant.advance(self.budget.clock, steps=_TRACED)
+                traced = self.budget.spent()
+                contestant.advance(self.budget.clock, steps=_TIMED)
+                step = (self.budget.spent() - traced) / _TIMED
                 self._check_budget(step)
-                spare = 0.5 * (self.budget.left() - FINISH_SECONDS)
-                contestant.advance(self.budget.clock, seconds=min(FIRST_STEPS * step, max(spare, 0.0)))
+                spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
+                contestant.advance(self.budget.clock, spare, steps - contestant.steps)
                 kept = kept_accuracies(contestant.correct, *self.held_out, self.num_classes)
                 break
             except _FAILURES as error:
@@ -121,79 +121,126 @@ class Race:
         else:
             raise ArithmeticError("No candidate could be trained: " + self._failures())
         augment = ("shift", *found(kept)) if self.augment is None else self.augment
-        rungs = plan_rungs(self.budget.left() + contestant.seconds, FIRST_STEPS * step, overhead, len(pool))
+        self._entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
         self.progress |= {
             "augment": list(augment),
             "kept": kept if self.augment is None else {},
-            "step_seconds": step,
-            "rungs": [list(dataclasses.astuple(rung)) for rung in rungs],
-            "rung": 0,
+            "steps": steps,
+            "rungs": [],
+            "waiting": [other.name for other in pool if other.name not in self._entries],
             "standing": [candidate.name],
         }
-        if rungs:
-            others = [other for other in pool if other.name not in self._entries]
-            for other in others[: rungs[0].number - 1]:
+        for other in pool:
+            if other.name in self.progress["waiting"]:
                 self._enter(other)
-                self.progress["standing"].append(other.name)
-        self._log_plan(rungs)
+        self.log(f"Done to the training images: {', '.join(augment) or 'nothing'}.")
         self._save(candidate.name)
 
     def _check_budget(self, step: float) -> None:
-        least = self.budget.spent() + 2 * _TIMED_STEPS * step + FINISH_SECONDS
+        least = self.budget.spent() + 2 * _TIMED * step + FINISH_SECONDS
         if least > self.budget.seconds:
             raise ValueError(
                 f"A budget of {self.budget.seconds / 60:.2g} minutes is too short for anything: with these data, a "
-                f"network that has seen {2 * _TIMED_STEPS} batches takes {math.ceil(least / 6) / 10:g} minutes on this "
+                f"network that has seen {2 * _TIMED} batches takes {math.ceil(least / 6) / 10:g} minutes on this "
                 "machine, its start and its report included."
             )
 
-    def _log_plan(self, rungs: list[Rung]) -> None:
-        augment = ", ".join(self.progress["augment"]) or "nothing"
-        self.log(f"Done to the training images: {augment}.")
-        left = self.budget.left()
-        if not rungs:
-            self.log(f"No race: {left:.0f} s are too short to compare networks. The default is trained for all of it.")
-            return
-        race = sum(rung.number * rung.seconds for rung in rungs)
-        slices = ", ".join(f"{rung.number} networks for {rung.seconds:.0f} s each" for rung in rungs)
-        self.log(f"Race: {slices}. The winner gets the rest, {max(0.0, left - race):.0f} s or more.")
-
-    def _run_rung(self, index: int, rungs: list[Rung]) -> None:
-        rung = rungs[index]
-        x, y = self.held_out
+    def _run_rung(self) -> bool:
+        """Train and compare those that stand, at first those that wait too; False where there is no time for more."""
+        index, allowance = len(self.progress["rungs"]), SHARE * self.budget.seconds
+        steps = self.progress["steps"] * 2**index
+        if index == 0:
+            self._fill_first_rung(steps, allowance)
+        elif self._race_seconds() + self._rung_seconds(steps) > allowance:
+            self._keep(self._ranked(index - 1, 1), index)
+            return False
         for name in list(self.progress["standing"]):
-            entry = self._entries[name]
-            if len(entry["rungs"]) > index:
-                continue
-            try:
-                contestant = self._contestant(name, tuple(self.progress["augment"]))
-                had = sum(other.seconds for other in rungs[:index])
-                contestant.advance(self.budget.clock, seconds=max(0.0, had + rung.seconds - contestant.seconds))
-                hits = contestant.correct(x, y)
-            except _FAILURES as error:
-                self._drop(name, error)
-                self.progress["standing"].remove(name)
-                continue
-            progress = {"accuracy": float(hits.mean()), "steps": contestant.steps, "seconds": contestant.seconds}
-            entry["rungs"].append({**progress, "hits": np.packbits(hits).tolist()})
-            self.log(f"  {name}: {100 * hits.mean():.1f} % of the validation data after {contestant.seconds:.0f} s")
-            self._save(name)
-        if not self.progress["standing"]:
+            self._train(name, index, steps)
+        standing = self.progress["standing"]
+        if not standing:
             raise ArithmeticError("No candidate could be trained: " + self._failures())
-        number = rungs[index + 1].number if index + 1 < len(rungs) else 1
-        correct = {name: self._hits(name, index) for name in self.progress["standing"]}
-        priors = {name: self._entries[name]["prior"] for name in correct}
-        trained = sum(other.seconds for other in rungs[: index + 1])
-        share = min(1.0, trained / (self.budget.left() + trained))
-        standing = advancing(correct, priors, number, share)
-        for name in set(correct) - set(standing):
-            self._entries[name]["outcome"] = f"out after rung {index + 1}"
+        self.progress["rungs"].append([len(standing), steps])
+        # Two go on side by side as long as there is time, or until one is hopeless.
+        self._keep(self._ranked(index, max(2, math.ceil(len(standing) / 2))), index + 1)
+        return True
+
+    def _keep(self, names: list[str], rungs: int) -> None:
+        """Let all but `names` drop out, after so many rungs."""
+        for name in set(self.progress["standing"]) - set(names):
+            self._entries[name]["outcome"] = f"out after rung {rungs}"
             self._forget(name)
-        scores = expected({name: float(hits.mean()) for name, hits in correct.items()}, priors, len(y), share)
-        for name, score in scores.items():
-            self._entries[name]["rungs"][-1]["expected"] = score
-        self.progress |= {"standing": standing, "rung": index + 1}
+        self.progress["standing"] = names
         self._write_progress()
+
+    def _fill_first_rung(self, steps: int, allowance: float) -> None:
+        """Train candidates that wait, as many as there is time for."""
+        (first, *_) = self.progress["standing"]
+        self._train(first, 0, steps)
+        while self.progress["waiting"]:
+            costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
+            usual = float(np.mean(costs)) if costs else 0.0
+            share = FIRST_SHARE if len(self.progress["standing"]) > 1 else 1.0
+            if self._race_seconds() + usual > share * allowance:
+                break
+            name = self.progress["waiting"].pop(0)
+            self.progress["standing"].append(name)
+            self._train(name, 0, steps)
+        for name in self.progress["waiting"]:
+            del self._entries[name]
+        self.progress["waiting"] = []
+
+    def _train(self, name: str, index: int, steps: int) -> None:
+        """Train a contestant up to `steps` steps and compare it, unless that is done."""
+        entry = self._entries[name]
+        if len(entry["rungs"]) > index:
+            return
+        before = self.budget.spent()
+        try:
+            contestant = self._contestant(name, tuple(self.progress["augment"]))
+            if not contestant.steps:
+                contestant.advance(self.budget.clock, steps=_TRACED)
+            start, done = self.budget.spent(), contestant.steps
+            spare = max(0.0, 0.9 * (self.budget.left() - FINISH_SECONDS))
+            contestant.advance(self.budget.clock, spare, steps - done)
+            if contestant.steps > done:
+                entry["step_seconds"] = (self.budget.spent() - start) / (contestant.steps - done)
+            hits = contestant.correct(*self.held_out)
+        except _FAILURES as error:
+            self._drop(name, error)
+            self.progress["standing"].remove(name)
+            return
+        entry["cost"] = entry.get("cost", 0.0) + self.budget.spent() - before
+        progress = {"accuracy": float(hits.mean()), "steps": contestant.steps, "seconds": contestant.seconds}
+        entry["rungs"].append({**progress, "hits": np.packbits(hits).tolist()})
+        self.log(
+            f"  {name}: {100 * hits.mean():.1f} % of the held-out images after {contestant.steps:,} steps, "
+            f"{1000 * entry['step_seconds']:.0f} ms each"
+        )
+        self._save(name)
+
+    def _ranked(self, index: int, number: int) -> list[str]:
+        """The best of those that stand, at most `number`, as far as rung `index` tells; their scores are recorded."""
+        names = [name for name in self.progress["standing"] if len(self._entries[name]["rungs"]) > index]
+        correct = {name: self._hits(name, index) for name in names}
+        priors = {name: self._entries[name]["prior"] for name in names}
+        left = max(self.budget.left() - FINISH_SECONDS, 0.0)
+        ends = {name: self._entries[name]["rungs"][index]["steps"] for name in names}
+        totals = {name: ends[name] + left / self._entries[name]["step_seconds"] for name in names}
+        batch = self._batch_size(len(self.data[0]))
+        epochs = {name: total * batch / len(self.data[0]) for name, total in totals.items()}
+        share = float(np.mean([ends[name] / totals[name] for name in names]))
+        accuracies = {name: float(hits.mean()) for name, hits in correct.items()}
+        for name, score in expected(accuracies, priors, epochs, len(self.held_out[0]), share).items():
+            self._entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
+        return advancing(correct, priors, epochs, number, share)
+
+    def _race_seconds(self) -> float:
+        return sum(entry.get("cost", 0.0) for entry in self._entries.values())
+
+    def _rung_seconds(self, steps: int) -> float:
+        """Seconds that those that stand need to get to `steps` steps."""
+        standing = [self._entries[name] for name in self.progress["standing"]]
+        return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
 
     # The winner ----------------------------------------------------------------------------------------------
     def train_winner(self, test: Arrays, keep_model: Callable[[keras.Model], Any]) -> dict[str, Any]:
@@ -286,8 +333,10 @@ class Race:
 
     def _batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
         functions = [AUGMENTATIONS[name] for name in augment]
-        size = max(1, min(self.batch_size, len(data[0]) // 4))
-        return ArrayBatches(*data, size, seed=self.seed, augment=datasets.compose(*functions))
+        return ArrayBatches(*data, self._batch_size(len(data[0])), seed=self.seed, augment=datasets.compose(*functions))
+
+    def _batch_size(self, samples: int) -> int:
+        return max(1, min(self.batch_size, samples // 4))
 
     def _drop(self, name: str, error: BaseException) -> None:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
