@@ -10,7 +10,7 @@ from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
-from kerasnas.datasets.splits import split_classes, stratified_split
+from kerasnas.datasets.splits import grouped_split, split_classes, stratified_split
 from kerasnas.datasets.tasks import Episode, TaskFamily, check_episode, stack_episodes
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "flip",
     "flip_vertical",
     "glyphs",
+    "grouped_split",
     "load",
     "omniglot",
     "rotate",

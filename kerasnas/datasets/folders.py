@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kerasnas import checks
-from kerasnas.datasets.splits import stratified_split
+from kerasnas.datasets.splits import grouped_split, stratified_split
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _EXIF_ORIENTATION = 0x0112
@@ -21,6 +21,9 @@ def read_folder(
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
 
+    A class may have folders in turn, `<class>/<group>/<image>`: groups of images that belong together, by their name,
+    if each class has at least two.
+
     Args:
         folder: the folder; hidden folders and other files than images are skipped.
         image_size: `(height, width)` of the result. Defaults to None: the most common size.
@@ -28,7 +31,7 @@ def read_folder(
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grayscale, else
-        three; and the names of the classes, sorted.
+        three, and `groups` of the training images, if there are any; and the names of the classes, sorted.
 
     Raises:
         ValueError: if a class has no image, an image cannot be read, or `test` has a class that `train` lacks.
@@ -49,10 +52,16 @@ def read_folder(
     for name, part in parts.items():
         x[name] = np.stack([_pixels(path, folder, size, mode) for paths in part.values() for path in paths])
         y[name] = np.array([classes.index(label) for label, paths in part.items() for _ in paths], np.int64)
+    part = parts[names[0]]
+    groups = np.array([path.parent.name for paths in part.values() for path in paths])
+    # With a single folder in each class there is nothing to tell apart.
+    grouped = all(len({path.parent.name for path in paths}) > 1 for paths in part.values())
     if not presplit:
-        train, test = stratified_split(y[""], 0.2, seed)
+        train, test = grouped_split(y[""], groups, 0.2, seed) if grouped else stratified_split(y[""], 0.2, seed)
         x, y = {"train": x[""][train], "test": x[""][test]}, {"train": y[""][train], "test": y[""][test]}
-    return {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}, classes
+        groups = groups[train]
+    arrays = {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}
+    return arrays | ({"groups": groups} if grouped else {}), classes
 
 
 def check_image_size(value: Any) -> None:
@@ -72,9 +81,9 @@ def check_image_size(value: Any) -> None:
 def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:
     """The image files of each class, both in the order of their names."""
     found = {
-        child.name: sorted(path for path in child.iterdir() if _is_image(path))
+        child.name: sorted(path for place in _places(child) for path in place.iterdir() if _is_image(path))
         for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.name.startswith((".", "__"))
+        if _is_place(child)
     }
     empty = [name for name, paths in found.items() if not paths]
     if not found or empty:
@@ -83,6 +92,15 @@ def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:
         files = f"with {', '.join(_SUFFIXES)} files"
         raise ValueError(f"Expected one folder for each class{part}, {files}. Received: {received}")
     return found
+
+
+def _is_place(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith((".", "__"))
+
+
+def _places(folder: Path) -> list[Path]:
+    """Where the images of a class lie: in its folder, and in those of its groups."""
+    return [folder, *(child for child in folder.iterdir() if _is_place(child))]
 
 
 def _is_image(path: Path) -> bool:

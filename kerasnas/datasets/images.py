@@ -58,6 +58,8 @@ class ImageDataset:
         x_test: test images, as `x_train`.
         y_test: test class numbers, as `y_train`.
         classes: the name of every class; a label is an index into it.
+        groups: the group of each training sample (its speaker, patient, site), an array `(samples,)`: samples of one
+            group are never on both sides of a validation split. Defaults to None: there are none.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -71,12 +73,16 @@ class ImageDataset:
     x_test: np.ndarray = dataclasses.field(repr=False)
     y_test: np.ndarray = dataclasses.field(repr=False)
     classes: tuple[str, ...]
+    groups: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes)
+        if self.groups is not None and np.shape(self.groups) != (len(self.x_train),):
+            expected = f"a group for each of the {len(self.x_train)} training samples"
+            raise ValueError(checks.invalid("groups", expected, f"shape {np.shape(self.groups)}"))
         if self.x_test.shape[1:] != self.x_train.shape[1:]:
             expected = f"samples of shape {self.x_train.shape[1:]}, as in `x_train`"
             raise ValueError(
@@ -107,12 +113,14 @@ def load(
     Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, `"waveforms"` (generated signals, see
     `waveforms`), or one registered with `DATASETS.register`. A path is one of:
 
-    - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names). Images are
+    - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names) and `groups` (the group of
+      each training sample). Images are
       `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
       divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
       are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
       length, channels)` or `(samples, length)`, and their values are not scaled.
-    - a folder `folder/<class>/*.png|jpg|jpeg|bmp`, split 80/20, stratified, into training and test.
+    - a folder `folder/<class>/*.png|jpg|jpeg|bmp`, split 80/20, stratified, into training and test. Where each class
+      has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
     - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
 
     Images of a folder are resized to the most common size, and have one channel when all of them are grayscale,
@@ -156,7 +164,8 @@ def load(
         try:
             arrays, classes = read_folder(path, image_size, seed) if path.is_dir() else _read_npz(path)
             build = signal_dataset if _kind(arrays) == "signals" else _dataset
-            return build(path.resolve().name.removesuffix(".npz"), arrays, classes)
+            data = build(path.resolve().name.removesuffix(".npz"), arrays, classes)
+            return dataclasses.replace(data, groups=arrays["groups"].reshape(-1)) if "groups" in arrays else data
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(

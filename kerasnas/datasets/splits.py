@@ -1,4 +1,4 @@
-"""Splits: of samples, stratified by class, and of the classes themselves."""
+"""Splits: of samples, stratified by class; of whole groups of samples; and of the classes themselves."""
 
 from __future__ import annotations
 
@@ -61,6 +61,58 @@ def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np
     chosen = np.zeros(len(y), dtype=bool)
     for label, number in enumerate(taken):
         chosen[generator.permutation(np.flatnonzero(members == label))[:number]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split the samples in two so that no group is in both parts: to be compared on unseen speakers, patients, sites.
+
+    Of many random orders of the groups, each filled into the second part until that has its share, the one whose
+    second part has the classes most nearly in the proportion of all samples.
+
+    Args:
+        y: class labels, an array `(samples,)`.
+        groups: the group of each sample, an array `(samples,)` of numbers or strings.
+        fraction: share of the second part, strictly between 0 and 1.
+        seed: the same seed gives the same split.
+
+    Returns:
+        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
+
+    Raises:
+        ValueError: if a class is in one group alone, there is not one group for each label, or as for
+            `stratified_split`.
+
+    Example:
+
+    >>> first, second = grouped_split(np.array([0, 1] * 6), np.repeat([7, 8, 9], 4), 0.3, seed=0)
+    >>> len(first), len(second)
+    (8, 4)
+    """
+    fraction = checks.number("fraction", fraction, above=0, below=1)
+    y, groups = _labels(y), _labels(groups)
+    if groups.shape != y.shape or y.ndim != 1:
+        raise _invalid("groups", f"a group for each of the {len(y)} labels", f"shape {groups.shape}")
+    _, of_class = np.unique(y, return_inverse=True)
+    _, of_group = np.unique(groups, return_inverse=True)
+    number = of_group.max() + 1
+    if number < 2:
+        raise _invalid("groups", "at least two groups, to have one in both parts", f"{number}")
+    counts = np.zeros((number, of_class.max() + 1))
+    np.add.at(counts, (of_group, of_class), 1)
+    wanted, rng = fraction * counts.sum(0), np.random.default_rng(checks.seed(seed))
+    best, least = np.zeros(number, bool), np.inf
+    for _ in range(200):
+        order = rng.permutation(number)
+        sizes = counts[order].sum(1).cumsum()
+        taken = np.clip(1 + np.argmin(abs(sizes - wanted.sum())), 1, number - 1)
+        second = counts[order[:taken]].sum(0)
+        distance = np.square(second - wanted).sum()
+        if distance < least and (second < counts.sum(0)).all():  # every class can be learned
+            least, best = distance, np.isin(np.arange(number), order[:taken])
+    if not best.any():
+        raise _invalid("groups", "groups such that every class is in at least two of them", f"{number} groups")
+    chosen = best[of_group]
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 

@@ -56,7 +56,10 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
     """
     space = MacroSpace.for_data(data.input_shape, data.num_classes, len(data.x_train))
     share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
-    first, second = datasets.stratified_split(data.y_train, share, config.seed)
+    if data.groups is None:
+        first, second = datasets.stratified_split(data.y_train, share, config.seed)
+    else:  # what counts is how a network does on groups that it has not seen
+        first, second = datasets.grouped_split(data.y_train, data.groups, share, config.seed)
 
     def build(genotype: Genotype) -> keras.Model:
         model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
