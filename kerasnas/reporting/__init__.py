@@ -20,6 +20,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
                                  "parameters": int, "macs": int, "outcome": str,
                                  "rungs": [{"accuracy": float, "expected": float, "steps": int, "seconds": float,
                                             "epochs_at_the_end": float}]}},
+          "baseline": {"name": str, "accuracy": float, "seconds": float} or None,
           "comparison": [{"name": str, "rung": int, "difference": float, "error": float}]},
  "environment": {"python": str, "tensorflow": str, "keras": str, "platform": str, "cpu_count": int,
                  "peak_memory_gib": float}}

@@ -29,6 +29,13 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
     else:
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
     sentences = [first, *_lead(race)]
+    if baseline := race.get("baseline"):
+        ended = contestants[winner]["rungs"][-1]["accuracy"]
+        ahead = baseline["accuracy"] > ended
+        sentences.append(
+            f"A {baseline['name']} gets {100 * baseline['accuracy']:.1f} % there, the winner {100 * ended:.1f} % at "
+            f"the end of the race{': try it before any network' if ahead else ''}."
+        )
     accuracy, samples = searched.get("test_accuracy"), (result.get("dataset") or {}).get("test_examples")
     if accuracy is not None and math.isfinite(accuracy):
         interval = ""
@@ -103,6 +110,8 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
                 entry["outcome"],
             ]
         )
+    if baseline := race.get("baseline"):
+        rows.append([baseline["name"], "no network", f"{100 * baseline['accuracy']:.1f} %", "-", "-", "-", "-", ""])
     return header, rows
 
 

@@ -16,7 +16,7 @@ MOST = 12  # candidates
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 LEFT = 0.4  # accuracy that is still to be gained after an epoch; after n of them, an n-th of it
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
-SPREAD = 0.02  # standard deviation of what candidates reach in the end, about their prior
+SPREAD = 0.03  # standard deviation of what candidates reach in the end, about their prior
 
 
 def first_steps(seconds: float) -> int:

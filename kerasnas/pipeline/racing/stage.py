@@ -18,6 +18,7 @@ from kerasnas.cost import macs
 from kerasnas.datasets import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
+from kerasnas.pipeline.racing.baseline import pixel_baseline
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.portfolio import Candidate
@@ -93,6 +94,7 @@ class Race:
         # The winner's state is where its training as a stage of its own begins.
         self._save(winner, "searched")
         record |= {"comparison": self._comparison(winner), "contestants": {}}
+        record |= {"baseline": pixel_baseline(self.data, self.held_out, self.seed) if len(self._entries) > 1 else None}
         for name, entry in self._entries.items():
             rungs_of = [{key: value for key, value in rung.items() if key != "hits"} for rung in entry["rungs"]]
             record["contestants"][name] = {**entry, "rungs": rungs_of}
