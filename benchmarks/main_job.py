@@ -1,7 +1,8 @@
-"""The main job for several seeds: test accuracy, parameters, random genotypes, time and peak memory.
+"""The main job for several seeds: test accuracy, parameters, time and peak memory.
 
-    python benchmarks/main_job.py --output_dir=runs/main_job            # seeds 0, 1, 2; about 20 minutes
+    python benchmarks/main_job.py --output_dir=runs/main_job            # seeds 0, 1, 2; a quarter of an hour
     python benchmarks/main_job.py --output_dir=runs/cifar --seeds 0 --dataset=/path/to/cifar10_mini.npz
+    python benchmarks/main_job.py --output_dir=runs/cells --space=darts  # with the random networks trained beside it
 
 Every seed runs as `kerasnas search` in a process of its own. Finished runs in the folder are not run again.
 """
@@ -38,22 +39,25 @@ def main() -> None:
             subprocess.run(command, check=True)
             (folder / "wall_seconds.json").write_text(json.dumps(time.perf_counter() - begin))
         result = json.loads((folder / "result.json").read_text())
-        random = [other["test_accuracy"] for other in result["random"]]
+        race = result.get("race")
+        others = [other["test_accuracy"] for other in result["random"]]
         rows.append(
             {
                 "seed": seed,
                 "test_accuracy": result["searched"]["test_accuracy"],
                 "parameters": result["searched"]["parameters"],
-                "random_mean": statistics.mean(random) if random else float("nan"),
-                "random": random,
+                **({"winner": race["winner"], "networks": len(race["contestants"])} if race else {}),
+                **({"random_mean": statistics.mean(others), "random": others} if others else {}),
                 "wall_s": round(json.loads((folder / "wall_seconds.json").read_text())),
                 "peak_memory_gib": result["environment"]["peak_memory_gib"],
             }
         )
         print(json.dumps(rows[-1]), flush=True)
-    accuracies, randoms = ([row[name] for row in rows] for name in ("test_accuracy", "random_mean"))
-    spread = statistics.stdev(accuracies) if len(rows) > 1 else float("nan")
-    print(f"searched {statistics.mean(accuracies):.4f} +- {spread:.4f}, random {statistics.mean(randoms):.4f}")
+    for name in ("test_accuracy", "random_mean"):
+        values = [row[name] for row in rows if name in row]
+        if values:
+            spread = statistics.stdev(values) if len(values) > 1 else float("nan")
+            print(f"{name} {statistics.mean(values):.4f} +- {spread:.4f}")
 
 
 if __name__ == "__main__":
