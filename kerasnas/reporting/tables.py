@@ -100,11 +100,12 @@ def results_table(result: Mapping[str, Any]) -> Table:
     """The accuracy and the cost of the search and its network."""
     searched, search = result["searched"], result.get("search") or {}
     accuracy, _ = accuracies(result)
-    memory = (result.get("environment") or {}).get("peak_memory_gib")
+    memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
     rows = [
         [f"{split(result)} accuracy", MISSING if accuracy is None else points(accuracy)],
         [f"{split(result)} loss", show(metric(result, searched, "loss"))],
         ["parameters", show(searched.get("parameters"))],
+        ["latency of one image", MISSING if latency is None else amount(latency, " ms")],
         ["training time", duration(searched.get("seconds"))],
         *_cost_rows(result),
         ["search time", duration(search.get("seconds"))],

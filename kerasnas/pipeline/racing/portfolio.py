@@ -39,8 +39,8 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
     "vgg_shallow": ("conv_3x3", 0.5, "conv_3x3", "pool", (2, 2, 2)),
     "conv_deep": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 2, 2)),
 }
-# How far above the mean of the portfolio each ended, on CIFAR-10, traffic signs, blood cells and Fashion-MNIST (2,000 to
-# 6,000 images, 100 s of one processor); those that were not measured are placed beside their relatives.
+# How far above the mean of the portfolio each ended, on CIFAR-10, traffic signs, blood cells and Fashion-MNIST (2,000
+# to 6,000 images, 100 s of one processor); those that were not measured are placed beside their relatives.
 _PRIORS: dict[str, float] = {
     "vgg_3x3": 0.04,
     "residual_pool": 0.02,

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas import backend, checks, datasets, storage
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.cost import macs
+from kerasnas.cost import macs, network_latency
 from kerasnas.datasets import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
@@ -288,6 +288,7 @@ class Race:
         record = {
             **{f"test_{metric}": float(value) for metric, value in values.items()},
             "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
+            "latency_ms": network_latency(model),
             "seconds": contestant.seconds,
             "steps": contestant.steps,
             "history": contestant.history,
