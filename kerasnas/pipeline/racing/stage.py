@@ -175,21 +175,37 @@ class Race:
         self._write_progress()
 
     def _fill_first_rung(self, steps: int, allowance: float) -> None:
-        """Train candidates that wait, as many as there is time for."""
+        """Train candidates that wait, as many as there is time for; those that are too slow for it do not start."""
         (first, *_) = self.progress["standing"]
         self._train(first, 0, steps)
-        while self.progress["waiting"]:
+        while self.progress["waiting"] and self.progress["standing"]:
             costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
-            usual = float(np.mean(costs)) if costs else 0.0
             share = FIRST_SHARE if len(self.progress["standing"]) > 1 else 1.0
-            if self._race_seconds() + usual > share * allowance:
+            left = share * allowance - self._race_seconds()
+            if min(costs, default=0.0) > left:
                 break
             name = self.progress["waiting"].pop(0)
+            if self._first_rung_seconds(name, steps) > left:
+                self._entries[name]["outcome"] = "not started: too slow for this budget"
+                self._forget(name)
+                continue
             self.progress["standing"].append(name)
             self._train(name, 0, steps)
         for name in self.progress["waiting"]:
             del self._entries[name]
         self.progress["waiting"] = []
+
+    def _first_rung_seconds(self, name: str, steps: int) -> float:
+        """What the first rung of a candidate will take, judged by its multiply-adds beside those of the others."""
+        trained = [entry for entry in self._entries.values() if entry["rungs"]]
+        try:
+            self._contestant(name, tuple(self.progress["augment"]))
+        except _FAILURES:
+            return 0.0  # to fail where failures are dealt with
+        if not trained:
+            return 0.0
+        entry = self._entries[name]
+        return steps * float(np.mean([one["step_seconds"] / one["macs"] for one in trained])) * entry["macs"]
 
     def _train(self, name: str, index: int, steps: int) -> None:
         """Train a contestant up to `steps` steps and compare it, unless that is done."""

@@ -218,6 +218,19 @@ def test_a_candidate_that_diverges_is_out(tmp_path):
     assert found["winner"] != "separable"
 
 
+def test_a_candidate_that_is_too_slow_for_the_budget_does_not_start(tmp_path, monkeypatch):
+    count = stage.macs
+
+    def macs_of(model):
+        slow = model.count_params() == build(SPACE.network(*PLANS["separable"])).count_params()
+        return (1000 if slow else 1) * count(model)
+
+    monkeypatch.setattr(stage, "macs", macs_of)
+    found = race(tmp_path).run()
+    assert found["contestants"]["separable"]["outcome"] == "not started: too slow for this budget"
+    assert found["contestants"]["separable"]["rungs"] == [] and found["rungs"][0] == [3, 12]
+
+
 def test_where_every_candidate_fails_that_is_said(tmp_path):
     with pytest.raises(ArithmeticError, match="No candidate could be trained: conv: failed: no room; separable"):
         race(tmp_path, build=failing(PLANS, MemoryError("no room"))).run()
