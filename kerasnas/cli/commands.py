@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,25 @@ class _Command:
         return values
 
     def help(self) -> str:
-        return "\n".join(
-            [f"kerasnas {self.name}: {self.summary}", "", self.teaching, "", "Flags:", *describe(self.flags())]
+        values, lines = self.flags(), [f"kerasnas {self.name}: {self.summary}", "", self.teaching]
+        for title, names in self._groups(values).items():
+            lines += ["", f"{title}:", *describe(values, names)]
+        return "\n".join(lines)
+
+    def _groups(self, values: Iterable[str]) -> dict[str, set[str]]:
+        """The flags by what they are of, where there are several kinds of settings."""
+        if len(self.settings) < 2:
+            return {"Flags": set(values)}
+        from kerasnas import pipeline
+
+        first, second = (
+            {flag_of(field) for field in dataclasses.fields(getattr(pipeline, name))} for name in self.settings
         )
+        return {
+            "Flags": (first & second) | (set(values) - first - second),
+            "Flags of a race": first - second,
+            "Flags of a gradient search": second - first,
+        }
 
 
 def _search(values: flags.FlagValues, spent: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from absl import flags
@@ -58,10 +58,10 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str]) -> None:
         raise ValueError(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
 
 
-def describe(values: flags.FlagValues) -> list[str]:
-    """The lines that help prints of the flags."""
+def describe(values: flags.FlagValues, names: Iterable[str] | None = None) -> list[str]:
+    """The lines that help prints of the flags `names`, by default of all."""
     lines = []
-    for name in sorted(set(values), key=lambda name: (name != "output_dir", name)):
+    for name in sorted(set(values if names is None else names), key=lambda name: (name != "output_dir", name)):
         flag = values[name]
         default = "" if flag.default in (None, "", []) else f" Default: {_text(flag.default)}."
         lines += [f"  --{name}", f"      {flag.help}{default}"]

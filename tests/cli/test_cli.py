@@ -209,6 +209,19 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert f"kerasnas {command} --" in text  # an example to copy
 
 
+def test_help_of_search_tells_the_flags_of_its_two_methods_apart(capsys):
+    assert cli.main(["search", "--help"]) == 0
+    both, race, gradient = capsys.readouterr().out.split("\nFlags")[1:]
+    assert (
+        "--output_dir" in both
+        and "--method" in both
+        and "--dataset" in both
+        and both.count("In a gradient search:") > 2
+    )
+    assert race.startswith(" of a race:") and "--minutes" in race and "--epochs" not in race
+    assert gradient.startswith(" of a gradient search:") and "--epochs" in gradient and "--minutes" not in gradient
+
+
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
 def test_usage_lists_every_command(arguments, capsys):
     assert cli.main(arguments) == 0
