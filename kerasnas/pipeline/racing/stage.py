@@ -127,7 +127,7 @@ class Race:
         self.progress |= {
             "augment": list(augment),
             "kept": kept if self.augment is None else {},
-            "steps": steps,
+            "steps": contestant.steps,  # fewer, where half of a short budget is spent: then there is no race
             "rungs": [],
             "waiting": [other.name for other in pool if other.name not in self._entries],
             "standing": [candidate.name],

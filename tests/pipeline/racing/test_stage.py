@@ -236,11 +236,14 @@ def test_where_every_candidate_fails_that_is_said(tmp_path):
         race(tmp_path, build=failing(PLANS, MemoryError("no room"))).run()
 
 
-def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path):
+def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path, monkeypatch):
     said = []
     found = race(tmp_path / "short", 0.5, said=said).run()
     assert found["rungs"] == [[1, 12]] and list(found["contestants"]) == ["conv"] == [found["winner"]]
     assert not any("out after" in entry["outcome"] for entry in found["contestants"].values())
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 1000)
+    entrant = race(tmp_path / "cut", 2.0)
+    assert finish(entrant)[0]["steps"] > 1.4 * entrant.run()["rungs"][0][1]  # time is left to anneal
     with pytest.raises(ValueError, match=r"A budget of 0.2 minutes is too short for anything: .* takes 0.\d minutes"):
         race(tmp_path / "none", 0.2).run()
 
