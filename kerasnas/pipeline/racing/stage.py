@@ -31,6 +31,7 @@ Arrays = tuple[Any, Any]
 FINISH_SECONDS = 5.0  # to save, to plot and to report
 DECAY = 0.35  # last part of the winner's training, in which the learning rate falls to 0
 _PIECES, _LEAST_PIECE = 25, 15.0  # the winner's training is saved so many times, no more often than every 15 seconds
+_FEWEST = 3  # candidates that the first rung has room for: one that would take more of it does not start
 _TRACED, _TIMED = 2, 20  # steps that are not like the others, and steps that are timed
 _FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *backend.OUT_OF_MEMORY)  # of one candidate
 
@@ -185,7 +186,7 @@ class Race:
             if min(costs, default=0.0) > left:
                 break
             name = self.progress["waiting"].pop(0)
-            if self._first_rung_seconds(name, steps) > left:
+            if self._first_rung_seconds(name, steps) > min(left, FIRST_SHARE * allowance / _FEWEST):
                 self._entries[name]["outcome"] = "not started: too slow for this budget"
                 self._forget(name)
                 continue

@@ -218,12 +218,13 @@ def test_a_candidate_that_diverges_is_out(tmp_path):
     assert found["winner"] != "separable"
 
 
-def test_a_candidate_that_is_too_slow_for_the_budget_does_not_start(tmp_path, monkeypatch):
-    count = stage.macs
+@pytest.mark.parametrize("factor", [5, 1000])  # more than a third of the first rung; more than all of it
+def test_a_candidate_that_is_too_slow_for_the_budget_does_not_start(factor, tmp_path, monkeypatch):
+    count, others = stage.macs, build(SPACE.network(*PLANS["conv"]))
 
     def macs_of(model):
         slow = model.count_params() == build(SPACE.network(*PLANS["separable"])).count_params()
-        return (1000 if slow else 1) * count(model)
+        return (factor if slow else 1) * count(others)
 
     monkeypatch.setattr(stage, "macs", macs_of)
     found = race(tmp_path).run()
