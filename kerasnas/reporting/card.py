@@ -82,7 +82,8 @@ def card_text(result: Mapping[str, Any]) -> str:
         "other spaces or other training recipes."
     )
     if "race" in result:
-        trained = "it won a race, and was trained on from its weights there"
+        raced = sum(bool(entry["rungs"]) for entry in result["race"]["contestants"].values()) > 1
+        trained = "it won a race, and was trained on from its weights there" if raced else "it was the only candidate"
         limits = (
             "A race compares networks on held-out data after part of their training; it says nothing about networks "
             "that did not take part."

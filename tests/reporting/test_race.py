@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kerasnas import reporting
+from kerasnas.reporting.card import card_text
 from kerasnas.reporting.race import race_rows
 from kerasnas.spaces import MacroSpace
 
@@ -60,6 +61,7 @@ def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(r
     for entry in result["race"]["contestants"].values():
         entry["rungs"] = []
     result["race"]["comparison"] = []
+    assert "it was the only candidate" in card_text(result)
     assert reporting.verdict(result).startswith("The time was too short for a race: this is cnn, a hand-made network")
 
 
