@@ -10,7 +10,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.intervals import paired_difference
 
-SHARE = 0.4  # of the budget, at most, goes into the race
+SHARE = 0.25  # of the budget, at most, goes into the race; 0.4 cost the winner more than the choice was worth
 FIRST_SHARE = 0.6  # of that, at most, into its first rung
 MOST = 12  # candidates
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
