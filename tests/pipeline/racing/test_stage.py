@@ -55,6 +55,7 @@ def build(genotype):
 def short(monkeypatch):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
     monkeypatch.setattr(stage, "_TIMED", 4)
+    monkeypatch.setattr(stage, "SHARE", 0.4)
 
 
 def race(folder, minutes=8.0, **options):
@@ -76,6 +77,7 @@ def uninterrupted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 12)
         patch.setattr(stage, "_TIMED", 4)
+        patch.setattr(stage, "SHARE", 0.4)
         folder, said = tmp_path_factory.mktemp("race"), []
         entrant = race(folder, said=said)
         record, weights = finish(entrant)
