@@ -44,7 +44,10 @@ _FINISH = 3.0  # seconds that the evaluation is given
 
 def load(data, name):
     """The four arrays of a set: uint8 images with channels, and labels."""
-    (file,) = sorted(Path(data).rglob(f"{name}.npz"))[:1]
+    found = sorted(Path(data).rglob(f"{name}.npz")) or sorted(Path(data).rglob(f"{name}/*.npz"))
+    if not found:
+        raise FileNotFoundError(f"There is no {name}.npz, and no .npz in a folder {name}, in or below {data}.")
+    file = found[0]
     with np.load(file) as arrays:
         if "x_train" in arrays:
             parts = [arrays[key] for key in ("x_train", "y_train", "x_test", "y_test")]
@@ -277,7 +280,7 @@ def plot(contenders, ranks, runs, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="folder in or below which the sets lie, as NAME.npz")
+    parser.add_argument("data", help="folder in or below which the sets lie, as NAME.npz or NAME/*.npz")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--cpu_minutes", type=float, default=5.0)
