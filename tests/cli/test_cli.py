@@ -453,6 +453,7 @@ def test_runs_outside_the_main_thread(tmp_path):
     assert codes == [0]
 
 
+@pytest.mark.slow
 def test_tiny_space_has_fewer_random_genotypes_than_asked(dataset, tmp_path):
     """One primitive leaves one architecture: there is no other to compare with."""
     folder = tmp_path / "run"
@@ -461,6 +462,7 @@ def test_tiny_space_has_fewer_random_genotypes_than_asked(dataset, tmp_path):
     assert read(folder / "result.json")["random"] == []
 
 
+@pytest.mark.slow
 def test_another_space_by_name(dataset, tmp_path, fails):
     """NAS-Bench-201's: one kind of cell, whose settings are fewer."""
     tiny = [

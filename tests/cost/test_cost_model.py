@@ -70,6 +70,7 @@ def test_published_counts_of_nasbench201():
         assert models[1].cost(genotype) == space.parameters(genotype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nasbench201", "proxyless"])
 def test_expected_cost_of_a_certain_choice_is_its_cost(name):
     space, shape = SPACES[name]

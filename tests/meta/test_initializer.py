@@ -122,6 +122,7 @@ def test_strategies_with_parameters(name, tmp_path):
 
 
 # What it refuses ------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_another_space_is_refused_and_what_differs_is_said(learned):
     initializer = ReptileInitializer(learned)
     wider = NASBench201Space(filters=4, num_cells=1, num_nodes=2, primitives=SPACE.primitives)

@@ -38,9 +38,10 @@ def finished(dataset, tmp_path_factory):
     """A race of 15 seconds, and how long it took."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
+        patch.setattr(stage, "SHARE", 0.6)  # so that two networks run, however busy the machine
         folder = tmp_path_factory.mktemp("run") / "race"
         start = time.perf_counter()
-        command = ["search", f"--dataset={dataset}", "--minutes=0.3", "--candidates=2", f"--output_dir={folder}"]
+        command = ["search", f"--dataset={dataset}", "--minutes=0.4", "--candidates=2", f"--output_dir={folder}"]
         assert cli.main(command) == 0
         return folder, time.perf_counter() - start
 
@@ -52,7 +53,7 @@ def read(folder):
 def test_folder_holds_everything_and_the_budget_was_kept(finished):
     folder, seconds = finished
     assert {name for name in (*FILES, *PLOTS) if not (folder / name).exists()} == set()
-    assert seconds < 1.15 * 18  # of the interpreter's start, which is not measured here, there is nothing in it
+    assert seconds < 1.15 * 24  # of the interpreter's start, which is not measured here, there is nothing in it
     result = read(folder)
     assert result["race"]["rungs"] and len(result["race"]["contestants"]) == 2
     assert result["searched"]["test_accuracy"] > 0.5
@@ -79,7 +80,7 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
     assert "won a race of 2 networks" in capsys.readouterr().out
     assert (folder / "model.keras").read_bytes() == model
     _, name, *flags = read(folder)["command"].split()
-    assert name == "search" and "--minutes=0.3" in flags and "--candidates=2" in flags
+    assert name == "search" and "--minutes=0.4" in flags and "--candidates=2" in flags
 
 
 def fails(capsys, *arguments):
@@ -87,6 +88,7 @@ def fails(capsys, *arguments):
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(dataset, tmp_path, capsys):
     folder = tmp_path / "run"
     arguments = ["search", f"--dataset={dataset}", "--minutes=1", f"--output_dir={folder}"]
@@ -95,7 +97,7 @@ def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(datase
         "No network is within max_parameters=50",
         "The least there is has",
         " parameters",
-        "with conv_5x5 it has",
+        "of separable_3x3, 0.25 times",
     ):
         assert words in message
     assert not folder.exists() or not list(folder.iterdir())  # the same folder can be used again

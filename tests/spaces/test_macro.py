@@ -364,6 +364,7 @@ def test_it_has_no_supernet_and_no_table_of_costs():
 
 
 # Costs -------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_costs_are_the_counts_of_the_built_networks():
     costs = {name: COSTS[name](SMALL, (8, 9, 2), 3, filters=6) for name in ("parameters", "macs")}
     rng = np.random.default_rng(1)

@@ -113,6 +113,7 @@ def stacked(batches):
     return tf.data.Dataset.from_tensor_slices((np.stack(x), np.stack(y)))
 
 
+@pytest.mark.slow
 def test_all_kinds_of_data_give_one_result(make_search, data, validation):
     training, held_out = batches_of(data, validation)
     assert len(held_out) < len(training)  # the validation half is gone through again
@@ -178,6 +179,7 @@ def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validat
     assert not same(results[0], results[3])
 
 
+@pytest.mark.slow
 def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation):
     """A compiled graph holds the weights as constants, and must be traced again."""
     arguments = {"validation_data": validation, "batch_size": 8, "verbose": 0, "epochs": 1}

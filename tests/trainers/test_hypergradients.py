@@ -334,6 +334,7 @@ def test_second_derivative_of_batch_norm(make_both, data, validation, stock):
     assert against > 1e-3 if stock else against < 1e-6
 
 
+@pytest.mark.slow
 def test_published_radius_on_a_supernet(make_both, data, validation):
     """It is off by more than the whole second-order part; small enough a radius gives the exact gradient."""
     search, _ = make_both(lambda: build_supernet(num_cells=3), rate=0.025)

@@ -56,6 +56,7 @@ def fit(search, data, epochs, *callbacks, **options):
     return course
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
 @pytest.mark.parametrize("hypergradient", ["first_order", pytest.param("unrolled", marks=pytest.mark.slow)])
 def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergradient, options):
