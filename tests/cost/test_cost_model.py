@@ -32,7 +32,9 @@ def connected(space, rng):
             return genotype
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("darts", "signals"))) for n in SPACES]
+)
 @pytest.mark.parametrize(("cost", "count"), [("parameters", parameters), ("macs", macs)])
 def test_parts_add_up_to_the_network(name, cost, count):
     space, shape = SPACES[name]

@@ -255,6 +255,7 @@ def test_a_reference_that_is_no_point_is_left_out():
 
 
 # Sizes that follow the data ----------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "halvings", "stages"),
     [

@@ -140,7 +140,7 @@ class Interrupting:
         monkeypatch.setattr(stage.Contestant, "_batch", batch)
 
 
-@pytest.mark.parametrize("at", [40, *(pytest.param(at, marks=pytest.mark.slow) for at in (5, 15, 70, 100)), 160])
+@pytest.mark.parametrize("at", [40, *(pytest.param(at, marks=pytest.mark.slow) for at in (5, 15, 70, 100, 160))])
 def test_killed_anywhere_it_resumes_to_the_same_end(at, uninterrupted, tmp_path, monkeypatch):
     _, record, weights, found, _ = uninterrupted
     with monkeypatch.context() as patch:
