@@ -92,7 +92,7 @@ def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any]
     if "cost" in record:
         _plot_front(record, path / "front.png")
     reporting.plot_training(record["searched"]["history"], path / "training.png")
-    if record.get("race", {}).get("rungs"):
+    if sum(bool(entry["rungs"]) for entry in record.get("race", {}).get("contestants", {}).values()) > 1:
         reporting.plot_race(record, path / "race.png")
         reporting.plot_race_front(record, path / "race_front.png")
     if record["random"]:
