@@ -50,8 +50,7 @@ def flip(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         ValueError: if `batch` is not such an array.
     """
     _check_batch("flip", batch, rng)
-    mirrored = rng.random(len(batch)) < 0.5
-    return np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+    return _half_of(batch, batch[:, :, ::-1], rng)
 
 
 def flip_vertical(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -66,8 +65,7 @@ def flip_vertical(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         ValueError: if `batch` is not such an array.
     """
     _check_batch("flip_vertical", batch, rng)
-    mirrored = rng.random(len(batch)) < 0.5
-    return np.where(mirrored[:, None, None, None], batch[:, ::-1], batch)
+    return _half_of(batch, batch[:, ::-1], rng)
 
 
 def rotate(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -137,6 +135,11 @@ def compose(*functions: Augmentation) -> Augmentation:
     for function in functions:
         checks.function("functions", function, "callables (batch, rng) -> batch")
     return functools.partial(_in_turn, functions)
+
+
+def _half_of(batch: np.ndarray, mirrored: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each image, or with probability 1/2 its mirror image."""
+    return np.where((rng.random(len(batch)) < 0.5)[:, None, None, None], mirrored, batch)
 
 
 def _in_turn(functions: tuple[Augmentation, ...], batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -99,7 +99,7 @@ def _is_place(path: Path) -> bool:
 
 
 def _places(folder: Path) -> list[Path]:
-    """Where the images of a class lie: in its folder, and in those of its groups."""
+    """The folders that the images of a class lie in: its own, and those of its groups."""
     return [folder, *(child for child in folder.iterdir() if _is_place(child))]
 
 

@@ -67,16 +67,26 @@ def _make(config: SpaceConfig, sizes: dict[str, int]) -> SearchSpace:
     return factory(**{name: value for name, value in arguments.items() if name in taken})
 
 
+def checked_data(name: str) -> datasets.ImageDataset:
+    """The data of that name or path, whose values and labels networks can be trained on.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    data = datasets.load(name)
+    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
+    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
+    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    return data
+
+
 def load_data(config: TrainingConfig) -> datasets.ImageDataset:
     """The data of the settings, checked.
 
     Raises:
         ValueError: for data that cannot be trained on, and for a batch that they do not fill.
     """
-    data = datasets.load(config.dataset)
-    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
-    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
-    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    data = checked_data(config.dataset)
     if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
         raise ValueError(
             f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 
-from kerasnas import datasets, reporting, storage
+from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency
 from kerasnas.genotypes import Genotype
+from kerasnas.pipeline.assembly import checked_data
 from kerasnas.pipeline.racing import Budget, Candidate, Race, portfolio, spent_before
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import RaceConfig
-from kerasnas.pipeline.training_stage import MODEL
+from kerasnas.pipeline.training_stage import save_model
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace
 
@@ -39,12 +41,9 @@ def load_images(config: RaceConfig) -> datasets.ImageDataset:
     Raises:
         ValueError: for signals, and for data that cannot be trained on.
     """
-    data = datasets.load(config.dataset)
+    data = checked_data(config.dataset)
     if len(data.input_shape) != 3:
         raise ValueError(f"{data.name} holds signals. Search the space of signals: add --space=signals.")
-    sizes: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
-    datasets.check_images(data.x_train, data.y_train, **sizes, what="training")
-    datasets.check_images(data.x_test, data.y_test, **sizes, what="test")
     return data
 
 
@@ -89,7 +88,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
 def _within(
     config: RaceConfig, space: MacroSpace, data: datasets.ImageDataset, build: Callable[[Genotype], keras.Model]
 ) -> Callable[[Genotype], bool]:
-    """Whether a network is within the limits of the settings; its latency is measured here."""
+    """A function that says whether a network is within the limits of the settings; it measures latency here."""
     parameters = COSTS["parameters"](space, data.input_shape, data.num_classes)
 
     def allowed(genotype: Genotype) -> bool:
@@ -101,7 +100,7 @@ def _within(
 
 
 def _no_network(config: RaceConfig, space: MacroSpace, data: datasets.ImageDataset) -> str:
-    """What the limits would have to be: the least there is, and the choice that drives it."""
+    """The message where nothing is within the limits: the least there is, and the choice that drives it."""
     stem, width = space.stems[0], min(space.widths)
     depths = (0, *[1] * (min(space.stages) - 1))
     found = {block: space.network(stem, width, block, "pool", depths) for block in space.primitives}
@@ -145,11 +144,7 @@ def run_race(
     race = make_race(run, config, data, budget, log)
     found = race.run()
 
-    def keep_model(model: keras.Model) -> None:
-        with storage.atomic_path(run.path / MODEL) as temporary:
-            model.save(temporary)
-
-    searched = race.train_winner((data.x_test, data.y_test), keep_model)
+    searched = race.train_winner((data.x_test, data.y_test), partial(save_model, run.stages))
     genotype_of(searched).save(run.path / GENOTYPE)
     log(
         f"  {searched['parameters']:,} parameters, test accuracy {searched['test_accuracy']:.4f}, "

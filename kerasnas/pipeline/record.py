@@ -21,6 +21,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import peak_memory_gib
+from kerasnas.reporting.race import compared
 
 RESULT = "result.json"
 Log = Callable[[str], Any]
@@ -92,7 +93,7 @@ def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any]
     if "cost" in record:
         _plot_front(record, path / "front.png")
     reporting.plot_training(record["searched"]["history"], path / "training.png")
-    if sum(bool(entry["rungs"]) for entry in record.get("race", {}).get("contestants", {}).values()) > 1:
+    if "race" in record and len(compared(record["race"])) > 1:
         reporting.plot_race(record, path / "race.png")
         reporting.plot_race_front(record, path / "race_front.png")
     if record["random"]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasnas import checks, storage
 from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
+from kerasnas.cost import parameters
 from kerasnas.datasets import ArrayBatches
 from kerasnas.datasets.batches import Augmentation
 from kerasnas.genotypes import Genotype
@@ -136,16 +137,21 @@ class NetworkTraining:
                 )
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
         if keep_model:
-            with storage.atomic_path(stages.path / MODEL) as temporary:
-                model.save(temporary)
+            save_model(stages, model)
         record = {
             **{f"{evaluated_on}_{metric}": float(value) for metric, value in values.items()},
-            "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
+            "parameters": parameters(model),
             "seconds": time.perf_counter() - start,
             "history": checkpoint.history,
             "genotype": json.loads(genotype.to_json()),
         }
         return stages.finish(name, record)
+
+
+def save_model(stages: Stages, model: keras.Model) -> None:
+    """Write `model` to `model.keras` in the folder of `stages`, atomically."""
+    with storage.atomic_path(stages.path / MODEL) as temporary:
+        model.save(temporary)
 
 
 def resume_epoch(checkpoint: TrainingCheckpoint, model: keras.Model, log: Callable[[str], Any]) -> int:

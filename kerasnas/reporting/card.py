@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasnas import storage
 from kerasnas.reporting import tables
+from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import read_genotype, require, split, verdict
 
 
@@ -82,7 +83,7 @@ def card_text(result: Mapping[str, Any]) -> str:
         "other spaces or other training recipes."
     )
     if "race" in result:
-        raced = sum(bool(entry["rungs"]) for entry in result["race"]["contestants"].values()) > 1
+        raced = len(compared(result["race"])) > 1
         trained = "it won a race, and was trained on from its weights there" if raced else "it was the only candidate"
         limits = (
             "A race compares networks on held-out data after part of their training; it says nothing about networks "

@@ -15,7 +15,7 @@ KINDS = {"reference": "hand-made", "default": "strong default", "given": "your o
 
 
 def race_sentences(result: Mapping[str, Any]) -> list[str]:
-    """What won, against what, by how much, and what the network reaches.
+    """Sentences on what won, against what, by how much, and on what the network reaches.
 
     Args:
         result: the record of a run with a `"race"`; see `kerasnas.reporting`.
@@ -23,7 +23,7 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
     race, searched = result["race"], result["searched"]
     winner, contestants = race["winner"], race["contestants"]
     kind = contestants[winner]["kind"]
-    raced = [name for name, entry in contestants.items() if entry["rungs"]]
+    raced = compared(race)
     if len(raced) < 2:
         first = f"The time was too short for a race: this is {winner}, {_a(kind)} network, trained for all of it."
     else:
@@ -44,6 +44,11 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
             interval = f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
         sentences.append(f"Trained on all of the data, it reaches {100 * accuracy:.2f} % test accuracy{interval}.")
     return sentences
+
+
+def compared(race: Mapping[str, Any]) -> dict[str, Any]:
+    """The contestants that were trained and compared, by name."""
+    return {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
 
 
 def _a(kind: str) -> str:
@@ -123,7 +128,7 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         path: the PNG file to write, atomically.
     """
     race = result["race"]
-    raced = {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
+    raced = compared(race)
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
     tidy(axes, "the race", "steps of training", "accuracy on held-out images in %")
@@ -151,7 +156,7 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         path: the PNG file to write, atomically.
     """
     race = result["race"]
-    raced = {name: entry for name, entry in race["contestants"].items() if entry["rungs"]}
+    raced = compared(race)
     sizes = [entry["parameters"] for entry in raced.values()]
     values = [100 * entry["rungs"][0]["accuracy"] for entry in raced.values()]
     figure = new_figure(6.6, 4.2)

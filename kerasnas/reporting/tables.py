@@ -179,7 +179,7 @@ def race_table(result: Mapping[str, Any]) -> Table:
 
 
 def symmetry_table(result: Mapping[str, Any]) -> Table:
-    """What was found out about the data: how much of the accuracy is left on transformed images, and what follows."""
+    """The symmetries of the data: how much of the accuracy is left on transformed images, and what follows."""
     race = result.get("race") or {}
     rows = [
         [name, f"{100 * share:.0f} %", "yes" if name in race["augment"] else "no"]

@@ -1,4 +1,4 @@
-"""What needs no network: a support vector machine on the pixels, to be told where it is as good."""
+"""The baseline that needs no network: a support vector machine on the pixels, to be told where it is as good."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network of a race: trained for a slice of time, judged by its averaged weights, trained on from there."""
+"""A network of a race: trained for a slice of time, evaluated by its averaged weights, trained on from there."""
 
 from __future__ import annotations
 

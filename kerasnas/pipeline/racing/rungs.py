@@ -92,17 +92,13 @@ def expected(
 
 
 def advancing(
-    correct: Mapping[str, np.ndarray],
-    priors: Mapping[str, float],
-    epochs: Mapping[str, float],
-    number: int,
-    progress: float,
+    correct: Mapping[str, np.ndarray], scores: Mapping[str, float], number: int, progress: float
 ) -> list[str]:
     """The candidates that go on after a rung, the best first.
 
     Args:
         correct: name -> for each validation sample, whether the candidate got it right.
-        priors, epochs: as for `expected`.
+        scores: name -> expected accuracy; see `expected`.
         number: how many go on at most.
         progress: as for `expected`.
 
@@ -110,9 +106,6 @@ def advancing(
         At most `number` names; fewer where the others are hopeless: behind the best by more than three standard errors
         of the paired difference and three of what the rest of the training may change.
     """
-    accuracies = {name: float(np.mean(hits)) for name, hits in correct.items()}
-    samples = len(next(iter(correct.values())))
-    scores = expected(accuracies, priors, epochs, samples, progress)
     ranked = sorted(scores, key=lambda name: -scores[name])
     best = ranked[0]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasnas import backend, checks, datasets, storage
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.cost import macs, network_latency
+from kerasnas.cost import macs, network_latency, parameters
 from kerasnas.datasets import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
@@ -26,6 +26,7 @@ from kerasnas.pipeline.racing.rungs import FIRST_SHARE, MOST, SHARE, advancing, 
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
 from kerasnas.pipeline.recipe import AUGMENTATIONS
 from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.training_loop import EVALUATION_BATCH
 
 Arrays = tuple[Any, Any]
 FINISH_SECONDS = 5.0  # to save, to plot and to report
@@ -197,7 +198,7 @@ class Race:
         self.progress["waiting"] = []
 
     def _first_rung_seconds(self, name: str, steps: int) -> float:
-        """What the first rung of a candidate will take, judged by its multiply-adds beside those of the others."""
+        """Seconds that the first rung of a candidate will take, by its multiply-adds beside those of the others."""
         trained = [entry for entry in self._entries.values() if entry["rungs"]]
         try:
             self._contestant(name, tuple(self.progress["augment"]))
@@ -249,9 +250,10 @@ class Race:
         epochs = {name: total * batch / len(self.data[0]) for name, total in totals.items()}
         share = float(np.mean([ends[name] / totals[name] for name in names]))
         accuracies = {name: float(hits.mean()) for name, hits in correct.items()}
-        for name, score in expected(accuracies, priors, epochs, len(self.held_out[0]), share).items():
+        scores = expected(accuracies, priors, epochs, len(self.held_out[0]), share)
+        for name, score in scores.items():
             self._entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
-        return advancing(correct, priors, epochs, number, share)
+        return advancing(correct, scores, number, share)
 
     def _race_seconds(self) -> float:
         return sum(entry.get("cost", 0.0) for entry in self._entries.values())
@@ -300,11 +302,11 @@ class Race:
         model.compile(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False
         )
-        values = model.evaluate(*test, batch_size=250, verbose=0, return_dict=True)
+        values = model.evaluate(*test, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
         keep_model(model)
         record = {
             **{f"test_{metric}": float(value) for metric, value in values.items()},
-            "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_variables),
+            "parameters": parameters(model),
             "latency_ms": network_latency(model),
             "seconds": contestant.seconds,
             "steps": contestant.steps,
@@ -346,7 +348,7 @@ class Race:
             _, arrays, record = saved
             contestant.set_state(arrays, record)
         entry = self._entries[name]
-        entry["parameters"] = sum(int(np.prod(weight.shape)) for weight in contestant.model.trainable_variables)
+        entry["parameters"] = parameters(contestant.model)
         entry["macs"] = macs(contestant.model)
         self._live[name] = contestant
         return contestant
@@ -376,7 +378,7 @@ class Race:
         return np.unpackbits(packed, count=len(self.held_out[0])).astype(bool)
 
     def _comparison(self, winner: str) -> list[dict[str, Any]]:
-        """How far each other contestant was behind the winner when both had been trained for the same time."""
+        """The winner's lead over each other contestant when both had been trained for as many steps."""
         compared = []
         for name, entry in self._entries.items():
             if name == winner or not entry["rungs"]:
@@ -406,7 +408,7 @@ class Race:
 
 
 def read_progress(stages: Stages) -> dict[str, Any]:
-    """How far the race in a folder has come: `"spent"`, seconds of its budget, among it. Empty before its start."""
+    """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
     file = stages.checkpoints("racing") / "progress.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 

@@ -54,9 +54,15 @@ def test_the_better_half_goes_on_and_the_hopeless_do_not():
     rng = np.random.default_rng(0)
     hits = {f"{p:.2f}": rng.random(1000) < p for p in (0.9, 0.88, 0.86, 0.3)}
     epochs = dict.fromkeys([*hits, "only"], 50.0)
-    assert advancing(hits, {}, epochs, 3, 0.2) == ["0.90", "0.88", "0.86"]
-    assert advancing(hits, {}, epochs, 4, 0.2) == ["0.90", "0.88", "0.86"]  # there is room, and no hope
-    assert advancing({"only": rng.random(10) < 0.5}, {}, epochs, 2, 0.2) == ["only"]
+
+    def scores(correct):
+        accuracies = {name: own.mean() for name, own in correct.items()}
+        return expected(accuracies, {}, epochs, len(next(iter(correct.values()))), 0.2)
+
+    assert advancing(hits, scores(hits), 3, 0.2) == ["0.90", "0.88", "0.86"]
+    assert advancing(hits, scores(hits), 4, 0.2) == ["0.90", "0.88", "0.86"]  # there is room, and no hope
+    only = {"only": rng.random(10) < 0.5}
+    assert advancing(only, scores(only), 2, 0.2) == ["only"]
 
 
 @pytest.mark.parametrize(
