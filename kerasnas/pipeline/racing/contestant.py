@@ -113,7 +113,7 @@ class Contestant:
 
     # To be resumed -------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Everything that the training goes on from: arrays, and a JSON-serializable record."""
+        """Everything that the training resumes from: arrays, and a JSON-serializable record."""
         averages = {f"{_AVERAGE}{index:05d}": value for index, value in enumerate(self.average.values)}
         record = {"steps": self.steps, "seconds": self.seconds, "history": self.history}
         return {**snapshot(self.model), **averages}, record

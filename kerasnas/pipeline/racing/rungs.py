@@ -94,12 +94,12 @@ def expected(
 def advancing(
     correct: Mapping[str, np.ndarray], scores: Mapping[str, float], number: int, progress: float
 ) -> list[str]:
-    """The candidates that go on after a rung, the best first.
+    """The candidates that advance after a rung, the best first.
 
     Args:
         correct: name -> for each validation sample, whether the candidate got it right.
         scores: name -> expected accuracy; see `expected`.
-        number: how many go on at most.
+        number: how many advance at most.
         progress: as for `expected`.
 
     Returns:

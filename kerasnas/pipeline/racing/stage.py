@@ -164,7 +164,7 @@ class Race:
         if not standing:
             raise ArithmeticError("No candidate could be trained: " + self._failures())
         self.progress["rungs"].append([len(standing), steps])
-        # Two go on side by side as long as there is time, or until one is hopeless.
+        # Two are trained side by side as long as there is time, or until one is hopeless.
         self._keep(self._ranked(index, max(2, math.ceil(len(standing) / 2))), index + 1)
         return True
 
