@@ -12,7 +12,7 @@ from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import checked_data
-from kerasnas.pipeline.racing import Budget, Candidate, Race, portfolio, spent_before
+from kerasnas.pipeline.racing import Budget, Candidate, Race, portfolio, spent_before, train_winners
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
@@ -144,7 +144,7 @@ def run_race(
     race = make_race(run, config, data, budget, log)
     found = race.run()
 
-    searched = race.train_winner((data.x_test, data.y_test), partial(save_model, run.stages))
+    searched = train_winners(race, (data.x_test, data.y_test), partial(save_model, run.stages))
     genotype_of(searched).save(run.path / GENOTYPE)
     log(
         f"  {searched['parameters']:,} parameters, test accuracy {searched['test_accuracy']:.4f}, "

@@ -38,7 +38,7 @@ def finished(dataset, tmp_path_factory):
     """A race of 15 seconds, and how long it took."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
-        patch.setattr(stage, "SHARE", 0.6)  # so that two networks run, however busy the machine
+        patch.setattr(stage, "SHARE", 0.8)  # so that two networks run, however busy the machine
         folder = tmp_path_factory.mktemp("run") / "race"
         start = time.perf_counter()
         command = ["search", f"--dataset={dataset}", "--minutes=0.4", "--candidates=2", f"--output_dir={folder}"]

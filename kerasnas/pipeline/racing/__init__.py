@@ -7,6 +7,7 @@ from kerasnas.pipeline.racing.portfolio import Candidate, portfolio
 from kerasnas.pipeline.racing.rungs import advancing, expected, first_steps
 from kerasnas.pipeline.racing.stage import Race, spent_before
 from kerasnas.pipeline.racing.symmetries import SYMMETRIES, kept_accuracies
+from kerasnas.pipeline.racing.winners import train_winners
 
 __all__ = [
     "SYMMETRIES",
@@ -21,4 +22,5 @@ __all__ = [
     "kept_accuracies",
     "portfolio",
     "spent_before",
+    "train_winners",
 ]

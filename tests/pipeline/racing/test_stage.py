@@ -8,7 +8,7 @@ import pytest
 
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import Stages, TrainingRecipe
-from kerasnas.pipeline.racing import Budget, Candidate, Race, spent_before, stage
+from kerasnas.pipeline.racing import Budget, Candidate, Race, contestants, spent_before, stage, train_winners
 from kerasnas.pipeline.racing.baseline import pixel_baseline
 from kerasnas.spaces import MacroSpace
 
@@ -68,7 +68,7 @@ def race(folder, minutes=8.0, **options):
 
 def finish(entrant, test=None):
     kept = []
-    record = entrant.train_winner(test or images(30, 2), lambda model: kept.append(model.get_weights()))
+    record = train_winners(entrant, test or images(30, 2), lambda model: kept.append(model.get_weights()))
     return record, kept[0] if kept else None
 
 
@@ -184,12 +184,54 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_winner_is_trained_on_all_of_the_data(tmp_path):
-    entrant = race(tmp_path)
+def test_the_winner_is_trained_on_all_of_the_data(tmp_path, monkeypatch):
+    x, y = images(48, 1)
+    x[:, 0, 0, 0] = MARK
+    seen, take = [], stage.Contestant._batch
+
+    def batch(contestant):
+        found = take(contestant)
+        seen.append(float(found[0].max()))
+        return found
+
+    monkeypatch.setattr(stage.Contestant, "_batch", batch)
+    entrant = race(tmp_path, held_out=(x, y), augment=())
     entrant.run()
+    assert max(seen) < MARK
     finish(entrant)
-    (contestant,) = [entrant._live[entrant.run()["winner"]]]
-    assert len(contestant.batches.x) == 96 + 48
+    assert max(seen) == MARK
+
+
+def finish_two(folder):
+    kept = []
+    record = train_winners(race(folder, winners=2, minutes=10.0), images(30, 2), kept.append)
+    return record, kept[0]
+
+
+def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path, monkeypatch):
+    record, model = finish_two(tmp_path / "whole")
+    found = Stages(tmp_path / "whole").stage("race")
+    first, second = found["winners"]
+    assert found["winner"] == first and found["contestants"][second]["outcome"] == "in the ensemble"
+    members = [found["contestants"][name] for name in (first, second)]
+    assert record["parameters"] == sum(entry["parameters"] for entry in members)
+    assert record["steps"] > 2 * found["rungs"][-1][1]
+    x, _ = images(30, 2)
+    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    mean = np.mean([keras.ops.softmax(part.predict(x, verbose=0)) for part in parts], axis=0)
+    np.testing.assert_allclose(keras.ops.softmax(model.predict(x, verbose=0)), mean, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+
+    with monkeypatch.context() as patch:
+        Interrupting(patch, record["steps"])  # in the training of the second of them
+        with pytest.raises(KeyboardInterrupt):
+            finish_two(tmp_path / "killed")
+    resumed, killed = finish_two(tmp_path / "killed")
+    assert resumed["steps"] == record["steps"]
+    for one, other in zip(model.get_weights(), killed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def failing(names, error):
@@ -223,13 +265,13 @@ def test_a_candidate_that_diverges_is_out(tmp_path):
 
 @pytest.mark.parametrize("factor", [5, 1000])  # more than a third of the first rung; more than all of it
 def test_a_candidate_that_is_too_slow_for_the_budget_does_not_start(factor, tmp_path, monkeypatch):
-    count, others = stage.macs, build(SPACE.network(*PLANS["conv"]))
+    count, others = contestants.macs, build(SPACE.network(*PLANS["conv"]))
 
     def macs_of(model):
         slow = model.count_params() == build(SPACE.network(*PLANS["separable"])).count_params()
         return (factor if slow else 1) * count(others)
 
-    monkeypatch.setattr(stage, "macs", macs_of)
+    monkeypatch.setattr(contestants, "macs", macs_of)
     found = race(tmp_path).run()
     assert found["contestants"]["separable"]["outcome"] == "not started: too slow for this budget"
     assert found["contestants"]["separable"]["rungs"] == [] and found["rungs"][0] == [3, 12]

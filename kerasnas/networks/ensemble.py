@@ -1,0 +1,47 @@
+"""Several classifiers as one: the mean of their probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kerasnas import checks
+
+
+def ensemble(models: Sequence[keras.Model]) -> keras.Model:
+    """A network whose probabilities are the mean of those of `models`.
+
+    Its outputs are logits, like theirs: the logarithm of that mean. It shares their layers, and consists of
+    standard layers where they do.
+
+    Args:
+        models: functional classifiers of one input shape, whose outputs are logits of the same classes.
+
+    Raises:
+        ValueError: if there are none, or they differ in inputs or outputs.
+
+    Example:
+
+    >>> import numpy as np
+    >>> def classifier(*logits):
+    ...     bias = keras.initializers.Constant(np.array(logits))
+    ...     return keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, "linear", bias_initializer=bias)])
+    >>> both = ensemble([classifier(0.0, 0.0), classifier(np.log(3), 0.0)])
+    >>> np.exp(both.predict(np.zeros((1, 1)), verbose=0)).round(3).tolist()
+    [[0.625, 0.375]]
+
+    Reference:
+        Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017
+        (arXiv 1612.01474), section 2.4, without adversarial training.
+    """
+    shapes = {(tuple(model.input_shape), tuple(model.output_shape)) for model in models}
+    if len(shapes) != 1:
+        found = sorted(map(str, shapes))
+        raise ValueError(checks.invalid("models", "classifiers of one input and output shape", found))
+    inputs = keras.Input(models[0].input_shape[1:], name="inputs")
+    members = [keras.Model(model.input, model.output, name=f"member_{i}") for i, model in enumerate(models, start=1)]
+    logs = ops.stack([ops.log_softmax(member(inputs), axis=-1) for member in members], axis=-1)
+    return keras.Model(inputs, ops.logsumexp(logs, axis=-1) - math.log(len(models)), name="ensemble")

@@ -1,0 +1,115 @@
+"""The contestants of a race: what is known of each, the networks in training, and their checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import storage
+from kerasnas.cost import macs, parameters
+from kerasnas.datasets import ArrayBatches
+from kerasnas.genotypes import Genotype
+from kerasnas.pipeline.racing.contestant import Contestant
+from kerasnas.pipeline.racing.portfolio import Candidate
+from kerasnas.pipeline.stages import Stages
+
+
+class Contestants:
+    """The contestants of a race by name, and all that the race resumes from.
+
+    Args:
+        stages: the store of the run's folder.
+        build: genotype -> its network, compiled with a constant learning rate.
+        log: called with each line of progress.
+
+    Attributes:
+        progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
+        entries: name -> what is known of a contestant: its genotype, kind, prior, what it cost, how it did in each
+            rung, how it ended. A part of `progress`.
+    """
+
+    def __init__(self, stages: Stages, build: Callable[[Genotype], keras.Model], log: Callable[[str], Any]):
+        self.stages, self.build, self.log = stages, build, log
+        self.folder = stages.checkpoints("racing")
+        self.progress = read_progress(stages)
+        self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
+        self._live: dict[str, Contestant] = {}
+
+    def enter(self, candidate: Candidate) -> None:
+        """Let a candidate take part."""
+        entry = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
+        self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
+
+    def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
+        """A contestant as far as it has come: the living one, or from its checkpoint, or a new one.
+
+        Args:
+            name: its name.
+            batches: what it is trained on from here.
+            stage: of whose checkpoints. Defaults to the race's.
+        """
+        if name in self._live:
+            self._live[name].batches = batches
+            return self._live[name]
+        entry = self.entries[name]
+        contestant = Contestant(self.build(Genotype.from_json(json.dumps(entry["genotype"]))), batches)
+        saved = self._store(name, stage).load_latest()
+        if saved is not None:
+            _, arrays, record = saved
+            contestant.set_state(arrays, record)
+        entry["parameters"] = parameters(contestant.model)
+        entry["macs"] = macs(contestant.model)
+        self._live[name] = contestant
+        return contestant
+
+    def drop(self, name: str, error: BaseException) -> None:
+        """Let a contestant that failed drop out, and say why."""
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        self.entries[name]["outcome"] = f"failed: {reason}"
+        self.log(f"  {name} is out of the race: {reason}")
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Free the network of a contestant and its checkpoints."""
+        self._live.pop(name, None)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def outcomes(self) -> str:
+        """How each contestant ended, in words."""
+        return "; ".join(f"{name}: {entry['outcome']}" for name, entry in self.entries.items())
+
+    def hits(self, name: str, rung: int, samples: int) -> np.ndarray:
+        """For each of the held-out samples, whether a contestant got it right after a rung."""
+        packed = np.array(self.entries[name]["rungs"][rung]["hits"], np.uint8)
+        return np.unpackbits(packed, count=samples).astype(bool)
+
+    def save(self, name: str, spent: float, stage: str | None = None) -> None:
+        """Write the checkpoint of a living contestant, and the progress; `spent` as for `write`."""
+        contestant = self._live[name]
+        self._store(name, stage).save(contestant.steps, *contestant.state())
+        self.write(spent)
+
+    def write(self, spent: float) -> None:
+        """Write the progress, `spent` seconds of the budget included."""
+        self.progress["spent"] = spent
+        self.folder.mkdir(parents=True, exist_ok=True)
+        storage.write_json(self.folder / "progress.json", self.progress)
+
+    def remove(self) -> None:
+        """Remove all that the race resumes from, at its end."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _store(self, name: str, stage: str | None) -> storage.CheckpointStore:
+        folder = self.folder if stage is None else self.stages.checkpoints(stage)
+        return storage.CheckpointStore(folder / name, 2, self.log)
+
+
+def read_progress(stages: Stages) -> dict[str, Any]:
+    """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
+    file = stages.checkpoints("racing") / "progress.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
