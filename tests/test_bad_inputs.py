@@ -164,6 +164,7 @@ call(fresh(lambda: datasets.PairedBatches(BATCHES, BATCHES), "skip"), steps=1)
 call(datasets.shift, batch=IMAGES, rng=RNG, pixels=2)
 call(datasets.flip, batch=IMAGES, rng=RNG)
 call(datasets.cutout, batch=IMAGES, rng=RNG, size=2)
+call(datasets.color_jitter, batch=IMAGES, rng=RNG, amount=0.2)
 call(lambda functions: datasets.compose(functions), "compose", functions=datasets.flip)
 call(datasets.check_images, x=IMAGES, y=LABELS, num_classes=3, input_shape=(8, 8, 1), what="training")
 call(datasets.stratified_split, y=LABELS, fraction=0.5, seed=0)
@@ -265,7 +266,13 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     ),
     "0 leaves the baseline, the entropy or the variation out": (
         {"0", "0.5"},
-        ["Reinforce-baseline_decay", "Controller-baseline_decay", "Controller-entropy_weight", "glyphs-jitter"],
+        [
+            "Reinforce-baseline_decay",
+            "Controller-baseline_decay",
+            "Controller-entropy_weight",
+            "glyphs-jitter",
+            "color_jitter-amount",
+        ],
     ),
     "0 leaves the mutation, the noise, the steps, the shift or the query out; an index starts at 0": (
         {"0"},

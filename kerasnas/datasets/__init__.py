@@ -1,6 +1,6 @@
 """Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
-from kerasnas.datasets.augmentations import compose, cutout, flip, flip_vertical, rotate, shift
+from kerasnas.datasets.augmentations import color_jitter, compose, cutout, flip, flip_vertical, rotate, shift
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
@@ -25,6 +25,7 @@ __all__ = [
     "TaskFamily",
     "check_episode",
     "check_images",
+    "color_jitter",
     "compose",
     "cutout",
     "flip",

@@ -1,4 +1,4 @@
-"""Augmentations in NumPy: shift, flips, quarter turns and cutout, and their composition."""
+"""Augmentations in NumPy: shift, flips, quarter turns, cutout and color jitter, and their composition."""
 
 from __future__ import annotations
 
@@ -113,6 +113,31 @@ def cutout(batch: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray
 
     square = inside(height)[:, :, None] & inside(width)[:, None, :]
     return np.where(square[..., None], np.zeros((), batch.dtype), batch)
+
+
+def color_jitter(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.3) -> np.ndarray:
+    """Change the contrast of every image, and the brightness of each of its channels, as another light would.
+
+    An image $x$ becomes $(1 + c) x + b$ with $c$ uniform in ±`amount`, and $b$, one for each channel, in half of it.
+
+    Args:
+        batch: images `(samples, height, width, channels)`: floats from 0 to 1 or so, or integers from 0 to 255, of
+            which they remain.
+        rng: generator of the changes.
+        amount: largest change of the contrast. Defaults to 0.3.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array, or `amount` is not from 0 to 1.
+    """
+    amount = checks.number("amount", amount, least=0, most=1)
+    _check_batch("color_jitter", batch, rng)
+    samples, channels = len(batch), batch.shape[-1]
+    contrast = 1 + rng.uniform(-amount, amount, size=(samples, 1, 1, 1)).astype("float32")
+    brightness = rng.uniform(-amount / 2, amount / 2, size=(samples, 1, 1, channels)).astype("float32")
+    if np.issubdtype(batch.dtype, np.floating):
+        return (contrast * batch + brightness).astype(batch.dtype, copy=False)
+    return np.clip(np.rint(contrast * batch + 255 * brightness), 0, 255).astype(batch.dtype)
 
 
 def compose(*functions: Augmentation) -> Augmentation:

@@ -81,6 +81,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         augment=None if config.augment == ("auto",) else config.augment,
         seed=config.seed,
         most=config.candidates,
+        winners=config.ensemble,
         log=log,
     )
 
@@ -92,9 +93,10 @@ def _within(
     parameters = COSTS["parameters"](space, data.input_shape, data.num_classes)
 
     def allowed(genotype: Genotype) -> bool:
-        if config.max_parameters and parameters.cost(genotype) > config.max_parameters:
+        if config.max_parameters and parameters.cost(genotype) > config.max_parameters / config.ensemble:
             return False
-        return not config.latency_target_ms or network_latency(build(genotype), rounds=3) <= config.latency_target_ms
+        limit = config.latency_target_ms / config.ensemble
+        return not limit or network_latency(build(genotype), rounds=3) <= limit
 
     return allowed
 
@@ -117,6 +119,8 @@ def _no_network(config: RaceConfig, space: MacroSpace, data: datasets.ImageDatas
         costs = {block: count.cost(genotype) for block, genotype in networks.items()}
         limit, unit = f"max_parameters={config.max_parameters:,}", " parameters"
     block = min(costs, key=lambda name: costs[name])
+    if config.ensemble > 1:
+        limit += f", shared by the {config.ensemble} of the ensemble"
     return (
         f"No network is within {limit}. The least there is has {amount(costs[block], unit)}: {min(space.stages)} "
         f"stages of {block}, {width:g} times as wide as usual; with {max(costs, key=lambda name: costs[name])} it has "

@@ -19,6 +19,7 @@ AUGMENTATIONS.register("flip", datasets.flip)
 AUGMENTATIONS.register("flip_vertical", datasets.flip_vertical)
 AUGMENTATIONS.register("rotate", datasets.rotate)
 AUGMENTATIONS.register("cutout", lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
+AUGMENTATIONS.register("color_jitter", datasets.color_jitter)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -294,11 +294,17 @@ class RaceConfig(Settings):
     candidates: int = setting(
         12, "Most networks that take part; as many do as the budget affords. 1 for no race.", least=1
     )
+    ensemble: int = setting(
+        1,
+        "Networks that the result is the ensemble of: the best of the race, which share the rest of the budget; fewer "
+        "where the others are hopeless. Limits hold for all of them together. Default: 1, a single network.",
+        least=1,
+    )
     augment: tuple[str, ...] = setting(
         ("auto",),
-        "What is done to training images, comma-separated: shift, flip, flip_vertical, rotate, cutout. auto: shift, "
-        "and those of the flips and turns after which a network recognizes held-out images as well as before. Empty "
-        "for nothing.",
+        "What is done to training images, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
+        "color_jitter. auto: shift, those of the flips and turns after which a network recognizes held-out images as "
+        "well as before, and, where there is time to try, cutout or color_jitter if it helps. Empty for nothing.",
         known=(*AUGMENTATIONS, "auto"),
     )
     validation_split: float = setting(
@@ -315,6 +321,7 @@ class RaceConfig(Settings):
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
+        self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
 
 
 @dataclasses.dataclass(frozen=True)

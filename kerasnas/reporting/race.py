@@ -11,7 +11,12 @@ from kerasnas.intervals import wilson_interval
 from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
-KINDS = {"reference": "hand-made", "default": "strong default", "given": "your own", "random": "drawn at random"}
+KINDS = {
+    "reference": "hand-made",
+    "default": "strong default",
+    "given": "your own",
+    "random": "drawn at random",
+}
 
 
 def race_sentences(result: Mapping[str, Any]) -> list[str]:
@@ -29,6 +34,11 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
     else:
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
     sentences = [first, *_lead(race)]
+    if len(winners := race.get("winners", [winner])) > 1:
+        sentences.append(
+            f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the rest of "
+            "the time: the mean of their probabilities."
+        )
     if baseline := race.get("baseline"):
         ended = contestants[winner]["rungs"][-1]["accuracy"]
         ahead = baseline["accuracy"] > ended
@@ -61,6 +71,7 @@ def _lead(race: Mapping[str, Any]) -> list[str]:
     sentences = []
     for kind, words in (("reference", "the best hand-made network"), ("random", "the best random network")):
         others = [one for one in race["comparison"] if contestants[one["name"]]["kind"] == kind]
+        others = [one for one in others if not contestants[one["name"]].get("augment")]
         if not others or contestants[winner]["kind"] == kind == "random":
             continue
         best = min(others, key=lambda one: one["difference"])
@@ -106,7 +117,7 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         rows.append(
             [
                 name,
-                KINDS[entry["kind"]],
+                KINDS[entry["kind"]] + (f", with {entry['augment']}" if entry.get("augment") else ""),
                 f"{100 * last['accuracy']:.1f} %" if last else "-",
                 f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
                 f"{100 * lag['difference']:.1f} ± {196 * lag['error']:.1f} points" if lag else "-",

@@ -7,7 +7,17 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import ArrayBatches, PairedBatches, compose, cutout, flip, flip_vertical, rotate, shift
+from kerasnas.datasets import (
+    ArrayBatches,
+    PairedBatches,
+    color_jitter,
+    compose,
+    cutout,
+    flip,
+    flip_vertical,
+    rotate,
+    shift,
+)
 
 
 def _numbers(count=10, batch_size=3, **options):
@@ -217,6 +227,20 @@ def test_pairs_refuse():
 
 
 # Augmentations -----------------------------------------------------------------------------------
+def test_color_jitter_changes_contrast_and_the_brightness_of_each_channel():
+    changed = color_jitter(IMAGES, np.random.default_rng(0), amount=0.3)
+    for before, after in zip(IMAGES, changed, strict=True):
+        contrasts = after.std(axis=(0, 1)) / before.std(axis=(0, 1))
+        np.testing.assert_allclose(contrasts, contrasts[0], rtol=1e-4)  # one for all channels
+        offsets = (after - contrasts[0] * before).reshape(-1, 3)
+        np.testing.assert_allclose(offsets, np.tile(offsets[0], (len(offsets), 1)), atol=1e-5)
+        assert 0.7 <= contrasts[0] <= 1.3 and np.abs(offsets[0]).max() <= 0.15 + 1e-5
+        assert len(set(offsets[0].round(4))) == 3
+    bright = color_jitter(np.full((64, 2, 2, 1), 250, np.uint8), np.random.default_rng(0))
+    assert bright.max() == 255 and bright.min() > 100  # it does not overflow
+    np.testing.assert_array_equal(color_jitter(IMAGES, np.random.default_rng(0), amount=0), IMAGES)
+
+
 IMAGES = np.random.default_rng(0).uniform(0.1, 1, (64, 6, 9, 3)).astype(np.float32)
 AUGMENTATIONS = {
     "shift": shift,
@@ -224,6 +248,7 @@ AUGMENTATIONS = {
     "flip_vertical": flip_vertical,
     "rotate": rotate,
     "cutout": functools.partial(cutout, size=3),
+    "color_jitter": color_jitter,
     "compose": compose(shift, flip, functools.partial(cutout, size=3)),
 }
 

@@ -54,6 +54,11 @@ def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
 
 
+def test_verdict_names_the_networks_of_an_ensemble(result):
+    result["race"]["winners"] = ["wide", "cnn"]
+    assert "The result is the ensemble of the best 2, wide and cnn, which shared the rest" in reporting.verdict(result)
+
+
 def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(result):
     result["race"]["winner"] = "cnn"
     result["race"]["comparison"] = [{"name": "wide", "rung": 2, "difference": -0.01, "error": 0.02}]

@@ -29,8 +29,8 @@ class Contestants:
 
     Attributes:
         progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
-        entries: name -> what is known of a contestant: its genotype, kind, prior, what it cost, how it did in each
-            rung, how it ended. A part of `progress`.
+        entries: name -> what is known of a contestant: its genotype, kind, prior, an augmentation that it has beside
+            those of all, what it cost, how it did in each rung, how it ended. A part of `progress`.
     """
 
     def __init__(self, stages: Stages, build: Callable[[Genotype], keras.Model], log: Callable[[str], Any]):
@@ -44,6 +44,12 @@ class Contestants:
         """Let a candidate take part."""
         entry = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
         self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
+
+    def fork(self, name: str, fork: str, augment: str, prior: float) -> None:
+        """Let a contestant go on a second time, under another name, from where it is: with one more augmentation."""
+        entry = {**self.entries[name], "augment": augment, "cost": 0.0}
+        self.entries[fork] = {**entry, "rungs": list(entry["rungs"]), "prior": entry["prior"] + prior}
+        shutil.copytree(self.folder / name, self.folder / fork, dirs_exist_ok=True)
 
     def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
         """A contestant as far as it has come: the living one, or from its checkpoint, or a new one.

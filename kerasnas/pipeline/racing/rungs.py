@@ -12,6 +12,7 @@ from kerasnas.intervals import paired_difference
 
 SHARE = 0.25  # of the budget, at most, goes into the race; 0.4 cost the winner more than the choice was worth
 FIRST_SHARE = 0.6  # of that, at most, into its first rung
+RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, where that is enough
 MOST = 12  # candidates
 FIRST_STEPS = 150  # of training before anything is compared: below, ranks are noise
 LEFT = 0.4  # accuracy that is still to be gained after an epoch; after n of them, an n-th of it

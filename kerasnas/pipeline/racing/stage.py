@@ -20,13 +20,24 @@ from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.contestants import Contestants, read_progress
 from kerasnas.pipeline.racing.portfolio import Candidate
-from kerasnas.pipeline.racing.rungs import FIRST_SHARE, MOST, SHARE, advancing, expected, first_steps
+from kerasnas.pipeline.racing.rungs import (
+    FIRST_SHARE,
+    FIRST_STEPS,
+    MOST,
+    RECIPE_SHARE,
+    SHARE,
+    advancing,
+    expected,
+    first_steps,
+)
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
 from kerasnas.pipeline.recipe import AUGMENTATIONS
 from kerasnas.pipeline.stages import Stages
 
 Arrays = tuple[Any, Any]
 FINISH_SECONDS = 5.0  # to save, to plot and to report
+FORKS = ("cutout", "color_jitter")  # augmentations that the leader may be trained with besides
+_FORK_PRIOR = -0.005  # they have to help visibly
 _FEWEST = 3  # candidates that the first rung has room for: one that would take more of it does not start
 _TRACED, _TIMED = 2, 20  # steps that are not like the others, and steps that are timed
 _FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *backend.OUT_OF_MEMORY)  # of one candidate
@@ -83,6 +94,8 @@ class Race:
         while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
             if not self._run_rung():
                 break
+        if self.augment is None and self.most > 1:
+            self._compare_recipes()
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
         record |= {"winner": winners[0], "winners": winners, "validation_samples": len(self.held_out[0])}
@@ -153,21 +166,56 @@ class Race:
         if index == 0:
             self._fill_first_rung(steps, allowance)
         elif self._race_seconds() + self._rung_seconds(steps) > allowance:
-            self._keep(self._ranked(index - 1, self.winners), index)
+            standing = self.progress["standing"]
+            self._keep(standing, self._ranked(standing, index - 1, self.winners), index)
             return False
-        for name in list(self.progress["standing"]):
+        for name in self.progress["standing"]:
             self._train(name, index, steps)
-        standing = self.progress["standing"]
-        if not standing:
-            raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
+        standing = self._trained(self.progress["standing"])
         self.progress["rungs"].append([len(standing), steps])
         # One more than is asked for is trained beside them as long as there is time, or until it is hopeless.
-        self._keep(self._ranked(index, max(self.winners + 1, math.ceil(len(standing) / 2))), index + 1)
+        number = max(self.winners + 1, math.ceil(len(standing) / 2))
+        self._keep(standing, self._ranked(standing, index, number), index + 1)
         return True
 
-    def _keep(self, names: list[str], rungs: int) -> None:
-        """Let all but `names` drop out, after so many rungs."""
-        for name in set(self.progress["standing"]) - set(names):
+    def _compare_recipes(self) -> None:
+        """Train the leader on with each of `FORKS` too, where there is time for it; one of them takes its place."""
+        leader, *others = self.progress["standing"]
+        if "forks" not in self.progress:
+            self._fork(leader)
+        plan = self.progress["forks"]
+        if plan["done"] or not plan["names"]:
+            return
+        for name in (leader, *plan["names"]):
+            self._train(name, plan["index"], plan["steps"])
+        trained = self._trained([leader, *plan["names"]])
+        self.progress["rungs"].append([len(trained), plan["steps"]])
+        plan["done"] = True
+        self._keep(trained, [*self._ranked(trained, plan["index"], 1), *others], plan["index"] + 1)
+
+    def _fork(self, leader: str) -> None:
+        """Plan the comparison of augmentations: none where the time is too short to tell."""
+        entry, samples = self._entries[leader], len(self.data[0])
+        time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
+        each = int(time / (entry["step_seconds"] * (1 + len(FORKS))))
+        enough = each >= 2 * max(FIRST_STEPS, samples // self._batch_size(samples))
+        names = {f"{leader}+{augment}": augment for augment in FORKS} if enough else {}
+        for name, augment in names.items():
+            self.contestants.fork(leader, name, augment, _FORK_PRIOR)
+        steps, index = entry["rungs"][-1]["steps"] + each, len(entry["rungs"])
+        self.progress["forks"] = {"names": list(names), "index": index, "steps": steps, "done": False}
+        self.contestants.write(self.budget.spent())
+
+    def _trained(self, names: list[str]) -> list[str]:
+        """Those of `names` that did not fail."""
+        trained = [name for name in names if not self._entries[name]["outcome"]]
+        if not trained:
+            raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
+        return trained
+
+    def _keep(self, compared: list[str], names: list[str], rungs: int) -> None:
+        """Let those that were compared after so many rungs drop out, but for `names`, which stand."""
+        for name in set(compared) - set(names):
             self._entries[name]["outcome"] = f"out after rung {rungs}"
             self.contestants.forget(name)
         self.progress["standing"] = names
@@ -177,9 +225,9 @@ class Race:
         """Train candidates that wait, as many as there is time for; those that are too slow for it do not start."""
         (first, *_) = self.progress["standing"]
         self._train(first, 0, steps)
-        while self.progress["waiting"] and self.progress["standing"]:
+        while self.progress["waiting"]:
             costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
-            share = FIRST_SHARE if len(self.progress["standing"]) > 1 else 1.0
+            share = FIRST_SHARE if len(costs) > 1 else 1.0
             left = share * allowance - self._race_seconds()
             if min(costs, default=0.0) > left:
                 break
@@ -209,7 +257,7 @@ class Race:
     def _train(self, name: str, index: int, steps: int) -> None:
         """Train a contestant up to `steps` steps and compare it, unless that is done."""
         entry = self._entries[name]
-        if len(entry["rungs"]) > index:
+        if entry["outcome"] or len(entry["rungs"]) > index:
             return
         before = self.budget.spent()
         try:
@@ -224,7 +272,6 @@ class Race:
             hits = contestant.correct(*self.held_out)
         except _FAILURES as error:
             self.contestants.drop(name, error)
-            self.progress["standing"].remove(name)
             return
         entry["cost"] = entry.get("cost", 0.0) + self.budget.spent() - before
         progress = {"accuracy": float(hits.mean()), "steps": contestant.steps, "seconds": contestant.seconds}
@@ -235,9 +282,8 @@ class Race:
         )
         self.contestants.save(name, self.budget.spent())
 
-    def _ranked(self, index: int, number: int) -> list[str]:
-        """The best of those that stand, at most `number`, as far as rung `index` tells; their scores are recorded."""
-        names = [name for name in self.progress["standing"] if len(self._entries[name]["rungs"]) > index]
+    def _ranked(self, names: list[str], index: int, number: int) -> list[str]:
+        """The best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
         correct = {name: self._hits(name, index) for name in names}
         priors = {name: self._entries[name]["prior"] for name in names}
         left = max(self.budget.left() - FINISH_SECONDS, 0.0)
@@ -275,8 +321,13 @@ class Race:
         return compared
 
     def _contestant(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
-        augment = tuple(self.progress["augment"]) if augment is None else augment
+        augment = self.augment_of(name) if augment is None else augment
         return self.contestants.get(name, self.batches(self.data, augment))
+
+    def augment_of(self, name: str) -> tuple[str, ...]:
+        """The names of the augmentations that a contestant is trained with."""
+        own = self._entries[name].get("augment")
+        return (*self.progress["augment"], own) if own else tuple(self.progress["augment"])
 
     def batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
         """Batches of `data` for a training, to whose images the named augmentations are done."""

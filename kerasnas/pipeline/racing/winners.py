@@ -37,8 +37,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
     x, y = (np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
-    batches = race.batches((x, y), tuple(found["augment"]))
-    winners = {name: contestants.get(name, batches, STAGE) for name in names}
+    winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
     # Measured and planned once: a resumed training ends where it would have ended.
     if "ends" not in contestants.progress:
         reserve = FINISH_SECONDS + len(test[0]) * sum(_evaluation_seconds(race, one) for one in winners.values())
