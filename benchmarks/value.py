@@ -26,20 +26,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import value_contenders as contenders
+from value_contenders import FLIPS
 
-FLIPS = {  # what a person who knows the data would do
-    "bccd_cells": ("flip", "flip_vertical"),
-    "caltech101": ("flip",),
-    "chula_rbc": ("flip", "flip_vertical"),
-    "cifar10_16": ("flip",),
-    "cifar10_mini": ("flip",),
-    "neu_steel": ("flip", "flip_vertical"),
-    "pacs": ("flip",),
-    "rsscn7": ("flip", "flip_vertical"),
-}
 SETS = [*FLIPS, "fashion_mnist_mini", "gtsrb", "kannada", "notmnist", "sign_digits"]
-CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "svm"]
-_FINISH = 3.0  # seconds that the evaluation is given
+RACES = ["kerasnas", "default", "half"]
+CONTENDERS = [*RACES[:2], "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
+CONTENDERS += ["autokeras", "svm", "half"]
 
 
 def load(data, name):
@@ -58,165 +51,56 @@ def load(data, name):
     return images[0], parts[1].astype("int64"), images[1], parts[3].astype("int64")
 
 
-# Contenders: each returns the accuracy on the test set, within `seconds` of processor time ------------------
-def train(model, name, x, y, seconds, seed, rate=1e-3):
-    """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
-    import keras
-
-    from kerasnas import datasets
-
-    functions = {"flip": datasets.flip, "flip_vertical": datasets.flip_vertical}
-    augment = datasets.compose(datasets.shift, *(functions[flip] for flip in FLIPS.get(name, ())))
-    batches = datasets.ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augment)
-    start = time.process_time()
-
-    class Clock(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            share = min(1.0, (time.process_time() - start) / (seconds - start))
-            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = time.process_time() >= seconds
-
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
-    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
-    return model
-
-
-def cnn(shape, classes, filters=(32, 64, 128), dropout=0.0):
-    import keras
-    from keras import layers
-
-    x = inputs = keras.Input(shape)
-    for index, width in enumerate(filters):
-        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization()(x))
-        x = layers.MaxPooling2D(padding="same")(x) if index < len(filters) - 1 else x
-    x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, layers.Dense(classes)(x))
-
-
-def resnet(shape, classes, blocks):
-    """The ResNet of 6 `blocks` + 2 layers for small images."""
-    import keras
-    from keras import layers
-
-    def convolve(x, filters, strides=1, size=3):
-        x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
-        return layers.BatchNormalization()(x)
-
-    inputs = keras.Input(shape)
-    x = layers.ReLU()(convolve(inputs, 16))
-    for stage, filters in enumerate((16, 32, 64)):
-        for block in range(blocks):
-            strides = 2 if stage and not block else 1
-            y = convolve(layers.ReLU()(convolve(x, filters, strides)), filters)
-            beside = convolve(x, filters, strides, 1) if strides > 1 else x
-            x = layers.ReLU()(layers.Add()([y, beside]))
-    return keras.Model(inputs, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
-
-
-def accuracy(model, x, y):
-    return float((model.predict(x, batch_size=250, verbose=0).argmax(-1) == y).mean())
-
-
-def run_network(contender, name, arrays, seconds, seed):
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    x, y, x_test, y_test = arrays
-    x, x_test = x.astype("float32") / 255, x_test.astype("float32") / 255
-    shape, classes = x.shape[1:], int(max(y.max(), y_test.max())) + 1
-    build = {"cnn": cnn, "resnet_8": lambda *s: resnet(*s, 1), "resnet_20": lambda *s: resnet(*s, 3)}[contender]
-    return accuracy(train(build(shape, classes), name, x, y, seconds - _FINISH, seed), x_test, y_test)
-
-
-def run_random_search(name, arrays, seconds, seed):
-    """KerasTuner's RandomSearch for half of the time, its trials a twentieth each; the best is trained in the other."""
-    import keras
-    import keras_tuner
-
-    keras.utils.set_random_seed(seed)
-    x, y, x_test, y_test = arrays
-    x, x_test = x.astype("float32") / 255, x_test.astype("float32") / 255
-    shape, classes = x.shape[1:], int(max(y.max(), y_test.max())) + 1
-    from kerasnas.datasets import stratified_split
-
-    first, second = stratified_split(y, 0.2, seed)
-
-    class Model(keras_tuner.HyperModel):
-        def build(self, hp):
-            width, depth = hp.Choice("filters", [16, 32, 48]), hp.Int("depth", 2, 4)
-            self.rate = hp.Float("learning_rate", 3e-4, 1e-2, sampling="log")
-            return cnn(shape, classes, [width * 2**stage for stage in range(depth)], hp.Float("dropout", 0.0, 0.5))
-
-        def fit(self, hp, model, *args, **kwargs):
-            train(model, name, x[first], y[first], time.process_time() + seconds / 20, seed, self.rate)
-            return {"val_accuracy": accuracy(model, x[second], y[second])}
-
-    class Timed(keras_tuner.RandomSearch):
-        def run_trial(self, trial, *args, **kwargs):
-            if time.process_time() > 0.5 * seconds:
-                self.oracle.max_trials = 0
-                return {"val_accuracy": 0.0}
-            return super().run_trial(trial, *args, **kwargs)
-
+# One run ----------------------------------------------------------------------------------------------------
+def run_race(arrays, minutes, seed, *flags):
+    """`kerasnas search`: its test accuracy, and what its records say."""
     with tempfile.TemporaryDirectory() as folder:
-        objective = keras_tuner.Objective("val_accuracy", "max")
-        tuner = Timed(Model(), objective, max_trials=1000, seed=seed, directory=folder, project_name="value")
-        tuner.search(verbose=0)
-        hypermodel, best = Model(), tuner.get_best_hyperparameters()[0]
-        model = hypermodel.build(best)
-    return accuracy(train(model, name, x, y, seconds - _FINISH, seed, hypermodel.rate), x_test, y_test)
-
-
-def run_svm(arrays):
-    from sklearn.decomposition import PCA
-    from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC
-
-    x, y, x_test, y_test = arrays
-    x, x_test = (part.reshape(len(part), -1) / 255 for part in (x, x_test))
-    return float(make_pipeline(PCA(60, whiten=True, random_state=0), SVC(C=10)).fit(x, y).score(x_test, y_test))
-
-
-def run_kerasnas(arrays, minutes, seed, *flags):
-    with tempfile.TemporaryDirectory() as folder:
-        names = ("x_train", "y_train", "x_test", "y_test")
-        np.savez(Path(folder, "data.npz"), **dict(zip(names, arrays, strict=True)))
-        command = [sys.executable, "-m", "kerasnas.cli", "search", f"--dataset={folder}/data.npz"]
+        command = [sys.executable, "-m", "kerasnas.cli", "search", f"--dataset={contenders.save(arrays, folder)}"]
         command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run", *flags]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads(Path(folder, "run", "result.json").read_text())
-        race = result["race"]
-        raced = {n: [round(r["accuracy"], 4) for r in entry["rungs"]] for n, entry in race["contestants"].items()}
-        return result["searched"]["test_accuracy"], {
-            "winner": race["winner"],
-            "raced": raced,
-            "augment": race["augment"],
-            "parameters": result["searched"]["parameters"],
-        }
-
-
-def run(contender, data, name, minutes, seed):
-    arrays = load(data, name)
-    record = {"contender": contender, "set": name, "cpu_minutes": minutes, "seed": seed}
-    before = time.process_time() + sum(os.times()[2:4])
-    if contender in ("kerasnas", "default"):
-        found, more = run_kerasnas(arrays, minutes, seed, *(["--candidates=1"] if contender == "default" else []))
-        record |= more
-    elif contender == "svm":
-        found = run_svm(arrays)
-    elif contender == "random_search":
-        found = run_random_search(name, arrays, 60 * minutes, seed)
-    else:
-        found = run_network(contender, name, arrays, 60 * minutes, seed)
-    spent = time.process_time() + sum(os.times()[2:4])
-    return record | {
-        "accuracy": found,
-        "cpu_seconds": round(spent - (before if contender in ("kerasnas", "default") else 0.0), 1),
+    race, searched = result["race"], result["searched"]
+    raced = {n: [round(r["accuracy"], 4) for r in entry["rungs"]] for n, entry in race["contestants"].items()}
+    # The winner's seconds hold those of its steps in the race, which are in its cost as well.
+    twice = race["contestants"][race["winner"]]["rungs"][-1]["seconds"]
+    training = sum(entry.get("cost", 0.0) for entry in race["contestants"].values()) + searched["seconds"] - twice
+    return searched["test_accuracy"], {
+        "winner": race["winner"],
+        "raced": raced,
+        "augment": race["augment"],
+        "parameters": searched["parameters"],
+        "latency_ms": round(searched["latency_ms"], 3),
+        "training_seconds": round(training, 1),
     }
+
+
+def run(contender, data, name, minutes, seed, autokeras_python):
+    def clock():
+        return time.process_time() + sum(os.times()[2:4])
+
+    arrays, seconds = load(data, name), 60 * minutes
+    record = {"contender": contender, "set": name, "cpu_minutes": minutes, "seed": seed}
+    flags = {"default": ["--candidates=1"]}.get(contender, [])
+    if contender == "half":
+        record["max_parameters"] = contenders.cnn_parameters(arrays) // 2
+        flags = [f"--max_parameters={record['max_parameters']}"]
+    before = clock() if contender in (*RACES, "autokeras") else 0.0  # they run in a process of their own
+    if contender in RACES:
+        found, more = run_race(arrays, minutes, seed, *flags)
+    elif contender == "autokeras":
+        found, more = contenders.run_autokeras(autokeras_python, arrays, seconds, seed)
+    elif contender == "svm":
+        found, more = contenders.run_svm(arrays)
+    elif contender == "random_networks":
+        found, more = contenders.run_random_networks(name, arrays, seconds, seed)
+    elif contender in ("random_search", "hyperband"):
+        found, more = contenders.run_tuner(contender, name, arrays, seconds, seed)
+    else:
+        found, more = contenders.run_network(contender, name, arrays, seconds, seed)
+    record |= {**more, "accuracy": found, "cpu_seconds": round(clock() - before, 1)}
+    if "training_seconds" in record:
+        record["overhead"] = round(1 - record["training_seconds"] / record["cpu_seconds"], 4)
+    return record
 
 
 # All of them ------------------------------------------------------------------------------------------------
@@ -225,41 +109,73 @@ def missing(arguments, records):
     for seed in range(arguments.seeds):
         for name in arguments.sets.split(","):
             for contender in arguments.contenders.split(","):
+                if contender == "autokeras" and not arguments.autokeras_python:
+                    continue
                 if (contender, name, arguments.cpu_minutes, seed) not in done:
                     yield contender, name, seed
 
 
-def report(records, output):
+def report(records, asked, output):
+    """Print the table, the ranks and the paired differences of the contenders that are asked for and have records."""
     from scipy import stats
 
-    contenders = sorted({r["contender"] for r in records}, key=CONTENDERS.index)
-    sets = sorted({r["set"] for r in records})
-    found = {(r["contender"], r["set"], r["seed"]): r["accuracy"] for r in records}
-    whole = sorted({(s, seed) for _, s, seed in found if all((c, s, seed) in found for c in contenders)})
-    print(f"\n{'':20}" + "".join(f"{name:>15}" for name in contenders))
-    for name in sets:
-        seeds = [seed for s, seed in whole if s == name]
-        if seeds:
-            means = [np.mean([found[c, name, seed] for seed in seeds]) for c in contenders]
-            print(f"{name:20}" + "".join(f"{100 * mean:15.2f}" for mean in means) + f"   n={len(seeds)}")
-    if not whole:
+    names = sorted({r["contender"] for r in records} & set(asked), key=CONTENDERS.index)
+    runs = {name: {(r["set"], r["seed"]): r for r in records if r["contender"] == name} for name in names}
+    found = {name: {key: r["accuracy"] for key, r in own.items()} for name, own in runs.items()}
+    print(f"\n{'':20}" + "".join(f"{name:>16}" for name in names))
+    for dataset in sorted({key[0] for own in found.values() for key in own}):
+        columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]
+        print_row(dataset, [100 * np.mean(column) if column else None for column in columns])
+        numbers = sorted({len(column) for column in columns})
+        print("   n=" + "-".join(str(number) for number in sorted({numbers[0], numbers[-1]})))
+    for key, scale, digits in (("parameters", 1, 0), ("latency_ms", 1, 2), ("overhead", 100, 1), ("cpu_seconds", 1, 1)):
+        columns = [[np.mean(r[key]) for r in own.values() if key in r] for own in runs.values()]
+        title = {"overhead": "overhead, %"}.get(key, f"median {key}")
+        print_row(title, [scale * np.median(column) if column else None for column in columns], digits)
+        print()
+    whole = sorted(set.intersection(*(set(own) for own in found.values()))) if found else []
+    if whole:
+        table = np.array([[found[name][key] for name in names] for key in whole])
+        ranks = np.array([stats.rankdata(-row) for row in table]).mean(0)
+        print_row("mean rank", ranks)
+        print(f"   n={len(whole)}")
+        plot(names, ranks, len(whole), output.with_suffix(".png"))
+    others = {name: (found[name], runs[name]) for name in names}
+    if "random_networks" in runs:
+        best = {key: r["best"] for key, r in runs["random_networks"].items()}
+        others["best of random_networks"] = (best, {})
+    for index, name in enumerate(dict.fromkeys([*names[:1], *(["half"] if "half" in names else [])])):
+        for other, (accuracies, records_of) in others.items():
+            if other != name and not (index and other == names[0]):
+                print_difference(f"{name} - {other}", found[name], accuracies, runs[name], records_of)
+
+
+def print_row(title, values, digits=2):
+    cells = ["-" if value is None else f"{value:,.{digits}f}" for value in values]
+    print(f"{title:20}" + "".join(f"{cell:>16}" for cell in cells), end="")
+
+
+def print_difference(title, first, second, first_records, second_records):
+    """The paired difference over the sets and seeds that both have, and how the parameters compare."""
+    from scipy import stats
+
+    both = sorted(set(first) & set(second))
+    if not both:
         return
-    table = np.array([[found[c, s, seed] for c in contenders] for s, seed in whole])
-    ranks = np.array([stats.rankdata(-row) for row in table]).mean(0)
-    print(f"{'mean rank':20}" + "".join(f"{rank:15.2f}" for rank in ranks))
-    for index, contender in enumerate(contenders[1:], start=1):
-        lead = 100 * (table[:, 0] - table[:, index])
-        reach = stats.t.ppf(0.975, len(lead) - 1) * stats.sem(lead) if len(lead) > 1 else np.inf
-        print(f"{contenders[0]} - {contender}: {lead.mean():.2f} ± {reach:.2f} points, n={len(lead)}")
-    plot(contenders, ranks, len(whole), output.with_suffix(".png"))
+    lead = 100 * np.array([first[key] - second[key] for key in both])
+    reach = stats.t.ppf(0.975, len(lead) - 1) * stats.sem(lead) if len(lead) > 1 else np.inf
+    sizes = [(first_records[key].get("parameters"), second_records.get(key, {}).get("parameters")) for key in both]
+    ratios = [np.log(a / b) for a, b in sizes if isinstance(a, int) and isinstance(b, int)]
+    words = f", {np.exp(np.mean(ratios)):.2f} times the parameters" if ratios else ""
+    print(f"{title}: {lead.mean():.2f} ± {reach:.2f} points, n={len(lead)}{words}")
 
 
-def plot(contenders, ranks, runs, path):
+def plot(names, ranks, runs, path):
     """Mean ranks, the best on the left, with the critical difference of Nemenyi's test at 5 %."""
     from matplotlib.figure import Figure
     from scipy import stats
 
-    number = len(contenders)
+    number = len(names)
     if number < 2:
         return
     critical = (
@@ -272,7 +188,7 @@ def plot(contenders, ranks, runs, path):
             [ranks[index], ranks[index] + critical], [row, row], color="#8b949e", linewidth=3, solid_capstyle="butt"
         )
         axes.plot([ranks[index]], [row], "o", color="#00795a")
-    axes.set_yticks(range(number), [contenders[index] for index in np.argsort(ranks)])
+    axes.set_yticks(range(number), [names[index] for index in np.argsort(ranks)])
     axes.invert_yaxis()
     axes.set_xlabel(f"mean rank over {runs} sets and seeds; bars: critical difference {critical:.2f}")
     figure.savefig(path, dpi=150)
@@ -287,12 +203,16 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=1, help="runs at once; each has one thread")
     parser.add_argument("--output", type=Path, default=Path("runs/value.jsonl"))
+    parser.add_argument("--autokeras_python", help="interpreter of an environment with AutoKeras, see README.md")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         contender, name, seed = arguments.one.split(",")
-        print(json.dumps(run(contender, arguments.data, name, arguments.cpu_minutes, int(seed))))
+        python = arguments.autokeras_python
+        print(json.dumps(run(contender, arguments.data, name, arguments.cpu_minutes, int(seed), python)))
         return
+    if "autokeras" in arguments.contenders.split(",") and not arguments.autokeras_python:
+        print("autokeras is left out: --autokeras_python names no interpreter.", file=sys.stderr)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
 
     def read():
@@ -317,9 +237,10 @@ def main():
         if contender:
             command = [sys.executable, __file__, arguments.data, f"--cpu_minutes={arguments.cpu_minutes}"]
             command.append(f"--one={contender},{name},{seed}")
+            command += [f"--autokeras_python={arguments.autokeras_python}"] if arguments.autokeras_python else []
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
             running.append(subprocess.Popen(command, env=environment, **pipes))
-    report(read(), arguments.output)
+    report(read(), arguments.contenders.split(","), arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,254 @@
+"""The contenders of `value.py`, but for `kerasnas search` itself.
+
+Each returns the accuracy on the test set, reached within `seconds` of the process's processor time, and what else its
+record is to hold: the trainable parameters and the latency of its network, among others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+FLIPS = {  # what a person who knows the data would do
+    "bccd_cells": ("flip", "flip_vertical"),
+    "caltech101": ("flip",),
+    "chula_rbc": ("flip", "flip_vertical"),
+    "cifar10_16": ("flip",),
+    "cifar10_mini": ("flip",),
+    "neu_steel": ("flip", "flip_vertical"),
+    "pacs": ("flip",),
+    "rsscn7": ("flip", "flip_vertical"),
+}
+_FINISH = 3.0  # seconds that the evaluation is given
+_MAX_EPOCHS, _BRACKET = 9, 21  # Hyperband: of the longest trial, and of all 13 trials of the first bracket together
+
+
+# Networks and their training --------------------------------------------------------------------------------
+def augmentation(name):
+    """Shifts, and the flips that the data allow."""
+    from kerasnas import datasets
+
+    functions = {"flip": datasets.flip, "flip_vertical": datasets.flip_vertical}
+    return datasets.compose(datasets.shift, *(functions[flip] for flip in FLIPS.get(name, ())))
+
+
+def train(model, name, x, y, seconds, seed, rate=1e-3):
+    """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
+    import keras
+
+    from kerasnas import datasets
+
+    batches = datasets.ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augmentation(name))
+    start = time.process_time()
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            share = min(1.0, (time.process_time() - start) / max(seconds - start, 1e-9))
+            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = time.process_time() >= seconds
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
+    return model
+
+
+def cnn(shape, classes, filters=(32, 64, 128), dropout=0.0):
+    import keras
+    from keras import layers
+
+    x = inputs = keras.Input(shape)
+    for index, width in enumerate(filters):
+        x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+        x = layers.MaxPooling2D(padding="same")(x) if index < len(filters) - 1 else x
+    x = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, layers.Dense(classes)(x))
+
+
+def resnet(shape, classes, blocks):
+    """The ResNet of 6 `blocks` + 2 layers for small images."""
+    import keras
+    from keras import layers
+
+    def convolve(x, filters, strides=1, size=3):
+        x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
+        return layers.BatchNormalization()(x)
+
+    inputs = keras.Input(shape)
+    x = layers.ReLU()(convolve(inputs, 16))
+    for stage, filters in enumerate((16, 32, 64)):
+        for block in range(blocks):
+            strides = 2 if stage and not block else 1
+            y = convolve(layers.ReLU()(convolve(x, filters, strides)), filters)
+            beside = convolve(x, filters, strides, 1) if strides > 1 else x
+            x = layers.ReLU()(layers.Add()([y, beside]))
+    return keras.Model(inputs, layers.Dense(classes)(layers.GlobalAveragePooling2D()(x)))
+
+
+def accuracy(model, x, y):
+    return float((model.predict(x, batch_size=250, verbose=0).argmax(-1) == y).mean())
+
+
+def costs(model):
+    from kerasnas import cost
+
+    return {"parameters": cost.parameters(model), "latency_ms": round(cost.network_latency(model), 3)}
+
+
+def scaled(arrays):
+    """The arrays with pixels in [0, 1], the shape of an image, and the number of classes."""
+    x, y, x_test, y_test = arrays
+    x, x_test = x.astype("float32") / 255, x_test.astype("float32") / 255
+    return x, y, x_test, y_test, x.shape[1:], int(max(y.max(), y_test.max())) + 1
+
+
+def cnn_parameters(arrays):
+    """The trainable parameters of the contender `cnn`."""
+    from kerasnas import cost
+
+    return cost.parameters(cnn(*scaled(arrays)[4:]))
+
+
+# Contenders -------------------------------------------------------------------------------------------------
+def run_network(contender, name, arrays, seconds, seed):
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    x, y, x_test, y_test, shape, classes = scaled(arrays)
+    build = {"cnn": cnn, "resnet_8": lambda *s: resnet(*s, 1), "resnet_20": lambda *s: resnet(*s, 3)}[contender]
+    model = train(build(shape, classes), name, x, y, seconds - _FINISH, seed)
+    return accuracy(model, x_test, y_test), costs(model)
+
+
+def run_tuner(contender, name, arrays, seconds, seed):
+    """KerasTuner for half of the time; the best network is trained from scratch in the other half.
+
+    Each trial of RandomSearch takes a twentieth of the time. An epoch of Hyperband is so long that its first bracket
+    takes half of the time: 9 trials of 1 epoch, of which 3 continue to 3 epochs and 1 of these to 9. A trial continues
+    from its weights, as usual, with a cosine of its own for each round. Time includes that of tracing.
+    """
+    import keras
+    import keras_tuner
+
+    from kerasnas.datasets import stratified_split
+
+    keras.utils.set_random_seed(seed)
+    x, y, x_test, y_test, shape, classes = scaled(arrays)
+    first, second = stratified_split(y, 0.2, seed)
+
+    class Model(keras_tuner.HyperModel):
+        def build(self, hp):
+            width, depth = hp.Choice("filters", [16, 32, 48]), hp.Int("depth", 2, 4)
+            self.rate = hp.Float("learning_rate", 3e-4, 1e-2, sampling="log")
+            return cnn(shape, classes, [width * 2**stage for stage in range(depth)], hp.Float("dropout", 0.0, 0.5))
+
+        def fit(self, hp, model, *args, callbacks=(), epochs=None, initial_epoch=0, **kwargs):
+            now = time.process_time()
+            end = now + seconds / 20
+            if epochs is not None:
+                end = min(0.5 * seconds, now + (epochs - initial_epoch) * 0.5 * seconds / _BRACKET)
+            train(model, name, x[first], y[first], end, seed + initial_epoch, self.rate)
+            found = {"val_accuracy": accuracy(model, x[second], y[second])}
+            if epochs is not None:  # the checkpoint that later rounds continue from
+                callbacks[-1].set_model(model)
+                callbacks[-1].on_epoch_end(epochs - 1, found)
+            return found
+
+    class Timed:
+        def run_trial(self, trial, *args, **kwargs):
+            if time.process_time() > 0.5 * seconds:
+                self.oracle.max_trials = len(self.oracle.trials)  # 0 would be no limit
+                return {"val_accuracy": 0.0}
+            return super().run_trial(trial, *args, **kwargs)
+
+    if contender == "hyperband":
+        tuner, limits = keras_tuner.Hyperband, {"max_epochs": _MAX_EPOCHS, "factor": 3, "hyperband_iterations": 1000}
+    else:
+        tuner, limits = keras_tuner.RandomSearch, {"max_trials": 1000}
+    with tempfile.TemporaryDirectory() as folder:
+        limits |= {"objective": keras_tuner.Objective("val_accuracy", "max"), "seed": seed}
+        tuner = type("Timed", (Timed, tuner), {})(Model(), **limits, directory=folder, project_name="value")
+        tuner.search(verbose=0)
+        hypermodel, best = Model(), tuner.get_best_hyperparameters()[0]
+        model = hypermodel.build(best)
+        trials = len(tuner.oracle.trials) - 1
+    train(model, name, x, y, seconds - _FINISH, seed, hypermodel.rate)
+    return accuracy(model, x_test, y_test), {"trials": trials, **costs(model)}
+
+
+def run_random_networks(name, arrays, seconds, seed, number=3):
+    """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
+    from kerasnas.callbacks import NonFiniteError
+    from kerasnas.datasets import ArrayBatches
+    from kerasnas.pipeline.race_run import RECIPE
+    from kerasnas.pipeline.racing import Contestant
+    from kerasnas.pipeline.racing.stage import DECAY
+    from kerasnas.spaces import MacroSpace
+
+    clock = time.process_time
+    x, y, x_test, y_test, shape, classes = scaled(arrays)
+    space, rng = MacroSpace.for_data(shape, classes, len(x)), np.random.default_rng(seed)
+    found = {"each": [], "parameters": [], "latency_ms": [], "genotypes": []}
+    begin = clock()
+    for index in range(number):
+        end = begin + (seconds - begin) * (index + 1) / number
+        genotype = space.sample(rng)
+        model = RECIPE.compile_network(space.build_network(genotype, shape, classes, seed=seed), None)
+        batches = ArrayBatches(x, y, max(1, min(64, len(x) // 4)), seed=seed, augment=augmentation(name))
+        contestant = Contestant(model, batches)
+        few = slice(0, 250)
+        contestant.correct(x[few], y[few])  # traces
+        before = clock()
+        contestant.correct(x[few], y[few])
+        length = end - clock() - 1.0 - 1.2 * (clock() - before) * len(x_test) / len(x[few])
+        try:
+            contestant.advance(clock, length, schedule=lambda past, end=length: min(1.0, (1 - past / end) / DECAY))
+            correct = float(contestant.correct(x_test, y_test).mean())
+        except NonFiniteError:
+            correct = 1 / classes  # such a network says nothing
+        found["each"].append(correct)
+        found["genotypes"].append(json.loads(genotype.to_json()))
+        for key, value in costs(model).items():
+            found[key].append(value)
+    return float(np.mean(found["each"])), {"best": max(found["each"]), **found}
+
+
+def run_svm(arrays):
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.svm import SVC
+
+    x, y, x_test, y_test = arrays
+    x, x_test = (part.reshape(len(part), -1) / 255 for part in (x, x_test))
+    return float(make_pipeline(PCA(60, whiten=True, random_state=0), SVC(C=10)).fit(x, y).score(x_test, y_test)), {}
+
+
+# Contenders in processes of their own -----------------------------------------------------------------------
+def save(arrays, folder):
+    """The path of a file of the arrays in `folder`."""
+    names = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(Path(folder, "data.npz"), **dict(zip(names, arrays, strict=True)))
+    return f"{folder}/data.npz"
+
+
+def run_autokeras(python, arrays, seconds, seed):
+    """AutoKeras in the environment of the interpreter `python`."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(__file__).with_name("value_autokeras.py")
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        environment["KERAS_BACKEND"] = "tensorflow"
+        command = [python, str(script), save(arrays, folder), str(seconds), str(seed)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environment)
+        if done.returncode:
+            raise RuntimeError(f"AutoKeras failed:\n{done.stderr[-900:]}")
+        record = json.loads(done.stdout.splitlines()[-1])
+        return record.pop("accuracy"), record
