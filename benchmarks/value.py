@@ -3,15 +3,29 @@
     python benchmarks/value.py DATA --cpu_minutes=5 --seeds=3 --output=runs/value.jsonl
 
 Every run is a process of its own on one thread, whose whole processor time counts: import, tracing, search, training.
-The contenders are the race (`kerasnas search --cpu_minutes`); the network it begins with, trained for all of the time
-(`--candidates=1`); a CNN of 32, 64 and 128 filters, ResNet-8 and ResNet-20 in plain Keras, trained by `fit` with Adam
-and a cosine for all of the time; KerasTuner's RandomSearch over a usual CNN hypermodel, whose best network is trained
-with the second half of the time; and PCA with a support vector machine. The hand-made ones are told which flips the
-data allow; the race has to find out. All train on the same arrays. The test set is looked at once, at the end of a run.
+The contenders are
 
-Runs that `--output` holds are not run again. Prints a table of mean test accuracies, the mean ranks, and for each
-contender the paired difference to the race with its 95 % interval over sets and seeds; writes `--output` with the
-suffix `.png`, mean ranks with the critical difference of Nemenyi's test.
+- `kerasnas`: the race, `kerasnas search --cpu_minutes`; `default`: the network it begins with, trained for all of the
+  time (`--candidates=1`); `half`: the race within half of the parameters of `cnn` (`--max_parameters`);
+- `cnn`, `resnet_8`, `resnet_20`: a CNN of 32, 64 and 128 filters and two ResNets in plain Keras, trained by `fit` with
+  Adam and a cosine for all of the time;
+- `random_search`, `hyperband`: KerasTuner's, over a usual CNN hypermodel, whose best network is trained with the second
+  half of the time;
+- `random_networks`: three random networks of the race's space, each trained as the race trains its winner, for a third
+  of the time; their accuracy is the mean of the three, the best of them has a line of its own;
+- `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
+- `svm`: PCA with a support vector machine.
+
+The hand-made ones and the random networks are told which flips the data allow; the race has to find out. All train on
+the same arrays. The test set is looked at once, at the end of a run. Records hold the trainable parameters and the
+latency of a forward pass of one image; of the races also `training_seconds`, spent in building, tracing, training and
+comparing contestants, and `overhead`, the share of the processor time that is not: import, reading, finding candidates,
+evaluation, saving and report.
+
+Runs that `--output` holds are not run again. Prints, of the contenders that are asked for, mean test accuracies and
+medians of the costs; the mean ranks over sets and seeds that all of them have; and the paired differences of the race,
+and of `half`, to each other contender with their 95 % intervals, over sets and seeds that both have. Writes `--output`
+with the suffix `.png`, mean ranks with the critical difference of Nemenyi's test.
 """
 
 from __future__ import annotations
