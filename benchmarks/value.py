@@ -134,20 +134,22 @@ def report(records, asked, output):
     from scipy import stats
 
     names = sorted({r["contender"] for r in records} & set(asked), key=CONTENDERS.index)
+    if not names:
+        return
     runs = {name: {(r["set"], r["seed"]): r for r in records if r["contender"] == name} for name in names}
     found = {name: {key: r["accuracy"] for key, r in own.items()} for name, own in runs.items()}
     print(f"\n{'':20}" + "".join(f"{name:>16}" for name in names))
     for dataset in sorted({key[0] for own in found.values() for key in own}):
         columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]
         print_row(dataset, [100 * np.mean(column) if column else None for column in columns])
-        numbers = sorted({len(column) for column in columns})
-        print("   n=" + "-".join(str(number) for number in sorted({numbers[0], numbers[-1]})))
+        numbers = [len(column) for column in columns if column]
+        print("   n=" + "-".join(str(number) for number in sorted({min(numbers), max(numbers)})))
     for key, scale, digits in (("parameters", 1, 0), ("latency_ms", 1, 2), ("overhead", 100, 1), ("cpu_seconds", 1, 1)):
         columns = [[np.mean(r[key]) for r in own.values() if key in r] for own in runs.values()]
         title = {"overhead": "overhead, %"}.get(key, f"median {key}")
         print_row(title, [scale * np.median(column) if column else None for column in columns], digits)
         print()
-    whole = sorted(set.intersection(*(set(own) for own in found.values()))) if found else []
+    whole = sorted(set.intersection(*(set(own) for own in found.values())))
     if whole:
         table = np.array([[found[name][key] for name in names] for key in whole])
         ranks = np.array([stats.rankdata(-row) for row in table]).mean(0)
