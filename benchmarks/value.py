@@ -75,11 +75,12 @@ def run_race(arrays, minutes, seed, *flags):
         result = json.loads(Path(folder, "run", "result.json").read_text())
     race, searched = result["race"], result["searched"]
     raced = {n: [round(r["accuracy"], 4) for r in entry["rungs"]] for n, entry in race["contestants"].items()}
-    # The winner's seconds hold those of its steps in the race, which are in its cost as well.
-    twice = race["contestants"][race["winner"]]["rungs"][-1]["seconds"]
+    winners = race.get("winners") or [race["winner"]]
+    # The winners' seconds hold those of their steps in the race, which are in their costs as well.
+    twice = sum(race["contestants"][name]["rungs"][-1]["seconds"] for name in winners)
     training = sum(entry.get("cost", 0.0) for entry in race["contestants"].values()) + searched["seconds"] - twice
     return searched["test_accuracy"], {
-        "winner": race["winner"],
+        "winner": " + ".join(winners),
         "raced": raced,
         "augment": race["augment"],
         "parameters": searched["parameters"],

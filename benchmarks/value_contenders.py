@@ -191,7 +191,7 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     from kerasnas.datasets import ArrayBatches
     from kerasnas.pipeline.race_run import RECIPE
     from kerasnas.pipeline.racing import Contestant
-    from kerasnas.pipeline.racing.stage import DECAY
+    from kerasnas.pipeline.racing.winners import DECAY
     from kerasnas.spaces import MacroSpace
 
     clock = time.process_time
