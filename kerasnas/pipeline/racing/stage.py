@@ -184,10 +184,13 @@ class Race:
             costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
             share = FIRST_SHARE if len(self.progress["standing"]) > 1 else 1.0
             left = share * allowance - self._race_seconds()
-            if min(costs, default=0.0) > left:
+            name = self.progress["waiting"][0]
+            given = self._entries[name]["kind"] == "given"  # the user's own start, unless they take most of the budget
+            if min(costs, default=0.0) > left and not given:
                 break
-            name = self.progress["waiting"].pop(0)
-            if self._first_rung_seconds(name, steps) > min(left, FIRST_SHARE * allowance / _FEWEST):
+            self.progress["waiting"].pop(0)
+            most = self.budget.left() / 2 if given else min(left, FIRST_SHARE * allowance / _FEWEST)
+            if self._first_rung_seconds(name, steps) > most:
                 self._entries[name]["outcome"] = "not started: too slow for this budget"
                 self._forget(name)
                 continue
