@@ -10,11 +10,11 @@ from typing import Any
 
 from absl import flags
 
-from kerasnas.cli.flags import define, describe, flag_of, settings
+from kerasnas.cli.flags import define, describe, flag_of, given, settings
 
 _METHOD = (
-    "How to search: race, networks trained side by side within --minutes; gradient, with a supernet; or auto: a race, "
-    "unless --space names a space that has a supernet."
+    "How to search: race, networks trained side by side within --minutes, of any space of images; gradient, with a "
+    "supernet; or auto: a race, unless --space names a space that has a supernet."
 )
 _NO_FOLDER = ("time", "doctor")  # which leave nothing behind
 
@@ -67,7 +67,8 @@ class _Command:
             flags.DEFINE_string(
                 "genotype",
                 None,
-                "A genotype.json, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR.",
+                "A genotype.json, the folder of a run, or the name of a published one: DARTS_V1, DARTS_V2, "
+                "PC_DARTS_CIFAR.",
                 flag_values=values,
                 required=self.name == "retrain",
             )
@@ -110,21 +111,26 @@ def _search_settings(values: flags.FlagValues) -> type:
     """The settings of the method that the flags ask for.
 
     Raises:
-        ValueError: for a flag that the method does not have.
+        ValueError: for a flag that the method does not have, and for a gradient search of a space without a supernet.
     """
-    from kerasnas.pipeline import RaceConfig, SearchConfig
+    from kerasnas.pipeline import RaceConfig, SearchConfig, plugins
+    from kerasnas.spaces import has_supernet
 
+    plugins.load(values["import"].value)  # before the name of a space is looked up
     space, method = values["space"], values["method"].value
-    raced = not space.present or space.value == "macro"
-    if method == "race" and not raced:
-        raise ValueError(f"Space '{space.value}' cannot be raced: it has a supernet. Leave out --method, or --space.")
+    searched = space.present and has_supernet(space.value)
+    if method == "gradient" and space.present and not searched:
+        raise ValueError(f"Space '{space.value}' has no supernet for a gradient search. Race it: leave out --method.")
     if method == "auto":
-        method = "race" if raced else "gradient"
+        method = "gradient" if searched else "race"
     chosen, other = (RaceConfig, SearchConfig) if method == "race" else (SearchConfig, RaceConfig)
     own, others = ({flag_of(field) for field in dataclasses.fields(config)} for config in (chosen, other))
-    for name in sorted(others - own - {"space"}):
+    if method == "race":
+        hint = "Leave out --method." if searched else "Add --space=darts, or another space with a supernet."
+    else:
+        hint = "Add --method=race." if space.present else "Leave out --method."
+    for name in sorted(others - own):
         if values[name].present:
-            hint = "Add --space=darts, or another space with a supernet." if method == "race" else "Leave out --space."
             is_of = "a gradient search" if method == "race" else "a race"
             raise ValueError(
                 f"--{name} is a flag of {is_of}, and this is {'a race' if method == 'race' else 'none'}. {hint}"
@@ -135,14 +141,12 @@ def _search_settings(values: flags.FlagValues) -> type:
 def _retrain(values: flags.FlagValues) -> None:
     from kerasnas import pipeline
 
-    genotype = _genotype(values["genotype"].value)
-    if not values["num_nodes"].present:  # the genotype says it
-        values["num_nodes"].value = len({edge.target for edge in genotype.cells[0][1]})
-        values["num_nodes"].present = 1
-    config = settings(pipeline.TrainingConfig, values)
-    pipeline.make_space(config).validate(genotype)
-    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", config)) as path:
-        pipeline.retrain(config, path, genotype)
+    name, own = values["genotype"].value, given(pipeline.TrainingConfig, values)
+    pipeline.plugins.load(own.get("imports", ()))
+    published = _published().get(name)
+    found = pipeline.read_network(_existing(name), **own) if published is None else pipeline.fitting(published, **own)
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config)) as path:
+        pipeline.retrain(found.config, path, found.genotype)
 
 
 @contextlib.contextmanager
@@ -194,14 +198,25 @@ def _doctor(values: flags.FlagValues) -> None:
 
 
 def _genotype(name: str) -> Any:
+    from kerasnas.genotypes import Genotype
+
+    if name in _published():
+        return _published()[name]
+    path = _existing(name)
+    return Genotype.load(path / "genotype.json" if path.is_dir() else path)
+
+
+def _published() -> dict[str, Any]:
     from kerasnas import genotypes
 
-    published = {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
-    if name in published:
-        return published[name]
+    return {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
+
+
+def _existing(name: str) -> Path:
     if not Path(name).exists():
-        raise FileNotFoundError(f"--genotype={name} is neither a file nor a published genotype: {sorted(published)}")
-    return genotypes.Genotype.load(name)
+        known = sorted(_published())
+        raise FileNotFoundError(f"--genotype={name} is neither a file, a folder nor a published genotype: {known}")
+    return Path(name)
 
 
 RENAMED = {"bench": "compare", "benchmark": "time"}
@@ -219,6 +234,11 @@ COMMANDS = {
             "    kerasnas search --output_dir=runs/first\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --output_dir=runs/mine\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --max_parameters=100000 --output_dir=runs/small\n"
+            "\n"
+            "Networks of your own take part with --genotypes: genotype files, or folders of runs, of any space.\n"
+            "\n"
+            "    kerasnas search --dataset=my_images/ --minutes=10 --genotypes=runs/cells --output_dir=runs/against\n"
+            "    kerasnas search --import=my_networks.py --space=my_networks --output_dir=runs/own_networks\n"
             "\n"
             "With the name of a space of cells or chains, a gradient search instead (DARTS): a supernet holds every\n"
             "candidate at once, gradient descent moves its weights on one half of the training data and the choice\n"
@@ -238,9 +258,10 @@ COMMANDS = {
             "retrain",
             "train the network of a genotype from scratch.",
             "    kerasnas retrain --genotype=runs/first/genotype.json --retrain_epochs=40 --output_dir=runs/longer\n"
+            "    kerasnas retrain --genotype=runs/first --retrain_epochs=40 --output_dir=runs/as_wide_as_there\n"
             "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2\n"
             "\n"
-            "Without --num_nodes, the number of nodes is the genotype's.",
+            "Without --space and --num_nodes, they are the genotype's; of the folder of a run, the size is the run's.",
             _retrain,
             "TrainingConfig",
         ),

@@ -28,16 +28,37 @@ def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
-        tuple: flags.DEFINE_list,
+        tuple: _define_list,
     }
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     makers[type(field.default)](flag_of(field), default, field.metadata["help"], flag_values=values)
 
 
+class _ListFlag(flags.Flag):
+    """A flag of a comma-separated list; one that is given again adds to it."""
+
+    value: Any
+
+    def parse(self, argument: Any) -> None:
+        before = list(self.value) if self.present else []
+        super().parse(argument)
+        self.value = [*before, *self.value]
+
+
+def _define_list(name: str, default: list[str], help: str, flag_values: flags.FlagValues) -> None:
+    flag = _ListFlag(flags.ListParser(), flags.CsvListSerializer(","), name, default, help)
+    flags.DEFINE_flag(flag, flag_values)
+
+
 def settings(config: type, values: flags.FlagValues) -> Any:
     """The settings of class `config` that the flags give; a flag that is not given leaves the default of `config`."""
-    given = {field.name: values[flag_of(field)] for field in dataclasses.fields(config)}
-    return config(**{name: flag.value for name, flag in given.items() if flag.present})
+    return config(**given(config, values))
+
+
+def given(config: type, values: flags.FlagValues) -> dict[str, Any]:
+    """The fields of the class `config` whose flags are given, with their values."""
+    fields = {field.name: values[flag_of(field)] for field in dataclasses.fields(config)}
+    return {name: flag.value for name, flag in fields.items() if flag.present}
 
 
 def parse(values: flags.FlagValues, command: str, arguments: list[str]) -> None:

@@ -15,6 +15,7 @@ The command line, the tuners and Python call the same functions:
 from kerasnas.pipeline.assembly import make_space
 from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.doctor import DoctorConfig, examine
+from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
 from kerasnas.pipeline.run import plot, resume, retrain, search
@@ -31,6 +32,7 @@ __all__ = [
     "DoctorConfig",
     "NetworkTraining",
     "RaceConfig",
+    "Rebuilt",
     "RunFolder",
     "SearchConfig",
     "Stages",
@@ -39,11 +41,13 @@ __all__ = [
     "TrainingRecipe",
     "compare",
     "examine",
+    "fitting",
     "make_record",
     "make_space",
     "measure",
     "plot",
     "plot_genotype",
+    "read_network",
     "resume",
     "retrain",
     "run_search",

@@ -150,7 +150,8 @@ def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
 
 
 def _retrain(run: RunFolder, config: TrainingConfig, log: Log) -> dict[str, Any]:
-    space, data = make_space(config), load_data(config)
+    data = load_data(config)
+    space = make_space(config, data)
     genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
     searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
     return _finish(run, data, searched, None, [], log)

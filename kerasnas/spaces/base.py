@@ -20,6 +20,22 @@ from kerasnas.registry import Registry
 
 SPACES = Registry("space")
 
+
+def has_supernet(name: str) -> bool:
+    """True unless the choices of the registered space `name` shape the network itself (`shapes_network`).
+
+    Raises:
+        ValueError: for an unknown name; names the nearest.
+
+    Example:
+
+    >>> from kerasnas.spaces import has_supernet
+    >>> has_supernet("darts"), has_supernet("macro")
+    (True, False)
+    """
+    return not getattr(SPACES[name], "shapes_network", False)
+
+
 Indices = tuple[int, ...]
 """An architecture as numbers: for every choice, in order, the index of its option."""
 
@@ -31,6 +47,8 @@ class SearchSpace(abc.ABC):
     tables and one skeleton. Sampling, mutation, neighbours, encoding, size and validation follow from `choices`: an
     ordered mapping from the name of each choice to its options (strings). Every combination of options is an
     architecture, unless the space writes `feasible` too; if several combinations are the same network, it writes `key`.
+    A space that `shapes_network` may have a class method `for_data(input_shape, num_classes, samples, **arguments)`: a
+    race in it asks for the space whose sizes suit the data, `arguments` of the constructor apart.
 
     Attributes:
         name: the name that its genotypes carry.

@@ -378,7 +378,7 @@ def test_genotype_that_cannot_be_trained(fails, dataset, tmp_path, content, word
 def test_genotype_of_more_nodes(fails, dataset, tmp_path):
     flags = [f"--dataset={dataset}", *RETRAIN, "--retrain_cells=3", f"--output_dir={tmp_path / 'run'}"]
     assert "1 nodes" in fails("retrain", "--genotype=DARTS_V2", *flags)
-    assert "neither a file nor a published genotype" in fails("retrain", "--genotype=DARTS_V9", *flags)
+    assert "neither a file, a folder nor a published genotype" in fails("retrain", "--genotype=DARTS_V9", *flags)
 
 
 # Interruptions ------------------------------------------------------------------------------------------
@@ -477,3 +477,12 @@ def test_another_space_by_name(dataset, tmp_path, fails):
     assert genotype.space == "nasbench201" and len(genotype["cell"]) == 1
     for file in ("cell_cell.png", "alphas.png", "report.html", "model.keras"):
         assert (folder / file).stat().st_size > 1000
+
+
+def test_a_list_that_is_given_twice_is_one_list():
+    from kerasnas.cli.flags import parse, settings
+
+    values = cli.COMMANDS["search"].flags()
+    parse(values, "search", ["--genotypes=a.json,b.json", "--output_dir=x", "--genotypes=c.json", "--augment="])
+    config = settings(RaceConfig, values)
+    assert (config.genotypes, config.augment) == (("a.json", "b.json", "c.json"), ())
