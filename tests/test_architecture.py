@@ -27,7 +27,7 @@ LEVELS = [
     {"strategies", "trainers"},
     {"search"},  # the public face of both
     {"meta"},
-    {"reporting", "testing"},
+    {"reporting", "export", "testing"},
     {"pipeline"},
     {"cli"},
 ]

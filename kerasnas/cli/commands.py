@@ -24,7 +24,7 @@ class _Command:
 
     `settings` names the dataclasses of `kerasnas.pipeline` whose fields are flags; they are imported when needed. Where
     two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
-    process have passed.
+    process have passed. `places` are the flags that may be given by their value alone, in this order.
     """
 
     def __init__(
@@ -35,7 +35,9 @@ class _Command:
         run: Callable[..., Any],
         *settings: str,
         timed: bool = False,
+        places: tuple[str, ...] = (),
     ):
+        self.places = places
         self.name, self.summary, self.teaching, self.settings = name, summary, teaching, settings
         self._run, self._timed = run, timed
 
@@ -45,11 +47,36 @@ class _Command:
         else:
             self._run(values)
 
+    def complete(self, values: flags.FlagValues) -> None:
+        """Choose the folder of a new search, if none is given.
+
+        Raises:
+            ValueError: if another command lacks its folder.
+        """
+        if "output_dir" not in values or values["output_dir"].value is not None or self.name == "plot":
+            return
+        if self.name != "search":
+            raise ValueError(f"Missing flag --output_dir: the folder of the run. For example: {self._example()}")
+        name = Path(values["dataset"].value).resolve().name.removesuffix(".npz") or "search"
+        number = 1
+        while (folder := Path("runs", f"{name}-{number}")).exists():
+            number += 1
+        values["output_dir"].value = str(folder)
+
+    def _example(self) -> str:
+        lines = (line.strip() for line in self.teaching.splitlines())
+        return next((line for line in lines if line.startswith("kerasnas ")), f"kerasnas {self.name} runs/first")
+
     def flags(self) -> flags.FlagValues:
         values = flags.FlagValues()
         if self.name not in _NO_FOLDER:
             flags.DEFINE_string(
-                "output_dir", None, "The folder of the run.", flag_values=values, required=self.name != "plot"
+                "output_dir",
+                None,
+                "The folder of the run."
+                + (" Default: runs/NAME-1, -2, ..., with the name of the dataset." if self.name == "search" else ""),
+                flag_values=values,
+                required=False,
             )
         if self.settings:
             from kerasnas import pipeline
@@ -63,6 +90,17 @@ class _Command:
                         flag.help += f" In a gradient search: {other} There by default: {default}."
         if self.name == "search":
             flags.DEFINE_enum("method", "auto", ["auto", "race", "gradient"], _METHOD, flag_values=values)
+        if self.name == "predict":
+            flags.DEFINE_multi_string("images", [], "Image files, and folders of them.", flag_values=values)
+            flags.DEFINE_enum(
+                "format",
+                "text",
+                ["text", "csv", "json"],
+                "Of what is printed; csv and json have the probability of every class.",
+                flag_values=values,
+            )
+        if self.name == "evaluate":
+            flags.DEFINE_string("dataset", "", "Labeled data, as for a search. Default: the run's.", flag_values=values)
         if self.name in ("retrain", "plot"):
             flags.DEFINE_string(
                 "genotype",
@@ -163,6 +201,25 @@ def _resume(values: flags.FlagValues, spent: float) -> None:
     from kerasnas import pipeline
 
     pipeline.resume(values["output_dir"].value, spent=spent)
+
+
+def _predict(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline, reporting
+
+    if not values["images"].value:
+        raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
+    predictions, failed = pipeline.predict(values["output_dir"].value, values["images"].value)
+    rows = [(str(one.path), one.probabilities) for one in predictions]
+    print(reporting.predictions_text(rows, values["format"].value), end="")
+    if failed:
+        names = "; ".join(failed.values())
+        raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")
+
+
+def _evaluate(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline, reporting
+
+    print(reporting.evaluation_text(pipeline.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
 
 
 def _plot(values: flags.FlagValues) -> None:
@@ -269,15 +326,39 @@ COMMANDS = {
             "resume",
             "continue a run that was interrupted, by Ctrl-C, a kill or a power cut.",
             "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"
-            "    kerasnas resume --output_dir=runs/first",
+            "    kerasnas resume runs/first",
             _resume,
             timed=True,
+            places=("output_dir",),
+        ),
+        _Command(
+            "predict",
+            "tell the class of images with the network of a run.",
+            "    kerasnas predict runs/first photo.png\n"
+            "    kerasnas predict runs/first photos/ --format=csv\n"
+            "\n"
+            "Prints the class of each image and its probability. Images are turned upright, and resized to the size\n"
+            "that the network was trained on. A file that cannot be read is named, and the exit status is 2.",
+            _predict,
+            places=("output_dir", "images"),
+        ),
+        _Command(
+            "evaluate",
+            "evaluate the network of a run on labeled data.",
+            "    kerasnas evaluate runs/first\n"
+            "    kerasnas evaluate runs/first --dataset=new_images/\n"
+            "\n"
+            "Prints accuracy and loss on the test part of the data, with 95 % intervals, and the accuracy of each\n"
+            "class, the worst first.",
+            _evaluate,
+            places=("output_dir",),
         ),
         _Command(
             "plot",
             "draw the plots of a run, or of a genotype, again.",
-            "    kerasnas plot --output_dir=runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
+            "    kerasnas plot runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
             _plot,
+            places=("output_dir",),
         ),
         _Command(
             "compare",

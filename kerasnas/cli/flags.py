@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from absl import flags
@@ -61,22 +61,43 @@ def given(config: type, values: flags.FlagValues) -> dict[str, Any]:
     return {name: flag.value for name, flag in fields.items() if flag.present}
 
 
-def parse(values: flags.FlagValues, command: str, arguments: list[str]) -> None:
+def parse(values: flags.FlagValues, command: str, arguments: list[str], places: Sequence[str] = ()) -> None:
     """Read the arguments of a command into `values`.
+
+    Args:
+        values: the flags of the command.
+        command: its name.
+        arguments: what was typed after it. `--cpu-minutes` is read as `--cpu_minutes`.
+        places: the flags that arguments which are none fill, in this order, if they are not given; a flag of several
+            values takes all that are left. Defaults to none.
 
     Raises:
         ValueError: for an argument that is no flag, and for an unknown flag; names the nearest.
         absl.flags.Error: for a value of another type, or a missing flag.
     """
     try:
-        extra = values([f"kerasnas {command}", *arguments])[1:]
+        extra = values([f"kerasnas {command}", *(_with_underscores(argument, values) for argument in arguments)])[1:]
     except flags.UnrecognizedFlagError as error:
         name = error.flagname.lstrip("-")
         new = RENAMED.get(name)
         hint = f"Did you mean '{new}'?" if new in values else nearest(name, values)
         raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {hint}") from None
+    for name in places:
+        if extra and not values[name].present:
+            several = isinstance(values[name], flags.MultiFlag)
+            values[name].value = [*extra] if several else extra[0]
+            values[name].present = 1
+            extra = [] if several else extra[1:]
     if extra:
         raise ValueError(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
+
+
+def _with_underscores(argument: str, values: flags.FlagValues) -> str:
+    """`--cpu-minutes=5` as `--cpu_minutes=5`, where there is such a flag."""
+    name, equals, value = argument.partition("=")
+    changed = name.lstrip("-").replace("-", "_")
+    known = name.startswith("--") and (changed in values or changed.removeprefix("no") in values)
+    return f"--{changed}{equals}{value}" if known else argument
 
 
 def describe(values: flags.FlagValues, names: Iterable[str] | None = None) -> list[str]:

@@ -14,6 +14,7 @@ The command line, the tuners and Python call the same functions:
 
 from kerasnas.pipeline.assembly import make_space
 from kerasnas.pipeline.comparison import compare
+from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
@@ -31,6 +32,7 @@ __all__ = [
     "ComparisonConfig",
     "DoctorConfig",
     "NetworkTraining",
+    "Prediction",
     "RaceConfig",
     "Rebuilt",
     "RunFolder",
@@ -40,6 +42,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingRecipe",
     "compare",
+    "evaluate",
     "examine",
     "fitting",
     "make_record",
@@ -47,6 +50,7 @@ __all__ = [
     "measure",
     "plot",
     "plot_genotype",
+    "predict",
     "read_network",
     "resume",
     "retrain",

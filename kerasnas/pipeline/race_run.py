@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency, parameters
+from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import checked_data, make_space
 from kerasnas.pipeline.given import given_networks
@@ -20,7 +21,6 @@ from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
-from kerasnas.pipeline.training_stage import save_model
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
@@ -185,7 +185,8 @@ def run_race(
     race = make_race(run, config, data, budget, log)
     found = race.run()
 
-    searched = train_winners(race, (data.x_test, data.y_test), partial(save_model, run.stages))
+    keep = partial(save_classifier, run.path, classes=data.classes, scale=data.scale)
+    searched = train_winners(race, (data.x_test, data.y_test), keep)
     genotype_of(searched).save(run.path / GENOTYPE)
     log(
         f"  {searched['parameters']:,} parameters, test accuracy {searched['test_accuracy']:.4f}, "

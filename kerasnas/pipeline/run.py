@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasnas import checks, datasets, reporting
 from kerasnas.cost import CostModel
+from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import build_search, load_data, make_objective, make_space, make_training, schedules
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
@@ -190,6 +191,7 @@ def _train(
     finished = stages.stage(name)
     if finished is not None:
         return finished
+    keep = partial(save_classifier, stages.path, classes=data.classes, scale=data.scale)
     log(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
     record = training.run(
         stages,
@@ -198,7 +200,7 @@ def _train(
         (data.x_train, data.y_train),
         (data.x_test, data.y_test),
         seed,
-        keep_model=name == "searched",
+        keep_model=keep if name == "searched" else None,
         verbose=_verbosity(),
         log=log,
     )
@@ -239,6 +241,7 @@ def _finish(
         "test_examples": len(data.x_test),
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
+        "scale": data.scale,
     }
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {} if race is None else {"race": race}

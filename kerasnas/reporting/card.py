@@ -123,7 +123,7 @@ def card_text(result: Mapping[str, Any]) -> str:
                 "the probabilities. Do not use it for decisions about people without examining them.",
             ]
         ),
-        "## How to load it",
-        fenced(tables.LOADING, "python"),
+        "## How to use it",
+        fenced(tables.usage(result), "python"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
