@@ -115,6 +115,7 @@ class ReachableSet:
             TypeError: if `rng` is no NumPy generator.
             ValueError: if no genotype is found that keeps within the limits.
         """
+        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         found = next(self._draws(rng, TRIES), None)
         if found is None:
             raise ValueError(
@@ -132,21 +133,25 @@ class ReachableSet:
             rng: the generator.
             number: how many.
             besides: genotypes that are not wanted. Defaults to none.
+
+        Raises:
+            TypeError: if `rng` is no NumPy generator.
+            ValueError: if `number` is not an integer of at least 0.
         """
-        found: list[Genotype] = []
-        tries = min(TRIES, 1000 * number)
-        draws = self._draws(rng, tries)
+        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
+        checks.integer("number", number, least=0)
+        found: dict[Genotype, None] = {}
+        draws = self._draws(rng, min(TRIES, 1000 * number))
         while len(found) < number:
             genotype = next(draws, None)
             if genotype is None:
                 break
-            if genotype not in besides and genotype not in found:
-                found.append(genotype)
-        return found
+            if genotype not in besides:
+                found[genotype] = None
+        return list(found)
 
     def _draws(self, rng: np.random.Generator, tries: int) -> Iterator[Genotype]:
         """Genotypes of the set, by rejection: of so many draws those that are in it."""
-        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         for _ in range(tries):
             indices = tuple(own[int(rng.integers(len(own)))] for own in self._options)
             if self.space.feasible(indices):
