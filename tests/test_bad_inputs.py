@@ -146,6 +146,10 @@ call(CategoricalPolicy, cardinalities=(2, 3))
 call(LSTMPolicy, cardinalities=(2, 3), units=4, temperature=5.0, tanh_constant=2.5, seed=0)
 call(Adam, learning_rate=0.1)
 
+# spaces
+call(fresh(lambda: SPACE, "reachable"), max_skips=1, allow_none=True)
+call(fresh(lambda: SPACE.reachable(), "sample"), rng=RNG)
+
 # datasets
 call(
     datasets.ArrayBatches,
@@ -274,11 +278,12 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "color_jitter-amount",
         ],
     ),
-    "0 leaves the mutation, the noise, the steps, the shift or the query out; an index starts at 0": (
+    "0 leaves the mutation, the noise, the steps, the shift, the skips or the query out; an index starts at 0": (
         {"0"},
         [
             *("NSGA2-mutation_probability", "waveforms-noise", "PairedBatches.skip-steps", "shift-pixels"),
             *("cutout-size", "SinusoidTasks-query_shots", "EpisodeSampler-query_shots", "ArrayBatches.set_epoch-epoch"),
+            "NASBench201Space.reachable-max_skips",
             *("SinusoidTasks.episode-index", "SinusoidTasks.batch-index", "EpisodeSampler-rotations"),
         ],
     ),

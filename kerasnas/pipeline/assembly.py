@@ -233,7 +233,6 @@ def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> conte
 
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
     """The search of the settings, not compiled."""
-    caps: dict[str, Any] = {"auto": "auto", "any": None}
     asked = config.changed()  # a guard that was asked for, and has nothing to act on, says so
     return BilevelTrainer(
         supernet,
@@ -241,9 +240,16 @@ def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective |
         objective=objective,
         architecture_warmup_epochs=config.architecture_warmup_epochs,
         auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in asked else "auto",
-        max_skips=caps[config.max_skips] if config.max_skips in caps else int(config.max_skips),
+        max_skips=max_skips_of(config),
         curvature_ratio=(config.curvature_ratio or None) if "curvature_ratio" in asked else "auto",
     )
+
+
+def max_skips_of(config: SearchConfig) -> int | str | None:
+    """The settings' cap of skip connections, as `BilevelTrainer` takes it."""
+    if config.max_skips == "any":
+        return None
+    return config.max_skips if config.max_skips == "auto" else int(config.max_skips)
 
 
 def build_search(

@@ -272,7 +272,11 @@ class SearchConfig(TrainingConfig, StepConfig):
     )
     latency_target_ms: float = setting(0.0, "The same as --cost=latency with this --cost_target.", least=0)
     latency_table: str = setting("", "A latency table measured before on this device. Default: it is measured.")
-    random_genotypes: int = setting(3, "Number of random genotypes that are trained for comparison.", least=0)
+    random_genotypes: int = setting(
+        3,
+        "Number of random genotypes, of those that this search could have returned, that are trained for comparison.",
+        least=0,
+    )
     distribution: str = setting(
         "auto",
         "What the search runs on: auto, cpu, gpu (all that are visible) or tpu; batch sizes are of all replicas "

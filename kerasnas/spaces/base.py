@@ -16,6 +16,7 @@ from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.measured import NetworkParts, Part
+from kerasnas.networks.reachable import ReachableSet
 from kerasnas.registry import Registry
 
 SPACES = Registry("space")
@@ -236,6 +237,24 @@ class SearchSpace(abc.ABC):
         """
         checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.sample_indices(rng))
+
+    def reachable(
+        self,
+        max_skips: int | str | None = None,
+        cost: Any = None,
+        limit: float | None = None,
+        allow_none: bool = False,
+    ) -> ReachableSet:
+        """The genotypes that a gradient search of this space can return: what random networks beside it are drawn from.
+
+        Args:
+            max_skips, cost, limit, allow_none: as for `derive` of the supernet that is searched; `max_skips="auto"`
+                for the cap of `BilevelTrainer`'s guard. Default to no limit, and to no `none`.
+
+        Raises:
+            ValueError: for values out of their range.
+        """
+        return ReachableSet(self, max_skips, cost, limit, allow_none)
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
         """`genotype` with one choice, drawn uniformly, changed to another of its options.

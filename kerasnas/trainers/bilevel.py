@@ -174,17 +174,21 @@ class BilevelTrainer(TrainStep, BilevelFit):
         """True if the supernet has a rule to derive a genotype by."""
         return self._plain is None or self._plain.rule is not None
 
-    def derive(self) -> Genotype:
+    def derive(self, allow_none: bool = False) -> Genotype:
         """The genotype that the alphas point to now, within `max_skips` and the target of a `CostObjective`.
+
+        Args:
+            allow_none: as for `kerasnas.networks.Supernet.derive`; a model's own rule does not know it. Defaults to
+                False.
 
         Raises:
             TypeError: if the supernet is not of a space and has no rule.
         """
         if self._plain is not None:
             return self._plain.derive()
-        limits: dict[str, Any] = {}
+        limits: dict[str, Any] = {"allow_none": True} if allow_none else {}
         if isinstance(self.objective, CostObjective) and self.objective.target is not None:
-            limits = {"cost": self.objective.cost, "limit": self.objective.target}
+            limits |= {"cost": self.objective.cost, "limit": self.objective.target}
         return self.supernet.derive(self.skip_limit, **limits)
 
     @property

@@ -6,12 +6,14 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad, values
 from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
 from kerasnas.cost import COSTS
+from kerasnas.datasets import ArrayBatches, stratified_split
 from kerasnas.primitives import MixedOp
 from kerasnas.relaxations import Gumbel, Softmax
 from kerasnas.search import CostObjective
@@ -130,6 +132,33 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search
         np.testing.assert_array_equal(value, snapshot(again)[name])
 
 
+@pytest.mark.parametrize("kind", ["halves", "validation data", "PyDataset", "tf.data"])
+def test_curvature_is_measured_on_the_images_that_move_the_alphas(data, make_search, monkeypatch, kind):
+    """Images of one pixel value a part: 1 moves the weights, 2 the alphas."""
+    monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
+    x, y = np.ones_like(data[0]), data[1]
+    given = {"validation_data": (2 * x, y)}
+    if kind == "halves":
+        x[stratified_split(y, 0.5, seed=0)[1]] = 2
+        given = {}
+    elif kind == "PyDataset":
+        given = {"validation_data": ArrayBatches(2 * x, y, 8)}
+        x, y = ArrayBatches(x, y, 8), None
+    elif kind == "tf.data":
+        slices = tf.data.Dataset.from_tensor_slices
+        given = {"validation_data": slices((2 * x, y)).batch(8)}
+        x, y = slices((x, y)).batch(8), None
+    search, read = make_search(), []
+
+    def curvature(batch):
+        read.append(set(np.unique(batch[0])))
+        return 1.0
+
+    monkeypatch.setattr(search, "curvature", curvature)
+    search.fit(x, y, batch_size=8, epochs=2, verbose=0, **given)
+    assert read == [{2}, {2}]
+
+
 @pytest.mark.slow
 def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
@@ -175,6 +204,18 @@ def test_auxiliary_skip_spares_the_edges_that_stride(space):
     weights = np.full((2, 3), 1 / 3, "float32")
     plain, auxiliary = (np.array(cell(inputs, weights=weights, auxiliary=c)[0]) for c in (None, 0.5))
     np.testing.assert_array_equal(plain, auxiliary)  # the one cell is a reduction cell: both its edges halve
+
+
+def test_none_is_derived_where_it_is_asked_for():
+    space, supernet = tiny()
+    for max_skips, skips in (("auto", 1), (None, 2)):
+        search = BilevelTrainer(supernet, max_skips=max_skips)
+        supernet.alphas["cell"].assign(np.array([[9, 1, 0], [0, 9, 1], [0, 9, 2]], "float32"))
+        found = search.derive(), search.derive(allow_none=True)
+        assert [genotype.count("none") for genotype in found] == [0, 1]
+        assert found[1].count("skip_connect") == skips
+        assert found[0] in space.reachable(search.skip_limit)
+        assert found[1] in space.reachable(search.skip_limit, allow_none=True)
 
 
 def test_trainer_puts_up_its_guards_and_takes_them_down():
