@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         tabular,
     )
     from kerasnas.genotypes import Edge, Genotype
+    from kerasnas.pipeline import ImageClassifier
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -38,6 +39,7 @@ _HOMES = {
     "DARTSSpace": "spaces",
     "Edge": "genotypes",
     "Genotype": "genotypes",
+    "ImageClassifier": "pipeline",
     "MixedOp": "primitives",
     "SearchSpace": "spaces",
     "register_primitive": "primitives",
@@ -49,6 +51,7 @@ __all__ = [
     "DARTSSpace",
     "Edge",
     "Genotype",
+    "ImageClassifier",
     "MixedOp",
     "SearchSpace",
     "callbacks",

@@ -16,6 +16,7 @@ from kerasnas.pipeline.assembly import make_space
 from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
+from kerasnas.pipeline.image_classifier import ImageClassifier
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
@@ -31,6 +32,7 @@ __all__ = [
     "AUGMENTATIONS",
     "ComparisonConfig",
     "DoctorConfig",
+    "ImageClassifier",
     "NetworkTraining",
     "Prediction",
     "RaceConfig",
