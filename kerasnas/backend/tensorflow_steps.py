@@ -95,10 +95,15 @@ class MetaStep:
     @gradients_of_their_graphs()
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         data = _with_batch_size(data[:2], self._tasks)
-        state = values(self.non_trainable_variables)
-        (results, state), gradients = self.meta_gradients(values(self.trainable_variables), state, data)
+        trainable, state = values(self.trainable_variables), values(self.non_trainable_variables)
+        variables, frozen = self.frozen(trainable, state)
+        (results, state), gradients = self.meta_gradients(trainable, state, data)
         with _after(data):
+            before = values(variables)
             apply_gradients(self.optimizer, gradients, self.trainable_variables)
+            if variables:  # put back, as a branch cannot apply gradients on several replicas
+                pairs = zip(before, values(variables), strict=True)
+                assign_state(variables, [tf.where(frozen, old, new) for old, new in pairs])
             assign_state(self.non_trainable_variables, state)
             return for_workers(self.update_metrics(results))
 
