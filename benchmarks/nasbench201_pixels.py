@@ -37,7 +37,7 @@ class Run:
         relaxation: its name.
         epochs: of 100 steps.
         warmup: epochs in which the alphas are frozen. None for the package's default, a quarter (without guards none).
-        rate: learning rate of the alphas (Adam).
+        rate: learning rate of the alphas (Adam) after the warm-up.
         anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.
         partial_channels: 4 for PC-DARTS, with edge normalization.
@@ -185,7 +185,8 @@ def _search(
     if arguments.auxiliary_skip is not None:
         guards["auxiliary_skip"] = arguments.auxiliary_skip
     search = kerasnas.BilevelTrainer(supernet, architecture_warmup_epochs=warmup, **guards)
-    rate = keras.optimizers.schedules.CosineDecay(run.rate, run.epochs * STEPS) if run.anneal else run.rate
+    learning = run.epochs - search.architecture_warmup.length(run.epochs)  # their optimizer counts no other epochs
+    rate = keras.optimizers.schedules.CosineDecay(run.rate, learning * STEPS) if run.anneal else run.rate
     search.compile(
         learning_rate=arguments.learning_rate,
         architecture_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),

@@ -262,7 +262,9 @@ def build_search(
     """The compiled search of the settings, in the scope of their distribution."""
     steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
-    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
+    # Their optimizer counts the steps that it takes: none in the warm-up.
+    learning = max(config.epochs - config.architecture_warmup_epochs, 1)
+    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * learning)
     with distribution_scope(config, log):
         search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
         search.compile(

@@ -242,8 +242,8 @@ class SearchConfig(TrainingConfig, StepConfig):
     )
     architecture_learning_rate: float = setting(
         0.15,
-        "Initial learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's "
-        "0.0003.",
+        "Learning rate (Adam) of the alphas after the warm-up; a cosine takes it to 0. A search of hours wants the "
+        "paper's 0.0003.",
         above=0,
     )
     temperature: tuple[str, ...] = setting(
@@ -257,7 +257,8 @@ class SearchConfig(TrainingConfig, StepConfig):
     curvature_ratio: float = setting(
         0.25,
         "Guard: the search stops where the curvature of the validation loss with respect to the alphas has grown to "
-        "more than the reciprocal of this; 0 for no such stop. It needs ten epochs after the warm-up.",
+        "more than the reciprocal of this; 0 for no such stop. It needs ten epochs after the warm-up, and is off with "
+        "fewer, as by default.",
         least=0,
     )
     cost: str = setting("", "What the network should save: parameters, macs, latency. Default: nothing.", known=COSTS)

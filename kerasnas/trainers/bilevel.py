@@ -50,8 +50,8 @@ class BilevelTrainer(TrainStep, BilevelFit):
         curvature_ratio: guard: the search ends, and the alphas are put back, where the curvature of the validation loss
             with respect to them has grown to more than `1 / curvature_ratio` times; see
             `kerasnas.callbacks.CurvatureStop`. None for no such stop. It needs ten epochs after the warm-up and a
-            relaxation that computes every primitive. Defaults to `"auto"`: 0.25 with such a relaxation. A number warns
-            with any other.
+            relaxation that computes every primitive; without, nothing is measured, and a number warns. Defaults to
+            `"auto"`: 0.25 where that is given.
         synchronized_batch_norm: on several replicas: whether batch norm uses the statistics of the global batch, so
             that a search is that of one device, instead of each replica's. It costs a sum over the replicas for each
             batch norm, forward and backward. Not with a relaxation that samples paths. Defaults to False.
@@ -201,9 +201,9 @@ class BilevelTrainer(TrainStep, BilevelFit):
         return self.objective.costs(genotype, self.supernet) if isinstance(self.objective, CostObjective) else {}
 
     def curvature(self, batch: Any, iterations: int = 6) -> float:
-        """The magnitude of the top eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
+        """The largest eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
 
-        A few power iterations, from the eigenvector that the last call found.
+        A few iterations of the Lanczos method, from the eigenvector that the last call found.
 
         Args:
             batch: `(x, y)`.
@@ -213,6 +213,15 @@ class BilevelTrainer(TrainStep, BilevelFit):
             ValueError: if this search measures no curvature; says why.
         """
         return self._guards.curvature(self, batch, iterations)
+
+    def idle_curvature_stop(self, epochs: int, initial_epoch: int = 0) -> str | None:
+        """The reason why a `fit` is too short for `curvature_ratio` to act; None where it is not, or none is measured.
+
+        Args:
+            epochs: epoch at which the search ends.
+            initial_epoch: epoch at which it starts. Defaults to 0.
+        """
+        return self._guards.idle_stop(initial_epoch, epochs, self.architecture_warmup.length(epochs))
 
     def get_config(self) -> dict[str, Any]:
         return {

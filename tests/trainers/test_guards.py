@@ -11,7 +11,7 @@ from keras import ops
 
 from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad, values
-from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
+from kerasnas.callbacks import ArchitectureWarmup, CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
 from kerasnas.cost import COSTS
 from kerasnas.datasets import ArrayBatches, stratified_split
 from kerasnas.primitives import MixedOp
@@ -43,12 +43,40 @@ def test_hessian_vector_product_of_a_quadratic():
 
     tensors = [ops.convert_to_tensor(point)], [ops.convert_to_tensor(vector)]
     np.testing.assert_allclose(hessian_vector_product(loss, *tensors)[0], matrix @ vector, rtol=1e-10)
-    start = [ops.convert_to_tensor(rng.standard_normal(5))]
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    value, (found,) = top_eigenvalue(loss, tensors[0], start, iterations=400)
-    expected = eigenvalues[np.abs(eigenvalues).argmax()]
-    np.testing.assert_allclose(float(value), expected, rtol=1e-6)
-    np.testing.assert_allclose(matrix @ np.array(found), expected * np.array(found), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "iterations", "tolerance"),
+    [
+        ([-9.0, -1.0, 0.5, 2.0, 3.0], 400, 1e-9),  # more iterations than dimensions: exact
+        ([-9.0, -8.0, -5.0, -2.0, -1.0], 5, 1e-9),  # not 0, of the rows of the basis that stay empty
+        ([-7.0, -7.0, 3.0, 3.0, 3.0], 5, 1e-9),  # spanned after two
+        ([0.0, 0.0, 0.0, 0.0, 0.0], 3, 1e-9),
+        (np.concatenate([np.linspace(-10, 1, 59), [4.0]]), 12, 1e-2),
+    ],
+    ids=["mixed", "negative", "repeated", "zero", "many"],
+)
+def test_largest_eigenvalue_is_not_that_of_largest_magnitude(eigenvalues, iterations, tolerance):
+    """A matrix whose eigenvalue of largest magnitude is negative; over two tensors."""
+    rng = np.random.default_rng(0)
+    size, largest = len(eigenvalues), np.max(eigenvalues)
+    basis = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    matrix = basis * np.array(eigenvalues) @ basis.T
+
+    def loss(x):
+        flat = ops.concatenate([ops.reshape(x[0], (-1,)), x[1]])
+        return ops.sum(flat * ops.matmul(ops.convert_to_tensor(matrix), flat)) / 2
+
+    point, start = (
+        [ops.convert_to_tensor(flat[:2][:, None]), ops.convert_to_tensor(flat[2:])]
+        for flat in rng.standard_normal((2, size))
+    )
+    value, found = top_eigenvalue(loss, point, start, iterations)
+    assert float(value) == pytest.approx(largest, abs=tolerance * 10)
+    assert [tuple(part.shape) for part in found] == [(2, 1), (size - 2,)]
+    vector = np.concatenate([np.ravel(part) for part in found])
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    assert vector @ matrix @ vector == pytest.approx(float(value), abs=1e-8)
 
 
 @pytest.mark.parametrize("relaxation", ["softmax", pytest.param("dirichlet", marks=pytest.mark.slow)])
@@ -72,7 +100,7 @@ def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, 
     step, at = 1e-5, np.array(a[0]).ravel()
     columns = [(gradient(at + step * unit) - gradient(at - step * unit)).ravel() / (2 * step) for unit in np.eye(size)]
     eigenvalues = np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2)
-    assert search.curvature(batch, iterations=2000) == pytest.approx(np.abs(eigenvalues).max(), rel=1e-4)
+    assert search.curvature(batch, iterations=2000) == pytest.approx(eigenvalues.max(), rel=1e-4)
 
 
 def fake_search(curvatures):
@@ -90,7 +118,14 @@ def fake_search(curvatures):
 
 @pytest.mark.parametrize(
     ("curvatures", "stops_at"),
-    [([1, 1, 1, 1, 1, 1, 1], None), ([1, 1, 1, 1, 1, 5], 5), ([4, 4, 3, 3, 2, 2], None), ([0, 0, 1, 1], 3)],
+    [
+        ([1, 1, 1, 1, 1, 1, 1], None),
+        ([1, 1, 1, 1, 1, 5], 5),
+        ([4, 4, 3, 3, 2, 2], None),
+        ([1, 1, 2, 2], 3),
+        ([0, 0, 1, 1], None),
+        ([-1, -1, 1, 1], None),
+    ],
 )
 def test_stop_follows_the_papers_rule(curvatures, stops_at):
     model = fake_search(curvatures)
@@ -102,7 +137,7 @@ def test_stop_follows_the_papers_rule(curvatures, stops_at):
         stop.on_epoch_end(epoch, logs)
         assert logs["curvature"] == curvatures[epoch]
         averages = [np.mean(curvatures[end - 1 : end + 1]) for end in (epoch - 2, epoch)]
-        should = epoch >= 3 and averages[0] < 0.75 * averages[1]
+        should = epoch >= 3 and 0 < averages[0] < 0.75 * averages[1]
         assert stop.stopped == should == (stops_at == epoch)
         if should:
             assert model.stop_training
@@ -172,6 +207,46 @@ def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search,
     epoch = checkpoint.restore(second)
     second.fit(*data, batch_size=8, epochs=3, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert checkpoint.history["curvature"] == history["curvature"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "asked", "measured"),
+    [
+        (12, 3, False, 0),  # the command line's default
+        (13, 3, False, 13),
+        (12, 2, False, 12),
+        (12, None, False, 0),
+        (12, ArchitectureWarmup(2), False, 12),
+        (12, ArchitectureWarmup(3), True, 0),
+        (9, 0, True, 0),
+    ],
+)
+def test_no_curvature_is_measured_where_the_stop_cannot_act(
+    data, make_search, monkeypatch, epochs, warmup, asked, measured
+):
+    """It compares ten epochs in which the alphas learn."""
+    given = [warmup] if isinstance(warmup, ArchitectureWarmup) else []
+    options = {"architecture_warmup_epochs": 0 if given else warmup, **({"curvature_ratio": 0.25} if asked else {})}
+    search, seen = make_search(**options), []
+    monkeypatch.setattr(search, "curvature", lambda batch: seen.append(1) or 1.0)
+    monkeypatch.setattr(search, "train_step", lambda data: {"loss": ops.zeros(())})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        search.fit(*data, batch_size=16, epochs=epochs, verbose=0, callbacks=given)
+    assert len(seen) == measured
+    words = [str(warning.message) for warning in said if "guard" in str(warning.message)]
+    learning = epochs - (warmup if isinstance(warmup, int) else 3)
+    reason = f"it compares 10 epochs in which the alphas learn, and the search has {learning}"
+    assert words == [f"The guard curvature_ratio=0.25 has no effect: {reason}."] * asked
+    if not given:
+        assert search.idle_curvature_stop(epochs) == (None if measured else reason)
+
+
+def test_a_resumed_search_counts_what_it_remembers(make_search):
+    search = make_search(architecture_warmup_epochs=3)
+    assert search.idle_curvature_stop(13) is None and search.idle_curvature_stop(13, 4).endswith("has 9")
+    search.curvature_memory.count.assign(1.0)
+    assert search.idle_curvature_stop(13, 4) is None
 
 
 @pytest.mark.parametrize("relaxation", ["gumbel", "binary_gates"])
