@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -12,7 +14,9 @@ from PIL import Image, ImageOps
 from kerasnas import checks
 from kerasnas.datasets.splits import grouped_split, stratified_split
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+_LONGEST = 64  # pixels along the longer side, unless a size is asked for: photographs have thousands
+_MOST_LEFT_OUT = 0.05  # share of the files
 _EXIF_ORIENTATION = 0x0112
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
@@ -20,40 +24,57 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 def read_folder(
     folder: Path, image_size: tuple[int, int] | None = None, seed: int = 0
-) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
 
     A class may have folders in turn, `<class>/<group>/<image>`: groups of images that belong together, by their name,
     if each class has at least two.
 
     Args:
-        folder: the folder; hidden folders and other files than images are skipped.
-        image_size: `(height, width)` of the result. Defaults to None: the most common size.
+        folder: the folder; hidden folders and files are skipped.
+        image_size: `(height, width)` of the result. Defaults to None: the most common size, its longer side 64 pixels
+            at most.
         seed: seed of the 80/20 split. Defaults to 0.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grayscale, else
-        three, and `groups` of the training images, if there are any; and the names of the classes, sorted.
+        three, and `groups` of the training images, if there are any; the names of the classes, sorted; and notes on
+        what was found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
-        ValueError: if a class has no image, an image cannot be read, or `test` has a class that `train` lacks.
+        ValueError: if a class has no image, `test` has a class that `train` lacks, or more than 5 % of the files would
+            be left out.
     """
     check_image_size(image_size)
     presplit = (folder / "train").is_dir() and (folder / "test").is_dir()
     names = ("train", "test") if presplit else ("",)
-    parts = {name: _list_images(folder / name, folder) for name in names}
+    others: collections.Counter[str] = collections.Counter()
+    parts = {name: _list_images(folder / name, folder, others) for name in names}
     classes = tuple(parts[names[0]])
     unknown = sorted(set(parts[names[-1]]) - set(classes))
     if unknown:
         raise ValueError(f"The folder test has classes that the folder train lacks: {unknown}")
 
-    headers = [_header(path, folder) for part in parts.values() for paths in part.values() for path in paths]
-    size = image_size or collections.Counter(size for size, _ in headers).most_common(1)[0][0]
-    mode = "L" if all(grey for _, grey in headers) else "RGB"
+    paths_of_all = [path for part in parts.values() for paths in part.values() for path in paths]
+    unreadable: dict[Path, str] = {}
+    headers = _readable(lambda path: _header(path, folder), paths_of_all, unreadable)
+    if not headers:
+        raise ValueError(next(iter(unreadable.values())))
+    size = image_size or _capped(collections.Counter(size for size, _ in headers.values()).most_common(1)[0][0])
+    mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
+    pixels = _readable(lambda path: _pixels(path, folder, size, mode), headers, unreadable)
     x, y = {}, {}
     for name, part in parts.items():
-        x[name] = np.stack([_pixels(path, folder, size, mode) for paths in part.values() for path in paths])
+        parts[name] = part = {label: [path for path in paths if path in pixels] for label, paths in part.items()}
+        if empty := [label for label, paths in part.items() if not paths]:
+            raise ValueError(f"No image of class {empty[0]} can be read: {next(iter(unreadable.values()))}")
+        x[name] = np.stack([pixels[path] for paths in part.values() for path in paths])
         y[name] = np.array([classes.index(label) for label, paths in part.items() for _ in paths], np.int64)
+    if len(unreadable) + others.total() > max(1, _MOST_LEFT_OUT * (len(paths_of_all) + others.total())):
+        raise ValueError(_left_out(others, unreadable, len(paths_of_all)))
+    notes = [_found(len(pixels), classes, [size for size, _ in headers.values()], size)]
+    if others or unreadable:
+        notes.append(_left_out(others, unreadable, len(paths_of_all)))
     part = parts[names[0]]
     groups = np.array([path.parent.name for paths in part.values() for path in paths])
     # With a single folder in each class there is nothing to tell apart.
@@ -63,7 +84,49 @@ def read_folder(
         x, y = {"train": x[""][train], "test": x[""][test]}, {"train": y[""][train], "test": y[""][test]}
         groups = groups[train]
     arrays = {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}
-    return arrays | ({"groups": groups} if grouped else {}), classes
+    return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
+
+
+T = TypeVar("T")
+
+
+def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
+    """What `read` finds at each path; those that it cannot read go to `unreadable`, with the reason."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = read(path)
+        except ValueError as error:
+            unreadable[path] = str(error)
+    return found
+
+
+def _capped(size: tuple[int, int]) -> tuple[int, int]:
+    """`(height, width)` in the same proportion, but for rounding, whose longer side is `_LONGEST` at most.
+
+    Example:
+
+    >>> _capped((28, 28)), _capped((3000, 4000))
+    ((28, 28), (48, 64))
+    """
+    factor = min(1.0, _LONGEST / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _found(number: int, classes: Sequence[str], sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> str:
+    """A line on what was found: height and width of the smallest and the largest image."""
+    least, most = min(sizes, key=math.prod), max(sizes, key=math.prod)
+    span = "x".join(map(str, least)) + ("" if least == most else f"..{'x'.join(map(str, most))}")
+    return f"Found {number:,} images, {len(classes)} classes, {span} -> {size[0]}x{size[1]}"
+
+
+def _left_out(others: collections.Counter[str], unreadable: dict[Path, str], images: int) -> str:
+    """A line on the files that are left out: how many of which suffix, and how many that cannot be read."""
+    parts = [f"{number} {suffix or 'without a suffix'}" for suffix, number in others.most_common()]
+    if unreadable:
+        parts.append(f"{len(unreadable)} that cannot be read (the first: {next(iter(unreadable.values()))})")
+    number, files = others.total() + len(unreadable), images + others.total()
+    return f"{number:,} of {files:,} files are left out: {', '.join(parts)}. Images are {', '.join(_SUFFIXES)} files."
 
 
 def check_image_size(value: Any) -> None:
@@ -95,13 +158,16 @@ def image_files(path: Path) -> list[Path]:
     return sorted(one for one in path.rglob("*") if _is_image(one)) if path.is_dir() else [path]
 
 
-def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:
-    """The image files of each class, both in the order of their names."""
+def _list_images(folder: Path, root: Path, others: collections.Counter[str]) -> dict[str, list[Path]]:
+    """The image files of each class, both in the order of their names; the suffixes of other files are counted."""
     found = {
         child.name: sorted(path for place in _places(child) for path in place.iterdir() if _is_image(path))
         for child in sorted(folder.iterdir())
         if _is_place(child)
     }
+    for child in filter(_is_place, folder.iterdir()):
+        beside = (path for place in _places(child) for path in place.iterdir() if path.is_file())
+        others.update(path.suffix.lower() for path in beside if not _is_image(path) and not path.name.startswith("."))
     empty = [name for name, paths in found.items() if not paths]
     if not found or empty:
         part = "" if folder == root else f" in {folder.name}"
@@ -124,9 +190,13 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 
-def _open(path: Path, root: Path) -> Image.Image:
+def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """An image, upright; of a JPEG no more than what `size` needs is decoded, which makes photographs quick."""
     try:
         image = Image.open(path)
+        if size is not None and image.format == "JPEG":
+            longest = 2 * max(size)
+            image.draft(None, (longest, longest))
         # Photographs are stored as the sensor was held, with a tag that tells how to rotate them.
         turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
         return ImageOps.exif_transpose(image) if turned else image
@@ -145,7 +215,7 @@ def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
 
 
 def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str) -> np.ndarray:
-    with _open(path, root) as image:
+    with _open(path, root, size) as image:
         try:
             if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -62,6 +62,7 @@ class ImageDataset:
             group are never on both sides of a validation split. Defaults to None: there are none.
         scale: what the samples were divided by when they were read: 255 for images of 8 bits. A model that is handed
             over divides raw samples by it. Defaults to 1.
+        notes: lines on how they were read, for a person. Defaults to none.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -77,6 +78,7 @@ class ImageDataset:
     classes: tuple[str, ...]
     groups: np.ndarray | None = dataclasses.field(default=None, repr=False)
     scale: float = 1.0
+    notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
@@ -123,18 +125,19 @@ def load(
       divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
       are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
       length, channels)` or `(samples, length)`, and their values are not scaled.
-    - a folder `folder/<class>/*.png|jpg|jpeg|bmp`, split 80/20, stratified, into training and test. Where each class
-      has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
+    - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff`, split 80/20, stratified, into training and test.
+      Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
     - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
 
-    Images of a folder are resized to the most common size, and have one channel when all of them are grayscale,
-    else three.
+    Images of a folder are resized to the most common size, but with 64 pixels at most along the longer side, and have
+    one channel when all of them are grayscale, else three. Files of other kinds, and those that cannot be read, are
+    left out: `notes` of the result says how many; more than 5 % are an error.
 
     Args:
         name_or_path: a name or a path; a name takes precedence over a path of the same spelling (write `./name` for
             the path).
         cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
-        image_size: `(height, width)` for the images of a folder. Defaults to None: the most common size.
+        image_size: `(height, width)` for the images of a folder. Defaults to None: as above.
         seed: seed of the split of a folder. Defaults to 0.
 
     Raises:
@@ -166,10 +169,11 @@ def load(
         return data
     if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
         try:
-            arrays, classes = read_folder(path, image_size, seed) if path.is_dir() else _read_npz(path)
+            arrays, classes, *notes = read_folder(path, image_size, seed) if path.is_dir() else _read_npz(path)
             build = signal_dataset if _kind(arrays) == "signals" else _dataset
             data = build(path.resolve().name.removesuffix(".npz"), arrays, classes)
-            return dataclasses.replace(data, groups=arrays["groups"].reshape(-1)) if "groups" in arrays else data
+            groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
+            return dataclasses.replace(data, groups=groups, notes=notes[0] if notes else ())
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(

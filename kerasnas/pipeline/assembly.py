@@ -20,7 +20,7 @@ from kerasnas.datasets.batches import Augmentation
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
-from kerasnas.pipeline.settings import SearchConfig, SpaceConfig, StepConfig, TrainingConfig
+from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, StepConfig, TrainingConfig, pixel_size
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SPACES, SearchSpace, has_supernet
@@ -79,13 +79,13 @@ def _make(config: SpaceConfig, sizes: dict[str, int], data: datasets.ImageDatase
     return factory(**{name: value for name, value in arguments.items() if name in taken})
 
 
-def checked_data(name: str) -> datasets.ImageDataset:
-    """The data of that name or path, whose values and labels networks can be trained on.
+def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
+    """The data of the settings, whose values and labels networks can be trained on.
 
     Raises:
         ValueError: otherwise.
     """
-    data = datasets.load(name)
+    data = datasets.load(config.dataset, image_size=pixel_size(config.image_size))
     checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
     datasets.check_images(data.x_train, data.y_train, **checks, what="training")
     datasets.check_images(data.x_test, data.y_test, **checks, what="test")
@@ -98,7 +98,7 @@ def load_data(config: TrainingConfig) -> datasets.ImageDataset:
     Raises:
         ValueError: for data that cannot be trained on, and for a batch that they do not fill.
     """
-    data = checked_data(config.dataset)
+    data = checked_data(config)
     if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
         raise ValueError(
             f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "

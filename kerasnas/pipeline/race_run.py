@@ -45,7 +45,7 @@ def load_images(config: RaceConfig) -> datasets.ImageDataset:
     Raises:
         ValueError: for signals, and for data that cannot be trained on.
     """
-    data = checked_data(config.dataset)
+    data = checked_data(config)
     if len(data.input_shape) != 3:
         raise ValueError(f"{data.name} holds signals. Search the space of signals: add --space=signals.")
     return data

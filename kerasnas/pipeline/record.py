@@ -77,9 +77,9 @@ def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, 
         record: as `make_record` returns it; may have further entries.
         found: record of the search stage. Defaults to None.
     """
-    storage.write_json(stages.path / RESULT, dict(record))
     storage.write_text(stages.path / "history.csv", _history_csv(found, record["searched"]))
     write_report(stages.path, record, found)
+    storage.write_json(stages.path / RESULT, dict(record))  # last: where it is, the run is finished
 
 
 def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:

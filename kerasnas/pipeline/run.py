@@ -24,7 +24,7 @@ from kerasnas.pipeline.assembly import (
     schedules,
 )
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
-from kerasnas.pipeline.record import make_record, read_result, write_record, write_report
+from kerasnas.pipeline.record import RESULT, make_record, read_result, write_record, write_report
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of, run_search
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
@@ -68,9 +68,9 @@ def search(
         model = keras.models.load_model("runs/mine/model.keras")
     """
     checks.instance("settings", settings, (RaceConfig, SearchConfig))
-    if isinstance(settings, RaceConfig):
-        return _race(RunFolder.begin(folder, "race", settings), settings, spent, log)
-    return _search(RunFolder.begin(folder, "search", settings), settings, log)
+    run = RunFolder.begin(folder, "race" if isinstance(settings, RaceConfig) else "search", settings)
+    with run.held():
+        return _continue(run, log, spent)
 
 
 def retrain(
@@ -97,7 +97,8 @@ def retrain(
         if file.exists() and Genotype.load(file) != genotype:
             raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
         genotype.save(file)
-    return _retrain(run, settings, log)
+    with run.held():
+        return _continue(run, log)
 
 
 def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> dict[str, Any]:
@@ -116,6 +117,16 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     run = RunFolder.open(folder)
+    with run.held():
+        return _continue(run, log, spent)
+
+
+def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
+    """Do what is left of a run; of a finished one, nothing."""
+    if (run.path / RESULT).exists():
+        record = read_result(run.path)
+        _conclude(run, record, log)
+        return record
     if isinstance(run.config, RaceConfig):
         return _race(run, run.config, spent, log)
     if isinstance(run.config, SearchConfig):
@@ -138,13 +149,13 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
 
 # The stages -----------------------------------------------------------------------------------------------
 def _race(run: RunFolder, config: RaceConfig, spent: float, log: Log) -> dict[str, Any]:
-    data = load_images(config)
+    data = _noted(load_images(config), log)
     searched, race = run_race(run, config, data, spent, log)
     return _finish(run, data, searched, None, [], log, race)
 
 
 def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
-    space, data = make_space(config), load_data(config)
+    space, data = make_space(config), _noted(load_data(config), log)
     found = _find(run.stages, config, space, data, log)
     genotype = genotype_of(found)
     genotype.save(run.path / GENOTYPE)
@@ -159,11 +170,18 @@ def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
 
 
 def _retrain(run: RunFolder, config: TrainingConfig, log: Log) -> dict[str, Any]:
-    data = load_data(config)
+    data = _noted(load_data(config), log)
     space = make_space(config, data)
     genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
     searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
     return _finish(run, data, searched, None, [], log)
+
+
+def _noted(data: datasets.ImageDataset, log: Log) -> datasets.ImageDataset:
+    """The data, of whose reading the log is told."""
+    for note in data.notes:
+        log(note)
+    return data
 
 
 def _find(

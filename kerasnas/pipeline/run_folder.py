@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from kerasnas import __version__, checks, storage
+from kerasnas.datasets import DATASETS
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import has_supernet
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 GIVEN = "given.json"
 """The file that records the user's own candidates of a race."""
@@ -60,6 +69,7 @@ class RunFolder:
             "version": _VERSION,
             "kerasnas_version": __version__,
             "kind": kind,
+            "directory": os.getcwd(),
             "settings": config.to_dict(),
         }
         try:
@@ -103,7 +113,7 @@ class RunFolder:
             config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{file}: {error}") from None
-        return cls(path, kind, config)
+        return cls(path, kind, _located(config, record.get("directory")))
 
     @classmethod
     def begin(cls, path: str | os.PathLike, kind: str, config: Settings) -> RunFolder:
@@ -116,8 +126,11 @@ class RunFolder:
         if not Path(path, "config.json").exists():
             return cls.create(path, kind, config)
         run = cls.open(path)
-        there = {"kind": run.kind, **run.config.to_dict()}
-        if different := checks.differences(there, {"kind": kind, **config.to_dict()}):
+        there, here = ({"kind": one.kind, **one.config.to_dict()} for one in (run, cls(run.path, kind, config)))
+        same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
+            run.config, config
+        )
+        if different := checks.differences(there, here | ({"dataset": there["dataset"]} if same else {})):
             raise ValueError(
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.pipeline.resume({str(path)!r})`."
@@ -132,10 +145,44 @@ class RunFolder:
             flags.insert(0, "--method=gradient")
         if isinstance(self.config, RaceConfig) and has_supernet(self.config.space):
             flags.insert(0, "--method=race")
-        return " ".join(["kerasnas", command, *flags, f"--output_dir={self.path}"])
+        return shlex.join(["kerasnas", command, *flags, f"--output_dir={self.path}"])
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """A context in which no other process works in the folder, where the system has locks of files.
+
+        Raises:
+            BlockingIOError: if another one does.
+        """
+        with open(self.path / "config.json", encoding="utf-8") as file:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BlockingIOError(
+                    f"Another process works in {self.path}. Wait for it, or choose another folder."
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
 
     def discard(self) -> None:
         """Undo `create` where nothing has been done yet: settings that fail at once leave no run behind."""
         if not self.stages.begun:
             for name in ("config.json", "genotype.json", GIVEN):
                 (self.path / name).unlink(missing_ok=True)
+
+
+def _located(config: Settings, directory: str | None) -> Settings:
+    """The settings of a run that was begun in `directory`, wherever it is resumed: a relative path of data is found."""
+    dataset = getattr(config, "dataset", "")
+    if directory is None or not dataset or dataset in DATASETS or Path(dataset).exists():
+        return config
+    place = Path(directory, dataset)
+    return dataclasses.replace(config, dataset=str(place)) if place.exists() else config  # type: ignore[call-arg]
+
+
+def _same_place(one: Settings, other: Settings) -> bool:
+    """True if both settings name the same data on disk."""
+    paths = [Path(getattr(config, "dataset", "")) for config in (one, other)]
+    return all(path.exists() for path in paths) and paths[0].samefile(paths[1])

@@ -41,6 +41,28 @@ _DATASET = (
 )
 
 
+_IMAGE_SIZE = (
+    "Size of the images of a folder: N, HEIGHTxWIDTH, or auto, the most common size, but 64 along the longer side at "
+    "most."
+)
+
+
+def pixel_size(text: str) -> tuple[int, int] | None:
+    """`(height, width)` of a size as it is typed: `"32"` or `"48x64"`; None of `"auto"`.
+
+    Example:
+
+    >>> pixel_size("32"), pixel_size("48x64"), pixel_size("auto")
+    ((32, 32), (48, 64), None)
+    """
+    if text == "auto":
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise ValueError(invalid("image_size", "auto, N or HEIGHTxWIDTH, in pixels", text, what="setting"))
+    return int(sides[0]), int(sides[-1])
+
+
 def _positive(text: str) -> bool:
     try:
         return float(text) > 0
@@ -165,10 +187,15 @@ class SpaceConfig(Settings):
 
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("fashion_mnist_mini", _DATASET)
+    image_size: str = setting("auto", _IMAGE_SIZE)
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
     stem_strides: int = setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.", least=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        pixel_size(self.image_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,6 +331,7 @@ class RaceConfig(Settings):
 
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("fashion_mnist_mini", _DATASET)
+    image_size: str = setting("auto", _IMAGE_SIZE)
     space: str = setting("macro", _SPACE_RACED, known=SPACES)
     genotypes: tuple[str, ...] = setting((), _GENOTYPES)
     minutes: float = setting(
@@ -342,6 +370,7 @@ class RaceConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
+        pixel_size(self.image_size)
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")

@@ -16,7 +16,7 @@ from keras import ops
 from kerasnas import datasets
 from kerasnas.cost import macs
 from kerasnas.pipeline.assembly import make_space, make_supernet
-from kerasnas.pipeline.settings import TimingConfig
+from kerasnas.pipeline.settings import TimingConfig, pixel_size
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.trainers import BilevelTrainer
 from kerasnas.trainers.data_split import pair_halves
@@ -201,7 +201,7 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     Raises:
         ValueError: if the data or the settings do not fit.
     """
-    space, data = make_space(config), datasets.load(config.dataset)
+    space, data = make_space(config), datasets.load(config.dataset, image_size=pixel_size(config.image_size))
     steps_per_epoch = len(
         pair_halves(data.x_train, data.y_train, None, config.validation_split, batch_size=config.batch_size)
     )

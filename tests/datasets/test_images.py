@@ -367,6 +367,32 @@ def test_folder_errors(tmp_path):
         load(folder)
 
 
+def test_photographs_of_every_format_are_read_and_made_small(tmp_path):
+    color = np.full((300, 400, 3), 200, np.uint8)
+    for name in ("a.webp", "b.gif", "c.tiff", "d.jpg", "e.bmp", "f.png"):
+        _save(tmp_path / "day" / name, color)
+        _save(tmp_path / "night" / name, color // 4)
+    data = load(tmp_path)
+    assert data.input_shape == (48, 64, 3) and len(data.x_train) + len(data.x_test) == 12
+    np.testing.assert_allclose(255 * data.x_train[data.y_train == 0], 200, atol=3)
+    assert data.notes == ("Found 12 images, 2 classes, 300x400 -> 48x64",)
+    assert load(tmp_path, image_size=(300, 400)).input_shape == (300, 400, 3)
+
+
+def test_files_that_are_left_out_are_counted_and_many_are_refused(tmp_path):
+    folder = _grey_folder(tmp_path / "pets", per_class=30)
+    (folder / "cat" / "a.heic").write_text("unknown")
+    (folder / "dog" / "b.png").write_text("no image")
+    data = load(folder)
+    assert len(data.x_train) + len(data.x_test) == 60 and len(data.notes) == 2
+    for words in ("2 of 62 files are left out: 1 .heic, 1 that cannot be read (the first: dog/b.png", ".webp"):
+        assert words in data.notes[1]
+    for index in range(3):
+        (folder / "cat" / f"{index}.heic").write_text("unknown")
+    with pytest.raises(ValueError, match=r"pets: 5 of 65 files are left out: 4 \.heic, 1 that cannot be read"):
+        load(folder)
+
+
 def test_image_size_is_for_folders():
     with pytest.raises(ValueError, match=r"`image_size`.*only the images of a folder"):
         load("fashion_mnist_mini", image_size=(8, 8))

@@ -1,6 +1,8 @@
 """The folder of a run: created once, opened again, never overwritten."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -89,3 +91,27 @@ def test_command_of_a_run(tmp_path):
     assert command == f"kerasnas search {flags} --output_dir={tmp_path / 'cells'}"
     command = RunFolder.create(tmp_path / "graphs", "race", RaceConfig(space="nasbench101")).command
     assert command == f"kerasnas search --space=nasbench101 --output_dir={tmp_path / 'graphs'}"
+
+
+def test_data_of_a_relative_path_are_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "my data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig(dataset="my data"))
+    assert "'--dataset=my data'" in run.command  # as a shell reads it
+    assert RunFolder.open("run").config.dataset == "my data"
+    monkeypatch.chdir("/")
+    assert RunFolder.open(tmp_path / "run").config.dataset == str(tmp_path / "my data")
+    same = SearchConfig(dataset=str(tmp_path / "my data"))
+    assert RunFolder.begin(tmp_path / "run", "search", same).config.dataset == str(tmp_path / "my data")
+    with pytest.raises(ValueError, match="other settings"):
+        RunFolder.begin(tmp_path / "run", "search", SearchConfig(dataset="cifar10"))
+
+
+def test_a_second_process_is_refused(tmp_path):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig())
+    code = f"from kerasnas.pipeline import RunFolder\nwith RunFolder.open({str(run.path)!r}).held(): print('held')"
+    with run.held():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "BlockingIOError: Another process works in" in done.stderr and "held" not in done.stdout
+    with run.held():  # free again
+        pass
