@@ -152,6 +152,11 @@ class Supernet(keras.Model):
                 tables[kind]["auxiliary"] = ops.convert_to_tensor(self.auxiliary_skip)
         return tables
 
+    def drawn_paths(self) -> list[tuple[Any, Any]]:
+        """Each table of alphas, with the primitives `(edges, paths)` that its next pass in training computes."""
+        alphas = self.alphas.values()
+        return [(own, self.relaxation(ops.convert_to_tensor(own), training=True)[1]) for own in alphas]
+
     @contextlib.contextmanager
     def at_expected_weights(self) -> Iterator[None]:
         """Inside, the network computes every primitive, with the weights that the relaxation gives on average."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -62,6 +63,8 @@ class Relaxation(keras.layers.Layer):
         paths: the number of primitives that are computed on an edge, where they are sampled. Defaults to None: every
             primitive is computed, and `active` is None.
         temperature: a scalar variable, where there is one. Defaults to None.
+        keeps_others: whether a step of the alphas leaves the probabilities of primitives that were not drawn as they
+            are; see `kerasnas.trainers.drawn_paths`. Defaults to False.
 
     Call arguments:
         alphas: tensor `(edges, primitives)`.
@@ -82,10 +85,16 @@ class Relaxation(keras.layers.Layer):
 
     paths: int | None = None
     temperature: Any = None
+    keeps_others = False
 
     def __init__(self, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.built = True
+
+    @contextlib.contextmanager
+    def for_weights(self) -> Iterator[None]:
+        """A context in which it draws for a step of the network weights; here as for one of the alphas."""
+        yield
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
         raise NotImplementedError
