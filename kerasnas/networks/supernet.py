@@ -12,7 +12,7 @@ from keras import ops
 
 from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.derivation import Decision, choose, decision
+from kerasnas.networks.derivation import Decision, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
@@ -222,18 +222,26 @@ class Supernet(keras.Model):
             limit: most that the network may cost. Defaults to None: any cost.
 
         Returns:
-            The strongest genotype; where it breaks a limit, the most probable that does not.
+            The strongest genotype; where it breaks a limit, the most probable that does not. In a space whose edges may
+            be left out, without those that no primitive of the relaxation's threshold is on.
 
         Raises:
             ValueError: if every network costs more than `limit`.
         """
-        chosen = choose(self.decisions(self.mixing_weights()), max_skips, cost, limit)
+        decisions = [self._strong_enough(options) for options in self.decisions(self.mixing_weights())]
+        chosen = choose(decisions, max_skips, cost, limit)
         cells: dict[str, list[Edge]] = {}
         for option in chosen:
             own = self.choices[option.kind]
             edges = [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
+            edges += [Edge("none", *own.edges[row]) for row in option.left_out]
             cells.setdefault(own.cell or option.kind, []).extend(edges)
         return Genotype(self.space.name, cells)
+
+    def _strong_enough(self, options: Decision) -> Decision:
+        """The options of one decision, by the threshold of the relaxation where edges may be left out."""
+        table, threshold = self.choices[options[0].kind], self.relaxation.threshold
+        return kept_above(options, threshold, table.primitives) if table.sparse and threshold else options
 
     def get_config(self) -> dict[str, Any]:
         return {

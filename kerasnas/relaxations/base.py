@@ -63,6 +63,8 @@ class Relaxation(keras.layers.Layer):
         paths: the number of primitives that are computed on an edge, where they are sampled. Defaults to None: every
             primitive is computed, and `active` is None.
         temperature: a scalar variable, where there is one. Defaults to None.
+        threshold: least mixing weight with which `derive` keeps an edge, in spaces whose edges may be left out.
+            Defaults to None: any.
         keeps_others: whether a step of the alphas leaves the probabilities of primitives that were not drawn as they
             are; see `kerasnas.trainers.drawn_paths`. Defaults to False.
 
@@ -85,6 +87,7 @@ class Relaxation(keras.layers.Layer):
 
     paths: int | None = None
     temperature: Any = None
+    threshold: float | None = None
     keeps_others = False
 
     def __init__(self, **kwargs: Any):
@@ -115,7 +118,8 @@ class Relaxation(keras.layers.Layer):
 class FunctionRelaxation(Relaxation):
     """A relaxation made of any callable `(alphas, training) -> (weights, active)`.
 
-    Where the callable is an object with `paths`, `temperature`, `expected` or `penalty`, they are taken from it.
+    Where the callable is an object with `paths`, `temperature`, `threshold`, `expected` or `penalty`, they are taken
+    from it.
 
     Args:
         function: the callable.
@@ -125,6 +129,7 @@ class FunctionRelaxation(Relaxation):
         super().__init__(**kwargs)
         self.function = function
         self.paths, self.temperature = getattr(function, "paths", None), getattr(function, "temperature", None)
+        self.threshold = getattr(function, "threshold", None)
         self._expected, self._penalty = getattr(function, "expected", None), getattr(function, "penalty", None)
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:

@@ -59,6 +59,9 @@ class Sigmoid(Relaxation):
 
     Args:
         zero_one_weight: factor of the zero-one loss. Defaults to the paper's 10.
+        threshold: least weight with which `derive` keeps an edge, in (0, 1), in a space whose edges may be left out,
+            such as `DARTSSpace(sparse=True)`: of the two strongest edges of a node each is kept with its strongest
+            primitive where that reaches the threshold, and is `none` otherwise. Defaults to the paper's 0.85.
 
     Call arguments:
         alphas: tensor `(edges, primitives)`.
@@ -68,7 +71,7 @@ class Sigmoid(Relaxation):
         `(weights, active)`: weights of the same shape, each in (0, 1); `active` is None.
 
     Raises:
-        ValueError: if `zero_one_weight` is negative.
+        ValueError: if `zero_one_weight` is negative, or `threshold` not in (0, 1).
 
     Example:
 
@@ -81,8 +84,9 @@ class Sigmoid(Relaxation):
         (arXiv 1911.12126), equations 1 and 5.
     """
 
-    def __init__(self, zero_one_weight: float = 10.0, **kwargs: Any):
+    def __init__(self, zero_one_weight: float = 10.0, threshold: float = 0.85, **kwargs: Any):
         super().__init__(**kwargs)
+        self.threshold = checks.number("threshold", threshold, above=0, below=1)
         self.zero_one_weight = checks.number("zero_one_weight", zero_one_weight, least=0)
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
@@ -93,4 +97,4 @@ class Sigmoid(Relaxation):
         return -self.zero_one_weight * ops.mean(ops.square(ops.sigmoid(alphas) - 0.5))
 
     def get_config(self) -> dict[str, Any]:
-        return {"zero_one_weight": self.zero_one_weight}
+        return {"zero_one_weight": self.zero_one_weight, "threshold": self.threshold}

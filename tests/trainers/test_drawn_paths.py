@@ -1,4 +1,4 @@
-"""Steps of alphas as in ProxylessNAS: probability moves within the drawn pair alone; the weights' step draws one path."""
+"""Steps of alphas as in ProxylessNAS: probability moves within the drawn pair alone; the weights' step draws one."""
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def test_rescaled_in_closed_form():
 
 
 def test_gradient_within_the_pair_is_that_of_probabilities_of_which_only_its_own_move():
-    """Of the expected cost `p @ costs`: `p_i (costs_i - sum of q costs)` over the pair, by definition of its softmax."""
+    """Of the expected cost `p @ costs`: `p_i (costs_i - sum of q costs)` over the pair, by that of its softmax."""
     alphas, costs = np.array([[0.3, -1.0, 0.8, 0.1]]), np.array([5.0, 1.0, 2.0, 9.0])
     p, pair = softmax(alphas)[0], [1, 2]
     whole = p * (costs - p @ costs)
@@ -89,7 +89,7 @@ def own_model(primitives):
 
 @pytest.mark.parametrize("case", ["plain", "cost", "own model", "eager"])
 def test_a_step_of_the_alphas_leaves_what_was_not_drawn(case):
-    """With DARTS' Adam, which has momentum and weight decay: at most two of an edge's probabilities change in a step."""
+    """With momentum and weight decay of the alphas: at most two of an edge's probabilities change in a step."""
     if case == "own model":
         supernet, objective = own_model(["max_pool_3x3", "avg_pool_3x3", "sep_conv_3x3", "nor_conv_1x1"]), None
     else:
