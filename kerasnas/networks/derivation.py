@@ -132,6 +132,11 @@ def choose(
     Reference:
         The cap of skips is that of Chen et al., "Progressive Differentiable Architecture Search", 2019
         (arXiv 1904.12760), section 3.3.2.
+
+    Differences from the paper:
+        - The most probable cell within the cap is found at once; the original code sets the weakest skip to 0 and
+          derives again, until few enough are left.
+        - No stages, in which the network grows and primitives are left out, and no dropout after skips.
     """
     strongest = [max(options, key=lambda option: option.rank) for options in decisions]
     if _within(strongest, max_skips, cost, limit):

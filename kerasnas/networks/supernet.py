@@ -52,6 +52,9 @@ class Supernet(keras.Model):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
+
+    Differences from the paper:
+        - None in the mixture; see `BilevelTrainer` for the search, and the relaxation for its own.
     """
 
     built: bool
@@ -129,6 +132,9 @@ class Supernet(keras.Model):
         Reference:
             Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
             (arXiv 2009.01027), section 3.2, where the weight decays from 1 to 0.
+
+        Differences from the paper:
+            - The weight is constant.
         """
         edges = sum(graph.auxiliary_edges for graph in self.graphs) if self.space.skips_collapse else 0
         if edges:
@@ -279,6 +285,9 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable) -> list[
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
+
+    Differences from the paper:
+        - None. Where a space keeps all edges, its strongest primitive other than `none` is on each.
     """
     if table.keep is None:
         return [decision(kind, weights, [row], table.primitives) for row in range(len(table.edges))]

@@ -202,6 +202,9 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     Reference:
         Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
         (arXiv 1907.05737), equation 2.
+
+    Differences from the paper:
+        - None.
     """
     starts = [edge for edge in range(len(targets)) if edge == 0 or targets[edge] != targets[edge - 1]]
     parts = [betas[start:end] for start, end in zip(starts, [*starts[1:], len(targets)], strict=True)]

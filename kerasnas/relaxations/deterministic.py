@@ -39,6 +39,9 @@ class Softmax(Tempered):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 2.
+
+    Differences from the paper:
+        - The temperature, which the paper has none of: 1.
     """
 
     def __init__(self, temperature: float = 1.0, **kwargs: Any):
@@ -82,6 +85,13 @@ class Sigmoid(Relaxation):
     Reference:
         Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020
         (arXiv 1911.12126), equations 1 and 5.
+
+    Differences from the paper:
+        - The zero-one loss is the mean over the table of each kind of cell, added up: with two kinds of equal size it
+          counts twice as much as the mean over both, which the original code takes.
+        - The space's `none`, where there is one, has a weight of its own, which changes nothing but the zero-one loss;
+          the original code has no such primitive.
+        - Edges are left out only in a space that says so, `DARTSSpace(sparse=True)`; in others each node keeps its two.
     """
 
     def __init__(self, zero_one_weight: float = 10.0, threshold: float = 0.85, **kwargs: Any):

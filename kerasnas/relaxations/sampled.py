@@ -50,6 +50,12 @@ class Gumbel(Tempered):
     Reference:
         Dong and Yang, "Searching for A Robust Neural Architecture in Four GPU Hours", 2019 (arXiv 1910.04465),
         equations 3 to 5.
+
+    Differences from the paper:
+        - The temperature falls by the callback `TemperatureSchedule`, not by itself.
+        - A primitive that was not drawn gets its gradient through the softmax of the one that was; the original code
+          also adds the weights of all others, which are 0, to the features, which gives them a gradient of their own.
+        - The reduction cell is searched too; one of the paper's two variants fixes it.
     """
 
     paths = 1
@@ -222,6 +228,13 @@ class Dirichlet(Relaxation):
 
     Reference:
         Chen et al., "DrNAS: Dirichlet Neural Architecture Search", 2021 (arXiv 2006.10355), section 3.1.
+
+    Differences from the paper:
+        - The distance of the concentrations from 1 is no term of its own: the weight decay of the alphas is one, as a
+          concentration is `elu(0) + 1 = 1` at 0.
+        - Concentrations are at least 0.01, below which gamma draws underflow.
+        - No progressive search, in which the share of the mixed channels grows between two stages, and
+          the weaker primitives of each edge are left out: `partial_channels` is one for all of a search.
     """
 
     def __init__(self, seed: int | None = 0, **kwargs: Any):

@@ -54,6 +54,10 @@ class DARTSSpace(CellSpace):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
+
+    Differences from the paper:
+        - None with the default sizes. `stem_strides`, `partial_channels`, `edge_normalization` and `sparse` leave the
+          paper's space.
     """
 
     name = "darts"

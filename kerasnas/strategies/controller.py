@@ -40,6 +40,9 @@ class PolicyGradient(SearchStrategy):
 
     Reference:
         Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
+
+    Differences from the paper:
+        - A moving average as the baseline, Adam, and the entropy bonus, which came later.
     """
 
     def __init__(
@@ -174,6 +177,9 @@ class Reinforce(PolicyGradient):
     Reference:
         Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020
         (arXiv 2001.00326).
+
+    Differences from the paper:
+        - Architectures are not repeated unless `unique=False`.
     """
 
     def __init__(
@@ -234,7 +240,8 @@ class Controller(PolicyGradient):
 
     Differences from the paper:
         - The entropy is a term of the objective, with its exact gradient; the original code adds it to the reward.
-        - The baseline starts at the first reward, not at 0, where the first rewards would all count as good.
+        - The baseline starts at the first reward, not at 0, where the first rewards would all count as good; its decay
+          is 0.9, that of the original code 0.99.
         - Architectures are not repeated unless `unique=False`: outside of weight sharing, the reward of one that was
           evaluated before is known.
         - Outside of ENAS' spaces each choice has a softmax and embeddings of its own: there is nothing to attend to.

@@ -144,6 +144,10 @@ class LSTMPolicy(Policy):
 
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+
+    Differences from the paper:
+        - Each choice has a softmax and embeddings of its own, as fits any space; the published one, of ENAS' spaces
+          alone, is `AttentionPolicy`.
     """
 
     def __init__(
@@ -291,6 +295,9 @@ class Adam:
 
     Reference:
         Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015 (arXiv 1412.6980).
+
+    Differences from the paper:
+        - None; in the order of computation that the paper calls more efficient.
     """
 
     def __init__(self, learning_rate: float):
