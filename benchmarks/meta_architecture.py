@@ -207,7 +207,7 @@ def arms(own: Seed) -> Any:
 
 
 def random_cells(own: Seed) -> Any:
-    """The mean over random cells, as an arm."""
+    """The mean over random cells, as an arm; the whole space, as `derive` without a cap of skips reaches all of it."""
     rng = np.random.default_rng(own.seed)
     cells = [own.discrete(own.space.sample(rng)) for _ in range(own.arguments.random_cells)]
     each = {facts["cell"]: round(float(accuracies.mean()), 4) for accuracies, facts in cells}

@@ -4,18 +4,21 @@
     python benchmarks/nasbench201_pixels.py DATA --runs=softmax --seeds=0
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing          # what collapses without guards, with them
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing --guards=off
+    python benchmarks/nasbench201_pixels.py DATA --runs=none                # the random cells' statistics alone
 
 DATA is a folder with the images (`cifar10_16/*.npz` with x_train, y_train; or --images=PATH) and the compact table of
 NAS-Bench-201 (`nasbench201/`; or --table=PATH). One cell per stage, 8 filters, the training images halved between
 weights and alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official
 200 epochs, of the derived cell, compared with random cells, with random cells that are trained and selected within the
-search's own budget, with the cell of the most parameters and with the best cell. CPU minutes are those of the search
-alone.
+search's own budget, with the cell of the most parameters and with the best cell. Random cells are those that the search
+can return: without `none` (unless --allow_none) and, with guards, of one skip connection at most. The percentile is the
+share of them that the derived cell is better than, ties counted as halves. CPU minutes are those of the search alone.
 """
 
 import argparse
 import dataclasses
 import json
+import math
 import os
 import resource
 import statistics
@@ -34,7 +37,7 @@ class Run:
         relaxation: its name.
         epochs: of 100 steps.
         warmup: epochs in which the alphas are frozen. None for the package's default, a quarter (without guards none).
-        rate: learning rate of the alphas (Adam).
+        rate: learning rate of the alphas (Adam) after the warm-up.
         anneal: whether a cosine takes that rate to 0, so that noise averages out.
         temperature: at the first and at the last epoch.
         partial_channels: 4 for PC-DARTS, with edge normalization.
@@ -73,10 +76,11 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--runs", default="tuned", help="tuned, collapsing, or names of runs, comma-separated")
+    parser.add_argument("--runs", default="tuned", help="tuned, collapsing, none, or names of runs, comma-separated")
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     parser.add_argument("--guards", default="on", choices=("on", "off"))
     parser.add_argument("--auxiliary_skip", type=float, help="weight of it, instead of the default")
+    parser.add_argument("--allow_none", action="store_true", help="let derived cells have `none`, as published ones do")
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--learning_rate", type=float, default=0.05)
     parser.add_argument("--random", type=int, default=4, help="random cells that the control trains; 0 for none")
@@ -100,35 +104,64 @@ def main() -> None:
     x = (x - x.mean((0, 1, 2))) / x.std((0, 1, 2))
 
     test = table.column("test_200")
-    rng = np.random.default_rng(0)
-    drawn = [table.lookup(table.space.sample(rng), "test_200") for _ in range(1000)]
+    reachable = table.space.reachable(
+        "auto" if arguments.guards == "on" else UNGUARDED["max_skips"], allow_none=arguments.allow_none
+    )
+    controls = np.sort([table.lookup(genotype, "test_200") for genotype in reachable])
     largest = int(np.argmax(table.column("params")))
     print(
-        f"{len(x):,} images of {x.shape[1:]}. The best cell there is: {test.max():.2f}; random cells: mean "
-        f"{statistics.mean(drawn):.2f}, median {statistics.median(drawn):.2f}; the cell with the most parameters: "
-        f"{test[largest]:.2f}, {table.space.to_string(table.genotype(largest))}",
+        f"{len(x):,} images of {x.shape[1:]}. The best cell there is: {test.max():.2f}; the cell with the most "
+        f"parameters: {test[largest]:.2f}, {table.space.to_string(table.genotype(largest))}\n"
+        f"Random cells of those that a search can return ({reachable}): {_described(controls)}\n"
+        f"All cells: {_described(np.sort(test))}",
         flush=True,
     )
 
-    sets = {"tuned": TUNED, "collapsing": COLLAPSING}
+    sets = {"tuned": TUNED, "collapsing": COLLAPSING, "none": {}}
     every = {**TUNED, **COLLAPSING}
-    runs = sets.get(arguments.runs) or {name: every[name] for name in arguments.runs.split(",")}
+    if arguments.runs in sets:
+        runs = sets[arguments.runs]
+    else:
+        runs = {name: every[name] for name in arguments.runs.split(",")}
+    if not runs:
+        return
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    print(f"Guards {arguments.guards}.\n\n| search | test_200 by seed | mean | worst | CPU minutes a run |")
-    print("| --- | --- | --- | --- | --- |", flush=True)
+    print(
+        f"Guards {arguments.guards}.\n\n| search | test_200 by seed | mean | worst | percentiles | CPU minutes a run |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |", flush=True)
     for name, run in runs.items():
-        _row(name, [_search(name, run, seed, x, y, table, arguments) for seed in seeds])
+        _row(name, [_search(name, run, seed, x, y, table, arguments) for seed in seeds], controls)
     if arguments.random:
         title = f"control: of {arguments.random} random cells the best after training each with as many steps"
-        _row(title, [_random(seed, x, y, table, arguments) for seed in seeds])
+        _row(title, [_random(seed, x, y, table, reachable, arguments) for seed in seeds], controls)
 
 
-def _row(name: str, records: list[dict[str, Any]]) -> None:
+def _described(accuracies: Any) -> str:
+    """Statistics of sorted accuracies; `best of three`: the mean of the best of three different random cells."""
+    count = len(accuracies)
+    # Of the cells in order, number i (from 0) is the best of i (i - 1) / 2 of all threes.
+    threes = sum(math.comb(i, 2) * float(value) for i, value in enumerate(accuracies)) / math.comb(count, 3)
+    return (
+        f"{count:,} cells, mean {accuracies.mean():.2f}, median {statistics.median(accuracies):.2f}, "
+        f"best of three {threes:.2f}, best {accuracies[-1]:.2f}"
+    )
+
+
+def _percentile(accuracy: float, controls: Any) -> float:
+    """The share of sorted `controls`, in percent, that are worse; equal ones count as halves."""
+    return (
+        50 * float(controls.searchsorted(accuracy, "left") + controls.searchsorted(accuracy, "right")) / len(controls)
+    )
+
+
+def _row(name: str, records: list[dict[str, Any]], controls: Any) -> None:
     accuracies = [record["test_200"] for record in records]
     minutes = ", ".join(f"{record['cpu_minutes']:.1f}" for record in records)
+    percentiles = ", ".join(f"{_percentile(value, controls):.0f}" for value in accuracies)
     print(
         f"| {name} | {', '.join(f'{value:.2f}' for value in accuracies)} | {statistics.mean(accuracies):.2f} | "
-        f"{min(accuracies):.2f} | {minutes} |",
+        f"{min(accuracies):.2f} | {percentiles} | {minutes} |",
         flush=True,
     )
 
@@ -152,7 +185,8 @@ def _search(
     if arguments.auxiliary_skip is not None:
         guards["auxiliary_skip"] = arguments.auxiliary_skip
     search = kerasnas.BilevelTrainer(supernet, architecture_warmup_epochs=warmup, **guards)
-    rate = keras.optimizers.schedules.CosineDecay(run.rate, run.epochs * STEPS) if run.anneal else run.rate
+    learning = run.epochs - search.architecture_warmup.length(run.epochs)  # their optimizer counts no other epochs
+    rate = keras.optimizers.schedules.CosineDecay(run.rate, learning * STEPS) if run.anneal else run.rate
     search.compile(
         learning_rate=arguments.learning_rate,
         architecture_optimizer=keras.optimizers.Adam(rate, beta_1=0.5),
@@ -162,7 +196,7 @@ def _search(
 
     class Watch(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            by_epoch.append(round(table.lookup(search.derive(), "test_200"), 2))
+            by_epoch.append(round(table.lookup(search.derive(arguments.allow_none), "test_200"), 2))
 
     callbacks = [kerasnas.callbacks.TemperatureSchedule(*run.temperature)] if run.temperature else []
     search.fit(
@@ -179,7 +213,7 @@ def _search(
     return _record(
         name,
         seed,
-        search.derive(),
+        search.derive(arguments.allow_none),
         table,
         before,
         by_epoch=by_epoch,
@@ -188,8 +222,8 @@ def _search(
     )
 
 
-def _random(seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Random cells, trained on the one half of the images and chosen on the other."""
+def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Random cells of those that a search can return, trained on the one half of the images and chosen on the other."""
     import keras
     import numpy as np
 
@@ -200,8 +234,7 @@ def _random(seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace
     rng = np.random.default_rng(seed)
     first, second = kerasnas.datasets.stratified_split(y, 0.5, seed)
     best = (-1.0, None)
-    for _ in range(arguments.random):
-        genotype = space.sample(rng)
+    for genotype in reachable.sample_distinct(rng, arguments.random):
         model = space.build_network(genotype, x.shape[1:], 10, seed=seed)
         # A step of the search takes two batches through five primitives an edge, one of these a batch through one.
         decay = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, steps)

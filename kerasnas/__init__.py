@@ -2,27 +2,48 @@
 
 A search space says what may be built; a relaxation makes the choice soft; a trainer makes the choice;
 a genotype is what comes out. See the README for a first search.
+
+What the names stand for is imported when it is first used: `import kerasnas` alone loads neither Keras nor TensorFlow.
 """
 
-from kerasnas import (
-    callbacks,
-    cost,
-    datasets,
-    distribution,
-    genotypes,
-    meta,
-    networks,
-    relaxations,
-    search,
-    spaces,
-    tabular,
-)
-from kerasnas.genotypes import Edge, Genotype
-from kerasnas.primitives import MixedOp, register_primitive
-from kerasnas.search import BilevelOptimizer, BilevelTrainer
-from kerasnas.spaces import DARTSSpace, SearchSpace
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasnas import (
+        callbacks,
+        cost,
+        datasets,
+        distribution,
+        genotypes,
+        meta,
+        networks,
+        relaxations,
+        search,
+        spaces,
+        tabular,
+    )
+    from kerasnas.genotypes import Edge, Genotype
+    from kerasnas.pipeline import ImageClassifier
+    from kerasnas.primitives import MixedOp, register_primitive
+    from kerasnas.search import BilevelOptimizer, BilevelTrainer
+    from kerasnas.spaces import DARTSSpace, SearchSpace
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "BilevelOptimizer": "search",
+    "BilevelTrainer": "search",
+    "DARTSSpace": "spaces",
+    "Edge": "genotypes",
+    "Genotype": "genotypes",
+    "ImageClassifier": "pipeline",
+    "MixedOp": "primitives",
+    "SearchSpace": "spaces",
+    "register_primitive": "primitives",
+}
 
 __all__ = [
     "BilevelOptimizer",
@@ -30,6 +51,7 @@ __all__ = [
     "DARTSSpace",
     "Edge",
     "Genotype",
+    "ImageClassifier",
     "MixedOp",
     "SearchSpace",
     "callbacks",
@@ -45,3 +67,22 @@ __all__ = [
     "spaces",
     "tabular",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    place = f"{__name__}.{_HOMES.get(name, name)}"
+    try:
+        if name.startswith("_"):
+            raise ModuleNotFoundError(name=place)
+        module = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name != place:  # one that this module needs
+            raise
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
+    found = getattr(module, name) if name in _HOMES else module
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -159,6 +159,10 @@ call(
 )
 call(Adam, learning_rate=0.1)
 
+# spaces
+call(fresh(lambda: SPACE, "reachable"), max_skips=1, allow_none=True)
+call(fresh(lambda: SPACE.reachable(), "sample"), rng=RNG)
+
 # datasets
 call(
     datasets.ArrayBatches,
@@ -290,11 +294,12 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "color_jitter-amount",
         ],
     ),
-    "0 leaves the mutation, the noise, the steps, the shift or the query out; an index starts at 0": (
+    "0 leaves the mutation, the noise, the steps, the shift, the skips or the query out; an index starts at 0": (
         {"0"},
         [
             *("NSGA2-mutation_probability", "waveforms-noise", "PairedBatches.skip-steps", "shift-pixels"),
             *("cutout-size", "SinusoidTasks-query_shots", "EpisodeSampler-query_shots", "ArrayBatches.set_epoch-epoch"),
+            "NASBench201Space.reachable-max_skips",
             *("SinusoidTasks.episode-index", "SinusoidTasks.batch-index", "EpisodeSampler-rotations"),
         ],
     ),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kerasnas
 
@@ -124,7 +125,9 @@ def test_readme_code_runs(tmp_path, monkeypatch):
         x_test=small.x_test[keep],
         y_test=small.y_test[keep],
         classes=small.classes,
+        scale=small.scale,
     )
+    Image.fromarray((255 * small.x_test[0, :, :, 0]).astype("uint8")).save(tmp_path / "photo.png")
     monkeypatch.setattr(kerasnas.datasets, "load", lambda name: small)
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -146,8 +146,17 @@ class MetaStep:
 
     def train_step(self: Any, state: Any, data: Any) -> tuple[dict[str, Any], Any]:
         trainable, non_trainable, optimizer_variables, metrics_variables = state
+        variables, frozen = self.frozen(trainable, non_trainable)
         (results, non_trainable), gradients = self.meta_gradients(trainable, non_trainable, data[:2])
+        before = [*trainable, *optimizer_variables]
         trainable, optimizer_variables = self.optimizer.stateless_apply(optimizer_variables, gradients, trainable)
+        if variables:
+            still, every = set(map(id, variables)), [*self.trainable_variables, *self.optimizer.variables]
+            after = [
+                jnp.where(frozen, old, new) if id(variable) in still else new
+                for variable, old, new in zip(every, before, [*trainable, *optimizer_variables], strict=True)
+            ]
+            trainable, optimizer_variables = after[: len(trainable)], after[len(trainable) :]
         mapping = list(zip(self.metrics_variables, metrics_variables, strict=True))
         with keras.StatelessScope(state_mapping=mapping) as scope:
             logs = self.update_metrics(results)

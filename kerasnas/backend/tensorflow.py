@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasnas.backend.tensorflow_internals import outlined
+from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
@@ -101,7 +101,8 @@ def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -
         y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
         return (y, mean, variance), lambda dy, *_: _batch_norm_gradients(dy, x, scale, saved, kernel["epsilon"])
 
-    return normalize(x, scale, offset)
+    with gradients_of_their_graphs():
+        return normalize(x, scale, offset)
 
 
 def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], epsilon: float) -> tuple[Any, Any, Any]:
@@ -142,7 +143,8 @@ def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], eps
 
         return (dx, dscale, doffset), second
 
-    return gradients(dy, x, scale, *saved)
+    with gradients_of_their_graphs():
+        return gradients(dy, x, scale, *saved)
 
 
 def _batch_norm_gradient_kernel(

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasnas.backend.keras_internals import loss_tracker, metrics_are_built
 from kerasnas.backend.tensorflow import values
+from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs
 from kerasnas.backend.tensorflow_replicas import (
     all_reduce,
     apply_gradients,
@@ -26,6 +27,7 @@ class TrainStep:
     Both are pure functions of lists of tensors; their results are assigned here. Gradients come summed over replicas.
     """
 
+    @gradients_of_their_graphs()
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         data = _with_batch_size(data, self._batch_size)
         weights, alphas = self.network_weights, self.architecture_parameters
@@ -50,6 +52,7 @@ class TrainStep:
             assign_state(self.non_trainable_variables, state, _has_samples(data[0]))
             return for_workers(self.update_metrics(data, training, (loss, predictions)))
 
+    @gradients_of_their_graphs()
     def test_step(self: Any, data: Any) -> dict[str, Any]:
         return for_workers(super().test_step(data))  # type: ignore[misc]
 
@@ -65,6 +68,7 @@ class SharedStep:
     Keras' own clips each replica's part of a gradient, and weighs parts of different sizes equally.
     """
 
+    @gradients_of_their_graphs()
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(_with_batch_size(data, self._batch_size))
         variables, (size, rest) = self.trainable_variables, divmod(self._batch_size or 1, replicas())
@@ -92,12 +96,18 @@ class MetaStep:
     It is a pure function of lists of tensors; its results are assigned here. Gradients come summed over replicas.
     """
 
+    @gradients_of_their_graphs()
     def train_step(self: Any, data: Any) -> dict[str, Any]:
         data = _with_batch_size(data[:2], self._tasks)
-        state = values(self.non_trainable_variables)
-        (results, state), gradients = self.meta_gradients(values(self.trainable_variables), state, data)
+        trainable, state = values(self.trainable_variables), values(self.non_trainable_variables)
+        variables, frozen = self.frozen(trainable, state)
+        (results, state), gradients = self.meta_gradients(trainable, state, data)
         with _after(data):
+            before = values(variables)
             apply_gradients(self.optimizer, gradients, self.trainable_variables)
+            if variables:  # put back, as a branch cannot apply gradients on several replicas
+                pairs = zip(before, values(variables), strict=True)
+                assign_state(variables, [tf.where(frozen, old, new) for old, new in pairs])
             assign_state(self.non_trainable_variables, state)
             return for_workers(self.update_metrics(results))
 

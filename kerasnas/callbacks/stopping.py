@@ -44,10 +44,12 @@ class NonFiniteGuard(keras.callbacks.Callback):
 class CurvatureStop(keras.callbacks.Callback):
     """Stops the search when the alphas run into a sharp place, and puts them back to where it was flat.
 
-    After every epoch the top eigenvalue of the Hessian of the validation loss with respect to the alphas is measured
-    (in the logs: `curvature`), and averaged over `window` epochs in which the alphas learned. Where that average has
-    grown, from `window` epochs ago, to more than `1 / ratio` times, the alphas of `window` epochs ago are restored and
-    the search ends. Its memory lies in variables of the trainer, so that a resumed search continues as it would have.
+    After every epoch the largest eigenvalue of the Hessian of the validation loss with respect to the alphas is
+    measured (in the logs: `curvature`), and averaged over `window` epochs in which the alphas learned. Where that
+    average has grown, from `window` epochs ago, to more than `1 / ratio` times, the alphas of `window` epochs ago are
+    restored and the search ends; an average that is not positive has no multiple. `BilevelTrainer.fit` has one of its
+    own, of `curvature_ratio`, if the alphas learn in `2 * window` epochs, the fewest it can act after. Its memory lies
+    in variables of the trainer, so that a resumed search continues as it would have.
 
     Args:
         batch: a function that returns the batch `(x, y)` to measure on.
@@ -76,7 +78,7 @@ class CurvatureStop(keras.callbacks.Callback):
         memory = self.model.curvature_memory
         memory.remember(curvature, self.model.architecture_parameters)
         averages = memory.averages(self.window)
-        if len(averages) > self.window and averages[-1 - self.window] < self.ratio * averages[-1]:
+        if len(averages) > self.window and 0 < averages[-1 - self.window] < self.ratio * averages[-1]:
             memory.restore(self.window, self.model.architecture_parameters)
             memory.stopped.assign(1.0)
             self.stopped = self.model.stop_training = True

@@ -18,8 +18,8 @@ from absl.flags import Error as FlagError
 from kerasnas.checks import nearest
 from kerasnas.cli.commands import COMMANDS, RENAMED
 from kerasnas.cli.flags import parse
+from kerasnas.cli.quiet import quieten
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes are not the user's business
 # TensorFlow turns oneDNN's kernels on by itself for some CPUs only; on others a search step takes 1.75 times as long.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
@@ -38,11 +38,13 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 done, 2 an error (told in one line), 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) == 2 and arguments[0] == "help":  # `kerasnas help search`
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("help", "--help", "-h"):
         print(usage())
         return 0
     name, *rest = arguments
-    if name == "--version":
+    if name in ("--version", "-V"):
         from kerasnas import __version__
 
         print(__version__)
@@ -57,8 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = None
     try:
         with _terminating():
+            if argv is None:
+                quieten()
             values = command.flags()
-            parse(values, name, rest)
+            parse(values, name, rest, command.places)
+            command.complete(values)
             folder = values["output_dir"].value if "output_dir" in values else None
             # Importing TensorFlow is part of a budget, where this process is the command's own.
             command.run(values, time.process_time() if argv is None else 0.0)

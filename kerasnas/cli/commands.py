@@ -10,11 +10,11 @@ from typing import Any
 
 from absl import flags
 
-from kerasnas.cli.flags import define, describe, flag_of, settings
+from kerasnas.cli.flags import define, describe, flag_of, given, settings
 
 _METHOD = (
-    "How to search: race, networks trained side by side within --minutes; gradient, with a supernet; or auto: a race, "
-    "unless --space names a space that has a supernet."
+    "How to search: race, networks trained side by side within --minutes, of any space of images; gradient, with a "
+    "supernet; or auto: a race, unless --space names a space that has a supernet."
 )
 _NO_FOLDER = ("time", "doctor")  # which leave nothing behind
 
@@ -24,7 +24,7 @@ class _Command:
 
     `settings` names the dataclasses of `kerasnas.pipeline` whose fields are flags; they are imported when needed. Where
     two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
-    process have passed.
+    process have passed. `places` are the flags that may be given by their value alone, in this order.
     """
 
     def __init__(
@@ -35,7 +35,9 @@ class _Command:
         run: Callable[..., Any],
         *settings: str,
         timed: bool = False,
+        places: tuple[str, ...] = (),
     ):
+        self.places = places
         self.name, self.summary, self.teaching, self.settings = name, summary, teaching, settings
         self._run, self._timed = run, timed
 
@@ -45,11 +47,36 @@ class _Command:
         else:
             self._run(values)
 
+    def complete(self, values: flags.FlagValues) -> None:
+        """Choose the folder of a new search, if none is given.
+
+        Raises:
+            ValueError: if another command lacks its folder.
+        """
+        if "output_dir" not in values or values["output_dir"].value is not None or self.name == "plot":
+            return
+        if self.name != "search":
+            raise ValueError(f"Missing flag --output_dir: the folder of the run. For example: {self._example()}")
+        name = Path(values["dataset"].value).resolve().name.removesuffix(".npz") or "search"
+        number = 1
+        while (folder := Path("runs", f"{name}-{number}")).exists():
+            number += 1
+        values["output_dir"].value = str(folder)
+
+    def _example(self) -> str:
+        lines = (line.strip() for line in self.teaching.splitlines())
+        return next((line for line in lines if line.startswith("kerasnas ")), f"kerasnas {self.name} runs/first")
+
     def flags(self) -> flags.FlagValues:
         values = flags.FlagValues()
         if self.name not in _NO_FOLDER:
             flags.DEFINE_string(
-                "output_dir", None, "The folder of the run.", flag_values=values, required=self.name != "plot"
+                "output_dir",
+                None,
+                "The folder of the run."
+                + (" Default: runs/NAME-1, -2, ..., with the name of the dataset." if self.name == "search" else ""),
+                flag_values=values,
+                required=False,
             )
         if self.settings:
             from kerasnas import pipeline
@@ -63,11 +90,23 @@ class _Command:
                         flag.help += f" In a gradient search: {other} There by default: {default}."
         if self.name == "search":
             flags.DEFINE_enum("method", "auto", ["auto", "race", "gradient"], _METHOD, flag_values=values)
+        if self.name == "predict":
+            flags.DEFINE_multi_string("images", [], "Image files, and folders of them.", flag_values=values)
+            flags.DEFINE_enum(
+                "format",
+                "text",
+                ["text", "csv", "json"],
+                "Of what is printed; csv and json have the probability of every class.",
+                flag_values=values,
+            )
+        if self.name == "evaluate":
+            flags.DEFINE_string("dataset", "", "Labeled data, as for a search. Default: the run's.", flag_values=values)
         if self.name in ("retrain", "plot"):
             flags.DEFINE_string(
                 "genotype",
                 None,
-                "A genotype.json, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR.",
+                "A genotype.json, the folder of a run, or the name of a published one: DARTS_V1, DARTS_V2, "
+                "PC_DARTS_CIFAR.",
                 flag_values=values,
                 required=self.name == "retrain",
             )
@@ -110,21 +149,26 @@ def _search_settings(values: flags.FlagValues) -> type:
     """The settings of the method that the flags ask for.
 
     Raises:
-        ValueError: for a flag that the method does not have.
+        ValueError: for a flag that the method does not have, and for a gradient search of a space without a supernet.
     """
-    from kerasnas.pipeline import RaceConfig, SearchConfig
+    from kerasnas.pipeline import RaceConfig, SearchConfig, plugins
+    from kerasnas.spaces import has_supernet
 
+    plugins.load(values["import"].value)  # before the name of a space is looked up
     space, method = values["space"], values["method"].value
-    raced = not space.present or space.value == "macro"
-    if method == "race" and not raced:
-        raise ValueError(f"Space '{space.value}' cannot be raced: it has a supernet. Leave out --method, or --space.")
+    searched = space.present and has_supernet(space.value)
+    if method == "gradient" and space.present and not searched:
+        raise ValueError(f"Space '{space.value}' has no supernet for a gradient search. Race it: leave out --method.")
     if method == "auto":
-        method = "race" if raced else "gradient"
+        method = "gradient" if searched else "race"
     chosen, other = (RaceConfig, SearchConfig) if method == "race" else (SearchConfig, RaceConfig)
     own, others = ({flag_of(field) for field in dataclasses.fields(config)} for config in (chosen, other))
-    for name in sorted(others - own - {"space"}):
+    if method == "race":
+        hint = "Leave out --method." if searched else "Add --space=darts, or another space with a supernet."
+    else:
+        hint = "Add --method=race." if space.present else "Leave out --method."
+    for name in sorted(others - own):
         if values[name].present:
-            hint = "Add --space=darts, or another space with a supernet." if method == "race" else "Leave out --space."
             is_of = "a gradient search" if method == "race" else "a race"
             raise ValueError(
                 f"--{name} is a flag of {is_of}, and this is {'a race' if method == 'race' else 'none'}. {hint}"
@@ -135,14 +179,12 @@ def _search_settings(values: flags.FlagValues) -> type:
 def _retrain(values: flags.FlagValues) -> None:
     from kerasnas import pipeline
 
-    genotype = _genotype(values["genotype"].value)
-    if not values["num_nodes"].present:  # the genotype says it
-        values["num_nodes"].value = len({edge.target for edge in genotype.cells[0][1]})
-        values["num_nodes"].present = 1
-    config = settings(pipeline.TrainingConfig, values)
-    pipeline.make_space(config).validate(genotype)
-    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", config)) as path:
-        pipeline.retrain(config, path, genotype)
+    name, own = values["genotype"].value, given(pipeline.TrainingConfig, values)
+    pipeline.plugins.load(own.get("imports", ()))
+    published = _published().get(name)
+    found = pipeline.read_network(_existing(name), **own) if published is None else pipeline.fitting(published, **own)
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config)) as path:
+        pipeline.retrain(found.config, path, found.genotype)
 
 
 @contextlib.contextmanager
@@ -159,6 +201,25 @@ def _resume(values: flags.FlagValues, spent: float) -> None:
     from kerasnas import pipeline
 
     pipeline.resume(values["output_dir"].value, spent=spent)
+
+
+def _predict(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline, reporting
+
+    if not values["images"].value:
+        raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
+    predictions, failed = pipeline.predict(values["output_dir"].value, values["images"].value)
+    rows = [(str(one.path), one.probabilities) for one in predictions]
+    print(reporting.predictions_text(rows, values["format"].value), end="")
+    if failed:
+        names = "; ".join(failed.values())
+        raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")
+
+
+def _evaluate(values: flags.FlagValues) -> None:
+    from kerasnas import pipeline, reporting
+
+    print(reporting.evaluation_text(pipeline.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
 
 
 def _plot(values: flags.FlagValues) -> None:
@@ -194,14 +255,25 @@ def _doctor(values: flags.FlagValues) -> None:
 
 
 def _genotype(name: str) -> Any:
+    from kerasnas.genotypes import Genotype
+
+    if name in _published():
+        return _published()[name]
+    path = _existing(name)
+    return Genotype.load(path / "genotype.json" if path.is_dir() else path)
+
+
+def _published() -> dict[str, Any]:
     from kerasnas import genotypes
 
-    published = {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
-    if name in published:
-        return published[name]
+    return {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
+
+
+def _existing(name: str) -> Path:
     if not Path(name).exists():
-        raise FileNotFoundError(f"--genotype={name} is neither a file nor a published genotype: {sorted(published)}")
-    return genotypes.Genotype.load(name)
+        known = sorted(_published())
+        raise FileNotFoundError(f"--genotype={name} is neither a file, a folder nor a published genotype: {known}")
+    return Path(name)
 
 
 RENAMED = {"bench": "compare", "benchmark": "time"}
@@ -219,6 +291,11 @@ COMMANDS = {
             "    kerasnas search --output_dir=runs/first\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --output_dir=runs/mine\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --max_parameters=100000 --output_dir=runs/small\n"
+            "\n"
+            "Networks of your own take part with --genotypes: genotype files, or folders of runs, of any space.\n"
+            "\n"
+            "    kerasnas search --dataset=my_images/ --minutes=10 --genotypes=runs/cells --output_dir=runs/against\n"
+            "    kerasnas search --import=my_networks.py --space=my_networks --output_dir=runs/own_networks\n"
             "\n"
             "With the name of a space of cells or chains, a gradient search instead (DARTS): a supernet holds every\n"
             "candidate at once, gradient descent moves its weights on one half of the training data and the choice\n"
@@ -238,9 +315,10 @@ COMMANDS = {
             "retrain",
             "train the network of a genotype from scratch.",
             "    kerasnas retrain --genotype=runs/first/genotype.json --retrain_epochs=40 --output_dir=runs/longer\n"
+            "    kerasnas retrain --genotype=runs/first --retrain_epochs=40 --output_dir=runs/as_wide_as_there\n"
             "    kerasnas retrain --genotype=DARTS_V2 --dataset=cifar10 --output_dir=runs/darts_v2\n"
             "\n"
-            "Without --num_nodes, the number of nodes is the genotype's.",
+            "Without --space and --num_nodes, they are the genotype's; of the folder of a run, the size is the run's.",
             _retrain,
             "TrainingConfig",
         ),
@@ -248,15 +326,39 @@ COMMANDS = {
             "resume",
             "continue a run that was interrupted, by Ctrl-C, a kill or a power cut.",
             "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"
-            "    kerasnas resume --output_dir=runs/first",
+            "    kerasnas resume runs/first",
             _resume,
             timed=True,
+            places=("output_dir",),
+        ),
+        _Command(
+            "predict",
+            "tell the class of images with the network of a run.",
+            "    kerasnas predict runs/first photo.png\n"
+            "    kerasnas predict runs/first photos/ --format=csv\n"
+            "\n"
+            "Prints the class of each image and its probability. Images are turned upright, and resized to the size\n"
+            "that the network was trained on. A file that cannot be read is named, and the exit status is 2.",
+            _predict,
+            places=("output_dir", "images"),
+        ),
+        _Command(
+            "evaluate",
+            "evaluate the network of a run on labeled data.",
+            "    kerasnas evaluate runs/first\n"
+            "    kerasnas evaluate runs/first --dataset=new_images/\n"
+            "\n"
+            "Prints accuracy and loss on the test part of the data, with 95 % intervals, and the accuracy of each\n"
+            "class, the worst first.",
+            _evaluate,
+            places=("output_dir",),
         ),
         _Command(
             "plot",
             "draw the plots of a run, or of a genotype, again.",
-            "    kerasnas plot --output_dir=runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
+            "    kerasnas plot runs/first\n    kerasnas plot --genotype=DARTS_V2 --output_dir=plots",
             _plot,
+            places=("output_dir",),
         ),
         _Command(
             "compare",

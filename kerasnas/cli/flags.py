@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from absl import flags
@@ -28,34 +28,76 @@ def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
-        tuple: flags.DEFINE_list,
+        tuple: _define_list,
     }
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     makers[type(field.default)](flag_of(field), default, field.metadata["help"], flag_values=values)
 
 
+class _ListFlag(flags.Flag):
+    """A flag of a comma-separated list; one that is given again adds to it."""
+
+    value: Any
+
+    def parse(self, argument: Any) -> None:
+        before = list(self.value) if self.present else []
+        super().parse(argument)
+        self.value = [*before, *self.value]
+
+
+def _define_list(name: str, default: list[str], help: str, flag_values: flags.FlagValues) -> None:
+    flag = _ListFlag(flags.ListParser(), flags.CsvListSerializer(","), name, default, help)
+    flags.DEFINE_flag(flag, flag_values)
+
+
 def settings(config: type, values: flags.FlagValues) -> Any:
     """The settings of class `config` that the flags give; a flag that is not given leaves the default of `config`."""
-    given = {field.name: values[flag_of(field)] for field in dataclasses.fields(config)}
-    return config(**{name: flag.value for name, flag in given.items() if flag.present})
+    return config(**given(config, values))
 
 
-def parse(values: flags.FlagValues, command: str, arguments: list[str]) -> None:
+def given(config: type, values: flags.FlagValues) -> dict[str, Any]:
+    """The fields of the class `config` whose flags are given, with their values."""
+    fields = {field.name: values[flag_of(field)] for field in dataclasses.fields(config)}
+    return {name: flag.value for name, flag in fields.items() if flag.present}
+
+
+def parse(values: flags.FlagValues, command: str, arguments: list[str], places: Sequence[str] = ()) -> None:
     """Read the arguments of a command into `values`.
+
+    Args:
+        values: the flags of the command.
+        command: its name.
+        arguments: what was typed after it. `--cpu-minutes` is read as `--cpu_minutes`.
+        places: the flags that arguments which are none fill, in this order, if they are not given; a flag of several
+            values takes all that are left. Defaults to none.
 
     Raises:
         ValueError: for an argument that is no flag, and for an unknown flag; names the nearest.
         absl.flags.Error: for a value of another type, or a missing flag.
     """
     try:
-        extra = values([f"kerasnas {command}", *arguments])[1:]
+        extra = values([f"kerasnas {command}", *(_with_underscores(argument, values) for argument in arguments)])[1:]
     except flags.UnrecognizedFlagError as error:
         name = error.flagname.lstrip("-")
         new = RENAMED.get(name)
         hint = f"Did you mean '{new}'?" if new in values else nearest(name, values)
         raise ValueError(f"Unknown flag --{name} of `kerasnas {command}`. {hint}") from None
+    for name in places:
+        if extra and not values[name].present:
+            several = isinstance(values[name], flags.MultiFlag)
+            values[name].value = [*extra] if several else extra[0]
+            values[name].present = 1
+            extra = [] if several else extra[1:]
     if extra:
         raise ValueError(f"Unexpected argument '{extra[0]}'. Flags are written --name=value.")
+
+
+def _with_underscores(argument: str, values: flags.FlagValues) -> str:
+    """`--cpu-minutes=5` as `--cpu_minutes=5`, where there is such a flag."""
+    name, equals, value = argument.partition("=")
+    changed = name.lstrip("-").replace("-", "_")
+    known = name.startswith("--") and (changed in values or changed.removeprefix("no") in values)
+    return f"--{changed}{equals}{value}" if known else argument
 
 
 def describe(values: flags.FlagValues, names: Iterable[str] | None = None) -> list[str]:

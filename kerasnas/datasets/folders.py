@@ -14,6 +14,8 @@ from kerasnas.datasets.splits import grouped_split, stratified_split
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _EXIF_ORIENTATION = 0x0112
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Number of channels -> Pillow's mode."""
 
 
 def read_folder(
@@ -76,6 +78,21 @@ def check_image_size(value: Any) -> None:
             checks.size("image_size", side)
     except ValueError:
         raise ValueError(checks.invalid("image_size", expected, value)) from None
+
+
+def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
+    """The pixels of an image file, upright, resized, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
+
+    Raises:
+        ValueError: if it cannot be read as an image.
+    """
+    height, width, channels = input_shape
+    return _pixels(path, path.parent, (height, width), MODES[channels]).reshape(input_shape)
+
+
+def image_files(path: Path) -> list[Path]:
+    """The image files in a folder and in those below it, in the order of their names; a file is itself."""
+    return sorted(one for one in path.rglob("*") if _is_image(one)) if path.is_dir() else [path]
 
 
 def _list_images(folder: Path, root: Path) -> dict[str, list[Path]]:

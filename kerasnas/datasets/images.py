@@ -60,6 +60,8 @@ class ImageDataset:
         classes: the name of every class; a label is an index into it.
         groups: the group of each training sample (its speaker, patient, site), an array `(samples,)`: samples of one
             group are never on both sides of a validation split. Defaults to None: there are none.
+        scale: what the samples were divided by when they were read: 255 for images of 8 bits. A model that is handed
+            over divides raw samples by it. Defaults to 1.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -74,9 +76,11 @@ class ImageDataset:
     y_test: np.ndarray = dataclasses.field(repr=False)
     classes: tuple[str, ...]
     groups: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
+        checks.number("scale", self.scale, above=0)
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes)
@@ -186,11 +190,11 @@ def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ..
                 f"to {x[part].max()}"
             )
     wide_floats = any(images.dtype.kind == "f" and images.max() > 1.5 for images in x.values())
+    scales = {}
     for part, images in x.items():
-        x[part] = images.astype(np.float32, order="C")
-        if images.dtype.kind in "iu" or wide_floats:
-            x[part] /= 255
-    return _named(name, x, y, classes)
+        scales[part] = 255.0 if images.dtype.kind in "iu" or wide_floats else 1.0
+        x[part] = np.divide(images, scales[part], dtype=np.float32, order="C")
+    return dataclasses.replace(_named(name, x, y, classes), scale=scales["train"])
 
 
 def signal_dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:

@@ -165,6 +165,10 @@ class MetaLearner(MetaStep, MetaTraining):
         moved = [self.model.trainable_variables[index] for index in self._inner]
         return [alphas if is_alphas(variable) else self.inner_learning_rate for variable in moved]
 
+    def frozen(self, trainable: Sequence[Any], state: Sequence[Any]) -> tuple[list[Any], Any]:
+        """Variables of the learner and its optimizer that some meta-steps leave as they are, and if this one does."""
+        return [], False
+
     def inner_step(
         self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
     ) -> tuple[Task, tuple[Any, Any]]:

@@ -11,6 +11,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import value_and_grad, values
+from kerasnas.distribution import scope_of
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone
@@ -139,11 +140,25 @@ class MetaNAS(MetaLearner):
         """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
         return BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.SGD(self.architecture_step))
 
+    def compile(self, optimizer: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Set the optimizer of the initialization and others; see `MetaTraining.compile`.
+
+        One optimizer for both levels becomes two alike, so that the alphas' can stand still in the warm-up.
+        """
+        if optimizer is not None and not isinstance(optimizer, BilevelOptimizer):
+            with scope_of(self):
+                first = keras.optimizers.get(optimizer)
+                optimizer = BilevelOptimizer(first, type(first).from_config(first.get_config()))
+        super().compile(optimizer, *args, **kwargs)
+
     def set_schedule(self, steps: int) -> None:
-        """Set the schedule: both steps fall linearly to 0."""
+        """Set the schedule: both rates fall linearly to 0 over all meta-steps, the warm-up included."""
         decay = keras.optimizers.schedules.PolynomialDecay
-        for optimizer, rate in zip(self.optimizer.inner, (1.0, self.architecture_step), strict=True):
-            optimizer.learning_rate = decay(rate, steps, end_learning_rate=0.0)
+        learning = steps - int(ops.convert_to_numpy(self.warmup_steps))  # the meta-steps that their optimizer counts
+        first, second = self.optimizer.inner
+        first.learning_rate = decay(1.0, steps, end_learning_rate=0.0)
+        initial = self.architecture_step * learning / steps
+        second.learning_rate = decay(initial, max(learning, 1), end_learning_rate=0.0)
 
     def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Meta-train; see `MetaLearner.fit`."""
@@ -169,6 +184,13 @@ class MetaNAS(MetaLearner):
             rate * learns if alphas else rate
             for rate, alphas in zip(super().inner_rates(trainable, state, step), self._is_alphas, strict=True)
         ]
+
+    def frozen(self, trainable: Sequence[Any], state: Sequence[Any]) -> tuple[list[Any], Any]:
+        """The alphas and all of their optimizer, which would count its steps; and if this is a step of the warm-up."""
+        if not self.architecture_warmup:
+            return [], False
+        steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
+        return [*self.model.architecture_parameters, *self.optimizer.inner[1].variables], steps < warmup
 
     def inner_step(
         self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True

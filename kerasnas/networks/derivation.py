@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnas.pareto import staircase
 
-SKIP = "skip_connect"
+SKIP, NONE = "skip_connect", "none"
 RESOLUTION = 4096  # parts of the cost limit that costs are rounded up to
 
 
@@ -49,9 +49,14 @@ Decision = Sequence[Option]
 
 
 def decision(
-    kind: str, weights: np.ndarray, rows: Sequence[int], primitives: Sequence[str], keep: int = 1
+    kind: str,
+    weights: np.ndarray,
+    rows: Sequence[int],
+    primitives: Sequence[str],
+    keep: int = 1,
+    allow_none: bool = False,
 ) -> list[Option]:
-    """All ways to keep `keep` of the edges `rows`, each with one primitive other than `none`.
+    """All ways to keep `keep` of the edges `rows`, each with one primitive; `none` is one only if it is allowed.
 
     Args:
         kind: name of the table.
@@ -59,6 +64,7 @@ def decision(
         rows: the edges of which some are kept.
         primitives: names of the columns.
         keep: how many edges are kept; all of them where there are fewer. Defaults to 1.
+        allow_none: whether `none` is a way to keep an edge. Defaults to False.
 
     Example:
 
@@ -66,7 +72,7 @@ def decision(
     >>> [(option.picks, option.skips) for option in options]
     [(((0, 1),), 1), (((0, 2),), 0)]
     """
-    columns = [column for column, name in enumerate(primitives) if name != "none"]
+    columns = [column for column, name in enumerate(primitives) if allow_none or name != NONE]
     options = []
     for kept in itertools.combinations(rows, min(keep, len(rows))):
         for chosen in itertools.product(columns, repeat=len(kept)):
@@ -152,15 +158,34 @@ def choose(
                 f"No network of this space is within the limit of {limit:g}. The {getattr(cost, 'least', 'cheapest')} "
                 f"network there is has {least:g}{getattr(cost, 'unit', '')}."
             )
-    most = max(sum(options[0].kind == kind for options in decisions) for kind in {o[0].kind for o in decisions})
-    keeps = max(len(option.picks) for options in decisions for option in options)
-    start = most * keeps if max_skips is None else max_skips
-    for cap in range(start, most * keeps + 1):
-        found = _search(decisions, cap, cost, limit)
-        if found is not None:
-            return found
+    _, found = _least_cap(decisions, max_skips, cost, limit)
+    if found is not None:
+        return found
     assert cheapest is not None  # only a limit of the cost can leave nothing, and only by rounding
     return cheapest
+
+
+def least_cap(
+    decisions: Sequence[Decision], max_skips: int | None = None, cost: Any = None, limit: float | None = None
+) -> int:
+    """The number of skips that `choose` leaves in each kind of cell: `max_skips`, or more where the limit needs more.
+
+    Args: as for `choose`.
+    """
+    return _least_cap(decisions, max_skips, cost, limit)[0]
+
+
+def _least_cap(
+    decisions: Sequence[Decision], max_skips: int | None, cost: Any, limit: float | None
+) -> tuple[int, list[Option] | None]:
+    """The least cap of skips, from `max_skips` on, under which a combination is within `limit`, and the best one."""
+    most = max(sum(options[0].kind == kind for options in decisions) for kind in {o[0].kind for o in decisions})
+    most *= max(len(option.picks) for options in decisions for option in options)
+    for cap in range(most if max_skips is None else min(max_skips, most), most + 1):
+        found = _search(decisions, cap, cost, limit)
+        if found is not None:
+            return cap, found
+    return most, None
 
 
 def option_cost(cost: Any, option: Option) -> float:

@@ -42,6 +42,8 @@ def ensemble(models: Sequence[keras.Model]) -> keras.Model:
         found = sorted(map(str, shapes))
         raise ValueError(checks.invalid("models", "classifiers of one input and output shape", found))
     inputs = keras.Input(models[0].input_shape[1:], name="inputs")
-    members = [keras.Model(model.input, model.output, name=f"member_{i}") for i, model in enumerate(models, start=1)]
+    members = [
+        keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}") for i, model in enumerate(models, start=1)
+    ]
     logs = ops.stack([ops.log_softmax(member(inputs), axis=-1) for member in members], axis=-1)
     return keras.Model(inputs, ops.logsumexp(logs, axis=-1) - math.log(len(models)), name="ensemble")

@@ -17,6 +17,7 @@ from kerasnas.primitives.network_blocks import Block
 
 Shape = tuple[int, ...]
 _PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
+ORDINALS = ("first", "second", "third", "fourth")
 _AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
 
 
@@ -70,6 +71,19 @@ class ChoiceTable:
         for row, (_, target) in enumerate(self.edges):
             rows.setdefault(target, []).append(row)
         return rows
+
+    def primitive_choices(self, kind: str) -> list[str]:
+        """The names of a space's choices of a primitive that this table, of name `kind`, stands for.
+
+        Example:
+
+        >>> ChoiceTable(cell_edges(1), ("none", "skip_connect"), keep=2).primitive_choices("normal")
+        ['normal/2/first', 'normal/2/second']
+        """
+        if self.keep is None:
+            return list(self.names)
+        nodes = self.rows_by_node
+        return [f"{kind}/{node}/{which}" for node in nodes for which in ORDINALS[: len(self.sources(node)[0])]]
 
     def sources(self, node: int) -> list[tuple[int, ...]]:
         """With `keep`: the combinations of sources that `node` may keep."""

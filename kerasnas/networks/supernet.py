@@ -210,22 +210,27 @@ class Supernet(keras.Model):
         """The number of skip connections that a derived cell may well have: a quarter of its edges. None for any."""
         if not self.space.skips_collapse:
             return None
-        kept: dict[str, int] = {}
-        for options in self.decisions({kind: np.ones(own.shape) for kind, own in self.choices.items()}):
-            kept[options[0].kind] = kept.get(options[0].kind, 0) + len(options[0].picks)
-        return max(1, min(kept.values()) // 4)
+        return skip_cap(self.choices)
 
-    def decisions(self, weights: Mapping[str, np.ndarray]) -> list[Decision]:
+    def decisions(self, weights: Mapping[str, np.ndarray], allow_none: bool = False) -> list[Decision]:
         """The independent decisions that make a genotype, each with all its options, given mixing weights."""
-        return [one for kind, own in self.choices.items() for one in table_decisions(kind, weights[kind], own)]
+        return decisions_of(self.choices, weights, allow_none)
 
-    def derive(self, max_skips: int | None = None, cost: Any = None, limit: float | None = None) -> Genotype:
-        """The genotype that the mixing weights point to.
+    def derive(
+        self,
+        max_skips: int | None = None,
+        cost: Any = None,
+        limit: float | None = None,
+        allow_none: bool = False,
+    ) -> Genotype:
+        """The genotype that the mixing weights point to; all that may be returned is the space's `reachable` set.
 
         Args:
             max_skips: most skip connections in each kind of cell. Defaults to None: any number.
             cost: a `kerasnas.cost.CostModel` of this space; with `limit`.
             limit: most that the network may cost. Defaults to None: any cost.
+            allow_none: whether an edge may be `none` where that is a choice of the space, to compare with results
+                published so. Defaults to False: the strongest of the other primitives, as in DARTS.
 
         Returns:
             The strongest genotype; where it breaks a limit, the most probable that does not. In a space whose edges may
@@ -234,7 +239,7 @@ class Supernet(keras.Model):
         Raises:
             ValueError: if every network costs more than `limit`.
         """
-        decisions = [self._strong_enough(options) for options in self.decisions(self.mixing_weights())]
+        decisions = [self._strong_enough(options) for options in self.decisions(self.mixing_weights(), allow_none)]
         chosen = choose(decisions, max_skips, cost, limit)
         cells: dict[str, list[Edge]] = {}
         for option in chosen:
@@ -262,7 +267,30 @@ class Supernet(keras.Model):
         }
 
 
-def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable) -> list[list[Any]]:
+def decisions_of(
+    tables: Mapping[str, ChoiceTable], weights: Mapping[str, np.ndarray] | None = None, allow_none: bool = False
+) -> list[Decision]:
+    """The independent decisions that make a genotype, each with all its options.
+
+    Args:
+        tables: the tables of a space.
+        weights: for each its mixing weights `(edges, primitives)`. Defaults to None: all equal.
+        allow_none: as for `table_decisions`. Defaults to False.
+    """
+    equal = {kind: np.ones(own.shape) for kind, own in tables.items()}
+    given = equal if weights is None else weights
+    return [one for kind, own in tables.items() for one in table_decisions(kind, given[kind], own, allow_none)]
+
+
+def skip_cap(tables: Mapping[str, ChoiceTable]) -> int:
+    """A quarter of the edges that a derived cell keeps, at least 1: 2 of 8, as in P-DARTS."""
+    kept: dict[str, int] = {}
+    for options in decisions_of(tables):
+        kept[options[0].kind] = kept.get(options[0].kind, 0) + len(options[0].picks)
+    return max(1, min(kept.values()) // 4)
+
+
+def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_none: bool = False) -> list[list[Any]]:
     """The decisions that make the cell of a table: where all edges are kept, a primitive for each of them.
 
     With `keep`, as in DARTS: which edges each node keeps, and their primitives. By the paper's rule, which the
@@ -273,6 +301,7 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable) -> list[
         kind: name of the table.
         weights: mixing weights `(edges, primitives)`.
         table: its edges and primitives.
+        allow_none: whether `none` may be chosen, where all edges are kept. Defaults to False.
 
     Example:
 
@@ -287,8 +316,10 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable) -> list[
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
 
     Differences from the paper:
-        - None. Where a space keeps all edges, its strongest primitive other than `none` is on each.
+        - None. Where a space keeps all edges, its strongest primitive is on each, other than `none` unless that is
+          allowed.
     """
     if table.keep is None:
-        return [decision(kind, weights, [row], table.primitives) for row in range(len(table.edges))]
+        rows = range(len(table.edges))
+        return [decision(kind, weights, [row], table.primitives, allow_none=allow_none) for row in rows]
     return [decision(kind, weights, rows, table.primitives, table.keep) for rows in table.rows_by_node.values()]

@@ -14,7 +14,10 @@ The command line, the tuners and Python call the same functions:
 
 from kerasnas.pipeline.assembly import make_space
 from kerasnas.pipeline.comparison import compare
+from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
+from kerasnas.pipeline.image_classifier import ImageClassifier
+from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
 from kerasnas.pipeline.run import plot, resume, retrain, search
@@ -29,8 +32,11 @@ __all__ = [
     "AUGMENTATIONS",
     "ComparisonConfig",
     "DoctorConfig",
+    "ImageClassifier",
     "NetworkTraining",
+    "Prediction",
     "RaceConfig",
+    "Rebuilt",
     "RunFolder",
     "SearchConfig",
     "Stages",
@@ -38,12 +44,16 @@ __all__ = [
     "TrainingConfig",
     "TrainingRecipe",
     "compare",
+    "evaluate",
     "examine",
+    "fitting",
     "make_record",
     "make_space",
     "measure",
     "plot",
     "plot_genotype",
+    "predict",
+    "read_network",
     "resume",
     "retrain",
     "run_search",

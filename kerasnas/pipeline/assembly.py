@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -22,13 +23,18 @@ from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.settings import SearchConfig, SpaceConfig, StepConfig, TrainingConfig
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
-from kerasnas.spaces import SPACES, SearchSpace
+from kerasnas.spaces import SPACES, SearchSpace, has_supernet
 from kerasnas.trainers import BilevelTrainer, CostObjective
+
+_SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting of a final network -> size of its space
 
 
 # The space and the data -----------------------------------------------------------------------------------
-def make_space(config: StepConfig | TrainingConfig) -> SearchSpace:
+def make_space(config: StepConfig | TrainingConfig, data: datasets.ImageDataset | None = None) -> SearchSpace:
     """The search space that the settings describe.
+
+    Where choices shape the network itself, the settings of its size are the space's own unless they are changed: those
+    of its `for_data`, if it has one and `data` are given, or the defaults of its constructor.
 
     Raises:
         ValueError: for unknown names, and where the final network has cells that the search does not choose.
@@ -38,7 +44,7 @@ def make_space(config: StepConfig | TrainingConfig) -> SearchSpace:
     else:
         filters, num_cells = config.retrain_filters, config.retrain_cells
     sizes = {"filters": filters, "num_cells": num_cells}
-    space = _make(config, sizes)
+    space = _make(config, sizes, data)
     if isinstance(config, SearchConfig):
         chosen, needed = _kinds(space), _kinds(_make(config, {**sizes, "num_cells": config.retrain_cells}))
         if missing := [kind for kind in needed if kind not in chosen]:
@@ -54,12 +60,18 @@ def _kinds(space: SearchSpace) -> tuple[str, ...]:
     return tuple(space.sample(np.random.default_rng(0)))
 
 
-def _make(config: SpaceConfig, sizes: dict[str, int]) -> SearchSpace:
+def _make(config: SpaceConfig, sizes: dict[str, int], data: datasets.ImageDataset | None = None) -> SearchSpace:
     """The space of the settings' name, given those settings that it takes; one that it does not take must be unset."""
     factory = SPACES[config.space]
     taken = inspect.signature(factory).parameters
     arguments: dict[str, Any] = {**sizes, "num_nodes": config.num_nodes, "stem_strides": config.stem_strides}
-    arguments[getattr(factory, "depth", "num_cells")] = arguments.pop("num_cells")
+    if not has_supernet(config.space):
+        asked = {_SIZES.get(name, name) for name in config.changed()}
+        arguments = {name: value for name, value in arguments.items() if name in asked}
+        if data is not None and hasattr(factory, "for_data"):
+            factory = partial(factory.for_data, data.input_shape, data.num_classes, len(data.x_train))
+    if "num_cells" in arguments:
+        arguments[getattr(SPACES[config.space], "depth", "num_cells")] = arguments.pop("num_cells")
     if config.primitives:
         arguments["primitives"] = config.primitives
     for name in set(config.changed()) & set(arguments) - set(taken):
@@ -104,7 +116,8 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Ima
         config.retrain_batch_size,
         config.retrain_learning_rate,
         make_augmentation(config, data),
-        options={"drop_path": config.drop_path, **network_sizes(config, space)},
+        # A space of a user's own need not know drop-path.
+        options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -128,7 +141,12 @@ def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Au
 
 
 def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
-    """The size of the final network, as arguments of the space's `build_network` and `parts`."""
+    """The size of the final network, as arguments of the space's `build_network` and `parts`.
+
+    None where choices shape the network itself: its space has that size.
+    """
+    if space.shapes_network:
+        return {}
     sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
     return {name: value for name, value in sizes.items() if name in space.sizes}
 
@@ -215,7 +233,6 @@ def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> conte
 
 def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
     """The search of the settings, not compiled."""
-    caps: dict[str, Any] = {"auto": "auto", "any": None}
     asked = config.changed()  # a guard that was asked for, and has nothing to act on, says so
     return BilevelTrainer(
         supernet,
@@ -223,9 +240,16 @@ def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective |
         objective=objective,
         architecture_warmup_epochs=config.architecture_warmup_epochs,
         auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in asked else "auto",
-        max_skips=caps[config.max_skips] if config.max_skips in caps else int(config.max_skips),
+        max_skips=max_skips_of(config),
         curvature_ratio=(config.curvature_ratio or None) if "curvature_ratio" in asked else "auto",
     )
+
+
+def max_skips_of(config: SearchConfig) -> int | str | None:
+    """The settings' cap of skip connections, as `BilevelTrainer` takes it."""
+    if config.max_skips == "any":
+        return None
+    return config.max_skips if config.max_skips == "auto" else int(config.max_skips)
 
 
 def build_search(
@@ -238,7 +262,9 @@ def build_search(
     """The compiled search of the settings, in the scope of their distribution."""
     steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
-    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * config.epochs)
+    # Their optimizer counts the steps that it takes: none in the warm-up.
+    learning = max(config.epochs - config.architecture_warmup_epochs, 1)
+    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * learning)
     with distribution_scope(config, log):
         search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
         search.compile(

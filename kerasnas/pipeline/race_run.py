@@ -7,25 +7,29 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasnas import datasets, reporting
-from kerasnas.cost import COSTS, network_latency
+from kerasnas.cost import COSTS, network_latency, parameters
+from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline.assembly import checked_data
+from kerasnas.pipeline.assembly import checked_data, make_space
+from kerasnas.pipeline.given import given_networks
 from kerasnas.pipeline.racing import Budget, Candidate, Race, portfolio, spent_before, train_winners
+from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
-from kerasnas.pipeline.settings import RaceConfig
-from kerasnas.pipeline.training_stage import save_model
+from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
 from kerasnas.reporting.tables import amount
-from kerasnas.spaces import MacroSpace
+from kerasnas.spaces import MacroSpace, SearchSpace
 
-GENOTYPE = "genotype.json"
 DEFAULT_MINUTES = 5.0
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
 _MOST_VALIDATION = 2000  # images: more tell candidates apart no better, and cost time
+_DRAWN = 10  # networks that a message on limits is made of
 Log = Callable[[str], Any]
+Build = Callable[[Genotype], keras.Model]
 
 
 def make_budget(config: RaceConfig, spent: float) -> Budget:
@@ -51,9 +55,12 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
     """The race of the settings.
 
     Raises:
-        ValueError: if no network is within the limits.
+        FileNotFoundError: if one of the user's own candidates is not there.
+        ValueError: if no network is within the limits, or one of the user's own cannot take part.
     """
-    space = MacroSpace.for_data(data.input_shape, data.num_classes, len(data.x_train))
+    space = make_space(TrainingConfig(imports=config.imports, space=config.space), data)
+    given = given_networks(run, config, data, partial(_excess, config))
+    own = {network.genotype: network for network in given.values()}
     share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
     if data.groups is None:
         first, second = datasets.stratified_split(data.y_train, share, config.seed)
@@ -61,13 +68,17 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         first, second = datasets.grouped_split(data.y_train, data.groups, share, config.seed)
 
     def build(genotype: Genotype) -> keras.Model:
-        model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
+        if genotype in own:
+            model = own[genotype].build(data, config.seed)
+        else:
+            model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
         return RECIPE.compile_network(model, None)
 
     def candidates(number: int) -> list[Candidate]:
-        found = portfolio(space, number, config.seed, allowed=_within(config, space, data, build))
+        genotypes = {name: network.genotype for name, network in given.items()}
+        found = portfolio(space, number, config.seed, genotypes, _within(config, space, data, build))
         if not found:
-            raise ValueError(_no_network(config, space, data))
+            raise ValueError(_no_network(config, space, data, build))
         return found
 
     return Race(
@@ -86,14 +97,24 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
     )
 
 
+def _excess(config: RaceConfig, model: keras.Model) -> str:
+    """By how much a network exceeds the limits of the settings, in words; empty where it does not."""
+    each = f" for each of {config.ensemble}" if config.ensemble > 1 else ""
+    if config.max_parameters and (number := parameters(model)) > (most := config.max_parameters / config.ensemble):
+        return f"has {number:,} parameters, which is above max_parameters={most:,.0f}{each}"
+    if (most := config.latency_target_ms / config.ensemble) and (latency := network_latency(model, rounds=3)) > most:
+        return f"takes {amount(latency, ' ms')}, which is above latency_target_ms={most:g}{each}"
+    return ""
+
+
 def _within(
-    config: RaceConfig, space: MacroSpace, data: datasets.ImageDataset, build: Callable[[Genotype], keras.Model]
+    config: RaceConfig, space: SearchSpace, data: datasets.ImageDataset, build: Build
 ) -> Callable[[Genotype], bool]:
     """A function that says whether a network is within the limits of the settings; it measures latency here."""
-    parameters = COSTS["parameters"](space, data.input_shape, data.num_classes)
+    count = _parameters(space, data, build) if config.max_parameters else None
 
     def allowed(genotype: Genotype) -> bool:
-        if config.max_parameters and parameters.cost(genotype) > config.max_parameters / config.ensemble:
+        if count is not None and count(genotype) > config.max_parameters / config.ensemble:
             return False
         limit = config.latency_target_ms / config.ensemble
         return not limit or network_latency(build(genotype), rounds=3) <= limit
@@ -101,23 +122,39 @@ def _within(
     return allowed
 
 
-def _no_network(config: RaceConfig, space: MacroSpace, data: datasets.ImageDataset) -> str:
+def _parameters(space: SearchSpace, data: datasets.ImageDataset, build: Build) -> Callable[[Genotype], float]:
+    """A function that counts the parameters of a network: by the space's parts, or else those of the built network."""
+    try:
+        cost = COSTS["parameters"](space, data.input_shape, data.num_classes)
+        cost.cost(space.sample(np.random.default_rng(0)))
+    except ValueError:  # the space does not say what its networks consist of
+        return lambda genotype: parameters(build(genotype))
+    return cost.cost
+
+
+def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.ImageDataset, build: Build) -> str:
     """The message where nothing is within the limits: the least there is, and the choice that drives it."""
+    if config.latency_target_ms:
+        limit, unit = f"latency_target_ms={config.latency_target_ms:g}", " ms"
+
+        def measured(genotype: Genotype) -> float:
+            return network_latency(build(genotype), rounds=3)
+
+        cost: Callable[[Genotype], float] = measured
+    else:
+        cost = _parameters(space, data, build)
+        limit, unit = f"max_parameters={config.max_parameters:,}", " parameters"
+    if not isinstance(space, MacroSpace):
+        rng = np.random.default_rng(config.seed)
+        drawn = [cost(space.sample(rng)) for _ in range(_DRAWN)]
+        return (
+            f"No network of space '{config.space}' is within {limit}: of {_DRAWN} drawn at random the least has "
+            f"{amount(min(drawn), unit)}, the largest {amount(max(drawn), unit)}."
+        )
     stem, width = space.stems[0], min(space.widths)
     depths = (0, *[1] * (min(space.stages) - 1))
     found = {block: space.network(stem, width, block, "pool", depths) for block in space.primitives}
-    networks = {block: genotype for block, genotype in found.items() if genotype is not None}
-    if config.latency_target_ms:
-        built = {
-            block: space.build_network(genotype, data.input_shape, data.num_classes)
-            for block, genotype in networks.items()
-        }
-        costs = {block: network_latency(model, rounds=3) for block, model in built.items()}
-        limit, unit = f"latency_target_ms={config.latency_target_ms:g}", " ms"
-    else:
-        count = COSTS["parameters"](space, data.input_shape, data.num_classes)
-        costs = {block: count.cost(genotype) for block, genotype in networks.items()}
-        limit, unit = f"max_parameters={config.max_parameters:,}", " parameters"
+    costs = {block: cost(genotype) for block, genotype in found.items() if genotype is not None}
     block = min(costs, key=lambda name: costs[name])
     if config.ensemble > 1:
         limit += f", shared by the {config.ensemble} of the ensemble"
@@ -148,7 +185,8 @@ def run_race(
     race = make_race(run, config, data, budget, log)
     found = race.run()
 
-    searched = train_winners(race, (data.x_test, data.y_test), partial(save_model, run.stages))
+    keep = partial(save_classifier, run.path, classes=data.classes, scale=data.scale)
+    searched = train_winners(race, (data.x_test, data.y_test), keep)
     genotype_of(searched).save(run.path / GENOTYPE)
     log(
         f"  {searched['parameters']:,} parameters, test accuracy {searched['test_accuracy']:.4f}, "

@@ -12,8 +12,17 @@ import numpy as np
 
 from kerasnas import checks, datasets, reporting
 from kerasnas.cost import CostModel
+from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline.assembly import build_search, load_data, make_objective, make_space, make_training, schedules
+from kerasnas.pipeline.assembly import (
+    build_search,
+    load_data,
+    make_objective,
+    make_space,
+    make_training,
+    max_skips_of,
+    schedules,
+)
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
 from kerasnas.pipeline.record import make_record, read_result, write_record, write_report
 from kerasnas.pipeline.run_folder import RunFolder
@@ -150,7 +159,8 @@ def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
 
 
 def _retrain(run: RunFolder, config: TrainingConfig, log: Log) -> dict[str, Any]:
-    space, data = make_space(config), load_data(config)
+    data = load_data(config)
+    space = make_space(config, data)
     genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
     searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
     return _finish(run, data, searched, None, [], log)
@@ -189,6 +199,7 @@ def _train(
     finished = stages.stage(name)
     if finished is not None:
         return finished
+    keep = partial(save_classifier, stages.path, classes=data.classes, scale=data.scale)
     log(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
     record = training.run(
         stages,
@@ -197,7 +208,7 @@ def _train(
         (data.x_train, data.y_train),
         (data.x_test, data.y_test),
         seed,
-        keep_model=name == "searched",
+        keep_model=keep if name == "searched" else None,
         verbose=_verbosity(),
         log=log,
     )
@@ -209,18 +220,11 @@ def _train(
 
 
 def _others(stages: Stages, config: SearchConfig, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
-    """Random genotypes to compare with; where there is a target, within it: fewer where few are."""
-    rng = np.random.default_rng([config.seed, 2])
+    """Random genotypes to compare with, of those that this search could have returned: fewer where few are."""
     target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
-    cost = CostModel.from_config(record) if record and target else None
-    others: list[Genotype] = []
-    for _ in range(1000 * config.random_genotypes):
-        if len(others) >= min(config.random_genotypes, space.size - 1):  # a tiny space has no more than that
-            break
-        candidate = space.sample(rng)
-        if candidate not in (genotype, *others) and (cost is None or cost.cost(candidate) <= target):
-            others.append(candidate)
-    return others
+    limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
+    reachable = space.reachable(max_skips_of(config), **limits)
+    return reachable.sample_distinct(np.random.default_rng([config.seed, 2]), config.random_genotypes, {genotype})
 
 
 def _finish(
@@ -238,6 +242,7 @@ def _finish(
         "test_examples": len(data.x_test),
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
+        "scale": data.scale,
     }
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {} if race is None else {"race": race}

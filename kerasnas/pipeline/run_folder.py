@@ -10,7 +10,10 @@ from pathlib import Path
 from kerasnas import __version__, checks, storage
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
 from kerasnas.pipeline.stages import Stages
+from kerasnas.spaces import has_supernet
 
+GIVEN = "given.json"
+"""The file that records the user's own candidates of a race."""
 _FORMAT, _VERSION = "kerasnas.run", 2
 _KINDS: dict[str, type[Settings]] = {"race": RaceConfig, "search": SearchConfig, "retrain": TrainingConfig}
 _RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
@@ -127,10 +130,12 @@ class RunFolder:
         command, flags = "retrain" if self.kind == "retrain" else "search", self.config.flags()
         if self.kind == "search" and not any(flag.startswith("--space=") for flag in flags):
             flags.insert(0, "--method=gradient")
+        if isinstance(self.config, RaceConfig) and has_supernet(self.config.space):
+            flags.insert(0, "--method=race")
         return " ".join(["kerasnas", command, *flags, f"--output_dir={self.path}"])
 
     def discard(self) -> None:
         """Undo `create` where nothing has been done yet: settings that fail at once leave no run behind."""
         if not self.stages.begun:
-            for name in ("config.json", "genotype.json"):
+            for name in ("config.json", "genotype.json", GIVEN):
                 (self.path / name).unlink(missing_ok=True)

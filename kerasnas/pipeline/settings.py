@@ -24,6 +24,16 @@ _IMPORT = (
     "paths of .py files."
 )
 
+_SPACE_RACED = (
+    "The space whose networks are raced, of images. With macro, well-known networks and variants of them take part; "
+    "with any other, networks drawn at random. One that has a supernet is raced with --method=race."
+)
+_GENOTYPES = (
+    "Networks of your own that take part, comma-separated: genotype files, or folders of runs (a gradient search, a "
+    "race, a training), at the size that the run trained them at. They may be of any space of images, take part "
+    "whatever --candidates says, and must be within the limits."
+)
+
 _DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
     "signals), the path of an .npz file with x_train, y_train, x_test, y_test (and kind, the word signals, for "
@@ -203,7 +213,11 @@ class TimingConfig(StepConfig):
 class TrainingConfig(SpaceConfig):
     """The settings of `kerasnas retrain`: the training of a discrete network from scratch."""
 
-    retrain_filters: int = setting(18, "Filters of the first cells of the final network.", least=1)
+    retrain_filters: int = setting(
+        18,
+        "Filters of the first cells of the final network; without a supernet, by default what suits the data.",
+        least=1,
+    )
     retrain_cells: int = setting(3, "Number of cells of the final network.", least=1)
     retrain_epochs: int = setting(13, "Epochs of training for each discrete network.", least=1)
     retrain_batch_size: int = setting(64, "Batch size of that training.", least=1)
@@ -228,8 +242,8 @@ class SearchConfig(TrainingConfig, StepConfig):
     )
     architecture_learning_rate: float = setting(
         0.15,
-        "Initial learning rate (Adam) of the alphas; a cosine takes it to 0. A search of hours wants the paper's "
-        "0.0003.",
+        "Learning rate (Adam) of the alphas after the warm-up; a cosine takes it to 0. A search of hours wants the "
+        "paper's 0.0003.",
         above=0,
     )
     temperature: tuple[str, ...] = setting(
@@ -243,7 +257,8 @@ class SearchConfig(TrainingConfig, StepConfig):
     curvature_ratio: float = setting(
         0.25,
         "Guard: the search stops where the curvature of the validation loss with respect to the alphas has grown to "
-        "more than the reciprocal of this; 0 for no such stop. It needs ten epochs after the warm-up.",
+        "more than the reciprocal of this; 0 for no such stop. It needs ten epochs after the warm-up, and is off with "
+        "fewer, as by default.",
         least=0,
     )
     cost: str = setting("", "What the network should save: parameters, macs, latency. Default: nothing.", known=COSTS)
@@ -258,7 +273,11 @@ class SearchConfig(TrainingConfig, StepConfig):
     )
     latency_target_ms: float = setting(0.0, "The same as --cost=latency with this --cost_target.", least=0)
     latency_table: str = setting("", "A latency table measured before on this device. Default: it is measured.")
-    random_genotypes: int = setting(3, "Number of random genotypes that are trained for comparison.", least=0)
+    random_genotypes: int = setting(
+        3,
+        "Number of random genotypes, of those that this search could have returned, that are trained for comparison.",
+        least=0,
+    )
     distribution: str = setting(
         "auto",
         "What the search runs on: auto, cpu, gpu (all that are visible) or tpu; batch sizes are of all replicas "
@@ -285,6 +304,8 @@ class RaceConfig(Settings):
 
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("fashion_mnist_mini", _DATASET)
+    space: str = setting("macro", _SPACE_RACED, known=SPACES)
+    genotypes: tuple[str, ...] = setting((), _GENOTYPES)
     minutes: float = setting(
         0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
     )
@@ -292,7 +313,9 @@ class RaceConfig(Settings):
         0.0, "Budget: minutes of the processor, all threads together, in place of --minutes.", least=0
     )
     candidates: int = setting(
-        12, "Most networks that take part; as many do as the budget affords. 1 for no race.", least=1
+        12,
+        "Most networks that take part; as many do as the budget affords, and your own in any case. 1 for no race.",
+        least=1,
     )
     ensemble: int = setting(
         1,
@@ -322,6 +345,8 @@ class RaceConfig(Settings):
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
+        images = getattr(SPACES[self.space], "inputs", "image") == "image"
+        self._check("space", images, "a space of images in a race; signals have a gradient search, without --method")
 
 
 @dataclasses.dataclass(frozen=True)

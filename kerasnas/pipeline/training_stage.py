@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks
 from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
 from kerasnas.cost import parameters
 from kerasnas.datasets import ArrayBatches
@@ -23,7 +23,6 @@ from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
 
-MODEL = "model.keras"
 Arrays = tuple[Any, Any]
 
 
@@ -77,7 +76,7 @@ class NetworkTraining:
         seed: int = 0,
         evaluated_on: str = "test",
         validate: bool = False,
-        keep_model: bool = False,
+        keep_model: Callable[[keras.Model], Any] | None = None,
         augment: Augmentation | None = None,
         callbacks: Callable[[], Sequence[keras.callbacks.Callback]] = tuple,
         verbose: int = 0,
@@ -97,7 +96,7 @@ class NetworkTraining:
             evaluated_on: what `held_out` is, and what the names of its metrics begin with: `"test"` (the default) or
                 `"val"`.
             validate: evaluate on `held_out` after each epoch too. Defaults to False.
-            keep_model: write the network to `model.keras` in the folder. Defaults to False.
+            keep_model: called with the trained network. Defaults to None.
             augment: in place of the recipe's. Defaults to None.
             callbacks: function that makes further callbacks. Defaults to none.
             verbose: as for Keras' `fit`. Defaults to 0.
@@ -136,8 +135,8 @@ class NetworkTraining:
                     verbose=verbose,
                 )
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
-        if keep_model:
-            save_model(stages, model)
+        if keep_model is not None:
+            keep_model(model)
         record = {
             **{f"{evaluated_on}_{metric}": float(value) for metric, value in values.items()},
             "parameters": parameters(model),
@@ -146,12 +145,6 @@ class NetworkTraining:
             "genotype": json.loads(genotype.to_json()),
         }
         return stages.finish(name, record)
-
-
-def save_model(stages: Stages, model: keras.Model) -> None:
-    """Write `model` to `model.keras` in the folder of `stages`, atomically."""
-    with storage.atomic_path(stages.path / MODEL) as temporary:
-        model.save(temporary)
 
 
 def resume_epoch(checkpoint: TrainingCheckpoint, model: keras.Model, log: Callable[[str], Any]) -> int:

@@ -5,7 +5,8 @@ The functions that take a `result` read the record of a run, as it stands in a r
 
 ```
 {"kerasnas_version": str, "command": str,
- "dataset": {"name": str, "train_examples": int, "test_examples": int, "classes": [str], "input_shape": [h, w, c]},
+ "dataset": {"name": str, "train_examples": int, "test_examples": int, "classes": [str], "input_shape": [h, w, c],
+             "scale": float},
  "settings": {flag: value},
  "genotype": the object that `Genotype.to_json` writes,
  "evaluated_on": "test" or "val", whose metrics the records then have as "val_accuracy" and so on,
@@ -33,6 +34,7 @@ from kerasnas.reporting.card import write_card
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
+from kerasnas.reporting.predictions import evaluation_text, predictions_text
 from kerasnas.reporting.race import plot_race, plot_race_front
 from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
@@ -42,6 +44,7 @@ from kerasnas.reporting.tables import duration
 __all__ = [
     "CostPoint",
     "duration",
+    "evaluation_text",
     "plot_alphas",
     "plot_cell",
     "plot_comparison",
@@ -50,6 +53,7 @@ __all__ = [
     "plot_race_front",
     "plot_regret",
     "plot_training",
+    "predictions_text",
     "verdict",
     "write_card",
     "write_initializer_card",

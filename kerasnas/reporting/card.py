@@ -79,8 +79,8 @@ def card_text(result: Mapping[str, Any]) -> str:
     shape = f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else ""
     trained = "its weights were then trained from scratch"
     limits = (
-        "A comparison with random networks of the same space measures what the search added; it says nothing about "
-        "other spaces or other training recipes."
+        "A comparison with random networks that the same search could have returned measures what the search added; it "
+        "says nothing about other spaces or other training recipes."
     )
     if "race" in result:
         raced = len(compared(result["race"])) > 1
@@ -123,7 +123,7 @@ def card_text(result: Mapping[str, Any]) -> str:
                 "the probabilities. Do not use it for decisions about people without examining them.",
             ]
         ),
-        "## How to load it",
-        fenced(tables.LOADING, "python"),
+        "## How to use it",
+        fenced(tables.usage(result), "python"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

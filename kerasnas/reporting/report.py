@@ -123,7 +123,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
             "<h3>The papers' form</h3>",
             _code(genotype.to_paper_string()),
         ),
-        _section("Load the model", _code(tables.LOADING)),
+        _section("Use the model", _code(tables.usage(result))),
         '<div class="columns">',
         _section("Dataset", _table(tables.dataset_table(result))),
         _section("Environment", _table(tables.environment_table(result))),

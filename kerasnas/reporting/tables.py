@@ -7,15 +7,24 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.race import race_rows
 from kerasnas.reporting.run_record import accuracies, metric, points, split
 
 MISSING = "-"
-LOADING = """\
+_LOADING = """\
 import keras  # the network is made of standard layers: KerasNAS is not needed
 
 model = keras.models.load_model("model.keras")"""
+_IMAGES = """\
+import json, keras, numpy, PIL.Image  # the network is made of standard layers: KerasNAS is not needed
+
+classes = json.load(open("model.json"))["classes"]
+model = keras.models.load_model("model.keras")
+image = PIL.Image.open("image.png").convert("{mode}").resize(({width}, {height}))
+probabilities = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
+print(classes[probabilities.argmax()], probabilities.max())"""
 
 
 class Table(NamedTuple):
@@ -23,6 +32,18 @@ class Table(NamedTuple):
 
     header: list[str]
     rows: list[list[str]]
+
+
+def usage(result: Mapping[str, Any]) -> str:
+    """The code that loads the network of a run and puts an image into it."""
+    dataset = result.get("dataset") or {}
+    shape: Sequence[int] = dataset.get("input_shape") or ()
+    scale = dataset.get("scale")
+    if scale is None or len(shape) != 3 or shape[-1] not in MODES:
+        return _LOADING
+    height, width, channels = shape
+    scaled = "" if scale == 255 else f" / {255 / scale:g}"
+    return _IMAGES.format(mode=MODES[channels], height=height, width=width, channels=channels, scaled=scaled)
 
 
 def show(value: Any) -> str:
@@ -84,6 +105,8 @@ def dataset_table(result: Mapping[str, Any]) -> Table:
     classes = dataset.get("classes")
     if classes:
         dataset["classes"] = f"{len(classes)}: {', '.join(map(str, classes))}"
+    if (scale := dataset.pop("scale", None)) is not None and len(dataset.get("input_shape") or ()) == 3:
+        dataset["pixel values"] = f"0 to {scale:g}"
     return _records(dataset)
 
 

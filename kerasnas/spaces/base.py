@@ -16,9 +16,26 @@ from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.measured import NetworkParts, Part
+from kerasnas.networks.reachable import ReachableSet
 from kerasnas.registry import Registry
 
 SPACES = Registry("space")
+
+
+def has_supernet(name: str) -> bool:
+    """True unless the choices of the registered space `name` shape the network itself (`shapes_network`).
+
+    Raises:
+        ValueError: for an unknown name; names the nearest.
+
+    Example:
+
+    >>> from kerasnas.spaces import has_supernet
+    >>> has_supernet("darts"), has_supernet("macro")
+    (True, False)
+    """
+    return not getattr(SPACES[name], "shapes_network", False)
+
 
 Indices = tuple[int, ...]
 """An architecture as numbers: for every choice, in order, the index of its option."""
@@ -31,6 +48,8 @@ class SearchSpace(abc.ABC):
     tables and one skeleton. Sampling, mutation, neighbours, encoding, size and validation follow from `choices`: an
     ordered mapping from the name of each choice to its options (strings). Every combination of options is an
     architecture, unless the space writes `feasible` too; if several combinations are the same network, it writes `key`.
+    A space that `shapes_network` may have a class method `for_data(input_shape, num_classes, samples, **arguments)`: a
+    race in it asks for the space whose sizes suit the data, `arguments` of the constructor apart.
 
     Attributes:
         name: the name that its genotypes carry.
@@ -218,6 +237,24 @@ class SearchSpace(abc.ABC):
         """
         checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.sample_indices(rng))
+
+    def reachable(
+        self,
+        max_skips: int | str | None = None,
+        cost: Any = None,
+        limit: float | None = None,
+        allow_none: bool = False,
+    ) -> ReachableSet:
+        """The genotypes that a gradient search of this space can return: what random networks beside it are drawn from.
+
+        Args:
+            max_skips, cost, limit, allow_none: as for `derive` of the supernet that is searched; `max_skips="auto"`
+                for the cap of `BilevelTrainer`'s guard. Default to no limit, and to no `none`.
+
+        Raises:
+            ValueError: for values out of their range.
+        """
+        return ReachableSet(self, max_skips, cost, limit, allow_none)
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
         """`genotype` with one choice, drawn uniformly, changed to another of its options.

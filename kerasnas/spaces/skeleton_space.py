@@ -15,12 +15,10 @@ from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.chosen import chosen_network
 from kerasnas.networks.measured import NetworkParts, measured_parts
 from kerasnas.networks.shared import WeightSharingSupernet
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import ORDINALS, ChoiceTable, Filler
 from kerasnas.networks.supernet import Supernet
 from kerasnas.primitives.partial_mixed_op import check_partial_channels
 from kerasnas.spaces.base import SearchSpace
-
-_ORDINALS = ("first", "second", "third", "fourth")
 
 
 class SkeletonSpace(SearchSpace):
@@ -109,7 +107,7 @@ class SkeletonSpace(SearchSpace):
             for node in table.rows_by_node:
                 pairs = table.sources(node)
                 choices[f"{kind}/{node}/sources"] = tuple(",".join(map(str, pair)) for pair in pairs)
-                choices |= {f"{kind}/{node}/{which}": kept for which in _ORDINALS[: len(pairs[0])]}
+                choices |= {f"{kind}/{node}/{which}": kept for which in ORDINALS[: len(pairs[0])]}
         if any(table.cell for table in self.tables.values()):  # edges of one cell, in its order
             order = {name: edge for own in self.tables.values() for name, edge in own.edge_of.items()}
             return {name: choices[name] for name in sorted(choices, key=order.__getitem__)}
@@ -127,7 +125,7 @@ class SkeletonSpace(SearchSpace):
                 sources = map(int, assignment[f"{kind}/{node}/sources"].split(","))
                 edges += [
                     Edge(assignment[f"{kind}/{node}/{which}"], source, node)
-                    for source, which in zip(sources, _ORDINALS, strict=False)
+                    for source, which in zip(sources, ORDINALS, strict=False)
                 ]
         return Genotype(self.name, cells)
 
@@ -165,7 +163,7 @@ class SkeletonSpace(SearchSpace):
                 f"A node of this space has {words}{different}. Received for node {node} of cell '{kind}': "
                 f"{[tuple(edge) for edge in edges]}"
             )
-        own = {f"{kind}/{node}/{which}": edge.primitive for which, edge in zip(_ORDINALS, edges, strict=False)}
+        own = {f"{kind}/{node}/{which}": edge.primitive for which, edge in zip(ORDINALS, edges, strict=False)}
         return {f"{kind}/{node}/sources": ",".join(str(edge.source) for edge in edges), **own}
 
     # The four readings --------------------------------------------------------------------------------------

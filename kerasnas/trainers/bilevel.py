@@ -50,8 +50,8 @@ class BilevelTrainer(TrainStep, BilevelFit):
         curvature_ratio: guard: the search ends, and the alphas are put back, where the curvature of the validation loss
             with respect to them has grown to more than `1 / curvature_ratio` times; see
             `kerasnas.callbacks.CurvatureStop`. None for no such stop. It needs ten epochs after the warm-up and a
-            relaxation that computes every primitive. Defaults to `"auto"`: 0.25 with such a relaxation. A number warns
-            with any other.
+            relaxation that computes every primitive; without, nothing is measured, and a number warns. Defaults to
+            `"auto"`: 0.25 where that is given.
         synchronized_batch_norm: on several replicas: whether batch norm uses the statistics of the global batch, so
             that a search is that of one device, instead of each replica's. It costs a sum over the replicas for each
             batch norm, forward and backward. Not with a relaxation that samples paths. Defaults to False.
@@ -182,17 +182,21 @@ class BilevelTrainer(TrainStep, BilevelFit):
         """True if the supernet has a rule to derive a genotype by."""
         return self._plain is None or self._plain.rule is not None
 
-    def derive(self) -> Genotype:
+    def derive(self, allow_none: bool = False) -> Genotype:
         """The genotype that the alphas point to now, within `max_skips` and the target of a `CostObjective`.
+
+        Args:
+            allow_none: as for `kerasnas.networks.Supernet.derive`; a model's own rule does not know it. Defaults to
+                False.
 
         Raises:
             TypeError: if the supernet is not of a space and has no rule.
         """
         if self._plain is not None:
             return self._plain.derive()
-        limits: dict[str, Any] = {}
+        limits: dict[str, Any] = {"allow_none": True} if allow_none else {}
         if isinstance(self.objective, CostObjective) and self.objective.target is not None:
-            limits = {"cost": self.objective.cost, "limit": self.objective.target}
+            limits |= {"cost": self.objective.cost, "limit": self.objective.target}
         return self.supernet.derive(self.skip_limit, **limits)
 
     @property
@@ -205,9 +209,9 @@ class BilevelTrainer(TrainStep, BilevelFit):
         return self.objective.costs(genotype, self.supernet) if isinstance(self.objective, CostObjective) else {}
 
     def curvature(self, batch: Any, iterations: int = 6) -> float:
-        """The magnitude of the top eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
+        """The largest eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
 
-        A few power iterations, from the eigenvector that the last call found.
+        A few iterations of the Lanczos method, from the eigenvector that the last call found.
 
         Args:
             batch: `(x, y)`.
@@ -217,6 +221,15 @@ class BilevelTrainer(TrainStep, BilevelFit):
             ValueError: if this search measures no curvature; says why.
         """
         return self._guards.curvature(self, batch, iterations)
+
+    def idle_curvature_stop(self, epochs: int, initial_epoch: int = 0) -> str | None:
+        """The reason why a `fit` is too short for `curvature_ratio` to act; None where it is not, or none is measured.
+
+        Args:
+            epochs: epoch at which the search ends.
+            initial_epoch: epoch at which it starts. Defaults to 0.
+        """
+        return self._guards.idle_stop(initial_epoch, epochs, self.architecture_warmup.length(epochs))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -185,14 +185,15 @@ class BilevelFit(BilevelGradients):
             input_shape=sample_shape_of(self.supernet),
             num_classes=self.num_classes,
         )
-        own = self._own_warmup(epochs, callbacks)
+        own: list[keras.callbacks.Callback]
+        own, frozen = self._own_warmup(epochs, callbacks)
         self._set_constants(class_weight, batch_size if y is not None else None)
         size, label_shape = batch_spec(data)
         check_global_batch("batch_size", size, replicas_of(self))
         if label_shape is not None and self.num_classes:
             build_metrics(self, (None, *label_shape), (None, self.num_classes))
         own += [callbacks_module.ArchitectureMonitor(), callbacks_module.NonFiniteGuard()]
-        guards, epochs = self._guards.callbacks(data, initial_epoch, epochs)
+        guards, epochs = self._guards.callbacks(data, initial_epoch, epochs, frozen)
         own += guards
         quiet: Any = contextlib.nullcontext()
         if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
@@ -214,14 +215,18 @@ class BilevelFit(BilevelGradients):
 
     def _own_warmup(
         self, epochs: int, callbacks: Sequence[keras.callbacks.Callback] | None
-    ) -> list[keras.callbacks.Callback]:
-        """The callback that freezes the alphas, unless `callbacks` has one; the step's graph is made for it."""
+    ) -> tuple[list[keras.callbacks.Callback], int]:
+        """The callback that freezes the alphas, unless `callbacks` has one, and for how many epochs.
+
+        The step's graph is made for it.
+        """
         given = [own for own in callbacks or [] if isinstance(own, callbacks_module.ArchitectureWarmup)]
         own = given or [callbacks_module.ArchitectureWarmup(self.architecture_warmup.length(epochs))]
-        needed = any(warmup.epochs > 0 for warmup in own)
+        frozen = max(warmup.epochs for warmup in own)
+        needed = frozen > 0
         if needed != self.architecture_warmup.needed:
             self.architecture_warmup.needed, self.train_function = needed, None
-        return [] if given else own
+        return ([], frozen) if given else (own, frozen)
 
     def _set_constants(self, class_weight: Mapping[int, float] | None, batch_size: int | None) -> None:
         """Constants of the step's graph: it is traced again where they change."""

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasnas.backend import keras_internals
+from kerasnas.backend.memory import release_kernels, release_kernels_of
 from kerasnas.callbacks import CosineSchedule
 from kerasnas.distribution import check_scope, scope_of
 
@@ -33,7 +34,7 @@ def compile_trainer(
     jit_compile: bool | str | None,
     **kwargs: Any,
 ) -> None:
-    """Compile `trainer` under the scope of its strategy, and build its optimizer.
+    """Compile `trainer` under the scope of its strategy, and build its optimizer; free what is left of earlier ones.
 
     Args:
         trainer: the model.
@@ -47,11 +48,13 @@ def compile_trainer(
     Raises:
         ValueError: if the optimizer or a metric was made outside the strategy's scope.
     """
+    release_kernels()
     if jit_compile is None:
         jit_compile = keras.backend.backend() == "jax" and not kwargs.get("run_eagerly")
     with scope_of(trainer):
         keras_compile(optimizer=make_optimizer(), loss=loss, metrics=list(metrics), jit_compile=jit_compile, **kwargs)
         trainer.optimizer.build(trainer.trainable_variables)
+    release_kernels_of(trainer, len(trainer.variables) + len(trainer.optimizer.variables))
     check_scope(trainer, trainer.optimizer.variables, "An optimizer")
     own = [metric for metric in metrics if isinstance(metric, keras.metrics.Metric)]
     check_scope(trainer, [variable for metric in own for variable in metric.variables], "A metric")

@@ -185,7 +185,7 @@ class BilevelGradients(keras.Model):
         start: Sequence[Any],
         iterations: int,
     ) -> tuple[Any, list[Any]]:
-        """The top eigenvalue of the Hessian of the loss on `batch` in the alphas, and its vector; see `top_eigenvalue`.
+        """The largest eigenvalue, and its vector, of the Hessian of the loss on `batch` in the alphas.
 
         A relaxation that draws is taken at its mean. Objectives beside the loss are no part of it.
         """

@@ -63,6 +63,7 @@ class SearchGuards:
         if ratio and obstacle and curvature_ratio != "auto":
             _warn(f"curvature_ratio={ratio}", f"{obstacle}, so that no curvature is measured")
         self.ratio = None if obstacle else ratio
+        self._asked = curvature_ratio != "auto"
         self.memory: CurvatureMemory | None = None
         if self.ratio:
             self.memory = CurvatureMemory(supernet.architecture_parameters, capacity=2 * CURVATURE_WINDOW)
@@ -80,12 +81,33 @@ class SearchGuards:
         """Most skip connections that `derive` leaves in each kind of cell; None for any number."""
         return self.supernet.skip_cap if isinstance(self.max_skips, str) else self.max_skips
 
-    def callbacks(self, data: Any, initial_epoch: int, epochs: int) -> tuple[list[keras.callbacks.Callback], int]:
-        """The callbacks of the guards for a `fit` on `data`, and the epoch at which it ends."""
-        if self.memory is None or self.ratio is None or epochs < 2 * CURVATURE_WINDOW:
-            return [], epochs  # too few epochs to compare
+    def idle_stop(self, initial_epoch: int, epochs: int, frozen: int) -> str | None:
+        """The reason why a `fit` is too short to end for its curvature; None where it is not, or none is measured.
+
+        Args:
+            initial_epoch, epochs: the first epoch and the one at which `fit` ends.
+            frozen: the epochs of the warm-up, which do not count.
+        """
+        if self.memory is None:
+            return None
+        past = int(ops.convert_to_numpy(self.memory.count))
+        found, needed = past + max(epochs - max(initial_epoch, frozen), 0), 2 * CURVATURE_WINDOW
+        if found >= needed:
+            return None
+        return f"it compares {needed} epochs in which the alphas learn, and the search has {found}"
+
+    def callbacks(
+        self, data: Any, initial_epoch: int, epochs: int, frozen: int
+    ) -> tuple[list[keras.callbacks.Callback], int]:
+        """The callbacks of the guards for a `fit` on `data`, and the epoch at which it ends; see `idle_stop`."""
+        if self.memory is None or self.ratio is None:
+            return [], epochs
         if float(ops.convert_to_numpy(self.memory.stopped)):
             return [], initial_epoch  # the search that this one resumes was ended
+        if idle := self.idle_stop(initial_epoch, epochs, frozen):
+            if self._asked:
+                _warn(f"curvature_ratio={self.ratio}", idle)
+            return [], epochs
         return [CurvatureStop(lambda: _validation_batch(data), self.ratio, CURVATURE_WINDOW)], epochs
 
     def curvature(self, search: BilevelGradients, batch: Any, iterations: int) -> float:
@@ -106,7 +128,7 @@ class SearchGuards:
         eigenvalue, vector = self._measure(batch, values(memory.vector))
         for variable, value in zip(memory.vector, vector, strict=True):
             variable.assign(value)
-        return abs(float(eigenvalue))
+        return float(eigenvalue)
 
 
 def _warn(guard: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """Each private name of Keras and TensorFlow that the package relies on: a release that drops one fails by its name."""
 
+import gc
 import inspect
 
 import keras
@@ -20,7 +21,13 @@ from kerasnas.backend.keras_internals import (
     own_trainable_variables,
     seed_states,
 )
-from kerasnas.backend.tensorflow_internals import gradient_registry, in_multi_worker_mode, outlined
+from kerasnas.backend.tensorflow_internals import (
+    clear_kernel_cache,
+    gradient_registry,
+    gradients_of_their_graphs,
+    in_multi_worker_mode,
+    outlined,
+)
 
 
 def nested() -> keras.Model:
@@ -111,6 +118,32 @@ def test_tensorflow_gradient_registry():
     traced.get_concrete_function(tf.TensorSpec((), tf.float32))
     new = set(gradient_registry()) - before
     assert new and all(name.startswith("CustomGradient-") for name in new), f"`gradient_registry._registry` got {new}"
+
+
+def test_tensorflow_register_gradient():
+    before = set(gradient_registry())
+
+    @tf.function
+    def traced(x):
+        with gradients_of_their_graphs():
+            return tf.custom_gradient(lambda y: (y, lambda dy: 2 * dy))(x)
+
+    graph = traced.get_concrete_function(tf.TensorSpec((), tf.float32)).graph
+    (name,) = set(gradient_registry()) - before
+    assert len(graph._kerasnas_gradients) == 1, "`tf.custom_gradient` does not register by `ops.RegisterGradient`"
+    with tf.GradientTape() as tape:
+        tape.watch(x := tf.constant(3.0))
+        y = traced(x)
+    assert float(tape.gradient(y, x)) == 2.0
+    del traced, graph, tape, y
+    gc.collect()
+    assert name not in gradient_registry(), "a graph outlives its `tf.function`"
+
+
+def test_tensorflow_kernel_cache():
+    variable = tf.Variable(1.0)
+    clear_kernel_cache()
+    assert float(variable + 1.0) == 2.0, "`Context.clear_kernel_cache` breaks what comes after it"
 
 
 def test_tensorflow_noinline():

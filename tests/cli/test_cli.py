@@ -19,7 +19,7 @@ from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.pipeline import ComparisonConfig, DoctorConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.settings import flag_of
 
-COMMANDS = ("search", "retrain", "resume", "plot", "compare", "time", "doctor")
+COMMANDS = ("search", "retrain", "resume", "predict", "evaluate", "plot", "compare", "time", "doctor")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -30,7 +30,16 @@ SEARCH = [
     *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2"),
 ]
 FILES = {
-    *("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json"),
+    *(
+        "genotype.json",
+        "model.keras",
+        "model.json",
+        "history.csv",
+        "report.html",
+        "card.md",
+        "config.json",
+        "result.json",
+    ),
     *("cell_reduce.png", "alphas.png", "search.png", "training.png", "comparison.png"),
 }
 
@@ -201,12 +210,13 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
     fields = [field for config in own for field in dataclasses.fields(config)]
     names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
-    names |= {"genotype"} if command in ("retrain", "plot") else {"method"} if command == "search" else set()
+    others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
+    names |= {**others, "predict": {"images", "format"}}.get(command, set())
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
     for field in fields:
         assert field.metadata["help"] in text
-    assert f"kerasnas {command} --" in text  # an example to copy
+    assert f"    kerasnas {command} " in text  # an example to copy
 
 
 def test_help_of_search_tells_the_flags_of_its_two_methods_apart(capsys):
@@ -253,9 +263,12 @@ def test_version(capsys):
         (["search", "--space=darts", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
         (["search", "--space=darts", "--filters=few", "--output_dir=x"], ["filters", "few"]),
         (["search", "3", "--output_dir=x"], ["Unexpected argument '3'", "--name=value"]),
-        (["search"], ["--output_dir"]),
         (["retrain", "--output_dir=x"], ["--genotype"]),
-        (["resume"], ["--output_dir"]),
+        (["resume"], ["--output_dir", "kerasnas resume runs/first"]),
+        (["resume", "x", "y"], ["Unexpected argument 'y'"]),
+        (["predict", "x"], ["Expected image files"]),
+        (["evaluate", "x"], ["x holds no run"]),
+        (["search", "--cpu-minuts=1"], ["Unknown flag --cpu-minuts", "cpu_minutes"]),
         (["plot"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V2"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V3", "--output_dir=x"], ["DARTS_V3", "DARTS_V2"]),
@@ -378,7 +391,7 @@ def test_genotype_that_cannot_be_trained(fails, dataset, tmp_path, content, word
 def test_genotype_of_more_nodes(fails, dataset, tmp_path):
     flags = [f"--dataset={dataset}", *RETRAIN, "--retrain_cells=3", f"--output_dir={tmp_path / 'run'}"]
     assert "1 nodes" in fails("retrain", "--genotype=DARTS_V2", *flags)
-    assert "neither a file nor a published genotype" in fails("retrain", "--genotype=DARTS_V9", *flags)
+    assert "neither a file, a folder nor a published genotype" in fails("retrain", "--genotype=DARTS_V9", *flags)
 
 
 # Interruptions ------------------------------------------------------------------------------------------
@@ -477,3 +490,12 @@ def test_another_space_by_name(dataset, tmp_path, fails):
     assert genotype.space == "nasbench201" and len(genotype["cell"]) == 1
     for file in ("cell_cell.png", "alphas.png", "report.html", "model.keras"):
         assert (folder / file).stat().st_size > 1000
+
+
+def test_a_list_that_is_given_twice_is_one_list():
+    from kerasnas.cli.flags import parse, settings
+
+    values = cli.COMMANDS["search"].flags()
+    parse(values, "search", ["--genotypes=a.json,b.json", "--output_dir=x", "--genotypes=c.json", "--augment="])
+    config = settings(RaceConfig, values)
+    assert (config.genotypes, config.augment) == (("a.json", "b.json", "c.json"), ())

@@ -54,13 +54,16 @@ LEARNERS = {
     "maml": lambda: meta.MAML(network(), inner_steps=2, inner_learning_rate=0.1, learn_inner_rates=True),
     "reptile": lambda: meta.Reptile(network(), inner_steps=2, inner_learning_rate=0.01, inner_batch_size=None),
     "metanas": lambda: meta.MetaNAS(supernet(), inner_steps=2, inner_batch_size=None, architecture_warmup=0.0),
+    "metanas_frozen": lambda: meta.MetaNAS(supernet(), inner_steps=2, inner_batch_size=None, architecture_warmup=0.4),
 }
+# Of three steps, that of the alphas sees those after the first.
+OPTIMIZERS = {"metanas_frozen": lambda: keras.optimizers.SGD(0.5, momentum=0.9)}
 
 
-def trained(strategy, make, tasks, steps, family=Images):
+def trained(strategy, make, tasks, steps, family=Images, optimizer=lambda: None):
     with strategy.scope():
         learner = make()
-    learner.compile()
+        learner.compile(optimizer())
     history = learner.fit(family(seed=3), steps=steps, tasks=tasks, verbose=0)
     logs = [np.array(history.history[name]) for name in sorted(history.history)]
     found = {"variables": [np.array(v) for v in learner.variables], "logs": logs}
@@ -106,10 +109,13 @@ def meta_learning(strategy):
     cases["diverging"] = (LEARNERS["maml"], 6, 3, Diverging)
     found = {}
     for name, (make, tasks, steps, family) in cases.items():
-        learner, one = trained(ONE, make, tasks, steps, family)
+        optimizer = OPTIMIZERS.get(name, lambda: None)
+        learner, one = trained(ONE, make, tasks, steps, family, optimizer)
         lost = float(np.array(learner.diverged))
-        learner, several = trained(strategy, make, tasks, steps, family)
+        learner, several = trained(strategy, make, tasks, steps, family, optimizer)
         found[name] = {"distance": distance(several, one), "spread": spread(learner.variables), "lost": lost}
+        if name == "metanas_frozen":
+            found["counts"] = [int(np.array(own.iterations)) for own in learner.optimizer.inner]
         if name == "maml":
             episode = Images(seed=3).episode(9)
             found["adapted"] = [tuple(w.shape) for w in learner.adapt(episode).weights] != []

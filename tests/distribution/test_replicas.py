@@ -121,8 +121,9 @@ def test_four_replicas(tmp_path):
 
 def test_meta_learning_spreads_tasks(tmp_path):
     found = measured(tmp_path, 2, "meta_learning")["meta_learning"]
-    for name in ("maml", "reptile", "metanas", "uneven", "diverging"):
+    for name in ("maml", "reptile", "metanas", "metanas_frozen", "uneven", "diverging"):
         assert_same(found[name], ("variables", "optimizer", "logs"))
+    assert found["counts"] == [3, 2]  # the alphas are frozen in the first of three steps
     assert found["diverging"]["lost"] > 0
     assert found["adapted"] and "accuracy" in found["evaluated"]
     assert "`tasks`" in found["said"] and "at least 2" in found["said"]

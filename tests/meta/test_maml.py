@@ -8,6 +8,7 @@ from keras import ops
 from kerasnas.backend import values
 from kerasnas.datasets import Episode, EpisodeSampler, SinusoidTasks
 from kerasnas.meta import MAML
+from kerasnas.meta.functional import minibatches
 from kerasnas.primitives import BatchNorm
 
 
@@ -188,6 +189,25 @@ def test_statistics_of_each_step(make_network, image_tasks):
     adapted = learner.adapt(image_tasks().episode(9))
     norm = next(layer for layer in adapted.layers if hasattr(layer, "moving_mean"))
     np.testing.assert_allclose(ops.convert_to_numpy(norm.moving_mean), rows[2])
+
+
+def test_statistics_of_each_step_in_closed_form():
+    """Batch norm of the inputs: row k moves to the mean of what step k reads, the last row to that of the query."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(momentum=0.75), keras.layers.Dense(2)])
+    learner = MAML(model, inner_steps=2, inner_learning_rate=0.1, per_step_statistics=True, inner_batch_size=2)
+    learner.compile(run_eagerly=True)
+    rng = np.random.default_rng(0)
+    x, x_query = rng.normal(5, 2, (1, 4, 3)).astype("float32"), rng.normal(-3, 4, (1, 6, 3)).astype("float32")
+    y, y_query = np.array([[0, 1, 0, 1]], "int32"), np.array([[0, 1, 0, 1, 0, 1]], "int32")
+    mean, variance = learner._step_statistics
+    start = np.array([[10.0] * 3, [200.0] * 3, [3000.0] * 3], "float32")
+    mean.assign(start)
+    variance.assign(2 * start)
+    learner.meta_step(Episode((x, y), (x_query, y_query)))
+    read = [x[0, rows] for rows in minibatches(4, 2, 2)] + [x_query[0]]
+    for table, statistic, before in ((mean, np.mean, start), (variance, np.var, 2 * start)):
+        expected = [0.75 * row + 0.25 * statistic(own, axis=0) for row, own in zip(before, read, strict=True)]
+        np.testing.assert_allclose(ops.convert_to_numpy(table), expected, rtol=1e-4)
 
 
 def test_it_learns_sinusoids():

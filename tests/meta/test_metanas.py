@@ -10,6 +10,7 @@ from kerasnas.backend import value_and_grad, values
 from kerasnas.meta import MAML, MetaNAS
 from kerasnas.relaxations import split_variables
 from kerasnas.spaces import NASBench201Space
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 
 SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2, primitives=["none", "skip_connect", "nor_conv_3x3"])
 SHAPE = (8, 8, 1)
@@ -97,6 +98,35 @@ def test_alphas_are_frozen_in_the_first_half(tasks):
     learner.fit(tasks(query_shots=0), steps=4, tasks=1, callbacks=[Watch()], verbose=0)
     moved = [np.abs(now - before).max() > 0 for now in seen]
     assert moved == [False, False, True, True]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "both", None])
+@pytest.mark.parametrize("eager", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
+    """Adam's first step has the length of its rate, and of zeros in the warm-up it sees nothing."""
+    learner, seen = make_learner(architecture_warmup=0.75), []
+    given = BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.Adam(0.125)) if optimizer == "both" else None
+    given = keras.optimizers.Adam(0.125) if optimizer == "adam" else given
+    learner.compile(given, run_eagerly=eager)
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            inner = learner.optimizer.inner
+            seen.append([arrays(learner.model.architecture_parameters)[0], *arrays(inner[1].variables)])
+            counts.append([int(own.iterations) for own in inner])
+            rates.append([float(own.learning_rate) for own in inner])
+
+    counts, rates, before = [], [], arrays(learner.model.architecture_parameters)[0]
+    learner.fit(tasks(query_shots=0), steps=8, tasks=1, callbacks=[Watch()], verbose=0)
+    assert counts == [[step, max(step - 6, 0)] for step in range(1, 9)]
+    for states in seen[1:6]:
+        for first, now in zip(seen[0], states, strict=True):
+            np.testing.assert_array_equal(first, now)
+    np.testing.assert_array_equal(seen[5][0], before)
+    if optimizer is None:  # as if both rates had fallen from the first step on
+        assert rates[5:] == [pytest.approx([1 - step / 8, 0.6 * (1 - step / 8)]) for step in (6, 7, 8)]
+    else:
+        assert np.abs(seen[6][0] - before).max() == pytest.approx(0.125, rel=1e-2)
 
 
 @pytest.mark.slow

@@ -194,6 +194,28 @@ def test_the_climb_finds_what_the_sources_expect_most_of(alike):
     assert (prior(prior.promising) > np.quantile(values, 0.98)).all()
 
 
+@pytest.mark.parametrize(
+    ("trust", "count", "share"), [(20, 20, 1 / 2), (20, 60, 1 / 4), (5, 45, 1 / 10), (20, 1, 20 / 21)]
+)
+def test_the_prior_mean_fades_with_the_observations(alike, trust, count, share):
+    """The process by its formula: `m + k (K + noise)^-1 (scores - m)`, with this share of the prior mean as `m`."""
+    strategy = TransferPredictor(SPACE, alike, trust=trust)
+    rng = np.random.default_rng(3)
+    cells = list(dict.fromkeys(SPACE.sample_indices(rng) for _ in range(count + 40)))
+    observed, candidates = cells[:count], cells[count : count + 10]
+    scores = rng.standard_normal(count)
+    kernel = strategy.prior.kernel
+    codes, others = kernel.encode(observed), kernel.encode(candidates)
+    prior = [
+        share * strategy.prior.mean * strategy.prior.predictions(own).sum(axis=1) for own in (observed, candidates)
+    ]
+    matrix = kernel(codes, codes).astype("float64") + NOISE * np.eye(count)
+    expected = prior[1] + kernel(others, codes) @ np.linalg.solve(matrix, scores - prior[0])
+    found = strategy._posterior(observed, [scores], candidates).means[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+    assert np.abs(prior[1]).max() > 0.05
+
+
 # The search ----------------------------------------------------------------------------------------------
 def test_without_sources_it_is_predictor_search():
     reward = functools.partial(counting, 2)

@@ -144,7 +144,8 @@ def test_fair_darts_keeps_what_exceeds_the_threshold():
         ("sep_conv_3x3", 1, 3),
     ]
     space.validate(genotype)
-    assert space.decode(space.encode(genotype)) == genotype
+    assert space.decode(space.encode(genotype)) == genotype and genotype in space.reachable()
+    assert any(space.reachable().sample(np.random.default_rng(seed)).count("none") for seed in range(5))
     network = space.build_network(genotype, (8, 8, 1), 2)
     assert not any("none" in layer.name for layer in network.layers)
     cost = COSTS["parameters"](space, (8, 8, 1), 2)

@@ -111,6 +111,39 @@ def test_every_primitive_is_traced_once():
     assert len(calls) == 1
 
 
+def test_every_edge_of_a_cell_has_a_row_of_its_own():
+    """Numbered by hand, by target: inputs 0 and 1, nodes 2 to 5; what each read gets as its row."""
+    table = ENASMicroSpace(num_cells=1, num_nodes=4, primitives=NAMES[:2]).tables["reduce"]
+    layer = SharedGraph(lambda candidates, edges: edges, table, inputs=2, filters=1, strides=1)
+    assert (layer.from_inputs, layer.between) == (8, 6)
+    read = []
+
+    def recorder(kind):
+        def compute(x, index, row):
+            read.append((kind, float(x), int(index), int(row)))
+            return ops.convert_to_tensor(float(len(read)) + 10)
+
+        return compute
+
+    layer.from_inputs, layer.between = recorder("inputs"), recorder("nodes")
+
+    def rows(*pairs):
+        """The rows that nodes 2, 3, 4 and 5 read with, if these are the pairs of their sources."""
+        read.clear()
+        sources = [[ops.convert_to_tensor(source) for source in pair] for pair in pairs]
+        layer.call([ops.convert_to_tensor(0.0), ops.convert_to_tensor(1.0)], sources, [[0, 1]] * 4)
+        return [(kind, row) for kind, _, _, row in read]
+
+    def named(kind, *rows):
+        return [(kind, row) for row in rows]
+
+    assert rows((0, 1), (0, 1), (0, 1), (0, 1)) == named("inputs", 0, 1, 2, 3, 4, 5, 6, 7)
+    assert rows((1, 1), (2, 2), (2, 3), (2, 3)) == [*named("inputs", 1, 1), *named("nodes", 0, 0, 1, 2, 3, 4)]
+    assert rows((0, 0), (1, 2), (3, 3), (3, 4)) == [*named("inputs", 0, 0, 3), *named("nodes", 0, 2, 2, 4, 5)]
+    assert [value for _, value, _, _ in read[:3]] == [0, 0, 1]  # what is read is the source itself
+    assert read[3][1] == 11 + 12 and read[4][1] == 13 + 14
+
+
 # A child against its stand-alone network --------------------------------------------------------------------
 def spelled(layer, position=0, edge=0, kept=slice(None)):
     """(class, values) of the Keras layers that spell a primitive out; `kept`: the input channels that are there."""
@@ -154,11 +187,12 @@ def micro_values(supernet, genotype):
             if number in found and source in {edge.source for edge in edges}:
                 yield from spelled(layer, kept=kept)
         for edge in edges if number in found else []:
-            position, node = MICRO.primitives.index(edge.primitive), edge.target - 2
+            position = MICRO.primitives.index(edge.primitive)
             if edge.source < 2:
-                yield from spelled(cell.from_inputs, position, cell.input_row(edge.source, node))
+                row = [(0, 2), (1, 2), (0, 3), (1, 3)].index((edge.source, edge.target))
+                yield from spelled(cell.from_inputs, position, row)
             else:
-                yield from spelled(cell.between, position, cell.between_row(edge.source, node))
+                yield from spelled(cell.between, position, [(2, 3)].index((edge.source, edge.target)))
         loose = [node for node in range(2, 2 + MICRO.num_nodes) if node not in {edge.source for edge in edges}]
         outputs = [outputs[1], channels(loose, plan.filters, 2)]
     yield "Dense", [numbers(classifier.kernel)[outputs[1]], numbers(classifier.bias)]
@@ -225,6 +259,37 @@ def test_a_child_computes_what_its_stand_alone_network_does(supernets, space, va
     received = numbers(supernet(x, architecture=np.array(space.encode(genotype)), training=False))
     assert np.ptp(expected, axis=0).max() > 1e-3  # the images do tell on the logits
     np.testing.assert_allclose(received, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("reads", "loose"),
+    [
+        ({}, [1, 2, 3, 4]),  # each reads the stem
+        ({2: [1], 3: [2], 4: [3]}, [4]),
+        ({2: [1], 3: [1], 4: [3]}, [2, 4]),
+        ({4: [1, 2, 3]}, [4]),
+        ({3: [1]}, [2, 3, 4]),
+    ],
+)
+def test_a_layer_that_none_reads_goes_to_the_output(supernets, reads, loose):
+    """Drawn by hand. Layers of 2, 2, 4 and 8 filters; of the classifier the rows of the loose ones alone count."""
+    filters = {1: 2, 2: 2, 3: 4, 4: 8}
+    edges = [("sep_conv_3x3", source, layer) for layer in filters for source in reads.get(layer, [0])]
+    genotype, supernet = Genotype(MACRO.name, {"network": edges}), supernets[MACRO.name]
+    network = MACRO.build_network(genotype, SHAPE, CLASSES)
+    assert network.layers[-1].kernel.shape[0] == sum(filters[layer] for layer in loose)
+    x, architecture = images(6, *SHAPE, seed=1), np.array(MACRO.encode(genotype))
+    kernel, before = supernet.classifier.kernel, numbers(supernet(x, architecture=architecture))
+    weights, start, changes = numbers(kernel).copy(), 0, []
+    for layer, count in filters.items():
+        changed = weights.copy()
+        changed[start : start + count] += 1
+        start += count
+        kernel.assign(changed)
+        if np.abs(numbers(supernet(x, architecture=architecture)) - before).max() > 1e-4:
+            changes.append(layer)
+    kernel.assign(weights)
+    assert start == len(weights) and changes == loose
 
 
 # The whole supernet ---------------------------------------------------------------------------------------

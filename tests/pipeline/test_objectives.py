@@ -1,5 +1,6 @@
 """Relaxations, schedules and costs by the settings of a run: what they make, and a whole run with a target."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from kerasnas import cli, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline import RunFolder, SearchConfig, assembly, make_space
+from kerasnas.pipeline import RunFolder, SearchConfig, Stages, assembly, make_space, run
 from kerasnas.spaces.proxyless import ProxylessSpace
 
 CHAIN = [
@@ -185,3 +186,31 @@ def test_cost_of_a_run_is_kept_in_its_folder(dataset, tmp_path):
         == objective.cost.cost(genotype)
         == COSTS["parameters"](space, (8, 8, 1), 3, filters=2, num_cells=1).cost(genotype)
     )
+
+
+# Random networks beside the found one ------------------------------------------------------------------------
+@pytest.mark.parametrize(("max_skips", "most"), [("auto", 1), ("0", 0), ("3", 3), ("any", 6)])
+def test_random_networks_are_those_that_the_search_can_return(tmp_path, max_skips, most):
+    """No `none` and no more skips than a derived cell has: one in seven of all cells of NAS-Bench-201 is so."""
+    config = SearchConfig(space="nasbench201", primitives=(), random_genotypes=60, max_skips=max_skips)
+    space = make_space(config)
+    derived = space.genotype(dict.fromkeys(space.choices, "nor_conv_3x3"))
+    others = run._others(Stages(tmp_path), config, space, derived)
+    assert len(set(others)) == 60 and derived not in others
+    assert sum(genotype.count("none") for genotype in others) == 0
+    assert max(genotype.count("skip_connect") for genotype in others) <= most
+    assert max_skips == "0" or any(genotype.count("skip_connect") for genotype in others)
+
+
+def test_random_networks_keep_within_the_target(tmp_path):
+    config = SearchConfig(space="nasbench201", primitives=(), random_genotypes=20, cost="parameters", cost_target=1.0)
+    space = make_space(config)
+    cost = COSTS["parameters"](space, (8, 8, 3), 3)
+    target = cost.cost(space.genotype(dict.fromkeys(space.choices, "nor_conv_1x1")))
+    config = dataclasses.replace(config, cost_target=target)
+    stages = Stages(tmp_path)
+    stages.finish("cost", cost.get_config())
+    derived = space.genotype(dict.fromkeys(space.choices, "avg_pool_3x3"))
+    others = run._others(stages, config, space, derived)
+    assert len(others) == 20 and max(map(cost.cost, others)) <= target
+    assert not any(genotype.count("none") for genotype in others)

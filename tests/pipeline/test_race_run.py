@@ -107,7 +107,16 @@ def test_flags_of_the_other_method_say_so(tmp_path, capsys):
     folder = f"--output_dir={tmp_path / 'run'}"
     assert "--epochs is a flag of a gradient search" in fails(capsys, "search", "--epochs=3", folder)
     assert "--minutes is a flag of a race" in fails(capsys, "search", "--space=darts", "--minutes=3", folder)
-    assert "cannot be raced" in fails(capsys, "search", "--space=darts", "--method=race", folder)
+    assert "--genotypes is a flag of a race" in fails(capsys, "search", "--space=darts", "--genotypes=x", folder)
+    message = fails(capsys, "search", "--space=darts", "--method=race", "--epochs=3", folder)
+    assert "--epochs is a flag of a gradient search, and this is a race. Leave out --method." in message
+    assert "has no supernet for a gradient search" in fails(
+        capsys, "search", "--space=macro", "--method=gradient", folder
+    )
+    assert "Unknown space 'drats'. Did you mean 'darts'" in fails(
+        capsys, "search", "--space=drats", "--method=race", folder
+    )
+    assert "Expected a space of images" in fails(capsys, "search", "--space=signals", "--method=race", folder)
     assert "nothing with --minutes" in fails(capsys, "search", "--minutes=3", "--cpu_minutes=3", folder)
     assert "holds signals" in fails(capsys, "search", "--dataset=waveforms", folder)
     assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", folder)

@@ -10,6 +10,7 @@ import pytest
 from kerasnas import pipeline
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import SearchConfig, TrainingConfig, make_space
+from kerasnas.pipeline.assembly import build_search, load_data
 
 GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})
 
@@ -64,6 +65,7 @@ def test_search_as_a_function(dataset, tmp_path):
     result = pipeline.search(settings, tmp_path / "run", lines.append)
     assert result == json.loads((tmp_path / "run" / "result.json").read_text())
     assert any(line.startswith("Report: ") for line in lines)
+    assert "No stop for the curvature: it compares 10 epochs in which the alphas learn, and the search has 0." in lines
     stages = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "stages").iterdir()}
     again = pipeline.search(settings, tmp_path / "run", lines.append)
     assert again["searched"] == result["searched"]
@@ -82,3 +84,38 @@ def test_retrain_as_a_function(dataset, tmp_path):
     other = Genotype("darts", {"reduce": [("none", 0, 2), ("skip_connect", 1, 2)]})
     with pytest.raises(ValueError, match="holds the training of another genotype"):
         pipeline.retrain(settings, tmp_path / "run", other)
+
+
+class Steps(keras.callbacks.Callback):
+    """The alphas before the first and after each step, and the state of their optimizer."""
+
+    def __init__(self):
+        super().__init__()
+        self.alphas, self.states, self.rates = [], [], []
+
+    def on_train_begin(self, logs=None):
+        self.on_train_batch_end(0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        optimizer = self.model.optimizer.inner[1]
+        self.alphas.append(np.concatenate([np.ravel(variable) for variable in self.model.architecture_parameters]))
+        self.states.append([np.array(variable) for variable in optimizer.variables])
+        self.rates.append(float(optimizer.learning_rate))
+
+
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_rate_of_the_alphas_is_the_settings_one_after_the_warm_up_and_0_at_the_end(dataset, warmup):
+    """Adam's first step has the length of its rate; after a warm-up that it had counted, a multiple."""
+    options = {**TINY, "epochs": 4, "architecture_warmup_epochs": warmup, "architecture_learning_rate": 0.25}
+    config = SearchConfig(dataset=dataset, **options)
+    data, steps = load_data(config), Steps()
+    search = build_search(config, make_space(config), data, None, lambda line: None)
+    search.fit(data.x_train, data.y_train, batch_size=8, epochs=4, verbose=0, callbacks=[steps])
+    per_epoch = (len(steps.alphas) - 1) // 4
+    frozen = warmup * per_epoch
+    for now in range(frozen):
+        np.testing.assert_array_equal(steps.alphas[now + 1], steps.alphas[0])
+        for before, after in zip(steps.states[0], steps.states[now + 1], strict=True):
+            np.testing.assert_array_equal(before, after)
+    assert np.abs(steps.alphas[frozen + 1] - steps.alphas[frozen]).max() == pytest.approx(0.25, rel=1e-3)
+    assert steps.rates[frozen] == 0.25 and steps.rates[-1] == pytest.approx(0, abs=1e-6)

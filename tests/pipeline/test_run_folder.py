@@ -84,3 +84,8 @@ def test_command_of_a_run(tmp_path):
     assert command == f"kerasnas search --space=proxyless --output_dir={tmp_path / 'chain'}"
     command = RunFolder.create(tmp_path / "race", "race", RaceConfig(minutes=2, augment=())).command
     assert command == f"kerasnas search --minutes=2.0 --augment= --output_dir={tmp_path / 'race'}"
+    command = RunFolder.create(tmp_path / "cells", "race", RaceConfig(space="darts", genotypes=("a", "b"))).command
+    flags = "--method=race --space=darts --genotypes=a,b"  # by --space alone it would be a gradient search
+    assert command == f"kerasnas search {flags} --output_dir={tmp_path / 'cells'}"
+    command = RunFolder.create(tmp_path / "graphs", "race", RaceConfig(space="nasbench101")).command
+    assert command == f"kerasnas search --space=nasbench101 --output_dir={tmp_path / 'graphs'}"

@@ -1,12 +1,14 @@
 """The training stage and its recipe: one network trained once, the same wherever it is called from."""
 
 import functools
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, datasets
+from kerasnas.export import write_model
 from kerasnas.networks.initialization import initialize
 from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe, training_loop
 
@@ -64,7 +66,7 @@ def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_
     resumed = run(tmp_path / "cut", log=lines.append)
     assert seen == [0, 1, 2, 2] and lines == ["  resuming after epoch 2"]
     assert run(tmp_path / "cut") == resumed and seen == [0, 1, 2, 2]
-    whole = run(tmp_path / "whole", keep_model=True)
+    whole = run(tmp_path / "whole", keep_model=partial(write_model, tmp_path / "whole"))
     assert resumed["history"]["loss"] == pytest.approx(whole["history"]["loss"], rel=1e-4)
     assert not (tmp_path / "cut" / "model.keras").exists()
     loss, _ = keras.models.load_model(tmp_path / "whole" / "model.keras").evaluate(*TEST, verbose=0)
@@ -182,7 +184,7 @@ def test_a_network_trains_on_the_fused_kernel_and_is_kept_as_standard_layers(tmp
         DATA,
         TEST,
         callbacks=lambda: [keep],
-        keep_model=True,
+        keep_model=partial(write_model, tmp_path),
     )
     assert fused and all(fused)
     (model,), saved = models, keras.models.load_model(tmp_path / "model.keras")

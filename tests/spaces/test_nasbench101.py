@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kerasnas.genotypes import Genotype
-from kerasnas.spaces import NASBENCH101_OPERATIONS, SPACES, NASBench101Space
+from kerasnas.spaces import NASBENCH101_OPERATIONS, SPACES, NASBench101Space, has_supernet
 from kerasnas.spaces.nasbench101_cells import Cell, canonical, edge_list, graph_hash, one_edit_away, vertex_pairs
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
 from kerasnas.testing import check_space
@@ -330,3 +330,12 @@ def test_all_hashes_differ_and_the_sample_is_their_beginning():
     hashes = sorted(graph_hash(cell_of(cells, row)) for row in range(len(cells.vertices)))
     assert len(set(hashes)) == 423_624
     assert hashes[:20_001] == sorted(real_table("nb101_20k_inverted")["hash"].tolist())
+
+
+def test_size_for_data_and_a_race_in_it():
+    """Its choices shape the network: there is no supernet, so that a race asks for the size that suits the data."""
+    assert NASBench101Space.shapes_network and not has_supernet("nasbench101")
+    assert [NASBench101Space.for_data((32, 32, 3), 10, number).filters for number in (1000, 100_000)] == [16, 32]
+    assert NASBench101Space.for_data((32, 32, 3), 10, 1000, filters=8).filters == 8
+    with pytest.raises(ValueError, match="`input_shape`"):
+        NASBench101Space.for_data((32, 3), 10, 1000)

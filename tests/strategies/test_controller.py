@@ -201,6 +201,59 @@ def test_ppo_coefficients_are_the_gradient_of_the_clipped_objective():
         assert found[position] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5, abs=1e-7)
 
 
+class Ascent:
+    """Plain gradient ascent in place of Adam, whose first steps have the length of its rate whatever the gradient."""
+
+    iterations = 0
+
+    def ascend(self, parameters, gradients):
+        for name, gradient in gradients.items():
+            parameters[name] += 2.0 * gradient
+
+
+def test_a_ppo_update_in_closed_form():
+    """One choice of three options: `grad log p_i = e_i - p`, `grad entropy = -p (log p + entropy)`, and the clip."""
+    space, rewards, weight = GridSpace((3,)), (1.0, 4.0, -2.0, 3.0, 0.5, 6.0), 0.05
+    strategy = Controller(
+        space, algorithm="ppo", batch_size=6, ppo_epochs=3, ppo_clip=0.2, entropy_weight=weight, baseline_decay=0.5
+    )
+    strategy.policy, strategy.optimizer = CategoricalPolicy((3,)), Ascent()
+    theta = np.array([0.3, -0.2, 0.1])
+    strategy.policy.parameters["logits"] = theta[None].copy()
+    options = np.array([0, 1, 2, 1, 0, 2])
+    rng = np.random.default_rng()
+    rng.bit_generator.state = strategy.rng.bit_generator.state
+    for option, reward in zip(options, rewards, strict=True):
+        strategy.tell(space.decode((int(option),)), reward)
+
+    baseline, advantages = rewards[0], []
+    for reward in rewards:
+        advantages.append(reward - baseline)
+        baseline += 0.5 * (reward - baseline)
+    clipped, free = 0, 0
+
+    def softmax(logits):
+        return np.exp(logits) / np.exp(logits).sum()
+
+    old = softmax(theta)
+    for _ in range(3):
+        order = rng.permutation(6)
+        for half in (order[:3], order[3:]):
+            p, gradient = softmax(theta), np.zeros(3)
+            for one in half:
+                ratio, advantage = p[options[one]] / old[options[one]], advantages[one]
+                if ratio * advantage > min(max(ratio, 0.8), 1.2) * advantage:  # the clipped one is the minimum: flat
+                    clipped += 1
+                    continue
+                free += 1
+                gradient += ratio * advantage * (np.eye(3)[options[one]] - p) / 3
+            theta = theta + 2.0 * (gradient - weight * p * (np.log(p) - (p * np.log(p)).sum()))
+    assert clipped >= 3 and free >= 3
+    np.testing.assert_allclose(strategy.policy.parameters["logits"][0], theta, rtol=1e-9)
+    assert strategy.baseline == pytest.approx(baseline)
+    assert strategy.rng.bit_generator.state == rng.bit_generator.state
+
+
 def test_ppo_steps_once_a_batch_and_remembers_half_of_one():
     strategy = Controller(SPACE, algorithm="ppo", units=6, batch_size=4, ppo_epochs=3)
     for reward in range(6):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import types
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,64 @@ def test_it_starts_at_random():
     predictor, random = PredictorSearch(SPACE, seed=4, initial=6), RandomSearch(SPACE, seed=4)
     asked = [[strategy.ask() for _ in range(6)] for strategy in (predictor, random)]
     assert asked[0] == asked[1]
+
+
+def improvement(observed, scores, candidates, best):
+    """The expected improvement of candidates over `best` by the formulas: one by one, with a fit of its own."""
+    kernel, noise = MatchKernel(SPACE), NOISE * np.eye(len(observed))
+    codes, others = kernel.encode(observed), kernel.encode(candidates)
+    matrix, cross = kernel(codes, codes).astype("float64") + noise, kernel(others, codes).astype("float64")
+    means = cross @ np.linalg.solve(matrix, scores)
+    deviations = np.sqrt(kernel.variance - (cross * np.linalg.solve(matrix, cross.T).T).sum(axis=1))
+    z = (means - best) / deviations
+    density, below = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), [(1 + math.erf(v / math.sqrt(2))) / 2 for v in z]
+    return means, deviations * (z * np.array(below) + density)
+
+
+@pytest.mark.parametrize("unique", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_pending_architectures_count_as_if_they_had_scored_what_was_predicted(monkeypatch, seed, unique):
+    """The next is chosen by a process that has each pending one as an observation; never one that is pending."""
+    cells = architectures(40, seed)
+    observed, candidates = cells[:12], cells[12:]
+    rewards = np.random.default_rng(seed).permutation(12).astype(float)
+    strategy = PredictorSearch(SPACE, seed=seed, batch_size=1, initial=12, unique=unique)
+    for indices, reward in zip(observed, rewards, strict=True):
+        strategy.tell(SPACE.decode(indices), reward)
+    monkeypatch.setattr(strategy, "_candidates", lambda best: [one for one in candidates if strategy.is_new(one)])
+    known, scores, chosen = list(observed), list(normal_quantiles(rewards)), []
+    best = max(scores)
+    for _ in range(5):
+        left = [one for one in candidates if one not in chosen]
+        means, values = improvement(known, scores, left, best)
+        asked = SPACE.encode(strategy.ask())
+        assert asked == left[int(np.argmax(values))]
+        chosen.append(asked)
+        known.append(asked)
+        scores.append(means[left.index(asked)])
+    assert strategy.pending == tuple(chosen) and len(set(chosen)) == 5
+    _, alone = improvement(observed, scores[:12], candidates, best)
+    assert chosen != [candidates[position] for position in np.argsort(-alone)[:5]]  # as without them
+
+
+def test_what_is_pending_is_not_proposed_again_however_good_it_looks(monkeypatch):
+    cells = architectures(9)
+    strategy = PredictorSearch(SPACE, initial=2, batch_size=2, unique=False)
+    for indices, reward in zip(cells[:2], (1.0, 2.0), strict=True):
+        strategy.tell(SPACE.decode(indices), reward)
+    conditioned = []
+    fixed = types.SimpleNamespace(variance=np.ones(4), condition=conditioned.append)
+    monkeypatch.setattr(strategy, "_candidates", lambda best: cells[4:7] if strategy.pending else cells[3:4])
+    assert SPACE.encode(strategy.ask()) == cells[3]
+
+    def posterior(observed, targets, candidates):
+        assert candidates == cells[3:7]  # the pending one among them
+        fixed.means = [np.array([9.0, 1.0, 3.0, 2.0])]
+        return fixed
+
+    monkeypatch.setattr(strategy, "_posterior", posterior)
+    assert [SPACE.encode(strategy.ask()) for _ in range(2)] == [cells[5], cells[6]]
+    assert conditioned == [0, 2, 3]
 
 
 def test_it_finds_the_best_of_15625_in_45():

@@ -11,6 +11,7 @@ from kerasnas.tabular import NASBench201, NASBenchGraph, Table
 
 SPACE = NASBench201Space()
 CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
+PIXELS = CONVERTER.with_name("nasbench201_pixels.py")
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +197,10 @@ def test_nasbench_graph(tmp_path):
     assert {table.row(table.space.sample(rng)) for _ in range(50)} == {0, 1, 2}
     with pytest.raises(ValueError, match=r"graph.npz: .*`dataset`.*Received: 'core' Did you mean 'cora'"):
         NASBenchGraph.open(tmp_path / "graph.npz", dataset="core")
+
+
+def test_the_benchmark_on_pixels_says_where_a_cell_stands():
+    """Of 1, 2, 3, 4: of the four threes the best is 3 once and 4 three times."""
+    own, accuracies = runpy.run_path(str(PIXELS)), np.array([1.0, 2.0, 3.0, 4.0])
+    assert own["_described"](accuracies) == "4 cells, mean 2.50, median 2.50, best of three 3.75, best 4.00"
+    assert [own["_percentile"](value, accuracies) for value in (0.5, 3.0, 3.5, 9.0)] == [0, 62.5, 75, 100]

@@ -72,6 +72,29 @@ def test_datasets_that_cannot_be_paired(search):
             search.fit(x, validation_data=validation)
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["halves", "validation data"])
+def test_the_halves_are_shuffled_independently(given):
+    """The places in the two halves of what one pair holds: with one seed they would be the same in every epoch."""
+    count, epochs = 64, 20
+    x = np.zeros((2 * count, 8, 8, 1), "float32") + np.arange(2 * count)[:, None, None, None]
+    y = np.tile([0, 1], count)
+    if given:
+        pairs = pair_halves(x[:count], y[:count], (x[count:], y[count:]), None, batch_size=1, seed=3)
+    else:
+        pairs = pair_halves(x, y, None, None, batch_size=1, seed=3)
+    places, orders = [], set()
+    for epoch in range(epochs):
+        pairs.set_epoch(epoch)
+        read = np.array([[images[0, 0, 0, 0] for images, _ in pair] for pair in (pairs[i] for i in range(count))])
+        assert sorted(read.ravel()) == list(range(2 * count))  # all of both halves, nothing twice
+        places.append(read.argsort(axis=0).argsort(axis=0))
+        orders |= {tuple(place) for place in places[-1].T}
+    assert len(orders) == 2 * epochs  # another order in each epoch of each half
+    first, second = np.concatenate(places).T
+    assert np.mean(first == second) < 0.05  # by chance 1 / 64
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.12  # four deviations of 1,280 independent ones
+
+
 def test_fit_before_compile(space):
     search = BilevelTrainer(space.build_supernet((8, 8, 1), 3))
     with pytest.raises(ValueError, match="`compile\\(\\)` before"):

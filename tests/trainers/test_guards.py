@@ -6,12 +6,14 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad, values
-from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
+from kerasnas.callbacks import ArchitectureWarmup, CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
 from kerasnas.cost import COSTS
+from kerasnas.datasets import ArrayBatches, stratified_split
 from kerasnas.primitives import MixedOp
 from kerasnas.relaxations import Gumbel, Softmax
 from kerasnas.search import CostObjective
@@ -41,12 +43,40 @@ def test_hessian_vector_product_of_a_quadratic():
 
     tensors = [ops.convert_to_tensor(point)], [ops.convert_to_tensor(vector)]
     np.testing.assert_allclose(hessian_vector_product(loss, *tensors)[0], matrix @ vector, rtol=1e-10)
-    start = [ops.convert_to_tensor(rng.standard_normal(5))]
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    value, (found,) = top_eigenvalue(loss, tensors[0], start, iterations=400)
-    expected = eigenvalues[np.abs(eigenvalues).argmax()]
-    np.testing.assert_allclose(float(value), expected, rtol=1e-6)
-    np.testing.assert_allclose(matrix @ np.array(found), expected * np.array(found), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("eigenvalues", "iterations", "tolerance"),
+    [
+        ([-9.0, -1.0, 0.5, 2.0, 3.0], 400, 1e-9),  # more iterations than dimensions: exact
+        ([-9.0, -8.0, -5.0, -2.0, -1.0], 5, 1e-9),  # not 0, of the rows of the basis that stay empty
+        ([-7.0, -7.0, 3.0, 3.0, 3.0], 5, 1e-9),  # spanned after two
+        ([0.0, 0.0, 0.0, 0.0, 0.0], 3, 1e-9),
+        (np.concatenate([np.linspace(-10, 1, 59), [4.0]]), 12, 1e-2),
+    ],
+    ids=["mixed", "negative", "repeated", "zero", "many"],
+)
+def test_largest_eigenvalue_is_not_that_of_largest_magnitude(eigenvalues, iterations, tolerance):
+    """A matrix whose eigenvalue of largest magnitude is negative; over two tensors."""
+    rng = np.random.default_rng(0)
+    size, largest = len(eigenvalues), np.max(eigenvalues)
+    basis = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    matrix = basis * np.array(eigenvalues) @ basis.T
+
+    def loss(x):
+        flat = ops.concatenate([ops.reshape(x[0], (-1,)), x[1]])
+        return ops.sum(flat * ops.matmul(ops.convert_to_tensor(matrix), flat)) / 2
+
+    point, start = (
+        [ops.convert_to_tensor(flat[:2][:, None]), ops.convert_to_tensor(flat[2:])]
+        for flat in rng.standard_normal((2, size))
+    )
+    value, found = top_eigenvalue(loss, point, start, iterations)
+    assert float(value) == pytest.approx(largest, abs=tolerance * 10)
+    assert [tuple(part.shape) for part in found] == [(2, 1), (size - 2,)]
+    vector = np.concatenate([np.ravel(part) for part in found])
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    assert vector @ matrix @ vector == pytest.approx(float(value), abs=1e-8)
 
 
 @pytest.mark.parametrize("relaxation", ["softmax", pytest.param("dirichlet", marks=pytest.mark.slow)])
@@ -70,7 +100,7 @@ def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, 
     step, at = 1e-5, np.array(a[0]).ravel()
     columns = [(gradient(at + step * unit) - gradient(at - step * unit)).ravel() / (2 * step) for unit in np.eye(size)]
     eigenvalues = np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2)
-    assert search.curvature(batch, iterations=2000) == pytest.approx(np.abs(eigenvalues).max(), rel=1e-4)
+    assert search.curvature(batch, iterations=2000) == pytest.approx(eigenvalues.max(), rel=1e-4)
 
 
 def fake_search(curvatures):
@@ -88,7 +118,14 @@ def fake_search(curvatures):
 
 @pytest.mark.parametrize(
     ("curvatures", "stops_at"),
-    [([1, 1, 1, 1, 1, 1, 1], None), ([1, 1, 1, 1, 1, 5], 5), ([4, 4, 3, 3, 2, 2], None), ([0, 0, 1, 1], 3)],
+    [
+        ([1, 1, 1, 1, 1, 1, 1], None),
+        ([1, 1, 1, 1, 1, 5], 5),
+        ([4, 4, 3, 3, 2, 2], None),
+        ([1, 1, 2, 2], 3),
+        ([0, 0, 1, 1], None),
+        ([-1, -1, 1, 1], None),
+    ],
 )
 def test_stop_follows_the_papers_rule(curvatures, stops_at):
     model = fake_search(curvatures)
@@ -100,7 +137,7 @@ def test_stop_follows_the_papers_rule(curvatures, stops_at):
         stop.on_epoch_end(epoch, logs)
         assert logs["curvature"] == curvatures[epoch]
         averages = [np.mean(curvatures[end - 1 : end + 1]) for end in (epoch - 2, epoch)]
-        should = epoch >= 3 and averages[0] < 0.75 * averages[1]
+        should = epoch >= 3 and 0 < averages[0] < 0.75 * averages[1]
         assert stop.stopped == should == (stops_at == epoch)
         if should:
             assert model.stop_training
@@ -130,6 +167,33 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search
         np.testing.assert_array_equal(value, snapshot(again)[name])
 
 
+@pytest.mark.parametrize("kind", ["halves", "validation data", "PyDataset", "tf.data"])
+def test_curvature_is_measured_on_the_images_that_move_the_alphas(data, make_search, monkeypatch, kind):
+    """Images of one pixel value a part: 1 moves the weights, 2 the alphas."""
+    monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
+    x, y = np.ones_like(data[0]), data[1]
+    given = {"validation_data": (2 * x, y)}
+    if kind == "halves":
+        x[stratified_split(y, 0.5, seed=0)[1]] = 2
+        given = {}
+    elif kind == "PyDataset":
+        given = {"validation_data": ArrayBatches(2 * x, y, 8)}
+        x, y = ArrayBatches(x, y, 8), None
+    elif kind == "tf.data":
+        slices = tf.data.Dataset.from_tensor_slices
+        given = {"validation_data": slices((2 * x, y)).batch(8)}
+        x, y = slices((x, y)).batch(8), None
+    search, read = make_search(), []
+
+    def curvature(batch):
+        read.append(set(np.unique(batch[0])))
+        return 1.0
+
+    monkeypatch.setattr(search, "curvature", curvature)
+    search.fit(x, y, batch_size=8, epochs=2, verbose=0, **given)
+    assert read == [{2}, {2}]
+
+
 @pytest.mark.slow
 def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search, monkeypatch):
     monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
@@ -143,6 +207,46 @@ def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search,
     epoch = checkpoint.restore(second)
     second.fit(*data, batch_size=8, epochs=3, verbose=0, initial_epoch=epoch, callbacks=[checkpoint])
     assert checkpoint.history["curvature"] == history["curvature"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "asked", "measured"),
+    [
+        (12, 3, False, 0),  # the command line's default
+        (13, 3, False, 13),
+        (12, 2, False, 12),
+        (12, None, False, 0),
+        (12, ArchitectureWarmup(2), False, 12),
+        (12, ArchitectureWarmup(3), True, 0),
+        (9, 0, True, 0),
+    ],
+)
+def test_no_curvature_is_measured_where_the_stop_cannot_act(
+    data, make_search, monkeypatch, epochs, warmup, asked, measured
+):
+    """It compares ten epochs in which the alphas learn."""
+    given = [warmup] if isinstance(warmup, ArchitectureWarmup) else []
+    options = {"architecture_warmup_epochs": 0 if given else warmup, **({"curvature_ratio": 0.25} if asked else {})}
+    search, seen = make_search(**options), []
+    monkeypatch.setattr(search, "curvature", lambda batch: seen.append(1) or 1.0)
+    monkeypatch.setattr(search, "train_step", lambda data: {"loss": ops.zeros(())})
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        search.fit(*data, batch_size=16, epochs=epochs, verbose=0, callbacks=given)
+    assert len(seen) == measured
+    words = [str(warning.message) for warning in said if "guard" in str(warning.message)]
+    learning = epochs - (warmup if isinstance(warmup, int) else 3)
+    reason = f"it compares 10 epochs in which the alphas learn, and the search has {learning}"
+    assert words == [f"The guard curvature_ratio=0.25 has no effect: {reason}."] * asked
+    if not given:
+        assert search.idle_curvature_stop(epochs) == (None if measured else reason)
+
+
+def test_a_resumed_search_counts_what_it_remembers(make_search):
+    search = make_search(architecture_warmup_epochs=3)
+    assert search.idle_curvature_stop(13) is None and search.idle_curvature_stop(13, 4).endswith("has 9")
+    search.curvature_memory.count.assign(1.0)
+    assert search.idle_curvature_stop(13, 4) is None
 
 
 @pytest.mark.parametrize("relaxation", ["gumbel", "binary_gates"])
@@ -175,6 +279,18 @@ def test_auxiliary_skip_spares_the_edges_that_stride(space):
     weights = np.full((2, 3), 1 / 3, "float32")
     plain, auxiliary = (np.array(cell(inputs, weights=weights, auxiliary=c)[0]) for c in (None, 0.5))
     np.testing.assert_array_equal(plain, auxiliary)  # the one cell is a reduction cell: both its edges halve
+
+
+def test_none_is_derived_where_it_is_asked_for():
+    space, supernet = tiny()
+    for max_skips, skips in (("auto", 1), (None, 2)):
+        search = BilevelTrainer(supernet, max_skips=max_skips)
+        supernet.alphas["cell"].assign(np.array([[9, 1, 0], [0, 9, 1], [0, 9, 2]], "float32"))
+        found = search.derive(), search.derive(allow_none=True)
+        assert [genotype.count("none") for genotype in found] == [0, 1]
+        assert found[1].count("skip_connect") == skips
+        assert found[0] in space.reachable(search.skip_limit)
+        assert found[1] in space.reachable(search.skip_limit, allow_none=True)
 
 
 def test_trainer_puts_up_its_guards_and_takes_them_down():

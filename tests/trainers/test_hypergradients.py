@@ -11,8 +11,9 @@ from keras import ops
 from kerasnas import BilevelOptimizer, BilevelTrainer, DARTSSpace, MixedOp
 from kerasnas.backend import value_and_grad
 from kerasnas.primitives import BatchNorm
-from kerasnas.relaxations import split_variables
+from kerasnas.relaxations import Dirichlet, split_variables
 from kerasnas.search import HYPERGRADIENTS, InnerStep, finite_difference, first_order, unrolled
+from kerasnas.spaces import NASBench201Space
 
 SECOND_ORDER = {"unrolled": unrolled, "finite_difference": finite_difference}
 PRIMITIVES = ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"]
@@ -105,6 +106,28 @@ def test_closed_form_of_a_quadratic_game(name, scale):
         expected_value, expected = game.closed_form(*closed)
         assert value == pytest.approx(expected_value, rel=1e-12)
         assert error(gradient, [expected]) < 1e-10
+
+
+@pytest.mark.parametrize("radius", [0.01, 0.3])
+@pytest.mark.parametrize("scale", [1.0, 1024.0])
+def test_finite_difference_shifts_the_weights_by_the_radius_to_either_side(scale, radius):
+    """`w+` and `w-` lie around `w`, `2 radius` apart, along `grad L_val(w')`, which is `w' - t + E a` in this game."""
+    game, read = QuadraticGame(scale), []
+    training_loss = game.training_loss
+
+    def recorded(w, a):
+        read.append(np.array(ops.concatenate(w)))
+        return training_loss(w, a)
+
+    game.training_loss = recorded
+    game.gradient(functools.partial(finite_difference, radius=radius), InnerStep(0.1, loss_scale=scale))
+    at, plus, minus = read
+    ahead = game.w - 0.1 * (game.A @ game.w - game.B @ game.a)
+    direction = ahead - game.t + game.E @ game.a
+    np.testing.assert_allclose(at, game.w, rtol=1e-12)
+    np.testing.assert_allclose(plus + minus, 2 * game.w, rtol=1e-10)
+    np.testing.assert_allclose(plus - minus, 2 * radius * direction / np.linalg.norm(direction), rtol=1e-8)
+    assert np.linalg.norm(plus - minus) == pytest.approx(2 * radius, rel=1e-9)
 
 
 def test_closed_form_of_first_order():
@@ -431,6 +454,52 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
 
 
 # Random layers ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("name", "eager"), [*((name, True) for name in HYPERGRADIENTS), ("first_order", False)])
+def test_a_step_draws_once_for_each_level(make_search, data, validation, name, eager):
+    """Keras counts the draws of a generator: two in each step, however many passes the alphas' gradient makes."""
+    space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])
+    supernet = space.build_supernet((8, 8, 1), 3, relaxation=Dirichlet(seed=7))
+    search = make_search(supernet=supernet, hypergradient=name, compile={"run_eagerly": eager})
+    (generator,) = [v for v in search.non_trainable_variables if v.path.endswith("seed_generator_state")]
+    draws = int(np.array(generator)[1])
+    search.supernet.relaxation(ops.zeros((1, 2)), training=True)
+    draws = int(np.array(generator)[1]) - draws  # of one pass
+    assert draws > 0
+    generator.assign([7, 0])
+    counts = []
+
+    def count(batch, logs=None):
+        counts.append(np.array(generator).tolist())
+
+    noting = keras.callbacks.LambdaCallback(on_train_batch_end=count)
+    search.fit(*data, validation_data=validation, batch_size=8, epochs=1, verbose=0, callbacks=[noting])
+    assert counts == [[7, 2 * draws * step] for step in range(1, 5)]
+
+
+def test_the_level_of_the_weights_draws_behind_that_of_the_alphas(make_search, data, validation, monkeypatch):
+    """What the relaxation gave in a step: the first draw for the alphas, the second for the weights, as by hand."""
+    space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])
+    relaxation = Dirichlet(seed=7)
+    search = make_search(
+        supernet=space.build_supernet((8, 8, 1), 3, relaxation=relaxation),
+        compile={"optimizer": keras.optimizers.SGD(0.1), "architecture_optimizer": keras.optimizers.SGD(1e-12)},
+    )
+    given, call = [], Dirichlet.call
+
+    def recorded(self, alphas, training=None):
+        weights, active = call(self, alphas, training)
+        if training:
+            given.append(np.array(weights))
+        return weights, active
+
+    monkeypatch.setattr(Dirichlet, "call", recorded)
+    search.train_step(make_data(data, validation, dtype="float32"))
+    alphas, fresh = search.supernet.alphas["cell"], Dirichlet(seed=7)
+    expected = [np.array(call(fresh, ops.convert_to_tensor(alphas), True)[0]) for _ in range(2)]
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+    np.testing.assert_allclose(given, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", HYPERGRADIENTS)
 def test_each_level_draws_its_own_numbers(user_model, make_search, data, validation, name):
     search = make_search(supernet=user_model(dropout=0.5), hypergradient=name)

@@ -9,6 +9,7 @@ import pytest
 
 from kerasnas import DARTSSpace
 from kerasnas.callbacks import NonFiniteError, snapshot
+from kerasnas.datasets import stratified_split
 from kerasnas.networks import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
@@ -85,6 +86,35 @@ def test_the_best_sampled_child_is_derived(searched, data):
     assert len({genotype for genotype, _ in ranking}) == len(ranking) > 1
     np.testing.assert_allclose(search.evaluate_children([ranking[-1][0]], *data), rewards[-1])
     SPACE.validate(search.derive(3))  # on the held-out half
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["halves", "validation data"])
+def test_rewards_and_derivation_read_the_held_out_images_alone(data, validation, monkeypatch, given):
+    """Images of one pixel value a part: 1 the training half, 2 the other one, 3 the validation data."""
+    x, y = np.empty_like(data[0]), data[1]
+    first, second = stratified_split(y, 0.5, seed=0)
+    x[first], x[second] = 1, 2
+    x_val = np.full_like(validation[0], 3)
+    search, read = make(POOLS, RandomSearch(POOLS, unique=False)), {"weights": set(), "rewards": set()}
+    step, reward = search.train_step, search.reward
+
+    def train_step(batch):
+        read["weights"].update(np.unique(batch[0][0]))
+        return step(batch)
+
+    def rewarded(genotype, images, labels):
+        read["rewards"].update(np.unique(images))
+        return reward(genotype, images, labels)
+
+    monkeypatch.setattr(search, "train_step", train_step)
+    monkeypatch.setattr(search, "reward", rewarded)
+    options = {"validation_data": (x_val, validation[1])} if given else {}
+    search.fit(x, y, **options, **{**SETTINGS, "epochs": 1})
+    training, held_out = ({1, 2}, {3}) if given else ({1}, {2})
+    assert read == {"weights": training, "rewards": held_out}
+    read["rewards"].clear()
+    search.derive(2)
+    assert read == {"weights": training, "rewards": held_out}
 
 
 def test_a_child_that_fails_is_last(searched, data, monkeypatch):

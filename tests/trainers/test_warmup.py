@@ -74,6 +74,31 @@ def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergrad
     assert steps[0].max() == pytest.approx(0.01, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [
+        lambda: keras.optimizers.RMSprop(0.01, momentum=0.9),
+        lambda: keras.optimizers.Nadam(0.01),
+        pytest.param(lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), marks=pytest.mark.slow),
+        pytest.param(lambda: keras.optimizers.Adam(0.01, ema_momentum=0.9, use_ema=True), marks=pytest.mark.slow),
+        pytest.param(lambda: keras.optimizers.SGD(0.01, gradient_accumulation_steps=2), marks=pytest.mark.slow),
+    ],
+    ids=["rmsprop", "nadam", "nesterov", "average", "accumulation"],
+)
+def test_every_optimizer_with_a_state_stands_still(space, data, make_optimizer):
+    """After the warm-up the alphas move as they do without one."""
+    courses = []
+    for warmup in (0, 3):
+        search = make(space, warmup)
+        search.compile(keras.optimizers.SGD(0.0), make_optimizer())
+        courses.append(fit(search, data, warmup + 2))
+    for state in courses[1].states[1:4]:
+        for before, after in zip(courses[1].states[0], state, strict=True):
+            np.testing.assert_array_equal(before, after)
+    for epoch in (0, 1):
+        np.testing.assert_allclose(courses[1].step(epoch + 3), courses[0].step(epoch), rtol=1e-2, atol=1e-6)
+
+
 def test_decay_of_a_users_optimizer_waits_too(space, data):
     """Decoupled weight decay would shrink frozen alphas."""
     search = make(space, 2)

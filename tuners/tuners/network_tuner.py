@@ -15,13 +15,13 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
-from kerasnas import checks, storage
+from kerasnas import checks
+from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.pipeline import NetworkTraining, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run import GENOTYPE
-from kerasnas.pipeline.training_stage import MODEL
 from kerasnas.spaces import SearchSpace
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
@@ -177,8 +177,7 @@ class NetworkTuner(DistributedTuner):
         return keras.models.load_model(self.trial_folder(trial) / MODEL)
 
     def save_model(self, trial_id: str, model: keras.Model, step: int = 0) -> None:
-        with storage.atomic_path(self.trial_folder(trial_id) / MODEL) as temporary:
-            model.save(temporary)
+        write_model(self.trial_folder(trial_id), model)
 
     def best_trials(self, number: int) -> list[Trial]:
         """The trials whose networks are the best, the best first."""

@@ -14,11 +14,11 @@ import keras_tuner
 import numpy as np
 
 from kerasnas import storage
+from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import NetworkTraining, Stages, make_record, write_record
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run import GENOTYPE
-from kerasnas.pipeline.training_stage import MODEL
 from tuners.persistence.trial_files import release
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 
@@ -74,7 +74,7 @@ class TrialNetworks:
             seed,
             evaluated_on="val",
             validate=True,
-            keep_model=True,
+            keep_model=partial(write_model, stages.path),
             augment=augment,
             callbacks=partial(fresh_callbacks, callbacks),
             verbose=verbose,

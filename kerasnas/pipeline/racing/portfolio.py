@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,45 +57,56 @@ def portfolio(
     space: SearchSpace,
     number: int,
     seed: int = 0,
-    given: Sequence[Genotype] = (),
+    given: Mapping[str, Genotype] | None = None,
     allowed: Callable[[Genotype], bool] = lambda genotype: True,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
-    The user's own come first; then, in the macro space, references and strong defaults; then random networks of the
-    space, of which every race of four or more has one, as a measure of what the rest is worth.
+    In the macro space a strong default is the first, the user's own follow, then references and further defaults. In
+    other spaces the user's own are the first. Last come random networks of the space, of which every race of four or
+    more has one, as a measure of what the rest is worth.
 
     Args:
         space: the search space.
-        number: how many candidates.
+        number: how many candidates; more where more are given.
         seed: of the random ones. Defaults to 0.
-        given: networks that are to take part. Defaults to none.
-        allowed: whether a network is within the user's limits. Defaults to all.
+        given: name -> network that takes part whatever the limits, of any space. One that another candidate's name
+            belongs to is called `given-<name>`. Defaults to none.
+        allowed: whether a network of `space` is within the user's limits. Defaults to all.
 
     Returns:
         The candidates; fewer where the space, or the limits, leave fewer.
 
     Raises:
-        ValueError: if a given network is not of the space, or `number` is not positive.
+        ValueError: if `number` is not positive.
     """
     checks.size("number", number)
-    candidates = []
-    for index, genotype in enumerate(given, start=1):
-        space.validate(genotype)
-        candidates.append(Candidate(f"given-{index}", genotype, "given"))
-    candidates = [candidate for candidate in candidates if allowed(candidate.genotype)]
-    candidates = _distinct([*candidates, *_known(space, allowed)])
+    known = _known(space, allowed)
+    own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
-    candidates = candidates[: max(number - least_random, len(given))]
+    candidates = _distinct([*own, *known])[: max(number - least_random, len(own))]
+    if len(candidates) > len(own):  # one whose worth is known is the first: what it finds out is asked of all others
+        candidates.insert(0, candidates.pop(len(own)))
     rng = np.random.default_rng([seed, 4])
+    drawn = {candidate.genotype for candidate in candidates}
     for _ in range(20 * number):
         if len(candidates) >= number:
             break
         genotype = space.sample(rng)
-        if allowed(genotype) and all(genotype != candidate.genotype for candidate in candidates):
+        if genotype not in drawn and allowed(genotype):
             index = sum(candidate.kind == "random" for candidate in candidates) + 1
             candidates.append(Candidate(f"random-{index}", genotype, "random"))
+        drawn.add(genotype)
     return candidates
+
+
+def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
+    """The user's own, each network once, under names that no other candidate has; one that is known has its prior."""
+    taken, priors = {candidate.name for candidate in known}, {other.genotype: other.prior for other in known}
+    names = {name: f"given-{name}" if name in taken or name.startswith("random-") else name for name in given}
+    return _distinct(
+        [Candidate(names[name], genotype, "given", priors.get(genotype, 0.0)) for name, genotype in given.items()]
+    )
 
 
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:

@@ -1,7 +1,6 @@
 """Who takes part in a race, and in which order."""
 
 import numpy as np
-import pytest
 
 from kerasnas.cost import COSTS
 from kerasnas.pipeline.racing import portfolio
@@ -25,16 +24,32 @@ def test_the_most_promising_come_first_and_one_is_drawn_at_random():
     assert len(set(random)) == 3
 
 
-def test_the_users_own_come_before_all():
-    given = [SPACE.sample(np.random.default_rng(seed)) for seed in (1, 2)]
-    found = portfolio(SPACE, 3, given=given)
-    assert [(c.name, c.kind, c.genotype) for c in found[:2]] == [
-        ("given-1", "given", given[0]),
-        ("given-2", "given", given[1]),
-    ]
-    assert found[2].kind == "reference"
-    with pytest.raises(ValueError, match="space"):
-        portfolio(SPACE, 3, given=[NASBench201Space(filters=2).sample(np.random.default_rng(0))])
+def test_the_users_own_follow_the_best_known_and_are_never_cut():
+    cell = NASBench201Space(filters=2).sample(np.random.default_rng(0))  # of another space
+    given = {"mine": SPACE.sample(np.random.default_rng(1)), "cell": cell}
+    found = portfolio(SPACE, 3, given=given, allowed=lambda genotype: genotype.space == "macro")
+    assert [(c.name, c.kind, c.genotype) for c in found[1:]] == [(name, "given", given[name]) for name in given]
+    assert found[0].name == portfolio(SPACE, 3)[0].name
+    for number in (1, 2):
+        assert [c.name for c in portfolio(SPACE, number, given=given)] == ["mine", "cell"]
+    assert [c.name for c in portfolio(NASBench201Space(), 3, given=given)] == ["mine", "cell", "random-1"]
+    assert [c.name for c in portfolio(SPACE, 3, given=given, allowed=lambda genotype: False)] == ["mine", "cell"]
+
+
+def test_names_stay_unique_and_a_known_network_keeps_its_prior():
+    known = SPACE.references()
+    own = SPACE.sample(np.random.default_rng(1))
+    found = portfolio(SPACE, 12, given={"cnn": own, "random-1": SPACE.sample(np.random.default_rng(2)), "vgg": own})
+    assert len({candidate.name for candidate in found}) == 12
+    assert [c.name for c in found if c.kind == "given"] == ["given-cnn", "given-random-1"]  # each network once
+    (mine,) = (c for c in portfolio(SPACE, 12, given={"mine": known["vgg_3x3"]}) if c.genotype == known["vgg_3x3"])
+    assert mine.name == "mine" and mine.prior == portfolio(SPACE, 1)[0].prior > 0
+
+
+def test_no_network_is_measured_twice():
+    space, asked = NASBench201Space(filters=2, num_nodes=1, primitives=("none", "skip_connect")), []
+    assert portfolio(space, 5, allowed=lambda genotype: bool(asked.append(genotype))) == []
+    assert len(asked) == len(set(asked)) == space.size
 
 
 def test_under_a_limit_networks_are_narrower():

@@ -1,5 +1,6 @@
 """The race as a stage: on a clock that ticks with every look at it, so that equal seeds give equal results."""
 
+import dataclasses
 import json
 
 import keras
@@ -368,3 +369,18 @@ def test_record_holds_genotypes(uninterrupted):
     found = uninterrupted[3]
     for name, entry in found["contestants"].items():
         assert Genotype.from_json(json.dumps(entry["genotype"])) == SPACE.network(*PLANS[name])
+
+
+@pytest.mark.parametrize(("seconds", "starts"), [(60.0, True), (1000.0, False)])
+def test_the_users_own_start_unless_they_take_most_of_the_budget(tmp_path, monkeypatch, seconds, starts):
+    """A network that a race does not start, as its first rung would take so many seconds, starts where it is given."""
+    monkeypatch.setattr(Race, "_first_rung_seconds", lambda self, name, steps: seconds)
+
+    def some(number):
+        first, second, third, _ = candidates(4)
+        return [first, dataclasses.replace(second, kind="given"), third]
+
+    found = race(tmp_path, candidates=some).run()["contestants"]
+    assert bool(found["separable"]["rungs"]) is starts
+    assert found["narrow"]["outcome"] == "not started: too slow for this budget"
+    assert (found["separable"]["outcome"] == found["narrow"]["outcome"]) is not starts

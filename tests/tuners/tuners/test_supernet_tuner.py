@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import kerasnas
+from kerasnas import BilevelTrainer
+from kerasnas.datasets import stratified_split
 from tuners import CheckedHyperModel, SupernetHyperModel, SupernetTuner, TrainingRecipe
 from tuners.tuners.trial_inputs import make_data
 
@@ -132,6 +134,38 @@ def test_a_trial_leaves_a_report_and_a_card(tmp_path):
     result = tuner.result("0")
     assert result["searched"]["val_accuracy"] == result["metrics"]["val_accuracy"]
     assert result["settings"]["training"]["batch_size"] == 12
+
+
+# Which data each part reads -----------------------------------------------------------------------
+def test_each_part_of_a_trial_reads_its_own_images_alone(tmp_path, monkeypatch):
+    """Images of one pixel value a part: 1 moves weights, 2 alphas; 1 and 2 train the network, 3 evaluates it."""
+    first, second = stratified_split(Y, 0.5, seed=0)
+    x, x_val = np.empty_like(X), np.full_like(X_VAL, 3)
+    x[first], x[second] = 1, 2
+    read = {name: set() for name in ("weights", "alphas", "network", "evaluation")}
+
+    def search_step(self, data, step=BilevelTrainer.train_step):
+        for name, (images, _) in zip(("weights", "alphas"), data, strict=True):
+            read[name].update(np.unique(images))
+        return step(self, data)
+
+    def reading(name, step):
+        def read_and_step(data):
+            read[name].update(np.unique(data[0]))
+            return step(data)
+
+        return read_and_step
+
+    def recorded(model):
+        eager(model)
+        for name, method in (("network", "train_step"), ("evaluation", "test_step")):
+            setattr(model, method, reading(name, getattr(model, method)))
+
+    monkeypatch.setattr(BilevelTrainer, "train_step", search_step)
+    tuner = make(tmp_path, max_trials=1, filters=[2], training=dataclasses.replace(RECIPE, compile=recorded))
+    tuner.search(x, Y, validation_data=(x_val, Y_VAL), epochs=1, batch_size=12, verbose=0)
+    assert tuner.oracle.trials["0"].status == "COMPLETED"
+    assert read == {"weights": {1}, "alphas": {2}, "network": {1, 2}, "evaluation": {3}}
 
 
 # Hyperparameters ---------------------------------------------------------------------------------

@@ -1,0 +1,119 @@
+"""A trained network as a classifier of raw samples, and what has to be known of it beside its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks, storage
+
+MODEL, METADATA = "model.keras", "model.json"
+_BATCH = 250
+
+
+def with_preprocessing(network: keras.Model, scale: float = 1.0) -> keras.Model:
+    """A model that takes samples as they come, and answers probabilities.
+
+    Images as Pillow or OpenCV read them, integers or floats from 0 to 255, are divided by `scale` inside of it, and the
+    logits of `network` go through a softmax, all in standard Keras layers. It shares the layers of `network`, and is
+    compiled: `evaluate` gives the cross-entropy and the accuracy.
+
+    Args:
+        network: a functional classifier, whose outputs are logits.
+        scale: what its inputs were divided by in its training: 255 for images of 8 bits. Defaults to 1: nothing.
+
+    Raises:
+        ValueError: if `scale` is not above 0.
+
+    Example:
+
+    >>> network = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    >>> model = with_preprocessing(network, scale=255)
+    >>> photos = np.full((5, 2, 2, 1), 200, "uint8")
+    >>> bool(np.allclose(model.predict(photos, verbose=0).sum(axis=1), 1))
+    True
+    """
+    scale = checks.number("scale", scale, above=0)
+    inputs = keras.Input(network.input_shape[1:], name="inputs")
+    x = inputs if scale == 1 else keras.layers.Rescaling(1 / scale, dtype="float32", name="scaling")(inputs)
+    bare = keras.Model(network.inputs[0], network.outputs[0], name="network")  # without an optimizer
+    outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(bare(x))
+    model = keras.Model(inputs, outputs, name="classifier")
+    # An optimizer without state: nothing of it is in the file. XLA's depthwise convolutions are far slower on a CPU.
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A classifier that was read from its files.
+
+    Args:
+        model: takes raw samples, answers probabilities.
+        classes: the name of each class, in the order of the probabilities.
+        scale: the largest raw value: 255 for images of 8 bits, 1 for samples that are taken as they are.
+    """
+
+    model: keras.Model
+    classes: tuple[str, ...]
+    scale: float
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        return tuple(self.model.input_shape[1:])
+
+    def probabilities(self, x: Any) -> np.ndarray:
+        """The probability of each class for each of the raw samples `x`, an array `(samples, classes)`."""
+        return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
+
+
+def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
+    """Write `model` as it is to `model.keras` in `folder`, atomically."""
+    with storage.atomic_path(Path(folder) / MODEL) as temporary:
+        model.save(temporary)
+
+
+def save_classifier(
+    folder: str | os.PathLike, network: keras.Model, classes: tuple[str, ...], scale: float = 1.0
+) -> None:
+    """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically.
+
+    Args:
+        folder: where they are written.
+        network: a functional classifier, whose outputs are logits.
+        classes: the name of each class.
+        scale: as for `with_preprocessing`. Defaults to 1.
+    """
+    folder = Path(folder)
+    write_model(folder, with_preprocessing(network, scale))
+    record = {"classes": list(classes), "scale": scale, "input_shape": list(network.input_shape[1:])}
+    storage.write_json(folder / METADATA, record)
+
+
+def load_classifier(folder: str | os.PathLike) -> Classifier:
+    """Read what `save_classifier` wrote.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if one is malformed.
+    """
+    folder = Path(folder)
+    for name in (MODEL, METADATA):
+        if not (folder / name).exists():
+            raise FileNotFoundError(f"{folder} holds no finished classifier: there is no {name} in it.")
+    try:
+        record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
+        model = keras.models.load_model(folder / MODEL)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
+    if (outputs := model.output_shape[-1]) != len(classes):
+        raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")
+    return Classifier(model, classes, scale)

@@ -1,0 +1,169 @@
+"""ReachableSet: the genotypes that a search can return, which is what random controls are drawn from."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.derivation import NONE, SKIP, least_cap
+from kerasnas.networks.skeleton import ChoiceTable
+from kerasnas.networks.supernet import decisions_of, skip_cap
+
+TRIES = 100_000  # draws without a genotype of the set before it is taken for empty
+
+
+class ReachableSet:
+    """The genotypes of a space that `Supernet.derive` can return under its limits, whatever the mixing weights say.
+
+    A search is to be compared with random networks of this set: of a space whose other networks are worse, such as
+    those of NAS-Bench-201 with `none` on their edges, any derived network is above the mean of the whole.
+
+    Args:
+        space: a search space. Of one without `tables` only the limit of the cost is known.
+        max_skips: most skip connections in each kind of cell; as `derive` does, more where `limit` leaves no network
+            with so few. `"auto"` is the cap of `BilevelTrainer`. Defaults to None: any number.
+        cost: a cost model of the space; with `limit`. Defaults to None.
+        limit: most that a network may cost. Defaults to None: any cost.
+        allow_none: whether an edge may be `none`. Defaults to False: only in a space whose edges may be left out, as a
+            relaxation with a threshold does.
+
+    Raises:
+        ValueError: for values out of their range, and for a cost without a limit.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space()
+    >>> reachable = space.reachable(max_skips=1)
+    >>> len(list(reachable)), space.size
+    (2187, 15625)
+    >>> reachable.sample(np.random.default_rng(0)) in reachable
+    True
+    """
+
+    def __init__(
+        self,
+        space: Any,
+        max_skips: int | str | None = None,
+        cost: Any = None,
+        limit: float | None = None,
+        allow_none: bool = False,
+    ):
+        self.space = space
+        self.tables: Mapping[str, ChoiceTable] = getattr(space, "tables", {})
+        if isinstance(max_skips, str) and max_skips == "auto":
+            max_skips = skip_cap(self.tables) if self.tables and space.skips_collapse else None
+        self.max_skips: int | None = checks.optional(checks.integer, "max_skips", max_skips, least=0)
+        if (cost is None) != (limit is None):
+            raise ValueError("Pass `cost` and `limit` together, or neither.")
+        self.cost, self.limit = cost, checks.optional(checks.number, "limit", limit)
+        self.allow_none = checks.boolean("allow_none", allow_none)
+
+    @functools.cached_property
+    def _primitive_choices(self) -> dict[str, list[str]]:
+        """For each table, the names of the choices of a primitive."""
+        return {kind: table.primitive_choices(kind) for kind, table in self.tables.items()}
+
+    @functools.cached_property
+    def _cap(self) -> int | None:
+        """Most skips in each kind of cell."""
+        if self.max_skips is None or not self.tables:
+            return None
+        decisions = decisions_of(self.tables, allow_none=self.allow_none)
+        return least_cap(decisions, self.max_skips, self.cost, self.limit)
+
+    @functools.cached_property
+    def _options(self) -> list[list[int]]:
+        """For each choice of the space, the indices of the options that may be derived."""
+        full = {name for kind, names in self._primitive_choices.items() if not self._leaves_out(kind) for name in names}
+        return [
+            [i for i, option in enumerate(options) if option != NONE or name not in full]
+            for name, options in self.space.choices.items()
+        ]
+
+    def _leaves_out(self, kind: str) -> bool:
+        """True if an edge of this table may be `none`."""
+        return self.allow_none or self.tables[kind].sparse
+
+    def __contains__(self, genotype: Genotype) -> bool:
+        """True if a search may return `genotype`.
+
+        Raises:
+            ValueError: if it is not of the space.
+        """
+        assignment = self.space.assignment(genotype)
+        for kind, names in self._primitive_choices.items():
+            chosen = [assignment[name] for name in names]
+            if NONE in chosen and not self._leaves_out(kind):
+                return False
+            if self._cap is not None and chosen.count(SKIP) > self._cap:
+                return False
+        if self.limit is None:
+            return True
+        cost = self.cost.cost(genotype)
+        return cost <= self.limit or math.isclose(cost, self.limit, rel_tol=1e-9)
+
+    def __iter__(self) -> Iterator[Genotype]:
+        """All its genotypes: for spaces small enough to enumerate."""
+        return (genotype for genotype in map(self.space.decode, self.space) if genotype in self)
+
+    def sample(self, rng: np.random.Generator) -> Genotype:
+        """A genotype drawn uniformly over the set.
+
+        Raises:
+            TypeError: if `rng` is no NumPy generator.
+            ValueError: if no genotype is found that keeps within the limits.
+        """
+        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
+        found = next(self._draws(rng, TRIES), None)
+        if found is None:
+            raise ValueError(
+                f"No network of space '{self.space.name}' can be drawn within the limits ({self}): {TRIES:,} random "
+                "ones are all outside of them. Allow more."
+            )
+        return found
+
+    def sample_distinct(
+        self, rng: np.random.Generator, number: int, besides: Collection[Genotype] = ()
+    ) -> list[Genotype]:
+        """Up to `number` different genotypes, none of them in `besides`; fewer where few are found.
+
+        Args:
+            rng: the generator.
+            number: how many.
+            besides: genotypes that are not wanted. Defaults to none.
+
+        Raises:
+            TypeError: if `rng` is no NumPy generator.
+            ValueError: if `number` is not an integer of at least 0.
+        """
+        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
+        checks.integer("number", number, least=0)
+        found: dict[Genotype, None] = {}
+        draws = self._draws(rng, min(TRIES, 1000 * number))
+        while len(found) < number:
+            genotype = next(draws, None)
+            if genotype is None:
+                break
+            if genotype not in besides:
+                found[genotype] = None
+        return list(found)
+
+    def _draws(self, rng: np.random.Generator, tries: int) -> Iterator[Genotype]:
+        """Genotypes of the set, by rejection: of so many draws those that are in it."""
+        for _ in range(tries):
+            indices = tuple(own[int(rng.integers(len(own)))] for own in self._options)
+            if self.space.feasible(indices):
+                genotype = self.space.decode(indices)
+                if genotype in self:
+                    yield genotype
+
+    def __repr__(self) -> str:
+        names = ("max_skips", "limit", "allow_none")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)

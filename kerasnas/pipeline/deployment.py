@@ -1,0 +1,138 @@
+"""The network of a finished run, put to use: predictions for image files, and an evaluation on labeled data."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks, datasets
+from kerasnas.datasets.folders import MODES, image_files, read_image
+from kerasnas.export import METADATA, Classifier, load_classifier
+from kerasnas.intervals import wilson_interval
+from kerasnas.pipeline.record import RESULT
+from kerasnas.pipeline.run_folder import RunFolder
+
+_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The class of an image file, and its probability.
+
+    Args:
+        path: the file.
+        label: the name of the most probable class.
+        probability: its probability.
+        probabilities: those of all classes, by name.
+    """
+
+    path: Path
+    label: str
+    probability: float
+    probabilities: dict[str, float] = dataclasses.field(repr=False)
+
+
+def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
+    """Classify image files with the network of a finished run.
+
+    Each is turned upright by its EXIF tag, converted to the colors and resized to the size that the network was trained
+    on.
+
+    Args:
+        folder: the run's folder.
+        paths: image files, and folders of them.
+
+    Returns:
+        The predictions; and why each file that could not be read was left out.
+
+    Raises:
+        FileNotFoundError: if the run is not finished, or a path is not there.
+        ValueError: if the network takes no images, or there is none in a folder.
+    """
+    classifier, files = _finished(folder), []
+    shape = classifier.input_shape
+    if len(shape) != 3 or shape[-1] not in MODES:
+        raise ValueError(f"The network in {folder} takes samples of shape {shape}, not images.")
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
+        found = image_files(path)
+        if not found:
+            raise ValueError(f"There is no image in the folder {path}.")
+        files += found
+    images, failed = {}, {}
+    for file in dict.fromkeys(files):
+        try:
+            images[file] = read_image(file, shape)
+        except ValueError as error:
+            failed[file] = str(error)
+    if not images:
+        return [], failed
+    probabilities = classifier.probabilities(np.stack(list(images.values())) * np.float32(classifier.scale / 255))
+    predictions = []
+    for file, row in zip(images, probabilities.tolist(), strict=True):
+        best = int(np.argmax(row))
+        by_name = dict(zip(classifier.classes, row, strict=True))
+        predictions.append(Prediction(file, classifier.classes[best], row[best], by_name))
+    return predictions, failed
+
+
+def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
+    """Evaluate the network of a finished run on the test part of a dataset.
+
+    Args:
+        folder: the run's folder.
+        dataset: a name or a path, as for a search. Its classes are those of the network by name, all or some of them.
+            Defaults to the run's own.
+
+    Returns:
+        `"accuracy"`, its 95 % `"interval"`, `"loss"`, `"samples"`, and of each of `"classes"` the same three.
+
+    Raises:
+        FileNotFoundError: if the run is not finished.
+        ValueError: if the data cannot be read, or do not fit the network.
+    """
+    classifier = _finished(folder)
+    data = datasets.load(dataset or getattr(RunFolder.open(folder).config, "dataset", ""))
+    if data.input_shape != classifier.input_shape:
+        raise ValueError(
+            f"The network takes samples of shape {classifier.input_shape}. Received {data.name}, of {data.input_shape}."
+        )
+    unknown = [name for name in data.classes if name not in classifier.classes]
+    if unknown:
+        raise ValueError(
+            f"The network does not know class '{unknown[0]}' of {data.name}. "
+            f"{checks.nearest(unknown[0], classifier.classes)}"
+        )
+    numbers = np.array([classifier.classes.index(name) for name in data.classes])[data.y_test]
+    probabilities = classifier.probabilities(data.x_test * np.float32(classifier.scale))
+    correct = probabilities.argmax(axis=1) == numbers
+    losses = -np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], _SMALLEST))
+
+    def summary(of: np.ndarray) -> dict[str, Any]:
+        share = float(correct[of].mean())
+        return {"accuracy": share, "interval": list(wilson_interval(share, int(of.sum()))), "samples": int(of.sum())}
+
+    classes = {name: numbers == index for index, name in enumerate(classifier.classes)}
+    every = np.ones(len(numbers), bool)
+    return {
+        "dataset": data.name,
+        **summary(every),
+        "loss": float(losses.mean()),
+        "classes": {name: summary(of) for name, of in classes.items() if of.any()},
+    }
+
+
+def _finished(folder: str | os.PathLike) -> Classifier:
+    """The classifier of a run."""
+    run = RunFolder.open(folder)
+    if not (run.path / METADATA).exists():
+        if (run.path / RESULT).exists():
+            raise FileNotFoundError(f"The run in {run.path} has no {METADATA}: it was made by an earlier KerasNAS.")
+        raise FileNotFoundError(f"The run in {run.path} is not finished. Continue it: kerasnas resume {run.path}")
+    return load_classifier(run.path)

@@ -1,0 +1,82 @@
+"""The start of the command line: quick, and without TensorFlow's notes of its own."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from kerasnas.cli.quiet import _NOISE
+
+
+def run(*command, **environment):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cleared = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run(command, capture_output=True, text=True, env={**cleared, **environment}, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def kerasnas(*arguments, **environment):
+    return run(sys.executable, "-m", "kerasnas.cli", *arguments, **environment)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-V"], ["serach"]])
+def test_help_version_and_typos_take_a_moment(arguments):
+    seconds = min(kerasnas(*arguments)[1] for _ in range(3))
+    assert seconds < 0.5  # 0.17 on an idle machine; 5 with TensorFlow
+
+
+def test_importing_the_package_imports_no_framework():
+    code = "import sys, kerasnas; dir(kerasnas); print([m for m in ('keras', 'tensorflow', 'jax') if m in sys.modules])"
+    done, _ = run(sys.executable, "-c", code)
+    assert done.stdout == "[]\n" and done.stderr == ""
+
+
+def test_names_are_found_when_they_are_asked_for():
+    import kerasnas
+
+    assert kerasnas.DARTSSpace is kerasnas.spaces.DARTSSpace and kerasnas.strategies is not None
+    assert set(kerasnas.__all__) <= set(dir(kerasnas))
+    with pytest.raises(AttributeError, match="has no attribute 'DARTSpace'"):
+        kerasnas.DARTSpace  # noqa: B018
+
+
+def test_a_command_shows_errors_and_no_notes(tmp_path):
+    done, _ = kerasnas("plot", "--genotype=DARTS_V2", f"--output_dir={tmp_path}")
+    assert done.returncode == 0 and done.stderr == "" and "normal" in done.stdout
+    done, _ = kerasnas("resume", str(tmp_path))
+    assert (
+        done.returncode == 2 and done.stderr == f"kerasnas: {tmp_path} holds no run: there is no config.json in it.\n"
+    )
+
+
+def test_what_is_no_note_is_passed_on_also_at_a_crash():
+    code = (
+        "import os, sys; from kerasnas.cli.quiet import quieten; quieten()\n"
+        "os.write(2, b'I0000 00:00:1795665791.068241    5154 port.cc:153] oneDNN custom operations are on.\\n')\n"
+        "os.write(2, b'E0000 00:00:1795665791.068241    5154 kernel.cc:15] no kernel\\nlast words')\n"
+        "print('of Python', file=sys.stderr)\n"
+        "os.abort()"
+    )
+    done, _ = run(sys.executable, "-c", code)
+    assert done.returncode < 0
+    assert sorted(done.stderr.replace("last words", "last words\n").split("\n")) == sorted(
+        ["E0000 00:00:1795665791.068241    5154 kernel.cc:15] no kernel", "of Python", "last words", ""]
+    )
+    shown, _ = run(sys.executable, "-c", code, TF_CPP_MIN_LOG_LEVEL="0")
+    assert "oneDNN custom" in shown.stderr  # who asks for them gets them
+
+
+def test_which_lines_are_notes():
+    notes = [
+        b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+        b"I0000 00:00:1.2    9 cpu_feature_guard.cc:227] This TensorFlow binary is optimized",
+        b"To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
+        b"E0000 00:00:1.2    9 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error",
+        b"2026-11-25 10:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on",
+    ]
+    assert all(map(_NOISE.match, notes))
+    for line in (b"Killed", b"E0000 00:00:1.2    9 op_kernel.cc:5] OOM", b"F0000 00:00:1.2 9 a.cc:1] Check failed: x"):
+        assert not _NOISE.match(line)
