@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=25, help="of the search")
     parser.add_argument("--controller_steps", type=int, default=50, help="in each epoch")
     parser.add_argument("--controller_rate", type=float, default=0.001, help="the paper has 0.00035 and 300,000 steps")
+    parser.add_argument("--attention", action="store_true", help="not a softmax for each choice")
     parser.add_argument("--uniform_epochs", type=int, default=60, help="of the weights trained on random children")
     parser.add_argument("--retrain_epochs", type=int, default=4)
     parser.add_argument("--filters", type=int, default=8)
@@ -85,7 +86,8 @@ def search(space, data, children: list, alone: list[float], arguments, seed: int
     from kerasnas.search import Controller, ENASTrainer
 
     begin = time.process_time()
-    controller = Controller(space, seed, learning_rate=arguments.controller_rate, unique=False)
+    settings = {"learning_rate": arguments.controller_rate, "attention": arguments.attention, "unique": False}
+    controller = Controller(space, seed, **settings)
     supernet = space.build_supernet(data.input_shape, data.num_classes, seed=seed)
     trainer = ENASTrainer(supernet, space, controller)
     trainer.compile()

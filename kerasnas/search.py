@@ -3,6 +3,7 @@
 from kerasnas.strategies import (
     NSGA2,
     STRATEGIES,
+    AttentionPolicy,
     Controller,
     Hyperband,
     LocalSearch,
@@ -34,6 +35,7 @@ __all__ = [
     "HYPERGRADIENTS",
     "NSGA2",
     "STRATEGIES",
+    "AttentionPolicy",
     "BilevelOptimizer",
     "BilevelTrainer",
     "Controller",

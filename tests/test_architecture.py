@@ -148,6 +148,30 @@ def test_public_names_have_docstrings(name):
             assert ast.get_docstring(node), f"line {node.lineno}: {node.name} has no docstring"
 
 
+# Methods of papers: their rooms, and files of them elsewhere
+METHODS = (
+    *("kerasnas/relaxations/", "kerasnas/trainers/", "kerasnas/primitives/mixed_op.py"),
+    *("kerasnas/primitives/partial_mixed_op.py", "kerasnas/networks/supernet.py", "kerasnas/networks/derivation.py"),
+    *("kerasnas/strategies/attention.py", "kerasnas/strategies/controller.py", "kerasnas/strategies/policies.py"),
+    *("kerasnas/spaces/darts.py", "kerasnas/spaces/enas.py", "kerasnas/spaces/enas_macro.py"),
+    "kerasnas/spaces/proxyless.py",
+)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith(METHODS)])
+def test_methods_say_where_they_differ_from_their_papers(name):
+    """A docstring that refers to a paper of a method (not to a textbook) has a list of the differences, or "None"."""
+    for node in ast.walk(TREES[name]):
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            continue
+        text = ast.get_docstring(node) or ""
+        if "arXiv" in text.partition("Reference:\n")[2]:
+            listed = re.search(
+                r"^Differences from the paper:\n((?: {4}- \S.*\n?(?: {6}.*\n?)*)+)\Z", text, re.MULTILINE
+            )
+            assert listed, f"line {node.lineno}: {node.name} has no list 'Differences from the paper:' at its end"
+
+
 # Private names of the libraries: one seam for each library ------------------------------------------------
 LIBRARIES = ("keras", "tensorflow", "keras_tuner", "jax")
 PRIVATE_ROOMS = (("keras", "src"), ("keras_tuner", "src"), ("tensorflow", "python"), ("jax", "_src"))

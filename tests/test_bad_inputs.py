@@ -22,6 +22,7 @@ from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.registry import Registry
 from kerasnas.search import (
     NSGA2,
+    AttentionPolicy,
     Controller,
     Hyperband,
     LocalSearch,
@@ -31,7 +32,7 @@ from kerasnas.search import (
     Reinforce,
     SuccessiveHalving,
 )
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular import NASBench101, NASBench201, Table
@@ -126,6 +127,9 @@ call(
     ppo_epochs=2,
     ppo_clip=0.2,
     unique=True,
+    attention=False,
+    skip_weight=0.8,
+    skip_target=0.4,
 )
 call(PredictorSearch, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, cost_limit=1.0)
 call(Hyperband, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
@@ -144,6 +148,15 @@ call(
 )
 call(CategoricalPolicy, cardinalities=(2, 3))
 call(LSTMPolicy, cardinalities=(2, 3), units=4, temperature=5.0, tanh_constant=2.5, seed=0)
+call(
+    AttentionPolicy,
+    space=ENASMicroSpace(num_nodes=1),
+    units=4,
+    temperature=5.0,
+    tanh_constant=2.5,
+    skip_target=0.4,
+    seed=0,
+)
 call(Adam, learning_rate=0.1)
 
 # spaces
@@ -266,6 +279,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("Reinforce-learning_rate", "Controller-temperature", "Controller-tanh_constant", "Controller-ppo_clip"),
             *("Controller-learning_rate", "PredictorSearch-cost_limit", "PredictorSearch.tell-cost"),
             *("LSTMPolicy-temperature", "LSTMPolicy-tanh_constant", "Adam-learning_rate"),
+            *("AttentionPolicy-temperature", "AttentionPolicy-tanh_constant", "AttentionPolicy-skip_target"),
+            "Controller-skip_target",
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -274,6 +289,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "Reinforce-baseline_decay",
             "Controller-baseline_decay",
             "Controller-entropy_weight",
+            "Controller-skip_weight",
             "glyphs-jitter",
             "color_jitter-amount",
         ],

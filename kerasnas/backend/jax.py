@@ -117,10 +117,12 @@ class TrainStep:
         mapping = list(zip(self.optimizer.variables, optimizer_variables, strict=True))
         optimizers = keras.StatelessScope(state_mapping=mapping)
         with optimizers:
+            masks = self.drawn(alphas, non_trainable)
             step = self.architecture_gradients(weights, alphas, non_trainable, data)
         (loss, (predictions, non_trainable)), gradients = step
         # Selected, not in a branch: over devices, XLA moves the sum of the gradients into it and waits for ever.
         learned, updated = second.stateless_apply(other, gradients, alphas)
+        learned = self.after_architecture_step(alphas, learned, masks)
         alphas = self.selected_by_phase(non_trainable, learned, alphas)
         other = self.selected_by_phase(non_trainable, updated, other)
         with optimizers:

@@ -32,11 +32,15 @@ class TrainStep:
         data = _with_batch_size(data, self._batch_size)
         weights, alphas = self.network_weights, self.architecture_parameters
         w, state = values(weights), values(self.non_trainable_variables)
-        step = self.architecture_gradients(w, values(alphas), state, data)
+        before = values(alphas)
+        masks = self.drawn(before, state)
+        step = self.architecture_gradients(w, before, state, data)
         (loss, (predictions, state)), gradients = step
 
         def learn() -> Any:
             apply_gradients(self.optimizer.inner[1], gradients, alphas)
+            if any(mask is not None for mask in masks):
+                assign_state(alphas, self.after_architecture_step(before, values(alphas), masks))
             return tf.constant(True)
 
         with _after(data):

@@ -68,6 +68,8 @@ class CostModel:
     def _choice(self, kinds: list[str], edge: Any) -> float:
         for kind in kinds:
             own = self.choices[kind]
+            if (edge.source, edge.target) in own.edges and edge.primitive == "none" and "none" not in own.primitives:
+                return 0.0  # an edge that is left out
             if (edge.source, edge.target) in own.edges and edge.primitive in own.primitives:
                 row = own.edges.index((edge.source, edge.target))
                 return self.tables[kind][row, own.primitives.index(edge.primitive)]

@@ -25,12 +25,14 @@ class Option:
         picks: what it keeps: (row, column) of that table.
         strengths: the mixing weight of each pick.
         skips: how many of the picks are skip connections.
+        left_out: rows of that table that are kept as `none`. Their strengths count among `strengths`.
     """
 
     kind: str
     picks: tuple[tuple[int, int], ...]
     strengths: tuple[float, ...]
     skips: int
+    left_out: tuple[int, ...] = ()
 
     @property
     def rank(self) -> tuple[float, ...]:
@@ -80,6 +82,41 @@ def decision(
     return options
 
 
+def kept_above(options: Decision, threshold: float, primitives: Sequence[str]) -> list[Option]:
+    """The options with what is weaker than a threshold left out, as FairDARTS does.
+
+    Args:
+        options: of one decision.
+        threshold: least strength of a pick.
+        primitives: names of the columns.
+
+    Example:
+
+    >>> weights = np.array([[0.9, 0.2], [0.6, 0.7]])
+    >>> options = decision("cell", weights, [0, 1], ["skip_connect", "sep_conv_3x3"], keep=2)
+    >>> strongest = max(kept_above(options, 0.85, ["skip_connect", "sep_conv_3x3"]), key=lambda option: option.rank)
+    >>> strongest.picks, strongest.left_out, strongest.skips
+    (((0, 0),), (1,), 1)
+
+    Reference:
+        Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020
+        (arXiv 1911.12126), section 4; `threshold_sparse` of the original code.
+
+    Differences from the paper:
+        - An edge carries one primitive at most. The original code has a second way, `threshold_edge`, by which any edge
+          may carry its two strongest.
+        - A limit of skip connections, where there is one, comes first: it is no part of the method.
+    """
+    found = []
+    for option in options:
+        strong = [strength >= threshold for strength in option.strengths]
+        picks = tuple(pick for pick, kept in zip(option.picks, strong, strict=True) if kept)
+        left_out = tuple(row for (row, _), kept in zip(option.picks, strong, strict=True) if not kept)
+        skips = sum(primitives[column] == SKIP for _, column in picks)
+        found.append(dataclasses.replace(option, picks=picks, skips=skips, left_out=left_out))
+    return found
+
+
 def choose(
     decisions: Sequence[Decision], max_skips: int | None = None, cost: Any = None, limit: float | None = None
 ) -> list[Option]:
@@ -101,6 +138,11 @@ def choose(
     Reference:
         The cap of skips is that of Chen et al., "Progressive Differentiable Architecture Search", 2019
         (arXiv 1904.12760), section 3.3.2.
+
+    Differences from the paper:
+        - The most probable cell within the cap is found at once; the original code sets the weakest skip to 0 and
+          derives again, until few enough are left.
+        - No stages, in which the network grows and primitives are left out, and no dropout after skips.
     """
     strongest = [max(options, key=lambda option: option.rank) for options in decisions]
     if _within(strongest, max_skips, cost, limit):

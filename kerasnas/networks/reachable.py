@@ -30,7 +30,8 @@ class ReachableSet:
             with so few. `"auto"` is the cap of `BilevelTrainer`. Defaults to None: any number.
         cost: a cost model of the space; with `limit`. Defaults to None.
         limit: most that a network may cost. Defaults to None: any cost.
-        allow_none: whether an edge may be `none`. Defaults to False.
+        allow_none: whether an edge may be `none`. Defaults to False: only in a space whose edges may be left out, as a
+            relaxation with a threshold does.
 
     Raises:
         ValueError: for values out of their range, and for a cost without a limit.
@@ -80,11 +81,15 @@ class ReachableSet:
     @functools.cached_property
     def _options(self) -> list[list[int]]:
         """For each choice of the space, the indices of the options that may be derived."""
-        named = {name for names in self._primitive_choices.values() for name in names}
+        full = {name for kind, names in self._primitive_choices.items() if not self._leaves_out(kind) for name in names}
         return [
-            [i for i, option in enumerate(options) if self.allow_none or option != NONE or name not in named]
+            [i for i, option in enumerate(options) if option != NONE or name not in full]
             for name, options in self.space.choices.items()
         ]
+
+    def _leaves_out(self, kind: str) -> bool:
+        """True if an edge of this table may be `none`."""
+        return self.allow_none or self.tables[kind].sparse
 
     def __contains__(self, genotype: Genotype) -> bool:
         """True if a search may return `genotype`.
@@ -93,9 +98,9 @@ class ReachableSet:
             ValueError: if it is not of the space.
         """
         assignment = self.space.assignment(genotype)
-        for names in self._primitive_choices.values():
+        for kind, names in self._primitive_choices.items():
             chosen = [assignment[name] for name in names]
-            if not self.allow_none and NONE in chosen:
+            if NONE in chosen and not self._leaves_out(kind):
                 return False
             if self._cap is not None and chosen.count(SKIP) > self._cap:
                 return False

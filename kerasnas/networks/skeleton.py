@@ -33,6 +33,7 @@ class ChoiceTable:
         repeats: with `keep`: whether a node may read the same source twice. Defaults to False.
         cell: the genotype's cell that the edges belong to. Defaults to None: that of the table's own name.
         names: names of the choices, one a row, where all edges are kept. Defaults to `"source->target"`.
+        sparse: with `keep`: whether an edge that a node keeps may be left out after all, as `none`. Defaults to False.
 
     Example:
 
@@ -47,6 +48,7 @@ class ChoiceTable:
     repeats: bool = False
     cell: str | None = None
     names: tuple[str, ...] = ()
+    sparse: bool = False
 
     def __post_init__(self) -> None:
         if not self.names:

@@ -12,7 +12,7 @@ from keras import ops
 
 from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.derivation import Decision, choose, decision
+from kerasnas.networks.derivation import Decision, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
@@ -52,6 +52,9 @@ class Supernet(keras.Model):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
+
+    Differences from the paper:
+        - None in the mixture; see `BilevelTrainer` for the search, and the relaxation for its own.
     """
 
     built: bool
@@ -129,6 +132,9 @@ class Supernet(keras.Model):
         Reference:
             Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
             (arXiv 2009.01027), section 3.2, where the weight decays from 1 to 0.
+
+        Differences from the paper:
+            - The weight is constant.
         """
         edges = sum(graph.auxiliary_edges for graph in self.graphs) if self.space.skips_collapse else 0
         if edges:
@@ -151,6 +157,11 @@ class Supernet(keras.Model):
             if self.has_auxiliary_skip:
                 tables[kind]["auxiliary"] = ops.convert_to_tensor(self.auxiliary_skip)
         return tables
+
+    def drawn_paths(self) -> list[tuple[Any, Any]]:
+        """Each table of alphas, with the primitives `(edges, paths)` that its next pass in training computes."""
+        alphas = self.alphas.values()
+        return [(own, self.relaxation(ops.convert_to_tensor(own), training=True)[1]) for own in alphas]
 
     @contextlib.contextmanager
     def at_expected_weights(self) -> Iterator[None]:
@@ -222,18 +233,26 @@ class Supernet(keras.Model):
                 published so. Defaults to False: the strongest of the other primitives, as in DARTS.
 
         Returns:
-            The strongest genotype; where it breaks a limit, the most probable that does not.
+            The strongest genotype; where it breaks a limit, the most probable that does not. In a space whose edges may
+            be left out, without those that no primitive of the relaxation's threshold is on.
 
         Raises:
             ValueError: if every network costs more than `limit`.
         """
-        chosen = choose(self.decisions(self.mixing_weights(), allow_none), max_skips, cost, limit)
+        decisions = [self._strong_enough(options) for options in self.decisions(self.mixing_weights(), allow_none)]
+        chosen = choose(decisions, max_skips, cost, limit)
         cells: dict[str, list[Edge]] = {}
         for option in chosen:
             own = self.choices[option.kind]
             edges = [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
+            edges += [Edge("none", *own.edges[row]) for row in option.left_out]
             cells.setdefault(own.cell or option.kind, []).extend(edges)
         return Genotype(self.space.name, cells)
+
+    def _strong_enough(self, options: Decision) -> Decision:
+        """The options of one decision, by the threshold of the relaxation where edges may be left out."""
+        table, threshold = self.choices[options[0].kind], self.relaxation.threshold
+        return kept_above(options, threshold, table.primitives) if table.sparse and threshold else options
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -295,6 +314,10 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_no
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.4.
+
+    Differences from the paper:
+        - None. Where a space keeps all edges, its strongest primitive is on each, other than `none` unless that is
+          allowed.
     """
     if table.keep is None:
         rows = range(len(table.edges))

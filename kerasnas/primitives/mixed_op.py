@@ -72,6 +72,9 @@ class MixedOp(keras.layers.Layer):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 2.
+
+    Differences from the paper:
+        - None.
     """
 
     def __init__(

@@ -50,6 +50,11 @@ class PartialMixedOp(keras.layers.Layer):
     Reference:
         Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
         (arXiv 1907.05737), equation 1.
+
+    Differences from the paper:
+        - The first channels are mixed, and the shuffle brings others to the front, as in the original code; the paper
+          speaks of sampled ones.
+        - The warm-up of the alphas is a quarter of a search, where the paper has 15 epochs of 50.
     """
 
     def __init__(

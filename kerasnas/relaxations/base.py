@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -62,6 +63,10 @@ class Relaxation(keras.layers.Layer):
         paths: the number of primitives that are computed on an edge, where they are sampled. Defaults to None: every
             primitive is computed, and `active` is None.
         temperature: a scalar variable, where there is one. Defaults to None.
+        threshold: least mixing weight with which `derive` keeps an edge, in spaces whose edges may be left out.
+            Defaults to None: any.
+        keeps_others: whether a step of the alphas leaves the probabilities of primitives that were not drawn as they
+            are; see `kerasnas.trainers.drawn_paths`. Defaults to False.
 
     Call arguments:
         alphas: tensor `(edges, primitives)`.
@@ -82,10 +87,17 @@ class Relaxation(keras.layers.Layer):
 
     paths: int | None = None
     temperature: Any = None
+    threshold: float | None = None
+    keeps_others = False
 
     def __init__(self, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.built = True
+
+    @contextlib.contextmanager
+    def for_weights(self) -> Iterator[None]:
+        """A context in which it draws for a step of the network weights; here as for one of the alphas."""
+        yield
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
         raise NotImplementedError
@@ -106,7 +118,8 @@ class Relaxation(keras.layers.Layer):
 class FunctionRelaxation(Relaxation):
     """A relaxation made of any callable `(alphas, training) -> (weights, active)`.
 
-    Where the callable is an object with `paths`, `temperature`, `expected` or `penalty`, they are taken from it.
+    Where the callable is an object with `paths`, `temperature`, `threshold`, `expected` or `penalty`, they are taken
+    from it.
 
     Args:
         function: the callable.
@@ -116,6 +129,7 @@ class FunctionRelaxation(Relaxation):
         super().__init__(**kwargs)
         self.function = function
         self.paths, self.temperature = getattr(function, "paths", None), getattr(function, "temperature", None)
+        self.threshold = getattr(function, "threshold", None)
         self._expected, self._penalty = getattr(function, "expected", None), getattr(function, "penalty", None)
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
@@ -188,6 +202,9 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     Reference:
         Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
         (arXiv 1907.05737), equation 2.
+
+    Differences from the paper:
+        - None.
     """
     starts = [edge for edge in range(len(targets)) if edge == 0 or targets[edge] != targets[edge - 1]]
     parts = [betas[start:end] for start, end in zip(starts, [*starts[1:], len(targets)], strict=True)]

@@ -39,6 +39,9 @@ class Softmax(Tempered):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 2.
+
+    Differences from the paper:
+        - The temperature, which the paper has none of: 1.
     """
 
     def __init__(self, temperature: float = 1.0, **kwargs: Any):
@@ -59,6 +62,9 @@ class Sigmoid(Relaxation):
 
     Args:
         zero_one_weight: factor of the zero-one loss. Defaults to the paper's 10.
+        threshold: least weight with which `derive` keeps an edge, in (0, 1), in a space whose edges may be left out,
+            such as `DARTSSpace(sparse=True)`: of the two strongest edges of a node each is kept with its strongest
+            primitive where that reaches the threshold, and is `none` otherwise. Defaults to the paper's 0.85.
 
     Call arguments:
         alphas: tensor `(edges, primitives)`.
@@ -68,7 +74,7 @@ class Sigmoid(Relaxation):
         `(weights, active)`: weights of the same shape, each in (0, 1); `active` is None.
 
     Raises:
-        ValueError: if `zero_one_weight` is negative.
+        ValueError: if `zero_one_weight` is negative, or `threshold` not in (0, 1).
 
     Example:
 
@@ -79,10 +85,18 @@ class Sigmoid(Relaxation):
     Reference:
         Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020
         (arXiv 1911.12126), equations 1 and 5.
+
+    Differences from the paper:
+        - The zero-one loss is the mean over the table of each kind of cell, added up: with two kinds of equal size it
+          counts twice as much as the mean over both, which the original code takes.
+        - The space's `none`, where there is one, has a weight of its own, which changes nothing but the zero-one loss;
+          the original code has no such primitive.
+        - Edges are left out only in a space that says so, `DARTSSpace(sparse=True)`; in others each node keeps its two.
     """
 
-    def __init__(self, zero_one_weight: float = 10.0, **kwargs: Any):
+    def __init__(self, zero_one_weight: float = 10.0, threshold: float = 0.85, **kwargs: Any):
         super().__init__(**kwargs)
+        self.threshold = checks.number("threshold", threshold, above=0, below=1)
         self.zero_one_weight = checks.number("zero_one_weight", zero_one_weight, least=0)
 
     def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
@@ -93,4 +107,4 @@ class Sigmoid(Relaxation):
         return -self.zero_one_weight * ops.mean(ops.square(ops.sigmoid(alphas) - 0.5))
 
     def get_config(self) -> dict[str, Any]:
-        return {"zero_one_weight": self.zero_one_weight}
+        return {"zero_one_weight": self.zero_one_weight, "threshold": self.threshold}

@@ -7,6 +7,8 @@ replica.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -48,6 +50,12 @@ class Gumbel(Tempered):
     Reference:
         Dong and Yang, "Searching for A Robust Neural Architecture in Four GPU Hours", 2019 (arXiv 1910.04465),
         equations 3 to 5.
+
+    Differences from the paper:
+        - The temperature falls by the callback `TemperatureSchedule`, not by itself.
+        - A primitive that was not drawn gets its gradient through the softmax of the one that was; the original code
+          also adds the weights of all others, which are 0, to the features, which gives them a gradient of their own.
+        - The reduction cell is searched too; one of the paper's two variants fixes it.
     """
 
     paths = 1
@@ -83,6 +91,10 @@ class Gumbel(Tempered):
 class BinaryGates(Relaxation):
     """The binary gates of ProxylessNAS: two primitives an edge are drawn and computed, and one of them passes.
 
+    That is a step of the alphas. In a step of the network weights a single primitive is drawn with probabilities `p`
+    and computed (`for_weights`). After a step of the alphas `BilevelTrainer` shifts those of the pair together, so that
+    the probabilities of all other primitives stay as they are (`kerasnas.trainers.drawn_paths`).
+
     With `p = softmax(alphas)`, a pair is drawn without replacement with probabilities `p`, and of the pair `(i, j)` one
     is let through with probabilities `q = (p_i, p_j) / (p_i + p_j)`. The gradient with respect to the gates reaches the
     alphas as `dL/dalpha_i = (dL/dg_i - dL/dg_j) q_i q_j / c_ij` (equation 4, over two paths). The paper's
@@ -109,13 +121,24 @@ class BinaryGates(Relaxation):
 
     Reference:
         Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
-        (arXiv 1812.00332), section 3.2.
+        (arXiv 1812.00332), sections 3.1 and 3.2.
+
+    Differences from the paper:
+        - `c_ij`, with `unbiased=True`: the paper's gradient is that of another function than the expected loss.
+        - Alphas of primitives that were not drawn stay as they are even where the optimizer has a momentum or the loss
+          a term in them, such as an expected cost: of its gradient, what moves probability within the pair acts. The
+          original code's Adam has no momentum, and its expected cost is that of the pair.
+        - The optimizer of the alphas is `BilevelTrainer`'s, DARTS' Adam at 3e-4 with beta_1 0.5; the original code has
+          1e-3 and 0.
+        - Outside of training the most probable primitive passes; in the original code too, once the search is over.
     """
 
     paths = 2
+    keeps_others = True
 
     def __init__(self, seed: int | None = 0, unbiased: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
+        self._single_path = False
         self.seed = checks.optional(checks.integer, "seed", seed, least=0)
         self.unbiased = checks.boolean("unbiased", unbiased)
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -128,7 +151,11 @@ class BinaryGates(Relaxation):
         # The two largest of log p + Gumbel noise are a draw without replacement; the order does not matter.
         uniform = keras.random.uniform(alphas.shape, 1e-7, 1 - 1e-7, dtype=alphas.dtype, seed=self.seed_generator)
         log_p = ops.log_softmax(alphas, axis=-1)
-        active = _two_largest(log_p - ops.log(-ops.log(uniform)))
+        scores = log_p - ops.log(-ops.log(uniform))
+        if self._single_path:
+            active = ops.argmax(scores, axis=-1)
+            return ops.one_hot(active, primitives, dtype=alphas.dtype), ops.expand_dims(active, -1)
+        active = _two_largest(scores)
         drawn = ops.take_along_axis(alphas, active, axis=-1)
         q = ops.softmax(drawn, axis=-1)
         coin = keras.random.uniform((alphas.shape[0],), dtype=alphas.dtype, seed=self.seed_generator)
@@ -138,6 +165,15 @@ class BinaryGates(Relaxation):
         gates = gates + (soft - ops.stop_gradient(soft))
         places = ops.one_hot(active, primitives, dtype=alphas.dtype)
         return ops.sum(ops.expand_dims(gates, -1) * places, axis=1), active
+
+    @contextlib.contextmanager
+    def for_weights(self) -> Iterator[None]:
+        """A context in which a single primitive an edge is drawn and computed: without gradient for the alphas."""
+        self._single_path = True
+        try:
+            yield
+        finally:
+            self._single_path = False
 
     @staticmethod
     def _correction(log_p: Any, active: Any, q: Any) -> Any:
@@ -192,6 +228,13 @@ class Dirichlet(Relaxation):
 
     Reference:
         Chen et al., "DrNAS: Dirichlet Neural Architecture Search", 2021 (arXiv 2006.10355), section 3.1.
+
+    Differences from the paper:
+        - The distance of the concentrations from 1 is no term of its own: the weight decay of the alphas is one, as a
+          concentration is `elu(0) + 1 = 1` at 0.
+        - Concentrations are at least 0.01, below which gamma draws underflow.
+        - No progressive search, in which the share of the mixed channels grows between two stages, and
+          the weaker primitives of each edge are left out: `partial_channels` is one for all of a search.
     """
 
     def __init__(self, seed: int | None = 0, **kwargs: Any):

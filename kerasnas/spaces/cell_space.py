@@ -50,9 +50,11 @@ class CellSpace(SkeletonSpace):
     Attributes:
         kinds: the kinds of cell that a network of this many cells has.
         reads_twice: whether both edges of a node may come from one node. Defaults to False.
+        sparse: whether an edge may be left out, as `none`. Defaults to False.
     """
 
     reads_twice = False
+    sparse = False
 
     def __init__(
         self,
@@ -76,7 +78,8 @@ class CellSpace(SkeletonSpace):
     def tables(self) -> Mapping[str, ChoiceTable]:
         """A table for each kind of cell."""
         edges = cell_edges(self.num_nodes, INPUTS)
-        return dict.fromkeys(self.kinds, ChoiceTable(edges, self.primitives, keep=2, repeats=self.reads_twice))
+        table = ChoiceTable(edges, self.primitives, keep=2, repeats=self.reads_twice, sparse=self.sparse)
+        return dict.fromkeys(self.kinds, table)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         previous = current = fill.block(x, Stem, self.stem_multiplier * self.filters, self.stem_strides)

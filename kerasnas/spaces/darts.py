@@ -35,6 +35,8 @@ class DARTSSpace(CellSpace):
         partial_channels: in a supernet: 1, or the reciprocal of the share of the channels that the mixed operations
             take (PC-DARTS: 4). Defaults to 1.
         edge_normalization: in a supernet: whether each edge has a weight of its own (PC-DARTS). Defaults to False.
+        sparse: whether an edge that a node keeps may be `none`: with the relaxation `Sigmoid`, where no primitive of it
+            reaches the threshold (FairDARTS). Defaults to False.
 
     Raises:
         ValueError: for a non-positive size, and for unknown, repeated or no primitives.
@@ -52,6 +54,10 @@ class DARTSSpace(CellSpace):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
+
+    Differences from the paper:
+        - None with the default sizes. `stem_strides`, `partial_channels`, `edge_normalization` and `sparse` leave the
+          paper's space.
     """
 
     name = "darts"
@@ -66,7 +72,9 @@ class DARTSSpace(CellSpace):
         stem_strides: int = 1,
         partial_channels: int = 1,
         edge_normalization: bool = False,
+        sparse: bool = False,
     ):
         super().__init__(filters, num_cells, num_nodes, primitives, stem_multiplier, stem_strides)
         self.partial_channels = check_partial_channels(partial_channels, self.filters)
         self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)
+        self.sparse = checks.boolean("sparse", sparse)

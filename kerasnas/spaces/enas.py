@@ -43,6 +43,10 @@ class ENASMicroSpace(CellSpace):
 
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+
+    Differences from the paper:
+        - The order of a node's two inputs is no part of an architecture; the controller's decisions have one.
+        - The skeleton is that of DARTS, with its stem and its reduction cells at one and two thirds of the depth.
     """
 
     name = "enas_micro"

@@ -48,6 +48,9 @@ class ENASMacroSpace(SkeletonSpace):
 
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+
+    Differences from the paper:
+        - The original code starts each convolution with a 1x1 convolution of its own.
     """
 
     name = "enas_macro"

@@ -73,6 +73,10 @@ class ProxylessSpace(SkeletonSpace):
     Reference:
         Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
         (arXiv 1812.00332), section 4.
+
+    Differences from the paper:
+        - The network for CIFAR-10, a PyramidNet with searched blocks, is not here: chains of MBConv are the paper's for
+          ImageNet.
     """
 
     name = "proxyless"

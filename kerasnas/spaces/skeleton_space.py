@@ -103,6 +103,7 @@ class SkeletonSpace(SearchSpace):
                 choices |= dict.fromkeys(table.names, table.primitives)
                 continue
             kept = table.primitives if table.repeats else tuple(name for name in table.primitives if name != "none")
+            kept += ("none",) if table.sparse else ()
             for node in table.rows_by_node:
                 pairs = table.sources(node)
                 choices[f"{kind}/{node}/sources"] = tuple(",".join(map(str, pair)) for pair in pairs)

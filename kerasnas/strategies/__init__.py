@@ -1,5 +1,6 @@
 """Black-box strategies, by ask and tell: each proposes genotypes and learns from their rewards."""
 
+from kerasnas.strategies.attention import AttentionPolicy
 from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
 from kerasnas.strategies.controller import Controller, PolicyGradient, Reinforce
 from kerasnas.strategies.evolution import RegularizedEvolution
@@ -12,6 +13,7 @@ from kerasnas.strategies.predictor import PredictorSearch
 __all__ = [
     "NSGA2",
     "STRATEGIES",
+    "AttentionPolicy",
     "Controller",
     "Hyperband",
     "LSTMPolicy",

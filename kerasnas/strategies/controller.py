@@ -10,8 +10,9 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
+from kerasnas.strategies.attention import SKIP_TARGET, AttentionPolicy, walk_of
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy, check_space
-from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy, Policy, pack, unpack
+from kerasnas.strategies.policies import Adam, Arrays, CategoricalPolicy, LSTMPolicy, Policy, pack, unpack
 
 ALGORITHMS = ("reinforce", "ppo")
 
@@ -39,6 +40,9 @@ class PolicyGradient(SearchStrategy):
 
     Reference:
         Williams, "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement Learning", 1992.
+
+    Differences from the paper:
+        - A moving average as the baseline, Adam, and the entropy bonus, which came later.
     """
 
     def __init__(
@@ -60,25 +64,40 @@ class PolicyGradient(SearchStrategy):
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.baseline: float | None = None
         self._batch: list[tuple[Indices, float]] = []
+        self._drawn: dict[Indices, tuple[int, ...]] = {}  # the policy's decisions for architectures that are pending
 
     def propose(self) -> Indices:
         # In a space with constraints most draws of a policy may not be feasible.
         for n in (1, 4, 16, 64):
             for row in self.policy.sample(self.rng, n)[0].tolist():
-                indices = tuple(row)
+                indices = self.policy.architecture(row)
                 if self.space.feasible(indices):
+                    self._remember(indices, tuple(row))
                     return indices
         return self.space.sample_indices(self.rng)
 
+    def _remember(self, indices: Indices, decisions: tuple[int, ...]) -> None:
+        """Keep decisions that are not the ones which the policy would name for `indices`: it is to learn from these."""
+        if self._drawn:
+            waiting = set(self.pending)
+            self._drawn = {known: drawn for known, drawn in self._drawn.items() if known in waiting}
+        if decisions != self.policy.decisions(indices):
+            self._drawn.setdefault(indices, decisions)
+
     def observe(self, indices: Indices, reward: float) -> None:
-        self._batch.append((indices, reward))
+        self._batch.append((self._drawn.get(indices) or self.policy.decisions(indices), reward))
         if len(self._batch) == self.batch_size:
             told, rewards = zip(*self._batch, strict=True)
             self._batch = []
             self.learn(np.array(told), np.array([self._advantage(reward) for reward in rewards]))
 
     def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
-        """Take one step of gradient ascent on the mean of `advantage * log_prob + entropy_weight * entropy`."""
+        """Take one step of gradient ascent on the mean of `advantage * log_prob + entropy_weight * entropy`.
+
+        Args:
+            indices: rows of the policy's own.
+            advantages: what their rewards exceed the baseline by.
+        """
         self._ascend(indices, advantages)
 
     def _advantage(self, reward: float) -> float:
@@ -89,8 +108,11 @@ class PolicyGradient(SearchStrategy):
 
     def _ascend(self, indices: np.ndarray, coefficients: np.ndarray) -> None:
         n = len(indices)
-        gradients = self.policy.gradients(indices, coefficients / n, self.entropy_weight / n)
-        self.optimizer.ascend(self.policy.parameters, gradients)
+        self.optimizer.ascend(self.policy.parameters, self._gradients(indices, coefficients / n, 1 / n))
+
+    def _gradients(self, indices: np.ndarray, coefficients: np.ndarray, weight: float) -> Arrays:
+        """Of the objective, with `weight` for each sample's own terms."""
+        return self.policy.gradients(indices, coefficients, self.entropy_weight * weight)
 
     def get_parameters(self) -> dict[str, np.ndarray]:
         """Copies of the policy's parameters by name, from which the next search may start."""
@@ -115,6 +137,7 @@ class PolicyGradient(SearchStrategy):
             "iterations": self.optimizer.iterations,
             "baseline": self.baseline,
             "batch": [[list(indices), reward] for indices, reward in self._batch],
+            "drawn": [[list(indices), list(drawn)] for indices, drawn in self._drawn.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -123,6 +146,7 @@ class PolicyGradient(SearchStrategy):
         self.optimizer.iterations = state["iterations"]
         self.baseline = state["baseline"]
         self._batch = [(tuple(indices), reward) for indices, reward in state["batch"]]
+        self._drawn = {tuple(indices): tuple(drawn) for indices, drawn in state.get("drawn", [])}
 
 
 @STRATEGIES.register("reinforce")
@@ -153,6 +177,9 @@ class Reinforce(PolicyGradient):
     Reference:
         Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020
         (arXiv 2001.00326).
+
+    Differences from the paper:
+        - Architectures are not repeated unless `unique=False`.
     """
 
     def __init__(
@@ -176,7 +203,8 @@ class Controller(PolicyGradient):
         seed: seed of all random draws, and of the policy's initialization. Defaults to 0.
         algorithm: `"reinforce"`, or `"ppo"`: several steps on each batch, by the clipped ratio of the new
             probabilities to the old. Defaults to `"reinforce"`.
-        units, temperature, tanh_constant: arguments of the `LSTMPolicy`. Default to 100, 5 and 2.5.
+        units, temperature, tanh_constant: arguments of the policy. Default to 100, 5 and 2.5; in ENAS' macro space to
+            100, 1 and 1.5.
         learning_rate: learning rate of Adam. Defaults to 0.0035.
         baseline_decay: decay of the moving average of the rewards. Defaults to 0.9.
         entropy_weight: weight of the entropy relative to the rewards, to be chosen for their scale. Defaults to 1e-4.
@@ -184,10 +212,17 @@ class Controller(PolicyGradient):
         ppo_epochs: number of passes of PPO over a batch, each in two halves. Defaults to 4.
         ppo_clip: largest change of the ratio from 1 that PPO rewards. Defaults to 0.2.
         unique: whether no architecture is asked for twice. Defaults to True; the paper has False.
+        attention: whether connections are chosen by attention, and operations by one softmax for all places, with an
+            `AttentionPolicy`; otherwise each choice has a softmax of its own, with an `LSTMPolicy`. Defaults to None:
+            in ENAS' spaces, which are the ones that it can be True for.
+        skip_weight: with attention, in the macro space: weight of the divergence of the probabilities of skips from
+            `skip_target` in the loss. Defaults to 0.8.
+        skip_target: prior probability of a skip, in (0, 1). Defaults to 0.4.
 
     Raises:
         TypeError: if `space` is not a search space.
-        ValueError: for an unknown algorithm, or if another argument is out of its range.
+        ValueError: for an unknown algorithm, for attention in a space that is not ENAS', or if another argument is out
+            of its range.
 
     Example:
 
@@ -202,9 +237,19 @@ class Controller(PolicyGradient):
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268);
         Schulman et al., "Proximal Policy Optimization Algorithms", 2017 (arXiv 1707.06347).
+
+    Differences from the paper:
+        - The entropy is a term of the objective, with its exact gradient; the original code adds it to the reward.
+        - The baseline starts at the first reward, not at 0, where the first rewards would all count as good; its decay
+          is 0.9, that of the original code 0.99.
+        - Architectures are not repeated unless `unique=False`: outside of weight sharing, the reward of one that was
+          evaluated before is known.
+        - Outside of ENAS' spaces each choice has a softmax and embeddings of its own: there is nothing to attend to.
+        - PPO, which ENAS does not use.
+        - See `AttentionPolicy` for its own.
     """
 
-    policy: LSTMPolicy
+    policy: LSTMPolicy | AttentionPolicy
 
     def __init__(
         self,
@@ -212,8 +257,8 @@ class Controller(PolicyGradient):
         seed: int = 0,
         algorithm: str = "reinforce",
         units: int = 100,
-        temperature: float = 5.0,
-        tanh_constant: float = 2.5,
+        temperature: float | None = None,
+        tanh_constant: float | None = None,
         learning_rate: float = 0.0035,
         baseline_decay: float = 0.9,
         entropy_weight: float = 1e-4,
@@ -221,14 +266,36 @@ class Controller(PolicyGradient):
         ppo_epochs: int = 4,
         ppo_clip: float = 0.2,
         unique: bool = True,
+        attention: bool | None = None,
+        skip_weight: float = 0.8,
+        skip_target: float = SKIP_TARGET,
     ):
         self.algorithm = checks.one_of("algorithm", algorithm, ALGORITHMS)
         self.ppo_epochs = checks.integer("ppo_epochs", ppo_epochs, 1)
         self.ppo_clip = checks.number("ppo_clip", ppo_clip, above=0)
-        policy = LSTMPolicy(check_space(space).cardinalities, units, temperature, tanh_constant, seed)
+        self.skip_weight = checks.number("skip_weight", skip_weight, least=0)
+        checks.number("skip_target", skip_target, above=0, below=1)
+        attention = checks.optional(checks.boolean, "attention", attention)
+        known = walk_of(check_space(space)) is not None
+        if attention and not known:
+            expected = "None or False in a space other than `ENASMicroSpace` and `ENASMacroSpace`"
+            raise ValueError(checks.invalid("attention", expected, attention))
+        self.attention = known if attention is None else attention
+        policy: LSTMPolicy | AttentionPolicy
+        if self.attention:
+            policy = AttentionPolicy(space, units, temperature, tanh_constant, skip_target, seed)
+        else:
+            given = {"temperature": temperature, "tanh_constant": tanh_constant}
+            named = {name: value for name, value in given.items() if value is not None}
+            policy = LSTMPolicy(space.cardinalities, units, **named, seed=seed)
         if batch_size is None:
             batch_size = 1 if algorithm == "reinforce" else 10
         super().__init__(space, policy, learning_rate, baseline_decay, entropy_weight, batch_size, seed, unique)
+
+    def _gradients(self, indices: np.ndarray, coefficients: np.ndarray, weight: float) -> Arrays:
+        if not isinstance(self.policy, AttentionPolicy):
+            return super()._gradients(indices, coefficients, weight)
+        return self.policy.gradients(indices, coefficients, self.entropy_weight * weight, self.skip_weight * weight)
 
     def learn(self, indices: np.ndarray, advantages: np.ndarray) -> None:
         """Take one step of REINFORCE, or PPO's epochs over the two halves of the batch."""

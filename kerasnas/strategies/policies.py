@@ -63,6 +63,15 @@ class Policy(abc.ABC):
     def gradients(self, indices: np.ndarray, coefficients: np.ndarray, entropy_weight: float = 0.0) -> Arrays:
         """Gradient of `sum_i coefficients[i] * log_prob(indices)[i] + entropy_weight * entropy_i`, by parameter."""
 
+    # Where the decisions of the policy are not the choices of the space, one for one ---------------------
+    def architecture(self, decisions: Sequence[int]) -> tuple[int, ...]:
+        """The indices of the space that a row of the policy's own make; here the same."""
+        return tuple(decisions)
+
+    def decisions(self, indices: Sequence[int]) -> tuple[int, ...]:
+        """A row of the policy's own indices that makes these of the space; here the same."""
+        return tuple(indices)
+
 
 class CategoricalPolicy(Policy):
     """An independent categorical distribution for every choice, initially uniform.
@@ -95,7 +104,7 @@ class CategoricalPolicy(Policy):
     def sample(self, rng: np.random.Generator, n: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         logarithms = self._logarithms()
         probabilities = np.exp(logarithms)
-        indices = _draw(probabilities, rng.random((n, len(probabilities))))
+        indices = draw(probabilities, rng.random((n, len(probabilities))))
         entropy = -(probabilities * logarithms).sum()
         return indices, logarithms[self._rows, indices].sum(axis=1), np.full(n, entropy)
 
@@ -135,6 +144,10 @@ class LSTMPolicy(Policy):
 
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+
+    Differences from the paper:
+        - Each choice has a softmax and embeddings of its own, as fits any space; the published one, of ENAS' spaces
+          alone, is `AttentionPolicy`.
     """
 
     def __init__(
@@ -172,27 +185,15 @@ class LSTMPolicy(Policy):
         x = np.broadcast_to(self.parameters["start"], (n, self.units))
         h = c = np.zeros((n, self.units))
         for choice in range(len(self.cardinalities)):
-            read = np.concatenate([x, h], axis=1)
-            gates = read @ self.parameters["lstm"]
-            i, f, o = _sigmoid(gates[:, : 3 * self.units]).reshape(n, 3, self.units).swapaxes(0, 1)
-            g = np.tanh(gates[:, 3 * self.units :])
-            before, c = c, f * c + i * g
-            squashed = np.tanh(c)
-            h = o * squashed
+            h, c, cell = lstm_step(self.parameters["lstm"], x, h, c)
             tanh = np.tanh(h @ self.parameters[f"logits/{choice}"] / self.temperature)
             logits = self.tanh_constant * tanh
             logarithms = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))  # bounded by tanh: no overflow
             probabilities = np.exp(logarithms)
-            index = _draw(probabilities, uniform[:, choice]) if indices is None else indices[:, choice]  # type: ignore[index]
+            index = draw(probabilities, uniform[:, choice]) if indices is None else indices[:, choice]  # type: ignore[index]
             steps.append(
                 {
-                    "read": read,
-                    "i": i,
-                    "f": f,
-                    "o": o,
-                    "g": g,
-                    "before": before,
-                    "squashed": squashed,
+                    "cell": cell,
                     "h": h,
                     "tanh": tanh,
                     "logarithms": logarithms,
@@ -226,21 +227,9 @@ class LSTMPolicy(Policy):
             found[f"logits/{choice}"] = step["h"].T @ dscores
             dh = dh + dscores @ self.parameters[f"logits/{choice}"].T
 
-            i, f, o, g, squashed = (step[name] for name in ("i", "f", "o", "g", "squashed"))
-            dc = dc + dh * o * (1 - squashed**2)
-            dgate = np.concatenate(
-                [
-                    dc * g * i * (1 - i),
-                    dc * step["before"] * f * (1 - f),
-                    dh * squashed * o * (1 - o),
-                    dc * i * (1 - g**2),
-                ],
-                axis=1,
-            )
-            reads.append(step["read"])
+            reads.append(step["cell"]["read"])
+            dgate, dx, dh, dc = lstm_gradients(self.parameters["lstm"], step["cell"], dh, dc)
             dgates.append(dgate)
-            dread = dgate @ self.parameters["lstm"].T
-            dx, dh, dc = dread[:, : self.units], dread[:, self.units :], dc * f
             if choice:
                 found[f"embedding/{choice - 1}"] = np.zeros((self.cardinalities[choice - 1], self.units))
                 np.add.at(found[f"embedding/{choice - 1}"], steps[choice - 1]["index"], dx)
@@ -248,6 +237,51 @@ class LSTMPolicy(Policy):
                 found["start"] = dx.sum(axis=0)
         found["lstm"] = np.concatenate(reads).T @ np.concatenate(dgates)  # of all steps at once
         return found
+
+
+def lstm_step(
+    weights: np.ndarray, x: np.ndarray, h: np.ndarray, c: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, Arrays]:
+    """One step of an LSTM without biases: its output and cell state, and the values that its gradients need.
+
+    Args:
+        weights: `(2 * units, 4 * units)`, for the gates i, f, o, g in this order.
+        x, h, c: input, last output and last cell state, `(n, units)` each.
+    """
+    n, units = c.shape
+    read = np.concatenate([x, h], axis=1)
+    gates = read @ weights
+    i, f, o = _sigmoid(gates[:, : 3 * units]).reshape(n, 3, units).swapaxes(0, 1)
+    g = np.tanh(gates[:, 3 * units :])
+    after = f * c + i * g
+    squashed = np.tanh(after)
+    return o * squashed, after, {"read": read, "i": i, "f": f, "o": o, "g": g, "before": c, "squashed": squashed}
+
+
+def lstm_gradients(
+    weights: np.ndarray, cell: Arrays, dh: np.ndarray, dc: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The gradients of `lstm_step`: with respect to the gates (that of the weights is `read.T @` it), x, h and c.
+
+    Args:
+        weights: as for `lstm_step`.
+        cell: the values that it returned last.
+        dh, dc: the gradients with respect to its output and cell state.
+    """
+    i, f, o, g, squashed = (cell[name] for name in ("i", "f", "o", "g", "squashed"))
+    units = i.shape[1]
+    dc = dc + dh * o * (1 - squashed**2)
+    dgate = np.concatenate(
+        [
+            dc * g * i * (1 - i),
+            dc * cell["before"] * f * (1 - f),
+            dh * squashed * o * (1 - o),
+            dc * i * (1 - g**2),
+        ],
+        axis=1,
+    )
+    dread = dgate @ weights.T
+    return dgate, dread[:, :units], dread[:, units:], dc * f
 
 
 class Adam:
@@ -261,6 +295,9 @@ class Adam:
 
     Reference:
         Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015 (arXiv 1412.6980).
+
+    Differences from the paper:
+        - None; in the order of computation that the paper calls more efficient.
     """
 
     def __init__(self, learning_rate: float):
@@ -298,7 +335,7 @@ def unpack(packed: dict[str, Any]) -> Arrays:
     }
 
 
-def _draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """The option into whose share of [0, 1] each number of `uniform` falls; rows as in `probabilities`."""
     shares = probabilities.cumsum(axis=-1)
     return (shares > uniform[..., None] * shares[..., -1:]).argmax(axis=-1)  # their sum may round to less than 1

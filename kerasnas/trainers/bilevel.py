@@ -76,6 +76,14 @@ class BilevelTrainer(TrainStep, BilevelFit):
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), algorithm 1.
+
+    Differences from the paper:
+        - First order unless `hypergradient` says otherwise; the paper's best results are of second order.
+        - The guards, each of which its argument turns off: the warm-up, an auxiliary skip, the cap of skips, the stop
+          by curvature.
+        - Moving statistics of batch norm follow the training half alone; in the original code the step of the alphas
+          moves them too.
+        - Images are augmented where `augment` says so; the original code crops and flips.
     """
 
     def __init__(

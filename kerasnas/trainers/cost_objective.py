@@ -44,6 +44,12 @@ class CostObjective:
     Reference:
         Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
         (arXiv 1812.00332), section 3.3; Tan et al., "MnasNet", 2019 (arXiv 1807.11626), equation 2.
+
+    Differences from the paper:
+        - Any cost that adds up over the choices, not latency alone.
+        - `none` has no share in the expected cost, as no network is derived with it.
+        - MnasNet multiplies a reward, by a ratio to a negative power; here a loss is multiplied, by one to a positive
+          power.
     """
 
     def __init__(self, cost: CostModel, weight: float = 0.0, target: float | None = None, form: str = "add"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from keras import ops
 
 from kerasnas.backend import all_reduce, replicas, share, unscaled, value_and_grad
 from kerasnas.backend.keras_internals import seed_states
-from kerasnas.relaxations import is_alphas, split_variables
+from kerasnas.relaxations import Relaxation, is_alphas, split_variables
 from kerasnas.trainers.curvature import top_eigenvalue
+from kerasnas.trainers.drawn_paths import drawn_mask, rescaled, within_drawn
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
 from kerasnas.trainers.metrics import batch_size_of
 from kerasnas.trainers.warmup import AlphaWarmup
@@ -35,6 +37,8 @@ class BilevelGradients(keras.Model):
     _class_weight: list[float] | None = None
     _batch_size: int | None = None
     architecture_warmup: AlphaWarmup
+    relaxations: Callable[[], list[Relaxation]]
+    _searched: Callable[[], Any]
 
     @property
     def network_weights(self) -> list[Any]:
@@ -126,7 +130,8 @@ class BilevelGradients(keras.Model):
             gradients = self._summed(gradients, validation)
             decay = scale * self.architecture_weight_decay
             decayed = [g + decay * p for g, p in zip(gradients, a, strict=True)]
-            return value, predictions, [new_state[seed] for seed in seeds], decayed
+            moving = within_drawn(decayed, a, self.drawn(a, state))
+            return value, predictions, [new_state[seed] for seed in seeds], moving
 
         def frozen() -> Any:
             _, (value, predictions, new_state) = validation_loss(w, a)
@@ -145,11 +150,31 @@ class BilevelGradients(keras.Model):
         """
         scale, _ = self.optimizer.loss_scales
         loss = self._loss(state, self._weighted(data[0]), scale)
-        (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
+        with contextlib.ExitStack() as stack:
+            for relaxation in self.relaxations():
+                stack.enter_context(relaxation.for_weights())
+            (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
         gradients = self._summed(gradients, data[0])
         decay = scale * self.weight_decay
         decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]
         return ((value, predictions), new_state), decayed
+
+    def drawn(self, a: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+        """For each of the alphas the mask of the primitives that a pass from `state` draws; None where all may move.
+
+        The draws are functions of the random state: they are made again, which costs a few numbers an edge.
+        """
+        masks: dict[int, Any] = {}
+        if any(relaxation.keeps_others for relaxation in self.relaxations()):
+            variables = [*self.architecture_parameters, *self.non_trainable_variables]
+            with keras.StatelessScope(state_mapping=list(zip(variables, [*a, *state], strict=True))):
+                drawn = self._searched().drawn_paths()
+            masks = {id(alphas): drawn_mask(active, alphas.shape[-1]) for alphas, active in drawn}
+        return [masks.get(id(alphas)) for alphas in self.architecture_parameters]
+
+    def after_architecture_step(self, before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
+        """The alphas that a step is to leave, which took them from `before` to `after`; see `drawn`."""
+        return rescaled(before, after, masks)
 
     def architecture_curvature(
         self,

@@ -102,6 +102,9 @@ def first_order(
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), section 2.3, xi = 0.
+
+    Differences from the paper:
+        - None.
     """
     return value_and_grad(lambda alphas: validation_loss(w, alphas))(a)
 
@@ -123,6 +126,11 @@ def unrolled(
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 6.
+
+    Differences from the paper:
+        - The derivative is exact, where the paper approximates it: see `finite_difference`.
+        - The step that is looked through is that of the optimizer, with its momentum; in equation 6 it has none, in the
+          original code it does.
     """
 
     def unrolled_loss(alphas: Sequence[Any]) -> tuple[Any, Any]:
@@ -161,6 +169,9 @@ def finite_difference(
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 8.
+
+    Differences from the paper:
+        - The step that is looked through, as for `unrolled`.
     """
     _, gradients = value_and_grad(lambda weights: training_loss(weights, a))(w)
     ahead = inner_step(w, all_reduce(gradients))

@@ -68,6 +68,15 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
+
+    Differences from the paper:
+        - One cosine of the learning rate over the search, where the paper restarts it.
+        - Half of the images are held out for the rewards unless `validation_split` says otherwise; the original code
+          has a tenth.
+        - As many rewards an epoch as there are held-out batches, where the paper has 2,000 steps of the controller.
+        - No auxiliary head, drop-path or dropout in the search.
+        - `derive` evaluates 100 children on all held-out images; the paper a few, on one batch.
+        - Of the controller: see `kerasnas.search.Controller`.
     """
 
     def __init__(

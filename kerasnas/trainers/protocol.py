@@ -95,6 +95,11 @@ class PlainSupernet:
             for variable in self.architecture_parameters
         }
 
+    def drawn_paths(self) -> list[tuple[Any, Any]]:
+        """The alphas of each mixed operation that draws, with the primitives of its next pass in training."""
+        own = [mixed for mixed in self._mixed_operations() if mixed.relaxation.keeps_others]
+        return [(m.alphas, m.relaxation(ops.convert_to_tensor(m.alphas), training=True)[1]) for m in own]
+
     def add_auxiliary_skip(self, weight: float) -> int:
         """Do nothing, and say so: the edges of a plain model are not known."""
         return 0

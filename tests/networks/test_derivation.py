@@ -7,9 +7,12 @@ import types
 import numpy as np
 import pytest
 
+from kerasnas.cost import COSTS
 from kerasnas.networks import ChoiceTable, cell_edges, table_decisions
-from kerasnas.networks.derivation import choose, count_skips, decision, total_cost
-from kerasnas.spaces import NASBench201Space
+from kerasnas.networks.derivation import choose, count_skips, decision, kept_above, total_cost
+from kerasnas.relaxations import Sigmoid
+from kerasnas.spaces import DARTSSpace, NASBench201Space
+from kerasnas.testing import check_space
 
 PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 
@@ -112,3 +115,67 @@ def test_a_supernet_derives_within_limits():
     assert [edge.primitive for edge in capped["cell"]] == ["skip_connect"] * 2 + ["nor_conv_3x3"] * 4
     cost = types.SimpleNamespace(base=0.0, tables={"cell": np.array([[0.0, 0, 1, 9, 0]] * 6)})
     assert supernet.derive(max_skips=2, cost=cost, limit=0.0).count("skip_connect") == 2
+
+
+# FairDARTS ----------------------------------------------------------------------------------------------
+FAIR = ("skip_connect", "max_pool_3x3", "sep_conv_3x3")
+
+
+def fair_supernet(sigmas, sparse=True, **arguments):
+    """A supernet of two nodes whose sigmoids are `sigmas`, `(5, 3)`."""
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=FAIR, sparse=sparse)
+    supernet = space.build_supernet((8, 8, 1), 2, Sigmoid(**arguments))
+    (alphas,) = supernet.alphas.values()
+    alphas.assign(np.log(sigmas) - np.log1p(-np.asarray(sigmas)))
+    return space, supernet
+
+
+SIGMAS = [[0.90, 0.2, 0.1], [0.3, 0.84, 0.6], [0.95, 0.2, 0.86], [0.1, 0.96, 0.99], [0.2, 0.94, 0.3]]
+
+
+def test_fair_darts_keeps_what_exceeds_the_threshold():
+    """Node 2: one edge of two. Node 3: of three that exceed it the two strongest, each with its strongest."""
+    space, supernet = fair_supernet(SIGMAS)
+    genotype = supernet.derive()
+    assert [tuple(edge) for edge in genotype["reduce"]] == [
+        ("skip_connect", 0, 2),
+        ("none", 1, 2),
+        ("skip_connect", 0, 3),
+        ("sep_conv_3x3", 1, 3),
+    ]
+    space.validate(genotype)
+    assert space.decode(space.encode(genotype)) == genotype and genotype in space.reachable()
+    assert any(space.reachable().sample(np.random.default_rng(seed)).count("none") for seed in range(5))
+    network = space.build_network(genotype, (8, 8, 1), 2)
+    assert not any("none" in layer.name for layer in network.layers)
+    cost = COSTS["parameters"](space, (8, 8, 1), 2)
+    assert cost.cost(genotype) == sum(np.prod(v.shape) for v in network.trainable_variables)
+
+
+def test_fair_darts_threshold_is_a_setting_and_includes_its_end():
+    _, supernet = fair_supernet([[0.9, 0.2, 0.1], [0.3, 0.75, 0.6], *SIGMAS[2:]], threshold=0.7)
+    assert supernet.derive().count("none") == 0
+    options = decision("cell", np.array([[0.85], [0.84]]), [0, 1], ("skip_connect",), keep=2)
+    assert [option.left_out for option in kept_above(options, 0.85, ("skip_connect",))] == [(1,)]
+
+
+def test_fair_darts_with_nothing_above_the_threshold_keeps_nothing():
+    space, supernet = fair_supernet(np.full((5, 3), 0.5))
+    genotype = supernet.derive()
+    assert genotype.count("none") == 4
+    assert space.build_network(genotype, (8, 8, 1), 2).output_shape == (None, 2)
+
+
+def test_fair_darts_leaves_nothing_out_of_a_space_of_two_edges_a_node():
+    _, supernet = fair_supernet(SIGMAS, sparse=False)
+    assert [tuple(edge) for edge in supernet.derive()["reduce"]][:2] == [("skip_connect", 0, 2), ("max_pool_3x3", 1, 2)]
+
+
+def test_a_skip_below_the_threshold_does_not_count_among_the_skips():
+    _, supernet = fair_supernet([[0.90, 0.2, 0.1], [0.5, 0.3, 0.2], *SIGMAS[2:]])
+    genotype = supernet.derive(max_skips=2)
+    assert genotype.count("skip_connect") == 2 and genotype.count("none") == 1
+
+
+def test_a_sparse_space_keeps_the_contract_of_spaces():
+    check_space(DARTSSpace(filters=2, num_cells=3, num_nodes=2, primitives=FAIR, sparse=True))

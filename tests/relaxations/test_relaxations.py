@@ -241,6 +241,21 @@ def test_binary_gates_at_the_limits():
     np.testing.assert_array_equal(active, [[1, 2]])
 
 
+def test_binary_gates_draw_a_single_path_for_the_weights():
+    """By the softmax, with no gradient; in a step of the alphas, two as ever."""
+    p, draws = np.array([0.5, 0.3, 0.2]), 20_000
+    alphas = ops.convert_to_tensor(np.tile(np.log(p), (draws, 1)).astype("float32"))
+    relax = BinaryGates(seed=1)
+    with relax.for_weights():
+        weights, active = relax(alphas, training=True)
+        _, (gradient,) = value_and_grad(lambda a: (ops.sum(relax(a[0] * 1.0, training=True)[0] * a[0]), None))([alphas])
+    assert active.shape == (draws, 1) and relax(alphas, training=True)[1].shape == (draws, 2)
+    weights = ops.convert_to_numpy(weights)
+    np.testing.assert_array_equal(weights, np.eye(3)[ops.convert_to_numpy(active)[:, 0]])
+    assert (np.abs(weights.mean(axis=0) - p) < 4 * np.sqrt(p * (1 - p) / draws)).all()
+    assert set(np.unique(gradient)) == {0, 1}  # that of the alphas as factors, and none through the gates
+
+
 def test_dirichlet_moments():
     """Mean and variance of 20,000 draws against those of Dirichlet(elu(alphas) + 1)."""
     alphas, draws = np.array([1.0, 0.0, -0.5]), 20_000

@@ -1,0 +1,68 @@
+"""Steps of alphas that move probability among the drawn primitives of an edge alone, as in ProxylessNAS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+_NEVER = -1e30  # the logit of a primitive that was not drawn: finite, so that no difference is NaN
+
+
+def drawn_mask(active: Any, primitives: int) -> Any:
+    """A boolean tensor `(edges, primitives)`, True for the primitives `(edges, paths)` that were drawn."""
+    return ops.any(ops.one_hot(active, primitives, dtype="bool"), axis=1)
+
+
+def within_drawn(gradients: Sequence[Any], alphas: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
+    """The part of gradients with respect to the alphas that leaves the probability of the drawn primitives together.
+
+    With `q` the softmax over the drawn ones: `g_i - q_i sum_j g_j` for these, 0 for the others. A gate's gradient adds
+    up to 0 over the pair and stays as it is; a loss with a term in all probabilities has other parts too.
+
+    Args:
+        gradients, alphas: a tensor `(edges, primitives)` for each table.
+        masks: of each table the result of `drawn_mask`; None for one that may move freely.
+    """
+    found = []
+    for gradient, alpha, mask in zip(gradients, alphas, masks, strict=True):
+        if mask is not None:
+            gradient = ops.where(mask, gradient, 0)
+            q = ops.softmax(ops.where(mask, alpha, _NEVER), axis=-1)
+            gradient = gradient - q * ops.sum(gradient, axis=-1, keepdims=True)
+        found.append(gradient)
+    return found
+
+
+def rescaled(before: Sequence[Any], after: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
+    """Alphas after a step, such that the probabilities of the primitives that were not drawn are those before it.
+
+    `alpha_i - log(sum_j exp(after_j) / sum_j exp(before_j))` for the drawn ones, summed over these; the others as
+    before.
+
+    Args:
+        before, after: the alphas, a tensor `(edges, primitives)` for each table.
+        masks: as for `within_drawn`.
+
+    Example:
+
+    >>> before, after = ops.log([[0.2, 0.3, 0.5]]), ops.log([[0.6, 0.3, 0.9]])
+    >>> (alphas,) = rescaled([before], [after], [drawn_mask(ops.convert_to_tensor([[0, 1]]), 3)])
+    >>> [round(float(p), 4) for p in ops.softmax(alphas)[0]]
+    [0.3333, 0.1667, 0.5]
+
+    Reference:
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
+        (arXiv 1812.00332), section 3.2.1: "multiplying a ratio to the updated probabilities".
+
+    Differences from the paper:
+        - None in what becomes of the probabilities; see `kerasnas.relaxations.BinaryGates`.
+    """
+    found = []
+    for old, new, mask in zip(before, after, masks, strict=True):
+        if mask is not None:
+            totals = [ops.logsumexp(ops.where(mask, one, _NEVER), axis=-1, keepdims=True) for one in (new, old)]
+            new = ops.where(mask, new - (totals[0] - totals[1]), old)
+        found.append(new)
+    return found
