@@ -79,7 +79,7 @@ def cells(tmp_path):
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 10)
-    monkeypatch.setattr(stage, "SHARE", 0.6)
+    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.6)
 
 
 def silent(line):

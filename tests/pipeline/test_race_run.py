@@ -38,7 +38,7 @@ def finished(dataset, tmp_path_factory):
     """A race of 24 seconds of the processor, and how long it took."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
-        patch.setattr(stage, "SHARE", 0.6)  # so that two networks run
+        patch.setattr(stage, "race_share", lambda seconds: 0.6)  # so that two networks run
         folder = tmp_path_factory.mktemp("run") / "race"
         start = time.process_time()  # not by the clock: the machine may be busy
         command = ["search", f"--dataset={dataset}", "--cpu_minutes=0.4", "--candidates=2", f"--output_dir={folder}"]

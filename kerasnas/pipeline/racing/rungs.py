@@ -10,7 +10,6 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.intervals import paired_difference
 
-SHARE = 0.25  # of the budget, at most, goes into the race; 0.4 cost the winner more than the choice was worth
 FIRST_SHARE = 0.6  # of that, at most, into its first rung
 RECIPE_SHARE = 0.1  # of the budget goes into the comparison of augmentations, where that is enough
 MOST = 12  # candidates
@@ -18,6 +17,20 @@ FIRST_STEPS = 150  # of training before anything is compared: below, ranks are n
 LEFT = 0.4  # accuracy that is still to be gained after an epoch; after n of them, an n-th of it
 FIDELITY = 0.03  # standard deviation of how far accuracies move apart between the first rung and the end
 SPREAD = 0.03  # standard deviation of what candidates reach in the end, about their prior
+
+
+def race_share(seconds: float) -> float:
+    """The share of a budget that candidates other than the first may take: a fifth of 15 minutes, less of less.
+
+    The first is the one with the best prospects, and what it is trained for is not lost if it wins. In five minutes, a
+    quarter of the budget for others has cost more than the choice was worth.
+
+    Example:
+
+    >>> [round(race_share(60 * minutes), 2) for minutes in (2, 5, 15, 45)]
+    [0.07, 0.12, 0.2, 0.25]
+    """
+    return min(0.25, 0.2 * math.sqrt(checks.number("seconds", seconds, least=0) / 900))
 
 
 def first_steps(seconds: float) -> int:

@@ -25,10 +25,10 @@ from kerasnas.pipeline.racing.rungs import (
     FIRST_STEPS,
     MOST,
     RECIPE_SHARE,
-    SHARE,
     advancing,
     expected,
     first_steps,
+    race_share,
 )
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
 from kerasnas.pipeline.recipe import AUGMENTATIONS
@@ -38,7 +38,7 @@ Arrays = tuple[Any, Any]
 FINISH_SECONDS = 5.0  # to save, to plot and to report
 FORKS = ("cutout", "color_jitter")  # augmentations that the leader may be trained with besides
 _FORK_PRIOR = -0.005  # they have to help visibly
-_FEWEST = 3  # candidates that the first rung has room for: one that would take more of it does not start
+_FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 _TRACED, _TIMED = 2, 20  # steps that are not like the others, and steps that are timed
 _FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *backend.OUT_OF_MEMORY)  # of one candidate
 
@@ -143,6 +143,7 @@ class Race:
             "rungs": [],
             "waiting": [other.name for other in pool if other.name not in self._entries],
             "standing": [candidate.name],
+            "first": candidate.name,
         }
         for other in pool:
             if other.name in self.progress["waiting"]:
@@ -161,11 +162,11 @@ class Race:
 
     def _run_rung(self) -> bool:
         """Train and compare those that stand, at first those that wait too; False where there is no time for more."""
-        index, allowance = len(self.progress["rungs"]), SHARE * self.budget.seconds
+        index, allowance = len(self.progress["rungs"]), race_share(self.budget.seconds) * self.budget.seconds
         steps = self.progress["steps"] * 2**index
         if index == 0:
             self._fill_first_rung(steps, allowance)
-        elif self._race_seconds() + self._rung_seconds(steps) > allowance:
+        elif self._spent_on_others() + self._rung_seconds(steps) > allowance:
             standing = self.progress["standing"]
             self._keep(standing, self._ranked(standing, index - 1, self.winners), index)
             return False
@@ -228,7 +229,7 @@ class Race:
         while self.progress["waiting"]:
             costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
             share = FIRST_SHARE if len(costs) > 1 else 1.0
-            left = share * allowance - self._race_seconds()
+            left = share * allowance - self._spent_on_others()
             name = self.progress["waiting"][0]
             given = self._entries[name]["kind"] == "given"  # the user's own start, unless they take most of the budget
             if min(costs, default=0.0) > left and not given:
@@ -301,12 +302,13 @@ class Race:
             self._entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
         return advancing(correct, scores, number, share)
 
-    def _race_seconds(self) -> float:
-        return sum(entry.get("cost", 0.0) for entry in self._entries.values())
+    def _spent_on_others(self) -> float:
+        """Seconds that candidates other than the first have taken."""
+        return sum(entry.get("cost", 0.0) for name, entry in self._entries.items() if name != self.progress["first"])
 
     def _rung_seconds(self, steps: int) -> float:
-        """Seconds that those that stand need to get to `steps` steps."""
-        standing = [self._entries[name] for name in self.progress["standing"]]
+        """Seconds that those that stand, other than the first, need to get to `steps` steps."""
+        standing = [self._entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
         return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
 
     def _hits(self, name: str, rung: int) -> np.ndarray:
