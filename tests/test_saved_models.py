@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 import kerasnas
 from kerasnas import pipeline
+from kerasnas.cost import parameters
+from kerasnas.export import load_classifier
 from kerasnas.reporting.initializer_card import initializer_card_text
 
 SHELF = Path(__file__).parents[1] / "saved_models"
@@ -25,20 +28,19 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     result = json.loads((folder / "result.json").read_text())
     genotype = kerasnas.Genotype.load(folder / "genotype.json")
     assert json.loads(genotype.to_json()) == result["genotype"]
-    config = pipeline.SearchConfig.from_dict(result["settings"])
-    data = kerasnas.datasets.load(config.dataset)
-    network = pipeline.make_space(config).build_network(
-        genotype, data.input_shape, data.num_classes, filters=config.retrain_filters, num_cells=config.retrain_cells
-    )
-    network.set_weights(keras.models.load_model(folder / "model.keras", compile=False).get_weights())
-    assert (
-        sum(weight.shape.num_elements() for weight in network.trainable_variables) == (result["searched"]["parameters"])
-    )
-    network.compile(metrics=["accuracy"], jit_compile=False)
-    accuracy = float(keras.ops.mean(keras.ops.argmax(network.predict(data.x_test, verbose=0), axis=-1) == data.y_test))
+    data = kerasnas.datasets.load(result["settings"]["dataset"])
+    classifier = load_classifier(folder)
+    assert classifier.classes == data.classes
+    _, accuracy = classifier.model.evaluate(np.rint(classifier.scale * data.x_test), data.y_test, verbose=0)
     assert accuracy == pytest.approx(result["searched"]["test_accuracy"], abs=0.002)
-    card = (folder / "card.md").read_text()
-    assert f"{100 * result['searched']['test_accuracy']:.2f}" in card
+    assert f"{100 * accuracy:.2f}" in (folder / "card.md").read_text()
+
+    network = pipeline.fitting(genotype).build(data)
+    assert parameters(network) == result["searched"]["parameters"]
+    network.set_weights(classifier.model.get_weights())
+    logits = network.predict(data.x_test[:50], verbose=0)
+    found = classifier.probabilities(np.rint(classifier.scale * data.x_test[:50]))
+    np.testing.assert_allclose(keras.ops.softmax(logits), found, atol=1e-4)
 
 
 @pytest.mark.parametrize("folder", STARTS, ids=lambda folder: folder.name)

@@ -36,7 +36,7 @@ from kerasnas.pipeline.stages import Stages
 
 Arrays = tuple[Any, Any]
 FINISH_SECONDS = 5.0  # to save, to plot and to report
-FORKS = ("cutout", "color_jitter")  # augmentations that the leader may be trained with besides
+FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
 _FORK_PRIOR = -0.005  # they have to help visibly
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 _TRACED, _TIMED = 2, 20  # steps that are not like the others, and steps that are timed
@@ -198,9 +198,10 @@ class Race:
         """Plan the comparison of augmentations: none where the time is too short to tell."""
         entry, samples = self._entries[leader], len(self.data[0])
         time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
-        each = int(time / (entry["step_seconds"] * (1 + len(FORKS))))
+        forks = [augment for augment in FORKS if augment not in self.progress["augment"]]
+        each = int(time / (entry["step_seconds"] * (1 + len(forks))))
         enough = each >= 2 * max(FIRST_STEPS, samples // self._batch_size(samples))
-        names = {f"{leader}+{augment}": augment for augment in FORKS} if enough else {}
+        names = {f"{leader}+{augment}": augment for augment in forks} if enough else {}
         for name, augment in names.items():
             self.contestants.fork(leader, name, augment, _FORK_PRIOR)
         steps, index = entry["rungs"][-1]["steps"] + each, len(entry["rungs"])
