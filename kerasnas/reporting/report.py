@@ -108,6 +108,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
             plots["comparison"],
             "" if "race" in result else _table(tables.comparison_table(result)),
         ),
+        _section("Classes", _table(tables.class_table(result))),
         _section("Cost", plots["front"], _table(tables.front_table(result))),
         _section("Network" if plots["network"] else "Cells", cells),
         _section("Search", plots["alphas"], plots["search"], _table(tables.history_table(search.get("history")))),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
+from kerasnas.intervals import wilson_interval
 from kerasnas.reporting.race import race_rows
 from kerasnas.reporting.run_record import accuracies, metric, points, split
 
@@ -199,6 +200,26 @@ def comparison_table(result: Mapping[str, Any]) -> Table:
 def race_table(result: Mapping[str, Any]) -> Table:
     """The networks of a race."""
     return Table(*race_rows(result)) if "race" in result else Table([], [])
+
+
+def class_table(result: Mapping[str, Any]) -> Table:
+    """The accuracy of each class on the test data, the worst first, and what it is most often taken for."""
+    matrix, names = result["searched"].get("confusion"), (result.get("dataset") or {}).get("classes")
+    if not matrix or not names:
+        return Table([], [])
+    rows = []
+    for index, (name, counts) in enumerate(zip(names, matrix, strict=True)):
+        total = sum(counts)
+        if not total:
+            continue
+        accuracy = counts[index] / total
+        low, high = wilson_interval(accuracy, total)
+        others = sorted(((count, names[j]) for j, count in enumerate(counts) if j != index and count), reverse=True)
+        taken = ", ".join(f"{other} ({count})" for count, other in others[:3])
+        interval = f"{100 * low:.0f} to {100 * high:.0f} %"
+        rows.append((accuracy, [str(name), f"{100 * accuracy:.1f} %", interval, f"{total:,}", taken or MISSING]))
+    header = ["class", "test accuracy", "95 % interval", "images", "taken for (times)"]
+    return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
 
 
 def symmetry_table(result: Mapping[str, Any]) -> Table:

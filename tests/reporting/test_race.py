@@ -7,6 +7,7 @@ import pytest
 from kerasnas import reporting
 from kerasnas.reporting.card import card_text
 from kerasnas.reporting.race import race_rows
+from kerasnas.reporting.tables import class_table
 from kerasnas.spaces import MacroSpace
 
 REFERENCES = MacroSpace().references()
@@ -52,6 +53,15 @@ def test_verdict_names_the_winner_its_lead_and_what_it_reaches(result):
     assert "after 200 steps of training each (95 % interval ± 2.0)." in said
     assert "18.0 points ahead of random-1" in said and said.count("which may be chance") == 1
     assert "90.00 % test accuracy (95 % interval 82.6 to 94.5 %)" in said
+
+
+def test_classes_stand_with_their_accuracy_the_worst_first(result):
+    result["dataset"] |= {"classes": ["cat", "dog", "owl"]}
+    result["searched"]["confusion"] = [[8, 1, 1], [5, 4, 1], [0, 0, 0]]
+    table = class_table(result)
+    assert [row[:2] for row in table.rows] == [["dog", "40.0 %"], ["cat", "80.0 %"]]
+    assert table.rows[0][3:] == ["10", "cat (5), owl (1)"] and table.rows[0][2] == "17 to 69 %"
+    assert class_table({"searched": {}}).rows == []
 
 
 def test_verdict_names_the_networks_of_an_ensemble(result):

@@ -16,6 +16,7 @@ from kerasnas.pipeline.training_loop import EVALUATION_BATCH
 
 DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
 STAGE = "searched"
+_MOST_CLASSES = 100
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
 
 
@@ -27,7 +28,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     Args:
         race: it is run first, unless it is finished.
         test: `(x, y)` that the result is evaluated on, once, at the end.
-        keep_model: called with the network at its end, compiled with its loss and metrics.
+        keep_model: called with the network at its end; its outputs are logits.
 
     Returns:
         The stage's record.
@@ -52,13 +53,10 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         winner.average.apply()
     models = [winner.model for winner in winners.values()]
     model = models[0] if len(models) == 1 else ensemble(models)
-    model.compile(
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], jit_compile=False
-    )
-    values = model.evaluate(*test, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
+    logits = model.predict(test[0], batch_size=EVALUATION_BATCH, verbose=0)
     keep_model(model)
     record = {
-        **{f"test_{metric}": float(value) for metric, value in values.items()},
+        **_evaluation(logits, test[1]),
         "parameters": parameters(model),
         "latency_ms": network_latency(model),
         "seconds": sum(winner.seconds for winner in winners.values()),
@@ -68,6 +66,18 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     }
     contestants.remove()
     return race.stages.finish(STAGE, record)
+
+
+def _evaluation(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Accuracy, loss and, for at most `_MOST_CLASSES` classes, the confusion matrix: rows are the true classes."""
+    found, classes = logits.argmax(axis=1), logits.shape[1]
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    logs = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
+    record: dict[str, Any] = {"test_accuracy": float(np.mean(found == labels)), "test_loss": float(-logs.mean())}
+    if classes <= _MOST_CLASSES:
+        counts = np.bincount(labels * classes + found, minlength=classes**2)
+        record["confusion"] = counts.reshape(classes, classes).tolist()
+    return record
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:

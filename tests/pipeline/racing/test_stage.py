@@ -212,7 +212,7 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
     """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
     x, y = images(30, 2)
     seen, take, correct = [], stage.Contestant._batch, stage.Contestant.correct
-    evaluate, evaluated = keras.Model.evaluate, []
+    predict, evaluated = keras.Model.predict, []
 
     def batch(contestant):
         found = take(contestant)
@@ -225,13 +225,13 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
 
     def count(model, images, *args, **kwargs):
         evaluated.append(float(np.max(images)))
-        return evaluate(model, images, *args, **kwargs)
+        return predict(model, images, *args, **kwargs)
 
     monkeypatch.setattr(stage.Contestant, "_batch", batch)
     monkeypatch.setattr(stage.Contestant, "correct", compare)
-    monkeypatch.setattr(keras.Model, "evaluate", count)
+    monkeypatch.setattr(keras.Model, "predict", count)
     _, weights = finish(race(tmp_path), (np.full_like(x, MARK), y))
-    assert max(seen) < MARK and evaluated == [MARK]
+    assert max(seen) < MARK and [value for value in evaluated if value == MARK] == [MARK] == evaluated[-1:]
     for one, other in zip(uninterrupted[2], weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -285,6 +285,18 @@ def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_pat
     assert resumed["steps"] == record["steps"]
     for one, other in zip(model.get_weights(), killed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_evaluation_is_that_of_the_network(uninterrupted, tmp_path):
+    x, y = images(30, 2)
+    kept = []
+    record = train_winners(race(tmp_path), (x, y), kept.append)
+    logits = kept[0].predict(x, verbose=0)
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y, logits)
+    assert record["test_loss"] == pytest.approx(float(expected), rel=1e-5)
+    matrix = np.array(record["confusion"])
+    assert matrix.sum(axis=1).tolist() == np.bincount(y).tolist() and matrix.trace() / 30 == record["test_accuracy"]
+    assert matrix[0, 2] == np.sum((y == 0) & (logits.argmax(1) == 2))
 
 
 def failing(names, error):
