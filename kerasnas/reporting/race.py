@@ -40,11 +40,13 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
             "the time: the mean of their probabilities."
         )
     if baseline := race.get("baseline"):
-        ended = contestants[winner]["rungs"][-1]["accuracy"]
-        ahead = baseline["accuracy"] > ended
+        last = contestants[winner]["rungs"][-1]
+        # The winner was at the beginning of its training then: what it reaches in the end is what counts.
+        ahead = baseline["accuracy"] > max(last["accuracy"], searched.get("test_accuracy") or 0.0)
         sentences.append(
-            f"A {baseline['name']} gets {100 * baseline['accuracy']:.1f} % there, the winner {100 * ended:.1f} % at "
-            f"the end of the race{': try it before any network' if ahead else ''}."
+            f"A {baseline['name']} gets {100 * baseline['accuracy']:.1f} % there, the winner "
+            f"{100 * last['accuracy']:.1f} % after {last['steps']:,} steps"
+            f"{': try it before any network' if ahead else ''}."
         )
     accuracy, samples = searched.get("test_accuracy"), (result.get("dataset") or {}).get("test_examples")
     if accuracy is not None and math.isfinite(accuracy):

@@ -83,7 +83,7 @@ def test_verdict_says_when_a_hand_made_network_wins_and_when_there_was_no_race(r
 def test_a_machine_that_needs_no_network_is_compared_with(result):
     result["race"]["baseline"] = {"name": "support vector machine on the pixels", "accuracy": 0.8, "seconds": 1.0}
     said = reporting.verdict(result)
-    assert "A support vector machine on the pixels gets 80.0 % there, the winner 90.0 % at the end of the race." in said
+    assert "A support vector machine on the pixels gets 80.0 % there, the winner 90.0 % after 200 steps." in said
     result["race"]["baseline"]["accuracy"] = 0.95
     assert "at the end of the race: try it before any network." in reporting.verdict(result)
     assert race_rows(result)[1][-1][:3] == ["support vector machine on the pixels", "no network", "95.0 %"]
