@@ -85,7 +85,7 @@ def test_a_machine_that_needs_no_network_is_compared_with(result):
     said = reporting.verdict(result)
     assert "A support vector machine on the pixels gets 80.0 % there, the winner 90.0 % after 200 steps." in said
     result["race"]["baseline"]["accuracy"] = 0.95
-    assert "at the end of the race: try it before any network." in reporting.verdict(result)
+    assert "after 200 steps: try it before any network." in reporting.verdict(result)
     assert race_rows(result)[1][-1][:3] == ["support vector machine on the pixels", "no network", "95.0 %"]
 
 
