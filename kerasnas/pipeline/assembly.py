@@ -272,4 +272,7 @@ def build_search(
             architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
             metrics=["accuracy"],
         )
+    idle = search.idle_curvature_stop(config.epochs, 0)
+    if idle and search.curvature_ratio == "auto":  # else `fit` warns
+        log(f"No stop for the curvature: {idle}.")
     return search

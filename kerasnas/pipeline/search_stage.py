@@ -39,7 +39,7 @@ def run_search(
         callbacks: function that makes further callbacks. Defaults to none.
         describe: function that returns further entries of the record; called last. Defaults to none.
         keep: how many checkpoints are held. Defaults to 2.
-        log: called with a line where the search resumes, or is too short for a guard. Defaults to `print`.
+        log: called with a line where the search resumes. Defaults to `print`.
         name: of the stage. Defaults to `"search"`.
 
     Returns:
@@ -56,9 +56,6 @@ def run_search(
     checkpoint = SearchCheckpoint(stages.checkpoints(name), keep, log)
     epoch = resume_epoch(checkpoint, search, log)
     if epoch < fit["epochs"]:
-        idle = search.idle_curvature_stop(fit["epochs"], epoch)
-        if idle and search.curvature_ratio == "auto":  # else `fit` warns
-            log(f"No stop for the curvature: {idle}.")
         search.fit(*data, initial_epoch=epoch, callbacks=[*callbacks(), checkpoint], **fit)
     choices = search.supernet.choices
     record = {
