@@ -100,7 +100,7 @@ def test_alphas_are_frozen_in_the_first_half(tasks):
     assert moved == [False, False, True, True]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "both", None])
+@pytest.mark.parametrize("optimizer", ["adam", *(pytest.param(one, marks=pytest.mark.slow) for one in ("both", None))])
 @pytest.mark.parametrize("eager", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
     """Adam's first step has the length of its rate, and of zeros in the warm-up it sees nothing."""

@@ -86,6 +86,7 @@ def silent(line):
     pass
 
 
+@pytest.mark.slow
 def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells, tmp_path, capsys):
     """Alone in the race, so that it wins: `candidates` does not count it."""
     settings = RaceConfig(dataset=str(dataset), minutes=0.2, candidates=1, genotypes=(str(cells),))

@@ -157,6 +157,7 @@ def test_choices_and_both_ways():
     assert assignment["node/1"] == POOL and assignment["node/2"] == CONV3
 
 
+@pytest.mark.slow
 def test_samples_are_uniform_over_combinations():
     """Among graphs with every edge drawn by a coin, as a plain simulation finds them."""
     generator, expected = rng(1), []

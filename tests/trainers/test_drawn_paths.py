@@ -87,7 +87,9 @@ def own_model(primitives):
     return keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(x)))
 
 
-@pytest.mark.parametrize("case", ["plain", "cost", "own model", "eager"])
+@pytest.mark.parametrize(
+    "case", ["plain", *(pytest.param(case, marks=pytest.mark.slow) for case in ("cost", "own model", "eager"))]
+)
 def test_a_step_of_the_alphas_leaves_what_was_not_drawn(case):
     """With momentum and weight decay of the alphas: at most two of an edge's probabilities change in a step."""
     if case == "own model":

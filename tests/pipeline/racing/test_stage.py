@@ -165,6 +165,7 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_forks")
 def test_killed_while_augmentations_are_compared_it_resumes(tmp_path, monkeypatch):
     whole = race(tmp_path / "whole", held_out=in_another_light(48, 1)).run()
@@ -261,7 +262,7 @@ def finish_two(folder):
     return record, kept[0]
 
 
-def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path, monkeypatch):
+def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
     record, model = finish_two(tmp_path / "whole")
     found = Stages(tmp_path / "whole").stage("race")
     first, second = found["winners"]
@@ -277,6 +278,10 @@ def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_pat
     again = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
 
+
+@pytest.mark.slow
+def test_an_ensemble_killed_in_its_last_training_resumes_to_the_same_end(tmp_path, monkeypatch):
+    record, model = finish_two(tmp_path / "whole")
     with monkeypatch.context() as patch:
         Interrupting(patch, record["steps"])  # in the training of the second of them
         with pytest.raises(KeyboardInterrupt):
