@@ -25,7 +25,7 @@ def kerasnas(*arguments, **environment):
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-V"], ["serach"]])
 def test_help_version_and_typos_take_a_moment(arguments):
     seconds = min(kerasnas(*arguments)[1] for _ in range(3))
-    assert seconds < 0.5  # 0.17 on an idle machine; 5 with TensorFlow
+    assert seconds < 0.8  # 0.17 on an idle machine; 5 with TensorFlow
 
 
 def test_importing_the_package_imports_no_framework():
@@ -45,7 +45,9 @@ def test_names_are_found_when_they_are_asked_for():
 
 def test_a_command_shows_errors_and_no_notes(tmp_path):
     done, _ = kerasnas("plot", "--genotype=DARTS_V2", f"--output_dir={tmp_path}")
-    assert done.returncode == 0 and done.stderr == "" and "normal" in done.stdout
+    assert done.returncode == 0 and "normal" in done.stdout
+    # matplotlib may say that it builds its cache of fonts
+    assert [line for line in done.stderr.splitlines() if "Matplotlib" not in line] == []
     done, _ = kerasnas("resume", str(tmp_path))
     assert (
         done.returncode == 2 and done.stderr == f"kerasnas: {tmp_path} holds no run: there is no config.json in it.\n"
