@@ -18,6 +18,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 _LONGEST = 64  # pixels along the longer side, unless a size is asked for: photographs have thousands
 _MOST_LEFT_OUT = 0.05  # share of the files
 _EXIF_ORIENTATION = 0x0112
+T = TypeVar("T")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
 
@@ -87,11 +88,8 @@ def read_folder(
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
 
 
-T = TypeVar("T")
-
-
 def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
-    """What `read` finds at each path; those that it cannot read go to `unreadable`, with the reason."""
+    """The result of `read` for each path; those that it cannot read go to `unreadable`, with the reason."""
     found = {}
     for path in paths:
         try:

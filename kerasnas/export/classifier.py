@@ -15,6 +15,7 @@ from kerasnas import checks, storage
 
 MODEL, METADATA = "model.keras", "model.json"
 _BATCH = 250
+_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 
 
 def with_preprocessing(network: keras.Model, scale: float = 1.0) -> keras.Model:
@@ -72,6 +73,19 @@ class Classifier:
     def probabilities(self, x: Any) -> np.ndarray:
         """The probability of each class for each of the raw samples `x`, an array `(samples, classes)`."""
         return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
+
+
+def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each sample, True where its most probable class is its label, and its cross-entropy.
+
+    Example:
+
+    >>> correct, losses = graded(np.array([[0.5, 0.5 - 1e-9], [1.0, 0.0]]), np.array([0, 0]))
+    >>> correct.tolist(), losses.round(4).tolist()
+    ([True, True], [0.6931, -0.0])
+    """
+    own = np.maximum(probabilities[np.arange(len(labels)), labels], _SMALLEST)
+    return probabilities.argmax(axis=1) == labels, -np.log(own)
 
 
 def write_model(folder: str | os.PathLike, model: keras.Model) -> None:

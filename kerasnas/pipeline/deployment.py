@@ -12,12 +12,10 @@ import numpy as np
 
 from kerasnas import checks, datasets
 from kerasnas.datasets.folders import MODES, image_files, read_image
-from kerasnas.export import METADATA, Classifier, load_classifier
+from kerasnas.export import METADATA, Classifier, graded, load_classifier
 from kerasnas.intervals import wilson_interval
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run_folder import RunFolder
-
-_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +52,15 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
         FileNotFoundError: if the run is not finished, or a path is not there.
         ValueError: if the network takes no images, or there is none in a folder.
     """
-    classifier, files = _finished(folder), []
+    return classify(_finished(folder), paths)
+
+
+def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
+    """As `predict`, with a classifier that is loaded."""
+    files: list[Path] = []
     shape = classifier.input_shape
     if len(shape) != 3 or shape[-1] not in MODES:
-        raise ValueError(f"The network in {folder} takes samples of shape {shape}, not images.")
+        raise ValueError(f"The network takes samples of shape {shape}, not images.")
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
@@ -110,9 +113,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
             f"{checks.nearest(unknown[0], classifier.classes)}"
         )
     numbers = np.array([classifier.classes.index(name) for name in data.classes])[data.y_test]
-    probabilities = classifier.probabilities(data.x_test * np.float32(classifier.scale))
-    correct = probabilities.argmax(axis=1) == numbers
-    losses = -np.log(np.maximum(probabilities[np.arange(len(numbers)), numbers], _SMALLEST))
+    correct, losses = graded(classifier.probabilities(data.x_test * np.float32(classifier.scale)), numbers)
 
     def summary(of: np.ndarray) -> dict[str, Any]:
         share = float(correct[of].mean())

@@ -15,9 +15,9 @@ import numpy as np
 
 from kerasnas import checks, storage
 from kerasnas.datasets.splits import stratified_split
-from kerasnas.export import Classifier, load_classifier
+from kerasnas.export import Classifier, graded, load_classifier
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline.deployment import evaluate, predict
+from kerasnas.pipeline.deployment import classify, evaluate
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import read_result
 from kerasnas.pipeline.run import search
@@ -128,7 +128,7 @@ class ImageClassifier:
         classifier = self._fitted()
         paths = [x] if isinstance(x, str | os.PathLike) else x if isinstance(x, list | tuple) else None
         if paths is not None and all(isinstance(path, str | os.PathLike) for path in paths):
-            predictions, failed = predict(self.run, paths)
+            predictions, failed = classify(classifier, paths)
             if failed:
                 raise ValueError("; ".join(failed.values()))
             return np.array([list(one.probabilities.values()) for one in predictions])
@@ -157,9 +157,8 @@ class ImageClassifier:
             raise ValueError(
                 f"Unknown class {unknown[0]!r}. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
             )
-        probabilities, numbers = self.predict_proba(x), np.searchsorted(self.classes_, y)
-        own = np.maximum(probabilities[np.arange(len(y)), numbers], np.finfo(np.float32).tiny)
-        return {"accuracy": float((probabilities.argmax(axis=1) == numbers).mean()), "loss": float(-np.log(own).mean())}
+        correct, losses = graded(self.predict_proba(x), np.searchsorted(self.classes_, y))
+        return {"accuracy": float(correct.mean()), "loss": float(losses.mean())}
 
     def score(self, x: Any, y: Any = None) -> float:
         """The accuracy on labeled data; as `evaluate`."""

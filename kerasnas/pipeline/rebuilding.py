@@ -112,7 +112,7 @@ def fitting(genotype: Genotype, **settings: Any) -> Rebuilt:
 
 
 def _variants(genotype: Genotype, config: TrainingConfig, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a genotype may say of its space that is not in `settings`: the number of nodes, then the depth."""
+    """Settings that a genotype may imply and `settings` lack: the number of nodes, then the depth."""
     factory = SPACES[config.space]
     taken, nodes = inspect.signature(factory).parameters, {}
     if "num_nodes" in taken and "num_nodes" not in settings:

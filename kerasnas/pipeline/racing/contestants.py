@@ -86,7 +86,7 @@ class Contestants:
         shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def outcomes(self) -> str:
-        """How each contestant ended, in words."""
+        """The outcome of each contestant, in words."""
         return "; ".join(f"{name}: {entry['outcome']}" for name, entry in self.entries.items())
 
     def hits(self, name: str, rung: int, samples: int) -> np.ndarray:
