@@ -24,6 +24,7 @@ LEVELS = [
     {"networks"},
     {"spaces"},
     {"cost", "datasets", "tabular", "callbacks"},
+    {"proxies"},
     {"strategies", "trainers"},
     {"search"},  # the public face of both
     {"meta"},

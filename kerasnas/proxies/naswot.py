@@ -1,0 +1,58 @@
+"""NASWOT: how differently an untrained network's ReLUs answer different images."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import checks
+from kerasnas.proxies.layers import computing_layers, is_relu
+
+
+def naswot(model: keras.Model, images: Any) -> float:
+    """The logarithm of the determinant of the kernel of binary activation codes.
+
+    An image's code says of every ReLU in the network whether it is on; an entry of the kernel is the number of ReLUs on
+    which two images agree. Batch norm uses the batch's statistics. Higher is better.
+
+    Args:
+        model: a network with ReLU layers.
+        images: `(batch, ...)`; different ones. 64 or so.
+
+    Returns:
+        The score; minus infinity where two images have the same code.
+
+    Raises:
+        ValueError: for a network without a ReLU layer.
+
+    Example:
+
+    >>> inputs = keras.Input((2,))
+    >>> network = keras.Model(inputs, keras.layers.ReLU()(inputs))
+    >>> round(naswot(network, np.array([[1.0, 1.0], [1.0, -1.0]])), 4) == round(math.log(2 * 2 - 1), 4)
+    True
+
+    Reference:
+        Mellor et al., "Neural Architecture Search without Training", 2021 (arXiv 2006.04647), section 3.
+
+    Differences from the paper:
+        - None.
+    """
+    checks.instance("model", model, keras.Model)
+    relus = [layer for layer in computing_layers(model) if is_relu(layer)]
+    if not relus:
+        present = ", ".join(sorted({type(layer).__name__ for layer in computing_layers(model)}))
+        raise ValueError(f"The proxy 'naswot' needs ReLU layers. Network '{model.name}' has others alone: {present}.")
+    codes = keras.Model(model.inputs, [layer.output for layer in relus])(ops.convert_to_tensor(images), training=True)
+    count = len(images)
+    kernel = np.zeros((count, count))
+    for outputs in codes if isinstance(codes, (list, tuple)) else [codes]:
+        on = ops.convert_to_numpy(outputs).reshape(count, -1) > 0
+        on = on.astype("float32")
+        kernel += on @ on.T + (1 - on) @ (1 - on).T
+    sign, logarithm = np.linalg.slogdet(kernel)
+    return float(logarithm) if sign > 0 else -math.inf

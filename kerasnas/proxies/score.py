@@ -1,0 +1,88 @@
+"""ProxyScore: the score of a space's networks by a zero-cost proxy, by genotype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.cost import macs, parameters
+from kerasnas.genotypes import Genotype
+from kerasnas.proxies.naswot import naswot
+from kerasnas.proxies.synflow import synflow
+from kerasnas.proxies.zico import zico
+from kerasnas.registry import Registry
+from kerasnas.spaces import SearchSpace
+
+PROXIES = Registry("proxy")
+"""Name -> `(model, x, y) -> score`, higher for what is expected to be better; `x` and `y` are a batch of data."""
+
+PROXIES.register("synflow", lambda model, x, y: synflow(model))
+PROXIES.register("naswot", lambda model, x, y: naswot(model, x))
+PROXIES.register("zico", lambda model, x, y: zico(model, [(x[::2], y[::2]), (x[1::2], y[1::2])]))
+PROXIES.register("parameters", lambda model, x, y: float(parameters(model)))
+PROXIES.register("macs", lambda model, x, y: float(macs(model)))
+
+
+class ProxyScore:
+    """The score of a space's networks by a zero-cost proxy: of an untrained network, at the price of a gradient or two.
+
+    On NAS-Bench-201 these scores tell bad cells from good ones, and hardly the best from good ones (see
+    `benchmarks/proxies.py`): a filter for a shortlist, no judge. The control that a proxy must beat is `"parameters"`.
+
+    Args:
+        space: a search space.
+        proxy: a name in `PROXIES`, or a function `(model, x, y) -> score`.
+        x: a batch of images or signals, some 64; `"synflow"`, `"parameters"` and `"macs"` look at its shape alone.
+        y: class numbers, one for each.
+        num_classes: number of classes.
+        seed: of the initial weights. Defaults to 0.
+        sizes: of the networks, such as `filters`; as for the space's `build_network`.
+
+    Raises:
+        TypeError: if `space` is not a search space.
+        ValueError: for an unknown proxy, and for `x` and `y` of different lengths.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=2, num_cells=1)
+    >>> score = ProxyScore(space, "synflow", np.zeros((4, 8, 8, 3)), np.zeros(4), num_classes=10)
+    >>> rng = np.random.default_rng(0)
+    >>> isinstance(score(space.sample(rng)), float)
+    True
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        proxy: str | Callable[[keras.Model, Any, Any], float],
+        x: Any,
+        y: Any,
+        num_classes: int,
+        seed: int = 0,
+        **sizes: Any,
+    ):
+        self.space = checks.instance("space", space, SearchSpace, "a search space")
+        self._proxy = PROXIES[proxy] if isinstance(proxy, str) else checks.function("proxy", proxy)
+        self.proxy = proxy
+        self.x, self.y = np.asarray(x, "float32"), np.asarray(y).reshape(-1)
+        if len(self.x) != len(self.y):
+            raise ValueError(checks.invalid("y", f"{len(self.x)} labels, one for each image", len(self.y)))
+        self.num_classes, self.seed = checks.size("num_classes", num_classes), checks.seed(seed)
+        self.sizes = sizes
+        self._known: dict[Genotype, float] = {}
+
+    def __call__(self, genotype: Genotype) -> float:
+        """The score of the network of `genotype`; computed once.
+
+        Raises:
+            ValueError: if the genotype is not of the space, and where the proxy is not defined for its network.
+        """
+        if genotype not in self._known:
+            model = self.space.build_network(genotype, self.x.shape[1:], self.num_classes, seed=self.seed, **self.sizes)
+            self._known[genotype] = float(self._proxy(model, self.x, self.y))
+        return self._known[genotype]

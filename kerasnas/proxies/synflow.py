@@ -1,0 +1,134 @@
+"""synflow: how much signal flows through all weights of a network, without data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import backend, checks
+from kerasnas.backend.keras_internals import flatten_layers
+from kerasnas.proxies.layers import check_layers
+
+_SCALES = (0, -15, -30)  # powers of ten that input and output are scaled by, in turn, until float32 holds the gradients
+_LINEAR = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.BatchNormalization,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Concatenate,
+    keras.layers.Identity,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.ZeroPadding1D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.AveragePooling1D,
+    keras.layers.AveragePooling2D,
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.GlobalMaxPooling2D,
+)
+
+
+def synflow(model: keras.Model) -> float:
+    """The logarithm of the synaptic flow: `log sum_w |w dR/dw|`, `R` the network's output for an input of ones.
+
+    For it every weight is replaced by its absolute value, biases by 0, and batch norms by the identity; their scales
+    are no weights here. Higher is better.
+
+    Args:
+        model: a network of convolutions, dense layers, ReLU, batch norms, pools, sums and concatenations. It is left as
+            it is.
+
+    Returns:
+        The score; minus infinity where nothing flows, infinity where more flows than 10^65 or so.
+
+    Raises:
+        ValueError: where the network has layers through which positive values do not flow in proportion; names them.
+
+    Example:
+
+    >>> inputs = keras.Input((1,))
+    >>> network = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(-3))(inputs))
+    >>> round(math.exp(synflow(network)), 4)  # |w| times its gradient, 1
+    3.0
+
+    Reference:
+        Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", 2020
+        (arXiv 2006.05467), equation 4; as a score of architectures: Abdelfattah et al., "Zero-Cost Proxies for
+        Lightweight NAS", 2021 (arXiv 2101.08134).
+
+    Differences from the paper:
+        - The logarithm, so that deep networks do not overflow; the order is the same.
+        - Batch norms are left out, which Abdelfattah et al. keep; with them, scores of cells with many inputs are off.
+    """
+    check_layers("synflow", checks.instance("model", model, keras.Model), _proportional, _NEEDED)
+    trainable: list[Any] = []
+    weights: list[int] = []
+    for variable in model.trainable_variables:
+        value = ops.cast(ops.abs(ops.convert_to_tensor(variable)), "float32")
+        if len(variable.shape) < 2:  # a bias, or scale or center of a batch norm
+            value = ops.ones_like(value) if variable.path.endswith("gamma") else ops.zeros_like(value)
+        else:
+            weights.append(len(trainable))
+        trainable.append(value)
+    state = _identity_statistics(model)
+    shape = (1, *model.input_shape[1:])
+    for power in _SCALES:
+        scale = 10.0**power
+
+        def flow(kernels: list[Any], scale: float = scale) -> tuple[Any, None]:
+            values = list(trainable)
+            for position, kernel in zip(weights, kernels, strict=True):
+                values[position] = kernel
+            outputs, _ = model.stateless_call(values, state, ops.full(shape, scale, "float32"), training=False)
+            return scale * ops.sum(ops.cast(outputs, "float32")), None
+
+        kernels = [trainable[position] for position in weights]
+        _, gradients = backend.value_and_grad(flow)(kernels)
+        products = [np.abs(ops.convert_to_numpy(w * g)) for w, g in zip(kernels, gradients, strict=True)]
+        total = sum(float(np.sum(product, dtype="float64")) for product in products)
+        if math.isfinite(total):
+            return math.log(total) - 2 * power * math.log(10) if total > 0 else -math.inf
+    return math.inf
+
+
+_NEEDED = "layers through which positive values flow in proportion: convolutions, dense ones, ReLU, batch norm, pools"
+
+
+def _proportional(layer: keras.layers.Layer) -> bool:
+    """True where doubled positive inputs double the outputs, whatever the layer's (positive) weights."""
+    if isinstance(layer, keras.layers.ReLU):
+        return layer.max_value is None and not layer.threshold
+    if isinstance(layer, keras.layers.Activation):
+        return layer.activation in (keras.activations.relu, keras.activations.linear)
+    plain = getattr(layer, "activation", None) in (None, keras.activations.linear, keras.activations.relu)
+    return isinstance(layer, _LINEAR) and plain
+
+
+def _identity_statistics(model: keras.Model) -> list[Any]:
+    """The non-trainable variables, with moving statistics by which batch norms pass on what they are given."""
+    values = {id(variable): ops.convert_to_tensor(variable) for variable in model.non_trainable_variables}
+    for layer in flatten_layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            mean, variance = layer.moving_mean, layer.moving_variance
+            values[id(mean)] = ops.zeros(mean.shape)
+            values[id(variance)] = ops.full(variance.shape, 1 - layer.epsilon)
+    return [values[id(variable)] for variable in model.non_trainable_variables]

@@ -1,0 +1,71 @@
+"""ZiCo: how large, and how alike from batch to batch, the gradients of an untrained network are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import backend, checks
+
+
+def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
+    """`sum_layers log( sum_weights mean|g| / std|g| )`, `g` the gradients on each of the batches.
+
+    Batch norm uses the batch's statistics. The weights are kernels; those whose gradient is the same on all batches are
+    left out. Higher is better.
+
+    Args:
+        model: a network that returns logits.
+        batches: two or more `(x, y)` of images and class numbers.
+
+    Returns:
+        The score; minus infinity where no gradient differs between batches.
+
+    Raises:
+        ValueError: for fewer than two batches.
+
+    Example:
+
+    >>> inputs = keras.Input((1,))
+    >>> outputs = keras.layers.Dense(2, kernel_initializer="zeros", use_bias=False)(inputs)
+    >>> x, label = np.array([[1.0]]), np.array([0])
+    >>> score = zico(keras.Model(inputs, outputs), [(x, label), (3 * x, label)])  # |g|: 1/2 and 3/2, of two weights
+    >>> round(math.exp(score), 4)
+    4.0
+
+    Reference:
+        Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients", 2023 (arXiv 2301.11300),
+        equation 15.
+
+    Differences from the paper:
+        - None from the equation. The original code takes the deviation of `g`, not of `|g|`.
+    """
+    checks.instance("model", model, keras.Model)
+    if len(batches) < 2:
+        raise ValueError(checks.invalid("batches", "two or more", len(batches)))
+    state = backend.values(model.non_trainable_variables)
+    values = backend.values(model.trainable_variables)
+    kernels = [position for position, value in enumerate(values) if len(value.shape) > 1]
+    magnitudes = []
+    for x, y in batches:
+
+        def loss(parameters: list[Any], x: Any = x, y: Any = y) -> tuple[Any, None]:
+            logits, _ = model.stateless_call(parameters, state, ops.convert_to_tensor(x), training=True)
+            labels = ops.convert_to_tensor(np.asarray(y).reshape(-1))
+            losses = ops.sparse_categorical_crossentropy(labels, ops.cast(logits, "float32"), from_logits=True)
+            return ops.mean(losses), None
+
+        _, gradients = backend.value_and_grad(loss)(values)
+        magnitudes.append([np.abs(ops.convert_to_numpy(gradients[position])) for position in kernels])
+    total, counted = 0.0, False
+    for by_batch in zip(*magnitudes, strict=True):
+        mean, deviation = np.mean(by_batch, axis=0, dtype="float64"), np.std(by_batch, axis=0, dtype="float64")
+        ratio = float(np.sum(mean[deviation > 0] / deviation[deviation > 0]))
+        if ratio > 0:
+            total, counted = total + math.log(ratio), True
+    return total if counted else -math.inf
