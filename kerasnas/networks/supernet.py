@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ from keras import ops
 
 from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.derivation import Decision, choose, decision, kept_above
+from kerasnas.networks.derivation import Decision, Option, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
@@ -240,14 +240,7 @@ class Supernet(keras.Model):
             ValueError: if every network costs more than `limit`.
         """
         decisions = [self._strong_enough(options) for options in self.decisions(self.mixing_weights(), allow_none)]
-        chosen = choose(decisions, max_skips, cost, limit)
-        cells: dict[str, list[Edge]] = {}
-        for option in chosen:
-            own = self.choices[option.kind]
-            edges = [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
-            edges += [Edge("none", *own.edges[row]) for row in option.left_out]
-            cells.setdefault(own.cell or option.kind, []).extend(edges)
-        return Genotype(self.space.name, cells)
+        return genotype_of(self.space.name, self.choices, choose(decisions, max_skips, cost, limit))
 
     def _strong_enough(self, options: Decision) -> Decision:
         """The options of one decision, by the threshold of the relaxation where edges may be left out."""
@@ -265,6 +258,23 @@ class Supernet(keras.Model):
             "edge_normalization": self.edge_normalization,
             "seed": self.seed,
         }
+
+
+def genotype_of(name: str, tables: Mapping[str, ChoiceTable], chosen: Sequence[Option]) -> Genotype:
+    """The genotype that an option for every decision makes.
+
+    Args:
+        name: of the space.
+        tables: its tables.
+        chosen: the options.
+    """
+    cells: dict[str, list[Edge]] = {}
+    for option in chosen:
+        own = tables[option.kind]
+        edges = [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
+        edges += [Edge("none", *own.edges[row]) for row in option.left_out]
+        cells.setdefault(own.cell or option.kind, []).extend(edges)
+    return Genotype(name, cells)
 
 
 def decisions_of(

@@ -143,15 +143,30 @@ def test_bad_arguments_of_scores():
         ProxyScore(None, "synflow", np.zeros((2, 8, 8, 3)), np.zeros(2), 2)
 
 
-def test_an_ascent_stays_within_a_set_and_ends_where_nothing_is_better():
+def test_an_ascent_stays_within_a_set_and_finds_its_best():
     space = NASBench201Space()
     start = space.decode([2] * 6)
 
     def score(genotype):
         return genotype.count("skip_connect") + 0.1 * genotype.count("nor_conv_3x3")
 
-    path = ascend(space, score, start, within=space.reachable(max_skips=1))
-    assert [round(score(genotype), 1) for genotype in path] == [0, 1, 1.1, 1.2, 1.3, 1.4, 1.5]
-    assert len(ascend(space, score, start, within=space.reachable(max_skips=1), steps=2)) == 3
-    with pytest.raises(ValueError, match="at least 0"):
-        ascend(space, score, start, steps=-1)
+    scores = ascend(space, score, start, within=space.reachable(max_skips=1))
+    assert next(iter(scores)) == start
+    best = max(scores, key=scores.__getitem__)
+    assert score(best) == scores[best] == 1.5  # one skip, which the set allows, and five convolutions
+    assert all(genotype in space.reachable(max_skips=1) for genotype in scores)
+    few = ascend(space, score, start, within=space.reachable(max_skips=1), evaluations=5)
+    assert list(few) == list(scores)[:5]
+    with pytest.raises(ValueError, match="at least 1"):
+        ascend(space, score, start, evaluations=0)
+
+
+def test_an_ascent_in_another_order_ends_at_the_same_optimum_of_a_sum():
+    space = NASBench201Space()
+    start = space.decode([1] * 6)
+    ends = [
+        max(ascend(space, lambda g: g.count("nor_conv_3x3"), start, seed=seed).items(), key=lambda pair: pair[1])
+        for seed in range(3)
+    ]
+    assert len(set(ends)) == 1
+    assert ends[0][1] == 6

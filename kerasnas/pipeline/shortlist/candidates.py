@@ -1,0 +1,62 @@
+"""The candidates of a shortlist: what a search found, and what a zero-cost proxy finds around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+from kerasnas.proxies import ascend
+from kerasnas.spaces import SearchSpace
+
+
+def candidates(
+    space: SearchSpace,
+    found: Sequence[Genotype],
+    size: int,
+    score: Callable[[Genotype], float],
+    within: Container[Genotype] | None = None,
+    evaluations: int = 60,
+    seed: int = 0,
+) -> list[Genotype]:
+    """Different genotypes to choose from: a third of what the search found, the others by `score`.
+
+    The scored ones are all of `found` and what an ascent from its first one visits: its neighbors, and those of what is
+    better than it. The most probable genotypes by mixing weights would be no choice: they differ in the decisions that
+    matter least.
+
+    Args:
+        space: the space.
+        found: genotypes of the search, the best first; one at least.
+        size: how many candidates; fewer where the set holds fewer.
+        score: higher for what is expected to be better, such as a `kerasnas.proxies.ProxyScore`.
+        within: the set that candidates are of, such as `space.reachable(...)`. Defaults to None: the whole space.
+        evaluations: most genotypes that the ascent scores. Defaults to 60.
+        seed: of the order of the ascent. Defaults to 0.
+
+    Returns:
+        The candidates; the first of `found` is the first.
+
+    Raises:
+        ValueError: if nothing was found, and for a size below 1.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(num_nodes=1)
+    >>> start = space.from_string("|skip_connect~0|")
+    >>> for genotype in candidates(space, [start], 3, lambda genotype: genotype.count("nor_conv_3x3")):
+    ...     print(space.to_string(genotype))
+    |skip_connect~0|
+    |nor_conv_3x3~0|
+    |none~0|
+    """
+    if not found:
+        raise ValueError(checks.invalid("found", "one genotype at least", []))
+    checks.integer("size", size, least=1)
+    distinct = list(dict.fromkeys(found))
+    kept = distinct[: max(1, size // 3)]
+    scores = ascend(space, score, kept[0], within, evaluations, seed)
+    scores |= {genotype: score(genotype) for genotype in distinct if genotype not in scores}
+    by_score = sorted(scores, key=lambda genotype: -scores[genotype])
+    return list(dict.fromkeys([*kept, *by_score]))[:size]

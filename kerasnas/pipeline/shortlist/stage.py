@@ -1,0 +1,235 @@
+"""The shortlist as a stage of a run: successive halving of short trainings from scratch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks, datasets
+from kerasnas.callbacks import NonFiniteError
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.runners_up import runners_up
+from kerasnas.pipeline.recipe import TrainingRecipe
+from kerasnas.pipeline.shortlist.candidates import candidates
+from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.training_stage import Arrays, NetworkTraining
+from kerasnas.proxies import ProxyScore
+from kerasnas.trainers import BilevelTrainer, CostObjective
+
+HELD_OUT = 5000  # most samples that networks are compared on
+_PROXY_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortlist:
+    """The settings of a shortlist.
+
+    Args:
+        size: how many candidates. Defaults to 6.
+        steps: of training, of each rung; a rung trains from scratch, with a learning rate that a cosine takes to 0, and
+            leaves a third. Defaults to 400 and 1,200: fewer tell little.
+        proxy: the name in `kerasnas.proxies.PROXIES` by which candidates are found. Defaults to `"auto"`: synflow, and
+            the number of parameters where that is not defined.
+        evaluations: most networks that the proxy scores. Defaults to 60.
+
+    Raises:
+        ValueError: for values out of their range, or rungs of falling length.
+
+    Example:
+
+    >>> Shortlist(size=4, steps=(100,)).rungs()
+    [(4, 100)]
+    """
+
+    size: int = 6
+    steps: tuple[int, ...] = (400, 1200)
+    proxy: str = "auto"
+    evaluations: int = 60
+
+    def __post_init__(self) -> None:
+        checks.integer("size", self.size, least=1)
+        object.__setattr__(self, "steps", tuple(checks.integer("steps", steps, least=1) for steps in self.steps))
+        if not self.steps or list(self.steps) != sorted(set(self.steps)):
+            raise ValueError(checks.invalid("steps", "one or more numbers, rising", self.steps))
+        checks.integer("evaluations", self.evaluations, least=1)
+
+    def rungs(self, number: int | None = None) -> list[tuple[int, int]]:
+        """How many networks are trained for how many steps, in turn.
+
+        Args:
+            number: of the candidates there are. Defaults to None: `size`.
+        """
+        number, found = self.size if number is None else number, []
+        for steps in self.steps:
+            found.append((number, steps))
+            number = math.ceil(number / 3)
+        return found[:1] + [rung for rung in found[1:] if rung[0] > 1]
+
+
+def run_shortlist(
+    stages: Stages,
+    settings: Shortlist,
+    found: Sequence[Genotype],
+    training: NetworkTraining,
+    data: Arrays,
+    held_out: Arrays,
+    within: Container[Genotype] | None = None,
+    seed: int = 0,
+    log: Callable[[str], Any] = print,
+    name: str = "shortlist",
+) -> dict[str, Any]:
+    """Choose among what a search found and what is near it, as stage `name`; return the stage's record.
+
+    Each training is a stage of its own: an interrupted shortlist resumes where it was. A network whose loss stops being
+    finite is out.
+
+    Args:
+        stages: the store of the folder.
+        settings: the size of the shortlist, and how long networks are trained.
+        found: what the search found, the best first.
+        training: of the networks: their size and, but for the epochs, the recipe.
+        data: `(x, y)` to train on.
+        held_out: `(x, y)` to compare on; not the test data.
+        within: the set that candidates are of, as for `candidates`. Defaults to None: the whole space.
+        seed: of initial weights and orders, the same for all. Defaults to 0.
+        log: called with a line for each network. Defaults to `print`.
+        name: of the stage. Defaults to `"shortlist"`.
+
+    Returns:
+        `{"seconds", "proxy", "rungs", "genotype"}`: of each rung `"epochs"` and its `"networks"`, each with
+        `"genotype"` and `"val_accuracy"`, None where its loss was not finite. The genotype is the one that is chosen.
+    """
+    finished = stages.stage(name)
+    if finished is not None:
+        return finished
+    start = time.perf_counter()
+    proxy, chosen = _candidates(settings, found, training, data, within, seed)
+    if len(chosen) < settings.size:
+        log(f"A shortlist of {len(chosen)}: there are no more networks to choose from.")
+    rungs: list[dict[str, Any]] = []
+    batches = max(1, len(data[0]) // training.recipe.batch_size)
+    for rung, (number, steps) in enumerate(settings.rungs(len(chosen))):
+        recipe = dataclasses.replace(training.recipe, epochs=max(1, round(steps / batches)))
+        short = NetworkTraining(training.space, training.input_shape, training.num_classes, recipe)
+        networks = []
+        for index, genotype in enumerate(chosen[:number]):
+            accuracy = None
+            try:
+                own = short.run(
+                    stages, f"{name}-{rung}-{index}", genotype, data, held_out, seed, "val", log=lambda line: None
+                )
+                accuracy = own["val_accuracy"]
+            except NonFiniteError:
+                log(f"  {genotype}: the loss is not finite")
+            networks.append({"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracy})
+            if accuracy is not None:
+                log(f"  after {recipe.epochs} epochs {accuracy:.4f} {genotype}")
+        rungs.append({"epochs": recipe.epochs, "networks": networks})
+        scores = {
+            genotype: -1.0 if one["val_accuracy"] is None else one["val_accuracy"]
+            for genotype, one in zip(chosen, networks, strict=False)
+        }
+        chosen = sorted(scores, key=lambda genotype: -scores[genotype])  # stable: of equals, what was found first
+    record = {"seconds": time.perf_counter() - start, "proxy": proxy, "rungs": rungs}
+    return stages.finish(name, {**record, "genotype": json.loads(chosen[0].to_json())})
+
+
+def _candidates(
+    settings: Shortlist,
+    found: Sequence[Genotype],
+    training: NetworkTraining,
+    data: Arrays,
+    within: Container[Genotype] | None,
+    seed: int,
+) -> tuple[str, list[Genotype]]:
+    """The proxy that was used, and the candidates."""
+    x, y = data[0][:_PROXY_BATCH], data[1][:_PROXY_BATCH]
+    make = partial(ProxyScore, training.space, x=x, y=y, num_classes=training.num_classes, seed=seed)
+    proxy, options = settings.proxy, dict(training.recipe.options)
+    score = make(proxy="synflow" if proxy == "auto" else proxy, **options)
+    if proxy == "auto":
+        proxy = "synflow"
+        try:
+            score(found[0])
+        except ValueError:
+            proxy = "parameters"
+            score = make(proxy=proxy, **options)
+    return proxy, candidates(training.space, found, settings.size, score, within, settings.evaluations, seed)
+
+
+def halves(x: Any, y: Any, validation_split: float, seed: int) -> tuple[Arrays, Arrays]:
+    """The part of the training data that networks of a shortlist are trained on, and the one they are compared on."""
+    first, second = datasets.stratified_split(y, validation_split, seed)
+    if len(second) > HELD_OUT:
+        second = second[datasets.stratified_split(y[second], HELD_OUT / len(second), seed)[1]]
+    return (x[first], y[first]), (x[second], y[second])
+
+
+def shortlist(
+    search: BilevelTrainer,
+    x: Any,
+    y: Any,
+    settings: Shortlist | None = None,
+    recipe: TrainingRecipe | None = None,
+    validation_split: float = 0.5,
+    seed: int = 0,
+    log: Callable[[str], Any] = print,
+) -> Genotype:
+    """The genotype of a finished gradient search, chosen on held-out data among the derived one and others near it.
+
+    In place of `search.derive()`, for some minutes more: alphas tell good primitives from bad ones, and hardly the best
+    cells from good ones.
+
+    Args:
+        search: a `BilevelTrainer` after `fit`, of a supernet that a space built.
+        x, y: the training data, as for `fit`.
+        settings: Defaults to None: `Shortlist()`.
+        recipe: of the short trainings; its `options` are the size of their networks, best deep and thin. Defaults to
+            None: `TrainingRecipe()`, at the space's size.
+        validation_split: share of the data that networks are compared on, of which 5,000 at most are taken. Defaults to
+            0.5, the share that moves the alphas.
+        seed: of the split, the initial weights and the orders. Defaults to 0.
+        log: called with a line for each network. Defaults to `print`.
+
+    Raises:
+        TypeError: if the search is of a model of your own.
+
+    Example:
+
+        search.fit(x, y, epochs=24)
+        genotype = kerasnas.pipeline.shortlist(search, x, y)
+        model = space.build_network(genotype, input_shape=(32, 32, 3), num_classes=10)
+    """
+    checks.instance("search", search, BilevelTrainer)
+    supernet = search.supernet
+    if not hasattr(supernet, "space"):
+        raise TypeError(checks.invalid("search", "one of a supernet that a space built", supernet.name))
+    x, y = np.asarray(x), np.asarray(y).reshape(-1)
+    training = NetworkTraining(supernet.space, supernet.image_shape, supernet.num_classes, recipe)
+    limits: dict[str, Any] = {}
+    objective = search.objective
+    if isinstance(objective, CostObjective) and objective.target is not None:
+        limits = {"cost": objective.cost, "limit": objective.target}
+    within = supernet.space.reachable(search.skip_limit, **limits)
+    found = found_by(supernet.space, search.derive(), search.mixing_weights(), within)
+    data, held_out = halves(x, y, validation_split, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        record = run_shortlist(
+            Stages(folder), settings or Shortlist(), found, training, data, held_out, within, seed, log
+        )
+    return Genotype.from_json(json.dumps(record["genotype"]))
+
+
+def found_by(
+    space: Any, derived: Genotype, weights: Mapping[str, np.ndarray], within: Container[Genotype] | None
+) -> list[Genotype]:
+    """The derived genotype of a gradient search, and the runner-ups of its decisions."""
+    return [derived, *runners_up(space, derived, weights, within)]
