@@ -91,7 +91,7 @@ class ReachableSet:
         """True if an edge of this table may be `none`."""
         return self.allow_none or self.tables[kind].sparse
 
-    def __contains__(self, genotype: Genotype) -> bool:
+    def __contains__(self, genotype: Any) -> bool:
         """True if a search may return `genotype`.
 
         Raises:

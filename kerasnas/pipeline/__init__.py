@@ -24,6 +24,7 @@ from kerasnas.pipeline.run import plot, resume, retrain, search
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import ComparisonConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline.shortlist import Shortlist, rerank, run_shortlist
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import measure
 from kerasnas.pipeline.training_stage import NetworkTraining
@@ -39,6 +40,7 @@ __all__ = [
     "Rebuilt",
     "RunFolder",
     "SearchConfig",
+    "Shortlist",
     "Stages",
     "TimingConfig",
     "TrainingConfig",
@@ -54,9 +56,11 @@ __all__ = [
     "plot_genotype",
     "predict",
     "read_network",
+    "rerank",
     "resume",
     "retrain",
     "run_search",
+    "run_shortlist",
     "search",
     "write_record",
 ]

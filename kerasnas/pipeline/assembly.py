@@ -151,6 +151,15 @@ def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
     return {name: value for name, value in sizes.items() if name in space.sizes}
 
 
+def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset) -> NetworkTraining:
+    """The short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
+    sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
+    recipe = TrainingRecipe(
+        config.retrain_epochs, config.retrain_batch_size, config.retrain_learning_rate, options=sizes
+    )
+    return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
+
+
 # The search -----------------------------------------------------------------------------------------------
 def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.ImageDataset, seed: int = 0) -> Any:
     """The supernet of the settings.

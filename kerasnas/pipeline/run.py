@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,12 @@ from kerasnas import checks, datasets, reporting
 from kerasnas.cost import CostModel
 from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.reachable import ReachableSet
 from kerasnas.pipeline.assembly import (
     build_search,
     load_data,
     make_objective,
+    make_shortlist_training,
     make_space,
     make_training,
     max_skips_of,
@@ -28,6 +30,7 @@ from kerasnas.pipeline.record import RESULT, make_record, read_result, write_rec
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of, run_search
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.pipeline.shortlist import Shortlist, found_by, halves, run_shortlist
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
@@ -151,13 +154,13 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
 def _race(run: RunFolder, config: RaceConfig, spent: float, log: Log) -> dict[str, Any]:
     data = _noted(load_images(config), log)
     searched, race = run_race(run, config, data, spent, log)
-    return _finish(run, data, searched, None, [], log, race)
+    return _finish(run, data, searched, None, [], log, {"race": race})
 
 
 def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
     space, data = make_space(config), _noted(load_data(config), log)
     found = _find(run.stages, config, space, data, log)
-    genotype = genotype_of(found)
+    genotype, chosen = _choose(run.stages, config, space, data, found, log)
     genotype.save(run.path / GENOTYPE)
     log(str(genotype))
     training = make_training(config, space, data)
@@ -166,7 +169,7 @@ def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
         _train(run.stages, f"random-{index}", other, training, data, config.seed, log)
         for index, other in enumerate(_others(run.stages, config, space, genotype), start=1)
     ]
-    return _finish(run, data, searched, found, random, log)
+    return _finish(run, data, searched, found, random, log, {} if chosen is None else {"shortlist": chosen})
 
 
 def _retrain(run: RunFolder, config: TrainingConfig, log: Log) -> dict[str, Any]:
@@ -204,6 +207,34 @@ def _find(
     return run_search(stages, build, (data.x_train, data.y_train), fit, partial(schedules, config), log=log)
 
 
+def _choose(
+    stages: Stages,
+    config: SearchConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    found: dict[str, Any],
+    log: Log,
+) -> tuple[Genotype, dict[str, Any] | None]:
+    """The genotype of the search, and the record of the shortlist that it is of, if there is one."""
+    derived, within = genotype_of(found), _reachable(stages, config, space)
+    if not config.shortlist:
+        return derived, None
+    weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
+    near = found_by(space, derived, weights, within)
+    log(f"Choosing among {config.shortlist} networks: the derived one and others near it, trained for a short time.")
+    record = run_shortlist(
+        stages,
+        Shortlist(config.shortlist, tuple(map(int, config.shortlist_steps))),
+        near,
+        make_shortlist_training(config, space, data),
+        *halves(data.x_train, data.y_train, config.validation_split, config.seed),
+        within,
+        config.seed,
+        log,
+    )
+    return genotype_of(record), record
+
+
 def _train(
     stages: Stages,
     name: str,
@@ -239,10 +270,15 @@ def _train(
 
 def _others(stages: Stages, config: SearchConfig, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
     """Random genotypes to compare with, of those that this search could have returned: fewer where few are."""
+    rng = np.random.default_rng([config.seed, 2])
+    return _reachable(stages, config, space).sample_distinct(rng, config.random_genotypes, {genotype})
+
+
+def _reachable(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
+    """The genotypes that a search of the settings can return."""
     target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
     limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
-    reachable = space.reachable(max_skips_of(config), **limits)
-    return reachable.sample_distinct(np.random.default_rng([config.seed, 2]), config.random_genotypes, {genotype})
+    return space.reachable(max_skips_of(config), **limits)
 
 
 def _finish(
@@ -252,7 +288,7 @@ def _finish(
     found: dict[str, Any] | None,
     random: list[dict[str, Any]],
     log: Log,
-    race: dict[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     dataset = {
         "name": data.name,
@@ -263,7 +299,7 @@ def _finish(
         "scale": data.scale,
     }
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
-    record |= {} if race is None else {"race": race}
+    record |= dict(more or {})
     write_record(run.stages, record, found)
     _conclude(run, record, log)
     return record

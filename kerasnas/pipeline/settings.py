@@ -300,6 +300,17 @@ class SearchConfig(TrainingConfig, StepConfig):
     )
     latency_target_ms: float = setting(0.0, "The same as --cost=latency with this --cost_target.", least=0)
     latency_table: str = setting("", "A latency table measured before on this device. Default: it is measured.")
+    shortlist: int = setting(
+        6,
+        "Number of networks, the derived one and others near it, that are trained for a short time and compared on the "
+        "alphas' share of the data; the best is taken. 0 for the derived one.",
+        least=0,
+    )
+    shortlist_steps: tuple[str, ...] = setting(
+        ("400", "1200"),
+        "Steps of these trainings, comma-separated: of all, then of the better third, from scratch each time. None "
+        "takes more epochs than the final training.",
+    )
     random_genotypes: int = setting(
         3,
         "Number of random genotypes, of those that this search could have returned, that are trained for comparison.",
@@ -317,6 +328,9 @@ class SearchConfig(TrainingConfig, StepConfig):
         super().__post_init__()
         self._check("max_skips", self.max_skips in ("auto", "any") or self.max_skips.isdigit(), "auto, any or a number")
         self._check("temperature", len(self.temperature) <= 2 and all(map(_positive, self.temperature)), _TEMPERATURE)
+        steps = [int(text) if text.isdigit() else 0 for text in self.shortlist_steps]
+        rising = bool(steps) and steps[0] > 0 and steps == sorted(set(steps))
+        self._check("shortlist_steps", rising, "numbers above 0, rising, comma-separated")
         if self.latency_target_ms:
             self._check("cost", self.cost in ("", "latency"), "latency, or nothing, with --latency_target_ms")
             self._check("cost_target", not self.cost_target, "nothing with --latency_target_ms")

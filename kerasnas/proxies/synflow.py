@@ -119,6 +119,8 @@ def _proportional(layer: keras.layers.Layer) -> bool:
         return layer.max_value is None and not layer.threshold
     if isinstance(layer, keras.layers.Activation):
         return layer.activation in (keras.activations.relu, keras.activations.linear)
+    if isinstance(layer, keras.layers.Rescaling):  # an edge without a primitive is multiplied by 0
+        return not np.any(layer.offset) and bool(np.all(np.asarray(layer.scale) >= 0))
     plain = getattr(layer, "activation", None) in (None, keras.activations.linear, keras.activations.relu)
     return isinstance(layer, _LINEAR) and plain
 

@@ -102,6 +102,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     command, search = result.get("command"), result.get("search") or {}
     sections = [
         _section("Race", plots["race"], _table(tables.race_table(result)), plots["race_front"]),
+        _section("Shortlist", _table(tables.shortlist_table(result))),
         _section("Symmetries of the data", _table(tables.symmetry_table(result))),
         _section(
             "Comparison with random networks",

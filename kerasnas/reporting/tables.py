@@ -202,6 +202,19 @@ def race_table(result: Mapping[str, Any]) -> Table:
     return Table(*race_rows(result)) if "race" in result else Table([], [])
 
 
+def shortlist_table(result: Mapping[str, Any]) -> Table:
+    """The networks of a shortlist, in the order in which they were found, with their accuracy after each rung."""
+    rungs = (result.get("shortlist") or {}).get("rungs") or []
+    header = ["Network", *(f"Held-out accuracy after {rung['epochs']} epochs" for rung in rungs)]
+    reached = [{json.dumps(one["genotype"]): one["val_accuracy"] for one in rung["networks"]} for rung in rungs]
+    rows = []
+    for text in reached[0] if reached else ():
+        taken = " (taken)" if json.loads(text) == result["genotype"] else ""
+        shown = [show(accuracy.get(text)) for accuracy in reached]
+        rows.append([f"{Genotype.from_json(text).to_paper_string()}{taken}", *shown])
+    return Table(header, rows)
+
+
 def class_table(result: Mapping[str, Any]) -> Table:
     """The accuracy of each class on the test data, the worst first, and what it is most often taken for."""
     matrix, names = result["searched"].get("confusion"), (result.get("dataset") or {}).get("classes")

@@ -27,7 +27,7 @@ RETRAIN = [
 ]
 SEARCH = [
     *(*RETRAIN, "--filters=2", "--num_cells=1", "--batch_size=8", f"--epochs={EPOCHS}"),
-    *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2"),
+    *("--space=darts", "--architecture_learning_rate=0.05", "--random_genotypes=1", "--drop_path=0.2", "--shortlist=0"),
 ]
 FILES = {
     *(
@@ -481,7 +481,13 @@ def test_another_space_by_name(dataset, tmp_path, fails):
     tiny = [
         *("--space=nasbench201", "--primitives=none,skip_connect,nor_conv_1x1", "--num_nodes=1", "--filters=2"),
         *("--num_cells=1", "--batch_size=16", "--epochs=1", "--retrain_filters=2", "--retrain_cells=1"),
-        *("--retrain_batch_size=16", "--retrain_epochs=1", "--random_genotypes=0", f"--dataset={dataset}"),
+        *(
+            "--retrain_batch_size=16",
+            "--retrain_epochs=1",
+            "--random_genotypes=0",
+            "--shortlist=0",
+            f"--dataset={dataset}",
+        ),
     ]
     folder = tmp_path / "run"
     assert "has no setting `stem_strides`" in fails("search", *tiny, "--stem_strides=1", f"--output_dir={folder}")

@@ -14,7 +14,14 @@ import pytest
 FLAGS = [
     "--space=darts",
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,max_pool_3x3", "--filters=2"),
-    *("--num_cells=1", "--batch_size=8", "--epochs=40", "--architecture_learning_rate=0.05", "--random_genotypes=0"),
+    *(
+        "--num_cells=1",
+        "--batch_size=8",
+        "--epochs=40",
+        "--architecture_learning_rate=0.05",
+        "--random_genotypes=0",
+        "--shortlist=0",
+    ),
     *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=8", "--retrain_epochs=40", "--drop_path=0.2"),
     "--curvature_ratio=0",  # its resuming has a test of its own, and forty epochs of it take their time
 ]

@@ -22,6 +22,7 @@ CHAIN = [
         "--epochs=2",
         "--architecture_warmup_epochs=0",
         "--random_genotypes=1",
+        "--shortlist=0",
     ),
     *("--retrain_filters=4", "--retrain_batch_size=8", "--retrain_epochs=1"),
 ]

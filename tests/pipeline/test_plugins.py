@@ -26,7 +26,7 @@ MODULE = """
 FLAGS = [
     *("--space=mine", "--primitives=none,my_skip,nor_conv_1x1", "--num_nodes=1", "--filters=2", "--num_cells=1"),
     *("--batch_size=16", "--epochs=1", "--retrain_filters=2", "--retrain_cells=1", "--retrain_batch_size=16"),
-    *("--retrain_epochs=1", "--random_genotypes=0"),
+    *("--retrain_epochs=1", "--random_genotypes=0", "--shortlist=0"),
 ]
 
 

@@ -46,6 +46,7 @@ TINY = {
     "retrain_batch_size": 8,
     "retrain_epochs": 1,
     "random_genotypes": 0,
+    "shortlist": 0,
 }
 
 TRAINING = {field.name for field in dataclasses.fields(TrainingConfig)}
@@ -74,6 +75,21 @@ def test_search_as_a_function(dataset, tmp_path):
         pipeline.search(dataclasses.replace(settings, epochs=2), tmp_path / "run")
     with pytest.raises(TypeError, match=r"argument `settings`. Expected an instance of `RaceConfig` or `SearchConfig`"):
         pipeline.search({"epochs": 1}, tmp_path / "other")
+
+
+def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
+    own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
+    options = {**own, "space": "nasbench201", "shortlist": 2, "shortlist_steps": ("2",)}
+    settings, lines = SearchConfig(dataset=dataset, **options), []
+    result = pipeline.search(settings, tmp_path / "run", lines.append)
+    (rung,) = result["shortlist"]["rungs"]
+    best = max(rung["networks"], key=lambda one: one["val_accuracy"])
+    assert len(rung["networks"]) == 2
+    assert result["genotype"] == result["searched"]["genotype"] == best["genotype"]
+    assert Genotype.load(tmp_path / "run" / "genotype.json") == Genotype.from_json(json.dumps(best["genotype"]))
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Held-out accuracy after 1 epochs" in report and "(taken)" in report
+    assert any("Choosing among 2 networks" in line for line in lines)
 
 
 def test_retrain_as_a_function(dataset, tmp_path):

@@ -11,7 +11,7 @@ from kerasnas.datasets import waveforms
 
 SEARCH = [
     *("--space=signals", "--num_nodes=1", "--primitives=skip_connect,conv_3", "--filters=2", "--num_cells=1"),
-    *("--batch_size=12", "--epochs=1", "--architecture_warmup_epochs=0", "--random_genotypes=1"),
+    *("--batch_size=12", "--epochs=1", "--architecture_warmup_epochs=0", "--random_genotypes=1", "--shortlist=0"),
     *("--retrain_filters=2", "--retrain_cells=1", "--retrain_batch_size=12", "--retrain_epochs=1"),
 ]
 

@@ -83,7 +83,7 @@ def test_naswot_sums_over_relus_and_normalizes_by_the_batch():
 
 def test_naswot_needs_a_relu():
     inputs = keras.Input((2,))
-    with pytest.raises(ValueError, match="needs ReLU layers.*alone: Dense"):
+    with pytest.raises(ValueError, match=r"needs ReLU layers.*alone: Dense"):
         naswot(keras.Model(inputs, layers.Dense(2)(inputs)), np.zeros((2, 2)))
 
 
@@ -92,10 +92,10 @@ def test_zico_adds_up_layers_and_weights():
     hidden = dense(1, 1.0, use_bias=False)(inputs)
     model = keras.Model(inputs, layers.Dense(2, kernel_initializer="zeros", use_bias=False)(hidden))
     x, y = np.array([[1.0]]), np.array([0])
-    # The first layer gets no gradient: zeros on all batches. The second: |g| = x/2, so that mean / std = 3 with x = 1, 2.
+    # The first layer gets no gradient. In the second |g| = x/2, so that mean / std = 3 with x = 1, 2.
     assert zico(model, [(x, y), (2 * x, y)]) == pytest.approx(math.log(2 * 3))
     assert zico(model, [(x, y), (x, y)]) == -math.inf
-    with pytest.raises(ValueError, match="two or more. Received: 1"):
+    with pytest.raises(ValueError, match=r"two or more. Received: 1"):
         zico(model, [(x, y)])
 
 
@@ -137,7 +137,7 @@ def test_bad_arguments_of_scores():
     space = NASBench201Space(filters=2, num_cells=1)
     with pytest.raises(ValueError, match="Did you mean 'synflow'"):
         ProxyScore(space, "sinflow", np.zeros((2, 8, 8, 3)), np.zeros(2), 2)
-    with pytest.raises(ValueError, match="2 labels, one for each image. Received: 3"):
+    with pytest.raises(ValueError, match=r"2 labels, one for each image. Received: 3"):
         ProxyScore(space, "synflow", np.zeros((2, 8, 8, 3)), np.zeros(3), 2)
     with pytest.raises(TypeError, match="a search space"):
         ProxyScore(None, "synflow", np.zeros((2, 8, 8, 3)), np.zeros(2), 2)

@@ -95,7 +95,7 @@ def run_shortlist(
         stages: the store of the folder.
         settings: the size of the shortlist, and how long networks are trained.
         found: what the search found, the best first.
-        training: of the networks: their size and, but for the epochs, the recipe.
+        training: of the networks: their size and the recipe, whose epochs are the most that any is trained for.
         data: `(x, y)` to train on.
         held_out: `(x, y)` to compare on; not the test data.
         within: the set that candidates are of, as for `candidates`. Defaults to None: the whole space.
@@ -117,7 +117,9 @@ def run_shortlist(
     rungs: list[dict[str, Any]] = []
     batches = max(1, len(data[0]) // training.recipe.batch_size)
     for rung, (number, steps) in enumerate(settings.rungs(len(chosen))):
-        recipe = dataclasses.replace(training.recipe, epochs=max(1, round(steps / batches)))
+        recipe = dataclasses.replace(
+            training.recipe, epochs=min(max(1, round(steps / batches)), training.recipe.epochs)
+        )
         short = NetworkTraining(training.space, training.input_shape, training.num_classes, recipe)
         networks = []
         for index, genotype in enumerate(chosen[:number]):
@@ -173,7 +175,7 @@ def halves(x: Any, y: Any, validation_split: float, seed: int) -> tuple[Arrays, 
     return (x[first], y[first]), (x[second], y[second])
 
 
-def shortlist(
+def rerank(
     search: BilevelTrainer,
     x: Any,
     y: Any,
@@ -205,7 +207,7 @@ def shortlist(
     Example:
 
         search.fit(x, y, epochs=24)
-        genotype = kerasnas.pipeline.shortlist(search, x, y)
+        genotype = kerasnas.pipeline.rerank(search, x, y)
         model = space.build_network(genotype, input_shape=(32, 32, 3), num_classes=10)
     """
     checks.instance("search", search, BilevelTrainer)
