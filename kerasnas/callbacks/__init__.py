@@ -2,13 +2,14 @@
 
 from kerasnas.callbacks.checkpoints import FollowEpochs, SearchCheckpoint, TrainingCheckpoint
 from kerasnas.callbacks.monitor import ArchitectureMonitor
-from kerasnas.callbacks.schedules import ArchitectureWarmup, CosineSchedule, TemperatureSchedule
+from kerasnas.callbacks.schedules import ArchitectureWarmup, AuxiliarySkipSchedule, CosineSchedule, TemperatureSchedule
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.callbacks.stopping import CurvatureStop, NonFiniteError, NonFiniteGuard
 
 __all__ = [
     "ArchitectureMonitor",
     "ArchitectureWarmup",
+    "AuxiliarySkipSchedule",
     "CosineSchedule",
     "CurvatureStop",
     "FollowEpochs",

@@ -31,6 +31,36 @@ class ArchitectureWarmup(keras.callbacks.Callback):
         self.model.activate_architecture(epoch >= self.epochs)
 
 
+class AuxiliarySkipSchedule(keras.callbacks.Callback):
+    """Takes the weight of the auxiliary skip connections linearly to 0 over the epochs of `fit`.
+
+    `BilevelTrainer.fit` has one of its own where there are any.
+
+    Args:
+        initial: weight in the first epoch; it is 0 in the last. Defaults to 1.
+
+    Example:
+
+    >>> [round(AuxiliarySkipSchedule().weight(epoch, 5), 2) for epoch in range(5)]
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+
+    Reference:
+        Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
+        (arXiv 2009.01027), section 3.3.
+    """
+
+    def __init__(self, initial: float = 1.0):
+        super().__init__()
+        self.initial = checks.number("initial", initial, least=0)
+
+    def weight(self, epoch: int, epochs: int) -> float:
+        """The weight in `epoch` out of `epochs`."""
+        return self.initial * (1 - epoch / max(epochs - 1, 1))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.supernet.add_auxiliary_skip(self.weight(epoch, self.params["epochs"]))
+
+
 class CosineSchedule(keras.callbacks.Callback):
     """Anneals the learning rate by a half cosine over the epochs of `fit`; a function of the epoch alone.
 

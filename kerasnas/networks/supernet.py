@@ -131,10 +131,10 @@ class Supernet(keras.Model):
 
         Reference:
             Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
-            (arXiv 2009.01027), section 3.2, where the weight decays from 1 to 0.
+            (arXiv 2009.01027), section 3.2; the weight decays by `kerasnas.callbacks.AuxiliarySkipSchedule`.
 
         Differences from the paper:
-            - The weight is constant.
+            - None, with that schedule.
         """
         edges = sum(graph.auxiliary_edges for graph in self.graphs) if self.space.skips_collapse else 0
         if edges:

@@ -225,7 +225,10 @@ class StepConfig(SpaceConfig):
     edge_normalization: bool = setting(False, "Give each edge a weight of its own, as in PC-DARTS.")
     architecture_warmup_epochs: int = setting(3, "Guard: epochs in which the alphas are frozen.", least=0)
     auxiliary_skip: float = setting(
-        1.0, "Guard: weight of a skip connection beside every edge during the search; 0 for none.", least=0
+        1.0,
+        "Guard: weight of a skip connection beside every edge at the start of the search, which decays to 0 over its "
+        "epochs; 0 for none.",
+        least=0,
     )
 
 

@@ -42,8 +42,9 @@ class BilevelTrainer(TrainStep, BilevelFit):
             `CostObjective`. What is reported as `val_loss` stays the loss. Defaults to None: the loss itself.
         architecture_warmup_epochs: guard: length of the warm-up, in which the alphas are frozen, and their optimizer
             with them; 0 for none. Defaults to None: a quarter of the epochs of `fit`.
-        auxiliary_skip: guard: weight of a skip connection beside every edge of stride 1, as in DARTS-, but constant, so
-            that the choice need not provide what training needs; 0 for none. Defaults to `"auto"`: 1 wherever there is
+        auxiliary_skip: guard: weight of a skip connection beside every edge of stride 1, as in DARTS-, so that the
+            choice need not provide what training needs; over the epochs of `fit` it decays linearly to 0, so that the
+            alphas learn what a skip is worth as an operation. 0 for none. Defaults to `"auto"`: 1 wherever there is
             such an edge. A number warns where there is none.
         max_skips: guard: most skip connections that `derive` leaves in each kind of cell; None for any number.
             Defaults to `"auto"`, a quarter of the edges that a cell keeps: 2 of 8, as in P-DARTS.

@@ -11,7 +11,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import traced_once, values
-from kerasnas.callbacks import CurvatureStop
+from kerasnas.callbacks import AuxiliarySkipSchedule, CurvatureStop
 from kerasnas.trainers.curvature import CurvatureMemory
 from kerasnas.trainers.gradients import BilevelGradients
 from kerasnas.trainers.protocol import PlainSupernet, SupernetProtocol
@@ -30,6 +30,7 @@ class SearchGuards:
         auxiliary_skip, max_skips, curvature_ratio: as for `BilevelTrainer`.
 
     Attributes:
+        auxiliary_skip: weight of the auxiliary skip at the start of a search; 0 where there is none.
         memory: the curvatures measured so far; None where none are.
 
     Raises:
@@ -44,7 +45,7 @@ class SearchGuards:
         curvature_ratio: float | str | None,
     ):
         self.supernet = supernet
-        weight = AUXILIARY_SKIP
+        weight, edges = AUXILIARY_SKIP, None
         if auxiliary_skip != "auto":
             weight = checks.number("auxiliary_skip", auxiliary_skip, least=0)
         if max_skips != "auto" and max_skips is not None:
@@ -59,6 +60,7 @@ class SearchGuards:
             edges = supernet.add_auxiliary_skip(weight)
             if edges == 0 and auxiliary_skip != "auto":
                 _warn(f"auxiliary_skip={weight}", "the supernet has no edge of stride 1 to put a skip beside")
+        self.auxiliary_skip = 0.0 if edges == 0 else weight
         obstacle = self._obstacle()
         if ratio and obstacle and curvature_ratio != "auto":
             _warn(f"curvature_ratio={ratio}", f"{obstacle}, so that no curvature is measured")
@@ -100,15 +102,18 @@ class SearchGuards:
         self, data: Any, initial_epoch: int, epochs: int, frozen: int
     ) -> tuple[list[keras.callbacks.Callback], int]:
         """The callbacks of the guards for a `fit` on `data`, and the epoch at which it ends; see `idle_stop`."""
+        own: list[keras.callbacks.Callback] = []
+        if self.auxiliary_skip:
+            own.append(AuxiliarySkipSchedule(self.auxiliary_skip))
         if self.memory is None or self.ratio is None:
-            return [], epochs
+            return own, epochs
         if float(ops.convert_to_numpy(self.memory.stopped)):
-            return [], initial_epoch  # the search that this one resumes was ended
+            return own, initial_epoch  # the search that this one resumes was ended
         if idle := self.idle_stop(initial_epoch, epochs, frozen):
             if self._asked:
                 _warn(f"curvature_ratio={self.ratio}", idle)
-            return [], epochs
-        return [CurvatureStop(lambda: _validation_batch(data), self.ratio, CURVATURE_WINDOW)], epochs
+            return own, epochs
+        return [*own, CurvatureStop(lambda: _validation_batch(data), self.ratio, CURVATURE_WINDOW)], epochs
 
     def curvature(self, search: BilevelGradients, batch: Any, iterations: int) -> float:
         """The curvature on a batch; see `BilevelTrainer.curvature`."""

@@ -303,6 +303,20 @@ def test_trainer_puts_up_its_guards_and_takes_them_down():
     assert float(remade.supernet.auxiliary_skip) == 0.5
 
 
+def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(data):
+    class Weights(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(round(float(self.model.supernet.auxiliary_skip), 6))
+
+    expected = [0.5, 0.375, 0.25, 0.125, 0.0]
+    for first in (0, 3):
+        _, supernet = tiny()
+        search, seen = BilevelTrainer(supernet, auxiliary_skip=0.5, curvature_ratio=None), []
+        search.compile()
+        search.fit(*data, batch_size=8, epochs=5, initial_epoch=first, verbose=0, callbacks=[Weights()])
+        assert seen == expected[first:]
+
+
 @pytest.mark.parametrize(("epochs", "warmup", "frozen"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
 def test_alphas_are_frozen_for_a_quarter_of_the_epochs(data, epochs, warmup, frozen):
     _, supernet = tiny()
