@@ -5,14 +5,17 @@
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing          # what collapses without guards, with them
     python benchmarks/nasbench201_pixels.py DATA --runs=collapsing --guards=off
     python benchmarks/nasbench201_pixels.py DATA --runs=none                # the random cells' statistics alone
+    python benchmarks/nasbench201_pixels.py DATA --runs=unsearched          # the shortlist around a random cell
 
 DATA is a folder with the images (`cifar10_16/*.npz` with x_train, y_train; or --images=PATH) and the compact table of
-NAS-Bench-201 (`nasbench201/`; or --table=PATH). One cell per stage, 8 filters, the training images halved between
-weights and alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official
-200 epochs, of the derived cell, compared with random cells, with random cells that are trained and selected within the
-search's own budget, with the cell of the most parameters and with the best cell. Random cells are those that the search
-can return: without `none` (unless --allow_none) and, with guards, of one skip connection at most. The percentile is the
-share of them that the derived cell is better than, ties counted as halves. CPU minutes are those of the search alone.
+NAS-Bench-201 (`nasbench201/`; or --table=PATH). Three cells per stage and 4 filters, deep and thin: with one cell a
+stage the skip connection that makes the best cells shows nothing. The training images are halved between weights and
+alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official 200 epochs,
+of the cell that the shortlist of --shortlist=6 takes and of the derived cell, compared with random cells, with random
+cells that are trained and selected within the search's own budget, with the cell of the most parameters and with the
+best cell. Random cells are those that the search can return: without `none` (unless --allow_none) and, with guards, of
+one skip connection at most. The percentile is the share of them that the cell is better than, ties counted as halves.
+CPU minutes are those of the search, and of the search with the shortlist.
 """
 
 import argparse
@@ -45,7 +48,7 @@ class Run:
     """
 
     relaxation: str
-    epochs: int = 24
+    epochs: int = 20
     warmup: int | None = None
     rate: float = 2e-3
     anneal: bool = True
@@ -56,16 +59,22 @@ class Run:
 
 TUNED = {
     "softmax": Run("softmax", rate=1e-3),
-    "gumbel": Run("gumbel", epochs=48, warmup=24, rate=1e-3),
+    "gumbel": Run("gumbel", epochs=48, warmup=24),
     "partial_channels": Run("softmax", partial_channels=4),
-    "binary_gates": Run("binary_gates", epochs=48, warmup=24, rate=1e-3),
+    "binary_gates": Run("binary_gates", epochs=48, warmup=24),
     "dirichlet": Run("dirichlet"),
     "sigmoid": Run("sigmoid", zero_one_weight=1.0),
+}
+VARIED = {  # the default search, with other steps and rates
+    "softmax_half_rate": Run("softmax", rate=5e-4),
+    "softmax_twice_rate": Run("softmax", rate=2e-3),
+    "softmax_twice_steps": Run("softmax", rate=1e-3, epochs=40),
+    "softmax_four_times_steps": Run("softmax", rate=1e-3, epochs=80),
 }
 COLLAPSING = {
     "softmax_warmup_of_300_steps": Run("softmax", warmup=3, rate=6e-3, anneal=False),
     "dirichlet_untuned": Run("dirichlet", rate=6e-3, anneal=False),
-    "softmax_four_times_as_long": Run("softmax", rate=6e-3, anneal=False, epochs=96),
+    "softmax_four_times_as_long": Run("softmax", rate=6e-3, anneal=False, epochs=80),
     "gumbel_untuned": Run("gumbel", rate=6e-3, anneal=False, temperature=(10, 0.1)),
 }
 UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
@@ -76,12 +85,16 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--runs", default="tuned", help="tuned, collapsing, none, or names of runs, comma-separated")
+    parser.add_argument(
+        "--runs", default="tuned", help="tuned, varied, collapsing, unsearched, none, or names of runs, comma-separated"
+    )
     parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
     parser.add_argument("--guards", default="on", choices=("on", "off"))
     parser.add_argument("--auxiliary_skip", type=float, help="weight of it, instead of the default")
     parser.add_argument("--allow_none", action="store_true", help="let derived cells have `none`, as published ones do")
-    parser.add_argument("--filters", type=int, default=8)
+    parser.add_argument("--filters", type=int, default=4)
+    parser.add_argument("--num_cells", type=int, default=3, help="of each stage")
+    parser.add_argument("--shortlist", type=int, default=6, help="networks of the shortlist; 0 for the derived cell")
     parser.add_argument("--learning_rate", type=float, default=0.05)
     parser.add_argument("--random", type=int, default=4, help="random cells that the control trains; 0 for none")
     parser.add_argument("--threads", type=int, default=0)
@@ -117,8 +130,9 @@ def main() -> None:
         flush=True,
     )
 
-    sets = {"tuned": TUNED, "collapsing": COLLAPSING, "none": {}}
-    every = {**TUNED, **COLLAPSING}
+    unsearched = {"unsearched": None}
+    sets = {"tuned": TUNED, "varied": VARIED, "collapsing": COLLAPSING, "none": {}, "unsearched": unsearched}
+    every = {**TUNED, **VARIED, **COLLAPSING, **unsearched}
     if arguments.runs in sets:
         runs = sets[arguments.runs]
     else:
@@ -127,11 +141,19 @@ def main() -> None:
         return
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     print(
-        f"Guards {arguments.guards}.\n\n| search | test_200 by seed | mean | worst | percentiles | CPU minutes a run |"
+        f"Guards {arguments.guards}.\n\n| search | test_200 by seed | mean | worst | percentiles | CPU minutes a run | "
+        "derived, by seed |"
     )
-    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name, run in runs.items():
-        _row(name, [_search(name, run, seed, x, y, table, arguments) for seed in seeds], controls)
+        found = []
+        for seed in seeds:
+            before = _cpu_seconds()
+            if run is None:
+                found.append(_unsearched(seed, x, y, table, reachable, arguments, before))
+            else:
+                found.append(_search(name, run, seed, x, y, table, arguments, before))
+        _row(name, found, controls)
     if arguments.random:
         title = f"control: of {arguments.random} random cells the best after training each with as many steps"
         _row(title, [_random(seed, x, y, table, reachable, arguments) for seed in seeds], controls)
@@ -161,21 +183,21 @@ def _row(name: str, records: list[dict[str, Any]], controls: Any) -> None:
     percentiles = ", ".join(f"{_percentile(value, controls):.0f}" for value in accuracies)
     print(
         f"| {name} | {', '.join(f'{value:.2f}' for value in accuracies)} | {statistics.mean(accuracies):.2f} | "
-        f"{min(accuracies):.2f} | {percentiles} | {minutes} |",
+        f"{min(accuracies):.2f} | {percentiles} | {minutes} | "
+        f"{', '.join(str(record.get('derived', '-')) for record in records)} |",
         flush=True,
     )
 
 
 def _search(
-    name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace
+    name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace, before: float
 ) -> dict[str, Any]:
     import keras
 
     import kerasnas
 
-    before = _cpu_seconds()
     partial = {"partial_channels": run.partial_channels, "edge_normalization": True} if run.partial_channels > 1 else {}
-    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=1)
+    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     relaxation: Any = run.relaxation
     if run.zero_one_weight is not None:
         relaxation = kerasnas.relaxations.Sigmoid(run.zero_one_weight)
@@ -210,16 +232,59 @@ def _search(
         verbose=0,
         callbacks=[*callbacks, Watch()],
     )
+    derived = search.derive(arguments.allow_none)
+    searched = round((_cpu_seconds() - before) / 60, 2)
+    chosen = derived
+    if arguments.shortlist:
+        settings = kerasnas.pipeline.Shortlist(arguments.shortlist)
+        chosen = kerasnas.pipeline.rerank(search, x, y, settings, seed=seed, log=_to_stderr)
     return _record(
         name,
         seed,
-        search.derive(arguments.allow_none),
+        chosen,
         table,
         before,
+        derived=round(table.lookup(derived, "test_200"), 2),
+        derived_cell=table.space.to_string(derived),
+        search_cpu_minutes=searched,
         by_epoch=by_epoch,
         curvature=[round(value, 3) for value in search.history.history.get("curvature", [])],
         accuracy=search.history.history["val_accuracy"][-1],
     )
+
+
+def _unsearched(
+    seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: argparse.Namespace, before: float
+) -> dict[str, Any]:
+    """Control: the shortlist around a random cell in place of a searched one."""
+    import tempfile
+
+    import numpy as np
+
+    import kerasnas
+    from kerasnas.pipeline.shortlist import halves
+
+    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
+    start = reachable.sample(np.random.default_rng(seed))
+    training = kerasnas.pipeline.NetworkTraining(space, x.shape[1:], 10)
+    settings = kerasnas.pipeline.Shortlist(arguments.shortlist)
+    with tempfile.TemporaryDirectory() as folder:
+        record = kerasnas.pipeline.run_shortlist(
+            kerasnas.pipeline.Stages(folder),
+            settings,
+            [start],
+            training,
+            *halves(x, y, 0.5, seed),
+            reachable,
+            seed,
+            _to_stderr,
+        )
+    chosen = kerasnas.Genotype.from_json(json.dumps(record["genotype"]))
+    return _record("unsearched", seed, chosen, table, before, derived=round(table.lookup(start, "test_200"), 2))
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -230,7 +295,7 @@ def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: ar
     import kerasnas
 
     before, steps = _cpu_seconds(), TUNED["softmax"].epochs * STEPS
-    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=1)
+    space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     rng = np.random.default_rng(seed)
     first, second = kerasnas.datasets.stratified_split(y, 0.5, seed)
     best = (-1.0, None)
