@@ -20,14 +20,17 @@ from kerasnas.strategies import (
 )
 from kerasnas.trainers import (
     HYPERGRADIENTS,
+    BetaDecay,
     BilevelOptimizer,
     BilevelTrainer,
     CostObjective,
     ENASCheckpoint,
     ENASTrainer,
     InnerStep,
+    SupernetScore,
     finite_difference,
     first_order,
+    select_by_perturbation,
     unrolled,
 )
 
@@ -36,6 +39,7 @@ __all__ = [
     "NSGA2",
     "STRATEGIES",
     "AttentionPolicy",
+    "BetaDecay",
     "BilevelOptimizer",
     "BilevelTrainer",
     "Controller",
@@ -54,8 +58,10 @@ __all__ = [
     "SearchStrategy",
     "SpaceExhaustedError",
     "SuccessiveHalving",
+    "SupernetScore",
     "Trial",
     "finite_difference",
     "first_order",
+    "select_by_perturbation",
     "unrolled",
 ]

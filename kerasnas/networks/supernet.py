@@ -80,6 +80,7 @@ class Supernet(keras.Model):
         self.relaxation = relaxations.get(relaxation, seed)
         self.has_auxiliary_skip = False
         self._at_expected_weights = False
+        self._given: Mapping[str, Any] | None = None  # mixing weights in place of the relaxation's
 
         builder = MixedBuilder(self.space, num_classes, self.dtype_policy, self.partial_channels)
         self.space.skeleton(builder, self.image_shape)
@@ -147,7 +148,9 @@ class Supernet(keras.Model):
         tables = {}
         for kind, variable in self.alphas.items():
             alphas = ops.convert_to_tensor(variable)
-            if self._at_expected_weights:
+            if self._given is not None:
+                weights, active = self._given[kind], None
+            elif self._at_expected_weights:
                 weights, active = relaxations.expected(self.relaxation, alphas), None
             else:
                 weights, active = self.relaxation(alphas, training=training)
@@ -171,6 +174,35 @@ class Supernet(keras.Model):
             yield
         finally:
             self._at_expected_weights = False
+
+    @contextlib.contextmanager
+    def mixing_by(self, weights: Mapping[str, Any]) -> Iterator[None]:
+        """Inside, the network computes every primitive and mixes by `weights`, whatever the alphas are.
+
+        Args:
+            weights: for each kind of cell a tensor `(edges, primitives)`.
+        """
+        self._given = weights
+        try:
+            yield
+        finally:
+            self._given = None
+
+    def one_hot_weights(self, genotype: Genotype) -> dict[str, np.ndarray]:
+        """The mixing weights at which the supernet computes the network of `genotype`: 1 for what it has, else 0.
+
+        Raises:
+            ValueError: if `genotype` is not of the space.
+        """
+        self.space.validate(genotype)
+        weights = {kind: np.zeros(own.shape, "float32") for kind, own in self.choices.items()}
+        for kind, own in self.choices.items():
+            rows = {edge: row for row, edge in enumerate(own.edges)}
+            for edge in genotype[own.cell or kind]:
+                row = rows.get((edge.source, edge.target))
+                if row is not None and edge.primitive in own.primitives:
+                    weights[kind][row, own.primitives.index(edge.primitive)] = 1
+        return weights
 
     def _edge_weights(self, kind: str) -> Any:
         if not self.edge_normalization:

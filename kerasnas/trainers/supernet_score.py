@@ -1,0 +1,94 @@
+"""SupernetScore: the accuracy of a genotype with the weights that a supernet shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from kerasnas import backend, checks
+from kerasnas.genotypes import Genotype
+from kerasnas.networks import Supernet
+
+
+class SupernetScore:
+    """The accuracy of networks with the weights of a supernet, on held-out images: no training, no building.
+
+    Batch norm uses the statistics of each batch: the moving ones are those of the mixture, and no network's.
+
+    With a supernet whose paths were drawn evenly (`relaxation="gumbel"`, alphas frozen for the whole of `fit`) and an
+    evolution that is told these scores, this is single-path one-shot search.
+
+    Args:
+        supernet: of a space's `build_supernet`, its weights learned.
+        x: images or signals that the weights were not trained on.
+        y: class numbers.
+        batch_size: the accuracy is over whole batches; what is left over is not used. Defaults to 250.
+
+    Raises:
+        TypeError: if the supernet is not of a space.
+        ValueError: if `x` and `y` differ in length, or hold no batch.
+
+    Example:
+
+    >>> from kerasnas.search import RegularizedEvolution
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(filters=2, num_cells=1)
+    >>> x, y = np.random.default_rng(0).random((8, 8, 8, 3), "float32"), np.arange(8) % 2
+    >>> score = SupernetScore(space.build_supernet((8, 8, 3), 2), x, y, batch_size=8)
+    >>> evolution = RegularizedEvolution(space)
+    >>> for _ in range(3):
+    ...     genotype = evolution.ask()
+    ...     evolution.tell(genotype, score(genotype))
+    >>> 0 <= evolution.best[1] <= 1
+    True
+
+    Reference:
+        Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", 2020 (arXiv 1904.00420),
+        sections 3.2 and 3.4.
+
+    Differences from the paper:
+        - Statistics of batch norm are those of the batch, not recomputed over training images beforehand.
+        - All primitives are computed, those that the network lacks with weight 0.
+    """
+
+    def __init__(self, supernet: Supernet, x: Any, y: Any, batch_size: int = 250):
+        self.supernet = checks.instance("supernet", supernet, Supernet, "a supernet that a space built")
+        self.x, self.y = np.asarray(x, "float32"), np.asarray(y).reshape(-1)
+        self.batch_size = checks.size("batch_size", batch_size)
+        if len(self.x) != len(self.y) or len(self.x) < batch_size:
+            expected = f"labels for the {len(self.x)} images, of which a batch takes {batch_size}"
+            raise ValueError(checks.invalid("y", expected, len(self.y)))
+        self._hits = backend.traced_once(self._count)
+
+    def _count(self, x: Any, y: Any, weights: Any, trainable: Any, state: Any) -> Any:
+        """How many images of a batch are recognized."""
+        with self.supernet.mixing_by(weights):
+            logits, _ = self.supernet.stateless_call(trainable, state, x, training=True)
+        return ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=-1), y), "int32"))
+
+    def accuracy(self, weights: Mapping[str, Any]) -> float:
+        """The accuracy of the supernet with the given mixing weights.
+
+        Args:
+            weights: for each kind of cell an array `(edges, primitives)`.
+        """
+        given = {kind: ops.convert_to_tensor(np.asarray(table, "float32")) for kind, table in weights.items()}
+        variables = backend.values(self.supernet.trainable_variables)
+        state = backend.values(self.supernet.non_trainable_variables)
+        hits, batches = 0, len(self.x) // self.batch_size
+        for index in range(batches):
+            own = slice(index * self.batch_size, (index + 1) * self.batch_size)
+            y = ops.convert_to_tensor(self.y[own].astype("int64"))
+            hits += int(self._hits(ops.convert_to_tensor(self.x[own]), y, given, variables, state))
+        return hits / (batches * self.batch_size)
+
+    def __call__(self, genotype: Genotype) -> float:
+        """The accuracy of the network of `genotype`.
+
+        Raises:
+            ValueError: if it is not of the space.
+        """
+        return self.accuracy(self.supernet.one_hot_weights(genotype))
