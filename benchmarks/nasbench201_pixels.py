@@ -257,29 +257,23 @@ def _unsearched(
     seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: argparse.Namespace, before: float
 ) -> dict[str, Any]:
     """Control: the shortlist around a random cell in place of a searched one."""
-    import tempfile
-
     import numpy as np
 
     import kerasnas
-    from kerasnas.pipeline.shortlist import halves
 
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     start = reachable.sample(np.random.default_rng(seed))
-    training = kerasnas.pipeline.NetworkTraining(space, x.shape[1:], 10)
-    settings = kerasnas.pipeline.Shortlist(arguments.shortlist)
-    with tempfile.TemporaryDirectory() as folder:
-        record = kerasnas.pipeline.run_shortlist(
-            kerasnas.pipeline.Stages(folder),
-            settings,
-            [start],
-            training,
-            *halves(x, y, 0.5, seed),
-            reachable,
-            seed,
-            _to_stderr,
-        )
-    chosen = kerasnas.Genotype.from_json(json.dumps(record["genotype"]))
+    chosen = kerasnas.pipeline.rerank_genotypes(
+        space,
+        [start],
+        x,
+        y,
+        10,
+        kerasnas.pipeline.Shortlist(arguments.shortlist),
+        within=reachable,
+        seed=seed,
+        log=_to_stderr,
+    )
     return _record("unsearched", seed, chosen, table, before, derived=round(table.lookup(start, "test_200"), 2))
 
 

@@ -24,7 +24,7 @@ from kerasnas.pipeline.run import plot, resume, retrain, search
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import ComparisonConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
-from kerasnas.pipeline.shortlist import Shortlist, rerank, run_shortlist
+from kerasnas.pipeline.shortlist import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import measure
 from kerasnas.pipeline.training_stage import NetworkTraining
@@ -57,6 +57,7 @@ __all__ = [
     "predict",
     "read_network",
     "rerank",
+    "rerank_genotypes",
     "resume",
     "retrain",
     "run_search",

@@ -64,7 +64,8 @@ def _make(config: SpaceConfig, sizes: dict[str, int], data: datasets.ImageDatase
     """The space of the settings' name, given those settings that it takes; one that it does not take must be unset."""
     factory = SPACES[config.space]
     taken = inspect.signature(factory).parameters
-    arguments: dict[str, Any] = {**sizes, "num_nodes": config.num_nodes, "stem_strides": config.stem_strides}
+    own = ("num_nodes", "stem_strides", "sparse")
+    arguments: dict[str, Any] = {**sizes, **{name: getattr(config, name) for name in own}}
     if not has_supernet(config.space):
         asked = {_SIZES.get(name, name) for name in config.changed()}
         arguments = {name: value for name, value in arguments.items() if name in asked}

@@ -191,6 +191,11 @@ class SpaceConfig(Settings):
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
+    sparse: bool = setting(
+        False,
+        "Leave out the edges on which no primitive reaches the threshold of the relaxation: FairDARTS, with "
+        "--relaxation=sigmoid.",
+    )
     stem_strides: int = setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.", least=1)
 
     def __post_init__(self) -> None:

@@ -84,3 +84,10 @@ def test_search_must_choose_the_cells_of_the_final_network():
     make_space(SearchConfig(num_cells=2, retrain_cells=2))
     make_space(SearchConfig(num_cells=3, retrain_cells=2))
     make_space(SearchConfig(num_cells=3, retrain_cells=20))
+
+
+def test_edges_are_left_out_where_that_is_asked_for():
+    assert make_space(SearchConfig(sparse=True)).tables["normal"].sparse
+    assert not make_space(SearchConfig()).tables["normal"].sparse
+    with pytest.raises(ValueError, match="Space 'nasbench201' has no setting `sparse`"):
+        make_space(SearchConfig(space="nasbench201", sparse=True))

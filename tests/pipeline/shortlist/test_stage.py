@@ -7,7 +7,15 @@ import pytest
 
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline import NetworkTraining, Shortlist, Stages, TrainingRecipe, rerank, run_shortlist
+from kerasnas.pipeline import (
+    NetworkTraining,
+    Shortlist,
+    Stages,
+    TrainingRecipe,
+    rerank,
+    rerank_genotypes,
+    run_shortlist,
+)
 from kerasnas.pipeline.shortlist import stage
 from kerasnas.spaces import NASBench201Space, ProxylessSpace
 from kerasnas.trainers import BilevelTrainer
@@ -155,6 +163,16 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
     assert len(own) == len(held) == 16
     with pytest.raises(TypeError, match="Expected an instance of `BilevelTrainer`"):
         rerank(supernet, x, y)
+
+
+def test_what_any_search_found_can_be_reranked(data, trained):
+    (x, y), _ = data
+    found = [cell("222222"), cell("222223")]
+    best = rerank_genotypes(SPACE, found, x, y, 3, Shortlist(6, (10,)), within=SPACE.reachable(0), log=str)
+    assert SPACE.encode(best).count(3) > 1
+    assert trained[0][1] == found[0] and trained[1][1] == found[1]
+    with pytest.raises(ValueError, match="one genotype at least"):
+        rerank_genotypes(SPACE, [], x, y, 3, log=str)
 
 
 @pytest.mark.parametrize(
