@@ -84,6 +84,11 @@ def traced_once(function: Callable) -> Callable:
     return jax.jit(function)
 
 
+def shared_trace(function: Callable) -> None:
+    """None: XLA compiles each place for itself anyway; see `kerasnas.backend.tensorflow.shared_trace`."""
+    return None
+
+
 def map_tasks(function: Callable, elements: Any) -> Any:
     """`function` vectorized over tasks, the results stacked; see `kerasnas.backend.tensorflow.map_tasks`.
 
@@ -100,6 +105,11 @@ def map_tasks(function: Callable, elements: Any) -> Any:
 
 def exact_second_order() -> Any:
     """A context that does nothing: see `kerasnas.backend.tensorflow.exact_second_order`."""
+    return contextlib.nullcontext()
+
+
+def first_order_only() -> Any:
+    """A context that does nothing: see `kerasnas.backend.tensorflow.first_order_only`."""
     return contextlib.nullcontext()
 
 

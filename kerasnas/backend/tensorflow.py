@@ -9,11 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, outlined
+from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, tf.errors.ResourceExhaustedError)
 """What is raised where a network does not fit into the memory."""
+
+_first_order: list[bool] = []  # one for each context of `first_order_only` that is open
 
 
 def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tuple[tuple[Any, Any], list]]:
@@ -77,6 +79,9 @@ def batch_norm(
         return tf.squeeze(y, [1]), mean, variance
     if x.dtype != tf.float64:
         kernel = {"mean": mean, "variance": variance, "epsilon": epsilon, "exponential_avg_factor": 1 - momentum}
+        if training and _first_order:
+            y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
+            return y, mean, variance
         if training:
             return _fused_batch_norm(x, tf.convert_to_tensor(scale), tf.convert_to_tensor(offset), kernel)
         y, *_ = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, is_training=False, **kernel)
@@ -92,6 +97,20 @@ def batch_norm(
     unbiased = batch_variance * count / tf.maximum(count - 1, 1)
     rate = tf.where(count > 0, tf.constant(1 - momentum, x.dtype), 0)
     return y, mean + rate * (batch_mean - mean), variance + rate * (unbiased - variance)
+
+
+@contextlib.contextmanager
+def first_order_only() -> Iterator[None]:
+    """A context in which models are traced to be differentiated once, into a smaller graph.
+
+    Batch norm then goes by the gradient that TensorFlow registered for its kernel, without the nodes of a custom one.
+    Second derivatives are still right, but in some sixty operations for each instead of the closed form.
+    """
+    _first_order.append(True)
+    try:
+        yield
+    finally:
+        _first_order.pop()
 
 
 def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -163,12 +182,16 @@ def _batch_norm_gradient_kernel(
     return dx, dscale, doffset
 
 
+def accelerators() -> list[Any]:
+    """The GPUs and TPUs that TensorFlow sees."""
+    return [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
+
+
 def devices() -> str:
     """The devices that computations run on, for a reader; on a CPU with the number of threads, where that was set."""
-    accelerators = [device for kind in ("GPU", "TPU") for device in tf.config.list_physical_devices(kind)]
-    if accelerators:
-        details = tf.config.experimental.get_device_details(accelerators[0])
-        return f"{len(accelerators)} x {details.get('device_name', accelerators[0].device_type)}"
+    if found := accelerators():
+        details = tf.config.experimental.get_device_details(found[0])
+        return f"{len(found)} x {details.get('device_name', found[0].device_type)}"
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     return f"CPU, {threads} threads" if threads else "CPU"
 
@@ -181,6 +204,18 @@ def values(variables: Sequence[Any]) -> list[Any]:
 def traced_once(function: Callable) -> Any:
     """`function`, a pure function of tensors, traced once for each signature: one node of the graphs that call it."""
     return outlined(function)
+
+
+def shared_trace(function: Callable) -> Callable | None:
+    """`function`, a pure function of nested tensors, traced once, for all places of a graph that call it.
+
+    The graph is the same as if it were traced at each place, since each call is replaced by the nodes that it needs.
+    None where nothing is traced, and on several replicas, as no function can sum over them.
+    """
+    if tf.executing_eagerly() or replicas() > 1:
+        return None
+    traced = inlined(function)
+    return lambda *arguments: traced(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
 
 
 def map_tasks(function: Callable, elements: Any) -> Any:

@@ -15,6 +15,22 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
+_PASSES = (
+    "arithmetic_optimization",
+    "common_subgraph_elimination",
+    "constant_folding",
+    "dependency_optimization",
+    "function_optimization",
+    "implementation_selector",
+    "layout_optimizer",
+    "loop_optimization",
+    "remapping",
+    "scoped_allocator_optimization",
+    "shape_optimization",
+    "use_plugin_optimizers",
+)
+"""The passes of the graph optimizer that `pruned_only` leaves out, as `RewriterConfig` names them."""
+
 
 def gradient_registry() -> MutableMapping[str, Any]:
     """The registry of gradients by name, from which entries can be deleted.
@@ -67,13 +83,48 @@ def clear_kernel_cache() -> None:
 def outlined(function: Callable) -> Any:
     """`function`, of tensors, as a `tf.function` that stays one node of the graphs that call it.
 
-    By the public API the graph optimizer inlines it where it likes, and many functions made at one place draw a warning
-    about retracing.
+    By the public API the graph optimizer inlines it where it likes.
     """
-    function = gradients_of_their_graphs()(function)
-    traced = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    return inlined(function, experimental_attributes={"_noinline": True})
+
+
+def inlined(function: Callable, **options: Any) -> Any:
+    """`function`, of tensors, as a `tf.function` whose nodes take the place of a call of it.
+
+    By the public API, many functions made at one place draw a warning about retracing.
+    """
+    traced = tf.function(gradients_of_their_graphs()(function), autograph=False, **options)
     traced._omit_frequent_tracing_warning = True
     return traced
+
+
+def pruned_only(function: Callable) -> Callable:
+    """`function`, whose `tf.function`s run as they were traced, but for nodes that nothing needs.
+
+    Of the passes of the graph optimizer only the pruning is left. The others find little in the graph of a search step
+    and took a third of the first one; the memory optimizer among them made later steps slower and larger. The public
+    `tf.config.optimizer.set_experimental_options` holds for all functions of the process, and knows but some passes.
+    """
+    own = context.context()
+    stock = own.function_call_options
+    config = tf.compat.v1.ConfigProto.FromString(stock.config_proto_serialized)
+    passes = config.graph_options.rewrite_options
+    for name in _PASSES:
+        setattr(passes, name, passes.OFF)
+    passes.memory_optimization = passes.NO_MEM_OPT
+    passes.disable_tfg_optimizer = True
+    passes.meta_optimizer_iterations = passes.ONE
+    bare = context.FunctionCallOptions(stock.executor_type, config)
+
+    def run(*arguments: Any) -> Any:
+        before = own.function_call_options
+        own.function_call_options = bare
+        try:
+            return function(*arguments)
+        finally:
+            own.function_call_options = before
+
+    return run
 
 
 def in_multi_worker_mode(strategy: tf.distribute.Strategy) -> bool:

@@ -32,6 +32,7 @@ from kerasnas.trainers.metrics import batch_size_of, validation_metric
 class BilevelFit(BilevelGradients):
     """The part of `BilevelTrainer` that is Keras' interface."""
 
+    train_function: Any
     _guards: SearchGuards
     _initial_learning_rate: float | None = None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasnas.backend import all_reduce, replicas, share, unscaled, value_and_grad
+from kerasnas.backend import all_reduce, first_order_only, replicas, share, shared_trace, unscaled, value_and_grad
 from kerasnas.backend.keras_internals import seed_states
 from kerasnas.relaxations import Relaxation, is_alphas, split_variables
 from kerasnas.trainers.curvature import top_eigenvalue
@@ -39,6 +39,7 @@ class BilevelGradients(keras.Model):
     architecture_warmup: AlphaWarmup
     relaxations: Callable[[], list[Relaxation]]
     _searched: Callable[[], Any]
+    _pass: Callable | None = None
 
     @property
     def network_weights(self) -> list[Any]:
@@ -108,6 +109,32 @@ class BilevelGradients(keras.Model):
         active = self.architecture_warmup.active
         return state[[variable is active for variable in self.non_trainable_variables].index(True)]
 
+    @contextlib.contextmanager
+    def one_pass(self) -> Iterator[None]:
+        """A context in which both gradients are traced as one function where they are of one function.
+
+        The weights' step and, in first order, that of the alphas differentiate the same loss, on another batch and at
+        other alphas. One function computes its gradients with respect to both; each step takes one of them, and what is
+        left without a reader falls out of the graph. Nothing is shared where the two losses differ, and none of sampled
+        paths, whose functions stand in the graph as a whole.
+        """
+        sampled = any(relaxation.paths is not None for relaxation in self.relaxations())
+        scaled = any(not isinstance(scale, float) for scale in self.optimizer.loss_scales)
+        differ = self.objective is not None or self._class_weight is not None or scaled
+        if self._hypergradient is first_order and not (sampled or differ):
+            self._pass = shared_trace(self._value_and_both_gradients)
+        try:
+            yield
+        finally:
+            self._pass = None
+
+    def _value_and_both_gradients(self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], batch: Any) -> Any:
+        """`(value, predictions, new state)` of the loss on a batch, and its gradients: of `w`, of `a`."""
+        loss, count = self._loss(state, batch, 1.0), len(w)
+        with first_order_only():
+            (_, results), gradients = value_and_grad(lambda both: loss(both[:count], both[count:]))([*w, *a])
+        return results, gradients[:count], gradients[count:]
+
     def architecture_gradients(
         self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
     ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
@@ -124,9 +151,14 @@ class BilevelGradients(keras.Model):
         inner_step, seeds = self._inner_step(), self._seed_positions()
 
         def learning() -> Any:
-            (_, (value, predictions, new_state)), gradients = self._hypergradient(
-                validation_loss, training_loss, w, a, inner_step
-            )
+            if self._pass is not None:
+                (value, predictions, new_state), _, gradients = self._pass(w, a, state, validation)
+            else:
+                once = first_order_only() if self._hypergradient is first_order else contextlib.nullcontext()
+                with once:
+                    (_, (value, predictions, new_state)), gradients = self._hypergradient(
+                        validation_loss, training_loss, w, a, inner_step
+                    )
             gradients = self._summed(gradients, validation)
             decay = scale * self.architecture_weight_decay
             decayed = [g + decay * p for g, p in zip(gradients, a, strict=True)]
@@ -134,7 +166,10 @@ class BilevelGradients(keras.Model):
             return value, predictions, [new_state[seed] for seed in seeds], moving
 
         def frozen() -> Any:
-            _, (value, predictions, new_state) = validation_loss(w, a)
+            if self._pass is not None:
+                (value, predictions, new_state), *_ = self._pass(w, a, state, validation)
+            else:
+                _, (value, predictions, new_state) = validation_loss(w, a)
             return value, predictions, [new_state[seed] for seed in seeds], [ops.zeros_like(p) for p in a]
 
         value, predictions, seeded, gradients = self.by_phase(state, learning, frozen)
@@ -149,11 +184,15 @@ class BilevelGradients(keras.Model):
         With loss scaling the gradient is that of the scaled loss.
         """
         scale, _ = self.optimizer.loss_scales
-        loss = self._loss(state, self._weighted(data[0]), scale)
-        with contextlib.ExitStack() as stack:
-            for relaxation in self.relaxations():
-                stack.enter_context(relaxation.for_weights())
-            (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
+        if self._pass is not None:
+            (value, predictions, new_state), gradients, _ = self._pass(w, a, state, data[0])
+        else:
+            loss = self._loss(state, self._weighted(data[0]), scale)
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(first_order_only())
+                for relaxation in self.relaxations():
+                    stack.enter_context(relaxation.for_weights())
+                (_, (value, predictions, new_state)), gradients = value_and_grad(lambda weights: loss(weights, a))(w)
         gradients = self._summed(gradients, data[0])
         decay = scale * self.weight_decay
         decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]

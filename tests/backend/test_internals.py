@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer as tensorflow_trainer
 from keras.src.optimizers.base_optimizer import BaseOptimizer
+from tensorflow.python.eager import context
 
 from kerasnas.backend import keras_internals, tensorflow_internals
 from kerasnas.backend.keras_internals import (
@@ -22,11 +23,13 @@ from kerasnas.backend.keras_internals import (
     seed_states,
 )
 from kerasnas.backend.tensorflow_internals import (
+    _PASSES,
     clear_kernel_cache,
     gradient_registry,
     gradients_of_their_graphs,
     in_multi_worker_mode,
     outlined,
+    pruned_only,
 )
 
 
@@ -172,3 +175,16 @@ def test_every_function_of_the_seams_has_its_reason():
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if function.__module__ == module.__name__:
                 assert "public" in (function.__doc__ or ""), f"`{name}` does not say why the public API does not do"
+
+
+def test_context_function_call_options():
+    doubled = tf.function(lambda x: 2 * x + 0 * tf.reduce_sum(x))
+    before = context.context().function_call_options
+    seen = []
+    run = pruned_only(lambda x: (seen.append(context.context().function_call_options), doubled(x))[1])
+    assert float(run(tf.constant(3.0))) == 6.0
+    assert context.context().function_call_options is before, "`Context.function_call_options` are not put back"
+    config = tf.compat.v1.ConfigProto.FromString(seen[0].config_proto_serialized)
+    passes = config.graph_options.rewrite_options
+    assert all(getattr(passes, name) == passes.OFF for name in _PASSES), "`RewriterConfig` has other passes on"
+    assert not passes.disable_model_pruning and not passes.disable_meta_optimizer

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasnas import BilevelOptimizer, BilevelTrainer
 from kerasnas.callbacks import snapshot
 from kerasnas.datasets import ArrayBatches, PairedBatches
+from kerasnas.trainers import gradients
 from kerasnas.trainers.data_split import pair_halves
 
 KEYS = {"loss", "accuracy", "val_loss", "val_accuracy", "alpha_entropy", "skips"}
@@ -72,6 +73,25 @@ def test_compiled_search_is_deterministic(fitted, make_search, data):
     again = make_search(compile={"run_eagerly": False})
     again.fit(*data, batch_size=8, epochs=2, verbose=0)
     assert same_state(fitted[0], again)
+
+
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_both_levels_share_one_trace_which_changes_nothing(make_search, data, monkeypatch, warmup):
+    """Beside the graph's size: so that the test would see it if nothing were shared."""
+
+    def searched():
+        search, traces = make_search(architecture_warmup_epochs=warmup, compile={"run_eagerly": False}), []
+        loss = search.compute_loss
+        search.compute_loss = lambda **options: (traces.append(1), loss(**options))[1]
+        search.fit(*data, batch_size=8, epochs=2, verbose=0)
+        return search, len(traces)
+
+    shared, traces = searched()
+    monkeypatch.setattr(gradients, "shared_trace", lambda function: None)
+    apart, more = searched()
+    assert traces < more
+    for one, other in zip(values(shared.variables), values(apart.variables), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
 def test_steps_per_execution_changes_nothing(fitted, make_search, data):
