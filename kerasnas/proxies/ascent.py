@@ -49,8 +49,9 @@ def ascend(
     rng = np.random.default_rng(checks.seed(seed))
     current = space.encode(start)
     scores = {start: score(start)}
-    best, unchanged = scores[start], 0
-    while True:
+    best, changed = scores[start], True
+    while changed:
+        changed = False
         for position in rng.permutation(len(space.choices)):
             before = current
             for option in range(space.cardinalities[position]):
@@ -66,6 +67,5 @@ def ascend(
                     scores[genotype] = score(genotype)
                 if scores[genotype] > best:
                     best, current = scores[genotype], indices
-            unchanged = unchanged + 1 if current == before else 0
-            if unchanged >= len(space.choices):
-                return scores
+            changed = changed or current != before
+    return scores

@@ -161,6 +161,21 @@ def test_an_ascent_stays_within_a_set_and_finds_its_best():
         ascend(space, score, start, evaluations=0)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_an_ascent_scores_all_neighbors_of_where_it_ends(seed):
+    """Whatever the order: the best neighbor of the end may be what a shortlist is for."""
+    space = NASBench201Space()
+    weights = np.random.default_rng(seed).random((6, 5))
+
+    def score(genotype):
+        return float(sum(weights[row, option] for row, option in enumerate(space.encode(genotype))))
+
+    scores = ascend(space, score, space.decode([2, 0, 1, 4, 3, 2]), seed=seed)
+    end = space.encode(max(scores, key=scores.__getitem__))
+    assert end == tuple(weights.argmax(1))
+    assert {space.decode(indices) for indices in space.neighbors(end)} <= set(scores)
+
+
 def test_an_ascent_in_another_order_ends_at_the_same_optimum_of_a_sum():
     space = NASBench201Space()
     start = space.decode([1] * 6)
