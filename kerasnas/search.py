@@ -1,6 +1,7 @@
 """The public face of search: black-box strategies (`ask`, `tell`) and gradient trainers (`fit`)."""
 
 from kerasnas.strategies import (
+    BANANAS,
     NSGA2,
     STRATEGIES,
     AttentionPolicy,
@@ -32,6 +33,7 @@ from kerasnas.trainers import (
 )
 
 __all__ = [
+    "BANANAS",
     "HYPERGRADIENTS",
     "NSGA2",
     "STRATEGIES",

@@ -1,6 +1,7 @@
 """Black-box strategies, by ask and tell: each proposes genotypes and learns from their rewards."""
 
 from kerasnas.strategies.attention import AttentionPolicy
+from kerasnas.strategies.bananas import BANANAS
 from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
 from kerasnas.strategies.controller import Controller, PolicyGradient, Reinforce
 from kerasnas.strategies.evolution import RegularizedEvolution
@@ -11,6 +12,7 @@ from kerasnas.strategies.policies import LSTMPolicy
 from kerasnas.strategies.predictor import PredictorSearch
 
 __all__ = [
+    "BANANAS",
     "NSGA2",
     "STRATEGIES",
     "AttentionPolicy",
