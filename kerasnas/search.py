@@ -1,7 +1,9 @@
 """The public face of search: black-box strategies (`ask`, `tell`) and gradient trainers (`fit`)."""
 
 from kerasnas.strategies import (
+    ASHA,
     BANANAS,
+    BOHB,
     NSGA2,
     STRATEGIES,
     AttentionPolicy,
@@ -9,6 +11,7 @@ from kerasnas.strategies import (
     Hyperband,
     LocalSearch,
     LSTMPolicy,
+    MultiFidelitySearch,
     PolicyGradient,
     PredictorSearch,
     RandomSearch,
@@ -17,6 +20,7 @@ from kerasnas.strategies import (
     SearchStrategy,
     SpaceExhaustedError,
     SuccessiveHalving,
+    TPESearch,
     Trial,
 )
 from kerasnas.trainers import (
@@ -33,7 +37,9 @@ from kerasnas.trainers import (
 )
 
 __all__ = [
+    "ASHA",
     "BANANAS",
+    "BOHB",
     "HYPERGRADIENTS",
     "NSGA2",
     "STRATEGIES",
@@ -48,6 +54,7 @@ __all__ = [
     "InnerStep",
     "LSTMPolicy",
     "LocalSearch",
+    "MultiFidelitySearch",
     "PolicyGradient",
     "PredictorSearch",
     "RandomSearch",
@@ -56,6 +63,7 @@ __all__ = [
     "SearchStrategy",
     "SpaceExhaustedError",
     "SuccessiveHalving",
+    "TPESearch",
     "Trial",
     "finite_difference",
     "first_order",

@@ -21,6 +21,9 @@ from kerasnas.datasets import Episode
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.registry import Registry
 from kerasnas.search import (
+    ASHA,
+    BANANAS,
+    BOHB,
     NSGA2,
     AttentionPolicy,
     Controller,
@@ -31,9 +34,11 @@ from kerasnas.search import (
     RegularizedEvolution,
     Reinforce,
     SuccessiveHalving,
+    TPESearch,
 )
 from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
+from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular import NASBench101, NASBench201, Table
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
@@ -98,6 +103,8 @@ REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
 RNG = np.random.default_rng(0)
 TABLE = NASBench201("three", np.array([[0] * 6, [1] * 6, [3] * 6]), NASBENCH201_PRIMITIVES, {"valid_12": np.ones(3)})
 BATCHES = datasets.ArrayBatches(IMAGES, LABELS, 4)
+TPE = {"space": SPACE, "seed": 0, "good_share": 0.2, "candidates": 2, "random_share": 0.3, "bandwidth_factor": 2.0}
+ENSEMBLE = {"inputs": np.ones((2, 3)), "targets": np.zeros(2), "members": 2, "units": 2, "layers": 1, "steps": 1}
 CELLS = Cells(np.array([2]), np.array([1]), np.array([0]))
 
 
@@ -132,6 +139,14 @@ call(
     skip_target=0.4,
 )
 call(PredictorSearch, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, cost_limit=1.0)
+call(BANANAS, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, members=2)
+call(NetworkEnsemble, **ENSEMBLE, rng=RNG, learning_rate=0.1, weight_decay=0.1)
+call(TPESearch, **TPE, unique=True)
+call(BOHB, **TPE, budgets=(1, 3), eta=3)
+call(ASHA, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
+call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "tell"), genotype=GENOTYPE, reward=0.5, budget=1)
+call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "set_state"), state=ASHA(RandomSearch(SPACE), (1, 3)).get_state())
+call(fresh(lambda: BOHB(SPACE, (1, 3)), "set_state"), state=BOHB(SPACE, (1, 3)).get_state())
 call(Hyperband, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
 call(SuccessiveHalving, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
 call(fresh(lambda: RandomSearch(SPACE), "ask"), n=2)
@@ -280,7 +295,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("Controller-learning_rate", "PredictorSearch-cost_limit", "PredictorSearch.tell-cost"),
             *("LSTMPolicy-temperature", "LSTMPolicy-tanh_constant", "Adam-learning_rate"),
             *("AttentionPolicy-temperature", "AttentionPolicy-tanh_constant", "AttentionPolicy-skip_target"),
-            "Controller-skip_target",
+            *("Controller-skip_target", "TPESearch-good_share", "TPESearch-bandwidth_factor"),
+            *("BOHB-good_share", "BOHB-bandwidth_factor", "NetworkEnsemble-learning_rate"),
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -292,6 +308,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "Controller-skip_weight",
             "glyphs-jitter",
             "color_jitter-amount",
+            *("NetworkEnsemble-weight_decay", "TPESearch-random_share", "BOHB-random_share"),
         ],
     ),
     "0 leaves the mutation, the noise, the steps, the shift, the skips or the query out; an index starts at 0": (
@@ -305,7 +322,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     ),
     "a reward that is not finite is a failure": (
         {"NaN", "infinity", "-1", "0"},
-        ["RandomSearch.tell-reward", "PredictorSearch.tell-reward", "Hyperband.tell-reward"],
+        ["RandomSearch.tell-reward", "PredictorSearch.tell-reward", "Hyperband.tell-reward", "ASHA.tell-reward"],
     ),
     "a vector with an entry that is not finite is a failure": (
         of({"NaN", "infinity", *NUMBERS}),
