@@ -27,6 +27,7 @@ from kerasnas.search import (
     NSGA2,
     AttentionPolicy,
     Controller,
+    EHVISearch,
     Hyperband,
     LocalSearch,
     PredictorSearch,
@@ -38,6 +39,7 @@ from kerasnas.search import (
 )
 from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
+from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular import NASBench101, NASBench201, Table
@@ -118,6 +120,9 @@ call(RandomSearch, space=SPACE, seed=0, unique=True)
 call(LocalSearch, space=SPACE, seed=0, unique=True)
 call(RegularizedEvolution, space=SPACE, seed=0, population_size=10, sample_size=3, unique=True)
 call(NSGA2, space=SPACE, seed=0, population_size=4, objectives=2, mutation_probability=0.5, unique=True)
+call(EHVISearch, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, reference=(0.0, 0.0), objectives=2)
+call(expected_hypervolume_improvement, means=REWARDS, deviations=REWARDS, front=REWARDS, reference=(0.0, 0.0))
+call(fresh(lambda: EHVISearch(SPACE), "tell"), genotype=GENOTYPE, reward=(0.5, 1.0))
 call(Reinforce, space=SPACE, seed=0, learning_rate=0.1, baseline_decay=0.9, unique=True)
 call(
     Controller,
@@ -276,6 +281,7 @@ call(pareto.dominates, one=[1.0, 2.0], other=[2.0, 1.0])
 call(pareto.non_dominated, rewards=REWARDS)
 call(pareto.non_dominated_sort, rewards=REWARDS)
 call(pareto.crowding_distance, rewards=REWARDS)
+call(pareto.hypervolume, rewards=REWARDS, reference=(0.0, 0.0))
 call(pareto.staircase, costs=[1.0, 2.0], values=[1.0, 2.0])
 
 # Why values of `BAD` are right after all -----------------------------------------------------------
@@ -326,13 +332,16 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     ),
     "a vector with an entry that is not finite is a failure": (
         of({"NaN", "infinity", *NUMBERS}),
-        ["NSGA2.tell-reward"],
+        ["NSGA2.tell-reward", "EHVISearch.tell-reward"],
     ),
     "numbers like the others": (of(NUMBERS), ["SinusoidTasks-inputs"]),
     "numbers above the other end": (of({"0", "0.5"}), ["SinusoidTasks-phase"]),
     "numbers like the others, as which NumPy reads True": (
         of({*NUMBERS, "True"}),
-        ["dominates-one", "dominates-other", "staircase-costs", "staircase-values"],
+        [
+            *("dominates-one", "dominates-other", "staircase-costs", "staircase-values"),
+            *("hypervolume-reference", "expected_hypervolume_improvement-reference", "EHVISearch-reference"),
+        ],
     ),
     "an integer among integers, as which NumPy reads True": (
         of({"True"}),

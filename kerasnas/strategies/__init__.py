@@ -6,11 +6,12 @@ from kerasnas.strategies.bananas import BANANAS
 from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
 from kerasnas.strategies.bohb import BOHB
 from kerasnas.strategies.controller import Controller, PolicyGradient, Reinforce
+from kerasnas.strategies.ehvi import EHVISearch
 from kerasnas.strategies.evolution import RegularizedEvolution
 from kerasnas.strategies.hyperband import Hyperband, SuccessiveHalving, Trial
 from kerasnas.strategies.local_search import LocalSearch
 from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
-from kerasnas.strategies.multi_objective import NSGA2
+from kerasnas.strategies.multi_objective import NSGA2, ParetoSearch
 from kerasnas.strategies.policies import LSTMPolicy
 from kerasnas.strategies.predictor import PredictorSearch
 from kerasnas.strategies.tpe import TPESearch
@@ -23,10 +24,12 @@ __all__ = [
     "STRATEGIES",
     "AttentionPolicy",
     "Controller",
+    "EHVISearch",
     "Hyperband",
     "LSTMPolicy",
     "LocalSearch",
     "MultiFidelitySearch",
+    "ParetoSearch",
     "PolicyGradient",
     "PredictorSearch",
     "RandomSearch",

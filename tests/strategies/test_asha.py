@@ -82,6 +82,16 @@ def test_a_promoted_one_that_falls_behind_stays_promoted():
     assert search.promotable() is None
 
 
+def test_the_highest_rung_comes_first():
+    search = ASHA(RandomSearch(SPACE), (1, 3, 9))
+    ranked = sorted((trial.genotype for trial in search.ask(6)), key=reward, reverse=True)
+    for genotype in ranked:
+        search.tell(genotype, reward(genotype), 1)
+    for genotype in ranked[3:]:
+        search.tell(genotype, reward(genotype), 3)
+    assert search.ask(3) == [Trial(ranked[3], 9), Trial(ranked[0], 3), Trial(ranked[1], 3)]
+
+
 @pytest.mark.filterwarnings("ignore:A reward that is not finite")
 def test_failures_count_in_their_rung_and_are_never_promoted():
     search = ASHA(RandomSearch(SPACE), (1, 3))
