@@ -42,7 +42,7 @@ from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
-from kerasnas.tabular import NASBench101, NASBench201, Table
+from kerasnas.tabular import NASBench101, NASBench201, NATSBenchSize, NATSBenchSizeSpace, Table
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 
 BAD = {
@@ -268,6 +268,9 @@ call(
     hashes=np.zeros((1, 2), np.uint64),
     columns={"valid_1": np.ones(1)},
 )
+call(NATSBenchSize, name="two", channels=np.array([[8] * 5, [16] * 5]), columns={"valid_90": np.ones(2)})
+call(NATSBenchSizeSpace().from_string, text="8:8:8:8:8")
+call(NATSBenchSizeSpace().to_string, genotype=NATSBenchSizeSpace().decode((0,) * 5))
 call(NASBenchGraphSpace, links=[[0, 0], [0, 1]], operations=["gcn", "gat"])
 
 # the leaves
@@ -351,7 +354,14 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     "a function": ({"function"}, ["ArrayBatches-augment", "compose-functions"]),
     "a name may be any text": (
         TEXT,
-        ["check_images-what", "ImageDataset-name", "Table-name", "NASBench201-name", "Genotype.count-primitive"],
+        [
+            "check_images-what",
+            "ImageDataset-name",
+            "Table-name",
+            "NATSBenchSize-name",
+            "NASBench201-name",
+            "Genotype.count-primitive",
+        ],
     ),
     "a name in the singular": (TEXT, ["Registry-kind"]),
     "a name that is not empty": (

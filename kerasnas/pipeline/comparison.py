@@ -80,7 +80,7 @@ def open_table(path: str, dataset: str = "") -> Table:
     if not Path(path).exists():
         raise FileNotFoundError(f"--table={path}: there is no such file. Expected a table as .npz, or 'synthetic'.")
     reasons = []
-    for kind in (tabular.NASBench201, tabular.NASBench101, tabular.NASBenchGraph):
+    for kind in (tabular.NASBench201, tabular.NASBench101, tabular.NASBenchGraph, tabular.NATSBenchSize):
         arguments = [dataset] if dataset and kind is not tabular.NASBench101 else []
         try:
             return kind.open(path, *arguments)
