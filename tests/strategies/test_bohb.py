@@ -140,6 +140,8 @@ def test_a_space_that_allows_no_draw_is_searched_by_ratio_among_random_ones():
     listed = list({whole.key(one): one for one in (whole.sample_indices(rng) for _ in range(60))}.values())
     strategy = TPESearch(SubsetSpace(whole, listed), seed=0)
     for _ in range(40):
+        proposed = strategy.propose()
+        assert strategy.space.feasible(proposed)
         genotype = strategy.ask()
         strategy.tell(genotype, genotype.count("conv3x3-bn-relu"))
     assert len(strategy.succeeded) == 40
