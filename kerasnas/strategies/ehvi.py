@@ -129,8 +129,6 @@ class EHVISearch(ParetoSearch):
           their joint rewards.
     """
 
-    objectives = 2
-
     def __init__(
         self,
         space: SearchSpace,

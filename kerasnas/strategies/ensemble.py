@@ -99,7 +99,8 @@ class NetworkEnsemble:
         for layer in reversed(range(self.layers + 1)):
             gradients[f"kernel/{layer}"] = activations[layer].swapaxes(1, 2) @ back
             gradients[f"bias/{layer}"] = back.sum(axis=1, keepdims=True)
-            back = (back @ self.weights[f"kernel/{layer}"].swapaxes(1, 2)) * (activations[layer] > 0)
+            if layer:  # the inputs need no gradient
+                back = (back @ self.weights[f"kernel/{layer}"].swapaxes(1, 2)) * (activations[layer] > 0)
         return gradients
 
     def _activations(self, inputs: np.ndarray) -> list[np.ndarray]:

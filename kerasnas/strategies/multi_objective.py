@@ -24,6 +24,8 @@ class ParetoSearch(SearchStrategy):
     Args: as for `SearchStrategy`.
     """
 
+    objectives = 2
+
     @property
     def best(self) -> NoReturn:
         """Not defined, since vectors have no total order."""
