@@ -4,11 +4,11 @@
     python benchmarks/strategies.py --data=/path/to/data --seeds=50 --tables=nasbench201/cifar10/valid_12
     python benchmarks/strategies.py --data=/path/to/data --latency         # NAS-Bench-201 with a limit on its latency
 
-The folder holds `nb201.npz`, `nb201_latency_ms.npz` and `nasbench_graph5.npz`, in it or below it. Every search sees one
-column of a table (the signal) and is evaluated by another: the test accuracy of the architecture with the best signal
-so far. Means over the seeds are given with their standard deviation. `z` is the predictor's lead over another strategy
-in standard errors (Welch); below -2.6, one case in a hundred, it counts as significantly worse, and the last line says
-so.
+The folder holds `nb201.npz`, `nb201_latency_ms.npz`, `nasbench_graph5.npz` and `nb101_20k*.npz` (a sample of
+NAS-Bench-101, which has no test accuracy), in it or below it. Every search sees one column of a table (the signal) and
+is evaluated by another: the test accuracy of the architecture with the best signal so far. Means over the seeds are
+given with their standard deviation. `z` is the predictor's lead over another strategy in standard errors (Welch); below
+-2.6, one case in a hundred, it counts as significantly worse, and the last line says so.
 The highest signal need not have the highest test accuracy: its test accuracy is the first line of each table. Where
 that is low, a search that has not found it yet may report more.
 
@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasnas.search import STRATEGIES
-from kerasnas.tabular import NASBench201, NASBenchGraph, Table
+from kerasnas.tabular import NASBench101, NASBench201, NASBenchGraph, Table
 
-CHECKPOINTS = (25, 50, 100, 200)
+CHECKPOINTS = (25, 50, 100, 150, 200)
 STRATEGY_NAMES = ("predictor", "local_search", "evolution", "random")
 JUDGED = {50, 100}
 GRAPH_DATASETS = ("cora", "citeseer", "pubmed", "cs", "physics")
@@ -100,6 +100,8 @@ def accuracy_cases(data: Path) -> Iterator[Case]:
     for dataset in GRAPH_DATASETS:
         graphs = NASBenchGraph.open(_file(data, "nasbench_graph5.npz"), dataset)
         yield Case(f"nasbench_graph/{dataset}", graphs, graphs.column("valid_1"), graphs.column("test_1"))
+    sample = NASBench101.open(_file(data, "nb101_20k*.npz"))
+    yield Case("nasbench101/valid_108", sample, sample.column("valid_108"), sample.column("valid_108"))
 
 
 def latency_cases(data: Path) -> Iterator[Case]:

@@ -139,6 +139,36 @@ def staircase(costs: Sequence[float], values: Sequence[float]) -> list[int]:
     return front
 
 
+def hypervolume(rewards: np.ndarray, reference: Sequence[float]) -> float:
+    """The area that two-objective rewards dominate, above and right of a reference.
+
+    Args:
+        rewards: `(n, 2)`, both maximized; those that are not above the reference in both add nothing.
+        reference: two numbers.
+
+    Raises:
+        ValueError: if `rewards` or `reference` is not such an array of finite numbers.
+
+    Example:
+
+    >>> hypervolume(np.array([[1, 3], [2, 1], [1, 1], [5, -1]]), reference=(0, 0))
+    4.0
+
+    Reference:
+        Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms: A Comparative Case Study", 1998.
+    """
+    rewards = checks.array("rewards", rewards, rank=2).astype(float)
+    corner = checks.array("reference", reference, rank=1).astype(float)
+    if rewards.shape[1] != 2:
+        raise ValueError(checks.invalid("rewards", "an array (n, 2), of two objectives", rewards.shape))
+    if corner.shape != (2,):
+        raise ValueError(checks.invalid("reference", "two numbers", reference))
+    above = rewards[(rewards > corner).all(axis=1)] - corner
+    # The first objective descends, the second ascends.
+    steps = above[staircase((-above[:, 0]).tolist(), above[:, 1].tolist())]
+    return float(steps[:, 0] @ np.diff(steps[:, 1], prepend=0.0))
+
+
 def _dominance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Array `(n, m)`: True where a row of `ones` dominates a row of `others`."""
     as_good, better = ones[:, None] >= others, ones[:, None] > others

@@ -1,13 +1,19 @@
 """The public face of search: black-box strategies (`ask`, `tell`) and gradient trainers (`fit`)."""
 
 from kerasnas.strategies import (
+    ASHA,
+    BANANAS,
+    BOHB,
     NSGA2,
     STRATEGIES,
     AttentionPolicy,
     Controller,
+    EHVISearch,
     Hyperband,
     LocalSearch,
     LSTMPolicy,
+    MultiFidelitySearch,
+    ParetoSearch,
     PolicyGradient,
     PredictorSearch,
     RandomSearch,
@@ -16,6 +22,7 @@ from kerasnas.strategies import (
     SearchStrategy,
     SpaceExhaustedError,
     SuccessiveHalving,
+    TPESearch,
     Trial,
 )
 from kerasnas.trainers import (
@@ -35,6 +42,9 @@ from kerasnas.trainers import (
 )
 
 __all__ = [
+    "ASHA",
+    "BANANAS",
+    "BOHB",
     "HYPERGRADIENTS",
     "NSGA2",
     "STRATEGIES",
@@ -44,12 +54,15 @@ __all__ = [
     "BilevelTrainer",
     "Controller",
     "CostObjective",
+    "EHVISearch",
     "ENASCheckpoint",
     "ENASTrainer",
     "Hyperband",
     "InnerStep",
     "LSTMPolicy",
     "LocalSearch",
+    "MultiFidelitySearch",
+    "ParetoSearch",
     "PolicyGradient",
     "PredictorSearch",
     "RandomSearch",
@@ -59,6 +72,7 @@ __all__ = [
     "SpaceExhaustedError",
     "SuccessiveHalving",
     "SupernetScore",
+    "TPESearch",
     "Trial",
     "finite_difference",
     "first_order",

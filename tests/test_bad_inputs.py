@@ -21,9 +21,13 @@ from kerasnas.datasets import Episode
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.registry import Registry
 from kerasnas.search import (
+    ASHA,
+    BANANAS,
+    BOHB,
     NSGA2,
     AttentionPolicy,
     Controller,
+    EHVISearch,
     Hyperband,
     LocalSearch,
     PredictorSearch,
@@ -31,11 +35,14 @@ from kerasnas.search import (
     RegularizedEvolution,
     Reinforce,
     SuccessiveHalving,
+    TPESearch,
 )
 from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
+from kerasnas.strategies.ehvi import expected_hypervolume_improvement
+from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
-from kerasnas.tabular import NASBench101, NASBench201, Table
+from kerasnas.tabular import NASBench101, NASBench201, NATSBenchSize, NATSBenchSizeSpace, Table
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
 
 BAD = {
@@ -98,6 +105,8 @@ REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
 RNG = np.random.default_rng(0)
 TABLE = NASBench201("three", np.array([[0] * 6, [1] * 6, [3] * 6]), NASBENCH201_PRIMITIVES, {"valid_12": np.ones(3)})
 BATCHES = datasets.ArrayBatches(IMAGES, LABELS, 4)
+TPE = {"space": SPACE, "seed": 0, "good_share": 0.2, "candidates": 2, "random_share": 0.3, "bandwidth_factor": 2.0}
+ENSEMBLE = {"inputs": np.ones((2, 3)), "targets": np.zeros(2), "members": 2, "units": 2, "layers": 1, "steps": 1}
 CELLS = Cells(np.array([2]), np.array([1]), np.array([0]))
 
 
@@ -111,6 +120,9 @@ call(RandomSearch, space=SPACE, seed=0, unique=True)
 call(LocalSearch, space=SPACE, seed=0, unique=True)
 call(RegularizedEvolution, space=SPACE, seed=0, population_size=10, sample_size=3, unique=True)
 call(NSGA2, space=SPACE, seed=0, population_size=4, objectives=2, mutation_probability=0.5, unique=True)
+call(EHVISearch, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, reference=(0.0, 0.0), objectives=2)
+call(expected_hypervolume_improvement, means=REWARDS, deviations=REWARDS, front=REWARDS, reference=(0.0, 0.0))
+call(fresh(lambda: EHVISearch(SPACE), "tell"), genotype=GENOTYPE, reward=(0.5, 1.0))
 call(Reinforce, space=SPACE, seed=0, learning_rate=0.1, baseline_decay=0.9, unique=True)
 call(
     Controller,
@@ -132,6 +144,14 @@ call(
     skip_target=0.4,
 )
 call(PredictorSearch, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, cost_limit=1.0)
+call(BANANAS, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, members=2)
+call(NetworkEnsemble, **ENSEMBLE, rng=RNG, learning_rate=0.1, weight_decay=0.1)
+call(TPESearch, **TPE, unique=True)
+call(BOHB, **TPE, budgets=(1, 3), eta=3)
+call(ASHA, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
+call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "tell"), genotype=GENOTYPE, reward=0.5, budget=1)
+call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "set_state"), state=ASHA(RandomSearch(SPACE), (1, 3)).get_state())
+call(fresh(lambda: BOHB(SPACE, (1, 3)), "set_state"), state=BOHB(SPACE, (1, 3)).get_state())
 call(Hyperband, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
 call(SuccessiveHalving, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
 call(fresh(lambda: RandomSearch(SPACE), "ask"), n=2)
@@ -248,6 +268,9 @@ call(
     hashes=np.zeros((1, 2), np.uint64),
     columns={"valid_1": np.ones(1)},
 )
+call(NATSBenchSize, name="two", channels=np.array([[8] * 5, [16] * 5]), columns={"valid_90": np.ones(2)})
+call(NATSBenchSizeSpace().from_string, text="8:8:8:8:8")
+call(NATSBenchSizeSpace().to_string, genotype=NATSBenchSizeSpace().decode((0,) * 5))
 call(NASBenchGraphSpace, links=[[0, 0], [0, 1]], operations=["gcn", "gat"])
 
 # the leaves
@@ -261,6 +284,7 @@ call(pareto.dominates, one=[1.0, 2.0], other=[2.0, 1.0])
 call(pareto.non_dominated, rewards=REWARDS)
 call(pareto.non_dominated_sort, rewards=REWARDS)
 call(pareto.crowding_distance, rewards=REWARDS)
+call(pareto.hypervolume, rewards=REWARDS, reference=(0.0, 0.0))
 call(pareto.staircase, costs=[1.0, 2.0], values=[1.0, 2.0])
 
 # Why values of `BAD` are right after all -----------------------------------------------------------
@@ -280,7 +304,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("Controller-learning_rate", "PredictorSearch-cost_limit", "PredictorSearch.tell-cost"),
             *("LSTMPolicy-temperature", "LSTMPolicy-tanh_constant", "Adam-learning_rate"),
             *("AttentionPolicy-temperature", "AttentionPolicy-tanh_constant", "AttentionPolicy-skip_target"),
-            "Controller-skip_target",
+            *("Controller-skip_target", "TPESearch-good_share", "TPESearch-bandwidth_factor"),
+            *("BOHB-good_share", "BOHB-bandwidth_factor", "NetworkEnsemble-learning_rate"),
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -292,6 +317,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "Controller-skip_weight",
             "glyphs-jitter",
             "color_jitter-amount",
+            *("NetworkEnsemble-weight_decay", "TPESearch-random_share", "BOHB-random_share"),
         ],
     ),
     "0 leaves the mutation, the noise, the steps, the shift, the skips or the query out; an index starts at 0": (
@@ -305,17 +331,20 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     ),
     "a reward that is not finite is a failure": (
         {"NaN", "infinity", "-1", "0"},
-        ["RandomSearch.tell-reward", "PredictorSearch.tell-reward", "Hyperband.tell-reward"],
+        ["RandomSearch.tell-reward", "PredictorSearch.tell-reward", "Hyperband.tell-reward", "ASHA.tell-reward"],
     ),
     "a vector with an entry that is not finite is a failure": (
         of({"NaN", "infinity", *NUMBERS}),
-        ["NSGA2.tell-reward"],
+        ["NSGA2.tell-reward", "EHVISearch.tell-reward"],
     ),
     "numbers like the others": (of(NUMBERS), ["SinusoidTasks-inputs"]),
     "numbers above the other end": (of({"0", "0.5"}), ["SinusoidTasks-phase"]),
     "numbers like the others, as which NumPy reads True": (
         of({*NUMBERS, "True"}),
-        ["dominates-one", "dominates-other", "staircase-costs", "staircase-values"],
+        [
+            *("dominates-one", "dominates-other", "staircase-costs", "staircase-values"),
+            *("hypervolume-reference", "expected_hypervolume_improvement-reference", "EHVISearch-reference"),
+        ],
     ),
     "an integer among integers, as which NumPy reads True": (
         of({"True"}),
@@ -325,7 +354,14 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     "a function": ({"function"}, ["ArrayBatches-augment", "compose-functions"]),
     "a name may be any text": (
         TEXT,
-        ["check_images-what", "ImageDataset-name", "Table-name", "NASBench201-name", "Genotype.count-primitive"],
+        [
+            "check_images-what",
+            "ImageDataset-name",
+            "Table-name",
+            "NATSBenchSize-name",
+            "NASBench201-name",
+            "Genotype.count-primitive",
+        ],
     ),
     "a name in the singular": (TEXT, ["Registry-kind"]),
     "a name that is not empty": (

@@ -97,8 +97,20 @@ def test_the_staircase_is_the_front_with_equal_points_once():
         (lambda: pareto.non_dominated([1, 2]), "rewards"),
         (lambda: pareto.non_dominated_sort([[1.0, math.nan]]), "rewards"),
         (lambda: pareto.crowding_distance(None), "rewards"),
+        (lambda: pareto.hypervolume(np.ones((2, 3)), (0, 0)), "rewards"),
+        (lambda: pareto.hypervolume(np.ones((2, 2)), (0, 0, 0)), "reference"),
     ],
 )
 def test_bad_arguments(call, argument):
     with pytest.raises(ValueError, match=f"argument `{argument}`"):
         call()
+
+
+@pytest.mark.parametrize("reference", [(0.0, 0.0), (2.0, -1.0), (4.0, 1.0), (1.0, 4.0), (3.0, 3.0)])
+def test_the_hypervolume_is_the_share_of_a_grid(reference):
+    """Rewards are whole numbers: unit squares, each dominated or not, have the area."""
+    rewards = random_rewards(2, 12)
+    squares = [(x, y) for x in range(int(reference[0]), 6) for y in range(int(reference[1]), 6)]
+    area = sum(any(x < a and y < b for a, b in rewards) for x, y in squares)
+    assert pareto.hypervolume(rewards, reference) == area
+    assert pareto.hypervolume(rewards[:0], reference) == pareto.hypervolume(rewards, (9, 9)) == 0

@@ -5,7 +5,7 @@ from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
 from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
-from tuners.oracles.multi_fidelity import HyperbandOracle, SuccessiveHalvingOracle
+from tuners.oracles.multi_fidelity import ASHAOracle, BOHBOracle, HyperbandOracle, SuccessiveHalvingOracle
 from tuners.oracles.named import ControllerOracle, DefaultOracle, EvolutionOracle, LocalSearchOracle, PredictorOracle
 from tuners.oracles.pareto import ParetoOracle, ParetoTrial
 from tuners.oracles.random_oracle import RandomOracle
@@ -15,6 +15,8 @@ from tuners.tuners.shared_weights import SharedWeights
 from tuners.tuners.supernet_tuner import SupernetTuner
 
 __all__ = [
+    "ASHAOracle",
+    "BOHBOracle",
     "CheckedHyperModel",
     "ControllerOracle",
     "DefaultOracle",

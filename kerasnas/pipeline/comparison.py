@@ -47,11 +47,15 @@ def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callab
     """Run every strategy on the table for many seeds; print the result, write `curves.csv` and `regret.png`.
 
     Raises:
-        ValueError: for unknown strategies or columns, and tables that cannot be read.
+        ValueError: for strategies that are unknown or have several objectives, unknown columns, and tables that cannot
+            be read.
         OSError: if something cannot be written.
     """
     folder = Path(output_dir)
     start = time.perf_counter()
+    for name in config.strategies:
+        if getattr(STRATEGIES[name], "objectives", 1) != 1:
+            raise ValueError(f"--strategies: expected those of one objective. Received: {name!r}, which has several.")
     table = open_table(config.table, config.dataset)
     signal, report = columns(table, config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +84,7 @@ def open_table(path: str, dataset: str = "") -> Table:
     if not Path(path).exists():
         raise FileNotFoundError(f"--table={path}: there is no such file. Expected a table as .npz, or 'synthetic'.")
     reasons = []
-    for kind in (tabular.NASBench201, tabular.NASBench101, tabular.NASBenchGraph):
+    for kind in (tabular.NASBench201, tabular.NASBench101, tabular.NASBenchGraph, tabular.NATSBenchSize):
         arguments = [dataset] if dataset and kind is not tabular.NASBench101 else []
         try:
             return kind.open(path, *arguments)

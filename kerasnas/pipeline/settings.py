@@ -407,7 +407,7 @@ class ComparisonConfig(Settings):
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     table: str = setting(
         "synthetic",
-        "The .npz file of a table (NAS-Bench-201, NAS-Bench-101, NAS-Bench-Graph), or synthetic: a made-up one.",
+        "The .npz file of a table (NAS-Bench-201, -101 or -Graph, NATS-Bench's sizes), or synthetic: a made-up one.",
     )
     dataset: str = setting("", "Data set of a table that has several. Default: its first.")
     strategies: tuple[str, ...] = setting(

@@ -14,6 +14,7 @@ from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import check_space
 
 NOISE = 0.3  # variance that the kernel does not explain, of targets with variance 1
+NOISES = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 Codes = tuple[np.ndarray, ...]
 """The input of a kernel: arrays with a row for each architecture."""
@@ -137,6 +138,38 @@ class Posterior:
         row = covariance / math.sqrt(self.variance[candidate] + self._noise)
         self._half = np.vstack([self._half, row])
         self.variance = self.variance - row**2
+
+
+def fit_noise(
+    kernel: Kernel, observed: Sequence[Indices], target: np.ndarray, noises: Sequence[float] = NOISES
+) -> tuple[float, float]:
+    """The noise, of a few, and the scale of a process with the highest marginal likelihood of a target.
+
+    The target of n architectures is normal with mean 0 and covariance `s (K + noise I)`: for each noise the best s is
+    `y' (K + noise I)^-1 y / n`, and the logarithm of the likelihood `-(n log s + log det (K + noise I)) / 2` and a
+    constant.
+
+    Args:
+        kernel: a kernel such as `MatchKernel`.
+        observed: n architectures.
+        target: array `(n,)` with mean 0.
+        noises: the noises that are tried. Defaults to 0.001 to 1.
+
+    Returns:
+        The noise, as for `Posterior`, and the factor s of its variances.
+
+    Reference:
+        Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equation 5.8.
+    """
+    codes = kernel.encode(observed)
+    matrix, count = kernel(codes, codes).astype(float), len(target)
+    fits = []
+    for noise in noises:
+        half = np.linalg.cholesky(matrix + noise * np.eye(count))
+        white = np.linalg.solve(half, target)
+        scale = max(float(white @ white) / count, 1e-12)  # 0 if all are equal
+        fits.append((-0.5 * count * math.log(scale) - float(np.log(np.diag(half)).sum()), noise, scale))
+    return max(fits)[1:]
 
 
 def normal_quantiles(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""NSGA2: evolution towards several objectives at once, and the Pareto front of all that was evaluated."""
+"""Searches with several objectives: the Pareto front of all that was evaluated; NSGA2, evolution towards it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,40 @@ from kerasnas.strategies.base import STRATEGIES, SearchStrategy, real
 from kerasnas.strategies.evolution import mutated
 
 
+class ParetoSearch(SearchStrategy):
+    """A search for the Pareto front of several objectives: a reward is a vector, every entry of which is maximized.
+
+    A reward with an entry that is not finite has failed.
+
+    Args: as for `SearchStrategy`.
+    """
+
+    objectives = 2
+
+    @property
+    def best(self) -> NoReturn:
+        """Not defined, since vectors have no total order."""
+        raise AttributeError("A multi-objective search has no single best. Use `pareto_front()`.")
+
+    def pareto_front(self) -> list[tuple[Genotype, tuple[float, ...]]]:
+        """The genotypes that no other one dominates, and their rewards, by descending first objective."""
+        told = sorted(self.succeeded, key=lambda pair: pair[1], reverse=True)
+        front = non_dominated(np.array([reward for _, reward in told])) if told else ()
+        return [(self.space.decode(told[position][0]), told[position][1]) for position in front]
+
+    def check_reward(self, reward: Any) -> tuple[float, ...] | None:
+        expected = f"{self.objectives} numbers, one for each objective"
+        is_vector = isinstance(reward, Sequence) or (isinstance(reward, np.ndarray) and reward.ndim == 1)
+        if not is_vector or isinstance(reward, (str, bytes)):
+            raise TypeError(checks.invalid("reward", expected, reward))
+        if len(reward) != self.objectives:
+            raise ValueError(checks.invalid("reward", expected, reward))
+        numbers = [real("reward", number) for number in reward]
+        return None if None in numbers else tuple(numbers)  # type: ignore[arg-type]
+
+
 @STRATEGIES.register("nsga2")
-class NSGA2(SearchStrategy):
+class NSGA2(ParetoSearch):
     """NSGA-II: evolution of a well-spread set of architectures that no other one dominates.
 
     A reward is a vector, every entry of which is maximized; one with an entry that is not finite has failed.
@@ -68,27 +100,6 @@ class NSGA2(SearchStrategy):
         self.population: list[tuple[Indices, tuple[float, ...]]] = []  # best first
         self._ranks: list[tuple[int, float]] = []  # (front, -crowding distance) of each: less is better
         self._newcomers: list[tuple[Indices, tuple[float, ...]]] = []
-
-    @property
-    def best(self) -> NoReturn:
-        """Not defined, since vectors have no total order."""
-        raise AttributeError("A multi-objective search has no single best. Use `pareto_front()`.")
-
-    def pareto_front(self) -> list[tuple[Genotype, tuple[float, ...]]]:
-        """The genotypes that no other one dominates, and their rewards, by descending first objective."""
-        told = sorted(self.succeeded, key=lambda pair: pair[1], reverse=True)
-        front = non_dominated(np.array([reward for _, reward in told])) if told else ()
-        return [(self.space.decode(told[position][0]), told[position][1]) for position in front]
-
-    def check_reward(self, reward: Any) -> tuple[float, ...] | None:
-        expected = f"{self.objectives} numbers, one for each objective"
-        is_vector = isinstance(reward, Sequence) or (isinstance(reward, np.ndarray) and reward.ndim == 1)
-        if not is_vector or isinstance(reward, (str, bytes)):
-            raise TypeError(checks.invalid("reward", expected, reward))
-        if len(reward) != self.objectives:
-            raise ValueError(checks.invalid("reward", expected, reward))
-        numbers = [real("reward", number) for number in reward]
-        return None if None in numbers else tuple(numbers)  # type: ignore[arg-type]
 
     def propose(self) -> Indices:
         if not self.population:

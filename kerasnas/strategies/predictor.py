@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import STRATEGIES, SearchStrategy, real
+from kerasnas.strategies.candidates import INCUMBENTS, Candidates
 from kerasnas.strategies.gaussian_process import (
     MatchKernel,
     Posterior,
@@ -21,10 +21,6 @@ from kerasnas.strategies.gaussian_process import (
     normal_cdf,
     normal_quantiles,
 )
-
-_INCUMBENTS = 5  # number of best architectures of which all neighbors are candidates
-_MUTANTS = 150  # candidates two random changes away from one of them
-_RANDOM = 50  # candidates from anywhere
 
 
 @STRATEGIES.register("predictor")
@@ -96,7 +92,7 @@ class PredictorSearch(SearchStrategy):
         self.costs: list[float] = []
         self._kernel = MatchKernel(space)
         self._chosen: list[Indices] = []  # with the last fit, not asked for yet
-        self._neighbors: dict[Indices, list[Indices]] = {}
+        self._around = Candidates(space)
 
     @property
     def best(self) -> tuple[Genotype, float] | None:
@@ -151,7 +147,7 @@ class PredictorSearch(SearchStrategy):
         # The best ones within the limit; after them, those nearest to it.
         order = np.argsort(-scores if within.all() else np.where(within, -scores, 10 + targets[-1]), kind="stable")
         pending = self.pending
-        candidates = [*pending, *self._candidates([observed[index] for index in order[:_INCUMBENTS]])]
+        candidates = [*pending, *self._candidates([observed[index] for index in order[:INCUMBENTS]])]
         if len(candidates) == len(pending):
             return []
         posterior = self._posterior(observed, targets, candidates)
@@ -178,33 +174,7 @@ class PredictorSearch(SearchStrategy):
         return Posterior(self._kernel, observed, targets, candidates)
 
     def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
-        """New architectures, each once: neighbors of `best`, some two changes away, and random ones."""
-        self._neighbors = {
-            indices: self._neighbors[indices] if indices in self._neighbors else self.space.neighbors(indices)
-            for indices in best
-        }
-        drawn = [*itertools.chain(*self._neighbors.values()), *self._mutants(best), *self._random()]
-        found = {self.space.key(indices): indices for indices in drawn}
-        return [indices for indices in found.values() if self.is_new(indices)]
-
-    def _mutants(self, best: Sequence[Indices]) -> list[Indices]:
-        parents = self.rng.integers(len(best), size=_MUTANTS)
-        if type(self.space).mutate_indices is not SearchSpace.mutate_indices:
-            once = [self.space.mutate_indices(best[parent], self.rng) for parent in parents]
-            return [self.space.mutate_indices(indices, self.rng) for indices in once]
-        # The same as above, vectorized.
-        mutants, rows, sizes = np.array(best)[parents], np.arange(_MUTANTS), np.array(self.space.cardinalities)
-        for _ in range(2):
-            positions = self.rng.choice(np.flatnonzero(sizes > 1), size=_MUTANTS)
-            options = self.rng.integers(sizes[positions] - 1)
-            mutants[rows, positions] = options + (options >= mutants[rows, positions])
-        return [indices for indices in map(tuple, mutants.tolist()) if self.space.feasible(indices)]
-
-    def _random(self) -> list[Indices]:
-        if type(self.space).sample_indices is not SearchSpace.sample_indices:
-            return [self.space.sample_indices(self.rng) for _ in range(_RANDOM)]
-        drawn = self.rng.integers(self.space.cardinalities, size=(_RANDOM, len(self.space.cardinalities)))
-        return [indices for indices in map(tuple, drawn.tolist()) if self.space.feasible(indices)]
+        return self._around(best, self.rng, self.is_new)
 
     def state(self) -> dict[str, Any]:
         return {

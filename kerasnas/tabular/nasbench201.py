@@ -11,6 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.tabular.hwnasbench import read_hardware
 from kerasnas.tabular.npz import read_arrays
 from kerasnas.tabular.table import Table
 
@@ -22,7 +23,9 @@ class NASBench201(Table):
     """The published results of NAS-Bench-201 (also the topology part of NATS-Bench), read from a compact file.
 
     Columns: `valid_12`, `test_12`, `valid_200`, `test_200` (percent, after 12 epochs of their own short schedule and
-    after 200), `params`, `flops` (multiply-adds), where the file has them, and `latency_<device>` in milliseconds.
+    after 200), `params`, `flops` (multiply-adds), where the file has them, and `latency_<device>` in milliseconds;
+    with HW-NAS-Bench's file beside it also `<device>_latency` in milliseconds and `<device>_energy` in millijoules, of
+    edge GPU, Raspberry Pi 4, Edge TPU, Pixel 3, Eyeriss and FPGA (`benchmarks/convert_hwnasbench.py` makes it).
     `benchmarks/convert_nasbench201.py` makes the file from the official one.
 
     Args:
@@ -79,7 +82,8 @@ class NASBench201(Table):
         """Read the compact table.
 
         Args:
-            path: the `.npz` file, or its folder. Latencies are read from a file `*latency_ms.npz` in the same folder.
+            path: the `.npz` file, or its folder. Latencies are read from a file `*latency_ms.npz` in the same folder,
+                and HW-NAS-Bench from `*hwnasbench*.npz`.
             dataset: `"cifar10"`, `"cifar100"` or `"imagenet16"`. Defaults to `"cifar10"`.
 
         Raises:
@@ -102,7 +106,11 @@ class NASBench201(Table):
         folder = path if path.is_dir() else path.parent
         for file in sorted(folder.glob("*latency_ms.npz")):
             columns |= {f"latency_{device}": times for device, times in read_arrays(file, [], "latencies").items()}
-        return cls(f"nasbench201 {dataset}", arrays["ops"], [str(name) for name in arrays["op_names"]], columns)
+        names = [str(name) for name in arrays["op_names"]]
+        for file in sorted(folder.glob("*hwnasbench*.npz")):
+            rows = {tuple(names[op] for op in cell): row for row, cell in enumerate(arrays["ops"].tolist())}
+            columns |= read_hardware(file, dataset, rows)
+        return cls(f"nasbench201 {dataset}", arrays["ops"], names, columns)
 
     @classmethod
     def synthetic(cls, seed: int = 0) -> NASBench201:

@@ -74,6 +74,7 @@ def test_command(tmp_path, capsys):
         (["--signal=valid_13"], "Did you mean 'valid_12'"),
         (["--evaluations=0"], "at least 1"),
         (["--strategies="], "at least one"),
+        (["--strategies=random,ehvi"], "expected those of one objective. Received: 'ehvi'"),
     ],
 )
 def test_refusals(flags, message, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""HyperbandOracle and SuccessiveHalvingOracle: many architectures on few epochs, the best of them on more."""
+"""Oracles of several budgets, such as HyperbandOracle: many architectures on few epochs, the best of them on more."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.spaces import SearchSpace
-from kerasnas.strategies import Hyperband, SearchStrategy, SuccessiveHalving
-from tuners.oracles.named import make_strategy
+from kerasnas.strategies import ASHA, BOHB, Hyperband, SearchStrategy, SuccessiveHalving
+from tuners.oracles.named import divided, make_strategy
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
@@ -102,5 +102,75 @@ class SuccessiveHalvingOracle(StrategyOracle):
     ):
         chosen, own = make_strategy(strategy, space, seed, kwargs)
         self.search = SuccessiveHalving(chosen, budgets, eta)
+        trials = trials_of_a_round(self.search) if max_trials is None else max_trials
+        super().__init__(self.search, objective, trials, costs, **own)
+
+
+class ASHAOracle(StrategyOracle):
+    """ASHA: an architecture goes on to more epochs as soon as it is among the best of those with its own.
+
+    For many workers: none waits for another one.
+
+    Args: as for `HyperbandOracle`; `max_trials` is by default that of a successive halving with the same budgets.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> oracle = ASHAOracle(NASBench201Space(), objective="val_accuracy", budgets=(1, 3, 9))
+    >>> oracle.max_trials, oracle.populate_space("00")["values"]["tuner/epochs"]
+    (13, 1)
+
+    Reference:
+        See `kerasnas.search.ASHA`.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | None = None,
+        max_trials: int | None = None,
+        seed: int = 0,
+        budgets: Sequence[int] = (4, 12, 36, 108),
+        eta: int = 3,
+        strategy: str | SearchStrategy = "random",
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        chosen, own = make_strategy(strategy, space, seed, kwargs)
+        self.search = ASHA(chosen, budgets, eta)
+        trials = trials_of_a_round(SuccessiveHalving(chosen, budgets, eta)) if max_trials is None else max_trials
+        super().__init__(self.search, objective, trials, costs, **own)
+
+
+class BOHBOracle(StrategyOracle):
+    """BOHB: Hyperband that starts architectures where the best of the most epochs are dense.
+
+    Args: as for `HyperbandOracle`, without `strategy`; `kwargs` for `kerasnas.search.BOHB`, such as `random_share`, or
+        as for `StrategyOracle`.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> oracle = BOHBOracle(NASBench201Space(), objective="val_accuracy", budgets=(1, 3, 9))
+    >>> oracle.max_trials, oracle.populate_space("00")["values"]["tuner/epochs"]
+    (22, 1)
+
+    Reference:
+        See `kerasnas.search.BOHB`.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: ObjectiveLike | None = None,
+        max_trials: int | None = None,
+        seed: int = 0,
+        budgets: Sequence[int] = (4, 12, 36, 108),
+        eta: int = 3,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ):
+        further, own = divided(kwargs)
+        self.search = BOHB(space, budgets, eta, seed, **further)
         trials = trials_of_a_round(self.search) if max_trials is None else max_trials
         super().__init__(self.search, objective, trials, costs, **own)

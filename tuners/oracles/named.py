@@ -21,6 +21,18 @@ _ORACLE_ARGUMENTS = (
 )
 
 
+def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide arguments into those for a search and those for its oracle.
+
+    Example:
+
+    >>> divided({"population_size": 4, "lease": 30})
+    ({'population_size': 4}, {'lease': 30})
+    """
+    own = {name: value for name, value in arguments.items() if name in _ORACLE_ARGUMENTS}
+    return {name: value for name, value in arguments.items() if name not in own}, own
+
+
 def make_strategy(
     strategy: str | SearchStrategy, space: SearchSpace, seed: int, arguments: Mapping[str, Any]
 ) -> tuple[SearchStrategy, dict[str, Any]]:
@@ -47,8 +59,7 @@ def make_strategy(
     (4, {'lease': 30})
     """
     checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
-    own = {name: value for name, value in arguments.items() if name in _ORACLE_ARGUMENTS}
-    further = {name: value for name, value in arguments.items() if name not in own}
+    further, own = divided(arguments)
     if isinstance(strategy, SearchStrategy):
         if further:
             raise TypeError(f"{type(strategy).__name__} is made already, and takes no {', '.join(map(repr, further))}.")

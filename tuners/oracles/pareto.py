@@ -33,7 +33,7 @@ class ParetoTrial(NamedTuple):
 
 
 class ParetoOracle(StrategyOracle):
-    """Several objectives at once, by NSGA-II: the result is a front, not a sum.
+    """Several objectives at once, by NSGA-II or expected hypervolume improvement: the result is a front, not a sum.
 
     Args:
         space: where to search.
@@ -42,7 +42,9 @@ class ParetoOracle(StrategyOracle):
         seed: seed of the search. Defaults to 0.
         costs: what is computed of the genotype and minimized: name -> `CostModel` or function, such as
             `{"parameters": COSTS["parameters"](space, input_shape, num_classes)}`, or a measured latency.
-        kwargs: for `kerasnas.search.NSGA2`, such as `population_size`; or as for `StrategyOracle`.
+        strategy: `"nsga2"`, or `"ehvi"` for two objectives and costs in all: fewer trials, as it predicts them.
+            Defaults to `"nsga2"`.
+        kwargs: for `kerasnas.search.NSGA2`, such as `population_size`, or `EHVISearch`; or as for `StrategyOracle`.
 
     Raises:
         ValueError: if there are not at least two objectives and costs.
@@ -72,6 +74,7 @@ class ParetoOracle(StrategyOracle):
         max_trials: int = 100,
         seed: int = 0,
         costs: Mapping[str, Cost] | None = None,
+        strategy: str = "nsga2",
         **kwargs: Any,
     ):
         count = len(costs or {}) + (len(objective) if isinstance(objective, (list, tuple)) else 1)
@@ -80,8 +83,8 @@ class ParetoOracle(StrategyOracle):
                 f"A Pareto front needs at least two objectives and costs. Received: objective={objective!r}, "
                 f"costs={dict(costs or {})}"
             )
-        strategy, own = make_strategy("nsga2", space, seed, {"objectives": count, **kwargs})
-        super().__init__(strategy, objective, max_trials, costs, **own)
+        chosen, own = make_strategy(strategy, space, seed, {"objectives": count, **kwargs})
+        super().__init__(chosen, objective, max_trials, costs, **own)
 
     def front(self) -> list[ParetoTrial]:
         """The completed trials that no other one dominates, the best by the first objective first."""

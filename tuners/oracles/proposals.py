@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.genotypes import Genotype
-from kerasnas.strategies import Hyperband, SearchStrategy
+from kerasnas.strategies import MultiFidelitySearch, SearchStrategy
 from tuners.hypermodels.checked_hypermodel import EPOCHS
 
 Values = dict[str, Any]
@@ -79,13 +79,13 @@ class Proposals:
 
 
 class BudgetedProposals(Proposals):
-    """The values that Hyperband asks for: also `tuner/epochs`, how long a trial is trained.
+    """The values that a search with budgets asks for: also `tuner/epochs`, how long a trial is trained.
 
     Args:
-        search: Hyperband, or successive halving.
+        search: such as Hyperband, ASHA or BOHB.
     """
 
-    def __init__(self, search: Hyperband):
+    def __init__(self, search: MultiFidelitySearch):
         super().__init__(search.strategy)
         self.search = search
 
@@ -100,12 +100,7 @@ class BudgetedProposals(Proposals):
         self.search.tell(self.genotype(values), reward, budget=values[EPOCHS])
 
     def pending(self) -> list[Values]:
-        state = self.search.get_state()
-        return [
-            self._values(Genotype.from_json(text), state["budgets"][bracket["rung"]])
-            for bracket in state["brackets"]
-            for text in bracket["running"]
-        ]
+        return [self._values(trial.genotype, trial.budget) for trial in self.search.running]
 
     def own(self, values: Mapping[str, Any]) -> Values:
         return {**super().own(values), **({EPOCHS: values[EPOCHS]} if EPOCHS in values else {})}
@@ -118,6 +113,6 @@ class BudgetedProposals(Proposals):
         return {**super().identity(), **own}
 
 
-def proposals_of(search: SearchStrategy | Hyperband) -> Proposals:
+def proposals_of(search: SearchStrategy | MultiFidelitySearch) -> Proposals:
     """The proposals of a search: with budgets, if it has them."""
-    return BudgetedProposals(search) if isinstance(search, Hyperband) else Proposals(search)
+    return BudgetedProposals(search) if isinstance(search, MultiFidelitySearch) else Proposals(search)

@@ -12,7 +12,7 @@ from keras_tuner.errors import FatalValueError
 from kerasnas import checks
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
-from kerasnas.strategies import Hyperband, SearchStrategy, SpaceExhaustedError
+from kerasnas.strategies import MultiFidelitySearch, SearchStrategy, SpaceExhaustedError
 from tuners.oracles.objectives import ObjectiveLike, as_objectives
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.oracles.proposals import proposals_of
@@ -30,7 +30,7 @@ class StrategyOracle(ProjectOracle):
 
     Args:
         strategy: a search, such as one of `kerasnas.search.STRATEGIES`, at its beginning or warm; or
-            `kerasnas.search.Hyperband` of one.
+            `kerasnas.search.Hyperband`, `ASHA` or `BOHB`.
         objective: what the model reports, by name or as `keras_tuner.Objective`; a list if the search has several
             objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
         max_trials: how many trials at most. Defaults to 100.
@@ -61,13 +61,15 @@ class StrategyOracle(ProjectOracle):
 
     def __init__(
         self,
-        strategy: SearchStrategy | Hyperband,
+        strategy: SearchStrategy | MultiFidelitySearch,
         objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
         max_trials: int = 100,
         costs: Mapping[str, Cost] | None = None,
         **kwargs: Any,
     ):
-        checks.instance("strategy", strategy, (SearchStrategy, Hyperband), "a `kerasnas.search.SearchStrategy`")
+        checks.instance(
+            "strategy", strategy, (SearchStrategy, MultiFidelitySearch), "a `kerasnas.search.SearchStrategy`"
+        )
         self.proposals = proposals_of(strategy)
         self.strategy, self.space = self.proposals.strategy, self.proposals.space
         self.objectives, self.costs = as_objectives(objective), dict(costs or {})

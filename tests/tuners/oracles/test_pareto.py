@@ -4,7 +4,7 @@ import keras_tuner
 import pytest
 
 from kerasnas.cost import COSTS
-from kerasnas.search import NSGA2
+from kerasnas.search import NSGA2, EHVISearch
 from kerasnas.spaces import NASBench201Space
 from kerasnas.testing.strategies import GridSpace
 from tuners import ParetoOracle
@@ -46,6 +46,17 @@ def test_front_is_that_of_the_bare_search(run, tmp_path):
     assert best.trial_id == front[0].trial_id and best.metrics.get_best_value("latency") == COST["latency"](
         front[0].genotype
     )
+
+
+def test_ehvi_by_name(run, tmp_path):
+    cost = {"latency": COST["latency"]}
+    strategy, asked = EHVISearch(SPACE, seed=0), []
+    for _ in range(20):
+        asked.append(strategy.ask())
+        strategy.tell(asked[-1], (accuracy(asked[-1]), -cost["latency"](asked[-1])))
+    assert run(ParetoOracle(SPACE, OBJECTIVE, 20, costs=cost, strategy="ehvi"), tmp_path).asked == asked
+    with pytest.raises(ValueError, match=r"`objectives`\. Expected 2, .*Received: 3"):
+        ParetoOracle(SPACE, OBJECTIVE, 20, costs=COST, strategy="ehvi")
 
 
 def test_a_dict_with_all_objectives_is_a_result(run, tmp_path):

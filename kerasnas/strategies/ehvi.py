@@ -1,0 +1,215 @@
+"""EHVISearch: Bayesian optimization of two objectives by the expected growth of the volume under their front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.pareto import crowding_distance, non_dominated_sort, staircase
+from kerasnas.spaces import SearchSpace
+from kerasnas.spaces.base import Indices
+from kerasnas.strategies.base import STRATEGIES
+from kerasnas.strategies.candidates import Candidates
+from kerasnas.strategies.gaussian_process import MatchKernel, Posterior, expected_improvement, fit_noise
+from kerasnas.strategies.multi_objective import ParetoSearch
+
+_PARENTS = 10  # number of architectures on the front of which all neighbors are candidates
+
+
+def expected_hypervolume_improvement(
+    means: np.ndarray, deviations: np.ndarray, front: np.ndarray, reference: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """The expected growth of the area that a front dominates, by a point with two independent normal coordinates.
+
+    With the front ascending in its first objective, `a_1 < ... < a_n`, and so descending in its second,
+    `b_1 > ... > b_n`; `a_0` and `b_(n+1)` from the reference, and `a_(n+1)` infinite, the point grows the area in n + 1
+    strips, each a product of two independent terms:
+
+    `sum_i (EI_1(a_(i-1)) - EI_1(a_i)) EI_2(b_i)`, `i = 1 ... n + 1`
+
+    with `EI(y) = E[max(Y - y, 0)]` in closed form (`expected_improvement`).
+
+    Args:
+        means, deviations: `(m, 2)`: of the coordinates of m points, both maximized; deviations above 0.
+        front: `(n, 2)`: rewards; those that others dominate, or that are not above the reference, do not count.
+        reference: two numbers: the corner from which the area is measured.
+
+    Returns:
+        Array `(m,)`.
+
+    Raises:
+        ValueError: if an array has another shape, or a deviation is not above 0.
+
+    Example:
+
+    >>> certain = np.full((1, 2), 1e-9)  # the area grows from 2 * 1 to 2 * 1 + 1 * 2
+    >>> expected_hypervolume_improvement(np.array([[1.0, 3.0]]), certain, np.array([[2.0, 1.0]]), (0, 0)).round(6)
+    array([2.])
+
+    Reference:
+        Emmerich et al., "Hypervolume-based Expected Improvement: Monotonicity Properties and Exact Computation", 2011;
+        in strips: Yang et al., "Efficient Computation of Expected Hypervolume Improvement Using Box Decomposition
+        Algorithms", 2019 (arXiv 1904.12672).
+
+    Differences from the paper:
+        - Both objectives are maximized.
+        - Strips are told by one-sided improvements, whose differences are the paper's integrals.
+    """
+    means, deviations = (checks.array(n, v, rank=2) for n, v in (("means", means), ("deviations", deviations)))
+    front, corner = checks.array("front", front, rank=2), checks.array("reference", reference, rank=1)
+    if corner.shape != (2,):
+        raise ValueError(checks.invalid("reference", "two numbers", reference))
+    for name, array, shape in (("means", means, (len(means), 2)), ("front", front, (len(front), 2))):
+        if array.shape != shape:
+            raise ValueError(checks.invalid(name, "an array (n, 2), of two objectives", array.shape))
+    if deviations.shape != means.shape or not (deviations > 0).all():
+        raise ValueError(checks.invalid("deviations", f"numbers above 0 in an array {means.shape}", deviations))
+    inside = front[(front > corner).all(axis=1)]
+    # Ascending in the first objective: the staircase of -first (a cost) and second, backwards.
+    steps = inside[staircase((-inside[:, 0]).tolist(), inside[:, 1].tolist())[::-1]]
+    firsts, seconds = np.append(corner[0], steps[:, 0]), np.append(steps[:, 1], corner[1])
+    first = np.stack([expected_improvement(means[:, 0], deviations[:, 0], level) for level in firsts])
+    second = np.stack([expected_improvement(means[:, 1], deviations[:, 1], level) for level in seconds])
+    widths = first - np.append(first[1:], np.zeros((1, len(means))), axis=0)
+    return (widths * second).sum(axis=0)
+
+
+@STRATEGIES.register("ehvi")
+class EHVISearch(ParetoSearch):
+    """Expected hypervolume improvement: Bayesian optimization of two objectives with a Gaussian process for each.
+
+    A reward is a pair, both entries of which are maximized; one with an entry that is not finite has failed. After some
+    random architectures it repeats: fit a process to each objective, predict new candidates, and ask for those that
+    enlarge the area under the front the most in the mean. Candidates are as for `PredictorSearch`, around ten
+    architectures of the front that are far from one another. Pending architectures count as if their rewards were
+    those predicted.
+
+    The area is that of the rewards themselves, each divided by its standard deviation. Rewards that are further below
+    the median than the best is above it count as if they were as far: networks that fail to learn hide nothing. The
+    noise and the scale of each process have the highest marginal likelihood.
+
+    A choice takes 4 ms after 100 evaluations on one core.
+
+    Args:
+        space: the space to search.
+        seed: seed of all random draws. Defaults to 0.
+        unique: as for `SearchStrategy`; it never repeats itself while there is a new candidate. Defaults to True.
+        initial: number of random architectures before the first fit. Defaults to 10.
+        batch_size: number of architectures that are chosen with each fit. Defaults to 2.
+        reference: two rewards, the corner from which the area is measured: what is not above both counts for nothing.
+            Defaults to None: one standard deviation below the lowest of each.
+        objectives: number of entries in a reward: 2, for which the expectation is exact. Defaults to 2.
+
+    Raises:
+        TypeError: if `space` is not a search space.
+        ValueError: if another argument is out of its range.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> strategy = EHVISearch(NASBench201Space(), seed=0)
+    >>> for _ in range(60):
+    ...     genotype = strategy.ask()
+    ...     strategy.tell(genotype, [genotype.count("nor_conv_3x3"), genotype.count("skip_connect")])
+    >>> sorted({rewards for _, rewards in strategy.pareto_front()})
+    [(0.0, 6.0), (1.0, 5.0), (2.0, 4.0), (3.0, 3.0), (4.0, 2.0), (5.0, 1.0), (6.0, 0.0)]
+
+    Reference:
+        Emmerich et al., "Single- and Multiobjective Evolutionary Optimization Assisted by Gaussian Random Field
+        Metamodels", 2006; pending ones and batches: Daulton et al., "Differentiable Expected Hypervolume Improvement
+        for Parallel Multi-Objective Bayesian Optimization", 2020 (arXiv 2006.05078).
+
+    Differences from the paper:
+        - The processes have a kernel on choices, `MatchKernel`, and the best of a list of candidates is chosen: there
+          is no gradient to follow.
+        - Architectures of a batch, and pending ones, are given the predicted rewards instead of an expectation over
+          their joint rewards.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        seed: int = 0,
+        unique: bool = True,
+        initial: int = 10,
+        batch_size: int = 2,
+        reference: Sequence[float] | None = None,
+        objectives: int = 2,
+    ):
+        super().__init__(space, seed, unique)
+        if checks.integer("objectives", objectives, 1) != 2:
+            expected = "2, for which the expectation is exact; for others there is `NSGA2`"
+            raise ValueError(checks.invalid("objectives", expected, objectives))
+        self.initial = checks.integer("initial", initial, 1)
+        self.batch_size = checks.integer("batch_size", batch_size, 1)
+        self.reference = None if reference is None else checks.array("reference", reference, rank=1)
+        if self.reference is not None and self.reference.shape != (2,):
+            raise ValueError(checks.invalid("reference", "two numbers", reference))
+        self._kernel, self._around = MatchKernel(space), Candidates(space)
+        self._chosen: list[Indices] = []  # with the last fit, not asked for yet
+
+    def propose(self) -> Indices:
+        if not self._chosen and len(self.succeeded) >= self.initial:
+            self._chosen = self._choose()
+        return self._chosen.pop(0) if self._chosen else self.space.sample_indices(self.rng)
+
+    def _choose(self) -> list[Indices]:
+        observed = [indices for indices, _ in self.succeeded]
+        rewards = np.array([reward for _, reward in self.succeeded])
+        targets, corner = self._scaled(rewards)
+        pending = list(self.pending)
+        candidates = [*pending, *self._candidates([observed[position] for position in _spread_front(rewards)])]
+        if len(candidates) == len(pending):
+            return []
+        fits = [fit_noise(self._kernel, observed, target) for target in targets.T]
+        posteriors = [
+            Posterior(self._kernel, observed, [target], candidates, noise)
+            for target, (noise, _) in zip(targets.T, fits, strict=True)
+        ]
+        means = np.stack([posterior.means[0] for posterior in posteriors], axis=1)
+        front = np.concatenate([targets, means[: len(pending)]])
+        chosen = list(range(len(pending)))
+        for position in chosen:
+            _condition(posteriors, position)
+        while len(chosen) < min(len(pending) + self.batch_size, len(candidates)):
+            variances = [scale * p.variance for p, (_, scale) in zip(posteriors, fits, strict=True)]
+            deviations = np.sqrt(np.maximum(np.stack(variances, axis=1), 1e-9))
+            growth = expected_hypervolume_improvement(means, deviations, front, corner)
+            growth[chosen] = -1
+            chosen.append(int(np.argmax(growth)))
+            front = np.concatenate([front, means[chosen[-1:]]])
+            _condition(posteriors, chosen[-1])
+        return [candidates[position] for position in chosen[len(pending) :]]
+
+    def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
+        return self._around(best, self.rng, self.is_new)
+
+    def _scaled(self, rewards: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards `(n, 2)` with mean 0 and variance 1, those far below the median nearer; the reference likewise."""
+        median = np.median(rewards, axis=0)
+        raised = np.maximum(rewards, 2 * median - rewards.max(axis=0))
+        center, scale = raised.mean(axis=0), raised.std(axis=0)
+        scale[scale == 0] = 1
+        targets = (raised - center) / scale
+        return targets, targets.min(axis=0) - 1 if self.reference is None else (self.reference - center) / scale
+
+    def state(self) -> dict[str, Any]:
+        return {"chosen": [list(indices) for indices in self._chosen]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._chosen = [tuple(indices) for indices in state["chosen"]]
+
+
+def _spread_front(rewards: np.ndarray) -> list[int]:
+    """Positions of ten rewards at most on the front, those in the thinnest crowd first."""
+    front = non_dominated_sort(rewards)[0]
+    order = np.argsort(-crowding_distance(rewards[front]), kind="stable")
+    return [int(position) for position in front[order[:_PARENTS]]]
+
+
+def _condition(posteriors: Sequence[Posterior], position: int) -> None:
+    for posterior in posteriors:
+        posterior.condition(position)

@@ -1,0 +1,234 @@
+"""Expected hypervolume improvement: closed forms, Monte Carlo, the fit of the noise, and the search."""
+
+import json
+import math
+import types
+
+import numpy as np
+import pytest
+
+from kerasnas.pareto import hypervolume
+from kerasnas.search import NSGA2, EHVISearch, RandomSearch
+from kerasnas.spaces import NASBench101Space, NASBench201Space
+from kerasnas.strategies.ehvi import expected_hypervolume_improvement
+from kerasnas.strategies.gaussian_process import NOISES, MatchKernel, expected_improvement, fit_noise
+
+SPACE = NASBench201Space()
+FRONT = np.array([[1.0, 4.0], [3.0, 2.0], [2.0, 3.0], [0.5, 4.5]])
+
+
+def architectures(count, seed=0):
+    rng = np.random.default_rng(seed)
+    return list({SPACE.sample_indices(rng): None for _ in range(count)})
+
+
+def rewards_of(genotype):
+    indices = np.array(SPACE.encode(genotype))
+    return [float(indices.sum()), float(-(indices**2).sum())]
+
+
+# The expectation -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "front",
+    [
+        FRONT,
+        np.array([[1.0, 1.0]]),
+        np.zeros((0, 2)),
+        np.vstack([FRONT, [[0.5, 0.5], [2.0, 3.0], [2.0, 2.5], [9.0, -1.0], [-1.0, 9.0], [0.0, 5.0]]]),
+    ],
+    ids=["four", "one", "none", "with some that do not count"],
+)
+@pytest.mark.parametrize("reference", [(0.0, 0.0), (-0.7, 0.3)])
+def test_it_is_the_mean_growth_of_the_hypervolume(front, reference):
+    """Against Monte Carlo: points inside, on and outside of the front, narrow and wide."""
+    means = np.array([[2.0, 3.0], [4.0, 4.0], [-1.0, 1.0], [2.5, 1.0]])
+    deviations = np.array([[0.5, 0.1], [1.0, 2.0], [3.0, 0.5], [0.2, 0.4]])
+    rng, before = np.random.default_rng(0), hypervolume(front, reference)
+    for mean, deviation, expected in zip(
+        means, deviations, expected_hypervolume_improvement(means, deviations, front, reference), strict=True
+    ):
+        points = rng.normal(mean, deviation, (4000, 2))
+        grown = [hypervolume(np.vstack([front, point]), reference) - before for point in points]
+        assert expected == pytest.approx(np.mean(grown), abs=4 * np.std(grown) / math.sqrt(4000) + 1e-9)
+
+
+def test_certain_points_grow_it_by_their_own_area():
+    means = np.array([[2.5, 3.5], [3.0, 2.0], [1.5, 2.5], [5.0, 1.0], [1.0, 6.0]])
+    growth = expected_hypervolume_improvement(means, np.full((5, 2), 1e-9), FRONT, (0.0, 0.0))
+    expected = [hypervolume(np.vstack([FRONT, mean]), (0, 0)) - hypervolume(FRONT, (0, 0)) for mean in means]
+    assert growth == pytest.approx(expected, abs=1e-7)
+    assert expected == [1.5 * 0.5 + 0.5 * 1.0, 0, 0, 2 * 1, 0.5 * 1.5 + 0.5 * 2]
+
+
+def test_without_a_front_it_is_a_product_of_improvements():
+    means, deviations = np.array([[0.3, -0.2], [1.0, 2.0]]), np.array([[1.0, 0.5], [0.1, 2.0]])
+    expected = [expected_improvement(means[:, k], deviations[:, k], (0.5, -1.0)[k]) for k in range(2)]
+    growth = expected_hypervolume_improvement(means, deviations, np.zeros((0, 2)), (0.5, -1.0))
+    assert growth == pytest.approx(expected[0] * expected[1])
+
+
+def test_objectives_may_change_places():
+    rng = np.random.default_rng(3)
+    means, deviations = rng.normal(2, 2, (9, 2)), rng.uniform(0.1, 2, (9, 2))
+    one = expected_hypervolume_improvement(means, deviations, FRONT, (0.2, 0.1))
+    other = expected_hypervolume_improvement(means[:, ::-1], deviations[:, ::-1], FRONT[:, ::-1], (0.1, 0.2))
+    assert one == pytest.approx(other) and (one > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("means", np.ones((2, 3))),
+        ("deviations", np.zeros((2, 2))),
+        ("front", np.ones((2, 3))),
+        ("reference", (1, 2, 3)),
+    ],
+)
+def test_shapes_are_checked(argument, value):
+    arguments = {"means": np.ones((2, 2)), "deviations": np.ones((2, 2)), "front": FRONT, "reference": (0, 0)}
+    with pytest.raises(ValueError, match=f"`{argument}`"):
+        expected_hypervolume_improvement(**{**arguments, argument: value})
+
+
+# The noise -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("noise", [0.03, 1.0])
+def test_noise_and_scale_are_recovered(noise):
+    kernel, found, rng = MatchKernel(SPACE), architectures(150), np.random.default_rng(1)
+    codes = kernel.encode(found)
+    covariance = 4 * (kernel(codes, codes).astype(float) + noise * np.eye(len(found)))
+    targets = rng.multivariate_normal(np.zeros(len(found)), covariance, 8)
+    fits = [fit_noise(kernel, found, target) for target in targets]
+    assert np.mean([scale for _, scale in fits]) == pytest.approx(4, rel=0.3)
+    assert np.median([math.log10(one) for one, _ in fits]) == pytest.approx(math.log10(noise), abs=0.6)
+
+
+def test_the_likelihood_is_that_of_the_normal_distribution():
+    kernel, found = MatchKernel(SPACE), architectures(12)
+    target, codes = np.random.default_rng(0).standard_normal(12), kernel.encode(found)
+    values = []
+    for noise in NOISES:
+        matrix = kernel(codes, codes).astype(float) + noise * np.eye(12)
+        scale = target @ np.linalg.solve(matrix, target) / 12
+        values.append((-0.5 * np.linalg.slogdet(2 * math.pi * scale * matrix)[1] - 6, noise, scale))
+    assert fit_noise(kernel, found, target) == pytest.approx(max(values)[1:])
+    assert fit_noise(kernel, found, target, noises=[0.02])[0] == 0.02
+    assert fit_noise(kernel, found, np.zeros(12))[1] == 1e-12
+
+
+# The search ----------------------------------------------------------------------------------------------
+def test_it_starts_at_random():
+    strategy, random = EHVISearch(SPACE, seed=4, initial=6), RandomSearch(SPACE, seed=4)
+    for _ in range(6):
+        genotype = strategy.ask()
+        assert genotype == random.ask()
+        strategy.tell(genotype, rewards_of(genotype))
+    strategy.ask()
+    assert len(strategy._chosen) == 1
+
+
+def test_scales_and_the_reference():
+    """0 is 10 below the median, which the best exceeds by 2: it counts as 8. The others are what they were."""
+    rewards = np.array([[0.0, 1], [10, 1], [12, 1], [9, 1], [11, 1]])
+    raised = np.array([8.0, 10, 12, 9, 11])
+    targets, corner = EHVISearch(SPACE)._scaled(rewards)
+    assert targets[:, 0] == pytest.approx((raised - 10) / raised.std())
+    assert (targets[:, 1] == 0).all() and corner == pytest.approx([(8 - 10) / raised.std() - 1, -1])
+    _, given = EHVISearch(SPACE, reference=(5.0, -2.0))._scaled(rewards)
+    assert given == pytest.approx([(5 - 10) / raised.std(), -3])
+
+
+def test_the_greatest_growth_is_asked_for_pending_ones_count_as_predicted(monkeypatch):
+    """With known predictions the choice is that of the formula, the front grown by what is pending and chosen."""
+    cells = architectures(40)
+    told, pending, candidates = cells[:10], cells[10], cells[12:30]
+    rng = np.random.default_rng(0)
+    strategy = EHVISearch(SPACE, initial=10, batch_size=3, reference=(-2.0, -2.0))
+    for indices, pair in zip(told, rng.normal(0, 1, (10, 2)), strict=True):
+        strategy.tell(SPACE.decode(indices), tuple(pair))
+    strategy._chosen = [pending]
+    assert SPACE.encode(strategy.ask()) == pending
+    means, variance = rng.normal(0, 1, (19, 2)), rng.uniform(0.1, 1, 19)
+    conditioned = []
+
+    def posterior(kernel, observed, targets, every, noise):
+        assert observed == told and every == [pending, *candidates] and noise in (0.1, 0.2)
+        objective = round(10 * noise) - 1
+        return types.SimpleNamespace(
+            means=[means[:, objective]], variance=variance, condition=lambda p: conditioned.append((objective, p))
+        )
+
+    noises = iter([(0.1, 4.0), (0.2, 9.0)])
+    monkeypatch.setattr("kerasnas.strategies.ehvi.fit_noise", lambda *arguments: next(noises))
+    monkeypatch.setattr("kerasnas.strategies.ehvi.Posterior", posterior)
+    monkeypatch.setattr(strategy, "_candidates", lambda best: candidates)
+    asked = [SPACE.encode(genotype) for genotype in strategy.ask(3)]
+    targets, corner = strategy._scaled(np.array([reward for _, reward in strategy.observations]))
+    deviations, front, expected = np.sqrt(variance)[:, None] * [2.0, 3.0], np.vstack([targets, means[:1]]), []
+    while len(expected) < 3:
+        growth = expected_hypervolume_improvement(means, deviations, front, corner)
+        growth[[0, *expected]] = -1
+        expected.append(int(np.argmax(growth)))
+        front = np.vstack([front, means[expected[-1]]])
+    assert asked == [candidates[position - 1] for position in expected]
+    assert conditioned == [(objective, position) for position in (0, *expected) for objective in (0, 1)]
+
+
+def test_candidates_are_around_the_front(monkeypatch):
+    strategy = EHVISearch(SPACE, initial=30)
+    rewards = {}
+    for genotype in strategy.ask(30):
+        rewards[SPACE.encode(genotype)] = rewards_of(genotype)
+        strategy.tell(genotype, rewards_of(genotype))
+    front = {SPACE.encode(genotype) for genotype, _ in strategy.pareto_front()}
+    given = []
+    monkeypatch.setattr(strategy, "_candidates", lambda best: given.extend(best) or [])
+    strategy.ask()
+    assert set(given) <= front and len(given) == min(len(front), 10)
+    extremes = {max(rewards, key=lambda one: tuple(rewards[one])), max(rewards, key=lambda one: rewards[one][::-1])}
+    assert extremes <= set(given)
+
+
+def test_it_finds_more_of_the_front_than_others():
+    def volume(kind, seed):
+        strategy, told = kind(SPACE, seed=seed), []
+        for _ in range(60):
+            genotype = strategy.ask()
+            told.append(rewards_of(genotype))
+            strategy.tell(genotype, told[-1] if strategy.objectives == 2 else 0.0)
+        return hypervolume(np.array(told), (0, -96))
+
+    found = {kind: [volume(kind, seed) for seed in range(4)] for kind in (EHVISearch, NSGA2, RandomSearch)}
+    assert np.mean(found[EHVISearch]) > np.mean(found[NSGA2]) > np.mean(found[RandomSearch])
+
+
+def test_it_resumes_within_a_batch_with_pending_ones():
+    strategy, again = EHVISearch(SPACE, seed=1), EHVISearch(SPACE, seed=5)
+
+    def run(one, evaluations):
+        for _ in range(evaluations):
+            genotype = one.ask()
+            one.tell(genotype, rewards_of(genotype))
+        return one.observations
+
+    run(strategy, 15)
+    pending = strategy.ask(2)
+    again.set_state(json.loads(json.dumps(strategy.get_state())))
+    for one in (strategy, again):
+        one.tell(pending[0], rewards_of(pending[0]))
+    assert run(strategy, 12) == run(again, 12)
+
+
+def test_a_space_with_constraints():
+    strategy = EHVISearch(NASBench101Space(), seed=0)
+    for _ in range(20):
+        genotype = strategy.ask()
+        strategy.tell(genotype, [genotype.count("conv3x3-bn-relu"), genotype.count("maxpool3x3")])
+    assert len(strategy.succeeded) == 20
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("initial", 0), ("batch_size", 0), ("objectives", 3), ("reference", [1.0])]
+)
+def test_arguments_are_checked(argument, value):
+    with pytest.raises(ValueError, match=f"`{argument}`"):
+        EHVISearch(SPACE, **{argument: value})

@@ -1,0 +1,125 @@
+"""NATS-Bench's size search space: strings, rows, the file, the converter, searches."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnas.pipeline.comparison import open_table
+from kerasnas.search import BANANAS, LocalSearch
+from kerasnas.spaces import NASBench201Space
+from kerasnas.tabular import NATSBenchSize, NATSBenchSizeSpace
+
+SPACE = NATSBenchSizeSpace()
+CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"
+NETWORKS = ["8:8:8:8:8", "64:32:16:48:56", "24:40:64:8:16"]
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of the compact format: three networks."""
+    columns = {
+        f"{dataset}_{what}_{epochs}": np.arange(3.0) + epochs + 10 * (what == "test") + 100 * (dataset == "cifar100")
+        for dataset in ("cifar10", "cifar100")
+        for what in ("valid", "test")
+        for epochs in (1, 12, 90)
+    }
+    channels = np.array([[int(part) for part in network.split(":")] for network in NETWORKS], "uint8")
+    np.savez(tmp_path / "nats_size.npz", channels=channels, params_cifar10=np.array([3, 2, 1]), **columns)
+    return tmp_path / "nats_size.npz"
+
+
+def test_the_space_is_all_channels_of_five_layers():
+    assert SPACE.size == 8**5 == 32768
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        genotype = SPACE.sample(rng)
+        SPACE.validate(genotype)
+        text = SPACE.to_string(genotype)
+        assert SPACE.from_string(text) == SPACE.decode(SPACE.encode(genotype)) == genotype
+        assert tuple(8 + 8 * index for index in SPACE.encode(genotype)) == tuple(map(int, text.split(":")))
+    assert len(SPACE.neighbors((0,) * 5)) == 5 * 7
+
+
+def test_other_strings_and_genotypes_are_refused():
+    for text in ("8:8:8:8", "8:8:8:8:8:8", "a:8:8:8:8", "", None):
+        with pytest.raises(ValueError, match=r"`text`\. Expected the channels of five layers"):
+            SPACE.from_string(text)
+    with pytest.raises(ValueError, match="has no option '12'"):
+        SPACE.from_string("8:8:12:8:8")
+    with pytest.raises(ValueError, match="belongs to space 'nasbench201'"):
+        SPACE.encode(NASBench201Space().decode((0,) * 6))
+    broken = type(SPACE.from_string(NETWORKS[0]))(SPACE.name, {"network": [("8", 0, 1)]})
+    with pytest.raises(ValueError, match="chain of 5 layers"):
+        SPACE.validate(broken)
+    for build in (SPACE.build_supernet, lambda *sizes: SPACE.build_network(SPACE.from_string(NETWORKS[0]), *sizes)):
+        with pytest.raises(ValueError, match="serves its table alone"):
+            build((32, 32, 3), 10)
+
+
+def test_query_and_rows(file):
+    table = NATSBenchSize.open(file)
+    assert table.epochs == (1, 12, 90) and len(table) == 3
+    for row, network in enumerate(NETWORKS):
+        genotype = SPACE.from_string(network)
+        assert table.row(genotype) == row and table.genotype(row) == genotype
+        assert table.query(genotype, epochs=12).valid == 12 + row and table.query(genotype).test == 100 + row
+        assert table.lookup(genotype, "params") == 3 - row
+    assert NATSBenchSize.open(file.parent, dataset="cifar100").lookup(SPACE.from_string(NETWORKS[1]), "valid_1") == 102
+    missing = SPACE.from_string("8:8:8:8:16")
+    assert missing not in table
+    with pytest.raises(ValueError, match="no row for this network"):
+        table.query(missing)
+    assert type(open_table(str(file))) is NATSBenchSize
+
+
+def test_refusals(file):
+    with pytest.raises(ValueError, match="Did you mean 'cifar10'"):
+        NATSBenchSize.open(file, dataset="cifar-10")
+    with pytest.raises(ValueError, match="lacks imagenet16_valid_90"):
+        NATSBenchSize.open(file, dataset="imagenet16")
+    for channels in (np.full((1, 4), 8), np.full((1, 5), 12), np.zeros((0, 5), int)):
+        with pytest.raises(ValueError, match=r"`channels`\. Expected 5 numbers for each network"):
+            NATSBenchSize("x", channels, {"valid_1": np.ones(len(channels))})
+    with pytest.raises(ValueError, match="each network once"):
+        NATSBenchSize("x", np.full((2, 5), 8), {"valid_1": np.ones(2)})
+
+
+class OfficialApi:
+    """As much of the official package as the converter uses, with recognizable numbers."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return NETWORKS[index]
+
+    def get_more_info(self, index, dataset, hp, is_random):
+        assert is_random is False and hp in ("01", "12", "90")
+        base = {"cifar10-valid": 1, "cifar10": 2, "cifar100": 3, "ImageNet16-120": 4}[dataset] * 10 + index
+        info = {"test-accuracy": base + int(hp) / 1000}
+        return info if dataset == "cifar10" else {**info, "valid-accuracy": base + 0.5}
+
+    def get_cost_info(self, index, dataset):
+        return {"params": 1.5 + index, "flops": 100.0 + index}
+
+
+def test_converter_from_the_official_files(tmp_path):
+    runpy.run_path(str(CONVERTER))["convert_size"](OfficialApi(), tmp_path / "table.npz")
+    table = NATSBenchSize.open(tmp_path / "table.npz")
+    genotype = SPACE.from_string(NETWORKS[1])
+    assert table.lookup(genotype, "valid_90") == 11.5
+    assert table.lookup(genotype, "test_1") == pytest.approx(21.001)  # of the network trained on all of the data
+    assert table.lookup(genotype, "params") == 2.5e6
+    other = NATSBenchSize.open(tmp_path / "table.npz", dataset="imagenet16")
+    assert other.lookup(genotype, "test_90") == pytest.approx(41.09)
+
+
+@pytest.mark.parametrize("kind", [LocalSearch, BANANAS])
+def test_searches_climb_it(kind):
+    strategy = kind(SPACE, seed=0)
+    for _ in range(100):
+        genotype = strategy.ask()
+        strategy.tell(genotype, -sum(abs(index - 4) for index in SPACE.encode(genotype)))
+    assert strategy.best[1] >= -1
