@@ -25,7 +25,7 @@ class BANANAS(SearchStrategy):
     independently, and ask for those with the highest draws. Each draw differs, so that parallel workers need nothing
     else to be spread.
 
-    Training takes 30 ms for 100 evaluations on one core.
+    Training takes some tens of milliseconds for 100 evaluations on one core.
 
     Args:
         space: the space to search.

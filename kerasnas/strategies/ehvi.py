@@ -91,7 +91,7 @@ class EHVISearch(ParetoSearch):
     the median than the best is above it count as if they were as far: networks that fail to learn hide nothing. The
     noise and the scale of each process have the highest marginal likelihood.
 
-    A choice takes 4 ms after 100 evaluations on one core.
+    A choice takes some milliseconds after 100 evaluations on one core.
 
     Args:
         space: the space to search.

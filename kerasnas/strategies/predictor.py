@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,9 @@ class PredictorSearch(SearchStrategy):
         initial: number of random architectures before the first fit. Defaults to 10.
         batch_size: number of architectures that are chosen with each fit. Defaults to 2.
         cost_limit: cost that must not be exceeded, such as milliseconds. Defaults to None: no limit.
+        prior: function that scores a genotype without evaluating it, such as a `kerasnas.proxies.ProxyScore` or the
+            cost of a cost model; the process then predicts what a line through it leaves over. Called once for each of
+            some 250 candidates at each fit. It is no part of the state. Defaults to None.
 
     Attributes:
         costs: the costs in the order of `observations`; NaN where none was reported.
@@ -84,8 +87,11 @@ class PredictorSearch(SearchStrategy):
         initial: int = 10,
         batch_size: int = 2,
         cost_limit: float | None = None,
+        prior: Callable[[Genotype], float] | None = None,
     ):
         super().__init__(space, seed, unique)
+        self.prior = checks.optional(checks.function, "prior", prior)
+        self._priors: dict[Indices, float] = {}
         self.initial = checks.integer("initial", initial, 1)
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.cost_limit = checks.optional(checks.number, "cost_limit", cost_limit, above=0)
@@ -150,6 +156,8 @@ class PredictorSearch(SearchStrategy):
         candidates = [*pending, *self._candidates([observed[index] for index in order[:INCUMBENTS]])]
         if len(candidates) == len(pending):
             return []
+        trend = self._trend([*observed, *candidates], scores)
+        targets[0] = scores - trend[: len(observed)]
         posterior = self._posterior(observed, targets, candidates)
         for position in range(len(pending)):
             posterior.condition(position)
@@ -160,13 +168,29 @@ class PredictorSearch(SearchStrategy):
             value = np.ones(len(candidates))
             if within.any():
                 spread = np.sqrt(variance + self._unexplained)
-                value = expected_improvement(posterior.means[0], spread, scores[within].max())
+                means = posterior.means[0] + trend[len(observed) :]
+                value = expected_improvement(means, spread, scores[within].max())
             if self.cost_limit is not None:
                 value = value * normal_cdf((limit - posterior.means[1]) / deviation)
             value[chosen] = -1
             chosen.append(int(np.argmax(value)))
             posterior.condition(chosen[-1])
         return [candidates[position] for position in chosen[len(pending) :]]
+
+    def _trend(self, architectures: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
+        """What the prior alone predicts: the line through the scores of the first architectures, for all of them."""
+        if self.prior is None:
+            return np.zeros(len(architectures))
+        for indices in architectures:
+            if indices not in self._priors:
+                self._priors[indices] = float(self.prior(self.space.decode(indices)))
+        values = np.array([self._priors[indices] for indices in architectures])
+        finite = values[np.isfinite(values)]
+        values = np.clip(np.nan_to_num(values, nan=-np.inf), *((finite.min(), finite.max()) if finite.size else (0, 0)))
+        own = values[: len(scores)]
+        standard = (values - own.mean()) / (own.std() or np.inf)
+        # Ridge regression, the penalty worth one observation: from few scores the slope is small.
+        return standard[: len(scores)] @ scores / (len(scores) + 1) * standard
 
     def _posterior(
         self, observed: Sequence[Indices], targets: Sequence[np.ndarray], candidates: Sequence[Indices]
