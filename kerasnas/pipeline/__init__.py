@@ -16,6 +16,7 @@ from kerasnas.pipeline.assembly import make_space
 from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
+from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_classifier import ImageClassifier
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
@@ -30,6 +31,7 @@ from kerasnas.pipeline.training_stage import NetworkTraining
 
 __all__ = [
     "AUGMENTATIONS",
+    "DEFAULT_FORMATS",
     "ComparisonConfig",
     "DoctorConfig",
     "ImageClassifier",
@@ -46,6 +48,7 @@ __all__ = [
     "compare",
     "evaluate",
     "examine",
+    "export",
     "fitting",
     "make_record",
     "make_space",

@@ -87,10 +87,13 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: if there is none.
+            NotADirectoryError: if `path` is a file.
             ValueError: if its `config.json` is malformed, or of a newer version.
         """
         path = Path(path)
         file = path / "config.json"
+        if path.is_file():
+            raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
         if not file.exists():
             raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.")
         try:

@@ -24,6 +24,9 @@ The functions that take a `result` read the record of a run, as it stands in a r
                                             "epochs_at_the_end": float}]}},
           "baseline": {"name": str, "accuracy": float, "seconds": float} or None,
           "comparison": [{"name": str, "rung": int, "difference": float, "error": float}]},
+ "exports": {"machine": str, "samples": int,
+             "files": [{"format": str, "title": str, "file": str, "bytes": int, "latency_ms": float, "threads": int,
+                        "agreement": share of the samples with the same class, "difference": float}]},
  "environment": {"python": str, "tensorflow": str, "keras": str, "platform": str, "cpu_count": int,
                  "peak_memory_gib": float}}
 ```
@@ -35,7 +38,7 @@ from kerasnas.reporting.card import write_card
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
-from kerasnas.reporting.predictions import evaluation_text, predictions_text
+from kerasnas.reporting.predictions import evaluation_text, exports_text, predictions_text
 from kerasnas.reporting.race import plot_race, plot_race_front
 from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
@@ -46,6 +49,7 @@ __all__ = [
     "CostPoint",
     "duration",
     "evaluation_text",
+    "exports_text",
     "plot_alphas",
     "plot_cell",
     "plot_comparison",

@@ -125,6 +125,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
             _code(genotype.to_paper_string()),
         ),
         _section("Use the model", _code(tables.usage(result))),
+        _section("Files for other runtimes", _table(tables.exports_table(result)), _note(tables.exports_note(result))),
         '<div class="columns">',
         _section("Dataset", _table(tables.dataset_table(result))),
         _section("Environment", _table(tables.environment_table(result))),
@@ -159,6 +160,10 @@ def _plot(path: Path, caption: str) -> str:
         return ""
     data, text = base64.b64encode(path.read_bytes()).decode("ascii"), html.escape(caption)
     return f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
+def _note(text: str) -> str:
+    return f'<p class="soft">{html.escape(text)}</p>' if text else ""
 
 
 def _code(text: str) -> str:

@@ -222,6 +222,38 @@ def class_table(result: Mapping[str, Any]) -> Table:
     return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
 
 
+def exports_table(result: Mapping[str, Any]) -> Table:
+    """The files that the network was exported to: size, latency, and how they compare with the Keras model."""
+    files = (result.get("exports") or {}).get("files") or []
+    header = ["file", "format", "size", "latency of one sample", "threads", "same class", "largest difference"]
+    rows = []
+    for one in files:
+        compared = one["format"] != "keras"
+        rows.append(
+            [
+                one["file"] + ("/" if one["format"] == "savedmodel" else ""),
+                one["title"],
+                f"{one['bytes'] / 1000:,.0f} kB",
+                amount(one["latency_ms"], " ms"),
+                show(one["threads"]),
+                f"{100 * one['agreement']:.1f} %" if compared else MISSING,
+                f"{one['difference']:.1g}" if compared else MISSING,
+            ]
+        )
+    return Table(header, rows)
+
+
+def exports_note(result: Mapping[str, Any]) -> str:
+    """What the table of exports was measured on."""
+    exports = result.get("exports")
+    if not exports:
+        return ""
+    return (
+        f"Compared with model.keras on {exports['samples']:,} samples of the test data: how many get the same class, "
+        f"and the largest difference of a probability. Latency: median of many calls, on {exports['machine']}."
+    )
+
+
 def symmetry_table(result: Mapping[str, Any]) -> Table:
     """The symmetries of the data: how much of the accuracy is left on transformed images, and what follows."""
     race = result.get("race") or {}

@@ -19,7 +19,7 @@ from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.pipeline import ComparisonConfig, DoctorConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.settings import flag_of
 
-COMMANDS = ("search", "retrain", "resume", "predict", "evaluate", "plot", "compare", "time", "doctor")
+COMMANDS = ("search", "retrain", "resume", "predict", "evaluate", "export", "plot", "compare", "time", "doctor")
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -211,7 +211,8 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     fields = [field for config in own for field in dataclasses.fields(config)]
     names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
-    names |= {**others, "predict": {"images", "format"}}.get(command, set())
+    others |= {"predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
+    names |= others.get(command, set())
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
     for field in fields:
