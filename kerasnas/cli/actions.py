@@ -22,7 +22,7 @@ def search(values: flags.FlagValues, spent: float) -> None:
         pipeline.make_space(config)
     kind = "race" if isinstance(config, pipeline.RaceConfig) else "search"
     with _discarding(pipeline.RunFolder.create(values["output_dir"].value, kind, config)) as path:
-        pipeline.search(config, path, spent=spent)
+        pipeline.search(config, path, _progress(values), spent)
 
 
 def _search_settings(values: flags.FlagValues) -> type:
@@ -56,6 +56,13 @@ def _search_settings(values: flags.FlagValues) -> type:
     return chosen
 
 
+def _progress(values: flags.FlagValues) -> Any:
+    """What the run tells, by --progress and --quiet."""
+    from kerasnas import pipeline
+
+    return pipeline.Progress(values["progress"].value, values["quiet"].value)
+
+
 def retrain(values: flags.FlagValues) -> None:
     """Train the network of a genotype."""
     from kerasnas import pipeline
@@ -65,7 +72,7 @@ def retrain(values: flags.FlagValues) -> None:
     published = _published().get(name)
     found = pipeline.read_network(_existing(name), **own) if published is None else pipeline.fitting(published, **own)
     with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config)) as path:
-        pipeline.retrain(found.config, path, found.genotype)
+        pipeline.retrain(found.config, path, found.genotype, _progress(values))
 
 
 @contextlib.contextmanager
@@ -82,7 +89,7 @@ def resume(values: flags.FlagValues, spent: float) -> None:
     """Continue a run."""
     from kerasnas import pipeline
 
-    pipeline.resume(values["output_dir"].value, spent=spent)
+    pipeline.resume(values["output_dir"].value, _progress(values), spent)
 
 
 def predict(values: flags.FlagValues) -> None:

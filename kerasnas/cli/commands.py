@@ -29,6 +29,16 @@ _FORMATS = OwnFlag(
 )
 _TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
 _MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
+_PROGRESS = (
+    OwnFlag(
+        "progress",
+        "auto",
+        "What is told on the way: bar, lines and one bar for everything with the time left (in a terminal, else lines "
+        "alone); lines; none, only what came out; auto, the same as bar.",
+        known=("auto", "bar", "lines", "none"),
+    ),
+    OwnFlag("quiet", False, "Tell nothing but errors."),
+)
 
 RENAMED = {"bench": "compare", "benchmark": "time"}
 """Old name of a command -> its name: an error names the new one."""
@@ -64,7 +74,7 @@ COMMANDS = {
             "RaceConfig",
             "SearchConfig",
             timed=True,
-            own=(_METHOD,),
+            own=(_METHOD, *_PROGRESS),
         ),
         Command(
             "retrain",
@@ -76,7 +86,7 @@ COMMANDS = {
             "Without --space and --num_nodes, they are the genotype's; of the folder of a run, the size is the run's.",
             actions.retrain,
             "TrainingConfig",
-            own=(OwnFlag("genotype", None, _GENOTYPE, required=True),),
+            own=(OwnFlag("genotype", None, _GENOTYPE, required=True), *_PROGRESS),
         ),
         Command(
             "resume",
@@ -86,6 +96,7 @@ COMMANDS = {
             actions.resume,
             timed=True,
             places=("output_dir",),
+            own=_PROGRESS,
         ),
         Command(
             "predict",

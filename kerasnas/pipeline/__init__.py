@@ -18,6 +18,7 @@ from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_classifier import ImageClassifier
+from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
@@ -37,6 +38,7 @@ __all__ = [
     "ImageClassifier",
     "NetworkTraining",
     "Prediction",
+    "Progress",
     "RaceConfig",
     "Rebuilt",
     "RunFolder",

@@ -35,6 +35,7 @@ matplotlib is imported when the first plot is drawn, not before.
 """
 
 from kerasnas.reporting.card import write_card
+from kerasnas.reporting.closing import closing_text, phases
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
@@ -47,9 +48,11 @@ from kerasnas.reporting.tables import duration
 
 __all__ = [
     "CostPoint",
+    "closing_text",
     "duration",
     "evaluation_text",
     "exports_text",
+    "phases",
     "plot_alphas",
     "plot_cell",
     "plot_comparison",

@@ -141,6 +141,19 @@ def test_resume_of_a_finished_run_reports_again(finished, capsys):
     assert all(path.read_bytes() == content for path, content in stages.items())
 
 
+def test_what_is_told_at_the_end(finished, capsys):
+    assert cli.main(["resume", str(finished), "--progress=none"]) == 0
+    out = capsys.readouterr().out
+    assert "random networks" in out and "\nreport      " in out
+    assert f"next        kerasnas predict {finished} image.png\n            kerasnas export {finished}\n" in out
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
+    searched = read(finished / "result.json")["searched"]
+    assert rows["accuracy"].startswith(f"{100 * searched['test_accuracy']:.2f} % of 32 test samples")
+    assert rows["parameters"] == f"{searched['parameters']:,}" and "training of random networks" in rows["time"]
+    assert cli.main(["resume", str(finished), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+
+
 def test_plot_draws_again(finished):
     removed = [finished / "report.html", finished / "card.md", *finished.glob("*.png")]
     before = {path.name: path.read_bytes() for path in removed}
@@ -212,7 +225,9 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
     others |= {"predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
-    names |= others.get(command, set())
+    names |= others.get(command, set()) | (
+        {"progress", "quiet"} if command in ("search", "retrain", "resume") else set()
+    )
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
     for field in fields:
