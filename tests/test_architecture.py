@@ -45,6 +45,7 @@ ROOMS = {
     "jax": ("kerasnas/backend/",),
     "matplotlib": ("kerasnas/reporting/",),
     "absl": ("kerasnas/cli/",),
+    "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),
     "tuners": ("tuners/",),
     "pickle": (),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from kerasnas.cli.command import Command
+from kerasnas.cli.completion import script
 from kerasnas.cli.flags import flag_of, given, settings
 
 
@@ -155,6 +157,11 @@ def doctor(values: flags.FlagValues) -> None:
     from kerasnas import pipeline
 
     pipeline.examine(settings(pipeline.DoctorConfig, values))
+
+
+def completion(values: flags.FlagValues, commands: Mapping[str, Command]) -> None:
+    """Print the script of a shell."""
+    print(script(values["shell"].value, commands), end="")
 
 
 def _genotype(name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from kerasnas.cli.configuration import configure
 from kerasnas.cli.flags import define, define_list, describe, flag_of
 
 NO_FOLDER = ("time", "doctor", "completion")
@@ -46,7 +47,15 @@ class OwnFlag:
         elif self.known:
             flags.DEFINE_enum(self.name, self.default, list(self.known), self.help, flag_values=values)
         else:
-            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values, required=self.required)
+            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values, required=False)
+
+
+_CONFIG = OwnFlag(
+    "config",
+    None,
+    "A file of flags and their values, YAML or JSON: one that you wrote, the config.json of a run, or its folder. What "
+    "is typed wins.",
+)
 
 
 class Command:
@@ -81,11 +90,16 @@ class Command:
             self._run(values)
 
     def complete(self, values: flags.FlagValues) -> None:
-        """Choose the folder of a new search, if none is given.
+        """Read the file of `--config`, and choose the folder of a new search, if none is given.
 
         Raises:
-            ValueError: if another command lacks its folder.
+            OSError, ValueError: if the file cannot be read, or another command lacks its folder or a flag.
         """
+        if "config" in values and values["config"].value is not None:
+            configure(values, self.name, values["config"].value)
+        for own in self.own:
+            if own.required and values[own.name].value is None:
+                raise ValueError(f"Missing flag --{own.name}: {own.help[0].lower()}{own.help[1:]}")
         if "output_dir" not in values or values["output_dir"].value is not None or self.name == "plot":
             return
         if self.name != "search":
@@ -116,9 +130,24 @@ class Command:
                     elif (other := field.metadata["help"]) != (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
                         flag.help += f" In a gradient search: {other} There by default: {default}."
+            _CONFIG.define(values)
         for own in self.own:
             own.define(values)
         return values
+
+    def known_values(self) -> dict[str, list[str]]:
+        """The values that a shell can offer, by the flag: names of what is registered, of choices, true and false."""
+        known = {own.name: [*own.known] or ["true", "false"] for own in self.own if own.known or own.default is False}
+        if self.settings:
+            from kerasnas import pipeline
+
+            for name in reversed(self.settings):
+                for field in dataclasses.fields(getattr(pipeline, name)):
+                    if field.metadata["known"] is not None:
+                        known[flag_of(field)] = list(field.metadata["known"])
+                    elif isinstance(field.default, bool):
+                        known[flag_of(field)] = ["true", "false"]
+        return known
 
     def help(self) -> str:
         """The text of `kerasnas COMMAND --help`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kerasnas.cli import actions
 from kerasnas.cli.command import Command, OwnFlag
+from kerasnas.cli.completion import SHELLS
 
 _METHOD = OwnFlag(
     "method",
@@ -26,6 +27,7 @@ _FORMATS = OwnFlag(
     (),
     "Formats, comma-separated: savedmodel, onnx (needs the extra kerasnas[export]), litert, litert-int8. Default: "
     "savedmodel,litert,litert-int8.",
+    known=("savedmodel", "onnx", "litert", "litert-int8"),
 )
 _TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
 _MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
@@ -43,7 +45,7 @@ _PROGRESS = (
 RENAMED = {"bench": "compare", "benchmark": "time"}
 """Old name of a command -> its name: an error names the new one."""
 
-COMMANDS = {
+COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command(
@@ -181,6 +183,16 @@ COMMANDS = {
             "then put all that it printed into a bug report.",
             actions.doctor,
             "DoctorConfig",
+        ),
+        Command(
+            "completion",
+            "print a script that lets your shell complete commands, flags and values.",
+            "    kerasnas completion bash > ~/.local/share/bash-completion/completions/kerasnas\n"
+            '    kerasnas completion zsh > "${fpath[1]}/_kerasnas"\n'
+            "    kerasnas completion fish > ~/.config/fish/completions/kerasnas.fish",
+            lambda values: actions.completion(values, COMMANDS),
+            places=("shell",),
+            own=(OwnFlag("shell", None, "The shell: bash, zsh or fish.", known=SHELLS, required=True),),
         ),
     )
 }

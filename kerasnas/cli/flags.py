@@ -86,7 +86,10 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str], places: 
     for name in places:
         if extra and not values[name].present:
             several = isinstance(values[name], flags.MultiFlag)
-            values[name].value = [*extra] if several else extra[0]
+            if several:
+                values[name].value = [*extra]
+            else:
+                values[name].parse(extra[0])
             values[name].present = 1
             extra = [] if several else extra[1:]
     if extra:

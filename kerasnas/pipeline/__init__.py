@@ -23,7 +23,7 @@ from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
 from kerasnas.pipeline.run import plot, resume, retrain, search
-from kerasnas.pipeline.run_folder import RunFolder
+from kerasnas.pipeline.run_folder import RunFolder, read_config
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import ComparisonConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.stages import Stages
@@ -58,6 +58,7 @@ __all__ = [
     "plot",
     "plot_genotype",
     "predict",
+    "read_config",
     "read_network",
     "resume",
     "retrain",

@@ -19,7 +19,19 @@ from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.pipeline import ComparisonConfig, DoctorConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.settings import flag_of
 
-COMMANDS = ("search", "retrain", "resume", "predict", "evaluate", "export", "plot", "compare", "time", "doctor")
+COMMANDS = (
+    "search",
+    "retrain",
+    "resume",
+    "predict",
+    "evaluate",
+    "export",
+    "plot",
+    "compare",
+    "time",
+    "doctor",
+    "completion",
+)
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -222,9 +234,12 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     configs |= {"time": TimingConfig, "doctor": DoctorConfig}
     own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
     fields = [field for config in own for field in dataclasses.fields(config)]
-    names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
+    names = {flag_of(field) for field in fields} | (
+        {"output_dir"} if command not in ("time", "doctor", "completion") else set()
+    )
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
-    others |= {"predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
+    names |= {"config"} if own else set()
+    others |= {"completion": {"shell"}, "predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
     names |= others.get(command, set()) | (
         {"progress", "quiet"} if command in ("search", "retrain", "resume") else set()
     )
@@ -273,11 +288,18 @@ def test_version(capsys):
         (["doctor", "--strategy=gpu"], ["--strategy", "Did you mean 'distribution'"]),
         (
             ["search", "--method=gradient", "--distribution=gpus", "--output_dir=x"],
-            ["`distribution`", "Did you mean 'gpu'"],
+            ["flag --distribution. Expected", "Did you mean 'gpu'"],
         ),
         (["serch"], ["Unknown command 'serch'", "Did you mean 'search'", "retrain"]),
         (["search", "--space=darts", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
-        (["search", "--space=darts", "--filters=few", "--output_dir=x"], ["filters", "few"]),
+        (["search", "--space=darts", "--filters=few", "--output_dir=x"], ["--filters. Expected an integer", "'few'"]),
+        (["search", "--minutes=soon"], ["flag --minutes. Expected a number. Received: 'soon'"]),
+        (["search", "--method=gradint"], ["--method. Expected one of auto, race, gradient", "Did you mean 'gradient'"]),
+        (["resume", "--progress=lins", "x"], ["--progress", "lins", "Did you mean 'lines'"]),
+        (["completion"], ["Missing flag --shell: the shell: bash, zsh or fish."]),
+        (["completion", "basch"], ["--shell", "'basch'", "Did you mean 'bash'"]),
+        (["search", "--augment=shift,flop"], ["--augment", "Did you mean 'flip'"]),
+        (["search", "--config=x.yaml"], ["--config=x.yaml: there is no such file"]),
         (["search", "3", "--output_dir=x"], ["Unexpected argument '3'", "--name=value"]),
         (["retrain", "--output_dir=x"], ["--genotype"]),
         (["resume"], ["--output_dir", "kerasnas resume runs/first"]),
@@ -288,27 +310,36 @@ def test_version(capsys):
         (["plot"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V2"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V3", "--output_dir=x"], ["DARTS_V3", "DARTS_V2"]),
-        (["search", "--dataset=fashion_mnist_min", "--output_dir=x"], ["Did you mean 'fashion_mnist_mini'"]),
-        (["search", "--space=dart", "--output_dir=x"], ["Unknown space 'dart'", "'darts'"]),
-        (["search", "--space=darts", "--primitives=skip_conect", "--output_dir=x"], ["skip_conect", "'skip_connect'"]),
+        (
+            ["search", "--dataset=fashion_mnist_min", "--output_dir=x"],
+            ["for flag --dataset", "Did you mean 'fashion_mnist_mini'"],
+        ),
+        (["search", "--space=dart", "--output_dir=x"], ["--space=dart: unknown space 'dart'", "'darts'"]),
+        (
+            ["search", "--space=darts", "--primitives=skip_conect", "--output_dir=x"],
+            ["flag --primitives. Expected", "'skip_connect'"],
+        ),
         (
             ["search", "--method=gradient", "--hypergradient=frist_order", "--output_dir=x"],
             ["frist_order", "'first_order'"],
         ),
         (["search", "--space=darts", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
-        (["search", "--space=darts", "--epochs=0", "--output_dir=x"], ["`epochs`", "at least 1"]),
+        (["search", "--space=darts", "--epochs=0", "--output_dir=x"], ["flag --epochs. Expected", "at least 1"]),
         (
             ["search", "--method=gradient", "--validation_split=1", "--output_dir=x"],
-            ["`validation_split`", "above 0 and below 1"],
+            ["flag --validation_split. Expected", "above 0 and below 1"],
         ),
-        (["search", "--space=darts", "--seed=-1", "--output_dir=x"], ["`seed`", "at least 0"]),
+        (["search", "--space=darts", "--seed=-1", "--output_dir=x"], ["flag --seed. Expected", "at least 0"]),
         (["search", "--space=darts", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
-        (["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
+        (
+            ["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"],
+            ["flag --retrain_batch_size. Expected", "6000"],
+        ),
         (["search", "--space=darts", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
         (["time", "--output_dir=x"], ["output_dir"]),
         (["time", "--retrain_epochs=1"], ["retrain_epochs"]),
-        (["time", "--steps=0"], ["`steps`", "at least 1"]),
-        (["time", "--num_nodes=0"], ["`num_nodes`", "at least 1"]),
+        (["time", "--steps=0"], ["flag --steps. Expected", "at least 1"]),
+        (["time", "--num_nodes=0"], ["flag --num_nodes. Expected", "at least 1"]),
         (["time", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
         (["time", "--batch_size=4000"], ["batch_size", "3000"]),
         (["time", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),
