@@ -15,7 +15,7 @@ from kerasnas.cost import network_latency
 from kerasnas.cost.latency import device_name
 from kerasnas.export import FORMATS, MODEL, Classifier, Export, check_formats, export_classifier, load_classifier
 from kerasnas.pipeline.deployment import labeled_data
-from kerasnas.pipeline.record import RESULT, read_result
+from kerasnas.pipeline.record import RESULT, read_result, write_pages
 from kerasnas.pipeline.run_folder import RunFolder
 
 DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
@@ -88,8 +88,7 @@ def export(
             if found:
                 record["exports"] = _merged(record.get("exports"), classifier, run.path, found, len(x))
                 storage.write_json(run.path / RESULT, record)
-                reporting.write_card(run.path, record)
-                reporting.write_report(run.path, record)
+                write_pages(run.path, record)
     log(reporting.exports_text(record))
     return record["exports"]
 

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks, datasets, reporting
-from kerasnas.cost import CostModel
-from kerasnas.export import save_classifier
+from kerasnas.cost import CostModel, macs, network_latency
+from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import (
     build_search,
@@ -23,10 +23,11 @@ from kerasnas.pipeline.assembly import (
     max_skips_of,
     schedules,
 )
+from kerasnas.pipeline.evidence import confusion, samples_record, worst_mistakes
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
-from kerasnas.pipeline.record import RESULT, make_record, read_result, write_record, write_report
+from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of, run_search
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
@@ -294,11 +295,28 @@ def _finish(
         "input_shape": list(data.input_shape),
         "scale": data.scale,
     }
+    searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
+    run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {} if race is None else {"race": race}
     write_record(run.stages, record, found)
     _conclude(run, record, progress)
     return record
+
+
+def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, Any]) -> dict[str, Any]:
+    """The record of the final network with its mistakes, its multiply-adds and its latency, if it lacks them."""
+    if "mistakes" in searched:
+        return searched
+    classifier = load_classifier(run.path)
+    found = classifier.probabilities(data.x_test * np.float32(data.scale))
+    return {
+        "macs": macs(classifier.model),
+        "latency_ms": network_latency(classifier.model),
+        **searched,
+        **confusion(found.argmax(axis=1), data.y_test, found.shape[1]),
+        "mistakes": worst_mistakes(found, data.y_test),
+    }
 
 
 def _conclude(run: RunFolder, record: dict[str, Any], progress: Progress) -> None:

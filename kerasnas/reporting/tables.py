@@ -124,12 +124,16 @@ def results_table(result: Mapping[str, Any]) -> Table:
     """The accuracy and the cost of the search and its network."""
     searched, search = result["searched"], result.get("search") or {}
     accuracy, _ = accuracies(result)
+    size = searched.get("bytes")
+    kind = "signal" if len((result.get("dataset") or {}).get("input_shape") or ()) == 2 else "image"
     memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
     rows = [
         [f"{split(result)} accuracy", MISSING if accuracy is None else points(accuracy)],
         [f"{split(result)} loss", show(metric(result, searched, "loss"))],
         ["parameters", show(searched.get("parameters"))],
-        ["latency of one image", MISSING if latency is None else amount(latency, " ms")],
+        ["MACs", show(searched.get("macs"))],
+        ["size on disk", MISSING if size is None else f"{size / 1000:,.0f} kB"],
+        [f"latency of one {kind}", MISSING if latency is None else amount(latency, " ms")],
         ["training time", duration(searched.get("seconds"))],
         *_cost_rows(result),
         ["search time", duration(search.get("seconds"))],

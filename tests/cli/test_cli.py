@@ -92,7 +92,7 @@ def read(path):
 
 
 def without_seconds(record):
-    return {name: value for name, value in record.items() if name != "seconds"}
+    return {name: value for name, value in record.items() if name not in ("seconds", "latency_ms", "bytes")}
 
 
 # A whole run -------------------------------------------------------------------------------------------
@@ -151,6 +151,21 @@ def test_resume_of_a_finished_run_reports_again(finished, capsys):
     assert "report.html" in capsys.readouterr().out
     assert all((finished / name).read_bytes() == content for name, content in kept.items())
     assert all(path.read_bytes() == content for path, content in stages.items())
+
+
+def test_report_shows_the_data_and_the_mistakes(finished, dataset):
+    samples, searched = (read(finished / name) for name in ("stages/samples.json", "result.json"))
+    searched = searched["searched"]
+    arrays = np.load(dataset)
+    assert [one["train"] for one in samples["classes"]] == np.bincount(arrays["y_train"]).tolist()
+    wrong = sum(map(sum, searched["confusion"])) - sum(row[i] for i, row in enumerate(searched["confusion"]))
+    assert wrong == round(32 * (1 - searched["test_accuracy"])) and len(samples["mistakes"]) == min(12, wrong)
+    assert searched["macs"] > 0 and searched["latency_ms"] > 0
+    assert searched["bytes"] == (finished / "model.keras").stat().st_size
+    text = (finished / "report.html").read_text()
+    for title in ("Worst mistakes", "Classes", "Time by phase", "Samples of the data"):
+        assert f"<h2>{title}</h2>" in text
+    assert all(one["image"] in text for one in samples["mistakes"])
 
 
 def test_what_is_told_at_the_end(finished, capsys):

@@ -103,7 +103,7 @@ def test_bad_input(run, tmp_path, capsys, monkeypatch):
         assert cli.main(["export", *map(str, arguments)]) == 2
         return capsys.readouterr().err
 
-    assert "Unknown format 'litter'. Did you mean 'litert'" in fails(run, "--format=litter")
+    assert "--format=litter: unknown format 'litter'. Did you mean 'litert'" in fails(run, "--format=litter")
     with monkeypatch.context() as patch:
         patch.setattr(formats.importlib.util, "find_spec", lambda name: None)
         assert "pip install 'kerasnas[export]'" in fails(run, "--format=litert,onnx")
