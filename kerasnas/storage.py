@@ -1,4 +1,4 @@
-"""Files that are complete or absent: atomic writes, and checkpoints with a fallback."""
+"""Files and folders that are complete or absent: atomic writes, and checkpoints with a fallback."""
 
 from __future__ import annotations
 
@@ -48,6 +48,40 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed.
+
+    A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both.
+
+    Raises:
+        TypeError: if `path` is not a path.
+        FileExistsError: if there is a file at `path`.
+
+    Example:
+
+    >>> target = Path(tempfile.mkdtemp()) / "a"
+    >>> with atomic_folder(target) as temporary:
+    ...     _ = (temporary / "b.txt").write_text("whole")
+    >>> [file.name for file in target.iterdir()]
+    ['b.txt']
+    """
+    path = checks.path("path", path)
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is a file, where a folder is to be written. Move it away first.")
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as place:
+        temporary, before = Path(place, "new"), Path(place, "before")
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                with open(file, "rb") as opened:
+                    os.fsync(opened.fileno())
+        if path.exists():
+            os.replace(path, before)
+        os.replace(temporary, path)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

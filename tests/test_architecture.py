@@ -36,10 +36,17 @@ LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}
 
 # Where a package may be imported, as beginnings of paths.
 ROOMS = {
-    "tensorflow": ("kerasnas/backend/", "kerasnas/distribution/", "kerasnas/datasets/"),
+    "tensorflow": (
+        *("kerasnas/backend/", "kerasnas/distribution/", "kerasnas/datasets/"),
+        *("kerasnas/export/savedmodel.py", "kerasnas/export/litert.py"),
+    ),
+    "onnx": ("kerasnas/export/onnx.py",),
+    "tf2onnx": ("kerasnas/export/onnx.py",),
+    "onnxruntime": ("kerasnas/export/onnx.py",),
     "jax": ("kerasnas/backend/",),
     "matplotlib": ("kerasnas/reporting/",),
     "absl": ("kerasnas/cli/",),
+    "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),
     "tuners": ("tuners/",),
     "pickle": (),

@@ -18,6 +18,7 @@ from absl.flags import Error as FlagError
 from kerasnas.checks import nearest
 from kerasnas.cli.commands import COMMANDS, RENAMED
 from kerasnas.cli.flags import parse
+from kerasnas.cli.messages import about_flags
 from kerasnas.cli.quiet import quieten
 
 # TensorFlow turns oneDNN's kernels on by itself for some CPUs only; on others a search step takes 1.75 times as long.
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if {"--help", "-h", "--helpfull"} & set(rest):
         print(command.help())
         return 0
-    folder = None
+    folder, values = None, None
     try:
         with _terminating():
             if argv is None:
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             message += f". The disk is full; all that was finished is safe. Free some space.{_hint(folder)}"
         return _fail(message)
     except (FlagError, ValueError, ArithmeticError) as error:
-        return _fail(str(error))
+        return _fail(about_flags(str(error), values))
     return 0
 
 

@@ -28,7 +28,7 @@ def define(field: dataclasses.Field, values: flags.FlagValues) -> None:
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
-        tuple: _define_list,
+        tuple: define_list,
     }
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     makers[type(field.default)](flag_of(field), default, field.metadata["help"], flag_values=values)
@@ -45,7 +45,8 @@ class _ListFlag(flags.Flag):
         self.value = [*before, *self.value]
 
 
-def _define_list(name: str, default: list[str], help: str, flag_values: flags.FlagValues) -> None:
+def define_list(name: str, default: list[str], help: str, flag_values: flags.FlagValues) -> None:
+    """Define a flag of a comma-separated list; one that is given again adds to it."""
     flag = _ListFlag(flags.ListParser(), flags.CsvListSerializer(","), name, default, help)
     flags.DEFINE_flag(flag, flag_values)
 
@@ -85,7 +86,10 @@ def parse(values: flags.FlagValues, command: str, arguments: list[str], places: 
     for name in places:
         if extra and not values[name].present:
             several = isinstance(values[name], flags.MultiFlag)
-            values[name].value = [*extra] if several else extra[0]
+            if several:
+                values[name].value = [*extra]
+            else:
+                values[name].parse(extra[0])
             values[name].present = 1
             extra = [] if several else extra[1:]
     if extra:

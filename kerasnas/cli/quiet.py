@@ -12,6 +12,7 @@ import sys
 _NOISE = re.compile(
     rb"^[IW]\d{4} [\d:.]+ +\d+ [\w./]+:\d+\] |^WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|^To enable the following instructions: |^[EW]\d{4} .* (cuda_\w+|cuda\w*_stub|gpu_\w+|cuInit)\.cc:\d+\] "
+    rb"|^INFO: Created TensorFlow Lite |^fully_quantize: \d"  # of the converter to LiteRT
     rb"|^\d{4}-\d\d-\d\d [\d:.]+: [IW] tensorflow/"
 )
 

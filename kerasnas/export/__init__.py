@@ -1,4 +1,7 @@
-"""A trained network as it leaves the house: a model that takes raw images and answers probabilities."""
+"""A trained network as it leaves the house: a model that takes raw images and answers probabilities.
+
+`model.keras` is plain Keras; `FORMATS` are those of other runtimes, which `export_classifier` writes and checks.
+"""
 
 from kerasnas.export.classifier import (
     METADATA,
@@ -10,11 +13,19 @@ from kerasnas.export.classifier import (
     with_preprocessing,
     write_model,
 )
+from kerasnas.export.formats import FORMATS, Export, Format, check_formats, export_classifier
+from kerasnas.export.loaded import Loaded
 
 __all__ = [
+    "FORMATS",
     "METADATA",
     "MODEL",
     "Classifier",
+    "Export",
+    "Format",
+    "Loaded",
+    "check_formats",
+    "export_classifier",
     "graded",
     "load_classifier",
     "save_classifier",

@@ -16,12 +16,14 @@ from kerasnas.pipeline.assembly import make_space
 from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
+from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_classifier import ImageClassifier
+from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
 from kerasnas.pipeline.run import plot, resume, retrain, search
-from kerasnas.pipeline.run_folder import RunFolder
+from kerasnas.pipeline.run_folder import RunFolder, read_config
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import ComparisonConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.shortlist import Shortlist, rerank, rerank_genotypes, run_shortlist
@@ -31,11 +33,13 @@ from kerasnas.pipeline.training_stage import NetworkTraining
 
 __all__ = [
     "AUGMENTATIONS",
+    "DEFAULT_FORMATS",
     "ComparisonConfig",
     "DoctorConfig",
     "ImageClassifier",
     "NetworkTraining",
     "Prediction",
+    "Progress",
     "RaceConfig",
     "Rebuilt",
     "RunFolder",
@@ -48,6 +52,7 @@ __all__ = [
     "compare",
     "evaluate",
     "examine",
+    "export",
     "fitting",
     "make_record",
     "make_space",
@@ -55,6 +60,7 @@ __all__ = [
     "plot",
     "plot_genotype",
     "predict",
+    "read_config",
     "read_network",
     "rerank",
     "rerank_genotypes",

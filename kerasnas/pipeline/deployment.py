@@ -101,11 +101,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         ValueError: if the data cannot be read, or do not fit the network.
     """
     classifier = _finished(folder)
-    data = datasets.load(dataset or getattr(RunFolder.open(folder).config, "dataset", ""))
-    if data.input_shape != classifier.input_shape:
-        raise ValueError(
-            f"The network takes samples of shape {classifier.input_shape}. Received {data.name}, of {data.input_shape}."
-        )
+    data = labeled_data(RunFolder.open(folder), classifier, dataset)
     unknown = [name for name in data.classes if name not in classifier.classes]
     if unknown:
         raise ValueError(
@@ -127,6 +123,26 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         "loss": float(losses.mean()),
         "classes": {name: summary(of) for name, of in classes.items() if of.any()},
     }
+
+
+def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.ImageDataset:
+    """The data of a run, or others; images of a folder are read in the size that the network takes.
+
+    Args:
+        run: the run.
+        classifier: its network.
+        dataset: a name or a path. Defaults to the run's own.
+
+    Raises:
+        ValueError: if they cannot be read, or their samples have another shape than the network takes.
+    """
+    shape = classifier.input_shape
+    name = dataset or getattr(run.config, "dataset", "")
+    resized = len(shape) == 3 and name not in datasets.DATASETS and Path(name).is_dir()
+    data = datasets.load(name, image_size=(shape[0], shape[1]) if resized else None)
+    if data.input_shape != shape:
+        raise ValueError(f"The network takes samples of shape {shape}. Received {data.name}, of {data.input_shape}.")
+    return data
 
 
 def _finished(folder: str | os.PathLike) -> Classifier:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kerasnas.datasets.splits import stratified_split
 from kerasnas.export import Classifier, graded, load_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.deployment import classify, evaluate
+from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import read_result
 from kerasnas.pipeline.run import search
@@ -180,6 +181,30 @@ class ImageClassifier:
         """The record of the search; `kerasnas.reporting` says what is in it."""
         self._fitted()
         return read_result(self.run)
+
+    def export(
+        self, formats: Iterable[str] = DEFAULT_FORMATS, output: str | os.PathLike | None = None
+    ) -> dict[str, Any]:
+        """Write the network for other runtimes; each file is compared with the Keras model on the test data.
+
+        Args:
+            formats: some of `"savedmodel"`, `"onnx"`, `"litert"` and `"litert-int8"`. Defaults to all but `"onnx"`,
+                which needs the extra `kerasnas[export]`.
+            output: the folder that is written to. Defaults to None: the run's. A temporary one goes with this object.
+
+        Returns:
+            The size, the latency and the agreement of each file, as `kerasnas.pipeline.export` returns them.
+
+        Raises:
+            ValueError: before `fit`; for an unknown format (the nearest is named), and one whose packages are missing.
+
+        Example:
+
+            classifier.export(["litert"], output="phone/")
+        """
+        self._fitted()
+        data = self._home / _DATA  # wherever it was moved to
+        return export(self.run, formats, output, dataset=str(data) if data.exists() else "", log=self.log)
 
     def report(self) -> Path:
         """The path of the report, a page in one file."""

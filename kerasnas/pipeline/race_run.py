@@ -15,6 +15,8 @@ from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import checked_data, make_space
 from kerasnas.pipeline.given import given_networks
+from kerasnas.pipeline.plan import race_plan
+from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.racing import Budget, Candidate, Race, portfolio, spent_before, train_winners
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.recipe import TrainingRecipe
@@ -166,7 +168,7 @@ def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.ImageData
 
 
 def run_race(
-    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, spent: float, log: Log
+    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, spent: float, progress: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The race of the settings and the training of its winner, in the folder; what is done is not repeated.
 
@@ -176,19 +178,26 @@ def run_race(
         data: of `load_images`.
         spent: seconds of the budget that were spent before this call, by the process; those of an interrupted run are
             added.
-        log: called with each line of progress.
+        progress: told each line, and how much of the budget is spent.
 
     Returns:
         `(searched, race)`: the records of the two stages.
     """
     budget = make_budget(config, spent + spent_before(run.stages))
-    race = make_race(run, config, data, budget, log)
-    found = race.run()
+    race = make_race(run, config, data, budget, progress)
+    progress(race_plan(config, data, budget))
+    progress.phase("race")
 
-    keep = partial(save_classifier, run.path, classes=data.classes, scale=data.scale)
-    searched = train_winners(race, (data.x_test, data.y_test), keep)
+    def keep(model: keras.Model) -> None:
+        progress.phase("report")
+        save_classifier(run.path, model, classes=data.classes, scale=data.scale)
+
+    with progress.following(lambda: (budget.spent() / budget.seconds, budget.left())):
+        found = race.run()
+        progress.phase("training")
+        searched = train_winners(race, (data.x_test, data.y_test), keep)
     genotype_of(searched).save(run.path / GENOTYPE)
-    log(
+    progress(
         f"  {searched['parameters']:,} parameters, test accuracy {searched['test_accuracy']:.4f}, "
         f"{reporting.duration(searched['seconds'])} of training"
     )

@@ -24,6 +24,8 @@ from kerasnas.pipeline.step_timing import peak_memory_gib
 from kerasnas.reporting.race import compared
 
 RESULT = "result.json"
+SAMPLES = "samples"
+"""The stage whose record holds small images of the data, which the report shows."""
 Log = Callable[[str], Any]
 
 
@@ -98,8 +100,14 @@ def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any]
         reporting.plot_race_front(record, path / "race_front.png")
     if record["random"]:
         reporting.plot_comparison(record, path / "comparison.png")
+    write_pages(path, record)
+
+
+def write_pages(path: Path, record: Mapping[str, Any]) -> None:
+    """Write `report.html` and `card.md` of a record, with the samples of the data that the folder `path` holds."""
+    samples = Stages(path).stage(SAMPLES)
     reporting.write_card(path, record)
-    reporting.write_report(path, record)
+    reporting.write_report(path, {**record, "samples": samples} if samples else record)
 
 
 def _plot_front(record: Mapping[str, Any], path: Path) -> None:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasnas import checks, datasets, reporting
-from kerasnas.cost import CostModel
-from kerasnas.export import save_classifier
+from kerasnas.cost import macs, network_latency
+from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.reachable import ReachableSet
 from kerasnas.pipeline.assembly import (
     build_search,
     load_data,
     make_objective,
-    make_shortlist_training,
     make_space,
     make_training,
-    max_skips_of,
     schedules,
 )
+from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
+from kerasnas.pipeline.evidence import confusion, samples_record, worst_mistakes
+from kerasnas.pipeline.plan import count, search_plan, training_plan
+from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
-from kerasnas.pipeline.record import RESULT, make_record, read_result, write_record, write_report
+from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
 from kerasnas.pipeline.run_folder import RunFolder
-from kerasnas.pipeline.search_stage import genotype_of, run_search
+from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
-from kerasnas.pipeline.shortlist import Shortlist, found_by, halves, run_shortlist
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
@@ -53,7 +53,7 @@ def search(
     Args:
         settings: a `RaceConfig` or a `SearchConfig`.
         folder: where the run is, or will be.
-        log: called with each line of progress. Defaults to `print`.
+        log: called with each line of progress; a `Progress` shows a bar too. Defaults to `print`.
         spent: seconds of a race's budget that are spent already. Defaults to 0.
 
     Returns:
@@ -126,16 +126,17 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
 
 def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
     """Do what is left of a run; of a finished one, nothing."""
+    progress = progress_of(log)
     if (run.path / RESULT).exists():
         record = read_result(run.path)
-        _conclude(run, record, log)
+        _conclude(run, record, progress)
         return record
     if isinstance(run.config, RaceConfig):
-        return _race(run, run.config, spent, log)
+        return _race(run, run.config, spent, progress)
     if isinstance(run.config, SearchConfig):
-        return _search(run, run.config, log)
+        return _search(run, run.config, progress)
     assert isinstance(run.config, TrainingConfig)  # the one kind that is left
-    return _retrain(run, run.config, log)
+    return _retrain(run, run.config, progress)
 
 
 def plot(folder: str | os.PathLike, log: Log = print) -> None:
@@ -147,37 +148,48 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
     run = RunFolder.open(folder)
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
-    _conclude(run, record, log)
+    _conclude(run, record, progress_of(log))
 
 
 # The stages -----------------------------------------------------------------------------------------------
-def _race(run: RunFolder, config: RaceConfig, spent: float, log: Log) -> dict[str, Any]:
-    data = _noted(load_images(config), log)
-    searched, race = run_race(run, config, data, spent, log)
-    return _finish(run, data, searched, None, [], log, {"race": race})
+def _race(run: RunFolder, config: RaceConfig, spent: float, progress: Progress) -> dict[str, Any]:
+    data = _noted(load_images(config), progress)
+    searched, race = run_race(run, config, data, spent, progress)
+    return _finish(run, data, searched, None, [], progress, {"race": race})
 
 
-def _search(run: RunFolder, config: SearchConfig, log: Log) -> dict[str, Any]:
-    space, data = make_space(config), _noted(load_data(config), log)
-    found = _find(run.stages, config, space, data, log)
-    genotype, chosen = _choose(run.stages, config, space, data, found, log)
-    genotype.save(run.path / GENOTYPE)
-    log(str(genotype))
-    training = make_training(config, space, data)
-    searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
-    random = [
-        _train(run.stages, f"random-{index}", other, training, data, config.seed, log)
-        for index, other in enumerate(_others(run.stages, config, space, genotype), start=1)
-    ]
-    return _finish(run, data, searched, found, random, log, {} if chosen is None else {"shortlist": chosen})
+def _search(run: RunFolder, config: SearchConfig, progress: Progress) -> dict[str, Any]:
+    space, data = make_space(config), _noted(load_data(config), progress)
+    progress(search_plan(config, space.size, data))
+    trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
+    short = {"shortlist": sum(number for number, _ in shortlist_of(config).rungs())} if config.shortlist else {}
+    epochs = EpochCount({"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}, progress)
+    with progress.following(epochs.state):
+        found = _find(run.stages, config, space, data, epochs, progress)
+        genotype, chosen = choose_genotype(run.stages, config, space, data, found, progress)
+        if short:
+            epochs.finish("shortlist")
+        genotype.save(run.path / GENOTYPE)
+        progress(str(genotype))
+        training = make_training(config, space, data)
+        searched = _train(run.stages, "searched", genotype, training, data, config.seed, epochs, progress)
+        random = [
+            _train(run.stages, f"random-{index}", other, training, data, config.seed, epochs, progress)
+            for index, other in enumerate(random_others(run.stages, config, space, genotype), start=1)
+        ]
+    more = {} if chosen is None else {"shortlist": chosen}
+    return _finish(run, data, searched, found, random, progress, more)
 
 
-def _retrain(run: RunFolder, config: TrainingConfig, log: Log) -> dict[str, Any]:
-    data = _noted(load_data(config), log)
+def _retrain(run: RunFolder, config: TrainingConfig, progress: Progress) -> dict[str, Any]:
+    data = _noted(load_data(config), progress)
     space = make_space(config, data)
+    progress(training_plan(config, data))
     genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
-    searched = _train(run.stages, "searched", genotype, training, data, config.seed, log)
-    return _finish(run, data, searched, None, [], log)
+    epochs = EpochCount({_counted("searched"): config.retrain_epochs}, progress)
+    with progress.following(epochs.state):
+        searched = _train(run.stages, "searched", genotype, training, data, config.seed, epochs, progress)
+    return _finish(run, data, searched, None, [], progress)
 
 
 def _noted(data: datasets.ImageDataset, log: Log) -> datasets.ImageDataset:
@@ -188,51 +200,36 @@ def _noted(data: datasets.ImageDataset, log: Log) -> datasets.ImageDataset:
 
 
 def _find(
-    stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset, log: Log
+    stages: Stages,
+    config: SearchConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    epochs: EpochCount,
+    progress: Progress,
 ) -> dict[str, Any]:
     """The search stage of the settings."""
     found = stages.stage("search")
     if found is not None:
+        epochs.finish("search")
         return found
-    log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
+    progress.phase("search")
+    progress(f"Searching the {config.space} space ({count(space.size)} architectures) on {data.name}.")
     objective = make_objective(stages, config, space, data)
     fit = {
         "batch_size": config.batch_size,
         "epochs": config.epochs,
         "validation_split": config.validation_split,
-        "verbose": _verbosity(),
+        "verbose": progress.verbosity,
         "seed": config.seed,
     }
-    build = partial(build_search, config, space, data, objective, log)
-    return run_search(stages, build, (data.x_train, data.y_train), fit, partial(schedules, config), log=log)
+    build = partial(build_search, config, space, data, objective, progress)
 
+    def callbacks() -> list[keras.callbacks.Callback]:
+        return [*schedules(config), epochs.callback("search")]
 
-def _choose(
-    stages: Stages,
-    config: SearchConfig,
-    space: SearchSpace,
-    data: datasets.ImageDataset,
-    found: dict[str, Any],
-    log: Log,
-) -> tuple[Genotype, dict[str, Any] | None]:
-    """The genotype of the search, and the record of the shortlist that it is of, if there is one."""
-    derived, within = genotype_of(found), _reachable(stages, config, space)
-    if not config.shortlist:
-        return derived, None
-    weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
-    near = found_by(space, derived, weights, within)
-    log(f"Choosing among {config.shortlist} networks: the derived one and others near it, trained for a short time.")
-    record = run_shortlist(
-        stages,
-        Shortlist(config.shortlist, tuple(map(int, config.shortlist_steps))),
-        near,
-        make_shortlist_training(config, space, data),
-        *halves(data.x_train, data.y_train, config.validation_split, config.seed),
-        within,
-        config.seed,
-        log,
-    )
-    return genotype_of(record), record
+    found = run_search(stages, build, (data.x_train, data.y_train), fit, callbacks, log=progress)
+    epochs.finish("search")  # before its last epoch, where a guard stops it
+    return found
 
 
 def _train(
@@ -242,14 +239,17 @@ def _train(
     training: NetworkTraining,
     data: datasets.ImageDataset,
     seed: int,
-    log: Log,
+    epochs: EpochCount,
+    progress: Progress,
 ) -> dict[str, Any]:
     """A training stage on the training data, evaluated on the test data."""
     finished = stages.stage(name)
     if finished is not None:
+        epochs.finish(_counted(name))
         return finished
     keep = partial(save_classifier, stages.path, classes=data.classes, scale=data.scale)
-    log(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
+    progress.phase("training")
+    progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
     record = training.run(
         stages,
         name,
@@ -258,27 +258,20 @@ def _train(
         (data.x_test, data.y_test),
         seed,
         keep_model=keep if name == "searched" else None,
-        verbose=_verbosity(),
-        log=log,
+        callbacks=lambda: [epochs.callback(_counted(name))],
+        verbose=progress.verbosity,
+        log=progress,
     )
-    log(
+    progress(
         f"  {record['parameters']:,} parameters, test accuracy {record['test_accuracy']:.4f}, "
         f"{reporting.duration(record['seconds'])}"
     )
     return record
 
 
-def _others(stages: Stages, config: SearchConfig, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
-    """Random genotypes to compare with, of those that this search could have returned: fewer where few are."""
-    rng = np.random.default_rng([config.seed, 2])
-    return _reachable(stages, config, space).sample_distinct(rng, config.random_genotypes, {genotype})
-
-
-def _reachable(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
-    """The genotypes that a search of the settings can return."""
-    target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
-    limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
-    return space.reachable(max_skips_of(config), **limits)
+def _counted(name: str) -> str:
+    """What the count of epochs calls a training stage: all of them are of one kind."""
+    return f"training-{name}"
 
 
 def _finish(
@@ -287,7 +280,7 @@ def _finish(
     searched: dict[str, Any],
     found: dict[str, Any] | None,
     random: list[dict[str, Any]],
-    log: Log,
+    progress: Progress,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     dataset = {
@@ -298,17 +291,30 @@ def _finish(
         "input_shape": list(data.input_shape),
         "scale": data.scale,
     }
+    searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
+    run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= dict(more or {})
     write_record(run.stages, record, found)
-    _conclude(run, record, log)
+    _conclude(run, record, progress)
     return record
 
 
-def _conclude(run: RunFolder, record: dict[str, Any], log: Log) -> None:
-    log(reporting.verdict(record))
-    log(f"Report: {run.path / 'report.html'}")
+def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, Any]) -> dict[str, Any]:
+    """The record of the final network with its mistakes, its multiply-adds and its latency, if it lacks them."""
+    if "mistakes" in searched:
+        return searched
+    classifier = load_classifier(run.path)
+    found = classifier.probabilities(data.x_test * np.float32(data.scale))
+    return {
+        "macs": macs(classifier.model),
+        "latency_ms": network_latency(classifier.model),
+        **searched,
+        **confusion(found.argmax(axis=1), data.y_test, found.shape[1]),
+        "mistakes": worst_mistakes(found, data.y_test),
+    }
 
 
-def _verbosity() -> int:
-    return 1 if sys.stdout.isatty() else 2
+def _conclude(run: RunFolder, record: dict[str, Any], progress: Progress) -> None:
+    progress.conclude(reporting.verdict(record))
+    progress.conclude(reporting.closing_text(record, run.path))

@@ -87,33 +87,16 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: if there is none.
+            NotADirectoryError: if `path` is a file.
             ValueError: if its `config.json` is malformed, or of a newer version.
         """
         path = Path(path)
         file = path / "config.json"
+        if path.is_file():
+            raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
         if not file.exists():
             raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.")
-        try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file} is malformed: {error}") from None
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
-        version = record.get("version")
-        if not isinstance(version, int) or not 1 <= version <= _VERSION:
-            raise ValueError(
-                f"{path} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
-                f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
-            )
-        kind = record.get("kind")
-        if kind not in _KINDS:
-            raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
-        settings, renamed = record.get("settings", {}), _RENAMED.get(version, {})
-        try:
-            config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
-        except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"{file}: {error}") from None
-        return cls(path, kind, _located(config, record.get("directory")))
+        return cls(path, *read_config(file))
 
     @classmethod
     def begin(cls, path: str | os.PathLike, kind: str, config: Settings) -> RunFolder:
@@ -171,6 +154,39 @@ class RunFolder:
         if not self.stages.begun:
             for name in ("config.json", "genotype.json", GIVEN):
                 (self.path / name).unlink(missing_ok=True)
+
+
+def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
+    """The kind of a run and its settings, from its `config.json`; the modules that it imports are imported.
+
+    Args:
+        file: what `RunFolder.create` wrote. A relative path of data in it is read from where the run was begun.
+
+    Raises:
+        ValueError: if it is malformed, or of a newer version.
+    """
+    file = Path(file)
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is malformed: {error}") from None
+    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
+    version = record.get("version")
+    if not isinstance(version, int) or not 1 <= version <= _VERSION:
+        raise ValueError(
+            f"{file} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
+            f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
+        )
+    kind = record.get("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
+    settings, renamed = record.get("settings", {}), _RENAMED.get(version, {})
+    try:
+        config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from None
+    return kind, _located(config, record.get("directory"))
 
 
 def _located(config: Settings, directory: str | None) -> Settings:

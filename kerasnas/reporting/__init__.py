@@ -12,6 +12,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "evaluated_on": "test" or "val", whose metrics the records then have as "val_accuracy" and so on,
  "search": {"seconds": float, "parameters": int, "history": {metric: [one number an epoch]}},
  "searched": {"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "history": {...},
+              "macs": int, "bytes": of model.keras, "latency_ms": float,
               "confusion": [[number of samples: a row for each true class, a column for what it was taken for]]},
  "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
  "cost": {"name": str, "unit": str, "target": float or None, "weight": float, "form": str, "searched": float,
@@ -25,6 +26,11 @@ The functions that take a `result` read the record of a run, as it stands in a r
                                             "epochs_at_the_end": float}]}},
           "baseline": {"name": str, "accuracy": float, "seconds": float} or None,
           "comparison": [{"name": str, "rung": int, "difference": float, "error": float}]},
+ "samples": {"mistakes": [{"image": PNG as a data URI, "label": str, "taken_for": str, "probability": float}],
+             "classes": [{"name": str, "train": int, "test": int, "images": [PNG as a data URI]}]},
+ "exports": {"machine": str, "samples": int,
+             "files": [{"format": str, "title": str, "file": str, "bytes": int, "latency_ms": float, "threads": int,
+                        "agreement": share of the samples with the same class, "difference": float}]},
  "environment": {"python": str, "tensorflow": str, "keras": str, "platform": str, "cpu_count": int,
                  "peak_memory_gib": float}}
 ```
@@ -33,10 +39,11 @@ matplotlib is imported when the first plot is drawn, not before.
 """
 
 from kerasnas.reporting.card import write_card
+from kerasnas.reporting.closing import closing_text, phases
 from kerasnas.reporting.costs import CostPoint, plot_front
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.reporting.plots import plot_alphas, plot_cell, plot_comparison, plot_training
-from kerasnas.reporting.predictions import evaluation_text, predictions_text
+from kerasnas.reporting.predictions import evaluation_text, exports_text, predictions_text
 from kerasnas.reporting.race import plot_race, plot_race_front
 from kerasnas.reporting.regret import plot_regret
 from kerasnas.reporting.report import write_report
@@ -45,8 +52,11 @@ from kerasnas.reporting.tables import duration
 
 __all__ = [
     "CostPoint",
+    "closing_text",
     "duration",
     "evaluation_text",
+    "exports_text",
+    "phases",
     "plot_alphas",
     "plot_cell",
     "plot_comparison",

@@ -89,6 +89,9 @@ def card_text(result: Mapping[str, Any]) -> str:
             "A race compares networks on held-out data after part of their training; it says nothing about networks "
             "that did not take part."
         )
+    exported = tables.exports_table(result)
+    exports = ["## Files for other runtimes", markdown_table(exported), escape(tables.exports_note(result))]
+    exports = exports if exported.rows else []
     parts = [
         f"# Model card: {space} network for {name}",
         f"A Keras {kind} classifier. Its architecture was found by neural architecture search in the space {space}, "
@@ -108,6 +111,7 @@ def card_text(result: Mapping[str, Any]) -> str:
         verdict(result),
         markdown_table(tables.race_table(result)),
         markdown_table(tables.comparison_table(result)) if result.get("random") else "",
+        *exports,
         "## Genotype",
         fenced(json.dumps(result["genotype"]), "json"),
         fenced(genotype.to_paper_string(), "text"),

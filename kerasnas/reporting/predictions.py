@@ -1,4 +1,4 @@
-"""Predictions and evaluations as text, as CSV and as JSON."""
+"""Predictions, evaluations and exports as text; predictions as CSV and as JSON too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from kerasnas.reporting import tables
 
 Row = tuple[str, Mapping[str, float]]
 """A file, and the probability of each class."""
@@ -75,3 +77,26 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     for name, one in classes:
         lines.append(f"  {name:<{width}}  {100 * one['accuracy']:.1f} % of {one['samples']:,} ({interval(one)})")
     return "\n".join(lines) + "\n"
+
+
+def exports_text(result: Mapping[str, Any]) -> str:
+    """The table of a run's exports, in columns, and what it was measured on.
+
+    Args:
+        result: the record of a run with `"exports"`; see `kerasnas.reporting`.
+
+    Example:
+
+    >>> file = {"format": "litert", "title": "LiteRT, float32", "file": "model.tflite", "bytes": 320_000}
+    >>> file |= {"latency_ms": 0.31, "threads": 1, "agreement": 1.0, "difference": 5e-6}
+    >>> print(exports_text({"exports": {"machine": "a machine", "samples": 500, "files": [file]}}))
+    file          format           size    latency of one sample  threads  same class  largest difference
+    model.tflite  LiteRT, float32  320 kB  0.31 ms                1        100.0 %     5e-06
+    Compared with model.keras on 500 samples of the test data: how many get the same class, and the largest \
+difference of a probability. Latency: median of many calls, on a machine.
+    """
+    table = tables.exports_table(result)
+    rows = [table.header, *table.rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.header))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, tables.exports_note(result)])

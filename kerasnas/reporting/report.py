@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import storage
-from kerasnas.reporting import tables
+from kerasnas.reporting import charts, sections, tables
 from kerasnas.reporting.run_record import read_genotype, require, verdict
 
 _PLOTS = {
-    "comparison": ("comparison.png", "Accuracy of the searched network and of random ones"),
     "normal": ("cell_normal.png", "The normal cell"),
     "reduce": ("cell_reduce.png", "The reduction cell"),
     "cell": ("cell_cell.png", "The cell"),
     "chain": ("cell_chain.png", "The chain"),
     "network": ("cell_network.png", "The network"),
-    "race": ("race.png", "Accuracy of the networks of the race against their steps of training"),
     "race_front": ("race_front.png", "Accuracy of all networks of the race against their parameters"),
     "front": ("front.png", "Accuracy of the trained networks against what they cost"),
     "alphas": ("alphas.png", "Weights of the primitives during the search"),
-    "search": ("search.png", "Both halves of the data during the search, by epoch"),
-    "training": ("training.png", "Loss and accuracy of the final training, by epoch"),
 }
+
+_READABLE = 0.62  # of its width, the least that a plot is shown at: letters of 8 points are then of 10 pixels
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #57606a; --page: #ffffff; --panel: #f6f8fa;
@@ -52,6 +50,7 @@ dl { margin: 0; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: #ffffff; border-radius: 6px;
   border: 1px solid var(--line); }
+.wide { overflow-x: auto; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; text-align: center; }
 .scroll { overflow-x: auto; max-height: 32rem; overflow-y: auto; border: 1px solid var(--line); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
@@ -59,7 +58,8 @@ th, td { padding: .4rem .75rem; text-align: left; border-bottom: 1px solid var(-
 thead th { background: var(--panel); position: sticky; top: 0; }
 tbody tr:last-child > * { border-bottom: 0; }
 tbody th { font-weight: 500; color: var(--soft); white-space: nowrap; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
+.named td { overflow-wrap: anywhere; }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem; margin: .6rem 0;
   white-space: pre-wrap; overflow-wrap: anywhere; font: .88rem/1.5 ui-monospace, Menlo, Consolas, monospace; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 2rem; }
@@ -70,8 +70,8 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 
-    The plots that lie in the folder are embedded: `cell_normal.png`, `cell_reduce.png`, `alphas.png`,
-    `search.png`, `training.png`, `comparison.png` and `front.png`. Those that do not are left out.
+    Curves, bars and images are drawn in the page; the plots that lie in the folder are embedded: those of the cells or
+    the network, `race_front.png`, `front.png` and `alphas.png`. Those that do not are left out.
 
     Args:
         folder: the run's folder.
@@ -100,22 +100,28 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     plots = {name: _plot(folder / file, caption) for name, (file, caption) in _PLOTS.items()}
     cells = plots["normal"] + plots["reduce"] + plots["cell"] + plots["chain"] + plots["network"]
     command, search = result.get("command"), result.get("search") or {}
-    sections = [
-        _section("Race", plots["race"], _table(tables.race_table(result)), plots["race_front"]),
+    parts = [
+        _section("Worst mistakes", sections.mistakes(result)),
+        _section("Classes", _table(tables.class_table(result))),
+        _section("Race", sections.race_chart(result), _table(tables.race_table(result)), plots["race_front"]),
         _section("Shortlist", _table(tables.shortlist_table(result))),
         _section("Symmetries of the data", _table(tables.symmetry_table(result))),
         _section(
             "Comparison with random networks",
-            plots["comparison"],
+            sections.comparison_chart(result),
             "" if "race" in result else _table(tables.comparison_table(result)),
         ),
-        _section("Classes", _table(tables.class_table(result))),
         _section("Cost", plots["front"], _table(tables.front_table(result))),
         _section("Network" if plots["network"] else "Cells", cells),
-        _section("Search", plots["alphas"], plots["search"], _table(tables.history_table(search.get("history")))),
+        _section(
+            "Search",
+            plots["alphas"],
+            sections.curves(search.get("history")),
+            _table(tables.history_table(search.get("history"))),
+        ),
         _section(
             "Training of the searched network",
-            plots["training"],
+            sections.curves(result["searched"].get("history")),
             _table(tables.history_table(result["searched"].get("history"))),
         ),
         _section(
@@ -126,6 +132,9 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
             _code(genotype.to_paper_string()),
         ),
         _section("Use the model", _code(tables.usage(result))),
+        _section("Files for other runtimes", _table(tables.exports_table(result)), _note(tables.exports_note(result))),
+        _section("Time by phase", sections.times(result)),
+        _section("Samples of the data", sections.samples(result)),
         '<div class="columns">',
         _section("Dataset", _table(tables.dataset_table(result))),
         _section("Environment", _table(tables.environment_table(result))),
@@ -143,10 +152,10 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
         # The browser itself enforces that nothing is fetched and nothing is run.
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}{charts.STYLE}{sections.STYLE}</style>\n</head>\n<body>\n"
         f'<h1>{html.escape(title)}</h1>\n<p class="soft">{html.escape(made)}</p>\n'
         f'<p class="verdict{warning}">{html.escape(said)}</p>\n'
-        f'<dl class="figures">{results}</dl>\n' + "\n".join(part for part in sections if part) + "\n</body>\n</html>\n"
+        f'<dl class="figures">{results}</dl>\n' + "\n".join(part for part in parts if part) + "\n</body>\n</html>\n"
     )
 
 
@@ -158,8 +167,17 @@ def _section(title: str, *parts: str) -> str:
 def _plot(path: Path, caption: str) -> str:
     if not path.is_file():
         return ""
-    data, text = base64.b64encode(path.read_bytes()).decode("ascii"), html.escape(caption)
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+    content, text = path.read_bytes(), html.escape(caption)
+    data = base64.b64encode(content).decode("ascii")
+    wide = _READABLE * int.from_bytes(content[16:20], "big")  # the width in the header of a PNG file
+    image = (
+        f'<div class="wide"><img style="min-width:{wide:.0f}px" src="data:image/png;base64,{data}" alt="{text}"></div>'
+    )
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"
+
+
+def _note(text: str) -> str:
+    return f'<p class="soft">{html.escape(text)}</p>' if text else ""
 
 
 def _code(text: str) -> str:
@@ -177,4 +195,5 @@ def _table(table: tables.Table) -> str:
         for row in table.rows
     )
     thead = f"<thead><tr>{head}</tr></thead>\n" if head else ""
-    return f'<div class="scroll"><table>\n{thead}<tbody>\n{body}</tbody>\n</table></div>'
+    named = "" if head else ' class="named"'
+    return f'<div class="scroll"><table{named}>\n{thead}<tbody>\n{body}</tbody>\n</table></div>'

@@ -124,12 +124,16 @@ def results_table(result: Mapping[str, Any]) -> Table:
     """The accuracy and the cost of the search and its network."""
     searched, search = result["searched"], result.get("search") or {}
     accuracy, _ = accuracies(result)
+    size = searched.get("bytes")
+    kind = "signal" if len((result.get("dataset") or {}).get("input_shape") or ()) == 2 else "image"
     memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
     rows = [
         [f"{split(result)} accuracy", MISSING if accuracy is None else points(accuracy)],
         [f"{split(result)} loss", show(metric(result, searched, "loss"))],
         ["parameters", show(searched.get("parameters"))],
-        ["latency of one image", MISSING if latency is None else amount(latency, " ms")],
+        ["MACs", show(searched.get("macs"))],
+        ["size on disk", MISSING if size is None else f"{size / 1000:,.0f} kB"],
+        [f"latency of one {kind}", MISSING if latency is None else amount(latency, " ms")],
         ["training time", duration(searched.get("seconds"))],
         *_cost_rows(result),
         ["search time", duration(search.get("seconds"))],
@@ -233,6 +237,38 @@ def class_table(result: Mapping[str, Any]) -> Table:
         rows.append((accuracy, [str(name), f"{100 * accuracy:.1f} %", interval, f"{total:,}", taken or MISSING]))
     header = ["class", "test accuracy", "95 % interval", "images", "taken for (times)"]
     return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+
+
+def exports_table(result: Mapping[str, Any]) -> Table:
+    """The files that the network was exported to: size, latency, and how they compare with the Keras model."""
+    files = (result.get("exports") or {}).get("files") or []
+    header = ["file", "format", "size", "latency of one sample", "threads", "same class", "largest difference"]
+    rows = []
+    for one in files:
+        compared = one["format"] != "keras"
+        rows.append(
+            [
+                one["file"] + ("/" if one["format"] == "savedmodel" else ""),
+                one["title"],
+                f"{one['bytes'] / 1000:,.0f} kB",
+                amount(one["latency_ms"], " ms"),
+                show(one["threads"]),
+                f"{100 * one['agreement']:.1f} %" if compared else MISSING,
+                f"{one['difference']:.1g}" if compared else MISSING,
+            ]
+        )
+    return Table(header, rows)
+
+
+def exports_note(result: Mapping[str, Any]) -> str:
+    """What the table of exports was measured on."""
+    exports = result.get("exports")
+    if not exports:
+        return ""
+    return (
+        f"Compared with model.keras on {exports['samples']:,} samples of the test data: how many get the same class, "
+        f"and the largest difference of a probability. Latency: median of many calls, on {exports['machine']}."
+    )
 
 
 def symmetry_table(result: Mapping[str, Any]) -> Table:

@@ -19,7 +19,19 @@ from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.pipeline import ComparisonConfig, DoctorConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
 from kerasnas.pipeline.settings import flag_of
 
-COMMANDS = ("search", "retrain", "resume", "predict", "evaluate", "plot", "compare", "time", "doctor")
+COMMANDS = (
+    "search",
+    "retrain",
+    "resume",
+    "predict",
+    "evaluate",
+    "export",
+    "plot",
+    "compare",
+    "time",
+    "doctor",
+    "completion",
+)
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
     *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
@@ -80,7 +92,7 @@ def read(path):
 
 
 def without_seconds(record):
-    return {name: value for name, value in record.items() if name != "seconds"}
+    return {name: value for name, value in record.items() if name not in ("seconds", "latency_ms", "bytes")}
 
 
 # A whole run -------------------------------------------------------------------------------------------
@@ -139,6 +151,34 @@ def test_resume_of_a_finished_run_reports_again(finished, capsys):
     assert "report.html" in capsys.readouterr().out
     assert all((finished / name).read_bytes() == content for name, content in kept.items())
     assert all(path.read_bytes() == content for path, content in stages.items())
+
+
+def test_report_shows_the_data_and_the_mistakes(finished, dataset):
+    samples, searched = (read(finished / name) for name in ("stages/samples.json", "result.json"))
+    searched = searched["searched"]
+    arrays = np.load(dataset)
+    assert [one["train"] for one in samples["classes"]] == np.bincount(arrays["y_train"]).tolist()
+    wrong = sum(map(sum, searched["confusion"])) - sum(row[i] for i, row in enumerate(searched["confusion"]))
+    assert wrong == round(32 * (1 - searched["test_accuracy"])) and len(samples["mistakes"]) == min(12, wrong)
+    assert searched["macs"] > 0 and searched["latency_ms"] > 0
+    assert searched["bytes"] == (finished / "model.keras").stat().st_size
+    text = (finished / "report.html").read_text()
+    for title in ("Worst mistakes", "Classes", "Time by phase", "Samples of the data"):
+        assert f"<h2>{title}</h2>" in text
+    assert all(one["image"] in text for one in samples["mistakes"])
+
+
+def test_what_is_told_at_the_end(finished, capsys):
+    assert cli.main(["resume", str(finished), "--progress=none"]) == 0
+    out = capsys.readouterr().out
+    assert "random networks" in out and "\nreport      " in out
+    assert f"next        kerasnas predict {finished} image.png\n            kerasnas export {finished}\n" in out
+    rows = dict(line.split(maxsplit=1) for line in out.splitlines()[1:])
+    searched = read(finished / "result.json")["searched"]
+    assert rows["accuracy"].startswith(f"{100 * searched['test_accuracy']:.2f} % of 32 test samples")
+    assert rows["parameters"] == f"{searched['parameters']:,}" and "training of random networks" in rows["time"]
+    assert cli.main(["resume", str(finished), "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_plot_draws_again(finished):
@@ -209,9 +249,15 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     configs |= {"time": TimingConfig, "doctor": DoctorConfig}
     own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
     fields = [field for config in own for field in dataclasses.fields(config)]
-    names = {flag_of(field) for field in fields} | ({"output_dir"} if command not in ("time", "doctor") else set())
+    names = {flag_of(field) for field in fields} | (
+        {"output_dir"} if command not in ("time", "doctor", "completion") else set()
+    )
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
-    names |= {**others, "predict": {"images", "format"}}.get(command, set())
+    names |= {"config"} if own else set()
+    others |= {"completion": {"shell"}, "predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
+    names |= others.get(command, set()) | (
+        {"progress", "quiet"} if command in ("search", "retrain", "resume") else set()
+    )
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
     for field in fields:
@@ -257,11 +303,18 @@ def test_version(capsys):
         (["doctor", "--strategy=gpu"], ["--strategy", "Did you mean 'distribution'"]),
         (
             ["search", "--method=gradient", "--distribution=gpus", "--output_dir=x"],
-            ["`distribution`", "Did you mean 'gpu'"],
+            ["flag --distribution. Expected", "Did you mean 'gpu'"],
         ),
         (["serch"], ["Unknown command 'serch'", "Did you mean 'search'", "retrain"]),
         (["search", "--space=darts", "--epoch=3", "--output_dir=x"], ["epoch", "epochs"]),
-        (["search", "--space=darts", "--filters=few", "--output_dir=x"], ["filters", "few"]),
+        (["search", "--space=darts", "--filters=few", "--output_dir=x"], ["--filters. Expected an integer", "'few'"]),
+        (["search", "--minutes=soon"], ["flag --minutes. Expected a number. Received: 'soon'"]),
+        (["search", "--method=gradint"], ["--method. Expected one of auto, race, gradient", "Did you mean 'gradient'"]),
+        (["resume", "--progress=lins", "x"], ["--progress", "lins", "Did you mean 'lines'"]),
+        (["completion"], ["Missing flag --shell: the shell: bash, zsh or fish."]),
+        (["completion", "basch"], ["--shell", "'basch'", "Did you mean 'bash'"]),
+        (["search", "--augment=shift,flop"], ["--augment", "Did you mean 'flip'"]),
+        (["search", "--config=x.yaml"], ["--config=x.yaml: there is no such file"]),
         (["search", "3", "--output_dir=x"], ["Unexpected argument '3'", "--name=value"]),
         (["retrain", "--output_dir=x"], ["--genotype"]),
         (["resume"], ["--output_dir", "kerasnas resume runs/first"]),
@@ -272,27 +325,36 @@ def test_version(capsys):
         (["plot"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V2"], ["--output_dir"]),
         (["plot", "--genotype=DARTS_V3", "--output_dir=x"], ["DARTS_V3", "DARTS_V2"]),
-        (["search", "--dataset=fashion_mnist_min", "--output_dir=x"], ["Did you mean 'fashion_mnist_mini'"]),
-        (["search", "--space=dart", "--output_dir=x"], ["Unknown space 'dart'", "'darts'"]),
-        (["search", "--space=darts", "--primitives=skip_conect", "--output_dir=x"], ["skip_conect", "'skip_connect'"]),
+        (
+            ["search", "--dataset=fashion_mnist_min", "--output_dir=x"],
+            ["for flag --dataset", "Did you mean 'fashion_mnist_mini'"],
+        ),
+        (["search", "--space=dart", "--output_dir=x"], ["--space=dart: unknown space 'dart'", "'darts'"]),
+        (
+            ["search", "--space=darts", "--primitives=skip_conect", "--output_dir=x"],
+            ["flag --primitives. Expected", "'skip_connect'"],
+        ),
         (
             ["search", "--method=gradient", "--hypergradient=frist_order", "--output_dir=x"],
             ["frist_order", "'first_order'"],
         ),
         (["search", "--space=darts", "--augment=flop", "--output_dir=x"], ["'flop'", "'flip'"]),
-        (["search", "--space=darts", "--epochs=0", "--output_dir=x"], ["`epochs`", "at least 1"]),
+        (["search", "--space=darts", "--epochs=0", "--output_dir=x"], ["flag --epochs. Expected", "at least 1"]),
         (
             ["search", "--method=gradient", "--validation_split=1", "--output_dir=x"],
-            ["`validation_split`", "above 0 and below 1"],
+            ["flag --validation_split. Expected", "above 0 and below 1"],
         ),
-        (["search", "--space=darts", "--seed=-1", "--output_dir=x"], ["`seed`", "at least 0"]),
+        (["search", "--space=darts", "--seed=-1", "--output_dir=x"], ["flag --seed. Expected", "at least 0"]),
         (["search", "--space=darts", "--num_cells=2", "--output_dir=x"], ["retrain_cells=3", "normal", "num_cells=2"]),
-        (["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"], ["`retrain_batch_size`", "6000"]),
+        (
+            ["search", "--space=darts", "--retrain_batch_size=9999", "--output_dir=x"],
+            ["flag --retrain_batch_size. Expected", "6000"],
+        ),
         (["search", "--space=darts", "--batch_size=4000", "--output_dir=x"], ["batch_size", "3000"]),
         (["time", "--output_dir=x"], ["output_dir"]),
         (["time", "--retrain_epochs=1"], ["retrain_epochs"]),
-        (["time", "--steps=0"], ["`steps`", "at least 1"]),
-        (["time", "--num_nodes=0"], ["`num_nodes`", "at least 1"]),
+        (["time", "--steps=0"], ["flag --steps. Expected", "at least 1"]),
+        (["time", "--num_nodes=0"], ["flag --num_nodes. Expected", "at least 1"]),
         (["time", "--dataset=fashion_mnist_min"], ["Did you mean 'fashion_mnist_mini'"]),
         (["time", "--batch_size=4000"], ["batch_size", "3000"]),
         (["time", "--hypergradient=frist_order"], ["frist_order", "'first_order'"]),

@@ -77,6 +77,8 @@ def test_which_lines_are_notes():
         b"I0000 00:00:1.2    9 cpu_feature_guard.cc:227] This TensorFlow binary is optimized",
         b"To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow",
         b"E0000 00:00:1.2    9 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error",
+        b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",
+        b"fully_quantize: 0, inference_type: 6, input_inference_type: FLOAT32, output_inference_type: FLOAT32",
         b"2026-11-25 10:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN custom operations are on",
     ]
     assert all(map(_NOISE.match, notes))

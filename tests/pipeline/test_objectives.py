@@ -10,7 +10,7 @@ from kerasnas import cli, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline import RunFolder, SearchConfig, Stages, assembly, make_space, run
+from kerasnas.pipeline import RunFolder, SearchConfig, Stages, assembly, choosing, make_space
 from kerasnas.spaces.proxyless import ProxylessSpace
 
 CHAIN = [
@@ -196,7 +196,7 @@ def test_random_networks_are_those_that_the_search_can_return(tmp_path, max_skip
     config = SearchConfig(space="nasbench201", primitives=(), random_genotypes=60, max_skips=max_skips)
     space = make_space(config)
     derived = space.genotype(dict.fromkeys(space.choices, "nor_conv_3x3"))
-    others = run._others(Stages(tmp_path), config, space, derived)
+    others = choosing.random_others(Stages(tmp_path), config, space, derived)
     assert len(set(others)) == 60 and derived not in others
     assert sum(genotype.count("none") for genotype in others) == 0
     assert max(genotype.count("skip_connect") for genotype in others) <= most
@@ -212,6 +212,6 @@ def test_random_networks_keep_within_the_target(tmp_path):
     stages = Stages(tmp_path)
     stages.finish("cost", cost.get_config())
     derived = space.genotype(dict.fromkeys(space.choices, "avg_pool_3x3"))
-    others = run._others(stages, config, space, derived)
+    others = choosing.random_others(stages, config, space, derived)
     assert len(others) == 20 and max(map(cost.cost, others)) <= target
     assert not any(genotype.count("none") for genotype in others)

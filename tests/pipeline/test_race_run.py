@@ -113,7 +113,7 @@ def test_flags_of_the_other_method_say_so(tmp_path, capsys):
     assert "has no supernet for a gradient search" in fails(
         capsys, "search", "--space=macro", "--method=gradient", folder
     )
-    assert "Unknown space 'drats'. Did you mean 'darts'" in fails(
+    assert "--space=drats: unknown space 'drats'. Did you mean 'darts'" in fails(
         capsys, "search", "--space=drats", "--method=race", folder
     )
     assert "Expected a space of images" in fails(capsys, "search", "--space=signals", "--method=race", folder)

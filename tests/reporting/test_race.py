@@ -104,6 +104,8 @@ def test_report_and_card_show_the_race_and_what_the_data_allow(result, tmp_path)
     report = reporting.write_report(tmp_path, result).read_text()
     for words in ("<h2>Race</h2>", "Symmetries of the data", "<td>99 %</td><td>yes</td>", "<td>20 %</td><td>no</td>"):
         assert words in report
-    assert report.count("data:image/png") == 3 and "random networks</h2>" not in report
+    # The curves are drawn in the page: of race and training the plots are for other uses.
+    assert report.count("data:image/png") == 1 and report.count("<svg") == 3
+    assert report.count("wide (winner)") == 1 and "random networks</h2>" not in report
     card = reporting.write_card(tmp_path, result).read_text()
     assert "## Race" in card and "it won a race" in card and r"failed: no \| room" in card

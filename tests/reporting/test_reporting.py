@@ -404,7 +404,8 @@ def test_report_is_self_contained(tmp_path):
     assert path == tmp_path / "report.html"
     text = path.read_text(encoding="utf-8")
     page = Page(text)
-    assert len(page.addresses) == 4  # alphas.png does not lie there, and is left out
+    assert len(page.addresses) == 2  # alphas.png does not lie there; training and comparison are drawn in the page
+    assert page.tags.count("svg") >= 2
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe", "object", "embed", "base"} & set(page.tags)
     assert "http://" not in text and "https://" not in text and "url(" not in text and "@import" not in text

@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.cost import network_latency, parameters
+from kerasnas.cost import macs, network_latency, parameters
 from kerasnas.networks.ensemble import ensemble
+from kerasnas.pipeline.evidence import confusion, worst_mistakes
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.stage import FINISH_SECONDS, Arrays, Race
 from kerasnas.pipeline.training_loop import EVALUATION_BATCH
 
 DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
 STAGE = "searched"
-_MOST_CLASSES = 100
 _PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
 
 
@@ -58,8 +58,10 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     record = {
         **_evaluation(logits, test[1]),
         "parameters": parameters(model),
+        "macs": sum(macs(winner.model) for winner in winners.values()),
         "latency_ms": network_latency(model),
         "seconds": sum(winner.seconds for winner in winners.values()),
+        "spent": budget.spent(),
         "steps": sum(winner.steps for winner in winners.values()),
         "history": winners[names[0]].history,
         "genotype": found["contestants"][names[0]]["genotype"],
@@ -69,15 +71,14 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
 
 
 def _evaluation(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Accuracy, loss and, for at most `_MOST_CLASSES` classes, the confusion matrix: rows are the true classes."""
+    """Accuracy, loss, the worst mistakes, and the confusion matrix where there are few classes."""
     found, classes = logits.argmax(axis=1), logits.shape[1]
     shifted = logits - logits.max(axis=1, keepdims=True)
     logs = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
     record: dict[str, Any] = {"test_accuracy": float(np.mean(found == labels)), "test_loss": float(-logs.mean())}
-    if classes <= _MOST_CLASSES:
-        counts = np.bincount(labels * classes + found, minlength=classes**2)
-        record["confusion"] = counts.reshape(classes, classes).tolist()
-    return record
+    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+    record["mistakes"] = worst_mistakes(probabilities, labels)
+    return record | confusion(found, labels, classes)
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:

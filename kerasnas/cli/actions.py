@@ -1,0 +1,186 @@
+"""What the subcommands do, each with the values of its flags."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from kerasnas.cli.command import Command
+from kerasnas.cli.completion import script
+from kerasnas.cli.flags import flag_of, given, settings
+
+
+def search(values: flags.FlagValues, spent: float) -> None:
+    """Search, by a race or by gradients."""
+    from kerasnas import pipeline
+
+    config = settings(_search_settings(values), values)
+    if isinstance(config, pipeline.SearchConfig):
+        pipeline.make_space(config)
+    kind = "race" if isinstance(config, pipeline.RaceConfig) else "search"
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, kind, config)) as path:
+        pipeline.search(config, path, _progress(values), spent)
+
+
+def _search_settings(values: flags.FlagValues) -> type:
+    """The settings of the method that the flags ask for.
+
+    Raises:
+        ValueError: for a flag that the method does not have, and for a gradient search of a space without a supernet.
+    """
+    from kerasnas.pipeline import RaceConfig, SearchConfig, plugins
+    from kerasnas.spaces import has_supernet
+
+    plugins.load(values["import"].value)  # before the name of a space is looked up
+    space, method = values["space"], values["method"].value
+    searched = space.present and has_supernet(space.value)
+    if method == "gradient" and space.present and not searched:
+        raise ValueError(f"Space '{space.value}' has no supernet for a gradient search. Race it: leave out --method.")
+    if method == "auto":
+        method = "gradient" if searched else "race"
+    chosen, other = (RaceConfig, SearchConfig) if method == "race" else (SearchConfig, RaceConfig)
+    own, others = ({flag_of(field) for field in dataclasses.fields(config)} for config in (chosen, other))
+    if method == "race":
+        hint = "Leave out --method." if searched else "Add --space=darts, or another space with a supernet."
+    else:
+        hint = "Add --method=race." if space.present else "Leave out --method."
+    for name in sorted(others - own):
+        if values[name].present:
+            is_of = "a gradient search" if method == "race" else "a race"
+            raise ValueError(
+                f"--{name} is a flag of {is_of}, and this is {'a race' if method == 'race' else 'none'}. {hint}"
+            )
+    return chosen
+
+
+def _progress(values: flags.FlagValues) -> Any:
+    """What the run tells, by --progress and --quiet."""
+    from kerasnas import pipeline
+
+    return pipeline.Progress(values["progress"].value, values["quiet"].value)
+
+
+def retrain(values: flags.FlagValues) -> None:
+    """Train the network of a genotype."""
+    from kerasnas import pipeline
+
+    name, own = values["genotype"].value, given(pipeline.TrainingConfig, values)
+    pipeline.plugins.load(own.get("imports", ()))
+    published = _published().get(name)
+    found = pipeline.read_network(_existing(name), **own) if published is None else pipeline.fitting(published, **own)
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config)) as path:
+        pipeline.retrain(found.config, path, found.genotype, _progress(values))
+
+
+@contextlib.contextmanager
+def _discarding(run: Any) -> Iterator[Path]:
+    """After a failure before any work was done, the same --output_dir can be used again."""
+    try:
+        yield run.path
+    except (OSError, ValueError):
+        run.discard()
+        raise
+
+
+def resume(values: flags.FlagValues, spent: float) -> None:
+    """Continue a run."""
+    from kerasnas import pipeline
+
+    pipeline.resume(values["output_dir"].value, _progress(values), spent)
+
+
+def predict(values: flags.FlagValues) -> None:
+    """Print the class of images."""
+    from kerasnas import pipeline, reporting
+
+    if not values["images"].value:
+        raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
+    predictions, failed = pipeline.predict(values["output_dir"].value, values["images"].value)
+    rows = [(str(one.path), one.probabilities) for one in predictions]
+    print(reporting.predictions_text(rows, values["format"].value), end="")
+    if failed:
+        names = "; ".join(failed.values())
+        raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")
+
+
+def evaluate(values: flags.FlagValues) -> None:
+    """Print accuracy and loss on labeled data."""
+    from kerasnas import pipeline, reporting
+
+    print(reporting.evaluation_text(pipeline.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
+
+
+def export(values: flags.FlagValues) -> None:
+    """Write the network of a run for other runtimes."""
+    from kerasnas import pipeline
+
+    names = values["format"].value or pipeline.DEFAULT_FORMATS
+    pipeline.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
+
+
+def plot(values: flags.FlagValues) -> None:
+    """Draw the plots of a run, or of a genotype."""
+    from kerasnas import pipeline
+
+    folder = values["output_dir"].value
+    if folder is None:
+        raise ValueError("Missing flag --output_dir: the folder of a run, or where to put the plots of --genotype.")
+    if values["genotype"].value is None:
+        pipeline.plot(folder)
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for path in pipeline.plot_genotype(_genotype(values["genotype"].value), Path(folder)):
+        print(path)
+
+
+def time(values: flags.FlagValues) -> None:
+    """Time a search step."""
+    from kerasnas import pipeline
+
+    pipeline.measure(settings(pipeline.TimingConfig, values))
+
+
+def compare(values: flags.FlagValues) -> None:
+    """Compare strategies on a table."""
+    from kerasnas import pipeline
+
+    pipeline.compare(settings(pipeline.ComparisonConfig, values), values["output_dir"].value)
+
+
+def doctor(values: flags.FlagValues) -> None:
+    """Examine this machine."""
+    from kerasnas import pipeline
+
+    pipeline.examine(settings(pipeline.DoctorConfig, values))
+
+
+def completion(values: flags.FlagValues, commands: Mapping[str, Command]) -> None:
+    """Print the script of a shell."""
+    print(script(values["shell"].value, commands), end="")
+
+
+def _genotype(name: str) -> Any:
+    from kerasnas.genotypes import Genotype
+
+    if name in _published():
+        return _published()[name]
+    path = _existing(name)
+    return Genotype.load(path / "genotype.json" if path.is_dir() else path)
+
+
+def _published() -> dict[str, Any]:
+    from kerasnas import genotypes
+
+    return {key: value for key, value in vars(genotypes).items() if isinstance(value, genotypes.Genotype)}
+
+
+def _existing(name: str) -> Path:
+    if not Path(name).exists():
+        known = sorted(_published())
+        raise FileNotFoundError(f"--genotype={name} is neither a file, a folder nor a published genotype: {known}")
+    return Path(name)

@@ -1,0 +1,172 @@
+"""A subcommand: its words, its flags, its help."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from kerasnas.cli.configuration import configure
+from kerasnas.cli.flags import define, define_list, describe, flag_of
+
+NO_FOLDER = ("time", "doctor", "completion")
+"""The commands that leave nothing behind."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnFlag:
+    """A flag that belongs to no settings.
+
+    Args:
+        name: what is typed after `--`.
+        default: its value unless given: text, None, a tuple for a list, or a bool.
+        help: a sentence.
+        known: the values that are right; they are checked when the flag is read. Defaults to any.
+        required: True where the command does nothing without it. Defaults to False.
+        several: True for one that may be given again, each time with one value. Defaults to False.
+    """
+
+    name: str
+    default: Any
+    help: str
+    known: tuple[str, ...] = ()
+    required: bool = False
+    several: bool = False
+
+    def define(self, values: flags.FlagValues) -> None:
+        """Add the flag to `values`."""
+        if self.several:
+            flags.DEFINE_multi_string(self.name, list(self.default), self.help, flag_values=values)
+        elif isinstance(self.default, tuple):
+            define_list(self.name, list(self.default), self.help, values)
+        elif isinstance(self.default, bool):
+            flags.DEFINE_boolean(self.name, self.default, self.help, flag_values=values)
+        elif self.known:
+            flags.DEFINE_enum(self.name, self.default, list(self.known), self.help, flag_values=values)
+        else:
+            flags.DEFINE_string(self.name, self.default, self.help, flag_values=values, required=False)
+
+
+_CONFIG = OwnFlag(
+    "config",
+    None,
+    "A file of flags and their values, YAML or JSON: one that you wrote, the config.json of a run, or its folder. What "
+    "is typed wins.",
+)
+
+
+class Command:
+    """A subcommand: its words, its flags, and the function that runs it.
+
+    `settings` names the dataclasses of `kerasnas.pipeline` whose fields are flags; they are imported when needed. Where
+    two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
+    process have passed. `places` are the flags that may be given by their value alone, in this order; `own` are its
+    flags that are no settings.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        teaching: str,
+        run: Callable[..., Any],
+        *settings: str,
+        timed: bool = False,
+        places: tuple[str, ...] = (),
+        own: tuple[OwnFlag, ...] = (),
+    ):
+        self.places, self.own = places, own
+        self.name, self.summary, self.teaching, self.settings = name, summary, teaching, settings
+        self._run, self._timed = run, timed
+
+    def run(self, values: flags.FlagValues, spent: float) -> None:
+        """Do what the command is for."""
+        if self._timed:
+            self._run(values, spent)
+        else:
+            self._run(values)
+
+    def complete(self, values: flags.FlagValues) -> None:
+        """Read the file of `--config`, and choose the folder of a new search, if none is given.
+
+        Raises:
+            OSError, ValueError: if the file cannot be read, or another command lacks its folder or a flag.
+        """
+        if "config" in values and values["config"].value is not None:
+            configure(values, self.name, values["config"].value)
+        for own in self.own:
+            if own.required and values[own.name].value is None:
+                raise ValueError(f"Missing flag --{own.name}: {own.help[0].lower()}{own.help[1:]}")
+        if "output_dir" not in values or values["output_dir"].value is not None or self.name == "plot":
+            return
+        if self.name != "search":
+            raise ValueError(f"Missing flag --output_dir: the folder of the run. For example: {self._example()}")
+        name = Path(values["dataset"].value).resolve().name.removesuffix(".npz") or "search"
+        number = 1
+        while (folder := Path("runs", f"{name}-{number}")).exists():
+            number += 1
+        values["output_dir"].value = str(folder)
+
+    def _example(self) -> str:
+        lines = (line.strip() for line in self.teaching.splitlines())
+        return next((line for line in lines if line.startswith("kerasnas ")), f"kerasnas {self.name} runs/first")
+
+    def flags(self) -> flags.FlagValues:
+        """The flags of the command, none of them given yet."""
+        values = flags.FlagValues()
+        if self.name not in NO_FOLDER:
+            chosen = " Default: runs/NAME-1, -2, ..., with the name of the dataset." if self.name == "search" else ""
+            OwnFlag("output_dir", None, f"The folder of the run.{chosen}").define(values)
+        if self.settings:
+            from kerasnas import pipeline
+
+            for name in self.settings:
+                for field in dataclasses.fields(getattr(pipeline, name)):
+                    if flag_of(field) not in values:
+                        define(field, values)
+                    elif (other := field.metadata["help"]) != (flag := values[flag_of(field)]).help:
+                        default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
+                        flag.help += f" In a gradient search: {other} There by default: {default}."
+            _CONFIG.define(values)
+        for own in self.own:
+            own.define(values)
+        return values
+
+    def known_values(self) -> dict[str, list[str]]:
+        """The values that a shell can offer, by the flag: names of what is registered, of choices, true and false."""
+        known = {own.name: [*own.known] or ["true", "false"] for own in self.own if own.known or own.default is False}
+        if self.settings:
+            from kerasnas import pipeline
+
+            for name in reversed(self.settings):
+                for field in dataclasses.fields(getattr(pipeline, name)):
+                    if field.metadata["known"] is not None:
+                        known[flag_of(field)] = list(field.metadata["known"])
+                    elif isinstance(field.default, bool):
+                        known[flag_of(field)] = ["true", "false"]
+        return known
+
+    def help(self) -> str:
+        """The text of `kerasnas COMMAND --help`."""
+        values, lines = self.flags(), [f"kerasnas {self.name}: {self.summary}", "", self.teaching]
+        for title, names in self._groups(values).items():
+            lines += ["", f"{title}:", *describe(values, names)]
+        return "\n".join(lines)
+
+    def _groups(self, values: Iterable[str]) -> dict[str, set[str]]:
+        """The flags by what they are of, where there are several kinds of settings."""
+        if len(self.settings) < 2:
+            return {"Flags": set(values)}
+        from kerasnas import pipeline
+
+        first, second = (
+            {flag_of(field) for field in dataclasses.fields(getattr(pipeline, name))} for name in self.settings
+        )
+        return {
+            "Flags": (first & second) | (set(values) - first - second),
+            "Flags of a race": first - second,
+            "Flags of a gradient search": second - first,
+        }

@@ -1,0 +1,98 @@
+"""Flags from a file: YAML or JSON that somebody wrote, or the config.json of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from kerasnas.checks import nearest
+from kerasnas.cli.flags import RENAMED, flag_of
+
+_METHODS = {"race": "race", "search": "gradient"}  # kind of a run -> the --method that it is of
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def configure(values: flags.FlagValues, command: str, path: str) -> None:
+    """Give the flags of a command the values that a file has for them; those that were typed keep theirs.
+
+    Args:
+        values: the flags of the command, after what was typed has been read.
+        command: its name.
+        path: a file `.yaml`, `.yml` or `.json` of names of flags and their values, lists as lists or comma-separated;
+            the `config.json` of a run, or the run's folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read, names no flag of the command (the nearest is named), or has a value of another
+            type.
+    """
+    file = Path(path, "config.json") if Path(path).is_dir() else Path(path)
+    for name, value in _read(file, command).items():
+        flag = RENAMED.get(name, name) if RENAMED.get(name, name) in values else name
+        if flag not in values or flag == "config":
+            known = [other for other in values if other != "config"]
+            raise ValueError(f"{file}: unknown flag '{name}' of `kerasnas {command}`. {nearest(name, known)}")
+        if not values[flag].present:
+            _set(values[flag], value, file)
+
+
+def _set(flag: flags.Flag, value: Any, file: Path) -> None:
+    many = isinstance(value, list)
+    if value is None or isinstance(value, Mapping) or (many and not isinstance(flag.value, list)):
+        expected = "a value, or a list of them" if isinstance(flag.value, list) else "a single value"
+        raise ValueError(f"{file}: expected {expected} for '{flag.name}'. Received: {value!r}")
+    if many and not value:  # an empty list is not an empty text in one
+        flag.value, flag.present = [], 1
+        return
+    try:
+        flag.parse(",".join(map(str, value)) if many else str(value))
+    except flags.IllegalFlagValueError:
+        kinds = {int: "an integer", float: "a number", bool: "true or false"}
+        known = getattr(flag.parser, "enum_values", None)
+        expected = nearest(value, known) if known else f"Expected {kinds.get(type(flag.default), 'text')}."
+        raise ValueError(f"{file}: invalid value for '{flag.name}'. {expected} Received: {value!r}") from None
+    flag.present = 1
+    flag.using_default_value = False
+
+
+def _read(file: Path, command: str) -> dict[str, Any]:
+    """The flags of a file and their values.
+
+    Raises:
+        FileNotFoundError, ValueError: as for `configure`.
+    """
+    if not file.exists():
+        raise FileNotFoundError(f"--config={file}: there is no such file.")
+    if file.suffix.lower() not in _SUFFIXES:
+        raise ValueError(f"--config={file}: expected a file ending in {', '.join(_SUFFIXES)}.")
+    text = file.read_text(encoding="utf-8")
+    try:
+        record = json.loads(text) if file.suffix.lower() == ".json" else _yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{file} is malformed: {' '.join(str(error).split())}") from None
+    if not isinstance(record, Mapping):
+        raise ValueError(f"{file}: expected names of flags and their values. Received: {type(record).__name__}")
+    if record.get("format") != "kerasnas.run":
+        return {str(name).lstrip("-").replace("-", "_"): value for name, value in record.items()}
+    from kerasnas import pipeline
+
+    kind, config = pipeline.read_config(file)
+    of = "retrain" if kind == "retrain" else "search"
+    if of != command:
+        raise ValueError(f"{file} is the configuration of `kerasnas {of}`. Received: `kerasnas {command}`")
+    fields = {field.name: flag_of(field) for field in type(config).__dataclass_fields__.values()}
+    method = {"method": _METHODS[kind]} if kind in _METHODS else {}
+    return {**{fields[name]: value for name, value in config.to_dict().items()}, **method}
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(error) from None

@@ -1,0 +1,177 @@
+"""The formats that a trained network can be handed over in, each checked against the Keras model as it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasnas import checks, storage
+from kerasnas.export import litert, onnx, savedmodel
+from kerasnas.export.classifier import Classifier
+from kerasnas.export.loaded import Loaded
+
+_ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format of trained networks.
+
+    Args:
+        title: what it is, for a person.
+        path: name of its file, or of its folder, which then ends with no suffix.
+        write: `(model, path, samples of the training data)` writes the model.
+        load: reads it back with the library that others will read it with.
+        packages: what has to be installed for it beside KerasNAS, by the names that are imported. Defaults to nothing.
+        tolerance: the most that a probability may differ from that of the Keras model. Defaults to 0.001.
+    """
+
+    title: str
+    path: str
+    write: Callable[[keras.Model, Path, np.ndarray], None]
+    load: Callable[[Path], Loaded]
+    packages: tuple[str, ...] = ()
+    tolerance: float = _ROUNDING
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages that are not installed."""
+        return [name for name in self.packages if importlib.util.find_spec(name) is None]
+
+
+FORMATS = {
+    "savedmodel": Format("TensorFlow SavedModel", "savedmodel", savedmodel.write, savedmodel.load),
+    "onnx": Format("ONNX", "model.onnx", onnx.write, onnx.load, onnx.PACKAGES),
+    "litert": Format("LiteRT, float32", "model.tflite", litert.write, litert.load),
+    "litert-int8": Format("LiteRT, int8", "model-int8.tflite", litert.write_int8, litert.load, tolerance=math.inf),
+}
+"""Name -> format. Exact ones are refused where a probability is off; int8 rounds, and says how often it agrees."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """An exported model, and how it compares with the Keras model.
+
+    Attributes:
+        format: its name, a key of `FORMATS`.
+        path: its file or folder.
+        size: bytes on the disk.
+        samples: how many raw samples it was compared on.
+        agreement: the share of them for which the most probable class is the same.
+        difference: the largest absolute difference of a probability.
+        latency_ms: the milliseconds that one sample takes here, the median of many calls.
+        threads: how many it computed with then.
+    """
+
+    format: str
+    path: Path
+    size: int
+    samples: int
+    agreement: float
+    difference: float
+    latency_ms: float
+    threads: int
+
+
+def check_formats(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of formats, each once, if all of them are known and can be written here.
+
+    Raises:
+        ValueError: for an unknown name (the nearest is named), for none at all, where a package is missing, and on
+            another backend than TensorFlow.
+
+    Example:
+
+    >>> check_formats(["litert", "litert"])
+    ('litert',)
+    >>> check_formats(["tflight"])
+    Traceback (most recent call last):
+        ...
+    ValueError: Unknown format 'tflight'. Did you mean 'litert'? Known: ['litert', 'litert-int8', 'onnx', 'savedmodel']
+    """
+    if isinstance(names, str):
+        names = names.split(",")
+    names = tuple(dict.fromkeys(names))
+    if not names:
+        raise ValueError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", names))
+    for name in names:
+        if name not in FORMATS:
+            raise ValueError(f"Unknown format {name!r}. {checks.nearest(name, FORMATS)}")
+    for name in names:
+        if missing := FORMATS[name].missing:
+            raise ValueError(
+                f"Format '{name}' needs {' and '.join(missing)}, not installed here. Install the extra: "
+                "pip install 'kerasnas[export]'"
+            )
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"Models are exported by Keras' TensorFlow backend. Received: KERAS_BACKEND={keras.backend.backend()}. "
+            "The model.keras of a run can be read by any: set KERAS_BACKEND=tensorflow for this command alone."
+        )
+    return names
+
+
+def export_classifier(
+    classifier: Classifier, name: str, folder: str | os.PathLike, x: np.ndarray, calibration: np.ndarray
+) -> Export:
+    """Write a classifier in a format, read it back, and compare it with the Keras model.
+
+    The file takes what `classifier.model` takes, raw samples in float32, and answers probabilities. It is checked
+    before it gets its name: after a failure there is what was there before.
+
+    Args:
+        classifier: what is exported.
+        name: a key of `FORMATS`.
+        folder: where it is written; made when missing.
+        x: raw samples to compare on, `(samples, ...)`.
+        calibration: raw samples of the training data, for `"litert-int8"`.
+
+    Returns:
+        What was written, with the results of the comparison.
+
+    Raises:
+        ValueError: as for `check_formats`; and where a library cannot convert the network.
+        ArithmeticError: where a probability differs by more than the format's tolerance.
+        OSError: if it cannot be written.
+    """
+    (name,) = check_formats([name])
+    kind, folder = FORMATS[name], Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    x, calibration = np.asarray(x, "float32"), np.asarray(calibration, "float32")
+    path = folder / kind.path
+    whole = storage.atomic_path if path.suffix else storage.atomic_folder
+    with whole(path) as temporary:
+        try:
+            kind.write(classifier.model, temporary, calibration)
+            loaded = kind.load(temporary)
+            found = loaded.probabilities(x)
+        except OSError:  # such as a full disk
+            raise
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise ValueError(f"The network cannot be exported as {kind.title}: {reason}") from error
+        expected = classifier.probabilities(x)
+        difference = float(np.abs(found - expected).max())
+        if not difference <= kind.tolerance:
+            raise ArithmeticError(
+                f"The {kind.title} model is not the Keras model: a probability differs by {difference:.2g}, where "
+                f"{kind.tolerance:g} is allowed. It was not kept."
+            )
+        files = [temporary] if temporary.is_file() else [file for file in temporary.rglob("*") if file.is_file()]
+        return Export(
+            name,
+            path,
+            sum(file.stat().st_size for file in files),
+            len(x),
+            float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+            difference,
+            loaded.latency_ms(x[:1]),
+            loaded.threads,
+        )

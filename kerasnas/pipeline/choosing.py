@@ -1,0 +1,70 @@
+"""The genotypes of a gradient search: the one that is taken, and the random ones it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasnas import datasets
+from kerasnas.cost import CostModel
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.reachable import ReachableSet
+from kerasnas.pipeline.assembly import make_shortlist_training, max_skips_of
+from kerasnas.pipeline.search_stage import genotype_of
+from kerasnas.pipeline.settings import SearchConfig
+from kerasnas.pipeline.shortlist import Shortlist, found_by, halves, run_shortlist
+from kerasnas.pipeline.stages import Stages
+from kerasnas.spaces import SearchSpace
+
+
+def reachable_by(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
+    """The genotypes that a search of the settings can return; after the stage `cost`, if there is one."""
+    target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
+    limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
+    return space.reachable(max_skips_of(config), **limits)
+
+
+def random_others(stages: Stages, config: SearchConfig, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
+    """Random genotypes to compare with, of those that this search could have returned: fewer where few are."""
+    rng = np.random.default_rng([config.seed, 2])
+    return reachable_by(stages, config, space).sample_distinct(rng, config.random_genotypes, {genotype})
+
+
+def shortlist_of(config: SearchConfig) -> Shortlist:
+    """The shortlist of the settings, where they ask for one."""
+    return Shortlist(config.shortlist, tuple(map(int, config.shortlist_steps)))
+
+
+def choose_genotype(
+    stages: Stages,
+    config: SearchConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    found: dict[str, Any],
+    log: Callable[[str], Any],
+) -> tuple[Genotype, dict[str, Any] | None]:
+    """The genotype of a search, and the record of the shortlist that it is of, if there is one.
+
+    Args:
+        stages, config, space, data: of the run.
+        found: the record of the stage `search`.
+        log: called with lines of progress.
+    """
+    derived, within = genotype_of(found), reachable_by(stages, config, space)
+    if not config.shortlist:
+        return derived, None
+    weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
+    log(f"Choosing among {config.shortlist} networks: the derived one and others near it, trained for a short time.")
+    record = run_shortlist(
+        stages,
+        shortlist_of(config),
+        found_by(space, derived, weights, within),
+        make_shortlist_training(config, space, data),
+        *halves(data.x_train, data.y_train, config.validation_split, config.seed),
+        within,
+        config.seed,
+        log,
+    )
+    return genotype_of(record), record

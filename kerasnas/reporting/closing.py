@@ -1,0 +1,84 @@
+"""The table at the end of a run: what came out, what it took, and what to do next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasnas.intervals import wilson_interval
+from kerasnas.reporting.run_record import metric, points, split
+from kerasnas.reporting.tables import amount, duration
+
+_FILES = ("model.keras", "report.html", "card.md", "genotype.json", "result.json")
+
+
+def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The phases of a run, and the seconds that each took.
+
+    The race counts from the start of the run, and by the clock of its budget; a training with the evaluation at its
+    end. What a report takes is in neither.
+
+    Example:
+
+    >>> phases({"race": {"seconds": 60.0}, "searched": {"seconds": 250.0, "spent": 296.0}})
+    [('race', 60.0), ('training', 236.0)]
+    >>> phases({"search": {"seconds": 90.0}, "searched": {"seconds": 30.0}, "random": [{"seconds": 28.0}] * 2})
+    [('search', 90.0), ('training', 30.0), ('training of random networks', 56.0)]
+    """
+    searched, random = result["searched"], [one.get("seconds") or 0.0 for one in result.get("random") or []]
+    race = (result.get("race") or {}).get("seconds")
+    if race is not None and "spent" in searched:
+        return [("race", race), ("training", max(0.0, searched["spent"] - race))]
+    found = [
+        ("search", (result.get("search") or {}).get("seconds")),
+        ("training", searched.get("seconds")),
+        ("training of random networks", sum(random) or None),
+    ]
+    return [(name, seconds) for name, seconds in found if seconds is not None]
+
+
+def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
+    """Accuracy, parameters, time and files of a run, and the commands that use them.
+
+    Args:
+        result: the record of a run; see `kerasnas.reporting`.
+        folder: the run's folder.
+
+    Example:
+
+    >>> searched = {"test_accuracy": 0.92, "parameters": 123_610, "latency_ms": 2.51, "seconds": 45.0}
+    >>> print(closing_text({"searched": searched, "dataset": {"test_examples": 1000}}, "runs/first"))
+    accuracy    92.00 % of 1,000 test samples (95 % interval 90.2 to 93.5 %)
+    parameters  123,610
+    latency     2.51 ms for one sample
+    time        45.0 s: training 45.0 s
+    next        kerasnas export runs/first
+    """
+    searched, dataset = result["searched"], result.get("dataset") or {}
+    folder, accuracy = Path(folder), metric(result, searched, "accuracy")
+    rows: list[tuple[str, str]] = []
+    if accuracy is not None:
+        samples = dataset.get(f"{split(result)}_examples")
+        low, high = wilson_interval(accuracy, samples) if samples else (0.0, 0.0)
+        of = f" of {samples:,} {split(result)} samples (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+        rows.append(("accuracy", points(accuracy) + (of if samples else "")))
+    if "parameters" in searched:
+        rows.append(("parameters", f"{searched['parameters']:,}"))
+    if "latency_ms" in searched:
+        rows.append(("latency", f"{amount(searched['latency_ms'], ' ms')} for one sample"))
+    if taken := phases(result):
+        parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in taken)
+        rows.append(("time", f"{duration(sum(seconds for _, seconds in taken))}: {parts}"))
+    there = [name for name in _FILES if (folder / name).exists()]
+    if there:
+        rows.append(("files", f"{', '.join(there)} in {folder}"))
+    if (report := folder / "report.html").exists():
+        rows.append(("report", str(report)))
+    place = shlex.quote(str(folder))
+    images = len(dataset.get("input_shape") or ()) == 3
+    commands = [f"kerasnas predict {place} image.png"] * images + [f"kerasnas export {place}"]
+    rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
+    return "\n".join(f"{name:<10}  {words}" for name, words in rows)

@@ -1,0 +1,123 @@
+"""The parts of a report that are drawn in the page itself: mistakes, samples, curves, the race, times."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasnas.reporting.charts import bar_chart, line_chart
+from kerasnas.reporting.closing import phases
+from kerasnas.reporting.race import compared
+from kerasnas.reporting.run_record import accuracies
+from kerasnas.reporting.tables import duration
+
+STYLE = """
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)); gap: .8rem; margin: .6rem 0;
+  padding: 0; list-style: none; }
+.gallery li { font-size: .85rem; line-height: 1.35; overflow-wrap: anywhere; }
+.gallery img, .samples img { image-rendering: pixelated; background: var(--panel); border: 1px solid var(--line);
+  border-radius: 4px; object-fit: contain; }
+.gallery img { display: block; width: 100%; aspect-ratio: 1; margin-bottom: .25rem; }
+.samples img { width: 2.2rem; height: 2.2rem; margin-right: .25rem; vertical-align: middle; }
+.samples i { display: block; height: .5rem; border-radius: 2px; min-width: 2px; background: var(--s0); }
+.samples td:last-child { min-width: 5rem; }
+"""
+_PNG = "data:image/png;base64,"
+
+
+def mistakes(result: Mapping[str, Any]) -> str:
+    """The images that the network is surest about, and wrong; nothing where none is known."""
+    items = []
+    for one in (result.get("samples") or {}).get("mistakes") or []:
+        image = _image(one.get("image"), f"{one['label']}, taken for {one['taken_for']}")
+        items.append(
+            f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])} "
+            f"({100 * one['probability']:.0f} %)</li>"
+        )
+    note = '<p class="soft">Test samples that the network is wrong about, those it is surest of first.</p>'
+    return f'{note}<ul class="gallery">{"".join(items)}</ul>' if items else ""
+
+
+def samples(result: Mapping[str, Any]) -> str:
+    """Some images of each class, and how many samples it has."""
+    classes = (result.get("samples") or {}).get("classes") or []
+    if not classes:
+        return ""
+    most = max(one["train"] for one in classes) or 1
+    counts = [one["train"] for one in classes]
+    rows = []
+    for one in classes:
+        images = "".join(_image(image, "") for image in one["images"])
+        rows.append(
+            f'<tr><th scope="row">{html.escape(one["name"])}</th><td>{images}</td>'
+            f"<td>{one['train']:,} + {one['test']:,}"
+            f'<i style="width:{100 * one["train"] / most:.1f}%"></i></td></tr>'
+        )
+    ratio = max(counts) / max(1, min(counts))
+    balance = "The classes are balanced" if ratio < 1.5 else f"The largest class has {ratio:.1f} times the smallest"
+    head = '<thead><tr><th scope="col">class</th><th scope="col">training images</th>'
+    head += '<th scope="col">training + test samples</th></tr></thead>'
+    note = f'<p class="soft">{balance}.</p>'
+    return f'{note}<div class="scroll samples"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
+
+
+def curves(history: Mapping[str, Any] | None) -> str:
+    """Loss and accuracy of a training, and those of the validation beside them, each in a chart."""
+    series = {name: values for name, values in (history or {}).items() if _numbers(values)}
+    steps = series.get("steps")
+    across = "epoch" if steps is None else "steps"
+    charts = []
+    for metric in ("loss", "accuracy"):
+        found = {}
+        for name, words in ((metric, "training"), (f"val_{metric}", "validation")):
+            if values := series.get(name):
+                found[words] = list(zip(steps or range(1, len(values) + 1), values, strict=False))
+        charts.append(line_chart(found, metric, across, percent=metric == "accuracy"))
+    content = "".join(charts)
+    return f'<div class="charts">{content}</div>' if content else ""
+
+
+def race_chart(result: Mapping[str, Any]) -> str:
+    """The accuracy of the networks of a race against their steps; nothing where one alone was trained."""
+    race = result.get("race")
+    if not race or len(raced := compared(race)) < 2:
+        return ""
+    order = sorted(raced.items(), key=lambda item: (item[0] != race["winner"], -item[1]["rungs"][-1]["accuracy"]))
+    series = {
+        f"{name} (winner)" if name == race["winner"] else name: [
+            (rung["steps"], rung["accuracy"]) for rung in entry["rungs"]
+        ]
+        for name, entry in order
+    }
+    winner = f"{race['winner']} (winner)"
+    return line_chart(series, "Accuracy on held-out images", "steps of training", True, strong=winner, dots=True)
+
+
+def comparison_chart(result: Mapping[str, Any]) -> str:
+    """The accuracy of the searched network and of random ones, as bars."""
+    searched, others = accuracies(result)
+    if searched is None or not others:
+        return ""
+    rows = [("searched", searched), *((f"random {number}", one) for number, one in enumerate(others, start=1))]
+    return bar_chart([(name, value, f"{100 * value:.2f} %") for name, value in rows])
+
+
+def times(result: Mapping[str, Any]) -> str:
+    """What each phase of the run took, as bars."""
+    taken = phases(result)
+    return bar_chart([(name, seconds, duration(seconds)) for name, seconds in taken]) if len(taken) > 1 else ""
+
+
+def _image(source: Any, text: str) -> str:
+    if not isinstance(source, str) or not source.startswith(_PNG):
+        return ""
+    return f'<img src="{html.escape(source)}" alt="{html.escape(text)}">'
+
+
+def _numbers(values: Any) -> bool:
+    return (
+        isinstance(values, Sequence)
+        and not isinstance(values, str)
+        and all(isinstance(value, int | float) for value in values)
+    )

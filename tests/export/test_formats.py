@@ -1,0 +1,137 @@
+"""Networks in the formats of other runtimes: what they answer, what is refused, what a failure leaves."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.export import FORMATS, Classifier, check_formats, export_classifier, formats, with_preprocessing
+
+X = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3)).astype("float32")
+HERE = [name for name, kind in FORMATS.items() if not kind.missing]  # onnx too, where the extra is installed
+CLASSES = ("cat", "dog", "owl")
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.DepthwiseConv2D(3, padding="same")(keras.layers.Conv2D(8, 3, strides=2)(inputs))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    logits = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+    network = keras.Model(inputs, logits)
+    network.layers[-1].set_weights([10 * w for w in network.layers[-1].get_weights()])  # no class is left to chance
+    return Classifier(with_preprocessing(network, 255), CLASSES, 255)
+
+
+def test_savedmodel_and_litert_need_no_further_package():
+    assert {"savedmodel", "litert", "litert-int8"} <= set(HERE)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_file_answers(classifier, name, tmp_path):
+    if FORMATS[name].missing:
+        pytest.skip("The extra kerasnas[export] is not installed.")
+    found = export_classifier(classifier, name, tmp_path, X, X)
+    assert found.path == tmp_path / FORMATS[name].path and [file.name for file in tmp_path.iterdir()] == [
+        found.path.name
+    ]
+    loaded = FORMATS[name].load(found.path)
+    answers, expected = loaded.probabilities(X), classifier.probabilities(X)  # the same raw images
+    assert answers.shape == (40, 3)
+    assert found.difference == pytest.approx(np.abs(answers - expected).max(), abs=1e-6)
+    assert found.agreement == (answers.argmax(1) == expected.argmax(1)).mean()
+    assert found.difference < (0.1 if name == "litert-int8" else 1e-5) and found.agreement >= 0.95
+    files = [file for file in (found.path, *found.path.rglob("*")) if file.is_file()]
+    assert found.size == sum(file.stat().st_size for file in files) > 1000
+    assert found.samples == 40 and found.latency_ms > 0 and found.threads >= 1
+    one = loaded.probabilities(X[:1])
+    np.testing.assert_allclose(one, answers[:1], atol=1e-6)
+
+
+def test_integers_of_8_bits_are_smaller(tmp_path):
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(300)])
+    network = keras.Model(network.inputs, keras.layers.Dense(3)(network.outputs[0]))
+    large = Classifier(with_preprocessing(network, 255), CLASSES, 255)
+    exact, rounded = (export_classifier(large, name, tmp_path, X, X).size for name in ("litert", "litert-int8"))
+    assert rounded < 0.4 * exact
+
+
+def test_calibration_decides_what_the_integers_stand_for(classifier, tmp_path):
+    """Ranges found on black images do not fit others."""
+    right = export_classifier(classifier, "litert-int8", tmp_path, X, X)
+    wrong = export_classifier(classifier, "litert-int8", tmp_path, X, np.zeros_like(X))
+    assert wrong.difference > 2 * right.difference
+
+
+def test_savedmodel_needs_neither_keras_nor_kerasnas(classifier, tmp_path):
+    path = export_classifier(classifier, "savedmodel", tmp_path, X, X).path
+    np.save(tmp_path / "x.npy", X)
+    code = (
+        "import sys; sys.modules['kerasnas'] = sys.modules['keras'] = None\n"
+        "import numpy, tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(path)!r})\n"
+        "print(model.serve(tf.constant(numpy.load('x.npy'))).numpy().argmax(1).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == classifier.probabilities(X).argmax(1).tolist()
+
+
+def test_another_export_takes_the_place_of_the_first(classifier, tmp_path):
+    for _ in range(2):
+        for name in ("savedmodel", "litert"):
+            export_classifier(classifier, name, tmp_path, X, X)
+    assert {path.name for path in tmp_path.iterdir()} == {"savedmodel", "model.tflite"}
+
+
+@pytest.mark.parametrize("name", ["savedmodel", "litert"])
+@pytest.mark.parametrize("fault", ["write", "answers"])
+def test_a_failure_leaves_what_was_there(classifier, name, fault, tmp_path, monkeypatch):
+    kind = FORMATS[name]
+    before = export_classifier(classifier, name, tmp_path, X, X)
+    content = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def broken(model, path, samples):
+        kind.write(model, path, samples)
+        raise RuntimeError("no kernel for this\nand a long trace")
+
+    def other(model, path, samples):
+        inputs = keras.Input((8, 8, 3))
+        outputs = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(inputs))
+        kind.write(keras.Model(inputs, outputs), path, samples)
+
+    monkeypatch.setitem(FORMATS, name, dataclasses.replace(kind, write=broken if fault == "write" else other))
+    error, words = (ValueError, "no kernel for this$") if fault == "write" else (ArithmeticError, "It was not kept")
+    with pytest.raises(error, match=words):
+        export_classifier(classifier, name, tmp_path, X, X)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == content
+    assert before.path.exists() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_where_the_folder_goes(classifier, tmp_path):
+    (tmp_path / "savedmodel").write_text("mine")
+    with pytest.raises(FileExistsError, match="is a file"):
+        export_classifier(classifier, "savedmodel", tmp_path, X, X)
+    assert (tmp_path / "savedmodel").read_text() == "mine"
+
+
+def test_names_of_formats(monkeypatch):
+    assert check_formats("litert,savedmodel,litert") == ("litert", "savedmodel")
+    with pytest.raises(ValueError, match=r"Unknown format 'onx'\. Did you mean 'onnx'"):
+        check_formats(["onx"])
+    with pytest.raises(ValueError, match=r"`formats`\. Expected some of savedmodel, onnx"):
+        check_formats([])
+    found = formats.importlib.util.find_spec
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None if "onnx" in name else found(name))
+    with pytest.raises(
+        ValueError, match=r"'onnx' needs onnx and tf2onnx and onnxruntime.*pip install 'kerasnas\[export\]'"
+    ):
+        check_formats(["onnx"])
+    assert check_formats(["litert"]) == ("litert",)
+    monkeypatch.setattr(formats.keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+        check_formats(["litert"])
