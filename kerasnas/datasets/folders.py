@@ -21,10 +21,12 @@ _EXIF_ORIENTATION = 0x0112
 T = TypeVar("T")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> Pillow's mode."""
+FITS = ("stretch", "crop", "pad")
+"""How an image of another shape is brought to size: distorted, its center, or all of it between black bars."""
 
 
 def read_folder(
-    folder: Path, image_size: tuple[int, int] | None = None, seed: int = 0
+    folder: Path, image_size: tuple[int, int] | None = None, seed: int = 0, image_fit: str = "stretch"
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
     """Read `folder/<class>/<image>`, split 80/20, or `folder/train/<class>/<image>` with `folder/test/...`.
 
@@ -36,6 +38,7 @@ def read_folder(
         image_size: `(height, width)` of the result. Defaults to None: the most common size, its longer side 64 pixels
             at most.
         seed: seed of the 80/20 split. Defaults to 0.
+        image_fit: one of `FITS`. Defaults to `"stretch"`.
 
     Returns:
         `x_train`, `y_train`, `x_test`, `y_test`, images as uint8 with one channel if all are grayscale, else
@@ -47,6 +50,7 @@ def read_folder(
             be left out.
     """
     check_image_size(image_size)
+    checks.one_of("image_fit", image_fit, FITS)
     presplit = (folder / "train").is_dir() and (folder / "test").is_dir()
     names = ("train", "test") if presplit else ("",)
     others: collections.Counter[str] = collections.Counter()
@@ -63,7 +67,7 @@ def read_folder(
         raise ValueError(next(iter(unreadable.values())))
     size = image_size or _capped(collections.Counter(size for size, _ in headers.values()).most_common(1)[0][0])
     mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
-    pixels = _readable(lambda path: _pixels(path, folder, size, mode), headers, unreadable)
+    pixels = _readable(lambda path: _pixels(path, folder, size, mode, image_fit), headers, unreadable)
     x, y = {}, {}
     for name, part in parts.items():
         parts[name] = part = {label: [path for path in paths if path in pixels] for label, paths in part.items()}
@@ -141,14 +145,19 @@ def check_image_size(value: Any) -> None:
         raise ValueError(checks.invalid("image_size", expected, value)) from None
 
 
-def read_image(path: Path, input_shape: tuple[int, ...]) -> np.ndarray:
+def read_image(path: Path, input_shape: tuple[int, ...], image_fit: str = "stretch") -> np.ndarray:
     """The pixels of an image file, upright, resized, of 8 bits: an array of `input_shape`, of 1, 3 or 4 channels.
+
+    Args:
+        path: the file.
+        input_shape: `(height, width, channels)`.
+        image_fit: one of `FITS`. Defaults to `"stretch"`.
 
     Raises:
         ValueError: if it cannot be read as an image.
     """
     height, width, channels = input_shape
-    return _pixels(path, path.parent, (height, width), MODES[channels]).reshape(input_shape)
+    return _pixels(path, path.parent, (height, width), MODES[channels], image_fit).reshape(input_shape)
 
 
 def image_files(path: Path) -> list[Path]:
@@ -212,7 +221,7 @@ def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
         return (image.height, image.width), image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
 
 
-def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str) -> np.ndarray:
+def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str, image_fit: str) -> np.ndarray:
     with _open(path, root, size) as image:
         try:
             if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
@@ -221,5 +230,11 @@ def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str) -> np.ndar
         except (OSError, SyntaxError) as error:  # a truncated file shows only here
             raise _unreadable(path, root, error) from None
     if (image.height, image.width) != tuple(size):
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        whole, bilinear = (size[1], size[0]), Image.Resampling.BILINEAR
+        if image_fit == "crop":
+            image = ImageOps.fit(image, whole, bilinear)
+        elif image_fit == "pad":
+            image = ImageOps.pad(image, whole, bilinear)
+        else:
+            image = image.resize(whole, bilinear)
     return np.asarray(image)

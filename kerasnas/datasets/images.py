@@ -11,13 +11,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
-from kerasnas.datasets.folders import check_image_size, read_folder
+from kerasnas.datasets.folders import FITS, check_image_size, read_folder
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
 from kerasnas.registry import Registry
@@ -63,6 +63,7 @@ class ImageDataset:
         scale: what the samples were divided by when they were read: 255 for images of 8 bits. A model that is handed
             over divides raw samples by it. Defaults to 1.
         notes: lines on how they were read, for a person. Defaults to none.
+        image_fit: how images of other shapes were brought to size; as for `load`. Defaults to `"stretch"`.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -79,6 +80,7 @@ class ImageDataset:
     groups: np.ndarray | None = dataclasses.field(default=None, repr=False)
     scale: float = 1.0
     notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    image_fit: str = "stretch"
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
@@ -111,6 +113,7 @@ def load(
     cache_dir: str | os.PathLike | None = None,
     *,
     image_size: tuple[int, int] | None = None,
+    image_fit: str = "stretch",
     seed: int = 0,
 ) -> ImageDataset:
     """Load a dataset of images or of signals.
@@ -138,6 +141,9 @@ def load(
             the path).
         cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
         image_size: `(height, width)` for the images of a folder. Defaults to None: as above.
+        image_fit: how the images of a folder that have another shape are brought to that size: `"stretch"`, `"crop"`
+            (the largest part around the center of that shape) or `"pad"` (all of it, between black bars). Defaults to
+            `"stretch"`.
         seed: seed of the split of a folder. Defaults to 0.
 
     Raises:
@@ -155,6 +161,7 @@ def load(
     path = checks.path("name_or_path", name_or_path)
     checks.optional(checks.path, "cache_dir", cache_dir)
     check_image_size(image_size)
+    checks.one_of("image_fit", image_fit, FITS)
     seed = checks.seed(seed)
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
     if image_size is not None and (named or not path.is_dir()):
@@ -162,6 +169,9 @@ def load(
             "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
             f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
         )
+    if image_fit != FITS[0] and (named or not path.is_dir()):
+        expected = f"'{FITS[0]}', since only the images of a folder are brought to size"
+        raise ValueError(checks.invalid("image_fit", expected, image_fit))
     if named:
         data = DATASETS[str(name_or_path)](cache_dir)
         if not isinstance(data, ImageDataset):
@@ -169,11 +179,13 @@ def load(
         return data
     if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
         try:
-            arrays, classes, *notes = read_folder(path, image_size, seed) if path.is_dir() else _read_npz(path)
+            folder = path.is_dir()
+            arrays, classes, *notes = read_folder(path, image_size, seed, image_fit) if folder else _read_npz(path)
             build = signal_dataset if _kind(arrays) == "signals" else _dataset
             data = build(path.resolve().name.removesuffix(".npz"), arrays, classes)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
-            return dataclasses.replace(data, groups=groups, notes=notes[0] if notes else ())
+            found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
+            return dataclasses.replace(data, groups=groups, **found)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(

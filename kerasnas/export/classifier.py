@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks, storage
+from kerasnas.datasets.folders import FITS
 
 MODEL, METADATA = "model.keras", "model.json"
 _BATCH = 250
@@ -59,11 +60,14 @@ class Classifier:
         model: takes raw samples, answers probabilities.
         classes: the name of each class, in the order of the probabilities.
         scale: the largest raw value: 255 for images of 8 bits, 1 for samples that are taken as they are.
+        image_fit: how images of other shapes are brought to size; as for `kerasnas.datasets.load`. Defaults to
+            `"stretch"`.
     """
 
     model: keras.Model
     classes: tuple[str, ...]
     scale: float
+    image_fit: str = "stretch"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -95,7 +99,11 @@ def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
 
 
 def save_classifier(
-    folder: str | os.PathLike, network: keras.Model, classes: tuple[str, ...], scale: float = 1.0
+    folder: str | os.PathLike,
+    network: keras.Model,
+    classes: tuple[str, ...],
+    scale: float = 1.0,
+    image_fit: str = "stretch",
 ) -> None:
     """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically.
 
@@ -104,10 +112,12 @@ def save_classifier(
         network: a functional classifier, whose outputs are logits.
         classes: the name of each class.
         scale: as for `with_preprocessing`. Defaults to 1.
+        image_fit: as for `Classifier`. Defaults to `"stretch"`.
     """
     folder = Path(folder)
     write_model(folder, with_preprocessing(network, scale))
-    record = {"classes": list(classes), "scale": scale, "input_shape": list(network.input_shape[1:])}
+    shape = list(network.input_shape[1:])
+    record = {"classes": list(classes), "scale": scale, "input_shape": shape, "image_fit": image_fit}
     storage.write_json(folder / METADATA, record)
 
 
@@ -125,9 +135,10 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
     try:
         record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
         classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
+        image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         model = keras.models.load_model(folder / MODEL)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")
-    return Classifier(model, classes, scale)
+    return Classifier(model, classes, scale, image_fit)

@@ -86,7 +86,8 @@ def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
     Raises:
         ValueError: otherwise.
     """
-    data = datasets.load(config.dataset, image_size=pixel_size(config.image_size))
+    size = pixel_size(config.image_size)
+    data = datasets.load(config.dataset, image_size=size, image_fit=config.image_fit)
     checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
     datasets.check_images(data.x_train, data.y_train, **checks, what="training")
     datasets.check_images(data.x_test, data.y_test, **checks, what="test")

@@ -71,7 +71,7 @@ def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tupl
     images, failed = {}, {}
     for file in dict.fromkeys(files):
         try:
-            images[file] = read_image(file, shape)
+            images[file] = read_image(file, shape, classifier.image_fit)
         except ValueError as error:
             failed[file] = str(error)
     if not images:
@@ -139,7 +139,8 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
     shape = classifier.input_shape
     name = dataset or getattr(run.config, "dataset", "")
     resized = len(shape) == 3 and name not in datasets.DATASETS and Path(name).is_dir()
-    data = datasets.load(name, image_size=(shape[0], shape[1]) if resized else None)
+    size: dict[str, Any] = {"image_size": shape[:2], "image_fit": classifier.image_fit} if resized else {}
+    data = datasets.load(name, **size)
     if data.input_shape != shape:
         raise ValueError(f"The network takes samples of shape {shape}. Received {data.name}, of {data.input_shape}.")
     return data

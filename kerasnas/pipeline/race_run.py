@@ -190,7 +190,7 @@ def run_race(
 
     def keep(model: keras.Model) -> None:
         progress.phase("report")
-        save_classifier(run.path, model, classes=data.classes, scale=data.scale)
+        save_classifier(run.path, model, classes=data.classes, scale=data.scale, image_fit=data.image_fit)
 
     with progress.following(lambda: (budget.spent() / budget.seconds, budget.left())):
         found = race.run()

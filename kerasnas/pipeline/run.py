@@ -247,7 +247,7 @@ def _train(
     if finished is not None:
         epochs.finish(_counted(name))
         return finished
-    keep = partial(save_classifier, stages.path, classes=data.classes, scale=data.scale)
+    keep = partial(save_classifier, stages.path, classes=data.classes, scale=data.scale, image_fit=data.image_fit)
     progress.phase("training")
     progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
     record = training.run(
@@ -290,6 +290,7 @@ def _finish(
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
         "scale": data.scale,
+        "image_fit": data.image_fit,
     }
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))

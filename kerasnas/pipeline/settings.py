@@ -9,6 +9,7 @@ from typing import Any
 
 from kerasnas.checks import invalid, nearest
 from kerasnas.cost import COSTS
+from kerasnas.datasets.folders import FITS
 from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.recipe import AUGMENTATIONS
@@ -44,6 +45,10 @@ _DATASET = (
 _IMAGE_SIZE = (
     "Size of the images of a folder: N, HEIGHTxWIDTH, or auto, the most common size, but 64 along the longer side at "
     "most."
+)
+_IMAGE_FIT = (
+    "How images of a folder that have another shape are brought to that size: stretch (distorted), crop (the center) "
+    "or pad (all of it, between black bars). Predictions do the same."
 )
 
 
@@ -188,6 +193,7 @@ class SpaceConfig(Settings):
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("fashion_mnist_mini", _DATASET)
     image_size: str = setting("auto", _IMAGE_SIZE)
+    image_fit: str = setting("stretch", _IMAGE_FIT, known=FITS)
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
@@ -354,6 +360,7 @@ class RaceConfig(Settings):
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("fashion_mnist_mini", _DATASET)
     image_size: str = setting("auto", _IMAGE_SIZE)
+    image_fit: str = setting("stretch", _IMAGE_FIT, known=FITS)
     space: str = setting("macro", _SPACE_RACED, known=SPACES)
     genotypes: tuple[str, ...] = setting((), _GENOTYPES)
     minutes: float = setting(

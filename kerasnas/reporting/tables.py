@@ -19,11 +19,11 @@ import keras  # the network is made of standard layers: KerasNAS is not needed
 
 model = keras.models.load_model("model.keras")"""
 _IMAGES = """\
-import json, keras, numpy, PIL.Image  # the network is made of standard layers: KerasNAS is not needed
+import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
 
 classes = json.load(open("model.json"))["classes"]
 model = keras.models.load_model("model.keras")
-image = PIL.Image.open("image.png").convert("{mode}").resize(({width}, {height}))
+image = {sized}
 probabilities = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
 print(classes[probabilities.argmax()], probabilities.max())"""
 
@@ -44,7 +44,10 @@ def usage(result: Mapping[str, Any]) -> str:
         return _LOADING
     height, width, channels = shape
     scaled = "" if scale == 255 else f" / {255 / scale:g}"
-    return _IMAGES.format(mode=MODES[channels], height=height, width=width, channels=channels, scaled=scaled)
+    opened, size = f'PIL.Image.open("image.png").convert("{MODES[channels]}")', f"({width}, {height})"
+    ways = {"crop": f"PIL.ImageOps.fit({opened}, {size})", "pad": f"PIL.ImageOps.pad({opened}, {size})"}
+    sized = ways.get(str(dataset.get("image_fit")), f"{opened}.resize({size})")
+    return _IMAGES.format(sized=sized, height=height, width=width, channels=channels, scaled=scaled)
 
 
 def show(value: Any) -> str:

@@ -395,9 +395,36 @@ def test_files_that_are_left_out_are_counted_and_many_are_refused(tmp_path):
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("image_fit", "expected"),
+    [
+        ("stretch", [[10, 90, 200, 250]] * 4),
+        ("crop", [[90, 90, 200, 200]] * 4),
+        ("pad", [[0] * 4, [10, 90, 200, 250], [0] * 4, [0] * 4]),
+    ],
+)
+def test_images_of_another_shape_are_brought_to_size_as_asked(tmp_path, image_fit, expected):
+    wide = np.repeat(np.repeat([[10, 90, 200, 250]], 8, axis=0), 8, axis=1).astype(np.uint8)  # 8 x 32: four bands
+    for label in ("cat", "dog"):
+        for index in range(5):
+            _save(tmp_path / label / f"{index}.png", wide)
+    data = load(tmp_path, image_size=(4, 4), image_fit=image_fit)
+    assert data.image_fit == image_fit
+    found = 255 * data.x_train[0, :, :, 0]
+    if image_fit == "pad":
+        np.testing.assert_allclose(np.sort(found.sum(axis=1))[:3], 0, atol=1)  # black bars
+        np.testing.assert_allclose(found.max(axis=0), expected[1], atol=25)
+    else:
+        np.testing.assert_allclose(found, expected, atol=45)
+
+
 def test_image_size_is_for_folders():
     with pytest.raises(ValueError, match=r"`image_size`.*only the images of a folder"):
         load("fashion_mnist_mini", image_size=(8, 8))
+    with pytest.raises(ValueError, match=r"`image_fit`. Expected 'stretch', since only the images of a folder"):
+        load("fashion_mnist_mini", image_fit="crop")
+    with pytest.raises(ValueError, match=r"`image_fit`.*'crop'"):
+        load("fashion_mnist_mini", image_fit="croped")
 
 
 # check_images ------------------------------------------------------------------------------------

@@ -55,6 +55,17 @@ def test_images_of_any_size_are_classified_and_the_unreadable_named(run, tmp_pat
     assert list(failed) == [broken] and "c.png cannot be read as an image" in failed[broken]
 
 
+@pytest.mark.parametrize(("image_fit", "label"), [("stretch", "middle"), ("crop", "bright"), ("pad", "dark")])
+def test_images_of_another_shape_are_brought_to_size_as_in_the_training(run, tmp_path, image_fit, label):
+    """A bright band of a quarter of the height in a wide dark image: its center is bright, all of it is not."""
+    save_classifier(run, brightness_network(), CLASSES, 255, image_fit)
+    pixels = np.full((4, 60, 3), 10 if image_fit == "pad" else 70, np.uint8)
+    pixels[:, 25:35] = 250
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    (found,), _ = pipeline.predict(run, [tmp_path / "wide.png"])
+    assert found.label == label
+
+
 def test_evaluation_tells_classes_apart(run):
     record = pipeline.evaluate(run)
     assert record["accuracy"] == 0.75 and record["samples"] == 4 and record["dataset"] == "data"
