@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from kerasnas import genotypes, reporting, storage
@@ -24,6 +26,7 @@ from kerasnas.reporting import (
 )
 from kerasnas.reporting.cell_layout import layout_cell
 from kerasnas.reporting.plots import cell_figure
+from kerasnas.reporting.tables import usage
 
 PRIMITIVES = [
     "none",
@@ -527,3 +530,17 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch, write, name):
     with pytest.raises(OSError, match="disk full"):
         write(tmp_path, make_result())
     assert (tmp_path / name).read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("image_fit", "words"), [("stretch", "resize((6, 4))"), ("crop", "ImageOps.fit("), ("pad", "ImageOps.pad(")]
+)
+def test_the_code_on_the_card_brings_images_to_size_as_the_training_did(image_fit, words, tmp_path):
+    record = {"dataset": {"input_shape": [4, 6, 3], "scale": 255.0, "image_fit": image_fit}}
+    code = usage(record)
+    assert words in code
+    (line,) = [line for line in code.splitlines() if line.startswith("image = ")]
+    PIL.Image.new("RGB", (60, 20)).save(tmp_path / "image.png")
+    scope = {"PIL": PIL}
+    image = eval(line.removeprefix("image = ").replace("image.png", str(tmp_path / "image.png")), scope)  # noqa: S307
+    assert image.size == (6, 4)
