@@ -45,7 +45,7 @@ class PredictorSearch(SearchStrategy):
         initial: number of random architectures before the first fit. Defaults to 10.
         batch_size: number of architectures that are chosen with each fit. Defaults to 2.
         cost_limit: cost that must not be exceeded, such as milliseconds. Defaults to None: no limit.
-        prior: function that scores a genotype without evaluating it, such as a `kerasnas.proxies.ProxyScore` or the
+        proxy: function that scores a genotype without evaluating it, such as a `kerasnas.proxies.ProxyScore` or the
             cost of a cost model; the process then predicts what a line through it leaves over. Called once for each of
             some 250 candidates at each fit. It is no part of the state. Defaults to None.
 
@@ -87,11 +87,11 @@ class PredictorSearch(SearchStrategy):
         initial: int = 10,
         batch_size: int = 2,
         cost_limit: float | None = None,
-        prior: Callable[[Genotype], float] | None = None,
+        proxy: Callable[[Genotype], float] | None = None,
     ):
         super().__init__(space, seed, unique)
-        self.prior = checks.optional(checks.function, "prior", prior)
-        self._priors: dict[Indices, float] = {}
+        self.proxy = checks.optional(checks.function, "proxy", proxy)
+        self._proxies: dict[Indices, float] = {}
         self.initial = checks.integer("initial", initial, 1)
         self.batch_size = checks.integer("batch_size", batch_size, 1)
         self.cost_limit = checks.optional(checks.number, "cost_limit", cost_limit, above=0)
@@ -178,13 +178,13 @@ class PredictorSearch(SearchStrategy):
         return [candidates[position] for position in chosen[len(pending) :]]
 
     def _trend(self, architectures: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
-        """What the prior alone predicts: the line through the scores of the first architectures, for all of them."""
-        if self.prior is None:
+        """What the proxy alone predicts: the line through the scores of the first architectures, for all of them."""
+        if self.proxy is None:
             return np.zeros(len(architectures))
         for indices in architectures:
-            if indices not in self._priors:
-                self._priors[indices] = float(self.prior(self.space.decode(indices)))
-        values = np.array([self._priors[indices] for indices in architectures])
+            if indices not in self._proxies:
+                self._proxies[indices] = float(self.proxy(self.space.decode(indices)))
+        values = np.array([self._proxies[indices] for indices in architectures])
         finite = values[np.isfinite(values)]
         values = np.clip(np.nan_to_num(values, nan=-np.inf), *((finite.min(), finite.max()) if finite.size else (0, 0)))
         own = values[: len(scores)]

@@ -308,9 +308,9 @@ def test_nasbench201_at_100_evaluations():
     assert np.mean(own) > np.mean(local)
 
 
-def test_a_prior_is_a_line_and_the_process_predicts_what_it_leaves_over():
+def test_a_proxy_is_a_line_and_the_process_predicts_what_it_leaves_over():
     space = NASBench201Space()
-    strategy = PredictorSearch(space, prior=lambda genotype: 100 + 7 * genotype.count("nor_conv_3x3"))
+    strategy = PredictorSearch(space, proxy=lambda genotype: 100 + 7 * genotype.count("nor_conv_3x3"))
     architectures = [space.encode(space.sample(np.random.default_rng(seed))) for seed in range(40)]
     counts = np.array([indices.count(3) for indices in architectures], float)
     scores = (counts[:30] - counts[:30].mean()) * 0.4
@@ -319,13 +319,13 @@ def test_a_prior_is_a_line_and_the_process_predicts_what_it_leaves_over():
         strategy._trend(architectures, scores), 30 / 31 * 0.4 * (counts - counts[:30].mean()), rtol=1e-9
     )
     assert not strategy._trend(architectures, np.zeros(30)).any()
-    worthless = PredictorSearch(space, prior=lambda genotype: 3.0)
+    worthless = PredictorSearch(space, proxy=lambda genotype: 3.0)
     assert not worthless._trend(architectures, scores).any()
-    broken = PredictorSearch(space, prior=lambda genotype: -np.inf if genotype.count("none") else 1.0)
+    broken = PredictorSearch(space, proxy=lambda genotype: -np.inf if genotype.count("none") else 1.0)
     assert np.isfinite(broken._trend(architectures, scores)).all()
 
 
-def test_a_prior_finds_the_best_in_fewer_evaluations():
+def test_a_proxy_finds_the_best_in_fewer_evaluations():
     space = NASBench201Space()
     weights = np.random.default_rng(0).random((6, 5))
 
@@ -333,10 +333,10 @@ def test_a_prior_finds_the_best_in_fewer_evaluations():
         return float(sum(weights[row, option] for row, option in enumerate(space.encode(genotype))))
 
     reached = {}
-    for name, prior in (("without", None), ("with", lambda genotype: value(genotype) ** 3)):
+    for name, proxy in (("without", None), ("with", lambda genotype: value(genotype) ** 3)):
         best = []
         for seed in range(5):
-            strategy = PredictorSearch(space, seed=seed, prior=prior, initial=5)
+            strategy = PredictorSearch(space, seed=seed, proxy=proxy, initial=5)
             for _ in range(12):
                 genotype = strategy.ask()
                 strategy.tell(genotype, value(genotype))
@@ -346,6 +346,6 @@ def test_a_prior_finds_the_best_in_fewer_evaluations():
     assert reached["without"] < reached["with"]
 
 
-def test_a_bad_prior():
-    with pytest.raises(TypeError, match="argument `prior`"):
-        PredictorSearch(NASBench201Space(), prior=3)
+def test_a_bad_proxy():
+    with pytest.raises(TypeError, match="argument `proxy`"):
+        PredictorSearch(NASBench201Space(), proxy=3)
