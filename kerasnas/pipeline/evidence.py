@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from PIL import Image
 
 from kerasnas.datasets import ImageDataset
 from kerasnas.datasets.folders import MODES
+from kerasnas.intervals import paired_difference
 
 _MISTAKES, _SIDE = 12, 64
+_BATCH = 250
 _MOST_CLASSES = 100  # of a confusion matrix
 _EXAMPLES, _MOST_EXAMPLES = 4, 40  # images of a class, of all classes
 
@@ -47,6 +50,41 @@ def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, number: int = 
         }
         for index in chosen
     ]
+
+
+def hits(network: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, str]:
+    """Which samples a network is right about, as `{"hits": text}`: a bit for each, in base64."""
+    found = network.predict(x, batch_size=_BATCH, verbose=0).argmax(axis=1)
+    return {"hits": base64.b64encode(np.packbits(found == y).tobytes()).decode("ascii")}
+
+
+def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], samples: int) -> dict[str, Any]:
+    """The lead of a network over the mean of others on the same samples, as `{"paired": ...}`; nothing without `hits`.
+
+    Args:
+        searched, random: records with the entry of `hits`.
+        samples: how many there are.
+
+    Returns:
+        `"difference"` of the accuracies, its standard `"error"` from sample to sample, and `"samples"`.
+
+    Example:
+
+    >>> def record(*right):
+    ...     return {"hits": base64.b64encode(np.packbits(np.array(right, bool)).tobytes()).decode()}
+    >>> found = paired(record(1, 1, 1, 0), [record(1, 0, 1, 0), record(1, 0, 1, 0)], samples=4)
+    >>> found["paired"]["difference"], round(found["paired"]["error"], 3)
+    (0.25, 0.25)
+    """
+    if not random or any("hits" not in one for one in (searched, *random)):
+        return {}
+
+    def right(record: Mapping[str, Any]) -> np.ndarray:
+        return np.unpackbits(np.frombuffer(base64.b64decode(record["hits"]), np.uint8), count=samples)
+
+    others = np.mean([right(one) for one in random], axis=0)
+    difference, error = paired_difference(right(searched), others)
+    return {"paired": {"difference": difference, "error": error, "samples": samples}}
 
 
 def confusion(found: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, list[list[int]]]:

@@ -23,7 +23,7 @@ from kerasnas.pipeline.assembly import (
     schedules,
 )
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
-from kerasnas.pipeline.evidence import confusion, samples_record, worst_mistakes
+from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
@@ -258,6 +258,7 @@ def _train(
         (data.x_test, data.y_test),
         seed,
         keep_model=keep if name == "searched" else None,
+        describe=partial(hits, x=data.x_test, y=data.y_test),
         callbacks=lambda: [epochs.callback(_counted(name))],
         verbose=progress.verbosity,
         log=progress,
@@ -295,7 +296,9 @@ def _finish(
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
-    record |= dict(more or {})
+    record |= {**paired(searched, random, len(data.x_test)), **(more or {})}
+    for one in (record["searched"], *record["random"]):
+        one.pop("hits", None)
     write_record(run.stages, record, found)
     _conclude(run, record, progress)
     return record

@@ -14,6 +14,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "searched": {"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "history": {...},
               "macs": int, "bytes": of model.keras, "latency_ms": float,
               "confusion": [[number of samples: a row for each true class, a column for what it was taken for]]},
+ "paired": {"difference": float, "error": float, "samples": int},
  "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
  "cost": {"name": str, "unit": str, "target": float or None, "weight": float, "form": str, "searched": float,
           "random": [float], "front": [{"cost": float, "genotype": {...}}]},

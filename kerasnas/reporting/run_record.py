@@ -96,8 +96,9 @@ def verdict(result: Mapping[str, Any]) -> str:
         result: the record of a run; see `kerasnas.reporting`.
 
     Returns:
-        One to three sentences: the difference of the means in percentage points with the rank, whether that
-        is more than the spread of the random networks, and a warning if skip connections dominate.
+        One to three sentences: the difference of the means in percentage points with the rank; whether that is more
+        than chance, by the same samples where the record has them, else by the spread of the random networks; and a
+        warning if skip connections dominate.
 
     Raises:
         ValueError: if a required key is missing.
@@ -122,7 +123,7 @@ def verdict(result: Mapping[str, Any]) -> str:
             "random networks."
         ]
     else:
-        sentences = _standing(searched, randoms, split(result))
+        sentences = _standing(searched, randoms, split(result), result.get("paired"))
     skips, edges = skip_share(read_genotype(result))
     if 2 * skips > edges:
         sentences.append(
@@ -132,7 +133,9 @@ def verdict(result: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _standing(searched: float, randoms: Sequence[float], data: str) -> list[str]:
+def _standing(
+    searched: float, randoms: Sequence[float], data: str, paired: Mapping[str, Any] | None = None
+) -> list[str]:
     number, mean = len(randoms), statistics.fmean(randoms)
     rank = 1 + sum(value > searched for value in randoms)
     # Rounded first: what reads as 0.00 points is no lead, and float noise must not make one.
@@ -146,6 +149,13 @@ def _standing(searched: float, randoms: Sequence[float], data: str) -> list[str]
         f"({points(mean)}, n={number}), and ranks {ordinal(rank)} of {number + 1}."
     )
     warning = "" if difference > 0 else "Warning: this search did not beat drawing networks at random"
+    if paired and math.isfinite(paired["error"]):
+        half = 196 * paired["error"]  # of a 95 % interval, in points
+        by = f"on the same {paired['samples']:,} samples the difference is {difference:+.2f} ± {half:.2f} points (95 %)"
+        if warning:
+            return [first, f"{warning}; {by}."]
+        chance = ", so it may be chance" if abs(difference) <= half else ""
+        return [first, f"{by[0].upper()}{by[1:]}{chance}."]
     if number == 1:
         spread = "with n=1 the spread of random networks is unknown"
         return [first, f"{warning}; {spread}." if warning else f"{spread[0].upper()}{spread[1:]}."]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import pipeline
+from kerasnas import pipeline, reporting
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import SearchConfig, TrainingConfig, make_space
 from kerasnas.pipeline.assembly import build_search, load_data
@@ -90,6 +90,18 @@ def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
     report = (tmp_path / "run" / "report.html").read_text()
     assert "Held-out accuracy after 1 epochs" in report and "(taken)" in report
     assert any("Choosing among 2 networks" in line for line in lines)
+
+
+def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
+    own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
+    settings = SearchConfig(dataset=dataset, **{**own, "space": "nasbench201", "random_genotypes": 2})
+    result = pipeline.search(settings, tmp_path / "run", lambda line: None)
+    paired = result["paired"]
+    accuracies = [one["test_accuracy"] for one in (result["searched"], *result["random"])]
+    assert paired["difference"] == pytest.approx(accuracies[0] - np.mean(accuracies[1:]), abs=1e-6)
+    assert paired["samples"] == 16 and paired["error"] >= 0
+    assert all("hits" not in one for one in (result["searched"], *result["random"]))
+    assert "on the same 16 samples" in reporting.verdict(result).lower()
 
 
 def test_retrain_as_a_function(dataset, tmp_path):

@@ -544,3 +544,22 @@ def test_the_code_on_the_card_brings_images_to_size_as_the_training_did(image_fi
     scope = {"PIL": PIL}
     image = eval(line.removeprefix("image = ").replace("image.png", str(tmp_path / "image.png")), scope)  # noqa: S307
     assert image.size == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "error", "words"),
+    [
+        (0.8917, 0.005, "On the same 1,000 samples the difference is +0.17 ± 0.98 points (95 %), so it may be chance."),
+        (0.92, 0.005, "On the same 1,000 samples the difference is +3.00 ± 0.98 points (95 %)."),
+        (0.88, 0.002, "Warning: this search did not beat drawing networks at random; on the same 1,000 samples the "),
+    ],
+)
+def test_a_lead_is_called_one_by_the_same_samples(accuracy, error, words):
+    """A lead of 0.17 points is more than the deviation of three alike networks, and may still be chance."""
+    random = [{"test_accuracy": value} for value in (0.8899, 0.89, 0.8901)]
+    genotype = json.loads(Genotype("toy", {"normal": [("sep_conv_3x3", 0, 2)]}).to_json())
+    result = {"genotype": genotype, "searched": {"test_accuracy": accuracy}, "random": random}
+    paired = {"difference": accuracy - 0.89, "error": error, "samples": 1000}
+    assert words in reporting.verdict({**result, "paired": paired})
+    assert "standard deviation" not in reporting.verdict({**result, "paired": paired})
+    assert "standard deviation" in reporting.verdict(result)
