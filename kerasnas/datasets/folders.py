@@ -14,7 +14,17 @@ from PIL import Image, ImageOps
 from kerasnas import checks
 from kerasnas.datasets.splits import grouped_split, stratified_split
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+Image.init()
+# The decoders that files of strangers may reach, whatever their suffix says: others start programs (EPS, Ghostscript).
+# AVIF is not in every Pillow, HEIF comes with `pillow_heif.register_heif_opener()`.
+_FORMATS = tuple(
+    name for name in ("PNG", "JPEG", "MPO", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "HEIF") if name in Image.OPEN
+)
+_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"),
+    *(suffix for suffix in (".avif", ".heic", ".heif") if Image.registered_extensions().get(suffix) in _FORMATS),
+)
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _LONGEST = 64  # pixels along the longer side, unless a size is asked for: photographs have thousands
 _MOST_LEFT_OUT = 0.05  # share of the files
 _EXIF_ORIENTATION = 0x0112
@@ -200,14 +210,14 @@ def _is_image(path: Path) -> bool:
 def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.Image:
     """An image, upright; of a JPEG no more than what `size` needs is decoded, which makes photographs quick."""
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_FORMATS)
         if size is not None and image.format == "JPEG":
             longest = 2 * max(size)
             image.draft(None, (longest, longest))
         # Photographs are stored as the sensor was held, with a tag that tells how to rotate them.
         turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
         return ImageOps.exif_transpose(image) if turned else image
-    except (OSError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, root, error) from None
 
 
@@ -227,7 +237,7 @@ def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str, image_fit:
             if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             image = image.convert(mode)
-        except (OSError, SyntaxError) as error:  # a truncated file shows only here
+        except _UNREADABLE as error:  # a truncated file shows only here
             raise _unreadable(path, root, error) from None
     if (image.height, image.width) != tuple(size):
         whole, bilinear = (size[1], size[0]), Image.Resampling.BILINEAR

@@ -395,6 +395,29 @@ def test_files_that_are_left_out_are_counted_and_many_are_refused(tmp_path):
         load(folder)
 
 
+def test_files_of_strangers_reach_a_few_decoders_alone(tmp_path, monkeypatch):
+    folder = _grey_folder(tmp_path / "pets", per_class=30)
+    (folder / "cat" / "eps.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+    )
+    data = load(folder)
+    assert len(data.x_train) + len(data.x_test) == 60
+    assert "1 that cannot be read (the first: cat/eps.png cannot be read as an image" in data.notes[1]
+    (folder / "cat" / "eps.png").unlink()
+    _save(folder / "dog" / "bomb.png", np.zeros((300, 300), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000)  # of 90,000: more than twice as many
+    data = load(folder)
+    assert len(data.x_train) + len(data.x_test) == 60 and "decompression bomb" in data.notes[1]
+
+
+@pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="this Pillow has no AVIF")
+def test_avif_where_pillow_has_it(tmp_path):
+    for label in ("day", "night"):
+        for index in range(2):
+            _save(tmp_path / label / f"{index}.avif", np.full((8, 8, 3), 200, np.uint8))
+    assert load(tmp_path).input_shape == (8, 8, 3)
+
+
 @pytest.mark.parametrize(
     ("image_fit", "expected"),
     [
