@@ -55,7 +55,7 @@ COMMANDS: dict[str, Command] = {
             "drop out, and the best one is trained on with the rest of the time, on all of the data.\n"
             "\n"
             "    kerasnas search --output_dir=runs/first\n"
-            "    kerasnas search --dataset=my_images/ --minutes=10 --output_dir=runs/mine\n"
+            "    kerasnas search my_images/ --minutes=10 --output_dir=runs/mine\n"
             "    kerasnas search --dataset=my_images/ --minutes=10 --max_parameters=100000 --output_dir=runs/small\n"
             "\n"
             "Networks of your own take part with --genotypes: genotype files, or folders of runs, of any space.\n"
@@ -76,6 +76,7 @@ COMMANDS: dict[str, Command] = {
             "RaceConfig",
             "SearchConfig",
             timed=True,
+            places=("dataset",),
             own=(_METHOD, *_PROGRESS),
         ),
         Command(
