@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ _SUFFIXES = (
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _LONGEST = 64  # pixels along the longer side, unless a size is asked for: photographs have thousands
 _MOST_LEFT_OUT = 0.05  # share of the files
+_MOST_MEMORY = 0.7  # share of the machine's
 _EXIF_ORIENTATION = 0x0112
 T = TypeVar("T")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -56,8 +58,8 @@ def read_folder(
         what was found, and on files that were left out: of another kind, or that cannot be read.
 
     Raises:
-        ValueError: if a class has no image, `test` has a class that `train` lacks, or more than 5 % of the files would
-            be left out.
+        ValueError: if a class has no image, `test` has a class that `train` lacks, more than 5 % of the files would be
+            left out, or the images do not fit into memory.
     """
     check_image_size(image_size)
     checks.one_of("image_fit", image_fit, FITS)
@@ -77,6 +79,7 @@ def read_folder(
         raise ValueError(next(iter(unreadable.values())))
     size = image_size or _capped(collections.Counter(size for size, _ in headers.values()).most_common(1)[0][0])
     mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
+    _check_memory(len(headers), size, len(mode))
     pixels = _readable(lambda path: _pixels(path, folder, size, mode, image_fit), headers, unreadable)
     x, y = {}, {}
     for name, part in parts.items():
@@ -111,6 +114,26 @@ def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict
         except ValueError as error:
             unreadable[path] = str(error)
     return found
+
+
+def _check_memory(number: int, size: tuple[int, int], channels: int) -> None:
+    """Raise ValueError where so many images do not fit into the machine's memory, as bytes and then as float32."""
+    needed, memory = 5 * number * math.prod(size) * channels, _memory()
+    if memory is not None and needed > _MOST_MEMORY * memory:
+        most = math.floor(min(size) * math.sqrt(_MOST_MEMORY * memory / needed))
+        raise ValueError(
+            f"{number:,} images of {size[0]}x{size[1]} take {needed / 2**30:.1f} GiB of memory, and this machine has "
+            f"{memory / 2**30:.1f}. Choose a smaller size, of {most} pixels or fewer along the shorter side, such as "
+            f"image_size={most}."
+        )
+
+
+def _memory() -> int | None:
+    """The bytes of memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def _capped(size: tuple[int, int]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas.datasets import DATASETS, ImageDataset, check_images, images, load, stratified_split
+from kerasnas.datasets import DATASETS, ImageDataset, check_images, folders, images, load, stratified_split
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
 
 
@@ -408,6 +408,15 @@ def test_files_of_strangers_reach_a_few_decoders_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40_000)  # of 90,000: more than twice as many
     data = load(folder)
     assert len(data.x_train) + len(data.x_test) == 60 and "decompression bomb" in data.notes[1]
+
+
+def test_images_that_do_not_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    folder = _grey_folder(tmp_path / "pets")
+    monkeypatch.setattr(folders, "_memory", lambda: 4 * 6 * 20 * 5 / 0.7 + 1)
+    assert load(folder).input_shape == (4, 6, 1)
+    monkeypatch.setattr(folders, "_pixels", lambda *arguments: pytest.fail("an image was read"))
+    with pytest.raises(ValueError, match=r"20 images of 8x12 take .* GiB of memory.* such as image_size=4\."):
+        load(folder, image_size=(8, 12))
 
 
 @pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="this Pillow has no AVIF")
