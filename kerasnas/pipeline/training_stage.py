@@ -117,9 +117,10 @@ class NetworkTraining:
         if finished is not None:
             return finished
         start, recipe = time.perf_counter(), self.recipe
-        batches = ArrayBatches(
-            *data, min(recipe.batch_size, len(data[0])), seed=seed, augment=augment or recipe.augment
-        )
+        size = min(recipe.batch_size, len(data[0]))
+        if size < recipe.batch_size and size > 1:
+            size -= size % 2  # oneDNN's gradient of 1x1 convolutions with strides has ended the process on odd ones
+        batches = ArrayBatches(*data, size, seed=seed, augment=augment or recipe.augment)
         checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)
         with scope if scope is not None else contextlib.nullcontext():
             model = self.build(genotype, len(batches) * recipe.epochs, seed)

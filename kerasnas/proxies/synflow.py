@@ -14,6 +14,7 @@ from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.proxies.layers import check_layers
 
 _SCALES = (0, -15, -30)  # powers of ten that input and output are scaled by, in turn, until float32 holds the gradients
+_BATCH = 8  # alike inputs: oneDNN's gradient of 1x1 convolutions with strides ends the process on a single one
 _LINEAR = (
     keras.layers.Dense,
     keras.layers.Conv1D,
@@ -90,7 +91,7 @@ def synflow(model: keras.Model) -> float:
             weights.append(len(trainable))
         trainable.append(value)
     state = _identity_statistics(model)
-    shape = (1, *model.input_shape[1:])
+    shape = (_BATCH, *model.input_shape[1:])
     for power in _SCALES:
         scale = 10.0**power
 
@@ -99,7 +100,7 @@ def synflow(model: keras.Model) -> float:
             for position, kernel in zip(weights, kernels, strict=True):
                 values[position] = kernel
             outputs, _ = model.stateless_call(values, state, ops.full(shape, scale, "float32"), training=False)
-            return scale * ops.sum(ops.cast(outputs, "float32")), None
+            return scale * ops.sum(ops.cast(outputs, "float32")) / _BATCH, None
 
         kernels = [trainable[position] for position in weights]
         _, gradients = backend.value_and_grad(flow)(kernels)
