@@ -18,7 +18,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "random": [{"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "genotype": {...}}],
  "cost": {"name": str, "unit": str, "target": float or None, "weight": float, "form": str, "searched": float,
           "random": [float], "front": [{"cost": float, "genotype": {...}}]},
- "shortlist": {"rungs": [{"epochs": int, "networks": [{"genotype": {...}, "val_accuracy": float or None}]}]},
+ "shortlist": {"seconds": float, "rungs": [{"epochs": int, "networks": [{"genotype": {...}, "val_accuracy": float or None}]}]},
  "race": {"winner": name, "rungs": [[networks, steps of each]], "validation_samples": int, "augment": [name],
           "kept": {augmentation: share of the accuracy above chance that is left on images so transformed},
           "contestants": {name: {"kind": "reference", "default", "given" or "random", "genotype": {...}, "prior": float,

@@ -27,6 +27,8 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     [('race', 60.0), ('training', 236.0)]
     >>> phases({"search": {"seconds": 90.0}, "searched": {"seconds": 30.0}, "random": [{"seconds": 28.0}] * 2})
     [('search', 90.0), ('training', 30.0), ('training of random networks', 56.0)]
+    >>> phases({"search": {"seconds": 90.0}, "shortlist": {"seconds": 60.0}, "searched": {"seconds": 30.0}})
+    [('search', 90.0), ('shortlist', 60.0), ('training', 30.0)]
     """
     searched, random = result["searched"], [one.get("seconds") or 0.0 for one in result.get("random") or []]
     race = (result.get("race") or {}).get("seconds")
@@ -34,6 +36,7 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
         return [("race", race), ("training", max(0.0, searched["spent"] - race))]
     found = [
         ("search", (result.get("search") or {}).get("seconds")),
+        ("shortlist", (result.get("shortlist") or {}).get("seconds")),
         ("training", searched.get("seconds")),
         ("training of random networks", sum(random) or None),
     ]
