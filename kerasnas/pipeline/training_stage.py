@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -106,7 +105,8 @@ class NetworkTraining:
 
         Returns:
             `{"test_loss", "test_accuracy", ..., "parameters", "seconds", "history", "genotype"}`; parameters are the
-            trainable ones.
+            trainable ones; seconds those of all processes of the stage, without what one that was killed did after its
+            last checkpoint.
 
         Raises:
             NonFiniteError: if the loss stops being finite.
@@ -114,11 +114,11 @@ class NetworkTraining:
         finished = stages.stage(name)
         if finished is not None:
             return finished
-        start, recipe = time.perf_counter(), self.recipe
+        checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
+        recipe = self.recipe
         batches = ArrayBatches(
             *data, min(recipe.batch_size, len(data[0])), seed=seed, augment=augment or recipe.augment
         )
-        checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)
         with scope if scope is not None else contextlib.nullcontext():
             model = self.build(genotype, len(batches) * recipe.epochs, seed)
             training_loop.prepare(model, batches)
@@ -140,7 +140,7 @@ class NetworkTraining:
         record = {
             **{f"{evaluated_on}_{metric}": float(value) for metric, value in values.items()},
             "parameters": parameters(model),
-            "seconds": time.perf_counter() - start,
+            "seconds": checkpoint.seconds,
             "history": checkpoint.history,
             "genotype": json.loads(genotype.to_json()),
         }
