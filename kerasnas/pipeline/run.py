@@ -24,6 +24,7 @@ from kerasnas.pipeline.assembly import (
     make_training,
     max_skips_of,
     schedules,
+    search_batch_size,
 )
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
 from kerasnas.pipeline.record import RESULT, make_record, read_result, write_record, write_report
@@ -197,7 +198,7 @@ def _find(
     log(f"Searching the {config.space} space ({space.size:.1e} architectures) on {data.name}.")
     objective = make_objective(stages, config, space, data)
     fit = {
-        "batch_size": config.batch_size,
+        "batch_size": search_batch_size(config, data),
         "epochs": config.epochs,
         "validation_split": config.validation_split,
         "verbose": _verbosity(),
