@@ -173,8 +173,8 @@ class BilevelFit(BilevelGradients):
             validation_split: with arrays: the share of every class that goes to the alphas. Defaults to 0.5,
                 unless `validation_data` is given.
             validation_data: what moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`. Not the test
-                set: the architecture is fitted to it. That of a data set of `kerasnas.datasets` or `keras.datasets`,
-                recognized by its first labels, warns; of any other, and in datasets, no test set can be recognized.
+                set: the architecture is fitted to it. Arrays that begin with the labels of the test set of MNIST,
+                Fashion-MNIST or CIFAR-10 warn; no other test set, and none in a dataset, can be recognized.
             class_weight: class index -> weight in the training loss.
             sample_weight: with arrays: weight of each sample in the training loss.
             initial_epoch: epoch at which to start. With arrays, the order of the data is a function of
