@@ -1,4 +1,22 @@
-"""Everything that knows KerasTuner: architecture search through `tuner.search(...)`."""
+"""Everything that knows KerasTuner: architecture search through `tuner.search(...)`.
+
+`GenotypeTuner` is KerasTuner's own `Tuner`. In `SupernetTuner` and `OneShotTuner` this differs from it:
+
+| | KerasTuner's tuners | these |
+|---|---|---|
+| a trial | one `fit` of what `build` returns | a search, and the training of what it found (`OneShotTuner`: a child) |
+| data | whatever `fit` takes | arrays, or a `tf.data.Dataset` or `PyDataset`, read into arrays once |
+| `validation_data`, `validation_split` | passed to `fit` | what the found networks alone are evaluated on |
+| `architecture_split` | - | the share of the rest that moves the alphas, or rewards children |
+| further arguments of `search` | passed to `fit` | those that `search` names, such as `augment` |
+| `epochs` | of `fit` | of the search; `training=TrainingRecipe(epochs=...)` has those of the network |
+| `executions_per_trial` | the same trial again | `folds=` cross-validates |
+| `verbose=1`, `2` | Keras' output, a table for each trial | the same with a row each; `"rows"`: rows alone |
+| `TensorBoard` | `log_dir/trial/execution0`, with HParams | `.../trial/search`, `.../trial/network`, with HParams |
+| the model of a trial | weights of the best epoch | the network after its last epoch, as `model.keras` |
+| a trial that was killed | starts again | resumes from its last epoch |
+| several objectives | their sum | with `ParetoOracle`, their front |
+"""
 
 from kerasnas.pipeline import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner

@@ -12,13 +12,14 @@ from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 from keras_tuner.src.distribute.oracle_client import OracleClient
-from keras_tuner.src.engine import conditions
+from keras_tuner.src.engine import conditions, tuner_utils
 
 __all__ = [
     "PRIVATE",
     "OracleClient",
     "OracleServicer",
     "add_service",
+    "hparams_of",
     "oracle_behind",
     "service_calls",
     "service_messages",
@@ -36,6 +37,7 @@ PRIVATE = {
     "keras_tuner.src.engine.conditions.Parent.to_proto": "it prints; see `silent_conditions`",
     "keras_tuner.src.engine.oracle.Display.on_trial_begin": "the table of hyperparameters, with `verbose=1`",
     "keras_tuner.src.engine.oracle.Display.on_trial_end": "the score and the time, with `verbose=1`",
+    "keras_tuner.src.engine.tuner_utils.convert_hyperparams_to_hparams": "hyperparameters for TensorBoard's page",
     "keras_tuner.Oracle._set_project_dir": "overridden: the tuner says there where the oracle's files are",
     "keras_tuner.engine.base_tuner.BaseTuner._is_worker": "called: whether the oracle is a client of the chief's",
     "keras_tuner.engine.base_tuner.BaseTuner._get_tuner_fname": "overridden: one state for chief and single process",
@@ -76,6 +78,13 @@ def show_end(oracle: keras_tuner.Oracle, trial: Trial) -> None:
     """Print the score of a trial that ended, if its begin was shown: KerasTuner fails on one that was recovered."""
     if trial.trial_id in oracle._display.trial_start:
         oracle._display.on_trial_end(trial)
+
+
+def hparams_of(hyperparameters: keras_tuner.HyperParameters) -> dict[Any, Any]:
+    """Hyperparameters as TensorBoard's HParams page takes them; it needs the package tensorboard."""
+    from tensorboard.plugins.hparams import api
+
+    return tuner_utils.convert_hyperparams_to_hparams(hyperparameters, api)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -43,6 +44,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     Attributes:
         history: metric -> value of every epoch since the start of the training, resumed or not.
+        seconds: that the training has taken so far, of all its processes: of this one since the callback was made, of
+            each earlier one up to the checkpoint that the next resumed from.
 
     Example:
 
@@ -55,6 +58,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     ):
         super().__init__()
         self.store, self.grace = CheckpointStore(folder, keep, log), grace
+        self._began, self._earlier = time.perf_counter(), 0.0
         self.history: dict[str, list[float]] = {}
         self._epoch: int | None = None
         self.steps_done = 0  # of epoch `_epoch`, where the checkpoint was taken within it
@@ -62,6 +66,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.resumes_within_epochs = False  # whether the data can leave these steps out; `FollowEpochs` says so
         self._terminated = False
         self._handler: Any = None
+
+    @property
+    def seconds(self) -> float:
+        return self._earlier + time.perf_counter() - self._began
 
     def restore(self, model: keras.Model) -> int:
         """Put `model` (built and compiled) into the last saved state; return the epoch to start at.
@@ -80,7 +88,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.metrics = [arrays.pop(name) for name in sorted(arrays) if name.startswith(METRIC)]
         self._take_own(arrays)
         restore(model, arrays)
-        self.history = record["history"]
+        self.history, self._earlier = record["history"], record.get("seconds", 0.0)
         self.steps_done = record.get("steps", 0)
         before, now = record.get("replicas", 1), replicas_of(model)
         if before != now:
@@ -102,7 +110,12 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             counted = enumerate(self.model.metrics_variables)
             arrays |= {f"{METRIC}{index:05d}": keras.ops.convert_to_numpy(variable) for index, variable in counted}
         if is_chief(self.model) or steps:
-            record = {"history": self.history, "replicas": replicas_of(self.model), "steps": steps}
+            record = {
+                "history": self.history,
+                "replicas": replicas_of(self.model),
+                "steps": steps,
+                "seconds": self.seconds,
+            }
             self.store.save(epoch, arrays, record)
         self._epoch = epoch
 

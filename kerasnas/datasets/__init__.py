@@ -4,7 +4,7 @@ from kerasnas.datasets.augmentations import color_jitter, compose, cutout, flip,
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
-from kerasnas.datasets.image_checks import check_images
+from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
@@ -39,5 +39,6 @@ __all__ = [
     "split_classes",
     "stack_episodes",
     "stratified_split",
+    "unit_pixels",
     "waveforms",
 ]

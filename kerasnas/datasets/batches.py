@@ -89,6 +89,7 @@ class ArrayBatches(keras.utils.PyDataset):
                 f"{len(self.x)}, as `drop_remainder=True` leaves no batch otherwise. Received: {batch_size}"
             )
         self.set_epoch(checks.integer("initial_epoch", initial_epoch, 0))
+        self._other = self._epoch_and_order  # those of `at`
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
@@ -98,7 +99,17 @@ class ArrayBatches(keras.utils.PyDataset):
         if not 0 <= index < len(self):
             raise IndexError(f"Batch {index} of {len(self)}: expected an index from 0 to {len(self) - 1}.")
         # One read: a prefetching thread sees one epoch or the next, never a mixture.
-        epoch, order = self._epoch_and_order
+        return self._batch(*self._epoch_and_order, index)
+
+    def at(self, step: int) -> tuple[np.ndarray, ...]:
+        """Batch `step` of all epochs in a row, the first of epoch 0 being 0, whichever epoch the batches are in."""
+        epoch, index = divmod(step, len(self))
+        other = self._other
+        if other[0] != epoch:
+            other = self._other = epoch, self._order(epoch)
+        return self._batch(*other, index)
+
+    def _batch(self, epoch: int, order: np.ndarray, index: int) -> tuple[np.ndarray, ...]:
         rows = order[index * self.batch_size : (index + 1) * self.batch_size]
         x = self.x[rows]  # a copy
         if self.augment is not None:
@@ -118,7 +129,10 @@ class ArrayBatches(keras.utils.PyDataset):
     def set_epoch(self, epoch: int) -> None:
         """Continue with the batches of `epoch`."""
         epoch = checks.integer("epoch", epoch, 0)
-        self._epoch_and_order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+        self._epoch_and_order = epoch, self._order(epoch)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
     def on_epoch_end(self) -> None:
         """Advance to the next epoch."""
@@ -132,12 +146,17 @@ class PairedBatches(keras.utils.PyDataset):
     the second the architecture parameters. An epoch is one pass over `training`; a shorter `validation`
     is repeated, and of a longer one each epoch uses another part.
 
+    With `steps` an epoch has that many items, and the next one continues where it ended: both datasets are read over
+    and over, those with `at(step)` in the order of their epochs, and of others item `step % length`.
+
     Keras calls `on_epoch_begin` and `on_epoch_end` of the dataset given to `fit` only; these calls, and
     `set_epoch`, are forwarded to both datasets here. Pass `shuffle=False` to `fit`, as for `ArrayBatches`.
 
     Args:
         training: a `keras.utils.PyDataset` of known length, such as `ArrayBatches`.
         validation: another one; the same object is allowed, for a search on one set.
+        steps: number of items of an epoch. Defaults to None: one pass over `training`.
+        validation_steps: how many batches of `validation` an epoch uses, again and again. Defaults to None: all.
         **kwargs: for `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`. Those of the two
             datasets have no effect.
 
@@ -152,9 +171,19 @@ class PairedBatches(keras.utils.PyDataset):
     >>> (x, y), (x_val, y_val) = pairs[2]
     >>> len(pairs), len(x), len(x_val)
     (3, 1, 1)
+    >>> pairs = PairedBatches(numbers(3), numbers(2), steps=5)
+    >>> len(pairs), sorted(int(pairs[i][0][0][0]) for i in range(3))
+    (5, [0, 1, 2])
     """
 
-    def __init__(self, training: keras.utils.PyDataset, validation: keras.utils.PyDataset, **kwargs: Any):
+    def __init__(
+        self,
+        training: keras.utils.PyDataset,
+        validation: keras.utils.PyDataset,
+        steps: int | None = None,
+        validation_steps: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         for name, dataset in (("training", training), ("validation", validation)):
             if not isinstance(dataset, keras.utils.PyDataset) or not dataset.num_batches:
@@ -164,21 +193,37 @@ class PairedBatches(keras.utils.PyDataset):
                 )
         self.training = training
         self.validation = validation
+        self.steps = checks.optional(checks.integer, "steps", steps, 1)
+        self.validation_steps = checks.optional(checks.integer, "validation_steps", validation_steps, 1)
+        self._epoch = getattr(training, "epoch", 0)
         self._skipped = 0
 
+    @property
+    def _whole(self) -> int:
+        return self.training.num_batches if self.steps is None else self.steps
+
     def __len__(self) -> int:
-        return self.training.num_batches - self._skipped
+        return self._whole - self._skipped
 
     def __getitem__(self, index: int) -> tuple[tuple, tuple]:
         index += self._skipped
-        return self.training[index], self.validation[index % self.validation.num_batches]
+        if self.steps is None:
+            training = self.training[index]
+        elif 0 <= index < self.steps:
+            training = _item(self.training, self._epoch * self.steps + index)
+        else:
+            raise IndexError(f"Item {index} of {self.steps}: expected an index from 0 to {self.steps - 1}.")
+        found = self.validation.num_batches
+        if self.validation_steps is not None or self.steps is None:
+            return training, self.validation[index % min(found, self.validation_steps or found)]
+        return training, _item(self.validation, self._epoch * self.steps + index)
 
     def _datasets(self) -> list[keras.utils.PyDataset]:
         return list(dict.fromkeys((self.training, self.validation)))  # one object counts once
 
     def set_epoch(self, epoch: int) -> None:
         """Forward `epoch` to those of the two datasets that have a `set_epoch`."""
-        self._skipped = 0
+        self._skipped, self._epoch = 0, epoch
         for dataset in self._datasets():
             if hasattr(dataset, "set_epoch"):
                 dataset.set_epoch(epoch)
@@ -196,6 +241,12 @@ class PairedBatches(keras.utils.PyDataset):
         """Forward the call to both datasets."""
         for dataset in self._datasets():
             dataset.on_epoch_end()
+        self._epoch += 1
+
+
+def _item(dataset: keras.utils.PyDataset, step: int) -> Any:
+    """Item `step` of a dataset that is read over and over."""
+    return dataset.at(step) if hasattr(dataset, "at") else dataset[step % dataset.num_batches]
 
 
 def _numbers(argument: str, value: Any) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,34 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     if len(x) != len(y):
         raise _invalid("y", what, f"as many labels as {kind}", f"{len(x)} {kind} and {len(y)} labels")
     _check_labels(y, num_classes, what)
+
+
+def unit_pixels(x: np.ndarray) -> np.ndarray:
+    """`x`, or of images in integers from 0 to 255, as files hold them, `x / 255` in float32, with a warning.
+
+    Signals, integers of another range and images of no value above 1 are returned as they are.
+
+    Args:
+        x: an array.
+
+    Example:
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     unit_pixels(np.array([0, 51, 255], "uint8").reshape(1, 1, 3, 1)).ravel().round(1)
+    array([0. , 0.2, 1. ], dtype=float32)
+    """
+    if x.ndim != 4 or not x.size or not np.issubdtype(x.dtype, np.integer):
+        return x
+    smallest, largest = int(x.min()), int(x.max())
+    if smallest < 0 or not 1 < largest <= 255:
+        return x
+    warnings.warn(
+        f"Images of dtype {x.dtype} with values from {smallest} to {largest} are read as `x / 255`. Pass the same to "
+        'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.',
+        stacklevel=4,
+    )
+    return x.astype("float32") / 255
 
 
 def _check_shape(input_shape: Any) -> None:

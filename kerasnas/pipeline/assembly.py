@@ -24,7 +24,7 @@ from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, St
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SPACES, SearchSpace, has_supernet
-from kerasnas.trainers import BilevelTrainer, CostObjective
+from kerasnas.trainers import BilevelTrainer, CostObjective, architecture_learning_rate
 
 _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting of a final network -> size of its space
 
@@ -101,7 +101,8 @@ def load_data(config: TrainingConfig) -> datasets.ImageDataset:
         ValueError: for data that cannot be trained on, and for a batch that they do not fill.
     """
     data = checked_data(config)
-    if config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
+    asked = "retrain_batch_size" in config.changed()  # the default one makes one batch of fewer samples
+    if asked and config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
         raise ValueError(
             f"Invalid value received for setting `retrain_batch_size`. Expected at most the number of training "
             f"samples, {len(data.x_train)}. Received: {config.retrain_batch_size}"
@@ -263,6 +264,12 @@ def max_skips_of(config: SearchConfig) -> int | str | None:
     return config.max_skips if config.max_skips == "auto" else int(config.max_skips)
 
 
+def search_batch_size(config: StepConfig, data: datasets.ImageDataset) -> int:
+    """The batch size of the settings; unless it was asked for, at most the size of the smaller half of the data."""
+    smaller = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split))
+    return config.batch_size if "batch_size" in config.changed() else max(min(config.batch_size, smaller), 1)
+
+
 def build_search(
     config: SearchConfig,
     space: SearchSpace,
@@ -271,11 +278,13 @@ def build_search(
     log: Callable[[str], Any],
 ) -> BilevelTrainer:
     """The compiled search of the settings, in the scope of their distribution."""
-    steps = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split)) // config.batch_size
+    steps = int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data)
     # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
     # Their optimizer counts the steps that it takes: none in the warm-up.
     learning = max(config.epochs - config.architecture_warmup_epochs, 1)
-    schedule = keras.optimizers.schedules.CosineDecay(config.architecture_learning_rate, max(steps, 1) * learning)
+    learning *= max(steps, 1)
+    rate = config.architecture_learning_rate or architecture_learning_rate(learning)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, learning)
     with distribution_scope(config, log):
         search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
         search.compile(

@@ -21,6 +21,7 @@ from kerasnas.pipeline.assembly import (
     make_space,
     make_training,
     schedules,
+    search_batch_size,
 )
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
@@ -216,7 +217,7 @@ def _find(
     progress(f"Searching the {config.space} space ({count(space.size)} architectures) on {data.name}.")
     objective = make_objective(stages, config, space, data)
     fit = {
-        "batch_size": config.batch_size,
+        "batch_size": search_batch_size(config, data),
         "epochs": config.epochs,
         "validation_split": config.validation_split,
         "verbose": progress.verbosity,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,7 +43,8 @@ def run_search(
 
     Returns:
         `{"seconds", "parameters", "history", "edges", "primitives", "mixing_weights", "genotype"}`, and `"cost"` where
-        the search has a `CostObjective`. `genotype_of` reads its genotype.
+        the search has a `CostObjective`. `genotype_of` reads its genotype. Seconds are those of all processes of the
+        stage, without what one that was killed did after its last checkpoint.
 
     Raises:
         NonFiniteError: if a loss stops being finite.
@@ -52,14 +52,14 @@ def run_search(
     finished = stages.stage(name)
     if finished is not None:
         return finished
-    start, search = time.perf_counter(), build()
-    checkpoint = SearchCheckpoint(stages.checkpoints(name), keep, log)
+    checkpoint = SearchCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
+    search = build()
     epoch = resume_epoch(checkpoint, search, log)
     if epoch < fit["epochs"]:
         search.fit(*data, initial_epoch=epoch, callbacks=[*callbacks(), checkpoint], **fit)
     choices = search.supernet.choices
     record = {
-        "seconds": time.perf_counter() - start,
+        "seconds": checkpoint.seconds,
         "parameters": sum(int(np.prod(weight.shape)) for weight in search.network_weights),
         "history": checkpoint.history,
         "edges": {kind: [list(edge) for edge in own.edges] for kind, own in choices.items()},

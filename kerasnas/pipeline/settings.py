@@ -282,10 +282,10 @@ class SearchConfig(TrainingConfig, StepConfig):
         0.1, "Initial learning rate of the network weights; a cosine takes it to 0.001.", above=0
     )
     architecture_learning_rate: float = setting(
-        0.15,
-        "Learning rate (Adam) of the alphas after the warm-up; a cosine takes it to 0. A search of hours wants the "
-        "paper's 0.0003.",
-        above=0,
+        0.0,
+        "Learning rate (Adam) of the alphas after the warm-up; a cosine takes it to 0. 0 for one that fits the number "
+        "of steps: 0.15 for 200, 0.03 for 1,000, the paper's 0.0003 for a search of days.",
+        least=0,
     )
     temperature: tuple[str, ...] = setting(
         (),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,7 +107,8 @@ class NetworkTraining:
 
         Returns:
             `{"test_loss", "test_accuracy", ..., "parameters", "seconds", "history", "genotype"}`; parameters are the
-            trainable ones.
+            trainable ones; seconds those of all processes of the stage, without what one that was killed did after its
+            last checkpoint.
 
         Raises:
             NonFiniteError: if the loss stops being finite.
@@ -116,12 +116,12 @@ class NetworkTraining:
         finished = stages.stage(name)
         if finished is not None:
             return finished
-        start, recipe = time.perf_counter(), self.recipe
+        checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
+        recipe = self.recipe
         size = min(recipe.batch_size, len(data[0]))
         if size < recipe.batch_size and size > 1:
             size -= size % 2  # oneDNN's gradient of 1x1 convolutions with strides has ended the process on odd ones
         batches = ArrayBatches(*data, size, seed=seed, augment=augment or recipe.augment)
-        checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)
         with scope if scope is not None else contextlib.nullcontext():
             model = self.build(genotype, len(batches) * recipe.epochs, seed)
             training_loop.prepare(model, batches)
@@ -143,7 +143,7 @@ class NetworkTraining:
         record = {
             **{f"{evaluated_on}_{metric}": float(value) for metric, value in values.items()},
             "parameters": parameters(model),
-            "seconds": time.perf_counter() - start,
+            "seconds": checkpoint.seconds,
             "history": checkpoint.history,
             "genotype": json.loads(genotype.to_json()),
             **describe(model),

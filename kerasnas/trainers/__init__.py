@@ -1,5 +1,6 @@
 """Gradient search as Keras models with `fit`: bilevel (DARTS and its family) and one-shot (ENAS)."""
 
+from kerasnas.trainers.alpha_rate import architecture_learning_rate
 from kerasnas.trainers.beta_decay import BetaDecay
 from kerasnas.trainers.bilevel import BilevelTrainer
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
@@ -20,6 +21,7 @@ __all__ = [
     "ENASTrainer",
     "InnerStep",
     "SupernetScore",
+    "architecture_learning_rate",
     "finite_difference",
     "first_order",
     "select_by_perturbation",

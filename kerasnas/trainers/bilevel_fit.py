@@ -11,7 +11,9 @@ import keras
 from kerasnas import callbacks as callbacks_module
 from kerasnas import checks
 from kerasnas.backend.keras_internals import loss_tracker
+from kerasnas.datasets import PairedBatches
 from kerasnas.distribution import check_global_batch, replicas_of, scope_of
+from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import (
     build_metrics,
@@ -23,7 +25,7 @@ from kerasnas.trainers.compiling import (
     papers_cosine,
     sample_shape_of,
 )
-from kerasnas.trainers.data_split import batch_spec, class_weight_table, pair_halves
+from kerasnas.trainers.data_split import batch_spec, class_weight_table, pair_halves, steps_of
 from kerasnas.trainers.gradients import BilevelGradients
 from kerasnas.trainers.guarded_search import SearchGuards
 from kerasnas.trainers.metrics import batch_size_of, validation_metric
@@ -34,7 +36,10 @@ class BilevelFit(BilevelGradients):
 
     train_function: Any
     _guards: SearchGuards
+    _validation_loss: Any = None
+    _validation_metrics: Any = ()
     _initial_learning_rate: float | None = None
+    _default_alphas = False
 
     @property
     def num_classes(self) -> int | None:
@@ -68,7 +73,8 @@ class BilevelFit(BilevelGradients):
             optimizer: for the network weights. Defaults to SGD at `learning_rate`, annealed to 0.001 by a cosine over
                 the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer`
                 holds both.
-            architecture_optimizer: for the alphas. Defaults to Adam at 3e-4, betas 0.5 and 0.999.
+            architecture_optimizer: for the alphas. Defaults to Adam, betas 0.5 and 0.999, at a rate that fits the
+                number of steps of `fit`, annealed to 0 by a cosine: `kerasnas.trainers.architecture_learning_rate`.
             loss: Defaults to sparse categorical cross-entropy from logits.
             metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
                 Defaults to `["accuracy"]`.
@@ -86,6 +92,7 @@ class BilevelFit(BilevelGradients):
         """
         checks.number("learning_rate", learning_rate, above=0)
         self._initial_learning_rate = learning_rate if optimizer is None else None
+        self._default_alphas = architecture_optimizer is None and not isinstance(optimizer, BilevelOptimizer)
 
         def both() -> BilevelOptimizer:
             first, second, found = optimizer, architecture_optimizer, optimizer
@@ -93,14 +100,17 @@ class BilevelFit(BilevelGradients):
                 if first is None:
                     first = keras.optimizers.SGD(learning_rate, momentum=0.9, global_clipnorm=5.0)
                 if second is None:
-                    second = keras.optimizers.Adam(3e-4, beta_1=0.5, beta_2=0.999)
+                    second = keras.optimizers.Adam(PAPERS_RATE, beta_1=0.5, beta_2=0.999)
                 found = BilevelOptimizer(first, second)
             scaled = auto_scale_loss and self.supernet.dtype_policy.name == "mixed_float16"
             return found.with_loss_scaling() if scaled else found
 
         loss, metrics = default_loss(loss), default_metrics(metrics)
         with scope_of(self):
-            self._validation_loss = keras.metrics.Mean(name="val_loss")
+            if self._validation_metrics:
+                self._validation_metrics.clear()  # else Keras would go on reporting those of an earlier `compile`
+            if self._validation_loss is None:
+                self._validation_loss = keras.metrics.Mean(name="val_loss")
             self._validation_metrics = [validation_metric(metric, loss) for metric in metrics]
         # Keras would scale the loss of both levels by one factor.
         compile_trainer(self, super().compile, both, loss, metrics, jit_compile, auto_scale_loss=False, **kwargs)
@@ -108,13 +118,17 @@ class BilevelFit(BilevelGradients):
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
-        return {**config, "initial_learning_rate": self._initial_learning_rate} if config else {}
+        if not config:
+            return {}
+        own = {"initial_learning_rate": self._initial_learning_rate, "default_alphas": self._default_alphas}
+        return {**config, **own}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
-        initial = config.pop("initial_learning_rate")
+        initial, alphas = config.pop("initial_learning_rate"), config.pop("default_alphas", False)
         self.compile(**config, auto_scale_loss=False)  # the optimizers have their scales
-        self._initial_learning_rate = initial  # the cosine continues where the default optimizer has one
+        # The cosines continue where the optimizers are the default ones.
+        self._initial_learning_rate, self._default_alphas = initial, alphas
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Keras builds metrics from a batch `(x, y)`; of a pair of batches that is the training one."""
@@ -130,7 +144,7 @@ class BilevelFit(BilevelGradients):
         self,
         x: Any = None,
         y: Any = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         epochs: int = 50,
         verbose: Any = "auto",
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
@@ -140,26 +154,35 @@ class BilevelFit(BilevelGradients):
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         augment: Callable | None = None,
         seed: int = 0,
     ) -> keras.callbacks.History:
         """Search. `loss` and metrics are of the training half, `val_...` of the half that moves the alphas.
 
         Args:
-            x: images `(n, height, width, channels)`, or a `tf.data.Dataset` or Keras `PyDataset` of batches.
+            x: images `(n, height, width, channels)`, or a `tf.data.Dataset`, a Keras `PyDataset` or a generator of
+                batches, or without `validation_data` of pairs of batches `((x, y), (x_val, y_val))`. Images in integers
+                from 0 to 255 are searched on as `x / 255`, with a warning.
             y: labels, with arrays.
-            batch_size: with arrays; of either half, over all replicas together. Defaults to 64.
+            batch_size: with arrays; of either half, over all replicas together. Defaults to 64, or to the size of the
+                smaller half where that is less.
             epochs: epoch at which the search ends. Defaults to 50.
             verbose: as in Keras.
             callbacks: as in Keras.
             validation_split: with arrays: the share of every class that goes to the alphas. Defaults to 0.5,
                 unless `validation_data` is given.
-            validation_data: what moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`.
+            validation_data: what moves the alphas instead: `(x, y)`, or a dataset of the kind of `x`. Not the test
+                set: the architecture is fitted to it. Arrays that begin with the labels of the test set of MNIST,
+                Fashion-MNIST or CIFAR-10 warn; no other test set, and none in a dataset, can be recognized.
             class_weight: class index -> weight in the training loss.
             sample_weight: with arrays: weight of each sample in the training loss.
             initial_epoch: epoch at which to start. With arrays, the order of the data is a function of
                 `seed` and the epoch, so a resumed search reads what an uninterrupted one would have.
-            steps_per_epoch: as in Keras.
+            steps_per_epoch: as in Keras; arrays and `PyDataset`s are read over and over, so that every epoch has that
+                many steps. Defaults to one pass over `x`.
+            validation_steps: how many batches of the half that moves the alphas an epoch uses, again and again, since
+                each step takes one. Defaults to all of them.
             augment: with arrays: `(batch, rng) -> batch` for the training images.
             seed: seed of the split and of the order of the data.
 
@@ -185,11 +208,17 @@ class BilevelFit(BilevelGradients):
             seed=seed,
             input_shape=sample_shape_of(self.supernet),
             num_classes=self.num_classes,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            replicas=replicas_of(self),
         )
+        if isinstance(data, PairedBatches):  # an epoch of it has these steps
+            steps_per_epoch = None
         own: list[keras.callbacks.Callback]
         own, frozen = self._own_warmup(epochs, callbacks)
-        self._set_constants(class_weight, batch_size if y is not None else None)
+        total = epochs
         size, label_shape = batch_spec(data)
+        self._set_constants(class_weight, size if y is not None else None)
         check_global_batch("batch_size", size, replicas_of(self))
         if label_shape is not None and self.num_classes:
             build_metrics(self, (None, *label_shape), (None, self.num_classes))
@@ -203,6 +232,9 @@ class BilevelFit(BilevelGradients):
             quiet = follow.quiet()
         if self._initial_learning_rate is not None:
             own.append(papers_cosine(self._initial_learning_rate))
+        if self._default_alphas:
+            rate = rate_for(total - frozen, steps_of(data, steps_per_epoch))
+            own.append(ArchitectureCosine(rate, frozen))
         with quiet:
             return super().fit(
                 data,

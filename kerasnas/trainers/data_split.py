@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, stratified_split
+from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, stratified_split, unit_pixels
+
+BATCH_SIZE = 64  # the default, where the data have as many samples
+_PAIRS = "pairs of batches, `((x, y), (x_val, y_val))`"
+_FIRST_TEST_LABELS = {
+    "MNIST": (7, 2, 1, 0, 4, 1, 4, 9, 5, 9, 0, 6, 9, 0, 1),
+    "Fashion-MNIST": (9, 2, 1, 1, 6, 1, 4, 6, 5, 7, 4, 5, 7, 3, 4),  # and of fashion_mnist_mini, a part of it
+    "CIFAR-10": (3, 8, 8, 0, 6, 6, 1, 6, 3, 1, 0, 9, 5, 7, 9),
+}
 
 
 def pair_halves(
@@ -17,32 +27,43 @@ def pair_halves(
     y: Any,
     validation_data: Any,
     validation_split: float | None,
-    batch_size: int,
+    batch_size: int | None = None,
     sample_weight: Any = None,
     initial_epoch: int = 0,
     augment: Callable | None = None,
     seed: int = 0,
     input_shape: tuple[int, ...] | None = None,
     num_classes: int | None = None,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    replicas: int = 1,
 ) -> Any:
     """One dataset of `((x, y), (x_val, y_val))`: the half that trains the weights, the half that moves the alphas.
 
     Args:
-        x: images, or a `tf.data.Dataset` or `PyDataset` of batches (of pairs of batches without `validation_data`).
+        x: images, or a `tf.data.Dataset`, a `PyDataset` or a generator of batches (of pairs of batches without
+            `validation_data`).
         y: labels, with arrays; None with datasets.
         validation_data: the second half: `(x, y)`, or a dataset of the kind of `x`; or None.
         validation_split: with arrays: share of every class that becomes the second half; None stands for 0.5.
         batch_size, sample_weight, initial_epoch, augment, seed: with arrays: as for `BilevelTrainer.fit`.
         input_shape, num_classes: what arrays are checked against, where known.
+        steps_per_epoch, validation_steps: as for `BilevelTrainer.fit`. What `tf.data` and generators have of steps is
+            left to Keras.
+        replicas: number of replicas, of which the default batch size is a multiple.
 
     Raises:
         ValueError: for data that cannot be searched on; the message says what was expected.
     """
+    checks.optional(checks.integer, "steps_per_epoch", steps_per_epoch, least=1)
+    checks.optional(checks.integer, "validation_steps", validation_steps, least=1)
+    steps = {"steps": steps_per_epoch, "validation_steps": validation_steps}
     if y is None:
-        return _pair_datasets(x, validation_data, validation_split)
+        return _pair_datasets(x, validation_data, validation_split, steps)
     x, y = np.asarray(x), np.asarray(y)
     expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
     check_images(x, y, **expected, what="training")
+    x = unit_pixels(x)
     weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
     if weight is not None and weight.shape != y.shape:
         raise ValueError(
@@ -60,14 +81,32 @@ def pair_halves(
             raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
         x_val, y_val = (np.asarray(part) for part in validation_data)
         check_images(x_val, y_val, **expected, what="validation")
+        x_val = unit_pixels(x_val)
+        _warn_of_test_set(y_val)
     else:
         first, second = stratified_split(y, 0.5 if validation_split is None else validation_split, seed)
         x, y, x_val, y_val = x[first], y[first], x[second], y[second]
         weight = None if weight is None else weight[first]
+    if batch_size is None:
+        batch_size = min(BATCH_SIZE, len(x), len(x_val))
+        batch_size = max(batch_size - batch_size % replicas, 1)
     return PairedBatches(
         ArrayBatches(x, y, batch_size, seed=seed, initial_epoch=initial_epoch, augment=augment, sample_weight=weight),
         ArrayBatches(x_val, y_val, batch_size, seed=seed + 1, initial_epoch=initial_epoch),
+        **steps,
     )
+
+
+def _warn_of_test_set(y: np.ndarray) -> None:
+    """Warn if labels begin as those of a well-known test set do: by chance, one in 10^15 does."""
+    for name, labels in _FIRST_TEST_LABELS.items():
+        if tuple(y[: len(labels)].tolist()) == labels:
+            warnings.warn(
+                f"`validation_data` begins with the labels of the test set of {name}. It moves the alphas: the "
+                "accuracy of the network that is found would not be one on data that the search has not seen. Leave it "
+                "out, or pass a part of the training data.",
+                stacklevel=4,
+            )
 
 
 def class_weight_table(class_weight: Mapping[int, float], num_classes: int | None) -> list[float]:
@@ -107,16 +146,102 @@ def batch_spec(data: Any) -> tuple[int | None, tuple[int, ...] | None]:
     return shape[0], shape[1:]
 
 
-def _pair_datasets(training: Any, validation: Any, split: float | None) -> Any:
+def steps_of(data: Any, steps_per_epoch: int | None = None) -> int | None:
+    """The number of steps of an epoch on a dataset; None where it is not known."""
+    if steps_per_epoch is not None:
+        return steps_per_epoch
+    if hasattr(data, "cardinality"):
+        found = int(data.cardinality())
+        return found if found > 0 else None  # negative: infinite, or not known
+    return getattr(data, "num_batches", None)
+
+
+def _pair_datasets(training: Any, validation: Any, split: float | None, steps: Mapping[str, int | None]) -> Any:
     if split is not None:
         raise ValueError("`validation_split` splits arrays. For datasets, pass `validation_data=`.")
+    if isinstance(training, tuple | list):
+        raise ValueError(
+            "Invalid value received for argument `x`. Expected an array with its labels as `y`, or a dataset of "
+            f"batches. Received: a {type(training).__name__} of {len(training)}"
+        )
+    needed = steps["validation_steps"]
     if validation is None:  # the dataset yields pairs of batches itself
+        if needed is not None:
+            raise ValueError(
+                "`validation_steps` is of `validation_data`, which there is none of. Received: "
+                f"validation_steps={needed}"
+            )
+        if inspect.isgenerator(training):
+            return _checked(training)
+        _require_pairs(training)
+        if isinstance(training, PairedBatches) and steps["steps"] is not None:
+            return PairedBatches(training.training, training.validation, steps["steps"], training.validation_steps)
         return training
     if isinstance(training, keras.utils.PyDataset) and isinstance(validation, keras.utils.PyDataset):
-        return PairedBatches(training, validation)
+        return PairedBatches(training, validation, **steps)
     if hasattr(training, "element_spec") and hasattr(validation, "element_spec"):  # tf.data, without importing it
+        validation = validation if needed is None else validation.take(needed)
         return type(training).zip((training, validation.repeat()))
+    if inspect.isgenerator(training) and inspect.isgenerator(validation):
+        if needed is not None:
+            raise ValueError(
+                "`validation_steps` needs data that can be read again, and a generator cannot. Received: "
+                f"validation_steps={needed}"
+            )
+        return _zipped(training, validation)
     raise ValueError(
-        "Expected `x` and `validation_data` both as `tf.data.Dataset` or both as `keras.utils.PyDataset`. "
-        f"Received: {type(training).__name__} and {type(validation).__name__}"
+        "Expected `x` and `validation_data` both as `tf.data.Dataset` or both as `keras.utils.PyDataset`, or both as "
+        f"generators. Received: {type(training).__name__} and {type(validation).__name__}"
     )
+
+
+def _is_pair(item: Any) -> bool:
+    """Return True for a pair of batches, each with labels, or for the specification of one."""
+    return isinstance(item, tuple | list) and len(item) == 2 and all(isinstance(part, tuple | list) for part in item)
+
+
+def _no_pair(kind: str) -> ValueError:
+    how = {
+        "generator": "pass another generator as `validation_data=`",
+        "PyDataset": "pass another one as `validation_data=`",
+    }.get(
+        kind,
+        "pass a part of it as `validation_data=`, taken before it is shuffled so that the two remain apart: "
+        "`fit(batches.skip(n), validation_data=batches.take(n))`",
+    )
+    return ValueError(
+        f"Expected `x` to be of {_PAIRS}, one to move the weights and one to move the alphas. Received: a {kind} of "
+        f"single batches. Make it such, or {how}. Arrays are split by `fit` itself."
+    )
+
+
+def _require_pairs(data: Any) -> None:
+    """Raise ValueError for a dataset that is known to be of single batches: the alphas would have none."""
+    if hasattr(data, "element_spec"):
+        if not _is_pair(data.element_spec):
+            raise _no_pair("tf.data.Dataset")
+    elif isinstance(data, keras.utils.PyDataset) and not _is_pair(data[0]):
+        raise _no_pair("PyDataset")
+
+
+def _checked(pairs: Iterator[Any]) -> Iterator[Any]:
+    first = next(pairs, None)
+    if not _is_pair(first):
+        raise _no_pair("generator")
+
+    def again() -> Iterator[Any]:
+        yield first
+        yield from pairs
+
+    return again()
+
+
+def _zipped(training: Iterator[Any], validation: Iterator[Any]) -> Iterator[Any]:
+    for step, batch in enumerate(training):
+        other = next(validation, None)
+        if other is None:
+            raise ValueError(
+                f"The generator passed as `validation_data` ended after {step} batches, before that of `x`. Each step "
+                "takes one of both: let it start again, with `while True:`."
+            )
+        yield batch, other

@@ -169,15 +169,17 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     def fit(
         self,
-        x: Any,
-        y: Any,
-        batch_size: int = 64,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
         epochs: int = 150,
         verbose: Any = "auto",
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         validation_split: float | None = None,
         validation_data: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         controller_steps: int | None = None,
         augment: Callable | None = None,
         seed: int = 0,
@@ -185,19 +187,26 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         """Search. `loss` and metrics are the children's in training, `reward` is the mean over the controller's steps.
 
         Args:
-            x: images `(n, height, width, channels)`.
+            x: images `(n, height, width, channels)`. In integers from 0 to 255 they are searched on as `x / 255`, with
+                a warning.
             y: class numbers `(n,)`.
-            batch_size: of either half, over all replicas together. Defaults to 64. Each of several workers measures all
+            batch_size: of either half, over all replicas together. Defaults to 64, or to the size of the smaller half
+                where that is less. Each of several workers measures all
                 rewards, so that their controllers learn the same.
             epochs: epoch at which the search ends. Defaults to 150.
             verbose: as in Keras.
             callbacks: as in Keras; `ENASCheckpoint` is one.
             validation_split: the share of every class that is held out for the rewards. Defaults to 0.5, unless
                 `validation_data` is given.
-            validation_data: what the rewards are measured on instead: `(x, y)`.
+            validation_data: what the rewards are measured on instead: `(x, y)`. Not the test set, which warns where it
+                is recognized; see `BilevelTrainer.fit`.
             initial_epoch: epoch at which to start.
+            steps_per_epoch: steps of the shared weights in an epoch; the data are read over and over. Defaults to one
+                pass over them.
+            validation_steps: how many batches of the held-out half an epoch uses for its rewards, again and again.
+                Defaults to all.
             controller_steps: rewards that are reported to the controller after each epoch (the paper: 2,000). Defaults
-                to one for each batch of the held-out half.
+                to one for each batch of the held-out half that is used.
             augment: `(batch, rng) -> batch` for the training images.
             seed: seed of the split and of the order of the data.
 
@@ -212,7 +221,8 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         checks.size("epochs", epochs)
         checks.optional(checks.integer, "controller_steps", controller_steps, least=0)
         if y is None:
-            raise ValueError(checks.invalid("y", "labels, with `x` an array of images", y))
+            expected = "labels, with `x` an array of images: children are rewarded on arrays, not on datasets"
+            raise ValueError(checks.invalid("y", expected, y))
         pairs = pair_halves(
             x,
             y,
@@ -224,15 +234,20 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             seed=seed,
             input_shape=self.supernet.image_shape,
             num_classes=self.supernet.num_classes,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            replicas=replicas_of(self),
         )
+        batch_size = pairs.training.batch_size
         check_global_batch("batch_size", batch_size, replicas_of(self))
         if batch_size != self._batch_size:  # a constant of the step's graph
             self._batch_size, self.train_function = batch_size, None
         self._held_out = pairs.validation.x, pairs.validation.y
         build_metrics(self, (None,), (None, self.supernet.num_classes))
-        children = ChildBatches(pairs.training, self.supernet.num_choices)
-        steps = len(pairs.validation) if controller_steps is None else controller_steps
-        own: list[keras.callbacks.Callback] = [ENASGuard(), Phases(children, pairs.validation, steps)]
+        children = ChildBatches(pairs.training, self.supernet.num_choices, steps_per_epoch)
+        rewarding = min(len(pairs.validation), validation_steps or len(pairs.validation))
+        steps = rewarding if controller_steps is None else controller_steps
+        own: list[keras.callbacks.Callback] = [ENASGuard(), Phases(children, pairs.validation, steps, rewarding)]
         if self._initial_learning_rate is not None:
             own.append(papers_cosine(self._initial_learning_rate))
         return super().fit(

@@ -18,25 +18,25 @@ from kerasnas.strategies.controller import PolicyGradient
 class ChildBatches(keras.utils.PyDataset):
     """Batches `((images, child), labels)`, with the child once for every image, so that each replica gets it."""
 
-    def __init__(self, batches: ArrayBatches, num_choices: int):
+    def __init__(self, batches: ArrayBatches, num_choices: int, steps: int | None = None):
         super().__init__()
-        self.batches = batches
-        self.children = np.zeros((len(batches), num_choices), "int32")  # until an epoch begins
+        self.batches, self.steps = batches, steps
+        self.children = np.zeros((len(self), num_choices), "int32")  # until an epoch begins
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches) if self.steps is None else self.steps
 
     def __getitem__(self, index: int) -> Any:
-        x, y = self.batches[index]
+        x, y = self.batches.at(self.batches.epoch * len(self) + index)
         return (x, np.repeat(self.children[index][None], len(x), axis=0)), y
 
 
 class Phases(keras.callbacks.Callback):
     """Draws the children of an epoch at its start; lets the controller learn at its end."""
 
-    def __init__(self, children: ChildBatches, held_out: ArrayBatches, steps: int):
+    def __init__(self, children: ChildBatches, held_out: ArrayBatches, steps: int, batches: int):
         super().__init__()
-        self.children, self.held_out, self.steps = children, held_out, steps
+        self.children, self.held_out, self.steps, self.batches = children, held_out, steps, batches
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.children.batches.set_epoch(epoch)
@@ -48,7 +48,7 @@ class Phases(keras.callbacks.Callback):
         controller, rewards = self.model.controller, []
         for step in range(self.steps):
             genotype = controller.ask()
-            rewards.append(self.model.reward(genotype, *self.held_out[step % len(self.held_out)]))
+            rewards.append(self.model.reward(genotype, *self.held_out[step % self.batches]))
             controller.tell(genotype, rewards[-1])
         if rewards:
             logs["reward"] = float(np.mean(rewards))

@@ -10,7 +10,8 @@ import pytest
 from kerasnas import pipeline, reporting
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import SearchConfig, TrainingConfig, make_space
-from kerasnas.pipeline.assembly import build_search, load_data
+from kerasnas.pipeline.assembly import build_search, load_data, search_batch_size
+from kerasnas.trainers import architecture_learning_rate
 
 GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})
 
@@ -147,3 +148,22 @@ def test_rate_of_the_alphas_is_the_settings_one_after_the_warm_up_and_0_at_the_e
             np.testing.assert_array_equal(before, after)
     assert np.abs(steps.alphas[frozen + 1] - steps.alphas[frozen]).max() == pytest.approx(0.25, rel=1e-3)
     assert steps.rates[frozen] == 0.25 and steps.rates[-1] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("share", "batches"), [(0.5, 2), (0.25, 3)])
+def test_the_default_rate_of_the_alphas_fits_the_steps_in_which_they_learn(dataset, share, batches):
+    options = {**TINY, "epochs": 400, "architecture_warmup_epochs": 100, "validation_split": share}
+    config = SearchConfig(dataset=dataset, **options)
+    search = build_search(config, make_space(config), load_data(config), None, lambda line: None)
+    assert float(search.optimizer.inner[1].learning_rate) == pytest.approx(architecture_learning_rate(300 * batches))
+    assert search.optimizer.inner[1]._learning_rate.decay_steps == 300 * batches
+
+
+def test_default_batches_fit_data_of_few_samples(dataset):
+    """32 samples: a half does not fill the default batch, nor do all of them that of the final training."""
+    few = {name: value for name, value in TINY.items() if not name.endswith("batch_size")}
+    config = SearchConfig(dataset=dataset, **few)
+    assert search_batch_size(config, load_data(config)) == 16
+    with pytest.raises(ValueError, match=r"`retrain_batch_size`\. Expected at most the number of training samples, 32"):
+        load_data(SearchConfig(dataset=dataset, **few, retrain_batch_size=33))
+    assert search_batch_size(SearchConfig(batch_size=24, dataset=dataset), load_data(config)) == 24

@@ -37,7 +37,7 @@ def test_every_setting_explains_itself(config):
         *(({name: 0}, f"`{name}`. Expected at least 1") for name in ("num_nodes", "retrain_filters", "retrain_cells")),
         *(({name: 0}, f"`{name}`. Expected at least 1") for name in ("filters", "num_cells", "epochs", "batch_size")),
         *(({name: 0.0}, f"`{name}`. Expected above 0") for name in ("learning_rate", "retrain_learning_rate")),
-        ({"architecture_learning_rate": -1.0}, "`architecture_learning_rate`. Expected above 0"),
+        ({"architecture_learning_rate": -1.0}, "`architecture_learning_rate`. Expected at least 0"),
         ({"distribution": "gpus"}, "`distribution`. Expected a known name. Received: 'gpus' Did you mean 'gpu'?"),
         ({"drop_path": 1.0}, "`drop_path`. Expected at least 0 and below 1"),
         ({"drop_path": float("nan")}, "`drop_path`"),

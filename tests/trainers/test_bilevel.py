@@ -213,7 +213,7 @@ def test_class_weight_of_a_later_fit_takes_effect(make_search, data, validation)
 
 # Keras' callbacks -----------------------------------------------------------------------------------
 def test_early_stopping_on_validation_accuracy(make_search, data):
-    stop = keras.callbacks.EarlyStopping("val_accuracy", baseline=1.1, patience=0)
+    stop = keras.callbacks.EarlyStopping("val_accuracy", baseline=1.1, patience=0, min_delta=1.0)
     history = make_search().fit(*data, batch_size=8, epochs=4, verbose=0, callbacks=[stop])
     assert len(history.history["val_accuracy"]) == 2  # Keras does not stop after the very first
     assert stop.monitor_op(2, 1)  # more is better

@@ -162,7 +162,7 @@ def test_the_constructor_builds_no_supernet(tmp_path):
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
     tuner = SupernetTuner(Own(space, (8, 8, 1), 2, filters=[2, 4]), directory=tmp_path)
     names = {hp.name for hp in tuner.oracle.get_space().space}
-    assert names == {"filters", "learning_rate", "architecture_learning_rate"}
+    assert names == {"filters", "learning_rate"}
 
 
 def test_no_deprecated_thread_names(run, tmp_path):

@@ -33,7 +33,9 @@ class SupernetHyperModel(TunedFit):
         hypergradient: name of the hypergradient, or several. Defaults to `"first_order"`.
         learning_rate: first one of the network weights, or the two ends of a range, tuned on a logarithmic scale.
             Defaults to `(0.01, 0.1)`.
-        architecture_learning_rate: the same of the alphas. Defaults to `(1e-4, 3e-3)`.
+        architecture_learning_rate: of the alphas, constant over the search, or the two ends of a range. Defaults to
+            None, which is not tuned: the rate that fits the number of steps of the search, annealed to 0
+            (`kerasnas.trainers.architecture_learning_rate`).
         batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
         epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
@@ -55,7 +57,7 @@ class SupernetHyperModel(TunedFit):
     >>> hp = keras_tuner.HyperParameters()
     >>> hypermodel.declare_hyperparameters(hp)
     >>> sorted(hp.values)
-    ['architecture_learning_rate', 'batch_size', 'filters', 'learning_rate']
+    ['batch_size', 'filters', 'learning_rate']
     >>> type(hypermodel.build(hp)).__name__
     'BilevelTrainer'
     """
@@ -70,7 +72,7 @@ class SupernetHyperModel(TunedFit):
         relaxation: str | Sequence[str] | None = None,
         hypergradient: str | Sequence[str] = "first_order",
         learning_rate: Rate = (0.01, 0.1),
-        architecture_learning_rate: Rate = (1e-4, 3e-3),
+        architecture_learning_rate: Rate | None = None,
         batch_size: int | Sequence[int] | None = None,
         epochs: int | Sequence[int] | None = None,
         supernet_options: Mapping[str, Any] | None = None,
@@ -92,6 +94,8 @@ class SupernetHyperModel(TunedFit):
                 checks.one_of(argument, one, known)
         for argument in ("learning_rate", "architecture_learning_rate"):
             rate = getattr(self, argument)
+            if rate is None and argument == "architecture_learning_rate":
+                continue
             low, high = rate if isinstance(rate, (tuple, list)) and len(rate) == 2 else (rate, None)
             if not isinstance(low, (int, float)) or not 0 < low < (float("inf") if high is None else high):
                 raise ValueError(
@@ -120,6 +124,8 @@ class SupernetHyperModel(TunedFit):
             found[name] = given if isinstance(given, (int, str)) else hp.Choice(name, list(given), ordered=None)
         for name, usual in (("learning_rate", 0.025), ("architecture_learning_rate", 3e-4)):
             rate = getattr(self, name)
+            if rate is None:
+                continue
             if isinstance(rate, (tuple, list)):
                 low, high = map(float, rate)
                 default = min(max(usual, low), high)
@@ -148,10 +154,9 @@ class SupernetHyperModel(TunedFit):
         search = BilevelTrainer(
             self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}
         )
-        architecture_optimizer = keras.optimizers.Adam(settings["architecture_learning_rate"], beta_1=0.5, beta_2=0.999)
-        options: dict[str, Any] = {
-            "architecture_optimizer": architecture_optimizer,
-            "learning_rate": settings["learning_rate"],
-        }
+        options: dict[str, Any] = {"learning_rate": settings["learning_rate"]}
+        if "architecture_learning_rate" in settings:
+            rate = settings["architecture_learning_rate"]
+            options["architecture_optimizer"] = keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999)
         search.compile(**{**options, **self.compile_options})
         return require_compiled(search, "SupernetHyperModel.build")

@@ -15,13 +15,14 @@ from keras_tuner.errors import FatalValueError
 from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.datasets import stratified_split
+from kerasnas.datasets import stratified_split, unit_pixels
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.pipeline import Stages, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.spaces import SearchSpace
 from kerasnas.trainers import ENASTrainer
+from kerasnas.trainers.data_split import BATCH_SIZE
 from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import as_objectives
@@ -29,9 +30,10 @@ from tuners.oracles.strategy_oracle import StrategyOracle
 from tuners.persistence.trial_files import disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
-from tuners.tuners.progress import primitives_in_words
+from tuners.tuners.progress import inside, primitives_in_words
 from tuners.tuners.shared_weights import SharedWeights
-from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
+from tuners.tuners.tensorboard import logged
+from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, fresh_callbacks, is_dataset, make_data
 from tuners.tuners.trial_networks import signed
 
 _ROWS = 100  # every hundredth child has a row, and each that is better than all before
@@ -164,30 +166,37 @@ class OneShotTuner(NetworkTuner):
     def search(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         validation_data: Any = None,
         epochs: int = 50,
-        batch_size: int = 64,
-        validation_split: float = 0.5,
+        batch_size: int | None = None,
+        validation_split: float | None = None,
         controller_steps: int | None = None,
         augment: Callable | None = None,
         callbacks: Callbacks = None,
-        verbose: int = 1,
+        verbose: int | str = 1,
+        architecture_split: float = 0.5,
     ) -> None:
         """Train the shared weights, evaluate the children that remain, train the best from scratch.
 
         Args:
             x: images `(n, height, width, channels)`: a part trains the shared weights, the children are evaluated on
-                the other; the best networks are trained on all.
-            y: class numbers `(n,)`.
-            validation_data: `(x, y)` that the networks trained from scratch are evaluated on; None with `folds`.
+                the other; the best networks are trained on all. Or a `tf.data.Dataset` or Keras `PyDataset` of
+                `(x, y)`, which is read once, into arrays.
+            y: class numbers `(n,)`, with an array.
+            validation_data: `(x, y)`, or a dataset, that the networks trained from scratch are evaluated on; None with
+                `validation_split` or `folds`.
             epochs: of the shared weights. Defaults to 50.
-            batch_size: of the shared weights, and of the children. Defaults to 64.
-            validation_split: the share that the children are evaluated on. Defaults to 0.5.
+            batch_size: of the shared weights, and of the children. Defaults to 64, or to what the data have.
+            validation_split: the share of every class that is held out, in place of `validation_data`, to evaluate the
+                networks trained from scratch on. Defaults to None.
             controller_steps, augment: as for `ENASTrainer.fit`.
-            callbacks: Keras callbacks, copied for each training; or a function that makes them.
-            verbose: 0 is silent, 1 shows a row for each better child, for every hundredth, and for each network
-                trained from scratch, 2 Keras' lines for each epoch as well. Defaults to 1.
+            callbacks: Keras callbacks, copied for each training; or a function that makes them. A `TensorBoard` writes
+                to `log_dir/supernet/search` and `log_dir/trial/network`.
+            verbose: 0 is silent; 1 shows a row for each better child, for every hundredth, and for each network
+                trained from scratch, and Keras' progress bars of the trainings, 2 a line for each of their epochs;
+                `"rows"` the rows alone. Defaults to 1.
+            architecture_split: the share of the training data that the children are evaluated on. Defaults to 0.5.
 
         Raises:
             ValueError: for data that cannot be searched on, for an objective that nothing reports, and if the
@@ -195,16 +204,22 @@ class OneShotTuner(NetworkTuner):
         """
         checks.integer("epochs", epochs, 1)
         shape, classes = self.training.input_shape, self.training.num_classes
-        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed)
+        if is_dataset(x) and y is None:
+            x, y = arrays_of("x", x)
+        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split)
+        quiet = inside(verbose)
         fresh_callbacks(callbacks)  # raises where they are wrong
         self.require_objective(parts[0], [self.objective.name])
         self.progress.verbose = verbose
-        x, y = np.asarray(x), np.asarray(y)
-        _, held_out = stratified_split(y, validation_split, self.seed)
+        # With folds, all of the data.
+        x, y = parts[0].training if self.folds is None else (unit_pixels(np.asarray(x)), np.asarray(y))
+        first, held_out = stratified_split(y, architecture_split, self.seed)
+        if batch_size is None:
+            batch_size = min(BATCH_SIZE, len(first), len(held_out))
         fit = {
             "epochs": epochs,
             "batch_size": batch_size,
-            "validation_split": validation_split,
+            "validation_split": architecture_split,
             "controller_steps": controller_steps,
         }
         folder = Path(self.project_dir)
@@ -219,13 +234,13 @@ class OneShotTuner(NetworkTuner):
                 self.warm,
                 self.progress.say,
                 augment,
-                callbacks,
-                2 * (verbose > 1),
+                logged(callbacks, "supernet", "search"),
+                quiet,
                 self.scope(),
             )
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
         with disk_of(folder):
-            self._train_best(parts, augment, callbacks, 2 * (verbose > 1))
+            self._train_best(parts, augment, callbacks, quiet)
 
     def run_trial(self, trial: Trial, x: Any, y: Any, batch_size: int, verbose: int = 0) -> dict[str, float]:
         """Evaluate one child with the shared weights."""
@@ -238,14 +253,17 @@ class OneShotTuner(NetworkTuner):
         self, parts: list[SearchData], augment: Callable | None, callbacks: Callbacks, verbose: int
     ) -> None:
         for rank, trial in enumerate(self.oracle.get_best_trials(self.retrain_best), start=1):
+            boards = logged(callbacks, trial.trial_id, "network", trial.hyperparameters)
             start, folder, genotype = time.perf_counter(), self.trial_folder(trial), self.genotype(trial)
             settings = {"training": self.training.recipe.settings(), "folds": self.folds}
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
             if (folder / RESULT).exists():
                 continue
 
-            def train(data: SearchData, stages: Stages, genotype: Genotype = genotype) -> dict[str, float]:
-                return self.networks.train(stages, genotype, data, self.seed, augment, callbacks, verbose)
+            def train(
+                data: SearchData, stages: Stages, genotype: Genotype = genotype, boards: Callbacks = boards
+            ) -> dict[str, float]:
+                return self.networks.train(stages, genotype, data, self.seed, augment, boards, verbose)
 
             settings = {**settings, "seed": self.seed}
             try:

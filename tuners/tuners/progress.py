@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting import duration
 
@@ -41,6 +42,22 @@ def primitives_in_words(genotype: Genotype) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+def inside(verbose: Any) -> int:
+    """The verbosity of the trainings inside a trial, of that of a search: Keras', or 0 for rows alone.
+
+    Raises:
+        ValueError: for a value that there is not.
+
+    Example:
+
+    >>> [inside(verbose) for verbose in (0, 1, 2, "auto", "rows")]
+    [0, 1, 2, 1, 0]
+    """
+    if isinstance(verbose, str):
+        return {"auto": 1, "rows": 0}[checks.one_of("verbose", verbose, ("auto", "rows"))]
+    return checks.integer("verbose", verbose, least=0, most=2)
+
+
 class ProgressTable:
     """Prints a header once, and a row for each trial.
 
@@ -56,7 +73,7 @@ class ProgressTable:
         1  filters 4            0.5000        0.5000       2.0 s
     """
 
-    def __init__(self, objective: str, verbose: int):
+    def __init__(self, objective: str, verbose: int | str):
         self.objective, self.verbose = objective, verbose
         self._headed = False
         self.start = time.perf_counter()

@@ -23,7 +23,8 @@ from tuners.oracles.random_oracle import RandomOracle
 from tuners.persistence.trial_files import clear, disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
-from tuners.tuners.progress import in_words
+from tuners.tuners.progress import in_words, inside
+from tuners.tuners.tensorboard import logged
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
 
 SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
@@ -129,42 +130,56 @@ class SupernetTuner(NetworkTuner):
     def search(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         validation_data: Any = None,
         epochs: int | None = None,
         batch_size: int | None = None,
-        validation_split: float = 0.5,
+        validation_split: float | None = None,
         augment: Callable | None = None,
         callbacks: Callbacks = None,
-        verbose: int = 1,
+        verbose: int | str = 1,
+        architecture_split: float = 0.5,
     ) -> None:
         """Run the trials that remain.
 
         Args:
             x: images `(n, height, width, channels)`. In the search a part of them moves the weights and the other the
-                alphas; the derived network is trained on all.
-            y: class numbers `(n,)`.
-            validation_data: `(x, y)` that the derived networks are evaluated on, and nothing is trained on; None with
-                `folds`.
+                alphas; the derived network is trained on all. Or a `tf.data.Dataset` or Keras `PyDataset` of
+                `(x, y)`, which is read once, into arrays.
+            y: class numbers `(n,)`, with an array.
+            validation_data: `(x, y)`, or a dataset, that the derived networks are evaluated on, and nothing is trained
+                on; None with `validation_split` or `folds`.
             epochs: of a search. Defaults to 20, unless the hypermodel or the oracle says.
-            batch_size: of a search. Defaults to 64, unless the hypermodel says.
-            validation_split: the share that moves the alphas. Defaults to 0.5.
+            batch_size: of a search. Defaults to 64, or to what the data have, unless the hypermodel says.
+            validation_split: the share of every class that is held out, in place of `validation_data`, to evaluate the
+                derived networks on. Defaults to None.
             augment: `(batch, rng) -> batch` for the training images of both.
             callbacks: Keras callbacks, copied for each search and each training; or a function that makes them, for
-                those that cannot be copied. A trial that is resumed begins with fresh ones.
-            verbose: 0 is silent, 1 shows a row for each trial, 2 Keras' lines for each epoch as well. Defaults to 1.
+                those that cannot be copied. A trial that is resumed begins with fresh ones. A `TensorBoard` writes
+                to `log_dir/trial/search` and `log_dir/trial/network`, with the hyperparameters for HParams.
+            verbose: 0 is silent; 1 shows a row for each trial, and Keras' progress bars inside it, 2 a line for each of
+                its epochs; `"rows"` the rows alone. Defaults to 1.
+            architecture_split: the share of the training data that moves the alphas. Defaults to 0.5.
 
         Raises:
             ValueError: for data that cannot be searched on, and for an objective that nothing reports.
         """
         parts = make_data(
-            x, y, validation_data, self.folds, self.training.input_shape, self.training.num_classes, self.seed
+            x,
+            y,
+            validation_data,
+            self.folds,
+            self.training.input_shape,
+            self.training.num_classes,
+            self.seed,
+            validation_split,
         )
+        quiet = inside(verbose)
         fresh_callbacks(callbacks)  # raises where they are wrong
         self.require_objective(parts[0], list(self._required()), *SEARCH_METRICS)
         self.progress.verbose = verbose
         given = {name: value for name, value in (("epochs", epochs), ("batch_size", batch_size)) if value is not None}
-        fit = {"validation_split": validation_split, "augment": augment, "verbose": 2 * (verbose > 1)}
+        fit = {"validation_split": architecture_split, "augment": augment, "verbose": quiet}
         super().search(parts, given, fit, callbacks, verbose=0)
 
     def run_trial(
@@ -172,17 +187,17 @@ class SupernetTuner(NetworkTuner):
     ) -> dict[str, float]:
         """Search, derive, train and evaluate; once for each part of the data."""
         hp, folder = trial.hyperparameters, self.trial_folder(trial)
-        times = {"epochs": 20, "batch_size": 64, **self.hypermodel.fit_arguments(hp, given)}
+        times = {"epochs": 20, **self.hypermodel.fit_arguments(hp, given)}
         settings = {
             **times,
             "values": dict(hp.values),
-            "validation_split": fit["validation_split"],
+            "architecture_split": fit["validation_split"],
             "folds": self.folds,
             "training": self.training.recipe.settings(),
         }
         plan = {**settings, "data": [part.fingerprint() for part in parts], "version": _VERSION}
         seed = self.seed + 1000 * int(trial.trial_id)
-        evaluate = partial(self._search_and_train, hp, seed=seed, fit={**fit, **times}, callbacks=callbacks)
+        evaluate = partial(self._search_and_train, trial, seed=seed, fit={**fit, **times}, callbacks=callbacks)
         try:
             with disk_of(folder), forget_gradients():
                 if keep_plan(folder, plan):
@@ -201,10 +216,14 @@ class SupernetTuner(NetworkTuner):
             raise
 
     def _search_and_train(
-        self, hp: Any, data: SearchData, stages: Stages, seed: int, fit: dict[str, Any], callbacks: Callbacks
+        self, trial: Trial, data: SearchData, stages: Stages, seed: int, fit: dict[str, Any], callbacks: Callbacks
     ) -> dict[str, float]:
         """The metrics of the network that is found on `data`; the stages that are finished are not repeated."""
         taken: list[str | None] = []
+        hp = trial.hyperparameters
+        # With folds, each has a folder in the trial's.
+        part = stages.path.relative_to(self.trial_folder(trial))
+        boards = [logged(callbacks, trial.trial_id, str(part / one), hp) for one in ("search", "network")]
 
         def build() -> BilevelTrainer:
             search = self._build(hp, seed)
@@ -217,12 +236,12 @@ class SupernetTuner(NetworkTuner):
             build,
             data.training,
             {**fit, "seed": seed},
-            partial(fresh_callbacks, callbacks),
+            boards[0],
             lambda: {"warm_start": taken[0]},
             keep=1,
             log=self.progress.say,
         )
-        metrics = self.networks.train(stages, genotype_of(found), data, seed, augment, callbacks, verbose)
+        metrics = self.networks.train(stages, genotype_of(found), data, seed, augment, boards[1], verbose)
         last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
 

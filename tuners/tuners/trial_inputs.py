@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras_tuner.errors import FatalTypeError
 
-from kerasnas.datasets import check_images
+from kerasnas import checks
+from kerasnas.datasets import check_images, stratified_split, unit_pixels
 
 Callbacks = Sequence[keras.callbacks.Callback] | Callable[[], Sequence[keras.callbacks.Callback]] | None
 
@@ -40,26 +41,103 @@ class SearchData(NamedTuple):
         return "-".join(f"{one:08x}" for one in sums)
 
 
-def make_data(
-    x: Any, y: Any, validation_data: Any, folds: int | None, input_shape: tuple[int, ...], num_classes: int, seed: int
-) -> list[SearchData]:
-    """Checked data: one part with `validation_data`, or as many as there are folds.
+def is_dataset(data: Any) -> bool:
+    """Return True for a `tf.data.Dataset` or a Keras `PyDataset`."""
+    return hasattr(data, "element_spec") or isinstance(data, keras.utils.PyDataset)
+
+
+def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
+    """All samples of a `tf.data.Dataset` or `PyDataset` of `(x, y)`, batched or not, as two arrays.
+
+    Each trial splits and trains on the data again, and a search that resumes must find the same ones: a dataset that
+    shuffles has another order each time, so that samples are put in the order of their labels and checksums.
 
     Raises:
-        ValueError: for data that cannot be searched on, and unless there is one of `validation_data` and `folds`.
+        ValueError: for a dataset that does not end, is empty, or is not of images with labels.
+    """
+    read: Iterable[Any]
+    if isinstance(dataset, keras.utils.PyDataset):
+        count = dataset.num_batches
+        read = () if count is None else (dataset[index] for index in range(count))
+        endless = count is None
+    else:
+        endless = int(dataset.cardinality()) == -1
+        read = () if endless else dataset.as_numpy_iterator()
+    if endless:
+        raise ValueError(checks.invalid(argument, "a dataset that ends, without `repeat()`", dataset))
+    images, labels = [], []
+    for item in read:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            found = f"items of {len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
+            raise ValueError(
+                f"Invalid value received for argument `{argument}`. Expected a dataset of `(x, y)`, images and class "
+                f"numbers. Received: {found}"
+            )
+        x, y = map(np.asarray, item)
+        images.append(x if y.ndim else x[None])
+        labels.append(y if y.ndim else y[None])
+    if not images:
+        raise ValueError(checks.invalid(argument, "a dataset that is not empty", dataset))
+    x, y = np.concatenate(images), np.concatenate(labels)
+    if y.ndim > 1:
+        return x, y  # which the checks have words for
+    sums = np.array([zlib.crc32(np.ascontiguousarray(sample).data.cast("B")) for sample in x])
+    order = np.lexsort((sums, y))
+    return x[order], y[order]
+
+
+def make_data(
+    x: Any,
+    y: Any,
+    validation_data: Any,
+    folds: int | None,
+    input_shape: tuple[int, ...],
+    num_classes: int,
+    seed: int,
+    validation_split: float | None = None,
+) -> list[SearchData]:
+    """Checked data: one part with `validation_data` or `validation_split`, or as many as there are folds.
+
+    Args:
+        x, y: arrays, or a dataset and None.
+        validation_data: `(x, y)`, a dataset, or None.
+        folds: number of parts, or None.
+        input_shape, num_classes: what the data are checked against.
+        seed: of the split and the folds.
+        validation_split: share of every class to evaluate networks on. Defaults to None.
+
+    Raises:
+        ValueError: for data that cannot be searched on, and unless there is one of `validation_data`,
+            `validation_split` and `folds`.
     """
     checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
+    if is_dataset(x):
+        if y is not None:
+            raise ValueError("A dataset as `x` has the labels in it: leave out `y`.")
+        x, y = arrays_of("x", x)
+    if is_dataset(validation_data):
+        validation_data = arrays_of("validation_data", validation_data)
     check_images(x, y, **checks, what="training")
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = unit_pixels(np.asarray(x)), np.asarray(y)
+    if validation_split is not None:
+        if validation_data is not None or folds is not None:
+            other = "`folds`" if validation_data is None else "`validation_data`"
+            raise ValueError(
+                f"Pass `validation_split` or {other}, not both. The share of the training data that chooses the "
+                f"architecture is `architecture_split`. Received: validation_split={validation_split}"
+            )
+        first, second = stratified_split(y, validation_split, seed)
+        return [SearchData(x[first], y[first], x[second], y[second])]
     if folds is None:
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
             raise ValueError(
                 "Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays to evaluate the "
-                f"networks on; or a tuner with `folds`. Received: {type(validation_data).__name__}"
+                "networks on, or a dataset; or `validation_split`; or a tuner with `folds`. "
+                f"Received: {type(validation_data).__name__}"
             )
         x_val, y_val = validation_data
         check_images(x_val, y_val, **checks, what="validation")
-        return [SearchData(x, y, np.asarray(x_val), np.asarray(y_val))]
+        return [SearchData(x, y, unit_pixels(np.asarray(x_val)), np.asarray(y_val))]
     if validation_data is not None:
         raise ValueError(
             "With `folds` the networks are evaluated on each part of the data in turn: leave out `validation_data`."

@@ -1,5 +1,6 @@
 """SupernetHyperModel: what is one value is fixed, what is several is tuned; a trial is one differentiable search."""
 
+import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -17,14 +18,13 @@ def make(**options):
     return SupernetHyperModel(SPACE, input_shape=(8, 8, 1), num_classes=3, **options)
 
 
-def test_the_learning_rates_are_tuned_by_default():
+def test_the_learning_rate_of_the_weights_is_tuned_by_default():
     hp = keras_tuner.HyperParameters()
     search = make().build(hp)
     assert isinstance(search, kerasnas.BilevelTrainer) and search.compiled
-    assert hp.values == {"learning_rate": 0.025, "architecture_learning_rate": 3e-4}
+    assert hp.values == {"learning_rate": 0.025}
     assert {one.name: (one.min_value, one.max_value, one.sampling) for one in hp.space} == {
-        "learning_rate": (0.01, 0.1, "log"),
-        "architecture_learning_rate": (1e-4, 3e-3, "log"),
+        "learning_rate": (0.01, 0.1, "log")
     }
 
 
@@ -36,6 +36,7 @@ def test_hyperparameters_are_what_is_built():
         batch_size=[8, 12],
         epochs=[1, 2],
         hypergradient=["first_order", "finite_difference"],
+        architecture_learning_rate=(1e-4, 3e-3),
     )
     hp = keras_tuner.HyperParameters()
     hypermodel.declare_hyperparameters(hp)
@@ -65,6 +66,21 @@ def test_hyperparameters_are_what_is_built():
     assert type(large.supernet.relaxation) is not type(small.supernet.relaxation)
     rates = [float(np.asarray(one.learning_rate)) for one in large.optimizer.inner]
     assert rates == pytest.approx([0.05, 1e-3])
+
+
+def test_the_alphas_learn_at_the_rate_that_fits_the_steps():
+    """At a fixed 3e-4 a trial of some hundred steps was no search."""
+    rates = []
+
+    class Rates(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.inner[1].learning_rate))
+
+    search = make().build(keras_tuner.HyperParameters())
+    search.run_eagerly = True
+    x, y = np.zeros((40, 8, 8, 1), "float32"), np.arange(40) % 3
+    search.fit(x, y, epochs=2000, initial_epoch=1999, steps_per_epoch=1, verbose=0, callbacks=[Rates()])
+    assert rates == pytest.approx([30 / 1500 * (1 + np.cos(np.pi * 1499 / 1500)) / 2], abs=1e-9)
 
 
 def test_fixed_values_are_no_hyperparameters():

@@ -116,7 +116,7 @@ def test_results_summary(searched, capsys):
 
 
 def test_more_trials_continue_with_the_same_shared_weights(tmp_path, capsys):
-    first = search(make(tmp_path, max_trials=3, retrain_best=1), verbose=1)
+    first = search(make(tmp_path, max_trials=3, retrain_best=1), verbose="rows")
     output = capsys.readouterr().out
     assert output.startswith("Shared weights trained for 1 epochs") and "from scratch" in output
     seen = []

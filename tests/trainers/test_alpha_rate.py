@@ -1,0 +1,87 @@
+"""The default learning rate of the alphas: one function of the steps in which they learn."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.datasets import ArrayBatches, PairedBatches, load
+from kerasnas.spaces import DARTSSpace
+from kerasnas.trainers import architecture_learning_rate
+
+
+class Rates(keras.callbacks.Callback):
+    """Notes the rate of the alphas of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 0:
+            self.rates.append(float(self.model.optimizer.inner[1].learning_rate))
+
+
+def cosine(initial, done):
+    return pytest.approx(initial * (1 + np.cos(np.pi * done)) / 2, rel=1e-5)
+
+
+def test_anchors():
+    rates = [architecture_learning_rate(steps) for steps in (1, 300, 600, 1_500, 19_500, 10**6)]
+    assert rates == sorted(rates, reverse=True) and rates[0] == 0.15 and rates[-1] == 3e-4
+    assert 0.05 <= rates[1] <= 0.15 and rates[2] == pytest.approx(0.05)
+    assert 3e-4 <= rates[4] <= 2e-3  # of the order of the paper's
+    totals = {steps: steps * architecture_learning_rate(steps) for steps in (300, 1_500, 19_500)}
+    assert len({round(total, 6) for total in totals.values()}) == 1
+    with pytest.raises(ValueError, match=r"`steps`\. Expected an integer of at least 1"):
+        architecture_learning_rate(0)
+
+
+def test_fit_anneals_it_over_the_epochs_in_which_the_alphas_learn(make_search, data, monkeypatch):
+    monkeypatch.setattr("kerasnas.trainers.alpha_rate.MOVEMENT", 0.2)
+    search, seen = make_search(architecture_warmup_epochs=1), Rates()
+    search.fit(*data, batch_size=8, epochs=4, verbose=0, callbacks=[seen])  # 3 epochs of 2 steps
+    assert seen.rates[1:] == [cosine(0.2 / 6, done / 3) for done in range(3)]
+    resumed = Rates()
+    again = make_search(architecture_warmup_epochs=1)
+    again.fit(*data, batch_size=8, epochs=4, initial_epoch=2, verbose=0, callbacks=[resumed])
+    assert resumed.rates == seen.rates[2:]
+    counted = Rates()
+    again.fit(*data, batch_size=8, epochs=2, steps_per_epoch=5, verbose=0, callbacks=[counted])
+    assert counted.rates[-1] == cosine(0.2 / 5, 0)
+
+
+def test_a_rate_that_is_given_wins(make_search, data):
+    for optimizer in (keras.optimizers.Adam(0.02), keras.optimizers.SGD(0.02)):
+        seen = Rates()
+        make_search(compile={"architecture_optimizer": optimizer}).fit(
+            *data, batch_size=8, epochs=2, verbose=0, callbacks=[seen]
+        )
+        assert seen.rates == pytest.approx([0.02, 0.02])
+
+
+def test_data_of_unknown_length_take_the_papers_rate_and_say_so(make_search, data):
+    def forever():
+        pairs = PairedBatches(ArrayBatches(*data, 8), ArrayBatches(*data, 8))
+        while True:
+            yield from (pairs[index] for index in range(4))
+
+    seen = Rates()
+    make_search().fit(forever(), steps_per_epoch=2, epochs=1, verbose=0, callbacks=[seen])
+    assert seen.rates == pytest.approx([0.15])
+    few = (pair for pair, _ in zip(forever(), range(3), strict=False))
+    with pytest.warns(UserWarning, match="number of steps of an epoch is not known.*`steps_per_epoch`"):
+        make_search().fit(few, epochs=1, verbose=0, callbacks=[seen])
+    assert seen.rates[1:] == pytest.approx([3e-4])
+
+
+@pytest.mark.slow
+def test_a_short_search_chooses_and_does_not_collapse():
+    """On real images: the entropy of the alphas falls clearly, and is far from 0."""
+    from kerasnas import BilevelTrainer
+
+    data = load("fashion_mnist_mini")
+    space = DARTSSpace(filters=4, num_cells=3, num_nodes=2, stem_strides=2)
+    search = BilevelTrainer(space.build_supernet(data.input_shape, data.num_classes, seed=0))
+    search.compile(learning_rate=0.05)
+    history = search.fit(data.x_train, data.y_train, batch_size=64, epochs=4, verbose=0).history
+    assert 0.5 * np.log(8) < history["alpha_entropy"][-1] < 0.97 * np.log(8)

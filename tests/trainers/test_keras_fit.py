@@ -1,0 +1,236 @@
+"""`fit` of a search with what Keras' `fit` takes: bytes, steps, generators, datasets, another `compile`."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasnas.datasets import ArrayBatches, PairedBatches, load, unit_pixels
+from kerasnas.search import RandomSearch
+from kerasnas.spaces import ENASMicroSpace
+from kerasnas.trainers import ENASTrainer
+from kerasnas.trainers.data_split import _FIRST_TEST_LABELS, pair_halves, steps_of
+
+SHAPE = (8, 8, 1)
+QUICK = {"epochs": 1, "verbose": 0}
+
+
+class Seen(keras.callbacks.Callback):
+    """Counts the steps of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.steps.append(0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps[-1] += 1
+
+
+def make_enas():
+    space = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+    search = ENASTrainer(space.build_supernet(SHAPE, 3), space, RandomSearch(space, unique=False))
+    search.compile(run_eagerly=True)
+    return search
+
+
+@pytest.fixture(params=["bilevel", "enas"])
+def search(request, make_search):
+    return make_search() if request.param == "bilevel" else make_enas()
+
+
+# Steps ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("batches", "steps", "epochs"), [(4, 3, 3), (4, 7, 2)], ids=["fewer", "more"])
+def test_every_epoch_has_the_steps_that_were_asked_for(search, data, batches, steps, epochs):
+    seen = Seen()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Your input ran out of data")
+        search.fit(*data, batch_size=16 // batches, steps_per_epoch=steps, epochs=epochs, verbose=0, callbacks=[seen])
+    assert seen.steps == [steps] * epochs
+
+
+def test_epochs_of_few_steps_read_all_of_the_data_and_resume():
+    """390 batches in epochs of 100: each batch once before any comes again, and an epoch by itself is the same."""
+    x, y = np.arange(780.0).reshape(780, 1, 1, 1), np.arange(780) % 2
+    pairs = pair_halves(x, y, None, None, batch_size=1, seed=3, steps_per_epoch=100)
+    epochs = []
+    for epoch in range(5):
+        pairs.set_epoch(epoch)
+        assert len(pairs) == 100
+        epochs.append(np.array([[float(part[0].item()) for part in pairs[i]] for i in range(100)]))
+    read = np.concatenate(epochs)
+    assert all(len(set(half[:390])) == 390 and len(set(half[390:])) == 110 for half in read.T)
+    assert not np.array_equal(read[390:], read[:110])  # the second pass has another order
+    again = pair_halves(x, y, None, None, batch_size=1, seed=3, steps_per_epoch=100)
+    again.set_epoch(3)
+    again.skip(40)
+    assert [again[i][0][0].item() for i in range(60)] == epochs[3][40:, 0].tolist() and len(again) == 60
+
+
+def test_a_whole_pass_is_what_an_epoch_was_before():
+    x, y = np.arange(16.0).reshape(16, 1, 1, 1), np.arange(16) % 2
+    plain, counted = (pair_halves(x, y, None, None, batch_size=2, seed=1, steps_per_epoch=n) for n in (None, 4))
+    for epoch in (0, 2):
+        plain.set_epoch(epoch)
+        counted.set_epoch(epoch)
+        for i in range(4):
+            assert np.array_equal(plain[i][0][0], counted[i][0][0]) and np.array_equal(plain[i][1][0], counted[i][1][0])
+    with pytest.raises(IndexError, match="Item 4 of 4"):
+        counted[4]
+
+
+def test_validation_steps_are_the_batches_of_an_epoch_that_move_the_alphas(search, data):
+    x, y = np.arange(64.0).reshape(64, 1, 1, 1), np.arange(64) % 2
+    pairs = pair_halves(x, y, None, None, batch_size=4, validation_steps=2)
+    assert len({float(pairs[i][1][0].min()) for i in range(8)}) == 2
+    search.fit(*data, batch_size=4, validation_steps=2, **QUICK)
+    datasets = [tf.data.Dataset.from_tensor_slices((x, y)).batch(4)] * 2
+    read = [float(pair[1][0].numpy().min()) for pair in pair_halves(datasets[0], None, datasets[1], None, **STEPS)]
+    assert len(read) == 16 and len(set(read)) == 2
+
+
+STEPS = {"validation_steps": 2}
+
+
+@pytest.mark.parametrize("name", ["steps_per_epoch", "validation_steps"])
+@pytest.mark.parametrize("wrong", [0, -1, 2.5])
+def test_steps_that_are_none(search, data, name, wrong):
+    with pytest.raises(ValueError, match=rf"`{name}`\. Expected an integer of at least 1\. Received: {wrong}"):
+        search.fit(*data, **{name: wrong}, **QUICK)
+
+
+# Kinds of data --------------------------------------------------------------------------------------------
+def test_bytes_are_searched_on_as_the_unit_range(make_search, data):
+    x, y = data
+    pixels = np.round(x * 255).astype("uint8")
+    losses = []
+    for images in (pixels, pixels.astype("int64"), pixels.astype("float32") / 255):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            losses.append(make_search().fit(images, y, batch_size=8, **QUICK).history["loss"][0])
+        said = [str(one.message) for one in caught if "x / 255" in str(one.message)]
+        assert len(said) == (images.dtype != "float32")
+        assert all(f"dtype {images.dtype} with values from 0 to 255" in line for line in said)
+    assert losses == pytest.approx([losses[2]] * 3, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kept", [np.eye(4, dtype="uint8")[..., None, None], np.full((2, 8, 1), 9), np.full((2,) * 4, 300)]
+)
+def test_what_is_no_image_in_bytes_stays(kept):
+    assert unit_pixels(kept) is kept
+
+
+def pairs_of(x, y, size=8):
+    while True:
+        for start in range(0, len(x), size):
+            yield x[start : start + size], y[start : start + size]
+
+
+def test_generators(make_search, data, validation):
+    history = make_search().fit(pairs_of(*data), validation_data=pairs_of(*validation), steps_per_epoch=4, **QUICK)
+    same = make_search().fit(zip_of(pairs_of(*data), pairs_of(*validation)), steps_per_epoch=4, **QUICK)
+    assert history.history == same.history
+
+
+def zip_of(*generators):
+    yield from zip(*generators, strict=False)
+
+
+class Batches(keras.utils.PyDataset):
+    """A user's own dataset of single batches."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return np.zeros((4, *SHAPE), "float32"), np.array([0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)).batch(8),
+            r"tf\.data.*batches\.skip\(n\), validation_data",
+        ),
+        (lambda x, y: Batches(), "PyDataset of single batches.*another one as `validation_data="),
+        (lambda x, y: pairs_of(x, y), "generator of single batches.*another generator as `validation_data="),
+        (lambda x, y: (x, y), "an array with its labels as `y`.*Received: a tuple of 2"),
+    ],
+    ids=["tf.data", "PyDataset", "generator", "tuple"],
+)
+def test_one_dataset_without_validation_data(make_search, data, make, words):
+    with pytest.raises(ValueError, match=words):
+        make_search().fit(make(*data), steps_per_epoch=2, **QUICK)
+
+
+def test_validation_steps_without_data_of_their_own(make_search, data):
+    both = PairedBatches(ArrayBatches(*data, 8), ArrayBatches(*data, 8))
+    with pytest.raises(ValueError, match="`validation_steps` is of `validation_data`, which there is none of"):
+        make_search().fit(both, validation_steps=2, **QUICK)
+    with pytest.raises(ValueError, match="a generator cannot"):
+        make_search().fit(pairs_of(*data), validation_data=pairs_of(*data), validation_steps=2, **QUICK)
+
+
+def test_datasets_are_no_data_of_children(data):
+    with pytest.raises(ValueError, match="children are rewarded on arrays, not on datasets"):
+        make_enas().fit(tf.data.Dataset.from_tensor_slices(data).batch(8), **QUICK)
+
+
+def test_a_default_batch_fits_the_data(search, data):
+    search.fit(*data, **QUICK)  # halves of 16
+    with pytest.raises(ValueError, match=r"`batch_size`.*number of samples, 16.*Received: 64"):
+        search.fit(*data, batch_size=64, **QUICK)
+    x, y = data
+    sizes = [pair_halves(x, y, None, None, replicas=replicas).training.batch_size for replicas in (1, 3)]
+    assert sizes == [16, 15]
+    many = np.zeros((300, 2, 2, 1)), np.arange(300) % 2
+    assert pair_halves(*many, None, None).training.batch_size == 64
+
+
+def test_the_steps_of_an_epoch():
+    dataset = tf.data.Dataset.range(6)
+    assert [
+        steps_of(one) for one in (dataset, dataset.repeat(), dataset.filter(lambda i: i > 2), Batches(), iter([]))
+    ] == [
+        6,
+        None,
+        None,
+        2,
+        None,
+    ]
+    assert steps_of(dataset.repeat(), 9) == 9
+
+
+# Metrics and the test set ---------------------------------------------------------------------------------
+def test_another_compile_leaves_no_metric_behind(make_search, data):
+    search = make_search()
+    search.fit(*data, batch_size=8, **QUICK)
+    search.compile(metrics=[keras.metrics.SparseTopKCategoricalAccuracy(2, name="top")], run_eagerly=True)
+    names = set(search.fit(*data, batch_size=8, **QUICK).history)
+    assert names == {"loss", "val_loss", "top", "val_top", "alpha_entropy", "skips"}
+    own = [metric.name for metric in search.metrics]
+    assert len(own) == len(set(own)) and "val_accuracy" not in own
+
+
+@pytest.mark.parametrize("name", _FIRST_TEST_LABELS)
+def test_a_known_test_set_that_moves_the_alphas_warns(name):
+    labels = np.array([*_FIRST_TEST_LABELS[name], 1])
+    x = np.zeros((16, 2, 2, 1))
+    with pytest.warns(UserWarning, match=f"the test set of {name}. It moves the alphas"):
+        pair_halves(x, np.arange(16) % 10, (x, labels), None, batch_size=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pair_halves(x, labels, (x, np.roll(labels, 1)), None, batch_size=4)
+
+
+def test_the_embedded_test_set_is_recognized():
+    data = load("fashion_mnist_mini")
+    assert tuple(data.y_test[:15]) == _FIRST_TEST_LABELS["Fashion-MNIST"]
+    with pytest.warns(UserWarning, match="test set of Fashion-MNIST"):
+        pair_halves(data.x_train, data.y_train, (data.x_test, data.y_test), None)

@@ -1,0 +1,174 @@
+"""What a user of KerasTuner expects of `search`: datasets, a split, logs for TensorBoard, output inside a trial."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasnas
+from tuners import OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner, TrainingRecipe
+from tuners.tuners.trial_inputs import arrays_of, make_data
+
+SPACE = kerasnas.DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+CHILDREN = kerasnas.spaces.ENASMicroSpace(
+    filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"]
+)
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+X_VAL, Y_VAL = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
+
+
+def eager(model):
+    """Without a graph: tracing one takes most of the time of such a training."""
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], run_eagerly=True
+    )
+
+
+RECIPE = TrainingRecipe(epochs=1, batch_size=12, compile=eager)
+EAGER = {"run_eagerly": True}
+
+
+def supernets(folder, **options):
+    hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, compile_options=EAGER)
+    settings = {"max_trials": 1, "training": RECIPE, "report": False, "directory": folder}
+    return SupernetTuner(hypermodel, **{**settings, **options})
+
+
+def children(folder, **options):
+    settings = {"max_trials": 2, "retrain_best": 1, "training": RECIPE, "report": False, "directory": folder}
+    shared = SharedWeights(compile_options=EAGER)
+    return OneShotTuner(CHILDREN, (8, 8, 1), 3, shared_weights=shared, **{**settings, **options})
+
+
+def batches(x, y, size=5):
+    return tf.data.Dataset.from_tensor_slices((x, y)).shuffle(100, seed=None).batch(size)
+
+
+class Batches(keras.utils.PyDataset):
+    """The images in two batches."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return X[12 * index : 12 * index + 12], Y[12 * index : 12 * index + 12]
+
+
+# Data -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("make", [supernets, children])
+def test_a_search_on_datasets_is_one_on_their_samples(tmp_path, make):
+    scores = []
+    for name in ("one", "two"):  # a dataset that shuffles: another order, the same trial
+        tuner = make(tmp_path, project_name=name)
+        tuner.search(batches(X, Y), validation_data=batches(X_VAL, Y_VAL), epochs=1, verbose=0)
+        scores.append(tuner.oracle.get_best_trials(1)[0].score)
+    assert len(tuner.get_best_models()) == 1 and scores[0] == pytest.approx(scores[1])
+
+
+@pytest.mark.parametrize("data", [Batches(), batches(X, Y), tf.data.Dataset.from_tensor_slices((X, Y))])
+def test_all_samples_of_a_dataset_in_an_order_of_their_own(data):
+    x, y = arrays_of("x", data)
+    again = arrays_of("x", batches(X, Y))
+    assert np.array_equal(x, again[0]) and np.array_equal(y, again[1])
+    assert sorted(x.sum((1, 2, 3))) == sorted(X.sum((1, 2, 3))) and x.dtype == X.dtype
+    places = {float(image.sum()): label for image, label in zip(X, Y, strict=True)}
+    assert [places[float(image.sum())] for image in x] == y.tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (batches(X, Y).repeat(), "`x`. Expected a dataset that ends, without `repeat"),
+        (batches(X, Y).take(0), "`x`. Expected a dataset that is not empty"),
+        (batches(X, Y).map(lambda x, y: x), "`x`. Expected a dataset of `.x, y.`, images and class numbers"),
+        (batches(X, Y).map(lambda x, y: (x, y, y)), "Received: items of 3 parts"),
+        (batches(X, tf.one_hot(Y, 3)), "argmax"),
+    ],
+    ids=["endless", "empty", "no labels", "weights", "one-hot"],
+)
+def test_datasets_that_are_no_data(data, words):
+    with pytest.raises(ValueError, match=words):
+        make_data(data, None, (X_VAL, Y_VAL), None, (8, 8, 1), 3, seed=0)
+
+
+def test_a_dataset_with_labels_beside_it():
+    with pytest.raises(ValueError, match="leave out `y`"):
+        make_data(batches(X, Y), Y, (X_VAL, Y_VAL), None, (8, 8, 1), 3, seed=0)
+
+
+@pytest.mark.parametrize("make", [supernets, children])
+def test_validation_split_holds_out_what_networks_are_evaluated_on(tmp_path, make):
+    tuner = make(tmp_path)
+    tuner.search(X, Y, validation_split=0.25, architecture_split=0.4, epochs=1, verbose=0)
+    assert len(tuner.get_best_models()) == 1
+    (part,) = make_data(X, Y, None, None, (8, 8, 1), 3, seed=0, validation_split=0.25)
+    assert (len(part.x), len(part.x_val)) == (18, 6)
+    assert np.bincount(part.y_val).tolist() == [2, 2, 2]
+    model, score = tuner.get_best_models()[0], tuner.best_trials(1)[0]
+    assert tuner.result(score)["metrics"]["val_accuracy"] == pytest.approx(
+        model.evaluate(part.x_val, part.y_val, verbose=0)[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "other"), [({"validation_data": (X_VAL, Y_VAL)}, "`validation_data`"), ({"folds": 2}, "`folds`")]
+)
+def test_a_split_beside_other_validation_data(given, other):
+    arguments = {"validation_data": None, "folds": None, **given}
+    with pytest.raises(ValueError, match=f"`validation_split` or {other}, not both.*`architecture_split`"):
+        make_data(X, Y, **arguments, input_shape=(8, 8, 1), num_classes=3, seed=0, validation_split=0.5)
+
+
+def test_without_any_validation_data_the_ways_to_have_some_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"two arrays.*or a dataset; or `validation_split`; or a tuner with `folds`"):
+        supernets(tmp_path).search(X, Y, verbose=0)
+
+
+def test_trials_on_few_samples_have_batches_of_them(tmp_path):
+    """Half of 24 samples are fewer than the default batch, and every trial failed."""
+    tuner = supernets(tmp_path)
+    tuner.search(X, Y, validation_data=(X_VAL, Y_VAL), epochs=1, verbose=0)
+    assert tuner.oracle.get_trial("0").status == "COMPLETED"
+
+
+def test_bytes_are_searched_and_trained_on_alike():
+    with pytest.warns(UserWarning, match="x / 255"):
+        (part,) = make_data((X * 255).astype("uint8"), Y, (X_VAL, Y_VAL), None, (8, 8, 1), 3, seed=0)
+    assert part.x.dtype == "float32" and part.x.max() <= 1
+
+
+# Logs and output ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("make", [supernets, children])
+def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_path, make):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    logs, tuner = tmp_path / "logs", make(tmp_path)
+    board = keras.callbacks.TensorBoard(logs)
+    tuner.search(X, Y, validation_data=(X_VAL, Y_VAL), epochs=1, verbose=0, callbacks=[board])
+    best = tuner.best_trials(1)[0].trial_id
+    search = logs / (best if make is supernets else "supernet") / "search"
+    assert board.log_dir == str(logs) and search.is_dir() and (logs / best / "network").is_dir()
+    tags = {
+        value.tag
+        for path in (logs / best / "network").rglob("*tfevents*")
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+    }
+    assert "_hparams_/session_start_info" in tags and "epoch_loss" in tags
+
+
+def test_output_inside_a_trial(tmp_path, capsys):
+    def shown(verbose):
+        supernets(tmp_path, project_name=str(verbose)).search(
+            X, Y, validation_data=(X_VAL, Y_VAL), epochs=2, verbose=verbose
+        )
+        return capsys.readouterr().out
+
+    bars, lines, rows, nothing = map(shown, (1, 2, "rows", 0))
+    assert "Epoch 1/2" in bars and "step" in bars
+    assert "Epoch 2/2" in lines and "alpha_entropy" in lines
+    assert "Epoch" not in rows and len(rows.splitlines()) == 2 and not nothing
+    for wrong, words in ((3, "of at most 2"), ("row", "Did you mean 'rows'")):
+        with pytest.raises(ValueError, match=f"`verbose`.*{words}"):
+            shown(wrong)

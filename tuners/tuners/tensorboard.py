@@ -1,0 +1,48 @@
+"""TensorBoard in trials: a folder of logs for each, and its hyperparameters for the HParams page, as in KerasTuner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras_tuner import HyperParameters
+
+from tuners.keras_tuner_internals import hparams_of
+from tuners.tuners.trial_inputs import Callbacks, fresh_callbacks
+
+
+def logged(
+    callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None = None
+) -> Callable[[], list[keras.callbacks.Callback]]:
+    """A function that makes the callbacks of one training, whose `TensorBoard`s write to a folder of their own.
+
+    That is `log_dir/trial_id/part`; KerasTuner's own tuners name the part `execution0`. On TensorFlow, the page HParams
+    shows the hyperparameters beside the metrics.
+
+    Args:
+        callbacks: as for `fresh_callbacks`.
+        trial_id: of the trial.
+        part: of the trial: `"search"` or `"network"`.
+        hyperparameters: of the trial. Defaults to None: no HParams.
+    """
+    return partial(_logged, callbacks, trial_id, part, hyperparameters)
+
+
+def _logged(
+    callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None
+) -> list[keras.callbacks.Callback]:
+    made = fresh_callbacks(callbacks)
+    further: list[Any] = []
+    for one in made:
+        if not isinstance(one, keras.callbacks.TensorBoard):
+            continue
+        one.log_dir = str(Path(one.log_dir, trial_id, part))
+        if hyperparameters is not None and keras.backend.backend() == "tensorflow":
+            from tensorboard.plugins.hparams import api  # not needed without such a callback
+
+            hparams = hparams_of(hyperparameters)
+            further.append(api.KerasCallback(writer=one.log_dir, hparams=hparams, trial_id=trial_id))
+    return [*made, *further]
