@@ -16,6 +16,36 @@ import numpy as np
 
 from kerasnas import checks
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike) -> Iterator[None]:
+    """A context that one process at a time is in, for each lock file `path`; others wait, where the system has locks.
+
+    The file stays: whoever removed it would let two in.
+
+    Raises:
+        TypeError: if `path` is not a path.
+        OSError: if the file cannot be written.
+
+    Example:
+
+    >>> with locked(Path(tempfile.mkdtemp()) / "a.lock"):
+    ...     print("alone")
+    alone
+    """
+    with open(checks.path("path", path), "a", encoding="utf-8") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        yield
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:

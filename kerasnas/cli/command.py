@@ -12,7 +12,7 @@ from absl import flags
 from kerasnas.cli.configuration import configure
 from kerasnas.cli.flags import define, define_list, describe, flag_of
 
-NO_FOLDER = ("time", "doctor", "completion")
+NO_FOLDER = ("time", "experience", "doctor", "completion")
 """The commands that leave nothing behind."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kerasnas.cli import actions
 from kerasnas.cli.command import Command, OwnFlag
 from kerasnas.cli.completion import SHELLS
+from kerasnas.cli.experience import ACTIONS, experience
 
 _METHOD = OwnFlag(
     "method",
@@ -170,6 +171,28 @@ COMMANDS: dict[str, Command] = {
             "their number and that of the classes matter. It prints, and writes no file.",
             actions.time,
             "TimingConfig",
+        ),
+        Command(
+            "experience",
+            "look at what earlier searches left for later ones, and say whether they may.",
+            "    kerasnas experience on\n"
+            "    kerasnas experience\n"
+            "    kerasnas experience show 3\n"
+            "    kerasnas experience forget 3\n"
+            "    kerasnas experience merge from_a_colleague.jsonl\n"
+            "    kerasnas experience off\n"
+            "\n"
+            "With `on`, every race adds a line to experience.jsonl in ~/.cache/kerasnas (or $KERASNAS_HOME): how\n"
+            "large the data were and how hard they looked, every network with its curve, the winner, the machine. No\n"
+            "image, no path, no name of a class. The networks that did best on the most alike data then come first in\n"
+            "later races. `off` ends both, and keeps the file, which you may read, copy and delete. For a single\n"
+            "search there are `kerasnas search --remember` and `--no_experience`.",
+            experience,
+            places=("action", "what"),
+            own=(
+                OwnFlag("action", "list", "Of it: list, show, forget, merge, on or off.", known=ACTIONS),
+                OwnFlag("what", None, "The number of a search, as list tells it, or the file that is merged."),
+            ),
         ),
         Command(
             "doctor",

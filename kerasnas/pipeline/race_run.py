@@ -13,6 +13,7 @@ from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency, parameters
 from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
+from kerasnas.pipeline import remembering
 from kerasnas.pipeline.assembly import checked_data, make_space
 from kerasnas.pipeline.given import given_networks
 from kerasnas.pipeline.plan import race_plan
@@ -78,9 +79,12 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
 
     def candidates(number: int) -> list[Candidate]:
         genotypes = {name: network.genotype for name, network in given.items()}
-        found = portfolio(space, number, config.seed, genotypes, _within(config, space, data, build))
+        allowed = _within(config, space, data, build)
+        earlier = remembering.consult(run.stages, config, space, data, budget, allowed, log)
+        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads)
         if not found:
             raise ValueError(_no_network(config, space, data, build))
+        earlier.tell(found, log)
         return found
 
     return Race(

@@ -27,12 +27,13 @@ from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist
 from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
-from kerasnas.pipeline.race_run import GENOTYPE, load_images, run_race
+from kerasnas.pipeline.race_run import GENOTYPE, load_images, make_budget, run_race
 from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
+from kerasnas.pipeline.remembering import remember
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
-from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.stages import EXPERIENCE, Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
 
@@ -156,7 +157,11 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
 def _race(run: RunFolder, config: RaceConfig, spent: float, progress: Progress) -> dict[str, Any]:
     data = _noted(load_images(config), progress)
     searched, race = run_race(run, config, data, spent, progress)
-    return _finish(run, data, searched, None, [], progress, {"race": race})
+    experience = run.stages.stage(EXPERIENCE)
+    more = {"race": race} if experience is None else {"race": race, "experience": experience}
+    record = _finish(run, data, searched, None, [], progress, more)
+    remember(config, data, race, searched, make_budget(config, 0.0), progress)
+    return record
 
 
 def _search(run: RunFolder, config: SearchConfig, progress: Progress) -> dict[str, Any]:

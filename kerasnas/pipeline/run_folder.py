@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,6 +155,7 @@ class RunFolder:
         if not self.stages.begun:
             for name in ("config.json", "genotype.json", GIVEN):
                 (self.path / name).unlink(missing_ok=True)
+            shutil.rmtree(self.path / "stages", ignore_errors=True)
 
 
 def read_config(file: str | os.PathLike) -> tuple[str, Settings]:

@@ -394,6 +394,15 @@ class RaceConfig(Settings):
     latency_target_ms: float = setting(
         0.0, "The most milliseconds that it may take for one image, measured here. Default: any.", least=0
     )
+    remember: bool = setting(
+        False,
+        "Remember this search for later ones, and let earlier ones say which networks come first: how large the data "
+        "are and how hard they look, every network and its curve, as text in `~/.cache/kerasnas` (or "
+        "`$KERASNAS_HOME`); no image, no path, no name. `kerasnas experience on` says it for every search.",
+    )
+    no_experience: bool = setting(
+        False, "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
+    )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 from kerasnas import storage
 
+EXPERIENCE = "experience"
+"""The stage whose record says what earlier searches told the race."""
+
 
 class Stages:
     """The stages of a folder: each is done once, and an interrupted one resumes from its checkpoints.
@@ -53,5 +56,6 @@ class Stages:
 
     @property
     def begun(self) -> bool:
-        """True once a stage has left a record or a checkpoint."""
-        return any((self.path / name).exists() for name in ("stages", "checkpoints"))
+        """True once a stage of work has left a record or a checkpoint; what a race begins with is none."""
+        records = {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE}
+        return bool(records) or (self.path / "checkpoints").exists()

@@ -15,6 +15,7 @@ KINDS = {
     "reference": "hand-made",
     "default": "strong default",
     "given": "your own",
+    "remembered": "good on similar data",
     "random": "drawn at random",
 }
 
@@ -64,7 +65,8 @@ def compared(race: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _a(kind: str) -> str:
-    return {"reference": "a hand-made", "default": "a default", "given": "your own", "random": "a random"}[kind]
+    own = {"given": "your own", "remembered": "a remembered", "random": "a random"}
+    return {"reference": "a hand-made", "default": "a default", **own}[kind]
 
 
 def _lead(race: Mapping[str, Any]) -> list[str]:

@@ -29,6 +29,7 @@ COMMANDS = (
     "plot",
     "compare",
     "time",
+    "experience",
     "doctor",
     "completion",
 )
@@ -250,10 +251,11 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
     fields = [field for config in own for field in dataclasses.fields(config)]
     names = {flag_of(field) for field in fields} | (
-        {"output_dir"} if command not in ("time", "doctor", "completion") else set()
+        {"output_dir"} if command not in ("time", "experience", "doctor", "completion") else set()
     )
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
     names |= {"config"} if own else set()
+    others |= {"experience": {"action", "what"}}
     others |= {"completion": {"shell"}, "predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
     names |= others.get(command, set()) | (
         {"progress", "quiet"} if command in ("search", "retrain", "resume") else set()

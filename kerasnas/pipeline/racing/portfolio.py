@@ -22,7 +22,7 @@ class Candidate:
         name: unique in its race.
         genotype: the network.
         kind: `"reference"`, a hand-made network that users know; `"default"`, one that was good on other data;
-            `"given"`, the user's own; or `"random"`.
+            `"given"`, the user's own; `"remembered"`, one that did well in an earlier search; or `"random"`.
         prior: how much more accurate it is than the others, on other data. Defaults to 0.
     """
 
@@ -59,12 +59,17 @@ def portfolio(
     seed: int = 0,
     given: Mapping[str, Genotype] | None = None,
     allowed: Callable[[Genotype], bool] = lambda genotype: True,
+    remembered: Sequence[Genotype] = (),
+    leads: bool = True,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
     In the macro space a strong default is the first, the user's own follow, then references and further defaults. In
     other spaces the user's own are the first. Last come random networks of the space, of which every race of four or
     more has one, as a measure of what the rest is worth.
+
+    Networks that did well in earlier searches come before those that are known of other data; but no more than a third
+    of `number`, so that experience that misleads costs little.
 
     Args:
         space: the search space.
@@ -73,6 +78,10 @@ def portfolio(
         given: name -> network that takes part whatever the limits, of any space. One that another candidate's name
             belongs to is called `given-<name>`. Defaults to none.
         allowed: whether a network of `space` is within the user's limits. Defaults to all.
+        remembered: networks of `space` within the limits that did well on similar data, the best first. Defaults to
+            none, which changes nothing.
+        leads: False if none of them may be the first: one that is too slow would leave no time for a race. Defaults to
+            True.
 
     Returns:
         The candidates; fewer where the space, or the limits, leave fewer.
@@ -82,10 +91,15 @@ def portfolio(
     """
     checks.size("number", number)
     known = _known(space, allowed)
+    front = _remembered(remembered[: max(1, number // 3)], known)
+    place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
+    known = _distinct([*known[:place], *front, *known[place:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
     candidates = _distinct([*own, *known])[: max(number - least_random, len(own))]
-    if len(candidates) > len(own):  # one whose worth is known is the first: what it finds out is asked of all others
+    if (
+        len(candidates) > len(own) and moves
+    ):  # one whose worth is known is the first: what it finds out is asked of all others
         candidates.insert(0, candidates.pop(len(own)))
     rng = np.random.default_rng([seed, 4])
     drawn = {candidate.genotype for candidate in candidates}
@@ -107,6 +121,14 @@ def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Ca
     return _distinct(
         [Candidate(names[name], genotype, "given", priors.get(genotype, 0.0)) for name, genotype in given.items()]
     )
+
+
+def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates of remembered networks; one that is known keeps its name and its prior."""
+    names = {candidate.genotype: candidate for candidate in known}
+    new = [genotype for genotype in dict.fromkeys(genotypes) if genotype not in names]
+    names |= {one: Candidate(f"remembered-{index}", one, "remembered") for index, one in enumerate(new, start=1)}
+    return [names[genotype] for genotype in genotypes]
 
 
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:

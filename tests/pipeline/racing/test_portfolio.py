@@ -73,3 +73,29 @@ def test_another_space_gives_random_networks():
     assert [candidate.kind for candidate in found] == ["random"] * 3
     for candidate in found:
         space.validate(candidate.genotype)
+
+
+def test_without_experience_nothing_changes_and_remembered_networks_come_first():
+    before = portfolio(SPACE, 12)
+    assert portfolio(SPACE, 12, remembered=(), leads=False) == portfolio(SPACE, 12, remembered=()) == before
+    new, known = SPACE.sample(np.random.default_rng(5)), before[4]
+    found = portfolio(SPACE, 12, remembered=(known.genotype, new))
+    assert found[0] == known  # with its name and its prior
+    assert (found[1].name, found[1].kind, found[1].genotype) == ("remembered-1", "remembered", new)
+    assert found[2:5] == before[:3] and len(found) == len({one.genotype for one in found}) == 12
+    behind = portfolio(SPACE, 12, remembered=(new, known.genotype), leads=False)
+    assert behind[0] == before[0] and [one.genotype for one in behind[1:3]] == [new, known.genotype]
+
+
+def test_experience_takes_a_third_at_most_and_the_users_own_stay():
+    rng = np.random.default_rng(6)
+    many = tuple(dict.fromkeys(SPACE.sample(rng) for _ in range(9)))
+    assert sum(one.kind == "remembered" for one in portfolio(SPACE, 12, remembered=many)) == 4
+    assert [one.genotype for one in portfolio(SPACE, 1, remembered=many)] == [many[0]]
+    given = {"mine": many[-1]}
+    found = portfolio(SPACE, 6, given=given, remembered=many)
+    assert [one.kind for one in found[:3]] == ["remembered", "given", "remembered"]
+    cells = NASBench201Space()
+    drawn = (cells.sample(rng), cells.sample(rng))
+    assert portfolio(cells, 3, given=given, remembered=drawn, leads=False)[0].kind == "given"
+    assert portfolio(cells, 3, given=given, remembered=drawn)[0].kind == "remembered"

@@ -1,0 +1,186 @@
+"""Experience in a run: what earlier races tell this one, and what it leaves to later ones, with the user's consent."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kerasnas import __version__, datasets
+from kerasnas.cost import device_name
+from kerasnas.genotypes import Genotype
+from kerasnas.meta import Advice, ExperienceStore, RaceExperience, advise, describe_task
+from kerasnas.pipeline.racing import Budget, Candidate
+from kerasnas.pipeline.settings import RaceConfig
+from kerasnas.pipeline.stages import EXPERIENCE, Stages
+from kerasnas.spaces import SearchSpace
+
+Log = Callable[[str], Any]
+
+
+def consent(config: RaceConfig) -> bool:
+    """True if this run may be remembered: its settings say so, or the user once did and they do not say otherwise."""
+    return config.remember or (not config.no_experience and ExperienceStore().consent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Earlier:
+    """The networks that earlier races recommend for this one.
+
+    Args:
+        genotypes: the best first. Defaults to none.
+        wins: for each, how many of the races on the most alike data it won; it came close in others. Defaults to none.
+        leads: whether one of them may be the race's first. Defaults to False.
+    """
+
+    genotypes: tuple[Genotype, ...] = ()
+    wins: tuple[int, ...] = ()
+    leads: bool = False
+
+    def tell(self, candidates: Sequence[Candidate], log: Log) -> None:
+        """Say which of the candidates are there for what they did before."""
+        wins = dict(zip(self.genotypes, self.wins, strict=True))
+        for words, right in (("won", True), ("came close", False)):
+            names = [one.name for one in candidates if one.genotype in wins and bool(wins[one.genotype]) == right]
+            if names:
+                one_of = "1 of the candidates" if len(names) == 1 else f"{len(names)} of the candidates"
+                log(f"{one_of} {words} on similar data before: {', '.join(names)}.")
+
+
+def consult(
+    stages: Stages,
+    config: RaceConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    budget: Budget,
+    allowed: Callable[[Genotype], bool],
+    log: Log,
+) -> Earlier:
+    """Ask earlier races which networks this one should begin with; what they say is recorded, and holds from then on.
+
+    Args:
+        stages: the store of the run's folder. A race that is resumed uses what it began with, whatever was remembered
+            meanwhile.
+        config: the settings: without consent, or with `no_experience`, nothing is read.
+        space: the space whose networks are raced.
+        data: of the race.
+        budget: of the race.
+        allowed: whether a network of the space is within the limits.
+        log: told of networks that do not fit, and of an experience that cannot be read.
+
+    Returns:
+        The networks that fit; none where there is no experience.
+    """
+    if config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
+        return Earlier()
+    record = stages.stage(EXPERIENCE)
+    if record is None:
+        task = describe_task(data.x_train, data.y_train, data.num_classes)
+        advice = _fitting(advise(task, budget.seconds, _experiences(log), space.name), space, allowed, log)
+        networks = [{"genotype": json.loads(one.genotype.to_json()), "wins": one.wins} for one in advice]
+        record = {"task": task, "networks": networks, "leads": bool(advice) and _affordable(advice[0], budget)}
+        stages.finish(EXPERIENCE, record)
+    found = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["networks"]]
+    return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
+
+
+def _experiences(log: Log) -> list[RaceExperience]:
+    """What is remembered; nothing, and a line in the log, where it cannot be read."""
+    try:
+        found, notes = ExperienceStore().read()
+    except (OSError, ValueError) as error:
+        log(f"Earlier searches are not used. {error}")
+        return []
+    for note in notes:
+        log(note)
+    return found
+
+
+def _fitting(
+    advice: Sequence[Advice], space: SearchSpace, allowed: Callable[[Genotype], bool], log: Log
+) -> list[Advice]:
+    """The advice whose networks the space of these data has, within the limits; the log is told of others."""
+    found = []
+    for one in advice:
+        try:
+            space.validate(one.genotype)
+            problem = "" if allowed(one.genotype) else "It exceeds the limits."
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            log(f"A network that did well on similar data before does not fit. {problem}")
+        else:
+            found.append(one)
+    return found
+
+
+def _affordable(advice: Advice, budget: Budget) -> bool:
+    """True if a race on this machine compared the network within as little time as there is now."""
+    here = device_name()
+    return any(
+        one.machine["device"] == here and one.budget["cpu"] == budget.cpu and one.budget["seconds"] <= budget.seconds
+        for one in advice.experiences
+        if one.machine and "device" in one.machine
+    )
+
+
+def remember(
+    config: RaceConfig,
+    data: datasets.ImageDataset,
+    race: Mapping[str, Any],
+    searched: Mapping[str, Any],
+    budget: Budget,
+    log: Log,
+) -> None:
+    """Leave a finished race to later ones, if the user consents. The run is done: a failure is told, and that is all.
+
+    Args:
+        config: the settings.
+        data: of the race.
+        race, searched: the records of the race and of the training of its winner.
+        budget: of the race.
+        log: told where it is remembered, or why not.
+    """
+    if not consent(config):
+        return
+    store = ExperienceStore()
+    try:
+        store.append(experience_of(data, race, searched, budget))
+    except (OSError, ValueError) as error:
+        log(f"This search is not remembered; all of it is in its folder. {error}")
+        return
+    log(f"Remembered for later searches in {store.path}. To look at it: kerasnas experience list")
+
+
+def experience_of(
+    data: datasets.ImageDataset, race: Mapping[str, Any], searched: Mapping[str, Any], budget: Budget
+) -> RaceExperience:
+    """The experience of a finished race: numbers and networks. The user's own have no name of theirs in it."""
+    names: dict[str, str] = {}
+    own = [name for name, entry in race["contestants"].items() if entry["kind"] == "given"]
+    for name in race["contestants"]:
+        given = next((index for index, one in enumerate(own, start=1) if name == one), 0)
+        names[name] = f"given-{given}" if given else name
+    return RaceExperience(
+        task=describe_task(data.x_train, data.y_train, data.num_classes),
+        budget={"seconds": budget.seconds, "cpu": budget.cpu},
+        candidates=[
+            {
+                "name": names[name],
+                "kind": entry["kind"],
+                "genotype": entry["genotype"],
+                "augment": entry.get("augment"),
+                **{key: entry.get(key) for key in ("parameters", "macs", "step_seconds")},
+                "curve": [[rung["steps"], rung["accuracy"]] for rung in entry["rungs"]],
+            }
+            for name, entry in race["contestants"].items()
+        ],
+        winner=names[race["winner"]],
+        test_accuracy=searched["test_accuracy"],
+        baseline=race["baseline"]["accuracy"] if race.get("baseline") else None,
+        machine={"device": device_name()},
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        kerasnas_version=__version__,
+    )
