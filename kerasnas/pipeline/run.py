@@ -297,7 +297,7 @@ def _finish(
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
         "scale": data.scale,
-        "image_fit": data.image_fit,
+        **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
     }
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))

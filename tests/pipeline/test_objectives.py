@@ -100,9 +100,9 @@ def interrupt_at(stop):
     [
         (["--cost=macs", "--cost_target=10"], "what the lightest network of the space has. Received: 10"),
         (["--cost=mac"], "Did you mean 'macs'?"),
-        (["--cost_target=10"], "`cost_target`. Expected nothing without --cost. Received: 10.0"),
-        (["--cost=macs", "--cost_weight=-1"], "`cost_weight`. Expected at least 0. Received: -1.0"),
-        (["--cost=macs", "--latency_target_ms=5"], "`cost`. Expected latency, or nothing, with --latency_target_ms"),
+        (["--cost_target=10"], "flag --cost_target. Expected nothing without --cost. Received: 10.0"),
+        (["--cost=macs", "--cost_weight=-1"], "flag --cost_weight. Expected at least 0. Received: -1.0"),
+        (["--cost=macs", "--latency_target_ms=5"], "flag --cost. Expected latency, or nothing, with --latency_target"),
         (["--cost=latency", "--latency_table=nowhere.json"], "No such file"),
         (["--relaxation=softmx"], "Did you mean 'softmax'?"),
         (["--relaxation=softmax", "--temperature=0"], "one or two numbers above 0, comma-separated"),
@@ -113,7 +113,7 @@ def interrupt_at(stop):
             "Expected a divisor of the filters",
         ),
         (["--max_skips=some"], "auto, any or a number. Received: 'some'"),
-        (["--auxiliary_skip=-1"], "`auxiliary_skip`. Expected at least 0. Received: -1.0"),
+        (["--auxiliary_skip=-1"], "flag --auxiliary_skip. Expected at least 0. Received: -1.0"),
         (
             ["--filters=4", "--num_cells=2", "--space=darts", "--primitives=", "--num_cells=9", "--dataset=DATA"],
             "pixels",

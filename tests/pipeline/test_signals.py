@@ -31,7 +31,8 @@ def test_whole_run(dataset, tmp_path):
     result = json.loads((folder / "result.json").read_text())
     assert result["dataset"]["input_shape"] == [16, 1] and result["genotype"]["space"] == "signals"
     card = (folder / "card.md").read_text()
-    assert "A Keras signal classifier." in card and "16x1" in card and "image" not in card.replace("image_size", "")
+    assert "A Keras signal classifier." in card and "16x1" in card
+    assert "image" not in card.replace("image_size", "").replace("image_fit", "")  # two settings
     assert keras.models.load_model(folder / "model.keras").input_shape == (None, 16, 1)
 
 
