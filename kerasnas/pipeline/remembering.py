@@ -158,11 +158,9 @@ def experience_of(
     data: datasets.ImageDataset, race: Mapping[str, Any], searched: Mapping[str, Any], budget: Budget
 ) -> RaceExperience:
     """The experience of a finished race: numbers and networks. The user's own have no name of theirs in it."""
-    names: dict[str, str] = {}
     own = [name for name, entry in race["contestants"].items() if entry["kind"] == "given"]
-    for name in race["contestants"]:
-        given = next((index for index, one in enumerate(own, start=1) if name == one), 0)
-        names[name] = f"given-{given}" if given else name
+    names = {name: name for name in race["contestants"]}
+    names |= {name: f"given-{number}" for number, name in enumerate(own, start=1)}
     return RaceExperience(
         task=describe_task(data.x_train, data.y_train, data.num_classes),
         budget={"seconds": budget.seconds, "cpu": budget.cpu},

@@ -1,4 +1,4 @@
-"""What proxies ask of a network's layers."""
+"""The layers of a network, as proxies see them."""
 
 from __future__ import annotations
 

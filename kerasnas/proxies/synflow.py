@@ -90,6 +90,7 @@ def synflow(model: keras.Model) -> float:
         else:
             weights.append(len(trainable))
         trainable.append(value)
+    kernels = [trainable[position] for position in weights]
     state = _identity_statistics(model)
     shape = (_BATCH, *model.input_shape[1:])
     for power in _SCALES:
@@ -102,7 +103,6 @@ def synflow(model: keras.Model) -> float:
             outputs, _ = model.stateless_call(values, state, ops.full(shape, scale, "float32"), training=False)
             return scale * ops.sum(ops.cast(outputs, "float32")) / _BATCH, None
 
-        kernels = [trainable[position] for position in weights]
         _, gradients = backend.value_and_grad(flow)(kernels)
         products = [np.abs(ops.convert_to_numpy(w * g)) for w, g in zip(kernels, gradients, strict=True)]
         total = sum(float(np.sum(product, dtype="float64")) for product in products)

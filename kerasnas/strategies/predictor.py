@@ -178,7 +178,7 @@ class PredictorSearch(SearchStrategy):
         return [candidates[position] for position in chosen[len(pending) :]]
 
     def _trend(self, architectures: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
-        """What the proxy alone predicts: the line through the scores of the first architectures, for all of them."""
+        """The scores by the proxy alone: on the line through those of the first architectures, for all of them."""
         if self.proxy is None:
             return np.zeros(len(architectures))
         for indices in architectures:

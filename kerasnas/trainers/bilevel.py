@@ -195,15 +195,21 @@ class BilevelTrainer(TrainStep, BilevelFit):
         """
         if self._plain is not None:
             return self._plain.derive()
-        limits: dict[str, Any] = {"allow_none": True} if allow_none else {}
-        if isinstance(self.objective, CostObjective) and self.objective.target is not None:
-            limits |= {"cost": self.objective.cost, "limit": self.objective.target}
-        return self.supernet.derive(self.skip_limit, **limits)
+        further: dict[str, Any] = {"allow_none": True} if allow_none else {}
+        return self.supernet.derive(self.skip_limit, **self.cost_limits, **further)
 
     @property
     def skip_limit(self) -> int | None:
         """Most skip connections that `derive` leaves in each kind of cell; None for any number."""
         return self._guards.skip_limit
+
+    @property
+    def cost_limits(self) -> dict[str, Any]:
+        """The `cost` and its `limit` that networks keep to, by the target of a `CostObjective`; empty without one."""
+        objective = self.objective
+        if not isinstance(objective, CostObjective) or objective.target is None:
+            return {}
+        return {"cost": objective.cost, "limit": objective.target}
 
     def costs(self, genotype: Genotype) -> dict[str, float]:
         """With a `CostObjective`: the cost of the derived `genotype`, and the one expected by the mixing weights."""

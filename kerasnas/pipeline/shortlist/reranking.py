@@ -16,7 +16,7 @@ from kerasnas.pipeline.shortlist.stage import Shortlist, found_by, halves, run_s
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
-from kerasnas.trainers import BilevelTrainer, CostObjective
+from kerasnas.trainers import BilevelTrainer
 
 
 def rerank(
@@ -48,13 +48,10 @@ def rerank(
         model = space.build_network(genotype, input_shape=(32, 32, 3), num_classes=10)
     """
     checks.instance("search", search, BilevelTrainer)
-    supernet, objective = search.supernet, search.objective
+    supernet = search.supernet
     if not hasattr(supernet, "space"):
         raise TypeError(checks.invalid("search", "one of a supernet that a space built", supernet.name))
-    limits: dict[str, Any] = {}
-    if isinstance(objective, CostObjective) and objective.target is not None:
-        limits = {"cost": objective.cost, "limit": objective.target}
-    within = supernet.space.reachable(search.skip_limit, **limits)
+    within = supernet.space.reachable(search.skip_limit, **search.cost_limits)
     found = found_by(supernet.space, search.derive(), search.mixing_weights(), within)
     return rerank_genotypes(
         supernet.space, found, x, y, supernet.num_classes, settings, recipe, within, validation_split, seed, log

@@ -59,7 +59,7 @@ class Shortlist:
         checks.integer("evaluations", self.evaluations, least=1)
 
     def rungs(self, number: int | None = None) -> list[tuple[int, int]]:
-        """How many networks are trained for how many steps, in turn.
+        """The number of networks and their steps of training, of each rung in turn.
 
         Args:
             number: of the candidates there are. Defaults to None: `size`.
