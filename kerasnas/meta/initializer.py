@@ -5,28 +5,26 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
-from keras import ops
 
 from kerasnas import checks
 from kerasnas.meta.base import MetaLearner
-from kerasnas.meta.functional import clone, last_trainable_layer
+from kerasnas.meta.fitting import assign
+from kerasnas.meta.functional import clone
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
-from kerasnas.relaxations import is_alphas
 from kerasnas.spaces import SearchSpace
 from kerasnas.storage import atomic_path, write_json
 from kerasnas.strategies import SearchStrategy
 
 MODEL, ARRAYS, RECORD = "model.keras", "policy.npz", "initializer.json"
 FORMAT = 1
-_SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  # may differ between data sets
 
 
 @runtime_checkable
@@ -185,8 +183,9 @@ class ReptileInitializer:
 def warm_start(search: Any, initializer: ReptileInitializer) -> str:
     """Start a search from an initialization: assign its values to the variables of the search, in place.
 
-    Weights and alphas are assigned to a model, except for the head if the number of classes differs. Parameters are
-    assigned to a strategy. Call it before `fit`, or before the first `ask`.
+    Weights and alphas are assigned to a model, except for the head if the number of classes differs; a first kernel for
+    another number of channels is adapted, as `kerasnas.meta.fitting.rechannel` says. Parameters are assigned to a
+    strategy. Call it before `fit`, or before the first `ask`.
 
     Args:
         search: a `BilevelTrainer`, an `ENASTrainer`, a meta-learner, a strategy with parameters, a supernet or any
@@ -210,7 +209,7 @@ def warm_start(search: Any, initializer: ReptileInitializer) -> str:
     model = getattr(search, "supernet", None) or getattr(search, "model", None) or search
     checks.instance("search", model, keras.Model, "a search, a strategy or a Keras model")
     if initializer.model is not None:
-        said.append(_warm_model(model, initializer.model))
+        said.append(assign(model, initializer.model))
     elif not said:
         raise ValueError(
             "Expected an initialization with a model. Received: the parameters of "
@@ -245,72 +244,3 @@ def _parametric(strategy: SearchStrategy) -> Parametric:
             f"{type(strategy).__name__}, which has none"
         )
     return strategy
-
-
-def _warm_model(model: keras.Model, source: keras.Model) -> str:
-    mine, other = _by_position(model), _by_position(source)
-    head = _head(model)
-    differing = [name for name, variable in mine.items() if name not in other or other[name].shape != variable.shape]
-    foreign = [name for name in differing if name not in head] + [name for name in other if name not in mine]
-    if type(model) is not type(source) or foreign:
-        raise ValueError(_difference(model, source, foreign, mine, other))
-    for name in mine.keys() - set(differing):
-        mine[name].assign(ops.convert_to_numpy(other[name]))
-    kept = f"{len(mine) - len(differing)} of {len(mine)} variables start from the initialization"
-    names = [name for name in mine if name in set(differing)]
-    return kept + (f"; initialized from scratch: {', '.join(map(_short, names))}" if names else "")
-
-
-def _by_position(model: keras.Model) -> dict[str, Any]:
-    """Weights, alphas and moving statistics by name. Names count positions: paths depend on what else was built."""
-    named = {}
-    for index, variable in enumerate(model.variables):
-        if "seed" not in variable.path and variable.name != "temperature":
-            kind = "alphas" if is_alphas(variable) else "/".join(_plain(part) for part in variable.path.split("/")[-2:])
-            named[f"{index}:{kind}"] = variable
-    return named
-
-
-def _plain(part: str) -> str:
-    """A layer's name without the number that Keras gives it."""
-    stem, _, number = part.rpartition("_")
-    return stem if stem and number.isdigit() else part
-
-
-def _short(name: str) -> str:
-    return name.partition(":")[2]
-
-
-def _head(model: keras.Model) -> set[str]:
-    """Names of the variables of the last layer that has some: they depend on the number of classes."""
-    classifier = getattr(model, "classifier", None) or last_trainable_layer(model)
-    own = {id(variable) for variable in classifier.variables}
-    return {name for name, variable in _by_position(model).items() if id(variable) in own}
-
-
-def _settings(model: keras.Model) -> dict[str, Any]:
-    """The settings of a model; of a supernet those of its space too."""
-    config = model.get_config()
-    if isinstance(space := config.get("space"), dict):
-        config |= {"space": space["class_name"], **space["config"]}
-    return config
-
-
-def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, other: Any) -> str:
-    """The difference between two models, as a sentence."""
-    own, of = type(model).__name__, type(source).__name__
-    if own != of:
-        return f"This initialization is of a {of}, the search has a {own}"
-    first, second = _settings(model), _settings(source)
-    settings = [
-        f"{key} {second.get(key)!r}, expected {first[key]!r}"
-        for key in first
-        if key not in _SIZES and "layers" not in key and first[key] != second.get(key)
-    ]
-    if settings:
-        return f"This initialization is of another space: it has {'; '.join(settings)}"
-    shapes = [
-        f"{_short(name)} {getattr(other.get(name), 'shape', None)}, expected {getattr(mine.get(name), 'shape', None)}"
-        for name in foreign[:3]
-    ]
-    return f"This initialization is of another network: it has {'; '.join(shapes)}"

@@ -1,0 +1,193 @@
+"""What is a learned start worth? Domains that it was not learned from, few and many images, equal processor time.
+
+    python benchmarks/initializations.py DATA STARTS --output=runs/initializations.jsonl
+
+STARTS holds what `pretrain_folds.py` wrote: for each domain the start that was learned without its fold is used.
+The network is trained as the race trains its winner, on `--shots` images a class of the training part (0: all of it),
+for so many processor seconds of one thread; the whole test part is looked at at the end, and for the curve of all
+images at thirds of the time. Methods:
+
+- `scratch`: drawn weights, the race's learning rate;
+- `start`: the learned start, at `--rate`;
+- `features`, `untrained`: logistic regression on the features of the learned start, and of drawn weights;
+- `pixels`: logistic regression on 60 principal components of the pixels.
+
+Prints mean accuracies, and the paired differences to `scratch` with their 95 % intervals over domains and seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from pretrain_folds import FOLDS
+
+TESTED = {
+    name: fold for fold, names in FOLDS.items() for name in names if name not in ("kannada_writers", "cifar10_16")
+}
+SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
+
+
+def subset(data, shots, seed):
+    """The training part with `shots` images of each class; all of it for 0."""
+    rng = np.random.default_rng([seed, shots])
+    if not shots:
+        return data.x_train, data.y_train
+    rows = [rng.permutation(np.flatnonzero(data.y_train == label))[:shots] for label in range(data.num_classes)]
+    rows = np.concatenate(rows)
+    return data.x_train[rows], data.y_train[rows]
+
+
+def batch_size(samples):
+    size = max(1, min(64, samples // 4))
+    return size - size % 8 if size > 8 else size
+
+
+def network(name, data, start, seed):
+    """The network of the macro space, and what `warm_start` said."""
+    from kerasnas.meta import ReptileInitializer, warm_start
+    from kerasnas.pipeline.racing import portfolio
+    from kerasnas.spaces import MacroSpace
+
+    space = MacroSpace.for_data(data.input_shape, min(data.num_classes, 100), len(data.x_train))
+    genotype = {one.name: one.genotype for one in portfolio(space, 40)}[name]
+    model = space.build_network(genotype, data.input_shape, data.num_classes, seed=seed)
+    if start:
+        warm_start(model, ReptileInitializer.load(start))
+    return model
+
+
+def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
+    """Train for so many seconds; accuracies on the test part after each third (of all images) and at the end."""
+    from value_contenders import augmentation
+
+    from kerasnas.datasets import ArrayBatches
+    from kerasnas.pipeline.racing.contestant import Contestant
+    from kerasnas.pipeline.recipe import TrainingRecipe
+
+    recipe = TrainingRecipe(learning_rate=rate, weight_decay=5e-3, label_smoothing=0.1)
+    batches = ArrayBatches(x, y, batch_size(len(x)), seed=seed, augment=augmentation(name))
+    contestant = Contestant(recipe.compile_network(model, None), batches)
+    contestant.advance(time.process_time, steps=1, schedule=lambda past: 0.0)  # traced
+    contestant.seconds, found = 0.0, []
+    for third in (1, 2, 3):
+        done = contestant.seconds
+        contestant.advance(
+            time.process_time,
+            third * seconds / 3 - done,
+            schedule=lambda past, done=done: min(1.0, max(0.0, 1 - (done + past) / seconds) / decay),
+        )
+        if len(x) == len(data.x_train) or third == 3:
+            found.append(float(contestant.correct(data.x_test, data.y_test).mean()))
+    return found, contestant.steps
+
+
+def logistic(features, data, x, y):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(features(x))
+    model = LogisticRegression(C=0.1, max_iter=300).fit(scaler.transform(features(x)), y)
+    return float(model.score(scaler.transform(features(data.x_test)), data.y_test))
+
+
+def pixels(x):
+    from sklearn.decomposition import PCA
+
+    pca = PCA(min(60, len(x) - 1)).fit(x.reshape(len(x), -1))
+    return lambda images: pca.transform(images.reshape(len(images), -1))
+
+
+def run(arguments, name, shots, seed, method):
+    import initialization_data
+    import keras
+
+    data = initialization_data.dataset(arguments.data, name)
+    start = Path(arguments.starts, f"{arguments.network}_{TESTED[name]}") if method in ("start", "features") else None
+    x, y = subset(data, shots, seed)
+    begun = time.process_time()
+    record = {"domain": name, "shots": shots, "seed": seed, "method": method, "network": arguments.network}
+    if method in ("start", "scratch"):
+        model = network(arguments.network, data, start, seed)
+        rate = arguments.rate if method == "start" else 0.1
+        found, steps = fine_tune(model, name, data, x, y, SECONDS[shots] * arguments.scale, rate, seed)
+        record |= {"rate": rate, "thirds": found, "accuracy": found[-1], "steps": steps}
+    elif method == "pixels":
+        record["accuracy"] = logistic(pixels(x), data, x, y)
+    else:
+        model = network(arguments.network, data, start, seed)
+        body = keras.Model(model.input, model.layers[-1].input)
+        record["accuracy"] = logistic(lambda images: body.predict(images, batch_size=250, verbose=0), data, x, y)
+    return record | {"scale": arguments.scale, "cpu_seconds": round(time.process_time() - begun, 1)}
+
+
+def key(record):
+    names = ("domain", "shots", "seed", "method", "network", "rate", "scale")
+    return tuple(record.get(name) for name in names)
+
+
+def report(records):
+    from scipy import stats
+
+    for network_name in sorted({r["network"] for r in records}):
+        for shots in sorted({r["shots"] for r in records}):
+            own = [r for r in records if r["shots"] == shots and r["network"] == network_name]
+            found = {}
+            for r in own:
+                label = r["method"] + (f" {r['rate']:g}" if r["method"] == "start" else "")
+                found.setdefault(label, {})[r["domain"], r["seed"]] = r
+            print(f"\n{network_name}, {shots or 'all'} images a class")
+            domains = sorted({r["domain"] for r in own})
+            print(f"{'':14}" + "".join(f"{name[:13]:>14}" for name in domains) + f"{'mean':>8}  less scratch")
+            base = found.get("scratch", {})
+            for label, runs in found.items():
+                cells = [[100 * r["accuracy"] for (d, _), r in runs.items() if d == name] for name in domains]
+                line = f"{label:14}" + "".join(f"{np.mean(c):14.1f}" if c else f"{'':14}" for c in cells)
+                line += f"{np.mean([np.mean(c) for c in cells if c]):8.1f}"
+                both = [100 * (runs[k]["accuracy"] - base[k]["accuracy"]) for k in runs if k in base]
+                if len(both) > 1 and label != "scratch":
+                    half = stats.t.ppf(0.975, len(both) - 1) * np.std(both, ddof=1) / np.sqrt(len(both))
+                    line += f"  {np.mean(both):+.1f} ± {half:.1f} (n={len(both)})"
+                    if not shots and label.startswith("start"):
+                        ahead = [runs[k]["thirds"][0] >= base[k]["accuracy"] for k in runs if k in base]
+                        line += f"; ahead after a third: {sum(ahead)} of {len(ahead)}"
+                print(line)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("starts")
+    parser.add_argument("--output", default="runs/initializations.jsonl")
+    parser.add_argument("--network", default="vgg_3x3")
+    parser.add_argument("--domains", default=",".join(TESTED))
+    parser.add_argument("--shots", default="5,20,0")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--methods", default="scratch,start,features,untrained,pixels")
+    parser.add_argument("--rate", type=float, default=0.03)
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of the processor seconds")
+    arguments = parser.parse_args()
+    output = Path(arguments.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    records = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+    done = {key(r) for r in records}
+    for seed in map(int, arguments.seeds.split(",")):
+        for name in filter(None, arguments.domains.split(",")):
+            for shots in map(int, arguments.shots.split(",")):
+                for method in arguments.methods.split(","):
+                    rate = {"start": arguments.rate, "scratch": 0.1}.get(method)
+                    if (name, shots, seed, method, arguments.network, rate, arguments.scale) in done:
+                        continue
+                    record = run(arguments, name, shots, seed, method)
+                    records.append(record)
+                    print(record, flush=True)
+                    with output.open("a") as file:
+                        file.write(json.dumps(record) + "\n")
+    report(records)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Batches of several data sets at once: their images at one size, their classes one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.augmentations import shift
+from kerasnas.datasets.batches import Augmentation
+from kerasnas.datasets.images import ImageDataset
+
+
+def as_color(x: Any, size: int) -> np.ndarray:
+    """Images as `(samples, size, size, 3)` uint8.
+
+    Grayscale ones have three equal channels. Smaller ones of at least three quarters of `size` are padded by their
+    edges, as letters are; all others are resized, bilinearly and with antialiasing.
+
+    Args:
+        x: images `(samples, height, width, channels)` with 1 or 3 channels, float32 in [0, 1].
+        size: pixels.
+
+    Raises:
+        ValueError: for another number of channels.
+
+    Example:
+
+    >>> as_color(np.ones((2, 28, 28, 1)), 32).shape
+    (2, 32, 32, 3)
+    """
+    x = np.asarray(x)
+    if x.ndim != 4 or x.shape[-1] not in (1, 3):
+        raise ValueError(checks.invalid("x", "images (samples, height, width, 1 or 3)", x.shape))
+    sides = x.shape[1:3]
+    if all(3 * size <= 4 * side <= 4 * size for side in sides):
+        before = [(size - side) // 2 for side in sides]
+        margins = [(first, size - side - first) for first, side in zip(before, sides, strict=True)]
+        x = np.pad(x, ((0, 0), *margins, (0, 0)), mode="edge")
+    parts = [_resized(x[start : start + 1000], size) for start in range(0, len(x), 1000)]
+    return np.concatenate(parts)
+
+
+def _resized(x: np.ndarray, size: int) -> np.ndarray:
+    if x.shape[1:3] != (size, size):
+        x = keras.ops.convert_to_numpy(keras.ops.image.resize(x, (size, size), antialias=True))
+    return np.repeat(np.rint(255 * np.clip(x, 0, 1)).astype(np.uint8), 3 // x.shape[-1], axis=-1)
+
+
+class JointBatches(keras.utils.PyDataset):
+    r"""Batches that hold samples of several data sets side by side, each a function of `(seed, epoch, index)` alone.
+
+    A sample is of data set $d$ with probability $n_d^{1/2} / \sum_e n_e^{1/2}$, so that large ones do not drown small
+    ones, and any of its training images with equal probability. An epoch has as many samples as all of them together.
+
+    Args:
+        data: data sets of images with 1 or 3 channels; their training parts are used.
+        batch_size: samples in a batch. Defaults to 64.
+        size: pixels of the images' sides; see `as_color`. Defaults to 32.
+        seed: Defaults to 0.
+        augment: `(batch, rng) -> batch`. Defaults to `shift`.
+
+    Raises:
+        ValueError: for no data set, signals, or a number out of range.
+
+    Attributes:
+        y: the classes of all samples: the classes of the first data set, then those of the second, and so on.
+        groups: `(classes,)`, the index of the data set of each class.
+
+    Example:
+
+    >>> from kerasnas.datasets import load
+    >>> data = load("fashion_mnist_mini")
+    >>> batches = JointBatches([data, data], batch_size=8)
+    >>> x, y = batches[0]
+    >>> x.shape, bool((y >= 10).any()), batches.groups.shape
+    ((8, 32, 32, 3), True, (20,))
+    """
+
+    def __init__(
+        self,
+        data: Sequence[ImageDataset],
+        batch_size: int = 64,
+        size: int = 32,
+        seed: int = 0,
+        augment: Augmentation = shift,
+    ):
+        super().__init__()
+        if not data:
+            raise ValueError(checks.invalid("data", "at least one data set", data))
+        self.batch_size, self.size = checks.size("batch_size", batch_size), checks.size("size", size)
+        self.seed, self.augment = checks.seed(seed), checks.function("augment", augment)
+        self.x = [as_color(one.x_train, size) for one in data]
+        lengths = [len(x) for x in self.x]
+        classes = [one.num_classes for one in data]
+        first = np.cumsum([0, *classes])
+        self.groups = np.repeat(np.arange(len(data)), classes)
+        self._labels = [one.y_train + start for one, start in zip(data, first, strict=False)]
+        self.y = np.concatenate(self._labels)
+        shares = np.sqrt(lengths)
+        self._shares = shares / shares.sum()
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return max(1, len(self.y) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Continue with the batches of `epoch`."""
+        self.epoch = checks.integer("epoch", epoch, 0)
+
+    def on_epoch_end(self) -> None:
+        """Advance to the next epoch."""
+        self.epoch += 1
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([self.seed, self.epoch, index])
+        sources = rng.choice(len(self.x), self.batch_size, p=self._shares)
+        rows = [int(rng.integers(len(self.x[source]))) for source in sources]
+        pairs = list(zip(sources, rows, strict=True))
+        x = np.stack([self.x[source][row] for source, row in pairs]).astype(np.float32) / 255
+        return self.augment(x, rng), np.array([self._labels[source][row] for source, row in pairs])

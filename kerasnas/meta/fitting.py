@@ -1,0 +1,129 @@
+"""What of an initialization fits a network: its values, assigned variable by variable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas.meta.functional import last_trainable_layer
+from kerasnas.relaxations import is_alphas
+
+_SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  # may differ between data sets
+
+
+def assign(model: keras.Model, source: keras.Model) -> str:
+    """Assign the values of `source` to the variables of `model` that they fit, in place.
+
+    The head stays as it is where the numbers of classes differ, and so does what `model` has between the last layer of
+    `source` and its own head. Where the first kernel takes another number of channels, it is adapted: see `rechannel`.
+
+    Returns:
+        A sentence that states which variables start from the initialization, and which from scratch.
+
+    Raises:
+        ValueError: if they are different networks; states the difference.
+    """
+    mine, other = _by_position(model), _by_position(source)
+    values = {name: ops.convert_to_numpy(variable) for name, variable in other.items()}
+    stem = next((name for name in mine if "kernel" in name), "")
+    adapted = stem in values and _differ_in_channels(values[stem].shape, mine[stem].shape)
+    if adapted:
+        values[stem] = rechannel(values[stem], mine[stem].shape[-2])
+    fresh = [name for name, variable in mine.items() if name not in values or values[name].shape != variable.shape]
+    heads = _head(model), _head(source)
+    body = [name for name in other if name not in heads[1]]
+    foreign = [name for name in body if name not in mine or name in fresh]
+    if not body or list(mine)[: len(body)] != body or heads[0] & set(body):
+        foreign = foreign or [name for name in mine if name not in other]
+    if type(model) is not type(source) or foreign:
+        raise ValueError(_difference(model, source, foreign, mine, other))
+    kept = [name for name in mine if name not in fresh]
+    for name in kept:
+        mine[name].assign(values[name])
+    said = f"{len(kept)} of {len(mine)} variables start from the initialization"
+    said += f", {_short(stem)} adapted to {mine[stem].shape[-2]} channels" if adapted else ""
+    return said + (f"; initialized from scratch: {', '.join(map(_short, fresh))}" if fresh else "")
+
+
+def rechannel(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """A kernel for another number of input channels: the mean over those it has, times their number over the new one.
+
+    On images of equal channels it computes what the kernel did: one of three channels takes grayscale images as if they
+    were colored.
+
+    Args:
+        kernel: `(height, width, channels, filters)`.
+        channels: the new number.
+
+    Example:
+
+    >>> rechannel(np.full((3, 3, 3, 2), 2.0), 1)[0, 0]
+    array([[6., 6.]])
+    """
+    total = kernel.sum(axis=-2, keepdims=True)
+    return np.repeat(total / channels, channels, axis=-2)
+
+
+def _differ_in_channels(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """True if two kernels of convolutions differ in their input channels alone."""
+    same = (*shape[:-2], shape[-1]) == (*other[:-2], other[-1])
+    return len(shape) == len(other) == 4 and same and shape != other
+
+
+def _by_position(model: keras.Model) -> dict[str, Any]:
+    """Weights, alphas and moving statistics by name. Names count positions: paths depend on what else was built."""
+    named = {}
+    for index, variable in enumerate(model.variables):
+        if "seed" not in variable.path and variable.name != "temperature":
+            kind = "alphas" if is_alphas(variable) else "/".join(_plain(part) for part in variable.path.split("/")[-2:])
+            named[f"{index}:{kind}"] = variable
+    return named
+
+
+def _plain(part: str) -> str:
+    """A layer's name without the number that Keras gives it."""
+    stem, _, number = part.rpartition("_")
+    return stem if stem and number.isdigit() else part
+
+
+def _short(name: str) -> str:
+    return name.partition(":")[2]
+
+
+def _head(model: keras.Model) -> set[str]:
+    """Names of the variables of the last layer that has some: they depend on the number of classes."""
+    classifier = getattr(model, "classifier", None) or last_trainable_layer(model)
+    own = {id(variable) for variable in classifier.variables}
+    return {name for name, variable in _by_position(model).items() if id(variable) in own}
+
+
+def _settings(model: keras.Model) -> dict[str, Any]:
+    """The settings of a model; of a supernet those of its space too."""
+    config = model.get_config()
+    if isinstance(space := config.get("space"), dict):
+        config |= {"space": space["class_name"], **space["config"]}
+    return config
+
+
+def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, other: Any) -> str:
+    """The difference between two models, as a sentence."""
+    own, of = type(model).__name__, type(source).__name__
+    if own != of:
+        return f"This initialization is of a {of}, the search has a {own}"
+    first, second = _settings(model), _settings(source)
+    settings = [
+        f"{key} {second.get(key)!r}, expected {first[key]!r}"
+        for key in first
+        if key not in _SIZES and "layers" not in key and first[key] != second.get(key)
+    ]
+    if settings:
+        return f"This initialization is of another space: it has {'; '.join(settings)}"
+    shapes = [
+        f"{_short(name)} {getattr(other.get(name), 'shape', None)}, expected {getattr(mine.get(name), 'shape', None)}"
+        for name in foreign[:3]
+    ]
+    return f"This initialization is of another network: it has {'; '.join(shapes)}"

@@ -1,0 +1,77 @@
+"""Joint supervised pre-training: one network learns several data sets at once, each with classes of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import checks
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class JointCrossentropy(keras.losses.Loss):
+    r"""Cross-entropy of a sample among the classes of its own data set.
+
+    With $G(y)$ the classes of the data set that class $y$ belongs to, the loss of logits $z$ is
+    $-(1 - s) \log p_y - \frac{s}{|G(y)|} \sum_{c \in G(y)} \log p_c$ with
+    $p_c = e^{z_c} / \sum_{c' \in G(y)} e^{z_{c'}}$: a head for each data set, in one layer.
+
+    Args:
+        groups: `(classes,)`, the index of the data set of each class.
+        label_smoothing: $s$. Defaults to 0.1.
+
+    Raises:
+        ValueError: if `groups` is empty, or `label_smoothing` is not in [0, 1).
+
+    Example: the logits of another data set's classes do not matter.
+
+    >>> loss = JointCrossentropy([0, 0, 1, 1], label_smoothing=0)
+    >>> float(loss([0], [[2.0, 2.0, 9.0, 5.0]])) == float(np.log(np.float32(2)))
+    True
+
+    Reference:
+        Caruana, "Multitask Learning", Machine Learning 28, 1997.
+    """
+
+    def __init__(
+        self, groups: Sequence[int], label_smoothing: float = 0.1, name: str = "joint_crossentropy", **kwargs: Any
+    ):
+        super().__init__(name=name, **kwargs)
+        self.groups = [int(group) for group in groups]
+        if not self.groups:
+            raise ValueError(checks.invalid("groups", "the data set of at least one class", groups))
+        self.label_smoothing = checks.number("label_smoothing", label_smoothing, least=0, below=1)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        groups = ops.convert_to_tensor(self.groups, "int32")
+        own = ops.cast(ops.equal(ops.take(groups, labels)[:, None], groups[None]), y_pred.dtype)
+        log = ops.log_softmax(y_pred + (own - 1) * 1e4, axis=-1)
+        target = ops.one_hot(labels, len(self.groups), dtype=log.dtype) * (1 - self.label_smoothing)
+        target = target + self.label_smoothing * own / ops.sum(own, axis=-1, keepdims=True)
+        return -ops.sum(target * log, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups, "label_smoothing": self.label_smoothing}
+
+
+def within_groups(logits: Any, labels: Any, groups: Any) -> np.ndarray:
+    """The most probable class of each sample among those of its own data set.
+
+    Args:
+        logits: `(samples, classes)`.
+        labels: `(samples,)`, any class of its data set.
+        groups: as for `JointCrossentropy`.
+
+    Example:
+
+    >>> within_groups(np.array([[1.0, 3.0, 9.0, 5.0]]), [0], [0, 0, 1, 1])
+    array([1])
+    """
+    groups = np.asarray(groups)
+    own = groups[np.asarray(labels)][:, None] == groups[None]
+    return np.where(own, logits, -np.inf).argmax(axis=-1)
