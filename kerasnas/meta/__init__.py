@@ -10,6 +10,7 @@ from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.race_experience import Advice, RaceExperience, advise
 from kerasnas.meta.reptile import Reptile
+from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.meta.tasks import describe_task
 from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
 from kerasnas.meta.warm_predictor import TransferPredictor
@@ -32,7 +33,9 @@ __all__ = [
     "TransferPredictor",
     "advise",
     "describe_task",
+    "initializer_names",
     "load_experiences",
+    "load_initializer",
     "pretrain_policy",
     "reptile_policy",
     "save_experiences",

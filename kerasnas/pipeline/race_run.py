@@ -13,6 +13,7 @@ from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency, parameters
 from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
+from kerasnas.meta import warm_start
 from kerasnas.pipeline import remembering
 from kerasnas.pipeline.assembly import checked_data, make_space
 from kerasnas.pipeline.given import given_networks
@@ -24,10 +25,12 @@ from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
+from kerasnas.pipeline.starts import find_starts
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
 DEFAULT_MINUTES = 5.0
+FINE_TUNING_RATE = 0.03  # of a network that begins from an initialization, in place of the recipe's
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
 _MOST_VALIDATION = 2000  # images: more tell candidates apart no better, and cost time
 _DRAWN = 10  # networks that a message on limits is made of
@@ -77,11 +80,18 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
             model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
         return RECIPE.compile_network(model, None)
 
+    starts = find_starts(config, space, data, build, log)
+
+    def initialize(model: keras.Model, name: str) -> None:
+        warm_start(model, starts[name].initializer)
+        model.optimizer.learning_rate.assign(FINE_TUNING_RATE)
+
     def candidates(number: int) -> list[Candidate]:
         genotypes = {name: network.genotype for name, network in given.items()}
         allowed = _within(config, space, data, build)
         earlier = remembering.consult(run.stages, config, space, data, budget, allowed, log)
-        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads)
+        begun = {name: start.genotype for name, start in starts.items() if allowed(start.genotype)}
+        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(_no_network(config, space, data, build))
         earlier.tell(found, log)
@@ -100,6 +110,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         most=config.candidates,
         winners=config.ensemble,
         log=log,
+        initialize=initialize,
     )
 
 

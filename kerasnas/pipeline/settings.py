@@ -394,6 +394,11 @@ class RaceConfig(Settings):
     latency_target_ms: float = setting(
         0.0, "The most milliseconds that it may take for one image, measured here. Default: any.", least=0
     )
+    initializer: str = setting(
+        "auto",
+        "Where networks may begin: auto, from every learned initialization that comes along and fits the data; none; "
+        "the name of one; or the folder of one of your own. The same network with drawn weights is in the race too.",
+    )
     remember: bool = setting(
         False,
         "Remember this search for later ones, and let earlier ones say which networks come first: how large the data "

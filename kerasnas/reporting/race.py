@@ -16,6 +16,7 @@ KINDS = {
     "default": "strong default",
     "given": "your own",
     "remembered": "good on similar data",
+    "initialized": "learned from other data",
     "random": "drawn at random",
 }
 
@@ -34,7 +35,7 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
         first = f"The time was too short for a race: this is {winner}, {_a(kind)} network, trained for all of it."
     else:
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
-    sentences = [first, *_lead(race)]
+    sentences = [first, *map(gain_sentence, race.get("initialization", ())), *_lead(race)]
     if len(winners := race.get("winners", [winner])) > 1:
         sentences.append(
             f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the rest of "
@@ -65,7 +66,7 @@ def compared(race: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _a(kind: str) -> str:
-    own = {"given": "your own", "remembered": "a remembered", "random": "a random"}
+    own = {"given": "your own", "remembered": "a remembered", "random": "a random", "initialized": "a pre-trained"}
     return {"reference": "a hand-made", "default": "a default", **own}[kind]
 
 
@@ -90,6 +91,22 @@ def _lead(race: Mapping[str, Any]) -> list[str]:
             f"{time} (95 % interval ± {reach:.1f}){doubt}."
         )
     return sentences
+
+
+def gain_sentence(gain: Mapping[str, Any]) -> str:
+    """What an initialization gave, by the network with drawn weights beside it.
+
+    Args:
+        gain: one of the race's record `"initialization"`.
+    """
+    points, reach = 100 * gain["difference"], 196 * gain["error"]
+    doubt = "" if abs(points) > reach else ", which may be chance"
+    stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
+    return (
+        f"Begun from {gain['initializer']}, which was learned from other data, {gain['name']} was {stands} "
+        f"{gain['control']}, the same network with drawn weights, after {gain['steps']:,} steps of training each "
+        f"(95 % interval ± {reach:.1f}){doubt}."
+    )
 
 
 def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

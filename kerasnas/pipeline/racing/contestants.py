@@ -26,6 +26,8 @@ class Contestants:
         stages: the store of the run's folder.
         build: genotype -> its network, compiled with a constant learning rate.
         log: called with each line of progress.
+        initialize: called with a new network and the name of its initialization, which it is to begin from. Defaults to
+            None: there are none.
 
     Attributes:
         progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
@@ -33,8 +35,14 @@ class Contestants:
             those of all, what it cost, how it did in each rung, how it ended. A part of `progress`.
     """
 
-    def __init__(self, stages: Stages, build: Callable[[Genotype], keras.Model], log: Callable[[str], Any]):
-        self.stages, self.build, self.log = stages, build, log
+    def __init__(
+        self,
+        stages: Stages,
+        build: Callable[[Genotype], keras.Model],
+        log: Callable[[str], Any],
+        initialize: Callable[[keras.Model, str], Any] | None = None,
+    ):
+        self.stages, self.build, self.log, self.initialize = stages, build, log, initialize
         self.folder = stages.checkpoints("racing")
         self.progress = read_progress(stages)
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
@@ -42,7 +50,9 @@ class Contestants:
 
     def enter(self, candidate: Candidate) -> None:
         """Let a candidate take part."""
-        entry = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
+        entry: dict[str, Any] = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
+        if candidate.initializer:
+            entry["initializer"] = candidate.initializer
         self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
 
     def fork(self, name: str, fork: str, augment: str, prior: float) -> None:
@@ -63,7 +73,10 @@ class Contestants:
             self._live[name].batches = batches
             return self._live[name]
         entry = self.entries[name]
-        contestant = Contestant(self.build(Genotype.from_json(json.dumps(entry["genotype"]))), batches)
+        model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
+        if self.initialize is not None and entry.get("initializer"):
+            self.initialize(model, entry["initializer"])
+        contestant = Contestant(model, batches)
         saved = self._store(name, stage).load_latest()
         if saved is not None:
             _, arrays, record = saved

@@ -22,14 +22,17 @@ class Candidate:
         name: unique in its race.
         genotype: the network.
         kind: `"reference"`, a hand-made network that users know; `"default"`, one that was good on other data;
-            `"given"`, the user's own; `"remembered"`, one that did well in an earlier search; or `"random"`.
+            `"given"`, the user's own; `"remembered"`, one that did well in an earlier search; `"initialized"`, one that
+            begins from what was learned from other data; or `"random"`.
         prior: how much more accurate it is than the others, on other data. Defaults to 0.
+        initializer: the name of the initialization that it begins from. Defaults to "": its weights are drawn.
     """
 
     name: str
     genotype: Genotype
     kind: str
     prior: float = 0.0
+    initializer: str = ""
 
 
 # name -> stem, width, block of each stage, halving, depths.
@@ -53,6 +56,9 @@ _PRIORS: dict[str, float] = {
 }
 
 
+INITIALIZED = 0.05  # how far above the same network with drawn weights one ends that begins from an initialization
+
+
 def portfolio(
     space: SearchSpace,
     number: int,
@@ -61,6 +67,7 @@ def portfolio(
     allowed: Callable[[Genotype], bool] = lambda genotype: True,
     remembered: Sequence[Genotype] = (),
     leads: bool = True,
+    initialized: Mapping[str, Genotype] | None = None,
 ) -> list[Candidate]:
     """At most `number` candidates for a race in `space`, those with the best prospects first.
 
@@ -82,6 +89,8 @@ def portfolio(
             none, which changes nothing.
         leads: False if none of them may be the first: one that is too slow would leave no time for a race. Defaults to
             True.
+        initialized: name of an initialization -> the network of `space` that begins from it, within the limits. They
+            are the first, followed by the same networks with drawn weights: their controls. Defaults to none.
 
     Returns:
         The candidates; fewer where the space, or the limits, leave fewer.
@@ -93,7 +102,7 @@ def portfolio(
     known = _known(space, allowed)
     front = _remembered(remembered[: max(1, number // 3)], known)
     place, moves = (0, True) if leads else (min(1, len(known)), bool(known))
-    known = _distinct([*known[:place], *front, *known[place:]])
+    known = _distinct([*_initialized(initialized or {}, known), *known[:place], *front, *known[place:]])
     own = _given(given or {}, known)
     least_random = 1 if number >= 4 else 0
     candidates = _distinct([*own, *known])[: max(number - least_random, len(own))]
@@ -131,6 +140,20 @@ def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> li
     return [names[genotype] for genotype in genotypes]
 
 
+def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates that begin from an initialization, the best first, and behind them the same networks without one."""
+    named = {candidate.genotype: candidate for candidate in known}
+    plain = {
+        name: named.get(genotype, Candidate(f"plain-{name}", genotype, "default")) for name, genotype in starts.items()
+    }
+    order = sorted(starts, key=lambda name: -plain[name].prior)
+    found = [
+        Candidate(f"{plain[name].name}@{name}", starts[name], "initialized", plain[name].prior + INITIALIZED, name)
+        for name in order
+    ]
+    return [*found, *(plain[name] for name in order)]
+
+
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
     """References and strong defaults of the macro space, each as wide as the limits allow."""
     if not isinstance(space, MacroSpace):
@@ -150,8 +173,8 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each network once, under its first name: small images make several plans the same."""
-    found: dict[Genotype, Candidate] = {}
+    """Each network once from each start, under its first name: small images make several plans the same."""
+    found: dict[tuple[Genotype, str], Candidate] = {}
     for candidate in candidates:
-        found.setdefault(candidate.genotype, candidate)
+        found.setdefault((candidate.genotype, candidate.initializer), candidate)
     return list(found.values())

@@ -64,6 +64,7 @@ class Race:
         most: how many candidates take part at most. Defaults to `MOST`.
         winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
         log: called with each line of progress. Defaults to `print`.
+        initialize: as for `Contestants`. Defaults to None.
     """
 
     stages: Stages
@@ -79,9 +80,10 @@ class Race:
     most: int = MOST
     winners: int = 1
     log: Callable[[str], Any] = print
+    initialize: Callable[[keras.Model, str], Any] | None = None
 
     def __post_init__(self) -> None:
-        self.contestants = Contestants(self.stages, self.build, self.log)
+        self.contestants = Contestants(self.stages, self.build, self.log, self.initialize)
         self.progress, self._entries = self.contestants.progress, self.contestants.entries
 
     def run(self) -> dict[str, Any]:
@@ -104,7 +106,8 @@ class Race:
             # Its state is where its training as a stage of its own begins.
             self._contestant(name)
             self.contestants.save(name, self.budget.spent(), "searched")
-        record |= {"comparison": self._comparison(winners[0]), "contestants": {}, "seconds": self.budget.spent()}
+        record |= {"comparison": self._comparison(winners[0]), "initialization": self._gains()}
+        record |= {"contestants": {}, "seconds": self.budget.spent()}
         record |= {"baseline": pixel_baseline(self.data, self.held_out, self.seed) if len(self._entries) > 1 else None}
         for name, entry in self._entries.items():
             rungs_of = [{key: value for key, value in rung.items() if key != "hits"} for rung in entry["rungs"]]
@@ -326,6 +329,21 @@ class Race:
             compared.append({"name": name, "rung": last + 1, "difference": difference, "error": error})
         return compared
 
+    def _gains(self) -> list[dict[str, Any]]:
+        """What each initialization gave: the lead over the same network with drawn weights after as many steps."""
+        gains = []
+        for name, entry in self._entries.items():
+            controls = [other for other, own in self._entries.items() if _is_control(own, entry)]
+            for control in controls:
+                rungs = min(len(entry["rungs"]), len(self._entries[control]["rungs"]))
+                if rungs:
+                    pair = self._hits(name, rungs - 1), self._hits(control, rungs - 1)
+                    difference, error = paired_difference(*pair)
+                    steps = entry["rungs"][rungs - 1]["steps"]
+                    found = {"initializer": entry["initializer"], "name": name, "control": control, "steps": steps}
+                    gains.append({**found, "difference": difference, "error": error})
+        return gains
+
     def _contestant(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
         augment = self.augment_of(name) if augment is None else augment
         return self.contestants.get(name, self.batches(self.data, augment))
@@ -344,6 +362,12 @@ class Race:
         size = max(1, min(self.batch_size, samples // 4))
         # oneDNN's gradient of 1x1 convolutions with strides has ended the process on batches of 19 images.
         return size - size % 8 if size > 8 else size
+
+
+def _is_control(entry: dict[str, Any], of: dict[str, Any]) -> bool:
+    """True if a contestant is the same network as another that began from an initialization, but with drawn weights."""
+    plain = not entry.get("initializer") and not entry.get("augment") and not of.get("augment")
+    return bool(of.get("initializer")) and plain and entry["genotype"] == of["genotype"]
 
 
 def spent_before(stages: Stages) -> float:

@@ -1,0 +1,45 @@
+"""The shelf: the learned initializations that come with the package, by name, and others by their folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kerasnas import checks
+from kerasnas.meta.initializer import RECORD, ReptileInitializer
+
+_FOLDER = Path(__file__).parent / "initializers"
+
+
+def initializer_names() -> tuple[str, ...]:
+    """The names of the initializations on the shelf.
+
+    Example:
+
+    >>> "images_vgg_3x3" in initializer_names()
+    True
+    """
+    return tuple(sorted(path.parent.name for path in _FOLDER.glob(f"*/{RECORD}")))
+
+
+def load_initializer(name_or_folder: str | os.PathLike) -> ReptileInitializer:
+    """An initialization by its name on the shelf, or by the folder that `ReptileInitializer.save` wrote.
+
+    Args:
+        name_or_folder: a name takes precedence over a folder of the same spelling.
+
+    Raises:
+        ValueError: if there is neither, or the files are damaged; names the nearest name.
+
+    Example:
+
+    >>> load_initializer("images_vgg_3x3").description["network"]
+    'vgg_3x3'
+    """
+    text, names = os.fspath(name_or_folder), initializer_names()
+    if text in names:
+        return ReptileInitializer.load(_FOLDER / text)
+    if (Path(text) / RECORD).is_file():
+        return ReptileInitializer.load(text)
+    expected = f"a name on the shelf, or a folder with {RECORD}"
+    raise ValueError(checks.invalid("initializer", expected, text, checks.nearest(text, names)))
