@@ -1,0 +1,197 @@
+"""Learn a portfolio of networks and recipes from trainings on many small tasks, and judge it on a domain left out.
+
+    python benchmarks/portfolio.py collect DATA --output=runs/portfolio.jsonl      (about 60 minutes of one processor)
+    python benchmarks/portfolio.py learn --output=runs/portfolio.jsonl --write=kerasnas/pipeline/racing/portfolio.json
+
+A task is a part of a domain: at most 20 of its classes, at most 800 training images, at 16, 24 or 32 pixels. Each
+candidate is trained on four fifths of it for 16 processor seconds of one thread, as the race trains its winner, and
+evaluated on the last fifth, and once on at most 1,000 test images. `collect --seconds=64 --candidates=vgg_3x3,...` does
+the same for the time of four.
+
+`learn` prints, for each domain, portfolios that were learned without it: the test accuracy of the one of four that is
+best on the fifth held out, beside the best single default of the other domains, for the time of one and of four, and
+beside four random candidates (the mean over all sets of four); and the regret of four on the test images beside that of
+four at random. Then it learns one from all tasks, and writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+DOMAINS = ("gtsrb", "chula_rbc", "kannada", "caltech101", "neu_steel", "notmnist", "pacs", "sign_digits")
+DOMAINS += ("cifar10_mini", "rsscn7")
+HAND_MADE = {  # beside those of `kerasnas.spaces.macro.REFERENCES`
+    "vgg_wide": ("conv_3x3", 1.0, "conv_3x3", "pool", (3, 3, 3)),
+    "residual_pool": ("conv_3x3", 1.0, "residual_3x3", "pool", (0, 1, 1)),
+    "vgg_shallow": ("conv_3x3", 0.5, "conv_3x3", "pool", (2, 2, 2)),
+    "conv_deep": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 2, 2)),
+}
+PLAN = ("stem", "width", "blocks", "halving", "depths", "learning_rate")
+SIZES = (32, 24, 16)
+CLASSES, SAMPLES, TEST = 20, 800, 1000
+
+
+def candidates():
+    """name -> plan: stem, width, block or blocks, halving, depths, and the learning rate."""
+    from kerasnas.spaces.macro import MACRO_PRIMITIVES, REFERENCES
+
+    plans = REFERENCES | HAND_MADE
+    found = {name: (*plan, 0.1) for name, plan in plans.items()}
+    for name in ("vgg_3x3", "residual_pool", "cnn"):
+        found[f"{name}_slow"] = (*plans[name], 0.03)
+    rng = np.random.default_rng(7)
+    for index in range(1, 8):
+        blocks = [str(rng.choice(MACRO_PRIMITIVES)) for _ in range(3)]
+        depths = [int(rng.integers(0, 3)), *(int(rng.integers(1, 4)) for _ in range(2))]
+        stem, width = str(rng.choice(["conv_3x3", "conv_5x5", "conv_3x3_s2"])), float(rng.choice([0.5, 0.75, 1.0]))
+        found[f"drawn_{index}"] = (stem, width, blocks, str(rng.choice(["pool", "strides"])), depths, 0.1)
+    return found
+
+
+def make_task(folder, domain):
+    import initialization_data
+
+    from kerasnas import datasets
+    from kerasnas.datasets.joint import as_color
+
+    index = DOMAINS.index(domain)
+    data, rng = initialization_data.dataset(folder, domain), np.random.default_rng([3, index])
+    size = SIZES[index % len(SIZES)]
+    classes = np.sort(rng.permutation(data.num_classes)[:CLASSES])
+    parts = []
+    for x, y, most in ((data.x_train, data.y_train, SAMPLES), (data.x_test, data.y_test, TEST)):
+        rows = rng.permutation(np.flatnonzero(np.isin(y, classes)))[:most]
+        channels = data.input_shape[-1]
+        x = as_color(x[rows], size).astype(np.float32)[..., :channels] / 255
+        parts += [x, np.searchsorted(classes, y[rows])]
+    data = datasets.ImageDataset(domain, *parts, tuple(map(str, classes)), scale=255.0)
+    return data, datasets.stratified_split(data.y_train, 0.2, 0)
+
+
+def train(domain, data, split, plan, seconds):
+    from initializations import batch_size
+    from value_contenders import augmentation
+
+    from kerasnas.datasets import ArrayBatches
+    from kerasnas.pipeline.race_run import RECIPE
+    from kerasnas.pipeline.racing.contestant import Contestant
+    from kerasnas.spaces import MacroSpace
+
+    *plan, rate = plan
+    first, second = split
+    space = MacroSpace.for_data(data.input_shape, data.num_classes, len(data.x_train))
+    genotype = space.network(*plan)
+    if genotype is None:
+        return None
+    model = space.build_network(genotype, data.input_shape, data.num_classes, seed=0)
+    recipe = dataclasses.replace(RECIPE, learning_rate=rate)
+    own = data.x_train[first], data.y_train[first]
+    batches = ArrayBatches(*own, batch_size(len(first)), augment=augmentation(domain))
+    contestant = Contestant(recipe.compile_network(model, None), batches)
+    contestant.advance(time.process_time, steps=1, schedule=lambda past: 0.0)  # traced
+    contestant.advance(time.process_time, seconds, schedule=lambda past: min(1.0, max(0.0, 1 - past / seconds) / 0.35))
+    valid = contestant.correct(data.x_train[second], data.y_train[second]).mean()
+    return {
+        "valid": float(valid),
+        "test": float(contestant.correct(data.x_test, data.y_test).mean()),
+        "steps": contestant.steps,
+    }
+
+
+def collect(arguments):
+    output, plans = Path(arguments.output), candidates()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    done = {(r["task"], r["candidate"], r["seconds"]) for r in read(output)}
+    names = [name for name in arguments.candidates.split(",") if name] or list(plans)
+    for domain in DOMAINS:
+        data, split = make_task(arguments.data, domain)
+        for name in names:
+            if (domain, name, arguments.seconds) in done:
+                continue
+            found = train(domain, data, split, plans[name], arguments.seconds)
+            if found is not None:
+                record = {"task": domain, "candidate": name, "seconds": arguments.seconds, **found}
+                with output.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+                print(record, flush=True)
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def learn(arguments):
+    from kerasnas.meta.portfolio import greedy_portfolio, random_regret, regret
+
+    records = [r for r in read(Path(arguments.output)) if r["seconds"] == arguments.seconds]
+    tasks = [domain for domain in DOMAINS if any(r["task"] == domain for r in records)]
+    found = {(r["task"], r["candidate"]): r for r in records}
+    names = [name for name in candidates() if all((task, name) in found for task in tasks)]
+    test, valid = (
+        np.array([[found[task, name][key] for name in names] for task in tasks]) for key in ("test", "valid")
+    )
+    longer = [r for r in read(Path(arguments.output)) if r["seconds"] != arguments.seconds]
+    longer = {(r["task"], r["candidate"]): r["test"] for r in longer}
+    print(f"{len(names)} candidates on {len(tasks)} tasks\n")
+    header = ("task", "portfolio", "single", "single x4", "random 4", "regret", "random's")
+    print("".join(f"{name:>14}" for name in header))
+    rows = []
+    for index, task in enumerate(tasks):
+        others = [row for row in range(len(tasks)) if row != index]
+        chosen = greedy_portfolio(test[others], 4)
+        single = int(test[others].mean(axis=0).argmax())
+        picked = chosen[int(valid[index, chosen].argmax())]
+        sets = itertools.combinations(range(len(names)), 4)
+        random = np.mean([test[index, own[int(valid[index, own].argmax())]] for own in map(list, sets)])
+        four = longer.get((task, names[single]), float("nan"))
+        own = [test[index, picked], test[index, single], four, random]
+        own += [regret(test[[index]], chosen)[0], random_regret(test[[index]], 4)[0]]
+        rows.append(own)
+        print(f"{task:>14}" + "".join(f"{100 * value:14.1f}" for value in own) + f"   {names[single]}")
+    rows = np.array(rows)
+    print(f"{'mean':>14}" + "".join(f"{100 * value:14.1f}" for value in rows.mean(axis=0)))
+    for column, name in ((1, "single"), (2, "single x4"), (3, "random 4")):
+        gap = 100 * (rows[:, 0] - rows[:, column])
+        gap = gap[np.isfinite(gap)]
+        if len(gap) > 1:
+            half = 2.262 * gap.std(ddof=1) / np.sqrt(len(gap))
+            print(f"portfolio less {name}: {gap.mean():+.1f} ± {half:.1f} points, {len(gap)} tasks")
+    chosen = greedy_portfolio(test, arguments.size)
+    worth = test - test.mean(axis=1, keepdims=True)
+    plans = candidates()
+    entries = []
+    for index in chosen:
+        plan = dict(zip(PLAN, plans[names[index]], strict=True))
+        entries.append({"name": names[index], **plan, "prior": round(float(worth[:, index].mean()), 4)})
+    for entry in entries:
+        print(entry["name"], entry["prior"])
+    if arguments.write:
+        made = {"tasks": tasks, "candidates": len(names), "cpu_seconds": arguments.seconds}
+        made["date"] = datetime.date.today().isoformat()
+        record = {"format": 1, "made": made, "candidates": entries}
+        Path(arguments.write).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("collect", "learn"))
+    parser.add_argument("data", nargs="?")
+    parser.add_argument("--output", default="runs/portfolio.jsonl")
+    parser.add_argument("--candidates", default="")
+    parser.add_argument("--seconds", type=float, default=16)
+    parser.add_argument("--size", type=int, default=12)
+    parser.add_argument("--write", default="")
+    arguments = parser.parse_args()
+    (collect if arguments.action == "collect" else learn)(arguments)
+
+
+if __name__ == "__main__":
+    main()
