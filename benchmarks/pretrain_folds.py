@@ -9,7 +9,6 @@ Writes OUTPUT/<network>_<fold>/initializer.json and model.keras, learned from ev
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 FOLDS = {
@@ -32,18 +31,16 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     import initialization_data as sources
-    import numpy as np
 
-    from kerasnas.pipeline.pretraining import pretrain
+    from kerasnas.pipeline.pretraining import pretrain_network
+    from kerasnas.pipeline.racing import Budget
 
     held_out = FOLDS[arguments.fold]
     data = [sources.dataset(arguments.data, name) for name in DOMAINS if name not in held_out]
     folder = Path(arguments.output, f"{arguments.network}_{arguments.fold}")
-    initializer = pretrain(
-        arguments.network, data, arguments.cpu_minutes, time.process_time, seed=arguments.seed, log=print
-    )
+    initializer = pretrain_network(arguments.network, data, Budget(arguments.cpu_minutes, cpu=True), arguments.seed)
     initializer.save(folder)
-    print(folder, np.round(initializer.description["seconds"]))
+    print(folder, initializer.description["seconds"])
 
 
 if __name__ == "__main__":

@@ -77,6 +77,15 @@ def retrain(values: flags.FlagValues) -> None:
         pipeline.retrain(found.config, path, found.genotype, _progress(values))
 
 
+def pretrain(values: flags.FlagValues, spent: float) -> None:
+    """Learn an initialization."""
+    from kerasnas import pipeline
+
+    config = settings(pipeline.PretrainingConfig, values)
+    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "pretrain", config)) as path:
+        pipeline.pretrain(config, path, _progress(values), spent)
+
+
 @contextlib.contextmanager
 def _discarding(run: Any) -> Iterator[Path]:
     """After a failure before any work was done, the same --output_dir can be used again."""

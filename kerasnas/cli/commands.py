@@ -93,6 +93,19 @@ COMMANDS: dict[str, Command] = {
             own=(OwnFlag("genotype", None, _GENOTYPE, required=True), *_PROGRESS),
         ),
         Command(
+            "pretrain",
+            "learn from data sets that you have, for searches on data that you will have.",
+            "    kerasnas pretrain --datasets=cells/,leaves.npz --minutes=30 --output_dir=starts/ours\n"
+            "    kerasnas search new_cells/ --initializer=starts/ours --output_dir=runs/new\n"
+            "\n"
+            "One network learns all of them at once, each with a head of its own. A race on other images begins from\n"
+            "what it has learned, and has the same network with drawn weights beside it.",
+            actions.pretrain,
+            "PretrainingConfig",
+            timed=True,
+            own=_PROGRESS,
+        ),
+        Command(
             "resume",
             "continue a run that was interrupted, by Ctrl-C, a kill or a power cut.",
             "The result is that of an uninterrupted run, to the bit where TensorFlow sums in one order.\n\n"

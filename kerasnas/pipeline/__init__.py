@@ -22,10 +22,17 @@ from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
-from kerasnas.pipeline.run import plot, resume, retrain, search
+from kerasnas.pipeline.run import plot, pretrain, resume, retrain, search
 from kerasnas.pipeline.run_folder import RunFolder, read_config
 from kerasnas.pipeline.search_stage import run_search
-from kerasnas.pipeline.settings import ComparisonConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline.settings import (
+    ComparisonConfig,
+    PretrainingConfig,
+    RaceConfig,
+    SearchConfig,
+    TimingConfig,
+    TrainingConfig,
+)
 from kerasnas.pipeline.shortlist import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import measure
@@ -39,6 +46,7 @@ __all__ = [
     "ImageClassifier",
     "NetworkTraining",
     "Prediction",
+    "PretrainingConfig",
     "Progress",
     "RaceConfig",
     "Rebuilt",
@@ -60,6 +68,7 @@ __all__ = [
     "plot",
     "plot_genotype",
     "predict",
+    "pretrain",
     "read_config",
     "read_network",
     "rerank",

@@ -30,7 +30,6 @@ from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
 DEFAULT_MINUTES = 5.0
-FINE_TUNING_RATE = 0.03  # of a network that begins from an initialization, in place of the recipe's
 RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
 _MOST_VALIDATION = 2000  # images: more tell candidates apart no better, and cost time
 _DRAWN = 10  # networks that a message on limits is made of
@@ -84,7 +83,6 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
 
     def initialize(model: keras.Model, name: str) -> None:
         warm_start(model, starts[name].initializer)
-        model.optimizer.learning_rate.assign(FINE_TUNING_RATE)
 
     def candidates(number: int) -> list[Candidate]:
         genotypes = {name: network.genotype for name, network in given.items()}

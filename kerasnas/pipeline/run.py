@@ -26,13 +26,14 @@ from kerasnas.pipeline.assembly import (
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
 from kerasnas.pipeline.plan import count, search_plan, training_plan
+from kerasnas.pipeline.pretraining import run_pretraining
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, make_budget, run_race
 from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
 from kerasnas.pipeline.remembering import remember
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
-from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.pipeline.stages import EXPERIENCE, Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SearchSpace
@@ -106,6 +107,30 @@ def retrain(
         return _continue(run, log)
 
 
+def pretrain(
+    settings: PretrainingConfig, folder: str | os.PathLike, log: Log = print, spent: float = 0.0
+) -> dict[str, Any]:
+    """Learn an initialization from several data sets: `kerasnas pretrain` as a function.
+
+    The folder then holds initializer.json, model.keras and card.md; `--initializer=FOLDER` begins a race from it.
+
+    Args:
+        settings: a `PretrainingConfig`.
+        folder: where the run is, or will be. Called again with the same settings it continues.
+        log, spent: as for `search`.
+
+    Returns:
+        The description of the initialization.
+
+    Raises:
+        ValueError, NonFiniteError, OSError: as for `search`.
+    """
+    checks.instance("settings", settings, PretrainingConfig)
+    run = RunFolder.begin(folder, "pretrain", settings)
+    with run.held():
+        return _continue(run, log, spent)
+
+
 def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> dict[str, Any]:
     """Continue the run that the folder holds; a finished one is reported again.
 
@@ -137,6 +162,8 @@ def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
         return _race(run, run.config, spent, progress)
     if isinstance(run.config, SearchConfig):
         return _search(run, run.config, progress)
+    if isinstance(run.config, PretrainingConfig):
+        return run_pretraining(run, run.config, spent, progress)
     assert isinstance(run.config, TrainingConfig)  # the one kind that is left
     return _retrain(run, run.config, progress)
 

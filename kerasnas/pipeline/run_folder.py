@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kerasnas import __version__, checks, storage
 from kerasnas.datasets import DATASETS
-from kerasnas.pipeline.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
+from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, Settings, TrainingConfig
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import has_supernet
 
@@ -25,7 +25,12 @@ except ImportError:  # on Windows
 GIVEN = "given.json"
 """The file that records the user's own candidates of a race."""
 _FORMAT, _VERSION = "kerasnas.run", 2
-_KINDS: dict[str, type[Settings]] = {"race": RaceConfig, "search": SearchConfig, "retrain": TrainingConfig}
+_KINDS: dict[str, type[Settings]] = {
+    "race": RaceConfig,
+    "search": SearchConfig,
+    "retrain": TrainingConfig,
+    "pretrain": PretrainingConfig,
+}
 _RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
 
 
@@ -35,7 +40,7 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        kind: `"race"`, `"search"` or `"retrain"`.
+        kind: `"race"`, `"search"`, `"retrain"` or `"pretrain"`.
         config: the settings.
     """
 
@@ -124,7 +129,7 @@ class RunFolder:
     @property
     def command(self) -> str:
         """The command that begins this run."""
-        command, flags = "retrain" if self.kind == "retrain" else "search", self.config.flags()
+        command, flags = self.kind if self.kind in ("retrain", "pretrain") else "search", self.config.flags()
         if self.kind == "search" and not any(flag.startswith("--space=") for flag in flags):
             flags.insert(0, "--method=gradient")
         if isinstance(self.config, RaceConfig) and has_supernet(self.config.space):
@@ -193,11 +198,20 @@ def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
 
 def _located(config: Settings, directory: str | None) -> Settings:
     """The settings of a run that was begun in `directory`, wherever it is resumed: a relative path of data is found."""
-    dataset = getattr(config, "dataset", "")
-    if directory is None or not dataset or dataset in DATASETS or Path(dataset).exists():
+    if directory is None:
         return config
+    if isinstance(config, PretrainingConfig):
+        return dataclasses.replace(config, datasets=tuple(_place(directory, one) for one in config.datasets))
+    dataset = getattr(config, "dataset", "")
+    return dataclasses.replace(config, dataset=_place(directory, dataset)) if dataset else config  # type: ignore[call-arg]
+
+
+def _place(directory: str, dataset: str) -> str:
+    """A data set as it is found from here."""
+    if dataset in DATASETS or Path(dataset).exists():
+        return dataset
     place = Path(directory, dataset)
-    return dataclasses.replace(config, dataset=str(place)) if place.exists() else config  # type: ignore[call-arg]
+    return str(place) if place.exists() else dataset
 
 
 def _same_place(one: Settings, other: Settings) -> bool:

@@ -422,6 +422,22 @@ class RaceConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
+class PretrainingConfig(Settings):
+    """The settings of `kerasnas pretrain`: one network that learns several data sets, for later races to begin from."""
+
+    datasets: tuple[str, ...] = setting((), "The data sets, comma-separated: names, `.npz` files, folders of images.")
+    network: str = setting(
+        "vgg_3x3", "The network: one of those with names in the races of the macro space, such as residual_pool."
+    )
+    minutes: float = setting(20.0, "Minutes by the clock.", above=0)
+    seed: int = setting(0, "Seed of everything drawn at random.", least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("datasets", len(self.datasets) >= 1, "at least one data set")
+
+
+@dataclasses.dataclass(frozen=True)
 class ComparisonConfig(Settings):
     """The settings of `kerasnas compare`: black-box strategies on a table of published results."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,12 +12,11 @@ import keras
 from kerasnas import datasets
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, initializer_names, load_initializer, warm_start
-from kerasnas.pipeline.racing.portfolio import portfolio
+from kerasnas.pipeline.racing.portfolio import named_networks
 from kerasnas.pipeline.settings import RaceConfig
 from kerasnas.spaces import SearchSpace
 
 AUTO, NONE = "auto", "none"
-_KNOWN = 100  # more than there are networks with names
 Log = Callable[[str], Any]
 Build = Callable[[Genotype], keras.Model]
 
@@ -26,7 +26,7 @@ class Start:
     """An initialization that fits, and the network of the race's space that begins from it.
 
     Args:
-        name: of the initialization.
+        name: of the initialization, or of its folder.
         genotype: the network.
         initializer: the initialization.
     """
@@ -68,7 +68,8 @@ def find_starts(
                 raise ValueError(f"The initialization {name} does not fit {data.name}. {error}") from None
             log(f"The initialization {name} is left out: it does not fit {data.name}. {error}")
         else:
-            found[name] = Start(name, genotype, initializer)
+            label = Path(name).resolve().name if asked else name
+            found[label] = Start(label, genotype, initializer)
     return found
 
 
@@ -77,7 +78,7 @@ def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
     made = initializer.description
     if made.get("space") != space.name or "network" not in made:
         raise ValueError(f"It is of space '{made.get('space')}', the race of '{space.name}'.")
-    known = {one.name: one.genotype for one in portfolio(space, _KNOWN) if one.kind != "random"}
+    known = named_networks(space)
     if made["network"] not in known:
         raise ValueError(f"It is of network {made['network']}, which is none of images of this size.")
     return known[made["network"]]

@@ -18,7 +18,9 @@ import kerasnas
 learner = kerasnas.meta.ReptileInitializer.load("FOLDER").learner()
 learner.compile()
 model = learner.adapt(episode)  # a Keras model for the classes of the episode's support set"""
-_APART = ("figures", "command", "settings", "note")
+_APART = ("figures", "command", "settings", "note", "genotype", "datasets")
+_BEGINNING = """\
+kerasnas search my_images/ --initializer=FOLDER"""
 
 
 def write_initializer_card(folder: str | os.PathLike) -> Path:
@@ -45,9 +47,14 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
         rows.append(["parameters", f"{sum(shape.num_elements() for shape in shapes):,}"])
         rows.append(["input shape", tables.show(list(initializer.model.input_shape[1:]))])
     figures = [[str(key), str(value)] for key, value in (record.get("figures") or {}).items()]
+    jointly = "network" in record  # learned by `kerasnas pretrain`
+    for one, accuracy in (record.get("datasets") or {}).items() if jointly else ():
+        figures.append([f"{one}, at most 500 of its test images", f"{100 * accuracy:.1f} %"])
     parts = [
-        f"# Meta-learned initialization: {escape(name)}",
-        "Initial weights from which a few steps on a few samples of new classes make a classifier of them.",
+        f"# {'Pre-trained' if jointly else 'Meta-learned'} initialization: {escape(name)}",
+        "Initial weights of a network that learned several data sets at once, for races on other images to begin from."
+        if jointly
+        else "Initial weights from which a few steps on a few samples of new classes make a classifier of them.",
         escape(str(record["note"])) if record.get("note") else "",
         "## How it was made",
         fenced(str(record["command"]), "shell") if record.get("command") else "The command was not recorded.",
@@ -61,12 +68,14 @@ def initializer_card_text(initializer: ReptileInitializer, name: str) -> str:
             [
                 "- Meant for tasks like those it was learned from. On other images it may be no better than random "
                 "initial weights: measure.",
-                "- Results of few-shot learning depend on whether batch norm may look at the other queries "
+                "- The results are on the data sets that it learned: what it gives on others, the race there says."
+                if jointly
+                else "- Results of few-shot learning depend on whether batch norm may look at the other queries "
                 "(transductive); both are given.",
                 "- Not examined: fairness between groups, robustness, calibration.",
             ]
         ),
         "## How to load it",
-        fenced(LOADING.replace("FOLDER", name), "python"),
+        fenced((_BEGINNING if jointly else LOADING).replace("FOLDER", name), "shell" if jointly else "python"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -123,6 +123,11 @@ def portfolio(
     return candidates
 
 
+def named_networks(space: SearchSpace) -> dict[str, Genotype]:
+    """Name -> network, of the references and defaults of a space, each as wide as `portfolio` knows it."""
+    return {candidate.name: candidate.genotype for candidate in _known(space, lambda genotype: True)}
+
+
 def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
     """The user's own, each network once, under names that no other candidate has; one that is known has its prior."""
     taken, priors = {candidate.name for candidate in known}, {other.genotype: other.prior for other in known}

@@ -1,0 +1,130 @@
+"""`kerasnas pretrain`: learned, killed and resumed, and what a race makes of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kerasnas import pipeline
+from kerasnas.cli import main
+from kerasnas.meta import load_initializer
+from kerasnas.pipeline import pretraining, race_run
+from kerasnas.pipeline.racing import contestant, stage
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """Two data sets of bright and dark squares, the second grayscale, smaller and with three classes."""
+    folder = tmp_path_factory.mktemp("halves")
+    rng = np.random.default_rng(0)
+    for name, side, classes, channels in (("colored", 32, 2, 3), ("gray", 28, 3, 1)):
+        y = np.arange(48) % classes
+        x = rng.integers(0, 60, (48, side, side, channels))
+        for label in range(classes):
+            x[y == label, 6 * label : 6 * label + 8] += 150
+        x = x.astype("uint8")
+        np.savez(folder / f"{name}.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    """A clock that counts steps: 10 seconds each."""
+    made = {"steps": 0}
+    monkeypatch.setattr(pretraining, "JointBatches", lambda data, **k: Small(data, batch_size=8, **k))
+    step = contestant.training_loop.stepper
+
+    def counting(model):
+        inner = step(model)
+
+        def one(batch):
+            made["steps"] += 1
+            return inner(batch)
+
+        return one
+
+    monkeypatch.setattr(contestant.training_loop, "stepper", counting)
+    monkeypatch.setattr(pretraining, "Budget", lambda minutes, spent: Counted(minutes, spent, made))
+    return made
+
+
+Small = pretraining.JointBatches
+
+
+class Counted:
+    cpu = False
+
+    def __init__(self, minutes, spent, made):
+        self.seconds, self._made, self._before = 60 * minutes, made, spent - 10 * made["steps"]
+
+    def clock(self):
+        return 10.0 * self._made["steps"]
+
+    def spent(self):
+        return self._before + self.clock()
+
+    def left(self):
+        return max(0.0, self.seconds - self.spent())
+
+
+def config(halves, **changed):
+    names = (str(halves / "colored.npz"), str(halves / "gray.npz"))
+    return pipeline.PretrainingConfig(**{"datasets": names, "network": "cnn", "minutes": 2.0} | changed)
+
+
+def test_it_learns_resumes_where_it_was_and_a_race_begins_from_it(halves, tmp_path, counted, monkeypatch):
+    whole = pipeline.pretrain(config(halves), tmp_path / "whole", log=lambda line: None)
+    assert whole["steps"] == 12 and set(whole["datasets"]) == {"colored", "gray"}
+    said, save = [], pretraining.storage.CheckpointStore.save
+
+    def killing(store, *arguments):
+        save(store, *arguments)
+        if arguments[0] == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(pretraining.storage.CheckpointStore, "save", killing)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.pretrain(config(halves), tmp_path / "killed", log=said.append)
+    monkeypatch.setattr(pretraining.storage.CheckpointStore, "save", save)
+    assert pipeline.resume(tmp_path / "killed", log=said.append)["steps"] == 12
+    first, second = (load_initializer(tmp_path / name).model.get_weights() for name in ("whole", "killed"))
+    for mine, other in zip(first, second, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+    assert "Pre-trained initialization" in (tmp_path / "whole" / "card.md").read_text()
+    assert pipeline.resume(tmp_path / "whole", log=said.append)["steps"] == 12  # finished: nothing is done again
+
+
+def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path, capsys):
+    for flags, words in (
+        (["--datasets=nowhere.npz"], "nowhere.npz"),
+        ([f"--datasets={halves}/gray.npz", "--network=vgg_3x4"], "vgg_3x3"),
+        (["--datasets=waveforms"], "signals"),
+        ([], "at least one data set"),
+    ):
+        assert main(["pretrain", *flags, f"--output_dir={tmp_path}/none"]) == 2
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "none" / "config.json").exists()
+
+
+def test_the_race_has_a_control_and_says_what_the_start_gave(halves, tmp_path, counted, monkeypatch):
+    monkeypatch.setattr(race_run, "make_budget", lambda config, spent: Counted(config.minutes, spent, counted))
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
+    monkeypatch.setattr(stage, "_TIMED", 4)
+    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.5)
+    pipeline.pretrain(config(halves), tmp_path / "start", log=lambda line: None)
+    settings = {"dataset": str(halves / "gray.npz"), "minutes": 20.0, "candidates": 3, "augment": ()}
+    with pytest.raises(ValueError, match=r"does not fit.*space 'macro'"):
+        raced = pipeline.RaceConfig(**settings, space="nasbench201", initializer=str(tmp_path / "start"))
+        pipeline.search(raced, tmp_path / "other", log=lambda line: None)
+    with pytest.raises(ValueError, match="images_vgg_3x3"):
+        raced = pipeline.RaceConfig(**settings, initializer="images_vgg_4x4")
+        pipeline.search(raced, tmp_path / "unknown", log=lambda line: None)
+    raced = pipeline.RaceConfig(**settings, initializer=str(tmp_path / "start"))
+    pipeline.search(raced, tmp_path / "run", log=lambda line: None)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    race = result["race"]
+    own = next(name for name, entry in race["contestants"].items() if entry.get("initializer"))
+    assert race["contestants"][own]["kind"] == "initialized" and own == "cnn@start"
+    assert [gain["control"] for gain in race["initialization"]] == ["cnn"]
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "the same network with drawn weights" in report
