@@ -8,7 +8,7 @@ for so many processor seconds of one thread; the whole test part is looked at at
 images at thirds of the time. Methods:
 
 - `scratch`: drawn weights, the race's learning rate;
-- `start`: the learned start, at `--rate`;
+- `start`: the learned start, at `--rate`; `reptile`, `fomaml`, `anil`: those of `pretrain_folds.py --method`;
 - `features`, `untrained`: logistic regression on the features of the learned start, and of drawn weights;
 - `pixels`: logistic regression on 60 principal components of the pixels.
 
@@ -28,6 +28,7 @@ from pretrain_folds import FOLDS
 TESTED = {
     name: fold for fold, names in FOLDS.items() for name in names if name not in ("kannada_writers", "cifar10_16")
 }
+META = ("reptile", "fomaml", "anil")
 SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
 
 
@@ -106,13 +107,14 @@ def run(arguments, name, shots, seed, method):
     import keras
 
     data = initialization_data.dataset(arguments.data, name)
-    start = Path(arguments.starts, f"{arguments.network}_{TESTED[name]}") if method in ("start", "features") else None
+    learned = {"start": "", "features": ""} | {other: f"_{other}" for other in META}
+    start = method in learned and Path(arguments.starts, f"{arguments.network}_{TESTED[name]}{learned[method]}")
     x, y = subset(data, shots, seed)
     begun = time.process_time()
     record = {"domain": name, "shots": shots, "seed": seed, "method": method, "network": arguments.network}
-    if method in ("start", "scratch"):
+    if method in ("start", "scratch", *META):
         model = network(arguments.network, data, start, seed)
-        rate = arguments.rate if method == "start" else 0.1
+        rate = 0.1 if method == "scratch" else arguments.rate
         found, steps = fine_tune(model, name, data, x, y, SECONDS[shots] * arguments.scale, rate, seed)
         record |= {"rate": rate, "thirds": found, "accuracy": found[-1], "steps": steps}
     elif method == "pixels":
@@ -137,23 +139,20 @@ def report(records):
             own = [r for r in records if r["shots"] == shots and r["network"] == network_name]
             found = {}
             for r in own:
-                label = r["method"] + (f" {r['rate']:g}" if r["method"] == "start" else "")
+                label = r["method"] + (f", {r['scale']:.2g} of the time" if r["scale"] != 1 else "")
                 found.setdefault(label, {})[r["domain"], r["seed"]] = r
             print(f"\n{network_name}, {shots or 'all'} images a class")
             domains = sorted({r["domain"] for r in own})
-            print(f"{'':14}" + "".join(f"{name[:13]:>14}" for name in domains) + f"{'mean':>8}  less scratch")
+            print(f"{'':24}" + "".join(f"{name[:13]:>14}" for name in domains) + f"{'mean':>8}  less scratch")
             base = found.get("scratch", {})
             for label, runs in found.items():
                 cells = [[100 * r["accuracy"] for (d, _), r in runs.items() if d == name] for name in domains]
-                line = f"{label:14}" + "".join(f"{np.mean(c):14.1f}" if c else f"{'':14}" for c in cells)
+                line = f"{label:24}" + "".join(f"{np.mean(c):14.1f}" if c else f"{'':14}" for c in cells)
                 line += f"{np.mean([np.mean(c) for c in cells if c]):8.1f}"
                 both = [100 * (runs[k]["accuracy"] - base[k]["accuracy"]) for k in runs if k in base]
                 if len(both) > 1 and label != "scratch":
                     half = stats.t.ppf(0.975, len(both) - 1) * np.std(both, ddof=1) / np.sqrt(len(both))
                     line += f"  {np.mean(both):+.1f} ± {half:.1f} (n={len(both)})"
-                    if not shots and label.startswith("start"):
-                        ahead = [runs[k]["thirds"][0] >= base[k]["accuracy"] for k in runs if k in base]
-                        line += f"; ahead after a third: {sum(ahead)} of {len(ahead)}"
                 print(line)
 
 
@@ -167,7 +166,7 @@ def main():
     parser.add_argument("--shots", default="5,20,0")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--methods", default="scratch,start,features,untrained,pixels")
-    parser.add_argument("--rate", type=float, default=0.03)
+    parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--scale", type=float, default=1.0, help="factor of the processor seconds")
     arguments = parser.parse_args()
     output = Path(arguments.output)
@@ -178,7 +177,7 @@ def main():
         for name in filter(None, arguments.domains.split(",")):
             for shots in map(int, arguments.shots.split(",")):
                 for method in arguments.methods.split(","):
-                    rate = {"start": arguments.rate, "scratch": 0.1}.get(method)
+                    rate = {"scratch": 0.1, **dict.fromkeys(("start", *META), arguments.rate)}.get(method)
                     if (name, shots, seed, method, arguments.network, rate, arguments.scale) in done:
                         continue
                     record = run(arguments, name, shots, seed, method)

@@ -9,7 +9,10 @@ Writes OUTPUT/<network>_<fold>/initializer.json and model.keras, learned from ev
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
+
+import numpy as np
 
 FOLDS = {
     "A": ("gtsrb", "bccd_cells", "chula_rbc", "kannada", "kannada_writers"),
@@ -21,6 +24,45 @@ FOLDS = {
 DOMAINS = [name for names in FOLDS.values() for name in names] + ["omniglot"]
 
 
+def meta_learned(arguments, data):
+    """The network meta-learned on 5-way tasks of every domain with enough classes, for the time."""
+    import keras
+
+    from kerasnas.datasets import EpisodeSampler, TaskMixture
+    from kerasnas.datasets.joint import as_color
+    from kerasnas.meta import MAML, Reptile, ReptileInitializer
+    from kerasnas.pipeline.pretraining import SIZE
+    from kerasnas.pipeline.racing.portfolio import named_networks
+    from kerasnas.spaces import MacroSpace
+
+    shots, queries = (10, 0) if arguments.method == "reptile" else (5, 10)
+    families = []
+    for one in data:
+        counts = np.bincount(one.y_train)
+        classes = np.flatnonzero(counts >= shots + queries)
+        if len(classes) >= 5:
+            x = as_color(one.x_train, SIZE)
+            families.append(EpisodeSampler(x, one.y_train, 5, shots, queries, classes=classes, seed=arguments.seed))
+    space = MacroSpace.for_data((SIZE, SIZE, 3), 10, 1000)
+    network = named_networks(space)[arguments.network]
+    model = space.build_network(network, (SIZE, SIZE, 3), 5, seed=arguments.seed)
+    if arguments.method == "reptile":
+        learner = Reptile(model)  # the paper's settings of Omniglot
+    else:
+        inner = {"inner_variables": "head"} if arguments.method == "anil" else {}
+        learner = MAML(model, arguments.method == "fomaml", inner_steps=5, inner_learning_rate=0.05, **inner)
+    learner.compile()
+    end = time.process_time() + 60 * arguments.cpu_minutes
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = time.process_time() >= end
+
+    learner.fit(TaskMixture(families), arguments.steps, steps_per_epoch=50, verbose=2, callbacks=[Clock()])
+    made = {"network": arguments.network, "datasets": {}, "method": arguments.method, "seconds": 0}
+    return ReptileInitializer.from_learner(learner, **made)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -28,6 +70,8 @@ def main():
     parser.add_argument("--fold", default="none", choices=FOLDS)
     parser.add_argument("--network", default="vgg_3x3")
     parser.add_argument("--cpu_minutes", type=float, default=8.0)
+    parser.add_argument("--method", default="joint", choices=("joint", "reptile", "fomaml", "anil"))
+    parser.add_argument("--steps", type=int, default=1000, help="meta-steps at most, over which Reptile's step falls")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     import initialization_data as sources
@@ -37,8 +81,12 @@ def main():
 
     held_out = FOLDS[arguments.fold]
     data = [sources.dataset(arguments.data, name) for name in DOMAINS if name not in held_out]
-    folder = Path(arguments.output, f"{arguments.network}_{arguments.fold}")
-    initializer = pretrain_network(arguments.network, data, Budget(arguments.cpu_minutes, cpu=True), arguments.seed)
+    suffix = "" if arguments.method == "joint" else f"_{arguments.method}"
+    folder = Path(arguments.output, f"{arguments.network}_{arguments.fold}{suffix}")
+    if arguments.method == "joint":
+        initializer = pretrain_network(arguments.network, data, Budget(arguments.cpu_minutes, cpu=True), arguments.seed)
+    else:
+        initializer = meta_learned(arguments, data)
     initializer.save(folder)
     print(folder, initializer.description["seconds"])
 

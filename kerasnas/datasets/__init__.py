@@ -6,6 +6,7 @@ from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
+from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.signals import waveforms
@@ -23,6 +24,7 @@ __all__ = [
     "PairedBatches",
     "SinusoidTasks",
     "TaskFamily",
+    "TaskMixture",
     "check_episode",
     "check_images",
     "color_jitter",

@@ -99,3 +99,24 @@ def test_experience_takes_a_third_at_most_and_the_users_own_stay():
     drawn = (cells.sample(rng), cells.sample(rng))
     assert portfolio(cells, 3, given=given, remembered=drawn, leads=False)[0].kind == "given"
     assert portfolio(cells, 3, given=given, remembered=drawn)[0].kind == "remembered"
+
+
+def test_initialized_networks_come_first_with_their_controls_behind_them():
+    known = SPACE.references()
+    starts = {"small": known["cnn"], "good": known["vgg_3x3"]}
+    found = portfolio(SPACE, 8, initialized=starts)
+    assert [c.name for c in found[:4]] == ["vgg_3x3@good", "cnn@small", "vgg_3x3", "cnn"]
+    assert [c.initializer for c in found[:4]] == ["good", "small", "", ""]
+    assert [c.kind for c in found[:4]] == ["initialized", "initialized", "reference", "reference"]
+    plain = {c.name: c.prior for c in portfolio(SPACE, 12)}
+    assert all(c.prior > plain[c.name.partition("@")[0]] for c in found[:2])
+    assert found[2:4] == [c for c in portfolio(SPACE, 12) if c.name in ("vgg_3x3", "cnn")]
+    mine = portfolio(SPACE, 8, given={"mine": SPACE.sample(np.random.default_rng(1))}, initialized=starts)
+    assert [c.name for c in mine[:3]] == ["vgg_3x3@good", "mine", "cnn@small"]
+    assert portfolio(SPACE, 8, initialized={}) == portfolio(SPACE, 8)
+
+
+def test_a_network_without_a_name_has_a_control_too():
+    own = SPACE.sample(np.random.default_rng(5))
+    first, second, *_ = portfolio(SPACE, 5, initialized={"mine": own})
+    assert (first.name, first.genotype, second.name, second.genotype) == ("plain-mine@mine", own, "plain-mine", own)

@@ -1,0 +1,50 @@
+"""TaskMixture: tasks from several families, so that what is learned from them holds for unlike data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.tasks import Episode, TaskFamily
+
+
+class TaskMixture(TaskFamily):
+    """Tasks of several families: each is of a family drawn at random, all with equal probability.
+
+    Args:
+        families: families whose tasks have the same shapes: inputs, classes, shots and query shots.
+        seed: the same seed gives the same tasks. Defaults to 0.
+
+    Raises:
+        TypeError: if one of them is no `TaskFamily`.
+        ValueError: if there is none, or they differ in shape; states the first difference.
+
+    Example: characters and their negatives.
+
+    >>> from kerasnas.datasets import EpisodeSampler
+    >>> x, y = np.zeros((60, 8, 8, 1), "float32"), np.repeat(np.arange(6), 10)
+    >>> mixture = TaskMixture([EpisodeSampler(x, y, query_shots=5), EpisodeSampler(1 - x, y, query_shots=5)])
+    >>> sorted({float(mixture.episode(index).support[0].max()) for index in range(9)})
+    [0.0, 1.0]
+    """
+
+    def __init__(self, families: Sequence[TaskFamily], seed: int = 0):
+        super().__init__(seed)
+        if not families:
+            raise ValueError(checks.invalid("families", "at least one family of tasks", families))
+        for family in families:
+            checks.instance("families", family, TaskFamily)
+        self.families = tuple(families)
+        first = self.families[0]
+        for name in ("input_shape", "shots", "query_shots", "num_classes"):
+            values = [getattr(family, name, None) for family in self.families]
+            if len(set(values)) > 1:
+                raise ValueError(checks.invalid("families", f"families with one `{name}`", values))
+        self.input_shape, self.shots, self.query_shots = first.input_shape, first.shots, first.query_shots
+        self.num_classes = getattr(first, "num_classes", None)
+
+    def draw(self, rng: np.random.Generator) -> Episode:
+        """Return a task of one of the families, with all randomness from `rng`."""
+        return self.families[int(rng.integers(len(self.families)))].draw(rng)
