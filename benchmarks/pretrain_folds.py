@@ -3,7 +3,8 @@
     python benchmarks/pretrain_folds.py DATA OUTPUT --fold=A --network=vgg_3x3 --cpu_minutes=8
 
 Writes OUTPUT/<network>_<fold>/initializer.json and model.keras, learned from every domain outside of the fold;
-`--fold=shelf` learns from all but the embedded one, and makes what lies in `kerasnas/meta/initializers`. One thread; its processor time counts.
+`--fold=shelf` learns from all but the embedded one, and makes what lies in `kerasnas/meta/initializers`. One thread;
+its processor time counts.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.datasets.batches import Augmentation
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
+from kerasnas.meta import load_initializer, warm_start
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, StepConfig, TrainingConfig, pixel_size
 from kerasnas.pipeline.stages import Stages
@@ -292,6 +293,8 @@ def build_search(
             architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
             metrics=["accuracy"],
         )
+        if config.initializer not in ("", "none"):
+            log(warm_start(search, load_initializer(config.initializer)))
     idle = search.idle_curvature_stop(config.epochs, 0)
     if idle and search.curvature_ratio == "auto":  # else `fit` warns
         log(f"No stop for the curvature: {idle}.")

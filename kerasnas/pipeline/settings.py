@@ -325,6 +325,11 @@ class SearchConfig(TrainingConfig, StepConfig):
         "Steps of these trainings, comma-separated: of all, then of the better third, from scratch each time. None "
         "takes more epochs than the final training.",
     )
+    initializer: str = setting(
+        "none",
+        "Weights and alphas that the supernet begins from: the folder of a meta-learned initialization of the same "
+        "space (`ReptileInitializer.save`), or none.",
+    )
     random_genotypes: int = setting(
         3,
         "Number of random genotypes, of those that this search could have returned, that are trained for comparison.",

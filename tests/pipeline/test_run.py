@@ -9,6 +9,7 @@ import pytest
 
 from kerasnas import pipeline, reporting
 from kerasnas.genotypes import Genotype
+from kerasnas.meta import ReptileInitializer
 from kerasnas.pipeline import SearchConfig, TrainingConfig, make_space
 from kerasnas.pipeline.assembly import build_search, load_data, search_batch_size
 from kerasnas.trainers import architecture_learning_rate
@@ -157,6 +158,23 @@ def test_the_default_rate_of_the_alphas_fits_the_steps_in_which_they_learn(datas
     search = build_search(config, make_space(config), load_data(config), None, lambda line: None)
     assert float(search.optimizer.inner[1].learning_rate) == pytest.approx(architecture_learning_rate(300 * batches))
     assert search.optimizer.inner[1]._learning_rate.decay_steps == 300 * batches
+
+
+def test_a_search_begins_from_learned_weights_and_alphas(dataset, tmp_path):
+    config = SearchConfig(dataset=dataset, **TINY)
+    space, data, said = make_space(config), load_data(config), []
+    learned = build_search(config, space, data, None, said.append).supernet
+    for variable in learned.variables:
+        variable.assign(np.random.default_rng(0).standard_normal(variable.shape))
+    ReptileInitializer(learned).save(tmp_path / "start")
+    begun = dataclasses.replace(config, initializer=str(tmp_path / "start"))
+    found = build_search(begun, space, data, None, said.append).supernet
+    for mine, other in zip(found.variables, learned.variables, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert "start from the initialization" in said[-1]
+    other = dataclasses.replace(begun, num_nodes=config.num_nodes + 1)
+    with pytest.raises(ValueError, match="another space"):
+        build_search(other, make_space(other), data, None, said.append)
 
 
 def test_default_batches_fit_data_of_few_samples(dataset):
