@@ -169,7 +169,7 @@ def test_a_search_begins_from_learned_weights_and_alphas(dataset, tmp_path):
     ReptileInitializer(learned).save(tmp_path / "start")
     begun = dataclasses.replace(config, initializer=str(tmp_path / "start"))
     found = build_search(begun, space, data, None, said.append).supernet
-    for mine, other in zip(found.variables, learned.variables, strict=True):
+    for mine, other in zip(found.trainable_variables, learned.trainable_variables, strict=True):
         np.testing.assert_array_equal(mine, other)
     assert "start from the initialization" in said[-1]
     other = dataclasses.replace(begun, num_nodes=config.num_nodes + 1)
