@@ -51,8 +51,8 @@ class Contestants:
     def enter(self, candidate: Candidate) -> None:
         """Let a candidate take part."""
         entry: dict[str, Any] = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
-        if candidate.initializer:
-            entry["initializer"] = candidate.initializer
+        recipe = {"initializer": candidate.initializer, "learning_rate": candidate.learning_rate}
+        entry |= {name: value for name, value in recipe.items() if value}
         self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
 
     def fork(self, name: str, fork: str, augment: str, prior: float) -> None:
@@ -76,6 +76,8 @@ class Contestants:
         model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
         if self.initialize is not None and entry.get("initializer"):
             self.initialize(model, entry["initializer"])
+        if entry.get("learning_rate"):
+            model.optimizer.learning_rate.assign(entry["learning_rate"])
         contestant = Contestant(model, batches)
         saved = self._store(name, stage).load_latest()
         if saved is not None:

@@ -1,8 +1,11 @@
-"""The candidates of a race: hand-made references and strong defaults first, then variants and random networks."""
+"""The candidates of a race: a portfolio learned from many tasks, hand-made references, and random networks."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib.resources
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +29,7 @@ class Candidate:
             begins from what was learned from other data; or `"random"`.
         prior: how much more accurate it is than the others, on other data. Defaults to 0.
         initializer: the name of the initialization that it begins from. Defaults to "": its weights are drawn.
+        learning_rate: that it is trained with. Defaults to 0: the recipe's.
     """
 
     name: str
@@ -33,29 +37,12 @@ class Candidate:
     kind: str
     prior: float = 0.0
     initializer: str = ""
+    learning_rate: float = 0.0
 
 
-# name -> stem, width, block of each stage, halving, depths.
-_DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "vgg_wide": ("conv_3x3", 1.0, "conv_3x3", "pool", (3, 3, 3)),
-    "residual_pool": ("conv_3x3", 1.0, "residual_3x3", "pool", (0, 1, 1)),
-    "vgg_shallow": ("conv_3x3", 0.5, "conv_3x3", "pool", (2, 2, 2)),
-    "conv_deep": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 2, 2)),
-}
-# How far above the mean of the portfolio each ended, on CIFAR-10, traffic signs, blood cells and Fashion-MNIST (2,000
-# to 6,000 images, 100 s of one processor); those that were not measured are placed beside their relatives.
-_PRIORS: dict[str, float] = {
-    "vgg_3x3": 0.04,
-    "residual_pool": 0.02,
-    "vgg_wide": 0.02,
-    "vgg_shallow": 0.01,
-    "resnet_20": 0.01,
-    "cnn": -0.02,
-    "cnn_5x5": -0.02,
-    "mobilenet_v2": -0.02,
-}
-
-
+_FILE = "portfolio.json"
+"""What `benchmarks/portfolio.py learn` wrote: plans in the order in which they are tried, each with its prior."""
+_UNCHOSEN = -0.02  # prior of a reference that was not chosen
 INITIALIZED = 0.05  # how far above the same network with drawn weights one ends that begins from an initialization
 
 
@@ -159,22 +146,47 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
     return [*found, *(plain[name] for name in order)]
 
 
+@functools.cache
+def learned_plans() -> dict[str, dict[str, Any]]:
+    """The learned portfolio: name -> stem, width, blocks, halving, depths, learning rate and prior.
+
+    Example:
+
+    >>> sorted(next(iter(learned_plans().values())))
+    ['blocks', 'depths', 'halving', 'learning_rate', 'prior', 'stem', 'width']
+    """
+    text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    return {plan.pop("name"): plan for plan in json.loads(text)["candidates"]}
+
+
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
-    """References and strong defaults of the macro space, each as wide as the limits allow."""
+    """The learned portfolio and the references, each as wide as the limits allow.
+
+    In the order in which they were chosen to complement each other; references that were not chosen come last.
+    """
     if not isinstance(space, MacroSpace):
         return []
-    plans: dict[str, tuple[Any, ...]] = {name: ("reference", *plan) for name, plan in REFERENCES.items()}
-    plans |= {name: ("default", *plan) for name, plan in _DEFAULTS.items()}
+    names = ("stem", "width", "blocks", "halving", "depths")
+    plans: dict[str, dict[str, Any]] = {
+        **learned_plans(),
+        **{
+            name: dict(zip(names, plan, strict=True))
+            for name, plan in REFERENCES.items()
+            if name not in learned_plans()
+        },
+    }
     candidates = []
-    for name, (kind, stem, full, *rest) in plans.items():
-        for width in sorted((width for width in space.widths if width <= full), reverse=True):
-            genotype = space.network(stem, width, *rest)
+    for name, plan in plans.items():
+        kind = "reference" if name in REFERENCES else "default"
+        for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
+            genotype = space.network(plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
             if genotype is not None and allowed(genotype):
-                narrow = width < full
+                narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
-                candidates.append(Candidate(own, genotype, "default" if narrow else kind, _PRIORS.get(name, 0.0)))
+                prior, rate = plan.get("prior", _UNCHOSEN), plan.get("learning_rate", 0.0)
+                candidates.append(Candidate(own, genotype, "default" if narrow else kind, prior, learning_rate=rate))
                 break
-    return sorted(candidates, key=lambda candidate: -candidate.prior)
+    return candidates
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
