@@ -170,6 +170,7 @@ def learn(arguments):
     entries = []
     for index in chosen:
         plan = dict(zip(PLAN, plans[names[index]], strict=True))
+        plan["learning_rate"] = None if plan["learning_rate"] == 0.1 else plan["learning_rate"]  # 0.1 is the recipe's
         entries.append({"name": names[index], **plan, "prior": round(float(worth[:, index].mean()), 4)})
     for entry in entries:
         print(entry["name"], entry["prior"])

@@ -117,7 +117,7 @@ def named_networks(space: SearchSpace) -> dict[str, Genotype]:
 
 def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
     """The user's own, each network once, under names that no other candidate has; one that is known has its prior."""
-    taken, priors = {candidate.name for candidate in known}, {other.genotype: other.prior for other in known}
+    taken, priors = {candidate.name for candidate in known}, {other.genotype: other.prior for other in reversed(known)}
     names = {name: f"given-{name}" if name in taken or name.startswith("random-") else name for name in given}
     return _distinct(
         [Candidate(names[name], genotype, "given", priors.get(genotype, 0.0)) for name, genotype in given.items()]
@@ -126,7 +126,7 @@ def _given(given: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Ca
 
 def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> list[Candidate]:
     """Candidates of remembered networks; one that is known keeps its name and its prior."""
-    names = {candidate.genotype: candidate for candidate in known}
+    names = {candidate.genotype: candidate for candidate in reversed(known)}
     new = [genotype for genotype in dict.fromkeys(genotypes) if genotype not in names]
     names |= {one: Candidate(f"remembered-{index}", one, "remembered") for index, one in enumerate(new, start=1)}
     return [names[genotype] for genotype in genotypes]
@@ -134,7 +134,7 @@ def _remembered(genotypes: Sequence[Genotype], known: Sequence[Candidate]) -> li
 
 def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> list[Candidate]:
     """Candidates that begin from an initialization, the best first, and behind them the same networks without one."""
-    named = {candidate.genotype: candidate for candidate in known}
+    named = {candidate.genotype: candidate for candidate in reversed(known) if not candidate.learning_rate}
     plain = {
         name: named.get(genotype, Candidate(f"plain-{name}", genotype, "default")) for name, genotype in starts.items()
     }
@@ -167,14 +167,9 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
     if not isinstance(space, MacroSpace):
         return []
     names = ("stem", "width", "blocks", "halving", "depths")
-    plans: dict[str, dict[str, Any]] = {
-        **learned_plans(),
-        **{
-            name: dict(zip(names, plan, strict=True))
-            for name, plan in REFERENCES.items()
-            if name not in learned_plans()
-        },
-    }
+    plans: dict[str, dict[str, Any]] = dict(learned_plans())
+    for name, reference in REFERENCES.items():
+        plans.setdefault(name, dict(zip(names, reference, strict=True)))
     candidates = []
     for name, plan in plans.items():
         kind = "reference" if name in REFERENCES else "default"
@@ -183,15 +178,15 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
             if genotype is not None and allowed(genotype):
                 narrow = width < plan["width"]
                 own = f"{name}_w{width:g}" if narrow else name
-                prior, rate = plan.get("prior", _UNCHOSEN), plan.get("learning_rate", 0.0)
+                prior, rate = plan.get("prior", _UNCHOSEN), plan.get("learning_rate") or 0.0
                 candidates.append(Candidate(own, genotype, "default" if narrow else kind, prior, learning_rate=rate))
                 break
     return candidates
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Each network once from each start, under its first name: small images make several plans the same."""
-    found: dict[tuple[Genotype, str], Candidate] = {}
+    """Each network once from each start by each recipe: small images make several plans the same."""
+    found: dict[tuple[Genotype, str, float], Candidate] = {}
     for candidate in candidates:
-        found.setdefault((candidate.genotype, candidate.initializer), candidate)
+        found.setdefault((candidate.genotype, candidate.initializer, candidate.learning_rate), candidate)
     return list(found.values())

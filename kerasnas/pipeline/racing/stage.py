@@ -366,7 +366,8 @@ class Race:
 
 def _is_control(entry: dict[str, Any], of: dict[str, Any]) -> bool:
     """True if a contestant is the same network as another that began from an initialization, but with drawn weights."""
-    plain = not entry.get("initializer") and not entry.get("augment") and not of.get("augment")
+    recipes = [one.get(name) for one in (entry, of) for name in ("augment", "learning_rate")]
+    plain = not entry.get("initializer") and not any(recipes)
     return bool(of.get("initializer")) and plain and entry["genotype"] == of["genotype"]
 
 
