@@ -4,6 +4,14 @@ import keras
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """What a developer has remembered, and consents to, is no part of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERASNAS_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture
 def dtype_policy():
     """A function that sets Keras' precision; the test's end sets it back."""
