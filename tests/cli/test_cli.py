@@ -16,12 +16,21 @@ import pytest
 from kerasnas import cli, storage
 from kerasnas.cli.flags import settings
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.pipeline import ComparisonConfig, DoctorConfig, RaceConfig, SearchConfig, TimingConfig, TrainingConfig
+from kerasnas.pipeline import (
+    ComparisonConfig,
+    DoctorConfig,
+    PretrainingConfig,
+    RaceConfig,
+    SearchConfig,
+    TimingConfig,
+    TrainingConfig,
+)
 from kerasnas.pipeline.settings import flag_of
 
 COMMANDS = (
     "search",
     "retrain",
+    "pretrain",
     "resume",
     "predict",
     "evaluate",
@@ -246,7 +255,7 @@ def test_time_prints_every_result_and_leaves_nothing(dataset, tmp_path, monkeypa
 def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert cli.main([command, flag]) == 0
     text = capsys.readouterr().out
-    configs = {"retrain": TrainingConfig, "compare": ComparisonConfig}
+    configs = {"retrain": TrainingConfig, "pretrain": PretrainingConfig, "compare": ComparisonConfig}
     configs |= {"time": TimingConfig, "doctor": DoctorConfig}
     own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
     fields = [field for config in own for field in dataclasses.fields(config)]
@@ -258,7 +267,7 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     others |= {"experience": {"action", "what"}}
     others |= {"completion": {"shell"}, "predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
     names |= others.get(command, set()) | (
-        {"progress", "quiet"} if command in ("search", "retrain", "resume") else set()
+        {"progress", "quiet"} if command in ("search", "retrain", "pretrain", "resume") else set()
     )
     listed = {line.strip()[2:] for line in text.splitlines() if line.startswith("  --")}
     assert listed == names
