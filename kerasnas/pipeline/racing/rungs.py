@@ -105,8 +105,33 @@ def expected(
     return dict(zip(names, (ends.mean() + prior + trust * (seen - prior)).tolist(), strict=True))
 
 
+def fading(gains: Mapping[str, float], progress: float) -> dict[str, float]:
+    """What each candidate will have lost in the end of the lead that its initialization gives it now.
+
+    The same network with drawn weights catches up: of the lead over it, after a part of the training, about that part
+    is left in the end. Without this, an initialized network would end a race against networks that end above it.
+
+    Args:
+        gains: name -> lead over the same network with drawn weights, after as many steps.
+        progress: as for `expected`.
+
+    Returns:
+        name -> what to take off its accuracy now; 0 for one that is not ahead.
+
+    Example:
+
+    >>> fading({"begun": 0.4, "behind": -0.1}, progress=0.5)
+    {'begun': 0.2, 'behind': 0.0}
+    """
+    return {name: (1 - progress) * max(gain, 0.0) for name, gain in gains.items()}
+
+
 def advancing(
-    correct: Mapping[str, np.ndarray], scores: Mapping[str, float], number: int, progress: float
+    correct: Mapping[str, np.ndarray],
+    scores: Mapping[str, float],
+    number: int,
+    progress: float,
+    faded: Mapping[str, float] | None = None,
 ) -> list[str]:
     """The candidates that advance after a rung, the best first.
 
@@ -115,16 +140,18 @@ def advancing(
         scores: name -> expected accuracy; see `expected`.
         number: how many advance at most.
         progress: as for `expected`.
+        faded: as `fading` returns it. Defaults to none.
 
     Returns:
         At most `number` names; fewer where the others are hopeless: behind the best by more than three standard errors
         of the paired difference and three of what the rest of the training may change.
     """
     ranked = sorted(scores, key=lambda name: -scores[name])
-    best = ranked[0]
+    best, faded = ranked[0], faded or {}
 
     def hopeless(name: str) -> bool:
         difference, error = paired_difference(correct[best], correct[name])
+        difference += faded.get(name, 0.0) - faded.get(best, 0.0)
         return difference > 3 * math.hypot(error, FIDELITY * math.sqrt(1 - progress))
 
     return [name for name in ranked[:number] if name == best or not hopeless(name)]

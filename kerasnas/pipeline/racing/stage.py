@@ -19,6 +19,7 @@ from kerasnas.pipeline.racing.baseline import pixel_baseline
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.contestants import Contestants, read_progress
+from kerasnas.pipeline.racing.gains import gain_of
 from kerasnas.pipeline.racing.portfolio import Candidate
 from kerasnas.pipeline.racing.rungs import (
     FIRST_SHARE,
@@ -27,6 +28,7 @@ from kerasnas.pipeline.racing.rungs import (
     RECIPE_SHARE,
     advancing,
     expected,
+    fading,
     first_steps,
     race_share,
 )
@@ -106,7 +108,10 @@ class Race:
             # Its state is where its training as a stage of its own begins.
             self._contestant(name)
             self.contestants.save(name, self.budget.spent(), "searched")
-        record |= {"comparison": self._comparison(winners[0]), "initialization": self._gains()}
+        record |= {
+            "comparison": self._comparison(winners[0]),
+            "initialization": [gain for name in self._entries if (gain := self._gain(name))],
+        }
         record |= {"contestants": {}, "seconds": self.budget.spent()}
         record |= {"baseline": pixel_baseline(self.data, self.held_out, self.seed) if len(self._entries) > 1 else None}
         for name, entry in self._entries.items():
@@ -301,10 +306,13 @@ class Race:
         epochs = {name: total * self._batch_size(samples) / samples for name, total in totals.items()}
         share = float(np.mean([ends[name] / totals[name] for name in names]))
         accuracies = {name: float(hits.mean()) for name, hits in correct.items()}
+        gains = {name: gain["difference"] for name in names if (gain := self._gain(name))}
+        faded = fading(gains, share)
+        accuracies = {name: accuracy - faded.get(name, 0.0) for name, accuracy in accuracies.items()}
         scores = expected(accuracies, priors, epochs, len(self.held_out[0]), share)
         for name, score in scores.items():
             self._entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
-        return advancing(correct, scores, number, share)
+        return advancing(correct, scores, number, share, faded)
 
     def _spent_on_others(self) -> float:
         """Seconds that candidates other than the first have taken."""
@@ -329,20 +337,8 @@ class Race:
             compared.append({"name": name, "rung": last + 1, "difference": difference, "error": error})
         return compared
 
-    def _gains(self) -> list[dict[str, Any]]:
-        """What each initialization gave: the lead over the same network with drawn weights after as many steps."""
-        gains = []
-        for name, entry in self._entries.items():
-            controls = [other for other, own in self._entries.items() if _is_control(own, entry)]
-            for control in controls:
-                rungs = min(len(entry["rungs"]), len(self._entries[control]["rungs"]))
-                if rungs:
-                    pair = self._hits(name, rungs - 1), self._hits(control, rungs - 1)
-                    difference, error = paired_difference(*pair)
-                    steps = entry["rungs"][rungs - 1]["steps"]
-                    found = {"initializer": entry["initializer"], "name": name, "control": control, "steps": steps}
-                    gains.append({**found, "difference": difference, "error": error})
-        return gains
+    def _gain(self, name: str) -> dict[str, Any] | None:
+        return gain_of(self._entries, name, self._hits)
 
     def _contestant(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
         augment = self.augment_of(name) if augment is None else augment
@@ -362,13 +358,6 @@ class Race:
         size = max(1, min(self.batch_size, samples // 4))
         # oneDNN's gradient of 1x1 convolutions with strides has ended the process on batches of 19 images.
         return size - size % 8 if size > 8 else size
-
-
-def _is_control(entry: dict[str, Any], of: dict[str, Any]) -> bool:
-    """True if a contestant is the same network as another that began from an initialization, but with drawn weights."""
-    recipes = [one.get(name) for one in (entry, of) for name in ("augment", "learning_rate")]
-    plain = not entry.get("initializer") and not any(recipes)
-    return bool(of.get("initializer")) and plain and entry["genotype"] == of["genotype"]
 
 
 def spent_before(stages: Stages) -> float:

@@ -1,0 +1,46 @@
+"""What an initialization gives in a race: the lead over the same network with drawn weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasnas.intervals import paired_difference
+
+
+def control_of(entries: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """The contestant that is the same network by the same recipe with drawn weights; empty where there is none.
+
+    Args:
+        entries: name -> what is known of a contestant, as `Contestants` has it.
+        name: of a contestant.
+    """
+    entry = entries[name]
+    if not entry.get("initializer") or entry.get("augment"):
+        return ""
+    same = {"genotype": entry["genotype"], "initializer": None, "augment": None, "learning_rate": None}
+    return next((other for other, own in entries.items() if {key: own.get(key) for key in same} == same), "")
+
+
+def gain_of(
+    entries: Mapping[str, Mapping[str, Any]], name: str, hits: Callable[[str, int], np.ndarray]
+) -> dict[str, Any] | None:
+    """The lead of a contestant over its control, after the last rung that both have had.
+
+    Args:
+        entries: as for `control_of`.
+        name: of a contestant.
+        hits: `(name, rung)` -> for each held-out sample whether it was right.
+
+    Returns:
+        `{"initializer", "name", "control", "steps", "difference", "error"}`, or None where there is nothing to tell.
+    """
+    control = control_of(entries, name)
+    rungs = min(len(entries[name]["rungs"]), len(entries[control]["rungs"])) if control else 0
+    if not rungs:
+        return None
+    difference, error = paired_difference(hits(name, rungs - 1), hits(control, rungs - 1))
+    found = {"initializer": entries[name]["initializer"], "name": name, "control": control}
+    return {**found, "steps": entries[name]["rungs"][rungs - 1]["steps"], "difference": difference, "error": error}
