@@ -48,9 +48,11 @@ def check_learned(learner: Any, arrays: Mapping[str, np.ndarray], description: M
     if not wrong:
         return
     settings, config = description.get("settings", {}), learner.get_config()
-    names = ("inner_steps", "inner_variables")
-    differing = [f"{name} {settings[name]!r}, expected {config[name]!r}" for name in names if name in settings]
-    differing = [one for one, name in zip(differing, names, strict=False) if settings.get(name) != config[name]]
+    differing = [
+        f"{name} {settings[name]!r}, expected {config[name]!r}"
+        for name in ("inner_steps", "inner_variables")
+        if name in settings and settings[name] != config[name]
+    ]
     shapes = [f"{name} {arrays[name].shape}, expected {own[name]}" for name in wrong[:3]]
     raise ValueError(
         f"This initialization is of a learner with another inner loop: it has {'; '.join([*differing, *shapes])}"
