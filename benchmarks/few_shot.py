@@ -12,8 +12,8 @@ on the evaluation alphabets (659); `random` is the papers' split, 1,200 and 423 
 `six_alphabets` learns on 173 characters and is tested on 69 of two other alphabets.
 
 Color images: IMAGES is a folder for `kerasnas.datasets.mini_imagenet`; ARRAYS an `.npz` of images `x` and labels `y`,
-or a folder with one, whose classes `--split=classes` divides at random in miniImageNet's proportions, 64 to learn on, 16
-to choose settings on and 20 to test on. `--part=validation` measures on the second of these.
+or a folder with one, whose classes `--split=classes` divides at random in miniImageNet's proportions, 64 to learn on,
+16 to choose settings on and 20 to test on. `--part=validation` measures on the second of these.
 
 600 episodes with 15 queries per class; ± is the 95 % confidence interval. Minutes are those of training, without the
 intermediate tests: on the clock, and of the CPU. MAML++ is all its parts (`--first_order_share`, `--multi_step_share`

@@ -151,7 +151,10 @@ class ReptileInitializer:
         return cls(parameters=parametric.get_parameters(), description={**made, **description})
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write `model.keras`, `policy.npz`, `learner.npz` and `initializer.json`; those of an earlier one are replaced."""
+        """Write `initializer.json`, and of `model.keras`, `policy.npz` and `learner.npz` what there is.
+
+        The files of an earlier one are replaced.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if self.model is not None:
@@ -201,7 +204,8 @@ def warm_start(search: Any, initializer: ReptileInitializer) -> str:
     """Start a search from an initialization: assign its values to the variables of the search, in place.
 
     Weights and alphas are assigned to a model, except for the head if the number of classes differs; to a meta-learner
-    also the inner rates and the like that it learns and another one learned. Parameters are assigned to a strategy. Call it before `fit`, or before the first `ask`.
+    also the inner rates and the like that it learns and another one learned. Parameters are assigned to a strategy.
+    Call it before `fit`, or before the first `ask`.
 
     Args:
         search: a `BilevelTrainer`, an `ENASTrainer`, a meta-learner, a strategy with parameters, a supernet or any

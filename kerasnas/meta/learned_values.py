@@ -19,7 +19,8 @@ def learned_variables(learner: Any) -> dict[str, Any]:
     >>> import keras
     >>> from kerasnas.meta import MAML
     >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    >>> {name: tuple(v.shape) for name, v in learned_variables(MAML(model, inner_steps=5, learn_inner_rates=True)).items()}
+    >>> learner = MAML(model, inner_steps=5, learn_inner_rates=True)
+    >>> {name: tuple(variable.shape) for name, variable in learned_variables(learner).items()}
     {'inner_rates': (5, 1)}
     """
     own = {id(variable) for variable in learner.model.variables}

@@ -231,8 +231,8 @@ class MetaNAS(MetaLearner):
                 on these inputs; without them, they stay those of the mixture, which costs accuracy. Defaults to None.
 
         Raises:
-            ValueError: if the genotype leaves out edges, and the supernet has neither alphas of its inputs nor a primitive
-                `"none"` to say so.
+            ValueError: if the genotype leaves out edges, and the supernet has neither alphas of its inputs nor a
+                primitive `"none"` to say so.
         """
         genotype, hard = model.derive(), clone(model)
         for kind, variable in hard.alphas.items():

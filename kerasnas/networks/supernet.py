@@ -262,7 +262,7 @@ class Supernet(keras.Model):
     def decisions(self, weights: Mapping[str, np.ndarray], allow_none: bool = False) -> list[Decision]:
         """The independent decisions that make a genotype, each with all its options, given mixing weights."""
         decisions = decisions_of(self.choices, weights, allow_none)
-        return decisions if self.inputs is None else self.inputs.weigh(decisions)
+        return list(decisions if self.inputs is None else self.inputs.weigh(decisions))
 
     def derive(
         self,

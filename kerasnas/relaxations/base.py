@@ -221,12 +221,16 @@ def segment_softmax(alphas: Any, sizes: Sequence[int], temperature: Any = None) 
 
     Example:
 
-    >>> [round(float(weight), 3) for weight in segment_softmax(ops.convert_to_tensor([5.0, 0.0, 0.0, 1.0]), [1, 3], 0.1)]
+    >>> weights = segment_softmax(ops.convert_to_tensor([5.0, 0.0, 0.0, 1.0]), [1, 3], temperature=0.1)
+    >>> [round(float(weight), 3) for weight in weights]
     [1.0, 0.0, 0.0, 1.0]
 
     Reference:
         Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the
         soft pruning of input nodes.
+
+    Differences from the paper:
+        - None.
     """
     logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
     parts = ops.split(logits, [sum(sizes[:index]) for index in range(1, len(sizes))])

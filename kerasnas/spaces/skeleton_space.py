@@ -186,8 +186,8 @@ class SkeletonSpace(SearchSpace):
             relaxation: how alphas become mixing weights: a name or a callable. Defaults to the space's own.
             seed: seed of all initial weights. Defaults to 0.
             partial_channels, edge_normalization: of PC-DARTS; see `kerasnas.networks.Supernet`. Default to the space's.
-            input_alphas: of MetaNAS: whether the edges that a node keeps are a choice with alphas of its own; see there.
-                Defaults to None: no.
+            input_alphas: of MetaNAS: whether the edges that a node keeps are a choice with alphas of its own; see
+                there. Defaults to None: no.
             kwargs: as for `keras.Model`.
 
         Returns:

@@ -92,13 +92,13 @@ def test_what_is_missing_is_named(place, tmp_path):
         mini_imagenet(path=tmp_path / "nowhere")
     path = place("flat")
     (path / "images" / "n0200000008.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match="There is no .*n0200000008.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"There is no .*n0200000008.jpg"):
         mini_imagenet(path=path)
     (path / "images").rename(path / "pictures")
-    with pytest.raises(FileNotFoundError, match="There is no .*images. miniImageNet"):
+    with pytest.raises(FileNotFoundError, match=r"There is no .*images. miniImageNet"):
         mini_imagenet(path=path)
     (path / "images").mkdir()
-    with pytest.raises(FileNotFoundError, match="There is no .*images/n0200000003.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"There is no .*images/n0200000003.jpg"):
         mini_imagenet(path=path)
 
 
@@ -124,10 +124,12 @@ def test_a_split_that_is_none(place, content, message):
 
 def test_bad_input(place):
     path = place("imagenet")
-    with pytest.raises(ValueError, match="Did you mean 'validation'"):
+    with pytest.raises(ValueError, match=r"Did you mean 'validation'\?"):
         mini_imagenet("valid", path=path)
-    with pytest.raises(ValueError, match="`size`. Expected an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"`size`. Expected an integer of at least 1"):
         mini_imagenet(size=0, path=path)
     (path / "train.csv").write_text("filename,label\nn0100000010.jpg,n01\n")
-    with pytest.raises(ValueError, match="Expected a number from 1 to 9 after the label.* Received: 'n0100000010.jpg'"):
+    with pytest.raises(
+        ValueError, match=r"Expected a number from 1 to 9 after the label.*'n0100000010.jpg'"
+    ):
         mini_imagenet(path=path)

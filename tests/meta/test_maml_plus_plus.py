@@ -185,7 +185,7 @@ def test_batch_norm_stays_out_of_the_inner_loop(make, make_network, image_tasks)
     adapted = make(network, inner_variables="all_but_batch_norm").adapt(image_tasks(dtype="float64").episode(0))
     for old, new in zip(network.trainable_variables, adapted.trainable_variables, strict=True):
         same = np.array_equal(ops.convert_to_numpy(old), ops.convert_to_numpy(new))
-        assert same == (old.name in ("gamma", "beta")) or "conv2d" in old.path and old.name == "bias"
+        assert same == (old.name in ("gamma", "beta")) or ("conv2d" in old.path and old.name == "bias")
 
 
 # The outer rate, bad input, saving ------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_bad_input(make_network, image_tasks):
             learner.fit(image_tasks(), steps=4, tasks=1, verbose=0)
     learner = MAML(make_network(), cosine_annealing=True)
     learner.compile("adam", run_eagerly=True)
-    with pytest.raises(ValueError, match="`cosine_annealing`. Expected False beside an optimizer of your own"):
+    with pytest.raises(ValueError, match=r"`cosine_annealing`. Expected False beside an optimizer of your own"):
         learner.fit(image_tasks(), steps=4, tasks=1, verbose=0)
 
 
