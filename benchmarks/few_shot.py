@@ -35,6 +35,11 @@ TRAINING = ("Balinese", "Greek", "Korean", "Latin", "Sanskrit", "Tagalog")
 TEST = ("Japanese_(katakana)", "Early_Aramaic")
 ROTATIONS = (0, 90, 180, 270)
 OMNIGLOT, COLOR = ("official", "random", "six_alphabets"), ("mini_imagenet", "classes")
+PUBLISHED = {  # MAML's inner loops
+    "omniglot, 5 ways": {"inner_steps": 1, "inner_learning_rate": 0.4},
+    "omniglot": {"inner_steps": 5, "inner_learning_rate": 0.1},  # and MAML++'s
+    "color": {"inner_steps": 5, "inner_learning_rate": 0.01, "adaptation_steps": 10},
+}
 OPTIONS = ("learn_inner_rates", "per_step_statistics", "per_step_scale_offset")  # of MAML++, that MAML may have too
 
 
@@ -49,9 +54,9 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--query_shots", type=int, default=15, help="of a training task")
     parser.add_argument("--steps", type=int, default=1100)
-    parser.add_argument("--tasks", type=int, help="of a step; default 16, Reptile 5")
-    parser.add_argument("--inner_steps", type=int, help="default 1, Reptile and MAML++ 5")
-    parser.add_argument("--inner_learning_rate", type=float, help="default 0.4, MAML++ 0.1, Reptile 1e-3")
+    parser.add_argument("--tasks", type=int, help="of a step; default 16, of color images 4, Reptile 5")
+    parser.add_argument("--inner_steps", type=int, help="default 5; MAML with 5 ways of Omniglot 1")
+    parser.add_argument("--inner_learning_rate", type=float, help="default the papers', such as 0.4 for 1 step")
     parser.add_argument("--learning_rate", type=float, help="of the initialization; default 1e-3 (Adam), Reptile 1")
     parser.add_argument("--decay", action="store_true", help="anneal the learning rate of the initialization to 0")
     parser.add_argument("--cosine", action="store_true", help="the same by a cosine, to a hundredth; MAML++ always")
@@ -59,7 +64,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", action="store_true", help="a part of MAML++")
     parser.add_argument("--first_order_share", type=float, help="of the steps, at the start; default 0, MAML++ 1/3")
     parser.add_argument("--multi_step_share", type=float, help="of the steps, at the start; default 0, MAML++ 0.1")
-    parser.add_argument("--adaptation_steps", type=int, help="default that of training, Reptile 50")
+    parser.add_argument("--adaptation_steps", type=int, help="default that of training, of color images 10, Reptile 50")
     parser.add_argument("--every", type=int, default=100, help="steps between tests on 100 episodes")
     parser.add_argument("--episodes", type=int, default=600, help="of the last test")
     parser.add_argument("--seed", type=int, default=0)
@@ -83,7 +88,7 @@ def main() -> None:
     training = EpisodeSampler(x, y, arguments.ways, shots, queries, rotations=rotations, seed=arguments.seed)
     test = EpisodeSampler(x_test, y_test, arguments.ways, arguments.shots, 15, seed=12345)
     learner = make(arguments, x.shape[1:])
-    tasks = arguments.tasks or learner.default_tasks
+    tasks = arguments.tasks or (4 if arguments.split in COLOR and not reptile else learner.default_tasks)
     rate: Any = arguments.learning_rate or (1.0 if reptile else 1e-3)
     if arguments.cosine or arguments.method == "maml++":
         rate = keras.optimizers.schedules.CosineDecay(rate, arguments.steps, alpha=0.01)
@@ -115,7 +120,7 @@ def main() -> None:
     found = learner.evaluate(test, arguments.episodes)
     _row(f"{arguments.steps}, {arguments.episodes} episodes", clock, found)
     if arguments.save:
-        save(learner, arguments, found, clock.minutes)
+        save(learner, arguments, found, tasks, clock.minutes)
     keys = ("method", "split", "ways", "shots", "steps", "seed")
     record = {key: getattr(arguments, key) for key in keys} | {"tasks": tasks, "minutes": round(clock.minutes, 2)}
     record |= {"cpu_minutes": round(clock.cpu_minutes, 2)}
@@ -123,7 +128,7 @@ def main() -> None:
     print(json.dumps(record | {name: str(value) for name, value in found.items()}))
 
 
-def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float) -> None:
+def save(learner: Any, arguments: argparse.Namespace, found: Any, tasks: int, minutes: float) -> None:
     """Save the initialization with its results on Omniglot and on generated glyphs, which anyone can repeat."""
     from kerasnas.datasets import EpisodeSampler, glyphs
     from kerasnas.meta import ReptileInitializer
@@ -141,7 +146,7 @@ def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float
         ways=arguments.ways,
         shots=arguments.shots,
         seed=arguments.seed,
-        tasks_a_step=arguments.tasks or learner.default_tasks,
+        tasks_a_step=tasks,
         minutes=round(minutes, 1),
         figures=figures,
     )
@@ -180,11 +185,10 @@ def make(arguments: argparse.Namespace, input_shape: tuple[int, ...]) -> Any:
         given = getattr(arguments, f"{name}_share")
         steps = round(arguments.steps * (share * whole if given is None else given))
         options["first_order_steps" if name == "first_order" else "multi_step_loss_steps"] = steps
-    if whole:
-        published = {"inner_steps": 5, "inner_learning_rate": 0.1, "inner_variables": "all_but_batch_norm"}
-        return MAML(network, **(published | options))
-    options["first_order"] = arguments.method == "fomaml"
-    return MAML(network, inner_variables="head" if arguments.method == "anil" else "all", **options)
+    few = arguments.ways == 5 and not whole
+    published = PUBLISHED["color" if color else "omniglot, 5 ways" if few else "omniglot"]
+    moved = {"anil": "head", "maml++": "all_but_batch_norm"}.get(arguments.method, "all")
+    return MAML(network, arguments.method == "fomaml", inner_variables=moved, **(published | options))
 
 
 def pools(data: Path, split: str, part: str) -> Any:

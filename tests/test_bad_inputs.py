@@ -225,9 +225,7 @@ call(
     fresh(lambda: datasets.LabelledImages(IMAGES, LABELS, ("a", "b", "c"), ("A", "A", "B")), "of_alphabets"),
     names=["A"],
 )
-call(
-    lambda split, size: datasets.mini_imagenet(split, size, path=PHOTOS), "mini_imagenet", split="validation", size=8
-)
+call(lambda split, size: datasets.mini_imagenet(split, size, path=PHOTOS), "mini_imagenet", split="validation", size=8)
 call(datasets.glyphs, classes=2, samples=2, size=8, jitter=1.0, seed=0)
 call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
 call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))

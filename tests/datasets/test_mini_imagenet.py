@@ -129,7 +129,5 @@ def test_bad_input(place):
     with pytest.raises(ValueError, match=r"`size`. Expected an integer of at least 1"):
         mini_imagenet(size=0, path=path)
     (path / "train.csv").write_text("filename,label\nn0100000010.jpg,n01\n")
-    with pytest.raises(
-        ValueError, match=r"Expected a number from 1 to 9 after the label.*'n0100000010.jpg'"
-    ):
+    with pytest.raises(ValueError, match=r"Expected a number from 1 to 9 after the label.*'n0100000010.jpg'"):
         mini_imagenet(path=path)
