@@ -44,8 +44,8 @@ class LabelledImages:
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x", self.x, "y", self.y, self.classes)
         alphabets = self.alphabets
-        right = isinstance(alphabets, tuple) and list(map(type, alphabets)) == [str] * len(self.classes)
-        if not right and alphabets != ():
+        named = isinstance(alphabets, tuple) and list(map(type, alphabets)) == [str] * len(self.classes)
+        if not named and not (isinstance(alphabets, tuple) and not alphabets):
             expected = f"a tuple of the alphabets of the {len(self.classes)} classes"
             raise ValueError(checks.invalid("alphabets", expected, alphabets))
 

@@ -129,7 +129,7 @@ class MAML(MetaLearner):
             if getattr(self, name) > total:
                 expected = f"at most the meta-steps of the training, {total}"
                 raise ValueError(checks.invalid(name, expected, getattr(self, name)))
-        if self.cosine_annealing and not getattr(self, "_scheduled", True):
+        if self.cosine_annealing and not self._scheduled:
             expected = "False beside an optimizer of your own, whose learning rate may be a `CosineDecay`"
             raise ValueError(checks.invalid("cosine_annealing", expected, True))
         return super().fit(sampler, steps, *args, **kwargs)
