@@ -88,6 +88,17 @@ def test_derive_takes_the_most_probable_pair_at_any_temperature():
     assert SPACE.build_supernet(SHAPE, 3).inputs is None
 
 
+def test_within_a_limit_the_most_probable_pair_and_primitives_are_taken():
+    """`P(pair) p(first) p(second)`, in which the edges' own weights have no place: they would favor (0, 2) here."""
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=["skip_connect", "avg_pool_3x3"])
+    net = space.build_supernet(SHAPE, 3, input_alphas=True)
+    pools = np.array([0.1, 0.1, 0.5, 0.76, 0.55])  # of the edges into node 2, whose skips break the limit, and node 3
+    net.alphas["reduce"].assign(np.log(np.stack([1 - pools, pools], axis=1)))
+    net.inputs.alphas["reduce"].assign(np.log([1, 0.3, 0.4, 0.3]))  # 0.3 * 0.76 * 0.55 is the largest
+    found = [(edge.source, edge.target) for edge in net.derive(max_skips=0)["reduce"]]
+    assert found == [(0, 2), (1, 2), (1, 3), (2, 3)]
+
+
 def test_alphas_of_the_inputs_are_architecture_parameters_with_a_gradient():
     import tensorflow as tf
 
