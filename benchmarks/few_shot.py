@@ -1,14 +1,23 @@
-"""Meta-learning on Omniglot: accuracy of MAML, FOMAML, ANIL and Reptile against steps and minutes, as Markdown.
+"""Few-shot classification: accuracy of MAML, MAML++, FOMAML, ANIL and Reptile against steps and minutes, as Markdown.
 
     python benchmarks/few_shot.py DATA --method=maml --steps=1100
+    python benchmarks/few_shot.py DATA --method=maml++ --ways=20 --steps=5000
     python benchmarks/few_shot.py DATA --method=reptile --shots=5 --steps=700
-    python benchmarks/few_shot.py DATA --method=maml --split=six_alphabets --steps=1141
+    python benchmarks/few_shot.py IMAGES --split=mini_imagenet --method=maml++ --steps=60000
+    python benchmarks/few_shot.py ARRAYS --split=classes --method=maml --steps=1000
 
-DATA is a folder with Omniglot as one `.npz` (see `kerasnas.datasets.omniglot`), or "official" to download the archives.
-`--split=official` learns on the background alphabets (964 characters, each in four rotations) and is tested on the
-evaluation alphabets (659); `--split=six_alphabets` learns on 173 characters and is tested on 69 of two other alphabets.
+Omniglot: DATA is a folder with it as one `.npz` (see `kerasnas.datasets.omniglot`), or "official" to download the
+archives. `--split=official` learns on the background alphabets (964 characters, each in four rotations) and is tested
+on the evaluation alphabets (659); `random` is the papers' split, 1,200 and 423 characters of any alphabet;
+`six_alphabets` learns on 173 characters and is tested on 69 of two other alphabets.
+
+Color images: IMAGES is a folder for `kerasnas.datasets.mini_imagenet`; ARRAYS an `.npz` of images `x` and labels `y`,
+or a folder with one, whose classes `--split=classes` divides at random in miniImageNet's proportions, 64 to learn on,
+16 to choose settings on and 20 to test on. `--part=validation` measures on the second of these.
+
 600 episodes with 15 queries per class; ± is the 95 % confidence interval. Minutes are those of training, without the
-intermediate tests.
+intermediate tests: on the clock, and of the CPU. MAML++ is all its parts (`--first_order_share`, `--multi_step_share`
+are shares of the steps); `--learn_inner_rates` and the like add one to MAML.
 """
 
 import argparse
@@ -25,24 +34,37 @@ import numpy as np
 TRAINING = ("Balinese", "Greek", "Korean", "Latin", "Sanskrit", "Tagalog")
 TEST = ("Japanese_(katakana)", "Early_Aramaic")
 ROTATIONS = (0, 90, 180, 270)
+OMNIGLOT, COLOR = ("official", "random", "six_alphabets"), ("mini_imagenet", "classes")
+PUBLISHED = {  # MAML's inner loops
+    "omniglot, 5 ways": {"inner_steps": 1, "inner_learning_rate": 0.4},
+    "omniglot": {"inner_steps": 5, "inner_learning_rate": 0.1},  # and MAML++'s
+    "color": {"inner_steps": 5, "inner_learning_rate": 0.01, "adaptation_steps": 10},
+}
+OPTIONS = ("learn_inner_rates", "per_step_statistics", "per_step_scale_offset")  # of MAML++, that MAML may have too
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--method", default="maml", choices=("maml", "fomaml", "anil", "reptile"))
-    parser.add_argument("--split", default="official", choices=("official", "six_alphabets"))
+    parser.add_argument("--method", default="maml", choices=("maml", "maml++", "fomaml", "anil", "reptile"))
+    parser.add_argument("--split", default="official", choices=(*OMNIGLOT, *COLOR))
+    parser.add_argument("--part", default="test", choices=("test", "validation"), help="of color images")
+    parser.add_argument("--filters", type=int, help="default 64; of color images 32, MAML++ 48")
     parser.add_argument("--ways", type=int, default=5)
     parser.add_argument("--shots", type=int, default=1)
     parser.add_argument("--query_shots", type=int, default=15, help="of a training task")
     parser.add_argument("--steps", type=int, default=1100)
-    parser.add_argument("--tasks", type=int, help="of a step; default 16, Reptile 5")
-    parser.add_argument("--inner_steps", type=int, help="default 1, Reptile 5")
-    parser.add_argument("--inner_learning_rate", type=float, help="default 0.4, Reptile 1e-3")
+    parser.add_argument("--tasks", type=int, help="of a step; default 16, of color images 4, Reptile 5")
+    parser.add_argument("--inner_steps", type=int, help="default 5; MAML with 5 ways of Omniglot 1")
+    parser.add_argument("--inner_learning_rate", type=float, help="default the papers', such as 0.4 for 1 step")
     parser.add_argument("--learning_rate", type=float, help="of the initialization; default 1e-3 (Adam), Reptile 1")
     parser.add_argument("--decay", action="store_true", help="anneal the learning rate of the initialization to 0")
-    parser.add_argument("--learn_inner_rates", action="store_true", help="MAML++")
-    parser.add_argument("--adaptation_steps", type=int, help="default that of training, Reptile 50")
+    parser.add_argument("--cosine", action="store_true", help="the same by a cosine, to a hundredth; MAML++ always")
+    for name in OPTIONS:
+        parser.add_argument(f"--{name}", action="store_true", help="a part of MAML++")
+    parser.add_argument("--first_order_share", type=float, help="of the steps, at the start; default 0, MAML++ 1/3")
+    parser.add_argument("--multi_step_share", type=float, help="of the steps, at the start; default 0, MAML++ 0.1")
+    parser.add_argument("--adaptation_steps", type=int, help="default that of training, of color images 10, Reptile 50")
     parser.add_argument("--every", type=int, default=100, help="steps between tests on 100 episodes")
     parser.add_argument("--episodes", type=int, default=600, help="of the last test")
     parser.add_argument("--seed", type=int, default=0)
@@ -59,19 +81,22 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     from kerasnas.datasets import EpisodeSampler
 
-    (x, y), (x_test, y_test) = pools(arguments.data, arguments.split)
+    (x, y), (x_test, y_test) = pools(arguments.data, arguments.split, arguments.part)
+    rotations = (0,) if arguments.split in COLOR else ROTATIONS
     reptile = arguments.method == "reptile"
     shots, queries = (max(10, arguments.shots), 0) if reptile else (arguments.shots, arguments.query_shots)
-    training = EpisodeSampler(x, y, arguments.ways, shots, queries, rotations=ROTATIONS, seed=arguments.seed)
+    training = EpisodeSampler(x, y, arguments.ways, shots, queries, rotations=rotations, seed=arguments.seed)
     test = EpisodeSampler(x_test, y_test, arguments.ways, arguments.shots, 15, seed=12345)
     learner = make(arguments, x.shape[1:])
-    tasks = arguments.tasks or learner.default_tasks
+    tasks = arguments.tasks or (4 if arguments.split in COLOR and not reptile else learner.default_tasks)
     rate: Any = arguments.learning_rate or (1.0 if reptile else 1e-3)
-    if arguments.decay or reptile:
+    if arguments.cosine or arguments.method == "maml++":
+        rate = keras.optimizers.schedules.CosineDecay(rate, arguments.steps, alpha=0.01)
+    elif arguments.decay or reptile:
         rate = keras.optimizers.schedules.PolynomialDecay(rate, arguments.steps, 0.0)
     learner.compile(keras.optimizers.SGD(rate) if reptile else keras.optimizers.Adam(rate))
 
-    print("| step | minutes | accuracy | transductive |\n| --- | --- | --- | --- |", flush=True)
+    print("| step | minutes | CPU minutes | accuracy | transductive |\n" + "| --- " * 5 + "|", flush=True)
     clock = Clock()
 
     seconds: list[float] = []
@@ -86,23 +111,24 @@ def main() -> None:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             clock.stop()
             found = learner.evaluate(test, 100)
-            _row((epoch + 1) * every, clock.minutes, found)
+            _row((epoch + 1) * every, clock, found)
             clock.start()
 
     every = min(arguments.every, arguments.steps)
     clock.start()
     learner.fit(training, arguments.steps, tasks, steps_per_epoch=every, verbose=0, callbacks=[Curve()])
     found = learner.evaluate(test, arguments.episodes)
-    _row(f"{arguments.steps}, {arguments.episodes} episodes", clock.minutes, found)
+    _row(f"{arguments.steps}, {arguments.episodes} episodes", clock, found)
     if arguments.save:
-        save(learner, arguments, found, clock.minutes)
+        save(learner, arguments, found, tasks, clock.minutes)
     keys = ("method", "split", "ways", "shots", "steps", "seed")
     record = {key: getattr(arguments, key) for key in keys} | {"tasks": tasks, "minutes": round(clock.minutes, 2)}
+    record |= {"cpu_minutes": round(clock.cpu_minutes, 2)}
     record["tasks_per_second"] = round(tasks / float(np.median(seconds)), 1)
     print(json.dumps(record | {name: str(value) for name, value in found.items()}))
 
 
-def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float) -> None:
+def save(learner: Any, arguments: argparse.Namespace, found: Any, tasks: int, minutes: float) -> None:
     """Save the initialization with its results on Omniglot and on generated glyphs, which anyone can repeat."""
     from kerasnas.datasets import EpisodeSampler, glyphs
     from kerasnas.meta import ReptileInitializer
@@ -120,7 +146,7 @@ def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float
         ways=arguments.ways,
         shots=arguments.shots,
         seed=arguments.seed,
-        tasks_a_step=arguments.tasks or learner.default_tasks,
+        tasks_a_step=tasks,
         minutes=round(minutes, 1),
         figures=figures,
     )
@@ -129,48 +155,72 @@ def save(learner: Any, arguments: argparse.Namespace, found: Any, minutes: float
 
 
 class Clock:
-    """Minutes while it runs."""
+    """Minutes while it runs, on the clock and of the CPU."""
 
     def __init__(self) -> None:
-        self.minutes, self._since = 0.0, 0.0
+        self.minutes = self.cpu_minutes = 0.0
+        self._since = 0.0, 0.0
 
     def start(self) -> None:
-        self._since = time.perf_counter()
+        self._since = time.perf_counter(), time.process_time()
 
     def stop(self) -> None:
-        self.minutes += (time.perf_counter() - self._since) / 60
+        self.minutes += (time.perf_counter() - self._since[0]) / 60
+        self.cpu_minutes += (time.process_time() - self._since[1]) / 60
 
 
 def make(arguments: argparse.Namespace, input_shape: tuple[int, ...]) -> Any:
     from kerasnas.meta import MAML, Reptile
     from kerasnas.networks import few_shot_network
 
-    network = few_shot_network(input_shape, arguments.ways, seed=arguments.seed)
+    color, whole = arguments.split in COLOR, arguments.method == "maml++"
+    filters = arguments.filters or (64 if not color else 48 if whole else 32)
+    network = few_shot_network(input_shape, arguments.ways, filters, pooling=color, seed=arguments.seed)
     names = ("inner_steps", "inner_learning_rate", "adaptation_steps")
     options = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.method == "reptile":
         return Reptile(network, **options)
-    options |= {"first_order": arguments.method == "fomaml", "learn_inner_rates": arguments.learn_inner_rates}
-    return MAML(network, inner_variables="head" if arguments.method == "anil" else "all", **options)
+    options |= {name: whole or getattr(arguments, name) for name in OPTIONS}
+    for name, share in (("first_order", 1 / 3), ("multi_step", 0.1)):
+        given = getattr(arguments, f"{name}_share")
+        steps = round(arguments.steps * (share * whole if given is None else given))
+        options["first_order_steps" if name == "first_order" else "multi_step_loss_steps"] = steps
+    few = arguments.ways == 5 and not whole
+    published = PUBLISHED["color" if color else "omniglot, 5 ways" if few else "omniglot"]
+    moved = {"anil": "head", "maml++": "all_but_batch_norm"}.get(arguments.method, "all")
+    return MAML(network, arguments.method == "fomaml", inner_variables=moved, **(published | options))
 
 
-def pools(data: Path, split: str) -> Any:
+def pools(data: Path, split: str, part: str) -> Any:
     """(images, labels) to learn on, and to test on."""
-    from kerasnas.datasets.omniglot import omniglot
+    from kerasnas.datasets import mini_imagenet, omniglot, split_classes
 
+    if split == "mini_imagenet":
+        learned, tested = (mini_imagenet(one, path=data) for one in ("train", part))
+        return (learned.x, learned.y), (tested.x, tested.y)
+    if split == "classes":
+        file = next(data.glob("*.npz")) if data.is_dir() else data
+        with np.load(file, allow_pickle=False) as arrays:
+            x, y = arrays["x"], arrays["y"].astype("int64")
+        learning, validation, test = split_classes(y, (0.64, 0.16, 0.2), seed=0)
+        parts = [np.isin(y, own) for own in (learning, test if part == "test" else validation)]
+        return tuple((x[rows], y[rows]) for rows in parts)
     path = None if str(data) == "official" else data / "omniglot" if (data / "omniglot").is_dir() else data
     if split == "official":
         background, evaluation = (omniglot(part, path=path) for part in ("background", "evaluation"))
         return (background.x, background.y), (evaluation.x, evaluation.y)
     every = omniglot("all", path=path)
-    chosen = [np.isin(every.y, every.of_alphabets(alphabets)) for alphabets in (TRAINING, TEST)]
+    if split == "random":
+        chosen = [np.isin(every.y, own) for own in split_classes(every.y, (1200, 423), seed=0)]
+    else:
+        chosen = [np.isin(every.y, every.of_alphabets(alphabets)) for alphabets in (TRAINING, TEST)]
     return tuple((every.x[rows], every.y[rows]) for rows in chosen)
 
 
-def _row(step: Any, minutes: float, found: Any) -> None:
+def _row(step: Any, clock: Clock, found: Any) -> None:
     accuracies = [found[name] for name in ("accuracy", "accuracy_transductive")]
     cells = [f"{100 * value.mean:.1f} ± {100 * value.interval:.1f}" for value in accuracies]
-    print(f"| {step} | {minutes:.1f} | {' | '.join(cells)} |", flush=True)
+    print(f"| {step} | {clock.minutes:.1f} | {clock.cpu_minutes:.1f} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ To add a function or a constructor, write one line with arguments that are right
 import functools
 import inspect
 import math
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +109,8 @@ TABLE = NASBench201("three", np.array([[0] * 6, [1] * 6, [3] * 6]), NASBENCH201_
 BATCHES = datasets.ArrayBatches(IMAGES, LABELS, 4)
 TPE = {"space": SPACE, "seed": 0, "good_share": 0.2, "candidates": 2, "random_share": 0.3, "bandwidth_factor": 2.0}
 ENSEMBLE = {"inputs": np.ones((2, 3)), "targets": np.zeros(2), "members": 2, "units": 2, "layers": 1, "steps": 1}
+PHOTOS = Path(tempfile.mkdtemp()) / "photos.npz"
+np.savez(PHOTOS, x=np.zeros((3, 8, 8, 3), "uint8"), y=[0, 1, 2], split=[0, 1, 2], classes=["a", "b", "c"])
 CELLS = Cells(np.array([2]), np.array([1]), np.array([0]))
 
 
@@ -221,6 +225,7 @@ call(
     fresh(lambda: datasets.LabelledImages(IMAGES, LABELS, ("a", "b", "c"), ("A", "A", "B")), "of_alphabets"),
     names=["A"],
 )
+call(lambda split, size: datasets.mini_imagenet(split, size, path=PHOTOS), "mini_imagenet", split="validation", size=8)
 call(datasets.glyphs, classes=2, samples=2, size=8, jitter=1.0, seed=0)
 call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
 call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))

@@ -15,13 +15,14 @@ _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class LabelledImages:
-    """Images of characters with their labels: the result of `omniglot` and `glyphs`.
+    """Images with their labels: the result of `omniglot`, `glyphs` and `mini_imagenet`.
 
     Args:
-        x: images, float32 in [0, 1], ink 1, shape `(samples, size, size, 1)`.
+        x: images, of characters float32 in [0, 1], ink 1, shape `(samples, size, size, 1)`; in color uint8, shape
+            `(samples, size, size, 3)`.
         y: class numbers, int64, shape `(samples,)`.
         classes: the name of every class; a label is an index into it.
-        alphabets: the alphabet of every class.
+        alphabets: the alphabet of every class. Defaults to `()`: the classes have none.
 
     Raises:
         ValueError: if the arrays do not hold as many labels as images, a label has no class, or a class no alphabet.
@@ -37,13 +38,14 @@ class LabelledImages:
     x: np.ndarray = dataclasses.field(repr=False)
     y: np.ndarray = dataclasses.field(repr=False)
     classes: tuple[str, ...] = dataclasses.field(repr=False)
-    alphabets: tuple[str, ...] = dataclasses.field(repr=False)
+    alphabets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x", self.x, "y", self.y, self.classes)
         alphabets = self.alphabets
-        if not isinstance(alphabets, tuple) or list(map(type, alphabets)) != [str] * len(self.classes):
+        named = isinstance(alphabets, tuple) and list(map(type, alphabets)) == [str] * len(self.classes)
+        if not named and not (isinstance(alphabets, tuple) and not alphabets):
             expected = f"a tuple of the alphabets of the {len(self.classes)} classes"
             raise ValueError(checks.invalid("alphabets", expected, alphabets))
 
@@ -54,7 +56,7 @@ class LabelledImages:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape `(size, size, 1)` of every image."""
+        """Shape `(size, size, channels)` of every image."""
         return self.x.shape[1:]
 
     def of_alphabets(self, names: str | Iterable[str]) -> np.ndarray:

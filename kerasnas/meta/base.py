@@ -50,8 +50,8 @@ class MetaLearner(MetaStep, MetaTraining):
         inner_learning_rate: rate of these steps.
         inner_optimizer: `"sgd"`, `"adam"` (without momentum), or an object like them. Defaults to `"sgd"`.
         inner_batch_size: samples of a step. Defaults to None: the whole support set.
-        inner_variables: what the inner loop moves: `"all"`, or `"head"`, the last layer alone (ANIL). Defaults to
-            `"all"`.
+        inner_variables: what the inner loop moves: `"all"`; `"head"`, the last layer alone (ANIL); or
+            `"all_but_batch_norm"`, all but the scales and offsets of batch norm (MAML++). Defaults to `"all"`.
         architecture_learning_rate: inner rate of architecture parameters, where the model is a supernet. Defaults to
             None: that of everything else.
         adaptation_steps: steps of `adapt` and `evaluate`. Defaults to None: `inner_steps`.
@@ -165,6 +165,10 @@ class MetaLearner(MetaStep, MetaTraining):
         moved = [self.model.trainable_variables[index] for index in self._inner]
         return [alphas if is_alphas(variable) else self.inner_learning_rate for variable in moved]
 
+    def enter_step(self, task: Task, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> Task:
+        """The task after `step` steps, with what the network has for this number of steps alone; here as it is."""
+        return task
+
     def frozen(self, trainable: Sequence[Any], state: Sequence[Any]) -> tuple[list[Any], Any]:
         """Variables of the learner and its optimizer that some meta-steps leave as they are, and if this one does."""
         return [], False
@@ -220,7 +224,8 @@ class MetaLearner(MetaStep, MetaTraining):
 
         def body(step: Any, carry: Any) -> Any:
             rates = self.inner_rates(trainable, state, step)
-            task, (loss, predictions) = self.inner_step(Task(*carry[0]), batch_of(step), rates, step, steps)
+            task = self.enter_step(Task(*carry[0]), trainable, state, step)
+            task, (loss, predictions) = self.inner_step(task, batch_of(step), rates, step, steps)
             return tuple(task), ops.cast(loss, dtype), predictions
 
         size, dtype = x.shape[0] if table is None else table.shape[1], keras.backend.floatx()
@@ -294,6 +299,7 @@ class MetaLearner(MetaStep, MetaTraining):
         """Values of the adapted model: of its trainable variables, and of the others, for predictions."""
         batch_size = self.adaptation_batch_size or self.inner_batch_size
         task, _ = self.inner_loop(trainable, state, support, steps, batch_size)
+        task = self.enter_step(task, trainable, state, steps)
         return task.w, self.function.with_statistics_of(support[0], task.w, task.state)
 
     def _replaced(self, w: Sequence[Any], inner: Sequence[Any]) -> list[Any]:

@@ -11,9 +11,10 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
+from kerasnas.meta.per_step import scales_and_offsets
 from kerasnas.primitives.normalization import batch_norms
 
-INNER_VARIABLES = ("all", "head")  # those that an inner loop updates; the head is the last layer
+INNER_VARIABLES = ("all", "head", "all_but_batch_norm")  # those that an inner loop updates; the head is the last layer
 
 
 class FunctionalModel:
@@ -131,17 +132,17 @@ def last_trainable_layer(model: keras.Model) -> keras.layers.Layer:
 
 
 def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
-    """Positions, among the trainable variables, of those that an inner loop updates: "all", or those of the "head".
+    """Positions, among the trainable variables, of those that an inner loop updates; see `MetaLearner`.
 
     Raises:
-        ValueError: for any other name.
+        ValueError: for an unknown name.
     """
     checks.one_of("inner_variables", inner_variables, INNER_VARIABLES)
     variables = model.trainable_variables
-    if inner_variables == "all":
-        return list(range(len(variables)))
-    head = {id(variable) for variable in last_trainable_layer(model).trainable_variables}
-    return [index for index, variable in enumerate(variables) if id(variable) in head]
+    moved = last_trainable_layer(model).trainable_variables if inner_variables == "head" else variables
+    kept = scales_and_offsets(model) if inner_variables == "all_but_batch_norm" else []
+    chosen = {id(variable) for variable in moved} - {id(variable) for variable in kept}
+    return [index for index, variable in enumerate(variables) if id(variable) in chosen]
 
 
 def per_layer(variables: Sequence[Any]) -> tuple[list[int], int]:

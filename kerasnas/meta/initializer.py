@@ -16,6 +16,7 @@ from kerasnas import checks
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.fitting import assign
 from kerasnas.meta.functional import clone
+from kerasnas.meta.learned_values import assign_learned, check_learned, learned_arrays
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
@@ -23,7 +24,7 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.storage import atomic_path, write_json
 from kerasnas.strategies import SearchStrategy
 
-MODEL, ARRAYS, RECORD = "model.keras", "policy.npz", "initializer.json"
+MODEL, ARRAYS, LEARNED, RECORD = "model.keras", "policy.npz", "learner.npz", "initializer.json"
 FORMAT = 1
 
 
@@ -43,14 +44,16 @@ class Parametric(Protocol):
 class ReptileInitializer:
     """A meta-learned initialization, with the description of the space that it belongs to.
 
-    It holds one or both of: a supernet (or any other Keras model) with meta-learned weights and alphas; the parameters
-    of a controller or of another strategy. `warm_start` assigns them to a new search.
+    It holds one or both of: a supernet (or any other Keras model) with meta-learned weights and alphas, and what its
+    learner learned beside it, such as inner rates; the parameters of a controller or of another strategy. `warm_start`
+    assigns them to a new search.
 
     Args:
         model: the meta-learned model, which is copied. Defaults to None.
         parameters: name -> array, the parameters of a strategy. Defaults to None.
         description: facts about the initialization and its making, JSON-serializable. `warm_start` checks `space`.
             Defaults to None: the space of the model, if it has one.
+        learned: name -> array, what a learner learned beside its model. Defaults to None.
 
     Raises:
         TypeError: if an argument is of the wrong type, or `description` is not JSON-serializable.
@@ -75,16 +78,19 @@ class ReptileInitializer:
         model: keras.Model | None = None,
         parameters: Mapping[str, Any] | None = None,
         description: Mapping[str, Any] | None = None,
+        learned: Mapping[str, Any] | None = None,
     ):
         checks.optional(checks.instance, "model", model, keras.Model, "a Keras model")
         checks.optional(checks.instance, "parameters", parameters, Mapping, "a mapping from names to arrays")
         checks.optional(checks.instance, "description", description, Mapping, "a mapping")
+        checks.optional(checks.instance, "learned", learned, Mapping, "a mapping from names to arrays")
         if model is None and not parameters:
             raise ValueError("Expected a model, or the parameters of a strategy, or both. Received neither")
         if model is not None and not model.built:
             raise ValueError(f"Expected a built model. Received: {model.name}")
         self.model = None if model is None else clone(model)
         self.parameters = {name: np.asarray(value) for name, value in (parameters or {}).items()}
+        self.learned = {name: np.asarray(value) for name, value in (learned or {}).items()}
         own = getattr(model, "space", None)  # of a supernet
         known = {"space": getattr(own, "name", own), **(description or {})}
         try:
@@ -95,7 +101,7 @@ class ReptileInitializer:
 
     @classmethod
     def from_learner(cls, learner: Any, **description: Any) -> ReptileInitializer:
-        """The initialization that a meta-learner has learned so far: a copy of its model.
+        """The initialization that a meta-learner has learned so far: copies of its model and of what it learned beside.
 
         Args:
             learner: a `MetaLearner`.
@@ -107,23 +113,29 @@ class ReptileInitializer:
         checks.instance("learner", learner, MetaLearner)
         settings = {key: value for key, value in learner.get_config().items() if key not in ("name", "model")}
         made = {"learner": type(learner).__name__, "meta_steps": int(learner.meta_steps), "settings": settings}
-        return cls(learner.model, description={**made, **description})
+        return cls(learner.model, description={**made, **description}, learned=learned_arrays(learner))
 
-    def learner(self) -> MetaLearner:
-        """A learner like the one that this initialization came from, with a copy of the model.
+    def learner(self, **settings: Any) -> MetaLearner:
+        """A learner like the one that this initialization came from, with a copy of the model and of what it learned.
 
-        Compile it, and `adapt` to a task. Values that the learner itself had learned, such as inner rates, are not
-        kept: save the learner if they matter.
+        Compile it, and `adapt` to a task.
+
+        Args:
+            **settings: settings that differ from those of the learner that it came from, such as `adaptation_steps`.
 
         Raises:
-            ValueError: if the initialization did not come from a learner.
+            ValueError: if the initialization did not come from a learner, or what that learned does not fit these
+                settings, as with another number of `inner_steps`; says what differs.
         """
         kinds: dict[str, Callable[..., MetaLearner]] = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
         kind = kinds.get(self.description.get("learner", ""))
         if kind is None or self.model is None:
             raise ValueError(f"Expected an initialization made `from_learner`. Received: {self.description}")
-        settings = {key: tuple(v) if isinstance(v, list) else v for key, v in self.description["settings"].items()}
-        return kind(clone(self.model), **settings)
+        known = {key: tuple(v) if isinstance(v, list) else v for key, v in self.description["settings"].items()}
+        learner = kind(clone(self.model), **(known | settings))
+        check_learned(learner, self.learned, self.description)
+        assign_learned(learner, self.learned)
+        return learner
 
     @classmethod
     def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:
@@ -137,16 +149,20 @@ class ReptileInitializer:
         return cls(parameters=parametric.get_parameters(), description={**made, **description})
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write `model.keras`, `policy.npz` and `initializer.json`; the files of an earlier one are replaced."""
+        """Write `initializer.json`, and of `model.keras`, `policy.npz` and `learner.npz` what there is.
+
+        The files of an earlier one are replaced.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if self.model is not None:
             with atomic_path(folder / MODEL) as temporary:
                 self.model.save(temporary)
-        if self.parameters:
-            with atomic_path(folder / ARRAYS) as temporary:
-                np.savez(temporary, **self.parameters)  # type: ignore[arg-type]
-        parts = {MODEL: self.model is not None, ARRAYS: bool(self.parameters)}
+        for name, arrays in ((ARRAYS, self.parameters), (LEARNED, self.learned)):
+            if arrays:
+                with atomic_path(folder / name) as temporary:
+                    np.savez(temporary, **arrays)  # type: ignore[arg-type]
+        parts = {MODEL: self.model is not None, ARRAYS: bool(self.parameters), LEARNED: bool(self.learned)}
         for name in (name for name, present in parts.items() if not present):
             (folder / name).unlink(missing_ok=True)
         files = [name for name, present in parts.items() if present]
@@ -171,21 +187,24 @@ class ReptileInitializer:
             if version != FORMAT:
                 raise ValueError(f"expected format {FORMAT}, received {version}")
             model = keras.models.load_model(folder / MODEL, compile=False) if MODEL in files else None
-            parameters = {}
-            if ARRAYS in files:
-                with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-                    parameters = {name: arrays[name] for name in arrays.files}
+            parameters, learned = (_read_arrays(folder / name) if name in files else {} for name in (ARRAYS, LEARNED))
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{folder} holds no complete initialization: {error}") from None
-        return cls(model, parameters, record)
+        return cls(model, parameters, record, learned)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def warm_start(search: Any, initializer: ReptileInitializer) -> str:
     """Start a search from an initialization: assign its values to the variables of the search, in place.
 
     Weights and alphas are assigned to a model, except for the head if the number of classes differs; a first kernel for
-    another number of channels is adapted, as `kerasnas.meta.fitting.rechannel` says. Parameters are assigned to a
-    strategy. Call it before `fit`, or before the first `ask`.
+    another number of channels is adapted, as `kerasnas.meta.fitting.rechannel` says. A meta-learner also takes the
+    inner rates and the like that another one learned. Parameters are assigned to a strategy. Call it before `fit`, or
+    before the first `ask`.
 
     Args:
         search: a `BilevelTrainer`, an `ENASTrainer`, a meta-learner, a strategy with parameters, a supernet or any
@@ -197,7 +216,8 @@ def warm_start(search: Any, initializer: ReptileInitializer) -> str:
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a strategy has no parameters, or the initialization is of another space; states the difference.
+        ValueError: if a strategy has no parameters, or the initialization is of another space or another number of
+            inner steps; states the difference.
     """
     checks.instance("initializer", initializer, ReptileInitializer)
     if isinstance(search, SearchStrategy):
@@ -209,7 +229,11 @@ def warm_start(search: Any, initializer: ReptileInitializer) -> str:
     model = getattr(search, "supernet", None) or getattr(search, "model", None) or search
     checks.instance("search", model, keras.Model, "a search, a strategy or a Keras model")
     if initializer.model is not None:
+        if isinstance(search, MetaLearner):
+            check_learned(search, initializer.learned, initializer.description)
         said.append(assign(model, initializer.model))
+        if isinstance(search, MetaLearner) and (names := assign_learned(search, initializer.learned)):
+            said.append(f"learned before: {', '.join(names)}")
     elif not said:
         raise ValueError(
             "Expected an initialization with a model. Received: the parameters of "

@@ -12,9 +12,10 @@ from kerasnas import checks
 from kerasnas.backend import exact_second_order, value_and_grad
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import per_layer, support_batches
-from kerasnas.primitives.normalization import batch_norms
+from kerasnas.meta.per_step import StepShifts, StepStatistics
 
 LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: the end of MAML++'s annealing
+OUTER_RATE, LEAST_OUTER_RATE = 1e-3, 1e-5  # of Adam: MAML's, and where MAML++'s cosine ends
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -32,9 +33,15 @@ class MAML(MetaLearner):
         inner_learning_rate: Defaults to 0.4, the paper's for the same.
         learn_inner_rates: MAML++: whether the inner rates are learned, one for each layer and step. Defaults to False.
         multi_step_loss_steps: MAML++: number of meta-steps during which the loss is a mean over all inner steps, whose
-            weights move to the last one. Defaults to 0: only the last inner step counts.
+            weights move to the last one (`step_weights`). Defaults to 0: only the last inner step counts.
         per_step_statistics: MAML++: whether batch norm keeps moving statistics for each inner step, and `evaluate`
             predicts with the last ones, learned over tasks, instead of the support set's. Defaults to False.
+        per_step_scale_offset: MAML++: whether each number of inner steps adds a learned shift to the scale and offset
+            of batch norm. Defaults to False.
+        first_order_steps: MAML++, derivative-order annealing: number of meta-steps at the start in which second
+            derivatives are left out. Defaults to 0.
+        cosine_annealing: MAML++: whether the rate of the default optimizer falls by a cosine, from 1e-3 to 1e-5, over
+            the meta-steps of `fit`. Defaults to False.
         **kwargs: `inner_optimizer`, `inner_batch_size`, `inner_variables`, `architecture_learning_rate`,
             `adaptation_steps` and `adaptation_batch_size`, as for `MetaLearner`; `name` and others of `keras.Model`.
 
@@ -56,6 +63,14 @@ class MAML(MetaLearner):
         Finn et al., "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks", 2017 (arXiv 1703.03400),
         algorithm 1. Raghu et al., "Rapid Learning or Feature Reuse?", 2020 (arXiv 1909.09157): ANIL. Antoniou et al.,
         "How to Train Your MAML", 2019 (arXiv 1810.09502): MAML++.
+
+    Differences from the paper:
+        - MAML++ has one rate for each layer and step here; the original code has one for each kernel and bias.
+        - A step's statistics and shifts of batch norm belong to the weights that it starts from, and the query has the
+          ones after the last step; in the original code the query shares those of the last step.
+        - Shifts are added to one scale and offset of all steps, so that all shifts at 0 are plain MAML. The original
+          code has a scale and an offset for each step, which the inner loop does not move: that is
+          `inner_variables="all_but_batch_norm"`.
     """
 
     default_tasks = 16
@@ -70,6 +85,9 @@ class MAML(MetaLearner):
         learn_inner_rates: bool = False,
         multi_step_loss_steps: int = 0,
         per_step_statistics: bool = False,
+        per_step_scale_offset: bool = False,
+        first_order_steps: int = 0,
+        cosine_annealing: bool = False,
         **kwargs: Any,
     ):
         super().__init__(model, inner_steps, inner_learning_rate, **kwargs)
@@ -77,7 +95,13 @@ class MAML(MetaLearner):
         self.learn_inner_rates = checks.boolean("learn_inner_rates", learn_inner_rates)
         self.multi_step_loss_steps = checks.integer("multi_step_loss_steps", multi_step_loss_steps, least=0)
         self.per_step_statistics = checks.boolean("per_step_statistics", per_step_statistics)
-        self._rates = self._step_statistics = None
+        self.first_order_steps = checks.integer("first_order_steps", first_order_steps, least=0)
+        self.per_step_scale_offset = checks.boolean("per_step_scale_offset", per_step_scale_offset)
+        self.cosine_annealing = checks.boolean("cosine_annealing", cosine_annealing)
+        if first_order and first_order_steps:
+            expected = "0 with `first_order`, whose gradients are of first order throughout"
+            raise ValueError(checks.invalid("first_order_steps", expected, first_order_steps))
+        self._rates = self._step_statistics = self._step_shifts = None
         if learn_inner_rates:
             moved = [model.trainable_variables[index] for index in self._inner]
             self._layer_of, count = per_layer(moved)
@@ -89,57 +113,106 @@ class MAML(MetaLearner):
                 initializer=lambda shape, dtype: ops.cast(initial, dtype),
             )
         if per_step_statistics:
-            self._step_statistics = [
-                self.add_weight(
-                    name=f"statistics_{index}",
-                    shape=(inner_steps + 1, *variable.shape),
-                    trainable=False,
-                    initializer=lambda shape, dtype, v=variable: ops.broadcast_to(ops.cast(v, dtype), shape),
-                    aggregation="mean",
-                )
-                for index, variable in enumerate(self._statistics_variables())
-            ]
+            self._step_statistics = StepStatistics(self)
+        if per_step_scale_offset:
+            self._step_shifts = StepShifts(self)
+
+    def fit(self, sampler: Any, steps: int = 1000, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Meta-train; see `MetaLearner.fit`.
+
+        Raises:
+            ValueError: if a phase of the training would not end within it, or `cosine_annealing` stands beside an
+                optimizer of your own; and as `MetaLearner.fit` does.
+        """
+        total = int(self.meta_steps) + checks.size("steps", steps)
+        for name in ("first_order_steps", "multi_step_loss_steps"):
+            if getattr(self, name) > total:
+                expected = f"at most the meta-steps of the training, {total}"
+                raise ValueError(checks.invalid(name, expected, getattr(self, name)))
+        if self.cosine_annealing and not self._scheduled:
+            expected = "False beside an optimizer of your own, whose learning rate may be a `CosineDecay`"
+            raise ValueError(checks.invalid("cosine_annealing", expected, True))
+        return super().fit(sampler, steps, *args, **kwargs)
 
     def default_optimizer(self) -> Any:
         """The paper's."""
-        return keras.optimizers.Adam(1e-3)
+        return keras.optimizers.Adam(OUTER_RATE)
+
+    def set_schedule(self, steps: int) -> None:
+        """Set the schedule: with `cosine_annealing` the rate falls to a hundredth over `steps` further steps."""
+        if self.cosine_annealing:
+            decay = keras.optimizers.schedules.CosineDecay(OUTER_RATE, steps, alpha=LEAST_OUTER_RATE / OUTER_RATE)
+            self.optimizer.learning_rate = decay
 
     def task_gradients(
         self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """The gradient of the query's loss after the inner loop, with respect to the initial weights and rates."""
+        (now,) = self.values_of([self.meta_steps], trainable, state)
+
+        def phase(ends: list[int], at: int) -> Any:
+            if not ends:
+                return self._gradients(trainable, state, episode, at)
+            first, *later = ends
+            return ops.cond(now < first, lambda: phase([], at), lambda: phase(later, first))
+
+        return phase(sorted({self.first_order_steps, self.multi_step_loss_steps} - {0}), 0)
+
+    def _gradients(self, trainable: Sequence[Any], state: Sequence[Any], episode: Any, at: int) -> Any:
+        """Those of the phase that meta-step `at` is in."""
+        first_order, multi_step = self.first_order or at < self.first_order_steps, at < self.multi_step_loss_steps
 
         def loss(values: Sequence[Any]) -> tuple[Any, Any]:
-            return self._query_loss(values, state, episode)
+            return self._query_loss(values, state, episode, first_order, multi_step)
 
         with exact_second_order():
             (value, (predictions, new_state)), gradients = value_and_grad(loss)(trainable)
         labels = ops.convert_to_tensor(episode[1][1])
         return ({"loss": value, "labels": labels, "predictions": predictions}, new_state), gradients
 
-    def _query_loss(self, trainable: Sequence[Any], state: Sequence[Any], episode: Any) -> tuple[Any, Any]:
+    def _query_loss(
+        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any, first_order: bool, multi_step: bool
+    ) -> tuple[Any, Any]:
         support, query = episode
-        task, last = self.start(trainable, state), self.inner_steps
-        weights = self._step_weights(*self.values_of([self.meta_steps], trainable, state))
-        statistics, total = [], 0.0
+        last, states, total = self.inner_steps, [], 0.0
+        weights = self.step_weights(*self.values_of([self.meta_steps], trainable, state))
+        task = self.enter_step(self.start(trainable, state), trainable, state, 0)
         for step, batch in enumerate(support_batches(support, self.inner_batch_size, last)):
-            task = task._replace(state=self._at_step(task.state, trainable, state, step))
             rates = self.inner_rates(trainable, state, step)
-            task, _ = self.inner_step(task, batch, rates, step, last, self.first_order)
-            statistics.append(task.state)
-            if step == last - 1 or self.multi_step_loss_steps:
-                before = self._at_step(task.state, trainable, state, last)
-                value, (predictions, after) = self.function.loss(task.w, before, query)
-                total = total + ops.convert_to_tensor(weights[step], value.dtype) * value
-        return total, (predictions, self._kept(Task(task.w, task.slots, after), [*statistics, after], state))
+            task, _ = self.inner_step(task, batch, rates, step, last, first_order)
+            states.append(task.state)
+            task = self.enter_step(task, trainable, state, step + 1)
+            if step == last - 1 or multi_step:
+                value, (predictions, after) = self.function.loss(task.w, task.state, query)
+                weight = ops.convert_to_tensor(weights[step], value.dtype) if multi_step else 1.0
+                total = total + weight * value
+        new = self.end(Task(task.w, task.slots, after), state)
+        if self._step_statistics is not None:
+            new = self._step_statistics.kept([*states, after], new)
+        return total, (predictions, new)
 
-    def _step_weights(self, steps: Any) -> list[Any]:
-        """The weight of the query's loss after each inner step (MAML++, section 4, multi-step loss optimization)."""
+    def step_weights(self, meta_steps: Any) -> list[Any]:
+        """The weight of the query's loss after each inner step, in meta-step `meta_steps`, a number or a tensor.
+
+        That of a step but the last is `max(1 - t / multi_step_loss_steps, 0.03) / inner_steps`; the last has the rest
+        of 1, and from meta-step `multi_step_loss_steps` on everything.
+
+        Example:
+
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> learner = MAML(model, inner_steps=2, multi_step_loss_steps=100)
+        >>> [[round(float(weight), 3) for weight in learner.step_weights(step)] for step in (0, 50, 99, 100)]
+        [[0.5, 0.5], [0.25, 0.75], [0.015, 0.985], [0.0, 1.0]]
+
+        Reference:
+            Antoniou et al., "How to Train Your MAML", 2019 (arXiv 1810.09502), section 4, multi-step loss optimization;
+            the formula is that of the original code.
+        """
         count, until = self.inner_steps, self.multi_step_loss_steps
         if not until:
             return [0.0] * (count - 1) + [1.0]
-        least = LEAST_STEP_WEIGHT / count
-        other = ops.maximum((1 - steps / until) / count, least)
+        steps = ops.convert_to_tensor(meta_steps, "float32")
+        other = ops.where(steps < until, ops.maximum(1 - steps / until, LEAST_STEP_WEIGHT) / count, 0.0)
         return [other] * (count - 1) + [1 - (count - 1) * other]
 
     def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
@@ -150,35 +223,21 @@ class MAML(MetaLearner):
         rates = ops.take(table, ops.minimum(step, self.inner_steps - 1), axis=0)
         return [rates[layer] for layer in self._layer_of]
 
-    # Statistics for each step --------------------------------------------------------------------------
-    def _statistics_variables(self) -> list[Any]:
-        return [
-            variable for layer in batch_norms(self.model) for variable in (layer.moving_mean, layer.moving_variance)
-        ]
-
-    def _at_step(self, own: list[Any], trainable: Sequence[Any], state: Sequence[Any], step: int) -> list[Any]:
-        """The model's state `own`, with the moving statistics of a step."""
-        if self._step_statistics is None:
-            return own
-        tables = self.values_of(self._step_statistics, trainable, state)
-        rows = dict(zip(map(id, self._statistics_variables()), (table[step] for table in tables), strict=True))
-        variables = self.model.non_trainable_variables
-        return [rows.get(id(variable), value) for variable, value in zip(variables, own, strict=True)]
-
-    def _kept(self, task: Task, states: Sequence[list[Any]], state: Sequence[Any]) -> list[Any]:
-        """`state` after a task: its slots, the model's state after the query, and the statistics of each step."""
-        new = self.end(task, state)
-        if self._step_statistics is None:
-            return new
-        position = {id(variable): index for index, variable in enumerate(self.model.non_trainable_variables)}
-        columns = [position[id(variable)] for variable in self._statistics_variables()]
-        tables = [ops.stack([own[column] for own in states]) for column in columns]
-        return self.with_values(self._step_statistics, tables, new)
+    def enter_step(self, task: Task, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> Task:
+        """The task after `step` steps, with the statistics and the shifts of batch norm that belong to them."""
+        if self._step_shifts is not None:
+            task = task._replace(w=self._step_shifts.moved(task.w, trainable, state, step))
+        if self._step_statistics is not None:
+            own = self._step_statistics.at(task.state, trainable, state, ops.minimum(step, self.inner_steps))
+            task = task._replace(state=own)
+        return task
 
     def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
         """As `MetaLearner.adapted`; with `per_step_statistics`, the learned ones replace the support set's."""
         w, own = super().adapted(trainable, state, support, steps)
-        return w, self._at_step(own, trainable, state, self.inner_steps)
+        if self._step_statistics is not None:
+            own = self._step_statistics.at(own, trainable, state, self.inner_steps)
+        return w, own
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -187,4 +246,7 @@ class MAML(MetaLearner):
             "learn_inner_rates": self.learn_inner_rates,
             "multi_step_loss_steps": self.multi_step_loss_steps,
             "per_step_statistics": self.per_step_statistics,
+            "per_step_scale_offset": self.per_step_scale_offset,
+            "first_order_steps": self.first_order_steps,
+            "cosine_annealing": self.cosine_annealing,
         }

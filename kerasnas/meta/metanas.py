@@ -33,7 +33,9 @@ class MetaNAS(MetaLearner):
     initial values of both, each at its own rate.
 
     Args:
-        model: a supernet with a `Softmax` relaxation, of any space.
+        model: a supernet with a `Softmax` relaxation, of any space. Of a space whose nodes keep some of their edges,
+            built with `input_alphas=True`, as in the paper: the edges too are then chosen softly, at the same
+            temperature, and hardening leaves out nothing that counts.
         inner_steps: Defaults to 5.
         inner_learning_rate: inner rate of the weights. Defaults to 1e-3.
         inner_optimizer: Defaults to `"adam"`, without momentum.
@@ -74,6 +76,9 @@ class MetaNAS(MetaLearner):
         Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090),
         algorithm 1. Lian et al., "Towards Fast Adaptation of Neural Architectures with Meta Learning", 2020: T-NAS,
         which is `joint=True`; with MAML outside instead, `MAML(supernet, first_order=True)`.
+
+    Differences from the paper:
+        - The temperature falls geometrically; linearly in the original code.
     """
 
     default_tasks = 5
@@ -226,18 +231,25 @@ class MetaNAS(MetaLearner):
                 on these inputs; without them, they stay those of the mixture, which costs accuracy. Defaults to None.
 
         Raises:
-            ValueError: if the genotype leaves out edges, and the primitives have no `"none"` to say so.
+            ValueError: if the genotype leaves out edges, and the supernet has neither alphas of its inputs nor a
+                primitive `"none"` to say so.
         """
         genotype, hard = model.derive(), clone(model)
         for kind, variable in hard.alphas.items():
             own, chosen = hard.choices[kind], {(e.source, e.target): e.primitive for e in genotype[kind]}
             table = np.full(own.shape, OUT_OF_CHOICE, "float32")
+            rows = [row for row, edge in enumerate(own.edges) if edge in chosen]
+            decided = hard.inputs is not None and hard.inputs.decide(kind, rows, OUT_OF_CHOICE)
             for row, edge in enumerate(own.edges):
+                if decided and edge not in chosen:  # its weight is 0, whatever its primitive
+                    table[row] = 0.0
+                    continue
                 primitive = chosen.get(edge, "none")
                 if primitive not in own.primitives:
                     raise ValueError(
                         f"The genotype leaves out edge {edge[0]} -> {edge[1]}. Expected 'none' among the primitives of "
-                        f"the supernet, to leave it out. Received: {list(own.primitives)}"
+                        "the supernet, or a supernet built with `input_alphas=True`, to leave it out. Received: "
+                        f"{list(own.primitives)}"
                     )
                 table[row, own.primitives.index(primitive)] = 0.0
             variable.assign(table)

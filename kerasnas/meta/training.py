@@ -98,6 +98,7 @@ class MetaTraining(keras.Model, abc.ABC):
     needs_query: bool
     diverged: Any
     _tasks: int | None = None
+    _scheduled: bool = True  # the optimizer is the default one
 
     @abc.abstractmethod
     def outputs_of(self, sample_shape: Sequence[int]) -> Any:

@@ -26,6 +26,8 @@ class Option:
         strengths: the mixing weight of each pick.
         skips: how many of the picks are skip connections.
         left_out: rows of that table that are kept as `none`. Their strengths count among `strengths`.
+        inputs: the probability of the edges that it keeps, where that is a choice with alphas of its own. Defaults
+            to 1.
     """
 
     kind: str
@@ -33,16 +35,17 @@ class Option:
     strengths: tuple[float, ...]
     skips: int
     left_out: tuple[int, ...] = ()
+    inputs: float = 1.0
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """The strengths, the largest first: the strongest option of a decision has the highest rank."""
-        return tuple(sorted(self.strengths, reverse=True))
+        """That of its edges, then the strengths, largest first: the strongest option of a decision ranks highest."""
+        return (self.inputs, *sorted(self.strengths, reverse=True))
 
     @property
     def score(self) -> float:
         """The logarithm of its probability, where mixing weights are probabilities."""
-        return sum(math.log(max(strength, 1e-30)) for strength in self.strengths)
+        return sum(math.log(max(strength, 1e-30)) for strength in (self.inputs, *self.strengths))
 
 
 Decision = Sequence[Option]

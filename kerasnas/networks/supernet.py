@@ -14,6 +14,7 @@ from kerasnas import checks, relaxations
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import Decision, Option, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
+from kerasnas.networks.input_choice import InputChoice
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
 
@@ -33,6 +34,8 @@ class Supernet(keras.Model):
         partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS: 4). Defaults to 1.
         edge_normalization: whether each edge has a weight of its own, by a softmax over the edges into its node
             (PC-DARTS). Defaults to False.
+        input_alphas: whether each node chooses the edges that it keeps by alphas of their own, a softmax over the sets
+            of edges at the temperature of the relaxation (MetaNAS). Defaults to False.
         seed: seed of all initial weights, and of what the relaxation draws. Defaults to 0.
 
     Call arguments:
@@ -48,6 +51,7 @@ class Supernet(keras.Model):
     Attributes:
         choices: table name -> `ChoiceTable`.
         alphas: table name -> architecture parameters `(edges, primitives)`.
+        inputs: the `InputChoice` of `input_alphas`, or None.
         image_shape: shape of one input.
 
     Reference:
@@ -67,6 +71,7 @@ class Supernet(keras.Model):
         relaxation: Any = "softmax",
         partial_channels: int = 1,
         edge_normalization: bool = False,
+        input_alphas: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -76,6 +81,10 @@ class Supernet(keras.Model):
         self.num_classes = checks.size("num_classes", num_classes)
         self.partial_channels = checks.size("partial_channels", partial_channels)
         self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)
+        self.input_alphas = checks.boolean("input_alphas", input_alphas)
+        if edge_normalization and input_alphas:
+            expected = "False with `edge_normalization`, which weighs the edges of a node too"
+            raise ValueError(checks.invalid("input_alphas", expected, True))
         self.seed = checks.seed(seed)
         self.relaxation = relaxations.get(relaxation, seed)
         self.has_auxiliary_skip = False
@@ -107,6 +116,7 @@ class Supernet(keras.Model):
             self.betas = {
                 kind: relaxations.add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()
             }
+        self.inputs = InputChoice(self, choices) if self.input_alphas else None
 
     def build(self, input_shape: Any = None) -> None:
         """Everything is built by the constructor."""
@@ -205,6 +215,8 @@ class Supernet(keras.Model):
         return weights
 
     def _edge_weights(self, kind: str) -> Any:
+        if self.inputs is not None:  # given mixing weights say which edges there are
+            return None if self._given is not None else self.inputs.edge_weights(kind)
         if not self.edge_normalization:
             return None
         targets = [target for _, target in self.choices[kind].edges]
@@ -212,7 +224,7 @@ class Supernet(keras.Model):
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The alphas, one table `(edges, primitives)` for each kind of cell; with edge normalisation also the betas."""
+        """The alphas, one table `(edges, primitives)` for each kind of cell; then the betas or those of the inputs."""
         return relaxations.split_variables(self.trainable_variables)[1]
 
     @property
@@ -223,15 +235,18 @@ class Supernet(keras.Model):
     def expected_weights(self) -> dict[str, Any]:
         """The relaxed choice as it stands, on average over what the relaxation draws.
 
-        Differentiable: for each kind of cell a tensor `(edges, primitives)`. With edge normalisation, each row is
-        multiplied by its edge's weight.
+        Differentiable: for each kind of cell a tensor `(edges, primitives)`. With edge normalisation or alphas of the
+        inputs, each row is multiplied by its edge's weight.
         """
-        tables = {}
-        for kind, alphas in self.alphas.items():
-            tables[kind] = relaxations.expected(self.relaxation, alphas)
-            if self.edge_normalization:
-                tables[kind] = tables[kind] * ops.expand_dims(self._edge_weights(kind), -1)
+        tables = self._primitive_weights()
+        for kind, table in tables.items():
+            if (weights := self._edge_weights(kind)) is not None:
+                tables[kind] = table * ops.expand_dims(weights, -1)
         return tables
+
+    def _primitive_weights(self) -> dict[str, Any]:
+        """`expected_weights`, whatever the weights of the edges."""
+        return {kind: relaxations.expected(self.relaxation, alphas) for kind, alphas in self.alphas.items()}
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
         """`expected_weights` as arrays."""
@@ -246,7 +261,8 @@ class Supernet(keras.Model):
 
     def decisions(self, weights: Mapping[str, np.ndarray], allow_none: bool = False) -> list[Decision]:
         """The independent decisions that make a genotype, each with all its options, given mixing weights."""
-        return decisions_of(self.choices, weights, allow_none)
+        decisions = decisions_of(self.choices, weights, allow_none)
+        return list(decisions if self.inputs is None else self.inputs.weigh(decisions))
 
     def derive(
         self,
@@ -271,7 +287,10 @@ class Supernet(keras.Model):
         Raises:
             ValueError: if every network costs more than `limit`.
         """
-        decisions = [self._strong_enough(options) for options in self.decisions(self.mixing_weights(), allow_none)]
+        weights = self.mixing_weights()
+        if self.inputs is not None:  # which have a probability of their own in each option
+            weights = {kind: ops.convert_to_numpy(table) for kind, table in self._primitive_weights().items()}
+        decisions = [self._strong_enough(options) for options in self.decisions(weights, allow_none)]
         return genotype_of(self.space.name, self.choices, choose(decisions, max_skips, cost, limit))
 
     def _strong_enough(self, options: Decision) -> Decision:
@@ -288,6 +307,7 @@ class Supernet(keras.Model):
             "relaxation": keras.saving.serialize_keras_object(self.relaxation),
             "partial_channels": self.partial_channels,
             "edge_normalization": self.edge_normalization,
+            "input_alphas": self.input_alphas,
             "seed": self.seed,
         }
 

@@ -11,6 +11,7 @@ from kerasnas.relaxations.base import (
     is_alphas,
     normalize_edges,
     penalty,
+    segment_softmax,
     split_variables,
 )
 from kerasnas.relaxations.deterministic import Sigmoid, Softmax
@@ -32,5 +33,6 @@ __all__ = [
     "is_alphas",
     "normalize_edges",
     "penalty",
+    "segment_softmax",
     "split_variables",
 ]

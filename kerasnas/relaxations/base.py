@@ -211,6 +211,35 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     return ops.concatenate([ops.softmax(part, axis=-1) for part in parts])
 
 
+def segment_softmax(alphas: Any, sizes: Sequence[int], temperature: Any = None) -> Any:
+    """A softmax over each of several parts of a vector: the choice of a node's inputs in MetaNAS.
+
+    Args:
+        alphas: tensor `(sum(sizes),)`.
+        sizes: lengths of the parts, in order.
+        temperature: the alphas are divided by it; towards 0 each part becomes one-hot. Defaults to None: 1.
+
+    Example:
+
+    >>> weights = segment_softmax(ops.convert_to_tensor([5.0, 0.0, 0.0, 1.0]), [1, 3], temperature=0.1)
+    >>> [round(float(weight), 3) for weight in weights]
+    [1.0, 0.0, 0.0, 1.0]
+
+    Reference:
+        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the
+        soft pruning of input nodes.
+
+    Differences from the paper:
+        - None.
+    """
+    logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
+    parts = ops.split(logits, [sum(sizes[:index]) for index in range(1, len(sizes))])
+    # Keras warns of a softmax over one number.
+    return ops.concatenate(
+        [ops.softmax(p, axis=-1) if size > 1 else ops.ones_like(p) for p, size in zip(parts, sizes, strict=True)]
+    )
+
+
 def get(identifier: Any, seed: int | None = None) -> Relaxation:
     """A relaxation from its name, its serialized form, a callable, or itself.
 

@@ -73,7 +73,7 @@ class SkeletonSpace(SearchSpace):
     skips_collapse = True
     mixes_channels = True
     partial_channels = 1
-    edge_normalization = False
+    edge_normalization = input_alphas = False
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
@@ -175,6 +175,7 @@ class SkeletonSpace(SearchSpace):
         seed: int = 0,
         partial_channels: int | None = None,
         edge_normalization: bool | None = None,
+        input_alphas: bool | None = None,
         **kwargs: Any,
     ) -> Any:
         """The supernet of this space, built.
@@ -185,6 +186,8 @@ class SkeletonSpace(SearchSpace):
             relaxation: how alphas become mixing weights: a name or a callable. Defaults to the space's own.
             seed: seed of all initial weights. Defaults to 0.
             partial_channels, edge_normalization: of PC-DARTS; see `kerasnas.networks.Supernet`. Default to the space's.
+            input_alphas: of MetaNAS: whether the edges that a node keeps are a choice with alphas of its own; see
+                there. Defaults to None: no.
             kwargs: as for `keras.Model`.
 
         Returns:
@@ -197,6 +200,7 @@ class SkeletonSpace(SearchSpace):
             "relaxation": relaxation,
             "partial_channels": partial_channels,
             "edge_normalization": edge_normalization,
+            "input_alphas": input_alphas,
         }
         if self.shares_weights:
             for name, value in settings.items():

@@ -42,8 +42,10 @@ def gradients(learner):
     return [np.asarray(ops.convert_to_numpy(gradient)) for gradient in found]
 
 
+plus_plus = {"learn_inner_rates": True, "per_step_statistics": True, "per_step_scale_offset": True}
+plus_plus |= {"first_order_steps": 1, "multi_step_loss_steps": 3}
 learners = {
-    "maml": MAML(network(), False, 2, 0.1, learn_inner_rates=True, per_step_statistics=True),
+    "maml": MAML(network(), False, 2, 0.1, **plus_plus),
     "reptile": Reptile(network(), inner_steps=2, inner_batch_size=4, inner_optimizer="sgd", inner_learning_rate=0.1),
 }
 record = {}

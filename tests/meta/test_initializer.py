@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from kerasnas import BilevelTrainer, DARTSSpace
-from kerasnas.meta import MetaNAS, Reptile, ReptileInitializer, warm_start
+from kerasnas.meta import MAML, MetaNAS, Reptile, ReptileInitializer, warm_start
 from kerasnas.networks import few_shot_network
 from kerasnas.search import STRATEGIES, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
@@ -52,6 +52,55 @@ def test_it_gives_back_a_learner_like_the_one_that_made_it(learned, tmp_path):
     }
     with pytest.raises(ValueError, match="made `from_learner`"):
         ReptileInitializer(learned).learner()
+
+
+@pytest.fixture
+def plus_plus(make_network, image_tasks):
+    """A learner of MAML++ after a step of training."""
+    settings = {"learn_inner_rates": True, "per_step_statistics": True, "per_step_scale_offset": True}
+    learner = MAML(make_network(), inner_steps=2, inner_learning_rate=0.1, **settings)
+    learner.compile(run_eagerly=True)
+    learner.meta_step(image_tasks().batch(0, 2))
+    return learner
+
+
+def test_it_keeps_what_the_learner_learned_beside_the_model(plus_plus, image_tasks, tmp_path):
+    ReptileInitializer.from_learner(plus_plus).save(tmp_path)
+    assert (tmp_path / "learner.npz").is_file()
+    loaded = ReptileInitializer.load(tmp_path)
+    assert sorted(loaded.learned) == ["inner_rates", "shifts_0", "shifts_1", "statistics_0", "statistics_1"]
+    assert np.ptp(loaded.learned["inner_rates"]) > 0
+    again, started = (
+        loaded.learner(),
+        MAML(plus_plus.model, **{**loaded.description["settings"], "adaptation_steps": 1}),
+    )
+    started._rates.assign(np.ones(started._rates.shape))
+    assert "learned before: inner_rates, " in warm_start(started, loaded)
+    x = image_tasks().episode(9).query[0]
+    expected, *received = [
+        learner.adapt(image_tasks().episode(9), steps=2)(x)
+        for learner in (plus_plus, again, started)
+        if learner.compile(run_eagerly=True) is None
+    ]
+    for own in received:
+        np.testing.assert_allclose(own, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_it_says_what_differs_with_another_number_of_inner_steps(plus_plus, make_network):
+    initializer = ReptileInitializer.from_learner(plus_plus)
+    message = (
+        r"inner_steps 2, expected 3; inner_rates \(2, 3\), expected \(3, 3\); shifts_0 \(3, 3\), expected \(4, 3\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        initializer.learner(inner_steps=3)
+    other = MAML(make_network(), inner_steps=3, learn_inner_rates=True)
+    before = arrays(other.variables)
+    with pytest.raises(ValueError, match=r"inner_steps 2, expected 3; inner_rates \(2, 3\), expected \(3, 3\)"):
+        warm_start(other, initializer)
+    for old, new in zip(before, arrays(other.variables), strict=True):
+        np.testing.assert_array_equal(old, new)
+    plain = MAML(make_network(), inner_steps=3)  # has none of them: the model alone is taken over
+    assert "learned before" not in warm_start(plain, initializer)
 
 
 def test_it_holds_a_copy(learned):

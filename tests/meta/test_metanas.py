@@ -177,6 +177,27 @@ def test_hardening_needs_none_where_edges_are_left_out(tasks):
                 learner.harden(learner.model)
 
 
+def test_alphas_of_the_inputs_are_searched_annealed_and_hardened(tasks):
+    """No primitive `none` is needed, and at the end of the fall the hardened network computes what the mixture does."""
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=["skip_connect", "avg_pool_3x3"])
+    supernet = space.build_supernet(SHAPE, 2, input_alphas=True)
+    settings = {"architecture_learning_rate": 20.0, "temperatures": (1.0, 1e-3), "architecture_warmup": 0.0}
+    learner = MetaNAS(supernet, inner_steps=2, inner_optimizer="sgd", inner_batch_size=None, **settings)
+    learner.compile(run_eagerly=True)
+    adapted, x = learner.adapt(tasks().episode(0)), np.random.default_rng(0).random((3, *SHAPE)).astype("float32")
+    (kind,), start = adapted.inputs.alphas, ops.convert_to_numpy(supernet.inputs.alphas["reduce"])
+    assert np.abs(ops.convert_to_numpy(adapted.inputs.alphas[kind]) - start)[1:].max() > 0.01
+    weights = ops.convert_to_numpy(adapted.inputs.edge_weights(kind))
+    assert sorted(weights[2:]) == pytest.approx([0, 1, 1], abs=1e-5)
+    genotype, hard = learner.harden(adapted)
+    assert genotype == hard.derive() and len(genotype[kind]) == 4
+    np.testing.assert_allclose(hard(x), adapted(x), rtol=1e-5, atol=1e-5)
+    hard.relaxation.temperature.assign(1.0)  # decided, and not cold
+    np.testing.assert_allclose(hard(x), adapted(x), rtol=1e-5, atol=1e-5)
+    learner.meta_step(tasks(query_shots=0).batch(0, 1))
+    assert np.abs(ops.convert_to_numpy(supernet.inputs.alphas[kind]) - start)[1:].max() > 0.01
+
+
 def test_t_nas_is_first_order_maml_on_a_supernet(tasks):
     learner = MAML(SPACE.build_supernet(SHAPE, 2), True, 1, 0.1, architecture_learning_rate=2.0)
     learner.compile(run_eagerly=True)

@@ -1,0 +1,181 @@
+"""miniImageNet: 100 classes of ImageNet with 600 color images each, the usual benchmark of few-shot learning."""
+
+from __future__ import annotations
+
+import csv
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.downloads import cache_folder
+from kerasnas.datasets.folders import read_image
+from kerasnas.datasets.pools import LabelledImages
+
+SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of the official file
+_HEADER = ["filename", "label"]
+_ARRAYS = ("x", "y", "split", "classes")
+_CSV_FILES = "github.com/twitter-research/meta-learning-lstm, data/miniImagenet"
+
+
+def mini_imagenet(
+    split: str = "train",
+    size: int = 84,
+    cache_dir: str | os.PathLike | None = None,
+    path: str | os.PathLike | None = None,
+) -> LabelledImages:
+    """miniImageNet (Vinyals et al., 2016) in the split of Ravi and Larochelle (2017), the one that papers report on.
+
+    Nothing is downloaded: ImageNet's terms do not let its images be passed on. The folder that is read holds
+
+    - `train.csv`, `val.csv` and `test.csv`, the published split: lines `filename,label` such as
+      `n0153282900000005.jpg,n01532829`, of 64, 16 and 20 classes;
+    - `images/`, with the files of these names, all in one folder or in one for each class; or ImageNet's own training
+      images, `images/n01532829/n01532829_5.JPEG`: the number at the end of a name of the split is then the place,
+      from 1, among the images of its class in the order of their numbers.
+
+    Images are resized to `size`, distorted where they are not square, and stay integers: `EpisodeSampler` divides them
+    by 255. The protocol: a network of four blocks with 32 filters (MAML++: 48) and pooling, 5 ways, 1 or 5 shots, 15
+    queries a class, 600 tasks of the test classes; settings are chosen on those of the validation classes.
+
+    Args:
+        split: `"train"` (64 classes, 38,400 images), `"validation"` (16) or `"test"` (20). Defaults to `"train"`.
+        size: height and width of the images. Defaults to the papers' 84.
+        cache_dir: the folder whose `mini_imagenet` is read where there is no `path`. Defaults to the environment's
+            `KERASNAS_HOME`, else `~/.cache/kerasnas`.
+        path: the folder with these files; or an `.npz` file of arrays `x`, uint8 `(samples, height, width, 3)`; `y`
+            `(samples,)`, an index into `classes`; and `split` `(classes,)`: 0 for train, 1 for validation, 2 for test.
+            Defaults to None.
+
+    Returns:
+        Images uint8 `(samples, size, size, 3)`, with the names of their classes, sorted.
+
+    Raises:
+        TypeError: if `cache_dir` or `path` is not a path.
+        FileNotFoundError: if a file of the data is not there; says what belongs where.
+        ValueError: if another argument is out of its range, or a file is damaged or has another format.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "small.npz"
+    >>> np.savez(path, x=np.zeros((6, 8, 8, 3), "uint8"), y=[0, 0, 1, 1, 2, 2], split=[0, 2, 0], classes=list("abc"))
+    >>> data = mini_imagenet("train", size=8, path=path)
+    >>> data.x.shape, data.classes, data.y.tolist()
+    ((4, 8, 8, 3), ('a', 'c'), [0, 0, 1, 1])
+
+    Reference: [Matching Networks for One Shot Learning](https://arxiv.org/abs/1606.04080), for the classes;
+        [Optimization as a Model for Few-Shot Learning](https://openreview.net/forum?id=rJY0-Kcll), for the split.
+
+    Differences from the paper:
+        - Images are resized by Pillow's bilinear filter; of the papers some take another, and none says so.
+    """
+    checks.one_of("split", split, SPLITS)
+    size = checks.integer("size", size, 1)
+    place = checks.path("path", path) if path is not None else cache_folder(cache_dir) / "mini_imagenet"
+    if place.is_file():
+        return _read_npz(place, split, size)
+    names = _read_csv(place, split)
+    classes = tuple(sorted({label for _, label in names}))
+    files = _files(place / "images", names)
+    x = np.stack([read_image(file, (size, size, 3)) for file in files])
+    return _labelled(x, [classes.index(label) for _, label in names], classes)
+
+
+def _labelled(x: np.ndarray, y: Iterable[int], classes: tuple[str, ...]) -> LabelledImages:
+    return LabelledImages(x, np.array(y, "int64"), classes)
+
+
+def _read_csv(folder: Path, split: str) -> list[tuple[str, str]]:
+    """`(filename, label)` of every image of a split."""
+    file = folder / f"{SPLITS[split]}.csv"
+    if not file.is_file():
+        raise _missing(file)
+    with file.open(newline="", encoding="utf-8") as lines:
+        header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row] or [[]]
+    if header != _HEADER or not rows or any(len(row) != 2 or not all(row) for row in rows):
+        wrong = next((row for row in rows if len(row) != 2 or not all(row)), header)
+        raise ValueError(f"{file}: Expected lines `filename,label` below a header of that name. Received: {wrong}")
+    unsafe = [name for name, label in rows for part in (name, label) if Path(part).name != part]
+    if unsafe:
+        raise ValueError(f"{file}: Expected names of files, without folders. Received: {unsafe[0]!r}")
+    return [(name, label) for name, label in rows]
+
+
+def _files(folder: Path, names: list[tuple[str, str]]) -> list[Path]:
+    """The file of each image, in whichever of the three forms the folder has."""
+    if not folder.is_dir():
+        raise _missing(folder)
+    name, label = names[0]
+    for parent in ("", label):
+        if (folder / parent / name).is_file():
+            found = [folder / (own if parent else "") / file for file, own in names]
+            break
+    else:
+        found = _of_imagenet(folder, names)
+    absent = next((file for file in found if not file.is_file()), None)
+    if absent is not None:
+        raise _missing(absent)
+    return found
+
+
+def _of_imagenet(folder: Path, names: list[tuple[str, str]]) -> list[Path]:
+    """The files among ImageNet's own, `<label>/<label>_<number>.JPEG`."""
+    sorted_files: dict[str, list[Path]] = {}
+    for label in {label for _, label in names}:
+        numbered = [file for file in folder.glob(f"{label}/{label}_*") if file.stem.rpartition("_")[2].isdigit()]
+        sorted_files[label] = sorted(numbered, key=lambda file: int(file.stem.rpartition("_")[2]))
+    found = []
+    for name, label in names:
+        place = Path(name).stem.removeprefix(label)
+        files = sorted_files[label]
+        if not files:
+            raise _missing(folder / name)
+        if not place.isdigit() or not 1 <= int(place) <= len(files):
+            expected = f"a number from 1 to {len(files)} after the label, the place among its images"
+            raise ValueError(f"{folder / label}: Expected {expected}. Received: {name!r}")
+        found.append(files[int(place) - 1])
+    return found
+
+
+def _missing(path: Path) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"There is no {path}. miniImageNet cannot be downloaded by this package, as ImageNet's terms do not allow it: "
+        f"put train.csv, val.csv and test.csv ({_CSV_FILES}) into a folder, and beside them a folder `images` with the "
+        "files that they name, or with ImageNet's training images in a folder for each class (image-net.org, after "
+        "registration), and pass the folder as `path`. The pickles that go round are not read, since a pickle runs code"
+    )
+
+
+# .npz --------------------------------------------------------------------------------------------
+def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in _ARRAYS if key in file}
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: Not a whole .npz file of arrays without Python objects ({error})") from None
+    _check_arrays(path, arrays, size)
+    chosen = np.flatnonzero(arrays["split"] == list(SPLITS).index(split))
+    rows = np.isin(arrays["y"], chosen)
+    if not rows.any():
+        raise ValueError(f"{path}: Expected images of the split {split}. Received: none")
+    labels = np.searchsorted(chosen, arrays["y"][rows])
+    return _labelled(arrays["x"][rows], labels, tuple(arrays["classes"][chosen].astype(str).tolist()))
+
+
+def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], size: int) -> None:
+    missing = [key for key in _ARRAYS if key not in arrays]
+    if missing:
+        raise ValueError(f"{path}: Expected the arrays {list(_ARRAYS)}. Missing: {missing}")
+    x, y, classes = arrays["x"], arrays["y"], arrays["classes"]
+    if x.dtype != np.uint8 or x.shape[1:] != (size, size, 3):
+        expected = f"`x` as uint8 (samples, {size}, {size}, 3), as `size` is {size}"
+        raise ValueError(f"{path}: Expected {expected}. Received: {x.dtype} {x.shape}")
+    if arrays["split"].shape != classes.shape or classes.ndim != 1:
+        raise ValueError(f"{path}: Expected `split` of shape {classes.shape}. Received: {arrays['split'].shape}")
+    if y.shape != x.shape[:1] or y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < len(classes)):
+        raise ValueError(f"{path}: Expected `y` as {len(x)} indices into `classes`. Received: {y.dtype} {y.shape}")

@@ -1,0 +1,105 @@
+"""The choice of a node's inputs in a supernet, by architecture parameters of their own: MetaNAS' pairwise alphas."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import relaxations
+from kerasnas.networks.derivation import Decision, Option
+from kerasnas.networks.skeleton import ChoiceTable
+
+Rows = tuple[int, ...]
+
+
+class InputChoice:
+    """For each node which of its edges are kept, made soft: an alpha for each set of edges that it may keep.
+
+    Args:
+        supernet: owns the alphas.
+        tables: the supernet's tables. Those whose nodes keep all edges have no choice of inputs.
+
+    Attributes:
+        sets: table name -> for each node the sets of rows that it may keep, pairs in the DARTS space.
+        alphas: table name -> a variable `(sets,)`, all nodes one after the other.
+
+    Raises:
+        ValueError: if no node has a choice.
+
+    Reference:
+        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the
+        soft pruning of input nodes; `use_pairwise_input_alphas` of the original code.
+
+    Differences from the paper:
+        - The temperature is that of the supernet's relaxation, the same as the primitives'; so it is there too.
+    """
+
+    def __init__(self, supernet: keras.Model, tables: Mapping[str, ChoiceTable]):
+        self._relaxation = supernet.relaxation
+        self._tables = {kind: table for kind, table in tables.items() if table.keep is not None}
+        if not self._tables:
+            raise ValueError(
+                "Invalid value received for argument `input_alphas`. Expected False in a space whose nodes keep all "
+                f"their edges, such as '{supernet.space.name}'. Received: True"
+            )
+        self.sets: dict[str, list[list[Rows]]] = {
+            kind: [list(itertools.combinations(rows, min(table.keep, len(rows)))) for rows in _nodes(table)]
+            for kind, table in self._tables.items()
+            if table.keep is not None
+        }
+        self.alphas = {
+            kind: relaxations.add_alphas(supernet, (sum(map(len, sets)),), f"inputs_{kind}")
+            for kind, sets in self.sets.items()
+        }
+
+    def probabilities(self, kind: str) -> Any:
+        """The softmax over the sets of each node: a tensor `(sets,)`."""
+        sizes = [len(sets) for sets in self.sets[kind]]
+        return relaxations.segment_softmax(
+            ops.convert_to_tensor(self.alphas[kind]), sizes, self._relaxation.temperature
+        )
+
+    def edge_weights(self, kind: str) -> Any:
+        """The probability that an edge is kept: a tensor `(edges,)`, or None where all are."""
+        if kind not in self.sets:
+            return None
+        flat = [rows for sets in self.sets[kind] for rows in sets]
+        member = np.zeros((len(flat), len(self._tables[kind].edges)))
+        for index, rows in enumerate(flat):
+            member[index, list(rows)] = 1
+        found = self.probabilities(kind)
+        return ops.matmul(found, ops.convert_to_tensor(member, found.dtype))
+
+    def weigh(self, decisions: Sequence[Decision]) -> list[list[Option]]:
+        """The options of each decision, with the probability of the edges that they keep."""
+        found = {kind: ops.convert_to_numpy(self.probabilities(kind)) for kind in self.sets}
+        by_rows = {
+            kind: dict(zip((rows for sets in own for rows in sets), found[kind].tolist(), strict=True))
+            for kind, own in self.sets.items()
+        }
+        return [[_weighed(option, by_rows.get(option.kind)) for option in options] for options in decisions]
+
+    def decide(self, kind: str, kept: Sequence[int], low: float) -> bool:
+        """Keep the edges `kept` alone: their sets get the alpha 0, all others `low`. False where there is no choice."""
+        if kind not in self.sets:
+            return False
+        flat = [rows for sets in self.sets[kind] for rows in sets]
+        self.alphas[kind].assign(np.where([set(rows) <= set(kept) for rows in flat], 0.0, low))
+        return True
+
+
+def _nodes(table: ChoiceTable) -> list[list[int]]:
+    return list(table.rows_by_node.values())
+
+
+def _weighed(option: Option, by_rows: Mapping[Rows, float] | None) -> Option:
+    if by_rows is None:
+        return option
+    rows = tuple(sorted([*(row for row, _ in option.picks), *option.left_out]))
+    return dataclasses.replace(option, inputs=by_rows[rows])
