@@ -166,7 +166,7 @@ def test_batch_norm_is_averaged_or_stays():
         client.evaluate(found.values, x, y)
         means.append(np.array(model.layers[2].moving_mean))
         assert np.abs(np.array(model.layers[2].gamma) - 1).max() > 1e-4  # its own one
-    assert np.abs(means[0] - means[1]).max() > 1
+    assert np.abs(means[0] - means[1]).max() > 0.5
 
 
 def test_a_failed_round_leaves_the_client_as_it_was(monkeypatch):
