@@ -61,13 +61,16 @@ def weighted_mean(members: Sequence[Arrays], shares: Sequence[float]) -> list[np
     >>> mean[0].tolist()
     [1.0]
     """
-    if not members or len(members) != len(shares):
-        raise ValueError(
-            checks.invalid("shares", f"a weight for each of {len(members)} members, at least one", list(shares))
-        )
-    weights = np.array([checks.number("shares", share, above=0) for share in shares])
-    for member in members[1:]:
-        _check_alike("members", members[0], member)
+    listed = isinstance(members, (list, tuple)) and all(isinstance(member, (list, tuple)) for member in members)
+    if not listed or not members:
+        raise ValueError(checks.invalid("members", "a list of lists of arrays, at least one", members))
+    for member in members:
+        arrays = [checks.array("members", array, finite=False) for array in member]
+        _check_alike("members", members[0], arrays)
+    weights = checks.array("shares", shares, rank=1).astype("float64")
+    if len(weights) != len(members) or not (weights > 0).all():
+        expected = f"a positive weight for each of {len(members)} members"
+        raise ValueError(checks.invalid("shares", expected, list(weights)))
     weights /= weights.sum()
     columns = zip(*members, strict=True)
     return [sum(n * np.asarray(w, "float64") for n, w in zip(weights, column, strict=True)) for column in columns]
@@ -88,6 +91,7 @@ def outer_step(
         architecture_step: `e_a`, that of the alphas. Defaults to None: `step`.
 
     Raises:
+        TypeError: if `values` or an update is of another type.
         ValueError: if there is no update, a step is not positive, or an update does not fit `values`.
 
     Example:
@@ -110,9 +114,11 @@ def outer_step(
     """
     e = checks.number("step", step, above=0)
     e_a = e if architecture_step is None else checks.number("architecture_step", architecture_step, above=0)
-    if not updates:
-        raise ValueError(checks.invalid("updates", "at least one update", list(updates)))
+    checks.instance("values", values, Values)
+    if not isinstance(updates, (list, tuple)) or not updates:
+        raise ValueError(checks.invalid("updates", "a list of at least one update", updates))
     for update in updates:
+        checks.instance("updates", update, Update)
         for start, end in zip(values, update.values, strict=True):
             _check_alike("updates", start, end)
     samples = [update.samples for update in updates]

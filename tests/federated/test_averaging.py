@@ -69,13 +69,13 @@ def test_errors_name_the_argument():
         outer_step(start, [Update(start, 1)], step=-1)
     with pytest.raises(ValueError, match=r"`architecture_step`"):
         outer_step(start, [Update(start, 1)], architecture_step=0)
-    with pytest.raises(ValueError, match=r"`updates`. Expected at least one update"):
+    with pytest.raises(ValueError, match=r"`updates`. Expected a list of at least one update"):
         outer_step(start, [])
     with pytest.raises(ValueError, match=r"`updates`. Expected arrays of the same shapes"):
         outer_step(start, [Update(start._replace(alphas=[np.zeros(9)]), 1)])
-    with pytest.raises(ValueError, match=r"`shares`. Expected a number above 0"):
+    with pytest.raises(ValueError, match=r"`shares`. Expected a positive weight for each of 1 members"):
         weighted_mean([[np.zeros(1)]], [-1])
-    with pytest.raises(ValueError, match=r"`shares`. Expected a weight for each of 0 members"):
+    with pytest.raises(ValueError, match=r"`members`. Expected a list of lists of arrays, at least one"):
         weighted_mean([], [])
     with pytest.raises(ValueError, match=r"`members`. Expected arrays of the same shapes"):
         weighted_mean([[np.zeros(1)], [np.zeros(2)]], [1, 1])
