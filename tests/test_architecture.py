@@ -28,6 +28,7 @@ LEVELS = [
     {"strategies", "trainers"},
     {"search"},  # the public face of both
     {"meta"},
+    {"federated"},
     {"reporting", "export", "testing"},
     {"pipeline"},
     {"cli"},
@@ -46,6 +47,7 @@ ROOMS = {
     "jax": ("kerasnas/backend/",),
     "matplotlib": ("kerasnas/reporting/",),
     "absl": ("kerasnas/cli/",),
+    "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),
     "tuners": ("tuners/",),

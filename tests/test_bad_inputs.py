@@ -20,6 +20,7 @@ import pytest
 
 from kerasnas import datasets, pareto
 from kerasnas.datasets import Episode
+from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.registry import Registry
 from kerasnas.search import (
@@ -112,6 +113,19 @@ ENSEMBLE = {"inputs": np.ones((2, 3)), "targets": np.zeros(2), "members": 2, "un
 PHOTOS = Path(tempfile.mkdtemp()) / "photos.npz"
 np.savez(PHOTOS, x=np.zeros((3, 8, 8, 3), "uint8"), y=[0, 1, 2], split=[0, 1, 2], classes=["a", "b", "c"])
 CELLS = Cells(np.array([2]), np.array([1]), np.array([0]))
+
+
+VALUES = Values([np.zeros(2)])
+
+
+class Still:
+    """A client that learns nothing."""
+
+    def describe(self):
+        return ClientInfo("still", 3, (2,))
+
+    def train(self, values, number, rounds):
+        return Update(values, 3)
 
 
 def told(strategy):
@@ -292,6 +306,22 @@ call(pareto.crowding_distance, rewards=REWARDS)
 call(pareto.hypervolume, rewards=REWARDS, reference=(0.0, 0.0))
 call(pareto.staircase, costs=[1.0, 2.0], values=[1.0, 2.0])
 
+# federated
+call(weighted_mean, members=[[np.zeros(1)], [np.ones(1)]], shares=[1, 3])
+call(outer_step, values=VALUES, updates=[Update(VALUES, 3)], step=1.0, architecture_step=1.0)
+call(InProcess, clients=[Still()])
+call(
+    federate,
+    clients=[Still()],
+    values=VALUES,
+    rounds=2,
+    participation=1.0,
+    step=1.0,
+    architecture_step=1.0,
+    seed=0,
+    initial_round=1,
+)
+
 # Why values of `BAD` are right after all -----------------------------------------------------------
 TEXT = {"text", "empty text"}
 NUMBERS = {"-1", "0", "0.5"}
@@ -311,6 +341,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("AttentionPolicy-temperature", "AttentionPolicy-tanh_constant", "AttentionPolicy-skip_target"),
             *("Controller-skip_target", "TPESearch-good_share", "TPESearch-bandwidth_factor"),
             *("BOHB-good_share", "BOHB-bandwidth_factor", "NetworkEnsemble-learning_rate"),
+            *("outer_step-step", "outer_step-architecture_step", "federate-participation", "federate-step"),
+            "federate-architecture_step",
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -351,6 +383,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("hypervolume-reference", "expected_hypervolume_improvement-reference", "EHVISearch-reference"),
         ],
     ),
+    "weights above 0, as which NumPy reads True": (of({"0.5", "True"}), ["weighted_mean-shares"]),
     "an integer among integers, as which NumPy reads True": (
         of({"True"}),
         ["EpisodeSampler-classes", "split_classes-sizes"],

@@ -1,0 +1,199 @@
+"""Federated search of weights and alphas against local and pooled search: handwritten digits by writer, as Markdown.
+
+    TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA
+    TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA --clients=4 --rounds=2 --seeds=2   # a look, 2 minutes
+
+DATA is a folder in or below which `kannada_writers.npz` lies: `x` (n, 28, 28, 1), uint8, `y`, `writer`, and `split`, 1
+for the digits of each writer that are held out. A client is a writer, with 90 digits: half of them move the weights,
+half the alphas. Every seed draws other writers and starts from another initialization.
+
+- `local`: every writer searches alone. `pooled`: one search on the data of all of them, which leave their owners.
+- `federated`: `federate` with all of them; `federated, half`: half of them in each round; `personal`: what each writer
+  makes of the federated start with a search of its own.
+
+All pass over the same data as often, in batches of one size, but `federated, half`, half as often, and `personal`,
+which comes on top. `own` is the accuracy on held-out digits of the writers that were learned from, each by its model;
+`unseen` that on other writers, the mean over the models: both of the supernet, with its weights and alphas as they are
+at the end. `derived` is that of its genotype on other writers, trained from scratch the same way (with --derived). ± is
+the 95 % interval over seeds (Student's t). Bytes are of arrays, in all rounds; for `pooled` of the images, once.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}  # 97.5 %, by seeds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--clients", type=int, default=8, help="writers")
+    parser.add_argument("--test_writers", type=int, default=13)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--local_epochs", type=int, default=2)
+    parser.add_argument("--personal_epochs", type=int, default=4)
+    parser.add_argument("--batch_size", type=int, default=15)
+    parser.add_argument("--filters", type=int, default=4)
+    parser.add_argument("--nodes", type=int, default=2, help="of a cell, beside its input")
+    parser.add_argument("--whole", action="store_true", help="28x28 pixels; by default 14x14, means of four")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--batch_norm", default="averaged", choices=("averaged", "local_statistics", "local"))
+    parser.add_argument("--optimizer_state", default="kept", choices=("kept", "reset"))
+    parser.add_argument("--derived", action="store_true", help="train the genotypes that are found, too")
+    arguments = parser.parse_args()
+    if not 2 <= arguments.seeds <= max(STUDENT):
+        parser.error(f"expected from 2 to {max(STUDENT)} seeds")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    digits = read(arguments.data, arguments.whole)
+    results: dict[str, dict[str, list[float]]] = {}
+    for seed in range(arguments.seeds):
+        start = time.process_time()
+        for arm, row in one_seed(arguments, digits, seed).items():
+            for name, value in row.items():
+                results.setdefault(arm, {}).setdefault(name, []).append(value)
+        print(f"seed {seed}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
+    report(results)
+
+
+def read(folder: Path, whole: bool) -> dict[str, np.ndarray]:
+    """The arrays of the file, images from 0 to 1."""
+    found = sorted(folder.rglob("kannada_writers.npz"))
+    if not found:
+        raise SystemExit(f"There is no kannada_writers.npz in or below {folder}.")
+    with np.load(found[0], allow_pickle=False) as arrays:
+        digits = {name: arrays[name] for name in ("x", "y", "writer", "split")}
+    x = digits["x"].astype("float32") / 255
+    x = x if whole else x.reshape(-1, 14, 2, 14, 2, 1).mean(axis=(2, 4))
+    return {**digits, "x": x, "y": digits["y"].astype("int32")}
+
+
+def one_seed(arguments: argparse.Namespace, digits: dict[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:
+    """Arm -> name of a column -> number."""
+    from kerasnas import BilevelTrainer
+    from kerasnas.federated import FederatedClient, federate, shared_values
+    from kerasnas.spaces import NASBench201Space
+
+    writers = np.random.default_rng(seed).permutation(np.unique(digits["writer"]))
+    others = writers[arguments.clients :][: arguments.test_writers]
+    unseen = _digits(digits, np.isin(digits["writer"], others))
+    parts, held_out = (
+        [
+            _digits(digits, (digits["writer"] == writer) & (digits["split"] == split))
+            for writer in writers[: arguments.clients]
+        ]
+        for split in (0, 1)
+    )
+
+    space = NASBench201Space(filters=arguments.filters, num_cells=1, num_nodes=arguments.nodes)
+    supernet = space.build_supernet(digits["x"].shape[1:], num_classes=10, seed=seed)
+    # An auxiliary skip is 0 in the last epoch alone, whose few steps are too few for the moving statistics to follow.
+    search = BilevelTrainer(supernet, curvature_ratio=None, auxiliary_skip=0)
+    search.compile()
+    begin = shared_values(search, arguments.batch_norm)
+    options = {
+        **{name: getattr(arguments, name) for name in ("batch_size", "local_epochs", "batch_norm", "optimizer_state")},
+        "seed": seed,
+    }
+
+    def clients(model: Any, data: list[Any]) -> list[Any]:
+        return [FederatedClient(f"writer {index}", model, *part, **options) for index, part in enumerate(data)]
+
+    def evaluated(client: Any, values: Any, data: Any) -> float:
+        return float(client.evaluate(values, *data)["accuracy"])
+
+    initial = clients(search, parts)  # while the search is as it was built
+    everything = tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    arms = {
+        "local": [[one] for one in initial],
+        "pooled": [clients(search, [everything])],
+        "federated": [clients(search, parts)],
+        "federated, half": [clients(search, parts)],
+    }
+    results = {}
+    for arm, groups in arms.items():
+        share = 0.5 if arm == "federated, half" else 1.0
+        own, new, sent, derived = [], [], [0, 0], []
+        for number, group in enumerate(groups):
+            found = federate(group, begin, arguments.rounds, participation=share, seed=seed)
+            data = [held_out[number]] if arm == "local" else held_out
+            own += [evaluated(group[min(i, len(group) - 1)], found.values, part) for i, part in enumerate(data)]
+            new.append(evaluated(group[0], found.values, unseen))
+            genotype = search.derive()  # of the values that were evaluated last
+            if arm.startswith("federated"):
+                sent = [found.bytes_down, found.bytes_up]
+            if arguments.derived:
+                network = trained(arguments, space, genotype, [(c.x, c.y) for c in group], share, options, seed)
+                derived.append(float(network.evaluate(*unseen, verbose=0, return_dict=True)["accuracy"]))
+            if arm == "federated":
+                personal = [client.personalize(found.values, arguments.personal_epochs) for client in group]
+                better = [evaluated(c, p.values, part) for c, p, part in zip(group, personal, held_out, strict=True)]
+                kinds = len({p.genotype for p in personal})
+                results["personal"] = {"own": float(np.mean(better)), "architectures": kinds}
+        results[arm] = {"own": float(np.mean(own)), "unseen": float(np.mean(new)), "down": sent[0], "up": sent[1]}
+        if arm == "pooled":
+            results[arm]["up"] = sum(len(x) * x[0].size for x, _ in parts)  # a byte a pixel
+        if derived:
+            results[arm]["derived"] = float(np.mean(derived))
+        print(f"  seed {seed} {arm}: {results[arm]}", file=sys.stderr, flush=True)
+    return results
+
+
+def _digits(digits: dict[str, np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return digits["x"][rows], digits["y"][rows]
+
+
+def trained(
+    arguments: argparse.Namespace, space: Any, genotype: Any, data: list[Any], share: float, options: Any, seed: int
+) -> Any:
+    """The network of a genotype, trained from scratch by federated averaging over `data`, or plainly on one part."""
+    import keras
+
+    from kerasnas.callbacks import CosineSchedule
+    from kerasnas.federated import FederatedClient, assign_values, federate, shared_values
+
+    network = space.build_network(genotype, data[0][0].shape[1:], num_classes=10, seed=seed)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss, metrics=["accuracy"], jit_compile=False)
+    own = {**options, "batch_norm": "averaged", "callbacks": lambda: [CosineSchedule(0.05, 0.001)]}
+    group = [FederatedClient(f"writer {index}", network, *part, **own) for index, part in enumerate(data)]
+    found = federate(group, shared_values(network), arguments.rounds, participation=share, seed=seed)
+    assign_values(network, found.values)
+    return network
+
+
+def report(results: dict[str, dict[str, list[float]]]) -> None:
+    """The table, and paired differences."""
+    print("\n| search | own | unseen | derived | MB down | MB up |\n|" + " --- |" * 6)
+    for arm, row in results.items():
+        cells = [_interval(row.get(name)) for name in ("own", "unseen", "derived")]
+        cells += [f"{np.mean(row[name]) / 1e6:.1f}" if name in row else "" for name in ("down", "up")]
+        print(f"| {arm} | {' | '.join(cells)} |")
+    print()
+    for first, second, name in (
+        *(("federated", "local", name) for name in ("own", "unseen", "derived")),
+        *(("pooled", "federated", name) for name in ("own", "unseen", "derived")),
+        ("personal", "federated", "own"),
+    ):
+        if name in results[first] and name in results[second]:
+            difference = np.subtract(results[first][name], results[second][name])
+            print(f"{first} - {second}, {name}: {_interval(difference, sign=True)}")
+    print(f"architectures among the personal ones, by seed: {[int(n) for n in results['personal']['architectures']]}")
+
+
+def _interval(values: Any, sign: bool = False) -> str:
+    """Mean and 95 % interval over seeds, in percent."""
+    if values is None:
+        return ""
+    values = 100 * np.asarray(values)
+    half = STUDENT[len(values)] * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():{'+' if sign else ''}.1f} ± {half:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Federated search: weights and alphas learned from clients that keep their data.
+
+`kerasnas.federated.flower` runs it on Flower, with the extra `kerasnas[federated]`; nothing else here needs it. Keras
+is imported when `FederatedClient` or another name that needs it is first used: a server loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
+from kerasnas.federated.channels import Channel, Client, ClientInfo, InProcess
+from kerasnas.federated.rounds import Federation, NoUpdateError, Round, federate
+
+if TYPE_CHECKING:
+    from kerasnas.federated.clients import FederatedClient, Personal, assign_values, shared_values
+
+__all__ = [
+    "Channel",
+    "Client",
+    "ClientInfo",
+    "FederatedClient",
+    "Federation",
+    "InProcess",
+    "NoUpdateError",
+    "Personal",
+    "Round",
+    "Update",
+    "Values",
+    "assign_values",
+    "federate",
+    "outer_step",
+    "shared_values",
+    "weighted_mean",
+]
+
+_OF_KERAS = ("FederatedClient", "Personal", "assign_values", "shared_values")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_KERAS:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module("kerasnas.federated.clients"), name)

@@ -1,0 +1,268 @@
+"""A client of a federated search: a Keras trainer on data that stay here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.callbacks import FollowEpochs, restore, snapshot
+from kerasnas.datasets import ArrayBatches
+from kerasnas.federated.averaging import Update, Values
+from kerasnas.federated.channels import ClientInfo
+from kerasnas.genotypes import Genotype
+from kerasnas.primitives.normalization import batch_norms
+from kerasnas.relaxations import is_alphas
+from kerasnas.trainers import BilevelTrainer
+
+BATCH_NORM = ("averaged", "local_statistics", "local")
+OPTIMIZER_STATES = ("kept", "reset")
+_SLOT = "optimizer-"  # how `snapshot` names variables of the optimizer
+
+
+class Personal(NamedTuple):
+    """A client's own search from a shared start.
+
+    Args:
+        genotype: what it chose; None for a model without alphas.
+        values: its weights and alphas.
+    """
+
+    genotype: Genotype | None
+    values: Values
+
+
+class FederatedClient:
+    """A client of a federated search: trains on its own data, and sends values of variables alone.
+
+    With one client, full participation and the server's step 1, a federated search is `search.fit` of
+    `rounds * local_epochs` epochs: schedules, warm-up and the order of the data are functions of the epoch, which is
+    that of the federation, also for a client that left out rounds.
+
+    What is never sent stays with the client: optimizer slots, random state, the memory of the guards. What is averaged,
+    and what not:
+
+    - weights and alphas are averaged;
+    - `batch_norm="averaged"`: moving means and variances too, each as a plain mean over clients;
+      `"local_statistics"`: those stay with the client (SiloBN); `"local"`: gamma and beta stay too (FedBN), where
+      clients' data differ in their appearance. A model for anyone else then lacks what stayed;
+    - `optimizer_state="kept"`: momentum and moments wait here for the client's next round, which is what makes one
+      client equal to a plain search; `"reset"`: every round starts without, as in federated averaging and in Reptile.
+
+    The guard `curvature_ratio` of a `BilevelTrainer` would end the search of a client by itself: pass None there.
+
+    Args:
+        name: unique among the clients.
+        search: a compiled `BilevelTrainer`, or any compiled Keras model, such as the network of a genotype. Clients of
+            one process may share one: each puts its own state in before it trains. Then pass all of them one
+            `batch_size`, for which the step is traced once.
+        x: samples `(n, ...)`, as for `fit`.
+        y: labels `(n,)`.
+        batch_size: Defaults to None: as `BilevelTrainer.fit`; for another model 32, or all samples if they are fewer.
+        local_epochs: of each round. Defaults to 1.
+        optimizer_state: `"kept"` or `"reset"`. Defaults to `"kept"`.
+        batch_norm: `"averaged"`, `"local_statistics"` or `"local"`. Defaults to `"averaged"`.
+        validation_split: for a `BilevelTrainer`: the share of the data that moves the alphas. Defaults to None: 0.5.
+        augment: `(batch, rng) -> batch` for the images. Defaults to None.
+        callbacks: a function that returns further callbacks of a `fit`, such as a `TemperatureSchedule`; functions of
+            the epoch alone, as each round has new ones. Defaults to None.
+        seed: of the split and of the order of the data. Defaults to 0.
+
+    Raises:
+        TypeError: if `search` is no Keras model.
+        ValueError: if it is not compiled, for an unknown name, a number out of its range, or data of differing lengths.
+
+    Example:
+
+    >>> from kerasnas.federated import federate
+    >>> def network():
+    ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    ...     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    ...     return model
+    >>> rng, model = np.random.default_rng(0), network()
+    >>> clients = [
+    ...     FederatedClient(name, model, rng.random((8, 2), "float32"), np.arange(8) % 2) for name in ("a", "b")
+    ... ]
+    >>> found = federate(clients, shared_values(model), rounds=2)
+    >>> found.bytes_up == found.bytes_down == 2 * 2 * 4 * (2 * 2 + 2)
+    True
+    >>> assign_values(model, found.values)
+
+    Reference:
+        Li et al., "FedBN: Federated Learning on Non-IID Features via Local Batch Normalization", 2021 (arXiv
+        2102.07623); Andreux et al., "Siloed Federated Learning for Multi-Centric Histopathology Datasets", 2020.
+        Federated search of weights and alphas: He et al., "Towards Non-I.I.D. and Invisible Data with FedNAS", 2020
+        (arXiv 2004.08546).
+
+    Differences from the paper:
+        - FedNAS has the alphas descend a mixture of both losses (MiLeNAS); here the validation loss alone, as in DARTS.
+        - FedBN and SiloBN are options; by default everything is averaged.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        search: keras.Model,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        local_epochs: int = 1,
+        optimizer_state: str = "kept",
+        batch_norm: str = "averaged",
+        validation_split: float | None = None,
+        augment: Callable | None = None,
+        callbacks: Callable[[], Sequence[keras.callbacks.Callback]] | None = None,
+        seed: int = 0,
+    ):
+        self.name = checks.instance("name", name, str)
+        self.search = checks.instance("search", search, keras.Model, "a compiled Keras model")
+        if not search.compiled or not search.built:
+            raise ValueError(checks.invalid("search", "a model that is built and compiled", search.name))
+        self.x, self.y = np.asarray(x), np.asarray(y)
+        if not self.x.ndim or self.x.shape[:1] != self.y.shape[:1] or not len(self.x):
+            lengths = f"shapes {self.x.shape} and {self.y.shape}"
+            raise ValueError(
+                f"Expected as many labels as samples, at least one, of client '{name}'. Received: {lengths}"
+            )
+        self.batch_size = checks.optional(checks.size, "batch_size", batch_size)
+        self.local_epochs = checks.size("local_epochs", local_epochs)
+        self.optimizer_state = checks.one_of("optimizer_state", optimizer_state, OPTIMIZER_STATES)
+        self.batch_norm = checks.one_of("batch_norm", batch_norm, BATCH_NORM)
+        self.validation_split = checks.optional(checks.number, "validation_split", validation_split, above=0, below=1)
+        self.augment = checks.optional(checks.function, "augment", augment)
+        self.callbacks = checks.optional(checks.function, "callbacks", callbacks)
+        self.seed = checks.seed(seed)
+        if not search.optimizer.built:  # Keras would build it in the first `fit`
+            search.optimizer.build(search.trainable_variables)
+        self._first = snapshot(search)
+        self._state = self._first
+
+    def describe(self) -> ClientInfo:
+        """Name, number of samples, shape of one."""
+        return ClientInfo(self.name, len(self.x), self.x.shape[1:])
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """What stays with the client between rounds, for a client that is made anew in every round."""
+        return dict(self._state)
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from a `get_state`.
+
+        Raises:
+            ValueError: if it is of another search; says how they differ.
+        """
+        restore(self.search, state)
+        self._state = dict(state)
+
+    def train(self, values: Values, number: int, rounds: int) -> Update:
+        """Epochs `number * local_epochs` and following of `rounds * local_epochs`, from `values`.
+
+        An exception leaves the client's state as it was before the round.
+        """
+        self._load(values, self._state if self.optimizer_state == "kept" else self._without_slots(self._state))
+        first = number * self.local_epochs
+        logs = self._fit(first, first + self.local_epochs, rounds * self.local_epochs)
+        self._state = snapshot(self.search)
+        return Update(shared_values(self.search, self.batch_norm), len(self.x), logs)
+
+    def personalize(self, values: Values, epochs: int) -> Personal:
+        """A search of `epochs` epochs of this client alone, from the shared weights and alphas, for its own genotype.
+
+        Optimizers, schedules and warm-up start from the beginning. What later rounds of the federation start with stays
+        as it is.
+        """
+        checks.size("epochs", epochs)
+        self._load(values, self._without_slots(self._state))
+        self._fit(0, epochs, epochs)
+        derive = getattr(self.search, "derive", None)
+        return Personal(None if derive is None else derive(), shared_values(self.search, self.batch_norm))
+
+    def evaluate(self, values: Values, x: Any, y: Any) -> dict[str, float]:
+        """Loss and metrics of `values`, with what stayed here, on samples such as held-out ones of the client."""
+        self._load(values, self._state)
+        return self.search.evaluate(x, y, batch_size=min(256, len(x)), verbose=0, return_dict=True)
+
+    def _load(self, values: Values, state: Mapping[str, np.ndarray]) -> None:
+        restore(self.search, state)
+        assign_values(self.search, values, self.batch_norm)
+
+    def _without_slots(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """`state` with the optimizer's variables as they were at first."""
+        return {**state, **{name: value for name, value in self._first.items() if name.startswith(_SLOT)}}
+
+    def _fit(self, first: int, last: int, total: int) -> dict[str, float]:
+        """Train from epoch `first` to `last` of `total`; the results of the last one."""
+        options: dict[str, Any] = {"initial_epoch": first, "epochs": total, "verbose": 0}
+        further = [] if self.callbacks is None else list(self.callbacks())
+        further.append(_StopAt(last))
+        if isinstance(self.search, BilevelTrainer):
+            own = {"batch_size": self.batch_size, "validation_split": self.validation_split}
+            own |= {"augment": self.augment, "seed": self.seed}
+            history = self.search.fit(self.x, self.y, callbacks=further, **own, **options)
+        else:
+            size = self.batch_size or min(32, len(self.x))
+            batches = ArrayBatches(self.x, self.y, size, seed=self.seed, augment=self.augment)
+            follow = FollowEpochs(batches, None)
+            history = self.search.fit(batches, callbacks=[follow, *further], shuffle=False, **options)
+        return {name: float(course[-1]) for name, course in history.history.items() if course}
+
+
+def shared_values(search: keras.Model, batch_norm: str = "averaged") -> Values:
+    """Copies of the values of a search that server and clients share.
+
+    Args:
+        search: a `BilevelTrainer`, or any built Keras model.
+        batch_norm: as for `FederatedClient`. Defaults to `"averaged"`.
+    """
+    groups = _shared_variables(search, batch_norm)
+    return Values(*([np.array(keras.ops.convert_to_numpy(variable)) for variable in group] for group in groups))
+
+
+def assign_values(search: keras.Model, values: Values, batch_norm: str = "averaged") -> None:
+    """Assign the values of a federation to a search, in place.
+
+    Args:
+        search: a `BilevelTrainer`, or any built Keras model, of the same network.
+        values: such as the outcome of `federate`.
+        batch_norm: as for `FederatedClient`. Defaults to `"averaged"`.
+
+    Raises:
+        ValueError: if the values are of another network; nothing is assigned then.
+    """
+    groups = _shared_variables(search, batch_norm)
+    for kind, group, arrays in zip(Values._fields, groups, values, strict=True):
+        expected, received = [tuple(variable.shape) for variable in group], [np.shape(array) for array in arrays]
+        if expected != received:
+            raise ValueError(
+                f"Invalid value received for argument `values`. Expected {kind} of this network, {len(expected)} "
+                f"arrays of shapes {expected[:3]}... Received: {len(received)} of shapes {received[:3]}..."
+            )
+    for group, arrays in zip(groups, values, strict=True):
+        for variable, array in zip(group, arrays, strict=True):
+            variable.assign(array)
+
+
+def _shared_variables(search: keras.Model, batch_norm: str) -> tuple[list[Any], list[Any], list[Any]]:
+    """Variables of weights, alphas and statistics that are averaged."""
+    checks.one_of("batch_norm", batch_norm, BATCH_NORM)
+    layers = batch_norms(search)
+    statistics = [own for layer in layers for own in (layer.moving_mean, layer.moving_variance)]
+    local = {id(own) for layer in layers for own in layer.trainable_variables} if batch_norm == "local" else set()
+    weights = [own for own in search.trainable_variables if not is_alphas(own) and id(own) not in local]
+    alphas = [own for own in search.trainable_variables if is_alphas(own)]
+    return weights, alphas, statistics if batch_norm == "averaged" else []
+
+
+class _StopAt(keras.callbacks.Callback):
+    """Ends `fit` at an epoch before its last, so that schedules see the whole length."""
+
+    def __init__(self, epoch: int):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if epoch + 1 >= self.epoch:
+            self.model.stop_training = True

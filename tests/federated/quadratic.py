@@ -1,0 +1,40 @@
+"""Clients without a network, whose rounds have closed forms; processes of the tests import nothing heavier."""
+
+import os
+import signal
+
+import numpy as np
+
+from kerasnas.federated import ClientInfo, Update, Values
+
+
+class Towards:
+    """A client that takes gradient steps of `|w - center|^2 / 2`: `w' = center + (1 - rate)^steps (w - center)`."""
+
+    def __init__(self, name, center, samples=1, rate=0.5, steps=1, shape=(1,), dies_at=None, kills_itself_at=None):
+        self.name, self.center, self.samples, self.shape = name, np.asarray(center, "float32"), samples, shape
+        self.kept = float((1 - rate) ** steps)
+        self.dies_at, self.kills_itself_at, self.trained = dies_at, kills_itself_at, 0
+
+    def describe(self):
+        return ClientInfo(self.name, self.samples, self.shape)
+
+    def train(self, values, number, rounds):
+        if number == self.dies_at:
+            raise ConnectionError("the line is dead")
+        if number == self.kills_itself_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.trained += 1
+        ends = [[self.center + self.kept * (w - self.center) for w in arrays] for arrays in values]
+        return Update(Values(*ends), self.samples, {"loss": float(self.trained)})
+
+    def get_state(self):
+        return {"trained": np.array(self.trained)}
+
+    def set_state(self, state):
+        self.trained = int(state["trained"])
+
+
+def start(*numbers):
+    """Values of one weight array, one of alphas and one of statistics."""
+    return Values(*([np.array([number], "float32")] for number in numbers))

@@ -1,0 +1,134 @@
+"""Rounds: the closed form of clients with quadratic losses, who takes part, who is left out, and what was sent."""
+
+import numpy as np
+import pytest
+
+from kerasnas.federated import InProcess, NoUpdateError, Update, Values, federate
+from kerasnas.federated.rounds import participants
+
+
+def test_quadratic_clients_have_a_closed_form(quadratic):
+    """Clients end at `c + q (w - c)`: with weights n, the server's w obeys `w <- w + e (1 - q) (mean c - w)`."""
+    clients = [quadratic.Towards("a", 1.0, samples=10, steps=2), quadratic.Towards("b", 5.0, samples=30, steps=2)]
+    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=3, step=0.8, architecture_step=0.4)
+    center, moved = (10 * 1.0 + 30 * 5.0) / 40, 1 - 0.25
+    for kind, step in (("weights", 0.8), ("alphas", 0.4), ("statistics", 1.0)):
+        expected = center * (1 - (1 - step * moved) ** 3)
+        np.testing.assert_allclose(getattr(found.values, kind)[0], [expected], rtol=1e-6)
+
+
+def test_a_client_that_dies_is_left_out_and_named(quadratic):
+    clients = [quadratic.Towards("a", 1.0), quadratic.Towards("b", 5.0, dies_at=1)]
+    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=3)
+    assert [dict(one.left_out) for one in found.rounds] == [{}, {"b": "ConnectionError: the line is dead"}, {}]
+    w = 1.5  # after the round of both
+    w = w + 0.5 * (1.0 - w)  # a alone
+    np.testing.assert_allclose(found.values.weights[0], [w + 0.5 * (3.0 - w)], rtol=1e-6)
+    assert [one.bytes_down for one in found.rounds] == [24, 24, 24]
+    assert [one.bytes_up for one in found.rounds] == [24, 12, 24]
+    assert (found.bytes_down, found.bytes_up) == (72, 60)
+
+
+@pytest.mark.parametrize("kind", Values._fields)
+def test_an_update_that_is_not_finite_is_left_out(quadratic, kind):
+    class Diverging(quadratic.Towards):
+        def train(self, values, number, rounds):
+            update = super().train(values, number, rounds)
+            return update._replace(values=update.values._replace(**{kind: [np.array([np.nan], "float32")]}))
+
+    clients = [quadratic.Towards("a", 1.0), Diverging("b", 5.0)]
+    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=1)
+    assert found.rounds[0].left_out == {"b": f"its {kind} are not finite (array 0)"}
+    assert found.rounds[0].bytes_up == 24  # it was sent
+    np.testing.assert_allclose(found.values.weights[0], [0.5])
+
+
+def test_an_update_of_another_network_is_left_out(quadratic):
+    class Other(quadratic.Towards):
+        def train(self, values, number, rounds):
+            return Update(Values([np.zeros(9, "float32")]), 1)
+
+    found = federate([quadratic.Towards("a", 1.0), Other("b", 5.0)], quadratic.start(0.0, 0.0, 0.0), rounds=1)
+    assert "another network: expected shape (1,) for array 0, received (9,)" in found.rounds[0].left_out["b"]
+
+
+def test_a_round_without_any_update_raises_with_all_reasons(quadratic):
+    clients = [quadratic.Towards("a", 1.0, dies_at=1), quadratic.Towards("b", 5.0, dies_at=1)]
+    seen = []
+    with pytest.raises(NoUpdateError, match=r"Round 1 has no update.*'a': ConnectionError: the line.*'b': Connection"):
+        federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=3, on_round=lambda one, values: seen.append(values))
+    assert len(seen) == 1  # the values after the last whole round are not lost
+    np.testing.assert_allclose(seen[0].weights[0], [1.5])
+
+
+def test_some_clients_take_part_and_rounds_can_be_resumed(quadratic):
+    def clients():
+        return [quadratic.Towards(name, center) for center, name in enumerate("abcde")]
+
+    seen = []
+    options = {"participation": 0.4, "seed": 3}
+    whole = federate(
+        clients(), quadratic.start(0.0, 0.0, 0.0), 8, **options, on_round=lambda one, values: seen.append(values)
+    )
+    asked = [one.asked for one in whole.rounds]
+    assert all(len(names) == 2 and list(names) == sorted(names) for names in asked)
+    assert len(set(asked)) > 2 and set(sum(asked, ())) == set("abcde")
+    rest = federate(clients(), seen[4], 8, **options, initial_round=5)
+    assert [one.asked for one in rest.rounds] == asked[5:]
+    np.testing.assert_array_equal(rest.values.weights[0], whole.values.weights[0])
+    assert whole.bytes_down == 8 * 2 * 12
+
+
+def test_clients_are_drawn_equally_often(quadratic):
+    infos = [quadratic.Towards(name, 0.0, samples=10**index).describe() for index, name in enumerate("abcd")]
+    drawn = [name for number in range(4000) for name in participants(infos, 0.5, 0, number)]
+    counts = [drawn.count(name) for name in "abcd"]
+    assert all(abs(count - 2000) < 5 * np.sqrt(4000 * 0.25) for count in counts), counts
+    assert participants(infos, 0.01, 0, 0) and len(participants(infos, 0.01, 0, 0)) == 1
+
+
+def test_results_are_weighted_by_samples(quadratic):
+    class Reporting(quadratic.Towards):
+        def train(self, values, number, rounds):
+            return super().train(values, number, rounds)._replace(results={"loss": float(self.center), self.name: 1.0})
+
+    clients = [Reporting("a", 1.0, samples=3), Reporting("b", 5.0, samples=1)]
+    found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=1)
+    assert found.rounds[0].results == {"loss": 2.0}  # what only one of them reports has no mean
+
+
+def test_bad_inputs_are_named(quadratic):
+    good, values = quadratic.Towards("a", 1.0), quadratic.start(0.0, 0.0, 0.0)
+    for clients in ([], None, "ab"):
+        with pytest.raises(ValueError, match=r"`clients`. Expected a sequence of at least one client"):
+            federate(clients, values, 1)
+    with pytest.raises(TypeError, match=r"`clients`. Expected an object with `describe` and `train`"):
+        federate([good, 3], values, 1)
+    with pytest.raises(ValueError, match=r"`clients`. Expected clients of different names. Received: \['a'\]"):
+        federate([good, quadratic.Towards("a", 1.0)], values, 1)
+    odd = [
+        quadratic.Towards("odd", 1.0, shape=(8, 8)),
+        quadratic.Towards("b", 1.0),
+        quadratic.Towards("c", 1.0, shape=()),
+    ]
+    with pytest.raises(ValueError, match=r"as \(1,\) of client 'a'. Received: \(8, 8\) of 'odd', \(\) of 'c'"):
+        federate([good, *odd], values, 1)
+    for argument, value in (
+        *(("rounds", value) for value in (0, -1, 1.5)),
+        *(("step", value) for value in (0, -0.5, np.nan)),
+        *(("architecture_step", value) for value in (0, -0.5)),
+        *(("participation", value) for value in (0, -1, 1.5)),
+        *(("seed", value) for value in (-1, 0.5)),
+        ("initial_round", 2),
+    ):
+        with pytest.raises(ValueError, match=f"`{argument}`"):
+            federate([good], values, **{"rounds": 1, argument: value})
+    with pytest.raises(TypeError, match=r"`values`"):
+        federate([good], [np.zeros(1)], 1)
+    with pytest.raises(TypeError, match=r"`on_round`"):
+        federate([good], values, 1, on_round=3)
+
+
+def test_a_channel_takes_the_place_of_clients(quadratic):
+    channel = InProcess([quadratic.Towards("a", 1.0)])
+    np.testing.assert_allclose(federate(channel, quadratic.start(0.0, 0.0, 0.0), 1).values.weights[0], [0.5])
