@@ -215,8 +215,10 @@ class Supernet(keras.Model):
         return weights
 
     def _edge_weights(self, kind: str) -> Any:
-        if self.inputs is not None:  # given mixing weights say which edges there are
-            return None if self._given is not None else self.inputs.edge_weights(kind)
+        if self._given is not None:  # given mixing weights say which edges there are, and how much each counts
+            return None
+        if self.inputs is not None:
+            return self.inputs.edge_weights(kind)
         if not self.edge_normalization:
             return None
         targets = [target for _, target in self.choices[kind].edges]

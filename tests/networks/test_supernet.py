@@ -332,3 +332,15 @@ def test_primitives_are_checked():
 def test_wrong_channels_are_reported():
     with pytest.raises(ValueError, match=r"shape \(8, 8, 3\).*Received: a batch of shape \(1, 8, 8, 4\)"):
         supernet()(np.ones((1, 8, 8, 4), "float32"))
+
+
+def test_given_mixing_weights_hold_the_weights_of_the_edges():
+    """Under edge normalization the network by its own mixing weights is the network as it is."""
+    supernet = DARTSSpace(num_nodes=2, filters=4, num_cells=3).build_supernet((8, 8, 1), 3, edge_normalization=True)
+    rng = np.random.default_rng(0)
+    for variable in supernet.architecture_parameters:
+        variable.assign(rng.standard_normal(variable.shape))
+    x = rng.random((4, 8, 8, 1)).astype("float32")
+    with supernet.mixing_by(supernet.mixing_weights()):
+        given = supernet(x, training=False)
+    np.testing.assert_allclose(given, supernet(x, training=False), atol=1e-5)
