@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         cost,
         datasets,
         distribution,
+        drift,
         genotypes,
         meta,
         networks,
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
         spaces,
         tabular,
     )
+    from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import ImageClassifier
+    from kerasnas.pipeline import ImageClassifier, readapt
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -37,11 +39,13 @@ _HOMES = {
     "BilevelOptimizer": "search",
     "BilevelTrainer": "search",
     "DARTSSpace": "spaces",
+    "DriftMonitor": "drift",
     "Edge": "genotypes",
     "Genotype": "genotypes",
     "ImageClassifier": "pipeline",
     "MixedOp": "primitives",
     "SearchSpace": "spaces",
+    "readapt": "pipeline",
     "register_primitive": "primitives",
 }
 
@@ -49,6 +53,7 @@ __all__ = [
     "BilevelOptimizer",
     "BilevelTrainer",
     "DARTSSpace",
+    "DriftMonitor",
     "Edge",
     "Genotype",
     "ImageClassifier",
@@ -58,9 +63,11 @@ __all__ = [
     "cost",
     "datasets",
     "distribution",
+    "drift",
     "genotypes",
     "meta",
     "networks",
+    "readapt",
     "register_primitive",
     "relaxations",
     "search",

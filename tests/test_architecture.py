@@ -28,7 +28,7 @@ LEVELS = [
     {"strategies", "trainers"},
     {"search"},  # the public face of both
     {"meta"},
-    {"reporting", "export", "testing"},
+    {"drift", "reporting", "export", "testing"},
     {"pipeline"},
     {"cli"},
 ]

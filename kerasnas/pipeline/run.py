@@ -25,6 +25,7 @@ from kerasnas.pipeline.assembly import (
 )
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
+from kerasnas.pipeline.monitoring import save_reference
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import GENOTYPE, load_images, make_budget, run_race
@@ -300,6 +301,7 @@ def _finish(
         **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
     }
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
+    save_reference(run.path, load_classifier(run.path), data)
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {**paired(searched, random, len(data.x_test)), **(more or {})}
