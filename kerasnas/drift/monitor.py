@@ -47,7 +47,7 @@ class DriftMonitor:
         ValueError: if the reference does not fit the model, or a number is out of range.
 
     Attributes:
-        alarms: number of alarms so far.
+        alarms: number of reports of drift so far, by any of the `observe` methods.
 
     Example:
 
@@ -218,7 +218,7 @@ class DriftMonitor:
             "watched": list(view.watched),
             "columns": [*view.input_names, *view.output_names],
             "reference_errors": None if test is None else [test.wrong, test.labels],
-            "error_sum": None if test is None else test.errors.value,
+            "error_sum": None if test is None or test.errors is None else test.errors.value,
             "alarms": self.alarms,
         }
         waiting = {name: stream.waiting for name, stream in self._streams.items()}
@@ -246,7 +246,7 @@ class DriftMonitor:
         for name, stream in own._streams.items():
             stream.waiting = arrays[name]
         own.alarms = record["alarms"]
-        if own._accuracy is not None:
+        if own._accuracy is not None and own._accuracy.errors is not None:
             own._accuracy.errors.value = record["error_sum"]
         return own
 

@@ -94,7 +94,9 @@ class ModelView:
         model = self.model if model is None else model
         if not len(x):
             return np.zeros((0, self.num_classes), "float32")
-        return self.checked("outputs of the model", model.predict(x, batch_size=_BATCH, verbose=0))
+        # `predict` builds a pipeline of data around each call, which takes longer than a small batch.
+        found = model.predict_on_batch(x) if len(x) <= _BATCH else model.predict(x, batch_size=_BATCH, verbose=0)
+        return self.checked("outputs of the model", found)
 
     def checked(self, argument: str, outputs: Any) -> np.ndarray:
         """Return `outputs` if they are finite, `(samples, classes)`.
