@@ -73,11 +73,10 @@ def readapt(
 
     With labels it is trained on, by Adam with a cosine over the budget. Where there is `replay`, half of each batch is
     drawn from earlier samples, so that nothing is forgotten. A share of the new samples is held out: the training ends
-    where they are classified no better any more, and the best state is kept. It is adopted where it is right about more
-    of them than before by over 1.645 standard errors of the paired difference, and, with `replay`, not less often right
-    about the held-out share of the earlier samples by as much: else the model comes back as it was given. So wrong
-    labels do no harm, but by chance (in one of 20 cases), or where they are wrong in the same way everywhere: then they
-    cannot be told from a change of the concept.
+    where they are classified no better any more, and the best state is kept. It is adopted where the accuracy on them,
+    less what is lost on a held-out share of `replay`, has risen by over 1.645 standard errors of the paired difference:
+    else the model comes back as it was given. So wrong labels do no harm, but by chance (in one of 20 cases), or where
+    they are wrong in the same way everywhere: then they cannot be told from a change of the concept.
 
     Without labels only the statistics of batch normalization are replaced (`adapt_batch_norm`), and adopted where the
     outputs come nearer to those of the monitor's reference. That helps where the inputs changed and the proportions of
@@ -257,11 +256,12 @@ class _Training:
 
 def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:
     """Whether an adapted model is adopted, and why."""
-    if lost is not None and lost[0] > _SURE * lost[1] and lost[0] > 0:
-        return False, f"it is right about {100 * lost[0]:.1f} % fewer of the earlier samples"
-    if not gained[0] > _SURE * gained[1]:
-        return False, f"a gain of {100 * gained[0]:.1f} points on the held-out samples may be chance"
-    return True, f"it gains {100 * gained[0]:.1f} points on the held-out samples"
+    loss, error = (0.0, 0.0) if lost is None else (max(0.0, lost[0]), lost[1])
+    forgets = f", and loses {100 * loss:.1f} on earlier ones" if loss else ""
+    what = f"{100 * gained[0]:.1f} points on the held-out samples{forgets}"
+    if gained[0] - loss > _SURE * math.hypot(gained[1], error):
+        return True, f"it gains {what}"
+    return False, f"it gains {what}: that may be chance" if gained[0] > loss else f"it gains {what}: it is no better"
 
 
 def _crossentropy(outputs: np.ndarray) -> Callable[[Any, Any], Any]:
