@@ -301,7 +301,7 @@ def _finish(
         **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
     }
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
-    save_reference(run.path, load_classifier(run.path), data)
+    _note_reference(run, data, progress)
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {**paired(searched, random, len(data.x_test)), **(more or {})}
@@ -310,6 +310,14 @@ def _finish(
     write_record(run.stages, record, found)
     _conclude(run, record, progress)
     return record
+
+
+def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> None:
+    """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run all the same."""
+    try:
+        save_reference(run.path, load_classifier(run.path), data)
+    except ValueError as error:
+        log(f"Nothing was noted for `kerasnas monitor`: {error}")
 
 
 def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, Any]) -> dict[str, Any]:
