@@ -11,7 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.drift.features import input_statistics, output_columns, output_names, watched_classes
 
-_BATCH = 250
+_BATCH, _FEW = 250, 1000
 
 
 class ModelView:
@@ -94,9 +94,7 @@ class ModelView:
         model = self.model if model is None else model
         if not len(x):
             return np.zeros((0, self.num_classes), "float32")
-        # `predict` builds a pipeline of data around each call, which takes longer than a small batch.
-        found = model.predict_on_batch(x) if len(x) <= _BATCH else model.predict(x, batch_size=_BATCH, verbose=0)
-        return self.checked("outputs of the model", found)
+        return self.checked("outputs of the model", answers(model, x))
 
     def checked(self, argument: str, outputs: Any) -> np.ndarray:
         """Return `outputs` if they are finite, `(samples, classes)`.
@@ -117,6 +115,14 @@ class ModelView:
     def columns(self, x: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """The columns of the samples, then those of the outputs."""
         return np.concatenate([input_statistics(x)[0], self.output_columns(outputs)], axis=1)
+
+
+def answers(model: keras.Model, x: np.ndarray) -> np.ndarray:
+    """What a model answers to `x`; of few samples without the function that `predict` traces, which takes longer."""
+    if len(x) > _FEW:
+        return model.predict(x, batch_size=_BATCH, verbose=0)
+    parts = [model(x[start : start + _BATCH], training=False) for start in range(0, len(x), _BATCH)]
+    return np.concatenate([keras.ops.convert_to_numpy(part) for part in parts])
 
 
 def _shape(model: keras.Model, name: str) -> tuple[Any, ...]:

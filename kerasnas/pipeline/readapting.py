@@ -13,16 +13,17 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets import stratified_split
 from kerasnas.drift import DriftMonitor, adapt_batch_norm
-from kerasnas.drift.view import ModelView
+from kerasnas.drift.view import ModelView, answers
 from kerasnas.intervals import paired_difference
 from kerasnas.meta.functional import clone
 from kerasnas.networks.fused import fused
 from kerasnas.pipeline.racing import Budget
-from kerasnas.pipeline.training_loop import EVALUATION_BATCH, stepper
+from kerasnas.pipeline.training_loop import stepper
 
 _LEAST = 20  # samples
-_LOOKS, _PATIENCE = 10, 3  # evaluations on the held-out share; of them without a better one, after which it ends
+_LOOKS, _PATIENCE = 10, 5  # evaluations on the held-out share; of them without a better one, after which it ends
 _SURE = 1.645  # standard errors
+_DECAY = 5e-4  # of weights
 _SMALLEST = 1e-30  # probability whose logarithm is taken: its gradient is still finite
 Arrays = tuple[Any, Any]
 
@@ -62,7 +63,7 @@ def readapt(
     replay: Arrays | None = None,
     monitor: DriftMonitor | None = None,
     validation_split: float = 0.25,
-    learning_rate: float = 1e-3,
+    learning_rate: float = 0.1,
     batch_size: int = 64,
     most_steps: int | None = None,
     cpu: bool = False,
@@ -71,16 +72,17 @@ def readapt(
 ) -> Readaptation:
     """Adapt a deployed classifier to new samples, from the state it is in; the given model is never changed.
 
-    With labels it is trained on, by Adam with a cosine over the budget. Where there is `replay`, half of each batch is
-    drawn from earlier samples, so that nothing is forgotten. A share of the new samples is held out: the training ends
-    where they are classified no better any more, and the best state is kept. It is adopted where the accuracy on them,
-    less what is lost on a held-out share of `replay`, has risen by over 1.645 standard errors of the paired difference:
-    else the model comes back as it was given. So wrong labels do no harm, but by chance (in one of 20 cases), or where
-    they are wrong in the same way everywhere: then they cannot be told from a change of the concept.
+    With labels it is trained on, by SGD with Nesterov momentum and a cosine over the budget, as networks are trained
+    from scratch here. Where there is `replay`, half of each batch is drawn from earlier samples, so that nothing is
+    forgotten. A share of the new samples is held out: the training ends where they are classified no better any more,
+    and the best state is kept. It is adopted where the accuracy on them, less what is lost on a held-out share of
+    `replay`, has risen by over 1.645 standard errors of the paired difference: else the model comes back as it was
+    given. So wrong labels do no harm, but by chance (in one of 20 cases), or where they are wrong in the same way
+    everywhere: then they cannot be told from a change of the concept.
 
     Without labels only the statistics of batch normalization are replaced (`adapt_batch_norm`), and adopted where the
     outputs come nearer to those of the monitor's reference. That helps where the inputs changed and the proportions of
-    the classes did not.
+    the classes did not; where these did, it can cost accuracy, which nobody sees without labels.
 
     Args:
         model: a built Keras classifier that answers probabilities or logits, `(samples, classes)`.
@@ -91,7 +93,7 @@ def readapt(
             something else now. Defaults to None.
         monitor: of the model; needed without labels. Defaults to None.
         validation_split: share of the samples that is held out. Defaults to 0.25.
-        learning_rate: the largest. Defaults to 0.001.
+        learning_rate: the largest; lower it for networks that were trained at a lower one. Defaults to 0.1.
         batch_size: Defaults to 64.
         most_steps: number of training steps at which it ends, and that the cosine counts where it comes first.
             Defaults to None: no limit.
@@ -172,7 +174,11 @@ class _Training:
         x_held, y_held = new[0][held], new[1][held]
         before = self.view.outputs(x_held)
         adapted = _copy(model)
-        adapted.compile(keras.optimizers.Adam(self.rate, global_clipnorm=5.0), _crossentropy(before), jit_compile=False)
+        optimizer = keras.optimizers.SGD(
+            self.rate, momentum=0.9, nesterov=True, weight_decay=_DECAY, global_clipnorm=5.0
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        adapted.compile(optimizer, _crossentropy(before), jit_compile=False)
         with fused(adapted):
             steps = self._train(adapted, (new, fit), (old, old_fit), (x_held, y_held), budget)
             after = self.view.outputs(x_held, adapted)
@@ -247,7 +253,7 @@ class _Training:
 
     def _hits(self, model: keras.Model, held_out: Arrays) -> tuple[int, float]:
         """How many held-out samples are right, and of as many the smaller cross-entropy."""
-        outputs = model.predict(held_out[0], batch_size=EVALUATION_BATCH, verbose=0)
+        outputs = answers(model, held_out[0])
         if not np.isfinite(outputs).all():  # the training diverged: never the best
             return -1, -math.inf
         loss = float(np.mean(keras.ops.convert_to_numpy(_crossentropy(outputs)(held_out[1], outputs))))

@@ -99,8 +99,10 @@ def test_a_loaded_monitor_continues_the_stream(monitor, tmp_path):
     y[::9] = 1 - y[::9]
     monitor.observe(x, y)
     monitor.observe_outputs(MODEL.predict(x[:20], verbose=0))
+    total = monitor.observe_errors(np.array([True])).accuracy_statistic
     monitor.save(tmp_path)
     loaded = DriftMonitor.load(tmp_path, MODEL)
+    assert loaded.observe_errors(np.array([], bool)).accuracy_statistic == total > 0
     assert (loaded.window, loaded.alarms, loaded.reference_accuracy) == (50, monitor.alarms, 1)
     x, y = samples(20, 2, 1.0)
     assert loaded.observe(x, y) == monitor.observe(x, y) and loaded.observe(x).windows == 0

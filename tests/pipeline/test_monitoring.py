@@ -134,8 +134,6 @@ def test_names_of_classes_that_were_swapped_are_learned(run, tmp_path, capsys, f
     found = load_classifier(run / "adapted-1").probabilities(x_test.astype("float32")).argmax(axis=1)
     assert (found == 1 - y_test).mean() > 0.9
     assert pipeline.evaluate(run / "adapted-1", str(new))["accuracy"] > 0.9
-    assert cli.main(["monitor", *arguments]) == 0  # again: beside it, never over it
-    assert (run / "adapted-2").is_dir()
 
 
 def test_earlier_images_are_replayed_unless_the_concept_changed(run, tmp_path, monkeypatch):
@@ -197,9 +195,12 @@ def test_bad_input(run, tmp_path, capsys):
 def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast):
     x, y = images(60, 1)
     new = write(tmp_path / "new.npz", x, 1 - y)
+    (run / "adapted-1").mkdir()  # an earlier one, which is not written over
     assert cli.main(["monitor", str(run), str(new), "--labels", "--adapt"]) == 0
-    assert (run / "adapted-1" / "model.keras").exists() and not (run / "adapted-1" / "drift.json").exists()
-    assert cli.main(["monitor", str(run / "adapted-1"), str(new)]) == 2
+    assert not list((run / "adapted-1").iterdir())
+    adapted = run / "adapted-2"
+    assert (adapted / "model.keras").exists() and not (adapted / "drift.json").exists()
+    assert cli.main(["monitor", str(adapted), str(new)]) == 2
     assert "too few images to hold out a reference" in capsys.readouterr().err
 
 
