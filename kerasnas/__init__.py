@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         cost,
         datasets,
         distribution,
+        drift,
         federated,
         genotypes,
         meta,
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
         spaces,
         tabular,
     )
+    from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import ImageClassifier
+    from kerasnas.pipeline import ImageClassifier, readapt
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -38,11 +40,13 @@ _HOMES = {
     "BilevelOptimizer": "search",
     "BilevelTrainer": "search",
     "DARTSSpace": "spaces",
+    "DriftMonitor": "drift",
     "Edge": "genotypes",
     "Genotype": "genotypes",
     "ImageClassifier": "pipeline",
     "MixedOp": "primitives",
     "SearchSpace": "spaces",
+    "readapt": "pipeline",
     "register_primitive": "primitives",
 }
 
@@ -50,6 +54,7 @@ __all__ = [
     "BilevelOptimizer",
     "BilevelTrainer",
     "DARTSSpace",
+    "DriftMonitor",
     "Edge",
     "Genotype",
     "ImageClassifier",
@@ -59,10 +64,12 @@ __all__ = [
     "cost",
     "datasets",
     "distribution",
+    "drift",
     "federated",
     "genotypes",
     "meta",
     "networks",
+    "readapt",
     "register_primitive",
     "relaxations",
     "search",

@@ -29,7 +29,7 @@ LEVELS = [
     {"search"},  # the public face of both
     {"meta"},
     {"federated"},
-    {"reporting", "export", "testing"},
+    {"drift", "reporting", "export", "testing"},
     {"pipeline"},
     {"cli"},
 ]

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import pytest
 
 from kerasnas import datasets, pareto
 from kerasnas.datasets import Episode
+from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
 from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.registry import Registry
@@ -268,6 +270,33 @@ call(
     seed=0,
 )
 
+# drift
+NETWORK = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+POINTS = np.random.default_rng(0).normal(size=(40, 2))
+SIDES = (POINTS[:, 0] > 0).astype(int)
+call(input_statistics, x=IMAGES)
+call(MaximumTest, reference=POINTS, false_alarms=0.01, permutations=100, seed=0)
+call(fresh(lambda: MaximumTest(POINTS), "statistics"), sample=POINTS)
+call(fresh(lambda: MaximumTest(POINTS), "threshold"), size=20)
+call(error_run_length, error=0.1, down=1, up=6, threshold=31)
+call(ErrorSum, error=0.1, rise=0.05, run_length=100.0)
+call(fresh(lambda: ErrorSum(0.1), "observe"), errors=np.array([True, False]))
+call(fisher_p_value, errors=1, labels=4, reference_errors=1, reference_labels=4)
+call(
+    DriftMonitor,
+    model=NETWORK,
+    x_reference=POINTS,
+    y_reference=SIDES,
+    false_alarms=0.01,
+    window=20,
+    rise=0.05,
+    classes=("left", "right"),
+    seed=0,
+)
+call(fresh(lambda: DriftMonitor(NETWORK, POINTS, SIDES), "observe"), x=POINTS, y=SIDES)
+call(fresh(lambda: DriftMonitor(NETWORK, POINTS, SIDES), "observe_outputs"), outputs=POINTS)
+call(fresh(lambda: DriftMonitor(NETWORK, POINTS, SIDES), "observe_errors"), errors=SIDES > 0)
+
 # tables
 call(Table, name="toy", space=SPACE, columns={"valid_1": np.ones(2)}, row=len, genotype=len)
 call(fresh(lambda: TABLE, "column"), name="valid_12")
@@ -343,6 +372,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("BOHB-good_share", "BOHB-bandwidth_factor", "NetworkEnsemble-learning_rate"),
             *("outer_step-step", "outer_step-architecture_step", "federate-participation", "federate-step"),
             "federate-architecture_step",
+            *("MaximumTest-false_alarms", "DriftMonitor-false_alarms", "DriftMonitor-rise"),
+            *("error_run_length-error", "ErrorSum-error", "ErrorSum-rise"),
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -388,6 +419,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         of({"True"}),
         ["EpisodeSampler-classes", "split_classes-sizes"],
     ),
+    "no label yet": ({"[]"}, ["ErrorSum.observe-errors", "DriftMonitor.observe_errors-errors"]),
+    "no error": ({"0"}, ["fisher_p_value-errors", "fisher_p_value-reference_errors"]),
     "a single part": ({"0.5"}, ["split_classes-sizes"]),
     "a function": ({"function"}, ["ArrayBatches-augment", "compose-functions"]),
     "a name may be any text": (
@@ -402,6 +435,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         ],
     ),
     "a name in the singular": (TEXT, ["Registry-kind"]),
+    "a name like the others": (of(TEXT), ["DriftMonitor-classes"]),
     "a name that is not empty": (
         {"text"},
         ["load-cache_dir", "Genotype-space", "Genotype.from_paper_string-space", "Registry.register-name"],

@@ -147,6 +147,7 @@ def test_readme_code_runs(tmp_path, monkeypatch):
             r"filters=\d+": "filters=4",
             r"max_trials=\d+": "max_trials=1",
             r"steps=\d+": "steps=1",
+            r"seconds=\d+": "seconds=3",
             r"episodes=\d+": "episodes=2",
         }.items():
             block = re.sub(rf"\b{pattern}", tiny, block)

@@ -1,6 +1,7 @@
-"""Keras callbacks, the event engine of a search: monitor, schedules, guards, checkpoints."""
+"""Keras callbacks, the event engine of a search: monitor, schedules, guards, checkpoints, drift."""
 
 from kerasnas.callbacks.checkpoints import FollowEpochs, SearchCheckpoint, TrainingCheckpoint
+from kerasnas.callbacks.drift import DriftCallback
 from kerasnas.callbacks.monitor import ArchitectureMonitor
 from kerasnas.callbacks.schedules import ArchitectureWarmup, AuxiliarySkipSchedule, CosineSchedule, TemperatureSchedule
 from kerasnas.callbacks.state import restore, snapshot
@@ -12,6 +13,7 @@ __all__ = [
     "AuxiliarySkipSchedule",
     "CosineSchedule",
     "CurvatureStop",
+    "DriftCallback",
     "FollowEpochs",
     "NonFiniteError",
     "NonFiniteGuard",

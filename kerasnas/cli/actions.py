@@ -132,6 +132,30 @@ def export(values: flags.FlagValues) -> None:
     pipeline.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
 
 
+def monitor(values: flags.FlagValues) -> None:
+    """Say whether new images drifted, and adapt the network."""
+    import json
+
+    from kerasnas import pipeline
+
+    as_json = values["format"].value == "json"
+    try:
+        minutes = float(values["minutes"].value)
+    except ValueError:
+        raise ValueError(f"Expected --minutes to be a number above 0. Received: {values['minutes'].value!r}") from None
+    found = pipeline.monitor(
+        values["output_dir"].value,
+        values["images"].value,
+        values["labels"].value,
+        values["adapt"].value,
+        minutes,
+        values["dataset"].value,
+        log=(lambda line: None) if as_json else print,
+    )
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+
+
 def plot(values: flags.FlagValues) -> None:
     """Draw the plots of a run, or of a genotype."""
     from kerasnas import pipeline

@@ -32,6 +32,14 @@ _FORMATS = OwnFlag(
 )
 _TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
 _MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
+_MONITOR = (
+    OwnFlag("images", (), "New image files, and folders of them; with --labels one folder or .npz.", several=True),
+    OwnFlag("labels", False, "They have labels: a folder for each class, or an .npz file."),
+    OwnFlag("adapt", False, "Adapt the network where there is drift."),
+    OwnFlag("minutes", "1", "Budget of the adaptation."),
+    _MOVED,
+    OwnFlag("format", "text", "Of what is printed.", known=("text", "json")),
+)
 _PROGRESS = (
     OwnFlag(
         "progress",
@@ -152,6 +160,22 @@ COMMANDS: dict[str, Command] = {
             actions.export,
             places=("output_dir",),
             own=(_FORMATS, _TARGET, _MOVED),
+        ),
+        Command(
+            "monitor",
+            "say whether new images drifted from those of a run, and adapt its network.",
+            "    kerasnas monitor runs/first photos_of_may/\n"
+            "    kerasnas monitor runs/first photos_of_may/ --labels --adapt --minutes=2\n"
+            "\n"
+            "Compares brightness, contrast and sharpness of the images and what the network answers with the test\n"
+            "data of the run, by a test that takes usual images for drift in one of 100 cases; with --labels the\n"
+            "accuracy too. At least 20 images. With --adapt the network is trained on from where it is, on labeled\n"
+            "images and, so that nothing is forgotten, on the run's; without labels only its batch normalization\n"
+            "changes. What is better on held-out images is written to adapted-1 in the folder of the run, whose own\n"
+            "network stays.",
+            actions.monitor,
+            places=("output_dir", "images"),
+            own=_MONITOR,
         ),
         Command(
             "plot",

@@ -18,7 +18,9 @@ from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_classifier import ImageClassifier
+from kerasnas.pipeline.monitoring import monitor
 from kerasnas.pipeline.progress import Progress
+from kerasnas.pipeline.readapting import Readaptation, readapt
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.record import make_record, plot_genotype, write_record
@@ -49,6 +51,7 @@ __all__ = [
     "PretrainingConfig",
     "Progress",
     "RaceConfig",
+    "Readaptation",
     "Rebuilt",
     "RunFolder",
     "SearchConfig",
@@ -65,12 +68,14 @@ __all__ = [
     "make_record",
     "make_space",
     "measure",
+    "monitor",
     "plot",
     "plot_genotype",
     "predict",
     "pretrain",
     "read_config",
     "read_network",
+    "readapt",
     "rerank",
     "rerank_genotypes",
     "resume",

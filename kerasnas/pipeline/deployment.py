@@ -17,6 +17,9 @@ from kerasnas.intervals import wilson_interval
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run_folder import RunFolder
 
+ADAPTATION = "adaptation.json"
+"""The file that makes a folder in that of a run one of an adapted network."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
@@ -52,11 +55,39 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
         FileNotFoundError: if the run is not finished, or a path is not there.
         ValueError: if the network takes no images, or there is none in a folder.
     """
-    return classify(_finished(folder), paths)
+    return classify(finished(folder), paths)
 
 
 def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """As `predict`, with a classifier that is loaded."""
+    images, failed = read_images(classifier, paths)
+    if not images:
+        return [], failed
+    probabilities = classifier.probabilities(np.stack(list(images.values())) * np.float32(classifier.scale / 255))
+    predictions = []
+    for file, row in zip(images, probabilities.tolist(), strict=True):
+        best = int(np.argmax(row))
+        by_name = dict(zip(classifier.classes, row, strict=True))
+        predictions.append(Prediction(file, classifier.classes[best], row[best], by_name))
+    return predictions, failed
+
+
+def read_images(
+    classifier: Classifier, paths: Sequence[str | os.PathLike]
+) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+    """The pixels of image files, of 8 bits, as the network takes them.
+
+    Args:
+        classifier: the network.
+        paths: image files, and folders of them.
+
+    Returns:
+        The pixels of each file; and why each file that could not be read was left out.
+
+    Raises:
+        FileNotFoundError: if a path is not there.
+        ValueError: if the network takes no images, or there is none in a folder.
+    """
     files: list[Path] = []
     shape = classifier.input_shape
     if len(shape) != 3 or shape[-1] not in MODES:
@@ -74,15 +105,7 @@ def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tupl
             images[file] = read_image(file, shape, classifier.image_fit)
         except ValueError as error:
             failed[file] = str(error)
-    if not images:
-        return [], failed
-    probabilities = classifier.probabilities(np.stack(list(images.values())) * np.float32(classifier.scale / 255))
-    predictions = []
-    for file, row in zip(images, probabilities.tolist(), strict=True):
-        best = int(np.argmax(row))
-        by_name = dict(zip(classifier.classes, row, strict=True))
-        predictions.append(Prediction(file, classifier.classes[best], row[best], by_name))
-    return predictions, failed
+    return images, failed
 
 
 def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
@@ -100,15 +123,9 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         FileNotFoundError: if the run is not finished.
         ValueError: if the data cannot be read, or do not fit the network.
     """
-    classifier = _finished(folder)
-    data = labeled_data(RunFolder.open(folder), classifier, dataset)
-    unknown = [name for name in data.classes if name not in classifier.classes]
-    if unknown:
-        raise ValueError(
-            f"The network does not know class '{unknown[0]}' of {data.name}. "
-            f"{checks.nearest(unknown[0], classifier.classes)}"
-        )
-    numbers = np.array([classifier.classes.index(name) for name in data.classes])[data.y_test]
+    classifier = finished(folder)
+    data = labeled_data(run_of(folder), classifier, dataset)
+    numbers = class_numbers(data, classifier)[data.y_test]
     correct, losses = graded(classifier.probabilities(data.x_test * np.float32(classifier.scale)), numbers)
 
     def summary(of: np.ndarray) -> dict[str, Any]:
@@ -123,6 +140,21 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         "loss": float(losses.mean()),
         "classes": {name: summary(of) for name, of in classes.items() if of.any()},
     }
+
+
+def class_numbers(data: datasets.ImageDataset, classifier: Classifier) -> np.ndarray:
+    """The number that each class of `data` has with the network, by name.
+
+    Raises:
+        ValueError: if the network does not know one of them.
+    """
+    unknown = [name for name in data.classes if name not in classifier.classes]
+    if unknown:
+        raise ValueError(
+            f"The network does not know class '{unknown[0]}' of {data.name}. "
+            f"{checks.nearest(unknown[0], classifier.classes)}"
+        )
+    return np.array([classifier.classes.index(name) for name in data.classes])
 
 
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.ImageDataset:
@@ -146,11 +178,23 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
     return data
 
 
-def _finished(folder: str | os.PathLike) -> Classifier:
-    """The classifier of a run."""
-    run = RunFolder.open(folder)
+def finished(folder: str | os.PathLike) -> Classifier:
+    """The classifier of a run, or an adapted one that `kerasnas monitor --adapt` wrote.
+
+    Raises:
+        FileNotFoundError: if the run is not finished, or there is none.
+    """
+    run = run_of(folder)
+    if (Path(folder) / ADAPTATION).exists():
+        return load_classifier(folder)
     if not (run.path / METADATA).exists():
         if (run.path / RESULT).exists():
             raise FileNotFoundError(f"The run in {run.path} has no {METADATA}: it was made by an earlier KerasNAS.")
         raise FileNotFoundError(f"The run in {run.path} is not finished. Continue it: kerasnas resume {run.path}")
     return load_classifier(run.path)
+
+
+def run_of(folder: str | os.PathLike) -> RunFolder:
+    """The run in a folder; of an adapted network, the run that its folder lies in."""
+    folder = Path(folder)
+    return RunFolder.open(folder.resolve().parent if (folder / ADAPTATION).exists() else folder)

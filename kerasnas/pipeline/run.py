@@ -25,6 +25,7 @@ from kerasnas.pipeline.assembly import (
 )
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
+from kerasnas.pipeline.monitoring import save_reference
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.pretraining import run_pretraining
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
@@ -327,6 +328,7 @@ def _finish(
         **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
     }
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
+    _note_reference(run, data, progress)
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {**paired(searched, random, len(data.x_test)), **(more or {})}
@@ -335,6 +337,14 @@ def _finish(
     write_record(run.stages, record, found)
     _conclude(run, record, progress)
     return record
+
+
+def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> None:
+    """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run all the same."""
+    try:
+        save_reference(run.path, load_classifier(run.path), data)
+    except ValueError as error:
+        log(f"Nothing was noted for `kerasnas monitor`: {error}")
 
 
 def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, Any]) -> dict[str, Any]:

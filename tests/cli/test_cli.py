@@ -35,6 +35,7 @@ COMMANDS = (
     "predict",
     "evaluate",
     "export",
+    "monitor",
     "plot",
     "compare",
     "time",
@@ -265,6 +266,7 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
     names |= {"config"} if own else set()
     others |= {"experience": {"action", "what"}}
+    others |= {"monitor": {"images", "labels", "adapt", "minutes", "dataset", "format"}}
     others |= {"completion": {"shell"}, "predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
     names |= others.get(command, set()) | (
         {"progress", "quiet"} if command in ("search", "retrain", "pretrain", "resume") else set()

@@ -1,0 +1,229 @@
+"""Tests of whether a classifier has become less accurate: a CUSUM of its errors, and Fisher's exact test."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.drift.report import DriftReport
+from kerasnas.intervals import wilson_interval
+
+_MOST_STATES, _MOST_DOWN, _NEAR = 2048, 64, 0.05
+_SURE = 1.645  # of a one-sided 95 % bound
+_HOPELESS = 0.9  # error rate above which there is no accuracy to lose
+
+
+def error_run_length(error: float, down: int, up: int, threshold: int) -> float:
+    """The average number of labels until an `ErrorSum` raises an alarm: exact, by its Markov chain.
+
+    The sum is in one of the states 0 to `threshold` - 1. A hit lowers it by `down`, not below 0, and an error raises it
+    by `up`.
+
+    Args:
+        error: probability of an error, strictly between 0 and 1.
+        down, up: at least 1.
+        threshold: the sum at which there is an alarm, from 1 to 2,048.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Example:
+
+    >>> error_run_length(0.25, down=1, up=1, threshold=1)  # the first error
+    4.0
+
+    Reference:
+        Brook and Evans, "An Approach to the Probability Distribution of CUSUM Run Length", 1972.
+    """
+    error = checks.number("error", error, above=0, below=1)
+    down, up = checks.integer("down", down, 1), checks.integer("up", up, 1)
+    states = np.arange(checks.integer("threshold", threshold, 1, _MOST_STATES))
+    moves = np.zeros((threshold, threshold))
+    np.add.at(moves, (states, np.maximum(states - down, 0)), 1 - error)
+    inside = states + up < threshold
+    np.add.at(moves, (states[inside], states[inside] + up), error)
+    return float(np.linalg.solve(np.eye(threshold) - moves, np.ones(threshold))[0])
+
+
+class ErrorSum:
+    r"""A CUSUM of errors: raises an alarm where a classifier errs more often than it did.
+
+    The sum goes up with each error and down with each hit, not below 0, in the proportion of the log-likelihood ratios
+    of the error rates $p_1$ = `error` + `rise` and $p_0$ = `error`, $\log(p_1 / p_0)$ and
+    $\log((1 - p_0) / (1 - p_1))$, as near as small integers come to it. The threshold is the least whose average run
+    length at the error rate $p_0$, which is known exactly (`error_run_length`), is `run_length`. After an alarm it
+    begins at 0.
+
+    Args:
+        error: the usual error rate, strictly between 0 and 1.
+        rise: the rise that is to be found as fast as possible, above 0; `error` + `rise` is below 1. Larger ones are
+            found faster, smaller ones later. Defaults to 0.05.
+        run_length: average number of labels between false alarms, at least 2. Defaults to 10,000.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Attributes:
+        value: the sum.
+        up, down, threshold: integers.
+
+    Example:
+
+    >>> errors = ErrorSum(0.1, rise=0.1, run_length=1000)
+    >>> errors.up, errors.down, errors.threshold
+    (6, 1, 31)
+    >>> [errors.observe([wrong] * 3) for wrong in (False, True, True)]
+    [None, None, 2]
+
+    Reference:
+        Page, "Continuous Inspection Schemes", 1954; Reynolds and Stoumbos, "A CUSUM Chart for Monitoring a Proportion
+        When Inspecting Continuously", 1999.
+    """
+
+    def __init__(self, error: float, rise: float = 0.05, run_length: float = 10_000.0) -> None:
+        self.error = checks.number("error", error, above=0, below=1)
+        self.rise = checks.number("rise", rise, above=0, below=1 - self.error)
+        self.run_length = checks.number("run_length", run_length, least=2)
+        self.up, self.down = self._steps()
+        self.threshold = self._least_threshold()
+        self.value = 0
+
+    def observe(self, errors: Any) -> int | None:
+        """Count labels in the order in which they came.
+
+        Args:
+            errors: `(labels,)`, True for each error.
+
+        Returns:
+            The index of the last label at which there was an alarm, or None.
+        """
+        alarm = None
+        for index, wrong in enumerate(checks.array("errors", errors, rank=1, kinds="b")):
+            self.value = self.value + self.up if wrong else max(0, self.value - self.down)
+            if self.value >= self.threshold:
+                alarm, self.value = index, 0
+        return alarm
+
+    def _steps(self) -> tuple[int, int]:
+        """The least integers whose proportion is nearly that of the log-likelihood ratios."""
+        before, after = self.error, self.error + self.rise
+        ratio = math.log(after / before) / math.log((1 - before) / (1 - after))
+        for down in range(1, _MOST_DOWN):
+            up = max(1, round(ratio * down))
+            # Without drift the sum falls on average, with it it rises.
+            signs = before * up < (1 - before) * down and after * up > (1 - after) * down
+            if signs and abs(up / down - ratio) <= _NEAR * ratio:
+                return up, down
+        expected = f"a rise that a CUSUM of small integers can tell from an error rate of {before:g}"
+        raise ValueError(checks.invalid("rise", expected, self.rise))
+
+    def _least_threshold(self) -> int:
+        low, high = 0, 1  # at `low` too soon, at `high` late enough
+        while error_run_length(self.error, self.down, self.up, high) < self.run_length:
+            low, high = high, 2 * high
+            if high > _MOST_STATES:
+                expected = f"a number that a CUSUM of at most {_MOST_STATES} states reaches"
+                raise ValueError(checks.invalid("run_length", expected, self.run_length))
+        while high - low > 1:
+            middle = (low + high) // 2
+            late = error_run_length(self.error, self.down, self.up, middle) >= self.run_length
+            low, high = (low, middle) if late else (middle, high)
+        return high
+
+
+def fisher_p_value(errors: int, labels: int, reference_errors: int, reference_labels: int) -> float:
+    """The probability of at least so many errors among new labels where the error rate is the old one.
+
+    Fisher's exact test, one-sided: all errors of both are spread at random over all labels.
+
+    Args:
+        errors: among the new labels.
+        labels: number of new labels, at least 1.
+        reference_errors, reference_labels: the same of the reference.
+
+    Raises:
+        ValueError: for a number out of range.
+
+    Example:
+
+    >>> round(fisher_p_value(3, 4, 1, 4), 4)  # the tea-tasting lady
+    0.2429
+
+    Reference:
+        Fisher, "The Design of Experiments", 1935.
+    """
+    labels = checks.integer("labels", labels, 1)
+    reference_labels = checks.integer("reference_labels", reference_labels, 1)
+    errors = checks.integer("errors", errors, 0, labels)
+    every = errors + checks.integer("reference_errors", reference_errors, 0, reference_labels)
+    counts = range(errors, min(labels, every) + 1)
+    all_ways = _log_choose(labels + reference_labels, every)
+    found = [
+        math.exp(_log_choose(labels, count) + _log_choose(reference_labels, every - count) - all_ways)
+        for count in counts
+        if every - count <= reference_labels
+    ]
+    return min(1.0, math.fsum(found))
+
+
+class AccuracyTest:
+    """The two tests of accuracy of a drift monitor, against what the model got wrong of the reference.
+
+    Args:
+        wrong: number of errors among the labels of the reference.
+        labels: number of labels of the reference.
+        false_alarms, window, rise: as for `DriftMonitor`.
+
+    Attributes:
+        errors: the `ErrorSum` of the stream, at the upper end of the one-sided 95 % interval of the error rate; None
+            where that is above 0.9, and there is no accuracy to lose.
+
+    Example:
+
+    >>> test = AccuracyTest(5, 100, false_alarms=0.01, window=50, rise=0.05)
+    >>> round(test.errors.error, 2)
+    0.1
+    >>> test.examine(DriftReport(), wrong=20, labels=50).kinds
+    ('accuracy',)
+    """
+
+    def __init__(self, wrong: int, labels: int, false_alarms: float, window: int, rise: float) -> None:
+        self.wrong, self.labels, self.false_alarms = wrong, labels, false_alarms
+        usual = 1 - wilson_interval(1 - wrong / labels, labels, _SURE)[0]
+        hopeless = usual > _HOPELESS
+        self.errors = None if hopeless else ErrorSum(usual, min(rise, (1 - usual) / 2), window / false_alarms)
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy on the reference."""
+        return 1 - self.wrong / self.labels
+
+    def observe(self, report: DriftReport, errors: np.ndarray) -> DriftReport:
+        """The report of a stream, with what its CUSUM says of further labels, True for each error."""
+        own = self.errors
+        alarm = own is not None and own.observe(errors) is not None
+        return report.with_accuracy(
+            alarm,
+            accuracy=float(1 - errors.mean()) if len(errors) else None,
+            reference_accuracy=self.accuracy,
+            accuracy_statistic=None if own is None else float(own.value),
+            accuracy_threshold=None if own is None else float(own.threshold),
+        )
+
+    def examine(self, report: DriftReport, wrong: int, labels: int) -> DriftReport:
+        """The report of a single window, with what Fisher's exact test says of its labels."""
+        p_value = fisher_p_value(wrong, labels, self.wrong, self.labels)
+        return report.with_accuracy(
+            p_value <= self.false_alarms,
+            accuracy=1 - wrong / labels,
+            reference_accuracy=self.accuracy,
+            accuracy_statistic=p_value,
+            accuracy_threshold=self.false_alarms,
+        )
+
+
+def _log_choose(number: int, chosen: int) -> float:
+    return math.lgamma(number + 1) - math.lgamma(chosen + 1) - math.lgamma(number - chosen + 1)

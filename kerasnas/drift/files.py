@@ -1,0 +1,64 @@
+"""The two files of a drift monitor: arrays, and a JSON record with their checksum."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import storage
+
+ARRAYS, RECORD = "drift.npz", "drift.json"
+_FORMAT, _VERSION = "kerasnas.drift", 1
+
+
+def write(folder: str | os.PathLike, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
+    """Write `drift.npz`, then `drift.json`, which has the checksum of the arrays, each atomically.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    folder = Path(folder)
+    with storage.atomic_path(folder / ARRAYS) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+    head = {"format": _FORMAT, "version": _VERSION, "checksum": _checksum(arrays)}
+    storage.write_json(folder / RECORD, {**head, **record})
+
+
+def read(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the record that `write` wrote.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if one is malformed, of a newer version, or not of the other.
+    """
+    folder = Path(folder)
+    for name in (RECORD, ARRAYS):
+        if not (folder / name).exists():
+            raise FileNotFoundError(f"{folder} holds no drift monitor: there is no {name} in it.")
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        with np.load(folder / ARRAYS, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise ValueError(f'it lacks "format": "{_FORMAT}"')
+        if record["version"] != _VERSION:
+            raise ValueError(f"version {record['version']}; this KerasNAS reads version {_VERSION}")
+        if record["checksum"] != _checksum(arrays):
+            raise ValueError(f"{ARRAYS} and {RECORD} do not belong together")
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"The drift monitor in {folder} cannot be read: {error}. Delete both files.") from None
+    return arrays, record
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
+    found = 0
+    for name in sorted(arrays):
+        found = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), zlib.crc32(name.encode(), found))
+    return found

@@ -1,0 +1,43 @@
+"""The columns that drift is looked for in."""
+
+import numpy as np
+import pytest
+
+from kerasnas.drift.features import input_statistics, output_columns, output_names, watched_classes
+
+
+def test_statistics_of_images_by_hand():
+    image = np.array([[[0, 10], [4, 10]], [[2, 10], [6, 10]]], np.uint8)[None]
+    values, names = input_statistics(image)
+    assert names[:2] == ("brightness of channel 0", "brightness of channel 1") and len(names) == 6
+    deviation = np.std([0, 4, 2, 6])
+    np.testing.assert_allclose(values[0], [3, 10, deviation, 0, 3, 0], rtol=1e-6)  # differences 4, 4 and 2, 2
+
+
+def test_many_samples_are_one_by_one_the_same():
+    x = np.random.default_rng(0).normal(size=(300, 6, 5, 2))
+    whole = input_statistics(x)[0]
+    np.testing.assert_allclose(whole[290:], input_statistics(x[290:])[0], rtol=1e-5)
+    assert whole.dtype == np.float32 and input_statistics(x[:0])[0].shape == (0, 6)
+
+
+def test_vectors_are_their_own_columns_up_to_a_number():
+    assert input_statistics(np.arange(6.0).reshape(2, 3))[0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    values, names = input_statistics(np.arange(200.0).reshape(2, 100))
+    assert values.shape == (2, 32) and names[0] == "input 0" and names[-1] == "input 99"
+
+
+def test_of_many_classes_the_likeliest_have_a_column():
+    outputs = np.full((4, 50), 0.01)
+    outputs[:, 40] = 0.5
+    watched = watched_classes(outputs)
+    assert len(watched) == 32 and 40 in watched
+    columns = output_columns(outputs, watched)
+    assert columns.shape == (4, 33) and columns[0, 0] == 0.5
+    assert output_names((0, 1), ["cat", "dog"]) == ("confidence", "probability of cat", "probability of dog")
+
+
+def test_bad_input():
+    for x in (np.zeros(3), np.zeros((1, 2, 2, 2, 2)), np.zeros((2, 0))):
+        with pytest.raises(ValueError, match=r"`x`"):
+            input_statistics(x)
