@@ -1,6 +1,6 @@
 """A deployed network on streams that drift: frozen, re-adapted, and trained from scratch at equal budget, as Markdown.
 
-    OMP_NUM_THREADS=1 python benchmarks/drift.py DATA                     # three seeds, under 25 minutes of one core
+    OMP_NUM_THREADS=1 python benchmarks/drift.py DATA                     # three seeds, 6 minutes of a quiet core
     OMP_NUM_THREADS=1 python benchmarks/drift.py DATA --streams=concept --seeds=7 --raw=runs/concept.jsonl
 
 `kannada.npz` (handwritten digits; `x_ood` is by other writers in other conditions) lies in or below DATA. A CNN of
