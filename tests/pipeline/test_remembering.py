@@ -1,5 +1,6 @@
 """Experience in a run: consent, what fits, what is recorded, what is left to later runs; without any training."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -207,7 +208,12 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
     assert candidates("empty", ON) == (before, nothing) and nothing == []
     remember(SECOND, WINNER)
     found, lines = candidates("remembered", ON)
-    assert [one.genotype for one in found[:1]] == [SECOND.genotype] and found != before
+    places = [one.genotype for one in found]
+    begun = sum(bool(one.initializer) for one in found)
+    assert all(one.initializer for one in found[:begun]) and found != before
+    assert places[2 * begun] == SECOND.genotype  # behind the initialized ones and their controls, before all others
+    plain, _ = candidates("plain", dataclasses.replace(ON, initializer="none"))
+    assert plain[0].genotype == SECOND.genotype
     assert lines[0] == f"1 of the candidates won on similar data before: {SECOND.name}."
     assert candidates("off", off) == (before, [])
 
