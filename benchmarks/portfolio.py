@@ -26,8 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-DOMAINS = ("gtsrb", "chula_rbc", "kannada", "caltech101", "neu_steel", "notmnist", "pacs", "sign_digits")
-DOMAINS += ("cifar10_mini", "rsscn7")
+DOMAINS = ("gtsrb", "chula_rbc", "caltech101", "neu_steel", "pacs", "sign_digits", "rsscn7", "kannada")
+DOMAINS += ("notmnist", "cifar10_mini")
 HAND_MADE = {  # beside those of `kerasnas.spaces.macro.REFERENCES`
     "vgg_wide": ("conv_3x3", 1.0, "conv_3x3", "pool", (3, 3, 3)),
     "residual_pool": ("conv_3x3", 1.0, "residual_3x3", "pool", (0, 1, 1)),

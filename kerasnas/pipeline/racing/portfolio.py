@@ -1,4 +1,4 @@
-"""The candidates of a race: a portfolio learned from many tasks, hand-made references, and random networks."""
+"""The candidates of a race: a portfolio of networks known from other data, hand-made references, random networks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Candidate:
 
 
 _FILE = "portfolio.json"
-"""What `benchmarks/portfolio.py learn` wrote: plans in the order in which they are tried, each with its prior."""
+"""Plans in the order in which they are tried, each with its prior, as `benchmarks/portfolio.py learn` writes them."""
 _UNCHOSEN = -0.02  # prior of a reference that was not chosen
 INITIALIZED = 0.05  # how far above the same network with drawn weights one ends that begins from an initialization
 
@@ -147,12 +147,12 @@ def _initialized(starts: Mapping[str, Genotype], known: Sequence[Candidate]) -> 
 
 
 @functools.cache
-def learned_plans() -> dict[str, dict[str, Any]]:
-    """The learned portfolio: name -> stem, width, blocks, halving, depths, learning rate and prior.
+def known_plans() -> dict[str, dict[str, Any]]:
+    """The portfolio that comes along: name -> stem, width, blocks, halving, depths, learning rate and prior.
 
     Example:
 
-    >>> sorted(next(iter(learned_plans().values())))
+    >>> sorted(next(iter(known_plans().values())))
     ['blocks', 'depths', 'halving', 'learning_rate', 'prior', 'stem', 'width']
     """
     text = importlib.resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
@@ -160,14 +160,14 @@ def learned_plans() -> dict[str, dict[str, Any]]:
 
 
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
-    """The learned portfolio and the references, each as wide as the limits allow.
+    """The portfolio and the references, each as wide as the limits allow.
 
-    In the order in which they were chosen to complement each other; references that were not chosen come last.
+    In the order of the file; references that are not in it come last.
     """
     if not isinstance(space, MacroSpace):
         return []
     names = ("stem", "width", "blocks", "halving", "depths")
-    plans: dict[str, dict[str, Any]] = dict(learned_plans())
+    plans: dict[str, dict[str, Any]] = dict(known_plans())
     for name, reference in REFERENCES.items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
     candidates = []
