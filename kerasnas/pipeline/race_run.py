@@ -92,6 +92,9 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(_no_network(config, space, data, build))
+        for one in found:
+            if one.initializer:
+                log(f"{one.name} begins from {one.initializer}, learned from other data (--initializer=none for none).")
         earlier.tell(found, log)
         return found
 

@@ -120,7 +120,9 @@ def test_the_race_has_a_control_and_says_what_the_start_gave(halves, tmp_path, c
         raced = pipeline.RaceConfig(**settings, initializer="images_vgg_4x4")
         pipeline.search(raced, tmp_path / "unknown", log=lambda line: None)
     raced = pipeline.RaceConfig(**settings, initializer=str(tmp_path / "start"))
-    pipeline.search(raced, tmp_path / "run", log=lambda line: None)
+    said = []
+    pipeline.search(raced, tmp_path / "run", log=said.append)
+    assert "cnn@start begins from start, learned from other data (--initializer=none for none)." in said
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     race = result["race"]
     own = next(name for name, entry in race["contestants"].items() if entry.get("initializer"))
