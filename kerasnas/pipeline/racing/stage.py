@@ -19,7 +19,7 @@ from kerasnas.pipeline.racing.baseline import pixel_baseline
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.contestants import Contestants, read_progress
-from kerasnas.pipeline.racing.gains import gain_of
+from kerasnas.pipeline.racing.gains import control_of, gain_of
 from kerasnas.pipeline.racing.portfolio import Candidate
 from kerasnas.pipeline.racing.rungs import (
     FIRST_SHARE,
@@ -244,7 +244,9 @@ class Race:
             if min(costs, default=0.0) > left and not given:
                 break
             self.progress["waiting"].pop(0)
-            most = self.budget.left() / 2 if given else min(left, FIRST_SHARE * allowance / _FEWEST)
+            # A control may take the room of two: without it, nobody knows what the initialization gave.
+            fewest = 1 if any(control_of(self._entries, other) == name for other in self._entries) else _FEWEST
+            most = self.budget.left() / 2 if given else min(left, FIRST_SHARE * allowance / fewest)
             if self._first_rung_seconds(name, steps) > most:
                 self._entries[name]["outcome"] = "not started: too slow for this budget"
                 self.contestants.forget(name)
