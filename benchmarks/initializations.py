@@ -46,11 +46,6 @@ def subset(data, shots, seed):
     return data.x_train[rows], data.y_train[rows]
 
 
-def batch_size(samples):
-    size = max(1, min(64, samples // 4))
-    return size - size % 8 if size > 8 else size
-
-
 def network(name, data, start, seed):
     """The network of the macro space, and what `warm_start` said."""
     from kerasnas.meta import ReptileInitializer, warm_start
@@ -71,10 +66,11 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
 
     from kerasnas.datasets import ArrayBatches
     from kerasnas.pipeline.racing.contestant import Contestant
+    from kerasnas.pipeline.racing.rungs import fitting_batch_size
     from kerasnas.pipeline.recipe import TrainingRecipe
 
     recipe = TrainingRecipe(learning_rate=rate, weight_decay=5e-3, label_smoothing=0.1)
-    batches = ArrayBatches(x, y, batch_size(len(x)), seed=seed, augment=augmentation(name))
+    batches = ArrayBatches(x, y, fitting_batch_size(len(x)), seed=seed, augment=augmentation(name))
     contestant = Contestant(recipe.compile_network(model, None), batches)
     contestant.advance(time.process_time, steps=1, schedule=lambda past: 0.0)  # traced
     contestant.seconds, found = 0.0, []

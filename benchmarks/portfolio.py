@@ -77,12 +77,12 @@ def make_task(folder, domain):
 
 
 def train(domain, data, split, plan, seconds):
-    from initializations import batch_size
     from value_contenders import augmentation
 
     from kerasnas.datasets import ArrayBatches
     from kerasnas.pipeline.race_run import RECIPE
     from kerasnas.pipeline.racing.contestant import Contestant
+    from kerasnas.pipeline.racing.rungs import fitting_batch_size
     from kerasnas.spaces import MacroSpace
 
     *plan, rate = plan
@@ -94,7 +94,7 @@ def train(domain, data, split, plan, seconds):
     model = space.build_network(genotype, data.input_shape, data.num_classes, seed=0)
     recipe = dataclasses.replace(RECIPE, learning_rate=rate)
     own = data.x_train[first], data.y_train[first]
-    batches = ArrayBatches(*own, batch_size(len(first)), augment=augmentation(domain))
+    batches = ArrayBatches(*own, fitting_batch_size(len(first)), augment=augmentation(domain))
     contestant = Contestant(recipe.compile_network(model, None), batches)
     contestant.advance(time.process_time, steps=1, schedule=lambda past: 0.0)  # traced
     contestant.advance(time.process_time, seconds, schedule=lambda past: min(1.0, max(0.0, 1 - past / seconds) / 0.35))

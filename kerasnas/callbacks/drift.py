@@ -11,7 +11,7 @@ from kerasnas import checks
 
 
 class OutputMonitor(Protocol):
-    """What can watch the outputs of a model, such as a `kerasnas.DriftMonitor`."""
+    """A watcher of the outputs of a model, such as a `kerasnas.DriftMonitor`."""
 
     def observe_outputs(self, outputs: Any) -> Any:
         """Take new outputs; return a report that has `drift`."""

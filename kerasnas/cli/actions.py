@@ -1,4 +1,4 @@
-"""What the subcommands do, each with the values of its flags."""
+"""The work of the subcommands, each with the values of its flags."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _search_settings(values: flags.FlagValues) -> type:
 
 
 def _progress(values: flags.FlagValues) -> Any:
-    """What the run tells, by --progress and --quiet."""
+    """The progress that the run tells, by --progress and --quiet."""
     from kerasnas import pipeline
 
     return pipeline.Progress(values["progress"].value, values["quiet"].value)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 KINDS = ("inputs", "outputs", "accuracy")
-"""What can drift: the inputs, the outputs of the model, how often it is right."""
+"""The parts that can drift: the inputs, the outputs of the model, how often it is right."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a drift monitor sees of a model: its samples, its outputs, and both as columns of numbers."""
+"""The view that a drift monitor has of a model: its samples, its outputs, and both as columns of numbers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ModelView:
         return y.astype("int64")
 
     def outputs(self, x: np.ndarray, model: keras.Model | None = None) -> np.ndarray:
-        """What the model, or another one like it, answers to `x`.
+        """The answers of the model, or of another one like it, to `x`.
 
         Raises:
             ValueError: if it is not finite.
@@ -118,7 +118,7 @@ class ModelView:
 
 
 def answers(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """What a model answers to `x`; of few samples without the function that `predict` traces, which takes longer."""
+    """The answers of a model to `x`; of few samples without the function that `predict` traces, which takes longer."""
     if len(x) > _FEW:
         return model.predict(x, batch_size=_BATCH, verbose=0)
     parts = [model(x[start : start + _BATCH], training=False) for start in range(0, len(x), _BATCH)]

@@ -13,7 +13,7 @@ Arrays = Sequence[np.ndarray]
 
 
 class Values(NamedTuple):
-    """What server and clients send each other: values of variables, and no data.
+    """The message between server and clients: values of variables, and no data.
 
     Args:
         weights: of the network, in the order of the model.
@@ -32,7 +32,7 @@ class Values(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What a client sends back after a round.
+    """The answer of a client after a round.
 
     Args:
         values: its values after the local search; not differences, which float32 would round.

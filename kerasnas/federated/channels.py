@@ -1,4 +1,4 @@
-"""What a client can be asked, and the channel that the server asks its clients through."""
+"""The requests that a client answers, and the channel that the server asks its clients through."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kerasnas.federated.averaging import Update, Values
 
 
 class ClientInfo(NamedTuple):
-    """What the server knows of a client: facts about its data, none of the data.
+    """The server's knowledge of a client: facts about its data, none of the data.
 
     Args:
         name: unique among the clients.

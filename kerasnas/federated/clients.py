@@ -145,7 +145,7 @@ class FederatedClient:
         return ClientInfo(self.name, len(self.x), self.x.shape[1:])
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """What stays with the client between rounds, for a client that is made anew in every round."""
+        """The state that stays with the client between rounds, for a client that is made anew in every round."""
         return dict(self._state)
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:

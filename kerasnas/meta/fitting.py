@@ -1,4 +1,4 @@
-"""What of an initialization fits a network: its values, assigned variable by variable."""
+"""Values of an initialization that fit a network, assigned variable by variable."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def assign(model: keras.Model, source: keras.Model) -> str:
     heads = _head(model), _head(source)
     body = [name for name in other if name not in heads[1]]
     foreign = [name for name in body if name not in mine or name in fresh]
-    if not body or list(mine)[: len(body)] != body or heads[0] & set(body):
+    deeper = bool(body) and list(mine)[: len(body)] == body and not heads[0] & set(body)
+    if not deeper:  # what is more of `model` is no part of a head
         foreign = foreign or [name for name in mine if name not in other]
     if type(model) is not type(source) or foreign:
         raise ValueError(_difference(model, source, foreign, mine, other))

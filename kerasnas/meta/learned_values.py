@@ -1,4 +1,4 @@
-"""What a meta-learner learns beside the model: inner rates, and what it keeps of batch norm for each inner step."""
+"""Values that a meta-learner learns beside the model: inner rates, and for each inner step what batch norm needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MAML++ keeps of batch norm for each inner step: moving statistics, and shifts of scale and offset."""
+"""Batch norm of MAML++ for each inner step: moving statistics, and shifts of scale and offset."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class StepStatistics:
 
 
 class StepShifts:
-    """What each number of inner steps adds to the scale and the offset of every batch norm (BNWB of MAML++).
+    """Shifts for each number of inner steps, added to the scale and the offset of every batch norm (BNWB of MAML++).
 
     After k steps the network normalizes with `gamma + row k` and `beta + row k`. The rows start at 0, and only the
     outer loop moves them.

@@ -97,7 +97,7 @@ def check_task(task: Any) -> dict[str, float]:
 
 
 def distances(task: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> np.ndarray:
-    """How far a task is from each of `others`: root mean square of the differences of their standardized features.
+    """The distance of a task from each of `others`: root mean square of the differences of their standardized features.
 
     Counts, the balance and the errors of the landmarks are compared by their logarithms, standardized over all tasks
     at hand. As few tasks tell little about what is usual, five of standard deviation 1 are assumed beside them.

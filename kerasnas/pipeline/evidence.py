@@ -1,4 +1,4 @@
-"""What a report shows of the data and of the mistakes on them: small images, counts of classes."""
+"""Evidence for a report, of the data and the mistakes on them: small images, counts of classes."""
 
 from __future__ import annotations
 

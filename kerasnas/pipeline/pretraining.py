@@ -29,6 +29,7 @@ from kerasnas.spaces import MacroSpace
 SIZE = 32
 DECAY = 0.5  # last part of the training, in which the learning rate falls to 0
 STAGE = "pretrained"
+_RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3)
 _MOST_TEST = 500  # images of each data set that the initialization is evaluated on
 _PIECE = 30.0  # seconds between two checkpoints
 Log = Callable[[str], Any]
@@ -94,7 +95,8 @@ def pretrain_network(
     known = named_networks(space)
     genotype = known[checks.one_of("network", network, list(known))]
     batches = JointBatches(data, size=SIZE, seed=seed)
-    model = _compiled(space.build_network(genotype, (SIZE, SIZE, 3), len(batches.groups), seed=seed), batches.groups)
+    model = space.build_network(genotype, (SIZE, SIZE, 3), len(batches.groups), seed=seed)
+    model.compile(_RECIPE.optimizer(None), JointCrossentropy(batches.groups.tolist()), jit_compile=False)
     contestant = Contestant(model, batches)
     saved = None if store is None else store.load_latest()
     if saved is not None:
@@ -130,13 +132,6 @@ def _description(
         "seconds": round(contestant.seconds, 1),
         "seed": seed,
     }
-
-
-def _compiled(model: keras.Model, groups: np.ndarray) -> keras.Model:
-    recipe = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3)
-    recipe.compile_network(model, None)
-    model.compile(model.optimizer, JointCrossentropy(groups.tolist()), jit_compile=False)
-    return model
 
 
 def _accuracies(model: keras.Model, data: Sequence[datasets.ImageDataset], groups: np.ndarray) -> dict[str, float]:

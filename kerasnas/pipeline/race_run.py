@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -25,7 +25,7 @@ from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
-from kerasnas.pipeline.starts import find_starts
+from kerasnas.pipeline.starts import Start, find_starts
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
@@ -79,16 +79,18 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
             model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
         return RECIPE.compile_network(model, None)
 
-    starts = find_starts(config, space, data, build, log)
+    @cache  # read when they are needed: a race that is resumed goes on from its checkpoints
+    def starts() -> dict[str, Start]:
+        return find_starts(config, space, data, build, log)
 
     def initialize(model: keras.Model, name: str) -> None:
-        warm_start(model, starts[name].initializer)
+        warm_start(model, starts()[name].initializer)
 
     def candidates(number: int) -> list[Candidate]:
         genotypes = {name: network.genotype for name, network in given.items()}
         allowed = _within(config, space, data, build)
         earlier = remembering.consult(run.stages, config, space, data, budget, allowed, log)
-        begun = {name: start.genotype for name, start in starts.items() if allowed(start.genotype)}
+        begun = {name: start.genotype for name, start in starts().items() if allowed(start.genotype)}
         found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
         if not found:
             raise ValueError(_no_network(config, space, data, build))

@@ -18,6 +18,7 @@ from kerasnas.intervals import paired_difference
 from kerasnas.meta.functional import clone
 from kerasnas.networks.fused import fused
 from kerasnas.pipeline.racing import Budget
+from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.training_loop import stepper
 
 _LEAST = 20  # samples
@@ -174,10 +175,7 @@ class _Training:
         x_held, y_held = new[0][held], new[1][held]
         before = self.view.outputs(x_held)
         adapted = _copy(model)
-        optimizer = keras.optimizers.SGD(
-            self.rate, momentum=0.9, nesterov=True, weight_decay=_DECAY, global_clipnorm=5.0
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer = TrainingRecipe(learning_rate=self.rate, weight_decay=_DECAY).optimizer(None)
         adapted.compile(optimizer, _crossentropy(before), jit_compile=False)
         with fused(adapted):
             steps = self._train(adapted, (new, fit), (old, old_fit), (x_held, y_held), budget)
@@ -252,7 +250,7 @@ class _Training:
         return np.concatenate([x, earlier[0][rows]]), np.concatenate([y, earlier[1][rows]])
 
     def _hits(self, model: keras.Model, held_out: Arrays) -> tuple[int, float]:
-        """How many held-out samples are right, and of as many the smaller cross-entropy."""
+        """The number of held-out samples that are right, and of as many the smaller cross-entropy."""
         outputs = answers(model, held_out[0])
         if not np.isfinite(outputs).all():  # the training diverged: never the best
             return -1, -math.inf
@@ -261,7 +259,7 @@ class _Training:
 
 
 def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:
-    """Whether an adapted model is adopted, and why."""
+    """The verdict on an adapted model: True where it is adopted, and why."""
     loss, error = (0.0, 0.0) if lost is None else (max(0.0, lost[0]), lost[1])
     forgets = f", and loses {100 * loss:.1f} on earlier ones" if loss else ""
     what = f"{100 * gained[0]:.1f} points on the held-out samples{forgets}"

@@ -71,6 +71,17 @@ class TrainingRecipe:
         checks.optional(checks.function, "compile", self.compile)
         object.__setattr__(self, "options", dict(self.options))
 
+    def optimizer(self, steps: int | None) -> keras.optimizers.Optimizer:
+        """A new optimizer for a training of `steps` steps; `steps` as for `compile_network`."""
+        schedule = keras.optimizers.schedules.CosineDecay
+        rate = self.learning_rate if steps is None else schedule(self.learning_rate, steps)
+        optimizer = keras.optimizers.SGD(
+            rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay or None, global_clipnorm=5.0
+        )
+        if self.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer
+
     def compile_network(self, model: keras.Model, steps: int | None) -> keras.Model:
         """Compile `model` for a training of `steps` steps; return it.
 
@@ -82,21 +93,11 @@ class TrainingRecipe:
             ValueError: if the recipe's own `compile` leaves it uncompiled.
         """
         if self.compile is None:
-            rate = (
-                self.learning_rate
-                if steps is None
-                else keras.optimizers.schedules.CosineDecay(self.learning_rate, steps)
-            )
-            optimizer = keras.optimizers.SGD(
-                rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay or None, global_clipnorm=5.0
-            )
-            if self.weight_decay:
-                optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
             loss: keras.losses.Loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             if self.label_smoothing:
                 loss = SmoothedCrossentropy(self.label_smoothing)
             # XLA's depthwise convolutions are far slower on a CPU.
-            model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=False)
+            model.compile(self.optimizer(steps), loss, metrics=["accuracy"], jit_compile=False)
             return model
         self.compile(model)
         if not model.compiled:

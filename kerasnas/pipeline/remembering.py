@@ -87,7 +87,7 @@ def consult(
 
 
 def _experiences(log: Log) -> list[RaceExperience]:
-    """What is remembered; nothing, and a line in the log, where it cannot be read."""
+    """The remembered races; nothing, and a line in the log, where it cannot be read."""
     try:
         found, notes = ExperienceStore().read()
     except (OSError, ValueError) as error:

@@ -80,32 +80,32 @@ def _lead(race: Mapping[str, Any]) -> list[str]:
         if not others or contestants[winner]["kind"] == kind == "random":
             continue
         best = min(others, key=lambda one: one["difference"])
-        reach = 196 * best["error"]
-        points = 100 * best["difference"]
-        clear = abs(points) > reach
-        stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
-        time = f"after {contestants[best['name']]['rungs'][-1]['steps']:,} steps of training each"
-        doubt = "" if clear else ", which may be chance"
+        stands, sure = _stands(best, contestants[best["name"]]["rungs"][-1]["steps"])
         sentences.append(
             f"On {race['validation_samples']:,} held-out images it was {stands} {best['name']}, {words} beside it, "
-            f"{time} (95 % interval ± {reach:.1f}){doubt}."
+            f"{sure}."
         )
     return sentences
 
 
+def _stands(pair: Mapping[str, Any], steps: int) -> tuple[str, str]:
+    """The words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
+    points, reach = 100 * pair["difference"], 196 * pair["error"]
+    doubt = "" if abs(points) > reach else ", which may be chance"
+    stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
+    return stands, f"after {steps:,} steps of training each (95 % interval ± {reach:.1f}){doubt}"
+
+
 def gain_sentence(gain: Mapping[str, Any]) -> str:
-    """What an initialization gave, by the network with drawn weights beside it.
+    """The gain of an initialization in words, by the network with drawn weights beside it.
 
     Args:
         gain: one of the race's record `"initialization"`.
     """
-    points, reach = 100 * gain["difference"], 196 * gain["error"]
-    doubt = "" if abs(points) > reach else ", which may be chance"
-    stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
+    stands, sure = _stands(gain, gain["steps"])
     return (
         f"Begun from {gain['initializer']}, which was learned from other data, {gain['name']} was {stands} "
-        f"{gain['control']}, the same network with drawn weights, after {gain['steps']:,} steps of training each "
-        f"(95 % interval ± {reach:.1f}){doubt}."
+        f"{gain['control']}, the same network with drawn weights, {sure}."
     )
 
 

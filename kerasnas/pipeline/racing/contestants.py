@@ -74,12 +74,12 @@ class Contestants:
             return self._live[name]
         entry = self.entries[name]
         model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
-        if self.initialize is not None and entry.get("initializer"):
+        saved = self._store(name, stage).load_latest()
+        if saved is None and self.initialize is not None and entry.get("initializer"):
             self.initialize(model, entry["initializer"])
         if entry.get("learning_rate"):
             model.optimizer.learning_rate.assign(entry["learning_rate"])
         contestant = Contestant(model, batches)
-        saved = self._store(name, stage).load_latest()
         if saved is not None:
             _, arrays, record = saved
             contestant.set_state(arrays, record)

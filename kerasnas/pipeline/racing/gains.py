@@ -1,4 +1,4 @@
-"""What an initialization gives in a race: the lead over the same network with drawn weights."""
+"""The gain of an initialization in a race: the lead over the same network with drawn weights."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ from kerasnas.pipeline.racing.rungs import (
     expected,
     fading,
     first_steps,
+    fitting_batch_size,
     race_share,
 )
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
@@ -357,9 +358,7 @@ class Race:
         return ArrayBatches(*data, self._batch_size(len(data[0])), seed=self.seed, augment=datasets.compose(*functions))
 
     def _batch_size(self, samples: int) -> int:
-        size = max(1, min(self.batch_size, samples // 4))
-        # oneDNN's gradient of 1x1 convolutions with strides has ended the process on batches of 19 images.
-        return size - size % 8 if size > 8 else size
+        return fitting_batch_size(samples, self.batch_size)
 
 
 def spent_before(stages: Stages) -> float:

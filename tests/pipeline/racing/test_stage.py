@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasnas.datasets import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import Stages, TrainingRecipe
 from kerasnas.pipeline.racing import Budget, Candidate, Race, contestants, spent_before, stage, train_winners
@@ -401,3 +402,18 @@ def test_the_users_own_start_unless_they_take_most_of_the_budget(tmp_path, monke
     assert bool(found["separable"]["rungs"]) is starts
     assert found["narrow"]["outcome"] == "not started: too slow for this budget"
     assert (found["separable"]["outcome"] == found["narrow"]["outcome"]) is not starts
+
+
+def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_path):
+    read, batches = [], ArrayBatches(*images(24, 0), batch_size=8)
+
+    def entered():
+        return contestants.Contestants(Stages(tmp_path), build, print, lambda model, name: read.append(name))
+
+    first = entered()
+    first.enter(
+        Candidate("begun", SPACE.network(*PLANS["conv"]), "initialized", initializer="start", learning_rate=0.02)
+    )
+    assert first.get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
+    first.save("begun", 1.0)
+    assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
