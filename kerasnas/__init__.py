@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import ImageClassifier, readapt
+    from kerasnas.pipeline import ImageClassifier, ImageRegressor, readapt
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -44,6 +44,7 @@ _HOMES = {
     "Edge": "genotypes",
     "Genotype": "genotypes",
     "ImageClassifier": "pipeline",
+    "ImageRegressor": "pipeline",
     "MixedOp": "primitives",
     "SearchSpace": "spaces",
     "readapt": "pipeline",
@@ -58,6 +59,7 @@ __all__ = [
     "Edge",
     "Genotype",
     "ImageClassifier",
+    "ImageRegressor",
     "MixedOp",
     "SearchSpace",
     "callbacks",

@@ -39,7 +39,7 @@ def test_saved_model_is_rebuilt_and_scores_what_its_card_says(folder):
     assert parameters(network) == result["searched"]["parameters"]
     network.set_weights(classifier.model.get_weights())
     logits = network.predict(data.x_test[:50], verbose=0)
-    found = classifier.probabilities(np.rint(classifier.scale * data.x_test[:50]))
+    found = classifier.answers(np.rint(classifier.scale * data.x_test[:50]))
     np.testing.assert_allclose(keras.ops.softmax(logits), found, atol=1e-4)
 
 

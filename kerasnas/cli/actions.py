@@ -104,14 +104,16 @@ def resume(values: flags.FlagValues, spent: float) -> None:
 
 
 def predict(values: flags.FlagValues) -> None:
-    """Print the class of images."""
-    from kerasnas import pipeline, reporting
+    """Print the class of images, their labels, or their numbers."""
+    from kerasnas import reporting
+    from kerasnas.pipeline import deployment
 
     if not values["images"].value:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
-    predictions, failed = pipeline.predict(values["output_dir"].value, values["images"].value)
+    network = deployment.finished(values["output_dir"].value)
+    predictions, failed = deployment.classify(network, values["images"].value)
     rows = [(str(one.path), one.probabilities) for one in predictions]
-    print(reporting.predictions_text(rows, values["format"].value), end="")
+    print(reporting.predictions_text(rows, values["format"].value, network.task), end="")
     if failed:
         names = "; ".join(failed.values())
         raise ValueError(f"{len(failed)} of {len(failed) + len(predictions)} files could not be read: {names}")

@@ -12,7 +12,7 @@ from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
-from kerasnas.datasets.splits import grouped_split, split_classes, stratified_split
+from kerasnas.datasets.splits import grouped_split, split_classes, split_samples, stratified_split
 from kerasnas.datasets.tasks import Episode, TaskFamily, check_episode, stack_episodes
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "rotate",
     "shift",
     "split_classes",
+    "split_samples",
     "stack_episodes",
     "stratified_split",
     "unit_pixels",

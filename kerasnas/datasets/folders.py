@@ -73,14 +73,7 @@ def read_folder(
         raise ValueError(f"The folder test has classes that the folder train lacks: {unknown}")
 
     paths_of_all = [path for part in parts.values() for paths in part.values() for path in paths]
-    unreadable: dict[Path, str] = {}
-    headers = _readable(lambda path: _header(path, folder), paths_of_all, unreadable)
-    if not headers:
-        raise ValueError(next(iter(unreadable.values())))
-    size = image_size or _capped(collections.Counter(size for size, _ in headers.values()).most_common(1)[0][0])
-    mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
-    _check_memory(len(headers), size, len(mode))
-    pixels = _readable(lambda path: _pixels(path, folder, size, mode, image_fit), headers, unreadable)
+    pixels, unreadable, sizes = read_pixels(paths_of_all, folder, image_size, image_fit)
     x, y = {}, {}
     for name, part in parts.items():
         parts[name] = part = {label: [path for path in paths if path in pixels] for label, paths in part.items()}
@@ -88,11 +81,8 @@ def read_folder(
             raise ValueError(f"No image of class {empty[0]} can be read: {next(iter(unreadable.values()))}")
         x[name] = np.stack([pixels[path] for paths in part.values() for path in paths])
         y[name] = np.array([classes.index(label) for label, paths in part.items() for _ in paths], np.int64)
-    if len(unreadable) + others.total() > max(1, _MOST_LEFT_OUT * (len(paths_of_all) + others.total())):
-        raise ValueError(_left_out(others, unreadable, len(paths_of_all)))
-    notes = [_found(len(pixels), classes, [size for size, _ in headers.values()], size)]
-    if others or unreadable:
-        notes.append(_left_out(others, unreadable, len(paths_of_all)))
+    notes = [f"Found {len(pixels):,} images, {len(classes)} classes, {sizes}"]
+    notes += left_out(others, unreadable, len(paths_of_all))
     part = parts[names[0]]
     groups = np.array([path.parent.name for paths in part.values() for path in paths])
     # With a single folder in each class there is nothing to tell apart.
@@ -103,6 +93,47 @@ def read_folder(
         groups = groups[train]
     arrays = {"x_train": x["train"], "y_train": y["train"], "x_test": x["test"], "y_test": y["test"]}
     return arrays | ({"groups": groups} if grouped else {}), classes, tuple(notes)
+
+
+def read_pixels(
+    paths: Sequence[Path], root: Path, image_size: tuple[int, int] | None, image_fit: str
+) -> tuple[dict[Path, np.ndarray], dict[Path, str], str]:
+    """The pixels of image files, all of one size, with one channel if all are grayscale, else three.
+
+    Args:
+        paths: the files.
+        root: the folder that errors name them from.
+        image_size, image_fit: as for `read_folder`.
+
+    Returns:
+        The pixels of each file, uint8; why each file that cannot be read is left out; and the sizes in words.
+
+    Raises:
+        ValueError: if none can be read, or they do not fit into memory.
+    """
+    unreadable: dict[Path, str] = {}
+    headers = _readable(lambda path: _header(path, root), paths, unreadable)
+    if not headers:
+        raise ValueError(next(iter(unreadable.values())))
+    size = image_size or _capped(collections.Counter(size for size, _ in headers.values()).most_common(1)[0][0])
+    mode = "L" if all(grey for _, grey in headers.values()) else "RGB"
+    _check_memory(len(headers), size, len(mode))
+    pixels = _readable(lambda path: _pixels(path, root, size, mode, image_fit), headers, unreadable)
+    return pixels, unreadable, _sizes([size for size, _ in headers.values()], size)
+
+
+def left_out(others: collections.Counter[str], unreadable: dict[Path, str], images: int) -> list[str]:
+    """A line on the files that are left out, if there are some: those of other kinds by suffix, and the unreadable.
+
+    Raises:
+        ValueError: with that line, if they are more than one and more than 5 %.
+    """
+    if not others and not unreadable:
+        return []
+    line = _left_out(others, unreadable, images)
+    if len(unreadable) + others.total() > max(1, _MOST_LEFT_OUT * (images + others.total())):
+        raise ValueError(line)
+    return [line]
 
 
 def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict[Path, str]) -> dict[Path, T]:
@@ -148,11 +179,11 @@ def _capped(size: tuple[int, int]) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _found(number: int, classes: Sequence[str], sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> str:
-    """A line on what was found: height and width of the smallest and the largest image."""
+def _sizes(sizes: Sequence[tuple[int, int]], size: tuple[int, int]) -> str:
+    """Height and width of the smallest and the largest image, and what they are brought to."""
     least, most = min(sizes, key=math.prod), max(sizes, key=math.prod)
     span = "x".join(map(str, least)) + ("" if least == most else f"..{'x'.join(map(str, most))}")
-    return f"Found {number:,} images, {len(classes)} classes, {span} -> {size[0]}x{size[1]}"
+    return f"{span} -> {size[0]}x{size[1]}"
 
 
 def _left_out(others: collections.Counter[str], unreadable: dict[Path, str], images: int) -> str:

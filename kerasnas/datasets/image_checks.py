@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
 
 def check_images(
@@ -18,6 +19,7 @@ def check_images(
     num_classes: int | None = None,
     input_shape: tuple[int | None, ...] | None = None,
     what: str = "training",
+    task: Task = CLASSIFICATION,
 ) -> None:
     """Raise a clear error when `x` and `y` are not labelled images or signals that a classifier can learn from.
 
@@ -25,14 +27,15 @@ def check_images(
         x: images, an array `(samples, height, width, channels)` of finite numbers, or signals, one
             `(samples, length, channels)`.
         y: class labels, an integer array `(samples,)`.
-        num_classes: when given, every label is below it.
+        num_classes: when given, every label is below it; of other tasks, the number of labels or of numbers.
         input_shape: when given, the `(height, width, channels)` of every image, or the `(length, channels)` of every
             signal; None in it fits any size. Without it, images are expected.
         what: name of these data in the errors. Defaults to `"training"`. Data of a single class are an error unless
             this is `"test"`.
+        task: what the labels are. Defaults to classification; `y` of other tasks is `(samples, labels)`.
 
     Raises:
-        TypeError: if `what` is not a string.
+        TypeError: if `what` is not a string, or `task` no task.
         ValueError: names the first problem found, the value received, and the fix where there is a usual one.
 
     Example:
@@ -46,6 +49,7 @@ def check_images(
 width, channels). Received: shape (4, 8, 8). Grey images without a channel axis get one by x[..., None]
     """
     checks.instance("what", what, str, "the name of the data")
+    checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
     checks.optional(checks.size, "num_classes", num_classes)
     if input_shape is not None:
         _check_shape(input_shape)
@@ -55,6 +59,11 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     x, y = np.asarray(x), np.asarray(y)
     kind = "signals" if input_shape is not None and len(input_shape) == 2 else "images"
     _check_values(x, input_shape, what, kind)
+    if not isinstance(task, Classification):
+        if len(x) != len(y):
+            raise _invalid("y", what, f"as many rows as {kind}", f"{len(x)} {kind} and {len(y)} rows")
+        task.check(y, num_classes, what)
+        return
     if y.ndim != 1:
         one_hot = y.ndim == 2 and y.shape[1] > 1
         fix = "One-hot labels become class numbers by y.argmax(axis=-1)" if one_hot else "Flatten them by y.reshape(-1)"

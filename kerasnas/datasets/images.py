@@ -1,4 +1,4 @@
-"""Classification datasets by name or by path: embedded, published, generated, `.npz` files and folders of images."""
+"""Labeled datasets by name or by path: embedded, published, generated, `.npz` files and folders of images."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.datasets.csv_labels import read_csv
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import FITS, check_image_size, read_folder
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
 from kerasnas.registry import Registry
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of_labels
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
@@ -54,16 +56,18 @@ class ImageDataset:
         name: name of the dataset.
         x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`; or training signals,
             float32, shape `(samples, length, channels)`.
-        y_train: class numbers, int64, shape `(samples,)`.
+        y_train: labels as networks learn them: class numbers, int64, shape `(samples,)`; for `Multilabel` 0 and 1 in
+            float32, for `Regression` standardized numbers in float32, shape `(samples, outputs)`.
         x_test: test images, as `x_train`.
-        y_test: test class numbers, as `y_train`.
-        classes: the name of every class; a label is an index into it.
+        y_test: test labels, as `y_train`.
+        classes: the name of every class, where a label is an index into it; of every label, or of every number.
         groups: the group of each training sample (its speaker, patient, site), an array `(samples,)`: samples of one
             group are never on both sides of a validation split. Defaults to None: there are none.
         scale: what the samples were divided by when they were read: 255 for images of 8 bits. A model that is handed
             over divides raw samples by it. Defaults to 1.
         notes: lines on how they were read, for a person. Defaults to none.
         image_fit: how images of other shapes were brought to size; as for `load`. Defaults to `"stretch"`.
+        task: what the labels are. Defaults to classification.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -81,13 +85,14 @@ class ImageDataset:
     scale: float = 1.0
     notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     image_fit: str = "stretch"
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
         checks.number("scale", self.scale, above=0)
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
-        check_named("x_train", self.x_train, "y_train", self.y_train, self.classes)
-        check_named("x_test", self.x_test, "y_test", self.y_test, self.classes)
+        check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)
+        check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
         if self.groups is not None and np.shape(self.groups) != (len(self.x_train),):
             expected = f"a group for each of the {len(self.x_train)} training samples"
             raise ValueError(checks.invalid("groups", expected, f"shape {np.shape(self.groups)}"))
@@ -99,7 +104,7 @@ class ImageDataset:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, of labels, or of numbers: the outputs of a network."""
         return len(self.classes)
 
     @property
@@ -115,6 +120,8 @@ def load(
     image_size: tuple[int, int] | None = None,
     image_fit: str = "stretch",
     seed: int = 0,
+    task: str = "auto",
+    target: Sequence[str] = (),
 ) -> ImageDataset:
     """Load a dataset of images or of signals.
 
@@ -127,7 +134,12 @@ def load(
       `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
       divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
       are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
-      length, channels)` or `(samples, length)`, and their values are not scaled.
+      length, channels)` or `(samples, length)`, and their values are not scaled. Labels are class numbers, or a table
+      `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or `(samples, numbers)`.
+    - a `.csv` file whose first row has names: a column of paths of images, relative to the file, named `image`,
+      `path`, `file` or `filename`, or the first one; and of all others the labels of the image: names of classes or 0
+      and 1 for each label, or numbers. A column `split` says `train` or `test` (else 80/20), a column `group` what
+      belongs together.
     - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff`, split 80/20, stratified, into training and test.
       Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
     - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
@@ -145,6 +157,9 @@ def load(
             (the largest part around the center of that shape) or `"pad"` (all of it, between black bars). Defaults to
             `"stretch"`.
         seed: seed of the split of a folder. Defaults to 0.
+        task: what the labels are: `"classification"`, `"multilabel"` or `"regression"`; of a path. Defaults to
+            `"auto"`, as the labels look.
+        target: the columns of a `.csv` file that are the labels. Defaults to all but those above.
 
     Raises:
         TypeError: if `name_or_path` or `cache_dir` is not a path.
@@ -163,26 +178,42 @@ def load(
     check_image_size(image_size)
     checks.one_of("image_fit", image_fit, FITS)
     seed = checks.seed(seed)
+    checks.one_of("task", task, ("auto", *TASKS))
+    target = checks.names("target", target, least=0)
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
-    if image_size is not None and (named or not path.is_dir()):
+    table = path.suffix == ".csv" and path.is_file() and not named
+    resized = not named and (path.is_dir() or table)
+    if image_size is not None and not resized:
         raise ValueError(
             "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
             f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
         )
-    if image_fit != FITS[0] and (named or not path.is_dir()):
+    if target and not table:
+        raise ValueError(checks.invalid("target", "columns of a .csv file, or nothing", target))
+    if image_fit != FITS[0] and not resized:
         expected = f"'{FITS[0]}', since only the images of a folder are brought to size"
         raise ValueError(checks.invalid("image_fit", expected, image_fit))
     if named:
         data = DATASETS[str(name_or_path)](cache_dir)
         if not isinstance(data, ImageDataset):
             raise TypeError(f"The factory of dataset '{name_or_path}' must return an ImageDataset. Received: {data!r}")
+        if task not in ("auto", data.task.name):
+            raise ValueError(checks.invalid("task", f"'{data.task.name}', which this dataset is of", task))
         return data
-    if path.is_dir() or (path.suffix == ".npz" and path.is_file()):
+    if path.is_dir() or table or (path.suffix == ".npz" and path.is_file()):
         try:
-            folder = path.is_dir()
-            arrays, classes, *notes = read_folder(path, image_size, seed, image_fit) if folder else _read_npz(path)
+            arrays: dict[str, np.ndarray]
+            classes: tuple[str, ...] | None
+            if table:
+                arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit)
+            elif path.is_dir():
+                checks.one_of("task", task, ("auto", "classification"))
+                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit)
+            else:
+                (arrays, classes), notes = _read_npz(path), []
+            arrays, own = with_task(arrays, task)
             build = signal_dataset if _kind(arrays) == "signals" else _dataset
-            data = build(path.resolve().name.removesuffix(".npz"), arrays, classes)
+            data = build(path.resolve().name.removesuffix(".npz"), arrays, classes, own)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
             found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
             return dataclasses.replace(data, groups=groups, **found)
@@ -190,15 +221,51 @@ def load(
             raise ValueError(f"{path}: {error}") from None
     raise ValueError(
         "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
-        f".npz file or of a folder of images. {checks.nearest(str(name_or_path), DATASETS)}. "
+        f".npz file, of a .csv file or of a folder of images. {checks.nearest(str(name_or_path), DATASETS)}. "
         f"Received: {str(name_or_path)!r}"
         f"{' (a file, but not an .npz file)' if path.is_file() else ''}"
     )
 
 
-def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
+def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dict[str, np.ndarray], Task]:
+    """Arrays with labels as networks learn them, and their task.
+
+    Args:
+        arrays: `y_train` and `y_test` among them.
+        task: the name of the task. Defaults to `"auto"`: the array `task` says it, or the labels of the training data.
+
+    Raises:
+        ValueError: for labels that are not of that task, and where it cannot be told.
+
+    Example:
+
+    >>> arrays, task = with_task({"y_train": np.array([1.5, 3.5]), "y_test": np.array([2.5])})
+    >>> task, arrays["y_test"].tolist()
+    (Regression(offset=(2.5,), scale=(1.0,)), [[0.0]])
+    """
+    if task == "auto" and "task" in arrays:
+        task = checks.one_of("task", str(arrays["task"]), TASKS)
+    name = task_of_labels(arrays["y_train"]) if task == "auto" else task
+    if name == "classification":
+        return dict(arrays), CLASSIFICATION
+    parts = {key: np.asarray(arrays[key]) for key in ("y_train", "y_test")}
+    parts = {key: y[:, None] if y.ndim == 1 else y for key, y in parts.items()}
+    for key, y in parts.items():
+        (MULTILABEL if name == "multilabel" else Regression()).check(y, parts["y_train"].shape[-1], key[2:])
+    if name == "multilabel":
+        return {**arrays, **{key: y.astype(np.float32) for key, y in parts.items()}}, MULTILABEL
+    fitted = Regression.fitted(parts["y_train"])
+    return {**arrays, **{key: fitted.standardized(y).astype(np.float32) for key, y in parts.items()}}, fitted
+
+
+def _dataset(
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    classes: tuple[str, ...] | None = None,
+    task: Task = CLASSIFICATION,
+) -> ImageDataset:
     """Check the four arrays and convert them to the form of images in `ImageDataset`."""
-    x, y = _checked(arrays, classes, (None, None, None))
+    x, y = _checked(arrays, classes, (None, None, None), task)
     for part, what in (("train", "training"), ("test", "test")):
         if x[part].min() < 0 or x[part].max() > 255:
             raise ValueError(
@@ -210,20 +277,25 @@ def _dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ..
     for part, images in x.items():
         scales[part] = 255.0 if images.dtype.kind in "iu" or wide_floats else 1.0
         x[part] = np.divide(images, scales[part], dtype=np.float32, order="C")
-    return dataclasses.replace(_named(name, x, y, classes), scale=scales["train"])
+    return dataclasses.replace(_named(name, x, y, classes, task), scale=scales["train"])
 
 
-def signal_dataset(name: str, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None = None) -> ImageDataset:
+def signal_dataset(
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    classes: tuple[str, ...] | None = None,
+    task: Task = CLASSIFICATION,
+) -> ImageDataset:
     """Check the four arrays and convert them to the form of signals in `ImageDataset`."""
-    x, y = _checked(arrays, classes, (None, None))
-    return _named(name, {part: signals.astype(np.float32, order="C") for part, signals in x.items()}, y, classes)
+    x, y = _checked(arrays, classes, (None, None), task)
+    return _named(name, {part: signals.astype(np.float32, order="C") for part, signals in x.items()}, y, classes, task)
 
 
 _Parts = dict[str, np.ndarray]
 
 
 def _checked(
-    arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None, shape: tuple[int | None, ...]
+    arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] | None, shape: tuple[int | None, ...], task: Task
 ) -> tuple[_Parts, _Parts]:
     """Samples, with a channel axis, and labels of "train" and "test"; `shape` is the shape of a sample."""
     x: _Parts = {}
@@ -231,16 +303,21 @@ def _checked(
     for part, what in (("train", "training"), ("test", "test")):
         samples, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
         samples = samples[..., None] if samples.ndim == len(shape) else samples
-        labels = labels[:, 0] if labels.shape[1:] == (1,) else labels  # the shape in keras.datasets
-        check_images(samples, labels, num_classes=len(classes) if classes else None, input_shape=shape, what=what)
-        x[part], y[part], shape = samples, labels.astype(np.int64), samples.shape[1:]
+        known = len(classes) if classes else None
+        if isinstance(task, Classification):
+            labels = labels[:, 0] if labels.shape[1:] == (1,) else labels  # the shape in keras.datasets
+        check_images(samples, labels, num_classes=known, input_shape=shape, what=what, task=task)
+        labels = labels.astype(np.int64) if isinstance(task, Classification) else labels
+        x[part], y[part], shape = samples, labels, samples.shape[1:]
     return x, y
 
 
-def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None) -> ImageDataset:
+def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None, task: Task) -> ImageDataset:
     if not classes:
-        classes = tuple(map(str, range(1 + max(labels.max() for labels in y.values()))))
-    return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes)
+        own = isinstance(task, Classification)
+        number = 1 + max(labels.max() for labels in y.values()) if own else y["train"].shape[1]
+        classes = tuple(map(str, range(number)))
+    return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes, task=task)
 
 
 # .npz --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 
@@ -133,19 +134,27 @@ def _pairs(dataset: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield _as_array("x", element[0]), _as_array("y", element[1])
 
 
-def check_named(x_name: str, x: Any, y_name: str, y: Any, classes: tuple[str, ...]) -> None:
-    """Raise ValueError unless `x` are samples and `y` as many integer labels, each an index into `classes`.
+def check_named(
+    x_name: str, x: Any, y_name: str, y: Any, classes: tuple[str, ...], task: Task = CLASSIFICATION
+) -> None:
+    """Raise ValueError unless `x` are samples and `y` as many labels of `task`, for these classes or outputs.
 
     Args:
         x_name, y_name: names of the arguments.
         x, y: samples and labels, NumPy arrays.
-        classes: names of the classes.
+        classes: names of the classes, or of what else the outputs are.
+        task: what the labels are. Defaults to classification: each is an index into `classes`.
     """
     for name, array in ((x_name, x), (y_name, y)):
         if not isinstance(array, np.ndarray):
             raise ValueError(checks.invalid(name, "a NumPy array", array))
     if x.ndim < 2 or x.dtype.kind not in "iuf":
         raise _invalid(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
+    if not isinstance(task, Classification):
+        if len(y) != len(x):
+            raise _invalid(y_name, f"labels of {len(x)} samples", f"shape {y.shape}")
+        task.check(y, len(classes))
+        return
     if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x):
         raise _invalid(y_name, f"{len(x)} integer labels, one for each sample", f"shape {y.shape}, dtype {y.dtype}")
     if len(y) and not 0 <= y.min() <= y.max() < len(classes):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.tasks import Classification, Task
 
 
 def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,6 +115,33 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
         raise _invalid("groups", "groups such that every class is in at least two of them", f"{number} groups")
     chosen = best[of_group]
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def split_samples(
+    task: Task, y: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split the samples in two as suits their task: classes, rarest labels or tenths of numbers in equal shares.
+
+    Args:
+        task: what the labels are.
+        y: the labels, as networks learn them.
+        fraction, seed: as for `stratified_split`.
+        groups: as for `grouped_split`; of another task than classification, whole groups at random. Defaults to None.
+
+    Returns:
+        `(first, second)`: two sorted arrays of indices into `y`, together all of them.
+
+    Example:
+
+    >>> from kerasnas.tasks import Regression
+    >>> first, second = split_samples(Regression(), np.linspace(-1, 1, 100)[:, None], 0.2, seed=0)
+    >>> len(first), len(second)
+    (80, 20)
+    """
+    if groups is None:
+        return stratified_split(task.strata(y), fraction, seed)
+    strata = task.strata(y) if isinstance(task, Classification) else np.zeros(len(y), int)
+    return grouped_split(strata, groups, fraction, seed)
 
 
 def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.ndarray, ...]:

@@ -13,22 +13,30 @@ import numpy as np
 
 from kerasnas import checks, storage
 from kerasnas.datasets.folders import FITS
+from kerasnas.tasks import CLASSIFICATION, Task, task_of
+from kerasnas.tasks.base import SMALLEST
 
 MODEL, METADATA = "model.keras", "model.json"
 _BATCH = 250
-_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
+_LOSSES = {  # of deployed models: task -> loss, metrics
+    "classification": ("sparse_categorical_crossentropy", None, ["accuracy"]),
+    "multilabel": ("binary_crossentropy", None, ["binary_accuracy"]),
+    "regression": ("mean_squared_error", None, ["mae"]),
+}
 
 
-def with_preprocessing(network: keras.Model, scale: float = 1.0) -> keras.Model:
-    """A model that takes samples as they come, and answers probabilities.
+def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CLASSIFICATION) -> keras.Model:
+    """A model that takes samples as they come, and answers probabilities, or the numbers of a regression.
 
     Images as Pillow or OpenCV read them, integers or floats from 0 to 255, are divided by `scale` inside of it, and the
-    logits of `network` go through a softmax, all in standard Keras layers. It shares the layers of `network`, and is
-    compiled: `evaluate` gives the cross-entropy and the accuracy.
+    logits of `network` go through a softmax, those of several labels through a sigmoid, and numbers get their mean and
+    deviation back, all in standard Keras layers. It shares the layers of `network`, and is compiled: `evaluate` gives
+    the loss and the accuracy, or the mean absolute error.
 
     Args:
-        network: a functional classifier, whose outputs are logits.
+        network: a functional model, whose outputs are logits, or standardized numbers.
         scale: what its inputs were divided by in its training: 255 for images of 8 bits. Defaults to 1: nothing.
+        task: what it predicts. Defaults to classification.
 
     Raises:
         ValueError: if `scale` is not above 0.
@@ -45,37 +53,38 @@ def with_preprocessing(network: keras.Model, scale: float = 1.0) -> keras.Model:
     inputs = keras.Input(network.input_shape[1:], name="inputs")
     x = inputs if scale == 1 else keras.layers.Rescaling(1 / scale, dtype="float32", name="scaling")(inputs)
     bare = keras.Model(network.inputs[0], network.outputs[0], name="network")  # without an optimizer
-    outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(bare(x))
-    model = keras.Model(inputs, outputs, name="classifier")
+    model = keras.Model(inputs, task.layer()(bare(x)), name="classifier" if task.metric != "r2" else "regressor")
     # An optimizer without state: nothing of it is in the file. XLA's depthwise convolutions are far slower on a CPU.
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    model.compile("sgd", *_LOSSES[task.name], jit_compile=False)
     return model
 
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A classifier that was read from its files.
+    """A classifier that was read from its files; or, by its task, a model of several labels, or of numbers.
 
     Args:
-        model: takes raw samples, answers probabilities.
-        classes: the name of each class, in the order of the probabilities.
+        model: takes raw samples, answers probabilities, or numbers.
+        classes: the name of each class, label or number, in the order of the answers.
         scale: the largest raw value: 255 for images of 8 bits, 1 for samples that are taken as they are.
         image_fit: how images of other shapes are brought to size; as for `kerasnas.datasets.load`. Defaults to
             `"stretch"`.
+        task: what it predicts. Defaults to classification.
     """
 
     model: keras.Model
     classes: tuple[str, ...]
     scale: float
     image_fit: str = "stretch"
+    task: Task = CLASSIFICATION
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
         return tuple(self.model.input_shape[1:])
 
-    def probabilities(self, x: Any) -> np.ndarray:
-        """The probability of each class for each of the raw samples `x`, an array `(samples, classes)`."""
+    def answers(self, x: Any) -> np.ndarray:
+        """The probability of each class or label, or the numbers, of each of the raw samples `x`."""
         return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
 
 
@@ -88,7 +97,7 @@ def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     >>> correct.tolist(), losses.round(4).tolist()
     ([True, True], [0.6931, -0.0])
     """
-    own = np.maximum(probabilities[np.arange(len(labels)), labels], _SMALLEST)
+    own = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
     return probabilities.argmax(axis=1) == labels, -np.log(own)
 
 
@@ -104,20 +113,23 @@ def save_classifier(
     classes: tuple[str, ...],
     scale: float = 1.0,
     image_fit: str = "stretch",
+    task: Task = CLASSIFICATION,
 ) -> None:
     """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically.
 
     Args:
         folder: where they are written.
-        network: a functional classifier, whose outputs are logits.
-        classes: the name of each class.
+        network: as for `with_preprocessing`.
+        classes: the name of each class, label or number.
         scale: as for `with_preprocessing`. Defaults to 1.
         image_fit: as for `Classifier`. Defaults to `"stretch"`.
+        task: as for `with_preprocessing`. Defaults to classification.
     """
     folder = Path(folder)
-    write_model(folder, with_preprocessing(network, scale))
+    write_model(folder, with_preprocessing(network, scale, task))
     shape = list(network.input_shape[1:])
     record = {"classes": list(classes), "scale": scale, "input_shape": shape, "image_fit": image_fit}
+    record |= {} if task == CLASSIFICATION else {"task": task.get_config()}
     storage.write_json(folder / METADATA, record)
 
 
@@ -136,9 +148,10 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
         classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
+        task = task_of(record.get("task"))
         model = keras.models.load_model(folder / MODEL)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")
-    return Classifier(model, classes, scale, image_fit)
+    return Classifier(model, classes, scale, image_fit, task)

@@ -64,8 +64,9 @@ class Export:
         path: its file or folder.
         size: bytes on the disk.
         samples: how many raw samples it was compared on.
-        agreement: the share of them for which the most probable class is the same.
-        difference: the largest absolute difference of a probability.
+        agreement: the share of them for which the most probable class is the same, or all labels, or all numbers up
+            to a hundredth of their deviation.
+        difference: the largest absolute difference of a probability, or of a number in units of its deviation.
         latency_ms: the milliseconds that one sample takes here, the median of many calls.
         threads: how many it computed with then.
     """
@@ -123,7 +124,7 @@ def export_classifier(
 ) -> Export:
     """Write a classifier in a format, read it back, and compare it with the Keras model.
 
-    The file takes what `classifier.model` takes, raw samples in float32, and answers probabilities. It is checked
+    The file takes what `classifier.model` takes, raw samples in float32, and answers what it answers. It is checked
     before it gets its name: after a failure there is what was there before.
 
     Args:
@@ -138,7 +139,7 @@ def export_classifier(
 
     Raises:
         ValueError: as for `check_formats`; and where a library cannot convert the network.
-        ArithmeticError: where a probability differs by more than the format's tolerance.
+        ArithmeticError: where an answer differs by more than the format's tolerance.
         OSError: if it cannot be written.
     """
     (name,) = check_formats([name])
@@ -151,14 +152,15 @@ def export_classifier(
         try:
             kind.write(classifier.model, temporary, calibration)
             loaded = kind.load(temporary)
-            found = loaded.probabilities(x)
+            found = loaded.answers(x)
         except OSError:  # such as a full disk
             raise
         except Exception as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ValueError(f"The network cannot be exported as {kind.title}: {reason}") from error
-        expected = classifier.probabilities(x)
-        difference = float(np.abs(found - expected).max())
+        expected = classifier.answers(x)
+        # Of numbers in units of their deviation: a probability has one of its own.
+        difference = float((np.abs(found - expected) / np.array(getattr(classifier.task, "scale", 1.0))).max())
         if not difference <= kind.tolerance:
             raise ArithmeticError(
                 f"The {kind.title} model is not the Keras model: a probability differs by {difference:.2g}, where "
@@ -170,7 +172,7 @@ def export_classifier(
             path,
             sum(file.stat().st_size for file in files),
             len(x),
-            float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+            float(classifier.task.same(found, expected).mean()),
             difference,
             loaded.latency_ms(x[:1]),
             loaded.threads,

@@ -17,7 +17,7 @@ class Loaded:
     """A model that was read back from its file.
 
     Args:
-        predict: raw samples, float32 `(samples, ...)` -> the probability of each class, `(samples, classes)`.
+        predict: raw samples, float32 `(samples, ...)` -> probabilities, or numbers, `(samples, outputs)`.
         threads: how many it computes with.
         batch: the most samples that `predict` takes at once. Defaults to 100.
     """
@@ -26,13 +26,13 @@ class Loaded:
     threads: int
     batch: int = 100
 
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """The probability of each class for each of the raw samples `x`, an array `(samples, classes)`.
+    def answers(self, x: np.ndarray) -> np.ndarray:
+        """The probabilities, or the numbers, of each of the raw samples `x`, an array `(samples, outputs)`.
 
         Example:
 
         >>> halves = Loaded(lambda x: np.full((len(x), 2), 0.5, "float32"), threads=1, batch=2)
-        >>> halves.probabilities(np.zeros((3, 8, 8, 1), "float32")).shape
+        >>> halves.answers(np.zeros((3, 8, 8, 1), "float32")).shape
         (3, 2)
         """
         return np.concatenate([self.predict(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])

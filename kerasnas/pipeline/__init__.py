@@ -18,6 +18,7 @@ from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_classifier import ImageClassifier
+from kerasnas.pipeline.image_regressor import ImageRegressor
 from kerasnas.pipeline.monitoring import monitor
 from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.readapting import Readaptation, readapt
@@ -46,6 +47,7 @@ __all__ = [
     "ComparisonConfig",
     "DoctorConfig",
     "ImageClassifier",
+    "ImageRegressor",
     "NetworkTraining",
     "Prediction",
     "PretrainingConfig",

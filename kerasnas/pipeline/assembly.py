@@ -88,8 +88,10 @@ def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
         ValueError: otherwise.
     """
     size = pixel_size(config.image_size)
-    data = datasets.load(config.dataset, image_size=size, image_fit=config.image_fit)
-    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape}
+    data = datasets.load(
+        config.dataset, image_size=size, image_fit=config.image_fit, task=config.task, target=config.target
+    )
+    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
     datasets.check_images(data.x_train, data.y_train, **checks, what="training")
     datasets.check_images(data.x_test, data.y_test, **checks, what="test")
     return data
@@ -122,6 +124,7 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Ima
         make_augmentation(config, data),
         # A space of a user's own need not know drop-path.
         options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
+        task=data.task,
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -159,7 +162,7 @@ def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: data
     """The short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
     sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
     recipe = TrainingRecipe(
-        config.retrain_epochs, config.retrain_batch_size, config.retrain_learning_rate, options=sizes
+        config.retrain_epochs, config.retrain_batch_size, config.retrain_learning_rate, options=sizes, task=data.task
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -291,7 +294,8 @@ def build_search(
         search.compile(
             learning_rate=config.learning_rate,
             architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
-            metrics=["accuracy"],
+            loss=data.task.loss(),
+            metrics=data.task.metrics(),
         )
         if config.initializer not in ("", "none"):
             log(warm_start(search, load_initializer(config.initializer)))

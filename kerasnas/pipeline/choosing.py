@@ -62,7 +62,7 @@ def choose_genotype(
         shortlist_of(config),
         found_by(space, derived, weights, within),
         make_shortlist_training(config, space, data),
-        *halves(data.x_train, data.y_train, config.validation_split, config.seed),
+        *halves(data.x_train, data.y_train, config.validation_split, config.seed, data.task),
         within,
         config.seed,
         log,

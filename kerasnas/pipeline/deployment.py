@@ -14,8 +14,10 @@ from kerasnas import checks, datasets
 from kerasnas.datasets.folders import MODES, image_files, read_image
 from kerasnas.export import METADATA, Classifier, graded, load_classifier
 from kerasnas.intervals import wilson_interval
+from kerasnas.pipeline.evidence import label_record
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run_folder import RunFolder
+from kerasnas.tasks import Regression
 
 ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
@@ -23,18 +25,19 @@ ADAPTATION = "adaptation.json"
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The class of an image file, and its probability.
+    """What a network says of an image file: its class, its labels, or its numbers.
 
     Args:
         path: the file.
-        label: the name of the most probable class.
-        probability: its probability.
-        probabilities: those of all classes, by name.
+        label: the name of the most probable class; the labels that are more probable than not, comma-separated; or the
+            numbers.
+        probability: of the class; None of other tasks.
+        probabilities: of all classes or labels, by name; or the numbers.
     """
 
     path: Path
     label: str
-    probability: float
+    probability: float | None
     probabilities: dict[str, float] = dataclasses.field(repr=False)
 
 
@@ -63,12 +66,13 @@ def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tupl
     images, failed = read_images(classifier, paths)
     if not images:
         return [], failed
-    probabilities = classifier.probabilities(np.stack(list(images.values())) * np.float32(classifier.scale / 255))
+    answers = classifier.answers(np.stack(list(images.values())) * np.float32(classifier.scale / 255))
     predictions = []
-    for file, row in zip(images, probabilities.tolist(), strict=True):
-        best = int(np.argmax(row))
+    for file, row in zip(images, answers.tolist(), strict=True):
         by_name = dict(zip(classifier.classes, row, strict=True))
-        predictions.append(Prediction(file, classifier.classes[best], row[best], by_name))
+        label = classifier.task.in_words(by_name)
+        probability = max(row) if classifier.task.name == "classification" else None
+        predictions.append(Prediction(file, label, probability, by_name))
     return predictions, failed
 
 
@@ -117,7 +121,8 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
             Defaults to the run's own.
 
     Returns:
-        `"accuracy"`, its 95 % `"interval"`, `"loss"`, `"samples"`, and of each of `"classes"` the same three.
+        `"accuracy"`, its 95 % `"interval"`, `"loss"`, `"samples"`, and of each of `"classes"` the same three. Of other
+        tasks all their metrics, the `"interval"` of the task's own, and of each of `"labels"` how well it is found.
 
     Raises:
         FileNotFoundError: if the run is not finished.
@@ -125,8 +130,17 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     """
     classifier = finished(folder)
     data = labeled_data(run_of(folder), classifier, dataset)
+    answers = classifier.answers(data.x_test * np.float32(classifier.scale))
+    task = classifier.task
+    if task.name != data.task.name:
+        raise ValueError(f"The network is one of {task.name}. Received {data.name}, data of {data.task.name}.")
+    if task.name != "classification":
+        y = _outputs_of(data, classifier)
+        found = {"dataset": data.name, "task": task.name, "samples": len(y), **task.evaluation(answers, y)}
+        rows = zip(classifier.classes, label_record(answers, y), strict=True) if task.name == "multilabel" else ()
+        return {**found, "interval": list(task.interval(answers, y)), **({"labels": dict(rows)} if rows else {})}
     numbers = class_numbers(data, classifier)[data.y_test]
-    correct, losses = graded(classifier.probabilities(data.x_test * np.float32(classifier.scale)), numbers)
+    correct, losses = graded(answers, numbers)
 
     def summary(of: np.ndarray) -> dict[str, Any]:
         share = float(correct[of].mean())
@@ -157,6 +171,20 @@ def class_numbers(data: datasets.ImageDataset, classifier: Classifier) -> np.nda
     return np.array([classifier.classes.index(name) for name in data.classes])
 
 
+def _outputs_of(data: datasets.ImageDataset, classifier: Classifier) -> np.ndarray:
+    """The test labels of `data` in the order of the network's outputs, as it learned them.
+
+    Raises:
+        ValueError: if the data lack one of them.
+    """
+    missing = [name for name in classifier.classes if name not in data.classes]
+    if missing:
+        raise ValueError(f"{data.name} lacks '{missing[0]}'. {checks.nearest(missing[0], data.classes)}")
+    y = data.task.raw(data.y_test)[:, [data.classes.index(name) for name in classifier.classes]]
+    task = classifier.task
+    return task.standardized(y) if isinstance(task, Regression) else y
+
+
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.ImageDataset:
     """The data of a run, or others; images of a folder are read in the size that the network takes.
 
@@ -170,9 +198,13 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
     """
     shape = classifier.input_shape
     name = dataset or getattr(run.config, "dataset", "")
-    resized = len(shape) == 3 and name not in datasets.DATASETS and Path(name).is_dir()
+    files = Path(name).is_dir() or Path(name).suffix == ".csv"
+    resized = len(shape) == 3 and name not in datasets.DATASETS and files
     size: dict[str, Any] = {"image_size": shape[:2], "image_fit": classifier.image_fit} if resized else {}
-    data = datasets.load(name, **size)
+    if Path(name).suffix == ".csv":
+        target = classifier.classes if classifier.task.name != "classification" else getattr(run.config, "target", ())
+        size["target"] = target
+    data = datasets.load(name, **size, task="auto" if name in datasets.DATASETS else classifier.task.name)
     if data.input_shape != shape:
         raise ValueError(f"The network takes samples of shape {shape}. Received {data.name}, of {data.input_shape}.")
     return data

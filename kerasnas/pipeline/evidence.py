@@ -14,8 +14,10 @@ from PIL import Image
 from kerasnas.datasets import ImageDataset
 from kerasnas.datasets.folders import MODES
 from kerasnas.intervals import paired_difference
+from kerasnas.tasks import CLASSIFICATION, Task
 
 _MISTAKES, _SIDE = 12, 64
+_MOST_RESIDUALS = 500
 _BATCH = 250
 _MOST_CLASSES = 100  # of a confusion matrix
 _EXAMPLES, _MOST_EXAMPLES = 4, 40  # images of a class, of all classes
@@ -52,21 +54,96 @@ def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, number: int = 
     ]
 
 
-def hits(network: keras.Model, x: np.ndarray, y: np.ndarray) -> dict[str, str]:
-    """Which samples a network is right about, as `{"hits": text}`: a bit for each, in base64."""
-    found = network.predict(x, batch_size=_BATCH, verbose=0).argmax(axis=1)
-    return {"hits": base64.b64encode(np.packbits(found == y).tobytes()).decode("ascii")}
+def evaluation_record(task: Task, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    """The test metrics of a network, with an interval where there is no closed form, and what it got wrong.
+
+    Args:
+        task: what the network predicts.
+        answers: of a deployed model, `(samples, outputs)`.
+        y: the labels, as networks learn them.
+
+    Returns:
+        `"test_loss"` and all metrics; `"mistakes"`; of a classification `"confusion"`, of several labels `"labels"`,
+        of numbers `"residuals"`; and of these two `"interval"`, of the task's metric.
+    """
+    record: dict[str, Any] = {f"test_{name}": value for name, value in task.evaluation(answers, y).items()}
+    if task.name == "classification":
+        return (
+            record | {"mistakes": worst_mistakes(answers, y)} | confusion(answers.argmax(axis=1), y, answers.shape[1])
+        )
+    record["interval"] = list(task.interval(answers, y))
+    if task.name == "multilabel":
+        return record | {"mistakes": worst_labels(answers, y), "labels": label_record(answers, y)}
+    true = task.raw(y)
+    shown = np.linspace(0, len(y) - 1, min(_MOST_RESIDUALS, len(y))).astype(int)
+    residuals = {"true": true[shown].tolist(), "found": answers[shown].tolist()}
+    return record | {"mistakes": worst_numbers(task, answers, true), "residuals": residuals}
+
+
+def label_record(answers: np.ndarray, y: np.ndarray) -> list[dict[str, Any]]:
+    """For each label its number of samples, and how well it is found.
+
+    Example:
+
+    >>> label_record(np.array([[0.9], [0.9], [0.1]]), np.array([[1], [0], [0]]))
+    [{'samples': 1, 'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666}]
+    """
+    found, true = answers > 0.5, np.asarray(y) > 0.5
+    both, of_found, of_true = ((one).sum(axis=0).tolist() for one in (found & true, found, true))
+    return [
+        {
+            "samples": own,
+            "precision": hit / given if given else None,
+            "recall": hit / own if own else None,
+            "f1": 2 * hit / (given + own) if given + own else None,
+        }
+        for hit, given, own in zip(both, of_found, of_true, strict=True)
+    ]
+
+
+def worst_labels(answers: np.ndarray, y: np.ndarray, number: int = _MISTAKES) -> list[dict[str, Any]]:
+    """The samples of which the most labels are wrong, then the surest: index, true and found labels by number."""
+    found, true = answers > 0.5, np.asarray(y) > 0.5
+    wrong = (found != true).sum(axis=1)
+    sure = np.where(found != true, np.abs(answers - 0.5), 0).sum(axis=1)
+    order = [index for index in np.lexsort((-sure, -wrong))[:number] if wrong[index]]
+    return [
+        {
+            "index": int(index),
+            "label": np.flatnonzero(true[index]).tolist(),
+            "taken_for": np.flatnonzero(found[index]).tolist(),
+        }
+        for index in order
+    ]
+
+
+def worst_numbers(task: Task, answers: np.ndarray, true: np.ndarray, number: int = _MISTAKES) -> list[dict[str, Any]]:
+    """The samples whose numbers are furthest off, in units of their deviation: index, true and found numbers."""
+    scale = np.array(getattr(task, "scale", 1.0))
+    order = np.argsort(-np.abs((answers - true) / scale).max(axis=1), kind="stable")[:number]
+    return [
+        {"index": int(index), "label": true[index].tolist(), "taken_for": answers[index].tolist()} for index in order
+    ]
+
+
+def scores_record(network: keras.Model, x: np.ndarray, y: np.ndarray, task: Task = CLASSIFICATION) -> dict[str, str]:
+    """The scores of a network on samples, in base64: `{"hits": text}`, a bit for each, or `{"scores": text}`."""
+    found = task.scores(network.predict(x, batch_size=_BATCH, verbose=0), y)
+    if found.dtype == bool:
+        return {"hits": base64.b64encode(np.packbits(found).tobytes()).decode("ascii")}
+    return {"scores": base64.b64encode(found.astype("<f4").tobytes()).decode("ascii")}
 
 
 def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], samples: int) -> dict[str, Any]:
-    """The lead of a network over the mean of others on the same samples, as `{"paired": ...}`; nothing without `hits`.
+    """The lead of a network over the mean of others on the same samples, as `{"paired": ...}`.
 
     Args:
-        searched, random: records with the entry of `hits`.
+        searched, random: records with the entry of `scores_record`.
         samples: how many there are.
 
     Returns:
-        `"difference"` of the accuracies, its standard `"error"` from sample to sample, and `"samples"`.
+        Nothing where one lacks that entry; else `"difference"` of the mean scores, its standard `"error"` from sample
+        to sample, and `"samples"`.
 
     Example:
 
@@ -76,10 +153,12 @@ def paired(searched: Mapping[str, Any], random: Sequence[Mapping[str, Any]], sam
     >>> found["paired"]["difference"], round(found["paired"]["error"], 3)
     (0.25, 0.25)
     """
-    if not random or any("hits" not in one for one in (searched, *random)):
+    if not random or any("hits" not in one and "scores" not in one for one in (searched, *random)):
         return {}
 
     def right(record: Mapping[str, Any]) -> np.ndarray:
+        if "scores" in record:
+            return np.frombuffer(base64.b64decode(record["scores"]), "<f4").astype(float)
         return np.unpackbits(np.frombuffer(base64.b64decode(record["hits"]), np.uint8), count=samples)
 
     others = np.mean([right(one) for one in random], axis=0)
@@ -121,29 +200,40 @@ def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> di
     (600, 4, 'data:image/png;')
     """
     shown = max(1, min(_EXAMPLES, _MOST_EXAMPLES // data.num_classes))
-    classes = []
-    for number, name in enumerate(data.classes):
-        own = np.flatnonzero(data.y_train == number)
+    classes: list[dict[str, Any]] = []
+    several = data.task.name == "multilabel"
+    for number, name in enumerate(() if data.task.name == "regression" else data.classes):
+        train, test = ((y[:, number] > 0.5) if several else y == number for y in (data.y_train, data.y_test))
+        own = np.flatnonzero(train)
         few = own[np.linspace(0, len(own) - 1, min(shown, len(own))).astype(int)] if number < _MOST_EXAMPLES else []
         images = [thumbnail(data.x_train[index]) for index in few]
         classes.append(
             {
                 "name": name,
                 "train": len(own),
-                "test": int((data.y_test == number).sum()),
+                "test": int(test.sum()),
                 "images": [image for image in images if image],
             }
         )
     wrong = [
         {
             "image": thumbnail(data.x_test[one["index"]]),
-            "label": data.classes[one["label"]],
-            "taken_for": data.classes[one["taken_for"]],
-            "probability": one["probability"],
+            "label": _in_words(one["label"], data),
+            "taken_for": _in_words(one["taken_for"], data),
+            "probability": one.get("probability"),
         }
         for one in mistakes
     ]
     return {"mistakes": wrong, "classes": classes}
+
+
+def _in_words(label: Any, data: ImageDataset) -> str:
+    """The class of a number, the labels of numbers, or the numbers themselves, as text."""
+    if data.task.name == "classification":
+        return data.classes[label]
+    if data.task.name == "multilabel":
+        return data.task.in_words({name: float(number in label) for number, name in enumerate(data.classes)})
+    return data.task.in_words(dict(zip(data.classes, label, strict=True)))
 
 
 def thumbnail(image: np.ndarray) -> str | None:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
-from kerasnas import checks, storage
-from kerasnas.datasets.splits import stratified_split
-from kerasnas.export import Classifier, graded, load_classifier
-from kerasnas.genotypes import Genotype
-from kerasnas.pipeline.deployment import classify, evaluate
-from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
-from kerasnas.pipeline.rebuilding import GENOTYPE
-from kerasnas.pipeline.record import read_result
-from kerasnas.pipeline.run import search
-from kerasnas.pipeline.run_folder import RunFolder
-from kerasnas.pipeline.settings import RaceConfig
-
-_DATA = "data.npz"
+from kerasnas import checks
+from kerasnas.export import graded
+from kerasnas.pipeline.deployment import evaluate
+from kerasnas.pipeline.image_estimator import ImageEstimator, arrays_of
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, task_of_labels
 
 
-class ImageClassifier:
+class ImageClassifier(ImageEstimator):
     """The best image classifier for your data in the time you give: `kerasnas search` as an estimator.
+
+    The labels of `fit` are numbers or names, an array `(samples,)`; or, for any number of labels an image, a table of 0
+    and 1, `(samples, labels)`.
 
     Args:
         minutes: the budget of `fit`, for everything. Defaults to 5.
@@ -39,7 +28,10 @@ class ImageClassifier:
             given. Defaults to 0.1.
         log: called with each line of progress. Defaults to `print`.
         **settings: further fields of `kerasnas.pipeline.RaceConfig`: `cpu_minutes`, `max_parameters`, `ensemble`,
-            `seed` and others.
+            `task`, `seed` and others.
+
+    Attributes:
+        classes_: the classes, as `fit` was given them; of a table, the numbers of its columns.
 
     Raises:
         TypeError: for a setting that does not exist.
@@ -52,67 +44,12 @@ class ImageClassifier:
         classifier.model.save("model.keras")         # plain Keras: raw images in, probabilities out
     """
 
-    def __init__(
-        self,
-        minutes: float = 0.0,
-        folder: str | os.PathLike | None = None,
-        test_split: float = 0.1,
-        log: Callable[[str], Any] = print,
-        **settings: Any,
-    ):
-        self.settings = RaceConfig(minutes=minutes, **settings)
-        self.test_split = checks.number("test_split", test_split, above=0, below=1)
-        self.log = checks.function("log", log)
-        self.folder = None if folder is None else checks.path("folder", folder)
-        self._temporary: tempfile.TemporaryDirectory | None = None
-        self._classifier: Classifier | None = None
-        self.classes_ = np.array([])
-
-    def fit(self, x: Any, y: Any = None, test_data: tuple[Any, Any] | None = None) -> ImageClassifier:
-        """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
-
-        Args:
-            x: images, an array `(samples, height, width, channels)` or `(samples, height, width)` of integers or
-                floats, from 0 to 255 or to 1; a `tf.data.Dataset` of such images and labels; or the path of a folder
-                or an `.npz` file, or a name, as `kerasnas.datasets.load` takes it.
-            y: their labels, numbers or names, an array `(samples,)`. Defaults to None, where `x` has them.
-            test_data: images and labels for the one evaluation at the end. Defaults to None: a share of those above.
-
-        Returns:
-            This classifier.
-
-        Raises:
-            ValueError: if the data cannot be trained on, or the folder holds a run of other settings or data.
-        """
-        if isinstance(x, str | os.PathLike):
-            if y is not None or test_data is not None:
-                raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
-            dataset, data = os.fspath(x), None
-        else:
-            data = self._parts(*_arrays(x, y), test_data)
-        if self.folder is None:  # each call begins from scratch
-            self._temporary = tempfile.TemporaryDirectory(prefix="kerasnas-")
-        if data is not None:
-            dataset = self._write(data)
-        search(dataclasses.replace(self.settings, dataset=dataset), self.run, self.log)
-        self._read()
-        return self
-
-    @property
-    def run(self) -> Path:
-        """The folder of the run, as of the command line."""
-        return self._home / "run"
-
-    @property
-    def _home(self) -> Path:
-        if self.folder is not None:
-            return self.folder
-        if self._temporary is None:
-            raise ValueError("This classifier has learned nothing yet. Call `fit` first.")
-        return Path(self._temporary.name)
+    classes_: np.ndarray = np.array([])
 
     def predict(self, x: Any) -> np.ndarray:
         """The most probable class of each image, as `fit` was given it: an array `(samples,)`.
+
+        Of several labels a table of 0 and 1, `(samples, labels)`: those that are more probable than not.
 
         Args:
             x: raw images, an array like that of `fit`; or the path of an image file, of a folder of them, or a list of
@@ -122,25 +59,16 @@ class ImageClassifier:
             ValueError: before `fit`; if a file cannot be read as an image.
         """
         probabilities = self.predict_proba(x)
+        if self._several:
+            return (probabilities > 0.5).astype(int)
         return self.classes_[probabilities.argmax(axis=1)]
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """The probability of each of `classes_` for each image, `(samples, classes)`; `x` as for `predict`."""
-        classifier = self._fitted()
-        paths = [x] if isinstance(x, str | os.PathLike) else x if isinstance(x, list | tuple) else None
-        if paths is not None and all(isinstance(path, str | os.PathLike) for path in paths):
-            predictions, failed = classify(classifier, paths)
-            if failed:
-                raise ValueError("; ".join(failed.values()))
-            return np.array([list(one.probabilities.values()) for one in predictions])
-        images = np.asarray(x)
-        images = images[..., None] if images.ndim == 3 and images.shape[1:] == classifier.input_shape[:-1] else images
-        if images.shape[1:] != classifier.input_shape:
-            raise ValueError(checks.invalid("x", f"images of shape {classifier.input_shape}", images.shape[1:]))
-        return classifier.probabilities(images)
+        return self.answers(x)
 
     def evaluate(self, x: Any, y: Any = None) -> dict[str, Any]:
-        """Accuracy and loss on labeled data.
+        """Accuracy and loss on labeled data; of several labels, `"f1"` and `"exact"` too.
 
         Args:
             x: raw images; or the name or the path of a dataset, of which the test part counts.
@@ -152,7 +80,10 @@ class ImageClassifier:
         self._fitted()
         if isinstance(x, str | os.PathLike):
             return evaluate(self.run, os.fspath(x))
-        x, y = _arrays(x, y)
+        x, y = arrays_of(x, y)
+        if self._several:
+            MULTILABEL.check(y, len(self.classes_), "test")
+            return MULTILABEL.evaluation(self.predict_proba(x), y)
         unknown = sorted(set(np.unique(y).tolist()) - set(self.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(
@@ -162,141 +93,40 @@ class ImageClassifier:
         return {"accuracy": float(correct.mean()), "loss": float(losses.mean())}
 
     def score(self, x: Any, y: Any = None) -> float:
-        """The accuracy on labeled data; as `evaluate`."""
-        return self.evaluate(x, y)["accuracy"]
+        """The accuracy on labeled data, or the micro-averaged F1 of several labels; as `evaluate`."""
+        return self.evaluate(x, y)[self._fitted().task.metric]
 
     @property
-    def model(self) -> keras.Model:
-        """The network: a plain Keras model, raw images in, probabilities out."""
-        return self._fitted().model
+    def _several(self) -> bool:
+        return self._fitted().task.name == "multilabel"
 
-    @property
-    def genotype(self) -> Genotype:
-        """The architecture that was found."""
-        self._fitted()
-        return Genotype.load(self.run / GENOTYPE)
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The record of the search; `kerasnas.reporting` says what is in it."""
-        self._fitted()
-        return read_result(self.run)
-
-    def export(
-        self, formats: Iterable[str] = DEFAULT_FORMATS, output: str | os.PathLike | None = None
-    ) -> dict[str, Any]:
-        """Write the network for other runtimes; each file is compared with the Keras model on the test data.
-
-        Args:
-            formats: some of `"savedmodel"`, `"onnx"`, `"litert"` and `"litert-int8"`. Defaults to all but `"onnx"`,
-                which needs the extra `kerasnas[export]`.
-            output: the folder that is written to. Defaults to None: the run's. A temporary one goes with this object.
-
-        Returns:
-            The size, the latency and the agreement of each file, as `kerasnas.pipeline.export` returns them.
-
-        Raises:
-            ValueError: before `fit`; for an unknown format (the nearest is named), and one whose packages are missing.
-
-        Example:
-
-            classifier.export(["litert"], output="phone/")
-        """
-        self._fitted()
-        data = self._home / _DATA  # wherever it was moved to
-        return export(self.run, formats, output, dataset=str(data) if data.exists() else "", log=self.log)
-
-    def report(self) -> Path:
-        """The path of the report, a page in one file."""
-        self._fitted()
-        return self.run / "report.html"
-
-    def save(self, folder: str | os.PathLike) -> None:
-        """Copy the run to `run` in `folder`, which must not exist, for `load` and for every command of `kerasnas`.
-
-        Raises:
-            FileExistsError: if it exists.
-        """
-        self._fitted()
-        shutil.copytree(self._home, folder)
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike) -> ImageClassifier:
-        """Read a classifier from the folder that it was saved to, or was made in.
-
-        Raises:
-            FileNotFoundError: if there is none.
-        """
-        own = cls(folder=folder)
-        settings = RunFolder.open(own.run).config
-        assert isinstance(settings, RaceConfig)  # nothing else is written there
-        own.settings = settings
-        own._read()
-        return own
-
-    def _read(self) -> None:
-        """Read the finished run."""
-        self._classifier = load_classifier(self.run)
-        self.classes_ = np.array(self._classifier.classes)
-        if (file := self._home / _DATA).exists():
-            with np.load(file) as arrays:
-                self.classes_ = arrays["labels"]
-
-    def _fitted(self) -> Classifier:
-        if self._classifier is None:
-            raise ValueError("This classifier has learned nothing yet. Call `fit` first.")
-        return self._classifier
+    def _check_task(self) -> None:
+        if self.settings.task == "regression":
+            raise ValueError("A classifier has no task 'regression'. Use `kerasnas.ImageRegressor`.")
 
     def _parts(self, x: np.ndarray, y: np.ndarray, test_data: tuple[Any, Any] | None) -> dict[str, np.ndarray]:
         """The arrays of a dataset, the classes by number, and `labels`, what each of these stands for."""
+        test = None if test_data is None else arrays_of(*test_data)
+        whole = y.dtype.kind == "f" and y.ndim == 1  # classes all the same, as scikit-learn has them
+        task = self.settings.task
+        task = ("classification" if whole else task_of_labels(y)) if task == "auto" else task
+        if task == "regression":
+            raise ValueError(
+                checks.invalid("y", "classes, or a table of 0 and 1 (`ImageRegressor` has numbers)", y[:2])
+            )
+        if task == "multilabel":
+            labels = np.arange(y.shape[-1])
+            named = {"classes": labels.astype(str), "labels": labels, "task": np.array(task)}
+            for part in (y, *(() if test is None else test[1:])):
+                MULTILABEL.check(part, len(labels))
+            return {**self._split(MULTILABEL, x, y.astype("int64"), test), **named}
         labels, numbers = np.unique(y, return_inverse=True)
         named = {"classes": labels.astype(str), "labels": labels}
-        if test_data is None:
-            train, test = stratified_split(numbers, self.test_split, self.settings.seed)
-            return {"x_train": x[train], "y_train": numbers[train], "x_test": x[test], "y_test": numbers[test], **named}
-        x_test, y_test = _arrays(*test_data)
-        if unknown := set(y_test.tolist()) - set(labels.tolist()):
-            raise ValueError(f"The test data have a class that the others lack: {min(map(str, unknown))}.")
-        return {"x_train": x, "y_train": numbers, "x_test": x_test, "y_test": np.searchsorted(labels, y_test), **named}
+        if test is not None:
+            if unknown := set(test[1].tolist()) - set(labels.tolist()):
+                raise ValueError(f"The test data have a class that the others lack: {min(map(str, unknown))}.")
+            test = test[0], np.searchsorted(labels, test[1])
+        return {**self._split(CLASSIFICATION, x, numbers, test), **named}
 
-    def _write(self, data: dict[str, np.ndarray]) -> str:
-        """Write the data beside the run, which is resumed with them; return the path.
-
-        Raises:
-            ValueError: if there is a run already, of other data.
-        """
-        file = self._home / _DATA
-        if file.exists() and self.run.exists():
-            with np.load(file) as there:
-                same = set(there.files) == set(data) and all(np.array_equal(there[name], data[name]) for name in data)
-            if not same:
-                raise ValueError(f"{self._home} holds a run on other data. Choose another folder.")
-            return str(file)
-        self._home.mkdir(parents=True, exist_ok=True)
-        with storage.atomic_path(file) as temporary, open(temporary, "wb") as opened:
-            np.savez(opened, allow_pickle=False, **data)
-        return str(file)
-
-
-def _arrays(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels as arrays.
-
-    Raises:
-        ValueError: if they do not belong together.
-    """
-    if hasattr(x, "as_numpy_iterator"):  # a `tf.data.Dataset`, in batches or not
-        if y is not None:
-            raise ValueError(checks.invalid("y", "None, as `x` is a dataset of images and labels", y))
-        pairs = list(x.as_numpy_iterator())
-        if not pairs or not isinstance(pairs[0], tuple) or len(pairs[0]) != 2:
-            raise ValueError(checks.invalid("x", "a dataset of pairs (image, label), not empty", x))
-        join = np.concatenate if np.ndim(pairs[0][1]) else np.stack
-        x, y = (join(part) for part in zip(*pairs, strict=True))
-    if y is None:
-        raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
-    x, y = np.asarray(x), np.asarray(y)
-    y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
-    if y.ndim != 1 or len(x) != len(y):
-        expected = f"one label for each of the {len(x)} images"
-        raise ValueError(checks.invalid("y", expected, f"shape {y.shape}"))
-    return x, y
+    def _named(self, names: np.ndarray) -> None:
+        self.classes_ = names

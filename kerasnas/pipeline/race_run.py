@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -67,17 +68,16 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
     given = given_networks(run, config, data, partial(_excess, config))
     own = {network.genotype: network for network in given.values()}
     share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
-    if data.groups is None:
-        first, second = datasets.stratified_split(data.y_train, share, config.seed)
-    else:  # what counts is how a network does on groups that it has not seen
-        first, second = datasets.grouped_split(data.y_train, data.groups, share, config.seed)
+    # With groups, what counts is how a network does on those that it has not seen.
+    first, second = datasets.split_samples(data.task, data.y_train, share, config.seed, data.groups)
+    recipe = dataclasses.replace(RECIPE, task=data.task)
 
     def build(genotype: Genotype) -> keras.Model:
         if genotype in own:
             model = own[genotype].build(data, config.seed)
         else:
             model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
-        return RECIPE.compile_network(model, None)
+        return recipe.compile_network(model, None)
 
     @cache  # read when they are needed: a race that is resumed goes on from its checkpoints
     def starts() -> dict[str, Start]:
@@ -114,6 +114,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         winners=config.ensemble,
         log=log,
         initialize=initialize,
+        task=data.task,
     )
 
 
@@ -208,7 +209,9 @@ def run_race(
 
     def keep(model: keras.Model) -> None:
         progress.phase("report")
-        save_classifier(run.path, model, classes=data.classes, scale=data.scale, image_fit=data.image_fit)
+        save_classifier(
+            run.path, model, classes=data.classes, scale=data.scale, image_fit=data.image_fit, task=data.task
+        )
 
     with progress.following(lambda: (budget.spent() / budget.seconds, budget.left())):
         found = race.run()
@@ -216,7 +219,7 @@ def run_race(
         searched = train_winners(race, (data.x_test, data.y_test), keep)
     genotype_of(searched).save(run.path / GENOTYPE)
     progress(
-        f"  {searched['parameters']:,} parameters, test accuracy {searched['test_accuracy']:.4f}, "
+        f"  {searched['parameters']:,} parameters, test {data.task.words} {searched[f'test_{data.task.metric}']:.4f}, "
         f"{reporting.duration(searched['seconds'])} of training"
     )
     return searched, found

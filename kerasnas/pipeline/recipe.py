@@ -12,6 +12,7 @@ import keras
 from kerasnas import checks, datasets
 from kerasnas.datasets.batches import Augmentation
 from kerasnas.registry import Registry
+from kerasnas.tasks import CLASSIFICATION, Task
 
 AUGMENTATIONS = Registry("augmentation")
 AUGMENTATIONS.register("shift", datasets.shift)
@@ -27,7 +28,7 @@ class TrainingRecipe:
     """Size, schedule, batches and augmentation of the training of a discrete network.
 
     By default the optimizer is SGD with Nesterov momentum 0.9 and gradients clipped to a global norm of 5, whose
-    learning rate a cosine takes to 0; the loss is sparse categorical cross-entropy from logits, the metric accuracy.
+    learning rate a cosine takes to 0; loss and metrics are those of the task.
 
     Args:
         epochs: Defaults to 10.
@@ -39,10 +40,11 @@ class TrainingRecipe:
         weight_decay: decoupled, of all weights but biases and the scales and centers of batch norm, in units of the
             learning rate: with momentum 0.9 it acts like ten times less in the papers' form. Defaults to 0.
         label_smoothing: share of the label that is spread over all classes, in training. Defaults to 0.
+        task: what the network predicts. Defaults to classification.
 
     Raises:
         ValueError: for a number out of range.
-        TypeError: if `augment` or `compile` cannot be called.
+        TypeError: if `augment` or `compile` cannot be called, or `task` is no task.
 
     Example:
 
@@ -60,6 +62,7 @@ class TrainingRecipe:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -67,6 +70,7 @@ class TrainingRecipe:
         checks.number("learning_rate", self.learning_rate, above=0)
         checks.number("weight_decay", self.weight_decay, least=0)
         checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
+        checks.instance("task", self.task, Task, "a `kerasnas.tasks.Task`")
         checks.optional(checks.function, "augment", self.augment)
         checks.optional(checks.function, "compile", self.compile)
         object.__setattr__(self, "options", dict(self.options))
@@ -93,11 +97,9 @@ class TrainingRecipe:
             ValueError: if the recipe's own `compile` leaves it uncompiled.
         """
         if self.compile is None:
-            loss: keras.losses.Loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            if self.label_smoothing:
-                loss = SmoothedCrossentropy(self.label_smoothing)
             # XLA's depthwise convolutions are far slower on a CPU.
-            model.compile(self.optimizer(steps), loss, metrics=["accuracy"], jit_compile=False)
+            loss, metrics = self.task.loss(self.label_smoothing), self.task.metrics()
+            model.compile(self.optimizer(steps), loss, metrics=metrics, jit_compile=False)
             return model
         self.compile(model)
         if not model.compiled:
@@ -109,38 +111,5 @@ class TrainingRecipe:
         record = {"epochs": self.epochs, "batch_size": self.batch_size, "options": json.loads(json.dumps(self.options))}
         # Left out at their defaults, which were the only ones once: projects of that time continue.
         numbers = {field.name: field.default for field in dataclasses.fields(self) if field.type == "float"}
-        return record | {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
-
-
-@keras.saving.register_keras_serializable(package="kerasnas")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy from logits against class numbers of which a share is spread evenly over all classes.
-
-    Args:
-        label_smoothing: the share. Defaults to 0.1.
-
-    Example:
-
-    >>> import numpy as np
-    >>> loss = SmoothedCrossentropy(0.2)(np.array([0]), np.array([[2.0, 0.0]]))
-    >>> expected = 0.9 * np.log1p(np.exp(-2)) + 0.1 * np.log1p(np.exp(2))
-    >>> bool(np.isclose(loss, expected))
-    True
-
-    Reference:
-        Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016 (arXiv 1512.00567), section 7.
-    """
-
-    def __init__(self, label_smoothing: float = 0.1, name: str = "smoothed_crossentropy", **kwargs: Any):
-        super().__init__(name=name, **kwargs)
-        self.label_smoothing = checks.number("label_smoothing", label_smoothing, least=0, below=1)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        log = keras.ops.log_softmax(y_pred, axis=-1)
-        classes = y_pred.shape[-1]
-        labels = keras.ops.one_hot(keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32"), classes, dtype=log.dtype)
-        smooth = (1 - self.label_smoothing) * labels + self.label_smoothing / classes
-        return -keras.ops.sum(smooth * log, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        record |= {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
+        return record if self.task == CLASSIFICATION else {**record, "task": self.task.get_config()}

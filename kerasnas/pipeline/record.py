@@ -21,6 +21,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.step_timing import peak_memory_gib
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import compared
 
 RESULT = "result.json"
@@ -112,7 +113,7 @@ def write_pages(path: Path, record: Mapping[str, Any]) -> None:
 
 def _plot_front(record: Mapping[str, Any], path: Path) -> None:
     """The trained networks of the run, by accuracy and cost."""
-    cost, key = record["cost"], f"{record.get('evaluated_on', 'test')}_accuracy"
+    cost, key = record["cost"], f"{record.get('evaluated_on', 'test')}_{task_in(record).metric}"
     points = [reporting.CostPoint("searched", cost["searched"], record["searched"][key])]
     points += [
         reporting.CostPoint("random", value, other[key])
@@ -120,7 +121,7 @@ def _plot_front(record: Mapping[str, Any], path: Path) -> None:
     ]
     unit = cost["unit"].strip()
     label = unit if unit.lower() == cost["name"] else f"{cost['name']}, {unit}"
-    reporting.plot_front(points, path, label, cost["target"])
+    reporting.plot_front(points, path, label, cost["target"], task_in(record))
 
 
 def _history_csv(found: Mapping[str, Any] | None, searched: Mapping[str, Any]) -> str:

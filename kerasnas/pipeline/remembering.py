@@ -65,7 +65,7 @@ def consult(
             meanwhile.
         config: the settings: without consent, or with `no_experience`, nothing is read.
         space: the space whose networks are raced.
-        data: of the race.
+        data: of the race; of another task than classification nothing is known.
         budget: of the race.
         allowed: whether a network of the space is within the limits.
         log: told of networks that do not fit, and of an experience that cannot be read.
@@ -73,7 +73,7 @@ def consult(
     Returns:
         The networks that fit; none where there is no experience.
     """
-    if config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
+    if data.task.name != "classification" or config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
         return Earlier()
     record = stages.stage(EXPERIENCE)
     if record is None:
@@ -143,7 +143,7 @@ def remember(
         budget: of the race.
         log: told where it is remembered, or why not.
     """
-    if not consent(config):
+    if not consent(config) or data.task.name != "classification":
         return
     store = ExperienceStore()
     try:

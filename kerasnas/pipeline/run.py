@@ -24,7 +24,7 @@ from kerasnas.pipeline.assembly import (
     search_batch_size,
 )
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
-from kerasnas.pipeline.evidence import confusion, hits, paired, samples_record, worst_mistakes
+from kerasnas.pipeline.evidence import evaluation_record, paired, samples_record, scores_record
 from kerasnas.pipeline.monitoring import save_reference
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.pretraining import run_pretraining
@@ -281,7 +281,14 @@ def _train(
     if finished is not None:
         epochs.finish(_counted(name))
         return finished
-    keep = partial(save_classifier, stages.path, classes=data.classes, scale=data.scale, image_fit=data.image_fit)
+    keep = partial(
+        save_classifier,
+        stages.path,
+        classes=data.classes,
+        scale=data.scale,
+        image_fit=data.image_fit,
+        task=data.task,
+    )
     progress.phase("training")
     progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
     record = training.run(
@@ -292,13 +299,13 @@ def _train(
         (data.x_test, data.y_test),
         seed,
         keep_model=keep if name == "searched" else None,
-        describe=partial(hits, x=data.x_test, y=data.y_test),
+        describe=partial(scores_record, x=data.x_test, y=data.y_test, task=data.task),
         callbacks=lambda: [epochs.callback(_counted(name))],
         verbose=progress.verbosity,
         log=progress,
     )
     progress(
-        f"  {record['parameters']:,} parameters, test accuracy {record['test_accuracy']:.4f}, "
+        f"  {record['parameters']:,} parameters, test {data.task.words} {record[f'test_{data.task.metric}']:.4f}, "
         f"{reporting.duration(record['seconds'])}"
     )
     return record
@@ -327,13 +334,16 @@ def _finish(
         "scale": data.scale,
         **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
     }
+    if data.task.name != "classification":
+        dataset["task"] = data.task.get_config()
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
     _note_reference(run, data, progress)
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
     record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
     record |= {**paired(searched, random, len(data.x_test)), **(more or {})}
     for one in (record["searched"], *record["random"]):
-        one.pop("hits", None)
+        for name in ("hits", "scores"):
+            one.pop(name, None)
     write_record(run.stages, record, found)
     _conclude(run, record, progress)
     return record
@@ -352,13 +362,13 @@ def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, A
     if "mistakes" in searched:
         return searched
     classifier = load_classifier(run.path)
-    found = classifier.probabilities(data.x_test * np.float32(data.scale))
+    found = classifier.answers(data.x_test * np.float32(data.scale))
+    examined = evaluation_record(data.task, found, data.y_test)
     return {
         "macs": macs(classifier.model),
         "latency_ms": network_latency(classifier.model),
         **searched,
-        **confusion(found.argmax(axis=1), data.y_test, found.shape[1]),
-        "mistakes": worst_mistakes(found, data.y_test),
+        **{name: value for name, value in examined.items() if name not in searched},
     }
 
 

@@ -17,6 +17,7 @@ from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES
 from kerasnas.strategies import STRATEGIES
+from kerasnas.tasks import TASKS
 from kerasnas.trainers import HYPERGRADIENTS
 
 _TEMPERATURE = "one or two numbers above 0, comma-separated"
@@ -38,7 +39,15 @@ _GENOTYPES = (
 _DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
     "signals), the path of an .npz file with x_train, y_train, x_test, y_test (and kind, the word signals, for "
-    "signals), or a folder with one sub-folder of images for each class."
+    "signals), a folder with one sub-folder of images for each class, or a .csv file that names images and their "
+    "labels."
+)
+_TASK = (
+    "What is predicted: classification, one class of each sample; multilabel, any number of labels; regression, "
+    "numbers; or auto, as the labels look."
+)
+_TARGET = (
+    "The columns of a .csv file that are the labels, comma-separated. Default: all but the image, split and group."
 )
 
 
@@ -194,6 +203,8 @@ class SpaceConfig(Settings):
     dataset: str = setting("fashion_mnist_mini", _DATASET)
     image_size: str = setting("auto", _IMAGE_SIZE)
     image_fit: str = setting("stretch", _IMAGE_FIT, known=FITS)
+    task: str = setting("auto", _TASK, known=("auto", *TASKS))
+    target: tuple[str, ...] = setting((), _TARGET)
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
@@ -366,6 +377,8 @@ class RaceConfig(Settings):
     dataset: str = setting("fashion_mnist_mini", _DATASET)
     image_size: str = setting("auto", _IMAGE_SIZE)
     image_fit: str = setting("stretch", _IMAGE_FIT, known=FITS)
+    task: str = setting("auto", _TASK, known=("auto", *TASKS))
+    target: tuple[str, ...] = setting((), _TARGET)
     space: str = setting("macro", _SPACE_RACED, known=SPACES)
     genotypes: tuple[str, ...] = setting((), _GENOTYPES)
     minutes: float = setting(

@@ -13,10 +13,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas import datasets
 from kerasnas.cost import macs
-from kerasnas.pipeline.assembly import make_space, make_supernet
-from kerasnas.pipeline.settings import TimingConfig, pixel_size
+from kerasnas.pipeline.assembly import checked_data, make_space, make_supernet
+from kerasnas.pipeline.settings import TimingConfig
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.trainers import BilevelTrainer
 from kerasnas.trainers.data_split import pair_halves
@@ -201,9 +200,11 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     Raises:
         ValueError: if the data or the settings do not fit.
     """
-    space, data = make_space(config), datasets.load(config.dataset, image_size=pixel_size(config.image_size))
+    space, data = make_space(config), checked_data(config)
     steps_per_epoch = len(
-        pair_halves(data.x_train, data.y_train, None, config.validation_split, batch_size=config.batch_size)
+        pair_halves(
+            data.x_train, data.y_train, None, config.validation_split, batch_size=config.batch_size, task=data.task
+        )
     )
     supernets = []
 
@@ -215,7 +216,7 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
             architecture_warmup_epochs=config.architecture_warmup_epochs,
             auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in config.changed() else "auto",
         )
-        search.compile()
+        search.compile(loss=data.task.loss(), metrics=data.task.metrics())
         return search
 
     log(

@@ -138,6 +138,9 @@ class NetworkTraining:
                     verbose=verbose,
                 )
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
+            if recipe.task.name != "classification":  # metrics that are no means over batches
+                outputs = model.predict(held_out[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
+                values = {**values, **recipe.task.evaluation(recipe.task.answers(outputs), np.asarray(held_out[1]))}
         if keep_model is not None:
             keep_model(model)
         record = {

@@ -11,6 +11,7 @@ from typing import Any
 
 from kerasnas import storage
 from kerasnas.reporting import tables
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import read_genotype, require, split, verdict
 
@@ -69,7 +70,13 @@ def card_text(result: Mapping[str, Any]) -> str:
     space = escape(genotype.space)
     version = result.get("kerasnas_version")
     classes = dataset.get("classes") or []
-    task = f" into {len(classes)} classes" if classes else ""
+    what = task_in(result)
+    sorts = {
+        "classification": f"sorts {{kind}}s of {name}{f' into {len(classes)} classes' if classes else ''}",
+        "multilabel": f"finds any of {len(classes)} labels in {{kind}}s of {name}",
+        "regression": f"estimates {escape(', '.join(map(str, classes)))} from {{kind}}s of {name}",
+    }[what.name]
+    made_as = {"classification": "classifier", "multilabel": "multi-label classifier", "regression": "regressor"}
     made = f"KerasNAS {escape(str(version))}" if version else "KerasNAS"
     environment = markdown_table(tables.environment_table(result))
     seeds = markdown_table(tables.seeds_table(result))
@@ -94,8 +101,8 @@ def card_text(result: Mapping[str, Any]) -> str:
     exports = exports if exported.rows else []
     parts = [
         f"# Model card: {space} network for {name}",
-        f"A Keras {kind} classifier. Its architecture was found by neural architecture search in the space {space}, "
-        f"with {made}; {trained}. It sorts {kind}s of {name}{task}.",
+        f"A Keras {kind} {made_as[what.name]}. Its architecture was found by neural architecture search in the space "
+        f"{space}, with {made}; {trained}. It {sorts.format(kind=kind)}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
         "## How it was made",
@@ -118,8 +125,8 @@ def card_text(result: Mapping[str, Any]) -> str:
         "## Intended use and limits",
         "\n".join(
             [
-                f"- Meant for {kind}s like those of {name}, prepared in the same way{shape}. Accuracy on other {kind}s "
-                "is unknown.",
+                f"- Meant for {kind}s like those of {name}, prepared in the same way{shape}. "
+                f"{what.words[0].upper()}{what.words[1:]} on other {kind}s is unknown.",
                 f"- The results come from one training run and one {split(result)} set. Another seed gives others, so "
                 "small differences mean little.",
                 f"- {limits}",

@@ -113,6 +113,44 @@ def line_chart(
     )
 
 
+def scatter_chart(points: Points, title: str) -> str:
+    """Points, of which x and y are the same quantity, over a diagonal.
+
+    Args:
+        points: `(x, y)`; those that are not finite are left out.
+        title: what is drawn.
+
+    Returns:
+        A `<figure>`; nothing where there is no point.
+
+    Example:
+
+    >>> scatter_chart([(0.0, 0.1), (1.0, 0.9)], "found against true").count("<circle")
+    2
+    """
+    clean = [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    if not clean:
+        return ""
+    marks = ticks(min(map(min, clean)), max(map(max, clean)))
+    low, high = marks[0], max(marks[-1], marks[0] + 1e-9)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across, up = (x - low) / (high - low), (y - low) / (high - low)
+        return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
+
+    (left, bottom), (right, top) = place(low, low), place(high, high)
+    parts = [f'<line class="grid" x1="{left:.1f}" y1="{bottom:.1f}" x2="{right:.1f}" y2="{top:.1f}"/>']
+    for mark in marks:
+        x, y = place(mark, mark)
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{mark:g}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - _BOTTOM + 21}" text-anchor="middle">{mark:g}</text>')
+    parts += [f'<circle class="d0" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (place(*point) for point in clean)]
+    return (
+        f'<figure class="chart"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
+        f"{''.join(parts)}</svg><figcaption>{html.escape(title)}</figcaption></figure>"
+    )
+
+
 def bar_chart(rows: Sequence[tuple[str, float, str]]) -> str:
     """Horizontal bars, each with its name and its value in words.
 

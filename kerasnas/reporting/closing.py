@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas.intervals import wilson_interval
-from kerasnas.reporting.run_record import metric, points, split
+from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
 _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "result.json")
@@ -43,6 +44,19 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, seconds) for name, seconds in found if seconds is not None]
 
 
+def interval_in_words(result: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """The 95 % interval of the task's metric in brackets; nothing where it is not known."""
+    task, samples = task_in(result), (result.get("dataset") or {}).get(f"{split(result)}_examples")
+    value = metric(result, record, task.metric)
+    if task.name == "classification" and samples and value is not None:
+        low, high = wilson_interval(value, samples)
+        return f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    if "interval" in record:
+        low, high = record["interval"]
+        return f" (95 % interval {task.show(low)} to {task.show(high)})"
+    return ""
+
+
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Accuracy, parameters, time and files of a run, and the commands that use them.
 
@@ -61,13 +75,15 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     next        kerasnas export runs/first
     """
     searched, dataset = result["searched"], result.get("dataset") or {}
-    folder, accuracy = Path(folder), metric(result, searched, "accuracy")
+    task = task_in(result)
+    folder, accuracy = Path(folder), metric(result, searched, task.metric)
     rows: list[tuple[str, str]] = []
     if accuracy is not None:
         samples = dataset.get(f"{split(result)}_examples")
-        low, high = wilson_interval(accuracy, samples) if samples else (0.0, 0.0)
-        of = f" of {samples:,} {split(result)} samples (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
-        rows.append(("accuracy", points(accuracy) + (of if samples else "")))
+        of = (
+            f" {'of' if task.name == 'classification' else 'on'} {samples:,} {split(result)} samples" if samples else ""
+        )
+        rows.append((task.words, task.show(accuracy) + of + interval_in_words(result, searched)))
     if "parameters" in searched:
         rows.append(("parameters", f"{searched['parameters']:,}"))
     if "latency_ms" in searched:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
+from kerasnas.tasks import CLASSIFICATION, Task
 
 
 class CostPoint(NamedTuple):
@@ -40,14 +41,21 @@ def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
     return [points[position] for position in positions]
 
 
-def plot_front(points: Sequence[CostPoint], path: str | os.PathLike, cost: str, target: float | None = None) -> None:
-    """Draw test accuracy against cost, and the Pareto front as a line of steps, as a PNG.
+def plot_front(
+    points: Sequence[CostPoint],
+    path: str | os.PathLike,
+    cost: str,
+    target: float | None = None,
+    task: Task = CLASSIFICATION,
+) -> None:
+    """Draw the test metric of the task against cost, and the Pareto front as a line of steps, as a PNG.
 
     Args:
         points: the trained networks.
         path: the PNG file to write, atomically.
         cost: what is on the axis below, with its unit.
         target: a limit of the cost, drawn as a line. Defaults to None.
+        task: of the networks. Defaults to classification.
 
     Raises:
         ValueError: if there is no point.
@@ -56,16 +64,17 @@ def plot_front(points: Sequence[CostPoint], path: str | os.PathLike, cost: str, 
         raise ValueError("Invalid value received for argument `points`. Expected at least one. Received: []")
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    tidy(axes, "test accuracy and cost", cost, "test accuracy in %")
+    factor, unit = (100, " in %") if task.percent else (1, "")
+    tidy(axes, f"test {task.words} and cost", cost, f"test {task.words}{unit}")
     front = non_dominated(points)
-    steps = [point.cost for point in front], [100 * point.accuracy for point in front]
+    steps = [point.cost for point in front], [factor * point.accuracy for point in front]
     axes.step(*steps, where="post", color=INK, linewidth=1.2, zorder=2, label="Pareto front")
     names = list(dict.fromkeys(point.name for point in points))
     for index, name in enumerate(names):
         own = [point for point in points if point.name == name]
         axes.plot(
             [point.cost for point in own],
-            [100 * point.accuracy for point in own],
+            [factor * point.accuracy for point in own],
             "o",
             markersize=7,
             zorder=3,

@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
-from kerasnas.reporting.run_record import accuracies, points, require, split
+from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.run_record import accuracies, require, split
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
     """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
 
     Args:
-        history: mapping from `"loss"`, `"val_loss"`, `"accuracy"`, `"val_accuracy"` and `"alpha_entropy"` to one
+        history: mapping from `"loss"`, `"accuracy"`, `"mae"`, those with `val_`, and `"alpha_entropy"` to one
             number an epoch, or for each of its `"steps"`. Keys that are missing are left out, others are ignored.
         path: the PNG file to write, atomically.
     """
@@ -233,6 +234,7 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
     for title, keys in (
         ("loss", {"loss": "training", "val_loss": "validation"}),
         ("accuracy", {"accuracy": "training", "val_accuracy": "validation"}),
+        ("mean absolute error", {"mae": "training", "val_mae": "validation"}),
         ("entropy of the alphas", {"alpha_entropy": "alphas"}),
     ):
         series = {label: list(history[key]) for key, label in keys.items() if history.get(key) is not None}
@@ -271,7 +273,8 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         ValueError: if a required key is missing.
     """
     require(result)
-    searched, randoms = accuracies(result)
+    task, (searched, randoms) = task_in(result), accuracies(result)
+    factor = 100 if task.percent else 1
     dots = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
     dots += [(f"random {i + 1}", value, "#6e7781") for i, value in enumerate(randoms)]
     figure = new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
@@ -279,26 +282,26 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     beside = axes.get_yaxis_transform()
     for row, (_, value, colour) in enumerate(dots):
         # Dots, not bars: the axis does not start at zero, and a bar would be read by its length.
-        axes.plot([100 * value], [row], "o", color=colour, markersize=9, zorder=3)
-        axes.text(1.02, row, points(value), transform=beside, va="center", fontsize=9, color=INK)
+        axes.plot([factor * value], [row], "o", color=colour, markersize=9, zorder=3)
+        axes.text(1.02, row, task.show(value), transform=beside, va="center", fontsize=9, color=INK)
     axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
-    name = f"{split(result)} accuracy"
+    name = f"{split(result)} {task.words}"
     title = name if randoms else f"{name} (no random networks to compare with)"
-    tidy(axes, title, f"{name} in %")
+    tidy(axes, title, f"{name} in %" if task.percent else name)
     axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
     axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
-    values = [100 * value for _, value, _ in dots]
+    values = [factor * value for _, value, _ in dots]
     if randoms:
-        mean, number = 100 * float(np.mean(randoms)), len(randoms)
-        label = f"mean of the random networks: {mean:.2f} %"
+        mean, number = factor * float(np.mean(randoms)), len(randoms)
+        label = f"mean of the random networks: {task.show(mean / factor)}"
         axes.axvline(mean, color=INK, linewidth=1.2, linestyle="--", zorder=2, label=label)
         if number > 1:
-            spread = 100 * float(np.std(randoms, ddof=1))
-            band = f"one standard deviation: ±{spread:.2f} (n={number})"
+            spread = factor * float(np.std(randoms, ddof=1))
+            band = f"one standard deviation: ±{spread:.{2 if task.percent else 3}f} (n={number})"
             axes.axvspan(mean - spread, mean + spread, color="#e69f00", alpha=0.22, linewidth=0, zorder=1, label=band)
             values += [mean - spread, mean + spread]
         figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     if values:
-        room = max(0.15 * (max(values) - min(values)), 0.2)
+        room = max(0.15 * (max(values) - min(values)), 0.002 * factor)
         axes.set_xlim(min(values) - room, max(values) + room)
     save(figure, path)

@@ -9,18 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.reporting import tables
+from kerasnas.tasks import CLASSIFICATION, Classification, Task, task_of
 
 Row = tuple[str, Mapping[str, float]]
-"""A file, and the probability of each class."""
+"""A file, and the probability of each class or label, or the numbers."""
 
 
-def predictions_text(rows: Sequence[Row], form: str = "text") -> str:
+def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASSIFICATION) -> str:
     """Predictions, one a line.
 
     Args:
         rows: file and probabilities, of each prediction.
         form: `"text"`: file, class and probability; `"csv"` or `"json"`: the probabilities of all classes too. Defaults
             to `"text"`.
+        task: what is predicted. Defaults to classification; else labels or numbers stand in place of the class.
 
     Example:
 
@@ -32,6 +34,8 @@ def predictions_text(rows: Sequence[Row], form: str = "text") -> str:
     file,class,probability,cat,dog
     a.png,dog,0.750000,0.250000,0.750000
     """
+    if not isinstance(task, Classification):
+        return _answers_text(rows, form, task)
     found = [(file, max(classes, key=lambda name: classes[name]), classes) for file, classes in rows]
     if form == "json":
         records = [
@@ -53,6 +57,23 @@ def predictions_text(rows: Sequence[Row], form: str = "text") -> str:
     )
 
 
+def _answers_text(rows: Sequence[Row], form: str, task: Task) -> str:
+    """Several labels or numbers, one file a line."""
+    what = {"multilabel": "labels", "regression": "values"}[task.name]
+    if form == "json":
+        records = [{"file": file, what: task.in_words(answers), "answers": dict(answers)} for file, answers in rows]
+        return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
+    if form == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if rows:
+            writer.writerow(["file", *rows[0][1]])
+        writer.writerows([file, *(f"{value:.6g}" for value in answers.values())] for file, answers in rows)
+        return text.getvalue()
+    width = max((len(file) for file, _ in rows), default=0)
+    return "".join(f"{file:<{width}}  {task.in_words(answers)}\n" for file, answers in rows)
+
+
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """An evaluation: accuracy with its interval, loss, and the classes, those with the most errors first.
 
@@ -63,6 +84,9 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     pets: 50.00 % of 4 samples (95 % interval 20.0 to 80.0 %), loss 0.7000
       cat  50.0 % of 4 (20.0 to 80.0 %)
     """
+
+    if "task" in record:
+        return _metrics_text(record)
 
     def interval(one: Mapping[str, Any]) -> str:
         low, high = one["interval"]
@@ -76,6 +100,22 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     width = max((len(name) for name, _ in classes), default=0)
     for name, one in classes:
         lines.append(f"  {name:<{width}}  {100 * one['accuracy']:.1f} % of {one['samples']:,} ({interval(one)})")
+    return "\n".join(lines) + "\n"
+
+
+def _metrics_text(record: Mapping[str, Any]) -> str:
+    """An evaluation of several labels, or of numbers."""
+    task, (low, high) = task_of({"name": record["task"]}), record["interval"]
+    others = ", ".join(f"{name} {record[name]:.4g}" for name in ("accuracy", "exact", "mae", "rmse") if name in record)
+    lines = [
+        f"{record['dataset']}: {task.words} {task.show(record[task.metric])} on {record['samples']:,} samples (95 % "
+        f"interval {task.show(low)} to {task.show(high)}), {others}, loss {record['loss']:.4f}"
+    ]
+    labels = record.get("labels", {})
+    width = max(map(len, labels), default=0)
+    for name, one in sorted(labels.items(), key=lambda item: item[1]["f1"] or 0.0):
+        shown = ", ".join(f"{key} {tables.show(one[key])}" for key in ("precision", "recall", "f1"))
+        lines.append(f"  {name:<{width}}  {shown} of {one['samples']:,}")
     return "\n".join(lines) + "\n"
 
 

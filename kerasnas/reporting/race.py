@@ -9,7 +9,9 @@ from typing import Any
 
 from kerasnas.intervals import wilson_interval
 from kerasnas.pareto import staircase
+from kerasnas.reporting.measures import score_label, show_lead, show_score, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
+from kerasnas.tasks import CLASSIFICATION, Task
 
 KINDS = {
     "reference": "hand-made",
@@ -35,7 +37,9 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
         first = f"The time was too short for a race: this is {winner}, {_a(kind)} network, trained for all of it."
     else:
         first = f"{winner}, {_a(kind)} network, won a race of {len(raced)} networks."
-    sentences = [first, *map(gain_sentence, race.get("initialization", ())), *_lead(race)]
+    task = task_in(result)
+    gains = [gain_sentence(gain, task) for gain in race.get("initialization", ())]
+    sentences = [first, *gains, *_lead(race, task)]
     if len(winners := race.get("winners", [winner])) > 1:
         sentences.append(
             f"The result is the ensemble of the best {len(winners)}, {' and '.join(winners)}, which shared the rest of "
@@ -44,19 +48,23 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
     if baseline := race.get("baseline"):
         last = contestants[winner]["rungs"][-1]
         # The winner was at the beginning of its training then: what it reaches in the end is what counts.
-        ahead = baseline["accuracy"] > max(last["accuracy"], searched.get("test_accuracy") or 0.0)
+        ended = searched.get("test_r2" if task.name == "regression" else "test_accuracy") or 0.0
+        ahead = baseline["accuracy"] > max(last["accuracy"], ended)
+        gets, beside = (show_score(task, one["accuracy"]) for one in (baseline, last))
         sentences.append(
-            f"A {baseline['name']} gets {100 * baseline['accuracy']:.1f} % there, the winner "
-            f"{100 * last['accuracy']:.1f} % after {last['steps']:,} steps"
+            f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
             f"{': try it before any network' if ahead else ''}."
         )
-    accuracy, samples = searched.get("test_accuracy"), (result.get("dataset") or {}).get("test_examples")
+    accuracy, samples = searched.get(f"test_{task.metric}"), (result.get("dataset") or {}).get("test_examples")
     if accuracy is not None and math.isfinite(accuracy):
         interval = ""
-        if samples:
+        if "interval" in searched:
+            low, high = searched["interval"]
+            interval = f" (95 % interval {task.show(low)} to {task.show(high)})"
+        elif samples:
             low, high = wilson_interval(accuracy, samples)
             interval = f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
-        sentences.append(f"Trained on all of the data, it reaches {100 * accuracy:.2f} % test accuracy{interval}.")
+        sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
     return sentences
 
 
@@ -70,7 +78,7 @@ def _a(kind: str) -> str:
     return {"reference": "a hand-made", "default": "a default", **own}[kind]
 
 
-def _lead(race: Mapping[str, Any]) -> list[str]:
+def _lead(race: Mapping[str, Any], task: Task) -> list[str]:
     """The winner's lead over the best hand-made network, and over the random one, where they took part."""
     winner, contestants = race["winner"], race["contestants"]
     sentences = []
@@ -80,7 +88,7 @@ def _lead(race: Mapping[str, Any]) -> list[str]:
         if not others or contestants[winner]["kind"] == kind == "random":
             continue
         best = min(others, key=lambda one: one["difference"])
-        stands, sure = _stands(best, contestants[best["name"]]["rungs"][-1]["steps"])
+        stands, sure = _stands(best, contestants[best["name"]]["rungs"][-1]["steps"], task)
         sentences.append(
             f"On {race['validation_samples']:,} held-out images it was {stands} {best['name']}, {words} beside it, "
             f"{sure}."
@@ -88,21 +96,22 @@ def _lead(race: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _stands(pair: Mapping[str, Any], steps: int) -> tuple[str, str]:
+def _stands(pair: Mapping[str, Any], steps: int, task: Task) -> tuple[str, str]:
     """The words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
-    points, reach = 100 * pair["difference"], 196 * pair["error"]
-    doubt = "" if abs(points) > reach else ", which may be chance"
-    stands = f"{abs(points):.1f} points {'ahead of' if points >= 0 else 'behind'}"
-    return stands, f"after {steps:,} steps of training each (95 % interval ± {reach:.1f}){doubt}"
+    lead, reach = show_lead(task, pair["difference"], pair["error"])
+    doubt = "" if abs(pair["difference"]) > 1.96 * pair["error"] else ", which may be chance"
+    stands = f"{lead} {'ahead of' if pair['difference'] >= 0 else 'behind'}"
+    return stands, f"after {steps:,} steps of training each (95 % interval ± {reach}){doubt}"
 
 
-def gain_sentence(gain: Mapping[str, Any]) -> str:
+def gain_sentence(gain: Mapping[str, Any], task: Task = CLASSIFICATION) -> str:
     """The gain of an initialization in words, by the network with drawn weights beside it.
 
     Args:
         gain: one of the race's record `"initialization"`.
+        task: of the race. Defaults to classification.
     """
-    stands, sure = _stands(gain, gain["steps"])
+    stands, sure = _stands(gain, gain["steps"], task)
     return (
         f"Begun from {gain['initializer']}, which was learned from other data, {gain['name']} was {stands} "
         f"{gain['control']}, the same network with drawn weights, {sure}."
@@ -121,10 +130,11 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             -(item[1]["rungs"][-1]["accuracy"] if item[1]["rungs"] else 0.0),
         ),
     )
+    task = task_in(result)
     header = [
         "network",
         "what it is",
-        "validation accuracy",
+        f"validation {score_label(task)}",
         "after",
         "behind the winner",
         "parameters",
@@ -139,17 +149,23 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             [
                 name,
                 KINDS[entry["kind"]] + (f", with {entry['augment']}" if entry.get("augment") else ""),
-                f"{100 * last['accuracy']:.1f} %" if last else "-",
+                show_score(task, last["accuracy"]) if last else "-",
                 f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
-                f"{100 * lag['difference']:.1f} ± {196 * lag['error']:.1f} points" if lag else "-",
+                _lag(task, lag) if lag else "-",
                 f"{entry['parameters']:,}" if "parameters" in entry else "-",
                 f"{entry['macs']:,}" if "macs" in entry else "-",
                 entry["outcome"],
             ]
         )
     if baseline := race.get("baseline"):
-        rows.append([baseline["name"], "no network", f"{100 * baseline['accuracy']:.1f} %", "-", "-", "-", "-", ""])
+        rows.append([baseline["name"], "no network", show_score(task, baseline["accuracy"]), "-", "-", "-", "-", ""])
     return header, rows
+
+
+def _lag(task: Task, lag: Mapping[str, Any]) -> str:
+    lead, reach = show_lead(task, lag["difference"], lag["error"])
+    sign = "-" if lag["difference"] < 0 else ""
+    return f"{sign}{lead.removesuffix(' points')} ± {reach}{' points' if task.percent else ''}"
 
 
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
@@ -163,12 +179,12 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     raced = compared(race)
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    tidy(axes, "the race", "steps of training", "accuracy on held-out images in %")
+    tidy(axes, "the race", "steps of training", _axis(result))
     for index, (name, entry) in enumerate(raced.items()):
         won = name == race["winner"]
         axes.plot(
             [rung["steps"] for rung in entry["rungs"]],
-            [100 * rung["accuracy"] for rung in entry["rungs"]],
+            [_factor(result) * rung["accuracy"] for rung in entry["rungs"]],
             "-o",
             color=SERIES[1 + index % (len(SERIES) - 1)],
             linewidth=2.4 if won else 1.2,
@@ -190,12 +206,10 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     race = result["race"]
     raced = compared(race)
     sizes = [entry["parameters"] for entry in raced.values()]
-    values = [100 * entry["rungs"][0]["accuracy"] for entry in raced.values()]
+    values = [_factor(result) * entry["rungs"][0]["accuracy"] for entry in raced.values()]
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    tidy(
-        axes, f"after {race['rungs'][0][1]:,} steps of training each", "parameters", "accuracy on held-out images in %"
-    )
+    tidy(axes, f"after {race['rungs'][0][1]:,} steps of training each", "parameters", _axis(result))
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
     for name, size, value in zip(raced, sizes, values, strict=True):
@@ -203,3 +217,13 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         axes.annotate(name, (size, value), xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
     axes.set_xscale("log")
     save(figure, path)
+
+
+def _factor(result: Mapping[str, Any]) -> float:
+    return 100.0 if task_in(result).percent else 1.0
+
+
+def _axis(result: Mapping[str, Any]) -> str:
+    """What the scores of a race are, on an axis."""
+    task = task_in(result)
+    return f"{score_label(task)} on held-out images{' in %' if task.percent else ''}"

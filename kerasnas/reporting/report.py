@@ -102,7 +102,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
     command, search = result.get("command"), result.get("search") or {}
     parts = [
         _section("Worst mistakes", sections.mistakes(result)),
-        _section("Classes", _table(tables.class_table(result))),
+        _section(*_outputs(result)),
         _section("Race", sections.race_chart(result), _table(tables.race_table(result)), plots["race_front"]),
         _section("Shortlist", _table(tables.shortlist_table(result))),
         _section("Symmetries of the data", _table(tables.symmetry_table(result))),
@@ -157,6 +157,14 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
         f'<p class="verdict{warning}">{html.escape(said)}</p>\n'
         f'<dl class="figures">{results}</dl>\n' + "\n".join(part for part in parts if part) + "\n</body>\n</html>\n"
     )
+
+
+def _outputs(result: Mapping[str, Any]) -> tuple[str, str]:
+    """The section on single classes, labels or numbers."""
+    if residuals := sections.residuals(result):
+        return "Residuals", residuals
+    labels = result["searched"].get("labels") is not None
+    return "Labels" if labels else "Classes", _table(tables.class_table(result))
 
 
 def _section(title: str, *parts: str) -> str:

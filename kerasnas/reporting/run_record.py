@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas.genotypes import Genotype
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import race_sentences
+from kerasnas.tasks import Task
 
 
 def require(result: Mapping[str, Any]) -> None:
@@ -51,8 +53,10 @@ def metric(result: Mapping[str, Any], record: Mapping[str, Any], name: str) -> f
 
 
 def accuracies(result: Mapping[str, Any]) -> tuple[float | None, list[float]]:
-    """Accuracy of the searched network (None where it is missing), and those of the random ones."""
-    values = [metric(result, one, "accuracy") for one in (result["searched"], *(result.get("random") or []))]
+    """The task's metric of the searched network (None where it is missing), and those of the random ones."""
+    values = [
+        metric(result, one, task_in(result).metric) for one in (result["searched"], *(result.get("random") or []))
+    ]
     finite = [float(v) if v is not None and math.isfinite(v) else None for v in values]
     return finite[0], [value for value in finite[1:] if value is not None]
 
@@ -115,15 +119,16 @@ def verdict(result: Mapping[str, Any]) -> str:
     if "race" in result:
         return " ".join(race_sentences(result))
     searched, randoms = accuracies(result)
+    task = task_in(result)
     if searched is None:
-        sentences = [f"The searched network has no {split(result)} accuracy, so it was not compared."]
+        sentences = [f"The searched network has no {split(result)} {task.words}, so it was not compared."]
     elif not randoms:
         sentences = [
-            f"The searched network reaches {points(searched)} {split(result)} accuracy; it was not compared with "
-            "random networks."
+            f"The searched network reaches {task.show(searched)} {split(result)} {task.words}; it was not compared "
+            "with random networks."
         ]
     else:
-        sentences = _standing(searched, randoms, split(result), result.get("paired"))
+        sentences = _standing(searched, randoms, split(result), result.get("paired"), task)
     skips, edges = skip_share(read_genotype(result))
     if 2 * skips > edges:
         sentences.append(
@@ -134,19 +139,22 @@ def verdict(result: Mapping[str, Any]) -> str:
 
 
 def _standing(
-    searched: float, randoms: Sequence[float], data: str, paired: Mapping[str, Any] | None = None
+    searched: float, randoms: Sequence[float], data: str, paired: Mapping[str, Any] | None, task: Task
 ) -> list[str]:
+    factor, unit = (100, " points") if task.percent else (1, "")
+    if task.name != "classification":  # the samples are compared by another score
+        paired = None
     number, mean = len(randoms), statistics.fmean(randoms)
     rank = 1 + sum(value > searched for value in randoms)
     # Rounded first: what reads as 0.00 points is no lead, and float noise must not make one.
-    difference = round(100 * (searched - mean), 2)
+    difference = round(factor * (searched - mean), 2 if task.percent else 3)
     if difference == 0:
         stands = "level with"
     else:
-        stands = f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'}"
+        stands = f"{abs(difference):.{2 if task.percent else 3}f}{unit} {'above' if difference > 0 else 'below'}"
     first = (
-        f"The searched network reaches {points(searched)} {data} accuracy, {stands} the mean of the random networks "
-        f"({points(mean)}, n={number}), and ranks {ordinal(rank)} of {number + 1}."
+        f"The searched network reaches {task.show(searched)} {data} {task.words}, {stands} the mean of the random "
+        f"networks ({task.show(mean)}, n={number}), and ranks {ordinal(rank)} of {number + 1}."
     )
     warning = "" if difference > 0 else "Warning: this search did not beat drawing networks at random"
     if paired and math.isfinite(paired["error"]):
@@ -159,8 +167,8 @@ def _standing(
     if number == 1:
         spread = "with n=1 the spread of random networks is unknown"
         return [first, f"{warning}; {spread}." if warning else f"{spread[0].upper()}{spread[1:]}."]
-    deviation = 100 * statistics.stdev(randoms)
-    of = f"one standard deviation of the random networks ({deviation:.2f} points)"
+    deviation = factor * statistics.stdev(randoms)
+    of = f"one standard deviation of the random networks ({deviation:.{2 if task.percent else 3}f}{unit})"
     within = abs(difference) <= deviation
     if warning:
         comparison = f"the difference is {'within' if within else 'more than'} {of}"

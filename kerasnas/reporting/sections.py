@@ -6,8 +6,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasnas.reporting.charts import bar_chart, line_chart
+from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases
+from kerasnas.reporting.measures import score_label, task_in
 from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import accuracies
 from kerasnas.reporting.tables import duration
@@ -30,12 +31,17 @@ def mistakes(result: Mapping[str, Any]) -> str:
     """The images that the network is surest about, and wrong; nothing where none is known."""
     items = []
     for one in (result.get("samples") or {}).get("mistakes") or []:
+        sure = "" if one.get("probability") is None else f" ({100 * one['probability']:.0f} %)"
         image = _image(one.get("image"), f"{one['label']}, taken for {one['taken_for']}")
         items.append(
-            f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])} "
-            f"({100 * one['probability']:.0f} %)</li>"
+            f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])}{sure}</li>"
         )
-    note = '<p class="soft">Test samples that the network is wrong about, those it is surest of first.</p>'
+    wrong = {
+        "classification": "Test samples that the network is wrong about, those it is surest of first.",
+        "multilabel": "Test samples with the most wrong labels, and what the network found.",
+        "regression": "Test samples whose numbers are furthest off, and what the network found.",
+    }[task_in(result).name]
+    note = f'<p class="soft">{wrong}</p>'
     return f'{note}<ul class="gallery">{"".join(items)}</ul>' if items else ""
 
 
@@ -68,7 +74,7 @@ def curves(history: Mapping[str, Any] | None) -> str:
     steps = series.get("steps")
     across = "epoch" if steps is None else "steps"
     charts = []
-    for metric in ("loss", "accuracy"):
+    for metric in ("loss", "accuracy", "mae"):
         found = {}
         for name, words in ((metric, "training"), (f"val_{metric}", "validation")):
             if values := series.get(name):
@@ -91,7 +97,22 @@ def race_chart(result: Mapping[str, Any]) -> str:
         for name, entry in order
     }
     winner = f"{race['winner']} (winner)"
-    return line_chart(series, "Accuracy on held-out images", "steps of training", True, strong=winner, dots=True)
+    task = task_in(result)
+    title = f"{score_label(task)[0].upper()}{score_label(task)[1:]} on held-out images"
+    return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
+
+
+def residuals(result: Mapping[str, Any]) -> str:
+    """For each number of a regression, what the network found against what is true; nothing of other tasks."""
+    found = result["searched"].get("residuals")
+    if not found or not found["true"]:
+        return ""
+    names = (result.get("dataset") or {}).get("classes") or [str(index) for index in range(len(found["true"][0]))]
+    charts = []
+    for index, name in enumerate(names):
+        true, answered = ([row[index] for row in found[key]] for key in ("true", "found"))
+        charts.append(scatter_chart(list(zip(true, answered, strict=True)), f"{name}: found against true"))
+    return f'<div class="charts">{"".join(charts)}</div>'
 
 
 def comparison_chart(result: Mapping[str, Any]) -> str:
@@ -99,8 +120,9 @@ def comparison_chart(result: Mapping[str, Any]) -> str:
     searched, others = accuracies(result)
     if searched is None or not others:
         return ""
+    task = task_in(result)
     rows = [("searched", searched), *((f"random {number}", one) for number, one in enumerate(others, start=1))]
-    return bar_chart([(name, value, f"{100 * value:.2f} %") for name, value in rows])
+    return bar_chart([(name, max(value, 0.0), task.show(value)) for name, value in rows])
 
 
 def times(result: Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import race_rows
-from kerasnas.reporting.run_record import accuracies, metric, points, split
+from kerasnas.reporting.run_record import accuracies, metric, split
 
 MISSING = "-"
 _LOADING = """\
@@ -24,8 +25,13 @@ import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of sta
 classes = json.load(open("model.json"))["classes"]
 model = keras.models.load_model("model.keras")
 image = {sized}
-probabilities = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
-print(classes[probabilities.argmax()], probabilities.max())"""
+{answers} = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
+{shown}"""
+_SHOWN = {
+    "classification": ("probabilities", "print(classes[probabilities.argmax()], probabilities.max())"),
+    "multilabel": ("probabilities", "print([name for name, value in zip(classes, probabilities) if value > 0.5])"),
+    "regression": ("values", "print(dict(zip(classes, values)))"),
+}
 
 
 class Table(NamedTuple):
@@ -43,11 +49,14 @@ def usage(result: Mapping[str, Any]) -> str:
     if scale is None or len(shape) != 3 or shape[-1] not in MODES:
         return _LOADING
     height, width, channels = shape
+    answers, shown = _SHOWN[task_in(result).name]
     scaled = "" if scale == 255 else f" / {255 / scale:g}"
     opened, size = f'PIL.Image.open("image.png").convert("{MODES[channels]}")', f"({width}, {height})"
     ways = {"crop": f"PIL.ImageOps.fit({opened}, {size})", "pad": f"PIL.ImageOps.pad({opened}, {size})"}
     sized = ways.get(str(dataset.get("image_fit")), f"{opened}.resize({size})")
-    return _IMAGES.format(sized=sized, height=height, width=width, channels=channels, scaled=scaled)
+    return _IMAGES.format(
+        sized=sized, height=height, width=width, channels=channels, scaled=scaled, answers=answers, shown=shown
+    )
 
 
 def show(value: Any) -> str:
@@ -126,12 +135,13 @@ def environment_table(result: Mapping[str, Any]) -> Table:
 def results_table(result: Mapping[str, Any]) -> Table:
     """The accuracy and the cost of the search and its network."""
     searched, search = result["searched"], result.get("search") or {}
-    accuracy, _ = accuracies(result)
+    task, (accuracy, _) = task_in(result), accuracies(result)
     size = searched.get("bytes")
     kind = "signal" if len((result.get("dataset") or {}).get("input_shape") or ()) == 2 else "image"
     memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
     rows = [
-        [f"{split(result)} accuracy", MISSING if accuracy is None else points(accuracy)],
+        [f"{split(result)} {task.words}", MISSING if accuracy is None else task.show(accuracy)],
+        *_other_rows(result),
         [f"{split(result)} loss", show(metric(result, searched, "loss"))],
         ["parameters", show(searched.get("parameters"))],
         ["MACs", show(searched.get("macs"))],
@@ -144,6 +154,17 @@ def results_table(result: Mapping[str, Any]) -> Table:
         ["peak memory", MISSING if memory is None else f"{memory:.2f} GiB"],
     ]
     return Table([], [row for row in rows if row[1] != MISSING])
+
+
+def _other_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    """The further metrics of several labels, and of numbers."""
+    names = {"accuracy": "accuracy of labels", "exact": "all labels right", "mae": "mean absolute error"}
+    names = {} if task_in(result).name == "classification" else {**names, "rmse": "root mean squared error"}
+    return [
+        [f"{split(result)} {words}", show(value)]
+        for name, words in names.items()
+        if (value := metric(result, result["searched"], name)) is not None
+    ]
 
 
 def _cost_rows(result: Mapping[str, Any]) -> list[list[str]]:
@@ -182,11 +203,13 @@ def _cells(genotype: Mapping[str, Any]) -> list[list]:
 def comparison_table(result: Mapping[str, Any]) -> Table:
     """The searched network, each random one, and the mean of the random ones."""
 
+    task = task_in(result)
+
     def row(name: str, record: Mapping[str, Any]) -> list[str]:
-        accuracy = metric(result, record, "accuracy")
+        value = metric(result, record, task.metric)
         return [
             name,
-            MISSING if accuracy is None else points(accuracy),
+            MISSING if value is None else task.show(value),
             show(metric(result, record, "loss")),
             show(record.get("parameters")),
             duration(record.get("seconds")),
@@ -197,11 +220,12 @@ def comparison_table(result: Mapping[str, Any]) -> Table:
     rows += [row(f"random {number}", record) for number, record in enumerate(randoms, start=1)]
     _, values = accuracies(result)
     if values:
-        spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-        mean = f"{points(statistics.fmean(values))}{spread}"
+        deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+        spread = f" ± {task.show(deviation).removesuffix(' %')}" if len(values) > 1 else ""
+        mean = f"{task.show(statistics.fmean(values))}{spread}"
         rows.append([f"mean of the random networks (n={len(values)})", mean, "", "", ""])
     data = split(result)
-    return Table(["network", f"{data} accuracy", f"{data} loss", "parameters", "training time"], rows)
+    return Table(["network", f"{data} {task.words}", f"{data} loss", "parameters", "training time"], rows)
 
 
 def race_table(result: Mapping[str, Any]) -> Table:
@@ -223,7 +247,16 @@ def shortlist_table(result: Mapping[str, Any]) -> Table:
 
 
 def class_table(result: Mapping[str, Any]) -> Table:
-    """The accuracy of each class on the test data, the worst first, and what it is most often taken for."""
+    """The accuracy of each class on the test data, the worst first, and what it is most often taken for.
+
+    Of several labels how well each is found, the worst first.
+    """
+    if (found := result["searched"].get("labels")) is not None:
+        named = zip((result.get("dataset") or {}).get("classes") or (), found, strict=False)
+        ordered = sorted(named, key=lambda item: item[1]["f1"] or 0.0)
+        keys = ("precision", "recall", "f1")
+        found_rows = [[str(name), *(show(one[key]) for key in keys), show(one["samples"])] for name, one in ordered]
+        return Table(["label", "precision", "recall", "F1", "images that have it"], found_rows)
     matrix, names = result["searched"].get("confusion"), (result.get("dataset") or {}).get("classes")
     if not matrix or not names:
         return Table([], [])

@@ -13,6 +13,7 @@ from kerasnas import checks
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.datasets import PairedBatches
 from kerasnas.distribution import check_global_batch, replicas_of, scope_of
+from kerasnas.tasks import task_of_loss
 from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import (
@@ -211,6 +212,7 @@ class BilevelFit(BilevelGradients):
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             replicas=replicas_of(self),
+            task=task_of_loss(self.loss, y),
         )
         if isinstance(data, PairedBatches):  # an epoch of it has these steps
             steps_per_epoch = None

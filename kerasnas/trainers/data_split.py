@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, stratified_split, unit_pixels
+from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, split_samples, unit_pixels
+from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
 BATCH_SIZE = 64  # the default, where the data have as many samples
 _PAIRS = "pairs of batches, `((x, y), (x_val, y_val))`"
@@ -37,6 +38,7 @@ def pair_halves(
     steps_per_epoch: int | None = None,
     validation_steps: int | None = None,
     replicas: int = 1,
+    task: Task = CLASSIFICATION,
 ) -> Any:
     """One dataset of `((x, y), (x_val, y_val))`: the half that trains the weights, the half that moves the alphas.
 
@@ -51,6 +53,7 @@ def pair_halves(
         steps_per_epoch, validation_steps: as for `BilevelTrainer.fit`. What `tf.data` and generators have of steps is
             left to Keras.
         replicas: number of replicas, of which the default batch size is a multiple.
+        task: what arrays of labels are checked as. Defaults to classification.
 
     Raises:
         ValueError: for data that cannot be searched on; the message says what was expected.
@@ -61,11 +64,12 @@ def pair_halves(
     if y is None:
         return _pair_datasets(x, validation_data, validation_split, steps)
     x, y = np.asarray(x), np.asarray(y)
-    expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
+    y = _as_table(y, task)
+    expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
     check_images(x, y, **expected, what="training")
     x = unit_pixels(x)
     weight = None if sample_weight is None else np.asarray(sample_weight, "float32")
-    if weight is not None and weight.shape != y.shape:
+    if weight is not None and weight.shape != y.shape[:1]:
         raise ValueError(
             "Invalid value received for argument `sample_weight`. Expected one weight for each of the "
             f"{len(y)} samples. Received: shape {weight.shape}"
@@ -80,11 +84,12 @@ def pair_halves(
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
         x_val, y_val = (np.asarray(part) for part in validation_data)
+        y_val = _as_table(y_val, task)
         check_images(x_val, y_val, **expected, what="validation")
         x_val = unit_pixels(x_val)
         _warn_of_test_set(y_val)
     else:
-        first, second = stratified_split(y, 0.5 if validation_split is None else validation_split, seed)
+        first, second = split_samples(task, y, 0.5 if validation_split is None else validation_split, seed)
         x, y, x_val, y_val = x[first], y[first], x[second], y[second]
         weight = None if weight is None else weight[first]
     if batch_size is None:
@@ -95,6 +100,11 @@ def pair_halves(
         ArrayBatches(x_val, y_val, batch_size, seed=seed + 1, initial_epoch=initial_epoch),
         **steps,
     )
+
+
+def _as_table(y: np.ndarray, task: Task) -> np.ndarray:
+    """Labels of a single number a sample with an axis of outputs, as networks answer them."""
+    return y[:, None] if y.ndim == 1 and not isinstance(task, Classification) else y
 
 
 def _warn_of_test_set(y: np.ndarray) -> None:

@@ -67,7 +67,7 @@ def test_files_are_read_again(tmp_path):
     found = load_classifier(tmp_path)
     assert found.classes == ("cat", "dog", "owl") and found.scale == 255 and found.input_shape == (5, 4, 3)
     expected = with_preprocessing(bare, 255).predict(PHOTOS, verbose=0)
-    np.testing.assert_allclose(found.probabilities(PHOTOS), expected, atol=1e-6)
+    np.testing.assert_allclose(found.answers(PHOTOS), expected, atol=1e-6)
 
 
 def test_model_loads_where_there_is_no_kerasnas(tmp_path):

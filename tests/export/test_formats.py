@@ -41,7 +41,7 @@ def test_what_a_file_answers(classifier, name, tmp_path):
         found.path.name
     ]
     loaded = FORMATS[name].load(found.path)
-    answers, expected = loaded.probabilities(X), classifier.probabilities(X)  # the same raw images
+    answers, expected = loaded.answers(X), classifier.answers(X)  # the same raw images
     assert answers.shape == (40, 3)
     assert found.difference == pytest.approx(np.abs(answers - expected).max(), abs=1e-6)
     assert found.agreement == (answers.argmax(1) == expected.argmax(1)).mean()
@@ -49,7 +49,7 @@ def test_what_a_file_answers(classifier, name, tmp_path):
     files = [file for file in (found.path, *found.path.rglob("*")) if file.is_file()]
     assert found.size == sum(file.stat().st_size for file in files) > 1000
     assert found.samples == 40 and found.latency_ms > 0 and found.threads >= 1
-    one = loaded.probabilities(X[:1])
+    one = loaded.answers(X[:1])
     np.testing.assert_allclose(one, answers[:1], atol=1e-6)
 
 
@@ -78,7 +78,7 @@ def test_savedmodel_needs_neither_keras_nor_kerasnas(classifier, tmp_path):
         "print(model.serve(tf.constant(numpy.load('x.npy'))).numpy().argmax(1).tolist())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == classifier.probabilities(X).argmax(1).tolist()
+    assert json.loads(done.stdout) == classifier.answers(X).argmax(1).tolist()
 
 
 def test_another_export_takes_the_place_of_the_first(classifier, tmp_path):

@@ -131,7 +131,7 @@ def test_names_of_classes_that_were_swapped_are_learned(run, tmp_path, capsys, f
     assert "Labels may mean something else now." in out and "accuracy 100.0 % before, 0.0 % now" in out
     assert "Adapted: it gains" in out
     x_test, y_test = images(100, 3)
-    found = load_classifier(run / "adapted-1").probabilities(x_test.astype("float32")).argmax(axis=1)
+    found = load_classifier(run / "adapted-1").answers(x_test.astype("float32")).argmax(axis=1)
     assert (found == 1 - y_test).mean() > 0.9
     assert pipeline.evaluate(run / "adapted-1", str(new))["accuracy"] > 0.9
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.pipeline import TrainingRecipe
-from kerasnas.pipeline.recipe import SmoothedCrossentropy
+from kerasnas.tasks import SmoothedCrossentropy
 
 
 def network():

@@ -7,20 +7,26 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas.tasks import CLASSIFICATION, Task
+
 MOST_SAMPLES = 3000  # of more, its time grows with the square
 _COMPONENTS, _PENALTY = 60, 10.0
 
 
-def pixel_baseline(data: tuple[Any, Any], held_out: tuple[Any, Any], seed: int = 0) -> dict[str, Any] | None:
-    """The accuracy of a support vector machine on the principal components of the pixels.
+def pixel_baseline(
+    data: tuple[Any, Any], held_out: tuple[Any, Any], seed: int = 0, task: Task = CLASSIFICATION
+) -> dict[str, Any] | None:
+    """The mean score of a support vector machine on the principal components of the pixels.
 
     Args:
         data: `(x, y)` to fit.
         held_out: `(x, y)` to evaluate.
         seed: of the principal components. Defaults to 0.
+        task: what is predicted. Defaults to classification; of several labels or numbers each has a machine.
 
     Returns:
-        `{"name", "accuracy", "seconds"}`, or None for more than `MOST_SAMPLES` samples, or of a single class.
+        `{"name", "accuracy", "seconds"}`, or None for more than `MOST_SAMPLES` samples, or where a class or a label is
+        the same for all.
 
     Example:
 
@@ -31,17 +37,27 @@ def pixel_baseline(data: tuple[Any, Any], held_out: tuple[Any, Any], seed: int =
     1.0
     """
     from sklearn.decomposition import PCA
+    from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC
+    from sklearn.svm import SVC, SVR
 
     (x, y), (x_other, y_other) = data, held_out
-    if len(x) > MOST_SAMPLES or len(np.unique(y)) < 2:
+    if len(x) > MOST_SAMPLES or any(len(np.unique(column)) < 2 for column in np.reshape(y, (len(y), -1)).T):
         return None
+    machines = {
+        "classification": SVC(C=_PENALTY),
+        "multilabel": MultiOutputClassifier(SVC(C=_PENALTY)),
+        "regression": MultiOutputRegressor(SVR(C=_PENALTY)),
+    }
     start = time.perf_counter()
     components = min(_COMPONENTS, len(x) - 1, int(np.prod(x.shape[1:])))
-    machine = make_pipeline(PCA(components, whiten=True, random_state=seed), SVC(C=_PENALTY))
+    machine = make_pipeline(PCA(components, whiten=True, random_state=seed), machines[task.name])
     machine.fit(np.reshape(x, (len(x), -1)), y)
-    accuracy = float(machine.score(np.reshape(x_other, (len(x_other), -1)), y_other))
+    answers = machine.predict(np.reshape(x_other, (len(x_other), -1)))
+    if task.name == "regression":
+        accuracy = float(task.scores(answers, y_other).mean())
+    else:
+        accuracy = float((answers == y_other).mean())
     return {
         "name": "support vector machine on the pixels",
         "accuracy": accuracy,

@@ -16,6 +16,7 @@ from kerasnas.datasets import ArrayBatches
 from kerasnas.networks.fused import fused
 from kerasnas.pipeline import training_loop
 from kerasnas.pipeline.racing.averaging import WeightAverage
+from kerasnas.tasks import CLASSIFICATION, Task
 
 _AVERAGE = "average-"  # what the names of the averaged weights begin with in a state
 
@@ -31,6 +32,7 @@ class Contestant:
         model: compiled, with an optimizer whose learning rate can be set.
         batches: what it is trained on. Other batches may take their place between two calls of `advance`.
         warmup: steps. Defaults to 50.
+        task: what the network predicts. Defaults to classification.
 
     Attributes:
         steps: how many it has been trained for.
@@ -41,11 +43,11 @@ class Contestant:
 
         contestant = Contestant(model, ArrayBatches(x, y, 64))
         contestant.advance(budget.clock, seconds=10)
-        np.mean(contestant.correct(x_val, y_val))
+        np.mean(contestant.scores(x_val, y_val))
     """
 
-    def __init__(self, model: keras.Model, batches: ArrayBatches, warmup: int = 50):
-        self.model, self.batches = model, batches
+    def __init__(self, model: keras.Model, batches: ArrayBatches, warmup: int = 50, task: Task = CLASSIFICATION):
+        self.model, self.batches, self.task = model, batches, task
         self.warmup = checks.integer("warmup", warmup, 0)
         self.learning_rate = float(model.optimizer.learning_rate)
         self.steps, self.seconds = 0, 0.0
@@ -99,8 +101,8 @@ class Contestant:
             self.batches.set_epoch(epoch)
         return self.batches[index]
 
-    def correct(self, x: Any, y: Any) -> np.ndarray:
-        """For each sample, whether the network of the averaged weights gets it right.
+    def scores(self, x: Any, y: Any) -> np.ndarray:
+        """For each sample, how right the network of the averaged weights is: the scores of the task.
 
         Raises:
             NonFiniteError: if an output is not finite.
@@ -109,7 +111,7 @@ class Contestant:
             outputs = self.model.predict(x, batch_size=training_loop.EVALUATION_BATCH, verbose=0)
         if not np.isfinite(outputs).all():
             raise NonFiniteError(f"The outputs stopped being finite within the first {self.steps} steps.")
-        return outputs.argmax(axis=-1) == np.asarray(y)
+        return self.task.scores(outputs, np.asarray(y))
 
     # To be resumed -------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -17,6 +17,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.portfolio import Candidate
 from kerasnas.pipeline.stages import Stages
+from kerasnas.tasks import CLASSIFICATION, Task
 
 
 class Contestants:
@@ -28,6 +29,7 @@ class Contestants:
         log: called with each line of progress.
         initialize: called with a new network and the name of its initialization, which it is to begin from. Defaults to
             None: there are none.
+        task: what the networks predict. Defaults to classification.
 
     Attributes:
         progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
@@ -41,8 +43,9 @@ class Contestants:
         build: Callable[[Genotype], keras.Model],
         log: Callable[[str], Any],
         initialize: Callable[[keras.Model, str], Any] | None = None,
+        task: Task = CLASSIFICATION,
     ):
-        self.stages, self.build, self.log, self.initialize = stages, build, log, initialize
+        self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
         self.folder = stages.checkpoints("racing")
         self.progress = read_progress(stages)
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
@@ -79,7 +82,7 @@ class Contestants:
             self.initialize(model, entry["initializer"])
         if entry.get("learning_rate"):
             model.optimizer.learning_rate.assign(entry["learning_rate"])
-        contestant = Contestant(model, batches)
+        contestant = Contestant(model, batches, task=self.task)
         if saved is not None:
             _, arrays, record = saved
             contestant.set_state(arrays, record)
@@ -104,10 +107,12 @@ class Contestants:
         """The outcome of each contestant, in words."""
         return "; ".join(f"{name}: {entry['outcome']}" for name, entry in self.entries.items())
 
-    def hits(self, name: str, rung: int, samples: int) -> np.ndarray:
-        """For each of the held-out samples, whether a contestant got it right after a rung."""
-        packed = np.array(self.entries[name]["rungs"][rung]["hits"], np.uint8)
-        return np.unpackbits(packed, count=samples).astype(bool)
+    def scores(self, name: str, rung: int, samples: int) -> np.ndarray:
+        """For each of the held-out samples, the score of a contestant after a rung."""
+        entry = self.entries[name]["rungs"][rung]
+        if "hits" in entry:
+            return np.unpackbits(np.array(entry["hits"], np.uint8), count=samples).astype(bool)
+        return np.array(entry["scores"])
 
     def save(self, name: str, spent: float, stage: str | None = None) -> None:
         """Write the checkpoint of a living contestant, and the progress; `spent` as for `write`."""
@@ -128,6 +133,17 @@ class Contestants:
     def _store(self, name: str, stage: str | None) -> storage.CheckpointStore:
         folder = self.folder if stage is None else self.stages.checkpoints(stage)
         return storage.CheckpointStore(folder / name, 2, self.log)
+
+
+def packed(scores: np.ndarray) -> dict[str, list]:
+    """Scores as the entry of a rung: whether each is right, eight in a number, or the scores themselves.
+
+    Example:
+
+    >>> packed(np.array([True, False, True])), packed(np.array([0.5, -1.0]))
+    ({'hits': [160]}, {'scores': [0.5, -1.0]})
+    """
+    return {"hits": np.packbits(scores).tolist()} if scores.dtype == bool else {"scores": scores.round(6).tolist()}
 
 
 def read_progress(stages: Stages) -> dict[str, Any]:

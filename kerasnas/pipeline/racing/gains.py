@@ -25,14 +25,14 @@ def control_of(entries: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def gain_of(
-    entries: Mapping[str, Mapping[str, Any]], name: str, hits: Callable[[str, int], np.ndarray]
+    entries: Mapping[str, Mapping[str, Any]], name: str, scores: Callable[[str, int], np.ndarray]
 ) -> dict[str, Any] | None:
     """The lead of a contestant over its control, after the last rung that both have had.
 
     Args:
         entries: as for `control_of`.
         name: of a contestant.
-        hits: `(name, rung)` -> for each held-out sample whether it was right.
+        scores: `(name, rung)` -> for each held-out sample its score.
 
     Returns:
         `{"initializer", "name", "control", "steps", "difference", "error"}`, or None where there is nothing to tell.
@@ -41,6 +41,6 @@ def gain_of(
     rungs = min(len(entries[name]["rungs"]), len(entries[control]["rungs"])) if control else 0
     if not rungs:
         return None
-    difference, error = paired_difference(hits(name, rungs - 1), hits(control, rungs - 1))
+    difference, error = paired_difference(scores(name, rungs - 1), scores(control, rungs - 1))
     found = {"initializer": entries[name]["initializer"], "name": name, "control": control}
     return {**found, "steps": entries[name]["rungs"][rungs - 1]["steps"], "difference": difference, "error": error}

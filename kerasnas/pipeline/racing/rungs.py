@@ -66,6 +66,7 @@ def expected(
     epochs: Mapping[str, float],
     samples: int,
     progress: float,
+    deviation: float | None = None,
 ) -> dict[str, float]:
     r"""The accuracy that each candidate is expected to end with, beside the others, trained for as many steps so far.
 
@@ -89,6 +90,8 @@ def expected(
         epochs: name -> epochs that it will have had at the end of the budget, if it wins.
         samples: number of validation samples.
         progress: the part of its whole training that a winner has had by now, from 0 to 1.
+        deviation: the standard deviation of the scores of single samples, in place of $\sqrt{p (1 - p)}$. Defaults to
+            None: each sample is right or wrong.
 
     Returns:
         name -> expected accuracy.
@@ -113,7 +116,8 @@ def expected(
     prior = np.array([priors.get(name, 0.0) for name in names])
     mean = float(np.mean(list(accuracies.values())))
     chance = min(max(mean, 1 / (samples + 2)), 1 - 1 / (samples + 2))  # never a measurement without variance
-    variance = chance * (1 - chance) / samples + FIDELITY**2 * (1 - progress)
+    each = chance * (1 - chance) if deviation is None else checks.number("deviation", deviation, least=0) ** 2
+    variance = each / samples + FIDELITY**2 * (1 - progress)
     trust = SPREAD**2 / (SPREAD**2 + variance)
     prior, seen = prior - prior.mean(), ends - ends.mean()
     return dict(zip(names, (ends.mean() + prior + trust * (seen - prior)).tolist(), strict=True))
@@ -150,7 +154,7 @@ def advancing(
     """The candidates that advance after a rung, the best first.
 
     Args:
-        correct: name -> for each validation sample, whether the candidate got it right.
+        correct: name -> for each validation sample, the candidate's score: whether it got it right.
         scores: name -> expected accuracy; see `expected`.
         number: how many advance at most.
         progress: as for `expected`.

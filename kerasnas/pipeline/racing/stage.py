@@ -18,7 +18,7 @@ from kerasnas.intervals import paired_difference
 from kerasnas.pipeline.racing.baseline import pixel_baseline
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
-from kerasnas.pipeline.racing.contestants import Contestants, read_progress
+from kerasnas.pipeline.racing.contestants import Contestants, packed, read_progress
 from kerasnas.pipeline.racing.gains import control_of, gain_of
 from kerasnas.pipeline.racing.portfolio import Candidate
 from kerasnas.pipeline.racing.rungs import (
@@ -36,6 +36,7 @@ from kerasnas.pipeline.racing.rungs import (
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
 from kerasnas.pipeline.recipe import AUGMENTATIONS
 from kerasnas.pipeline.stages import Stages
+from kerasnas.tasks import CLASSIFICATION, Task
 
 Arrays = tuple[Any, Any]
 FINISH_SECONDS = 5.0  # to save, to plot and to report
@@ -60,7 +61,7 @@ class Race:
         build: genotype -> its network, compiled with a constant learning rate.
         data: `(x, y)` to train on.
         held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
-        num_classes: number of classes.
+        num_classes: number of outputs.
         augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
         batch_size: Defaults to 64; small data make smaller batches.
         seed: Defaults to 0.
@@ -68,6 +69,7 @@ class Race:
         winners: how many are left at the end, to make an ensemble; fewer where the others are hopeless. Defaults to 1.
         log: called with each line of progress. Defaults to `print`.
         initialize: as for `Contestants`. Defaults to None.
+        task: what the networks predict. Defaults to classification.
     """
 
     stages: Stages
@@ -84,9 +86,10 @@ class Race:
     winners: int = 1
     log: Callable[[str], Any] = print
     initialize: Callable[[keras.Model, str], Any] | None = None
+    task: Task = CLASSIFICATION
 
     def __post_init__(self) -> None:
-        self.contestants = Contestants(self.stages, self.build, self.log, self.initialize)
+        self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
         self.progress, self._entries = self.contestants.progress, self.contestants.entries
 
     def run(self) -> dict[str, Any]:
@@ -114,9 +117,15 @@ class Race:
             "initialization": [gain for name in self._entries if (gain := self._gain(name))],
         }
         record |= {"contestants": {}, "seconds": self.budget.spent()}
-        record |= {"baseline": pixel_baseline(self.data, self.held_out, self.seed) if len(self._entries) > 1 else None}
+        record |= {
+            "baseline": pixel_baseline(self.data, self.held_out, self.seed, self.task)
+            if len(self._entries) > 1
+            else None
+        }
         for name, entry in self._entries.items():
-            rungs_of = [{key: value for key, value in rung.items() if key != "hits"} for rung in entry["rungs"]]
+            rungs_of = [
+                {key: value for key, value in rung.items() if key not in ("hits", "scores")} for rung in entry["rungs"]
+            ]
             record["contestants"][name] = {**entry, "rungs": rungs_of}
         return self.stages.finish("race", record)
 
@@ -137,7 +146,7 @@ class Race:
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
                 contestant.advance(self.budget.clock, spare, steps - contestant.steps)
-                kept = kept_accuracies(contestant.correct, *self.held_out, self.num_classes)
+                kept = self._kept(contestant)
                 break
             except _FAILURES as error:
                 self.contestants.drop(candidate.name, error)
@@ -159,6 +168,10 @@ class Race:
                 self.contestants.enter(other)
         self.log(f"Done to the training images: {', '.join(augment) or 'nothing'}.")
         self.contestants.save(candidate.name, self.budget.spent())
+
+    def _kept(self, contestant: Contestant) -> dict[str, float]:
+        x, y = self.held_out
+        return kept_accuracies(contestant.scores, x, y, self.task.chance(np.asarray(y), self.num_classes))
 
     def _check_budget(self, step: float) -> None:
         least = self.budget.spent() + 2 * _TIMED * step + FINISH_SECONDS
@@ -285,22 +298,22 @@ class Race:
             contestant.advance(self.budget.clock, spare, steps - done)
             if contestant.steps > done:
                 entry["step_seconds"] = (self.budget.spent() - start) / (contestant.steps - done)
-            hits = contestant.correct(*self.held_out)
+            scores = contestant.scores(*self.held_out)
         except _FAILURES as error:
             self.contestants.drop(name, error)
             return
         entry["cost"] = entry.get("cost", 0.0) + self.budget.spent() - before
-        progress = {"accuracy": float(hits.mean()), "steps": contestant.steps, "seconds": contestant.seconds}
-        entry["rungs"].append({**progress, "hits": np.packbits(hits).tolist()})
+        progress = {"accuracy": float(scores.mean()), "steps": contestant.steps, "seconds": contestant.seconds}
+        entry["rungs"].append({**progress, **packed(scores)})
         self.log(
-            f"  {name}: {100 * hits.mean():.1f} % of the held-out images after {contestant.steps:,} steps, "
+            f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {contestant.steps:,} steps, "
             f"{1000 * entry['step_seconds']:.0f} ms each"
         )
         self.contestants.save(name, self.budget.spent())
 
     def _ranked(self, names: list[str], index: int, number: int) -> list[str]:
         """The best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
-        correct = {name: self._hits(name, index) for name in names}
+        found = {name: self._scores(name, index) for name in names}
         priors = {name: self._entries[name]["prior"] for name in names}
         left = max(self.budget.left() - FINISH_SECONDS, 0.0)
         ends = {name: self._entries[name]["rungs"][index]["steps"] for name in names}
@@ -308,14 +321,16 @@ class Race:
         samples = len(self.data[0])
         epochs = {name: total * self._batch_size(samples) / samples for name, total in totals.items()}
         share = float(np.mean([ends[name] / totals[name] for name in names]))
-        accuracies = {name: float(hits.mean()) for name, hits in correct.items()}
+        accuracies = {name: float(own.mean()) for name, own in found.items()}
         gains = {name: gain["difference"] for name in names if (gain := self._gain(name))}
         faded = fading(gains, share)
         accuracies = {name: accuracy - faded.get(name, 0.0) for name, accuracy in accuracies.items()}
-        scores = expected(accuracies, priors, epochs, len(self.held_out[0]), share)
+        several = [float(own.std()) for own in found.values() if own.dtype != bool]
+        deviation = float(np.mean(several)) if several else None
+        scores = expected(accuracies, priors, epochs, len(self.held_out[0]), share, deviation)
         for name, score in scores.items():
             self._entries[name]["rungs"][index] |= {"expected": score, "epochs_at_the_end": epochs[name]}
-        return advancing(correct, scores, number, share, faded)
+        return advancing(found, scores, number, share, faded)
 
     def _spent_on_others(self) -> float:
         """Seconds that candidates other than the first have taken."""
@@ -326,8 +341,8 @@ class Race:
         standing = [self._entries[name] for name in self.progress["standing"] if name != self.progress["first"]]
         return sum(entry["step_seconds"] * (steps - entry["rungs"][-1]["steps"]) for entry in standing)
 
-    def _hits(self, name: str, rung: int) -> np.ndarray:
-        return self.contestants.hits(name, rung, len(self.held_out[0]))
+    def _scores(self, name: str, rung: int) -> np.ndarray:
+        return self.contestants.scores(name, rung, len(self.held_out[0]))
 
     def _comparison(self, winner: str) -> list[dict[str, Any]]:
         """The winner's lead over each other contestant when both had been trained for as many steps."""
@@ -336,12 +351,12 @@ class Race:
             if name == winner or not entry["rungs"]:
                 continue
             last = len(entry["rungs"]) - 1
-            difference, error = paired_difference(self._hits(winner, last), self._hits(name, last))
+            difference, error = paired_difference(self._scores(winner, last), self._scores(name, last))
             compared.append({"name": name, "rung": last + 1, "difference": difference, "error": error})
         return compared
 
     def _gain(self, name: str) -> dict[str, Any] | None:
-        return gain_of(self._entries, name, self._hits)
+        return gain_of(self._entries, name, self._scores)
 
     def _contestant(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
         augment = self.augment_of(name) if augment is None else augment

@@ -17,7 +17,7 @@ SYMMETRIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Name of an augmentation -> what it does to all images at once."""
 
 
-def kept_accuracies(correct: Callable[[Any, Any], np.ndarray], x: Any, y: Any, num_classes: int) -> dict[str, float]:
+def kept_accuracies(scores: Callable[[Any, Any], np.ndarray], x: Any, y: Any, chance: float) -> dict[str, float]:
     """The share of a network's accuracy above chance that is left on transformed images, for each of `SYMMETRIES`.
 
     The network must not have been trained on images so transformed. Where mirrored images are as good as others, as of
@@ -25,10 +25,10 @@ def kept_accuracies(correct: Callable[[Any, Any], np.ndarray], x: Any, y: Any, n
     square images only.
 
     Args:
-        correct: `(x, y)` -> for each sample whether the network gets it right.
+        scores: `(x, y)` -> for each sample the network's score, as whether it gets it right.
         x: held-out images `(samples, height, width, channels)`.
-        y: their classes.
-        num_classes: number of classes.
+        y: their labels.
+        chance: the mean score of a network that has learned nothing.
 
     Returns:
         name -> share; empty where the network is not clearly better than chance, so that nothing can be told.
@@ -39,15 +39,17 @@ def kept_accuracies(correct: Callable[[Any, Any], np.ndarray], x: Any, y: Any, n
     ...     return (x[:, :2].mean(axis=(1, 2, 3)) > x[:, 2:].mean(axis=(1, 2, 3))) == y
     >>> x = np.random.default_rng(0).random((200, 4, 4, 1))
     >>> y = bright_above(x, True)
-    >>> {name: round(share, 1) for name, share in kept_accuracies(bright_above, x, y, 2).items()}
+    >>> {name: round(share, 1) for name, share in kept_accuracies(bright_above, x, y, 0.5).items()}
     {'flip': 1.0, 'flip_vertical': -1.0, 'rotate': -0.1}
     """
-    chance, accuracy = 1 / num_classes, float(np.mean(correct(x, y)))
-    if accuracy - chance < 5 * math.sqrt(chance * (1 - chance) / len(x)):
+    own = np.asarray(scores(x, y))
+    accuracy = float(np.mean(own))
+    deviation = math.sqrt(chance * (1 - chance)) if own.dtype == bool else float(own.std())
+    if accuracy - chance < 5 * deviation / math.sqrt(len(x)):
         return {}
     square = x.shape[1] == x.shape[2]
     return {
-        name: (float(np.mean(correct(transform(x), y))) - chance) / (accuracy - chance)
+        name: (float(np.mean(scores(transform(x), y))) - chance) / (accuracy - chance)
         for name, transform in SYMMETRIES.items()
         if square or name != "rotate"
     }

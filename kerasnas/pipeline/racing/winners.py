@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasnas.cost import macs, network_latency, parameters
 from kerasnas.networks.ensemble import ensemble
-from kerasnas.pipeline.evidence import confusion, worst_mistakes
+from kerasnas.pipeline.evidence import evaluation_record
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.stage import FINISH_SECONDS, Arrays, Race
 from kerasnas.pipeline.training_loop import EVALUATION_BATCH
@@ -56,7 +56,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     logits = model.predict(test[0], batch_size=EVALUATION_BATCH, verbose=0)
     keep_model(model)
     record = {
-        **_evaluation(logits, test[1]),
+        **evaluation_record(race.task, race.task.answers(logits), test[1]),
         "parameters": parameters(model),
         "macs": sum(macs(winner.model) for winner in winners.values()),
         "latency_ms": network_latency(model),
@@ -68,17 +68,6 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     }
     contestants.remove()
     return race.stages.finish(STAGE, record)
-
-
-def _evaluation(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Accuracy, loss, the worst mistakes, and the confusion matrix where there are few classes."""
-    found, classes = logits.argmax(axis=1), logits.shape[1]
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    logs = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
-    record: dict[str, Any] = {"test_accuracy": float(np.mean(found == labels)), "test_loss": float(-logs.mean())}
-    probabilities = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
-    record["mistakes"] = worst_mistakes(probabilities, labels)
-    return record | confusion(found, labels, classes)
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:
@@ -108,7 +97,7 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
 def _evaluation_seconds(race: Race, contestant: Contestant) -> float:
     """Seconds of the evaluation of one sample."""
     x, y = race.held_out
-    contestant.correct(x, y)  # traces
+    contestant.scores(x, y)  # traces
     start = race.budget.clock()
-    contestant.correct(x, y)
+    contestant.scores(x, y)
     return (race.budget.clock() - start) / len(x)

@@ -91,9 +91,11 @@ def rerank_genotypes(
     Raises:
         ValueError: if nothing was found.
     """
-    x, y = np.asarray(x), np.asarray(y).reshape(-1)
+    x, y = np.asarray(x), np.asarray(y)
     training = NetworkTraining(space, x.shape[1:], num_classes, recipe)
-    data, held_out = halves(x, y, validation_split, seed)
+    task = training.recipe.task
+    y = y.reshape(-1) if task.name == "classification" else y
+    data, held_out = halves(x, y, validation_split, seed, task)
     with tempfile.TemporaryDirectory() as folder:
         record = run_shortlist(
             Stages(folder), settings or Shortlist(), found, training, data, held_out, within, seed, log

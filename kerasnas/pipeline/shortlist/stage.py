@@ -20,6 +20,7 @@ from kerasnas.pipeline.shortlist.candidates import candidates
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import Arrays, NetworkTraining
 from kerasnas.proxies import ProxyScore
+from kerasnas.tasks import CLASSIFICATION, Task
 
 HELD_OUT = 5000  # most samples that networks are compared on
 _PROXY_BATCH = 64
@@ -102,7 +103,8 @@ def run_shortlist(
 
     Returns:
         `{"seconds", "proxy", "rungs", "genotype"}`: of each rung `"epochs"` and its `"networks"`, each with
-        `"genotype"` and `"val_accuracy"`, None where its loss was not finite. The genotype is the one that is chosen.
+        `"genotype"` and `"val_accuracy"`, the metric of the task, None where its loss was not finite. The genotype is
+        the one that is chosen.
     """
     finished = stages.stage(name)
     if finished is not None:
@@ -127,7 +129,7 @@ def run_shortlist(
                 own = short.run(
                     stages, f"{name}-{rung}-{index}", genotype, data, held_out, seed, "val", log=lambda line: None
                 )
-                accuracy = own["val_accuracy"]
+                accuracy = own[f"val_{training.recipe.task.metric}"]
             except NonFiniteError:
                 log(f"  {genotype}: the loss is not finite")
             networks.append({"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracy})
@@ -135,7 +137,7 @@ def run_shortlist(
                 log(f"  after {recipe.epochs} epochs {accuracy:.4f} {genotype}")
         rungs.append({"epochs": recipe.epochs, "networks": networks})
         scores = {
-            genotype: -1.0 if one["val_accuracy"] is None else one["val_accuracy"]
+            genotype: -math.inf if one["val_accuracy"] is None else one["val_accuracy"]
             for genotype, one in zip(chosen, networks, strict=False)
         }
         chosen = sorted(scores, key=lambda genotype: -scores[genotype])  # stable: of equals, what was found first
@@ -166,11 +168,11 @@ def _candidates(
     return proxy, candidates(training.space, found, settings.size, score, within, settings.evaluations, seed)
 
 
-def halves(x: Any, y: Any, validation_split: float, seed: int) -> tuple[Arrays, Arrays]:
+def halves(x: Any, y: Any, validation_split: float, seed: int, task: Task = CLASSIFICATION) -> tuple[Arrays, Arrays]:
     """The part of the training data that networks of a shortlist are trained on, and the one they are compared on."""
-    first, second = datasets.stratified_split(y, validation_split, seed)
+    first, second = datasets.split_samples(task, y, validation_split, seed)
     if len(second) > HELD_OUT:
-        second = second[datasets.stratified_split(y[second], HELD_OUT / len(second), seed)[1]]
+        second = second[datasets.split_samples(task, y[second], HELD_OUT / len(second), seed)[1]]
     return (x[first], y[first]), (x[second], y[second])
 
 

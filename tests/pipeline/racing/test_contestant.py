@@ -91,10 +91,10 @@ def test_it_is_compared_by_its_average_and_trained_on_from_its_own_weights():
     entrant = contestant()
     entrant.advance(Clock(), steps=60)
     before = [weight.numpy() for weight in entrant.model.weights]
-    assert entrant.correct(X, Y).mean() > 0.9
+    assert entrant.scores(X, Y).mean() > 0.9
     for value in entrant.average.values:
         value[...] = 0.0
-    assert entrant.correct(X, Y).mean() == pytest.approx(1 / 3)  # zeros: always the first class
+    assert entrant.scores(X, Y).mean() == pytest.approx(1 / 3)  # zeros: always the first class
     for weight, value in zip(entrant.model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
 
@@ -105,4 +105,4 @@ def test_a_loss_that_is_not_finite_is_an_error():
     entrant = contestant()
     entrant.average.values[-1][...] = np.nan
     with pytest.raises(NonFiniteError, match="outputs"):
-        entrant.correct(X, Y)
+        entrant.scores(X, Y)

@@ -1,0 +1,146 @@
+"""Labels of image files in a CSV file: classes, several labels, or numbers."""
+
+from __future__ import annotations
+
+import collections
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.folders import left_out, read_pixels
+from kerasnas.datasets.splits import split_samples
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+
+_PATHS = ("image", "path", "file", "filename")
+_SPLIT, _GROUP = "split", "group"
+_PARTS = ("train", "test")
+_TEST_SHARE = 0.2
+
+
+def read_csv(
+    file: Path,
+    target: Sequence[str] = (),
+    task: str = "auto",
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+    image_fit: str = "stretch",
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """Read the images that a CSV file names, with their labels.
+
+    Args:
+        file: the file; see `kerasnas.datasets.load`.
+        target: the columns that are the labels. Defaults to all that are no path, split or group.
+        task: what they are. Defaults to `"auto"`: one column of names or whole numbers is a classification, several of
+            0 and 1 are multilabel, numbers a regression.
+        image_size, seed, image_fit: as for `read_folder`.
+
+    Returns:
+        The arrays of `read_folder`, with the array `task`; the names of classes, labels or numbers; and notes.
+
+    Raises:
+        ValueError: for a column that does not exist (the nearest is named), a value that is missing or of another kind
+            than the others, an image that is not there, and as for `read_folder`.
+    """
+    columns = _columns(file)
+    place = next((name for name in columns if name.lower() in _PATHS), next(iter(columns)))
+    known = [name for name in columns if name != place and name.lower() not in (_SPLIT, _GROUP)]
+    for name in target:
+        checks.one_of("target", name, known)
+    names = tuple(target) or tuple(known)
+    if not names:
+        raise ValueError(f"Expected a column of labels beside '{place}'. Received: {', '.join(columns)}")
+    paths = [file.parent / text for text in columns[place]]
+    for row, path in enumerate(paths, start=2):
+        if not path.is_file():
+            raise ValueError(f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}")
+    pixels, unreadable, sizes = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit)
+    kept = [row for row, path in enumerate(paths) if path in pixels]
+    own = {name: [values[row] for row in kept] for name, values in columns.items()}
+    y, classes, kind = _labels({name: own[name] for name in names}, task)
+    x = np.stack([pixels[paths[row]] for row in kept])
+    groups = next((np.array(own[name]) for name in columns if name.lower() == _GROUP), None)
+    train, test = _split(own, y, kind, groups, seed)
+    arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "task": np.array(kind)}
+    if groups is not None:
+        arrays["groups"] = groups[train]
+    what = {"classification": "classes", "multilabel": "labels", "regression": "numbers"}[kind]
+    notes = [f"Found {len(kept):,} images, {len(classes)} {what}, {sizes}"]
+    notes += left_out(collections.Counter(), unreadable, len(paths))
+    return arrays, classes, tuple(notes)
+
+
+def _columns(file: Path) -> dict[str, list[str]]:
+    """The columns of a CSV file by the names in its first row."""
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as opened:
+            rows = [row for row in csv.reader(opened) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"Expected a CSV file in UTF-8 ({error})") from None
+    if len(rows) < 2:
+        raise ValueError("Expected a first row of names, and a row for each image. Received: an empty file")
+    header = [name.strip() for name in rows[0]]
+    checks.names("columns", header)
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise ValueError(f"Expected {len(header)} values in each row. Received: {len(row)} in row {number}")
+    return {name: [row[index].strip() for row in rows[1:]] for index, name in enumerate(header)}
+
+
+def _labels(columns: Mapping[str, Sequence[str]], task: str) -> tuple[np.ndarray, tuple[str, ...], str]:
+    """Labels, the names of classes or outputs, and the name of the task."""
+    for name, values in columns.items():
+        if "" in values:
+            raise ValueError(f"Column '{name}' has no value in row {values.index('') + 2}")
+    numbers = {name: _numbers(values) for name, values in columns.items()}
+    texts = [name for name, values in numbers.items() if values is None]
+    table = None if texts else np.column_stack([values for values in numbers.values() if values is not None])
+    if task == "auto":
+        task = _task(table)
+    if task == "classification":
+        if len(columns) > 1:
+            raise ValueError(f"Expected one column of classes. Received: {', '.join(columns)}. Name one as the target")
+        (values,) = columns.values()
+        whole = table is not None and (table == np.round(table)).all()
+        order = sorted(set(values), key=(lambda text: (float(text), text)) if whole else None)
+        return np.array([order.index(value) for value in values]), tuple(order), task
+    if table is None:
+        received = next(value for value in columns[texts[0]] if _numbers([value]) is None)
+        raise ValueError(f"Expected numbers in column '{texts[0]}' for a {task}. Received: {received!r}")
+    (MULTILABEL if task == "multilabel" else Regression()).check(table, None)
+    return table, tuple(columns), task
+
+
+def _task(table: np.ndarray | None) -> str:
+    if table is None:
+        return "classification"
+    if table.shape[1] > 1:
+        return "multilabel" if np.isin(table, (0, 1)).all() else "regression"
+    return "classification" if (table == np.round(table)).all() else "regression"
+
+
+def _numbers(values: Sequence[str]) -> np.ndarray | None:
+    """Texts as finite numbers; None where one is none."""
+    try:
+        found = np.array([float(value) for value in values])
+    except ValueError:
+        return None
+    return found if np.isfinite(found).all() else None
+
+
+def _split(
+    columns: Mapping[str, Sequence[str]], y: np.ndarray, kind: str, groups: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the training data and of the test data."""
+    task = {"classification": CLASSIFICATION, "multilabel": MULTILABEL}.get(kind) or Regression()
+    said = next((np.array(values) for name, values in columns.items() if name.lower() == _SPLIT), None)
+    if said is None:
+        return split_samples(task, y, _TEST_SHARE, seed, groups)
+    for value in dict.fromkeys(said.tolist()):
+        checks.one_of("split", value, _PARTS)
+    train, test = (np.flatnonzero(said == part) for part in _PARTS)
+    if not len(train) or not len(test):
+        raise ValueError(f"Expected train and test in column '{_SPLIT}'. Received: {said[0]} alone")
+    return train, test

@@ -1,0 +1,46 @@
+"""The measure of a run by its task: the metric of its result, the scores of its race, in numbers and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnas.tasks import Task, task_of
+
+_SCORES = {"classification": "accuracy", "multilabel": "accuracy of labels", "regression": "R2"}
+
+
+def task_in(result: Mapping[str, Any]) -> Task:
+    """The task of a run: classification where the record does not say."""
+    return task_of((result.get("dataset") or {}).get("task"))
+
+
+def score_label(task: Task) -> str:
+    """The name of the mean score by which the networks of a race are compared."""
+    return _SCORES[task.name]
+
+
+def show_score(task: Task, score: float) -> str:
+    """A mean score as text.
+
+    Example:
+
+    >>> from kerasnas.tasks import CLASSIFICATION, Regression
+    >>> show_score(CLASSIFICATION, 0.912), show_score(Regression(), 0.912)
+    ('91.2 %', '0.912')
+    """
+    return f"{100 * score:.1f} %" if task.percent else f"{score:.3f}"
+
+
+def show_lead(task: Task, difference: float, error: float) -> tuple[str, str]:
+    """A difference of mean scores without its sign, and half of its 95 % interval, as text.
+
+    Example:
+
+    >>> from kerasnas.tasks import CLASSIFICATION, Regression
+    >>> show_lead(CLASSIFICATION, -0.02, 0.01), show_lead(Regression(), 0.02, 0.01)
+    (('2.0 points', '2.0'), ('0.020', '0.020'))
+    """
+    if task.percent:
+        return f"{100 * abs(difference):.1f} points", f"{196 * error:.1f}"
+    return f"{abs(difference):.3f}", f"{1.96 * error:.3f}"

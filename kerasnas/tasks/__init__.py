@@ -1,0 +1,21 @@
+"""Tasks: what a network predicts of a sample: its class, several labels, or numbers."""
+
+from kerasnas.tasks.base import Task
+from kerasnas.tasks.classification import Classification, SmoothedCrossentropy
+from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL, TASKS, task_of, task_of_labels, task_of_loss
+from kerasnas.tasks.multilabel import Multilabel
+from kerasnas.tasks.regression import Regression
+
+__all__ = [
+    "CLASSIFICATION",
+    "MULTILABEL",
+    "TASKS",
+    "Classification",
+    "Multilabel",
+    "Regression",
+    "SmoothedCrossentropy",
+    "Task",
+    "task_of",
+    "task_of_labels",
+    "task_of_loss",
+]

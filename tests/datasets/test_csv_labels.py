@@ -1,0 +1,87 @@
+"""Labels in CSV files: what they are, how they are split, and what is said of those that are wrong."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasnas.datasets import load
+
+N = 20
+
+
+def write(folder, header, rows):
+    folder.mkdir(exist_ok=True)
+    for index in range(N):
+        Image.fromarray(np.full((6, 8), 10 * index, "uint8")).save(folder / f"{index}.png")
+    lines = [",".join(header), *(",".join(map(str, row)) for row in rows)]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder / "labels.csv"
+
+
+def test_names_are_classes(tmp_path):
+    file = write(tmp_path, ["image", "kind"], [(f"{i}.png", "dog" if i % 2 else "cat") for i in range(N)])
+    data = load(file)
+    assert data.task.name == "classification" and data.classes == ("cat", "dog")
+    assert len(data.x_train) == 16 and len(data.x_test) == 4
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        assert (np.rint(x[:, 0, 0, 0] * 255) // 10 % 2 == y).all()  # each image has its own label
+
+
+def test_class_numbers_are_in_their_order(tmp_path):
+    file = write(tmp_path, ["image", "kind"], [(f"{i}.png", (2, 10, 1)[i % 3]) for i in range(N)])
+    assert load(file).classes == ("1", "2", "10")
+
+
+def test_several_columns_of_0_and_1_are_labels(tmp_path):
+    file = write(tmp_path, ["path", "red", "big"], [(f"{i}.png", i % 2, int(i > 9)) for i in range(N)])
+    data = load(file)
+    assert data.task.name == "multilabel" and data.classes == ("red", "big") and data.y_train.dtype == np.float32
+    gray = np.rint(data.x_train[:, 0, 0, 0] * 255) // 10
+    assert (data.y_train == np.column_stack([gray % 2, gray > 9])).all()
+    one = load(file, target=["big"], task="multilabel")
+    assert one.classes == ("big",) and one.y_train.shape == (16, 1)
+
+
+def test_numbers_are_standardized_by_the_training_data(tmp_path):
+    rows = [(f"{i}.png", 100 + i / 2, "test" if i < 5 else "train") for i in range(N)]
+    data = load(write(tmp_path, ["image", "angle", "split"], rows))
+    assert data.task.name == "regression" and data.classes == ("angle",) and len(data.x_test) == 5
+    assert data.y_train.mean() == pytest.approx(0, abs=1e-6) and data.y_train.std() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(data.task.raw(data.y_test)[:, 0], 100 + np.arange(5) / 2, rtol=1e-6)
+
+
+def test_groups_are_not_split(tmp_path):
+    rows = [(f"{i}.png", i % 2, f"g{i // 4}") for i in range(N)]
+    data = load(write(tmp_path, ["image", "kind", "group"], rows))
+    gray = np.rint(data.x_test[:, 0, 0, 0] * 255).astype(int) // 10
+    assert not {f"g{i // 4}" for i in gray} & set(data.groups.tolist())
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "options", "words"),
+    [
+        (["image", "angle"], ("{}.png", "0.5"), {"target": ["angel"]}, "Did you mean 'angle'"),
+        (["image", "angle"], ("{}.png", ""), {}, "Column 'angle' has no value in row 2"),
+        (["image", "angle"], ("x{}.png", "1"), {}, r"Row 2 names 'x0\.png'"),
+        (["image", "a", "a"], ("{}.png", "1", "1"), {}, "distinct names"),
+        (["image", "a"], ("{}.png", "1", "1"), {}, "Expected 2 values in each row. Received: 3 in row 2"),
+        (["image"], ("{}.png",), {}, "column of labels beside 'image'"),
+        (["image", "a"], ("{}.png", "one"), {"task": "regression"}, "Expected numbers in column 'a'.*'one'"),
+        (["image", "a"], ("{}.png", "2"), {"task": "multilabel"}, "0 or 1 for each label"),
+        (["image", "a", "b"], ("{}.png", "x", "y"), {}, "one column of classes"),
+        (["image", "a", "split"], ("{}.png", "1", "dev"), {}, "`split`.*'dev'"),
+        (["image", "a", "split"], ("{}.png", "0.5", "train"), {}, "train and test"),
+        (["image", "a"], ("{}.png", "nan"), {"task": "regression"}, "Expected numbers in column 'a'"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, header, row, options, words):
+    rows = [tuple(value.format(index) for value in row) for index in range(N)]
+    with pytest.raises(ValueError, match=words):
+        load(write(tmp_path, header, rows), **options)
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    for content in (b"", b"image,a\n", b"\xff\xfe\x00", b'image,a\n"x'):
+        (tmp_path / "labels.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"labels\.csv"):
+            load(tmp_path / "labels.csv")
