@@ -76,7 +76,8 @@ class ProxyScore:
         self.space = checks.instance("space", space, SearchSpace, "a search space")
         self._proxy = PROXIES[proxy] if isinstance(proxy, str) else checks.function("proxy", proxy)
         self.proxy = proxy
-        self.x, self.y = np.asarray(x, "float32"), np.asarray(y).reshape(-1)
+        self.x, self.y = np.asarray(x, "float32"), np.asarray(y)
+        self.y = self.y.reshape(-1) if self.y.dtype.kind in "iu" and self.y.shape[1:] == (1,) else self.y
         if len(self.x) != len(self.y):
             raise ValueError(checks.invalid("y", f"{len(self.x)} labels, one for each image", len(self.y)))
         self.num_classes, self.seed = checks.size("num_classes", num_classes), checks.seed(seed)

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression, Task
 
 
 def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
@@ -21,7 +22,7 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
 
     Args:
         model: a network that returns logits.
-        batches: two or more `(x, y)` of images and class numbers.
+        batches: two or more `(x, y)` of images and class numbers, or tables of labels or of numbers.
 
     Returns:
         The score; minus infinity where no gradient differs between batches.
@@ -52,13 +53,12 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
     values = backend.values(model.trainable_variables)
     kernels = [position for position, value in enumerate(values) if len(value.shape) > 1]
     magnitudes = []
+    task = _task(np.asarray(batches[0][1]))
     for x, y in batches:
 
         def loss(parameters: list[Any], x: Any = x, y: Any = y) -> tuple[Any, None]:
             logits, _ = model.stateless_call(parameters, state, ops.convert_to_tensor(x), training=True)
-            labels = ops.convert_to_tensor(np.asarray(y).reshape(-1))
-            losses = ops.sparse_categorical_crossentropy(labels, ops.cast(logits, "float32"), from_logits=True)
-            return ops.mean(losses), None
+            return task.loss()(np.asarray(y), ops.cast(logits, "float32")), None
 
         _, gradients = backend.value_and_grad(loss)(values)
         magnitudes.append([np.abs(ops.convert_to_numpy(gradients[position])) for position in kernels])
@@ -69,3 +69,10 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
         if ratio > 0:
             total, counted = total + math.log(ratio), True
     return total if counted else -math.inf
+
+
+def _task(y: np.ndarray) -> Task:
+    """The task of labels: class numbers, 0 and 1 in rows, or numbers."""
+    if y.ndim == 1:
+        return CLASSIFICATION
+    return MULTILABEL if np.isin(y, (0, 1)).all() else Regression()
