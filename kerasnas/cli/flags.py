@@ -52,8 +52,8 @@ def define_list(name: str, default: list[str], help: str, flag_values: flags.Fla
 
 
 def settings(config: type, values: flags.FlagValues) -> Any:
-    """The settings of class `config` that the flags give; a flag that is not given leaves the default of `config`."""
-    return config(**given(config, values))
+    """The settings of class `config` that the flags give; a flag that is not given leaves the default."""
+    return getattr(config, "suited", config)(**given(config, values))
 
 
 def given(config: type, values: flags.FlagValues) -> dict[str, Any]:

@@ -27,11 +27,13 @@ def macs(model: keras.Model) -> int:
 
     Each entry of a convolution's kernel is used once at each pixel of the layer's output (borders are counted like the
     inside), each entry of a dense kernel once, and so is each bias. Norms, pools, activations and sums are left out.
-    What counts is the work that the primitives are defined by: zeros that are multiplied only because that is faster
-    are no part of it. The counts of NAS-Bench-201's cells are the published ones.
+    Recurrent layers use each entry at each step, attention has the products of steps with steps beside its kernels, and
+    embeddings look up. What counts is the work that the primitives are defined by: zeros that are multiplied only
+    because that is faster are no part of it. The counts of NAS-Bench-201's cells are the published ones.
 
     Args:
-        model: a built model whose layers with kernels are convolutions and dense layers, each called once.
+        model: a built model whose layers with kernels are convolutions, dense, recurrent and attention layers, each
+            called once, on sequences of a known length.
 
     Example:
 
@@ -40,10 +42,25 @@ def macs(model: keras.Model) -> int:
     >>> macs(keras.Model(inputs, outputs))  # (3 x 3 x 3 x 8 entries) x (2 x 2 pixels)
     864
     """
-    total = 0
+    total, counted = 0, set()
     for layer in flatten_layers(model):
+        if isinstance(layer, keras.layers.RNN | keras.layers.MultiHeadAttention):
+            total += _of_sequence(layer)
+            counted |= {id(inner) for inner in flatten_layers(layer)}
+        if id(layer) in counted or isinstance(layer, keras.layers.Embedding):
+            continue
         own = [variable for variable in own_trainable_variables(layer) if not is_alphas(variable)]
         if any(len(variable.shape) > 1 for variable in own):
             outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
             total += sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])
     return total
+
+
+def _of_sequence(layer: keras.layers.Layer) -> int:
+    """The multiply-adds of a recurrent layer, or of self-attention."""
+    kernels = sum(math.prod(variable.shape) for variable in layer.trainable_variables)
+    if isinstance(layer, keras.layers.RNN):
+        return int(kernels * layer.get_build_config()["input_shape"][1])
+    _, heads, size = layer.query_dense.kernel.shape
+    length = layer.query_dense.get_build_config()["input_shape"][1]
+    return int(kernels * length + 2 * length**2 * heads * size)

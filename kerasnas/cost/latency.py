@@ -52,12 +52,18 @@ def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) ->
     return _interleaved([_timer(model, batch_size)], rounds)[0]
 
 
+def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
+    """A batch for an input of a model: noise; token ids, all of words; or texts of 20 words."""
+    shape = batch_size, *x.shape[1:]
+    if x.dtype == "string":
+        return np.full(shape, " ".join(["word"] * 20), object)
+    return np.ones(shape, x.dtype) if "int" in x.dtype else rng.standard_normal(shape, "float32")
+
+
 def _timer(model: keras.Model, batch_size: int) -> Callable[[], float]:
     """A function that times one round of calls of `model`, in ms a call; the first one has it compiled."""
     rng = np.random.default_rng(0)
-    inputs = [
-        keras.ops.convert_to_tensor(rng.standard_normal((batch_size, *x.shape[1:]), "float32")) for x in model.inputs
-    ]
+    inputs = [keras.ops.convert_to_tensor(_made_up(x, batch_size, rng)) for x in model.inputs]
     forward = backend.traced_once(lambda *x: model(list(x) if len(x) > 1 else x[0], training=False))
 
     def call() -> None:

@@ -1,8 +1,18 @@
 """Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
-from kerasnas.datasets.augmentations import color_jitter, compose, cutout, flip, flip_vertical, rotate, shift
+from kerasnas.datasets.augmentations import (
+    color_jitter,
+    compose,
+    cutout,
+    drop_words,
+    flip,
+    flip_vertical,
+    rotate,
+    shift,
+)
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
+from kerasnas.datasets.fronts import Front, LogMel, Scaling, Vocabulary
 from kerasnas.datasets.glyphs import glyphs
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
@@ -10,6 +20,7 @@ from kerasnas.datasets.mini_imagenet import mini_imagenet
 from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
+from kerasnas.datasets.sequences import TextLimits
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.datasets.splits import grouped_split, split_classes, split_samples, stratified_split
@@ -20,17 +31,23 @@ __all__ = [
     "ArrayBatches",
     "Episode",
     "EpisodeSampler",
+    "Front",
     "ImageDataset",
     "LabelledImages",
+    "LogMel",
     "PairedBatches",
+    "Scaling",
     "SinusoidTasks",
     "TaskFamily",
     "TaskMixture",
+    "TextLimits",
+    "Vocabulary",
     "check_episode",
     "check_images",
     "color_jitter",
     "compose",
     "cutout",
+    "drop_words",
     "flip",
     "flip_vertical",
     "glyphs",

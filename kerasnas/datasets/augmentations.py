@@ -140,6 +140,35 @@ def color_jitter(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.
     return np.clip(np.rint(contrast * batch + 255 * brightness), 0, 255).astype(batch.dtype)
 
 
+def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.1) -> np.ndarray:
+    """Make each word of texts the unknown one, id 1, with probability `share`.
+
+    Args:
+        batch: token ids, integers `(samples, length)`, of which 0 is padding.
+        rng: generator of the choices.
+        share: Defaults to 0.1.
+
+    Raises:
+        TypeError: if `rng` is not a generator.
+        ValueError: if `batch` is not such an array, or `share` is not in [0, 1).
+
+    Example:
+
+    >>> drop_words(np.array([[5, 6, 0]]), np.random.default_rng(2), share=0.5).tolist()
+    [[5, 1, 0]]
+    """
+    share = checks.number("share", share, least=0, below=1)
+    checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")
+    if not isinstance(batch, np.ndarray) or batch.ndim != 2 or batch.dtype.kind not in "iu":
+        received = f"shape {batch.shape}, dtype {batch.dtype}" if isinstance(batch, np.ndarray) else repr(batch)
+        raise ValueError(
+            "Invalid value received for argument `batch` of `drop_words`. Expected token ids, integers (samples, "
+            f"length). Received: {received}"
+        )
+    batch[(rng.random(batch.shape) < share) & (batch != 0)] = 1
+    return batch
+
+
 def compose(*functions: Augmentation) -> Augmentation:
     """An augmentation that applies `functions` in turn, with one generator.
 

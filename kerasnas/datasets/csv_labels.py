@@ -1,4 +1,4 @@
-"""Labels of image files in a CSV file: classes, several labels, or numbers."""
+"""Labels of image files, or of texts, in a CSV file: classes, several labels, or numbers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kerasnas.datasets.folders import left_out, read_pixels
 from kerasnas.datasets.splits import split_samples
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
 
+_TEXTS = ("text", "sentence", "review", "comment", "message")
 _PATHS = ("image", "path", "file", "filename")
 _SPLIT, _GROUP = "split", "group"
 _PARTS = ("train", "test")
@@ -27,8 +28,9 @@ def read_csv(
     image_size: tuple[int, int] | None = None,
     seed: int = 0,
     image_fit: str = "stretch",
+    text_column: str = "",
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
-    """Read the images that a CSV file names, with their labels.
+    """Read the images that a CSV file names, or the texts in it, with their labels.
 
     Args:
         file: the file; see `kerasnas.datasets.load`.
@@ -36,39 +38,67 @@ def read_csv(
         task: what they are. Defaults to `"auto"`: one column of names or whole numbers is a classification, several of
             0 and 1 are multilabel, numbers a regression.
         image_size, seed, image_fit: as for `read_folder`.
+        text_column: the column of texts. Defaults to none, or that of such a name.
 
     Returns:
-        The arrays of `read_folder`, with the array `task`; the names of classes, labels or numbers; and notes.
+        The arrays of `read_folder`, with the array `task`; the names of classes, labels or numbers; and notes. Texts
+        are strings.
 
     Raises:
         ValueError: for a column that does not exist (the nearest is named), a value that is missing or of another kind
             than the others, an image that is not there, and as for `read_folder`.
     """
     columns = _columns(file)
-    place = next((name for name in columns if name.lower() in _PATHS), next(iter(columns)))
+    if text_column:
+        checks.one_of("text_column", text_column, columns)
+    place = next((name for name in columns if name.lower() in _PATHS), "")
+    text = text_column or ("" if place else next((name for name in columns if name.lower() in _TEXTS), ""))
+    place = text or place or next(iter(columns))
     known = [name for name in columns if name != place and name.lower() not in (_SPLIT, _GROUP)]
     for name in target:
         checks.one_of("target", name, known)
     names = tuple(target) or tuple(known)
     if not names:
         raise ValueError(f"Expected a column of labels beside '{place}'. Received: {', '.join(columns)}")
+    if text:
+        if image_size is not None:
+            raise ValueError(checks.invalid("image_size", f"None, as column '{text}' holds texts", image_size))
+        x = np.array(columns[place], dtype=str)
+        return _split_arrays(x, columns, names, task, seed, f"{len(x):,} texts", [])
     paths = [file.parent / text for text in columns[place]]
     for row, path in enumerate(paths, start=2):
         if not path.is_file():
-            raise ValueError(f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}")
+            raise ValueError(
+                f"Row {row} names {columns[place][row - 2]!r}, and there is no such file in {file.parent}. Texts stand "
+                "in a column named text, or in one that is named as the text column"
+            )
     pixels, unreadable, sizes = read_pixels(list(dict.fromkeys(paths)), file.parent, image_size, image_fit)
     kept = [row for row, path in enumerate(paths) if path in pixels]
     own = {name: [values[row] for row in kept] for name, values in columns.items()}
-    y, classes, kind = _labels({name: own[name] for name in names}, task)
     x = np.stack([pixels[paths[row]] for row in kept])
-    groups = next((np.array(own[name]) for name in columns if name.lower() == _GROUP), None)
+    left = left_out(collections.Counter(), unreadable, len(paths))
+    return _split_arrays(x, own, names, task, seed, f"{len(kept):,} images", left, sizes)
+
+
+def _split_arrays(
+    x: np.ndarray,
+    own: Mapping[str, Sequence[str]],
+    names: Sequence[str],
+    task: str,
+    seed: int,
+    found: str,
+    left: Sequence[str],
+    sizes: str = "",
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], tuple[str, ...]]:
+    """The result of `read_csv`: samples `x` and the columns of their rows, split."""
+    y, classes, kind = _labels({name: own[name] for name in names}, task)
+    groups = next((np.array(own[name]) for name in own if name.lower() == _GROUP), None)
     train, test = _split(own, y, kind, groups, seed)
     arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "task": np.array(kind)}
     if groups is not None:
         arrays["groups"] = groups[train]
     what = {"classification": "classes", "multilabel": "labels", "regression": "numbers"}[kind]
-    notes = [f"Found {len(kept):,} images, {len(classes)} {what}, {sizes}"]
-    notes += left_out(collections.Counter(), unreadable, len(paths))
+    notes = [", ".join(filter(None, (f"Found {found}", f"{len(classes)} {what}", sizes))), *left]
     return arrays, classes, tuple(notes)
 
 

@@ -57,7 +57,7 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise _invalid(argument, what, "an array (np.asarray makes one)", type(value).__name__)
     x, y = np.asarray(x), np.asarray(y)
-    kind = "signals" if input_shape is not None and len(input_shape) == 2 else "images"
+    kind = "images" if input_shape is None else _KINDS[len(input_shape)]
     _check_values(x, input_shape, what, kind)
     if not isinstance(task, Classification):
         if len(x) != len(y):
@@ -67,7 +67,8 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     if y.ndim != 1:
         one_hot = y.ndim == 2 and y.shape[1] > 1
         fix = "One-hot labels become class numbers by y.argmax(axis=-1)" if one_hot else "Flatten them by y.reshape(-1)"
-        expected = f"one class number {'an image' if kind == 'images' else 'a signal'}, shape (samples,)"
+        one = {"images": "an image", "signals": "a signal"}.get(kind, "a text")
+        expected = f"one class number {one}, shape (samples,)"
         raise _invalid("y", what, expected, f"shape {y.shape}. {fix}")
     if len(x) != len(y):
         raise _invalid("y", what, f"as many labels as {kind}", f"{len(x)} {kind} and {len(y)} labels")
@@ -103,19 +104,28 @@ def unit_pixels(x: np.ndarray) -> np.ndarray:
 
 
 def _check_shape(input_shape: Any) -> None:
-    expected = "(height, width, channels) or (length, channels), where None fits any size"
-    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence) or len(input_shape) not in (2, 3):
+    expected = "(height, width, channels), (length, channels) or (length,), where None fits any size"
+    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence) or len(input_shape) not in _KINDS:
         raise ValueError(checks.invalid("input_shape", expected, input_shape))
     for size in input_shape:
         checks.optional(checks.size, "input_shape", size)
 
 
-_AXES = {"images": "(samples, height, width, channels)", "signals": "(samples, length, channels)"}
+_KINDS = {3: "images", 2: "signals", 1: "token ids"}
+_AXES = {
+    "images": "(samples, height, width, channels)",
+    "signals": "(samples, length, channels)",
+    "token ids": "(samples, length)",
+}
+_SINGULAR = {"images": ("image", "pixel"), "signals": ("signal", "value"), "token ids": ("text", "token id")}
 _FIXES = {  # for arrays of another rank
     ("images", 3): ". Grey images without a channel axis get one by x[..., None]",
     ("images", 2): ". Flattened images get their axes back by x.reshape(-1, height, width, channels)",
     ("signals", 2): ". Signals without a channel axis get one by x[..., None]",
     ("signals", 4): ". These are images: a space for images takes them",
+    ("token ids", 4): ". These are images: a space for images takes them",
+    ("token ids", 3): ". These are signals: a space for signals takes them",
+    ("token ids", 1): ". Texts become token ids by `kerasnas.datasets.load`, or by TextVectorization",
 }
 
 
@@ -123,11 +133,13 @@ def _check_values(x: np.ndarray, input_shape: tuple[int | None, ...] | None, wha
     if x.ndim != _AXES[kind].count(",") + 1:
         expected = f"{kind} of shape {_AXES[kind]}"
         raise _invalid("x", what, expected, f"shape {x.shape}{_FIXES.get((kind, x.ndim), '')}")
-    image, pixel = ("image", "pixel") if kind == "images" else ("signal", "value")
+    image, pixel = _SINGULAR[kind]
     if x.size == 0:
         raise _invalid("x", what, f"at least one {image} with at least one {pixel}", f"an empty array, shape {x.shape}")
     if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):
         raise _invalid("x", what, f"{kind} of numbers, float or integer", f"dtype {x.dtype}")
+    if kind == "token ids" and not np.issubdtype(x.dtype, np.integer):
+        raise _invalid("x", what, "token ids of an integer dtype", f"dtype {x.dtype}")
     if input_shape is not None:
         fits = len(input_shape) == x.ndim - 1 and all(
             wanted is None or wanted == found for wanted, found in zip(input_shape, x.shape[1:], strict=True)

@@ -19,14 +19,18 @@ from kerasnas import checks
 from kerasnas.datasets.csv_labels import read_csv
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import FITS, check_image_size, read_folder
+from kerasnas.datasets.fronts import Front, Scaling
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
+from kerasnas.datasets.sequences import TextLimits, audio_parts, text_parts
 from kerasnas.registry import Registry
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of_labels
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
 
+KINDS = {3: "images", 2: "signals", 1: "texts"}
+"""What samples are, by the number of axes of an input."""
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _FASHION_CLASSES = (
@@ -50,12 +54,13 @@ _FILES = {  # the checksums are the publishers'
 
 @dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
 class ImageDataset:
-    """Labeled images, or signals, split for training and test.
+    """Labeled images, signals or texts, split for training and test.
 
     Args:
         name: name of the dataset.
         x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`; or training signals,
-            float32, shape `(samples, length, channels)`.
+            float32, shape `(samples, length, channels)`; or texts as token ids, int32, shape `(samples, length)`, of
+            which 0 is padding.
         y_train: labels as networks learn them: class numbers, int64, shape `(samples,)`; for `Multilabel` 0 and 1 in
             float32, for `Regression` standardized numbers in float32, shape `(samples, outputs)`.
         x_test: test images, as `x_train`.
@@ -68,6 +73,9 @@ class ImageDataset:
         notes: lines on how they were read, for a person. Defaults to none.
         image_fit: how images of other shapes were brought to size; as for `load`. Defaults to `"stretch"`.
         task: what the labels are. Defaults to classification.
+        front: what makes inputs of raw samples in a deployed model. Defaults to None: `Scaling(scale)`.
+        raw_train, raw_test: the raw samples, where they are not the inputs times `scale`: texts, recordings. Default to
+            None.
 
     Raises:
         TypeError: if `name` is not a string.
@@ -86,10 +94,15 @@ class ImageDataset:
     notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     image_fit: str = "stretch"
     task: Task = CLASSIFICATION
+    front: Front | None = None
+    raw_train: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    raw_test: np.ndarray | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         checks.instance("name", self.name, str)
         checks.number("scale", self.scale, above=0)
+        if self.front is None:
+            object.__setattr__(self, "front", Scaling(self.scale))
         object.__setattr__(self, "classes", checks.names("classes", self.classes))
         check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)
         check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
@@ -109,8 +122,38 @@ class ImageDataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape `(height, width, channels)` of every image, or `(length, channels)` of every signal."""
+        """Shape of a sample: `(height, width, channels)`, `(length, channels)` of signals, `(length,)` of texts."""
         return self.x_train.shape[1:]
+
+    @property
+    def kind(self) -> str:
+        """What the samples are: `"images"`, `"signals"` or `"texts"`."""
+        return KINDS[len(self.input_shape)]
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of a raw sample; `()` of a text."""
+        assert self.front is not None
+        return self.front.raw_shape(self.input_shape)
+
+    def raw(self, part: str, scale: float | None = None) -> np.ndarray:
+        """The raw samples of `"train"` or `"test"`, as a deployed model takes them.
+
+        Args:
+            part: which.
+            scale: of the model, where the samples are its inputs times that. Defaults to None: that of these data.
+
+        Example:
+
+        >>> from kerasnas import datasets
+        >>> float(datasets.load("fashion_mnist_mini").raw("test").max())
+        255.0
+        """
+        checks.one_of("part", part, ("train", "test"))
+        raw = self.raw_train if part == "train" else self.raw_test
+        if raw is not None:
+            return raw
+        return getattr(self, f"x_{part}") * np.float32(self.scale if scale is None else scale)
 
 
 def load(
@@ -122,8 +165,10 @@ def load(
     seed: int = 0,
     task: str = "auto",
     target: Sequence[str] = (),
+    text_column: str = "",
+    limits: TextLimits | None = None,
 ) -> ImageDataset:
-    """Load a dataset of images or of signals.
+    """Load a dataset of images, of signals or of texts.
 
     A name is one of `DATASETS`: `"fashion_mnist_mini"` (6000 training and 1000 test images of
     Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, `"waveforms"` (generated signals, see
@@ -134,12 +179,15 @@ def load(
       `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
       divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
       are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
-      length, channels)` or `(samples, length)`, and their values are not scaled. Labels are class numbers, or a table
+      length, channels)` or `(samples, length)`, and their values are not scaled. Strings are texts, `(samples,)`. With
+      `kind = "audio"` and `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks read
+      log-mel spectrograms. Labels are class numbers, or a table
       `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or `(samples, numbers)`.
     - a `.csv` file whose first row has names: a column of paths of images, relative to the file, named `image`,
       `path`, `file` or `filename`, or the first one; and of all others the labels of the image: names of classes or 0
-      and 1 for each label, or numbers. A column `split` says `train` or `test` (else 80/20), a column `group` what
-      belongs together.
+      and 1 for each label, or numbers. Where there is a column `text`, `sentence`, `review`, `comment` or `message` and
+      none of the former names, it holds texts, and no images are read. A column `split` says `train` or `test` (else
+      80/20), a column `group` what belongs together.
     - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff`, split 80/20, stratified, into training and test.
       Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
     - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
@@ -160,6 +208,8 @@ def load(
         task: what the labels are: `"classification"`, `"multilabel"` or `"regression"`; of a path. Defaults to
             `"auto"`, as the labels look.
         target: the columns of a `.csv` file that are the labels. Defaults to all but those above.
+        text_column: the column of a `.csv` file that holds texts. Defaults to none, or that of such a name.
+        limits: the size of the vocabulary and the length of texts. Defaults to None: `TextLimits()`.
 
     Raises:
         TypeError: if `name_or_path` or `cache_dir` is not a path.
@@ -180,6 +230,7 @@ def load(
     seed = checks.seed(seed)
     checks.one_of("task", task, ("auto", *TASKS))
     target = checks.names("target", target, least=0)
+    limits = checks.optional(checks.instance, "limits", limits, TextLimits) or TextLimits()
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
     table = path.suffix == ".csv" and path.is_file() and not named
     resized = not named and (path.is_dir() or table)
@@ -190,6 +241,8 @@ def load(
         )
     if target and not table:
         raise ValueError(checks.invalid("target", "columns of a .csv file, or nothing", target))
+    if text_column and not table:
+        raise ValueError(checks.invalid("text_column", "a column of a .csv file, or nothing", text_column))
     if image_fit != FITS[0] and not resized:
         expected = f"'{FITS[0]}', since only the images of a folder are brought to size"
         raise ValueError(checks.invalid("image_fit", expected, image_fit))
@@ -205,17 +258,25 @@ def load(
             arrays: dict[str, np.ndarray]
             classes: tuple[str, ...] | None
             if table:
-                arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit)
+                arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit, text_column)
             elif path.is_dir():
                 checks.one_of("task", task, ("auto", "classification"))
                 arrays, classes, *notes = read_folder(path, image_size, seed, image_fit)
             else:
                 (arrays, classes), notes = _read_npz(path), []
             arrays, own = with_task(arrays, task)
-            build = signal_dataset if _kind(arrays) == "signals" else _dataset
-            data = build(path.resolve().name.removesuffix(".npz"), arrays, classes, own)
+            name = path.resolve().name.removesuffix(".npz")
+            kind = _kind(arrays)
+            if kind in ("text", "audio"):
+                parts = text_parts(arrays, limits, own) if kind == "text" else audio_parts(arrays, own)
+                labels = {part: parts[f"y_{part}"] for part in ("train", "test")}
+                data = ImageDataset(name=name, classes=classes or _numbered(labels, own), **parts)
+            else:
+                build = signal_dataset if kind == "signals" else _dataset
+                data = build(name, arrays, classes, own)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
             found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
+            found["notes"] = (*found.get("notes", ()), *data.notes)
             return dataclasses.replace(data, groups=groups, **found)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
@@ -313,11 +374,14 @@ def _checked(
 
 
 def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None, task: Task) -> ImageDataset:
-    if not classes:
-        own = isinstance(task, Classification)
-        number = 1 + max(labels.max() for labels in y.values()) if own else y["train"].shape[1]
-        classes = tuple(map(str, range(number)))
-    return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes, task=task)
+    return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes or _numbered(y, task), task=task)
+
+
+def _numbered(y: _Parts, task: Task) -> tuple[str, ...]:
+    """Numbers as names of classes, or of outputs."""
+    own = isinstance(task, Classification)
+    number = 1 + max(labels.max() for labels in y.values()) if own else y["train"].shape[1]
+    return tuple(map(str, range(number)))
 
 
 # .npz --------------------------------------------------------------------------------------------
@@ -332,12 +396,16 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None
 
 def _kind(arrays: Mapping[str, np.ndarray]) -> str:
     """The kind of samples in an .npz file: its array `kind`, or images where it has none."""
-    kind = str(arrays.get("kind", "images"))
-    if kind not in ("images", "signals"):
+    kind = str(arrays.get("kind", "text" if arrays["x_train"].dtype.kind == "U" else "images"))
+    known = {"images": "images", "signals": "signals", "text": "text", "texts": "text", "audio": "audio"}
+    if kind not in known:
         raise ValueError(
-            f'Expected the array `kind`, where there is one, to be "images" or "signals". Received: {kind!r}'
+            f'Expected the array `kind`, where there is one, to be "images", "signals", "text" or "audio". '
+            f"Received: {kind!r}"
         )
-    return kind
+    if known[kind] != "text" and arrays["x_train"].dtype.kind == "U":
+        raise ValueError(f"Expected {kind}, as the array `kind` says. Received: texts")
+    return known[kind]
 
 
 def _open_npz(file: IO[bytes]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from kerasnas.export.classifier import (
     with_preprocessing,
     write_model,
 )
-from kerasnas.export.formats import FORMATS, Export, Format, check_formats, export_classifier
+from kerasnas.export.formats import FORMATS, Export, Format, check_convertible, check_formats, export_classifier
 from kerasnas.export.loaded import Loaded
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Export",
     "Format",
     "Loaded",
+    "check_convertible",
     "check_formats",
     "export_classifier",
     "graded",

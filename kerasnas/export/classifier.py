@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 from kerasnas import checks, storage
+from kerasnas.datasets import ImageDataset
 from kerasnas.datasets.folders import FITS
+from kerasnas.datasets.fronts import Front, Scaling
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 from kerasnas.tasks.base import SMALLEST
 
@@ -25,10 +27,13 @@ _LOSSES = {  # of deployed models: task -> loss, metrics
 }
 
 
-def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CLASSIFICATION) -> keras.Model:
+def with_preprocessing(
+    network: keras.Model, scale: float = 1.0, task: Task = CLASSIFICATION, front: Front | None = None
+) -> keras.Model:
     """A model that takes samples as they come, and answers probabilities, or the numbers of a regression.
 
-    Images as Pillow or OpenCV read them, integers or floats from 0 to 255, are divided by `scale` inside of it, and the
+    Images as Pillow or OpenCV read them, integers or floats from 0 to 255, are divided by `scale` inside of it, or
+    whatever `front` does to texts or sound, and the
     logits of `network` go through a softmax, those of several labels through a sigmoid, and numbers get their mean and
     deviation back, all in standard Keras layers. It shares the layers of `network`, and is compiled: `evaluate` gives
     the loss and the accuracy, or the mean absolute error.
@@ -37,6 +42,7 @@ def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CL
         network: a functional model, whose outputs are logits, or standardized numbers.
         scale: what its inputs were divided by in its training: 255 for images of 8 bits. Defaults to 1: nothing.
         task: what it predicts. Defaults to classification.
+        front: what makes its inputs of raw samples. Defaults to None: the division by `scale`.
 
     Raises:
         ValueError: if `scale` is not above 0.
@@ -49,9 +55,9 @@ def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CL
     >>> bool(np.allclose(model.predict(photos, verbose=0).sum(axis=1), 1))
     True
     """
-    scale = checks.number("scale", scale, above=0)
-    inputs = keras.Input(network.input_shape[1:], name="inputs")
-    x = inputs if scale == 1 else keras.layers.Rescaling(1 / scale, dtype="float32", name="scaling")(inputs)
+    front = Scaling(scale) if front is None else front
+    inputs = front.input(network.input_shape[1:])
+    x = front.apply(inputs)
     bare = keras.Model(network.inputs[0], network.outputs[0], name="network")  # without an optimizer
     model = keras.Model(inputs, task.layer()(bare(x)), name="classifier" if task.metric != "r2" else "regressor")
     # An optimizer without state: nothing of it is in the file. XLA's depthwise convolutions are far slower on a CPU.
@@ -80,12 +86,29 @@ class Classifier:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
+        """The shape of one raw sample; `()` of a text."""
         return tuple(self.model.input_shape[1:])
+
+    @property
+    def takes(self) -> str:
+        """What it takes: `"images"`, `"signals"`, `"recordings"` or `"texts"`."""
+        if self.model.inputs[0].dtype == "string":
+            return "texts"
+        return {3: "images", 2: "signals", 1: "recordings"}.get(len(self.input_shape), "samples")
 
     def answers(self, x: Any) -> np.ndarray:
         """The probability of each class or label, or the numbers, of each of the raw samples `x`."""
-        return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
+        x = np.asarray(x, object if self.takes == "texts" else None)  # NumPy's own strings are nothing to Keras
+        return self.model.predict(x, batch_size=_BATCH, verbose=0)
+
+    def raw(self, data: ImageDataset, part: str) -> np.ndarray:
+        """The samples of a part of `data` as this model takes them.
+
+        Args:
+            data: the data.
+            part: `"train"` or `"test"`.
+        """
+        return data.raw(part, self.scale)
 
 
 def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,6 +137,7 @@ def save_classifier(
     scale: float = 1.0,
     image_fit: str = "stretch",
     task: Task = CLASSIFICATION,
+    front: Front | None = None,
 ) -> None:
     """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically.
 
@@ -124,12 +148,14 @@ def save_classifier(
         scale: as for `with_preprocessing`. Defaults to 1.
         image_fit: as for `Classifier`. Defaults to `"stretch"`.
         task: as for `with_preprocessing`. Defaults to classification.
+        front: as for `with_preprocessing`. Defaults to None.
     """
     folder = Path(folder)
-    write_model(folder, with_preprocessing(network, scale, task))
+    write_model(folder, with_preprocessing(network, scale, task, front))
     shape = list(network.input_shape[1:])
     record = {"classes": list(classes), "scale": scale, "input_shape": shape, "image_fit": image_fit}
     record |= {} if task == CLASSIFICATION else {"task": task.get_config()}
+    record |= {} if front is None or isinstance(front, Scaling) else {"front": front.get_config()}
     storage.write_json(folder / METADATA, record)
 
 

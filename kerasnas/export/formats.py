@@ -119,6 +119,16 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
+    """Raise ValueError for a format that cannot hold the classifier: those without strings cannot split texts."""
+    unfit = [name for name in names if name != "savedmodel"]
+    if classifier.takes == "texts" and unfit:
+        raise ValueError(
+            f"The network takes texts, whose words TensorFlow's strings alone can look up: it is exported as "
+            f"savedmodel (--format=savedmodel). Received: {', '.join(unfit)}"
+        )
+
+
 def export_classifier(
     classifier: Classifier, name: str, folder: str | os.PathLike, x: np.ndarray, calibration: np.ndarray
 ) -> Export:
@@ -145,7 +155,9 @@ def export_classifier(
     (name,) = check_formats([name])
     kind, folder = FORMATS[name], Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    x, calibration = np.asarray(x, "float32"), np.asarray(calibration, "float32")
+    check_convertible(classifier, [name])
+    raw = object if classifier.takes == "texts" else "float32"
+    x, calibration = np.asarray(x, raw), np.asarray(calibration, raw)
     path = folder / kind.path
     whole = storage.atomic_path if path.suffix else storage.atomic_folder
     with whole(path) as temporary:

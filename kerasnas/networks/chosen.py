@@ -11,7 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.initialization import head_dtype, initialize, number_layers
-from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, input_shape_for
+from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, input_dtype, input_shape_for
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
 from kerasnas.primitives.mobile import MBConv
@@ -50,7 +50,7 @@ def chosen_network(
     checks.seed(seed)
     counted = ShapeFiller(space, num_classes, assignment=assignment)
     space.skeleton(counted, shape)
-    inputs = keras.Input(shape)
+    inputs = keras.Input(shape, dtype=input_dtype(shape))
     fill = _Chosen(space, genotype, num_classes, drop_path, seed, counted.slots)
     return discrete_model(inputs, space.skeleton(fill, inputs), seed)
 

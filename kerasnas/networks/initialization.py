@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,13 +41,39 @@ def initialize(model: keras.Model, seed: int) -> None:
     """
     stages = [layer for layer in flatten_layers(model) if isinstance(layer, Stage)]
     copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
+    fans = {id(kernel): kernel.shape[0] for kernel in attention_kernels(model)}
     for index, variable in enumerate(model.trainable_variables):
         shape = tuple(variable.shape)
         generator = np.random.default_rng([seed, index])
         if relaxations.is_alphas(variable):
             variable.assign(1e-3 * generator.standard_normal(shape))
-        elif len(shape) > 1:
-            variable.assign(np.sqrt(2 / fan_in(shape, id(variable) in copied)) * generator.standard_normal(shape))
+        elif variable.name == "recurrent_kernel":
+            variable.assign(orthogonal(shape, generator))
+        elif variable.name == "embeddings":
+            variable.assign(np.sqrt(1 / shape[-1]) * generator.standard_normal(shape))
+        elif len(shape) > 1 and variable.name != "bias":  # of a GRU it has two rows
+            fan = fans.get(id(variable)) or fan_in(shape, id(variable) in copied)
+            variable.assign(np.sqrt(2 / fan) * generator.standard_normal(shape))
+
+
+def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+    """Recurrent kernels `(..., units, gates * units)` whose square for each gate is orthogonal, as Keras draws them.
+
+    Example:
+
+    >>> one = orthogonal((4, 12), np.random.default_rng(0))[:, 4:8]
+    >>> bool(np.allclose(one @ one.T, np.eye(4)))
+    True
+    """
+    units = shape[-2]
+    squares = generator.standard_normal((*shape[:-2], shape[-1] // units, units, units))
+    return np.concatenate(np.moveaxis(np.linalg.qr(squares)[0], -3, 0), axis=-1)
+
+
+def attention_kernels(model: keras.Model) -> list[Any]:
+    """The kernels `(channels, heads, size)` of queries, keys and values: each value sums over the channels alone."""
+    layers = [layer for layer in flatten_layers(model) if isinstance(layer, keras.layers.MultiHeadAttention)]
+    return [dense.kernel for layer in layers for dense in (layer.query_dense, layer.key_dense, layer.value_dense)]
 
 
 def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:

@@ -25,15 +25,17 @@ class Part:
         name: its description; parts of one name and the same shapes are the same, and are measured once.
         shapes: of its inputs, without the batch.
         build: KerasTensors -> KerasTensor, of standard Keras layers.
+        dtype: precision of the inputs. Defaults to `"float32"`; int32 of token ids.
     """
 
     name: str
     shapes: tuple[Shape, ...]
     build: Callable[..., Any] = dataclasses.field(compare=False, repr=False)
+    dtype: str = "float32"
 
     def model(self) -> keras.Model:
         """The part as a functional model."""
-        inputs = [keras.Input(shape) for shape in self.shapes]
+        inputs = [keras.Input(shape, dtype=self.dtype) for shape in self.shapes]
         return keras.Model(inputs, self.build(*inputs))
 
 
@@ -102,7 +104,8 @@ class _Measured(ShapeFiller):
     def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
         said = [str(value) for value in arguments] + [f"{name}={value}" for name, value in options.items()]
         name = f"{factory.__name__}({', '.join(said)})"
-        self.fixed.append(Part(name, (x,), lambda tensor: expand(factory(*arguments, **options), tensor)))
+        dtype = "int32" if getattr(factory, "reads_ids", False) else "float32"
+        self.fixed.append(Part(name, (x,), lambda tensor: expand(factory(*arguments, **options), tensor), dtype))
         return super().block(x, factory, *arguments, **options)
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
@@ -136,6 +139,11 @@ class _Measured(ShapeFiller):
             shapes = tuple(values)
             self.fixed.append(Part("concatenation", shapes, lambda *nodes: keras.layers.Concatenate()(list(nodes))))
         return super().concatenate(values)
+
+    def classify(self, x: Shape) -> Shape:
+        classes = self.num_classes
+        self.fixed.append(Part(f"classifier, {classes} classes", (x,), lambda y: classify(y, classes)))
+        return (classes,)
 
     def head(self, x: Shape) -> Shape:
         classes = self.num_classes

@@ -18,7 +18,8 @@ from kerasnas.primitives.network_blocks import Block
 Shape = tuple[int, ...]
 _PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
 ORDINALS = ("first", "second", "third", "fourth")
-_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
+_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)", "text": "(length,)"}
+_RANKS = {"image": 3, "signal": 2, "text": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +250,7 @@ class ShapeFiller(Filler):
 
     def seen(self, shape: Sequence[int]) -> Shape:
         """`shape`, once the size of the image has been noted."""
-        self.smallest = min(self.smallest, *shape[:-1])
+        self.smallest = min(self.smallest, *shape[:-1], _PROBE)
         return tuple(shape)
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
@@ -310,13 +311,29 @@ def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[st
     """
     shape = check_input_shape(input_shape, halvings=0, kind=space.inputs)
     probe = ShapeFiller(space, num_classes=1, assignment=assignment)
-    space.skeleton(probe, (*[_PROBE] * (len(shape) - 1), shape[-1]))
+    space.skeleton(probe, (*[_PROBE] * len(_sizes(shape)), *shape[len(_sizes(shape)) :]))
     return check_input_shape(shape, (_PROBE // probe.smallest).bit_length() - 1, space.inputs)
 
 
+def _sizes(shape: Sequence[int]) -> Sequence[int]:
+    """The sizes that strides halve: those of all axes but the channels, which token ids do not have."""
+    return shape[:-1] if len(shape) > 1 else shape
+
+
+def input_dtype(input_shape: Sequence[int]) -> str:
+    """The precision of samples of this shape as networks take them: token ids are integers.
+
+    Example:
+
+    >>> input_dtype((28, 28, 1)), input_dtype((20,))
+    ('float32', 'int32')
+    """
+    return "int32" if len(input_shape) == 1 else "float32"
+
+
 def check_channels(inputs: Any, shape: Shape) -> None:
-    """Raise ValueError unless a batch has as many channels as the samples of this shape."""
-    if inputs.shape[-1] != shape[-1]:
+    """Raise ValueError unless a batch has as many axes and channels as the samples of this shape."""
+    if len(inputs.shape) != len(shape) + 1 or (len(shape) > 1 and inputs.shape[-1] != shape[-1]):
         raise ValueError(f"Expected samples of shape {shape}. Received: a batch of shape {tuple(inputs.shape)}")
 
 
@@ -333,10 +350,10 @@ def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> S
     """
     axes = _AXES[kind]
     is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)
-    is_shape = is_shape and len(input_shape) == axes.count(",") + 1
+    is_shape = is_shape and len(input_shape) == _RANKS[kind]
     if not is_shape or not all(isinstance(size, int | np.integer) and size > 0 for size in input_shape):
         raise ValueError(checks.invalid("input_shape", f"{axes} of one {kind}", input_shape))
-    least, sizes = 2**halvings, input_shape[:-1]
+    least, sizes = 2**halvings, _sizes(input_shape)
     if min(sizes) < least:
         expected = f"{least} x {least} pixels" if kind == "image" else f"{least} steps"
         raise ValueError(

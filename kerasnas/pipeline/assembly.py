@@ -20,7 +20,7 @@ from kerasnas.datasets.batches import Augmentation
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start
-from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
+from kerasnas.pipeline.recipe import AUGMENTATIONS, FOR_KINDS, TrainingRecipe
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, StepConfig, TrainingConfig, pixel_size
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
@@ -45,6 +45,7 @@ def make_space(config: StepConfig | TrainingConfig, data: datasets.ImageDataset 
     else:
         filters, num_cells = config.retrain_filters, config.retrain_cells
     sizes = {"filters": filters, "num_cells": num_cells}
+    check_kind(config, data)
     space = _make(config, sizes, data)
     if isinstance(config, SearchConfig):
         chosen, needed = _kinds(space), _kinds(_make(config, {**sizes, "num_cells": config.retrain_cells}))
@@ -72,6 +73,8 @@ def _make(config: SpaceConfig, sizes: dict[str, int], data: datasets.ImageDatase
         arguments = {name: value for name, value in arguments.items() if name in asked}
         if data is not None and hasattr(factory, "for_data"):
             factory = partial(factory.for_data, data.input_shape, data.num_classes, len(data.x_train))
+    if data is not None and data.front is not None:
+        arguments |= {name: value for name, value in data.front.sizes.items() if name in taken}
     if "num_cells" in arguments:
         arguments[getattr(SPACES[config.space], "depth", "num_cells")] = arguments.pop("num_cells")
     if config.primitives:
@@ -81,6 +84,19 @@ def _make(config: SpaceConfig, sizes: dict[str, int], data: datasets.ImageDatase
     return factory(**{name: value for name, value in arguments.items() if name in taken})
 
 
+def check_kind(config: SpaceConfig, data: datasets.ImageDataset | None) -> None:
+    """Raise ValueError unless the space of the settings takes samples like those of `data`; names one that does."""
+    if data is None:
+        return
+    takes = getattr(SPACES[config.space], "inputs", "image") + "s"
+    if takes != data.kind:
+        fitting = {"images": "darts", "signals": "signals", "texts": "text"}[data.kind]
+        raise ValueError(
+            f"Space '{config.space}' takes {takes}, and {data.name} holds {data.kind}, of shape "
+            f"{data.input_shape}. Add --space={fitting}, or another space of {data.kind}."
+        )
+
+
 def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
     """The data of the settings, whose values and labels networks can be trained on.
 
@@ -88,9 +104,11 @@ def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
         ValueError: otherwise.
     """
     size = pixel_size(config.image_size)
-    data = datasets.load(
-        config.dataset, image_size=size, image_fit=config.image_fit, task=config.task, target=config.target
-    )
+    given: dict[str, Any] = {"image_size": size, "image_fit": config.image_fit}
+    if isinstance(config, SpaceConfig):
+        given["limits"] = datasets.TextLimits(config.text_words, config.text_length, config.tokens)
+        given["text_column"] = config.text_column
+    data = datasets.load(config.dataset, task=config.task, target=config.target, **given)
     checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
     datasets.check_images(data.x_train, data.y_train, **checks, what="training")
     datasets.check_images(data.x_test, data.y_test, **checks, what="test")
@@ -104,6 +122,7 @@ def load_data(config: TrainingConfig) -> datasets.ImageDataset:
         ValueError: for data that cannot be trained on, and for a batch that they do not fill.
     """
     data = checked_data(config)
+    check_kind(config, data)
     asked = "retrain_batch_size" in config.changed()  # the default one makes one batch of fewer samples
     if asked and config.retrain_batch_size > len(data.x_train):  # found out now, not after the search
         raise ValueError(
@@ -135,13 +154,13 @@ def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Au
     Raises:
         ValueError: if one is asked for that does not.
     """
-    names = config.augment
-    if len(data.input_shape) == 2:
-        unfit = [name for name in names if name != "shift"]
-        if unfit and "augment" in config.changed():
+    names, fit = config.augment, FOR_KINDS.get(data.kind, tuple(name for name in AUGMENTATIONS if name != "drop_words"))
+    if unfit := [name for name in names if name not in fit]:
+        if "augment" in config.changed():
+            expected = f"{'' if len(fit) == 1 else 'some of '}{', '.join(fit)}, or nothing, for the {data.kind} of"
             raise ValueError(
-                f"Invalid value received for setting `augment`. Expected shift, or nothing, for the signals of "
-                f"{data.name}. Received: {', '.join(names)}"
+                f"Invalid value received for setting `augment`. Expected {expected} {data.name}. "
+                f"Received: {', '.join(names)}"
             )
         names = tuple(name for name in names if name not in unfit)
     return datasets.compose(*(AUGMENTATIONS[name] for name in names))

@@ -19,61 +19,102 @@ from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.tasks import Regression
 
+_LONGEST_PATH = 250  # what is longer is no path, and no file system may be asked for it
 ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a network says of an image file: its class, its labels, or its numbers.
+    """What a network says of an image file, or of a text: its class, its labels, or its numbers.
 
     Args:
-        path: the file.
+        path: the file, or the text.
         label: the name of the most probable class; the labels that are more probable than not, comma-separated; or the
             numbers.
         probability: of the class; None of other tasks.
         probabilities: of all classes or labels, by name; or the numbers.
     """
 
-    path: Path
+    path: Path | str
     label: str
     probability: float | None
     probabilities: dict[str, float] = dataclasses.field(repr=False)
 
 
 def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
-    """Classify image files with the network of a finished run.
+    """Classify image files, or texts, with the network of a finished run.
 
     Each is turned upright by its EXIF tag, converted to the colors and resized to the size that the network was trained
     on.
 
     Args:
         folder: the run's folder.
-        paths: image files, and folders of them.
+        paths: image files, and folders of them; of a network for texts, texts, and `.txt` files of one in each line.
 
     Returns:
         The predictions; and why each file that could not be read was left out.
 
     Raises:
         FileNotFoundError: if the run is not finished, or a path is not there.
-        ValueError: if the network takes no images, or there is none in a folder.
+        ValueError: if the network takes neither images nor texts, or there is none in a folder.
     """
     return classify(finished(folder), paths)
 
 
 def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """As `predict`, with a classifier that is loaded."""
-    images, failed = read_images(classifier, paths)
-    if not images:
-        return [], failed
-    answers = classifier.answers(np.stack(list(images.values())) * np.float32(classifier.scale / 255))
+    failed: dict[Path, str] = {}
+    names: Sequence[Any]
+    if classifier.takes == "texts":
+        names = read_texts(paths)
+        samples = np.array(names, object)
+    else:
+        images, failed = read_images(classifier, paths)
+        if not images:
+            return [], failed
+        names, samples = list(images), np.stack(list(images.values())) * np.float32(classifier.scale / 255)
+    answers = classifier.answers(samples)
     predictions = []
-    for file, row in zip(images, answers.tolist(), strict=True):
+    for file, row in zip(names, answers.tolist(), strict=True):
         by_name = dict(zip(classifier.classes, row, strict=True))
         label = classifier.task.in_words(by_name)
         probability = max(row) if classifier.task.name == "classification" else None
         predictions.append(Prediction(file, label, probability, by_name))
     return predictions, failed
+
+
+def read_texts(texts: Sequence[str | os.PathLike]) -> list[str]:
+    """Texts, and those in the lines of `.txt` files.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file of another kind, one that is not UTF-8, and where there is no text.
+
+    Example:
+
+    >>> read_texts(["a fine film", "dull"])
+    ['a fine film', 'dull']
+    """
+    found: list[str] = []
+    for text in map(str, texts):
+        if text.endswith(".txt"):
+            if not Path(text).is_file():
+                raise FileNotFoundError(f"There is no file {text}.")
+            try:
+                lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{text}: expected texts in UTF-8 ({error})") from None
+            found += [line for line in lines if line.strip()]
+        elif len(text) < _LONGEST_PATH and Path(text).exists():
+            raise ValueError(
+                f"The network takes texts: in quotes, or a .txt file with one in each line. Received: {text}"
+            )
+        else:
+            found.append(text)
+    if not found:
+        raise ValueError("Expected texts, or .txt files with one in each line. Received: none")
+    return found
 
 
 def read_images(
@@ -130,7 +171,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     """
     classifier = finished(folder)
     data = labeled_data(run_of(folder), classifier, dataset)
-    answers = classifier.answers(data.x_test * np.float32(classifier.scale))
+    answers = classifier.answers(classifier.raw(data, "test"))
     task = classifier.task
     if task.name != data.task.name:
         raise ValueError(f"The network is one of {task.name}. Received {data.name}, data of {data.task.name}.")
@@ -204,9 +245,12 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
     if Path(name).suffix == ".csv":
         target = classifier.classes if classifier.task.name != "classification" else getattr(run.config, "target", ())
         size["target"] = target
+        size["text_column"] = getattr(run.config, "text_column", "")
     data = datasets.load(name, **size, task="auto" if name in datasets.DATASETS else classifier.task.name)
-    if data.input_shape != shape:
-        raise ValueError(f"The network takes samples of shape {shape}. Received {data.name}, of {data.input_shape}.")
+    if data.raw_shape != shape:
+        takes = f"{classifier.takes} of shape {shape}" if shape else classifier.takes
+        received = data.raw_shape or "texts"
+        raise ValueError(f"The network takes {takes}. Received {data.name}, of {received}.")
     return data
 
 

@@ -17,6 +17,7 @@ from kerasnas.intervals import paired_difference
 from kerasnas.tasks import CLASSIFICATION, Task
 
 _MISTAKES, _SIDE = 12, 64
+_MOST_LETTERS = 160  # of a text that is shown
 _MOST_RESIDUALS = 500
 _BATCH = 250
 _MOST_CLASSES = 100  # of a confusion matrix
@@ -218,6 +219,7 @@ def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> di
     wrong = [
         {
             "image": thumbnail(data.x_test[one["index"]]),
+            **_text_of(data, one["index"]),
             "label": _in_words(one["label"], data),
             "taken_for": _in_words(one["taken_for"], data),
             "probability": one.get("probability"),
@@ -225,6 +227,14 @@ def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> di
         for one in mistakes
     ]
     return {"mistakes": wrong, "classes": classes}
+
+
+def _text_of(data: ImageDataset, index: int) -> dict[str, str]:
+    """A test text as `{"text": ...}`, its beginning; nothing of other data."""
+    text = data.raw("test")[index] if data.kind == "texts" and data.raw_test is not None else None
+    if text is None:
+        return {}
+    return {"text": text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."}
 
 
 def _in_words(label: Any, data: ImageDataset) -> str:

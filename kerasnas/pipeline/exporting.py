@@ -13,7 +13,16 @@ import numpy as np
 from kerasnas import checks, reporting, storage
 from kerasnas.cost import network_latency
 from kerasnas.cost.latency import device_name
-from kerasnas.export import FORMATS, MODEL, Classifier, Export, check_formats, export_classifier, load_classifier
+from kerasnas.export import (
+    FORMATS,
+    MODEL,
+    Classifier,
+    Export,
+    check_convertible,
+    check_formats,
+    export_classifier,
+    load_classifier,
+)
 from kerasnas.pipeline.deployment import labeled_data
 from kerasnas.pipeline.record import RESULT, read_result, write_pages
 from kerasnas.pipeline.run_folder import RunFolder
@@ -73,10 +82,10 @@ def export(
         raise FileExistsError(f"{target} is a file. Expected a folder to write to.")
     record = read_result(run.path)
     classifier = load_classifier(run.path)
+    check_convertible(classifier, names)
     data = labeled_data(run, classifier, dataset)
     x, calibration = (
-        _spread(part, number) * np.float32(classifier.scale)
-        for part, number in ((data.x_test, samples), (data.x_train, _CALIBRATION))
+        _spread(classifier.raw(data, part), number) for part, number in (("test", samples), ("train", _CALIBRATION))
     )
     with run.held():
         found: list[Export] = []

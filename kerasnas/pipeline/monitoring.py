@@ -65,6 +65,7 @@ def monitor(
     labels, adapt = checks.boolean("labels", labels), checks.boolean("adapt", adapt)
     minutes, seed = checks.number("minutes", minutes, above=0), checks.seed(seed)
     folder, classifier = Path(folder), finished(folder)
+    _check_watched(classifier)
     x, y = _new_samples(folder, classifier, new, labels, log)
     if len(x) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} images, of which drift can be told. Received: {len(x)}")
@@ -94,6 +95,12 @@ def monitor(
     return found
 
 
+def _check_watched(classifier: Classifier) -> None:
+    """Raise ValueError for a network whose inputs no monitor has statistics of."""
+    if classifier.takes in ("texts", "recordings"):
+        raise ValueError(f"Drift is told of images and signals. This network takes {classifier.takes}.")
+
+
 def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.ImageDataset) -> bool:
     """Write what a drift monitor remembers of the test data of a run into its folder, unless it is there.
 
@@ -109,9 +116,8 @@ def save_reference(folder: str | os.PathLike, classifier: Classifier, data: data
         return True
     if len(data.x_test) < 2 * FEWEST:
         return False
-    made = DriftMonitor(
-        classifier.model, data.x_test * np.float32(classifier.scale), data.y_test, classes=classifier.classes
-    )
+    _check_watched(classifier)
+    made = DriftMonitor(classifier.model, classifier.raw(data, "test"), data.y_test, classes=classifier.classes)
     made.save(folder)
     return True
 
@@ -154,7 +160,7 @@ def _new_samples(
         if not alone:
             raise ValueError(f"Expected one folder or file of labeled images. Received: {len(paths)} paths")
         data = labeled_data(run_of(folder), classifier, alone)
-        x = np.concatenate([data.x_train, data.x_test]) * np.float32(classifier.scale)
+        x = np.concatenate([classifier.raw(data, part) for part in ("train", "test")])
         if not labels:
             return x, None
         return x, class_numbers(data, classifier)[np.concatenate([data.y_train, data.y_test])]
@@ -169,7 +175,7 @@ def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Ar
     """The training data of the run, to replay; None where they cannot be read."""
     try:
         data = labeled_data(run_of(folder), classifier, dataset)
-        return data.x_train * np.float32(classifier.scale), class_numbers(data, classifier)[data.y_train]
+        return classifier.raw(data, "train"), class_numbers(data, classifier)[data.y_train]
     except (OSError, ValueError) as error:
         log(f"The run's data cannot be read: nothing earlier is replayed, and may be forgotten ({error}).")
         return None

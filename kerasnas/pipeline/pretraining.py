@@ -86,11 +86,11 @@ def pretrain_network(
         The initialization, without the heads.
 
     Raises:
-        ValueError: for an unknown network, no data, or signals.
+        ValueError: for an unknown network, no data, or data other than images.
     """
     for one in data:
         if len(one.input_shape) != 3:
-            raise ValueError(f"{one.name} holds signals. Expected data sets of images.")
+            raise ValueError(f"{one.name} holds {one.kind}. Expected data sets of images.")
     space = MacroSpace.for_data((SIZE, SIZE, 3), 10, 1000)
     known = named_networks(space)
     genotype = known[checks.one_of("network", network, list(known))]

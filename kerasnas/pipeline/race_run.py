@@ -49,11 +49,12 @@ def load_images(config: RaceConfig) -> datasets.ImageDataset:
     """The data of the settings, checked.
 
     Raises:
-        ValueError: for signals, and for data that cannot be trained on.
+        ValueError: for signals and texts, and for data that cannot be trained on.
     """
     data = checked_data(config)
     if len(data.input_shape) != 3:
-        raise ValueError(f"{data.name} holds signals. Search the space of signals: add --space=signals.")
+        space = "text" if data.kind == "texts" else data.kind
+        raise ValueError(f"{data.name} holds {data.kind}. Search the space of {data.kind}: add --space={space}.")
     return data
 
 

@@ -21,7 +21,10 @@ from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.spaces import SPACES
 
 GENOTYPE = "genotype.json"
-_NETWORK = ("imports", "space", "num_nodes", "primitives", "stem_strides", "retrain_filters", "retrain_cells")
+_NETWORK = (
+    *("imports", "space", "num_nodes", "primitives", "stem_strides", "retrain_filters", "retrain_cells"),
+    *("text_words", "text_length", "tokens"),
+)
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 
 
@@ -97,7 +100,7 @@ def fitting(genotype: Genotype, **settings: Any) -> Rebuilt:
         ValueError: if it is of no registered space, or of none with these settings.
     """
     checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`")
-    config = TrainingConfig(**{"space": genotype.space, **settings})
+    config = TrainingConfig.suited(**{"space": genotype.space, **settings})
     problem = None
     for changed in _variants(genotype, config, settings):
         own = dataclasses.replace(config, **changed)
@@ -138,7 +141,7 @@ def _of_run(run: RunFolder, genotype: Genotype, settings: dict[str, Any]) -> Reb
             own |= {} if "filters" in sizes else {"retrain_filters": config.filters}
             own |= {} if "num_cells" in sizes else {"retrain_cells": config.num_cells}
     imports = (*own.pop("imports"), *settings.get("imports", ()))
-    rebuilt = TrainingConfig(**{**own, **settings, "imports": tuple(dict.fromkeys(imports))})
+    rebuilt = TrainingConfig.suited(**{**own, **settings, "imports": tuple(dict.fromkeys(imports))})
     make_space(rebuilt).validate(genotype)
     return Rebuilt(genotype, rebuilt)
 

@@ -21,6 +21,9 @@ AUGMENTATIONS.register("flip_vertical", datasets.flip_vertical)
 AUGMENTATIONS.register("rotate", datasets.rotate)
 AUGMENTATIONS.register("cutout", lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
 AUGMENTATIONS.register("color_jitter", datasets.color_jitter)
+AUGMENTATIONS.register("drop_words", datasets.drop_words)
+FOR_KINDS = {"signals": ("shift",), "texts": ("drop_words",)}
+"""The augmentations of what is no images; those of images are all but `drop_words`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasnas import checks, datasets, reporting
 from kerasnas.cost import macs, network_latency
@@ -193,7 +192,8 @@ def _race(run: RunFolder, config: RaceConfig, spent: float, progress: Progress) 
 
 
 def _search(run: RunFolder, config: SearchConfig, progress: Progress) -> dict[str, Any]:
-    space, data = make_space(config), _noted(load_data(config), progress)
+    data = _noted(load_data(config), progress)
+    space = make_space(config, data)
     progress(search_plan(config, space.size, data))
     trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
     short = {"shortlist": sum(number for number, _ in shortlist_of(config).rungs())} if config.shortlist else {}
@@ -288,6 +288,7 @@ def _train(
         scale=data.scale,
         image_fit=data.image_fit,
         task=data.task,
+        front=data.front,
     )
     progress.phase("training")
     progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
@@ -336,6 +337,8 @@ def _finish(
     }
     if data.task.name != "classification":
         dataset["task"] = data.task.get_config()
+    if data.raw_test is not None and data.front is not None:
+        dataset["front"] = data.front.get_config()
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
     _note_reference(run, data, progress)
     run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
@@ -362,7 +365,7 @@ def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, A
     if "mistakes" in searched:
         return searched
     classifier = load_classifier(run.path)
-    found = classifier.answers(data.x_test * np.float32(data.scale))
+    found = classifier.answers(data.raw("test"))
     examined = evaluation_record(data.task, found, data.y_test)
     return {
         "macs": macs(classifier.model),

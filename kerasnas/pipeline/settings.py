@@ -10,6 +10,7 @@ from typing import Any
 from kerasnas.checks import invalid, nearest
 from kerasnas.cost import COSTS
 from kerasnas.datasets.folders import FITS
+from kerasnas.datasets.fronts import SPLITS
 from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.recipe import AUGMENTATIONS
@@ -38,9 +39,9 @@ _GENOTYPES = (
 
 _DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
-    "signals), the path of an .npz file with x_train, y_train, x_test, y_test (and kind, the word signals, for "
-    "signals), a folder with one sub-folder of images for each class, or a .csv file that names images and their "
-    "labels."
+    "signals), the path of an .npz file with x_train, y_train, x_test, y_test (strings for texts; and kind, one of the "
+    "words signals and audio, for these), a folder with one sub-folder of images for each class, or a .csv file that "
+    "names images, or has a column of texts, and their labels."
 )
 _TASK = (
     "What is predicted: classification, one class of each sample; multilabel, any number of labels; regression, "
@@ -51,6 +52,15 @@ _TARGET = (
 )
 
 
+_TEXT_COLUMN = (
+    "The column of a .csv file that holds texts. Default: the one named text, sentence, review, comment or message, if "
+    "none is named as one of images."
+)
+_TEXT_WORDS = "Most words of the vocabulary of texts: the most frequent ones of the training texts."
+_TEXT_LENGTH = (
+    "Words that a text is cut to, or filled up to. Default: as many as 98 % of the training texts have, 256 at most."
+)
+_TOKENS = "What texts are split into: words, characters, or auto, characters where there are next to no spaces."
 _IMAGE_SIZE = (
     "Size of the images of a folder: N, HEIGHTxWIDTH, or auto, the most common size, but 64 along the longer side at "
     "most."
@@ -205,6 +215,10 @@ class SpaceConfig(Settings):
     image_fit: str = setting("stretch", _IMAGE_FIT, known=FITS)
     task: str = setting("auto", _TASK, known=("auto", *TASKS))
     target: tuple[str, ...] = setting((), _TARGET)
+    text_column: str = setting("", _TEXT_COLUMN)
+    text_words: int = setting(20_000, _TEXT_WORDS, least=1)
+    text_length: int = setting(0, _TEXT_LENGTH, least=0)
+    tokens: str = setting("auto", _TOKENS, known=("auto", *SPLITS))
     space: str = setting("darts", "The search space.", known=SPACES)
     num_nodes: int = setting(3, "Intermediate nodes of a cell.", least=1)
     primitives: tuple[str, ...] = setting((), "Candidate operations, comma-separated. Default: the space's own.")
@@ -218,6 +232,21 @@ class SpaceConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         pixel_size(self.image_size)
+
+    @classmethod
+    def suited(cls, **given: Any) -> Any:
+        """Settings with the defaults of their space, its `defaults`, for those that are not given.
+
+        Example:
+
+        >>> TrainingConfig.suited(space="text").retrain_cells, TrainingConfig.suited(space="darts").retrain_cells
+        (1, 3)
+        """
+        plugins.load(given.get("imports", ()))
+        space = given.get("space", "darts")
+        own = getattr(SPACES[space], "defaults", {}) if space in SPACES else {}
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{**{name: value for name, value in own.items() if name in known}, **given})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,7 +308,8 @@ class TrainingConfig(SpaceConfig):
         ("shift", "flip"),
         "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
         "digits or letters), cutout (a square of a quarter of the side). Empty for nothing. To signals: shift (by up "
-        "to 2 steps) or nothing; by default, shift.",
+        "to 2 steps) or nothing; by default, shift. To texts: drop_words (each unknown in one of ten cases) or "
+        "nothing; by default, drop_words.",
         known=AUGMENTATIONS,
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed gives the same result.", least=0)
@@ -436,7 +466,9 @@ class RaceConfig(Settings):
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
         images = getattr(SPACES[self.space], "inputs", "image") == "image"
-        self._check("space", images, "a space of images in a race; signals have a gradient search, without --method")
+        self._check(
+            "space", images, "a space of images in a race; signals and texts have a gradient search, without --method"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

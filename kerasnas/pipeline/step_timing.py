@@ -200,7 +200,8 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     Raises:
         ValueError: if the data or the settings do not fit.
     """
-    space, data = make_space(config), checked_data(config)
+    data = checked_data(config)
+    space = make_space(config, data)
     steps_per_epoch = len(
         pair_halves(
             data.x_train, data.y_train, None, config.validation_split, batch_size=config.batch_size, task=data.task
@@ -221,7 +222,7 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
 
     log(
         f"Measuring a search step: {config.space} space, {config.filters} filters, {config.num_cells} cells, "
-        f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} images of {data.name}, "
+        f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} {data.kind} of {data.name}, "
         f"batches of 2 x {config.batch_size}."
     )
     timing = measure_step(build, data.x_train, data.y_train, config.batch_size, config.steps, config.validation_split)

@@ -2,11 +2,13 @@
 
 from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
 from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, NorConv, ReLUConvBN, SepConv
+from kerasnas.primitives.masked import Masked, MaskedDilConv, MaskedMaxPool, MaskedNorConv, MaskedSepConv
 from kerasnas.primitives.mixed_op import MixedOp
 from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
 from kerasnas.primitives.partial_mixed_op import PartialMixedOp
+from kerasnas.primitives.sequences import Recurrent, SelfAttention
 
 __all__ = [
     "PRIMITIVES",
@@ -16,12 +18,19 @@ __all__ = [
     "FactorizedReduce",
     "Identity",
     "MBConv",
+    "Masked",
+    "MaskedDilConv",
+    "MaskedMaxPool",
+    "MaskedNorConv",
+    "MaskedSepConv",
     "MaxPool",
     "MixedOp",
     "NorConv",
     "PartialMixedOp",
     "Primitive",
     "ReLUConvBN",
+    "Recurrent",
+    "SelfAttention",
     "SepConv",
     "Zero",
     "primitive",

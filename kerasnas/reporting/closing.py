@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas.intervals import wilson_interval
-from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.measures import kind_in, task_in
 from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
@@ -97,7 +97,8 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     if (report := folder / "report.html").exists():
         rows.append(("report", str(report)))
     place = shlex.quote(str(folder))
-    images = len(dataset.get("input_shape") or ()) == 3
-    commands = [f"kerasnas predict {place} image.png"] * images + [f"kerasnas export {place}"]
+    sample = {"image": "image.png", "text": '"a text"'}.get(kind_in(result))
+    commands = [f"kerasnas predict {place} {sample}"] * (sample is not None and bool(dataset.get("input_shape")))
+    commands += [f"kerasnas export {place}{' --format=savedmodel' if kind_in(result) == 'text' else ''}"]
     rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
     return "\n".join(f"{name:<10}  {words}" for name, words in rows)

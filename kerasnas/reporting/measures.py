@@ -44,3 +44,17 @@ def show_lead(task: Task, difference: float, error: float) -> tuple[str, str]:
     if task.percent:
         return f"{100 * abs(difference):.1f} points", f"{196 * error:.1f}"
     return f"{abs(difference):.3f}", f"{1.96 * error:.3f}"
+
+
+def kind_in(result: Mapping[str, Any]) -> str:
+    """What a sample of a run is: `"image"`, `"signal"`, `"text"` or `"recording"`.
+
+    Example:
+
+    >>> kind_in({"dataset": {"input_shape": [128, 1]}}), kind_in({})
+    ('signal', 'image')
+    """
+    dataset = result.get("dataset") or {}
+    if (dataset.get("front") or {}).get("name") == "log_mel":
+        return "recording"
+    return {1: "text", 2: "signal"}.get(len(dataset.get("input_shape") or ()), "image")

@@ -33,6 +33,8 @@ def mistakes(result: Mapping[str, Any]) -> str:
     for one in (result.get("samples") or {}).get("mistakes") or []:
         sure = "" if one.get("probability") is None else f" ({100 * one['probability']:.0f} %)"
         image = _image(one.get("image"), f"{one['label']}, taken for {one['taken_for']}")
+        if text := one.get("text"):
+            image = f"<q>{html.escape(text)}</q><br>"
         items.append(
             f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])}{sure}</li>"
         )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
-from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.measures import kind_in, task_in
 from kerasnas.reporting.race import race_rows
 from kerasnas.reporting.run_record import accuracies, metric, split
 
@@ -27,6 +27,13 @@ model = keras.models.load_model("model.keras")
 image = {sized}
 {answers} = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
 {shown}"""
+_TEXTS = """\
+import json, keras, numpy  # the network is made of standard layers: KerasNAS is not needed
+
+classes = json.load(open("model.json"))["classes"]
+model = keras.models.load_model("model.keras")
+{answers} = model.predict(numpy.array(["a text"], object))[0]
+{shown}"""
 _SHOWN = {
     "classification": ("probabilities", "print(classes[probabilities.argmax()], probabilities.max())"),
     "multilabel": ("probabilities", "print([name for name, value in zip(classes, probabilities) if value > 0.5])"),
@@ -42,10 +49,13 @@ class Table(NamedTuple):
 
 
 def usage(result: Mapping[str, Any]) -> str:
-    """The code that loads the network of a run and puts an image into it."""
+    """The code that loads the network of a run and puts an image, or a text, into it."""
     dataset = result.get("dataset") or {}
     shape: Sequence[int] = dataset.get("input_shape") or ()
     scale = dataset.get("scale")
+    if kind_in(result) == "text":
+        answers, shown = _SHOWN[task_in(result).name]
+        return _TEXTS.format(answers=answers, shown=shown)
     if scale is None or len(shape) != 3 or shape[-1] not in MODES:
         return _LOADING
     height, width, channels = shape
@@ -137,7 +147,7 @@ def results_table(result: Mapping[str, Any]) -> Table:
     searched, search = result["searched"], result.get("search") or {}
     task, (accuracy, _) = task_in(result), accuracies(result)
     size = searched.get("bytes")
-    kind = "signal" if len((result.get("dataset") or {}).get("input_shape") or ()) == 2 else "image"
+    kind = kind_in(result)
     memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
     rows = [
         [f"{split(result)} {task.words}", MISSING if accuracy is None else task.show(accuracy)],

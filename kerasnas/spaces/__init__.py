@@ -11,6 +11,7 @@ from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
 from kerasnas.spaces.signals import SIGNAL_PRIMITIVES, SignalSpace
 from kerasnas.spaces.skeleton_space import SkeletonSpace
 from kerasnas.spaces.subset import SubsetSpace
+from kerasnas.spaces.text import TEXT_PRIMITIVES, TextSpace
 
 __all__ = [
     "DARTS_PRIMITIVES",
@@ -22,6 +23,7 @@ __all__ = [
     "PROXYLESS_PRIMITIVES",
     "SIGNAL_PRIMITIVES",
     "SPACES",
+    "TEXT_PRIMITIVES",
     "DARTSSpace",
     "ENASMacroSpace",
     "ENASMicroSpace",
@@ -33,5 +35,6 @@ __all__ = [
     "SignalSpace",
     "SkeletonSpace",
     "SubsetSpace",
+    "TextSpace",
     "has_supernet",
 ]

@@ -57,6 +57,7 @@ class SearchSpace(abc.ABC):
         shapes_network: True if choices shape the network itself, such as its depth: there is no supernet, and costs are
             no table over the choices; `parts_of` has the parts of one network.
         sizes: the arguments of the constructor that `build_network` takes too.
+        defaults: settings of the pipeline that suit the space better than the usual ones, by name.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
 
@@ -64,6 +65,7 @@ class SearchSpace(abc.ABC):
     mixes_channels = False
     shapes_network = False
     sizes: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = {}
     depth = "num_cells"
 
     @property

@@ -30,7 +30,7 @@ class SkeletonSpace(SearchSpace):
 
     Attributes:
         name: the name that its genotypes carry.
-        inputs: what the networks take: `"image"` or `"signal"`. Defaults to `"image"`.
+        inputs: what the networks take: `"image"`, `"signal"` or `"text"`. Defaults to `"image"`.
         sizes: the arguments of the constructor that a discrete network may have otherwise.
         relaxation: the default one of its supernets. Defaults to `"softmax"`.
         shares_weights: whether its supernet computes one child at a time, with shared weights. Defaults to False.

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
-from kerasnas.backend.keras_internals import flatten_layers
+from kerasnas.backend.keras_internals import flatten_layers, seed_states
 from kerasnas.primitives import PRIMITIVES, BatchNorm, MixedOp, Primitive
 from kerasnas.primitives.normalization import EPSILON
 from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, noise, remade, require, scatter, training_argument
@@ -182,9 +182,10 @@ def _check_expansion(what: str, name: str, arguments: dict[str, int], channels: 
 
     scatter(layer.trainable_variables)
     pairs = list(zip(layer.trainable_variables, model.trainable_variables, strict=True))
-    if model.non_trainable_variables:
+    drawing = {id(state) for state in seed_states(model)}  # Keras' recurrent layers have one, of a dropout of 0
+    if statistics := [variable for variable in model.non_trainable_variables if id(variable) not in drawing]:
         scatter(layer.non_trainable_variables)
-        pairs += zip(layer.non_trainable_variables, model.non_trainable_variables, strict=True)
+        pairs += zip(layer.non_trainable_variables, statistics, strict=True)
     else:  # pools drop their batch norm in a discrete network: make it the identity
         for variable in layer.non_trainable_variables:
             variable.assign(ops.full(variable.shape, 1 - EPSILON if "variance" in variable.name else 0.0))

@@ -35,6 +35,8 @@ FOR_SIGNALS = [
     "max_pool_3",
     "avg_pool_3",
 ]
+FOR_SIGNALS += [name for name in PRIMITIVES if name.startswith(("masked_", "self_attention_"))]
+FOR_SIGNALS += ["gru", "lstm", "bi_gru", "bi_lstm"]
 FOR_BOTH = ["skip_connect", "none", "factorized_reduce", "relu_conv_bn"]
 SMALL = {
     "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
@@ -45,6 +47,7 @@ SMALL = {
     "nasbench201": {"filters": 2, "num_cells": 1},
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
     "signals": {"filters": 2, "num_cells": 1},
+    "text": {"vocabulary": 20, "dimensions": 4, "filters": 4, "num_nodes": 2},
 }  # a name not listed is made with its defaults
 
 
@@ -70,8 +73,8 @@ def test_relaxation(name):
 
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_space(name):
-    shape = {"input_shape": (9, 2)} if name == "signals" else {}
-    testing.check_space(SPACES[name](**SMALL.get(name, {})), **shape)
+    shape = {"signals": (9, 2), "text": (9,)}.get(name, (8, 8, 3))
+    testing.check_space(SPACES[name](**SMALL.get(name, {})), input_shape=shape)
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))

@@ -1,0 +1,262 @@
+"""Fronts: what stands before a network in a deployed model, so that it takes samples as they come."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+
+SPLITS = ("words", "characters")
+_FIRST = 2  # ids of padding and of words that are not in the vocabulary
+_SHARE_UNSPACED = 0.5  # of texts without a space in so many characters
+_LONG = 12
+_QUANTILE, _LONGEST = 0.98, 256  # of the lengths of texts
+
+
+class Front(abc.ABC):
+    """The step from raw samples to the inputs of a network, in standard Keras layers.
+
+    Attributes:
+        name: how it is recorded.
+        sizes: arguments of a space that follow from it.
+    """
+
+    name: str
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Arguments of a search space that follow from the data: none."""
+        return {}
+
+    @abc.abstractmethod
+    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a raw sample, given that of the network's inputs."""
+
+    @abc.abstractmethod
+    def apply(self, x: Any) -> Any:
+        """The inputs of the network, a KerasTensor, of raw samples `x`, a KerasTensor."""
+
+    @abc.abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """What it is, as a JSON-serializable mapping."""
+
+    def input(self, input_shape: tuple[int, ...]) -> Any:
+        """The input of a deployed model whose network takes samples of this shape."""
+        return keras.Input(self.raw_shape(input_shape), name="inputs")
+
+
+class Scaling(Front):
+    """A division: of images of 8 bits by 255.
+
+    Args:
+        scale: what raw samples are divided by, above 0. Defaults to 1: nothing is done.
+    """
+
+    name = "scaling"
+
+    def __init__(self, scale: float = 1.0):
+        self.scale = checks.number("scale", scale, above=0)
+
+    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(input_shape)
+
+    def apply(self, x: Any) -> Any:
+        return x if self.scale == 1 else keras.layers.Rescaling(1 / self.scale, dtype="float32", name="scaling")(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "scale": self.scale}
+
+
+class Vocabulary(Front):
+    """Texts as the ids of their words, or characters: Keras' `TextVectorization`, with a vocabulary.
+
+    Letters become lower case and ASCII punctuation is left out. Id 0 is padding, 1 a word that is not in the
+    vocabulary. Texts of more words than `length` are cut.
+
+    Args:
+        words: the vocabulary, the most frequent first.
+        length: number of ids of every text.
+        split: `"words"`, between spaces, or `"characters"`. Defaults to `"words"`.
+
+    Raises:
+        ValueError: for no words, or a length below 1; and on another backend than TensorFlow, which alone has strings.
+
+    Example:
+
+    >>> Vocabulary(["good", "film"], length=4).ids(["A good film!"]).tolist()
+    [[1, 2, 3, 0]]
+    """
+
+    name = "vocabulary"
+
+    def __init__(self, words: Sequence[str], length: int, split: str = "words"):
+        check_backend()
+        self.words = tuple(map(str, words))
+        if not self.words:
+            raise ValueError(checks.invalid("words", "at least one word", words))
+        self.length = checks.size("length", length)
+        self.split = checks.one_of("split", split, SPLITS)
+
+    @classmethod
+    def learned(
+        cls, texts: Sequence[str], size: int = 20_000, length: int = 0, split: str = "auto"
+    ) -> tuple[Vocabulary, str]:
+        """The vocabulary of training texts, and a note on it.
+
+        Args:
+            texts: the training texts.
+            size: the most words, the most frequent ones. Defaults to 20000.
+            length: number of ids of a text. Defaults to 0: as many as 98 % of the texts have, 256 at most.
+            split: `"words"`, `"characters"`, or `"auto"`, the default: characters where most texts have next to no
+                spaces, as in Chinese or Japanese.
+
+        Raises:
+            ValueError: if no text has a word.
+        """
+        check_backend()
+        texts = np.asarray(texts, object)
+        split = _split_of(texts) if split == "auto" else checks.one_of("split", split, SPLITS)
+        layer = _layer(split, max_tokens=checks.integer("size", size, least=1) + _FIRST)
+        layer.adapt(texts)
+        words = [str(word) for word in layer.get_vocabulary()[_FIRST:]]
+        if not words:
+            raise ValueError(f"Expected texts with words in them. Received: {len(texts)} training texts without a word")
+        found = (keras.ops.convert_to_numpy(layer(texts)) != 0).sum(axis=1)
+        if not length:
+            length = int(np.clip(np.ceil(np.quantile(found, _QUANTILE)), 1, _LONGEST))
+        front = cls(words, length, split)
+        cut = int((found > length).sum())
+        longer = f"; {cut:,} of {len(texts):,} training texts are longer, and are cut" if cut else ""
+        return front, f"Vocabulary: {len(words):,} {split}, of texts of {length} at most{longer}"
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The number of ids, which an embedding needs."""
+        return {"vocabulary": len(self.words) + _FIRST}
+
+    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return ()
+
+    def input(self, input_shape: tuple[int, ...]) -> Any:
+        return keras.Input((), dtype="string", name="inputs")
+
+    def apply(self, x: Any) -> Any:
+        return self._vectorization()(x)
+
+    def ids(self, texts: Sequence[str]) -> np.ndarray:
+        """The ids of each text, int32 `(samples, length)`."""
+        return keras.ops.convert_to_numpy(self._vectorization()(np.asarray(texts, object))).astype("int32")
+
+    def _vectorization(self) -> keras.layers.Layer:
+        return _layer(self.split, output_sequence_length=self.length, vocabulary=list(self.words))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "words": len(self.words), "length": self.length, "split": self.split}
+
+
+class LogMel(Front):
+    """Sound as a log-mel spectrogram `(frames, bins)`: Keras' `MelSpectrogram`, then a fixed shift and scale.
+
+    Args:
+        samples: number of samples of a recording.
+        rate: samples a second.
+        mean, deviation: of the values in decibels of the training data, which are standardized by them.
+        bins: number of frequency bands. Defaults to 40.
+        window: seconds of a frame. Defaults to 0.032.
+        stride: seconds from frame to frame. Defaults to 0.016.
+
+    Example:
+
+    >>> front = LogMel(samples=8000, rate=8000, mean=0.0, deviation=1.0)
+    >>> front.frames(np.zeros((1, 8000), "float32")).shape
+    (1, 63, 40)
+    """
+
+    name = "log_mel"
+
+    def __init__(
+        self,
+        samples: int,
+        rate: int,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+        bins: int = 40,
+        window: float = 0.032,
+        stride: float = 0.016,
+    ):
+        self.samples, self.rate = checks.size("samples", samples), checks.size("rate", rate)
+        self.mean, self.deviation = float(mean), checks.number("deviation", deviation, above=0)
+        self.bins = checks.size("bins", bins)
+        self.window, self.stride = (
+            checks.number(name, value, above=0) for name, value in (("window", window), ("stride", stride))
+        )
+
+    @classmethod
+    def fitted(cls, x: np.ndarray, rate: int) -> LogMel:
+        """The front of training recordings `(recordings, samples)`, with the mean and deviation of their spectra."""
+        plain = cls(x.shape[1], rate)
+        some = plain.frames(x[np.linspace(0, len(x) - 1, min(500, len(x))).astype(int)])
+        return cls(x.shape[1], rate, float(some.mean()), float(some.std()) or 1.0)
+
+    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.samples,)
+
+    def apply(self, x: Any) -> Any:
+        for layer in self._layers():
+            x = layer(x)
+        return x
+
+    def frames(self, x: np.ndarray) -> np.ndarray:
+        """The network's inputs of recordings `(recordings, samples)`, float32 `(recordings, frames, bins)`."""
+        layers = self._layers()
+        parts = []
+        for start in range(0, len(x), 100):
+            part: Any = keras.ops.convert_to_tensor(x[start : start + 100].astype("float32"))
+            for layer in layers:
+                part = layer(part)
+            parts.append(keras.ops.convert_to_numpy(part))
+        return np.concatenate(parts)
+
+    def _layers(self) -> list[keras.layers.Layer]:
+        length = max(1, round(self.window * self.rate))
+        spectrogram = keras.layers.MelSpectrogram(
+            fft_length=1 << (length - 1).bit_length(),
+            sequence_length=length,
+            sequence_stride=max(1, round(self.stride * self.rate)),
+            sampling_rate=self.rate,
+            num_mel_bins=self.bins,
+            min_freq=20.0,
+            name="log_mel",
+        )
+        scaling = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="standardization")
+        return [spectrogram, keras.layers.Permute((2, 1), name="time_first"), scaling]
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("samples", "rate", "mean", "deviation", "bins", "window", "stride")
+        return {"name": self.name, **{name: getattr(self, name) for name in names}}
+
+
+def check_backend() -> None:
+    """Raise ValueError on a backend that has no strings."""
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Texts are split into words by Keras' TextVectorization, whose strings only the TensorFlow backend has. "
+            f"Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
+
+
+def _layer(split: str, **options: Any) -> keras.layers.Layer:
+    return keras.layers.TextVectorization(
+        split="whitespace" if split == "words" else "character", name="vocabulary", **options
+    )
+
+
+def _split_of(texts: np.ndarray) -> str:
+    """Words, or characters where most texts have next to no spaces."""
+    long = [len(text) / max(len(text.split()), 1) > _LONG for text in texts if len(text) > _LONG]
+    return "characters" if long and np.mean(long) > _SHARE_UNSPACED else "words"

@@ -1,0 +1,102 @@
+"""A cell space for texts: token ids, their embedding, a searched cell of operations on sequences, pooling."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kerasnas import checks
+from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
+from kerasnas.primitives.masked import MaskedNormReLU, MaskedProjection
+from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.primitives.text_blocks import Embed, FeatureDropout, MaskedPooling
+from kerasnas.spaces.base import SPACES
+from kerasnas.spaces.skeleton_space import SkeletonSpace
+
+TEXT_PRIMITIVES = (
+    *("none", "skip_connect", "masked_conv_3", "masked_sep_conv_5", "masked_dil_conv_3", "masked_max_pool_3"),
+    *("gru", "self_attention_4"),
+)
+
+
+@SPACES.register("text")
+class TextSpace(SkeletonSpace):
+    """Cells for texts, given as token ids `(length,)` of which 0 is padding.
+
+    An embedding, a projection to `filters` channels, `num_cells` times one cell with a primitive on each edge, and the
+    maximum over the steps; beside it the mean of the embeddings, which is what bags of words know. The answer does not
+    depend on how much padding there is: a step of zeros is padding throughout, see `kerasnas.primitives.Masked`.
+
+    Args:
+        vocabulary: number of token ids, padding and unknown words included. Defaults to 5000; in a run, what the data
+            have.
+        dimensions: length of the embedding's vectors. Defaults to 64.
+        filters: channels of the cells. Defaults to 64.
+        num_cells: number of cells. Defaults to 1.
+        num_nodes: nodes after the input of a cell. Defaults to 3.
+        primitives: names of the candidates. Defaults to none, skip connection, convolutions over 3 steps, separable
+            over 5 steps and dilated over 5, max pooling over 3, a GRU, and self-attention of 4 heads.
+        dropout: share of the embedding's mean and of the pooled features that is dropped in the training of a discrete
+            network. Defaults to 0.5.
+
+    Raises:
+        ValueError: for a size that is not positive, and for unknown, repeated or no primitives.
+
+    Example:
+
+    >>> space = TextSpace(vocabulary=100, filters=8)
+    >>> genotype = space.genotype(dict.fromkeys(space.choices, "self_attention_4"))
+    >>> space.build_network(genotype, input_shape=(20,), num_classes=6).output_shape
+    (None, 6)
+
+    Reference:
+        Wang et al., "TextNAS: A Neural Architecture Search Space Tailored for Text Representation", 2020 (arXiv
+        1912.10729): the kinds of primitives.
+
+    Differences from the paper:
+        - The cell is that of NAS-Bench-201, and there are no pretrained vectors.
+    """
+
+    name = "text"
+    inputs = "text"
+    defaults: Mapping[str, Any] = {
+        "filters": 32,
+        "num_cells": 1,
+        "retrain_filters": 64,
+        "retrain_cells": 1,
+        "augment": ("drop_words",),
+    }
+
+    def __init__(
+        self,
+        vocabulary: int = 5000,
+        dimensions: int = 64,
+        filters: int = 64,
+        num_cells: int = 1,
+        num_nodes: int = 3,
+        primitives: Sequence[str] = TEXT_PRIMITIVES,
+        dropout: float = 0.5,
+    ):
+        self.vocabulary = checks.integer("vocabulary", vocabulary, least=3)
+        self.dimensions = checks.size("dimensions", dimensions)
+        self.filters = checks.size("filters", filters)
+        self.num_cells = checks.size("num_cells", num_cells)
+        self.num_nodes = checks.size("num_nodes", num_nodes)
+        self.primitives = check_primitives(primitives)
+        self.dropout = checks.number("dropout", dropout, least=0, below=1)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """One table, of the cell that is everywhere the same."""
+        return {"cell": ChoiceTable(cell_edges(self.num_nodes, inputs=1), self.primitives)}
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        words = fill.block(x, Embed, self.dimensions, vocabulary=self.vocabulary)
+        x = fill.block(words, MaskedProjection, self.filters)
+        for _ in range(self.num_cells):
+            x = fill.graph("cell", [x], self.filters)[-1]
+        x = fill.block(fill.block(x, MaskedNormReLU, self.filters), MaskedPooling, self.filters)
+        bag = fill.block(words, MaskedPooling, self.dimensions, kind="mean")
+        x = fill.concatenate([x, bag])
+        return fill.classify(fill.block(x, FeatureDropout, self.filters + self.dimensions, rate=self.dropout))

@@ -1,0 +1,154 @@
+"""A whole run on texts and on recordings by the command line: strings and sound go into what is saved."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import cli
+from kerasnas.pipeline import SearchConfig, TrainingConfig, deployment, evaluate
+from kerasnas.pipeline.assembly import make_augmentation
+
+SEARCH = [
+    *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=1"),
+    *("--architecture_warmup_epochs=0", "--shortlist=0", "--retrain_filters=4", "--retrain_cells=1"),
+    *("--retrain_epochs=6", "--retrain_batch_size=16"),
+]
+GOOD, BAD = ["good", "great", "fine", "lovely", "warm"], ["bad", "dull", "poor", "awful", "cold"]
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(120):
+        word = rng.choice(GOOD if index % 2 else BAD)
+        rows.append(f"the {rng.choice(['film', 'book', 'play'])} was {word},{('no', 'yes')[index % 2]}")
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    path.write_text("\n".join(["text,liked", *rows]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(reviews, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "text"
+    space = ["--space=text", "--primitives=skip_connect,gru"]
+    assert cli.main(["search", str(reviews), *space, *SEARCH, f"--output_dir={folder}"]) == 0
+    return folder
+
+
+def test_whole_run(run):
+    result = json.loads((run / "result.json").read_text())
+    assert result["dataset"]["front"] == {"name": "vocabulary", "words": 15, "length": 4, "split": "words"}
+    assert result["genotype"]["space"] == "text" and result["settings"]["augment"] == ["drop_words"]
+    assert result["searched"]["macs"] > 0 and result["searched"]["test_accuracy"] > 0.6
+    assert json.loads((run / "model.json").read_text())["front"]["name"] == "vocabulary"
+    card = (run / "card.md").read_text()
+    assert "A Keras text classifier." in card and "a text" in card
+    assert "Drift is told of images" not in card and "<img" not in (run / "report.html").read_text()
+
+
+def test_the_saved_model_takes_strings(run):
+    model = keras.models.load_model(run / "model.keras")
+    answers = model.predict(np.array(["the film was good", "The BOOK was dull!", ""], object), verbose=0)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    found = evaluate(run)
+    assert found["samples"] == 24
+    assert found["accuracy"] == pytest.approx(
+        json.loads((run / "result.json").read_text())["searched"]["test_accuracy"]
+    )
+
+
+def test_predictions(run, tmp_path, capsys):
+    file = tmp_path / "new.txt"
+    file.write_text("the film was great\n\nthe play was awful\n", encoding="utf-8")
+    assert cli.main(["predict", str(run), "the book was warm", str(file), "--format=json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert cli.main(["predict", str(run), str(tmp_path / "none.txt")]) == 2
+    assert cli.main(["predict", str(run), str(tmp_path)]) == 2
+    assert "The network takes texts: in quotes, or a .txt file" in capsys.readouterr().err
+
+
+def test_exports(run, capsys):
+    assert cli.main(["export", str(run), "--format=litert"]) == 2
+    assert "exported as savedmodel (--format=savedmodel). Received: litert" in capsys.readouterr().err
+    assert cli.main(["export", str(run), "--format=savedmodel"]) == 0
+    files = json.loads((run / "result.json").read_text())["exports"]["files"]
+    assert [one["format"] for one in files] == ["keras", "savedmodel"] and files[1]["agreement"] == 1
+
+
+def test_what_is_not_watched_says_so(run, capsys):
+    assert cli.main(["monitor", str(run), "a text"]) == 2
+    assert "Drift is told of images and signals. This network takes texts." in capsys.readouterr().err
+
+
+def test_other_data_are_refused(run):
+    with pytest.raises(ValueError, match="The network takes texts. Received fashion_mnist_mini"):
+        evaluate(run, "fashion_mnist_mini")
+
+
+def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path):
+    folder = tmp_path / "again"
+    command = ["retrain", f"--genotype={run}", f"--dataset={reviews}", "--retrain_epochs=1"]
+    assert cli.main([*command, f"--output_dir={folder}"]) == 0
+    settings = json.loads((folder / "config.json").read_text())["settings"]
+    assert settings["retrain_filters"] == 4 and settings["augment"] == ["drop_words"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space=darts"], "Space 'darts' takes images, and reviews.csv holds texts, of shape (4,). Add --space=text"),
+        (
+            ["--space=text", "--dataset=fashion_mnist_mini"],
+            "Space 'text' takes texts, and fashion_mnist_mini holds images",
+        ),
+        (
+            ["--space=text", "--augment=flip"],
+            "Expected drop_words, or nothing, for the texts of reviews.csv. Received: flip",
+        ),
+        (["--space=text", "--target=like"], "Did you mean 'liked'?"),
+        (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
+        (["--space=text", "--method=race"], "signals and texts have a gradient search"),
+        (["--method=race"], "reviews.csv holds texts. Search the space of texts: add --space=text."),
+    ],
+)
+def test_what_does_not_fit_is_reported(reviews, arguments, message, tmp_path, capsys):
+    own = [] if "--method=race" in arguments else SEARCH
+    data = [] if any(one.startswith("--dataset") for one in arguments) else [f"--dataset={reviews}"]
+    assert cli.main(["search", *data, *own, *arguments, f"--output_dir={tmp_path / 'run'}"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_defaults_of_a_space_give_way_to_what_is_given():
+    assert SearchConfig.suited(space="text").retrain_cells == 1
+    assert SearchConfig.suited(space="text", retrain_cells=3).retrain_cells == 3
+    assert TrainingConfig.suited() == TrainingConfig()
+
+
+def test_words_are_dropped_by_default_of_texts_alone():
+    from kerasnas.datasets import load
+
+    with pytest.raises(ValueError, match="for the images of fashion_mnist_mini. Received: drop_words"):
+        make_augmentation(TrainingConfig(augment=("drop_words",)), load("fashion_mnist_mini"))
+
+
+def test_recordings(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 2
+    pitch = np.where(labels, 300, 1500) * rng.uniform(0.9, 1.1, 48)
+    sound = np.sin(2 * np.pi * pitch[:, None] * np.arange(800) / 4000) + 0.1 * rng.standard_normal((48, 800))
+    path = tmp_path / "tones.npz"
+    arrays = {"x_train": sound[:32], "y_train": labels[:32], "x_test": sound[32:], "y_test": labels[32:]}
+    np.savez(
+        path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
+    )
+    folder = tmp_path / "run"
+    space = ["--space=signals", "--primitives=skip_connect,conv_3"]
+    assert cli.main(["search", str(path), *space, *SEARCH, f"--output_dir={folder}"]) == 0
+    classifier = deployment.finished(folder)
+    assert classifier.takes == "recordings" and classifier.input_shape == (800,)
+    assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
+    assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
+    assert "A Keras recording classifier." in (folder / "card.md").read_text()

@@ -1,0 +1,94 @@
+"""The space for texts: networks to which padding does not matter, initial weights, costs, a search that ends."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import BilevelTrainer
+from kerasnas.cost import COSTS, macs, parameters
+from kerasnas.networks.initialization import initialize
+from kerasnas.spaces import SPACES, TextSpace
+
+SPACE = TextSpace(vocabulary=30, dimensions=4, filters=4, num_nodes=2)
+IDS = np.random.default_rng(0).integers(1, 30, (6, 7)).astype("int32")
+
+
+def test_size_and_registration():
+    assert TextSpace().size == 8**6 and SPACES["text"] is TextSpace
+
+
+def test_network_is_plain_keras_and_padding_does_not_matter(tmp_path):
+    names = iter(["self_attention_4", "gru", "masked_sep_conv_5"])
+    genotype = SPACE.genotype({name: next(names) for name in SPACE.choices})
+    short = SPACE.build_network(genotype, (7,), 3)
+    assert all(type(layer).__module__.startswith("keras.") for layer in short.layers)
+    long = SPACE.build_network(genotype, (12,), 3)
+    rng = np.random.default_rng(1)
+    for one, other in zip(short.variables, long.variables, strict=True):
+        if "seed" not in one.name:
+            other.assign(rng.uniform(0.1, 1, one.shape))
+            one.assign(other)
+    expected = np.asarray(short(IDS, training=False))
+    np.testing.assert_allclose(long(np.pad(IDS, ((0, 0), (0, 5))), training=False), expected, rtol=1e-4, atol=1e-4)
+    short.save(tmp_path / "network.keras")
+    again = keras.models.load_model(tmp_path / "network.keras")
+    np.testing.assert_allclose(again(IDS, training=False), expected, rtol=1e-5)
+
+
+def test_a_text_without_a_word_has_an_answer():
+    network = SPACE.build_network(SPACE.genotype(dict.fromkeys(SPACE.choices, "self_attention_4")), (7,), 3)
+    assert np.isfinite(network(np.zeros((1, 7), "int32"), training=False)).all()
+
+
+def test_initial_weights():
+    x = inputs = keras.Input((8,), dtype="int32")
+    x = keras.layers.Embedding(500, 64)(x)
+    recurrent = keras.layers.GRU(64, return_sequences=True)
+    attention = keras.layers.MultiHeadAttention(4, 16)
+    x = recurrent(x)
+    model = keras.Model(inputs, attention(x, x))
+    initialize(model, seed=0)
+    np.testing.assert_allclose(np.std(model.layers[1].embeddings), 1 / 8, rtol=0.05)
+    kernel, square, bias = recurrent.get_weights()
+    np.testing.assert_allclose(kernel.std(), np.sqrt(2 / 64), rtol=0.05)
+    np.testing.assert_allclose(square[:, 64:128] @ square[:, 64:128].T, np.eye(64), atol=1e-5)
+    assert not bias.any()
+    np.testing.assert_allclose(np.std(attention.query_dense.kernel), np.sqrt(2 / 64), rtol=0.05)
+    assert not np.any(attention.query_dense.bias)
+
+
+@pytest.mark.parametrize("name", ["gru", "self_attention_4", "masked_conv_3"])
+def test_costs_are_those_of_the_networks(name):
+    genotype = SPACE.genotype(dict.fromkeys(SPACE.choices, name))
+    network = SPACE.build_network(genotype, (7,), 3)
+    assert COSTS["parameters"](SPACE, (7,), 3).cost(genotype) == parameters(network)
+    assert COSTS["macs"](SPACE, (7,), 3).cost(genotype) == macs(network)
+
+
+def test_macs_of_sequences():
+    x = keras.Input((5, 3))
+    assert macs(keras.Model(x, keras.layers.GRU(2, return_sequences=True)(x))) == 5 * (3 * 6 + 2 * 6 + 12)
+    attention = keras.layers.MultiHeadAttention(2, 4, use_bias=False)
+    assert macs(keras.Model(x, attention(x, x))) == 5 * (3 * 3 * 8 + 8 * 3) + 2 * 25 * 8
+
+
+def test_search_ends_and_derives():
+    space = TextSpace(30, 4, 4, num_nodes=1, primitives=["none", "skip_connect", "gru", "masked_conv_3"])
+    search = BilevelTrainer(space.build_supernet((7,), 2))
+    x = np.random.default_rng(0).integers(0, 30, (32, 7)).astype("int32")
+    search.compile(learning_rate=0.1)
+    search.fit(x, (x == 5).any(axis=1).astype(int), epochs=1, batch_size=8, verbose=0)
+    space.validate(search.supernet.derive())
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (16, 1)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\(length,\) of one text"):
+        SPACE.build_supernet(shape, 2)
+
+
+def test_ids_are_integers():
+    search = BilevelTrainer(SPACE.build_supernet((7,), 2))
+    search.compile(learning_rate=0.1)
+    with pytest.raises(ValueError, match="token ids of an integer dtype"):
+        search.fit(IDS / 2, np.array([0, 1] * 3), epochs=1)
