@@ -108,6 +108,9 @@ class Vocabulary(Front):
     ) -> tuple[Vocabulary, str]:
         """The vocabulary of training texts, and a note on it.
 
+        A word that occurs once tells nothing of others, and is left out: what is not in the vocabulary is one word,
+        which is learned from these. Where all words occur once, all are kept.
+
         Args:
             texts: the training texts.
             size: the most words, the most frequent ones. Defaults to 20000.
@@ -119,19 +122,22 @@ class Vocabulary(Front):
             ValueError: if no text has a word.
         """
         check_backend()
-        texts = np.asarray(texts, object)
-        split = _split_of(texts) if split == "auto" else checks.one_of("split", split, SPLITS)
+        array = np.asarray(texts, object)
+        split = _split_of(array) if split == "auto" else checks.one_of("split", split, SPLITS)
         layer = _layer(split, max_tokens=checks.integer("size", size, least=1) + _FIRST)
-        layer.adapt(texts)
+        layer.adapt(array)
         words = [str(word) for word in layer.get_vocabulary()[_FIRST:]]
         if not words:
-            raise ValueError(f"Expected texts with words in them. Received: {len(texts)} training texts without a word")
-        found = (keras.ops.convert_to_numpy(layer(texts)) != 0).sum(axis=1)
+            raise ValueError(f"Expected texts with words in them. Received: {len(array)} training texts without a word")
+        ids = keras.ops.convert_to_numpy(layer(array))
+        often = np.bincount(ids.ravel(), minlength=len(words) + _FIRST)[_FIRST:] > 1
+        words = [word for word, kept in zip(words, often, strict=True) if kept] or words
+        found = (ids != 0).sum(axis=1)
         if not length:
             length = int(np.clip(np.ceil(np.quantile(found, _QUANTILE)), 1, _LONGEST))
         front = cls(words, length, split)
         cut = int((found > length).sum())
-        longer = f"; {cut:,} of {len(texts):,} training texts are longer, and are cut" if cut else ""
+        longer = f"; {cut:,} of {len(array):,} training texts are longer, and are cut" if cut else ""
         return front, f"Vocabulary: {len(words):,} {split}, of texts of {length} at most{longer}"
 
     @property

@@ -81,7 +81,8 @@ def audio_parts(arrays: Mapping[str, np.ndarray], task: Task = CLASSIFICATION) -
     """
     if "rate" not in arrays or np.size(arrays["rate"]) != 1 or not float(np.ravel(arrays["rate"])[0]) >= 1:
         raise ValueError("Expected the array `rate`, the number of samples a second, with audio. There is none")
-    raw, y = {}, {}
+    raw: dict[str, np.ndarray] = {}
+    y: dict[str, np.ndarray] = {}
     for part, what in PARTS:
         x, labels = np.asarray(arrays[f"x_{part}"]), arrays[f"y_{part}"]
         if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
@@ -99,11 +100,10 @@ def audio_parts(arrays: Mapping[str, np.ndarray], task: Task = CLASSIFICATION) -
         check_labels(labels, len(x), "recordings", what, task)
         raw[part], y[part] = x, labels
     front = LogMel.fitted(raw["train"], int(np.ravel(arrays["rate"])[0]))
-    x = {part: front.frames(own) for part, own in raw.items()}
-    note = (
-        f"Log-mel spectrograms: {x['train'].shape[1]} frames of {front.bins} bands, at {front.rate:,} samples a second"
-    )
-    return _arguments(x, y, raw, front, (note,), task)
+    frames = {part: front.frames(own) for part, own in raw.items()}
+    length, bands = frames["train"].shape[1:]
+    note = f"Log-mel spectrograms: {length} frames of {bands} bands, at {front.rate:,} samples a second"
+    return _arguments(frames, y, raw, front, (note,), task)
 
 
 def check_labels(y: np.ndarray, samples: int, kind: str, what: str, task: Task) -> None:

@@ -144,6 +144,7 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Ima
         # A space of a user's own need not know drop-path.
         options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
         task=data.task,
+        algorithm=config.optimizer,
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -181,7 +182,12 @@ def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: data
     """The short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
     sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
     recipe = TrainingRecipe(
-        config.retrain_epochs, config.retrain_batch_size, config.retrain_learning_rate, options=sizes, task=data.task
+        config.retrain_epochs,
+        config.retrain_batch_size,
+        config.retrain_learning_rate,
+        options=sizes,
+        task=data.task,
+        algorithm=config.optimizer,
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -293,6 +299,14 @@ def search_batch_size(config: StepConfig, data: datasets.ImageDataset) -> int:
     return config.batch_size if "batch_size" in config.changed() else max(min(config.batch_size, smaller), 1)
 
 
+def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Optimizer | None:
+    """The optimizer of the network weights in a search of so many steps; None for the search's own, SGD."""
+    if config.optimizer == "sgd":
+        return None
+    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    return keras.optimizers.Adam(rate, global_clipnorm=5.0)
+
+
 def build_search(
     config: SearchConfig,
     space: SearchSpace,
@@ -311,6 +325,7 @@ def build_search(
     with distribution_scope(config, log):
         search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
         search.compile(
+            optimizer=_weights_optimizer(config, config.epochs * max(steps, 1)),
             learning_rate=config.learning_rate,
             architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
             loss=data.task.loss(),

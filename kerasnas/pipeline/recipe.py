@@ -22,6 +22,8 @@ AUGMENTATIONS.register("rotate", datasets.rotate)
 AUGMENTATIONS.register("cutout", lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
 AUGMENTATIONS.register("color_jitter", datasets.color_jitter)
 AUGMENTATIONS.register("drop_words", datasets.drop_words)
+ALGORITHMS = ("sgd", "adam")
+"""The optimizers of network weights."""
 FOR_KINDS = {"signals": ("shift",), "texts": ("drop_words",)}
 """The augmentations of what is no images; those of images are all but `drop_words`."""
 
@@ -44,6 +46,7 @@ class TrainingRecipe:
             learning rate: with momentum 0.9 it acts like ten times less in the papers' form. Defaults to 0.
         label_smoothing: share of the label that is spread over all classes, in training. Defaults to 0.
         task: what the network predicts. Defaults to classification.
+        algorithm: `"sgd"`, as above, or `"adam"`, clipped likewise. Defaults to `"sgd"`.
 
     Raises:
         ValueError: for a number out of range.
@@ -66,6 +69,7 @@ class TrainingRecipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     task: Task = CLASSIFICATION
+    algorithm: str = "sgd"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -74,6 +78,7 @@ class TrainingRecipe:
         checks.number("weight_decay", self.weight_decay, least=0)
         checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
         checks.instance("task", self.task, Task, "a `kerasnas.tasks.Task`")
+        checks.one_of("algorithm", self.algorithm, ALGORITHMS)
         checks.optional(checks.function, "augment", self.augment)
         checks.optional(checks.function, "compile", self.compile)
         object.__setattr__(self, "options", dict(self.options))
@@ -82,9 +87,11 @@ class TrainingRecipe:
         """A new optimizer for a training of `steps` steps; `steps` as for `compile_network`."""
         schedule = keras.optimizers.schedules.CosineDecay
         rate = self.learning_rate if steps is None else schedule(self.learning_rate, steps)
-        optimizer = keras.optimizers.SGD(
-            rate, momentum=0.9, nesterov=True, weight_decay=self.weight_decay or None, global_clipnorm=5.0
-        )
+        options = {"weight_decay": self.weight_decay or None, "global_clipnorm": 5.0}
+        if self.algorithm == "adam":
+            optimizer = keras.optimizers.Adam(rate, **options)
+        else:
+            optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **options)
         if self.weight_decay:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
@@ -115,4 +122,5 @@ class TrainingRecipe:
         # Left out at their defaults, which were the only ones once: projects of that time continue.
         numbers = {field.name: field.default for field in dataclasses.fields(self) if field.type == "float"}
         record |= {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
+        record |= {} if self.algorithm == "sgd" else {"algorithm": self.algorithm}
         return record if self.task == CLASSIFICATION else {**record, "task": self.task.get_config()}

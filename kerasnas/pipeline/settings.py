@@ -13,7 +13,7 @@ from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import SPLITS
 from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
-from kerasnas.pipeline.recipe import AUGMENTATIONS
+from kerasnas.pipeline.recipe import ALGORITHMS, AUGMENTATIONS
 from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES
@@ -303,6 +303,11 @@ class TrainingConfig(SpaceConfig):
     retrain_epochs: int = setting(13, "Epochs of training for each discrete network.", least=1)
     retrain_batch_size: int = setting(64, "Batch size of that training.", least=1)
     retrain_learning_rate: float = setting(0.1, "Its initial learning rate; a cosine takes it to 0.", above=0)
+    optimizer: str = setting(
+        "sgd",
+        "What network weights learn by, in the training and in a search before it: sgd, with momentum, or adam.",
+        known=ALGORITHMS,
+    )
     drop_path: float = setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.", least=0, below=1)
     augment: tuple[str, ...] = setting(
         ("shift", "flip"),

@@ -9,10 +9,19 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Relu, Repeat, Stage, Subsample, takes_training
+from kerasnas.primitives.base import (
+    PRIMITIVES,
+    Primitive,
+    Relu,
+    Repeat,
+    Stage,
+    Subsample,
+    by_rank,
+    halve,
+    takes_training,
+)
 from kerasnas.primitives.convolutions import Convolution, DilConv, NorConv, SepConv
 from kerasnas.primitives.normalization import BatchNorm
-from kerasnas.primitives.parameter_free import Pool
 
 _FAR = 1e4  # below every value that is pooled, and finite in half precision
 _MASK = ("mask",)
@@ -119,18 +128,22 @@ class MaskedDilConv(Masked, DilConv):
     """
 
 
-class _MaskedPool(MaskedStage, Pool):
+class _MaskedPool(MaskedStage):
     """Max pooling over 3 steps that leaves out the padding."""
 
     def __init__(self, strides: int):
-        super().__init__("max", strides)
-        self.shared_as = f"masked {self.shared_as}"
+        super().__init__()
+        self.strides, self.shared_as = strides, f"masked max pool {strides}"
 
     def call(self, inputs: Any, mask: Any) -> Any:
-        return super().call(inputs + (mask - 1) * _FAR)
+        lowered = inputs + (mask - 1) * _FAR
+        return ops.max_pool(lowered, 3, strides=self.strides, padding="same", data_format="channels_last")
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return inputs_shape if self.strides == 1 else halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
-        (pool,) = super().standard()
+        pool = by_rank("MaxPooling", pool_size=3, strides=self.strides, padding="same")
         return [lambda x, mask: pool(keras.layers.Add()([x, (mask - 1) * _FAR]))]
 
 

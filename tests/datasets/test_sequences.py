@@ -32,6 +32,7 @@ def test_limits_and_notes(tmp_path):
     path = npz(tmp_path, x_train=np.array([*TRAIN[:3], "..."]))
     data = datasets.load(path, limits=TextLimits(words=2, length=2))
     assert data.front.sizes == {"vocabulary": 4} and data.input_shape == (2,)
+    assert data.front.words == ("good", "a")
     assert "Vocabulary: 2 words, of texts of 2 at most; 3 of 4 training texts are longer, and are cut" in data.notes
     assert "1 of 4 training texts have no word in them" in data.notes
 
@@ -54,7 +55,7 @@ def test_csv_with_texts(tmp_path):
         datasets.load(path, target=["lable"])
     with pytest.raises(ValueError, match="Did you mean 'Review'"):
         datasets.load(path, text_column="Revew")
-    with pytest.raises(ValueError, match="`image_size`. Expected None, as column 'Review' holds texts"):
+    with pytest.raises(ValueError, match=r"`image_size`\. Expected None, as column 'Review' holds texts"):
         datasets.load(path, image_size=(8, 8))
     path.write_text(path.read_text(encoding="utf-8").replace("Review", "words"), encoding="utf-8")
     assert datasets.load(path, text_column="words").kind == "texts"
@@ -105,7 +106,7 @@ def test_a_low_tone_is_in_a_low_band():
 
 def test_other_backends_are_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="only the TensorFlow backend has. Received: KERAS_BACKEND=jax"):
+    with pytest.raises(ValueError, match=r"only the TensorFlow backend has\. Received: KERAS_BACKEND=jax"):
         Vocabulary(["film"], length=2)
 
 

@@ -42,7 +42,6 @@ def test_copies_of_a_recurrence_are_keras_layers(kind, layer):
     x = padded(noise(2, 5, 4), 2)
     own(x)
     stage = own.chain[0]
-    stage.build(x.shape)
     (way,) = stage.ways
     scatter(way.variables)
     found = ops.convert_to_numpy(stage.call(ops.convert_to_tensor(x), step_mask(ops.convert_to_tensor(x))))
@@ -85,7 +84,7 @@ def test_one_of_several_is_computed_alone():
 
 
 def test_bidirectional_filters_are_even():
-    with pytest.raises(ValueError, match="half of them in each direction. Received: 5"):
+    with pytest.raises(ValueError, match=r"half of them in each direction\. Received: 5"):
         Recurrent(filters=5, bidirectional=True)
 
 
@@ -101,4 +100,4 @@ def test_embedding_of_padding_is_zero_and_ids_keep_their_precision():
     ids = np.array([[4999, 4998, 0]])
     with_half(ids)
     with_half.chain[0].embeddings.assign(np.arange(10_000.0).reshape(5000, 2) % 7)
-    np.testing.assert_array_equal(ops.cast(with_half(ids), "float32"), [[[4, 5], [2, 3], [0, 0]]])
+    np.testing.assert_array_equal(ops.cast(with_half(ids), "float32"), [[[2, 3], [0, 1], [0, 0]]])

@@ -1,0 +1,223 @@
+"""Searching in the space of texts, beside what one would do otherwise, at equal processor time.
+
+On each data set below `DATA` and for each seed, on one thread:
+
+- `search`: what `kerasnas search --space=text` does at its defaults, but for random networks beside it: the search, the
+  shortlist, the training of what was found. The processor time that it takes, from the start of the process, is the
+  budget of all others.
+- `tfidf`: TF-IDF of words and pairs of words (of one to four characters where there are no spaces), and logistic
+  regression, whose strength is chosen by five-fold cross-validation. It needs less than the budget.
+- `cnn`: the CNN of Kim (2014), three windows of 100 filters, 128-dimensional embeddings drawn at random, dropout 0.5.
+- `gru`: a bidirectional GRU of 64 units in each direction on 64-dimensional embeddings, maximum over time, dropout 0.5.
+
+The networks are trained by Adam until the budget is used up, whose learning rate a cosine of the time takes to 0, with
+the same vocabulary. Kept is what comes out at the end: no contender sees the test data before.
+
+    python benchmarks/text.py DATA --datasets=ag_news,trec6 --seeds=1,2,3 --raw=text.jsonl
+
+Results are added to the file `--raw`; what is in it is not measured again. At the end a table: mean accuracy over the
+seeds with its 95 % interval (Student's t), and beside a single one the interval of the test set (Wilson).
+
+Kim, "Convolutional Neural Networks for Sentence Classification", 2014 (arXiv 1408.5882).
+"""
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+DATASETS = ("trec6", "sst2", "ag_news", "sms_spam", "sentiment_sentences", "waimai_zh")
+
+
+def read(data, name):
+    """Texts and labels of training and test, and the names of classes."""
+    path = Path(data) / name / f"{name}.npz"
+    if not path.exists():
+        raise SystemExit(f"There is no {path}: DATA is a folder with {name}/{name}.npz in it (see the docstring).")
+    arrays = np.load(path)
+    ends, buffer = arrays["offsets"], arrays["text"]
+    texts = np.array([buffer[a:b].tobytes().decode() for a, b in itertools.pairwise(ends)])
+    split, y = arrays["split"], arrays["y"].astype(int)
+    test = split == split.max()
+    train = split == 0
+    return texts[train], y[train], texts[test], y[test], arrays["classes"].astype(str)
+
+
+def search(data, name, seed, seconds):
+    """A run of the command, whose record says the accuracy."""
+    from kerasnas import pipeline
+
+    x, y, x_test, y_test, classes = read(data, name)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name}.npz"
+        np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
+        settings = pipeline.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, seed=seed)
+        result = pipeline.search(settings, Path(folder) / "run", lambda line: None)
+    searched = result["searched"]
+    return searched["test_accuracy"], {"parameters": searched["parameters"], "genotype": result["genotype"]}
+
+
+def tfidf(data, name, seed, seconds):
+    """Logistic regression on TF-IDF."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.pipeline import make_pipeline
+
+    x, y, x_test, y_test, _ = read(data, name)
+    spaced = np.mean([len(text) / (1 + text.count(" ")) for text in x]) < 12
+    kind = {"ngram_range": (1, 2)} if spaced else {"analyzer": "char", "ngram_range": (1, 4)}
+    vectors = TfidfVectorizer(sublinear_tf=True, min_df=2, max_features=100_000, **kind)
+    model = make_pipeline(vectors, LogisticRegressionCV(np.logspace(-1, 2, 4), cv=5, max_iter=300))
+    return float(model.fit(x, y).score(x_test, y_test)), {}
+
+
+def train(model, x, y, batch_size, seed, seconds, rate=1e-3):
+    """Train by Adam until the process has used up its time but for the evaluation."""
+    import keras
+
+    from kerasnas.datasets import ArrayBatches
+
+    start, limit = time.process_time(), seconds - 2
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            share = min(1.0, (time.process_time() - start) / max(limit - start, 1e-9))
+            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = time.process_time() >= limit
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+    batches = ArrayBatches(x, y, batch_size, seed=seed)
+    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
+
+
+def network(data, name, seed, seconds, build):
+    """A network of token ids, trained by Adam until the time is up."""
+    import keras
+
+    from kerasnas.datasets import Vocabulary
+
+    x, y, x_test, y_test, _ = read(data, name)
+    front, _ = Vocabulary.learned(x.tolist())
+    ids, ids_test = front.ids(x.tolist()), front.ids(x_test.tolist())
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(ids.shape[1:], dtype="int32")
+    outputs = keras.layers.Dense(len(set(y.tolist())))(build(inputs, front.sizes["vocabulary"]))
+    model = keras.Model(inputs, outputs)
+    train(model, ids, y, 64, seed, seconds)
+    return model.evaluate(ids_test, y_test, verbose=0)[1], {"parameters": model.count_params()}
+
+
+def cnn(data, name, seed, seconds):
+    """Kim's CNN, `CNN-rand`."""
+    from keras import layers
+
+    def build(x, vocabulary):
+        x = layers.Embedding(vocabulary, 128)(x)
+        windows = [layers.Conv1D(100, size, padding="same", activation="relu")(x) for size in (3, 4, 5)]
+        return layers.Dropout(0.5)(layers.Concatenate()([layers.GlobalMaxPooling1D()(one) for one in windows]))
+
+    return network(data, name, seed, seconds, build)
+
+
+def gru(data, name, seed, seconds):
+    """A small bidirectional GRU."""
+    from keras import layers
+
+    def build(x, vocabulary):
+        x = layers.Embedding(vocabulary, 64, mask_zero=True)(x)
+        x = layers.Bidirectional(layers.GRU(64, return_sequences=True, zero_output_for_mask=True))(x)
+        return layers.Dropout(0.5)(layers.GlobalMaxPooling1D()(x))
+
+    return network(data, name, seed, seconds, build)
+
+
+# The measurement --------------------------------------------------------------------------------------------
+def measure(arguments, contenders):
+    """One contender, in this process: prints its record."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    name, dataset, seed, seconds = arguments.one.split(":")
+    accuracy, more = contenders[name](arguments.data, dataset, int(seed), float(seconds))
+    record = {"contender": name, "dataset": dataset, "seed": int(seed), "accuracy": accuracy}
+    print(json.dumps({**record, "cpu_seconds": time.process_time(), **more}))
+
+
+def run(arguments, script):
+    """All measurements that the file lacks, each in a process of its own; returns all records."""
+    raw = Path(arguments.raw)
+    rows = [json.loads(line) for line in raw.read_text().splitlines()] if raw.exists() else []
+    there = {(row["contender"], row["dataset"], row["seed"]): row for row in rows}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    names = itertools.product(
+        arguments.seeds.split(","), arguments.datasets.split(","), arguments.contenders.split(",")
+    )
+    for seed, dataset, name in ((int(seed), dataset, name) for seed, dataset, name in names):
+        if (name, dataset, seed) in there:
+            continue
+        budget = 0.0 if name == "search" else there["search", dataset, seed]["cpu_seconds"]
+        command = [sys.executable, script, arguments.data, f"--one={name}:{dataset}:{seed}:{budget}"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{name} on {dataset} failed:\n{done.stderr[-2000:]}")
+        record = json.loads(done.stdout.strip().splitlines()[-1])
+        there[name, dataset, seed] = record
+        with raw.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+    return list(there.values())
+
+
+def print_table(arguments, rows, contenders, datasets, read):
+    """Mean accuracy and intervals of each contender on each data set, in percent."""
+    from kerasnas.intervals import wilson_interval
+
+    quantiles = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
+    print(f"{'':20}" + "".join(f"{name:>22}" for name in contenders))
+    for dataset in datasets:
+        own = [row for row in rows if row["dataset"] == dataset and str(row["seed"]) in arguments.seeds.split(",")]
+        if not own:
+            continue
+        cells, samples = [], len(read(arguments.data, dataset)[3])
+        for name in contenders:
+            found = np.array([row["accuracy"] for row in own if row["contender"] == name])
+            if not len(found):
+                cells.append(f"{'-':>22}")
+                continue
+            low, high = wilson_interval(float(found.mean()), samples)
+            spread = quantiles.get(len(found), 2.0) * found.std(ddof=1) / len(found) ** 0.5 if len(found) > 1 else 0
+            cells.append(f"{100 * found.mean():8.1f} +-{100 * spread:4.1f} ({100 * (high - low) / 2:4.1f})")
+        print(f"{dataset:20}" + "".join(cells))
+    seconds = [row["cpu_seconds"] for row in rows if row["contender"] == "search"]
+    if seconds:
+        print(f"budget: {np.mean(seconds):.0f} s of the processor on average, {max(seconds):.0f} at most")
+
+
+def main(doc, script, contenders, datasets, read, raw):
+    """Measure, or print the table, as the command line says."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("data", help="the folder that the data sets are in")
+    parser.add_argument("--datasets", default=",".join(datasets))
+    parser.add_argument("--contenders", default=",".join(contenders))
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--raw", default=raw, help="the file of results, which is continued")
+    parser.add_argument("--one", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        measure(arguments, contenders)
+    else:
+        print_table(arguments, run(arguments, script), contenders, datasets, read)
+
+
+if __name__ == "__main__":
+    main(__doc__, __file__, {one.__name__: one for one in (search, tfidf, cnn, gru)}, DATASETS, read, "text.jsonl")
