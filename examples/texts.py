@@ -61,10 +61,14 @@ def main(tiny: bool = False) -> Genotype:
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder) / "reviews.csv", Path(folder) / "run"
         write_reviews(file, sentences=600 if tiny else 3000)
-        small = {"num_nodes": 1, "filters": 8, "epochs": 2, "retrain_filters": 16, "shortlist": 0} if tiny else {}
+        small = (
+            {"num_nodes": 1, "filters": 8, "epochs": 2, "retrain_filters": 16, "retrain_epochs": 40, "shortlist": 0}
+            if tiny
+            else {}
+        )
         small |= {"primitives": ("skip_connect", "masked_conv_3"), "architecture_warmup_epochs": 1} if tiny else {}
         settings = pipeline.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, **small)
-        result = pipeline.search(settings, run, log=lambda line: None)
+        result = pipeline.search(settings, run, log=pipeline.Progress("none", quiet=True))
         genotype = Genotype.load(run / "genotype.json")
         model = keras.models.load_model(run / "model.keras")  # plain Keras: strings in, probabilities out
         print(genotype)

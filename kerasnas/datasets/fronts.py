@@ -72,6 +72,21 @@ class Scaling(Front):
         return {"name": self.name, "scale": self.scale}
 
 
+class Padding(Front):
+    """Signals whose ends are missing, NaN in all channels, with zeros in their place."""
+
+    name = "padding"
+
+    def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(input_shape)
+
+    def apply(self, x: Any) -> Any:
+        return keras.ops.nan_to_num(x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
 class Vocabulary(Front):
     """Texts as the ids of their words, or characters: Keras' `TextVectorization`, with a vocabulary.
 

@@ -19,10 +19,10 @@ from kerasnas import checks
 from kerasnas.datasets.csv_labels import read_csv
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import FITS, check_image_size, read_folder
-from kerasnas.datasets.fronts import Front, Scaling
+from kerasnas.datasets.fronts import Front, Padding, Scaling
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
-from kerasnas.datasets.sequences import TextLimits, audio_parts, text_parts
+from kerasnas.datasets.sequences import TextLimits, audio_parts, text_parts, without_padding
 from kerasnas.registry import Registry
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of_labels
 
@@ -179,7 +179,8 @@ def load(
       `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
       divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
       are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
-      length, channels)` or `(samples, length)`, and their values are not scaled. Strings are texts, `(samples,)`. With
+      length, channels)` or `(samples, length)`, and their values are not scaled; shorter ones end in NaN, which become
+      zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With
       `kind = "audio"` and `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks read
       log-mel spectrograms. Labels are class numbers, or a table
       `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or `(samples, numbers)`.
@@ -348,8 +349,13 @@ def signal_dataset(
     task: Task = CLASSIFICATION,
 ) -> ImageDataset:
     """Check the four arrays and convert them to the form of signals in `ImageDataset`."""
+    arrays, raw, notes = without_padding(arrays)
     x, y = _checked(arrays, classes, (None, None), task)
-    return _named(name, {part: signals.astype(np.float32, order="C") for part, signals in x.items()}, y, classes, task)
+    x = {part: signals.astype(np.float32, order="C") for part, signals in x.items()}
+    data = _named(name, x, y, classes, task)
+    if not raw:
+        return data
+    return dataclasses.replace(data, front=Padding(), raw_train=raw["train"], raw_test=raw["test"], notes=notes)
 
 
 _Parts = dict[str, np.ndarray]

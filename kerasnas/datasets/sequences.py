@@ -106,6 +106,34 @@ def audio_parts(arrays: Mapping[str, np.ndarray], task: Task = CLASSIFICATION) -
     return _arguments(frames, y, raw, front, (note,), task)
 
 
+def without_padding(
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[str, ...]]:
+    """Signals with zeros in place of the NaN that they end in, the raw signals, and a note; no raw ones where none do.
+
+    Args:
+        arrays: `x_train` and `x_test` are `(samples, length)` or `(samples, length, channels)`.
+
+    Raises:
+        ValueError: for a signal without a step. NaN elsewhere are left for the check of values.
+    """
+    found, raw, padded = dict(arrays), {}, 0
+    for part, what in PARTS:
+        x = np.asarray(arrays[f"x_{part}"])
+        x = x[..., None] if x.ndim == 2 else x
+        if x.ndim != 3 or x.dtype.kind != "f":
+            return dict(arrays), {}, ()
+        missing = np.isnan(x).all(axis=2)
+        ends = missing[:, ::-1].cumprod(axis=1)[:, ::-1].astype(bool)
+        if empty := int(ends.all(axis=1).sum()):
+            raise ValueError(f"Expected signals of at least one step. Received: {empty} {what} signals of NaN alone")
+        padded += int(ends.any(axis=1).sum())
+        raw[part], found[f"x_{part}"] = x.astype("float32"), np.where(ends[..., None], 0, x)
+    total = sum(len(x) for x in raw.values())
+    note = f"{padded:,} of {total:,} signals are shorter than {raw['train'].shape[1]} steps, and are padded"
+    return (found, raw, (note,)) if padded else (dict(arrays), {}, ())
+
+
 def check_labels(y: np.ndarray, samples: int, kind: str, what: str, task: Task) -> None:
     """Raise ValueError unless `y` are as many labels of `task` as there are samples, of two classes at least."""
     if len(y) != samples or not samples:

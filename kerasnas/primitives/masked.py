@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.primitives.base import (
     PRIMITIVES,
     Primitive,
@@ -176,9 +177,11 @@ class MaskedMaxPool(Masked):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MaskedProjection(Masked):
-    """A convolution of `kernel_size` steps and batch norm, which brings a padded sequence to a number of channels.
+    """A convolution and batch norm, which bring a padded sequence to a number of channels.
 
-    Args and call arguments: see `Primitive`.
+    Args:
+        kernel_size: steps of the windows. Defaults to 1.
+        filters, strides, affine, copies: see `Primitive`.
 
     Example:
 
@@ -186,8 +189,18 @@ class MaskedProjection(Masked):
     TensorShape([1, 4, 8])
     """
 
+    def __init__(
+        self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 1, **kwargs: Any
+    ):
+        self.kernel_size = checks.size("kernel_size", kernel_size)
+        super().__init__(filters, strides, affine, copies, **kwargs)
+
     def stages(self) -> list[keras.layers.Layer]:
-        return [Convolution(self.filters, 1, self.strides, self.copies), BatchNorm(self.affine)]
+        convolution = Convolution(self.filters, self.kernel_size, self.strides, self.copies)
+        return [convolution, BatchNorm(self.affine)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kernel_size": self.kernel_size}
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")

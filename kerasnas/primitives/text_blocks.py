@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ class Embed(_Fixed):
 
 
 class _Pooling(Stage):
-    """The mean or the largest of each channel over the steps of a sequence, without its padding."""
+    """The sum, the mean or the largest of each channel over the steps of a sequence, without its padding."""
 
     def __init__(self, kind: str):
         super().__init__()
@@ -90,6 +91,8 @@ class _Pooling(Stage):
         steps = ops.sum(mask, axis=1)
         if self.kind == "mean":
             return ops.sum(inputs, axis=1) / ops.maximum(steps, 1)
+        if self.kind == "sum":
+            return ops.sum(inputs, axis=1) * (math.sqrt(inputs.shape[-1]) / ops.sqrt(ops.maximum(steps, 1)))
         return ops.max(inputs + (mask - 1) * _FAR, axis=1) * ops.cast(steps > 0, inputs.dtype)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -100,21 +103,23 @@ class _Pooling(Stage):
 
 
 class MaskedPooling(_Fixed):
-    """The mean or the maximum of each channel over the steps of a padded sequence: `(batch, channels)`.
+    """The maximum, the mean or the sum of each channel over the steps of a padded sequence: `(batch, channels)`.
 
     Args:
         filters: number of channels.
-        kind: `"max"` or `"mean"`. Defaults to `"max"`.
+        kind: `"max"`; `"mean"`; or `"sum"`, divided by the root of the number of steps, times that of the channels: of
+            vectors with independent values whose squares have the mean `1 / channels`, of variance 1. Defaults to
+            `"max"`.
 
     Example:
 
     >>> x = ops.convert_to_tensor([[[1.0, -4.0], [3.0, -2.0], [0.0, 0.0]]])
-    >>> MaskedPooling(2)(x).numpy().tolist(), MaskedPooling(2, kind="mean")(x).numpy().tolist()
-    ([[3.0, -2.0]], [[2.0, -3.0]])
+    >>> MaskedPooling(2)(x).numpy().tolist(), MaskedPooling(2, kind="sum")(x).numpy().tolist()
+    ([[3.0, -2.0]], [[4.0, -6.0]])
     """
 
     def __init__(self, filters: int, kind: str = "max", **kwargs: Any):
-        self.kind = checks.one_of("kind", kind, ("max", "mean"))
+        self.kind = checks.one_of("kind", kind, ("max", "mean", "sum"))
         super().__init__(filters, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:

@@ -7,6 +7,7 @@ from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
 from kerasnas.spaces.macro import MACRO_PRIMITIVES, MacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces.padded_signals import PADDED_SIGNAL_PRIMITIVES, PaddedSignalSpace
 from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
 from kerasnas.spaces.signals import SIGNAL_PRIMITIVES, SignalSpace
 from kerasnas.spaces.skeleton_space import SkeletonSpace
@@ -20,6 +21,7 @@ __all__ = [
     "MACRO_PRIMITIVES",
     "NASBENCH101_OPERATIONS",
     "NASBENCH201_PRIMITIVES",
+    "PADDED_SIGNAL_PRIMITIVES",
     "PROXYLESS_PRIMITIVES",
     "SIGNAL_PRIMITIVES",
     "SPACES",
@@ -30,6 +32,7 @@ __all__ = [
     "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",
+    "PaddedSignalSpace",
     "ProxylessSpace",
     "SearchSpace",
     "SignalSpace",

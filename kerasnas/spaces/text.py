@@ -25,19 +25,19 @@ class TextSpace(SkeletonSpace):
     """Cells for texts, given as token ids `(length,)` of which 0 is padding.
 
     An embedding, a projection to `filters` channels, `num_cells` times one cell with a primitive on each edge, and the
-    maximum over the steps; beside it the mean of the embeddings, which is what bags of words know. The answer does not
+    maximum over the steps; beside it the sum of the embeddings, which is what bags of words know. The answer does not
     depend on how much padding there is: a step of zeros is padding throughout, see `kerasnas.primitives.Masked`.
 
     Args:
         vocabulary: number of token ids, padding and unknown words included. Defaults to 5000; in a run, what the data
             have.
-        dimensions: length of the embedding's vectors. Defaults to 64.
+        dimensions: length of the embedding's vectors. Defaults to 96.
         filters: channels of the cells. Defaults to 64.
         num_cells: number of cells. Defaults to 1.
         num_nodes: nodes after the input of a cell. Defaults to 3.
         primitives: names of the candidates. Defaults to none, skip connection, convolutions over 3 steps, separable
             over 5 steps and dilated over 5, max pooling over 3, a GRU, and self-attention of 4 heads.
-        dropout: share of the embedding's mean and of the pooled features that is dropped in the training of a discrete
+        dropout: share of the embeddings' sum and of the pooled features that is dropped in the training of a discrete
             network. Defaults to 0.5.
 
     Raises:
@@ -61,17 +61,27 @@ class TextSpace(SkeletonSpace):
     name = "text"
     inputs = "text"
     defaults: Mapping[str, Any] = {
-        "filters": 32,
+        "filters": 16,
         "num_cells": 1,
-        "retrain_filters": 64,
+        "num_nodes": 2,
+        "epochs": 4,
+        "batch_size": 64,
+        "architecture_warmup_epochs": 1,
+        "learning_rate": 0.005,
+        "shortlist": 3,
+        "shortlist_steps": ("200",),
+        "retrain_filters": 48,
         "retrain_cells": 1,
+        "retrain_epochs": 6,
+        "retrain_learning_rate": 0.004,
+        "optimizer": "adam",
         "augment": ("drop_words",),
     }
 
     def __init__(
         self,
         vocabulary: int = 5000,
-        dimensions: int = 64,
+        dimensions: int = 96,
         filters: int = 64,
         num_cells: int = 1,
         num_nodes: int = 3,
@@ -97,6 +107,6 @@ class TextSpace(SkeletonSpace):
         for _ in range(self.num_cells):
             x = fill.graph("cell", [x], self.filters)[-1]
         x = fill.block(fill.block(x, MaskedNormReLU, self.filters), MaskedPooling, self.filters)
-        bag = fill.block(words, MaskedPooling, self.dimensions, kind="mean")
+        bag = fill.block(words, MaskedPooling, self.dimensions, kind="sum")
         x = fill.concatenate([x, bag])
         return fill.classify(fill.block(x, FeatureDropout, self.filters + self.dimensions, rate=self.dropout))

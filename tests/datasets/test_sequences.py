@@ -32,7 +32,7 @@ def test_limits_and_notes(tmp_path):
     path = npz(tmp_path, x_train=np.array([*TRAIN[:3], "..."]))
     data = datasets.load(path, limits=TextLimits(words=2, length=2))
     assert data.front.sizes == {"vocabulary": 4} and data.input_shape == (2,)
-    assert data.front.words == ("good", "a")
+    assert data.front.words == ("good", "film")
     assert "Vocabulary: 2 words, of texts of 2 at most; 3 of 4 training texts are longer, and are cut" in data.notes
     assert "1 of 4 training texts have no word in them" in data.notes
 
@@ -117,3 +117,22 @@ def test_words_are_dropped_but_not_padding():
     assert ((dropped == ids) | (dropped == 1)).all()
     with pytest.raises(ValueError, match="Expected token ids, integers"):
         datasets.drop_words(np.ones((2, 8, 8, 1)), np.random.default_rng(0))
+
+
+def test_signals_of_several_lengths_end_in_nan(tmp_path):
+    x = np.random.default_rng(0).standard_normal((6, 5, 2)).astype("float32")
+    x[1, 3:] = np.nan
+    path = npz(tmp_path, x_train=x[:4], x_test=x[4:], kind="signals")
+    data = datasets.load(path)
+    assert data.notes == ("1 of 6 signals are shorter than 5 steps, and are padded",)
+    np.testing.assert_array_equal(data.x_train[1, 3:], 0)
+    np.testing.assert_array_equal(data.raw("train"), x[:4])
+    inputs = data.front.input((5, 2))
+    model = keras.Model(inputs, data.front.apply(inputs))
+    np.testing.assert_array_equal(model.predict(data.raw("train"), verbose=0), data.x_train)
+    x[1, 2] = [np.nan, 1]
+    with pytest.raises(ValueError, match="NaN or infinity in 1 of 4 signals, first in signal 1"):
+        datasets.load(npz(tmp_path, x_train=x[:4], x_test=x[4:], kind="signals"))
+    x[5] = np.nan
+    with pytest.raises(ValueError, match="Received: 1 test signals of NaN alone"):
+        datasets.load(npz(tmp_path, x_train=x[:4], x_test=x[4:], kind="signals"))

@@ -92,6 +92,7 @@ def test_pooling_leaves_out_the_padding():
     x = padded(np.array([[[-1.0, -2.0], [-3.0, -6.0]]], "float32"), 2)
     np.testing.assert_array_equal(MaskedPooling(2)(x), [[-1, -2]])
     np.testing.assert_array_equal(MaskedPooling(2, kind="mean")(x), [[-2, -4]])
+    np.testing.assert_allclose(MaskedPooling(2, kind="sum")(x), [[-4, -8]])
     np.testing.assert_array_equal(MaskedPooling(2)(np.zeros((1, 3, 2), "float32")), [[0, 0]])
 
 

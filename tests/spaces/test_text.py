@@ -7,7 +7,7 @@ import pytest
 from kerasnas import BilevelTrainer
 from kerasnas.cost import COSTS, macs, parameters
 from kerasnas.networks.initialization import initialize
-from kerasnas.spaces import SPACES, TextSpace
+from kerasnas.spaces import SPACES, PaddedSignalSpace, TextSpace
 
 SPACE = TextSpace(vocabulary=30, dimensions=4, filters=4, num_nodes=2)
 IDS = np.random.default_rng(0).integers(1, 30, (6, 7)).astype("int32")
@@ -92,3 +92,17 @@ def test_ids_are_integers():
     search.compile(learning_rate=0.1)
     with pytest.raises(ValueError, match="token ids of an integer dtype"):
         search.fit(IDS / 2, np.array([0, 1] * 3), epochs=1)
+
+
+# Signals of several lengths ---------------------------------------------------------------------------------
+def test_padded_signals_are_answered_as_short_ones():
+    space = PaddedSignalSpace(filters=4, num_cells=1, num_nodes=1)
+    genotype = space.genotype(dict.fromkeys(space.choices, "masked_sep_conv_5"))
+    short, long = (space.build_network(genotype, (length, 2), 3) for length in (8, 16))
+    rng = np.random.default_rng(1)
+    for one, other in zip(short.variables, long.variables, strict=True):
+        other.assign(rng.uniform(0.1, 1, one.shape))
+        one.assign(other)
+    x = rng.standard_normal((4, 8, 2)).astype("float32")
+    expected = short(x, training=False)
+    np.testing.assert_allclose(long(np.pad(x, ((0, 0), (0, 8), (0, 0))), training=False), expected, rtol=1e-4)

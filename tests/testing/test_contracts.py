@@ -45,6 +45,7 @@ SMALL = {
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {"filters": 2, "num_cells": 1},
+    "padded_signals": {"filters": 2, "num_cells": 1},
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
     "signals": {"filters": 2, "num_cells": 1},
     "text": {"vocabulary": 20, "dimensions": 4, "filters": 4, "num_nodes": 2},
@@ -73,7 +74,7 @@ def test_relaxation(name):
 
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_space(name):
-    shape = {"signals": (9, 2), "text": (9,)}.get(name, (8, 8, 3))
+    shape = {"signals": (9, 2), "padded_signals": (9, 2), "text": (9,)}.get(name, (8, 8, 3))
     testing.check_space(SPACES[name](**SMALL.get(name, {})), input_shape=shape)
 
 

@@ -377,3 +377,14 @@ def test_a_full_disk_ends_the_search_and_the_trial_resumes_when_there_is_room(tm
     tuner = search(make(tmp_path, max_trials=1), epochs=2, callbacks=lambda: [Epochs(seen)])
     assert seen == [("BilevelTrainer", 0), ("BilevelTrainer", 1), ("BilevelTrainer", 1), ("Functional", 0)]
     assert tuner.oracle.trials["0"].status == "COMPLETED"
+
+
+def test_trials_on_texts(tmp_path):
+    """Token ids go through the tuner's checks, the search and the training of what it finds."""
+    space = kerasnas.spaces.TextSpace(20, 4, 4, num_nodes=1, primitives=["skip_connect", "self_attention_2"])
+    hypermodel = SupernetHyperModel(space, (6,), 3, filters=[4], compile_options={"run_eagerly": True})
+    tuner = make(tmp_path, hypermodel, max_trials=1)
+    ids = RNG.integers(0, 20, (36, 6)).astype("int32")
+    tuner.search(ids[:24], Y, validation_data=(ids[24:], Y_VAL), epochs=1, batch_size=12, verbose=0)
+    (trial,) = tuner.oracle.get_best_trials()
+    assert tuner.get_best_genotypes()[0].space == "text" and trial.metrics.exists("val_accuracy")
