@@ -223,6 +223,10 @@ call(datasets.flip, batch=IMAGES, rng=RNG)
 call(datasets.cutout, batch=IMAGES, rng=RNG, size=2)
 call(datasets.color_jitter, batch=IMAGES, rng=RNG, amount=0.2)
 call(lambda functions: datasets.compose(functions), "compose", functions=datasets.flip)
+call(datasets.drop_words, batch=np.ones((2, 3), int), rng=RNG, share=0.1)
+call(datasets.TextLimits, words=10, length=4, tokens="words")
+call(datasets.Vocabulary, words=["film"], length=4, split="words")
+call(datasets.LogMel, samples=800, rate=800, mean=2.0, deviation=2.0, bins=8, window=0.04, stride=0.02)
 call(datasets.check_images, x=IMAGES, y=LABELS, num_classes=3, input_shape=(8, 8, 1), what="training")
 call(datasets.stratified_split, y=LABELS, fraction=0.5, seed=0)
 call(datasets.split_classes, y=LABELS, sizes=(1, 2), seed=0)
@@ -361,6 +365,8 @@ def of(labels):
 
 
 ALLOWED: dict[str, tuple[set[str], list[str]]] = {
+    "any number is a mean": (NUMBERS, ["LogMel-mean"]),
+    "any text is a word, also in an array": ({"text array", *of(TEXT)}, ["Vocabulary-words"]),
     "a rate, a weight or a limit": (
         {"0.5"},
         [
@@ -374,6 +380,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "federate-architecture_step",
             *("MaximumTest-false_alarms", "DriftMonitor-false_alarms", "DriftMonitor-rise"),
             *("error_run_length-error", "ErrorSum-error", "ErrorSum-rise"),
+            *("LogMel-deviation", "LogMel-window", "LogMel-stride"),
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -385,6 +392,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "Controller-skip_weight",
             "glyphs-jitter",
             "color_jitter-amount",
+            "drop_words-share",
             *("NetworkEnsemble-weight_decay", "TPESearch-random_share", "BOHB-random_share"),
         ],
     ),

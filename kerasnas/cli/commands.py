@@ -15,7 +15,12 @@ _METHOD = OwnFlag(
     known=("auto", "race", "gradient"),
 )
 _GENOTYPE = "A genotype.json, the folder of a run, or the name of a published one: DARTS_V1, DARTS_V2, PC_DARTS_CIFAR."
-_IMAGES = OwnFlag("images", (), "Image files, and folders of them.", several=True)
+_IMAGES = OwnFlag(
+    "images",
+    (),
+    "Image files, and folders of them; of a network for texts, texts in quotes, and .txt files of one in each line.",
+    several=True,
+)
 _PRINTED = OwnFlag(
     "format",
     "text",
@@ -125,9 +130,10 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "predict",
-            "tell the class of images with the network of a run.",
+            "tell the class of images, or of texts, with the network of a run.",
             "    kerasnas predict runs/first photo.png\n"
             "    kerasnas predict runs/first photos/ --format=csv\n"
+            '    kerasnas predict runs/reviews "a fine film" more_reviews.txt\n'
             "\n"
             "Prints the class of each image and its probability. Images are turned upright, and resized to the size\n"
             "that the network was trained on. A file that cannot be read is named, and the exit status is 2.",

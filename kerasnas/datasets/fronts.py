@@ -111,9 +111,7 @@ class Vocabulary(Front):
 
     def __init__(self, words: Sequence[str], length: int, split: str = "words"):
         check_backend()
-        self.words = tuple(map(str, words))
-        if not self.words:
-            raise ValueError(checks.invalid("words", "at least one word", words))
+        self.words = checks.names("words", words)
         self.length = checks.size("length", length)
         self.split = checks.one_of("split", split, SPLITS)
 
@@ -211,7 +209,7 @@ class LogMel(Front):
         stride: float = 0.016,
     ):
         self.samples, self.rate = checks.size("samples", samples), checks.size("rate", rate)
-        self.mean, self.deviation = float(mean), checks.number("deviation", deviation, above=0)
+        self.mean, self.deviation = checks.number("mean", mean), checks.number("deviation", deviation, above=0)
         self.bins = checks.size("bins", bins)
         self.window, self.stride = (
             checks.number(name, value, above=0) for name, value in (("window", window), ("stride", stride))

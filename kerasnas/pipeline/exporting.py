@@ -51,8 +51,8 @@ def export(
     Args:
         folder: the run's folder.
         formats: names of formats, keys of `kerasnas.export.FORMATS`, or one string of them, comma-separated. Defaults
-            to those that need nothing but TensorFlow: savedmodel, litert, litert-int8. `"onnx"` needs the extra
-            `kerasnas[export]`.
+            to those that need nothing but TensorFlow: savedmodel, litert, litert-int8; of a network for texts,
+            savedmodel, the only one that holds them. `"onnx"` needs the extra `kerasnas[export]`.
         output: the folder that is written to. Defaults to None: the run's.
         dataset: where the run's data are now, a name or a path. Defaults to where they were.
         samples: how many of the test samples each file is compared on; all of them where there are fewer. Defaults to
@@ -82,6 +82,8 @@ def export(
         raise FileExistsError(f"{target} is a file. Expected a folder to write to.")
     record = read_result(run.path)
     classifier = load_classifier(run.path)
+    if names == DEFAULT_FORMATS and classifier.takes == "texts":
+        names = ("savedmodel",)
     check_convertible(classifier, names)
     data = labeled_data(run, classifier, dataset)
     x, calibration = (

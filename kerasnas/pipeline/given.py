@@ -60,8 +60,8 @@ def _checked(
     """The network at `path`, which these data and the limits allow."""
     network = read_network(path, imports=config.imports)
     space = network.config.space
-    if getattr(SPACES[space], "inputs", "image") != "image":
-        raise ValueError(f"expected a genotype of a space of images. Received one of signals, of space '{space}'.")
+    if (inputs := getattr(SPACES[space], "inputs", "image")) != "image":
+        raise ValueError(f"expected a genotype of a space of images. Received one of {inputs}s, of space '{space}'.")
     problem = excess(network.build(data, config.seed))
     if problem:
         raise ValueError(f"this network {problem}.")

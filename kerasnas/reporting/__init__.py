@@ -6,7 +6,7 @@ The functions that take a `result` read the record of a run, as it stands in a r
 ```
 {"kerasnas_version": str, "command": str,
  "dataset": {"name": str, "train_examples": int, "test_examples": int, "classes": [str], "input_shape": [h, w, c],
-             "scale": float},
+             "scale": float, "front": {"name": "vocabulary", "log_mel" or "padding", ...}},
  "settings": {flag: value},
  "genotype": the object that `Genotype.to_json` writes,
  "evaluated_on": "test" or "val", whose metrics the records then have as "val_accuracy" and so on,
@@ -29,7 +29,8 @@ The functions that take a `result` read the record of a run, as it stands in a r
                                             "epochs_at_the_end": float}]}},
           "baseline": {"name": str, "accuracy": float, "seconds": float} or None,
           "comparison": [{"name": str, "rung": int, "difference": float, "error": float}]},
- "samples": {"mistakes": [{"image": PNG as a data URI, "label": str, "taken_for": str, "probability": float}],
+ "samples": {"mistakes": [{"image": PNG as a data URI, "text": str, "label": str, "taken_for": str,
+                           "probability": float}],
              "classes": [{"name": str, "train": int, "test": int, "images": [PNG as a data URI]}]},
  "exports": {"machine": str, "samples": int,
              "files": [{"format": str, "title": str, "file": str, "bytes": int, "latency_ms": float, "threads": int,

@@ -99,6 +99,6 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     place = shlex.quote(str(folder))
     sample = {"image": "image.png", "text": '"a text"'}.get(kind_in(result))
     commands = [f"kerasnas predict {place} {sample}"] * (sample is not None and bool(dataset.get("input_shape")))
-    commands += [f"kerasnas export {place}{' --format=savedmodel' if kind_in(result) == 'text' else ''}"]
+    commands.append(f"kerasnas export {place}")
     rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
     return "\n".join(f"{name:<10}  {words}" for name, words in rows)
