@@ -140,13 +140,13 @@ def color_jitter(batch: np.ndarray, rng: np.random.Generator, amount: float = 0.
     return np.clip(np.rint(contrast * batch + 255 * brightness), 0, 255).astype(batch.dtype)
 
 
-def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.1) -> np.ndarray:
+def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.2) -> np.ndarray:
     """Make each word of texts the unknown one, id 1, with probability `share`.
 
     Args:
         batch: token ids, integers `(samples, length)`, of which 0 is padding.
         rng: generator of the choices.
-        share: Defaults to 0.1.
+        share: Defaults to 0.2.
 
     Raises:
         TypeError: if `rng` is not a generator.

@@ -250,6 +250,7 @@ class LogMel(Front):
             sampling_rate=self.rate,
             num_mel_bins=self.bins,
             min_freq=20.0,
+            top_db=1000.0,  # below the largest value of the whole batch: no answer may depend on other recordings
             name="log_mel",
         )
         scaling = keras.layers.Rescaling(1 / self.deviation, -self.mean / self.deviation, name="standardization")

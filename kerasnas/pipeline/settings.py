@@ -313,7 +313,7 @@ class TrainingConfig(SpaceConfig):
         ("shift", "flip"),
         "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
         "digits or letters), cutout (a square of a quarter of the side). Empty for nothing. To signals: shift (by up "
-        "to 2 steps) or nothing; by default, shift. To texts: drop_words (each unknown in one of ten cases) or "
+        "to 2 steps) or nothing; by default, shift. To texts: drop_words (each unknown in one of five cases) or "
         "nothing; by default, drop_words.",
         known=AUGMENTATIONS,
     )

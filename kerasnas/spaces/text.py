@@ -38,7 +38,7 @@ class TextSpace(SkeletonSpace):
         primitives: names of the candidates. Defaults to none, skip connection, convolutions over 3 steps, separable
             over 5 steps and dilated over 5, max pooling over 3, a GRU, and self-attention of 4 heads.
         dropout: share of the embeddings' sum and of the pooled features that is dropped in the training of a discrete
-            network. Defaults to 0.5.
+            network. Defaults to 0.7.
 
     Raises:
         ValueError: for a size that is not positive, and for unknown, repeated or no primitives.
@@ -68,11 +68,10 @@ class TextSpace(SkeletonSpace):
         "batch_size": 64,
         "architecture_warmup_epochs": 1,
         "learning_rate": 0.005,
-        "shortlist": 3,
-        "shortlist_steps": ("200",),
+        "shortlist": 0,
         "retrain_filters": 48,
         "retrain_cells": 1,
-        "retrain_epochs": 6,
+        "retrain_epochs": 8,
         "retrain_learning_rate": 0.004,
         "optimizer": "adam",
         "augment": ("drop_words",),
@@ -86,7 +85,7 @@ class TextSpace(SkeletonSpace):
         num_cells: int = 1,
         num_nodes: int = 3,
         primitives: Sequence[str] = TEXT_PRIMITIVES,
-        dropout: float = 0.5,
+        dropout: float = 0.7,
     ):
         self.vocabulary = checks.integer("vocabulary", vocabulary, least=3)
         self.dimensions = checks.size("dimensions", dimensions)

@@ -104,6 +104,14 @@ def test_a_low_tone_is_in_a_low_band():
     assert low.mean(axis=0).argmax() < 6 and high.mean(axis=0).argmax() > 30
 
 
+def test_a_loud_recording_leaves_a_quiet_one_of_its_batch_alone():
+    time = np.arange(4000) / 8000
+    quiet = 1e-4 * np.sin(2 * np.pi * 440 * time)
+    front = LogMel(samples=4000, rate=8000)
+    both = front.frames(np.stack([quiet, 1e4 * np.sin(2 * np.pi * 300 * time)]))
+    np.testing.assert_allclose(both[0], front.frames(quiet[None])[0], atol=1e-3)
+
+
 def test_other_backends_are_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match=r"only the TensorFlow backend has\. Received: KERAS_BACKEND=jax"):
