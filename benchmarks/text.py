@@ -75,7 +75,7 @@ def tfidf(data, name, seed, seconds):
     spaced = np.mean([len(text) / (1 + text.count(" ")) for text in x]) < 12
     kind = {"ngram_range": (1, 2)} if spaced else {"analyzer": "char", "ngram_range": (1, 4)}
     vectors = TfidfVectorizer(sublinear_tf=True, min_df=2, max_features=100_000, **kind)
-    model = make_pipeline(vectors, LogisticRegressionCV(np.logspace(-1, 2, 4), cv=5, max_iter=300))
+    model = make_pipeline(vectors, LogisticRegressionCV(Cs=np.logspace(-1, 2, 4), cv=5, max_iter=300))
     return float(model.fit(x, y).score(x_test, y_test)), {}
 
 

@@ -131,7 +131,8 @@ _FIXES = {  # for arrays of another rank
 
 def _check_values(x: np.ndarray, input_shape: tuple[int | None, ...] | None, what: str, kind: str) -> None:
     if x.ndim != _AXES[kind].count(",") + 1:
-        expected = f"{kind} of shape {_AXES[kind]}"
+        said = ", as `input_shape` says" if kind == "token ids" else ""
+        expected = f"{kind} of shape {_AXES[kind]}{said}"
         raise _invalid("x", what, expected, f"shape {x.shape}{_FIXES.get((kind, x.ndim), '')}")
     image, pixel = _SINGULAR[kind]
     if x.size == 0:

@@ -19,13 +19,13 @@ def head_dtype(policy: keras.DTypePolicy) -> str:
 
 
 def number_layers(model: keras.Model) -> None:
-    """Number the layers of `model` from 0 for each class, whatever was built before it in this process.
+    """Number the layers and operations of `model` from 0 for each class, whatever was built before in this process.
 
     TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
     the last bit of a result would depend on the models before.
     """
-    made: dict[str, dict[int, keras.layers.Layer]] = {}
-    for layer in model.layers:
+    made: dict[str, dict[int, Any]] = {}
+    for layer in model.operations:  # products of tensors are called as the layer is: "multiply"
         if not isinstance(layer, keras.layers.InputLayer):
             stem, number = re.fullmatch(r"(.*?)(?:_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
             made.setdefault(stem, {})[int(number or 0)] = layer

@@ -35,6 +35,14 @@ def test_network_is_plain_keras_and_padding_does_not_matter(tmp_path):
     np.testing.assert_allclose(again(IDS, training=False), expected, rtol=1e-5)
 
 
+def test_names_are_those_of_the_first_network_of_a_process_and_no_two_are_the_same():
+    """Products of tensors bear the name of the layer; a model of models is refused where two names are the same."""
+    genotype = SPACE.genotype(dict.fromkeys(SPACE.choices, "masked_max_pool_3"))
+    names = [[one.name for one in SPACE.build_network(genotype, (7,), 3).operations] for _ in range(2)]
+    assert names[0][1:] == names[1][1:]  # but for the input
+    assert len(set(names[0])) == len(names[0])
+
+
 def test_a_text_without_a_word_has_an_answer():
     network = SPACE.build_network(SPACE.genotype(dict.fromkeys(SPACE.choices, "self_attention_4")), (7,), 3)
     assert np.isfinite(network(np.zeros((1, 7), "int32"), training=False)).all()
