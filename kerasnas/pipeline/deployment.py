@@ -248,7 +248,7 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
         size["text_column"] = getattr(run.config, "text_column", "")
     data = datasets.load(name, **size, task="auto" if name in datasets.DATASETS else classifier.task.name)
     if data.raw_shape != shape:
-        takes = f"{classifier.takes} of shape {shape}" if shape else classifier.takes
+        takes = f"samples of shape {shape}" if shape else "texts"
         received = data.raw_shape or "texts"
         raise ValueError(f"The network takes {takes}. Received {data.name}, of {received}.")
     return data

@@ -79,7 +79,10 @@ def test_without_a_kind_they_are_grey_images(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "sounds"}, """`kind`, where there is one, to be "images" or "signals". Received: 'sounds'"""),
+        (
+            {"kind": "sounds"},
+            """`kind`, where there is one, to be "images", "signals", "text" or "audio". Received: 'sounds'""",
+        ),
         ({"x_test": np.zeros((12, 15, 1))}, r"signals of shape \(16, 1\). Received: signals of shape \(15, 1\)"),
         (
             {"x_train": np.full((24, 16, 1), np.inf)},

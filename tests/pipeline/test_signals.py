@@ -40,8 +40,14 @@ def test_whole_run(dataset, tmp_path):
     ("arguments", "message"),
     [
         (["--augment=shift,cutout"], "Expected shift, or nothing, for the signals of tiny. Received: shift, cutout"),
-        (["--space=nasbench201", "--primitives="], "(height, width, channels) of one image. Received: (16, 1)"),
-        (["--dataset=fashion_mnist_mini"], "(length, channels) of one signal. Received: (28, 28, 1)"),
+        (
+            ["--space=nasbench201", "--primitives="],
+            "Space 'nasbench201' takes images, and tiny holds signals, of shape (16, 1). Add --space=signals",
+        ),
+        (
+            ["--dataset=fashion_mnist_mini"],
+            "Space 'signals' takes signals, and fashion_mnist_mini holds images, of shape (28, 28, 1)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, capsys):
