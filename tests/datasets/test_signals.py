@@ -81,7 +81,7 @@ def test_without_a_kind_they_are_grey_images(tmp_path):
     [
         (
             {"kind": "sounds"},
-            """`kind`, where there is one, to be "images", "signals", "text" or "audio". Received: 'sounds'""",
+            """to be "images", "signals", "text" or "audio". Received: 'sounds'""",
         ),
         ({"x_test": np.zeros((12, 15, 1))}, r"signals of shape \(16, 1\). Received: signals of shape \(15, 1\)"),
         (

@@ -42,11 +42,11 @@ def test_whole_run(dataset, tmp_path):
         (["--augment=shift,cutout"], "Expected shift, or nothing, for the signals of tiny. Received: shift, cutout"),
         (
             ["--space=nasbench201", "--primitives="],
-            "Space 'nasbench201' takes images, and tiny holds signals, of shape (16, 1). Add --space=signals",
+            "takes images, and tiny holds signals, of shape (16, 1). Add --space=signals",
         ),
         (
             ["--dataset=fashion_mnist_mini"],
-            "Space 'signals' takes signals, and fashion_mnist_mini holds images, of shape (28, 28, 1)",
+            "takes signals, and fashion_mnist_mini holds images, of shape (28, 28, 1)",
         ),
     ],
 )
