@@ -26,7 +26,8 @@ def macs(model: keras.Model) -> int:
     """The multiply-adds of one image's way through `model`, as the field counts them (its "FLOPs").
 
     Each entry of a convolution's kernel is used once at each pixel of the layer's output (borders are counted like the
-    inside), each entry of a dense kernel once, and so is each bias. Norms, pools, activations and sums are left out.
+    inside), each entry of a dense kernel once, and so is each bias. Attention multiplies each pair of places that it
+    compares twice in each head, beside its dense kernels. Norms, pools, activations and sums are left out.
     What counts is the work that the primitives are defined by: zeros that are multiplied only because that is faster
     are no part of it. The counts of NAS-Bench-201's cells are the published ones.
 
@@ -40,10 +41,28 @@ def macs(model: keras.Model) -> int:
     >>> macs(keras.Model(inputs, outputs))  # (3 x 3 x 3 x 8 entries) x (2 x 2 pixels)
     864
     """
-    total = 0
+    total, counted = 0, set()
     for layer in flatten_layers(model):
+        if isinstance(layer, keras.layers.MultiHeadAttention):
+            counted |= set(map(id, flatten_layers(layer)))
+            total += _attention_macs(layer)
+        if id(layer) in counted:
+            continue
         own = [variable for variable in own_trainable_variables(layer) if not is_alphas(variable)]
         if any(len(variable.shape) > 1 for variable in own):
             outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
             total += sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])
+    return total
+
+
+def _attention_macs(layer: keras.layers.MultiHeadAttention) -> int:
+    """The multiply-adds of an attention layer: four dense kernels, and every pair of places twice in each head."""
+    shapes, config = layer.get_build_config()["shapes_dict"], layer.get_config()
+    places, others = (shapes[name] for name in ("query_shape", "value_shape"))
+    axes = config["attention_axes"] or range(1, len(others) - 1)
+    pairs = math.prod(places[1:-1]) * math.prod(others[axis] for axis in axes)
+    total = pairs * config["num_heads"] * (config["key_dim"] + (config["value_dim"] or config["key_dim"]))
+    for variable in layer.trainable_variables:
+        reads_values = any(f"/{name}/" in f"/{variable.path}" for name in ("key", "value"))
+        total += math.prod(variable.shape) * math.prod((others if reads_values else places)[1:-1])
     return total

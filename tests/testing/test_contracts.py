@@ -40,6 +40,7 @@ SMALL = {
     "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
     "enas_macro": {"filters": 2, "num_layers": 3},
     "enas_micro": {"filters": 2, "num_cells": 3, "num_nodes": 2},
+    "hybrid": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {"filters": 2, "num_cells": 1},
