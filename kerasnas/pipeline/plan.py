@@ -96,7 +96,7 @@ _LATER = "how long it takes is told after the first epoch of each phase."
 
 def _report(data: datasets.ImageDataset) -> str:
     kind = "images" if len(data.input_shape) == 3 else "signals"
-    return f"accuracy on {len(data.x_test):,} test {kind}, plots, report, model card"
+    return f"{data.task.words} on {len(data.x_test):,} test {kind}, plots, report, model card"
 
 
 def _text(first: str, *phases: tuple[str, str]) -> str:

@@ -350,7 +350,9 @@ def _finish(
 
 
 def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> None:
-    """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run all the same."""
+    """Note what `kerasnas monitor` compares with, of classes; a network that it cannot watch is a finished run too."""
+    if data.task.name != "classification":
+        return
     try:
         save_reference(run.path, load_classifier(run.path), data)
     except ValueError as error:

@@ -165,3 +165,10 @@ def test_an_old_run_is_a_classification(tmp_path):
     x, _ = images(20, 0)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=np.arange(20) % 2, x_test=x, y_test=np.arange(20) % 2)
     assert load(tmp_path / "data.npz").task.name == "classification"
+
+
+def test_drift_is_told_of_classifications_only(regression):
+    x, _ = numbers(40, 3)
+    np.savez(regression.parent / "new.npz", x_train=x, y_train=np.arange(40) % 2, x_test=x, y_test=np.arange(40) % 2)
+    with pytest.raises(ValueError, match="one of regression"):
+        pipeline.monitor(regression, str(regression.parent / "new.npz"), log=lambda line: None)
