@@ -6,7 +6,7 @@ import math
 
 import keras
 
-from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
+from kerasnas.backend.keras_internals import calls_of, flatten_layers, own_trainable_variables
 from kerasnas.relaxations import is_alphas
 
 
@@ -32,7 +32,8 @@ def macs(model: keras.Model) -> int:
     are no part of it. The counts of NAS-Bench-201's cells are the published ones.
 
     Args:
-        model: a built model whose layers with kernels are convolutions and dense layers, each called once.
+        model: a built model whose layers with kernels are convolutions and dense layers. One that a functional model
+            calls several times counts as often.
 
     Example:
 
@@ -41,17 +42,18 @@ def macs(model: keras.Model) -> int:
     >>> macs(keras.Model(inputs, outputs))  # (3 x 3 x 3 x 8 entries) x (2 x 2 pixels)
     864
     """
-    total, counted = 0, set()
+    total, counted, calls = 0, set(), calls_of(model)
     for layer in flatten_layers(model):
         if isinstance(layer, keras.layers.MultiHeadAttention):
             counted |= set(map(id, flatten_layers(layer)))
-            total += _attention_macs(layer)
+            total += max(1, calls[id(layer)]) * _attention_macs(layer)
         if id(layer) in counted:
             continue
         own = [variable for variable in own_trainable_variables(layer) if not is_alphas(variable)]
         if any(len(variable.shape) > 1 for variable in own):
             outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
-            total += sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])
+            each = sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])
+            total += max(1, calls[id(layer)]) * each
     return total
 
 

@@ -6,6 +6,7 @@ from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
+from kerasnas.datasets.mazes import mazes
 from kerasnas.datasets.mini_imagenet import mini_imagenet
 from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
@@ -36,6 +37,7 @@ __all__ = [
     "glyphs",
     "grouped_split",
     "load",
+    "mazes",
     "mini_imagenet",
     "omniglot",
     "rotate",

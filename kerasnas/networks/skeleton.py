@@ -249,7 +249,7 @@ class ShapeFiller(Filler):
 
     def seen(self, shape: Sequence[int]) -> Shape:
         """`shape`, once the size of the image has been noted."""
-        self.smallest = min(self.smallest, *shape[:-1])
+        self.smallest = min((self.smallest, *shape[:-1]))
         return tuple(shape)
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from kerasnas import checks
-from kerasnas.primitives.base import Stage
 from kerasnas.primitives.convolutions import Convolution
+from kerasnas.primitives.functional import FunctionalStage
 from kerasnas.primitives.network_blocks import Block
 from kerasnas.primitives.normalization import BatchNorm
 
@@ -70,23 +70,7 @@ class TransformerBlock(Block):
         return {**super().get_config(), "heads": self.heads, "local": self.local}
 
 
-class _Functional(Stage):
-    """A stage that is a functional model of standard layers, made for the shape of its first input."""
-
-    def build(self, inputs_shape: tuple) -> None:
-        inputs = x = keras.Input(inputs_shape[1:])
-        for layer in self.standard():
-            x = layer(x)
-        self.model = keras.Model(inputs, x)
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.model(inputs, training=training)
-
-    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return (inputs_shape[0], *self.model.output_shape[1:]) if self.built else inputs_shape
-
-
-class _Entry(_Functional):
+class _Entry(FunctionalStage):
     """The size and the filters of the block, where the input has others."""
 
     def __init__(self, filters: int, strides: int, affine: bool):
@@ -105,7 +89,7 @@ class _Entry(_Functional):
         return [apply]
 
 
-class _Attention(_Functional):
+class _Attention(FunctionalStage):
     """Positions, then self-attention, each added to what it reads."""
 
     def __init__(self, heads: int, local: bool):
@@ -133,7 +117,7 @@ class _Attention(_Functional):
         return [apply]
 
 
-class _Dense(_Functional):
+class _Dense(FunctionalStage):
     """Two dense layers for each pixel, added to what they read."""
 
     def standard(self) -> list[Callable]:

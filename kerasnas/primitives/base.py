@@ -146,8 +146,8 @@ class Primitive(keras.layers.Layer):
 
 
 def expand(layer: keras.layers.Layer, x: Any) -> Any:
-    """Apply a primitive to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
-    return layer.expand(x) if isinstance(layer, Primitive) else layer(x)
+    """Apply a primitive or a stage to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
+    return layer.expand(x) if isinstance(layer, Primitive | Stage) else layer(x)
 
 
 def _copies_axis(value: Any) -> int:
@@ -172,6 +172,10 @@ class Stage(keras.layers.Layer):
     def standard(self) -> list[Callable]:
         """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
         raise NotImplementedError
+
+    def expand(self, x: Any) -> Any:
+        """Apply the same computation to a `KerasTensor` as new standard Keras layers."""
+        return apply_standard([self], x)
 
 
 def apply_standard(stages: Iterable[Stage], x: Any) -> Any:

@@ -8,6 +8,7 @@ from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES, HybridSpace
 from kerasnas.spaces.macro import MACRO_PRIMITIVES, MacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces.planning import PlanningSpace
 from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
 from kerasnas.spaces.signals import SIGNAL_PRIMITIVES, SignalSpace
 from kerasnas.spaces.skeleton_space import SkeletonSpace
@@ -31,6 +32,7 @@ __all__ = [
     "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",
+    "PlanningSpace",
     "ProxylessSpace",
     "SearchSpace",
     "SignalSpace",

@@ -238,6 +238,10 @@ class SearchSpace(abc.ABC):
         checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.sample_indices(rng))
 
+    def references(self) -> dict[str, Genotype]:
+        """Hand-made networks that are points of this space, by name. Here: none."""
+        return {}
+
     def reachable(
         self,
         max_skips: int | str | None = None,

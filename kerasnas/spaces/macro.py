@@ -125,11 +125,11 @@ class MacroSpace(SkeletonSpace):
         head_filters: int | None = None,
     ):
         self.filters = checks.size("filters", filters)
-        self.widths = tuple(checks.number("widths", width, above=0) for width in _distinct("widths", widths))
-        _distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
+        self.widths = tuple(checks.number("widths", width, above=0) for width in distinct("widths", widths))
+        distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
         self.stems = checks.names("stems", stems, _STEMS)
-        self.stages = tuple(checks.size("stages", number) for number in _distinct("stages", stages))
-        self.depths = tuple(checks.size("depths", number) for number in _distinct("depths", depths))
+        self.stages = tuple(checks.size("stages", number) for number in distinct("stages", stages))
+        self.depths = tuple(checks.size("depths", number) for number in distinct("depths", depths))
         self.primitives = checks.names("primitives", primitives, self.blocks)
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
@@ -392,7 +392,7 @@ class MacroSpace(SkeletonSpace):
         return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)
 
 
-def _distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
+def distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
     """`values` as a tuple if they are a sequence of distinct ones, at least one."""
     if not isinstance(values, Sequence) or isinstance(values, str) or not values or len(set(values)) < len(values):
         raise ValueError(checks.invalid(argument, f"a non-empty sequence of distinct numbers{of}", values))

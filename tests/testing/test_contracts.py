@@ -44,6 +44,7 @@ SMALL = {
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {"filters": 2, "num_cells": 1},
+    "planning": {"filters": 4, "widths": (0.5, 1.0), "iterations": (1, 2)},
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
     "signals": {"filters": 2, "num_cells": 1},
 }  # a name not listed is made with its defaults

@@ -165,7 +165,8 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
     In the order of the file; references that are not in it come last.
     """
     if not isinstance(space, MacroSpace):
-        return []
+        points = space.references().items()
+        return [Candidate(name, genotype, "reference", _UNCHOSEN) for name, genotype in points if allowed(genotype)]
     names = ("stem", "width", "blocks", "halving", "depths")
     plans: dict[str, dict[str, Any]] = dict(known_plans())
     for name, reference in space.plans.items():
