@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 import statistics
@@ -15,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import backend, storage
+from kerasnas import backend, storage, untrusted
 from kerasnas.cost.model import COSTS, CostModel, tabulate
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
@@ -209,7 +208,7 @@ class LatencyTable:
             ValueError: if the file is no latency table.
         """
         try:
-            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            record = untrusted.read_json(path)
             if record.pop("format") != FORMAT:
                 raise ValueError("of another version")
             table = cls(**record)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.datasets.downloads import cache_folder
 from kerasnas.datasets.folders import read_image
 from kerasnas.datasets.pools import LabelledImages
@@ -154,10 +152,9 @@ def _missing(path: Path) -> FileNotFoundError:
 # .npz --------------------------------------------------------------------------------------------
 def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in _ARRAYS if key in file}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: Not a whole .npz file of arrays without Python objects ({error})") from None
+        arrays = untrusted.read_arrays(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
     _check_arrays(path, arrays, size)
     chosen = np.flatnonzero(arrays["split"] == list(SPLITS).index(split))
     rows = np.isin(arrays["y"], chosen)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 from kerasnas.datasets.folders import FITS
+from kerasnas.networks.saved import read_model
 
 MODEL, METADATA = "model.keras", "model.json"
 _BATCH = 250
@@ -133,11 +133,11 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         if not (folder / name).exists():
             raise FileNotFoundError(f"{folder} holds no finished classifier: there is no {name} in it.")
     try:
-        record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        record = untrusted.read_json(folder / METADATA)
         classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
-        model = keras.models.load_model(folder / MODEL)
-    except (KeyError, TypeError, ValueError) as error:
+        model = read_model(folder / MODEL)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")

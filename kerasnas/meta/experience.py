@@ -8,12 +8,11 @@ import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.storage import write_text
@@ -159,7 +158,7 @@ def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
         ValueError: if the file is damaged or of another format.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = untrusted.read_json(path)
         if record["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, received {record['format']}")
         return [SearchExperience.from_config(config) for config in record["experiences"]]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 from kerasnas.datasets.downloads import cache_folder
 from kerasnas.meta.race_experience import RaceExperience
 
@@ -50,7 +49,7 @@ class ExperienceStore:
     def consent(self) -> bool:
         """True if every search may be remembered, and use what is; False unless that was said."""
         try:
-            record = json.loads(self._consent.read_text(encoding="utf-8"))
+            record = untrusted.read_json(self._consent)
         except (OSError, ValueError):
             return False
         return isinstance(record, dict) and record.get("remember") is True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.fitting import assign
 from kerasnas.meta.functional import clone
@@ -20,6 +19,7 @@ from kerasnas.meta.learned_values import assign_learned, check_learned, learned_
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
+from kerasnas.networks.saved import read_model
 from kerasnas.spaces import SearchSpace
 from kerasnas.storage import atomic_path, write_json
 from kerasnas.strategies import SearchStrategy
@@ -182,20 +182,17 @@ class ReptileInitializer:
                 f"Expected a folder with {RECORD}, as `ReptileInitializer.save` makes. Received: {folder}"
             )
         try:
-            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            record = untrusted.read_json(folder / RECORD)
             version, files = record.pop("format"), record.pop("files")
             if version != FORMAT:
                 raise ValueError(f"expected format {FORMAT}, received {version}")
-            model = keras.models.load_model(folder / MODEL, compile=False) if MODEL in files else None
-            parameters, learned = (_read_arrays(folder / name) if name in files else {} for name in (ARRAYS, LEARNED))
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            model = read_model(folder / MODEL, compile=False) if MODEL in files else None
+            parameters, learned = (
+                untrusted.read_arrays(folder / name) if name in files else {} for name in (ARRAYS, LEARNED)
+            )
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"{folder} holds no complete initialization: {error}") from None
         return cls(model, parameters, record, learned)
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def warm_start(search: Any, initializer: ReptileInitializer) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.tasks import check_task, distances
 
@@ -102,11 +102,11 @@ class RaceExperience:
             ValueError: if it is malformed.
         """
         try:
-            record = json.loads(line)
+            record = untrusted.parse_json(line)
             if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
                 raise ValueError(f'it lacks "format": "{FORMAT}"')
             version = checks.integer("version", record.pop("version", None), 1)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ValueError(f"This is no experience of a race: {error}") from None
         if version > VERSION:
             raise NotImplementedError(f"version {version} of the format; this KerasNAS reads versions up to {VERSION}")

@@ -22,7 +22,7 @@ from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, StepConfig, TrainingConfig, pixel_size
-from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.stages import COST, Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SPACES, SearchSpace, has_supernet
 from kerasnas.trainers import BilevelTrainer, CostObjective, architecture_learning_rate
@@ -211,7 +211,7 @@ def make_objective(
     name = "latency" if config.latency_target_ms else config.cost
     if not name:
         return None
-    record = stages.stage("cost") or stages.finish("cost", _cost_model(name, config, space, data).get_config())
+    record = stages.stage(COST) or stages.finish(COST, _cost_model(name, config, space, data).get_config())
     cost = CostModel.from_config(json.loads(json.dumps(record)))
     target = config.latency_target_ms or config.cost_target or None
     return CostObjective(cost, config.cost_weight, target, config.cost_form)

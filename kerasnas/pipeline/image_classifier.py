@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 from kerasnas.datasets.splits import stratified_split
 from kerasnas.export import Classifier, graded, load_classifier
 from kerasnas.genotypes import Genotype
@@ -239,8 +239,7 @@ class ImageClassifier:
         self._classifier = load_classifier(self.run)
         self.classes_ = np.array(self._classifier.classes)
         if (file := self._home / _DATA).exists():
-            with np.load(file) as arrays:
-                self.classes_ = arrays["labels"]
+            self.classes_ = untrusted.read_arrays(file)["labels"]
 
     def _fitted(self) -> Classifier:
         if self._classifier is None:
@@ -267,8 +266,8 @@ class ImageClassifier:
         """
         file = self._home / _DATA
         if file.exists() and self.run.exists():
-            with np.load(file) as there:
-                same = set(there.files) == set(data) and all(np.array_equal(there[name], data[name]) for name in data)
+            there = untrusted.read_arrays(file)
+            same = set(there) == set(data) and all(np.array_equal(there[name], data[name]) for name in data)
             if not same:
                 raise ValueError(f"{self._home} holds a run on other data. Choose another folder.")
             return str(file)

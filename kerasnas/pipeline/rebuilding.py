@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from kerasnas import checks, datasets
+from kerasnas import checks, datasets, untrusted
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import make_space, network_sizes
@@ -157,4 +157,7 @@ def read_given(folder: Path) -> dict[str, Rebuilt]:
     file = folder / GIVEN
     if not file.exists():
         return {}
-    return {name: Rebuilt.from_dict(one) for name, one in json.loads(file.read_text(encoding="utf-8")).items()}
+    try:
+        return {name: Rebuilt.from_dict(one) for name, one in untrusted.read_json(file).items()}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is malformed: {error}") from None

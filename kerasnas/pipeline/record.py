@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import io
-import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import __version__, reporting, storage
+from kerasnas import __version__, reporting, storage, untrusted
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.search_stage import genotype_of
@@ -170,4 +169,4 @@ def read_result(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"The run in {path} is not finished. Continue it with `kerasnas resume --output_dir={path}`."
         )
-    return json.loads(file.read_text(encoding="utf-8"))
+    return untrusted.read_json(file)

@@ -75,8 +75,8 @@ def search(
         model = keras.models.load_model("runs/mine/model.keras")
     """
     checks.instance("settings", settings, (RaceConfig, SearchConfig))
-    run = RunFolder.begin(folder, "race" if isinstance(settings, RaceConfig) else "search", settings)
-    with run.held():
+    run = RunFolder.begin(folder, "race" if isinstance(settings, RaceConfig) else "search", settings, log)
+    with run.working():
         return _continue(run, log, spent)
 
 
@@ -98,13 +98,13 @@ def retrain(
         ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
     """
     checks.instance("settings", settings, TrainingConfig)
-    run = RunFolder.begin(folder, "retrain", settings)
+    run = RunFolder.begin(folder, "retrain", settings, log)
     file = run.path / GENOTYPE
-    if genotype is not None:
-        if file.exists() and Genotype.load(file) != genotype:
-            raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
-        genotype.save(file)
-    with run.held():
+    if genotype is not None and file.exists() and Genotype.load(file) != genotype:
+        raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
+    with run.working():
+        if genotype is not None:
+            genotype.save(file)
         return _continue(run, log)
 
 
@@ -127,8 +127,8 @@ def pretrain(
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     checks.instance("settings", settings, PretrainingConfig)
-    run = RunFolder.begin(folder, "pretrain", settings)
-    with run.held():
+    run = RunFolder.begin(folder, "pretrain", settings, log)
+    with run.working():
         return _continue(run, log, spent)
 
 
@@ -148,7 +148,7 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     run = RunFolder.open(folder)
-    with run.held():
+    with run.working():
         return _continue(run, log, spent)
 
 

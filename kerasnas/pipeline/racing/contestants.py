@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import storage
+from kerasnas import storage, untrusted
 from kerasnas.cost import macs, parameters
 from kerasnas.datasets import ArrayBatches
 from kerasnas.genotypes import Genotype
@@ -133,4 +133,4 @@ class Contestants:
 def read_progress(stages: Stages) -> dict[str, Any]:
     """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
     file = stages.checkpoints("racing") / "progress.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return untrusted.read_json(file) if file.exists() else {}
