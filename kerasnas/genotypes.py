@@ -110,7 +110,7 @@ class Genotype:
             raise ValueError(f"Malformed or truncated genotype JSON, received for argument `text`: {error}") from None
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}" for argument `text`.')
-        if record.get("version") != _VERSION:
+        if type(record.get("version")) is not int or record["version"] != _VERSION:
             raise ValueError(
                 f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
                 "Upgrade KerasNAS to read newer files."

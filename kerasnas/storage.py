@@ -33,6 +33,7 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
 
     Example:
 
+    >>> import tempfile
     >>> with locked(Path(tempfile.mkdtemp()) / "a.lock"):
     ...     print("alone")
     alone
@@ -60,6 +61,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     Example:
 
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
     >>> with atomic_path(target) as temporary:
     ...     _ = temporary.write_text("whole")
@@ -94,6 +96,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
     Example:
 
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a"
     >>> with atomic_folder(target) as temporary:
     ...     _ = (temporary / "b.txt").write_text("whole")
@@ -171,6 +174,7 @@ class CheckpointStore:
 
     Example:
 
+    >>> import tempfile
     >>> store = CheckpointStore(tempfile.mkdtemp())
     >>> store.save(3, {"a": np.arange(2)}, {"note": "third"})
     >>> step, arrays, record = store.load_latest()

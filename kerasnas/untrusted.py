@@ -9,7 +9,6 @@ import os
 import stat
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -52,8 +51,8 @@ def parse_json(text: str | bytes, kind: type | tuple[type, ...] = object) -> Any
     return value
 
 
-def read_text(path: str | os.PathLike, most: int = _MOST_TEXT) -> str:
-    """The text of a file.
+def read_bytes(path: str | os.PathLike, most: int = _MOST_TEXT) -> bytes:
+    """The content of a file.
 
     Args:
         path: the file.
@@ -61,16 +60,26 @@ def read_text(path: str | os.PathLike, most: int = _MOST_TEXT) -> str:
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is larger, no text in UTF-8, or no file but a device or a pipe.
+        ValueError: if it is larger, or no file but a device or a pipe.
     """
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise ValueError(f"It has {size:,} bytes. Expected at most {most:,}")
-        try:
-            return file.read(most + 1).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"It is no text in UTF-8: {error.reason} at byte {error.start:,}") from None
+        return file.read(most)
+
+
+def read_text(path: str | os.PathLike, most: int = _MOST_TEXT) -> str:
+    """The text of a file; arguments as for `read_bytes`.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: as for `read_bytes`, and if it is no text in UTF-8.
+    """
+    try:
+        return read_bytes(path, most).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"It is no text in UTF-8: {error.reason} at byte {error.start:,}") from None
 
 
 def read_json(path: str | os.PathLike, kind: type | tuple[type, ...] = dict) -> Any:
@@ -115,13 +124,25 @@ def read_arrays(source: str | os.PathLike | IO[bytes]) -> dict[str, np.ndarray]:
         except _ClaimError as error:
             raise ValueError(str(error)) from None
         except Exception as error:  # of damaged bytes zipfile, its decoders and NumPy raise nearly anything
-            words = str(error).strip() or type(error).__name__
-            damage = f"Expected whole arrays of numbers, not of Python objects ({words.splitlines()[0]})"
+            words = (str(error).strip() or type(error).__name__).splitlines()[0]
+            damage = f"Expected whole arrays of numbers, not of Python objects ({words[:200]})"
             raise ValueError(damage) from error
 
 
-def check_archive(path: str | os.PathLike) -> None:
-    """Raise an error where the members of a zip file claim more than half of the machine's memory together.
+def check_regular(path: str | os.PathLike) -> None:
+    """Raise an error for a pipe, which may never say anything, and for a device, which may never end.
+
+    Raises:
+        OSError: if there is nothing at `path`.
+        ValueError: for what is no file; a folder passes, which whoever opens it is told.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError("Expected a file. Received: a device or a pipe")
+
+
+def archive_names(path: str | os.PathLike) -> list[str]:
+    """The names of the members of a zip file, which together claim no more than half of the machine's memory.
 
     Raises:
         OSError: if it cannot be read.
@@ -130,11 +151,13 @@ def check_archive(path: str | os.PathLike) -> None:
     with _opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
                 size = sum(info.file_size for info in archive.infolist())
         except Exception as error:  # as above
             raise ValueError(f"It is no whole zip file: {error}") from error
     if (most := memory()) is not None and size > _MOST_MEMORY * most:
         raise ValueError(f"It holds {_amount(size)}, and this machine has {_amount(most)} of memory")
+    return names
 
 
 def memory() -> int | None:
@@ -204,10 +227,6 @@ def _short(text: str) -> str:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """A file; a pipe, which may never say anything, and a device, which may never end, are errors."""
-    path = Path(path)
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a folder is told by `open`
-        raise ValueError("Expected a file. Received: a device or a pipe")
+    check_regular(path)
     with open(path, "rb") as file:
         yield file

@@ -15,7 +15,8 @@ from kerasnas.cli.flags import RENAMED, flag_of
 
 _METHODS = {"race": "race", "search": "gradient"}  # kind of a run -> the --method that it is of
 _VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
-_MOST = 2**20  # bytes of a file of flags
+_MOST = 2**16  # bytes of a file of flags
+_DEEPEST = 10  # lists and mappings in one another
 _LONGEST = 200  # characters of a value that a message shows
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -99,11 +100,16 @@ def _yaml(text: str) -> Any:
     import yaml
 
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader)):
-            raise ValueError("expected values themselves. Received: an alias, *name")
+        depth = 0
+        for token in yaml.scan(text, yaml.SafeLoader):
+            kind = type(token).__name__
+            if kind == "AliasToken":
+                raise ValueError("expected values themselves. Received: an alias, *name")
+            depth += kind.endswith(("SequenceStartToken", "MappingStartToken"))
+            depth -= kind.endswith(("SequenceEndToken", "MappingEndToken")) or kind == "BlockEndToken"
+            if depth > _DEEPEST:
+                raise ValueError("it is nested too deep")
         return yaml.safe_load(text)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
     except (yaml.YAMLError, TypeError, AttributeError, KeyError, OverflowError) as error:  # of a wrong !!tag
         raise ValueError(error) from None
 

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import backend, storage, untrusted
+from kerasnas import backend, checks, storage, untrusted
 from kerasnas.cost.model import COSTS, CostModel, tabulate
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
@@ -212,12 +212,17 @@ class LatencyTable:
             if record.pop("format") != FORMAT:
                 raise ValueError("of another version")
             table = cls(**record)
-            numbers = {name: float(ms) for name, ms in table.parts.items()}
+            for name in ("space", "device"):
+                checks.instance(name, getattr(table, name), str)
+            shape = tuple(checks.size("input_shape", side) for side in table.input_shape)
+            checks.size("batch_size", table.batch_size)
+            checks.number("call_ms", table.call_ms, least=0)
+            numbers = {name: checks.number("parts", ms) for name, ms in table.parts.items()}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a latency table ({error}). Expected what `LatencyTable.save` writes."
             ) from None
-        return dataclasses.replace(table, input_shape=tuple(table.input_shape), parts=numbers)
+        return dataclasses.replace(table, input_shape=shape, parts=numbers)
 
 
 def _key(part: Part) -> str:

@@ -223,6 +223,7 @@ def _is_image(path: Path) -> bool:
 def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.Image:
     """An image, upright; of a JPEG no more than what `size` needs is decoded, which makes photographs quick."""
     try:
+        untrusted.check_regular(path)
         image = Image.open(path, formats=_FORMATS)
         if size is not None and image.format == "JPEG":
             longest = 2 * max(size)

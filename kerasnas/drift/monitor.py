@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -237,6 +237,16 @@ class DriftMonitor:
             ValueError: if one is malformed, or was written for another model.
         """
         arrays, record = files.read(folder)
+        try:
+            return cls._restored(folder, model, arrays, record)
+        except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+            problem = f"{type(error).__name__}, {error}"
+            raise ValueError(f"The drift monitor in {folder} is malformed: {problem}. Delete its files.") from None
+
+    @classmethod
+    def _restored(
+        cls, folder: str | os.PathLike, model: keras.Model, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]
+    ) -> DriftMonitor:
         own = cls.__new__(cls)
         own._set(**{name: record[name] for name in _SETTINGS})
         own._view = view = ModelView(model, record["classes"], record["watched"])
@@ -245,9 +255,9 @@ class DriftMonitor:
         own._begin(arrays["reference"], record["reference_errors"] and tuple(record["reference_errors"]))
         for name, stream in own._streams.items():
             stream.waiting = arrays[name]
-        own.alarms = record["alarms"]
+        own.alarms = checks.integer("alarms", record["alarms"], 0)
         if own._accuracy is not None and own._accuracy.errors is not None:
-            own._accuracy.errors.value = record["error_sum"]
+            own._accuracy.errors.value = checks.integer("error_sum", record["error_sum"], 0)
         return own
 
     def _checked(self, x: Any, y: Any, least: int = 0) -> tuple[np.ndarray, np.ndarray | None]:

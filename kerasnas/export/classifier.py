@@ -134,7 +134,8 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
             raise FileNotFoundError(f"{folder} holds no finished classifier: there is no {name} in it.")
     try:
         record = untrusted.read_json(folder / METADATA)
-        classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
+        classes = checks.names("classes", record["classes"])
+        scale = checks.number("scale", record["scale"], above=0)
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         model = read_model(folder / MODEL)
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -161,7 +161,10 @@ def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
         record = untrusted.read_json(path)
         if record["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, received {record['format']}")
-        return [SearchExperience.from_config(config) for config in record["experiences"]]
+        configs = checks.instance("experiences", record["experiences"], list)
+        for config in configs:
+            checks.instance("observations", checks.instance("experiences", config, dict)["observations"], list)
+        return [SearchExperience.from_config(config) for config in configs]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no search experiences: {error}") from None
 

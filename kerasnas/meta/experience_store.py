@@ -156,7 +156,11 @@ def check_number(number: int, most: int) -> int:
 def _read(path: Path) -> list[_Line]:
     """The lines of a file that are not empty."""
     lines = []
-    for number, text in enumerate(path.read_bytes().split(b"\n"), start=1):
+    try:
+        content = untrusted.read_bytes(path)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    for number, text in enumerate(content.split(b"\n"), start=1):
         if not text.strip():
             continue
         try:

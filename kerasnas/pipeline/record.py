@@ -163,10 +163,14 @@ def read_result(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the run there is not finished.
+        ValueError: if the file is malformed.
     """
     file = path / RESULT
     if not file.exists():
         raise FileNotFoundError(
             f"The run in {path} is not finished. Continue it with `kerasnas resume --output_dir={path}`."
         )
-    return untrusted.read_json(file)
+    record = untrusted.read_json(file)
+    if missing := [name for name in ("genotype", "searched", "dataset", "settings") if name not in record]:
+        raise ValueError(f"{file} is not the record of a run: it lacks {', '.join(missing)}.")
+    return record

@@ -252,15 +252,16 @@ def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
     version = record.get("version")
-    if not isinstance(version, int) or not 1 <= version <= _VERSION:
+    if type(version) is not int or not 1 <= version <= _VERSION:
         raise ValueError(
             f"{file} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
             f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
         )
     kind = record.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
-    settings, renamed = record.get("settings", {}), _RENAMED.get(version, {})
+    settings: Any = record.get("settings")
+    renamed = _RENAMED.get(version, {})
     try:
         config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
     except (AttributeError, TypeError, ValueError, OverflowError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,6 +19,7 @@ from kerasnas.spaces import SPACES
 from kerasnas.strategies import STRATEGIES
 from kerasnas.trainers import HYPERGRADIENTS
 
+_LARGEST = sys.maxsize  # of a number: what can be indexed, and counted in steps and seconds
 _TEMPERATURE = "one or two numbers above 0, comma-separated"
 _IMPORT = (
     "Modules to import first, comma-separated, which register spaces, primitives or strategies of your own: names, or "
@@ -116,6 +117,8 @@ class Settings:
         for field in fields:
             value = getattr(self, field.name)
             if isinstance(field.default, tuple):
+                if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) and one for one in value):
+                    raise ValueError(invalid(field.name, "a sequence of names or texts", value, what="setting"))
                 object.__setattr__(self, field.name, tuple(value))
             elif isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, field.name, float(value))
@@ -133,13 +136,15 @@ class Settings:
         if all(bound is None for bound in bounds.values()):
             return
         least, above, below = bounds.values()
-        right = math.isfinite(value) and not (
+        right = -sys.maxsize <= value <= _LARGEST and not (
             (least is not None and value < least)
             or (above is not None and value <= above)
             or (below is not None and value >= below)
         )
         words = {"least": "at least", "above": "above", "below": "below"}
         given = [f"{words[name]} {bound}" for name, bound in bounds.items() if bound is not None]
+        if value > _LARGEST:
+            given.append(f"at most {_LARGEST}")
         self._check(field.name, right, " and ".join(given))
 
     def _check_names(self, field: dataclasses.Field) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +44,6 @@ def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> 
 
 def _names(path: Path) -> list[str]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except zipfile.BadZipFile as error:
+        return [name.removesuffix(".npy") for name in untrusted.archive_names(path)]
+    except ValueError as error:
         raise ValueError(f"{path} is not a whole .npz file: {error}") from None

@@ -144,7 +144,7 @@ def test_a_candidate_outside_the_limits_is_named_before_anything_is_trained(
     assert cli.main(["search", *flags, f"--{limit}={bound}"]) == 2
     error = capsys.readouterr().err
     assert f"--genotypes={cells}: this network " in error and f"above {limit}={bound}" in error
-    assert not list((tmp_path / "run").iterdir())  # the same folder can be used again
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["failed.json"]  # the same folder can be used again
 
 
 def test_what_cannot_take_part(dataset, cells, tmp_path, capsys, monkeypatch):
@@ -162,7 +162,7 @@ def test_what_cannot_take_part(dataset, cells, tmp_path, capsys, monkeypatch):
         assert cli.main(["search", *flags, f"--output_dir={tmp_path / 'run'}"]) == 2
         error = capsys.readouterr().err
         assert error.startswith(f"kerasnas: --genotypes={tmp_path / paths[-1]}: ") and error.count("\n") == 1
-        assert not list((tmp_path / "run").iterdir())
+        assert [file.name for file in (tmp_path / "run").iterdir()] == ["failed.json"]
         return error
 
     assert "Did you mean 'cells'?" in refused("cell")
