@@ -179,6 +179,7 @@ def _read_flags(path: Path) -> Any:
 
 
 _RESULT = ("genotype", "searched", "dataset", "settings")
+_GIVEN = ("mine", "normal", "reduce")
 _FLAGS = ("minutes", "max_parameters", "augment", "seed", "remember")
 _NOT_KNOWN = (
     "parameters",
@@ -187,7 +188,8 @@ _NOT_KNOWN = (
     "augment",
     "baseline",
     "normal",
-)  # `normal`: of two cells one is left
+    "reduce",
+)
 _MODEL = _monitor_model()
 _RNG = np.random.default_rng(0)
 _Y = np.arange(40) % 3
@@ -207,7 +209,7 @@ _MINI |= {"classes": np.array(["a", "b", "c"])}
 _REBUILT = Rebuilt(DARTS_V2, TrainingConfig(space="darts", num_nodes=4)).to_dict()
 
 FORMATS: dict[str, FileFormat] = {
-    "genotype.json": FileFormat(_genotype, Genotype.load),
+    "genotype.json": FileFormat(_genotype, Genotype.load, may_lack=("normal", "reduce")),
     "config.json of a race": FileFormat(_run("race", RaceConfig()), read_config, ("kerasnas_version", "directory")),
     "config.json of a search": FileFormat(
         _run("search", SearchConfig()), read_config, ("kerasnas_version", "directory")
@@ -218,7 +220,9 @@ FORMATS: dict[str, FileFormat] = {
     "config.json of a pre-training": FileFormat(
         _run("pretrain", PretrainingConfig(datasets=("cifar10",))), read_config, ("kerasnas_version", "directory")
     ),
-    "given.json": FileFormat(_json(GIVEN, {"mine": _REBUILT}), lambda path: read_given(path.parent), optional=True),
+    "given.json": FileFormat(
+        _json(GIVEN, {"mine": _REBUILT}), lambda path: read_given(path.parent), may_lack=_GIVEN, optional=True
+    ),
     "result.json": FileFormat(
         _json("result.json", {name: {} for name in _RESULT}), lambda path: read_result(path.parent), _RESULT
     ),
@@ -228,9 +232,13 @@ FORMATS: dict[str, FileFormat] = {
         ("a",),
         optional=True,
     ),
-    "model.json": FileFormat(_classifier("model.json"), lambda path: load_classifier(path.parent), ("input_shape",)),
+    "model.json": FileFormat(
+        _classifier("model.json"), lambda path: load_classifier(path.parent), ("input_shape",), ("image_fit",)
+    ),
     "model.keras": FileFormat(_classifier("model.keras"), lambda path: load_classifier(path.parent)),
-    "drift.json": FileFormat(_monitor("drift.json"), lambda path: DriftMonitor.load(path.parent, _MODEL)),
+    "drift.json": FileFormat(
+        _monitor("drift.json"), lambda path: DriftMonitor.load(path.parent, _MODEL), (), ("reference_errors",)
+    ),
     "drift.npz": FileFormat(_monitor("drift.npz"), lambda path: DriftMonitor.load(path.parent, _MODEL)),
     "initializer.json": FileFormat(
         _initializer("initializer.json"), lambda path: ReptileInitializer.load(path.parent), ("space", "strategy")
@@ -240,8 +248,8 @@ FORMATS: dict[str, FileFormat] = {
     ),
     "experience.jsonl": FileFormat(_races, _read_races, ("date", "kerasnas_version", "machine"), _NOT_KNOWN),
     "search experiences": FileFormat(_searches, load_experiences, ("name",)),
-    "latency table": FileFormat(_latencies, LatencyTable.load, ("device",)),
-    "checkpoint": FileFormat(_checkpoint, _read_checkpoint, ("w",)),
+    "latency table": FileFormat(_latencies, LatencyTable.load, ("device",), ("conv; 8x8x1",)),
+    "checkpoint": FileFormat(_checkpoint, _read_checkpoint, ("w", "__record__")),
     "images .npz": FileFormat(_npz("data.npz", **_IMAGES), datasets.load),
     "NAS-Bench-201 .npz": FileFormat(
         _npz("nb201.npz", ops=_CELLS, op_names=_NAMES, params_cifar10=np.array([4, 3, 2, 1]), **_COLUMNS),
@@ -343,13 +351,18 @@ def flips(path: Path, rng: np.random.Generator, number: int) -> Iterator[tuple[s
         yield f"flip {index}", lambda damaged=damaged: path.write_bytes(damaged)
 
 
-_CHECKED = ("format", "kind", "space", "hypergradient", "relaxation", "cost", "cost_form", "image_fit", "winner")
+_CHECKED = ("format", "hypergradient", "relaxation", "cost", "cost_form", "image_fit", "winner")
 
 
 def _right(place: tuple, name: str, before: Any, wrong: Any) -> bool:
     """True for a value that an entry may have: another text, where any is a name or a path; another truth or number."""
     if isinstance(before, str) and isinstance(wrong, str):
         return place[-1] not in _CHECKED or ("settings" in place and not wrong)  # no text is the default of settings
+    if (name == "list" and isinstance(before, list)) or (name == "object" and isinstance(before, dict)):
+        return place[-1] not in (
+            "experiences",
+            "input_shape",
+        )  # no edge, no augmentation, no setting that is not default
     return (isinstance(before, bool) and isinstance(wrong, bool)) or (isinstance(before, float) and wrong == 0.5)
 
 
@@ -369,9 +382,7 @@ def json_damages(path: Path, form: FileFormat) -> Iterator[tuple[str, Callable[[
             continue
         shown = ".".join(map(str, place))
         lacking = place[-1] in form.may_lack
-        if (
-            not lacking and not isinstance(place[-1], int) and place[0] != "settings" and place[1:2] != ("settings",)
-        ):  # have defaults
+        if not lacking and not isinstance(place[-1], int) and "settings" not in place[:-1]:  # these have defaults
             yield f"without {shown}", lambda place=place: write(_changed(value, place, None, remove=True))
         before = _at(value, place)
         for name, wrong in JSON_VALUES.items():
@@ -477,9 +488,19 @@ def outcome(read: Callable[[], Any], harmless: bool) -> tuple[str, str]:
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(SECONDS)
     try:
-        read()
+        found = _told(read)
     except _Hung:
         return "hung", ""
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    return found or ("harmless" if harmless else "accepted", "")
+
+
+def _told(read: Callable[[], Any]) -> tuple[str, str] | None:
+    """What comes of a failure: `clear` or `raw`; None where there is none."""
+    try:
+        read()
     except CLEAR as error:
         words = str(error)
         internal = isinstance(error, TypeError) and "Invalid value received" not in words
@@ -487,10 +508,7 @@ def outcome(read: Callable[[], Any], harmless: bool) -> tuple[str, str]:
         return ("raw" if internal or lines else "clear"), f"{type(error).__name__}: {words}"
     except Exception as error:  # noqa: BLE001 (it is what is counted)
         return "raw", f"{type(error).__name__}: {error}"
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-    return ("harmless" if harmless else "accepted"), ""
+    return None
 
 
 class _Hung(BaseException):

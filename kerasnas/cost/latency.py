@@ -209,12 +209,16 @@ class LatencyTable:
         """
         try:
             record = untrusted.read_json(path)
-            if record.pop("format") != FORMAT:
+            version = record.pop("format")
+            if type(version) is not int or version != FORMAT:
                 raise ValueError("of another version")
             table = cls(**record)
             for name in ("space", "device"):
                 checks.instance(name, getattr(table, name), str)
-            shape = tuple(checks.size("input_shape", side) for side in table.input_shape)
+            sides = checks.instance("input_shape", table.input_shape, list)
+            shape = tuple(checks.size("input_shape", side) for side in sides)
+            if len(shape) not in (2, 3):
+                raise ValueError(f"a shape of {len(shape)} sizes")
             checks.size("batch_size", table.batch_size)
             checks.number("call_ms", table.call_ms, least=0)
             numbers = {name: checks.number("parts", ms) for name, ms in table.parts.items()}

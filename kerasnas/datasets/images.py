@@ -23,6 +23,7 @@ from kerasnas.registry import Registry
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
 
+_MOST_CLASSES = 10_000  # besides one for each sample
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _FASHION_CLASSES = (
@@ -237,6 +238,9 @@ def _checked(
 
 def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None) -> ImageDataset:
     if not classes:
+        largest, samples = max(int(labels.max()) for labels in y.values()), sum(map(len, y.values()))
+        if largest >= samples + _MOST_CLASSES:
+            raise ValueError(f"Expected class numbers without gaps, from 0. Received: {largest} among {samples} labels")
         classes = tuple(map(str, range(1 + max(labels.max() for labels in y.values()))))
     return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes)
 

@@ -172,6 +172,8 @@ def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], size: int) -> No
     if x.dtype != np.uint8 or x.shape[1:] != (size, size, 3):
         expected = f"`x` as uint8 (samples, {size}, {size}, 3), as `size` is {size}"
         raise ValueError(f"{path}: Expected {expected}. Received: {x.dtype} {x.shape}")
+    if arrays["split"].dtype.kind not in "iu":
+        raise ValueError(f"{path}: Expected `split` as integers. Received: {arrays['split'].dtype}")
     if classes.dtype.kind not in "USiu":
         raise ValueError(f"{path}: Expected `classes` as names. Received: {classes.dtype}")
     if arrays["split"].shape != classes.shape or classes.ndim != 1:

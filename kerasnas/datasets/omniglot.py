@@ -174,6 +174,9 @@ def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             f"{path}: Expected `images` as uint8 (classes, samples, height, width), not empty. Received: "
             f"{images.dtype} {images.shape}"
         )
+    for key in ("split", "alphabet_names"):
+        if arrays[key].ndim != 1 or arrays[key].dtype.kind not in ("iu" if key == "split" else "US"):
+            raise ValueError(f"{path}: Expected `{key}` as a list. Received: {arrays[key].dtype} {arrays[key].shape}")
     for key in ("split", "alphabet", "class_names"):
         if arrays[key].shape != images.shape[:1]:
             raise ValueError(f"{path}: Expected `{key}` of shape {images.shape[:1]}. Received: {arrays[key].shape}")

@@ -44,7 +44,7 @@ def read(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
         record, arrays = untrusted.read_json(folder / RECORD), untrusted.read_arrays(folder / ARRAYS)
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise ValueError(f'it lacks "format": "{_FORMAT}"')
-        if record["version"] != _VERSION:
+        if type(record["version"]) is not int or record["version"] != _VERSION:
             raise ValueError(f"version {record['version']}; this KerasNAS reads version {_VERSION}")
         if record["checksum"] != _checksum(arrays):
             raise ValueError(f"{ARRAYS} and {RECORD} do not belong together")

@@ -249,12 +249,19 @@ class DriftMonitor:
     ) -> DriftMonitor:
         own = cls.__new__(cls)
         own._set(**{name: record[name] for name in _SETTINGS})
-        own._view = view = ModelView(model, record["classes"], record["watched"])
+        watched = [checks.integer("watched", one, 0) for one in record["watched"]]
+        own._view = view = ModelView(model, record["classes"], watched)
         if [*view.input_names, *view.output_names] != record["columns"]:
             raise ValueError(f"The drift monitor in {folder} was written for another model than {model.name}.")
-        own._begin(arrays["reference"], record["reference_errors"] and tuple(record["reference_errors"]))
+        errors = record["reference_errors"]
+        if errors is not None:
+            errors = tuple(checks.integer("reference_errors", one, 0) for one in errors)
+        own._begin(arrays["reference"], errors)
         for name, stream in own._streams.items():
-            stream.waiting = arrays[name]
+            waiting = checks.array(name, arrays[name], rank=stream.waiting.ndim)
+            if waiting.shape[1:] != stream.waiting.shape[1:]:
+                raise TypeError(f"{name} has rows of shape {waiting.shape[1:]}, expected {stream.waiting.shape[1:]}")
+            stream.waiting = waiting
         own.alarms = checks.integer("alarms", record["alarms"], 0)
         if own._accuracy is not None and own._accuracy.errors is not None:
             own._accuracy.errors.value = checks.integer("error_sum", record["error_sum"], 0)

@@ -159,13 +159,13 @@ def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
     """
     try:
         record = untrusted.read_json(path)
-        if record["format"] != FORMAT:
+        if type(record["format"]) is not int or record["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, received {record['format']}")
         configs = checks.instance("experiences", record["experiences"], list)
         for config in configs:
             checks.instance("observations", checks.instance("experiences", config, dict)["observations"], list)
         return [SearchExperience.from_config(config) for config in configs]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} holds no search experiences: {error}") from None
 
 

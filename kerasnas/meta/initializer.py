@@ -184,7 +184,7 @@ class ReptileInitializer:
         try:
             record = untrusted.read_json(folder / RECORD)
             version, files = record.pop("format"), record.pop("files")
-            if version != FORMAT:
+            if type(version) is not int or version != FORMAT:
                 raise ValueError(f"expected format {FORMAT}, received {version}")
             model = read_model(folder / MODEL, compile=False) if MODEL in files else None
             parameters, learned = (

@@ -121,6 +121,8 @@ class Settings:
                     raise ValueError(invalid(field.name, "a sequence of names or texts", value, what="setting"))
                 object.__setattr__(self, field.name, tuple(value))
             elif isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
+                if abs(value) > _LARGEST:
+                    raise ValueError(invalid(field.name, f"at most {_LARGEST}", value, what="setting"))
                 object.__setattr__(self, field.name, float(value))
             elif type(value) is not type(field.default):
                 raise ValueError(invalid(field.name, type(field.default).__name__, value, what="setting"))
