@@ -362,7 +362,7 @@ def _right(place: tuple, name: str, before: Any, wrong: Any) -> bool:
         return place[-1] not in (
             "experiences",
             "input_shape",
-        )  # no edge, no augmentation, no setting that is not default
+        )  # no edge, nothing but defaults
     return (isinstance(before, bool) and isinstance(wrong, bool)) or (isinstance(before, float) and wrong == 0.5)
 
 
@@ -453,7 +453,7 @@ def array_damages(path: Path, free: tuple[str, ...]) -> Iterator[tuple[str, Call
         }
         if name not in free:
             yield f"without {name}", lambda name=name: write({key: one for key, one in arrays.items() if key != name})
-        for kind, wrong in () if name in free else kinds.items():
+        for kind, wrong in () if name in free or not array.size else kinds.items():
             yield f"{name} {kind}", lambda name=name, wrong=wrong: write({**arrays, name: wrong})
         headers = {
             "of 2 TB": npy_header("(1000000, 500000)") + bytes(400),
