@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks, storage, untrusted
+from kerasnas import checks, leftovers, storage, untrusted
 from kerasnas.datasets.downloads import cache_folder
 from kerasnas.meta.race_experience import RaceExperience
 
@@ -72,6 +72,7 @@ class ExperienceStore:
             ValueError: if a newer version wrote the file.
             OSError: if it cannot be read.
         """
+        leftovers.remove(self.path.parent)
         lines = _read(self.path) if self.path.exists() else []
         return [line.experience for line in lines if line.experience], [line.note for line in lines if line.note]
 

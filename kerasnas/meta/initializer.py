@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
-from kerasnas import checks, untrusted
+from kerasnas import checks, leftovers, untrusted
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.fitting import assign
 from kerasnas.meta.functional import clone
@@ -177,6 +177,7 @@ class ReptileInitializer:
             ValueError: if the files are damaged or of another format.
         """
         folder = Path(folder)
+        leftovers.remove(folder)
         if not (folder / RECORD).is_file():
             raise FileNotFoundError(
                 f"Expected a folder with {RECORD}, as `ReptileInitializer.save` makes. Received: {folder}"

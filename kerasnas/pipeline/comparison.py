@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import storage, tabular
+from kerasnas import checks, storage, tabular
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.settings import ComparisonConfig
 from kerasnas.reporting import plot_regret
@@ -51,7 +51,7 @@ def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callab
             be read.
         OSError: if something cannot be written.
     """
-    folder = Path(output_dir)
+    folder = checks.path("output_dir", output_dir)
     start = time.perf_counter()
     for name in config.strategies:
         if getattr(STRATEGIES[name], "objectives", 1) != 1:

@@ -64,14 +64,14 @@ def pixel_size(text: str) -> tuple[int, int] | None:
     if text == "auto":
         return None
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(side.isdecimal() and len(side) < 10 and int(side) > 0 for side in sides):
         raise ValueError(invalid("image_size", "auto, N or HEIGHTxWIDTH, in pixels", text, what="setting"))
     return int(sides[0]), int(sides[-1])
 
 
 def _positive(text: str) -> bool:
     try:
-        return float(text) > 0
+        return 0 < float(text) <= _LARGEST
     except ValueError:
         return False
 
@@ -352,7 +352,11 @@ class SearchConfig(TrainingConfig, StepConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("max_skips", self.max_skips in ("auto", "any") or self.max_skips.isdigit(), "auto, any or a number")
+        self._check(
+            "max_skips",
+            self.max_skips in ("auto", "any") or (self.max_skips.isdecimal() and len(self.max_skips) < 10),
+            "auto, any or a number",
+        )
         self._check("temperature", len(self.temperature) <= 2 and all(map(_positive, self.temperature)), _TEMPERATURE)
         steps = [int(text) if text.isdigit() else 0 for text in self.shortlist_steps]
         rising = bool(steps) and steps[0] > 0 and steps == sorted(set(steps))
