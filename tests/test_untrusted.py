@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import kerasnas
 from kerasnas import datasets, untrusted
@@ -79,7 +79,7 @@ def test_a_member_that_lies_about_its_size_is_no_array(tmp_path):
     assert content.count(size.to_bytes(4, "little")) == 2  # in two headers
     content = content.replace(size.to_bytes(4, "little"), (size - 100).to_bytes(4, "little"))
     (tmp_path / "lying.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"400 bytes, and the file has 300 bytes of it"):
+    with pytest.raises(ValueError, match=r"Expected whole arrays of numbers.*Bad CRC-32"):
         untrusted.read_arrays(tmp_path / "lying.npz")
 
 
@@ -99,9 +99,10 @@ def test_json_of_another_kind_is_named(tmp_path):
 
 def test_no_ghostscript_for_an_image_that_is_none(tmp_path, monkeypatch):
     """A `.png` that holds EPS, a PDF, a font or a video: decoders of other formats are never reached."""
-    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: pytest.fail("a program was started"))
+    for module, name in ((subprocess, "Popen"), (EpsImagePlugin, "Ghostscript")):
+        monkeypatch.setattr(module, name, lambda *arguments, **options: pytest.fail("a program was started"))
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(%pipe%id) (w) file\nshowpage\n%%EOF\n"
-    for content in (eps, b"%PDF-1.4\n", b"FLI", b"SIMPLE  = T"):
+    for content in (eps, b"%PDF-1.4\n", b"P6 4 4 255\n" + bytes(48)):  # the last one is an image, of another format
         (tmp_path / "a.png").write_bytes(content)
         with pytest.raises(ValueError, match=r"a.png cannot be read as an image"):
             read_image(tmp_path / "a.png", (8, 8, 3))

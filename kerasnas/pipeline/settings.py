@@ -358,7 +358,7 @@ class SearchConfig(TrainingConfig, StepConfig):
             "auto, any or a number",
         )
         self._check("temperature", len(self.temperature) <= 2 and all(map(_positive, self.temperature)), _TEMPERATURE)
-        steps = [int(text) if text.isdigit() else 0 for text in self.shortlist_steps]
+        steps = [int(text) if text.isdecimal() and len(text) < 10 else 0 for text in self.shortlist_steps]
         rising = bool(steps) and steps[0] > 0 and steps == sorted(set(steps))
         self._check("shortlist_steps", rising, "numbers above 0, rising, comma-separated")
         if self.latency_target_ms:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from kerasnas import leftovers
 from kerasnas.pipeline import RaceConfig, RunFolder, SearchConfig, TrainingConfig
 
 
@@ -172,3 +173,18 @@ def test_a_second_process_is_refused(tmp_path):
         assert "BlockingIOError: Another process works in" in done.stderr and "held" not in done.stdout
     with run.held():  # free again
         pass
+
+
+@pytest.mark.parametrize("place", [".", "checkpoints/searched", "stages"])
+def test_opening_a_run_removes_what_a_killed_process_left(tmp_path, place):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig())
+    folder = run.path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = [path for path in folder.iterdir() if path.is_file()]
+    mine = leftovers.name_temporary(folder, "model", ".keras")
+    first, second, process, *rest = mine.name.rpartition("~")[0], *mine.name.rpartition("~")[2].split(".")
+    left = folder / f"{first}~{second}.{process}.1.{rest[-2]}.keras"  # of a process that started earlier
+    for path in (mine, left):
+        path.write_bytes(b"part")
+    RunFolder.open(run.path)
+    assert {path for path in folder.iterdir() if path.is_file()} == {*whole, mine}
