@@ -14,7 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
 from kerasnas import checks
-from tuners.distributed.environment import is_chief, is_distributed
+from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence import json_files
@@ -49,6 +49,7 @@ class DistributedTuner(BaseTuner):
     oracle: Any  # a client of the chief's on a worker
 
     def __init__(self, *args: Any, **kwargs: Any):
+        check_environment()
         bound = inspect.signature(super().__init__).bind(*args, **kwargs)
         given = {**bound.arguments, **kwargs}
         overwrite = bool(given.get("overwrite", False))

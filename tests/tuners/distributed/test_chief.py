@@ -4,6 +4,8 @@ import keras_tuner
 import pytest
 
 from tuners.distributed.chief import FAILED, OVER, RUNNING, read_status, serve, write_status
+from tuners.distributed.secret import require_secret
+from tuners.distributed.worker import WorkerOracle
 from tuners.persistence import json_files
 
 
@@ -52,11 +54,12 @@ def test_a_worker_of_another_project_is_not_answered(served, oracle_of, tmp_path
     oracle = oracle_of(1)
     client = served(oracle)()
     trial = client.create_trial("worker")
-    client.stub.folder = str(tmp_path / "other")
-    client.stub.patience = 0.2
-    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="There was no chief"):
-        client.get_space()
-    client.stub.folder = str(tmp_path / "project")
+    require_secret(tmp_path / "other")
+    own = oracle_of(1)
+    own._set_project_dir(str(tmp_path), "other")
+    stranger = WorkerOracle(own, "worker", tmp_path / "other", patience=0.2)
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"no chief .* another project's chief, or a stranger"):
+        stranger.get_space()
     finish(client, trial)
     assert client.create_trial("worker").status == "STOPPED"
 

@@ -84,7 +84,7 @@ def test_any_flipped_bit_is_noticed_or_changes_nothing(path):
         damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(damaged))
         try:
-            value = json_files._decode(path.read_bytes())
+            value = json_files.decode(path.read_bytes())
         except ValueError:
             continue
         # The name of the checksum itself, say: all else is as it was, or there is one key more.
@@ -116,7 +116,7 @@ def test_what_cannot_be_written_leaves_all_as_it_was(path, durable, monkeypatch)
 def test_a_kill_while_the_version_before_is_kept(path):
     """Its link is still there when another process with the same number comes."""
     json_files.write(path, {"step": 1})
-    os.link(path, path.with_name(f".{path.name}.{os.getpid()}.previous"))
+    os.link(path, json_files._temporary(path, ".previous"))
     json_files.write(path, {"step": 2})
     assert json_files.read(json_files.previous(path)) == {"step": 1}
     assert len(list(path.parent.iterdir())) == 2
