@@ -27,7 +27,7 @@ def check_environment() -> None:
     """Raise ValueError, with the variable and its value, unless KerasTuner's variables name a chief and a worker."""
     if is_distributed():
         address()
-        worker_name(os.environ.get(_NAME), _NAME)
+        worker_name(os.environ.get(_NAME), _NAME, "environment variable")
 
 
 def address() -> str:

@@ -22,6 +22,7 @@ LONGEST_TEXT = 3000  # bytes of a traceback, the last ones
 
 _TRIAL = re.compile(r"[0-9]{1,20}")
 _WORKER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_FILES = ("oracle", "search", "secret")  # beside which a worker's own file lies
 _LONGEST_NAME = 500
 _MOST_TRIALS = 1_000_000
 _ENDS = (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED)
@@ -46,8 +47,13 @@ Received: 'x/../../elsewhere'
     return value
 
 
-def worker_name(value: Any, argument: str = "tuner_id") -> str:
+def worker_name(value: Any, argument: str = "tuner_id", what: str = "argument") -> str:
     """Return `value` if it can be the name of a worker, which is a part of paths too.
+
+    Args:
+        value: the name.
+        argument: its name in the message. Defaults to `"tuner_id"`.
+        what: a noun for `argument`. Defaults to `"argument"`.
 
     Raises:
         ValueError: otherwise.
@@ -59,7 +65,10 @@ def worker_name(value: Any, argument: str = "tuner_id") -> str:
     """
     if not isinstance(value, str) or _WORKER.fullmatch(value) is None:
         expected = "a name of up to 100 letters, digits and `.`, `_`, `-` that begins with none of the last two"
-        raise ValueError(checks.invalid(argument, expected, value))
+        raise ValueError(checks.invalid(argument, expected, value, what=what))
+    if value.split(".")[0] in _FILES:
+        expected = f"another name than those of the project's files, {', '.join(_FILES)}"
+        raise ValueError(checks.invalid(argument, expected, value, what=what))
     return value
 
 
