@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from kerasnas import checks
 from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle
-from tuners.persistence import json_files
+from tuners.persistence import json_files, seals
 from tuners.persistence.trial_store import TrialStore
 
 _STATE = "tuner0.json"  # KerasTuner's name for the state of a tuner that is alone
@@ -61,6 +62,7 @@ class DistributedTuner(BaseTuner):
                 args, kwargs = bound.args, bound.kwargs
         if not overwrite and not self._is_worker():
             folder = Path(given.get("directory") or ".", given.get("project_name") or "untitled_project")
+            json_files.remove_leftovers(folder)
             _restore_state(folder)
         super().__init__(*args, **kwargs)
         oracle = oracle_behind(self.oracle)
@@ -108,9 +110,11 @@ class DistributedTuner(BaseTuner):
         if not self._is_worker():
             self.oracle.save()
         path, state = Path(self._get_tuner_fname()), self.get_state()
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or json_files.read(path) != state:
-            path.parent.mkdir(parents=True, exist_ok=True)
             json_files.write(path, state)
+        if not json_files.previous(path).exists():
+            json_files.write(path, state)  # a state that never changes has a version before it as well
 
     def reload(self) -> None:
         """Resume the project: the tuner's state first, which says whose it is."""
@@ -122,8 +126,16 @@ class DistributedTuner(BaseTuner):
 def _restore_state(folder: Path) -> None:
     """Write the tuner's state again if it is missing beside a search: KerasTuner would begin another one over it."""
     path = folder / _STATE
-    if not path.exists() and (json_files.previous(path).exists() or TrialStore(folder).holds_search()):
-        json_files.write(path, json_files.read(path) or {})
+    if path.exists() or not (json_files.previous(path).exists() or TrialStore(folder).holds_search()):
+        return
+    state = json_files.read(path)
+    if state is None:
+        warnings.warn(
+            f"{path} is missing, and there is no good version before it. It is written again, and the trials that "
+            "lie beside it are kept.",
+            stacklevel=3,
+        )
+    json_files.write(path, state or {})
 
 
 class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
@@ -143,3 +155,20 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
     >>> tuner.remaining_trials
     20
     """
+
+    def on_trial_end(self, trial: Trial) -> None:
+        folder = Path(self.get_trial_dir(trial.trial_id))
+        files = [path.name for path in folder.glob("*") if path.is_file() and not path.name.startswith(("trial", "."))]
+        seals.seal(folder, [name for name in files if name != seals.NAME])
+        super().on_trial_end(trial)
+
+    def load_model(self, trial: Trial) -> Any:
+        """The trained model of a trial.
+
+        Raises:
+            DamagedFileError: if one of its files is not what was written.
+        """
+        folder = self.get_trial_dir(trial.trial_id)
+        for name in seals.sealed_names(folder):
+            seals.whole(folder, name)
+        return super().load_model(trial)
