@@ -9,7 +9,9 @@ import re
 from kerasnas import checks
 from tuners.distributed.messages import worker_name
 
-_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+_HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
 _IP, _PORT, _NAME = (f"KERASTUNER_{name}" for name in ("ORACLE_IP", "ORACLE_PORT", "TUNER_ID"))
 
 
@@ -20,7 +22,12 @@ def is_distributed() -> bool:
 
 def is_chief() -> bool:
     """Tell whether this process is the chief."""
-    return is_distributed() and "chief" in os.environ[_NAME]
+    return is_distributed() and "chief" in os.environ.get(_NAME, "")
+
+
+def is_worker() -> bool:
+    """Tell whether this process is a worker of a chief's."""
+    return is_distributed() and not is_chief()
 
 
 def check_environment() -> None:

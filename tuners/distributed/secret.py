@@ -1,4 +1,4 @@
-"""The secret of a project: a file in its folder, by which its chief and its workers prove to one another who they are."""
+"""The secret of a project: a file in its folder, by which chief and workers prove to one another who they are."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def require_secret(folder: str | os.PathLike) -> Secret:
         os.fsync(file.fileno())
     if _is_open(path):
         warnings.warn(
-            f"{path} has the mode {_mode(path):o} on this file system: whoever can read it can take part in the search.",
+            f"{path} has the mode {_mode(path):o} on this file system: who can read it can take part in the search.",
             stacklevel=2,
         )
     return secret

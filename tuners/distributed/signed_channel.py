@@ -115,11 +115,12 @@ class SignedChannel:
         right = signatures.sign_answer(secret.key, method, own[NUMBER], session, code.name, words, answer)
         if not signatures.is_same(proof.get(SIGNATURE, ""), right):
             self._secret = None
+            if code in _ABSENT:
+                raise NoChiefError(f"nobody answers there ({code.name})")
+            path = Path(self.folder, secrets.NAME)
             raise NoChiefError(
-                f"nobody answers there ({code.name})"
-                if code in _ABSENT
-                else f"the answer there ({code.name}) is not signed with the secret in {Path(self.folder, secrets.NAME)}: "
-                "it is another project's chief, or a stranger"
+                f"the answer there ({code.name}) is not signed with the secret in {path}: it is another project's "
+                "chief, or a stranger"
             )
         self._session = session
         return code, words, answer

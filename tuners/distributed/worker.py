@@ -94,8 +94,8 @@ class PatientStub:
             raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{message}")
         if waited > self.patience:
             raise FatalRuntimeError(
-                f"There was no chief at {address()} for {self.patience:.0f} s ({reason}), and {self.folder} does not say "
-                "that the search is over. Start it again, and then this worker: what is finished is kept."
+                f"There was no chief at {address()} for {self.patience:.0f} s ({reason}), and {self.folder} does not "
+                "say that the search is over. Start it again, and then this worker: what is finished is kept."
             )
 
 

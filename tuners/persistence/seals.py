@@ -73,8 +73,8 @@ def whole(folder: str | os.PathLike, name: str) -> Path:
         warnings.warn(f"{path} cannot be used ({damage}). It is written again from {NAME}.", stacklevel=2)
     elif damage:
         raise DamagedFileError(
-            f"{path} cannot be used: {damage}. Restore it from a copy, or train the network of this trial again, from its "
-            "genotype or hyperparameters: they are kept, and so is its score."
+            f"{path} cannot be used: {damage}. Restore it from a copy, or train the network of this trial again, from "
+            "its genotype or hyperparameters: they are kept, and so is its score."
         )
     return path
 

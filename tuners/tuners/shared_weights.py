@@ -101,8 +101,8 @@ class SharedWeights:
         if epoch < fit["epochs"]:
             if used:
                 warnings.warn(
-                    f"The shared weights in {folder} are missing or damaged. They are trained again; the {used} children "
-                    "that were evaluated keep their scores.",
+                    f"The shared weights in {folder} are missing or damaged. They are trained again; the {used} "
+                    "children that were evaluated keep their scores.",
                     stacklevel=3,
                 )
             search.fit(

@@ -58,7 +58,7 @@ def test_a_worker_of_another_project_is_not_answered(served, oracle_of, tmp_path
     own = oracle_of(1)
     own._set_project_dir(str(tmp_path), "other")
     stranger = WorkerOracle(own, "worker", tmp_path / "other", patience=0.2)
-    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"no chief .* another project's chief, or a stranger"):
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="another project's chief, or a stranger"):
         stranger.get_space()
     finish(client, trial)
     assert client.create_trial("worker").status == "STOPPED"

@@ -53,7 +53,11 @@ def test_addresses(host, port, expected, monkeypatch):
             "an IP address, or the name of a machine",
         ),
         ("TUNER_ID", ["", "../chief", "a/b", "a\\b", ".", "..", "-a", "a b", "a\nb", "a" * 101], "a name of up to 100"),
-        ("TUNER_ID", ["oracle", "search", "secret", "oracle.previous"], "another name than those of the project's files"),
+        (
+            "TUNER_ID",
+            ["oracle", "search", "secret", "oracle.previous"],
+            "another name than those of the project's files",
+        ),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value_when_a_tuner_is_made(name, values, words, monkeypatch, tmp_path):
