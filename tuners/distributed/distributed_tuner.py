@@ -29,8 +29,9 @@ class DistributedTuner(BaseTuner):
 
     The same program runs in every process, with KerasTuner's environment variables: `KERASTUNER_ORACLE_IP` and
     `KERASTUNER_ORACLE_PORT`, where the chief is, and `KERASTUNER_TUNER_ID`, which contains "chief" for the chief and is
-    another one for each worker. All see the same `directory`. Without these variables it is a tuner as any other, and
-    a project may be resumed in either way.
+    another one for each worker. All see the same `directory`, where the chief leaves a secret by which it and its
+    workers know one another; nobody else can take part, see SECURITY.md. Without these variables it is a tuner as any
+    other, and a project may be resumed in either way.
 
     Any process may be killed. A dead worker's trial is run again by another one after the oracle's `lease`; workers may
     come late, or again; when the chief is started again it resumes, and the workers have waited for it. When all
@@ -45,6 +46,7 @@ class DistributedTuner(BaseTuner):
 
     Raises:
         TypeError: if there is a chief, and the oracle is none of this package.
+        ValueError: if one of the environment variables has a value that cannot be; says which, and the value.
     """
 
     oracle: Any  # a client of the chief's on a worker

@@ -88,7 +88,7 @@ class SignedChannel:
         code, words, answer = self._exchange(method, send, message, timeout, metadata)
         if code is grpc.StatusCode.FAILED_PRECONDITION and self._session != session:  # the chief is another run
             code, words, answer = self._exchange(method, send, message, timeout, metadata)
-        if code is grpc.StatusCode.UNAUTHENTICATED:
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.FAILED_PRECONDITION):
             raise NoChiefError(f"calls are changed or repeated on their way to it ({words})")
         if code is not grpc.StatusCode.OK:
             raise ChiefError(code, words)

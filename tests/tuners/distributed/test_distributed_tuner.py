@@ -159,9 +159,10 @@ def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path)
                 state.unlink()
     else:
         path.write_text({"empty": "", "half": text[: len(text) // 2], "a byte": text.replace("1", "2", 1)}[damage])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         oracle = search(kill=False)
+    assert any(str(path) in str(one.message) for one in caught)
     assert ran == list("012345")  # and none of them twice
     assert [trial.score for trial in oracle.trials.values()] == [number / 10 for number in range(6)]
     assert {name: oracle.trials[name].hyperparameters.values for name in before} == before

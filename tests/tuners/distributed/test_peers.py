@@ -443,7 +443,7 @@ def test_nobody_puts_a_file_where_the_secret_is_made(tmp_path, monkeypatch):
 
 
 def test_a_worker_waits_for_the_secret_as_for_a_chief(search, oracle_of, tmp_path):
-    """It is made by the chief, which may come later, and made again with `overwrite`."""
+    """It is made by the chief, which may come later."""
     path = tmp_path / "project" / secret.NAME
     text = path.read_text()
     path.unlink()
