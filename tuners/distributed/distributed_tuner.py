@@ -161,7 +161,12 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
     def on_trial_end(self, trial: Trial) -> None:
         folder = Path(self.get_trial_dir(trial.trial_id))
         files = [path.name for path in folder.glob("*") if path.is_file() and not path.name.startswith(("trial", "."))]
-        seals.seal(folder, [name for name in files if name != seals.NAME])
+        try:
+            seals.seal(folder, [name for name in files if name != seals.NAME])
+        except OSError as error:  # a full disk: the search continues
+            warnings.warn(
+                f"{folder} could not be sealed ({error}): damage to its files will go unnoticed.", stacklevel=2
+            )
         super().on_trial_end(trial)
 
     def load_model(self, trial: Trial) -> Any:
