@@ -30,7 +30,6 @@ LIMITS = {
     "max_receive_message_length": LARGEST_CALL,
     "max_send_message_length": LARGEST_ANSWER,
     "max_metadata_size": LARGEST_METADATA,
-    "absolute_max_metadata_size": LARGEST_METADATA,
     "max_concurrent_streams": 100,  # of one connection: a worker has two
     "server_handshake_timeout_ms": 10_000,
     "max_connection_idle_ms": 600_000,  # without a call; workers connect again

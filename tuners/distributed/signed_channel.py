@@ -19,7 +19,6 @@ _OPTIONS = {
     "max_send_message_length": LARGEST_CALL,
     "max_receive_message_length": LARGEST_ANSWER,
     "max_metadata_size": LARGEST_METADATA,
-    "absolute_max_metadata_size": LARGEST_METADATA,
     **{f"{name}_reconnect_backoff_ms": 300 for name in ("initial", "min", "max")},
 }
 _ABSENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
