@@ -476,7 +476,7 @@ def test_a_worker_without_a_chief_says_so_once(oracle_of, tmp_path, monkeypatch)
     own = oracle_of()
     own._set_project_dir(str(tmp_path), "project")
     for reason in ("there is no .*secret.json yet, which a chief makes", r"nobody answers there \(UNAVAILABLE\)"):
-        client = WorkerOracle(own, "worker", tmp_path / "project", patience=0.6)
+        client = WorkerOracle(own, "worker", tmp_path / "project", patience=1.2)
         with pytest.warns(UserWarning, match="has waited") as caught, pytest.raises(Exception, match="no chief at"):
             client.create_trial("worker")
         (said,) = [str(one.message) for one in caught]
