@@ -9,7 +9,7 @@ import keras
 
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
 
 
 class GenotypeHyperModel(TunedFit):
@@ -28,6 +28,10 @@ class GenotypeHyperModel(TunedFit):
         epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
         name: as for `keras_tuner.HyperModel`.
         kwargs: for the space's `build_network`.
+
+    Raises:
+        TypeError: if `space` is no search space.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes.
 
     Example:
 
@@ -54,6 +58,7 @@ class GenotypeHyperModel(TunedFit):
         **kwargs: Any,
     ):
         super().__init__(batch_size, epochs, name)
+        check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
 

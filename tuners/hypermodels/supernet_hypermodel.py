@@ -11,7 +11,7 @@ from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
 
 Rate = float | tuple[float, float]
 
@@ -44,9 +44,10 @@ class SupernetHyperModel(TunedFit):
         name: as for `keras_tuner.HyperModel`.
 
     Raises:
-        ValueError: for an unknown relaxation or hypergradient, for rates that are not positive and ascending, and for
-            a number of cells whose networks have other kinds of cell than the space's.
-        TypeError: for sizes with a space whose sizes are fixed.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes; for an unknown relaxation or
+            hypergradient, for rates that are not positive and ascending, and for a number of cells whose networks have
+            other kinds of cell than the space's.
+        TypeError: if `space` is no search space, and for sizes with one whose sizes are fixed.
 
     Example:
 
@@ -81,6 +82,7 @@ class SupernetHyperModel(TunedFit):
         name: str | None = None,
     ):
         super().__init__(batch_size, epochs, name)
+        check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.filters, self.num_cells, self.relaxation = filters, num_cells, relaxation
         self.hypergradient = hypergradient

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import socket
+import time
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping
@@ -14,6 +17,9 @@ from typing import Any
 from kerasnas import storage
 
 _CHECKSUM = "checksum"  # the last name in an object, of all the others; older files have none
+_HOST = re.sub(r"[^A-Za-z0-9]", "-", socket.gethostname()) or "localhost"
+_LEFT = re.compile(r"\..+?\.(?:([A-Za-z0-9-]+)\.)?(\d+)(?:\.previous)?")  # a temporary file's name, with its writer's
+_OLD = 3600.0  # seconds after which a temporary file's writer is dead, wherever it was: one takes milliseconds
 
 
 def previous(path: str | os.PathLike) -> Path:
@@ -44,13 +50,13 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
     ({'step': 2}, {'step': 1})
     """
     path = Path(path)
-    text = _encode(value)
+    text = encode(value)
     if durable:
         with storage.atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
             _keep(path)
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = _temporary(path)
     try:
         temporary.write_text(text, encoding="utf-8")
         _keep(path)
@@ -73,7 +79,7 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
     path, reason = Path(path), ""
     for candidate in (path, previous(path)):
         try:
-            value = _decode(candidate.read_bytes())
+            value = decode(candidate.read_bytes())
             missing = [key for key in keys if key not in value]
             if missing:
                 raise ValueError(f"it lacks {', '.join(map(repr, missing))}")
@@ -107,7 +113,7 @@ def append(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tr
     [{'step': 1}, {'step': 2}]
     """
     with open(path, "a", encoding="utf-8") as file:
-        file.write(_encode(value) + "\n")
+        file.write(encode(value) + "\n")
         if durable:
             file.flush()
             os.fsync(file.fileno())
@@ -122,17 +128,72 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            found.append(_decode(line))
+            found.append(decode(line))
     return found
 
 
-def _encode(value: Mapping[str, Any]) -> str:
+def remove_leftovers(folder: str | os.PathLike) -> list[Path]:
+    """Remove the temporary files in `folder` and below it whose writers were killed.
+
+    A file's name has its writer: one of a process of this machine that is gone is removed at once, any other after an
+    hour, as it may be another machine's that is at work in the same folder.
+
+    Args:
+        folder: a project's.
+
+    Returns:
+        The paths of the removed files.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _temporary(folder / "state.json").touch()  # of this process, which is alive
+    >>> remove_leftovers(folder)
+    []
+    """
+    removed = []
+    for path in sorted(Path(folder).rglob(".*")):
+        found = _LEFT.fullmatch(path.name)
+        if found is None:
+            continue
+        with contextlib.suppress(OSError):  # renamed or removed meanwhile
+            old = time.time() - path.lstat().st_mtime > _OLD
+            if old or (found[1] == _HOST and not _is_alive(int(found[2]))):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _temporary(path: Path, end: str = "") -> Path:
+    """A path beside `path` that is this process' own."""
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}{end}")
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":  # Windows would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+def encode(value: Mapping[str, Any]) -> str:
+    """`value` as one line of JSON that ends in a checksum."""
     text = json.dumps(value)  # compact: with an indent Python takes ten times as long
     return f'{text[:-1]}{", " if len(text) > 2 else ""}"{_CHECKSUM}": {zlib.crc32(text.encode())}}}'
 
 
-def _decode(text: bytes) -> dict[str, Any]:
-    """The inverse of `_encode`. Raises ValueError for a damaged text."""
+def decode(text: bytes) -> dict[str, Any]:
+    """The inverse of `encode`; it also reads JSON without a checksum.
+
+    Raises:
+        ValueError: for a damaged text.
+    """
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
@@ -144,7 +205,7 @@ def _decode(text: bytes) -> dict[str, Any]:
 
 def _keep(path: Path) -> None:
     """Let `previous(path)` be the file that is at `path` now, if there is one, which stays there too."""
-    link = path.with_name(f".{path.name}.{os.getpid()}.previous")
+    link = _temporary(path, ".previous")
     try:
         try:
             os.link(path, link)

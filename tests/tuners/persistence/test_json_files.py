@@ -3,9 +3,15 @@
 import json
 import os
 import random
+import signal
+import sys
+import time
 
+import keras_tuner
 import pytest
 
+from kerasnas.testing.strategies import GridSpace
+from tuners import DistributedTuner, PredictorOracle
 from tuners.persistence import json_files
 
 VALUE = {"name": "größer", "score": 0.1, "values": [1, None, True, 1e300], "nothing": {}}
@@ -84,7 +90,7 @@ def test_any_flipped_bit_is_noticed_or_changes_nothing(path):
         damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(damaged))
         try:
-            value = json_files._decode(path.read_bytes())
+            value = json_files.decode(path.read_bytes())
         except ValueError:
             continue
         # The name of the checksum itself, say: all else is as it was, or there is one key more.
@@ -116,7 +122,7 @@ def test_what_cannot_be_written_leaves_all_as_it_was(path, durable, monkeypatch)
 def test_a_kill_while_the_version_before_is_kept(path):
     """Its link is still there when another process with the same number comes."""
     json_files.write(path, {"step": 1})
-    os.link(path, path.with_name(f".{path.name}.{os.getpid()}.previous"))
+    os.link(path, json_files._temporary(path, ".previous"))
     json_files.write(path, {"step": 2})
     assert json_files.read(json_files.previous(path)) == {"step": 1}
     assert len(list(path.parent.iterdir())) == 2
@@ -129,3 +135,66 @@ def test_lines(path):
     with path.open("a") as file:
         file.write('{"step": 3')  # a kill, or a full disk
     assert json_files.read_lines(path) == [{"step": 0}, {"step": 1}, {"step": 2}]
+
+
+# What killed writers leave -----------------------------------------------------------------------------
+DEAD = 2**22 + 1  # above the largest number of a process
+
+
+def left(folder, name, age=0.0):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{")
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def test_the_files_of_killed_writers_are_removed_and_no_others(tmp_path):
+    own, other, day = json_files._HOST, "another-machine", 86400.0
+    gone = [
+        left(tmp_path, f".oracle.json.{own}.{DEAD}"),
+        left(tmp_path, f".oracle.json.{own}.{DEAD}.previous"),
+        left(tmp_path, f"trial_0/.trial.json.{own}.{DEAD}"),
+        left(tmp_path, f".oracle.json.{other}.7", day),
+        left(tmp_path, f".oracle.json.{own}.{os.getpid()}", day),  # the number was given again
+        left(tmp_path, f".oracle.json.{DEAD}", day),  # by an older version
+        left(tmp_path, f".oracle.json.{DEAD}.previous", day),
+    ]
+    kept = [
+        left(tmp_path, f".trial.json.{own}.{os.getpid()}"),  # at work
+        left(tmp_path, f".trial.json.{own}.{os.getpid()}.previous"),
+        left(tmp_path, f".oracle.json.{other}.{DEAD}"),  # perhaps at work
+        left(tmp_path, f".trial.json.{DEAD}"),
+        left(tmp_path, ".hidden", day),
+        left(tmp_path, ".notes.2024.txt", day),
+        left(tmp_path, "oracle.json", day),
+        left(tmp_path, f"oracle.json.{own}.{DEAD}", day),
+    ]
+    assert json_files.remove_leftovers(tmp_path) == sorted(gone)
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in gone)
+    assert json_files.remove_leftovers(tmp_path / "nothing") == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_a_killed_writer_leaves_is_known_as_such(path, durable):
+    """Killed between its writing and its renaming, for true."""
+    json_files.write(path, {"step": 1})
+    process = os.fork()
+    if process == 0:
+        os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        json_files.write(path, {"step": 2}, durable)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 3  # the new file, and the link to the old one
+    json_files.remove_leftovers(path.parent)
+    # What `storage.atomic_path` leaves is not known by its writer.
+    assert [one.name for one in path.parent.iterdir() if not one.name.startswith(".state-")] == ["state.json"]
+    assert json_files.read(path) == {"step": 1}
+
+
+def test_opening_a_project_removes_them(tmp_path):
+    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
+    gone = left(tmp_path, f"project/.oracle.json.{json_files._HOST}.{DEAD}")
+    DistributedTuner(oracle, None, str(tmp_path), "project")
+    assert not gone.exists()
