@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.distribution import is_chief, replicas_of, workers_of
 from kerasnas.storage import CheckpointStore
@@ -71,6 +72,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def seconds(self) -> float:
         return self._earlier + time.perf_counter() - self._began
 
+    @checks.arguments(model=keras.Model)
     def restore(self, model: keras.Model) -> int:
         """Put `model` (built and compiled) into the last saved state; return the epoch to start at.
 

@@ -54,6 +54,7 @@ class SharedPrimitives(keras.layers.Layer):
     (TensorShape([2, 8, 8, 4]), (3, 120))
     """
 
+    @checks.arguments(candidates=checks.each(keras.layers.Layer, 1), edges=checks.size, seed=checks.seed)
     def __init__(self, candidates: Sequence[keras.layers.Layer], edges: int = 1, seed: int = 0, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.edges, self.seed = edges, seed

@@ -198,6 +198,7 @@ class Supernet(keras.Model):
         finally:
             self._given = None
 
+    @checks.arguments(genotype=Genotype)
     def one_hot_weights(self, genotype: Genotype) -> dict[str, np.ndarray]:
         """The mixing weights at which the supernet computes the network of `genotype`: 1 for what it has, else 0.
 
@@ -266,6 +267,7 @@ class Supernet(keras.Model):
         decisions = decisions_of(self.choices, weights, allow_none)
         return list(decisions if self.inputs is None else self.inputs.weigh(decisions))
 
+    @checks.arguments(max_skips=checks.count, limit=checks.number, allow_none=checks.boolean)
     def derive(
         self,
         max_skips: int | None = None,
@@ -354,6 +356,7 @@ def skip_cap(tables: Mapping[str, ChoiceTable]) -> int:
     return max(1, min(kept.values()) // 4)
 
 
+@checks.arguments(kind=checks.name, weights=checks.array, table=ChoiceTable, allow_none=checks.boolean)
 def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_none: bool = False) -> list[list[Any]]:
     """The decisions that make the cell of a table: where all edges are kept, a primitive for each of them.
 

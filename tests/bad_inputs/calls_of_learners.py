@@ -1,7 +1,6 @@
 """Right calls of meta-learning and federated search."""
 
 import functools
-
 import tempfile
 from pathlib import Path
 
@@ -259,4 +258,3 @@ call(federated.Update, values=VALUES, samples=3, results={"loss": 1.0})
 call(federated.Values, weights=[np.zeros(2)], alphas=[np.zeros(2)], statistics=[np.zeros(2)])
 call(federated.shared_values, search=trainer(), batch_norm="averaged")
 call(federated.assign_values, search=trainer(), values=VALUES, batch_norm="averaged")
-

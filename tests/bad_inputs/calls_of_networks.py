@@ -9,7 +9,6 @@ import numpy as np
 
 from kerasnas import callbacks, cost, distribution, networks, primitives, proxies, relaxations, search, spaces, testing
 from kerasnas.cost.model import COSTS
-
 from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh
 
@@ -29,7 +28,6 @@ SMALL.add(keras.layers.Dense(CLASSES))
 
 def quiet(line):
     """Log nothing."""
-
 
 
 @functools.cache
@@ -131,7 +129,9 @@ MACRO = spaces.MacroSpace(filters=4, stages=(2,), depths=(1,), max_halvings=2)
 BENCH = spaces.NASBench101Space(filters=4, num_stacks=1, cells_per_stack=1)
 BENCH201 = spaces.NASBench201Space(filters=2, num_cells=1)
 ENAS_MACRO = spaces.ENASMacroSpace(filters=2, num_layers=3)
-PROXYLESS = spaces.ProxylessSpace(filters=4, num_layers=1, strides=(1, 2), primitives=("mbconv_3x3_e3", "mbconv_5x5_e3"))
+PROXYLESS = spaces.ProxylessSpace(
+    filters=4, num_layers=1, strides=(1, 2), primitives=("mbconv_3x3_e3", "mbconv_5x5_e3")
+)
 for one in (SPACE, ENAS, ENAS_MACRO, MACRO, BENCH, BENCH201, PROXYLESS):
     space_methods(one, type(one))
 SUBSET = spaces.SubsetSpace(SPACE, [INDICES])

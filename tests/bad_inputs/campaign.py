@@ -12,6 +12,7 @@ import enum
 import io
 import math
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -156,12 +157,11 @@ def changed_arrays(good: np.ndarray, rng: np.random.Generator) -> dict[str, Any]
             spoiled = good.copy()
             spoiled.flat[int(rng.integers(good.size))] = value
             found[name] = spoiled
-    if good.dtype.kind in "iu" and good.size and good.dtype != np.uint8:
+    if good.dtype == np.int64 and good.size:
         for name, value in (("negative inside", -1), ("an id inside", 10**12)):
-            if np.iinfo(good.dtype).max >= 10**12:
-                spoiled = good.copy()
-                spoiled.flat[int(rng.integers(good.size))] = value
-                found[name] = spoiled
+            spoiled = good.copy()
+            spoiled.flat[int(rng.integers(good.size))] = value
+            found[name] = spoiled
         found["as floats with a fraction"] = good + 0.5
     return found
 
@@ -244,7 +244,7 @@ def right(one: Call, argument: str, kind: str, value: Any) -> bool:
     if kind in SAME[kind_of(one.arguments[argument])]:
         return True
     default = one.default(argument)
-    if value is default or (type(value) is type(default) and isinstance(value, (int, str, tuple)) and value == default):
+    if value is default or (type(value) is type(default) and isinstance(value, (int, str)) and value == default):
         return True
     return any(kind in kinds and f"{one.name}-{argument}" in places for kinds, places in RIGHT)
 
@@ -293,14 +293,18 @@ def clear(error: Exception, case: Case) -> bool:
     """Return True for a ValueError or TypeError raised by us that names an argument, or a missing file that is named."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     if isinstance(error, OSError) and not isinstance(error, ValueError):
-        return any(str(value) in str(error) for _, value in case.bad.values() if isinstance(value, (str, Path)) and value)
+        return any(
+            str(value) in str(error) for _, value in case.bad.values() if isinstance(value, (str, Path)) and value
+        )
     if not isinstance(error, (ValueError, TypeError)) or isinstance(error, UnicodeError) or not ours(frame.filename):
         return False
     words = str(error)
-    return any(f"`{name}`" in words or f"'{name}'" in words or f"`{name}=" in words for name in case.bad)
+    return words.startswith("Unknown ") or any(re.search(rf"\b{name}\b", words) for name in case.bad)
 
 
-def run(count: int, seed: int, calls: list[Call] | None = None, say: Callable[[str], Any] | None = None) -> Mapping[Outcome, list[str]]:
+def run(
+    count: int, seed: int, calls: list[Call] | None = None, say: Callable[[str], Any] | None = None
+) -> Mapping[Outcome, list[str]]:
     """Run a campaign; return for each outcome its cases in words."""
     found: dict[Outcome, list[str]] = collections.defaultdict(list)
     for case in cases(count, seed, calls):
