@@ -430,6 +430,11 @@ def entries(kinds: Any) -> Callable[[str, Any], Any]:
     return check
 
 
+def maybe(kind: Any) -> Callable[[str, Any], Any]:
+    """A check, for `arguments`, of None or what passes `kind`, where None is no default."""
+    return lambda argument, value: None if value is None else _check(argument, value, kind)
+
+
 def known(*names: str) -> Callable[[str, Any], Any]:
     """A check, for `arguments`, of one of these names."""
     return lambda argument, value: one_of(argument, value, names)
@@ -514,6 +519,43 @@ def fields(**kinds: Any) -> Callable[[type[_T]], type[_T]]:
         maker = "__new__" if issubclass(kind, tuple) else "__init__"
         setattr(kind, maker, arguments(**kinds)(getattr(kind, maker)))
         return kind
+
+    return decorate
+
+
+def reading(argument: str, what: str) -> Callable[[_Function], _Function]:
+    """Decorate a function of a nested record so that a record it cannot read is a ValueError that names `argument`.
+
+    Args:
+        argument: name of the argument.
+        what: a noun phrase for the right record.
+
+    Example:
+
+    >>> @reading("result", "the record of a run")
+    ... def seconds(result):
+    ...     return result["search"]["seconds"]
+    >>> seconds({"search": 3})
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `result`. Expected the record of a run. It cannot be read: \
+TypeError: 'int' object is not subscriptable
+    """
+
+    def decorate(function: _Function) -> _Function:
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            try:
+                return function(*given, **named)
+            except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+                if f"`{argument}`" in str(error) or " received for argument " in str(error):
+                    raise
+                reason = f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+                raise ValueError(
+                    f"Invalid value received for argument `{argument}`. Expected {what}. It cannot be read: {reason}"
+                ) from error
+
+        return call  # type: ignore[return-value]
 
     return decorate
 

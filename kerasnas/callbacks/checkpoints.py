@@ -82,6 +82,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         Raises:
             ValueError: if the checkpoint is of another model.
         """
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(checks.invalid("model", "a compiled model", model.name))
         model.optimizer.build(model.trainable_variables)
         loaded = self.store.load_latest()
         if loaded is None:

@@ -139,6 +139,7 @@ def _observation(pair: Any) -> tuple[Indices, float]:
         raise TypeError(checks.invalid("observations", expected, pair)) from None
 
 
+@checks.arguments(path=checks.path)
 def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperience]) -> None:
     """Write `experiences` to a JSON file that `load_experiences` reads.
 
@@ -151,6 +152,7 @@ def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperi
     write_text(path, json.dumps(record) + "\n")
 
 
+@checks.arguments(path=checks.path)
 def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
     """Read what `save_experiences` wrote.
 

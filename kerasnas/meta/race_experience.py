@@ -94,6 +94,7 @@ class RaceExperience:
         return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
     @classmethod
+    @checks.arguments(line=(str, bytes))
     def from_line(cls, line: str | bytes) -> RaceExperience:
         """The inverse of `to_line`.
 
@@ -134,6 +135,7 @@ def _positive(name: str, value: Any) -> float | None:
     return None if value is None else checks.number(name, value, least=0)
 
 
+@checks.fields(genotype=Genotype, score=checks.number, wins=checks.count, experiences=checks.each(RaceExperience))
 @dataclass(frozen=True)
 class Advice:
     """A network that did well on tasks like this one.

@@ -21,6 +21,9 @@ ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
 
 
+@checks.fields(
+    path=checks.path, label=checks.text, probability=checks.share, probabilities=checks.entries(checks.share)
+)
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """The class of an image file, and its probability.
@@ -38,6 +41,7 @@ class Prediction:
     probabilities: dict[str, float] = dataclasses.field(repr=False)
 
 
+@checks.arguments(folder=checks.path)
 def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """Classify image files with the network of a finished run.
 
@@ -108,6 +112,7 @@ def read_images(
     return images, failed
 
 
+@checks.arguments(folder=checks.path, dataset=checks.text)
 def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     """Evaluate the network of a finished run on the test part of a dataset.
 

@@ -182,6 +182,7 @@ class ImageClassifier:
         self._fitted()
         return read_result(self.run)
 
+    @checks.arguments(output=checks.path)
     def export(
         self, formats: Iterable[str] = DEFAULT_FORMATS, output: str | os.PathLike | None = None
     ) -> dict[str, Any]:
@@ -211,6 +212,7 @@ class ImageClassifier:
         self._fitted()
         return self.run / "report.html"
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Copy the run to `run` in `folder`, which must not exist, for `load` and for every command of `kerasnas`.
 
@@ -221,6 +223,7 @@ class ImageClassifier:
         shutil.copytree(self._home, folder)
 
     @classmethod
+    @checks.arguments(folder=checks.path)
     def load(cls, folder: str | os.PathLike) -> ImageClassifier:
         """Read a classifier from the folder that it was saved to, or was made in.
 

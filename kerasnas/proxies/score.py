@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerasnas import checks
 from kerasnas.cost import macs, parameters

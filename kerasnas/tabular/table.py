@@ -14,6 +14,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 
 
+@checks.fields(valid=checks.number, epochs=checks.size)
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """The result of training a genotype, as the table has it.

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from kerasnas import datasets, drift, federated, meta, search, spaces
-from tests.bad_inputs.calls_of_networks import CLASSES, SHAPE, X, Y, supernet, trainer
+from tests.bad_inputs.calls_of_networks import CLASSES, SHAPE, X, Y, supernet
+from tests.bad_inputs.calls_of_networks import SPACE as FEDERATED_SPACE
 from tests.bad_inputs.table import call, fresh
 from tests.meta.test_race_experience import A, B, race
 
@@ -228,7 +229,9 @@ call(fresh(lambda: MONITOR, "save"), folder=FOLDER / "monitor again")
 call(drift.DriftMonitor.load, "DriftMonitor.load", folder=FOLDER / "monitor", model=NORMED)
 
 # federated
-CLIENT = {"name": "one", "search": trainer(), "x": X, "y": Y}
+SEARCH = search.BilevelTrainer(FEDERATED_SPACE.build_supernet(SHAPE, CLASSES), auxiliary_skip=0.0, curvature_ratio=None)
+SEARCH.compile(run_eagerly=True)
+CLIENT = {"name": "one", "search": SEARCH, "x": X, "y": Y}
 
 
 @functools.cache
@@ -236,7 +239,7 @@ def client():
     return federated.FederatedClient(**CLIENT, batch_size=6)
 
 
-VALUES = federated.shared_values(trainer())
+VALUES = federated.shared_values(SEARCH)
 call(
     federated.FederatedClient,
     **CLIENT,
@@ -256,5 +259,5 @@ call(fresh(client, "set_state"), state=client().get_state())
 call(federated.ClientInfo, name="one", samples=3, sample_shape=SHAPE)
 call(federated.Update, values=VALUES, samples=3, results={"loss": 1.0})
 call(federated.Values, weights=[np.zeros(2)], alphas=[np.zeros(2)], statistics=[np.zeros(2)])
-call(federated.shared_values, search=trainer(), batch_norm="averaged")
-call(federated.assign_values, search=trainer(), values=VALUES, batch_norm="averaged")
+call(federated.shared_values, search=SEARCH, batch_norm="averaged")
+call(federated.assign_values, search=SEARCH, values=VALUES, batch_norm="averaged")

@@ -42,6 +42,12 @@ def trainer():
     return found
 
 
+@functools.cache
+def other_trainer():
+    return search.BilevelTrainer(SPACE.build_supernet(SHAPE, CLASSES), auxiliary_skip=0.0)
+
+
+BATCH = tuple((keras.ops.convert_to_tensor(X), keras.ops.convert_to_tensor(Y)) for _ in range(2))
 ENAS = spaces.ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
 
 
@@ -160,7 +166,6 @@ call(
     input_alphas=False,
 )
 call(fresh(lambda: SPACE, "parts"), input_shape=SHAPE, num_classes=3)
-call(fresh(lambda: SPACE, "parts_of"), genotype=GENOTYPE, input_shape=SHAPE, num_classes=3)
 call(fresh(lambda: MACRO, "parts_of"), genotype=MACRO.sample(RNG), input_shape=SHAPE, num_classes=3)
 call(fresh(lambda: SPACE, "reachable"), max_skips=1, cost=COST, limit=1e9, allow_none=True)
 call(fresh(lambda: SPACE, "resized"), filters=4, num_cells=2)
@@ -302,7 +307,7 @@ call(
     synchronized_batch_norm=False,
 )
 call(
-    fresh(trainer, "compile"),
+    fresh(other_trainer, "compile"),
     optimizer="sgd",
     architecture_optimizer="adam",
     loss="sparse_categorical_crossentropy",
@@ -326,9 +331,9 @@ call(fresh(trainer, "fit"), "BilevelTrainer.fit with validation_data", **FIT, va
 call(fresh(trainer, "derive"), allow_none=True)
 call(fresh(trainer, "costs"), genotype=GENOTYPE)
 call(fresh(trainer, "activate_architecture"), learns=True)
-call(fresh(trainer, "curvature"), batch=((X, Y), (X, Y)), iterations=1)
+call(fresh(trainer, "curvature"), batch=BATCH, iterations=1)
 call(search.BetaDecay, weight=0.1, objective=lambda model, values: 0.0)
-call(search.CostObjective, cost=COST, weight=0.1, target=100.0, form="add")
+call(search.CostObjective, cost=COST, weight=0.1, target=1000.0, form="add")
 call(fresh(lambda: search.CostObjective(COST, 0.1), "costs"), genotype=GENOTYPE, supernet=supernet())
 call(search.SupernetScore, supernet=supernet(), x=X, y=Y, batch_size=12)
 call(search.ENASTrainer, supernet=sharing(), space=ENAS, controller=search.RandomSearch(ENAS, unique=False), seed=0)
@@ -376,7 +381,7 @@ call(callbacks.CurvatureStop, batch=len, ratio=0.25, window=5)
 call(callbacks.FollowEpochs, data=[], callbacks=[callbacks.NonFiniteGuard()])
 call(callbacks.SearchCheckpoint, folder=FOLDER / "search", keep=2, log=quiet, grace=25.0)
 call(callbacks.TrainingCheckpoint, folder=FOLDER / "training", keep=2, log=quiet, grace=25.0)
-call(fresh(lambda: callbacks.TrainingCheckpoint(FOLDER / "training"), "restore"), model=NETWORK)
+call(fresh(lambda: callbacks.TrainingCheckpoint(FOLDER / "training"), "restore"), model=trainer())
 call(callbacks.TemperatureSchedule, initial=10.0, final=0.1, kind="linear")
 call(callbacks.restore, search=NETWORK, arrays=callbacks.snapshot(NETWORK))
 call(callbacks.snapshot, search=NETWORK)

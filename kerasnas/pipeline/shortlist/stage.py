@@ -58,6 +58,7 @@ class Shortlist:
             raise ValueError(checks.invalid("steps", "one or more numbers, rising", self.steps))
         checks.integer("evaluations", self.evaluations, least=1)
 
+    @checks.arguments(number=checks.size)
     def rungs(self, number: int | None = None) -> list[tuple[int, int]]:
         """The number of networks and their steps of training, of each rung in turn.
 
@@ -71,6 +72,18 @@ class Shortlist:
         return found[:1] + [rung for rung in found[1:] if rung[0] > 1]
 
 
+@checks.arguments(
+    stages=Stages,
+    settings=Shortlist,
+    found=checks.each(Genotype, 1),
+    training=NetworkTraining,
+    data=checks.pair,
+    held_out=checks.pair,
+    within=Container,
+    seed=checks.seed,
+    log=checks.function,
+    name=checks.name,
+)
 def run_shortlist(
     stages: Stages,
     settings: Shortlist,
