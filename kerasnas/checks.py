@@ -217,7 +217,7 @@ def names(argument: str, values: Any, known: Iterable[str] | None = None, least:
     expected = "a non-empty sequence of names" if least == 1 else f"a sequence of at least {least} names"
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ValueError(invalid(argument, expected, values))
-    found = tuple(values)
+    found = () if getattr(values, "ndim", 1) == 0 else tuple(values)
     if len(found) < least or not all(isinstance(name, str) for name in found):
         raise ValueError(invalid(argument, expected, values))
     if known is not None:
@@ -380,6 +380,11 @@ def not_negative(argument: str, value: Any) -> float:
 def share(argument: str, value: Any) -> float:
     """Return `value` as a `float` if it is a number from 0 to 1."""
     return number(argument, value, least=0, most=1)
+
+
+def part(argument: str, value: Any) -> float:
+    """Return `value` as a `float` if it is a number between 0 and 1, without the two."""
+    return number(argument, value, above=0, below=1)
 
 
 def labels(argument: str, value: Any) -> np.ndarray:

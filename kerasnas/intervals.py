@@ -59,7 +59,9 @@ def paired_difference(first: Sequence[bool] | np.ndarray, second: Sequence[bool]
     >>> difference, round(error, 3)
     (0.25, 0.25)
     """
-    one, other = np.asarray(first, float), np.asarray(second, float)
+    one, other = (
+        checks.array(name, value, kinds="biuf").astype(float) for name, value in (("first", first), ("second", second))
+    )
     if one.ndim != 1 or one.shape != other.shape or not len(one):
         expected = f"as many as of `first`, {len(one) if one.ndim == 1 else one.shape}"
         raise ValueError(checks.invalid("second", expected, f"shape {other.shape}"))

@@ -64,6 +64,9 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
     Raises:
         ValueError: if one was; names it, and shows how to build everything in one scope.
     """
+    variables = list(variables)
+    if not all(hasattr(variable, "value") for variable in variables):
+        raise TypeError(checks.invalid("variables", "Keras variables", variables))
     strategy = _strategy_of(model)
     if strategy is None:
         return

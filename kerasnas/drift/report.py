@@ -30,7 +30,7 @@ class Change:
 
 
 @checks.fields(
-    kinds=tuple,
+    kinds=checks.each(checks.name),
     statistic=checks.number,
     threshold=checks.number,
     p_value=checks.share,

@@ -83,8 +83,9 @@ class Classifier:
             ValueError: if `x` are no samples of the model, or not finite.
         """
         x = checks.array("x", x)
-        if x.shape[1:] != self.input_shape or not x.ndim:
-            raise ValueError(checks.invalid("x", f"samples of shape {self.input_shape}", f"shape {x.shape}"))
+        if not x.ndim or x.shape[1:] != self.input_shape or not len(x):
+            expected = f"samples of shape {self.input_shape}, at least one"
+            raise ValueError(checks.invalid("x", expected, f"shape {x.shape}"))
         return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
 
 

@@ -84,6 +84,10 @@ class MetaLearner(MetaStep, MetaTraining):
         checks.optional(checks.number, "architecture_learning_rate", architecture_learning_rate, above=0)
         self.inner_learning_rate, self.architecture_learning_rate = inner_learning_rate, architecture_learning_rate
         self.inner_optimizer = inner_optimizer
+        if not isinstance(inner_optimizer, str) and not callable(getattr(inner_optimizer, "slots", None)):
+            raise TypeError(
+                checks.invalid("inner_optimizer", "a name, or an `InnerSGD` or `InnerAdam`", inner_optimizer)
+            )
         self._step = INNER_OPTIMIZERS[inner_optimizer]() if isinstance(inner_optimizer, str) else inner_optimizer
         sizes = {
             "inner_batch_size": inner_batch_size,

@@ -57,7 +57,7 @@ class SearchExperience:
     name: str = ""
 
     def __post_init__(self) -> None:
-        checks.instance("space", self.space, str)
+        checks.name("space", self.space)
         checks.instance("name", self.name, str)
         checks.instance("cardinalities", self.cardinalities, Iterable, "a sequence of integers")
         checks.instance("observations", self.observations, Iterable, "a sequence of pairs (indices, reward)")
@@ -181,7 +181,7 @@ def check_sources(space: SearchSpace, sources: Sequence[SearchExperience]) -> li
     for position, source in enumerate(sources):
         what = f"Source {position}" + (f" ({source.name})" if getattr(source, "name", "") else "")
         if not isinstance(source, SearchExperience):
-            raise TypeError(f"{what}: expected a `SearchExperience`. Received: {type(source).__name__}")
+            raise TypeError(f"{what} of `sources`: expected a `SearchExperience`. Received: {type(source).__name__}")
         if source.space != space.name:
             raise ValueError(f"{what} is of space '{source.space}', the search of '{space.name}'.")
         if source.cardinalities != space.cardinalities:

@@ -238,6 +238,8 @@ class MetaNAS(MetaLearner):
                 primitive `"none"` to say so.
         """
         check_compiled(self, "harden")
+        if x is not None and tuple(np.shape(x)[1:]) != model.image_shape:
+            raise ValueError(checks.invalid("x", f"inputs of shape {model.image_shape}", f"shape {np.shape(x)}"))
         genotype, hard = model.derive(), clone(model)
         for kind, variable in hard.alphas.items():
             own, chosen = hard.choices[kind], {(e.source, e.target): e.primitive for e in genotype[kind]}

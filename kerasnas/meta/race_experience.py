@@ -153,6 +153,9 @@ class Advice:
     experiences: tuple[RaceExperience, ...]
 
 
+@checks.arguments(
+    task=checks.mapping, seconds=checks.positive, experiences=checks.each(RaceExperience), space=checks.name
+)
 def advise(
     task: Mapping[str, float],
     seconds: float,

@@ -16,7 +16,7 @@ from kerasnas.networks.derivation import Decision, Option, choose, decision, kep
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.input_choice import InputChoice
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
-from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, check_skeleton, input_shape_for
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -77,7 +77,7 @@ class Supernet(keras.Model):
     ):
         super().__init__(**kwargs)
         self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
-        self.image_shape = input_shape_for(self.space, input_shape)
+        self.image_shape = input_shape_for(check_skeleton("space", self.space), input_shape)
         self.num_classes = checks.size("num_classes", num_classes)
         self.partial_channels = checks.size("partial_channels", partial_channels)
         self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)
@@ -131,6 +131,7 @@ class Supernet(keras.Model):
         """The layers that mix."""
         return [part for part in self.parts if isinstance(part, MixedGraph)]
 
+    @checks.arguments(weight=checks.not_negative)
     def add_auxiliary_skip(self, weight: float) -> int:
         """Put a skip connection of this weight beside every edge that keeps the shape; `derive` does not see it.
 

@@ -96,6 +96,7 @@ def read_images(
     shape = classifier.input_shape
     if len(shape) != 3 or shape[-1] not in MODES:
         raise ValueError(f"The network takes samples of shape {shape}, not images.")
+    checks.sequence("paths", paths, (str, os.PathLike), expected="a sequence of paths")
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")

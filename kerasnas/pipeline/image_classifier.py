@@ -133,7 +133,7 @@ class ImageClassifier:
             if failed:
                 raise ValueError("; ".join(failed.values()))
             return np.array([list(one.probabilities.values()) for one in predictions])
-        images = np.asarray(x)
+        images = checks.array("x", x)
         images = images[..., None] if images.ndim == 3 and images.shape[1:] == classifier.input_shape[:-1] else images
         if images.shape[1:] != classifier.input_shape:
             raise ValueError(checks.invalid("x", f"images of shape {classifier.input_shape}", images.shape[1:]))
@@ -156,7 +156,7 @@ class ImageClassifier:
         unknown = sorted(set(np.unique(y).tolist()) - set(self.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(
-                f"Unknown class {unknown[0]!r}. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
+                f"Unknown class {unknown[0]!r} in `y`. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
             )
         correct, losses = graded(self.predict_proba(x), np.searchsorted(self.classes_, y))
         return {"accuracy": float(correct.mean()), "loss": float(losses.mean())}
@@ -297,7 +297,10 @@ def _arrays(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         x, y = (join(part) for part in zip(*pairs, strict=True))
     if y is None:
         raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
-    x, y = np.asarray(x), np.asarray(y)
+    x = checks.array("x", x)
+    y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
+    if not x.ndim or not len(x):
+        raise ValueError(checks.invalid("x", "images, at least one", f"shape {x.shape}"))
     y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
     if y.ndim != 1 or len(x) != len(y):
         expected = f"one label for each of the {len(x)} images"

@@ -53,6 +53,7 @@ class Rebuilt:
         return {"genotype": json.loads(self.genotype.to_json()), "settings": self.config.to_dict()}
 
     @classmethod
+    @checks.reading("record", "what `to_dict` returns")
     @checks.arguments(record=checks.mapping)
     def from_dict(cls, record: dict[str, Any]) -> Rebuilt:
         """The inverse of `to_dict`."""

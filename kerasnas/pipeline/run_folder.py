@@ -61,7 +61,8 @@ class RunFolder:
             FileExistsError: if a run is there already, or the folder has other files in it.
             OSError: if it cannot be written.
         """
-        path = Path(path)
+        path, config = checks.path("path", path), checks.instance("config", config, Settings)
+        checks.name("kind", kind)
         if (path / "config.json").exists():
             raise FileExistsError(
                 f"{path} already holds a run. Continue it with `kerasnas resume --output_dir={path}`, or choose "
@@ -96,7 +97,7 @@ class RunFolder:
             NotADirectoryError: if `path` is a file.
             ValueError: if its `config.json` is malformed, or of a newer version.
         """
-        path = Path(path)
+        path = checks.path("path", path)
         file = path / "config.json"
         if path.is_file():
             raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
@@ -172,7 +173,7 @@ def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
     Raises:
         ValueError: if it is malformed, or of a newer version.
     """
-    file = Path(file)
+    file = checks.path("file", file)
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -116,7 +117,12 @@ class Settings:
         for field in fields:
             value = getattr(self, field.name)
             if isinstance(field.default, tuple):
-                object.__setattr__(self, field.name, tuple(value))
+                if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+                    raise ValueError(invalid(field.name, "a sequence of texts", value, what="setting"))
+                texts = tuple(value)
+                if not all(isinstance(text, (str, os.PathLike)) for text in texts):
+                    raise ValueError(invalid(field.name, "a sequence of texts", value, what="setting"))
+                object.__setattr__(self, field.name, texts)
             elif isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
                 object.__setattr__(self, field.name, float(value))
             elif type(value) is not type(field.default):
@@ -145,7 +151,7 @@ class Settings:
     def _check_names(self, field: dataclasses.Field) -> None:
         value, known = getattr(self, field.name), field.metadata["known"]
         for name in value if isinstance(value, tuple) else [value]:
-            if not name:
+            if not name and (name == field.default or isinstance(value, tuple)):
                 continue
             if isinstance(known, Registry):
                 known[name]

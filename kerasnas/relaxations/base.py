@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerasnas import checks
@@ -48,6 +49,8 @@ def is_alphas(variable: Any) -> bool:
 def split_variables(variables: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """Split variables into (network weights, architecture parameters), each in the order given."""
     variables = list(variables)
+    if not all(hasattr(variable, "shape") for variable in variables):
+        raise TypeError(checks.invalid("variables", "variables", variables))
     return [v for v in variables if not is_alphas(v)], [v for v in variables if is_alphas(v)]
 
 
@@ -246,8 +249,8 @@ def segment_softmax(alphas: Any, sizes: Sequence[int], temperature: Any = None) 
     """
     if tuple(alphas.shape) != (sum(sizes),):
         raise ValueError(checks.invalid("alphas", f"a vector of {sum(sizes)}, as `sizes` add up to", alphas.shape))
-    if temperature is not None and not hasattr(temperature, "shape"):  # a tensor is the schedule's
-        check_temperature(temperature)
+    if temperature is not None and (not hasattr(temperature, "shape") or isinstance(temperature, np.ndarray)):
+        check_temperature(temperature)  # a tensor is the schedule's
     logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
     parts = ops.split(logits, [sum(sizes[:index]) for index in range(1, len(sizes))])
     # Keras warns of a softmax over one number.

@@ -30,7 +30,7 @@ def check_indices(space: SearchSpace, indices: Any) -> None:
     ):
         return  # as nearly always, in loops of strategies
     known = isinstance(indices, (Sequence, np.ndarray)) and not isinstance(indices, (str, bytes))
-    if not known or np.ndim(indices) != 1 or len(indices) != len(sizes):
+    if not known or getattr(indices, "ndim", 1) != 1 or len(indices) != len(sizes):
         raise ValueError(checks.invalid("indices", f"{len(sizes)} indices, one for every choice", indices))
     for name, index, size in zip(space.choices, indices, sizes, strict=True):
         if not isinstance(index, (int, np.integer)) or isinstance(index, bool) or not 0 <= index < size:
@@ -61,14 +61,18 @@ _METHODS = {
     "build_supernet": ("input_shape", "num_classes"),
     "decode": ("indices",),
     "encode": ("genotype",),
+    "hash": ("genotype",),
     "feasible": ("indices",),
     "key": ("indices",),
+    "matrix": ("genotype",),
     "mutate": ("genotype", "rng"),
     "mutate_indices": ("indices", "rng"),
     "neighbors": ("indices",),
+    "parameters": ("genotype",),
     "parts_of": ("genotype", "input_shape", "num_classes"),
     "sample": ("rng",),
     "sample_indices": ("rng",),
+    "to_string": ("genotype",),
     "validate": ("genotype",),
 }
 """The methods whose arguments are checked, and the names of these in order."""

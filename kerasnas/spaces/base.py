@@ -133,7 +133,7 @@ class SearchSpace(abc.ABC):
         for name, options in choices.items():
             if name not in assignment:
                 raise ValueError(f"The assignment lacks choice '{name}' of space '{self.name}'.")
-            if assignment[name] not in options:
+            if not isinstance(assignment[name], str) or assignment[name] not in options:
                 raise ValueError(
                     f"Choice '{name}' of an assignment of space '{self.name}' has no option {assignment[name]!r}. "
                     f"{nearest(assignment[name], options)}"

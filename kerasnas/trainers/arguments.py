@@ -14,15 +14,25 @@ _METRICS = "None, or a list of names, functions and `keras.metrics.Metric`s"
 
 def optimizer(argument: str, value: Any) -> Any:
     """Return `value` if it is a Keras optimizer, its name or its configuration."""
-    return checks.instance(
-        argument, value, (str, dict, keras.optimizers.Optimizer), "a `keras.optimizers.Optimizer` or its name"
-    )
+    kinds = (str, dict, keras.optimizers.Optimizer)
+    checks.instance(argument, value, kinds, "a `keras.optimizers.Optimizer` or its name")
+    return _known(argument, value, keras.optimizers.get, "optimizers")
+
+
+def _known(argument: str, value: Any, get: Callable[[Any], Any], what: str) -> Any:
+    """Return `value` unless it is a name that Keras does not know."""
+    if isinstance(value, str):
+        try:
+            get(value)
+        except ValueError:
+            raise ValueError(checks.invalid(argument, f"the name of one of Keras' {what}", value)) from None
+    return value
 
 
 def loss(argument: str, value: Any) -> Any:
     """Return `value` if it is a loss, its name, its configuration or a function."""
     if isinstance(value, (str, dict, keras.losses.Loss)) or (callable(value) and not isinstance(value, type)):
-        return value
+        return _known(argument, value, keras.losses.get, "losses")
     raise TypeError(checks.invalid(argument, "a loss, its name or a function `(y_true, y_pred) -> loss`", value))
 
 
@@ -34,6 +44,9 @@ def metrics(argument: str, value: Any) -> Any:
     )
     if not known:
         raise TypeError(checks.invalid(argument, _METRICS, value))
+    for one in value:
+        if one not in ("acc", "accuracy", "ce", "crossentropy"):
+            _known(argument, one, keras.metrics.get, "metrics")
     return value
 
 

@@ -232,6 +232,11 @@ class BilevelTrainer(TrainStep, BilevelFit):
         Raises:
             ValueError: if this search measures no curvature; says why.
         """
+        if not isinstance(batch, (tuple, list)) or not batch:
+            raise ValueError(checks.invalid("batch", "a pair (x, y)", batch))
+        for part in batch:
+            if not isinstance(part, (tuple, list)):
+                checks.tensor("batch", part)
         return self._guards.curvature(self, batch, iterations)
 
     def idle_curvature_stop(self, epochs: int, initial_epoch: int = 0) -> str | None:

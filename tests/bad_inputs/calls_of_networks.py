@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import callbacks, cost, distribution, networks, primitives, proxies, relaxations, search, spaces, testing
+from kerasnas import callbacks, cost, datasets, distribution, networks, primitives, proxies, relaxations, search, spaces, testing
 from kerasnas.cost.model import COSTS
 from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh
@@ -331,7 +331,7 @@ call(fresh(trainer, "fit"), "BilevelTrainer.fit with validation_data", **FIT, va
 call(fresh(trainer, "derive"), allow_none=True)
 call(fresh(trainer, "costs"), genotype=GENOTYPE)
 call(fresh(trainer, "activate_architecture"), learns=True)
-call(fresh(trainer, "curvature"), batch=BATCH, iterations=1)
+call(fresh(trainer, "curvature"), batch=BATCH[0], iterations=1)
 call(search.BetaDecay, weight=0.1, objective=lambda model, values: 0.0)
 call(search.CostObjective, cost=COST, weight=0.1, target=1000.0, form="add")
 call(fresh(lambda: search.CostObjective(COST, 0.1), "costs"), genotype=GENOTYPE, supernet=supernet())
@@ -378,7 +378,7 @@ call(callbacks.ArchitectureWarmup, epochs=1)
 call(callbacks.AuxiliarySkipSchedule, initial=1.0)
 call(callbacks.CosineSchedule, initial=1.0, minimum=0.1)
 call(callbacks.CurvatureStop, batch=len, ratio=0.25, window=5)
-call(callbacks.FollowEpochs, data=[], callbacks=[callbacks.NonFiniteGuard()])
+call(callbacks.FollowEpochs, data=datasets.ArrayBatches(X, Y, 6), callbacks=[callbacks.NonFiniteGuard()])
 call(callbacks.SearchCheckpoint, folder=FOLDER / "search", keep=2, log=quiet, grace=25.0)
 call(callbacks.TrainingCheckpoint, folder=FOLDER / "training", keep=2, log=quiet, grace=25.0)
 call(fresh(lambda: callbacks.TrainingCheckpoint(FOLDER / "training"), "restore"), model=trainer())

@@ -10,9 +10,9 @@ import keras_tuner
 import numpy as np
 
 import tuners
-from kerasnas import DriftMonitor, ImageClassifier, datasets, export, intervals, pipeline, reporting, search, spaces
+from kerasnas import DriftMonitor, ImageClassifier, datasets, export, intervals, pipeline, reporting, search
 from kerasnas import tabular as tables
-from kerasnas.genotypes import DARTS_V1, Edge, Genotype
+from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.pipeline import RaceConfig, RunFolder, Shortlist, Stages, TrainingRecipe
 from tests.bad_inputs.calls_of_algorithms import CELLS
 from tests.bad_inputs.calls_of_algorithms import TABLE as BENCH
@@ -40,7 +40,7 @@ IMAGES = RNG.integers(0, 256, (90, 6, 6, 1), np.uint8)
 LABELS = np.arange(90) % 3
 DATA = {"x_train": IMAGES[:40], "y_train": LABELS[:40], "x_test": IMAGES[40:], "y_test": LABELS[40:]}
 np.savez(FOLDER / "data.npz", **DATA)
-for name in ("images", "saved", "written", "plots"):
+for name in ("images", "saved", "written", "plots", "stages"):
     (FOLDER / name).mkdir()
 for number, image in enumerate(IMAGES[:20]):
     keras.utils.save_img(FOLDER / "images" / f"{number}.png", image, scale=False)
@@ -66,19 +66,10 @@ GENOTYPE.save(RUN / "genotype.json")
 CLASSIFIER = export.load_classifier(RUN)
 
 # genotypes, intervals and tables
-call(Edge, primitive="none", source=0, target=2)
 call(fresh(lambda: GENOTYPE, "save"), path=FOLDER / "genotype.json")
 call(Genotype.load, "Genotype.load", path=RUN / "genotype.json")
 call(intervals.wilson_interval, accuracy=0.9, samples=10, z=1.96)
 call(intervals.paired_difference, first=[True, False], second=[False, False])
-NAMED = {"path": FOLDER / "table.npz"}
-for name, kind in (("NASBench201", tables.NASBench201), ("NATSBenchSize", tables.NATSBenchSize)):
-    np.savez(
-        FOLDER / f"{name}.npz",
-        ops=np.zeros((1, 6), int),
-        op_names=spaces.NASBENCH201_PRIMITIVES,
-        channels=np.full((1, 5), 8),
-    )
 call(tables.Evaluation, valid=0.5, test=0.5, epochs=12, seconds=1.0)
 call(
     tables.NASBenchGraph,
@@ -286,9 +277,8 @@ call(
 CONFIG = pipeline.TrainingConfig(**NETWORKS)
 call(pipeline.Rebuilt, genotype=DARTS_V1, config=CONFIG)
 call(pipeline.Rebuilt.from_dict, "Rebuilt.from_dict", record=pipeline.Rebuilt(DARTS_V1, CONFIG).to_dict())
-call(RunFolder, path=FOLDER / "x", kind="race", config=RaceConfig())
 call(RunFolder.open, "RunFolder.open", path=RUN)
-call(RunFolder.create, "RunFolder.create", path=Path(tempfile.mkdtemp()) / "new", kind="race", config=RaceConfig())
+call(RunFolder.create, "RunFolder.create", path=Path("new"), kind="race", config=RaceConfig())
 call(pipeline.compare, config=pipeline.ComparisonConfig(evaluations=2, seeds=1), output_dir=FOLDER / "c", log=quiet)
 call(pipeline.evaluate, folder=RUN, dataset="")
 call(
@@ -535,7 +525,7 @@ def one_shot_tuner():
 
 call(fresh(supernet_tuner, "search", tuners.SupernetTuner), **SEARCH, **SHARES)
 call(fresh(one_shot_tuner, "search", tuners.OneShotTuner), **SEARCH, **SHARES, controller_steps=1)
-QUICK = {"hypermodel": tuners.GenotypeHyperModel(SPACE, SHAPE, 3), **PLACE}
+QUICK = {"hypermodel": tuners.GenotypeHyperModel(SPACE, SHAPE, 3), "project_name": "one"}
 call(
     tuners.GenotypeTuner,
     "GenotypeTuner",

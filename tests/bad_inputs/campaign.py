@@ -25,12 +25,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.bad_inputs import calls_of_algorithms, calls_of_learners, calls_of_networks, calls_of_runs  # noqa: F401
-from tests.bad_inputs.accepted import RIGHT
+from tests.bad_inputs.accepted import may_be_right
 from tests.bad_inputs.table import CALLS, Call
 
 SECONDS = 20  # that an answer may take
 ALL = [one for room in CALLS.values() for one in room]
-ELSEWHERE = Path(tempfile.gettempdir()) / "no such folder" / "no such file"
 
 
 class Outcome(enum.Enum):
@@ -196,11 +195,13 @@ def changed(good: Any, rng: np.random.Generator, deep: bool = True) -> dict[str,
             found["without one"] = {name: one for name, one in good.items() if name != key}
             found[f"entry {name}"] = {**good, key: value}
     elif kind == "path":
-        found = {"a path that is not there": ELSEWHERE, "a path in a list": [good]}
+        elsewhere = Path(tempfile.gettempdir()) / f"no such folder {rng.integers(1 << 60)}" / "no such file"
+        found = {"a path that is not there": elsewhere, "a path in a list": [good]}
     elif kind == "object":
         found = {"its class": type(good), "in a list": [good], "in a tuple": (good, good), "its name": str(good)}
         others = [one for call in ALL[:: 1 + int(rng.integers(9))] for one in call.arguments.values()]
-        others = [one for one in others if kind_of(one) == "object" and not same_family(type(one), type(good))]
+        others = [one for one in others if kind_of(one) == "object" and type(one) is not type(good)]
+        others = [one for one in others if not same_family(type(one), type(good))]
         if others:
             found["another object"] = others[int(rng.integers(len(others)))]
     elif kind == "function":
@@ -246,7 +247,8 @@ def right(one: Call, argument: str, kind: str, value: Any) -> bool:
     default = one.default(argument)
     if value is default or (type(value) is type(default) and isinstance(value, (int, str)) and value == default):
         return True
-    return any(kind in kinds and f"{one.name}-{argument}" in places for kinds, places in RIGHT)
+    arrays = sum(isinstance(value, np.ndarray) for value in one.arguments.values())
+    return may_be_right(one.name, argument, kind, kind_of(one.arguments[argument]), arrays)
 
 
 def answer(case: Case) -> tuple[Outcome, str]:
@@ -290,15 +292,21 @@ def ours(filename: str) -> bool:
 
 
 def clear(error: Exception, case: Case) -> bool:
-    """Return True for a ValueError or TypeError raised by us that names an argument, or a missing file that is named."""
+    """Return True for a ValueError or TypeError of ours that names an argument; for a missing file that is named."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     if isinstance(error, OSError) and not isinstance(error, ValueError):
         return any(
             str(value) in str(error) for _, value in case.bad.values() if isinstance(value, (str, Path)) and value
         )
-    if not isinstance(error, (ValueError, TypeError)) or isinstance(error, UnicodeError) or not ours(frame.filename):
-        return False
     words = str(error)
+    if isinstance(error, AssertionError):  # of `kerasnas.testing`, whose contract it is
+        return "/kerasnas/testing/" in frame.filename
+    if not isinstance(error, (ValueError, TypeError)) or isinstance(error, UnicodeError):
+        return False
+    if not ours(frame.filename):  # KerasTuner's own errors of its tuners' arguments are as clear
+        return "keras_tuner" in frame.filename and any(f"`{name}`" in words for name in case.bad)
+    if any("rows" in kind or "axis" in kind for kind, _ in case.bad.values()):  # of x and y, either may be named
+        return any(f"`{name}`" in words for name in case.call.arguments)
     return words.startswith("Unknown ") or any(re.search(rf"\b{name}\b", words) for name in case.bad)
 
 

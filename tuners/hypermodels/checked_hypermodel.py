@@ -9,6 +9,8 @@ import keras
 import keras_tuner
 from keras_tuner.errors import FatalTypeError, FatalValueError
 
+from kerasnas import checks
+
 EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fidelity search gives a trial
 
 
@@ -85,6 +87,17 @@ class CheckedHyperModel(keras_tuner.HyperModel):
         if isinstance(self.hypermodel, keras_tuner.HyperModel):
             return self.hypermodel.fit(hp, model, *args, **kwargs)
         return super().fit(hp, model, *args, **kwargs)
+
+
+def sizes(argument: str, value: Any) -> Any:
+    """Return `value` if it is a positive integer, or several to choose from.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if isinstance(value, (list, tuple)) and value:
+        return [checks.size(argument, one) for one in value]
+    return checks.size(argument, value)
 
 
 class TunedFit(keras_tuner.HyperModel):

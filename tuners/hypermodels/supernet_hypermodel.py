@@ -11,7 +11,7 @@ from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled, sizes
 
 Rate = float | tuple[float, float]
 
@@ -62,6 +62,19 @@ class SupernetHyperModel(TunedFit):
     'BilevelTrainer'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        filters=sizes,
+        num_cells=sizes,
+        batch_size=sizes,
+        epochs=sizes,
+        supernet_options=checks.mapping,
+        trainer_options=checks.mapping,
+        compile_options=checks.mapping,
+        name=checks.name,
+    )
     def __init__(
         self,
         space: SearchSpace,

@@ -62,6 +62,8 @@ def rerank(
 
 
 @checks.arguments(
+    x=checks.array,
+    y=checks.tensor,
     space=SearchSpace,
     found=checks.each(Genotype, 1),
     num_classes=checks.size,

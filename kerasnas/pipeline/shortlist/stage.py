@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from kerasnas.networks.runners_up import runners_up
 from kerasnas.pipeline.shortlist.candidates import candidates
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import Arrays, NetworkTraining
-from kerasnas.proxies import ProxyScore
+from kerasnas.proxies import PROXIES, ProxyScore
 
 HELD_OUT = 5000  # most samples that networks are compared on
 _PROXY_BATCH = 64
@@ -53,6 +53,9 @@ class Shortlist:
 
     def __post_init__(self) -> None:
         checks.integer("size", self.size, least=1)
+        checks.one_of("proxy", self.proxy, ("auto", "", *PROXIES))
+        if isinstance(self.steps, (str, bytes)) or not isinstance(self.steps, Iterable):
+            raise ValueError(checks.invalid("steps", "one or more numbers, rising", self.steps))
         object.__setattr__(self, "steps", tuple(checks.integer("steps", steps, least=1) for steps in self.steps))
         if not self.steps or list(self.steps) != sorted(set(self.steps)):
             raise ValueError(checks.invalid("steps", "one or more numbers, rising", self.steps))
