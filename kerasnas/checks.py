@@ -362,6 +362,17 @@ def shape(argument: str, value: Any, ranks: Sequence[int] | None = None) -> tupl
     return tuple(int(n) for n in value)
 
 
+def container(argument: str, value: Any) -> Any:
+    """Return `value` if it can be asked, by `in`, what it has; a text is none.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    if isinstance(value, (str, bytes, type)) or not hasattr(value, "__contains__"):
+        raise TypeError(invalid(argument, "a container, of which `in` can be asked", value))
+    return value
+
+
 def count(argument: str, value: Any) -> int:
     """Return `value` as an `int` if it is an integer of at least 0."""
     return integer(argument, value, least=0)
@@ -552,7 +563,7 @@ TypeError: 'int' object is not subscriptable
         def call(*given: Any, **named: Any) -> Any:
             try:
                 return function(*given, **named)
-            except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+            except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
                 if f"`{argument}`" in str(error) or " received for argument " in str(error):
                     raise
                 reason = f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"

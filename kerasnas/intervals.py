@@ -34,7 +34,7 @@ def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[flo
         Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
     """
     accuracy = checks.number("accuracy", accuracy, least=0, most=1)
-    samples, z = checks.size("samples", samples), checks.number("z", z, above=0)
+    samples, z = checks.size("samples", samples), checks.number("z", z, above=0, most=100)
     center = (accuracy + z * z / (2 * samples)) / (1 + z * z / samples)
     half = z / (1 + z * z / samples) * math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)
     return center - half, center + half

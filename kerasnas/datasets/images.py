@@ -239,6 +239,7 @@ def _checked(
 
 def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None) -> ImageDataset:
     if not classes:
+        checks.labels("labels", np.concatenate(list(y.values())))  # of ids there would be as many classes
         classes = tuple(map(str, range(1 + max(labels.max() for labels in y.values()))))
     return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes)
 

@@ -122,7 +122,7 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
         raise TypeError(checks.invalid("names", f"formats, some of {', '.join(FORMATS)}", names))
     names = tuple(dict.fromkeys(names))
     if not names:
-        raise ValueError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", names))
+        raise ValueError(checks.invalid("names", f"formats, some of {', '.join(FORMATS)}", names))
     for name in names:
         if name not in FORMATS:
             raise ValueError(f"Unknown format {name!r}. {checks.nearest(name, FORMATS)}")

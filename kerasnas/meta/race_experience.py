@@ -69,7 +69,7 @@ class RaceExperience:
             checks.number("baseline", self.baseline, least=0, most=1)
         for name in ("date", "kerasnas_version"):
             checks.instance(name, getattr(self, name), str)
-        machine = dict(checks.instance("machine", self.machine or {}, Mapping))
+        machine = dict(checks.instance("machine", {} if self.machine is None else self.machine, Mapping))
         found = {"task": check_task(self.task), "budget": budget, "candidates": candidates, "machine": machine}
         for name, value in found.items():
             object.__setattr__(self, name, value)

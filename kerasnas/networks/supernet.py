@@ -292,6 +292,8 @@ class Supernet(keras.Model):
         Raises:
             ValueError: if every network costs more than `limit`.
         """
+        if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
+            raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
         weights = self.mixing_weights()
         if self.inputs is not None:  # which have a probability of their own in each option
             weights = {kind: ops.convert_to_numpy(table) for kind, table in self._primitive_weights().items()}
@@ -387,6 +389,8 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_no
         - None. Where a space keeps all edges, its strongest primitive is on each, other than `none` unless that is
           allowed.
     """
+    if np.shape(weights) != table.shape:
+        raise ValueError(checks.invalid("weights", f"an array of shape {table.shape}", f"shape {np.shape(weights)}"))
     if table.keep is None:
         rows = range(len(table.edges))
         return [decision(kind, weights, [row], table.primitives, allow_none=allow_none) for row in rows]

@@ -134,6 +134,8 @@ class ImageClassifier:
                 raise ValueError("; ".join(failed.values()))
             return np.array([list(one.probabilities.values()) for one in predictions])
         images = checks.array("x", x)
+        if not images.ndim or not len(images):
+            raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
         images = images[..., None] if images.ndim == 3 and images.shape[1:] == classifier.input_shape[:-1] else images
         if images.shape[1:] != classifier.input_shape:
             raise ValueError(checks.invalid("x", f"images of shape {classifier.input_shape}", images.shape[1:]))

@@ -46,8 +46,7 @@ def ascend(
     (4, 43)
     """
     space.validate(start)
-    if within is not None and not isinstance(within, Container):
-        raise TypeError(checks.invalid("within", "genotypes, of which `in` can be asked", within))
+    checks.optional(checks.container, "within", within)
     checks.integer("evaluations", evaluations, least=1)
     rng = np.random.default_rng(checks.seed(seed))
     current = space.encode(start)

@@ -249,8 +249,10 @@ def segment_softmax(alphas: Any, sizes: Sequence[int], temperature: Any = None) 
     """
     if tuple(alphas.shape) != (sum(sizes),):
         raise ValueError(checks.invalid("alphas", f"a vector of {sum(sizes)}, as `sizes` add up to", alphas.shape))
-    if temperature is not None and (not hasattr(temperature, "shape") or isinstance(temperature, np.ndarray)):
-        check_temperature(temperature)  # a tensor is the schedule's
+    if temperature is not None and (
+        not hasattr(temperature, "shape") or isinstance(temperature, (np.ndarray, np.generic))
+    ):
+        checks.number("temperature", temperature, above=0, most=1e30)  # a tensor is the schedule's
     logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
     parts = ops.split(logits, [sum(sizes[:index]) for index in range(1, len(sizes))])
     # Keras warns of a softmax over one number.

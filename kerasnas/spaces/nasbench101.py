@@ -309,7 +309,9 @@ def _cell_of_matrix(matrix: Any, operations: Sequence[str] | None, argument: str
             f"input and output. Received: {operations}"
         )
     for name in names:
-        if name not in graphs.OPERATIONS:
-            raise ValueError(f"NAS-Bench-101 has no operation {name!r}. {nearest(name, graphs.OPERATIONS)}")
+        if not isinstance(name, str) or name not in graphs.OPERATIONS:
+            raise ValueError(
+                f"NAS-Bench-101 has no operation {name!r} for `operations`. {nearest(name, graphs.OPERATIONS)}"
+            )
     edges = sum(1 << bit for bit, pair in enumerate(graphs.vertex_pairs(vertices)) if array[pair])
     return Cell(vertices, edges, tuple(graphs.OPERATIONS.index(name) for name in names))

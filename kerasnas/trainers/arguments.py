@@ -21,11 +21,12 @@ def optimizer(argument: str, value: Any) -> Any:
 
 def _known(argument: str, value: Any, get: Callable[[Any], Any], what: str) -> Any:
     """Return `value` unless it is a name that Keras does not know."""
-    if isinstance(value, str):
+    if isinstance(value, (str, dict)):
         try:
             get(value)
-        except ValueError:
-            raise ValueError(checks.invalid(argument, f"the name of one of Keras' {what}", value)) from None
+        except (ValueError, KeyError, TypeError):
+            expected = f"one of Keras' {what}, its name or its configuration"
+            raise ValueError(checks.invalid(argument, expected, value)) from None
     return value
 
 
@@ -45,7 +46,7 @@ def metrics(argument: str, value: Any) -> Any:
     if not known:
         raise TypeError(checks.invalid(argument, _METRICS, value))
     for one in value:
-        if one not in ("acc", "accuracy", "ce", "crossentropy"):
+        if isinstance(one, dict) or one not in ("acc", "accuracy", "ce", "crossentropy"):
             _known(argument, one, keras.metrics.get, "metrics")
     return value
 

@@ -111,7 +111,23 @@ _PLACES: list[tuple[set[str], list[str]]] = [
     ({"array", "array of NaN"}, ["non_dominated*", "*-rewards", "*.tell-reward"]),
     ({"an id inside", "negative inside"}, ["split_classes-y", "stratified_split-y", "grouped_split-*", "*-held_out"]),
     ({"in a list"}, ["*-objective"]),
-    ({"None"}, ["duration-seconds"]),
+    ({"None"}, ["duration-seconds", "BinaryGates-seed"]),
+    ({"no rows", "as pairs", "element zero"}, ["crowding_distance-*", "Genotype-cells", "*.neighbors-indices"]),
+    ({"list of numbers"}, ["*-reference", "*.tell-reward"]),
+    ({"an axis less", "no rows", "an axis more"}, ["input_statistics-x", "*-calibration"]),
+    ({"as objects", "as texts"}, ["ImageClassifier.*-y"]),
+    ({"empty mapping", "mapping"}, ["Stages.finish-record", "ascend-within"]),
+    ({"bool"}, ["*-verbose"]),
+    ({"huge"}, ["BilevelTrainer-max_skips"]),
+    ({"list of None"}, ["*-objective"]),
+    ({"empty tuple"}, ["ClientInfo-sample_shape", "expected-alphas"]),
+    ({"list of texts", "text array"}, ["*-classes", "*-operations", "*-augment", "*-genotypes"]),
+    ({"mapping", "empty mapping"}, ["*-options", "*-result", "*-record", "*-description"]),
+    ({"as objects", "as texts"}, ["unit_pixels-x"]),
+    (
+        {"array", "list of numbers"},
+        ["input_statistics-x", "Estimate.of-samples", "*-calibration", "paired_difference-*"],
+    ),
     ({"with a number for a key"}, ["*.set_state-state"]),
     ({"element array", "element empty array", "element array of NaN", "element scalar array"}, ["Values-*"]),
 ]
@@ -129,7 +145,7 @@ def may_be_right(call: str, argument: str, kind: str, good: str, arrays: int) ->
         arrays: how many arguments of the call are arrays.
     """
     place = f"{call}-{argument}"
-    if call == "is_alphas":  # a question about anything
+    if call in ("is_alphas", "unit_pixels"):  # a question about anything; what is no image is returned as it is
         return True
     if good == "text" and kind in ("misspelled", "text", "NumPy text"):
         return argument not in _NAMES or _matches(place, _FREE.split())

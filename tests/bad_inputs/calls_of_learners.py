@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import datasets, drift, federated, meta, search, spaces
+from kerasnas import callbacks, datasets, drift, federated, meta, search, spaces
 from tests.bad_inputs.calls_of_networks import CLASSES, SHAPE, X, Y, supernet
 from tests.bad_inputs.calls_of_networks import SPACE as FEDERATED_SPACE
 from tests.bad_inputs.table import call, fresh
@@ -217,6 +217,7 @@ NORMED = keras.Sequential(
 )
 MONITOR = drift.DriftMonitor(NORMED, POINTS, SIDES, window=20)
 MONITOR.save(FOLDER / "monitor")
+call(callbacks.DriftCallback, monitor=MONITOR, on_drift=len)
 call(drift.adapt_batch_norm, model=NORMED, x=POINTS, batch_size=20)
 call(drift.AccuracyTest, wrong=3, labels=40, false_alarms=0.01, window=20, rise=0.05)
 call(drift.Change, name="mean", before=0.1, now=0.2, statistic=3.0)

@@ -7,7 +7,19 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import callbacks, cost, datasets, distribution, networks, primitives, proxies, relaxations, search, spaces, testing
+from kerasnas import (
+    callbacks,
+    cost,
+    datasets,
+    distribution,
+    networks,
+    primitives,
+    proxies,
+    relaxations,
+    search,
+    spaces,
+    testing,
+)
 from kerasnas.cost.model import COSTS
 from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh

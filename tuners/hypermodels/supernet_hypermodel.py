@@ -103,6 +103,7 @@ class SupernetHyperModel(TunedFit):
         self._check_sizes()
         for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
             given = getattr(self, argument)
+            checks.optional(checks.instance, argument, given, (str, list, tuple), "a name, or several")
             for one in [given] if isinstance(given, str) else given or []:
                 checks.one_of(argument, one, known)
         for argument in ("learning_rate", "architecture_learning_rate"):

@@ -169,7 +169,7 @@ class StrategyOracle(ProjectOracle):
 
     # Saving and reading ------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        return {**self.proposals.identity(), "objectives": self.directions()}
+        return {**self.proposals.identity(), "objectives": self.directions(), "seed": self.strategy.seed}
 
     def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "search": self.proposals.search.get_state()}

@@ -69,7 +69,7 @@ def rerank(
     num_classes=checks.size,
     settings=Shortlist,
     recipe=TrainingRecipe,
-    within=Container,
+    within=checks.container,
     seed=checks.seed,
     log=checks.function,
 )

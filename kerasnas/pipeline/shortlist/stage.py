@@ -82,7 +82,7 @@ class Shortlist:
     training=NetworkTraining,
     data=checks.pair,
     held_out=checks.pair,
-    within=Container,
+    within=checks.container,
     seed=checks.seed,
     log=checks.function,
     name=checks.name,
