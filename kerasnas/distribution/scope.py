@@ -99,7 +99,8 @@ def check_global_batch(name: str, size: int | None, replicas: int) -> None:
     ValueError: Invalid value received for argument `batch_size`. Expected at least 8, one sample for each replica. \
 Received: 4 It counts the samples of all replicas together
     """
-    if checks.optional(checks.integer, "size", size) is not None and size < replicas:
+    checks.optional(checks.integer, "size", size)
+    if size is not None and size < replicas:
         expected = f"at least {replicas}, one sample for each replica"
         raise ValueError(checks.invalid(name, expected, size, "It counts the samples of all replicas together"))
 

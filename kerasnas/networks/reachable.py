@@ -64,7 +64,8 @@ class ReachableSet:
             raise ValueError("Pass `cost` and `limit` together, or neither.")
         if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
             raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
-        self.cost, self.limit = cost, checks.optional(checks.number, "limit", limit)
+        self.cost: Any = cost
+        self.limit = checks.optional(checks.number, "limit", limit)
         self.allow_none = checks.boolean("allow_none", allow_none)
 
     @functools.cached_property

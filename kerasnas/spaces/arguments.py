@@ -78,7 +78,7 @@ _METHODS = {
 """The methods whose arguments are checked, and the names of these in order."""
 
 
-def check_methods(kind: type[SearchSpace]) -> None:
+def check_methods(kind: type) -> None:
     """Have the methods that a class of spaces writes check their arguments."""
     for name, arguments in _METHODS.items():
         method = vars(kind).get(name)
