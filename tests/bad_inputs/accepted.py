@@ -2,47 +2,45 @@
 
 import fnmatch
 
-_NAMES = set(
-    [
-        "algorithm",
-        "annealing",
-        "batch_norm",
-        "baseline_of",
-        "column",
-        "dataset",
-        "form",
-        "hypergradient",
-        "identifier",
-        "image_fit",
-        "inner_optimizer",
-        "inner_variables",
-        "kind",
-        "loss",
-        "name",
-        "name_or_folder",
-        "name_or_path",
-        "optimizer",
-        "architecture_optimizer",
-        "optimizer_state",
-        "padding",
-        "primitive",
-        "proxy",
-        "relaxation",
-        "space",
-        "split",
-        "strategy",
-        "evaluated_on",
-        "distribution",
-        "mode",
-        "network",
-        "table",
-        "signal",
-        "report",
-        "cost",
-        "cost_form",
-        "objective",
-    ]
-)
+_NAMES = {
+    "algorithm",
+    "annealing",
+    "batch_norm",
+    "baseline_of",
+    "column",
+    "dataset",
+    "form",
+    "hypergradient",
+    "identifier",
+    "image_fit",
+    "inner_optimizer",
+    "inner_variables",
+    "kind",
+    "loss",
+    "name",
+    "name_or_folder",
+    "name_or_path",
+    "optimizer",
+    "architecture_optimizer",
+    "optimizer_state",
+    "padding",
+    "primitive",
+    "proxy",
+    "relaxation",
+    "space",
+    "split",
+    "strategy",
+    "evaluated_on",
+    "distribution",
+    "mode",
+    "network",
+    "table",
+    "signal",
+    "report",
+    "cost",
+    "cost_form",
+    "objective",
+}
 """Arguments that take one of several known names, so that a misspelled one is wrong."""
 
 _FREE = """
@@ -56,25 +54,23 @@ _FREE = """
 """
 """Arguments of these names that take any text after all."""
 
-_FIXED = set(
-    [
-        "indices",
-        "temperatures",
-        "amplitude",
-        "phase",
-        "inputs",
-        "held_out",
-        "replay",
-        "data",
-        "support",
-        "query",
-        "matrix",
-        "reference",
-    ]
-)
+_FIXED = {
+    "indices",
+    "temperatures",
+    "amplitude",
+    "phase",
+    "inputs",
+    "held_out",
+    "replay",
+    "data",
+    "support",
+    "query",
+    "matrix",
+    "reference",
+}
 """Arguments whose length is fixed."""
 
-_RECORDS = set(["assignment", "task", "state", "arrays", "parameters", "weights", "tables"])
+_RECORDS = {"assignment", "arrays", "parameters", "weights", "tables"}
 """Mappings whose entries are fixed."""
 
 _WITH_ZERO = """

@@ -1,8 +1,8 @@
 """Bad inputs: whatever comes, a public call answers with one clear line that names the argument.
 
-Every call of `calls_of_algorithms.py` is tried with each of its arguments replaced by each of `BAD`, and a tuple or a list with its last
-element replaced. It raises ValueError or TypeError with the argument's name, unless `ALLOWED` says why the value is a
-good one. Nothing else gets out: no AttributeError, KeyError, IndexError or error of NumPy's own.
+Every call of `calls_of_algorithms.py` is tried with each of its arguments replaced by each of `BAD`, and a tuple or a
+list with its last element replaced. It raises ValueError or TypeError with the argument's name, unless `ALLOWED` says
+why the value is a good one. Nothing else gets out: no AttributeError, KeyError, IndexError or error of NumPy's own.
 """
 
 import inspect
