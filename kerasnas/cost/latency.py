@@ -34,6 +34,7 @@ def device_name() -> str:
     return f"{processor}, {os.cpu_count()} cores, {backend.devices()}, {keras.backend.backend()}"
 
 
+@checks.arguments(model=keras.Model, batch_size=checks.size, rounds=checks.size)
 def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) -> float:
     """The milliseconds that a forward pass of `model` takes here: the median over rounds of the mean over calls.
 
@@ -82,6 +83,14 @@ def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[flo
     return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
+@checks.fields(
+    space=checks.name,
+    device=checks.name,
+    input_shape=checks.shape,
+    batch_size=checks.size,
+    call_ms=checks.number,
+    parts=checks.entries(checks.not_negative),
+)
 @dataclasses.dataclass(frozen=True)
 class LatencyTable:
     """Latencies of each part of a space's networks on one device, for one size of image.
@@ -115,6 +124,15 @@ class LatencyTable:
     parts: dict[str, float]
 
     @classmethod
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        batch_size=checks.size,
+        rounds=checks.size,
+        calibration=checks.count,
+        seed=checks.seed,
+    )
     def measure(
         cls,
         space: SearchSpace,
@@ -169,6 +187,7 @@ class LatencyTable:
         scaled = {key: factor * ms for key, ms in self.parts.items()}
         return dataclasses.replace(self, call_ms=float(call), parts=scaled)
 
+    @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size)
     def cost_model(self, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
         """The latency of every network of `space`, in ms.
 
@@ -196,11 +215,13 @@ class LatencyTable:
         )
         return dataclasses.replace(model, base=model.base + self.call_ms)
 
+    @checks.arguments(path=checks.path)
     def save(self, path: str | os.PathLike) -> None:
         """Write it as JSON, atomically."""
         storage.write_json(Path(path), {"format": FORMAT, **dataclasses.asdict(self)})
 
     @classmethod
+    @checks.arguments(path=checks.path)
     def load(cls, path: str | os.PathLike) -> LatencyTable:
         """Read what `save` wrote.
 

@@ -187,6 +187,7 @@ class DriftMonitor:
             return report
         return self._accuracy.examine(report, int((outputs.argmax(axis=1) != y).sum()), len(y))
 
+    @checks.arguments(model=keras.Model)
     def output_distance(self, x: Any, model: keras.Model | None = None) -> float:
         """The largest scaled distance of a column of the outputs on `x` from the reference.
 
@@ -203,6 +204,7 @@ class DriftMonitor:
         settings = {name: getattr(self, name) for name in _SETTINGS}
         return DriftMonitor(model, x_reference, y_reference, classes=self._view.classes, **settings)
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Write the monitor, without its model, to `drift.npz` and `drift.json` in `folder`, each atomically.
 
@@ -225,6 +227,7 @@ class DriftMonitor:
         files.write(folder, {"reference": self._reference, **waiting}, record)
 
     @classmethod
+    @checks.arguments(folder=checks.path, model=keras.Model)
     def load(cls, folder: str | os.PathLike, model: keras.Model) -> DriftMonitor:
         """Read what `save` wrote.
 

@@ -19,6 +19,7 @@ _BATCH = 250
 _SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 
 
+@checks.arguments(network=keras.Model)
 def with_preprocessing(network: keras.Model, scale: float = 1.0) -> keras.Model:
     """A model that takes samples as they come, and answers probabilities.
 
@@ -52,6 +53,7 @@ def with_preprocessing(network: keras.Model, scale: float = 1.0) -> keras.Model:
     return model
 
 
+@checks.fields(model=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS))
 @dataclasses.dataclass(frozen=True)
 class Classifier:
     """A classifier that was read from its files.
@@ -75,7 +77,15 @@ class Classifier:
         return tuple(self.model.input_shape[1:])
 
     def probabilities(self, x: Any) -> np.ndarray:
-        """The probability of each class for each of the raw samples `x`, an array `(samples, classes)`."""
+        """The probability of each class for each of the raw samples `x`, an array `(samples, classes)`.
+
+        Raises:
+            ValueError: if `x` are no samples of the model, or not finite.
+        """
+        x = checks.array("x", x)
+        if not x.ndim or x.shape[1:] != self.input_shape or not len(x):
+            expected = f"samples of shape {self.input_shape}, at least one"
+            raise ValueError(checks.invalid("x", expected, f"shape {x.shape}"))
         return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
 
 
@@ -88,16 +98,26 @@ def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     >>> correct.tolist(), losses.round(4).tolist()
     ([True, True], [0.6931, -0.0])
     """
+    probabilities = checks.array("probabilities", probabilities, rank=2)
+    labels = checks.array("labels", labels, rank=1, kinds="iu")
+    classes = probabilities.shape[1]
+    if len(labels) != len(probabilities) or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
+        expected = f"{len(probabilities)} class numbers from 0 to {classes - 1}"
+        raise ValueError(checks.invalid("labels", expected, labels))
     own = np.maximum(probabilities[np.arange(len(labels)), labels], _SMALLEST)
     return probabilities.argmax(axis=1) == labels, -np.log(own)
 
 
+@checks.arguments(folder=checks.path, model=keras.Model)
 def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
     """Write `model` as it is to `model.keras` in `folder`, atomically."""
     with storage.atomic_path(Path(folder) / MODEL) as temporary:
         model.save(temporary)
 
 
+@checks.arguments(
+    folder=checks.path, network=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS)
+)
 def save_classifier(
     folder: str | os.PathLike,
     network: keras.Model,
@@ -121,6 +141,7 @@ def save_classifier(
     storage.write_json(folder / METADATA, record)
 
 
+@checks.arguments(folder=checks.path)
 def load_classifier(folder: str | os.PathLike) -> Classifier:
     """Read what `save_classifier` wrote.
 

@@ -56,7 +56,7 @@ class SearchExperience:
     name: str = ""
 
     def __post_init__(self) -> None:
-        checks.instance("space", self.space, str)
+        checks.name("space", self.space)
         checks.instance("name", self.name, str)
         checks.instance("cardinalities", self.cardinalities, Iterable, "a sequence of integers")
         checks.instance("observations", self.observations, Iterable, "a sequence of pairs (indices, reward)")
@@ -138,6 +138,7 @@ def _observation(pair: Any) -> tuple[Indices, float]:
         raise TypeError(checks.invalid("observations", expected, pair)) from None
 
 
+@checks.arguments(path=checks.path)
 def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperience]) -> None:
     """Write `experiences` to a JSON file that `load_experiences` reads.
 
@@ -150,6 +151,7 @@ def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperi
     write_text(path, json.dumps(record) + "\n")
 
 
+@checks.arguments(path=checks.path)
 def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
     """Read what `save_experiences` wrote.
 
@@ -181,7 +183,7 @@ def check_sources(space: SearchSpace, sources: Sequence[SearchExperience]) -> li
     for position, source in enumerate(sources):
         what = f"Source {position}" + (f" ({source.name})" if getattr(source, "name", "") else "")
         if not isinstance(source, SearchExperience):
-            raise TypeError(f"{what}: expected a `SearchExperience`. Received: {type(source).__name__}")
+            raise TypeError(f"{what} of `sources`: expected a `SearchExperience`. Received: {type(source).__name__}")
         if source.space != space.name:
             raise ValueError(f"{what} is of space '{source.space}', the search of '{space.name}'.")
         if source.cardinalities != space.cardinalities:

@@ -40,6 +40,7 @@ class ExperienceStore:
     True
     """
 
+    @checks.arguments(folder=checks.path)
     def __init__(self, folder: str | os.PathLike | None = None):
         home = cache_folder(folder)
         self.path = home / "experience.jsonl"

@@ -138,6 +138,7 @@ class ReptileInitializer:
         return learner
 
     @classmethod
+    @checks.arguments(strategy=SearchStrategy)
     def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:
         """The current parameters of a strategy that has some, such as `Controller`.
 
@@ -148,6 +149,7 @@ class ReptileInitializer:
         made = {"space": parametric.space.name, "strategy": type(strategy).__name__}
         return cls(parameters=parametric.get_parameters(), description={**made, **description})
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Write `initializer.json`, and of `model.keras`, `policy.npz` and `learner.npz` what there is.
 
@@ -169,6 +171,7 @@ class ReptileInitializer:
         write_json(folder / RECORD, {"format": FORMAT, "files": files, **self.description})
 
     @classmethod
+    @checks.arguments(folder=checks.path)
     def load(cls, folder: str | os.PathLike) -> ReptileInitializer:
         """Read what `save` wrote.
 

@@ -69,7 +69,7 @@ class RaceExperience:
             checks.number("baseline", self.baseline, least=0, most=1)
         for name in ("date", "kerasnas_version"):
             checks.instance(name, getattr(self, name), str)
-        machine = dict(checks.instance("machine", self.machine or {}, Mapping))
+        machine = dict(checks.instance("machine", {} if self.machine is None else self.machine, Mapping))
         found = {"task": check_task(self.task), "budget": budget, "candidates": candidates, "machine": machine}
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -94,6 +94,7 @@ class RaceExperience:
         return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
     @classmethod
+    @checks.arguments(line=(str, bytes))
     def from_line(cls, line: str | bytes) -> RaceExperience:
         """The inverse of `to_line`.
 
@@ -134,6 +135,7 @@ def _positive(name: str, value: Any) -> float | None:
     return None if value is None else checks.number(name, value, least=0)
 
 
+@checks.fields(genotype=Genotype, score=checks.number, wins=checks.count, experiences=checks.each(RaceExperience))
 @dataclass(frozen=True)
 class Advice:
     """A network that did well on tasks like this one.
@@ -151,6 +153,9 @@ class Advice:
     experiences: tuple[RaceExperience, ...]
 
 
+@checks.arguments(
+    task=checks.mapping, seconds=checks.positive, experiences=checks.each(RaceExperience), space=checks.name
+)
 def advise(
     task: Mapping[str, float],
     seconds: float,

@@ -16,7 +16,8 @@ from kerasnas.backend import unscaled
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks import FollowEpochs
 from kerasnas.distribution import check_global_batch, replicas_of
-from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation
+from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation, check_sampler
+from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,
     check_compiled,
@@ -111,6 +112,7 @@ class MetaTraining(keras.Model, abc.ABC):
     def set_schedule(self, steps: int) -> None:
         """Prepare the default optimizer for a training of `steps` steps."""
 
+    @checks.arguments(**arguments.COMPILE)
     def compile(
         self,
         optimizer: Any = None,
@@ -166,6 +168,9 @@ class MetaTraining(keras.Model, abc.ABC):
         if queries == 0:
             raise ValueError("Expected tasks with queries to measure on. Received: `query_shots=0`")
 
+    @checks.arguments(
+        **arguments.FIT, sampler=check_sampler, steps=checks.size, tasks=checks.size, validation_episodes=checks.size
+    )
     def fit(
         self,
         sampler: Any,
@@ -196,6 +201,7 @@ class MetaTraining(keras.Model, abc.ABC):
             DivergedError: if all tasks of an epoch diverge; their steps have changed nothing.
         """
         check_compiled(self, "fit")
+        checks.optional(check_sampler, "validation_sampler", validation_sampler)
         steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), checks.size("steps", steps))
         if steps % steps_per_epoch:
             raise ValueError(

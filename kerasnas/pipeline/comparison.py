@@ -43,6 +43,7 @@ class Comparison:
     moves: dict[str, dict[str, int]]
 
 
+@checks.arguments(config=ComparisonConfig, output_dir=checks.path, log=checks.function)
 def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callable[[str], Any] = print) -> Comparison:
     """Run every strategy on the table for many seeds; print the result, write `curves.csv` and `regret.png`.
 

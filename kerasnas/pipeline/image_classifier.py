@@ -133,7 +133,9 @@ class ImageClassifier:
             if failed:
                 raise ValueError("; ".join(failed.values()))
             return np.array([list(one.probabilities.values()) for one in predictions])
-        images = np.asarray(x)
+        images = checks.array("x", x)
+        if not images.ndim or not len(images):
+            raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
         images = images[..., None] if images.ndim == 3 and images.shape[1:] == classifier.input_shape[:-1] else images
         if images.shape[1:] != classifier.input_shape:
             raise ValueError(checks.invalid("x", f"images of shape {classifier.input_shape}", images.shape[1:]))
@@ -156,7 +158,7 @@ class ImageClassifier:
         unknown = sorted(set(np.unique(y).tolist()) - set(self.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(
-                f"Unknown class {unknown[0]!r}. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
+                f"Unknown class {unknown[0]!r} in `y`. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
             )
         correct, losses = graded(self.predict_proba(x), np.searchsorted(self.classes_, y))
         return {"accuracy": float(correct.mean()), "loss": float(losses.mean())}
@@ -182,6 +184,7 @@ class ImageClassifier:
         self._fitted()
         return read_result(self.run)
 
+    @checks.arguments(output=checks.path)
     def export(
         self, formats: Iterable[str] = DEFAULT_FORMATS, output: str | os.PathLike | None = None
     ) -> dict[str, Any]:
@@ -211,6 +214,7 @@ class ImageClassifier:
         self._fitted()
         return self.run / "report.html"
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Copy the run to `run` in `folder`, which must not exist, for `load` and for every command of `kerasnas`.
 
@@ -221,6 +225,7 @@ class ImageClassifier:
         shutil.copytree(self._home, folder)
 
     @classmethod
+    @checks.arguments(folder=checks.path)
     def load(cls, folder: str | os.PathLike) -> ImageClassifier:
         """Read a classifier from the folder that it was saved to, or was made in.
 
@@ -293,7 +298,10 @@ def _arrays(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         x, y = (join(part) for part in zip(*pairs, strict=True))
     if y is None:
         raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
-    x, y = np.asarray(x), np.asarray(y)
+    x = checks.array("x", x)
+    y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
+    if not x.ndim or not len(x):
+        raise ValueError(checks.invalid("x", "images, at least one", f"shape {x.shape}"))
     y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
     if y.ndim != 1 or len(x) != len(y):
         expected = f"one label for each of the {len(x)} images"

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import __version__, reporting, storage, untrusted
+from kerasnas import __version__, checks, reporting, storage, untrusted
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.search_stage import genotype_of
@@ -28,6 +28,17 @@ SAMPLES = "samples"
 Log = Callable[[str], Any]
 
 
+@checks.reading("searched", "the record of a training")
+@checks.arguments(
+    stages=Stages,
+    searched=checks.mapping,
+    found=checks.mapping,
+    random=checks.each(Mapping),
+    dataset=checks.mapping,
+    settings=checks.mapping,
+    command=checks.text,
+    evaluated_on=checks.known("test", "val"),
+)
 def make_record(
     stages: Stages,
     searched: Mapping[str, Any],
@@ -70,6 +81,8 @@ def make_record(
     return record
 
 
+@checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(stages=Stages, record=checks.mapping, found=checks.mapping)
 def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
     """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
 
@@ -150,6 +163,7 @@ def _environment() -> dict[str, Any]:
     return environment if peak is None else {**environment, "peak_memory_gib": round(peak, 2)}
 
 
+@checks.arguments(genotype=Genotype, output_dir=checks.path)
 def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Path]:
     """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
     paths = [Path(output_dir, f"cell_{kind}.png") for kind in genotype]

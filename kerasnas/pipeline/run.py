@@ -175,7 +175,8 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
     Raises:
         FileNotFoundError: if the run is not finished.
     """
-    run = RunFolder.open(folder)
+    checks.function("log", log)
+    run = RunFolder.open(checks.path("folder", folder))
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
     _conclude(run, record, progress_of(log))

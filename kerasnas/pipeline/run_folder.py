@@ -76,7 +76,8 @@ class RunFolder:
             FileExistsError: if a run is there already, or the folder has other files in it.
             OSError: if it cannot be written.
         """
-        path = Path(path)
+        path, config = checks.path("path", path), checks.instance("config", config, Settings)
+        checks.name("kind", kind)
         leftovers.remove(path)
         if (path / "config.json").exists():
             reason = _failure(path)
@@ -117,7 +118,7 @@ class RunFolder:
             NotADirectoryError: if `path` is a file.
             ValueError: if its `config.json` is malformed, or of a newer version.
         """
-        path = Path(path)
+        path = checks.path("path", path)
         file = path / "config.json"
         if path.is_file():
             raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
@@ -247,7 +248,7 @@ def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
     Raises:
         ValueError: if it is malformed, or of a newer version.
     """
-    file = Path(file)
+    file = checks.path("file", file)
     record = untrusted.read_json(file, object)
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -117,9 +118,12 @@ class Settings:
         for field in fields:
             value = getattr(self, field.name)
             if isinstance(field.default, tuple):
-                if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) and one for one in value):
+                if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+                    raise ValueError(invalid(field.name, "a sequence of texts", value, what="setting"))
+                texts = tuple(value)
+                if not all(isinstance(text, (str, os.PathLike)) and str(text) for text in texts):
                     raise ValueError(invalid(field.name, "a sequence of names or texts", value, what="setting"))
-                object.__setattr__(self, field.name, tuple(value))
+                object.__setattr__(self, field.name, texts)
             elif isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
                 if abs(value) > _LARGEST:
                     raise ValueError(invalid(field.name, f"at most {_LARGEST}", value, what="setting"))
@@ -152,7 +156,7 @@ class Settings:
     def _check_names(self, field: dataclasses.Field) -> None:
         value, known = getattr(self, field.name), field.metadata["known"]
         for name in value if isinstance(value, tuple) else [value]:
-            if not name:
+            if not name and (name == field.default or isinstance(value, tuple)):
                 continue
             if isinstance(known, Registry):
                 known[name]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage, untrusted
+from kerasnas import checks, storage, untrusted
 
 EXPERIENCE = "experience"
 """The stage whose record says what earlier searches told the race."""
@@ -37,14 +37,17 @@ class Stages:
     {'seconds': 2.0}
     """
 
+    @checks.arguments(path=checks.path)
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
 
+    @checks.arguments(name=checks.name)
     def stage(self, name: str) -> dict[str, Any] | None:
         """The record of a finished stage, or None."""
         file = self.path / "stages" / f"{name}.json"
         return untrusted.read_json(file) if file.exists() else None
 
+    @checks.arguments(name=checks.name, record=checks.mapping)
     def finish(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
         """Write the record of a finished stage and remove its checkpoints; return the record."""
         (self.path / "stages").mkdir(parents=True, exist_ok=True)
@@ -52,6 +55,7 @@ class Stages:
         shutil.rmtree(self.checkpoints(name), ignore_errors=True)
         return dict(record)
 
+    @checks.arguments(name=checks.name)
     def checkpoints(self, name: str) -> Path:
         """The folder of a stage's checkpoints."""
         return self.path / "checkpoints" / name

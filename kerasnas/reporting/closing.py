@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.intervals import wilson_interval
 from kerasnas.reporting.run_record import metric, points, split
 from kerasnas.reporting.tables import amount, duration
@@ -15,6 +16,8 @@ from kerasnas.reporting.tables import amount, duration
 _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "result.json")
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping)
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The phases of a run, and the seconds that each took.
 
@@ -43,6 +46,8 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, seconds) for name, seconds in found if seconds is not None]
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping, folder=checks.path)
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Accuracy, parameters, time and files of a run, and the commands that use them.
 

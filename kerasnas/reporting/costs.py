@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kerasnas import checks
 from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
 
 
+@checks.fields(name=checks.name, cost=checks.number, accuracy=checks.number)
 class CostPoint(NamedTuple):
     """A trained network.
 
@@ -40,6 +42,7 @@ def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
     return [points[position] for position in positions]
 
 
+@checks.arguments(points=checks.each(CostPoint, 1), path=checks.path, cost=checks.name, target=checks.number)
 def plot_front(points: Sequence[CostPoint], path: str | os.PathLike, cost: str, target: float | None = None) -> None:
     """Draw test accuracy against cost, and the Pareto front as a line of steps, as a PNG.
 

@@ -8,12 +8,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.reporting import tables
 
 Row = tuple[str, Mapping[str, float]]
 """A file, and the probability of each class."""
 
 
+@checks.reading("rows", "pairs of a file and the probability of each class")
+@checks.arguments(rows=checks.each((tuple, list)), form=checks.known("text", "csv", "json"))
 def predictions_text(rows: Sequence[Row], form: str = "text") -> str:
     """Predictions, one a line.
 
@@ -53,6 +56,8 @@ def predictions_text(rows: Sequence[Row], form: str = "text") -> str:
     )
 
 
+@checks.reading("record", "a record of `kerasnas.pipeline.evaluate`")
+@checks.arguments(record=checks.mapping)
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """An evaluation: accuracy with its interval, loss, and the classes, those with the most errors first.
 
@@ -79,6 +84,8 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping)
 def exports_text(result: Mapping[str, Any]) -> str:
     """The table of a run's exports, in columns, and what it was measured on.
 

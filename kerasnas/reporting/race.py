@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.intervals import wilson_interval
 from kerasnas.pareto import staircase
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
@@ -152,6 +153,8 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy on the held-out images against their steps, as a PNG.
 
@@ -180,6 +183,8 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     save(figure, path)
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy after the first rung, which all of them ran, against their parameters, as a PNG.
 

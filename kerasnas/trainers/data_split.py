@@ -97,6 +97,9 @@ def pair_halves(
     )
 
 
+_MOST_CLASSES = 10**6  # that weights are given for where their number is not known: a label that is an id is none
+
+
 def _warn_of_test_set(y: np.ndarray) -> None:
     """Warn if labels begin as those of a well-known test set do: by chance, one in 10^15 does."""
     for name, labels in _FIRST_TEST_LABELS.items():
@@ -126,7 +129,7 @@ def class_weight_table(class_weight: Mapping[int, float], num_classes: int | Non
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(checks.invalid("class_weight", "a mapping of class index to weight", class_weight))
-    most = None if num_classes is None else num_classes - 1
+    most = _MOST_CLASSES if num_classes is None else num_classes - 1
     weights = {
         checks.integer("class_weight", label, least=0, most=most): checks.number("class_weight", weight, least=0)
         for label, weight in class_weight.items()

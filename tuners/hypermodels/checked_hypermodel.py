@@ -118,6 +118,17 @@ class CheckedHyperModel(keras_tuner.HyperModel):
         return super().fit(hp, model, *args, **kwargs)
 
 
+def sizes(argument: str, value: Any) -> Any:
+    """Return `value` if it is a positive integer, or several to choose from.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if isinstance(value, (list, tuple)) and value:
+        return [checks.size(argument, one) for one in value]
+    return checks.size(argument, value)
+
+
 class TunedFit(keras_tuner.HyperModel):
     """A hypermodel whose batch size and epochs may be hyperparameters.
 

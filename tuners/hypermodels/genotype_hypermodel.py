@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
-from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 
 class GenotypeHyperModel(TunedFit):
@@ -46,6 +47,15 @@ class GenotypeHyperModel(TunedFit):
     'darts'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        compile=checks.function,
+        batch_size=sizes,
+        epochs=sizes,
+        name=checks.name,
+    )
     def __init__(
         self,
         space: SearchSpace,

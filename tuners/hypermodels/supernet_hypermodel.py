@@ -11,7 +11,7 @@ from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
-from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 Rate = float | tuple[float, float]
 
@@ -63,6 +63,19 @@ class SupernetHyperModel(TunedFit):
     'BilevelTrainer'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        filters=sizes,
+        num_cells=sizes,
+        batch_size=sizes,
+        epochs=sizes,
+        supernet_options=checks.mapping,
+        trainer_options=checks.mapping,
+        compile_options=checks.mapping,
+        name=checks.name,
+    )
     def __init__(
         self,
         space: SearchSpace,
@@ -92,6 +105,7 @@ class SupernetHyperModel(TunedFit):
         self._check_sizes()
         for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
             given = getattr(self, argument)
+            checks.optional(checks.instance, argument, given, (str, list, tuple), "a name, or several")
             for one in [given] if isinstance(given, str) else given or []:
                 checks.one_of(argument, one, known)
         for argument in ("learning_rate", "architecture_learning_rate"):

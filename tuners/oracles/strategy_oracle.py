@@ -59,6 +59,7 @@ class StrategyOracle(ProjectOracle):
     ('RUNNING', 6)
     """
 
+    @checks.arguments(costs=checks.mapping)
     def __init__(
         self,
         strategy: SearchStrategy | MultiFidelitySearch,

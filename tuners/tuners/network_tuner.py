@@ -83,7 +83,9 @@ class NetworkTuner(DistributedTuner):
         checks.boolean("report", report)
         self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
-        folder = project.get("directory")
+        folder = checks.optional(checks.path, "directory", project.get("directory"))
+        checks.optional(checks.name, "project_name", project.get("project_name"))
+        checks.boolean("overwrite", project.get("overwrite", False))
         super().__init__(
             oracle,
             hypermodel,

@@ -99,6 +99,7 @@ class OneShotTuner(NetworkTuner):
         "Single Path One-Shot Neural Architecture Search with Uniform Sampling", 2020 (arXiv 1904.00420).
     """
 
+    @checks.arguments(objective=checks.name)
     def __init__(
         self,
         space: SearchSpace,
@@ -165,6 +166,9 @@ class OneShotTuner(NetworkTuner):
             )
 
     # The phases --------------------------------------------------------------------------------------
+    @checks.arguments(
+        batch_size=checks.size, augment=checks.function, controller_steps=checks.count, architecture_split=checks.part
+    )
     def search(
         self,
         x: Any,

@@ -20,6 +20,7 @@ from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 
 
+@checks.fields(supernet_options=checks.mapping, compile_options=checks.mapping)
 @dataclasses.dataclass(frozen=True)
 class SharedWeights:
     """Settings of the training of the weights that all children of a `OneShotTuner` share.

@@ -11,6 +11,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalError, FatalTypeError
 
+from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.pipeline import Stages, TrainingRecipe, run_search
@@ -129,6 +130,9 @@ class SupernetTuner(NetworkTuner):
     def in_words(self, trial: Trial) -> str:
         return in_words(trial.hyperparameters.values)
 
+    @checks.arguments(
+        epochs=checks.size, batch_size=checks.size, augment=checks.function, architecture_split=checks.part
+    )
     def search(
         self,
         x: Any,
