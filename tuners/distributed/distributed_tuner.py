@@ -14,7 +14,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
-from kerasnas import checks
+from kerasnas import checks, leftovers
 from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle
@@ -64,7 +64,7 @@ class DistributedTuner(BaseTuner):
                 args, kwargs = bound.args, bound.kwargs
         if not overwrite and not self._is_worker():
             folder = Path(given.get("directory") or ".", given.get("project_name") or "untitled_project")
-            json_files.remove_leftovers(folder)
+            leftovers.remove(folder)
             _restore_state(folder)
         super().__init__(*args, **kwargs)
         oracle = oracle_behind(self.oracle)

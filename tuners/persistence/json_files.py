@@ -5,21 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import socket
-import time
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas import leftovers, storage
 
 _CHECKSUM = "checksum"  # the last name in an object, of all the others; older files have none
-_HOST = re.sub(r"[^A-Za-z0-9]", "-", socket.gethostname()) or "localhost"
-_LEFT = re.compile(r"\..+?\.(?:([A-Za-z0-9-]+)\.)?(\d+)(?:\.previous)?")  # a temporary file's name, with its writer's
-_OLD = 3600.0  # seconds after which a temporary file's writer is dead, wherever it was: one takes milliseconds
 
 
 def previous(path: str | os.PathLike) -> Path:
@@ -56,7 +50,7 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
             temporary.write_text(text, encoding="utf-8")
             _keep(path)
         return
-    temporary = _temporary(path)
+    temporary = leftovers.name_temporary(path.parent, path.stem, path.suffix)
     try:
         temporary.write_text(text, encoding="utf-8")
         _keep(path)
@@ -132,56 +126,6 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     return found
 
 
-def remove_leftovers(folder: str | os.PathLike) -> list[Path]:
-    """Remove the temporary files in `folder` and below it whose writers were killed.
-
-    A file's name has its writer: one of a process of this machine that is gone is removed at once, any other after an
-    hour, as it may be another machine's that is at work in the same folder.
-
-    Args:
-        folder: a project's.
-
-    Returns:
-        The paths of the removed files.
-
-    Example:
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _temporary(folder / "state.json").touch()  # of this process, which is alive
-    >>> remove_leftovers(folder)
-    []
-    """
-    removed = []
-    for path in sorted(Path(folder).rglob(".*")):
-        found = _LEFT.fullmatch(path.name)
-        if found is None:
-            continue
-        with contextlib.suppress(OSError):  # renamed or removed meanwhile
-            old = time.time() - path.lstat().st_mtime > _OLD
-            if old or (found[1] == _HOST and not _is_alive(int(found[2]))):
-                path.unlink()
-                removed.append(path)
-    return removed
-
-
-def _temporary(path: Path, end: str = "") -> Path:
-    """A path beside `path` that is this process' own."""
-    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}{end}")
-
-
-def _is_alive(process: int) -> bool:
-    if os.name != "posix":  # Windows would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # another user's
-        return True
-    return True
-
-
 def encode(value: Mapping[str, Any]) -> str:
     """`value` as one line of JSON that ends in a checksum."""
     text = json.dumps(value)  # compact: with an indent Python takes ten times as long
@@ -205,13 +149,9 @@ def decode(text: bytes) -> dict[str, Any]:
 
 def _keep(path: Path) -> None:
     """Let `previous(path)` be the file that is at `path` now, if there is one, which stays there too."""
-    link = _temporary(path, ".previous")
+    link = leftovers.name_temporary(path.parent, path.stem, path.suffix)
     try:
-        try:
-            os.link(path, link)
-        except FileExistsError:  # of a process that was killed
-            os.unlink(link)
-            os.link(path, link)
+        os.link(path, link)
         os.replace(link, previous(path))
     except FileNotFoundError:
         return
