@@ -246,8 +246,7 @@ def test_killed_between_its_record_and_the_removal_of_its_progress_it_is_finishe
     for name, owner in (("finish", Stages), ("remove", contestants.Contestants)):
         with monkeypatch.context() as patch:
             if name == "finish":
-                write = Stages.finish
-                patch.setattr(owner, name, lambda *a: stop() if a[1] == "searched" else write(*a))
+                patch.setattr(owner, name, lambda *a, write=owner.finish: stop() if a[1] == "searched" else write(*a))
             else:
                 patch.setattr(owner, name, stop)
             with pytest.raises(KeyboardInterrupt):
