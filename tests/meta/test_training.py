@@ -9,7 +9,6 @@ from kerasnas.backend import values
 from kerasnas.datasets import Episode, EpisodeSampler
 from kerasnas.meta import MAML, DivergedError, Estimate, InnerAdam, Reptile
 from kerasnas.meta.functional import clone
-from kerasnas.networks import few_shot_network
 
 LEARNERS = {"maml": MAML, "reptile": Reptile}
 
@@ -183,21 +182,6 @@ def test_if_all_tasks_diverge_the_initial_weights_are_kept(make_network, image_t
         np.testing.assert_array_equal(old, new)
     with pytest.raises(DivergedError, match="Lower `inner_learning_rate`"):
         learner.adapt(image_tasks().episode(0))
-
-
-@pytest.mark.slow
-def test_memory_is_flat_over_500_steps():
-    import resource
-
-    x, y = np.random.default_rng(0).random((400, 28, 28, 1), "float32"), np.repeat(np.arange(20), 20)
-    learner = MAML(few_shot_network((28, 28, 1), 5, filters=16))
-    learner.compile()
-    sampler, peaks = EpisodeSampler(x, y, query_shots=5), []
-    watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    )
-    learner.fit(sampler, steps=600, tasks=8, callbacks=[watch], verbose=0)
-    assert peaks[-1] < 1.02 * peaks[0], f"peak memory in KiB after every 100 steps: {peaks}"
 
 
 # Bad input ------------------------------------------------------------------------------------------------

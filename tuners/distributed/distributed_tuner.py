@@ -14,6 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
 from kerasnas import checks
+from kerasnas.backend.memory import forget_gradients, release_kernels
 from tuners.distributed.environment import is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle
@@ -142,3 +143,9 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
     >>> tuner.remaining_trials
     20
     """
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        """Build and train the trial's network as KerasTuner does; it leaves nothing in memory."""
+        release_kernels()
+        with forget_gradients():
+            return super().run_trial(trial, *args, **kwargs)
