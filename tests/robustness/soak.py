@@ -82,15 +82,23 @@ def genotype_trials(folder):
     Told(tuners.RandomOracle("val_accuracy", 50), hypermodel, directory=folder).search(**DATA, epochs=1, batch_size=12)
 
 
-def meta_steps(folder):
-    """A thousand steps each of Reptile and MAML."""
+def reptile_steps(folder):
+    """A thousand steps of Reptile."""
+    _meta_steps(Reptile)
+
+
+def maml_steps(folder):
+    """A thousand steps of MAML."""
+    _meta_steps(MAML)
+
+
+def _meta_steps(learner):
     x, y = RNG.random((400, 28, 28, 1), "float32"), np.repeat(np.arange(20), 20)
     sampler = EpisodeSampler(x, y, query_shots=5)
     told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: tell())
-    for learner in (Reptile, MAML):
-        made = learner(few_shot_network((28, 28, 1), 5, filters=8), inner_steps=2)
-        made.compile()
-        made.fit(sampler, steps=500, tasks=4, steps_per_epoch=20, callbacks=[told], verbose=0)
+    made = learner(few_shot_network((28, 28, 1), 5, filters=8), inner_steps=2)
+    made.compile()
+    made.fit(sampler, steps=1000, tasks=4, steps_per_epoch=20, callbacks=[told], verbose=0)
 
 
 def chief(folder, hours=8, minute=60.0, workers=4):

@@ -20,7 +20,8 @@ KINDS = {
     "searches": (30, 0),
     "supernet_trials": (50, 0),
     "genotype_trials": (50, 0),
-    "meta_steps": (50, 0),
+    "reptile_steps": (50, 0),
+    "maml_steps": (50, 0),
     "chief": (80, 2),
 }
 COLUMNS = ("in one process", "MB, second fifth", "MB, last fifth", "growth", "threads", "files")
