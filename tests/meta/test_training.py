@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from kerasnas.backend import values
+from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.datasets import Episode, EpisodeSampler
 from kerasnas.meta import MAML, DivergedError, Estimate, InnerAdam, Reptile
 from kerasnas.meta.functional import clone
@@ -107,6 +108,32 @@ def test_backup_and_restore_resumes_where_it_was_killed(make_network, image_task
     with pytest.raises(Killed):
         train(True)
     for first, second in zip(whole, train(False), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda model: Reptile(model, inner_steps=1), lambda model: MAML(model, inner_steps=1, cosine_annealing=True)],
+)
+def test_a_learner_is_restored_before_it_is_trained_on(make, make_network, image_tasks, tmp_path):
+    """As `TrainingCheckpoint` says: its `fit` begins at the epoch that `restore` returns."""
+    trained = []
+    for name, parts in (("whole", [4]), ("parts", [2, 4])):
+        for epochs in parts:
+            learner, checkpoint = make(make_network()), TrainingCheckpoint(tmp_path / name)
+            learner.compile(run_eagerly=True)
+            epoch = checkpoint.restore(learner)
+            stop = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs, last=epochs, model=learner: setattr(
+                    model, "stop_training", epoch + 1 >= last
+                )
+            )
+            learner.fit(
+                image_tasks(), 4, 1, steps_per_epoch=1, initial_epoch=epoch, callbacks=[checkpoint, stop], verbose=0
+            )
+        trained.append((checkpoint.history["loss"], arrays(learner.variables)))
+    assert trained[0][0] == trained[1][0] and len(trained[0][0]) == 4
+    for first, second in zip(trained[0][1], trained[1][1], strict=True):
         np.testing.assert_array_equal(first, second)
 
 

@@ -26,11 +26,20 @@ X, Y = RNG.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
 DATA = {"x": X[:24], "y": Y[:24], "validation_data": (X[24:36], Y[24:36]), "verbose": 0}
 
 
+_FILES = [0.0]
+
+
 def tell():
-    """A line: resident memory in MB, Python's threads, all threads, open files."""
+    """A line: memory in MB, Python's threads, all threads, open files.
+
+    Memory is what is the process' own, and the most that it has had of files (its libraries), which a system that is
+    short of memory takes away at any time: 400 MB less would hide what grows.
+    """
     gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    resident = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    own, of_files = (int(status[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+    _FILES[0] = max(_FILES[0], of_files)
+    resident = own + _FILES[0]
     counts = [len(os.listdir(f"/proc/self/{kind}")) for kind in ("task", "fd")]
     print("SOAK", json.dumps([resident, threading.active_count(), *counts]), flush=True)
 
