@@ -221,6 +221,10 @@ class CheckpointStore:
         for old in self._files()[: -self.keep]:
             old.unlink(missing_ok=True)
 
+    def remove(self, step: int) -> None:
+        """Remove checkpoint `step`, if it is there."""
+        (self.folder / f"checkpoint-{checks.integer('step', step, 0):06d}.npz").unlink(missing_ok=True)
+
     def load_latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
         """Load the newest complete checkpoint as (step, arrays, record), or None when there is none."""
         leftovers.remove(self.folder)

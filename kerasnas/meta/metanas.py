@@ -16,6 +16,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import reptile_gradients
+from kerasnas.meta.training import until_fit
 from kerasnas.networks import Supernet
 from kerasnas.relaxations import is_alphas
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
@@ -145,7 +146,8 @@ class MetaNAS(MetaLearner):
 
     def default_optimizer(self) -> Any:
         """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
-        return BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.SGD(self.architecture_step))
+        first, second = (keras.optimizers.SGD(until_fit(rate)) for rate in (1.0, self.architecture_step))
+        return BilevelOptimizer(first, second)
 
     def compile(self, optimizer: Any = None, *args: Any, **kwargs: Any) -> None:
         """Set the optimizer of the initialization and others; see `MetaTraining.compile`.

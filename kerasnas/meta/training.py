@@ -29,6 +29,15 @@ from kerasnas.trainers.compiling import (
 )
 
 
+def until_fit(rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A constant schedule, in whose place `set_schedule` puts the one that knows the number of steps.
+
+    With a plain number the optimizer would have a variable for it until then, and a checkpoint that is taken in `fit`
+    would not be one of the learner that is restored before its `fit`.
+    """
+    return keras.optimizers.schedules.PolynomialDecay(rate, 1, end_learning_rate=rate)
+
+
 class EpisodeBatches(keras.utils.PyDataset):
     """Batches of tasks for `fit`: which tasks come in a step is a function of its number alone.
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks, datasets, reporting
+from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.cost import macs, network_latency
 from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.genotypes import Genotype
@@ -153,8 +154,13 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
 
 
 def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
-    """Do what is left of a run; of a finished one, nothing."""
-    progress = progress_of(log)
+    """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
+    release_kernels()
+    with forget_gradients():
+        return _do(run, spent, progress_of(log))
+
+
+def _do(run: RunFolder, spent: float, progress: Progress) -> dict[str, Any]:
     if (run.path / RESULT).exists():
         record = read_result(run.path)
         _conclude(run, record, progress)

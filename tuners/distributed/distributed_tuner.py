@@ -15,6 +15,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
 from kerasnas import checks, leftovers
+from kerasnas.backend.memory import forget_gradients, release_kernels
 from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle
@@ -179,3 +180,9 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
         for name in seals.sealed_names(folder):
             seals.whole(folder, name)
         return super().load_model(trial)
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        """Build and train the trial's network as KerasTuner does; it leaves nothing in memory."""
+        release_kernels()
+        with forget_gradients():
+            return super().run_trial(trial, *args, **kwargs)

@@ -23,26 +23,6 @@ from tuners.persistence.seals import DamagedFileError
 HERE = Path(__file__).parent
 
 
-class Server:
-    """A process that starts others, see `processes.py`."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "processes.py"), str(HERE / "search_program.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=HERE.parents[2],
-            env={**os.environ, "PYTHONPATH": str(HERE.parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        assert json.loads(self.process.stdout.readline()) == "ready"
-
-    def __call__(self, **command):
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-
 class Processes:
     """The processes of one search, and what they do."""
 
@@ -104,11 +84,10 @@ class Processes:
 
 
 @pytest.fixture(scope="module")
-def server():
-    made = Server()
-    yield made
-    made.process.kill()
-    made.process.wait(10)
+def server(forking):
+    modules = ("tuners", "tuners.distributed.chief", "tuners.distributed.worker")
+    with forking(HERE / "search_program.py", *modules) as made:
+        yield made
 
 
 @pytest.fixture

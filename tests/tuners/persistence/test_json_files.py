@@ -119,15 +119,6 @@ def test_what_cannot_be_written_leaves_all_as_it_was(path, durable, monkeypatch)
     assert not [one.name for one in path.parent.iterdir() if one.name.startswith(".")]
 
 
-def test_a_kill_while_the_version_before_is_kept(path):
-    """Its link is still there when another process with the same number comes."""
-    json_files.write(path, {"step": 1})
-    os.link(path, json_files._temporary(path, ".previous"))
-    json_files.write(path, {"step": 2})
-    assert json_files.read(json_files.previous(path)) == {"step": 1}
-    assert len(list(path.parent.iterdir())) == 2
-
-
 def test_lines(path):
     assert json_files.read_lines(path) == []
     for step in range(3):
