@@ -6,10 +6,12 @@ import math
 
 import keras
 
+from kerasnas import checks
 from kerasnas.backend.keras_internals import calls_of, flatten_layers, own_trainable_variables
 from kerasnas.relaxations import is_alphas
 
 
+@checks.arguments(model=keras.Model)
 def parameters(model: keras.Model) -> int:
     """The number of trainable parameters of `model`, architecture parameters left out.
 
@@ -22,6 +24,7 @@ def parameters(model: keras.Model) -> int:
     return sum(math.prod(variable.shape) for variable in model.trainable_variables if not is_alphas(variable))
 
 
+@checks.arguments(model=keras.Model)
 def macs(model: keras.Model) -> int:
     """The multiply-adds of one image's way through `model`, as the field counts them (its "FLOPs").
 

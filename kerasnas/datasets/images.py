@@ -7,15 +7,13 @@ import gzip
 import importlib.resources
 import os
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.datasets.csv_labels import read_csv
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import FITS, check_image_size, read_folder
@@ -27,8 +25,9 @@ from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Re
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
 
+_MOST_CLASSES = 10_000  # besides one for each sample
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-_FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -315,6 +314,8 @@ def _checked(
 def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None, task: Task) -> ImageDataset:
     if not classes:
         own = isinstance(task, Classification)
+        if own:
+            checks.labels("labels", np.concatenate(list(y.values())))  # of ids there would be as many classes
         number = 1 + max(labels.max() for labels in y.values()) if own else y["train"].shape[1]
         classes = tuple(map(str, range(number)))
     return ImageDataset(name, x["train"], y["train"], x["test"], y["test"], classes, task=task)
@@ -322,8 +323,7 @@ def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None, tas
 
 # .npz --------------------------------------------------------------------------------------------
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
-    with open(path, "rb") as file:
-        arrays = _open_npz(file)
+    arrays = untrusted.read_arrays(path)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
         raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")
@@ -340,22 +340,11 @@ def _kind(arrays: Mapping[str, np.ndarray]) -> str:
     return kind
 
 
-def _open_npz(file: IO[bytes]) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(file):
-        raise ValueError("Not an .npz file (np.savez makes one), or a truncated one.")
-    file.seek(0)
-    try:
-        with np.load(file, allow_pickle=False) as opened:
-            return {key: opened[key] for key in opened.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"Expected whole arrays of numbers, not of Python objects ({error})") from None
-
-
 @DATASETS.register("fashion_mnist_mini")
 def _fashion_mnist_mini(cache_dir: str | os.PathLike | None) -> ImageDataset:
     del cache_dir  # embedded
     with (importlib.resources.files("kerasnas.datasets") / "data" / "fashion_mnist_mini.npz").open("rb") as file:
-        arrays = _open_npz(file)
+        arrays = untrusted.read_arrays(file)
     return _dataset("fashion_mnist_mini", arrays, tuple(map(str, arrays["classes"])))
 
 

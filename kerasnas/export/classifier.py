@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 from kerasnas.datasets.folders import FITS
+from kerasnas.networks.saved import read_model
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 from kerasnas.tasks.base import SMALLEST
 
@@ -25,6 +25,7 @@ _LOSSES = {  # of deployed models: task -> loss, metrics
 }
 
 
+@checks.arguments(network=keras.Model, task=Task)
 def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CLASSIFICATION) -> keras.Model:
     """A model that takes samples as they come, and answers probabilities, or the numbers of a regression.
 
@@ -59,6 +60,7 @@ def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CL
     return model
 
 
+@checks.fields(model=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS))
 @dataclasses.dataclass(frozen=True)
 class Classifier:
     """A classifier that was read from its files; or, by its task, a model of several labels, or of numbers.
@@ -84,7 +86,15 @@ class Classifier:
         return tuple(self.model.input_shape[1:])
 
     def answers(self, x: Any) -> np.ndarray:
-        """The probability of each class or label, or the numbers, of each of the raw samples `x`."""
+        """The probability of each class or label, or the numbers, of each of the raw samples `x`.
+
+        Raises:
+            ValueError: if `x` are no samples of the model, or not finite.
+        """
+        x = checks.array("x", x)
+        if not x.ndim or x.shape[1:] != self.input_shape or not len(x):
+            expected = f"samples of shape {self.input_shape}, at least one"
+            raise ValueError(checks.invalid("x", expected, f"shape {x.shape}"))
         return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
 
 
@@ -97,16 +107,26 @@ def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     >>> correct.tolist(), losses.round(4).tolist()
     ([True, True], [0.6931, -0.0])
     """
+    probabilities = checks.array("probabilities", probabilities, rank=2)
+    labels = checks.array("labels", labels, rank=1, kinds="iu")
+    classes = probabilities.shape[1]
+    if len(labels) != len(probabilities) or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
+        expected = f"{len(probabilities)} class numbers from 0 to {classes - 1}"
+        raise ValueError(checks.invalid("labels", expected, labels))
     own = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
     return probabilities.argmax(axis=1) == labels, -np.log(own)
 
 
+@checks.arguments(folder=checks.path, model=keras.Model)
 def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
     """Write `model` as it is to `model.keras` in `folder`, atomically."""
     with storage.atomic_path(Path(folder) / MODEL) as temporary:
         model.save(temporary)
 
 
+@checks.arguments(
+    folder=checks.path, network=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS)
+)
 def save_classifier(
     folder: str | os.PathLike,
     network: keras.Model,
@@ -133,6 +153,7 @@ def save_classifier(
     storage.write_json(folder / METADATA, record)
 
 
+@checks.arguments(folder=checks.path)
 def load_classifier(folder: str | os.PathLike) -> Classifier:
     """Read what `save_classifier` wrote.
 
@@ -145,12 +166,13 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         if not (folder / name).exists():
             raise FileNotFoundError(f"{folder} holds no finished classifier: there is no {name} in it.")
     try:
-        record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
+        record = untrusted.read_json(folder / METADATA)
+        classes = checks.names("classes", record["classes"])
+        scale = checks.number("scale", record["scale"], above=0)
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         task = task_of(record.get("task"))
-        model = keras.models.load_model(folder / MODEL)
-    except (KeyError, TypeError, ValueError) as error:
+        model = read_model(folder / MODEL)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")

@@ -11,13 +11,16 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.initialization import head_dtype, initialize, number_layers
-from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, input_shape_for
+from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, check_skeleton, input_shape_for
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
 from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.network_blocks import Block
 
 
+@checks.arguments(
+    space=check_skeleton, genotype=Genotype, num_classes=checks.size, drop_path=checks.number, seed=checks.seed
+)
 def chosen_network(
     space: HasSkeleton,
     genotype: Genotype,

@@ -12,11 +12,20 @@ from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.chosen import classify
 from kerasnas.networks.mixed import places
-from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, ShapeFiller, input_shape_for, shape_after
+from kerasnas.networks.skeleton import (
+    ChoiceTable,
+    HasSkeleton,
+    Shape,
+    ShapeFiller,
+    check_skeleton,
+    input_shape_for,
+    shape_after,
+)
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
 
 
+@checks.fields(name=checks.name, shapes=checks.each(checks.shape), build=checks.function)
 @dataclasses.dataclass(frozen=True)
 class Part:
     """A piece of a discrete network that is measured by itself.
@@ -37,6 +46,7 @@ class Part:
         return keras.Model(inputs, self.build(*inputs))
 
 
+@checks.fields(fixed=checks.each(Part), choices=checks.entries(ChoiceTable), options=checks.mapping)
 @dataclasses.dataclass(frozen=True)
 class NetworkParts:
     """All parts that networks of a space consist of, at one size.
@@ -53,6 +63,7 @@ class NetworkParts:
     options: Mapping[str, Sequence[Sequence[Sequence[Part]]]]
 
 
+@checks.arguments(space=check_skeleton)
 def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes: int) -> NetworkParts:
     """The parts of the discrete networks of `space`.
 
@@ -70,6 +81,7 @@ def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes
     return NetworkParts(tuple(fill.fixed), dict(space.tables), fill.options)
 
 
+@checks.arguments(space=check_skeleton, genotype=Genotype)
 def network_parts(
     space: HasSkeleton, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int
 ) -> tuple[Part, ...]:

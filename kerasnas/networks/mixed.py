@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
 from kerasnas.primitives import MixedOp, PartialMixedOp
@@ -40,6 +41,14 @@ class MixedGraph(keras.layers.Layer):
         The nodes after the inputs.
     """
 
+    @checks.arguments(
+        table=ChoiceTable,
+        inputs=checks.size,
+        filters=checks.size,
+        strides=checks.size,
+        affine=checks.boolean,
+        partial_channels=checks.size,
+    )
     def __init__(
         self,
         table: ChoiceTable,

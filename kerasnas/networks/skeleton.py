@@ -21,6 +21,15 @@ ORDINALS = ("first", "second", "third", "fourth")
 _AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
 
 
+def _is_edge(edge: Any) -> bool:
+    """Return True for a pair of a source and a target after it."""
+    pair = isinstance(edge, (tuple, list)) and len(edge) == 2 and {type(node) for node in edge} == {int}
+    return pair and 0 <= edge[0] < edge[1]
+
+
+@checks.fields(
+    edges=Sequence, primitives=Sequence, keep=checks.size, repeats=checks.boolean, cell=str, sparse=checks.boolean
+)
 @dataclasses.dataclass(frozen=True)
 class ChoiceTable:
     """One table of architecture parameters: a primitive for each edge.
@@ -51,6 +60,12 @@ class ChoiceTable:
     sparse: bool = False
 
     def __post_init__(self) -> None:
+        edges = [edge for edge in self.edges if _is_edge(edge)]
+        if not edges or len(edges) < len(self.edges):
+            raise ValueError(checks.invalid("edges", "pairs of a source and a later target, at least one", self.edges))
+        checks.names("primitives", self.primitives)
+        if self.names and len(self.names) != len(self.edges):
+            raise ValueError(checks.invalid("names", f"{len(self.edges)} names, one for each edge", self.names))
         if not self.names:
             object.__setattr__(self, "names", tuple(f"{source}->{target}" for source, target in self.edges))
 
@@ -72,6 +87,7 @@ class ChoiceTable:
             rows.setdefault(target, []).append(row)
         return rows
 
+    @checks.arguments(kind=checks.name)
     def primitive_choices(self, kind: str) -> list[str]:
         """The names of a space's choices of a primitive that this table, of name `kind`, stands for.
 
@@ -94,6 +110,7 @@ class ChoiceTable:
         return list(itertools.combinations(own, min(keep, len(own))))
 
 
+@checks.arguments(num_nodes=checks.size, inputs=checks.size)
 def cell_edges(num_nodes: int, inputs: int = 2) -> tuple[tuple[int, int], ...]:
     """All (source, target) of a cell, by target: the order of the rows of its table.
 
@@ -312,6 +329,17 @@ def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[st
     probe = ShapeFiller(space, num_classes=1, assignment=assignment)
     space.skeleton(probe, (*[_PROBE] * (len(shape) - 1), shape[-1]))
     return check_input_shape(shape, (_PROBE // probe.smallest).bit_length() - 1, space.inputs)
+
+
+def check_skeleton(argument: str, space: Any) -> Any:
+    """Return `space` if it has a skeleton.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    if isinstance(space, type) or not all(hasattr(space, name) for name in ("skeleton", "tables", "choices")):
+        raise TypeError(checks.invalid(argument, "a `kerasnas.spaces.SkeletonSpace`", space))
+    return space
 
 
 def check_channels(inputs: Any, shape: Shape) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import datasets, relaxations
+from kerasnas import checks, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.datasets.batches import Augmentation
@@ -21,8 +21,16 @@ from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
-from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, StepConfig, TrainingConfig, pixel_size
-from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.settings import (
+    RaceConfig,
+    SearchConfig,
+    Settings,
+    SpaceConfig,
+    StepConfig,
+    TrainingConfig,
+    pixel_size,
+)
+from kerasnas.pipeline.stages import COST, Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SPACES, SearchSpace, has_supernet
 from kerasnas.trainers import BilevelTrainer, CostObjective, architecture_learning_rate
@@ -31,6 +39,7 @@ _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting
 
 
 # The space and the data -----------------------------------------------------------------------------------
+@checks.arguments(config=Settings, data=datasets.ImageDataset)
 def make_space(config: StepConfig | TrainingConfig, data: datasets.ImageDataset | None = None) -> SearchSpace:
     """The search space that the settings describe.
 
@@ -214,7 +223,7 @@ def make_objective(
     name = "latency" if config.latency_target_ms else config.cost
     if not name:
         return None
-    record = stages.stage("cost") or stages.finish("cost", _cost_model(name, config, space, data).get_config())
+    record = stages.stage(COST) or stages.finish(COST, _cost_model(name, config, space, data).get_config())
     cost = CostModel.from_config(json.loads(json.dumps(record)))
     target = config.latency_target_ms or config.cost_target or None
     return CostObjective(cost, config.cost_weight, target, config.cost_form)

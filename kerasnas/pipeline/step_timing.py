@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.cost import macs
 from kerasnas.pipeline.assembly import checked_data, make_space, make_supernet
 from kerasnas.pipeline.settings import TimingConfig
@@ -190,6 +191,7 @@ def search_seconds(timing: StepTiming, steps_per_epoch: int, epochs: int, warmup
     return seconds + (frozen * statistics.median(timing.warmup_s) if frozen else 0.0)
 
 
+@checks.arguments(config=TimingConfig, log=checks.function)
 def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     """Measure the search step of these settings on this machine, and tell what a whole search would take.
 

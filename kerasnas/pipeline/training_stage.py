@@ -21,6 +21,7 @@ from kerasnas.pipeline import training_loop
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
+from kerasnas.trainers import arguments
 
 Arrays = tuple[Any, Any]
 
@@ -41,6 +42,7 @@ class NetworkTraining:
         TypeError: if `space` or `recipe` is none.
     """
 
+    @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size, recipe=TrainingRecipe)
     def __init__(
         self,
         space: SearchSpace,
@@ -53,6 +55,7 @@ class NetworkTraining:
         recipe = TrainingRecipe() if recipe is None else recipe
         self.recipe = checks.instance("training", recipe, TrainingRecipe, "a `kerasnas.pipeline.TrainingRecipe`")
 
+    @checks.arguments(genotype=Genotype, steps=checks.size, seed=checks.seed)
     def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:
         """The network of `genotype`, compiled for a training of `steps` steps."""
         options: dict[str, Any] = {"seed": seed, **self.recipe.options}
@@ -65,6 +68,23 @@ class NetworkTraining:
         model.run_eagerly = True
         return list(model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True))
 
+    @checks.arguments(
+        stages=Stages,
+        name=checks.name,
+        genotype=Genotype,
+        data=checks.pair,
+        held_out=checks.pair,
+        seed=checks.seed,
+        evaluated_on=checks.known("test", "val"),
+        validate=checks.boolean,
+        keep_model=checks.function,
+        describe=checks.function,
+        augment=checks.function,
+        callbacks=checks.function,
+        verbose=arguments.verbose,
+        keep=checks.size,
+        log=checks.function,
+    )
     def run(
         self,
         stages: Stages,

@@ -15,6 +15,7 @@ from kerasnas.registry import Registry
 PRIMITIVES = Registry("primitive")
 
 
+@checks.arguments(name=checks.name)
 def register_primitive(name: str) -> Callable:
     """A decorator that registers a primitive under `name`, for use in `MixedOp` and in every space.
 

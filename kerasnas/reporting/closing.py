@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.intervals import wilson_interval
 from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.run_record import metric, split
@@ -16,6 +17,8 @@ from kerasnas.reporting.tables import amount, duration
 _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "result.json")
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping)
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The phases of a run, and the seconds that each took.
 
@@ -57,6 +60,8 @@ def interval_in_words(result: Mapping[str, Any], record: Mapping[str, Any]) -> s
     return ""
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping, folder=checks.path)
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Accuracy, parameters, time and files of a run, and the commands that use them.
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.intervals import wilson_interval
 from kerasnas.pareto import staircase
 from kerasnas.reporting.measures import score_label, show_lead, show_score, task_in
@@ -168,6 +169,8 @@ def _lag(task: Task, lag: Mapping[str, Any]) -> str:
     return f"{sign}{lead.removesuffix(' points')} ± {reach}{' points' if task.percent else ''}"
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy on the held-out images against their steps, as a PNG.
 
@@ -196,6 +199,8 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     save(figure, path)
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy after the first rung, which all of them ran, against their parameters, as a PNG.
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kerasnas import checks
 from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
@@ -79,6 +80,7 @@ def show(value: Any) -> str:
     return str(value)
 
 
+@checks.arguments(seconds=checks.maybe(checks.number))
 def duration(seconds: float | None) -> str:
     """Seconds in the units that fit.
 

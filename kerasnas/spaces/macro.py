@@ -394,7 +394,12 @@ class MacroSpace(SkeletonSpace):
 
 def distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
     """`values` as a tuple if they are a sequence of distinct ones, at least one."""
-    if not isinstance(values, Sequence) or isinstance(values, str) or not values or len(set(values)) < len(values):
+    if (
+        not isinstance(values, Sequence)
+        or isinstance(values, (str, bytes))
+        or not values
+        or len(set(values)) < len(values)
+    ):
         raise ValueError(checks.invalid(argument, f"a non-empty sequence of distinct numbers{of}", values))
     return tuple(values)
 

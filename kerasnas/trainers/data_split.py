@@ -102,6 +102,9 @@ def pair_halves(
     )
 
 
+_MOST_CLASSES = 10**6  # that weights are given for where their number is not known: a label that is an id is none
+
+
 def _as_table(y: np.ndarray, task: Task) -> np.ndarray:
     """Labels of a single number a sample with an axis of outputs, as networks answer them."""
     return y[:, None] if y.ndim == 1 and not isinstance(task, Classification) else y
@@ -136,7 +139,7 @@ def class_weight_table(class_weight: Mapping[int, float], num_classes: int | Non
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(checks.invalid("class_weight", "a mapping of class index to weight", class_weight))
-    most = None if num_classes is None else num_classes - 1
+    most = _MOST_CLASSES if num_classes is None else num_classes - 1
     weights = {
         checks.integer("class_weight", label, least=0, most=most): checks.number("class_weight", weight, least=0)
         for label, weight in class_weight.items()

@@ -7,9 +7,11 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
+from kerasnas.backend.memory import release_kernels_of
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 
 class GenotypeHyperModel(TunedFit):
@@ -29,6 +31,10 @@ class GenotypeHyperModel(TunedFit):
         name: as for `keras_tuner.HyperModel`.
         kwargs: for the space's `build_network`.
 
+    Raises:
+        TypeError: if `space` is no search space.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes.
+
     Example:
 
     >>> from kerasnas.spaces import DARTSSpace
@@ -42,6 +48,15 @@ class GenotypeHyperModel(TunedFit):
     'darts'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        compile=checks.function,
+        batch_size=sizes,
+        epochs=sizes,
+        name=checks.name,
+    )
     def __init__(
         self,
         space: SearchSpace,
@@ -54,6 +69,7 @@ class GenotypeHyperModel(TunedFit):
         **kwargs: Any,
     ):
         super().__init__(batch_size, epochs, name)
+        check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
 
@@ -68,6 +84,7 @@ class GenotypeHyperModel(TunedFit):
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
         if not isinstance(model, keras.Model):
             return require_compiled(model, f"`build_network` of space '{self.space.name}'")
+        release_kernels_of(model, 3 * len(model.variables))  # with two of an optimizer for each
         if self.compile is not None:
             self.compile(model, hp)
             return require_compiled(model, "The function given as `compile`")

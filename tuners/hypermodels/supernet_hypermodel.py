@@ -11,7 +11,7 @@ from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 Rate = float | tuple[float, float]
 
@@ -44,9 +44,10 @@ class SupernetHyperModel(TunedFit):
         name: as for `keras_tuner.HyperModel`.
 
     Raises:
-        ValueError: for an unknown relaxation or hypergradient, for rates that are not positive and ascending, and for
-            a number of cells whose networks have other kinds of cell than the space's.
-        TypeError: for sizes with a space whose sizes are fixed.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes; for an unknown relaxation or
+            hypergradient, for rates that are not positive and ascending, and for a number of cells whose networks have
+            other kinds of cell than the space's.
+        TypeError: if `space` is no search space, and for sizes with one whose sizes are fixed.
 
     Example:
 
@@ -62,6 +63,19 @@ class SupernetHyperModel(TunedFit):
     'BilevelTrainer'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        filters=sizes,
+        num_cells=sizes,
+        batch_size=sizes,
+        epochs=sizes,
+        supernet_options=checks.mapping,
+        trainer_options=checks.mapping,
+        compile_options=checks.mapping,
+        name=checks.name,
+    )
     def __init__(
         self,
         space: SearchSpace,
@@ -81,6 +95,7 @@ class SupernetHyperModel(TunedFit):
         name: str | None = None,
     ):
         super().__init__(batch_size, epochs, name)
+        check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.filters, self.num_cells, self.relaxation = filters, num_cells, relaxation
         self.hypergradient = hypergradient
@@ -90,6 +105,7 @@ class SupernetHyperModel(TunedFit):
         self._check_sizes()
         for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
             given = getattr(self, argument)
+            checks.optional(checks.instance, argument, given, (str, list, tuple), "a name, or several")
             for one in [given] if isinstance(given, str) else given or []:
                 checks.one_of(argument, one, known)
         for argument in ("learning_rate", "architecture_learning_rate"):

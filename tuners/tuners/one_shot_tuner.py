@@ -27,6 +27,8 @@ from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import as_objectives
 from tuners.oracles.strategy_oracle import StrategyOracle
+from tuners.persistence import json_files
+from tuners.persistence.seals import NAME as SEAL
 from tuners.persistence.trial_files import disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
@@ -97,6 +99,7 @@ class OneShotTuner(NetworkTuner):
         "Single Path One-Shot Neural Architecture Search with Uniform Sampling", 2020 (arXiv 1904.00420).
     """
 
+    @checks.arguments(objective=checks.name)
     def __init__(
         self,
         space: SearchSpace,
@@ -163,6 +166,9 @@ class OneShotTuner(NetworkTuner):
             )
 
     # The phases --------------------------------------------------------------------------------------
+    @checks.arguments(
+        batch_size=checks.size, augment=checks.function, controller_steps=checks.count, architecture_split=checks.part
+    )
     def search(
         self,
         x: Any,
@@ -237,6 +243,7 @@ class OneShotTuner(NetworkTuner):
                 logged(callbacks, "supernet", "search"),
                 quiet,
                 self.scope(),
+                len(self.oracle.end_order),
             )
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
         with disk_of(folder):
@@ -257,7 +264,7 @@ class OneShotTuner(NetworkTuner):
             start, folder, genotype = time.perf_counter(), self.trial_folder(trial), self.genotype(trial)
             settings = {"training": self.training.recipe.settings(), "folds": self.folds}
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
-            if (folder / RESULT).exists():
+            if self.result(trial) is not None:
                 continue
 
             def train(
@@ -280,10 +287,12 @@ class OneShotTuner(NetworkTuner):
     def trained_trials(self) -> list[Trial]:
         """The trials whose networks were trained from scratch, the best first."""
         scored = []
-        for path in sorted(Path(self.project_dir).glob(f"trial_*/{RESULT}")):
-            trial = self.oracle.get_trial(path.parent.name.removeprefix("trial_"))
-            metrics = (self.result(trial) or {})["metrics"]
-            scored.append((signed(self.objective, metrics[self.objective.name]), trial))
+        project = Path(self.project_dir)
+        for name in sorted({path.parent.name for file in (RESULT, SEAL) for path in project.glob(f"trial_*/{file}")}):
+            trial = self.oracle.get_trial(name.removeprefix("trial_"))
+            result = self.result(trial)
+            if result is not None:
+                scored.append((signed(self.objective, result["metrics"][self.objective.name]), trial))
         return [trial for _, trial in sorted(scored, key=lambda pair: -pair[0])]
 
     def best_trials(self, number: int) -> list[Trial]:
@@ -313,7 +322,7 @@ class OneShotTuner(NetworkTuner):
         super().on_trial_end(trial)
 
     def save(self) -> None:
-        if not Path(self._get_tuner_fname()).exists():
+        if not json_files.previous(self._get_tuner_fname()).exists():
             super().save()
 
     def show(self, trial: Trial, what: str, score: float | None, best: float | None, seconds: float) -> None:

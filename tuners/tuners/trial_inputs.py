@@ -177,6 +177,11 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     """
     if callable(callbacks):
         made = list(callbacks())
+    elif not isinstance(callbacks, (list, tuple, type(None))):
+        raise FatalTypeError(
+            "Invalid value received for argument `callbacks`. Expected a list of Keras callbacks, or a function that "
+            f"returns one. Received: {callbacks!r}"
+        )
     else:
         made = []
         for one in callbacks or ():

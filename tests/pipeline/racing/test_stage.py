@@ -210,6 +210,66 @@ def test_killed_anywhere_it_resumes_to_the_same_end(at, uninterrupted, tmp_path,
     assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
 
 
+def kill_at_write(monkeypatch, number):
+    """Raise before this write of the progress."""
+    left, write = [number], contestants.Contestants.write
+
+    def killing(entrants, spent):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        write(entrants, spent)
+
+    monkeypatch.setattr(contestants.Contestants, "write", killing)
+
+
+# Of the first rung, where a network had no seconds of a step yet; of a later one; of the last training.
+@pytest.mark.parametrize("number", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 6, 12))])
+def test_killed_between_a_checkpoint_and_the_progress_it_resumes_to_the_same_end(
+    number, uninterrupted, tmp_path, monkeypatch
+):
+    _, record, weights, found, _ = uninterrupted
+    with monkeypatch.context() as patch:
+        kill_at_write(patch, number)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    again, kept = finish(race(tmp_path))
+    assert Stages(tmp_path).stage("race")["rungs"] == found["rungs"] and again["steps"] == record["steps"]
+    for one, other in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_killed_between_its_record_and_the_removal_of_its_progress_it_is_finished(uninterrupted, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for name, owner in (("finish", Stages), ("remove", contestants.Contestants)):
+        with monkeypatch.context() as patch:
+            if name == "finish":
+                patch.setattr(owner, name, lambda *a, write=owner.finish: stop() if a[1] == "searched" else write(*a))
+            else:
+                patch.setattr(owner, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                finish(race(tmp_path))
+    assert (tmp_path / "checkpoints" / "racing").exists()
+    assert finish(race(tmp_path))[0]["steps"] == uninterrupted[1]["steps"]
+    assert not (tmp_path / "checkpoints" / "racing").exists()
+
+
+def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, tmp_path, monkeypatch):
+    """The other way round, a race that is killed between compares again, and may keep one that is gone."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(contestants.Contestants, "forget", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    progress = contestants.read_progress(Stages(tmp_path))
+    assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
+
+
 def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
     """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
     x, y = images(30, 2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, Genotype
+from kerasnas.backend.tensorflow_internals import gradient_registry
 from tuners import GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
@@ -84,6 +85,15 @@ def test_stock_hyperband(tmp_path):
     tuner = keras_tuner.Hyperband(make(), objective="val_accuracy", max_epochs=2, seed=1, directory=tmp_path)
     tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=8, verbose=0)
     assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
+
+
+def test_a_trial_leaves_no_graph_in_memory(tmp_path):
+    """TensorFlow keeps those of models whose optimizer has a custom gradient, as Keras' have."""
+    before = set(gradient_registry())
+    tuner = GenotypeTuner(PredictorOracle(SPACE, "val_accuracy", 1), make(), directory=tmp_path)
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=12, verbose=0)
+    assert tuner.oracle.get_best_trials()[0].score is not None
+    assert set(gradient_registry()) == before
 
 
 @pytest.mark.slow
