@@ -15,6 +15,7 @@ MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 WALL, GOAL, AGENT = range(3)
 """The channels of an image."""
 _UNREACHED = np.iinfo(np.int32).max
+_LARGEST = 1001  # rows of a world
 _MOST_DRAWS = 100  # worlds that may have no two places that are connected
 
 
@@ -51,7 +52,7 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
     (True, False)
     """
     checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
-    size, density = checks.integer("size", size, 5), checks.number("density", density, least=0, most=0.6)
+    size, density = checks.integer("size", size, 5, _LARGEST), checks.number("density", density, least=0, most=0.6)
     if checks.one_of("kind", kind, ("maze", "obstacles")) == "maze" and size % 2 == 0:
         raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
     for _ in range(_MOST_DRAWS):
@@ -156,11 +157,12 @@ def mazes(
     >>> data.input_shape, data.classes
     ((7, 7, 3), ('up', 'right', 'down', 'left'))
     """
+    grid_world(np.random.default_rng(checks.seed(seed)), size, kind, density)  # raises where it cannot be
     sizes = {"train": checks.integer("train_samples", train_samples, 1)}
     sizes["test"] = checks.integer("test_samples", test_samples, 1)
     arrays: dict[str, np.ndarray] = {}
     for index, (part, samples) in enumerate(sizes.items()):
-        rng = np.random.default_rng([checks.seed(seed), index])
+        rng = np.random.default_rng([seed, index])
         x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
         for sample in range(samples):
             world = grid_world(rng, size, kind, density)

@@ -140,6 +140,15 @@ def split_samples(
     >>> len(first), len(second)
     (80, 20)
     """
+    checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+    y = _labels(y)
+    if isinstance(task, Classification):
+        if y.ndim != 1 or not len(y) or y.dtype.kind not in "iuUS":
+            raise _invalid("y", "class numbers or names of shape (samples,)", f"shape {y.shape}, dtype {y.dtype}")
+    else:
+        task.check(y, None)
+    if isinstance(groups, np.ndarray) and groups.ndim == 1 and len(groups) != len(y):
+        raise _invalid("y", f"as many labels as `groups`, {len(groups)}", f"{len(y)}")
     if groups is None:
         return stratified_split(task.strata(y), fraction, seed)
     strata = task.strata(y) if isinstance(task, Classification) else np.zeros(len(y), int)

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import datasets, pareto
+from kerasnas import datasets, pareto, tasks
 from kerasnas.datasets import Episode
 from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
 from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
@@ -36,6 +36,7 @@ from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular import NASBench101, NASBench201, NATSBenchSize, NATSBenchSizeSpace, Table
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
+from kerasnas.tasks import CLASSIFICATION
 from tests.bad_inputs.table import call, fresh
 
 SPACE = NASBench201Space()
@@ -159,10 +160,19 @@ call(datasets.flip, batch=IMAGES, rng=RNG)
 call(datasets.cutout, batch=IMAGES, rng=RNG, size=2)
 call(datasets.color_jitter, batch=IMAGES, rng=RNG, amount=0.2)
 call(lambda functions: datasets.compose(functions), "compose", functions=datasets.flip)
-call(datasets.check_images, x=IMAGES, y=LABELS, num_classes=3, input_shape=(8, 8, 1), what="training")
+call(
+    datasets.check_images,
+    x=IMAGES,
+    y=LABELS,
+    num_classes=3,
+    input_shape=(8, 8, 1),
+    what="training",
+    task=CLASSIFICATION,
+)
 call(datasets.stratified_split, y=LABELS, fraction=0.5, seed=0)
+call(datasets.split_samples, task=CLASSIFICATION, y=LABELS, fraction=0.5, seed=0, groups=np.arange(12) // 3 % 2)
 call(datasets.split_classes, y=LABELS, sizes=(1, 2), seed=0)
-call(datasets.load, name_or_path="fashion_mnist_mini", cache_dir=".", image_size=None, seed=0)
+call(datasets.load, name_or_path="fashion_mnist_mini", cache_dir=".", image_size=None, seed=0, task="auto", target=())
 call(
     datasets.ImageDataset,
     name="toy",
@@ -179,6 +189,7 @@ call(
 )
 call(lambda split, size: datasets.mini_imagenet(split, size, path=PHOTOS), "mini_imagenet", split="validation", size=8)
 call(datasets.glyphs, classes=2, samples=2, size=8, jitter=1.0, seed=0)
+call(datasets.mazes, train_samples=4, test_samples=2, size=5, kind="maze", density=0.2, seed=0)
 call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
 call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))
 call(datasets.check_episode, episode=EPISODE)
@@ -286,3 +297,12 @@ call(
     seed=0,
     initial_round=1,
 )
+
+# tasks
+NUMBERS = np.array([[1.0], [2.0], [4.0]])
+call(tasks.Regression, offset=(0.0, 1.0), scale=(1.0, 2.0))
+call(tasks.Regression.fitted, "Regression.fitted", y=NUMBERS)
+call(tasks.SmoothedCrossentropy, label_smoothing=0.1)
+call(tasks.task_of, config={"name": "regression", "offset": [0.0], "scale": [1.0]})
+call(tasks.task_of_labels, y=LABELS)
+call(tasks.task_of_loss, loss=abs, y=NUMBERS)

@@ -102,6 +102,18 @@ call(
     max_halvings=3,
     head_filters=8,
 )
+call(
+    spaces.HybridSpace,
+    filters=8,
+    widths=(0.5, 1.0),
+    stems=("conv_3x3",),
+    stages=(2, 3),
+    depths=(1, 2),
+    primitives=("conv_3x3", "attention_2"),
+    max_halvings=3,
+    head_filters=8,
+)
+call(spaces.PlanningSpace, filters=8, widths=(0.5, 1.0), iterations=(2, 4), primitives=("gru", "residual"))
 call(spaces.MacroSpace.for_data, "MacroSpace.for_data", input_shape=(32, 32, 3), num_classes=10, samples=1000)
 call(spaces.NASBench101Space, filters=4, num_stacks=2, cells_per_stack=1)
 call(spaces.NASBench101Space.for_data, "NASBench101Space.for_data", input_shape=(32, 32, 3), num_classes=10, samples=99)

@@ -10,10 +10,21 @@ import keras_tuner
 import numpy as np
 
 import tuners
-from kerasnas import DriftMonitor, ImageClassifier, datasets, export, intervals, pipeline, reporting, search
+from kerasnas import (
+    DriftMonitor,
+    ImageClassifier,
+    ImageRegressor,
+    datasets,
+    export,
+    intervals,
+    pipeline,
+    reporting,
+    search,
+)
 from kerasnas import tabular as tables
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.pipeline import RaceConfig, RunFolder, Shortlist, Stages, TrainingRecipe
+from kerasnas.tasks import CLASSIFICATION
 from tests.bad_inputs.calls_of_algorithms import CELLS
 from tests.bad_inputs.calls_of_algorithms import TABLE as BENCH
 from tests.bad_inputs.calls_of_networks import (
@@ -83,7 +94,7 @@ assert CELLS is not None
 
 # exports
 call(export.Classifier, model=CLASSIFIER.model, classes=CLASSES, scale=255.0, image_fit="stretch")
-call(fresh(lambda: CLASSIFIER, "probabilities"), x=IMAGES)
+call(fresh(lambda: CLASSIFIER, "answers"), x=IMAGES)
 call(
     export.Export,
     format="litert",
@@ -97,8 +108,8 @@ call(
 )
 call(export.Format, title="One", path="one", write=len, load=len, packages=("numpy",), tolerance=0.001)
 call(export.Loaded, predict=len, threads=1, batch=1)
-LOADED = export.Loaded(CLASSIFIER.probabilities, 1)
-call(fresh(lambda: LOADED, "probabilities"), x=IMAGES)
+LOADED = export.Loaded(CLASSIFIER.answers, 1)
+call(fresh(lambda: LOADED, "answers"), x=IMAGES)
 call(fresh(lambda: LOADED, "latency_ms"), sample=IMAGES[:1])
 call(export.check_formats, names=["litert"])
 call(
@@ -119,7 +130,7 @@ call(
     scale=255.0,
     image_fit="stretch",
 )
-call(export.with_preprocessing, network=NETWORK, scale=255.0)
+call(export.with_preprocessing, network=NETWORK, scale=255.0, task=CLASSIFICATION)
 call(export.write_model, folder=FOLDER / "written", model=NETWORK)
 
 
@@ -141,6 +152,16 @@ call(
     ensemble=1,
     candidates=1,
 )
+call(
+    ImageRegressor,
+    minutes=0.001,
+    folder=FOLDER / "numbers",
+    test_split=0.1,
+    log=quiet,
+    seed=0,
+    ensemble=1,
+    candidates=1,
+)
 call(fresh(classifier, "evaluate"), x=IMAGES, y=LABELS.astype(str))
 call(fresh(classifier, "score"), x=IMAGES, y=LABELS.astype(str))
 call(fresh(classifier, "predict"), x=IMAGES)
@@ -155,6 +176,8 @@ call(
     dataset="fashion_mnist_mini",
     image_size="auto",
     image_fit="stretch",
+    task="auto",
+    target=(),
     space="macro",
     genotypes=(),
     minutes=1.0,

@@ -111,6 +111,16 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     "no error": ({"0"}, ["fisher_p_value-errors", "fisher_p_value-reference_errors"]),
     "a single part": ({"0.5"}, ["split_classes-sizes"]),
     "a function": ({"function"}, ["ArrayBatches-augment", "compose-functions"]),
+    "classes of any names": ({"text array"}, ["task_of_labels-y"]),
+    "no loss is that of classes, any function one of its own": ({"None", "function"}, ["task_of_loss-loss"]),
+    "no columns are all of them": ({"[]"}, ["load-target"]),
+    "no smoothing, or half of it": ({"0", "0.5"}, ["SmoothedCrossentropy-label_smoothing"]),
+    "offsets of any number, scales above 0": (
+        of({"-1", "0", "0.5"}),
+        ["Regression-offset"],
+    ),
+    "a scale below 1": (of({"0.5"}), ["Regression-scale"]),
+    "no walls, or half of the cells": ({"0", "0.5"}, ["mazes-density"]),
     "a name may be any text": (
         TEXT,
         [

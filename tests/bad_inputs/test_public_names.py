@@ -30,6 +30,7 @@ PACKAGES = [
     "kerasnas.spaces",
     "kerasnas.strategies",
     "kerasnas.tabular",
+    "kerasnas.tasks",
     "kerasnas.testing",
     "kerasnas.trainers",
     "tuners",
@@ -37,10 +38,11 @@ PACKAGES = [
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
         Channel Client Filler MetaLearner MultiFidelitySearch ParetoSearch PolicyGradient Primitive Relaxation
-        SearchSpace SearchStrategy SkeletonSpace TaskFamily DistributedTuner
+        SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
-        ArchitectureMonitor InnerSGD NATSBenchSizeSpace NonFiniteGuard device_name initializer_names
+        ArchitectureMonitor Classification InnerSGD Multilabel NATSBenchSizeSpace NonFiniteGuard device_name
+        initializer_names
     """,
     "an error": "ClusterError DivergedError NoUpdateError NonFiniteError SpaceExhaustedError",
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
