@@ -9,6 +9,7 @@ import math
 import numbers
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ import numpy as np
 
 _T = TypeVar("_T")
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_OURS = ("kerasnas", "tuners", "keras")  # packages whose lines a warning is not about
 _LONGEST = 200  # characters of a received value that a message shows
 _LARGEST_SEED = 2**128 - 1  # the entropy of NumPy's generators
 
@@ -44,6 +46,14 @@ def invalid(argument: str, expected: str, received: Any, hint: str = "", what: s
         shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
     end = f" {hint}" if hint else ""
     return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {shown}{end}"
+
+
+def warn(message: str) -> None:
+    """Warn, in the name of the line outside of this package and of Keras that led here."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
@@ -248,9 +258,18 @@ def instance(argument: str, value: _T, kinds: type | tuple[type, ...], expected:
     """
     if not isinstance(value, kinds):
         own = kinds if isinstance(kinds, tuple) else (kinds,)
-        default = "an instance of " + " or ".join(f"`{kind.__name__}`" for kind in own)
-        raise TypeError(invalid(argument, expected or default, value))
+        raise TypeError(invalid(argument, expected or " or ".join(map(_instance_of, own)), value))
     return value
+
+
+def _instance_of(kind: type) -> str:
+    """A class in words."""
+    words = {Mapping: "a mapping", Sequence: "a sequence"}
+    if kind in words:
+        return words[kind]
+    if kind.__module__.startswith("keras.") and kind.__name__ == "Model":
+        return "a Keras model"
+    return f"an instance of `{kind.__name__}`"
 
 
 def function(argument: str, value: _T, expected: str = "a callable") -> _T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -95,10 +94,9 @@ def unit_pixels(x: np.ndarray) -> np.ndarray:
     smallest, largest = int(x.min()), int(x.max())
     if smallest < 0 or not 1 < largest <= 255:
         return x
-    warnings.warn(
+    checks.warn(
         f"Images of dtype {x.dtype} with values from {smallest} to {largest} are read as `x / 255`. Pass the same to "
-        'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.',
-        stacklevel=4,
+        'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.'
     )
     return x.astype("float32") / 255
 

@@ -98,7 +98,7 @@ class Export:
     threads: int
 
 
-def check_formats(names: Iterable[str]) -> tuple[str, ...]:
+def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """Return the names of formats, each once, if all of them are known and can be written here.
 
     Raises:
@@ -114,16 +114,16 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
         ...
     ValueError: Unknown format 'tflight'. Did you mean 'litert'? Known: ['litert', 'litert-int8', 'onnx', 'savedmodel']
     """
-    if isinstance(names, str):
-        names = names.split(",")
-    if not isinstance(names, Iterable) or isinstance(names, (bytes, Mapping)):
-        raise TypeError(checks.invalid("names", f"formats, some of {', '.join(FORMATS)}", names))
-    names = list(names)
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError(checks.invalid("names", f"formats, some of {', '.join(FORMATS)}", names))
-    names = tuple(dict.fromkeys(names))
+    if isinstance(formats, str):
+        formats = formats.split(",")
+    if not isinstance(formats, Iterable) or isinstance(formats, (bytes, Mapping)):
+        raise TypeError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
+    given = list(formats)
+    if not all(isinstance(name, str) for name in given):
+        raise TypeError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
+    names = tuple(dict.fromkeys(given))
     if not names:
-        raise ValueError(checks.invalid("names", f"formats, some of {', '.join(FORMATS)}", names))
+        raise ValueError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
     for name in names:
         if name not in FORMATS:
             raise ValueError(f"Unknown format {name!r}. {checks.nearest(name, FORMATS)}")

@@ -231,7 +231,7 @@ def _alpha_table(
 
 # Curves -------------------------------------------------------------------------------------------
 @checks.reading("history", "lists of numbers by name")
-@checks.arguments(history=checks.entries(Sequence), path=checks.path)
+@checks.arguments(history=checks.entries((Sequence, np.ndarray)), path=checks.path)
 def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
     """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
 

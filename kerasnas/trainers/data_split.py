@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -114,11 +113,10 @@ def _warn_of_test_set(y: np.ndarray) -> None:
     """Warn if labels begin as those of a well-known test set do: by chance, one in 10^15 does."""
     for name, labels in _FIRST_TEST_LABELS.items():
         if tuple(y[: len(labels)].tolist()) == labels:
-            warnings.warn(
+            checks.warn(
                 f"`validation_data` begins with the labels of the test set of {name}. It moves the alphas: the "
                 "accuracy of the network that is found would not be one on data that the search has not seen. Leave it "
-                "out, or pass a part of the training data.",
-                stacklevel=4,
+                "out, or pass a part of the training data."
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -141,7 +140,7 @@ class SearchGuards:
 
 
 def _warn(guard: str, reason: str) -> None:
-    warnings.warn(f"The guard {guard} has no effect: {reason}.", stacklevel=4)
+    checks.warn(f"The guard {guard} has no effect: {reason}.")
 
 
 def _validation_batch(data: Any) -> Any:

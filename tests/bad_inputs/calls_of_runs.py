@@ -111,7 +111,7 @@ call(export.Loaded, predict=len, threads=1, batch=1)
 LOADED = export.Loaded(CLASSIFIER.answers, 1)
 call(fresh(lambda: LOADED, "answers"), x=IMAGES)
 call(fresh(lambda: LOADED, "latency_ms"), sample=IMAGES[:1])
-call(export.check_formats, names=["litert"])
+call(export.check_formats, formats=["litert"])
 call(
     export.export_classifier,
     classifier=CLASSIFIER,

@@ -154,9 +154,8 @@ def test_what_is_killed_and_begun_again_ends_as_if_nothing_had_happened(subject,
         if code or missing or different:
             said = campaign.log(folder) if code else ""
             wrong.append(f"killed {plan}: exit code {code}, lacks {missing}, differs in {different}. {said}")
-        strange = [name for name in more if not Path(name).name.startswith(".")]
-        if strange:
-            wrong.append(f"killed {plan}: leaves {strange}")
+        if more:
+            wrong.append(f"killed {plan}: leaves {more}")
     row = [subject, round(life, 1), kills, at_files, complete, identical, lost, left, round(float(np.median(again)), 1)]
     campaign.rows.append(row)
     print(json.dumps(dict(zip(COLUMNS, row, strict=True))))

@@ -25,7 +25,7 @@ from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import BATCH_SIZE
 from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
-from tuners.oracles.objectives import as_objectives
+from tuners.oracles.objectives import ObjectiveLike, as_objectives
 from tuners.oracles.strategy_oracle import StrategyOracle
 from tuners.persistence import json_files
 from tuners.persistence.seals import NAME as SEAL
@@ -99,13 +99,12 @@ class OneShotTuner(NetworkTuner):
         "Single Path One-Shot Neural Architecture Search with Uniform Sampling", 2020 (arXiv 1904.00420).
     """
 
-    @checks.arguments(objective=checks.name)
     def __init__(
         self,
         space: SearchSpace,
         input_shape: tuple[int, ...],
         num_classes: int,
-        objective: str = "val_accuracy",
+        objective: ObjectiveLike = "val_accuracy",
         max_trials: int = 1000,
         retrain_best: int = 3,
         seed: int = 0,
