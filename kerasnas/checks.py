@@ -258,7 +258,8 @@ def instance(argument: str, value: _T, kinds: type | tuple[type, ...], expected:
     """
     if not isinstance(value, kinds):
         own = kinds if isinstance(kinds, tuple) else (kinds,)
-        raise TypeError(invalid(argument, expected or " or ".join(map(_instance_of, own)), value))
+        words = " or ".join(map(_instance_of, own)).replace(" or an instance of", " or")
+        raise TypeError(invalid(argument, expected or words, value))
     return value
 
 

@@ -24,7 +24,10 @@ ADAPTATION = "adaptation.json"
 
 
 @checks.fields(
-    path=checks.path, label=checks.text, probability=checks.share, probabilities=checks.entries(checks.share)
+    path=checks.path,
+    label=checks.text,
+    probability=checks.maybe(checks.share),
+    probabilities=checks.entries(checks.number),
 )
 @dataclasses.dataclass(frozen=True)
 class Prediction:

@@ -11,6 +11,7 @@ from kerasnas import checks
 from kerasnas.backend.memory import release_kernels_of
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
+from kerasnas.tasks import CLASSIFICATION, Task
 from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 
@@ -25,10 +26,12 @@ class GenotypeHyperModel(TunedFit):
         input_shape: `(height, width, channels)` of one image.
         num_classes: number of classes.
         compile: function that compiles the model it is given, `(model, hp) -> None`. Defaults to Adam at a
-            tuned learning rate (1e-4 to 1e-2), sparse categorical cross-entropy from logits, accuracy.
+            tuned learning rate (1e-4 to 1e-2), with loss and metrics of the task.
         batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
         epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
         name: as for `keras_tuner.HyperModel`.
+        task: what the networks predict. Defaults to classification: sparse categorical cross-entropy from logits,
+            accuracy.
         kwargs: for the space's `build_network`.
 
     Raises:
@@ -56,6 +59,7 @@ class GenotypeHyperModel(TunedFit):
         batch_size=sizes,
         epochs=sizes,
         name=checks.name,
+        task=Task,
     )
     def __init__(
         self,
@@ -66,9 +70,11 @@ class GenotypeHyperModel(TunedFit):
         batch_size: int | Sequence[int] | None = None,
         epochs: int | Sequence[int] | None = None,
         name: str | None = None,
+        task: Task = CLASSIFICATION,
         **kwargs: Any,
     ):
         super().__init__(batch_size, epochs, name)
+        self.task = task
         check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
@@ -91,8 +97,8 @@ class GenotypeHyperModel(TunedFit):
         rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
         model.compile(
             keras.optimizers.Adam(rate),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
+            self.task.loss(),
+            metrics=self.task.metrics(),
             jit_compile=False,  # XLA's depthwise convolutions are far slower on a CPU
         )
         return model

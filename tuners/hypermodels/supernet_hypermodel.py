@@ -10,6 +10,7 @@ import keras
 from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace, SkeletonSpace
+from kerasnas.tasks import CLASSIFICATION, Task
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
 from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
@@ -41,6 +42,7 @@ class SupernetHyperModel(TunedFit):
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
         trainer_options: further arguments of `BilevelTrainer`, such as `objective`. Defaults to None.
         compile_options: further arguments of `BilevelTrainer.compile`, such as `metrics`. Defaults to None.
+        task: what the networks predict: loss and metrics follow from it. Defaults to classification.
         name: as for `keras_tuner.HyperModel`.
 
     Raises:
@@ -75,6 +77,7 @@ class SupernetHyperModel(TunedFit):
         trainer_options=checks.mapping,
         compile_options=checks.mapping,
         name=checks.name,
+        task=Task,
     )
     def __init__(
         self,
@@ -93,8 +96,10 @@ class SupernetHyperModel(TunedFit):
         trainer_options: Mapping[str, Any] | None = None,
         compile_options: Mapping[str, Any] | None = None,
         name: str | None = None,
+        task: Task = CLASSIFICATION,
     ):
         super().__init__(batch_size, epochs, name)
+        self.task = task
         check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.filters, self.num_cells, self.relaxation = filters, num_cells, relaxation
@@ -171,6 +176,7 @@ class SupernetHyperModel(TunedFit):
             self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}
         )
         options: dict[str, Any] = {"learning_rate": settings["learning_rate"]}
+        options |= {"loss": self.task.loss(), "metrics": self.task.metrics()}
         if "architecture_learning_rate" in settings:
             rate = settings["architecture_learning_rate"]
             options["architecture_optimizer"] = keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999)

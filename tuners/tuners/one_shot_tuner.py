@@ -21,6 +21,7 @@ from kerasnas.meta import warm_start
 from kerasnas.pipeline import Stages, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.spaces import SearchSpace
+from kerasnas.tasks import CLASSIFICATION
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import BATCH_SIZE
 from tuners.distributed.environment import is_distributed
@@ -132,6 +133,8 @@ class OneShotTuner(NetworkTuner):
             oracle = EvolutionOracle(space, "val_accuracy", max_trials, seed)
         self._check_oracle(oracle, space)
         self.trainer: ENASTrainer | None = None
+        if training is not None and getattr(training, "task", CLASSIFICATION) != CLASSIFICATION:
+            raise ValueError(checks.invalid("training", "a recipe of a classification", training.task.name))
         super().__init__(
             oracle,
             space,

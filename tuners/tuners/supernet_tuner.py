@@ -50,7 +50,7 @@ class SupernetTuner(NetworkTuner):
         max_trials: Defaults to 4.
         seed: seed of everything. Defaults to 0.
         training: `TrainingRecipe` of the training from scratch: epochs, batch size, learning rate, augmentation, size
-            of the network. Defaults to None: ten epochs.
+            of the network, and the hypermodel's task. Defaults to None: ten epochs.
         initializer: a `ReptileInitializer` or its folder, that the supernet of each trial starts from. Defaults to
             None.
         folds: number of parts for cross-validation: a trial then is one search for each part, on all other parts and
@@ -101,6 +101,10 @@ class SupernetTuner(NetworkTuner):
                 "Invalid value received for argument `hypermodel`. Expected a `SupernetHyperModel`, whose `build` "
                 f"makes a search. Received: {hypermodel!r}. For discrete networks there is `GenotypeHyperModel`."
             )
+        training = TrainingRecipe(task=hypermodel.task) if training is None else training
+        if isinstance(training, TrainingRecipe) and training.task != hypermodel.task:
+            expected = f"a recipe of the hypermodel's task, {hypermodel.task.name}"
+            raise ValueError(checks.invalid("training", expected, training.task.name))
         super().__init__(
             RandomOracle(objective, max_trials, seed) if oracle is None else oracle,
             hypermodel.space,
@@ -179,6 +183,7 @@ class SupernetTuner(NetworkTuner):
             self.training.num_classes,
             self.seed,
             validation_split,
+            self.training.recipe.task,
         )
         quiet = inside(verbose)
         fresh_callbacks(callbacks)  # raises where they are wrong
