@@ -4,6 +4,7 @@ from kerasnas.datasets.augmentations import color_jitter, compose, cutout, flip,
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
+from kerasnas.datasets.graphs import GraphDataset, graph_dataset, stochastic_blocks
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
 from kerasnas.datasets.mini_imagenet import mini_imagenet
@@ -20,6 +21,7 @@ __all__ = [
     "ArrayBatches",
     "Episode",
     "EpisodeSampler",
+    "GraphDataset",
     "ImageDataset",
     "LabelledImages",
     "PairedBatches",
@@ -34,6 +36,7 @@ __all__ = [
     "flip",
     "flip_vertical",
     "glyphs",
+    "graph_dataset",
     "grouped_split",
     "load",
     "mini_imagenet",
@@ -43,6 +46,7 @@ __all__ = [
     "split_classes",
     "split_samples",
     "stack_episodes",
+    "stochastic_blocks",
     "stratified_split",
     "unit_pixels",
     "waveforms",
