@@ -24,6 +24,7 @@ from kerasnas.datasets import Episode
 from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
 from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
 from kerasnas.genotypes import DARTS_V1, Genotype
+from kerasnas.primitives import Graph
 from kerasnas.registry import Registry
 from kerasnas.search import (
     ASHA,
@@ -42,7 +43,7 @@ from kerasnas.search import (
     SuccessiveHalving,
     TPESearch,
 )
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
+from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, GraphSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
@@ -202,6 +203,35 @@ call(Adam, learning_rate=0.1)
 # spaces
 call(fresh(lambda: SPACE, "reachable"), max_skips=1, allow_none=True)
 call(fresh(lambda: SPACE.reachable(), "sample"), rng=RNG)
+
+# graphs
+call(Graph, edges=[[0, 1], [1, 2]], num_nodes=3)
+call(GraphSpace, graph=Graph([[0, 1]], 2), filters=4, num_nodes=2, primitives=["gcn", "fc"], dropout=0.5)
+call(fresh(GraphSpace, "to_table"), genotype=GraphSpace().decode((0,) * 8))
+call(
+    fresh(GraphSpace, "from_table"),
+    genotype=Genotype("nasbench_graph", {"cell": [("gcn", node, node + 1) for node in range(4)]}),
+)
+call(
+    datasets.GraphDataset,
+    name="three",
+    graph=Graph([[0, 1]], 3),
+    x=np.ones((3, 2)),
+    y=[0, 1, -1],
+    parts={"train": [0, 1], "validation": [], "test": []},
+    classes=("a", "b"),
+)
+call(
+    datasets.stochastic_blocks,
+    nodes=30,
+    classes=2,
+    features=4,
+    degree=3.0,
+    homophily=0.8,
+    signal=0.2,
+    train_per_class=2,
+    seed=0,
+)
 
 # datasets
 call(
@@ -373,7 +403,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             *("outer_step-step", "outer_step-architecture_step", "federate-participation", "federate-step"),
             "federate-architecture_step",
             *("MaximumTest-false_alarms", "DriftMonitor-false_alarms", "DriftMonitor-rise"),
-            *("error_run_length-error", "ErrorSum-error", "ErrorSum-rise"),
+            *("error_run_length-error", "ErrorSum-error", "ErrorSum-rise", "stochastic_blocks-degree"),
         ],
     ),
     "0 leaves the baseline, the entropy or the variation out": (
@@ -386,6 +416,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "glyphs-jitter",
             "color_jitter-amount",
             *("NetworkEnsemble-weight_decay", "TPESearch-random_share", "BOHB-random_share"),
+            *("stochastic_blocks-homophily", "stochastic_blocks-signal"),
         ],
     ),
     "0 leaves the mutation, the noise, the steps, the shift, the skips or the query out; an index starts at 0": (
@@ -393,7 +424,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         [
             *("NSGA2-mutation_probability", "waveforms-noise", "PairedBatches.skip-steps", "shift-pixels"),
             *("cutout-size", "SinusoidTasks-query_shots", "EpisodeSampler-query_shots", "ArrayBatches.set_epoch-epoch"),
-            "NASBench201Space.reachable-max_skips",
+            *("NASBench201Space.reachable-max_skips", "GraphSpace-dropout"),
             *("SinusoidTasks.episode-index", "SinusoidTasks.batch-index", "EpisodeSampler-rotations"),
         ],
     ),
@@ -419,6 +450,8 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         of({"True"}),
         ["EpisodeSampler-classes", "split_classes-sizes"],
     ),
+    "no edge": ({"[]"}, ["Graph-edges"]),
+    "a class like the others, or none, as which NumPy reads True": (of({"-1", "0", "True"}), ["GraphDataset-y"]),
     "no label yet": ({"[]"}, ["ErrorSum.observe-errors", "DriftMonitor.observe_errors-errors"]),
     "no error": ({"0"}, ["fisher_p_value-errors", "fisher_p_value-reference_errors"]),
     "a single part": ({"0.5"}, ["split_classes-sizes"]),
@@ -427,7 +460,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         TEXT,
         [
             "check_images-what",
-            "ImageDataset-name",
+            *("ImageDataset-name", "GraphDataset-name"),
             "Table-name",
             "NATSBenchSize-name",
             "NASBench201-name",
@@ -435,7 +468,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         ],
     ),
     "a name in the singular": (TEXT, ["Registry-kind"]),
-    "a name like the others": (of(TEXT), ["DriftMonitor-classes"]),
+    "a name like the others": (of(TEXT), ["DriftMonitor-classes", "GraphDataset-classes"]),
     "a name that is not empty": (
         {"text"},
         ["load-cache_dir", "Genotype-space", "Genotype.from_paper_string-space", "Registry.register-name"],

@@ -211,7 +211,8 @@ def checked_rows(x: Any, rows: int, message: str) -> Any:
         raise ValueError(f"{message}. Received: {x.shape[0]} rows")
     if x.shape[0] is None and tf.is_tensor(x):
         with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], rows, message)]):
-            return tf.ensure_shape(tf.identity(x), (rows, *x.shape[1:]))
+            x = tf.identity(x)
+        x.set_shape((rows, *x.shape[1:]))
     return x
 
 

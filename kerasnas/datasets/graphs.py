@@ -80,7 +80,8 @@ class GraphDataset:
         checks.instance("graph", self.graph, Graph, "a `kerasnas.primitives.Graph`")
         checks.instance("name", self.name, str)
         nodes = self.graph.num_nodes
-        x = checks.array("x", self.x, rank=2).astype("float32")
+        with np.errstate(over="ignore"):  # told below
+            x = checks.array("x", self.x, rank=2).astype("float32")
         if len(x) != nodes or not x.shape[1]:
             expected = f"features of each of the graph's {nodes} nodes, `(nodes, features)`"
             raise ValueError(checks.invalid("x", expected, f"shape {x.shape}"))

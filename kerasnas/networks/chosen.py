@@ -106,19 +106,20 @@ class _Chosen(Filler):
         edges = self.genotype[table.cell or kind]
         states: list[Any] = list(inputs)  # None where nothing arrives
         seeds = np.random.default_rng([self.seed, self.slot, 2])
-        read: dict[int, Any] = {}  # what edges read of a node: it, or it after dropout
+        dropped: dict[int, Any] = {}  # nodes after dropout
 
-        def of(source: int) -> Any:
-            if source not in read:
+        def read(source: int, name: str) -> Any:
+            if not table.dropout or name == "skip_connect":
+                return states[source]
+            if source not in dropped:
                 own = int(seeds.integers(2**31))
-                layer = keras.layers.Dropout(table.dropout, seed=own) if table.dropout else None
-                read[source] = layer(states[source]) if layer else states[source]
-            return read[source]
+                dropped[source] = keras.layers.Dropout(table.dropout, seed=own)(states[source])
+            return dropped[source]
 
         for node in table.rows_by_node:
             terms = [
                 self._primitive(
-                    of(edge.source),
+                    read(edge.source, edge.primitive),
                     edge.primitive,
                     filters,
                     strides if edge.source < len(inputs) else 1,

@@ -27,7 +27,7 @@ class _OnGraph(Stage):
     def rows(self, inputs: Any) -> Any:
         """`inputs`, checked to have a row for every node."""
         count = self.graph.num_nodes
-        message = f"Expected a row for each of the graph's {count} nodes, all in one batch: batch_size={count}"
+        message = f"Expected a row for each of the {count} nodes of the graph, all in one batch: batch_size={count}"
         return backend.checked_rows(inputs, count, message)
 
     def column(self, values: np.ndarray, dtype: Any) -> Any:
