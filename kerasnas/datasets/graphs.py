@@ -124,7 +124,9 @@ class GraphDataset:
                 raise ValueError(checks.invalid("parts", expected, [int(nodes.min()), int(nodes.max())]))
             if (y[nodes] < 0).any():
                 first = int(nodes[y[nodes] < 0][0])
-                raise ValueError(checks.invalid("parts", f"nodes with a class in '{part}'", f"node {first}, of class -1"))
+                raise ValueError(
+                    checks.invalid("parts", f"nodes with a class in '{part}'", f"node {first}, of class -1")
+                )
             if taken[nodes].any() or len(np.unique(nodes)) < len(nodes):
                 raise ValueError(checks.invalid("parts", "each node once, in one part", f"a node of '{part}' again"))
             taken[nodes] = True
@@ -187,8 +189,8 @@ def graph_dataset(path: str | os.PathLike) -> GraphDataset:
 
     Args:
         path: the file, or a folder with one in it. Its arrays: the features as parts of a sparse matrix by rows,
-            `feat_indptr`, `feat_indices`, `feat_shape` (all values 1, or those of `feat_data`); `edges` (edges, 2); `y`,
-            with -1 where there is no class; the nodes `train`, `val`, `test`; `classes`, their names.
+            `feat_indptr`, `feat_indices`, `feat_shape` (all values 1, or those of `feat_data`); `edges` (edges, 2);
+            `y`, with -1 where there is no class; the nodes `train`, `val`, `test`; `classes`, their names.
 
     Raises:
         TypeError: if `path` is not a path.

@@ -30,10 +30,10 @@ class Graph:
     >>> path = Graph([[0, 1], [1, 2], [2, 1]], num_nodes=4)
     >>> path.edges.tolist(), path.degrees.tolist()
     ([[0, 1], [1, 2]], [1, 2, 1, 0])
-    >>> Graph([[0, 1], [1, 4]], num_nodes=4)
+    >>> Graph([[0, 1], [1, 4]], num_nodes=4)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: Invalid value received for argument `edges`. Expected nodes from 0 to 3. Received: edge 1, of nodes 1 and 4
+    ValueError: Invalid value ... `edges`. Expected nodes from 0 to 3. Received: edge 1, of nodes 1 and 4
     """
 
     edges: np.ndarray

@@ -60,9 +60,9 @@ def test_wrong_data_are_reported(changed, message):
 
 def test_wrong_parts_are_reported():
     data = GraphDataset(**{**RIGHT, "parts": {"train": [0, 1], "validation": [], "test": [2]}})
-    with pytest.raises(ValueError, match="`part`. Expected one with nodes. Received: 'validation'"):
+    with pytest.raises(ValueError, match=r"`part`. Expected one with nodes. Received: 'validation'"):
         data.batches("validation")
-    with pytest.raises(ValueError, match="`part`.*Received: 'val'.*validation"):
+    with pytest.raises(ValueError, match=r"`part`.*Received: 'val'.*validation"):
         data.weights("val")
     with pytest.raises(TypeError, match="`graph`"):
         GraphDataset(**{**RIGHT, "graph": [[0, 1]]})

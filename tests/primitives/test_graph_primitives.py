@@ -180,7 +180,7 @@ def test_wrong_settings_are_reported():
         Neighbors(GRAPH, "loopd")
     with pytest.raises(TypeError, match=r"`graph`. Expected a `kerasnas.primitives.Graph`. Received: \[\[0, 1\]\]"):
         Neighbors([[0, 1]], "sum")
-    with pytest.raises(ValueError, match="Unknown graph primitive 'gcnn'. Did you mean 'gcn'"):
+    with pytest.raises(ValueError, match=r"Unknown graph primitive 'gcnn'. Did you mean 'gcn'"):
         primitive("gcnn", 8, graph=GRAPH)
     with pytest.raises(ValueError, match=r"`primitives`.*Received: 'sep_conv_3x3'"):
         MixedOp(["sep_conv_3x3"], 4, graph=GRAPH)
