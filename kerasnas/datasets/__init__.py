@@ -4,6 +4,7 @@ from kerasnas.datasets.augmentations import color_jitter, compose, cutout, flip,
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.glyphs import glyphs
+from kerasnas.datasets.graphs import GraphDataset, graph_dataset, stochastic_blocks
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
 from kerasnas.datasets.mazes import mazes
@@ -21,6 +22,7 @@ __all__ = [
     "ArrayBatches",
     "Episode",
     "EpisodeSampler",
+    "GraphDataset",
     "ImageDataset",
     "LabelledImages",
     "PairedBatches",
@@ -35,6 +37,7 @@ __all__ = [
     "flip",
     "flip_vertical",
     "glyphs",
+    "graph_dataset",
     "grouped_split",
     "load",
     "mazes",
@@ -45,6 +48,7 @@ __all__ = [
     "split_classes",
     "split_samples",
     "stack_episodes",
+    "stochastic_blocks",
     "stratified_split",
     "unit_pixels",
     "waveforms",

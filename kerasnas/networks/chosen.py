@@ -14,6 +14,7 @@ from kerasnas.networks.initialization import head_dtype, initialize, number_laye
 from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, check_skeleton, input_shape_for
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
+from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.network_blocks import Block
 
@@ -107,10 +108,26 @@ class _Chosen(Filler):
         table, drop = self.space.tables[kind], self._drop()
         edges = self.genotype[table.cell or kind]
         states: list[Any] = list(inputs)  # None where nothing arrives
+        seeds = np.random.default_rng([self.seed, self.slot, 2])
+        dropped: dict[int, Any] = {}  # nodes after dropout
+
+        def read(source: int, name: str) -> Any:
+            if not table.dropout or name == "skip_connect":
+                return states[source]
+            if source not in dropped:
+                own = int(seeds.integers(2**31))
+                dropped[source] = keras.layers.Dropout(table.dropout, seed=own)(states[source])
+            return dropped[source]
+
         for node in table.rows_by_node:
             terms = [
                 self._primitive(
-                    states[edge.source], edge.primitive, filters, strides if edge.source < len(inputs) else 1, drop
+                    read(edge.source, edge.primitive),
+                    edge.primitive,
+                    filters,
+                    strides if edge.source < len(inputs) else 1,
+                    drop,
+                    table.graph,
                 )
                 for edge in edges
                 if edge.target == node and edge.primitive != "none" and states[edge.source] is not None
@@ -123,9 +140,11 @@ class _Chosen(Filler):
         return [zero if node is None else node for node in nodes]
 
     @staticmethod
-    def _primitive(x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any]) -> Any:
+    def _primitive(
+        x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any], graph: Graph | None = None
+    ) -> Any:
         """The primitive, dropped by drop-path unless it is a skip connection; inside, where it has a residual one."""
-        layer = primitive(name, filters, strides)
+        layer = primitive(name, filters, strides, graph=graph)
         if isinstance(layer, MBConv):
             return layer.expand(x, drop)
         y = expand(layer, x)

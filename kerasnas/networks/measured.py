@@ -23,6 +23,7 @@ from kerasnas.networks.skeleton import (
 )
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
+from kerasnas.primitives.graph import Graph
 
 
 @checks.fields(name=checks.name, shapes=checks.each(checks.shape), build=checks.function)
@@ -139,7 +140,7 @@ class _Measured(ShapeFiller):
         for column, name in enumerate(self.space.tables[kind].primitives):
             parts = self.options[kind][row][column]
             if name != "none" and (name != "skip_connect" or strides > 1):
-                parts.append(_chosen(name, filters, strides, shape))
+                parts.append(_chosen(name, filters, strides, shape, self.space.tables[kind].graph))
             if added and name != "none":
                 parts.append(_sum(shape_after(shape, filters, strides)))
 
@@ -155,13 +156,18 @@ class _Measured(ShapeFiller):
         self.fixed.append(Part(title, (x,), lambda y: classify(by_rank("GlobalAveragePooling")(y), classes)))
         return (classes,)
 
+    def classify(self, x: Shape) -> Shape:
+        classes = self.num_classes
+        self.fixed.append(Part(f"classifier, {classes} classes", (x,), lambda y: classify(y, classes)))
+        return super().classify(x)
+
     def read(self, values: Sequence[Shape], names: Sequence[str]) -> Shape:
         raise self._unread()
 
 
-def _chosen(name: str, filters: int, strides: int, shape: Shape) -> Part:
+def _chosen(name: str, filters: int, strides: int, shape: Shape, graph: Graph | None) -> Part:
     title = f"{name}, {filters} filters, strides {strides}"
-    return Part(title, (shape,), lambda x: expand(primitive(name, filters, strides), x))
+    return Part(title, (shape,), lambda x: expand(primitive(name, filters, strides, graph=graph), x))
 
 
 def _sum(shape: Shape) -> Part:

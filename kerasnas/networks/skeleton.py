@@ -13,12 +13,13 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.base import halve
+from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.network_blocks import Block
 
 Shape = tuple[int, ...]
 _PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
 ORDINALS = ("first", "second", "third", "fourth")
-_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)"}
+_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)", "node": "(features,)"}
 
 
 def _is_edge(edge: Any) -> bool:
@@ -43,6 +44,8 @@ class ChoiceTable:
         cell: the genotype's cell that the edges belong to. Defaults to None: that of the table's own name.
         names: names of the choices, one a row, where all edges are kept. Defaults to `"source->target"`.
         sparse: with `keep`: whether an edge that a node keeps may be left out after all, as `none`. Defaults to False.
+        graph: the `Graph` whose nodes are the samples, where the primitives are of graphs. Defaults to None.
+        dropout: share of a node's values that edges do not read in training. Defaults to 0.
 
     Example:
 
@@ -58,6 +61,8 @@ class ChoiceTable:
     cell: str | None = None
     names: tuple[str, ...] = ()
     sparse: bool = False
+    graph: Graph | None = dataclasses.field(default=None, compare=False, repr=False)
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         edges = [edge for edge in self.edges if _is_edge(edge)]
@@ -361,11 +366,11 @@ def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> S
     """
     axes = _AXES[kind]
     is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)
-    is_shape = is_shape and len(input_shape) == axes.count(",") + 1
+    is_shape = is_shape and len(input_shape) == len(axes.split(", "))
     if not is_shape or not all(isinstance(size, int | np.integer) and size > 0 for size in input_shape):
         raise ValueError(checks.invalid("input_shape", f"{axes} of one {kind}", input_shape))
     least, sizes = 2**halvings, input_shape[:-1]
-    if min(sizes) < least:
+    if min(sizes, default=least) < least:
         expected = f"{least} x {least} pixels" if kind == "image" else f"{least} steps"
         raise ValueError(
             f"Invalid value received for argument `input_shape`. Expected at least {expected}, since the network "

@@ -123,7 +123,8 @@ class Supernet(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         check_channels(inputs, self.image_shape)
-        fill = MixedRunner(self.space, self.parts, self.tables(training), training)
+        tables = self.tables(training)
+        fill = MixedRunner(self.space, self.parts, tables, self._reads(tables), training)
         return self.space.skeleton(fill, inputs)
 
     @property
@@ -215,6 +216,13 @@ class Supernet(keras.Model):
                 if row is not None and edge.primitive in own.primitives:
                     weights[kind][row, own.primitives.index(edge.primitive)] = 1
         return weights
+
+    def _reads(self, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """For each kind of cell how much of each edge is read, from 0 to 1; None where all are, with equal weight."""
+        if self._given is not None:
+            sums = {kind: ops.sum(ops.convert_to_tensor(weights), axis=-1) for kind, weights in self._given.items()}
+            return {kind: ops.clip(total, 0, 1) for kind, total in sums.items()}
+        return {kind: own["edge_weights"] for kind, own in tables.items()}
 
     def _edge_weights(self, kind: str) -> Any:
         if self._given is not None:  # given mixing weights say which edges there are, and how much each counts

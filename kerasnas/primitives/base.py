@@ -13,6 +13,8 @@ from kerasnas import checks
 from kerasnas.registry import Registry
 
 PRIMITIVES = Registry("primitive")
+GRAPH_PRIMITIVES = Registry("graph primitive")
+"""Name -> `(graph, filters, affine) -> Layer`, of layers that map `(nodes, channels)` to `(nodes, filters)`."""
 
 
 @checks.arguments(name=checks.name)
@@ -38,13 +40,23 @@ def register_primitive(name: str) -> Callable:
     return PRIMITIVES.register(name)
 
 
-def primitive(name: str, filters: int, strides: int = 1, affine: bool = True) -> keras.layers.Layer:
-    """A new layer of the primitive registered as `name`.
+def primitive(
+    name: str, filters: int, strides: int = 1, affine: bool = True, graph: Any = None, **options: Any
+) -> keras.layers.Layer:
+    """A new layer of the primitive registered as `name`; with a `graph`, of the graph primitive.
+
+    Args:
+        name: of the primitive.
+        filters, strides, affine: see `Primitive`.
+        graph: the `Graph` whose nodes are the samples. Defaults to None: samples are images or signals.
+        options: further arguments of the layer.
 
     Raises:
         ValueError: for an unknown name (the error names the nearest one), and as the primitive does.
     """
-    return PRIMITIVES[name](filters=filters, strides=strides, affine=affine)
+    if graph is not None:
+        return GRAPH_PRIMITIVES[name](graph=graph, filters=filters, affine=affine, **options)
+    return PRIMITIVES[name](filters=filters, strides=strides, affine=affine, **options)
 
 
 class Primitive(keras.layers.Layer):

@@ -254,7 +254,8 @@ def segment_softmax(alphas: Any, sizes: Sequence[int], temperature: Any = None) 
     ):
         checks.number("temperature", temperature, above=0, most=1e30)  # a tensor is the schedule's
     logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
-    parts = ops.split(logits, [sum(sizes[:index]) for index in range(1, len(sizes))])
+    starts = [sum(sizes[:index]) for index in range(1, len(sizes))]
+    parts = ops.split(logits, starts) if starts else [logits]
     # Keras warns of a softmax over one number.
     return ops.concatenate(
         [ops.softmax(p, axis=-1) if size > 1 else ops.ones_like(p) for p, size in zip(parts, sizes, strict=True)]

@@ -4,6 +4,7 @@ from kerasnas.spaces.base import SPACES, SearchSpace, has_supernet
 from kerasnas.spaces.darts import DARTS_PRIMITIVES, DARTSSpace
 from kerasnas.spaces.enas import ENAS_MICRO_PRIMITIVES, ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
+from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES, GraphSpace
 from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES, HybridSpace
 from kerasnas.spaces.macro import MACRO_PRIMITIVES, MacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
@@ -18,6 +19,7 @@ __all__ = [
     "DARTS_PRIMITIVES",
     "ENAS_MACRO_PRIMITIVES",
     "ENAS_MICRO_PRIMITIVES",
+    "GRAPH_SPACE_PRIMITIVES",
     "HYBRID_PRIMITIVES",
     "MACRO_PRIMITIVES",
     "NASBENCH101_OPERATIONS",
@@ -28,6 +30,7 @@ __all__ = [
     "DARTSSpace",
     "ENASMacroSpace",
     "ENASMicroSpace",
+    "GraphSpace",
     "HybridSpace",
     "MacroSpace",
     "NASBench101Space",

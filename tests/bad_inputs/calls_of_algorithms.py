@@ -6,11 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import datasets, pareto, tasks
+from kerasnas import datasets, pareto, primitives, tasks
 from kerasnas.datasets import Episode
 from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
 from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
 from kerasnas.genotypes import DARTS_V1, Genotype
+from kerasnas.primitives import Graph
 from kerasnas.registry import Registry
 from kerasnas.search import (
     ASHA,
@@ -29,7 +30,7 @@ from kerasnas.search import (
     SuccessiveHalving,
     TPESearch,
 )
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
+from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, GraphSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
@@ -139,6 +140,37 @@ call(Adam, learning_rate=0.1)
 # spaces
 call(fresh(lambda: SPACE, "reachable"), max_skips=1, allow_none=True)
 call(fresh(lambda: SPACE.reachable(), "sample"), rng=RNG)
+
+# graphs
+call(Graph, edges=[[0, 1], [1, 2]], num_nodes=3)
+for primitive in ("ARMA", "ChebNet", "FullyConnected", "GAT", "GCN", "GIN", "GraphSAGE", "KGNN"):
+    call(getattr(primitives, primitive), graph=Graph([[0, 1]], 2), filters=4, affine=True, copies=2)
+call(GraphSpace, graph=Graph([[0, 1]], 2), filters=4, num_nodes=2, primitives=["gcn", "fc"], dropout=0.5)
+call(fresh(GraphSpace, "to_table"), genotype=GraphSpace().decode((0,) * 8))
+call(
+    fresh(GraphSpace, "from_table"),
+    genotype=Genotype("nasbench_graph", {"cell": [("gcn", node, node + 1) for node in range(4)]}),
+)
+call(
+    datasets.GraphDataset,
+    name="three",
+    graph=Graph([[0, 1]], 3),
+    x=np.ones((3, 2)),
+    y=[0, 1, -1],
+    parts={"train": [0, 1], "validation": [], "test": []},
+    classes=("a", "b"),
+)
+call(
+    datasets.stochastic_blocks,
+    nodes=30,
+    classes=2,
+    features=4,
+    degree=3.0,
+    homophily=0.8,
+    signal=0.2,
+    train_per_class=2,
+    seed=0,
+)
 
 # datasets
 call(

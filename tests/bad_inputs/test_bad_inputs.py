@@ -49,6 +49,18 @@ def of(labels):
 
 
 ALLOWED: dict[str, tuple[set[str], list[str]]] = {
+    "half of a degree, of the edges, or of the signal": (
+        {"0.5"},
+        ["stochastic_blocks-degree", "stochastic_blocks-homophily", "stochastic_blocks-signal"],
+    ),
+    "no homophily, no signal, no dropout": (
+        {"0"},
+        ["stochastic_blocks-homophily", "stochastic_blocks-signal", "GraphSpace-dropout"],
+    ),
+    "no edge": ({"[]"}, ["Graph-edges"]),
+    "a class like the others, or none, as which NumPy reads True": (of({"-1", "0", "True"}), ["GraphDataset-y"]),
+    "a name of a graph": (TEXT, ["GraphDataset-name"]),
+    "classes of a graph": (of(TEXT), ["GraphDataset-classes"]),
     "a rate, a weight or a limit": (
         {"0.5"},
         [

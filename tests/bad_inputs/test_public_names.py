@@ -37,8 +37,8 @@ PACKAGES = [
 ]
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Channel Client Filler MetaLearner MultiFidelitySearch ParetoSearch PolicyGradient Primitive Relaxation
-        SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
+        Channel Client Filler GraphPrimitive MetaLearner MultiFidelitySearch ParetoSearch PolicyGradient Primitive
+        Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
         ArchitectureMonitor Classification InnerSGD Multilabel NATSBenchSizeSpace NonFiniteGuard device_name
@@ -50,7 +50,7 @@ REASONS = {
     """,
     "a pure function of tensors, called within a step that is traced": "finite_difference first_order unrolled",
     "whole runs that read and write files: their settings and folders are in the table, runs in tests/pipeline": """
-        examine measure pretrain resume retrain search write_initializer_card
+        examine graph_dataset measure pretrain resume retrain search write_initializer_card
     """,
 }
 

@@ -9,7 +9,7 @@ from keras import ops
 
 from kerasnas import relaxations, testing
 from kerasnas.genotypes import Genotype
-from kerasnas.primitives import PRIMITIVES, ReLUConvBN, SepConv, register_primitive
+from kerasnas.primitives import PRIMITIVES, Graph, ReLUConvBN, SepConv, register_primitive
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import STRATEGIES, RegularizedEvolution
 from kerasnas.spaces import SPACES, DARTSSpace
@@ -40,6 +40,7 @@ SMALL = {
     "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
     "enas_macro": {"filters": 2, "num_layers": 3},
     "enas_micro": {"filters": 2, "num_cells": 3, "num_nodes": 2},
+    "graphs": {"graph": Graph([[0, 1]], num_nodes=2), "filters": 4, "num_nodes": 2},
     "hybrid": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
@@ -48,6 +49,7 @@ SMALL = {
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
     "signals": {"filters": 2, "num_cells": 1},
 }  # a name not listed is made with its defaults
+SHAPES = {"signals": (9, 2), "graphs": (3,)}
 
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))
@@ -72,7 +74,7 @@ def test_relaxation(name):
 
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_space(name):
-    shape = {"input_shape": (9, 2)} if name == "signals" else {}
+    shape = {"input_shape": SHAPES[name]} if name in SHAPES else {}
     testing.check_space(SPACES[name](**SMALL.get(name, {})), **shape)
 
 

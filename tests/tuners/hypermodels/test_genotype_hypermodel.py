@@ -7,6 +7,8 @@ import pytest
 
 from kerasnas import DARTSSpace, Genotype
 from kerasnas.backend.tensorflow_internals import gradient_registry
+from kerasnas.datasets import stochastic_blocks
+from kerasnas.spaces import GraphSpace
 from tuners import GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
@@ -127,3 +129,21 @@ def test_values_of_another_space_are_refused():
     hp.Fixed("reduce/2/first", "sep_conv_3x3")
     with pytest.raises(ValueError, match="no option 'sep_conv_3x3'"):
         make().genotype(hp)
+
+
+def test_graph_networks_are_compared_by_the_loss_of_the_nodes_that_count(tmp_path):
+    """Weights say which nodes count; the loss heeds them, the metric `accuracy` of all samples does not."""
+    data = stochastic_blocks(nodes=40, features=6, train_per_class=4)
+    space = GraphSpace(data.graph, filters=4, num_nodes=1, primitives=["gcn", "fc"])
+    hypermodel = GenotypeHyperModel(space, data.input_shape, data.num_classes)
+    tuner = keras_tuner.RandomSearch(hypermodel, objective="val_loss", max_trials=1, seed=1, directory=tmp_path)
+    batches = data.batches("train", steps=2), data.batches("validation")
+    tuner.search(batches[0], validation_data=batches[1], epochs=1, verbose=0)
+    (trial,) = tuner.oracle.get_best_trials(1)
+    model = tuner.get_best_models()[0]
+    outputs = np.array(model(data.x))
+    nodes = data.parts["validation"]
+    shifted = outputs[nodes] - outputs[nodes].max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(nodes)), data.y[nodes]]
+    assert trial.score == pytest.approx(losses.mean(), rel=1e-4)
+    space.validate(hypermodel.genotype(trial.hyperparameters))
