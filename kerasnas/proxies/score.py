@@ -54,6 +54,7 @@ class ProxyScore:
 
     Example:
 
+    >>> import numpy as np
     >>> from kerasnas.spaces import NASBench201Space
     >>> space = NASBench201Space(filters=2, num_cells=1)
     >>> score = ProxyScore(space, "synflow", np.zeros((4, 8, 8, 3)), np.zeros(4), num_classes=10)

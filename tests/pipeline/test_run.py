@@ -127,7 +127,7 @@ def test_a_run_leaves_no_graph_and_no_kernels(dataset, tmp_path, monkeypatch):
     settings = SearchConfig(dataset=dataset, **TINY)
     before = set(tensorflow_internals.gradient_registry())
     pipeline.search(settings, tmp_path / "run", log=lambda line: None)
-    assert set(tensorflow_internals.gradient_registry()) == before
+    assert set(tensorflow_internals.gradient_registry()) <= before
     gc.collect()
     variables, number = sum(memory._gone), len(cleared)
     assert variables > 10  # of the trained network

@@ -161,7 +161,7 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     for name, options in {"given": {"augment": ("shift",)}, "one": {"most": 1}}.items():
         options = {"most": 2, "candidates": lambda number: candidates(1)} | options
         assert list(race(tmp_path / name, **options).run()["contestants"]) == ["conv"]
-    monkeypatch.setattr(stage.Contestant, "correct", lambda contestant, x, y: np.ones(len(x), bool))
+    monkeypatch.setattr(stage.Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
     found = race_of_one(tmp_path / "level").run()
     assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
 
@@ -273,7 +273,7 @@ def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, 
 def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
     """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
     x, y = images(30, 2)
-    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.correct
+    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.scores
     predict, evaluated = keras.Model.predict, []
 
     def batch(contestant):
@@ -290,7 +290,7 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
         return predict(model, images, *args, **kwargs)
 
     monkeypatch.setattr(stage.Contestant, "_batch", batch)
-    monkeypatch.setattr(stage.Contestant, "correct", compare)
+    monkeypatch.setattr(stage.Contestant, "scores", compare)
     monkeypatch.setattr(keras.Model, "predict", count)
     _, weights = finish(race(tmp_path), (np.full_like(x, MARK), y))
     assert max(seen) < MARK and [value for value in evaluated if value == MARK] == [MARK] == evaluated[-1:]

@@ -95,7 +95,7 @@ def test_a_trial_leaves_no_graph_in_memory(tmp_path):
     tuner = GenotypeTuner(PredictorOracle(SPACE, "val_accuracy", 1), make(), directory=tmp_path)
     tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=12, verbose=0)
     assert tuner.oracle.get_best_trials()[0].score is not None
-    assert set(gradient_registry()) == before
+    assert set(gradient_registry()) <= before
 
 
 @pytest.mark.slow
