@@ -131,7 +131,7 @@ def test_network_learns_and_is_saved(tmp_path):
     network = space.build_network(of(("gat", 0), ("sage", 1)), DATA.input_shape, 3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(keras.optimizers.Adam(0.05), loss, weighted_metrics=["accuracy"])
-    network.fit(DATA.batches("train", steps=20), epochs=1, verbose=0, shuffle=False)
+    network.fit(DATA.batches("train", steps=150), epochs=1, verbose=0, shuffle=False)
     _, accuracy = network.evaluate(DATA.batches("train"), verbose=0)
     logits = np.array(network(X))
     assert accuracy == pytest.approx(DATA.accuracy(logits, "train")) and accuracy > 0.8
