@@ -41,7 +41,7 @@ def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list
 
 
 def calls_of(model: keras.layers.Layer) -> Counter[int]:
-    """How often each layer, by its `id`, is called in the functional models inside `model`, itself included.
+    """The number of calls of each layer, by its `id`, in the functional models inside `model`, itself included.
 
     The public API does not say how often a layer is shared.
     """

@@ -23,7 +23,7 @@ _ERROR_LOG = "error.log"
 
 
 def in_one_line(error: Exception, typed: Sequence[str], values: flags.FlagValues | None, folder: str | None) -> str:
-    """What a command says of an error; the traceback of one that nobody expected is written to a file, which is named.
+    """The words for an error; the traceback of one that nobody expected is written to a file, which is named.
 
     Args:
         error: the error.
@@ -92,7 +92,7 @@ def _logged(error: Exception, typed: Sequence[str], folder: str | None) -> str:
 
 
 def _logs(folder: str | None) -> Iterator[Path]:
-    """Where a traceback may go: the folder of the run, the cache, the system's folder of temporary files."""
+    """The places where a traceback may go: the folder of the run, the cache, the system's folder of temporary files."""
     if folder is not None and (Path(folder) / "config.json").exists():
         yield Path(folder, _ERROR_LOG)
     home = Path(os.environ.get("KERASNAS_HOME") or "~/.cache/kerasnas").expanduser()

@@ -145,7 +145,7 @@ class GraphDataset:
         return self.x.shape[1:]
 
     def weights(self, part: str) -> np.ndarray:
-        """How much each node counts, such that the mean over all nodes is the mean over those of `part`.
+        """The weight of each node, such that the mean over all nodes is the mean over those of `part`.
 
         Raises:
             ValueError: for an unknown part, and for one without nodes.
@@ -167,7 +167,7 @@ class GraphDataset:
         return NodeBatches(self.x, np.maximum(self.y, 0), self.weights(part), steps)
 
     def pairs(self, steps: int = 1) -> PairedBatches:
-        """What `BilevelTrainer.fit` takes: training nodes move the weights, validation nodes the alphas.
+        """Arguments for `BilevelTrainer.fit`: training nodes move the weights, validation nodes the alphas.
 
         Args:
             steps: steps of an epoch. Defaults to 1.
@@ -230,15 +230,15 @@ def stochastic_blocks(
     train_per_class: int = 10,
     seed: int = 0,
 ) -> GraphDataset:
-    """A generated graph of balanced classes: neighbours are mostly of one class, features tell it poorly.
+    """A generated graph of balanced classes: neighbors are mostly of one class, features tell it poorly.
 
-    Every node has on average `degree` neighbours, of which a share of `homophily` is of its class. A class marks a few
+    Every node has on average `degree` neighbors, of which a share of `homophily` is of its class. A class marks a few
     features of its own, each of which a node has with probability 0.1, and with `0.1 + signal` where it is marked. A
     fifth of the nodes is for validation, the rest after training for the test.
 
     Args:
         nodes, classes, features: numbers of them. Default to 300, 3 and 32.
-        degree: mean number of neighbours. Defaults to 5.
+        degree: mean number of neighbors. Defaults to 5.
         homophily: share of them that is of a node's own class. Defaults to 0.8.
         signal: how much more probable a marked feature is. Defaults to 0.15.
         train_per_class: training nodes of each class. Defaults to 10.

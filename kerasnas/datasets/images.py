@@ -20,12 +20,11 @@ from kerasnas.datasets.folders import FITS, check_image_size, read_folder
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
 from kerasnas.registry import Registry
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of_labels
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of, task_of_labels
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
 
-_MOST_CLASSES = 10_000  # besides one for each sample
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _FASHION_CLASSES = (
@@ -250,7 +249,7 @@ def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dic
     parts = {key: np.asarray(arrays[key]) for key in ("y_train", "y_test")}
     parts = {key: y[:, None] if y.ndim == 1 else y for key, y in parts.items()}
     for key, y in parts.items():
-        (MULTILABEL if name == "multilabel" else Regression()).check(y, parts["y_train"].shape[-1], key[2:])
+        task_of({"name": name}).check(y, parts["y_train"].shape[-1], key[2:])
     if name == "multilabel":
         return {**arrays, **{key: y.astype(np.float32) for key, y in parts.items()}}, MULTILABEL
     fitted = Regression.fitted(parts["y_train"])

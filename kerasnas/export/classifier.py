@@ -54,7 +54,7 @@ def with_preprocessing(network: keras.Model, scale: float = 1.0, task: Task = CL
     inputs = keras.Input(network.input_shape[1:], name="inputs")
     x = inputs if scale == 1 else keras.layers.Rescaling(1 / scale, dtype="float32", name="scaling")(inputs)
     bare = keras.Model(network.inputs[0], network.outputs[0], name="network")  # without an optimizer
-    model = keras.Model(inputs, task.layer()(bare(x)), name="classifier" if task.metric != "r2" else "regressor")
+    model = keras.Model(inputs, task.layer()(bare(x)), name="regressor" if task.name == "regression" else "classifier")
     # An optimizer without state: nothing of it is in the file. XLA's depthwise convolutions are far slower on a CPU.
     model.compile("sgd", *_LOSSES[task.name], jit_compile=False)
     return model

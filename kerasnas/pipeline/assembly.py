@@ -100,9 +100,9 @@ def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
     data = datasets.load(
         config.dataset, image_size=size, image_fit=config.image_fit, task=config.task, target=config.target
     )
-    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
-    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
-    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    expected: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
+    datasets.check_images(data.x_train, data.y_train, **expected, what="training")
+    datasets.check_images(data.x_test, data.y_test, **expected, what="test")
     return data
 
 

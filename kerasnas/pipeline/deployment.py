@@ -31,7 +31,7 @@ ADAPTATION = "adaptation.json"
 )
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a network says of an image file: its class, its labels, or its numbers.
+    """The answer of a network for an image file: its class, its labels, or its numbers.
 
     Args:
         path: the file.

@@ -79,10 +79,6 @@ def monitor(
             f"Drift of the outputs is told of a classification. The network is one of {classifier.task.name}."
         )
     x, y = _new_samples(folder, classifier, new, labels, log)
-    if classifier.task.name != "classification":
-        raise ValueError(
-            f"Drift of the outputs is told of a classification. The network is one of {classifier.task.name}."
-        )
     if len(x) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} images, of which drift can be told. Received: {len(x)}")
     watching = _monitor_of(folder, classifier, dataset)

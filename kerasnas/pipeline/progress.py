@@ -22,7 +22,7 @@ _EVERY = 0.5  # seconds between two drawings of the bar
 
 
 class Progress:
-    """What a run tells: called with a line, it is a `log` of `kerasnas.pipeline.search` and its siblings.
+    """The progress of a run: called with a line, it is a `log` of `kerasnas.pipeline.search` and its siblings.
 
     Args:
         mode: `"bar"`: lines, and below them one bar for everything, with the time left; where `stream` is no terminal,

@@ -319,7 +319,7 @@ def _train(
 
 
 def _counted(name: str) -> str:
-    """What the count of epochs calls a training stage: all of them are of one kind."""
+    """The name of a training stage in the count of epochs: all of them are of one kind."""
     return f"training-{name}"
 
 

@@ -219,19 +219,21 @@ def _clear(path: Path) -> None:
 
 def _replaceable(path: Path) -> bool:
     """True if the run in a folder failed, would fail again, and finished nothing."""
-    try:
-        record = untrusted.read_json(path / FAILED)
-    except (OSError, ValueError):
-        return False
-    return record.get("settled") is True and not Stages(path).found and not (path / "result.json").exists()
+    settled = _failure_record(path).get("settled") is True
+    return settled and not Stages(path).found and not (path / "result.json").exists()
 
 
 def _failure(path: Path) -> str:
     """Why the last attempt in a folder failed; empty where it did not."""
+    return str(_failure_record(path).get("reason", ""))
+
+
+def _failure_record(path: Path) -> dict[str, Any]:
+    """The record of the last attempt's failure; empty where there is none that can be read."""
     try:
-        return str(untrusted.read_json(path / FAILED).get("reason", ""))
+        return untrusted.read_json(path / FAILED)
     except (OSError, ValueError):
-        return ""
+        return {}
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
+from kerasnas.primitives.base import apply_standard
 from kerasnas.primitives.convolutions import Convolution
 from kerasnas.primitives.functional import FunctionalStage
 from kerasnas.primitives.network_blocks import Block
@@ -81,10 +82,7 @@ class _Entry(FunctionalStage):
         def apply(x: Any) -> Any:
             if self.strides == 1 and x.shape[-1] == self.filters:
                 return x
-            for stage in (Convolution(self.filters, self.strides, self.strides), BatchNorm(self.affine)):
-                for layer in stage.standard():
-                    x = layer(x)
-            return x
+            return apply_standard([Convolution(self.filters, self.strides, self.strides), BatchNorm(self.affine)], x)
 
         return [apply]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kerasnas.primitives.base import Stage
+from kerasnas.primitives.base import Stage, apply_standard
 
 
 class FunctionalStage(Stage):
@@ -16,10 +16,8 @@ class FunctionalStage(Stage):
     """
 
     def build(self, inputs_shape: tuple) -> None:
-        inputs = x = keras.Input(inputs_shape[1:])
-        for layer in self.standard():
-            x = layer(x)
-        self.model = keras.Model(inputs, x)
+        inputs = keras.Input(inputs_shape[1:])
+        self.model = keras.Model(inputs, apply_standard([self], inputs))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.model(inputs, training=training)

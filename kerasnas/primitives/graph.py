@@ -68,7 +68,7 @@ class Graph:
 
     @functools.cached_property
     def degrees(self) -> np.ndarray:
-        """The number of neighbours of each node."""
+        """The number of neighbors of each node."""
         return np.bincount(self.edges.ravel(), minlength=self.num_nodes)
 
     def get_config(self) -> dict[str, Any]:

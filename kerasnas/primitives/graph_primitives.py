@@ -121,7 +121,7 @@ class ChebNet(GraphPrimitive):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class GraphSAGE(GraphPrimitive):
-    """GraphSAGE with the mean of all neighbours: `x W + D^-1 A x V`.
+    """GraphSAGE with the mean of all neighbors: `x W + D^-1 A x V`.
 
     Args and call arguments: see `GraphPrimitive`.
 
@@ -163,7 +163,7 @@ class KGNN(GraphPrimitive):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class FullyConnected(GraphPrimitive):
-    """A dense kernel, `x W`, which reads no neighbours.
+    """A dense kernel, `x W`, which reads no neighbors.
 
     Args and call arguments: see `GraphPrimitive`.
     """

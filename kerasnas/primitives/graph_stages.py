@@ -1,4 +1,4 @@
-"""The stages of graph primitives: messages of the neighbours, attention to them, dense kernels."""
+"""The stages of graph primitives: messages of the neighbors, attention to them, dense kernels."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _OnGraph(Stage):
         return ops.convert_to_tensor(values[:, None], dtype)
 
     def gathered(self, x: Any) -> Any:
-        """For each node the sum of `x` over its neighbours."""
+        """For each node the sum of `x` over its neighbors."""
         sources, targets = self.graph.messages
         return ops.segment_sum(ops.take(x, sources, axis=0), targets, num_segments=self.graph.num_nodes)
 
@@ -45,7 +45,7 @@ class _OnGraph(Stage):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Neighbors(_OnGraph):
-    """What a node reads of its neighbours, without weights. With `A` the adjacency matrix and `D` the degrees:
+    """The part of its neighbors that a node reads, without weights. With `A` the adjacency matrix and `D` the degrees:
 
     - `"looped"`: `(D + I)^-1/2 (A + I) (D + I)^-1/2 x`;
     - `"symmetric"`: `x` and `D^-1/2 A D^-1/2 x`, side by side in the channels;
@@ -99,7 +99,7 @@ class Neighbors(_OnGraph):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Pooled(_OnGraph):
-    """Of `x` and `A x` side by side: `x + A x` (`"total"`), or `x` and the mean of the neighbours (`"mean"`).
+    """Of `x` and `A x` side by side: `x + A x` (`"total"`), or `x` and the mean of the neighbors (`"mean"`).
 
     Args:
         graph: the graph.
@@ -145,9 +145,9 @@ class Pooled(_OnGraph):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Attention(_OnGraph):
-    """Graph attention: for each node and head the mean of itself and its neighbours, weighted by a softmax.
+    """Graph attention: for each node and head the mean of itself and its neighbors, weighted by a softmax.
 
-    `z_t = sum_s a_ts x_s` over `t` and its neighbours `s`, with `a_ts` the softmax over them of
+    `z_t = sum_s a_ts x_s` over `t` and its neighbors `s`, with `a_ts` the softmax over them of
     `LeakyReLU(u . x_t + v . x_s)`; heads are parts of the channels, side by side.
 
     Args:

@@ -299,7 +299,7 @@ def exports_table(result: Mapping[str, Any]) -> Table:
 
 
 def exports_note(result: Mapping[str, Any]) -> str:
-    """What the table of exports was measured on."""
+    """The samples and the machine that the table of exports was measured on."""
     exports = result.get("exports")
     if not exports:
         return ""

@@ -43,7 +43,7 @@ def canonical(cell: Sequence[tuple[int, str]], operations: Sequence[str], unread
 
 
 def _idle(cell: dict[int, tuple[int, str]], node: int, unread_input: bool) -> bool:
-    """Whether a skip connection changes nothing."""
+    """True if a skip connection changes nothing."""
     source, name = cell[node]
     if name != SKIP:
         return False

@@ -13,7 +13,6 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.measured import NetworkParts, Part, network_parts
 from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
 from kerasnas.primitives.network_blocks import (
     Block,
@@ -24,7 +23,7 @@ from kerasnas.primitives.network_blocks import (
     SeparableBlock,
 )
 from kerasnas.spaces.base import SPACES, Indices
-from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells
+from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
 
 _KINDS: dict[str, type[Block]] = {
     "conv": ConvBlock,
@@ -361,47 +360,6 @@ class MacroSpace(SkeletonSpace):
             changed = [(*own[:position], option, *own[position + 1 :]) for option in others]
             edits.append([self.key(other) for other in changed if made and self.feasible(other)])
         return [found for found in edits if found]
-
-    # What there is of it -------------------------------------------------------------------------------------
-    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:  # type: ignore[override]
-        """There is none.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            f"Space '{self.name}' has no supernet: its choices shape the network itself. Search it with an ask/tell "
-            "strategy."
-        )
-
-    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
-        """There are none that all networks share; see `parts_of`.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            f"Space '{self.name}' has no table of costs: its choices shape the network itself. `parts_of` has the "
-            "parts of one network, and `kerasnas.cost.network_latency` times a built one."
-        )
-
-    def parts_of(
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
-    ) -> tuple[Part, ...]:
-        self.validate(genotype)
-        return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)
-
-
-def distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
-    """`values` as a tuple if they are a sequence of distinct ones, at least one."""
-    if (
-        not isinstance(values, Sequence)
-        or isinstance(values, (str, bytes))
-        or not values
-        or len(set(values)) < len(values)
-    ):
-        raise ValueError(checks.invalid(argument, f"a non-empty sequence of distinct numbers{of}", values))
-    return tuple(values)
 
 
 def _stage(stage: int, block: str, depth: int, halving: str) -> dict[str, str]:

@@ -6,17 +6,13 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
-
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.measured import NetworkParts, Part, network_parts
 from kerasnas.networks.skeleton import ChoiceTable, Filler
 from kerasnas.primitives.network_blocks import ConvBlock
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.macro import distinct
-from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells
+from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
 
 _READOUTS = ("marked", "mean")
 _SIZES = (3, 5)
@@ -122,29 +118,3 @@ class PlanningSpace(SkeletonSpace):
         kind, _, iterations = cell.rpartition("_x")
         found = {"width": width, "window": window.partition("x")[0], "cell": kind, "iterations": iterations}
         return {**found, "readout": readout}
-
-    # What there is of it -------------------------------------------------------------------------------------
-    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:  # type: ignore[override]
-        """There is none.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            f"Space '{self.name}' has no supernet: its choices shape the network itself. Search it with an ask/tell "
-            "strategy, or by a race."
-        )
-
-    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
-        """There are none that all networks share; see `parts_of`.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(f"Space '{self.name}' has no table of costs: its choices shape the network itself.")
-
-    def parts_of(
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
-    ) -> tuple[Part, ...]:
-        self.validate(genotype)
-        return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)

@@ -69,7 +69,7 @@ class SupernetScore:
         self._hits = backend.traced_once(self._count)
 
     def _count(self, x: Any, y: Any, weights: Any, trainable: Any, state: Any) -> Any:
-        """How many images of a batch are recognized."""
+        """The number of images of a batch that are recognized."""
         with self.supernet.mixing_by(weights):
             logits, _ = self.supernet.stateless_call(trainable, state, x, training=True)
         return ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=-1), y), "int32"))
