@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 import math
 import numbers
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 _T = TypeVar("_T")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_OURS = ("kerasnas", "tuners", "keras")  # packages whose lines a warning is not about
 _LONGEST = 200  # characters of a received value that a message shows
 _LARGEST_SEED = 2**128 - 1  # the entropy of NumPy's generators
 
@@ -41,6 +46,14 @@ def invalid(argument: str, expected: str, received: Any, hint: str = "", what: s
         shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
     end = f" {hint}" if hint else ""
     return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {shown}{end}"
+
+
+def warn(message: str) -> None:
+    """Warn, in the name of the line outside of this package and of Keras that led here."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
@@ -214,7 +227,7 @@ def names(argument: str, values: Any, known: Iterable[str] | None = None, least:
     expected = "a non-empty sequence of names" if least == 1 else f"a sequence of at least {least} names"
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ValueError(invalid(argument, expected, values))
-    found = tuple(values)
+    found = () if getattr(values, "ndim", 1) == 0 else tuple(values)
     if len(found) < least or not all(isinstance(name, str) for name in found):
         raise ValueError(invalid(argument, expected, values))
     if known is not None:
@@ -245,9 +258,19 @@ def instance(argument: str, value: _T, kinds: type | tuple[type, ...], expected:
     """
     if not isinstance(value, kinds):
         own = kinds if isinstance(kinds, tuple) else (kinds,)
-        default = "an instance of " + " or ".join(f"`{kind.__name__}`" for kind in own)
-        raise TypeError(invalid(argument, expected or default, value))
+        words = " or ".join(map(_instance_of, own)).replace(" or an instance of", " or")
+        raise TypeError(invalid(argument, expected or words, value))
     return value
+
+
+def _instance_of(kind: type) -> str:
+    """A class in words."""
+    words = {Mapping: "a mapping", Sequence: "a sequence"}
+    if kind in words:
+        return words[kind]
+    if kind.__module__.startswith("keras.") and kind.__name__ == "Model":
+        return "a Keras model"
+    return f"an instance of `{kind.__name__}`"
 
 
 def function(argument: str, value: _T, expected: str = "a callable") -> _T:
@@ -259,6 +282,328 @@ def function(argument: str, value: _T, expected: str = "a callable") -> _T:
     if not callable(value):
         raise TypeError(invalid(argument, expected, value))
     return value
+
+
+def text(argument: str, value: Any, expected: str = "a text") -> str:
+    """Return `value` if it is a string; an empty one is.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    return instance(argument, value, str, expected)
+
+
+def name(argument: str, value: Any, expected: str = "a name") -> str:
+    """Return `value` if it is a string that is not empty.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: if it is empty.
+    """
+    if not text(argument, value, expected):
+        raise ValueError(invalid(argument, expected, value))
+    return value
+
+
+def generator(argument: str, value: Any) -> np.random.Generator:
+    """Return `value` if it is a NumPy generator of random numbers.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    return instance(argument, value, np.random.Generator, "a `numpy.random.Generator`")
+
+
+def mapping(argument: str, value: Any, expected: str = "a mapping with names for keys") -> Mapping[str, Any]:
+    """Return `value` if it is a mapping whose keys are strings.
+
+    Raises:
+        TypeError: otherwise.
+
+    Example:
+
+    >>> mapping("options", {"filters": 16})
+    {'filters': 16}
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(invalid(argument, expected, value))
+    return value
+
+
+def sequence(argument: str, value: Any, kinds: Any, least: int = 0, expected: str | None = None) -> Any:
+    """Return `value` if it is a list, a tuple or another sequence of what passes `kinds`.
+
+    Args:
+        argument: name of the argument.
+        value: its value.
+        kinds: a class, several, or a check `(argument, value)` of each element.
+        least: the smallest number of elements. Defaults to 0.
+        expected: a noun phrase. Defaults to None: one made of `kinds` and `least`.
+
+    Raises:
+        TypeError: if it is no such sequence, or an element is of another class.
+        ValueError: if there are fewer elements.
+
+    Example:
+
+    >>> sequence("sizes", (3, 4), size)
+    (3, 4)
+    """
+    what = expected or f"a sequence of at least {least}" if least else expected or "a sequence"
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+        raise TypeError(invalid(argument, what, value))
+    if len(value) < least:
+        raise ValueError(invalid(argument, what, value))
+    for element in value:
+        _check(argument, element, kinds, expected and f"{expected}; one element is of another kind")
+    return value
+
+
+def shape(argument: str, value: Any, ranks: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Return `value` as a tuple if it is a shape: a sequence of positive integers.
+
+    Args:
+        argument: name of the argument.
+        value: its value.
+        ranks: the numbers of axes that pass. Defaults to None: any.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    >>> shape("input_shape", [28, 28, 1])
+    (28, 28, 1)
+    """
+    fits = isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and (not ranks or len(value) in ranks)
+    if not fits or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in value):
+        axes = f" of {' or '.join(map(str, ranks))} axes" if ranks else ""
+        raise ValueError(invalid(argument, f"a shape{axes}, a tuple of positive integers", value))
+    return tuple(int(n) for n in value)
+
+
+def container(argument: str, value: Any) -> Any:
+    """Return `value` if it can be asked, by `in`, what it has; a text is none.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    if isinstance(value, (str, bytes, type)) or not hasattr(value, "__contains__"):
+        raise TypeError(invalid(argument, "a container, of which `in` can be asked", value))
+    return value
+
+
+def count(argument: str, value: Any) -> int:
+    """Return `value` as an `int` if it is an integer of at least 0."""
+    return integer(argument, value, least=0)
+
+
+def positive(argument: str, value: Any) -> float:
+    """Return `value` as a `float` if it is a finite number above 0."""
+    return number(argument, value, above=0)
+
+
+def not_negative(argument: str, value: Any) -> float:
+    """Return `value` as a `float` if it is a finite number of at least 0."""
+    return number(argument, value, least=0)
+
+
+def share(argument: str, value: Any) -> float:
+    """Return `value` as a `float` if it is a number from 0 to 1."""
+    return number(argument, value, least=0, most=1)
+
+
+def part(argument: str, value: Any) -> float:
+    """Return `value` as a `float` if it is a number between 0 and 1, without the two."""
+    return number(argument, value, above=0, below=1)
+
+
+def labels(argument: str, value: Any) -> np.ndarray:
+    """Return `value` as an array if it is one of class numbers, `(samples,)`, from 0.
+
+    Raises:
+        ValueError: otherwise; where classes would outnumber samples, as of labels that are ids.
+
+    Example:
+
+    >>> labels("y", [0, 10**12])
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `y`. Expected class numbers from 0, with no more classes than \
+samples (2). Received: labels up to 1000000000000. Labels that are ids become numbers by \
+numpy.unique(y, return_inverse=True)[1]
+    """
+    found = array(argument, value, rank=1, kinds="iu")
+    if found.size and int(found.min()) < 0:
+        raise ValueError(_invalid_array(argument, "class numbers from 0", f"{int(found.min())}"))
+    if found.size and int(found.max()) >= len(found):
+        raise ValueError(_invalid_array(argument, *ids(len(found), int(found.max()), argument)))
+    return found
+
+
+def ids(samples: int, largest: int, argument: str = "y") -> tuple[str, str]:
+    """The words for labels of which there would be more classes than samples: what is expected, and what came."""
+    return (
+        f"class numbers from 0, with no more classes than samples ({samples})",
+        f"labels up to {largest}. Labels that are ids become numbers by "
+        f"numpy.unique({argument}, return_inverse=True)[1]",
+    )
+
+
+def each(kinds: Any, least: int = 0) -> Callable[[str, Any], Any]:
+    """A check, for `arguments`, of a sequence of what passes `kinds`; see `sequence`."""
+    return lambda argument, value: sequence(argument, value, kinds, least)
+
+
+def entries(kinds: Any) -> Callable[[str, Any], Any]:
+    """A check, for `arguments`, of a mapping from names to what passes `kinds`."""
+
+    def check(argument: str, value: Any) -> Any:
+        for entry in mapping(argument, value).values():
+            _check(argument, entry, kinds)
+        return value
+
+    return check
+
+
+def maybe(kind: Any) -> Callable[[str, Any], Any]:
+    """A check, for `arguments`, of None or what passes `kind`, where None is no default."""
+    return lambda argument, value: None if value is None else _check(argument, value, kind)
+
+
+def known(*names: str) -> Callable[[str, Any], Any]:
+    """A check, for `arguments`, of one of these names."""
+    return lambda argument, value: one_of(argument, value, names)
+
+
+def pair(argument: str, value: Any) -> tuple[Any, Any]:
+    """Return `value` if it is a pair of arrays or tensors of as many rows.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ValueError(invalid(argument, "a pair (x, y)", value))
+    first, second = (tensor(argument, part) for part in value)
+    if not (len(first.shape) and len(second.shape)) or first.shape[0] != second.shape[0]:
+        raise ValueError(invalid(argument, "a pair (x, y) of as many labels as samples", (first.shape, second.shape)))
+    return first, second
+
+
+def arguments(**kinds: Any) -> Callable[[_Function], _Function]:
+    """Decorate a function so that it checks arguments as it is called; None passes where it is the default.
+
+    Args:
+        kinds: for the name of an argument, the class of a right value (or several), or a check `(argument, value)`,
+            such as those of this module.
+
+    Example:
+
+    >>> @arguments(epochs=size, name=str)
+    ... def plan(epochs, name="plain"):
+    ...     return f"{name}: {epochs}"
+    >>> plan(3)
+    'plain: 3'
+    >>> plan(0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `epochs`. Expected a positive integer. Received: 0
+    """
+
+    def decorate(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+        parameters = signature.parameters
+        positions = {name: position for position, name in enumerate(parameters)}
+        checked = [(name, positions[name], kind, parameters[name].default is None) for name, kind in kinds.items()]
+
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            for name, position, kind, optional in checked:
+                if name in named:
+                    value = named[name]
+                elif position < len(given):
+                    value = given[position]
+                else:
+                    continue
+                if value is not None or not optional:
+                    _check(name, value, kind)
+            return function(*given, **named)
+
+        call.__signature__ = signature  # type: ignore[attr-defined] # Keras reads it, and not what is wrapped
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def fields(**kinds: Any) -> Callable[[type[_T]], type[_T]]:
+    """Decorate a dataclass, or a `NamedTuple`, so that what it is made of is checked; as `arguments`.
+
+    Example:
+
+    >>> import dataclasses
+    >>> @fields(name=str)
+    ... @dataclasses.dataclass
+    ... class Thing:
+    ...     name: str
+    >>> Thing(3)
+    Traceback (most recent call last):
+        ...
+    TypeError: Invalid value received for argument `name`. Expected an instance of `str`. Received: 3
+    """
+
+    def decorate(kind: type[_T]) -> type[_T]:
+        maker = "__new__" if issubclass(kind, tuple) else "__init__"
+        setattr(kind, maker, arguments(**kinds)(getattr(kind, maker)))
+        return kind
+
+    return decorate
+
+
+def reading(argument: str, what: str) -> Callable[[_Function], _Function]:
+    """Decorate a function of a nested record so that a record it cannot read is a ValueError that names `argument`.
+
+    Args:
+        argument: name of the argument.
+        what: a noun phrase for the right record.
+
+    Example:
+
+    >>> @reading("result", "the record of a run")
+    ... def seconds(result):
+    ...     return result["search"]["seconds"]
+    >>> seconds({"search": 3})
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `result`. Expected the record of a run. It cannot be read: \
+TypeError: 'int' object is not subscriptable
+    """
+
+    def decorate(function: _Function) -> _Function:
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            try:
+                return function(*given, **named)
+            except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+                if f"`{argument}`" in str(error) or " received for argument " in str(error):
+                    raise
+                reason = f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+                raise ValueError(
+                    f"Invalid value received for argument `{argument}`. Expected {what}. It cannot be read: {reason}"
+                ) from error
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def _check(argument: str, value: Any, kind: Any, expected: str | None = None) -> None:
+    """Apply a check, or that of a class or several."""
+    if isinstance(kind, (type, tuple)):
+        instance(argument, value, kind, expected)
+    elif kind is seed:
+        seed(value, argument)
+    else:
+        kind(argument, value)
 
 
 def array(argument: str, value: Any, rank: int | None = None, kinds: str = "iuf", finite: bool = True) -> np.ndarray:
@@ -301,6 +646,20 @@ def array(argument: str, value: Any, rank: int | None = None, kinds: str = "iuf"
     if finite and found.dtype.kind == "f" and not np.isfinite(found).all():
         raise ValueError(_invalid_array(argument, f"{expected}, all finite", "NaN or infinity"))
     return found
+
+
+def tensor(argument: str, value: Any) -> Any:
+    """Return `value` if it is a tensor or an array of numbers, or nested sequences of them; its values are not read.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    kind = str(getattr(value, "dtype", "")) if hasattr(value, "shape") else ""
+    if not kind and isinstance(value, (Sequence, numbers.Real)) and not isinstance(value, (str, bytes, bool)):
+        return array(argument, value, finite=False)
+    if not any(name in kind for name in ("float", "int")):
+        raise TypeError(invalid(argument, "a tensor of numbers", value))
+    return value
 
 
 def _invalid_array(argument: str, expected: str, received: str) -> str:

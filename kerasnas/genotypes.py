@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 
 _FORMAT, _VERSION = "kerasnas.genotype", 1
 
@@ -105,12 +105,12 @@ class Genotype:
         """
         checks.instance("text", text, (str, bytes), "the JSON text of a genotype")
         try:
-            record = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            record = untrusted.parse_json(text)
+        except ValueError as error:
             raise ValueError(f"Malformed or truncated genotype JSON, received for argument `text`: {error}") from None
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise ValueError(f'Not a genotype: expected a JSON object with "format": "{_FORMAT}" for argument `text`.')
-        if record.get("version") != _VERSION:
+        if type(record.get("version")) is not int or record["version"] != _VERSION:
             raise ValueError(
                 f"This genotype has version {record.get('version')!r}; this KerasNAS reads version {_VERSION}. "
                 "Upgrade KerasNAS to read newer files."
@@ -139,7 +139,7 @@ class Genotype:
         """
         path = checks.path("path", path)
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            return cls.from_json(untrusted.read_text(path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 

@@ -34,7 +34,7 @@ def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[flo
         Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
     """
     accuracy = checks.number("accuracy", accuracy, least=0, most=1)
-    samples, z = checks.size("samples", samples), checks.number("z", z, above=0)
+    samples, z = checks.size("samples", samples), checks.number("z", z, above=0, most=100)
     center = (accuracy + z * z / (2 * samples)) / (1 + z * z / samples)
     half = z / (1 + z * z / samples) * math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)
     return center - half, center + half
@@ -59,7 +59,9 @@ def paired_difference(first: Sequence[bool] | np.ndarray, second: Sequence[bool]
     >>> difference, round(error, 3)
     (0.25, 0.25)
     """
-    one, other = np.asarray(first, float), np.asarray(second, float)
+    one, other = (
+        checks.array(name, value, kinds="biuf").astype(float) for name, value in (("first", first), ("second", second))
+    )
     if one.ndim != 1 or one.shape != other.shape or not len(one):
         expected = f"as many as of `first`, {len(one) if one.ndim == 1 else one.shape}"
         raise ValueError(checks.invalid("second", expected, f"shape {other.shape}"))

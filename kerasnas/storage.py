@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
-import zipfile
-import zlib
+import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, leftovers, untrusted
 
 try:
     import fcntl
@@ -34,6 +33,7 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
 
     Example:
 
+    >>> import tempfile
     >>> with locked(Path(tempfile.mkdtemp()) / "a.lock"):
     ...     print("alone")
     alone
@@ -52,13 +52,16 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it replaces `path`, on failure it is removed.
 
     A reader sees the old file or the new one, never a part: the content is flushed to the disk
-    before the rename, so that this also holds after a kill or a power cut.
+    before the rename, so that this also holds after a kill or a power cut. The permissions are those that `open` gives:
+    of the file that is replaced, else what the umask of the process allows. What a killed process leaves behind is
+    removed by `leftovers.remove`.
 
     Raises:
         TypeError: if `path` is not a path.
 
     Example:
 
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a.txt"
     >>> with atomic_path(target) as temporary:
     ...     _ = temporary.write_text("whole")
@@ -67,14 +70,13 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = checks.path("path", path)
     # The suffix stays last, since Keras, NumPy and matplotlib choose the format by it.
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = leftovers.name_temporary(path.parent, path.stem[:40], path.suffix)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less what the umask takes away
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        _keep_mode(path, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -84,7 +86,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of `path`, on failure it is removed.
 
-    A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both.
+    A folder that is there already is moved aside first and removed last, so that no reader sees a mixture of both. Of a
+    process that is killed between the two, `leftovers.remove` puts the new folder into its place. Permissions as for
+    `atomic_path`.
 
     Raises:
         TypeError: if `path` is not a path.
@@ -92,6 +96,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
     Example:
 
+    >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "a"
     >>> with atomic_folder(target) as temporary:
     ...     _ = (temporary / "b.txt").write_text("whole")
@@ -101,8 +106,10 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     path = checks.path("path", path)
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file, where a folder is to be written. Move it away first.")
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as place:
-        temporary, before = Path(place, "new"), Path(place, "before")
+    place = leftovers.name_temporary(path.parent, path.name)
+    place.mkdir()
+    temporary, before = place / leftovers.NEW, place / leftovers.BEFORE
+    try:
         temporary.mkdir()
         yield temporary
         for file in temporary.rglob("*"):
@@ -110,8 +117,17 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
                 with open(file, "rb") as opened:
                     os.fsync(opened.fileno())
         if path.exists():
+            _keep_mode(path, temporary)
             os.replace(path, before)
         os.replace(temporary, path)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _keep_mode(path: Path, temporary: Path) -> None:
+    """Give what replaces `path` its permissions, where there is one, and where the file system has any."""
+    with contextlib.suppress(OSError):
+        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -158,6 +174,7 @@ class CheckpointStore:
 
     Example:
 
+    >>> import tempfile
     >>> store = CheckpointStore(tempfile.mkdtemp())
     >>> store.save(3, {"a": np.arange(2)}, {"note": "third"})
     >>> step, arrays, record = store.load_latest()
@@ -204,15 +221,18 @@ class CheckpointStore:
         for old in self._files()[: -self.keep]:
             old.unlink(missing_ok=True)
 
+    def remove(self, step: int) -> None:
+        """Remove checkpoint `step`, if it is there."""
+        (self.folder / f"checkpoint-{checks.integer('step', step, 0):06d}.npz").unlink(missing_ok=True)
+
     def load_latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
         """Load the newest complete checkpoint as (step, arrays, record), or None when there is none."""
+        leftovers.remove(self.folder)
         for path in reversed(self._files()):
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    arrays = {name: file[name] for name in file.files}
-                record = json.loads(arrays.pop(self._RECORD).tobytes().decode())
-            except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-                # RuntimeError: a damaged header may claim encryption or an unknown compression.
+                arrays = untrusted.read_arrays(path)
+                record = untrusted.parse_json(arrays.pop(self._RECORD).tobytes(), dict)
+            except (OSError, ValueError, KeyError) as error:
                 self.log(f"Checkpoint {path.name} is damaged ({error}); falling back to the one before it.")
                 continue
             return int(path.stem.rsplit("-", 1)[1]), arrays, record

@@ -1,7 +1,19 @@
 """Fixtures that tests of several folders share."""
 
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import pytest
+
+HERE = Path(__file__).parent
+
+# Programs, which pytest would take for modules with doctests.
+collect_ignore = ["processes.py", "robustness/subjects.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,3 +36,60 @@ def dtype_policy():
     yield use
     keras.config.set_dtype_policy(before[0])
     keras.config.set_floatx(before[1])
+
+
+@pytest.fixture(scope="session")
+def one_order():
+    """Variables of a process in which TensorFlow sums in one order.
+
+    Which bits a sum ends in is left to it, and seen to differ from process to process with oneDNN on two threads. What
+    is tested with these is that nothing else differs.
+    """
+    return {
+        "TF_DETERMINISTIC_OPS": "1",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+    }
+
+
+class Forking:
+    """A process that forks others, see `processes.py`.
+
+    Args:
+        program: that the others run.
+        modules: that they find imported.
+        env: variables that all of them have.
+    """
+
+    def __init__(self, program, *modules, **env):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "processes.py"), str(program), *modules],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE.parent,
+            env={**os.environ, "PYTHONPATH": str(HERE.parent), "TF_CPP_MIN_LOG_LEVEL": "3", **env},
+        )
+        assert json.loads(self.process.stdout.readline()) == "ready"
+
+    def __call__(self, **command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def forking():
+    """A context with a process that forks others."""
+
+    @contextlib.contextmanager
+    def begin(program, *modules, **env):
+        made = Forking(program, *modules, **env)
+        try:
+            yield made
+        finally:
+            made.process.kill()
+            made.process.wait(10)
+
+    return begin

@@ -103,6 +103,16 @@ def test_a_seventh_digit_is_newer(tmp_path):
     assert sorted(names(tmp_path)) == ["checkpoint-1000000.npz", "checkpoint-1000001.npz"]
 
 
+def test_one_that_is_removed_gives_way_to_the_one_before(tmp_path):
+    store, _ = store_of(tmp_path)
+    save(store, 1, 2)
+    for _ in range(2):  # one that is not there is no error
+        store.remove(2)
+    assert_is(store.load_latest(), 1)
+    with pytest.raises(ValueError, match="`step`"):
+        store.remove(-1)
+
+
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.3, 0.7, 0.99])
 def test_a_truncated_checkpoint_falls_back(tmp_path, part):
     store, messages = store_of(tmp_path)

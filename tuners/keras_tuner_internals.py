@@ -31,7 +31,7 @@ __all__ = [
 # Dotted name -> why it is needed. Tests say which of them a release of KerasTuner has removed.
 PRIVATE = {
     "keras_tuner.src.protos.get_service": "the messages of the chief's service, which heartbeats are made of",
-    "keras_tuner.src.protos.get_service_grpc": "the chief's service, served with more threads and our interceptor",
+    "keras_tuner.src.protos.get_service_grpc": "the chief's service, behind our gate, and a worker's calls, signed",
     "keras_tuner.src.distribute.oracle_chief.OracleServicer": "the service's methods, which ours add heartbeats to",
     "keras_tuner.src.distribute.oracle_client.OracleClient": "a worker's oracle, which ours makes wait for the chief",
     "keras_tuner.src.engine.conditions.Parent.to_proto": "it prints; see `silent_conditions`",
@@ -55,7 +55,7 @@ def service_messages() -> Any:
 
 
 def service_calls(channel: Any) -> Any:
-    """The calls of the chief's service over a gRPC channel: KerasTuner's client makes a channel that never gives up."""
+    """The calls of the chief's service over a channel, such as a `SignedChannel`; KerasTuner's client makes its own."""
     return protos.get_service_grpc().OracleStub(channel)
 
 

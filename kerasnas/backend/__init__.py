@@ -6,6 +6,7 @@ if keras.backend.backend() == "tensorflow":
     from kerasnas.backend.tensorflow import (
         OUT_OF_MEMORY,
         batch_norm,
+        checked_rows,
         devices,
         exact_second_order,
         first_order_only,
@@ -26,6 +27,7 @@ elif keras.backend.backend() == "jax":
         TrainStep,
         all_reduce,
         batch_norm,
+        checked_rows,
         devices,
         exact_second_order,
         first_order_only,
@@ -51,6 +53,7 @@ __all__ = [
     "TrainStep",
     "all_reduce",
     "batch_norm",
+    "checked_rows",
     "devices",
     "exact_second_order",
     "first_order_only",

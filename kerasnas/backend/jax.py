@@ -79,6 +79,13 @@ def values(variables: Sequence[Any]) -> list[Any]:
     return [variable.value for variable in variables]
 
 
+def checked_rows(x: Any, rows: int, message: str) -> Any:
+    """`x`, which has so many rows; see `kerasnas.backend.tensorflow.checked_rows`."""
+    if x.shape[0] not in (None, rows):
+        raise ValueError(f"{message}. Received: {x.shape[0]} rows")
+    return x
+
+
 def traced_once(function: Callable) -> Callable:
     """`function`, a pure one of arrays, compiled once for each signature."""
     return jax.jit(function)

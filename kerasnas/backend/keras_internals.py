@@ -6,6 +6,7 @@ Nothing else in the package touches a private name of Keras (a test reads the so
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import keras
@@ -37,6 +38,18 @@ def flatten_layers(layer: keras.layers.Layer, include_self: bool = True) -> list
         include_self: whether `layer` itself comes first. Defaults to True.
     """
     return list(layer._flatten_layers(include_self=include_self, recursive=True))
+
+
+def calls_of(model: keras.layers.Layer) -> Counter[int]:
+    """The number of calls of each layer, by its `id`, in the functional models inside `model`, itself included.
+
+    The public API does not say how often a layer is shared.
+    """
+    found: Counter[int] = Counter()
+    for inner in flatten_layers(model):
+        for nodes in getattr(inner, "_nodes_by_depth", {}).values():
+            found.update(id(node.operation) for node in nodes)
+    return found
 
 
 def own_trainable_variables(layer: keras.layers.Layer) -> list[Any]:

@@ -57,7 +57,7 @@ def batch_norm(
     the gradient at the mean inside the variance, so that second-order gradients are silently wrong. The kernel has no
     float64; the plain formula, exact as well, takes its place there. TensorFlow differentiates the kernel's gradient
     through some sixty plain operations; here it is a closed form. The kernel takes images only; signals go through it
-    as images of one row.
+    as images of one row, rows of a matrix as images of one pixel.
 
     Args:
         x: tensor `(batch, ..., channels)`.
@@ -73,10 +73,10 @@ def batch_norm(
     """
     if synchronized and training and replicas() > 1:
         return synchronized_batch_norm(x, scale, offset, mean, variance, momentum, epsilon)
-    if len(x.shape) == 3:
-        row = tf.expand_dims(x, 1)
+    if missing := list(range(1, 5 - len(x.shape))):
+        row = tf.expand_dims(x, 1) if len(missing) == 1 else x[:, None, None]
         y, mean, variance = batch_norm(row, scale, offset, mean, variance, momentum, epsilon, training)
-        return tf.squeeze(y, [1]), mean, variance
+        return tf.squeeze(y, missing), mean, variance
     if x.dtype != tf.float64:
         kernel = {"mean": mean, "variance": variance, "epsilon": epsilon, "exponential_avg_factor": 1 - momentum}
         if training and _first_order:
@@ -199,6 +199,21 @@ def devices() -> str:
 def values(variables: Sequence[Any]) -> list[Any]:
     """The values of Keras variables as tensors (`keras.ops.convert_to_tensor` returns the variable itself)."""
     return [tf.convert_to_tensor(variable) for variable in variables]
+
+
+def checked_rows(x: Any, rows: int, message: str) -> Any:
+    """`x`, once it is known to have so many rows: at once where its shape says it, else when it is computed.
+
+    Raises:
+        ValueError: with `message`, if the shape says otherwise; what is computed raises `InvalidArgumentError` with it.
+    """
+    if x.shape[0] is not None and x.shape[0] != rows:
+        raise ValueError(f"{message}. Received: {x.shape[0]} rows")
+    if x.shape[0] is None and tf.is_tensor(x):
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(x)[0], rows, message)]):
+            x = tf.identity(x)
+        x.set_shape((rows, *x.shape[1:]))
+    return x
 
 
 def traced_once(function: Callable) -> Any:

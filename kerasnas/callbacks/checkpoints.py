@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.distribution import is_chief, replicas_of, workers_of
 from kerasnas.storage import CheckpointStore
@@ -53,6 +54,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         model.fit(data, initial_epoch=checkpoint.restore(model), epochs=20, callbacks=[checkpoint])
     """
 
+    @checks.arguments(folder=checks.path, keep=checks.size, log=checks.function, grace=checks.not_negative)
     def __init__(
         self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print, grace: float = 25.0
     ):
@@ -71,6 +73,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def seconds(self) -> float:
         return self._earlier + time.perf_counter() - self._began
 
+    @checks.arguments(model=keras.Model)
     def restore(self, model: keras.Model) -> int:
         """Put `model` (built and compiled) into the last saved state; return the epoch to start at.
 
@@ -80,6 +83,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         Raises:
             ValueError: if the checkpoint is of another model.
         """
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(checks.invalid("model", "a compiled model", model.name))
         model.optimizer.build(model.trainable_variables)
         loaded = self.store.load_latest()
         if loaded is None:
@@ -155,6 +160,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self._save(epoch + 1)
 
 
+def _callbacks(argument: str, value: Any) -> Any:
+    return checks.sequence(argument, value, keras.callbacks.Callback, expected="a list of Keras callbacks")
+
+
 class FollowEpochs(keras.callbacks.Callback):
     """Sets the epoch of data whose order is a function of it, and after an interruption the step to resume at.
 
@@ -163,8 +172,11 @@ class FollowEpochs(keras.callbacks.Callback):
         callbacks: those of `fit`, among them the `TrainingCheckpoint` that was restored.
     """
 
+    @checks.arguments(callbacks=checks.maybe(_callbacks))
     def __init__(self, data: Any, callbacks: Sequence[keras.callbacks.Callback] | None):
         super().__init__()
+        if not callable(getattr(data, "set_epoch", None)):
+            raise TypeError(checks.invalid("data", "data with a method `set_epoch`", data))
         self.data = data
         self.checkpoints = [callback for callback in callbacks or [] if isinstance(callback, TrainingCheckpoint)]
         for checkpoint in self.checkpoints:

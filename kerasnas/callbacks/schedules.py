@@ -53,6 +53,7 @@ class AuxiliarySkipSchedule(keras.callbacks.Callback):
         super().__init__()
         self.initial = checks.number("initial", initial, least=0)
 
+    @checks.arguments(epoch=checks.count, epochs=checks.size)
     def weight(self, epoch: int, epochs: int) -> float:
         """The weight in `epoch` out of `epochs`."""
         return self.initial * (1 - epoch / max(epochs - 1, 1))
@@ -82,6 +83,7 @@ class CosineSchedule(keras.callbacks.Callback):
         self.initial = checks.number("initial", initial, least=0)
         self.minimum = checks.number("minimum", minimum, least=0)
 
+    @checks.arguments(epoch=checks.count, epochs=checks.size)
     def rate(self, epoch: int, epochs: int) -> float:
         """The learning rate of `epoch` out of `epochs`."""
         return self.minimum + (self.initial - self.minimum) * (1 + math.cos(math.pi * epoch / epochs)) / 2
@@ -118,6 +120,7 @@ class TemperatureSchedule(keras.callbacks.Callback):
         self.initial, self.final = check_temperature(initial, "initial"), check_temperature(final, "final")
         self.kind = checks.one_of("kind", kind, ("linear", "exponential"))
 
+    @checks.arguments(epoch=checks.count, epochs=checks.size)
     def temperature(self, epoch: int, epochs: int) -> float:
         """The temperature of `epoch` out of `epochs`."""
         share = epoch / max(epochs - 1, 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
 
 
@@ -64,6 +65,7 @@ class CurvatureStop(keras.callbacks.Callback):
         section 4.3.
     """
 
+    @checks.arguments(batch=checks.function, ratio=checks.positive, window=checks.size)
     def __init__(self, batch: Callable[[], Any], ratio: float = 0.25, window: int = 5):
         super().__init__()
         self.batch, self.ratio, self.window = batch, ratio, window

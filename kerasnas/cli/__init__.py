@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
-
-from absl.flags import Error as FlagError
 
 from kerasnas.checks import nearest
 from kerasnas.cli.commands import COMMANDS, RENAMED
+from kerasnas.cli.failures import how_to_resume, in_one_line
 from kerasnas.cli.flags import parse
-from kerasnas.cli.messages import about_flags
 from kerasnas.cli.quiet import quieten
 
 # TensorFlow turns oneDNN's kernels on by itself for some CPUs only; on others a search step takes 1.75 times as long.
@@ -37,7 +33,7 @@ def usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 2 an error (told in one line), 130 interrupted."""
+    """Run a command; return the exit status: 0 done, 2 an error (told in one line, whatever it is), 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) == 2 and arguments[0] == "help":  # `kerasnas help search`
         arguments = [arguments[1], "--help"]
@@ -69,22 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Importing TensorFlow is part of a budget, where this process is the command's own.
             command.run(values, time.process_time() if argv is None else 0.0)
     except KeyboardInterrupt:
-        print(f"\nInterrupted.{_hint(folder)}", file=sys.stderr)
+        print(f"\nInterrupted.{how_to_resume(folder)}", file=sys.stderr)
         return _INTERRUPTED
-    except OSError as error:
-        message = str(error)
-        if error.errno == errno.ENOSPC:
-            message += f". The disk is full; all that was finished is safe. Free some space.{_hint(folder)}"
-        return _fail(message)
-    except (FlagError, ValueError, ArithmeticError) as error:
-        return _fail(about_flags(str(error), values))
+    except Exception as error:  # noqa: BLE001 (nobody but its author reads a traceback: it is written to a file)
+        return _fail(in_one_line(error, arguments, values, folder))
     return 0
-
-
-def _hint(folder: str | None) -> str:
-    """A sentence on continuing the run in `folder`, if one has begun there."""
-    begun = folder is not None and (Path(folder) / "config.json").exists()
-    return f" Continue with: kerasnas resume --output_dir={folder}" if begun else ""
 
 
 @contextlib.contextmanager

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,9 @@ def search(values: flags.FlagValues, spent: float) -> None:
     if isinstance(config, pipeline.SearchConfig):
         pipeline.make_space(config)
     kind = "race" if isinstance(config, pipeline.RaceConfig) else "search"
-    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, kind, config)) as path:
-        pipeline.search(config, path, _progress(values), spent)
+    progress = _progress(values)
+    run = pipeline.RunFolder.create(values["output_dir"].value, kind, config, progress)
+    pipeline.search(config, run.path, progress, spent)
 
 
 def _search_settings(values: flags.FlagValues) -> type:
@@ -73,8 +73,9 @@ def retrain(values: flags.FlagValues) -> None:
     pipeline.plugins.load(own.get("imports", ()))
     published = _published().get(name)
     found = pipeline.read_network(_existing(name), **own) if published is None else pipeline.fitting(published, **own)
-    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config)) as path:
-        pipeline.retrain(found.config, path, found.genotype, _progress(values))
+    progress = _progress(values)
+    run = pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config, progress)
+    pipeline.retrain(found.config, run.path, found.genotype, progress)
 
 
 def pretrain(values: flags.FlagValues, spent: float) -> None:
@@ -82,18 +83,9 @@ def pretrain(values: flags.FlagValues, spent: float) -> None:
     from kerasnas import pipeline
 
     config = settings(pipeline.PretrainingConfig, values)
-    with _discarding(pipeline.RunFolder.create(values["output_dir"].value, "pretrain", config)) as path:
-        pipeline.pretrain(config, path, _progress(values), spent)
-
-
-@contextlib.contextmanager
-def _discarding(run: Any) -> Iterator[Path]:
-    """After a failure before any work was done, the same --output_dir can be used again."""
-    try:
-        yield run.path
-    except (OSError, ValueError):
-        run.discard()
-        raise
+    progress = _progress(values)
+    run = pipeline.RunFolder.create(values["output_dir"].value, "pretrain", config, progress)
+    pipeline.pretrain(config, run.path, progress, spent)
 
 
 def resume(values: flags.FlagValues, spent: float) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from kerasnas import untrusted
 from kerasnas.checks import nearest
 from kerasnas.cli.flags import RENAMED, flag_of
 
 _METHODS = {"race": "race", "search": "gradient"}  # kind of a run -> the --method that it is of
+_VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
+_MOST = 2**16  # bytes of a file of flags
+_DEEPEST = 10  # lists and mappings in one another
+_LONGEST = 200  # characters of a value that a message shows
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -42,9 +47,10 @@ def configure(values: flags.FlagValues, command: str, path: str) -> None:
 
 def _set(flag: flags.Flag, value: Any, file: Path) -> None:
     many = isinstance(value, list)
-    if value is None or isinstance(value, Mapping) or (many and not isinstance(flag.value, list)):
+    values = value if many else [value]
+    if not all(isinstance(one, _VALUES) for one in values) or (many and not isinstance(flag.value, list)):
         expected = "a value, or a list of them" if isinstance(flag.value, list) else "a single value"
-        raise ValueError(f"{file}: expected {expected} for '{flag.name}'. Received: {value!r}")
+        raise ValueError(f"{file}: expected {expected} for '{flag.name}'. Received: {_short(value)}")
     if many and not value:  # an empty list is not an empty text in one
         flag.value, flag.present = [], 1
         return
@@ -69,9 +75,9 @@ def _read(file: Path, command: str) -> dict[str, Any]:
         raise FileNotFoundError(f"--config={file}: there is no such file.")
     if file.suffix.lower() not in _SUFFIXES:
         raise ValueError(f"--config={file}: expected a file ending in {', '.join(_SUFFIXES)}.")
-    text = file.read_text(encoding="utf-8")
     try:
-        record = json.loads(text) if file.suffix.lower() == ".json" else _yaml(text)
+        text = untrusted.read_text(file, _MOST)
+        record = untrusted.parse_json(text) if file.suffix.lower() == ".json" else _yaml(text)
     except ValueError as error:
         raise ValueError(f"{file} is malformed: {' '.join(str(error).split())}") from None
     if not isinstance(record, Mapping):
@@ -90,9 +96,24 @@ def _read(file: Path, command: str) -> dict[str, Any]:
 
 
 def _yaml(text: str) -> Any:
+    """The value of a YAML text; aliases, a few of which can stand for billions of values, are refused."""
     import yaml
 
     try:
+        depth = 0
+        for token in yaml.scan(text, yaml.SafeLoader):
+            kind = type(token).__name__
+            if kind == "AliasToken":
+                raise ValueError("expected values themselves. Received: an alias, *name")
+            depth += kind.endswith(("SequenceStartToken", "MappingStartToken"))
+            depth -= kind.endswith(("SequenceEndToken", "MappingEndToken")) or kind == "BlockEndToken"
+            if depth > _DEEPEST:
+                raise ValueError("it is nested too deep")
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, TypeError, AttributeError, KeyError, OverflowError) as error:  # of a wrong !!tag
         raise ValueError(error) from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

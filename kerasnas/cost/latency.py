@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 import statistics
@@ -15,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import backend, storage
+from kerasnas import backend, checks, storage, untrusted
 from kerasnas.cost.model import COSTS, CostModel, tabulate
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
@@ -35,6 +34,7 @@ def device_name() -> str:
     return f"{processor}, {os.cpu_count()} cores, {backend.devices()}, {keras.backend.backend()}"
 
 
+@checks.arguments(model=keras.Model, batch_size=checks.size, rounds=checks.size)
 def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) -> float:
     """The milliseconds that a forward pass of `model` takes here: the median over rounds of the mean over calls.
 
@@ -89,6 +89,14 @@ def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[flo
     return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
+@checks.fields(
+    space=checks.name,
+    device=checks.name,
+    input_shape=checks.shape,
+    batch_size=checks.size,
+    call_ms=checks.number,
+    parts=checks.entries(checks.not_negative),
+)
 @dataclasses.dataclass(frozen=True)
 class LatencyTable:
     """Latencies of each part of a space's networks on one device, for one size of image.
@@ -122,6 +130,15 @@ class LatencyTable:
     parts: dict[str, float]
 
     @classmethod
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        batch_size=checks.size,
+        rounds=checks.size,
+        calibration=checks.count,
+        seed=checks.seed,
+    )
     def measure(
         cls,
         space: SearchSpace,
@@ -176,6 +193,7 @@ class LatencyTable:
         scaled = {key: factor * ms for key, ms in self.parts.items()}
         return dataclasses.replace(self, call_ms=float(call), parts=scaled)
 
+    @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size)
     def cost_model(self, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
         """The latency of every network of `space`, in ms.
 
@@ -203,11 +221,13 @@ class LatencyTable:
         )
         return dataclasses.replace(model, base=model.base + self.call_ms)
 
+    @checks.arguments(path=checks.path)
     def save(self, path: str | os.PathLike) -> None:
         """Write it as JSON, atomically."""
         storage.write_json(Path(path), {"format": FORMAT, **dataclasses.asdict(self)})
 
     @classmethod
+    @checks.arguments(path=checks.path)
     def load(cls, path: str | os.PathLike) -> LatencyTable:
         """Read what `save` wrote.
 
@@ -215,16 +235,25 @@ class LatencyTable:
             ValueError: if the file is no latency table.
         """
         try:
-            record = json.loads(Path(path).read_text(encoding="utf-8"))
-            if record.pop("format") != FORMAT:
+            record = untrusted.read_json(path)
+            version = record.pop("format")
+            if type(version) is not int or version != FORMAT:
                 raise ValueError("of another version")
             table = cls(**record)
-            numbers = {name: float(ms) for name, ms in table.parts.items()}
+            for name in ("space", "device"):
+                checks.instance(name, getattr(table, name), str)
+            sides = checks.instance("input_shape", table.input_shape, list)
+            shape = tuple(checks.size("input_shape", side) for side in sides)
+            if len(shape) not in (2, 3):
+                raise ValueError(f"a shape of {len(shape)} sizes")
+            checks.size("batch_size", table.batch_size)
+            checks.number("call_ms", table.call_ms, least=0)
+            numbers = {name: checks.number("parts", ms) for name, ms in table.parts.items()}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a latency table ({error}). Expected what `LatencyTable.save` writes."
             ) from None
-        return dataclasses.replace(table, input_shape=tuple(table.input_shape), parts=numbers)
+        return dataclasses.replace(table, input_shape=shape, parts=numbers)
 
 
 def _key(part: Part) -> str:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.measured import NetworkParts, Part
@@ -21,6 +22,14 @@ COSTS = Registry("cost")
 """Name -> `(space, input_shape, num_classes, **sizes) -> CostModel`, or `NetworkCost` where `shapes_network`."""
 
 
+@checks.fields(
+    name=checks.name,
+    unit=checks.text,
+    base=checks.number,
+    choices=checks.entries(ChoiceTable),
+    tables=checks.entries(checks.array),
+    least=checks.name,
+)
 @keras.saving.register_keras_serializable(package="kerasnas")
 @dataclasses.dataclass(frozen=True)
 class CostModel:
@@ -52,6 +61,14 @@ class CostModel:
     tables: Mapping[str, np.ndarray]
     least: str = "cheapest"
 
+    def __post_init__(self) -> None:
+        for kind, own in self.choices.items():
+            table = self.tables.get(kind)
+            if table is None or np.shape(table) != own.shape:
+                received = {kind: np.shape(table) for kind, table in self.tables.items()}
+                raise ValueError(checks.invalid("tables", f"an array of shape {own.shape} for {kind!r}", received))
+
+    @checks.arguments(genotype=Genotype)
     def cost(self, genotype: Genotype) -> float:
         """The cost of the network of `genotype`.
 
@@ -75,6 +92,7 @@ class CostModel:
                 return self.tables[kind][row, own.primitives.index(edge.primitive)]
         raise ValueError(f"This cost is of another space: it knows no edge {tuple(edge)}.")
 
+    @checks.arguments(weights=checks.entries(checks.tensor))
     def expected(self, weights: Mapping[str, Any]) -> Any:
         """The expected cost under mixing weights, differentiable: a scalar tensor.
 
@@ -86,6 +104,9 @@ class CostModel:
         """
         parts = []
         for kind, own in self.choices.items():
+            if kind not in weights or tuple(weights[kind].shape) != own.shape:
+                received = {name: tuple(table.shape) for name, table in weights.items()}
+                raise ValueError(checks.invalid("weights", f"a table of shape {own.shape} for {kind!r}", received))
             mixing = ops.convert_to_tensor(weights[kind])
 
             def constant(values: Any, dtype: Any = mixing.dtype) -> Any:
@@ -130,6 +151,7 @@ class CostModel:
         return cls(**{**config, "choices": choices, "tables": tables})
 
 
+@checks.fields(name=checks.name, unit=checks.text, parts=checks.function, measure=checks.function, least=checks.name)
 @dataclasses.dataclass(frozen=True)
 class NetworkCost:
     """The cost of every network of a space whose choices shape the network itself: summed over the parts of each.
@@ -159,6 +181,7 @@ class NetworkCost:
     least: str = "cheapest"
     known: dict[Part, float] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
+    @checks.arguments(genotype=Genotype)
     def cost(self, genotype: Genotype) -> float:
         """The cost of the network of `genotype`.
 
@@ -189,6 +212,7 @@ def _total(pieces: Sequence[Part], measure: Callable[[Part], float], known: dict
     return float(sum(known[part] for part in pieces))
 
 
+@checks.arguments(parts=NetworkParts, measure=checks.function)
 def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any) -> CostModel:
     """The cost model of a network's parts, each distinct one of them measured once.
 
@@ -208,6 +232,7 @@ def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any
 
 def _counted(name: str, unit: str, count: Callable[[keras.Model], int], least: str) -> None:
     @COSTS.register(name)
+    @checks.arguments(space=SearchSpace, num_classes=checks.size)
     def build(
         space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
     ) -> CostModel | NetworkCost:

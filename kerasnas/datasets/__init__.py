@@ -14,8 +14,10 @@ from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.fronts import Front, LogMel, Scaling, Vocabulary
 from kerasnas.datasets.glyphs import glyphs
+from kerasnas.datasets.graphs import GraphDataset, graph_dataset, stochastic_blocks
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
+from kerasnas.datasets.mazes import mazes
 from kerasnas.datasets.mini_imagenet import mini_imagenet
 from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
@@ -32,6 +34,7 @@ __all__ = [
     "Episode",
     "EpisodeSampler",
     "Front",
+    "GraphDataset",
     "ImageDataset",
     "LabelledImages",
     "LogMel",
@@ -51,8 +54,10 @@ __all__ = [
     "flip",
     "flip_vertical",
     "glyphs",
+    "graph_dataset",
     "grouped_split",
     "load",
+    "mazes",
     "mini_imagenet",
     "omniglot",
     "rotate",
@@ -60,6 +65,7 @@ __all__ = [
     "split_classes",
     "split_samples",
     "stack_episodes",
+    "stochastic_blocks",
     "stratified_split",
     "unit_pixels",
     "waveforms",

@@ -211,4 +211,6 @@ def _check_batch(name: str, batch: np.ndarray, rng: np.random.Generator, ranks: 
             f"Invalid value received for argument `batch` of `{name}`. Expected images (samples, height, width, "
             f"channels){signals}. Received: {received}{hint}"
         )
+    if batch.dtype.kind not in "iufb":
+        raise ValueError(checks.invalid("batch", "images of numbers", f"dtype {batch.dtype}"))
     checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")

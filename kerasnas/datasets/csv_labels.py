@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets.folders import left_out, read_pixels
 from kerasnas.datasets.splits import split_samples
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+from kerasnas.tasks import task_of
 
 _TEXTS = ("text", "sentence", "review", "comment", "message")
 _PATHS = ("image", "path", "file", "filename")
@@ -139,7 +139,7 @@ def _labels(columns: Mapping[str, Sequence[str]], task: str) -> tuple[np.ndarray
     if table is None:
         received = next(value for value in columns[texts[0]] if _numbers([value]) is None)
         raise ValueError(f"Expected numbers in column '{texts[0]}' for a {task}. Received: {received!r}")
-    (MULTILABEL if task == "multilabel" else Regression()).check(table, None)
+    task_of({"name": task}).check(table, None)
     return table, tuple(columns), task
 
 
@@ -164,10 +164,9 @@ def _split(
     columns: Mapping[str, Sequence[str]], y: np.ndarray, kind: str, groups: np.ndarray | None, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the training data and of the test data."""
-    task = {"classification": CLASSIFICATION, "multilabel": MULTILABEL}.get(kind) or Regression()
     said = next((np.array(values) for name, values in columns.items() if name.lower() == _SPLIT), None)
     if said is None:
-        return split_samples(task, y, _TEST_SHARE, seed, groups)
+        return split_samples(task_of({"name": kind}), y, _TEST_SHARE, seed, groups)
     for value in dict.fromkeys(said.tolist()):
         checks.one_of("split", value, _PARTS)
     train, test = (np.flatnonzero(said == part) for part in _PARTS)

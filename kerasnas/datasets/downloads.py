@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks, storage
+from kerasnas import checks, leftovers, storage
 
 _TIMEOUT = 30  # seconds without a byte
 
@@ -44,6 +44,7 @@ def fetch(file: RemoteFile, folder: Path) -> Path:
         ValueError: if the checksum is not the published one; the file is deleted.
     """
     path = folder / file.address.rsplit("/", 1)[-1]
+    leftovers.remove(folder)
     if path.exists():
         try:
             _verify(path, file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.datasets.splits import grouped_split, stratified_split
 
 Image.init()
@@ -25,7 +24,6 @@ _SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"),
     *(suffix for suffix in (".avif", ".heic", ".heif") if Image.registered_extensions().get(suffix) in _FORMATS),
 )
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 _LONGEST = 64  # pixels along the longer side, unless a size is asked for: photographs have thousands
 _MOST_LEFT_OUT = 0.05  # share of the files
 _MOST_MEMORY = 0.7  # share of the machine's
@@ -149,7 +147,7 @@ def _readable(read: Callable[[Path], T], paths: Iterable[Path], unreadable: dict
 
 def _check_memory(number: int, size: tuple[int, int], channels: int) -> None:
     """Raise ValueError where so many images do not fit into the machine's memory, as bytes and then as float32."""
-    needed, memory = 5 * number * math.prod(size) * channels, _memory()
+    needed, memory = 5 * number * math.prod(size) * channels, untrusted.memory()
     if memory is not None and needed > _MOST_MEMORY * memory:
         most = math.floor(min(size) * math.sqrt(_MOST_MEMORY * memory / needed))
         raise ValueError(
@@ -157,14 +155,6 @@ def _check_memory(number: int, size: tuple[int, int], channels: int) -> None:
             f"{memory / 2**30:.1f}. Choose a smaller size, of {most} pixels or fewer along the shorter side, such as "
             f"image_size={most}."
         )
-
-
-def _memory() -> int | None:
-    """The bytes of memory of this machine; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _capped(size: tuple[int, int]) -> tuple[int, int]:
@@ -264,6 +254,7 @@ def _is_image(path: Path) -> bool:
 def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.Image:
     """An image, upright; of a JPEG no more than what `size` needs is decoded, which makes photographs quick."""
     try:
+        untrusted.check_regular(path)
         image = Image.open(path, formats=_FORMATS)
         if size is not None and image.format == "JPEG":
             longest = 2 * max(size)
@@ -271,8 +262,10 @@ def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.
         # Photographs are stored as the sensor was held, with a tag that tells how to rotate them.
         turned = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION, 1) != 1
         return ImageOps.exif_transpose(image) if turned else image
-    except _UNREADABLE as error:
-        raise _unreadable(path, root, error) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # of damaged bytes decoders raise nearly anything
+        raise _unreadable(path, root, error) from error
 
 
 def _unreadable(path: Path, root: Path, error: Exception) -> ValueError:
@@ -291,8 +284,10 @@ def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str, image_fit:
             if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             image = image.convert(mode)
-        except _UNREADABLE as error:  # a truncated file shows only here
-            raise _unreadable(path, root, error) from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a truncated file shows only here
+            raise _unreadable(path, root, error) from error
     if (image.height, image.width) != tuple(size):
         whole, bilinear = (size[1], size[0]), Image.Resampling.BILINEAR
         if image_fit == "crop":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -75,6 +74,7 @@ width, channels). Received: shape (4, 8, 8). Grey images without a channel axis 
     _check_labels(y, num_classes, what)
 
 
+@checks.arguments(x=np.ndarray)
 def unit_pixels(x: np.ndarray) -> np.ndarray:
     """`x`, or of images in integers from 0 to 255, as files hold them, `x / 255` in float32, with a warning.
 
@@ -95,10 +95,9 @@ def unit_pixels(x: np.ndarray) -> np.ndarray:
     smallest, largest = int(x.min()), int(x.max())
     if smallest < 0 or not 1 < largest <= 255:
         return x
-    warnings.warn(
+    checks.warn(
         f"Images of dtype {x.dtype} with values from {smallest} to {largest} are read as `x / 255`. Pass the same to "
-        'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.',
-        stacklevel=4,
+        'whatever is trained or evaluated by hand: `x.astype("float32") / 255`.'
     )
     return x.astype("float32") / 255
 
@@ -165,7 +164,12 @@ def _check_labels(y: np.ndarray, num_classes: int | None, what: str) -> None:
     if smallest < 0 or (num_classes is not None and largest >= num_classes):
         expected = "labels of at least 0" if num_classes is None else f"labels from 0 to {num_classes - 1}"
         fix = ". Labels that count from 1 are put right by y - 1" if (smallest, largest) == (1, num_classes) else ""
+        if largest >= len(y):
+            fix = ". Labels that are ids become class numbers by np.unique(y, return_inverse=True)[1]"
         raise _invalid("y", what, expected, f"smallest {smallest}, largest {largest}{fix}")
+    if num_classes is None and what != "test" and largest >= len(y):
+        expected, received = checks.ids(len(y), largest)
+        raise _invalid("y", what, expected, received)
     if smallest == largest and what != "test":
         received = f"only label {smallest}, {len(y)} times: there is nothing to learn"
         raise _invalid("y", what, "at least two classes", received)

@@ -7,15 +7,13 @@ import gzip
 import importlib.resources
 import os
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.datasets.csv_labels import read_csv
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import FITS, check_image_size, read_folder
@@ -24,7 +22,7 @@ from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
 from kerasnas.datasets.sequences import TextLimits, audio_parts, text_parts, without_padding
 from kerasnas.registry import Registry
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of_labels
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of, task_of_labels
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns an `ImageDataset`."""
@@ -32,7 +30,7 @@ DATASETS = Registry("dataset")
 KINDS = {3: "images", 2: "signals", 1: "texts"}
 """What samples are, by the number of axes of an input."""
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-_FASHION_MNIST = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_FASHION_MNIST = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -313,7 +311,7 @@ def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dic
     parts = {key: np.asarray(arrays[key]) for key in ("y_train", "y_test")}
     parts = {key: y[:, None] if y.ndim == 1 else y for key, y in parts.items()}
     for key, y in parts.items():
-        (MULTILABEL if name == "multilabel" else Regression()).check(y, parts["y_train"].shape[-1], key[2:])
+        task_of({"name": name}).check(y, parts["y_train"].shape[-1], key[2:])
     if name == "multilabel":
         return {**arrays, **{key: y.astype(np.float32) for key, y in parts.items()}}, MULTILABEL
     fitted = Regression.fitted(parts["y_train"])
@@ -385,15 +383,15 @@ def _named(name: str, x: _Parts, y: _Parts, classes: tuple[str, ...] | None, tas
 
 def _numbered(y: _Parts, task: Task) -> tuple[str, ...]:
     """Numbers as names of classes, or of outputs."""
-    own = isinstance(task, Classification)
-    number = 1 + max(labels.max() for labels in y.values()) if own else y["train"].shape[1]
-    return tuple(map(str, range(number)))
+    if not isinstance(task, Classification):
+        return tuple(map(str, range(y["train"].shape[1])))
+    checks.labels("labels", np.concatenate(list(y.values())))  # of ids there would be as many classes
+    return tuple(map(str, range(1 + max(labels.max() for labels in y.values()))))
 
 
 # .npz --------------------------------------------------------------------------------------------
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
-    with open(path, "rb") as file:
-        arrays = _open_npz(file)
+    arrays = untrusted.read_arrays(path)
     missing = [key for key in _ARRAYS if key not in arrays]
     if missing:
         raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")
@@ -414,22 +412,11 @@ def _kind(arrays: Mapping[str, np.ndarray]) -> str:
     return known[kind]
 
 
-def _open_npz(file: IO[bytes]) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(file):
-        raise ValueError("Not an .npz file (np.savez makes one), or a truncated one.")
-    file.seek(0)
-    try:
-        with np.load(file, allow_pickle=False) as opened:
-            return {key: opened[key] for key in opened.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"Expected whole arrays of numbers, not of Python objects ({error})") from None
-
-
 @DATASETS.register("fashion_mnist_mini")
 def _fashion_mnist_mini(cache_dir: str | os.PathLike | None) -> ImageDataset:
     del cache_dir  # embedded
     with (importlib.resources.files("kerasnas.datasets") / "data" / "fashion_mnist_mini.npz").open("rb") as file:
-        arrays = _open_npz(file)
+        arrays = untrusted.read_arrays(file)
     return _dataset("fashion_mnist_mini", arrays, tuple(map(str, arrays["classes"])))
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.datasets.downloads import cache_folder
 from kerasnas.datasets.folders import read_image
 from kerasnas.datasets.pools import LabelledImages
@@ -154,10 +152,9 @@ def _missing(path: Path) -> FileNotFoundError:
 # .npz --------------------------------------------------------------------------------------------
 def _read_npz(path: Path, split: str, size: int) -> LabelledImages:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in _ARRAYS if key in file}
-    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: Not a whole .npz file of arrays without Python objects ({error})") from None
+        arrays = untrusted.read_arrays(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
     _check_arrays(path, arrays, size)
     chosen = np.flatnonzero(arrays["split"] == list(SPLITS).index(split))
     rows = np.isin(arrays["y"], chosen)
@@ -175,6 +172,10 @@ def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray], size: int) -> No
     if x.dtype != np.uint8 or x.shape[1:] != (size, size, 3):
         expected = f"`x` as uint8 (samples, {size}, {size}, 3), as `size` is {size}"
         raise ValueError(f"{path}: Expected {expected}. Received: {x.dtype} {x.shape}")
+    if arrays["split"].dtype.kind not in "iu":
+        raise ValueError(f"{path}: Expected `split` as integers. Received: {arrays['split'].dtype}")
+    if classes.dtype.kind not in "USiu":
+        raise ValueError(f"{path}: Expected `classes` as names. Received: {classes.dtype}")
     if arrays["split"].shape != classes.shape or classes.ndim != 1:
         raise ValueError(f"{path}: Expected `split` of shape {classes.shape}. Received: {arrays['split'].shape}")
     if y.shape != x.shape[:1] or y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < len(classes)):

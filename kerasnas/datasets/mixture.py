@@ -32,6 +32,7 @@ class TaskMixture(TaskFamily):
 
     def __init__(self, families: Sequence[TaskFamily], seed: int = 0):
         super().__init__(seed)
+        checks.instance("families", families, Sequence, "a sequence of families of tasks")
         if not families:
             raise ValueError(checks.invalid("families", "at least one family of tasks", families))
         for family in families:

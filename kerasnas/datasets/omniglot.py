@@ -6,14 +6,13 @@ import io
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.pools import LabelledImages
 
@@ -110,9 +109,9 @@ def _read_archive(path: Path, size: int) -> list[tuple[str, str, np.ndarray]]:
 def _ink(content: bytes, name: str) -> np.ndarray:
     """One image: 1 where there is ink, which is black in the file."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             return np.asarray(image.convert("L")) < 128
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} cannot be read as an image: {error}") from None
 
 
@@ -146,10 +145,9 @@ def _find_npz(path: Path) -> Path:
 
 def _read_npz(path: Path, parts: tuple[str, ...], size: int) -> LabelledImages:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in _ARRAYS if key in file}
-    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: Not a whole .npz file of arrays without Python objects ({error})") from None
+        arrays = untrusted.read_arrays(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
     _check_arrays(path, arrays)
     images, split = arrays["images"], arrays["split"]
     # By split, then in the order of the file; the scale is that of the whole file.
@@ -176,6 +174,9 @@ def _check_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             f"{path}: Expected `images` as uint8 (classes, samples, height, width), not empty. Received: "
             f"{images.dtype} {images.shape}"
         )
+    for key in ("split", "alphabet_names"):
+        if arrays[key].ndim != 1 or arrays[key].dtype.kind not in ("iu" if key == "split" else "US"):
+            raise ValueError(f"{path}: Expected `{key}` as a list. Received: {arrays[key].dtype} {arrays[key].shape}")
     for key in ("split", "alphabet", "class_names"):
         if arrays[key].shape != images.shape[:1]:
             raise ValueError(f"{path}: Expected `{key}` of shape {images.shape[:1]}. Received: {arrays[key].shape}")

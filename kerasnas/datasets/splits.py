@@ -91,7 +91,9 @@ def grouped_split(y: Any, groups: Any, fraction: float, seed: int) -> tuple[np.n
     (8, 4)
     """
     fraction = checks.number("fraction", fraction, above=0, below=1)
-    y, groups = _labels(y), _labels(groups)
+    y, groups = _labels(y), _labels(groups, "groups")
+    if y.ndim != 1:
+        raise _invalid("y", "labels of shape (samples,)", f"shape {y.shape}")
     if groups.shape != y.shape or y.ndim != 1:
         raise _invalid("groups", f"a group for each of the {len(y)} labels", f"shape {groups.shape}")
     _, of_class = np.unique(y, return_inverse=True)
@@ -138,6 +140,15 @@ def split_samples(
     >>> len(first), len(second)
     (80, 20)
     """
+    checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+    y = _labels(y)
+    if isinstance(task, Classification):
+        if y.ndim != 1 or not len(y) or y.dtype.kind not in "iuUS":
+            raise _invalid("y", "class numbers or names of shape (samples,)", f"shape {y.shape}, dtype {y.dtype}")
+    else:
+        task.check(y, None)
+    if isinstance(groups, np.ndarray) and groups.ndim == 1 and len(groups) != len(y):
+        raise _invalid("y", f"as many labels as `groups`, {len(groups)}", f"{len(y)}")
     if groups is None:
         return stratified_split(task.strata(y), fraction, seed)
     strata = task.strata(y) if isinstance(task, Classification) else np.zeros(len(y), int)
@@ -187,12 +198,12 @@ def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.nda
     return tuple(np.sort(part) for part in np.split(shuffled[: int(ends[-1])], ends[:-1].astype(int)))
 
 
-def _labels(y: Any) -> np.ndarray:
+def _labels(y: Any, argument: str = "y") -> np.ndarray:
     try:
         labels = np.asarray(y)
         np.unique(labels)
     except (TypeError, ValueError):
-        raise ValueError(checks.invalid("y", "an array of labels of one type", y)) from None
+        raise ValueError(checks.invalid(argument, "an array of labels of one type", y)) from None
     return labels
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
 from typing import Any, NamedTuple
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 ROLES = ("chief", "worker")  # of processes that train; workers are numbered in this order
@@ -61,8 +60,8 @@ def read_cluster(text: str | None = None) -> Cluster:
     if not text.strip():
         raise wrong("the workers of the cluster and the task of this process, as JSON", text)
     try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
+        config = untrusted.parse_json(text)
+    except ValueError as error:
         raise wrong(f"JSON ({error})", text) from None
     cluster = config.get("cluster") if isinstance(config, dict) else None
     task = config.get("task") if isinstance(config, dict) else None

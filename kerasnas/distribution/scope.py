@@ -20,24 +20,28 @@ BUILD_INSIDE = (
 )
 
 
+@checks.arguments(model=keras.Model)
 def scope_of(model: keras.Model) -> Any:
     """A context: the scope of the strategy that `model` was built under; on JAX it does nothing."""
     strategy = _strategy_of(model)
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
+@checks.arguments(model=keras.Model)
 def replicas_of(model: keras.Model) -> int:
     """The number of replicas that `model` is trained on; 1 on JAX, where `keras.distribution` shards one step."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
+@checks.arguments(model=keras.Model)
 def workers_of(model: keras.Model) -> int:
     """The number of processes that train `model` together."""
     strategy = _strategy_of(model)
     return 1 if strategy is None else count_workers(strategy)
 
 
+@checks.arguments(model=keras.Model)
 def is_chief(model: keras.Model) -> bool:
     """True in the one process, of those that train `model` together, that writes files for all."""
     resolver = getattr(_strategy_of(model), "cluster_resolver", None)
@@ -48,6 +52,7 @@ def is_chief(model: keras.Model) -> bool:
     return resolver.task_id == 0
 
 
+@checks.arguments(model=keras.Model, variables=Iterable, what=checks.name)
 def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None:
     """Raise if variables were made outside the strategy of `model`.
 
@@ -59,6 +64,9 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
     Raises:
         ValueError: if one was; names it, and shows how to build everything in one scope.
     """
+    variables = list(variables)
+    if not all(hasattr(variable, "value") for variable in variables):
+        raise TypeError(checks.invalid("variables", "Keras variables", variables))
     strategy = _strategy_of(model)
     if strategy is None:
         return
@@ -71,6 +79,7 @@ def check_scope(model: keras.Model, variables: Iterable[Any], what: str) -> None
             )
 
 
+@checks.arguments(name=checks.name, replicas=checks.size)
 def check_global_batch(name: str, size: int | None, replicas: int) -> None:
     """Raise if a global batch, that of all replicas together, has fewer samples than there are replicas.
 
@@ -90,6 +99,7 @@ def check_global_batch(name: str, size: int | None, replicas: int) -> None:
     ValueError: Invalid value received for argument `batch_size`. Expected at least 8, one sample for each replica. \
 Received: 4 It counts the samples of all replicas together
     """
+    checks.optional(checks.integer, "size", size)
     if size is not None and size < replicas:
         expected = f"at least {replicas}, one sample for each replica"
         raise ValueError(checks.invalid(name, expected, size, "It counts the samples of all replicas together"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import storage
+from kerasnas import storage, untrusted
 
 ARRAYS, RECORD = "drift.npz", "drift.json"
 _FORMAT, _VERSION = "kerasnas.drift", 1
@@ -43,16 +41,14 @@ def read(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
         if not (folder / name).exists():
             raise FileNotFoundError(f"{folder} holds no drift monitor: there is no {name} in it.")
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        with np.load(folder / ARRAYS, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        record, arrays = untrusted.read_json(folder / RECORD), untrusted.read_arrays(folder / ARRAYS)
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
             raise ValueError(f'it lacks "format": "{_FORMAT}"')
-        if record["version"] != _VERSION:
+        if type(record["version"]) is not int or record["version"] != _VERSION:
             raise ValueError(f"version {record['version']}; this KerasNAS reads version {_VERSION}")
         if record["checksum"] != _checksum(arrays):
             raise ValueError(f"{ARRAYS} and {RECORD} do not belong together")
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"The drift monitor in {folder} cannot be read: {error}. Delete both files.") from None
     return arrays, record
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -187,6 +187,7 @@ class DriftMonitor:
             return report
         return self._accuracy.examine(report, int((outputs.argmax(axis=1) != y).sum()), len(y))
 
+    @checks.arguments(model=keras.Model)
     def output_distance(self, x: Any, model: keras.Model | None = None) -> float:
         """The largest scaled distance of a column of the outputs on `x` from the reference.
 
@@ -203,6 +204,7 @@ class DriftMonitor:
         settings = {name: getattr(self, name) for name in _SETTINGS}
         return DriftMonitor(model, x_reference, y_reference, classes=self._view.classes, **settings)
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Write the monitor, without its model, to `drift.npz` and `drift.json` in `folder`, each atomically.
 
@@ -225,6 +227,7 @@ class DriftMonitor:
         files.write(folder, {"reference": self._reference, **waiting}, record)
 
     @classmethod
+    @checks.arguments(folder=checks.path, model=keras.Model)
     def load(cls, folder: str | os.PathLike, model: keras.Model) -> DriftMonitor:
         """Read what `save` wrote.
 
@@ -237,17 +240,34 @@ class DriftMonitor:
             ValueError: if one is malformed, or was written for another model.
         """
         arrays, record = files.read(folder)
+        try:
+            return cls._restored(folder, model, arrays, record)
+        except (KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+            problem = f"{type(error).__name__}, {error}"
+            raise ValueError(f"The drift monitor in {folder} is malformed: {problem}. Delete its files.") from None
+
+    @classmethod
+    def _restored(
+        cls, folder: str | os.PathLike, model: keras.Model, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]
+    ) -> DriftMonitor:
         own = cls.__new__(cls)
         own._set(**{name: record[name] for name in _SETTINGS})
-        own._view = view = ModelView(model, record["classes"], record["watched"])
+        watched = [checks.integer("watched", one, 0) for one in record["watched"]]
+        own._view = view = ModelView(model, record["classes"], watched)
         if [*view.input_names, *view.output_names] != record["columns"]:
             raise ValueError(f"The drift monitor in {folder} was written for another model than {model.name}.")
-        own._begin(arrays["reference"], record["reference_errors"] and tuple(record["reference_errors"]))
+        errors = record["reference_errors"]
+        if errors is not None:
+            errors = tuple(checks.integer("reference_errors", one, 0) for one in errors)
+        own._begin(arrays["reference"], errors)
         for name, stream in own._streams.items():
-            stream.waiting = arrays[name]
-        own.alarms = record["alarms"]
+            waiting = checks.array(name, arrays[name], rank=stream.waiting.ndim)
+            if waiting.shape[1:] != stream.waiting.shape[1:]:
+                raise TypeError(f"{name} has rows of shape {waiting.shape[1:]}, expected {stream.waiting.shape[1:]}")
+            stream.waiting = waiting
+        own.alarms = checks.integer("alarms", record["alarms"], 0)
         if own._accuracy is not None and own._accuracy.errors is not None:
-            own._accuracy.errors.value = record["error_sum"]
+            own._accuracy.errors.value = checks.integer("error_sum", record["error_sum"], 0)
         return own
 
     def _checked(self, x: Any, y: Any, least: int = 0) -> tuple[np.ndarray, np.ndarray | None]:

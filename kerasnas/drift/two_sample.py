@@ -90,6 +90,7 @@ class MaximumTest:
         null = self._null(size)
         return float(null[min(math.ceil((1 - self.false_alarms) * (len(null) + 1)), len(null)) - 1])
 
+    @checks.arguments(statistic=checks.number)
     def p_value(self, statistic: float, size: int) -> float:
         """The probability of so large a statistic of `size` samples where nothing has changed, at least 1/B."""
         null = self._null(size)

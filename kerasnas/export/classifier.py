@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 from kerasnas.datasets import ImageDataset
 from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import Front, Scaling
+from kerasnas.networks.saved import read_model
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 from kerasnas.tasks.base import SMALLEST
 
@@ -27,6 +27,7 @@ _LOSSES = {  # of deployed models: task -> loss, metrics
 }
 
 
+@checks.arguments(network=keras.Model, task=Task, front=checks.maybe(Front))
 def with_preprocessing(
     network: keras.Model, scale: float = 1.0, task: Task = CLASSIFICATION, front: Front | None = None
 ) -> keras.Model:
@@ -59,12 +60,13 @@ def with_preprocessing(
     inputs = front.input(network.input_shape[1:])
     x = front.apply(inputs)
     bare = keras.Model(network.inputs[0], network.outputs[0], name="network")  # without an optimizer
-    model = keras.Model(inputs, task.layer()(bare(x)), name="classifier" if task.metric != "r2" else "regressor")
+    model = keras.Model(inputs, task.layer()(bare(x)), name="regressor" if task.name == "regression" else "classifier")
     # An optimizer without state: nothing of it is in the file. XLA's depthwise convolutions are far slower on a CPU.
     model.compile("sgd", *_LOSSES[task.name], jit_compile=False)
     return model
 
 
+@checks.fields(model=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS))
 @dataclasses.dataclass(frozen=True)
 class Classifier:
     """A classifier that was read from its files; or, by its task, a model of several labels, or of numbers.
@@ -97,9 +99,26 @@ class Classifier:
         return {3: "images", 2: "signals", 1: "recordings"}.get(len(self.input_shape), "samples")
 
     def answers(self, x: Any) -> np.ndarray:
-        """The probability of each class or label, or the numbers, of each of the raw samples `x`."""
-        x = np.asarray(x, object if self.takes == "texts" else None)  # NumPy's own strings are nothing to Keras
-        return self.model.predict(x, batch_size=_BATCH, verbose=0)
+        """The probability of each class or label, or the numbers, of each of the raw samples `x`.
+
+        Raises:
+            ValueError: if `x` are no samples of the model, or not finite.
+        """
+        if self.takes == "texts":
+            x = np.asarray(x, object)  # NumPy's own strings are nothing to Keras
+            if x.ndim != 1 or not len(x) or not all(isinstance(text, str) for text in x):
+                expected = "texts, strings of shape (samples,), at least one"
+                raise ValueError(
+                    checks.invalid(
+                        "x", expected, f"shape {x.shape}, {type(x.ravel()[0]).__name__ if x.size else 'empty'}"
+                    )
+                )
+        else:
+            x = checks.array("x", x)
+            if not x.ndim or x.shape[1:] != self.input_shape or not len(x):
+                expected = f"samples of shape {self.input_shape}, at least one"
+                raise ValueError(checks.invalid("x", expected, f"shape {x.shape}"))
+        return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
 
     def raw(self, data: ImageDataset, part: str) -> np.ndarray:
         """The samples of a part of `data` as this model takes them.
@@ -120,16 +139,26 @@ def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, n
     >>> correct.tolist(), losses.round(4).tolist()
     ([True, True], [0.6931, -0.0])
     """
+    probabilities = checks.array("probabilities", probabilities, rank=2)
+    labels = checks.array("labels", labels, rank=1, kinds="iu")
+    classes = probabilities.shape[1]
+    if len(labels) != len(probabilities) or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
+        expected = f"{len(probabilities)} class numbers from 0 to {classes - 1}"
+        raise ValueError(checks.invalid("labels", expected, labels))
     own = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
     return probabilities.argmax(axis=1) == labels, -np.log(own)
 
 
+@checks.arguments(folder=checks.path, model=keras.Model)
 def write_model(folder: str | os.PathLike, model: keras.Model) -> None:
     """Write `model` as it is to `model.keras` in `folder`, atomically."""
     with storage.atomic_path(Path(folder) / MODEL) as temporary:
         model.save(temporary)
 
 
+@checks.arguments(
+    folder=checks.path, network=keras.Model, classes=checks.names, scale=checks.positive, image_fit=checks.known(*FITS)
+)
 def save_classifier(
     folder: str | os.PathLike,
     network: keras.Model,
@@ -159,6 +188,7 @@ def save_classifier(
     storage.write_json(folder / METADATA, record)
 
 
+@checks.arguments(folder=checks.path)
 def load_classifier(folder: str | os.PathLike) -> Classifier:
     """Read what `save_classifier` wrote.
 
@@ -171,12 +201,13 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         if not (folder / name).exists():
             raise FileNotFoundError(f"{folder} holds no finished classifier: there is no {name} in it.")
     try:
-        record = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-        classes, scale = tuple(map(str, record["classes"])), float(record["scale"])
+        record = untrusted.read_json(folder / METADATA)
+        classes = checks.names("classes", record["classes"])
+        scale = checks.number("scale", record["scale"], above=0)
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         task = task_of(record.get("task"))
-        model = keras.models.load_model(folder / MODEL)
-    except (KeyError, TypeError, ValueError) as error:
+        model = read_model(folder / MODEL)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")

@@ -6,7 +6,7 @@ import dataclasses
 import importlib.util
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -20,6 +20,13 @@ from kerasnas.export.loaded import Loaded
 _ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
 
 
+@checks.fields(
+    title=checks.name,
+    path=checks.name,
+    write=checks.function,
+    load=checks.function,
+    packages=checks.each(str),
+)
 @dataclasses.dataclass(frozen=True)
 class Format:
     """A format of trained networks.
@@ -55,6 +62,16 @@ FORMATS = {
 """Name -> format. Exact ones are refused where a probability is off; int8 rounds, and says how often it agrees."""
 
 
+@checks.fields(
+    format=checks.name,
+    path=checks.path,
+    size=checks.count,
+    samples=checks.count,
+    agreement=checks.share,
+    difference=checks.not_negative,
+    latency_ms=checks.not_negative,
+    threads=checks.size,
+)
 @dataclasses.dataclass(frozen=True)
 class Export:
     """An exported model, and how it compares with the Keras model.
@@ -81,7 +98,7 @@ class Export:
     threads: int
 
 
-def check_formats(names: Iterable[str]) -> tuple[str, ...]:
+def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     """Return the names of formats, each once, if all of them are known and can be written here.
 
     Raises:
@@ -97,11 +114,16 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
         ...
     ValueError: Unknown format 'tflight'. Did you mean 'litert'? Known: ['litert', 'litert-int8', 'onnx', 'savedmodel']
     """
-    if isinstance(names, str):
-        names = names.split(",")
-    names = tuple(dict.fromkeys(names))
+    if isinstance(formats, str):
+        formats = formats.split(",")
+    if not isinstance(formats, Iterable) or isinstance(formats, (bytes, Mapping)):
+        raise TypeError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
+    given = list(formats)
+    if not all(isinstance(name, str) for name in given):
+        raise TypeError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
+    names = tuple(dict.fromkeys(given))
     if not names:
-        raise ValueError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", names))
+        raise ValueError(checks.invalid("formats", f"some of {', '.join(FORMATS)}", formats))
     for name in names:
         if name not in FORMATS:
             raise ValueError(f"Unknown format {name!r}. {checks.nearest(name, FORMATS)}")
@@ -129,6 +151,9 @@ def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
         )
 
 
+@checks.arguments(
+    classifier=Classifier, name=checks.known(*FORMATS), folder=checks.path, x=checks.array, calibration=checks.array
+)
 def export_classifier(
     classifier: Classifier, name: str, folder: str | os.PathLike, x: np.ndarray, calibration: np.ndarray
 ) -> Export:

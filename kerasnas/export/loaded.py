@@ -9,9 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kerasnas import checks
+
 _CALLS, _SECONDS, _WARMUP = 100, 2.0, 3
 
 
+@checks.fields(predict=checks.function, threads=checks.size, batch=checks.size)
 @dataclasses.dataclass(frozen=True)
 class Loaded:
     """A model that was read back from its file.
@@ -26,6 +29,7 @@ class Loaded:
     threads: int
     batch: int = 100
 
+    @checks.arguments(x=checks.array)
     def answers(self, x: np.ndarray) -> np.ndarray:
         """The probabilities, or the numbers, of each of the raw samples `x`, an array `(samples, outputs)`.
 
@@ -37,6 +41,7 @@ class Loaded:
         """
         return np.concatenate([self.predict(x[i : i + self.batch]) for i in range(0, len(x), self.batch)])
 
+    @checks.arguments(sample=checks.array)
     def latency_ms(self, sample: np.ndarray) -> float:
         """The milliseconds that one sample takes here: the median of at most 100 calls, or of those of two seconds.
 

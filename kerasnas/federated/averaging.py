@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from kerasnas import checks
 Arrays = Sequence[np.ndarray]
 
 
+def _arrays(argument: str, value: Any) -> Any:
+    return checks.sequence(argument, value, checks.tensor)
+
+
+@checks.fields(weights=_arrays, alphas=_arrays, statistics=_arrays)
 class Values(NamedTuple):
     """The message between server and clients: values of variables, and no data.
 
@@ -31,6 +36,7 @@ class Values(NamedTuple):
         return sum(array.nbytes for arrays in self for array in arrays)
 
 
+@checks.fields(values=Values, samples=checks.count, results=checks.mapping)
 class Update(NamedTuple):
     """The answer of a client after a round.
 

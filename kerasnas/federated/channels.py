@@ -9,6 +9,7 @@ from kerasnas import checks
 from kerasnas.federated.averaging import Update, Values
 
 
+@checks.fields(name=checks.name, samples=checks.size, sample_shape=checks.each(checks.size))
 class ClientInfo(NamedTuple):
     """The server's knowledge of a client: facts about its data, none of the data.
 

@@ -121,7 +121,7 @@ class FederatedClient:
         self.search = checks.instance("search", search, keras.Model, "a compiled Keras model")
         if not search.compiled or not search.built:
             raise ValueError(checks.invalid("search", "a model that is built and compiled", search.name))
-        self.x, self.y = np.asarray(x), np.asarray(y)
+        self.x, self.y = checks.array("x", x), checks.array("y", y)
         if not self.x.ndim or self.x.shape[:1] != self.y.shape[:1] or not len(self.x):
             lengths = f"shapes {self.x.shape} and {self.y.shape}"
             raise ValueError(
@@ -148,6 +148,7 @@ class FederatedClient:
         """The state that stays with the client between rounds, for a client that is made anew in every round."""
         return dict(self._state)
 
+    @checks.arguments(state=checks.entries(np.ndarray))
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
         """Continue from a `get_state`.
 
@@ -157,6 +158,7 @@ class FederatedClient:
         restore(self.search, state)
         self._state = dict(state)
 
+    @checks.arguments(values=Values, number=checks.count, rounds=checks.size)
     def train(self, values: Values, number: int, rounds: int) -> Update:
         """Epochs `number * local_epochs` and following of `rounds * local_epochs`, from `values`.
 
@@ -168,6 +170,7 @@ class FederatedClient:
         self._state = snapshot(self.search)
         return Update(shared_values(self.search, self.batch_norm), len(self.x), logs)
 
+    @checks.arguments(values=Values, epochs=checks.size)
     def personalize(self, values: Values, epochs: int) -> Personal:
         """A search of `epochs` epochs of this client alone, from the shared weights and alphas, for its own genotype.
 
@@ -180,8 +183,13 @@ class FederatedClient:
         derive = getattr(self.search, "derive", None)
         return Personal(None if derive is None else derive(), shared_values(self.search, self.batch_norm))
 
+    @checks.arguments(values=Values)
     def evaluate(self, values: Values, x: Any, y: Any) -> dict[str, float]:
         """Loss and metrics of `values`, with what stayed here, on samples such as held-out ones of the client."""
+        x, y = checks.array("x", x), checks.array("y", y)
+        if x.shape[1:] != self.x.shape[1:] or not len(x) or len(x) != len(y):
+            expected = f"samples of shape {self.x.shape[1:]}, at least one, with a label `y` each"
+            raise ValueError(checks.invalid("x", expected, f"shapes {x.shape} and {y.shape}"))
         self._load(values, self._state)
         return self.search.evaluate(x, y, batch_size=min(256, len(x)), verbose=0, return_dict=True)
 
@@ -210,6 +218,7 @@ class FederatedClient:
         return {name: float(course[-1]) for name, course in history.history.items() if course}
 
 
+@checks.arguments(search=keras.Model)
 def shared_values(search: keras.Model, batch_norm: str = "averaged") -> Values:
     """Copies of the values of a search that server and clients share.
 
@@ -221,6 +230,7 @@ def shared_values(search: keras.Model, batch_norm: str = "averaged") -> Values:
     return Values(*([np.array(keras.ops.convert_to_numpy(variable)) for variable in group] for group in groups))
 
 
+@checks.arguments(search=keras.Model, values=Values)
 def assign_values(search: keras.Model, values: Values, batch_norm: str = "averaged") -> None:
     """Assign the values of a federation to a search, in place.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import untrusted
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
 
@@ -79,7 +80,7 @@ def unpack_info(about: str) -> ClientInfo:
 
 def _facts(about: str, *needed: str) -> dict[str, Any]:
     try:
-        facts = json.loads(about)
+        facts = untrusted.parse_json(about)
     except (TypeError, ValueError):
         facts = None
     if not isinstance(facts, dict) or any(name not in facts for name in needed):

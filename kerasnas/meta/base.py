@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
 from kerasnas.datasets import Episode
 from kerasnas.distribution import check_scope
-from kerasnas.meta.evaluation import Estimate
+from kerasnas.meta.evaluation import Estimate, check_sampler
 from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
 from kerasnas.meta.task_mean import mean_over_tasks
@@ -62,6 +62,7 @@ class MetaLearner(MetaStep, MetaTraining):
             train.
     """
 
+    @checks.arguments(model=keras.Model, adaptation_steps=checks.size)
     def __init__(
         self,
         model: keras.Model,
@@ -83,6 +84,10 @@ class MetaLearner(MetaStep, MetaTraining):
         checks.optional(checks.number, "architecture_learning_rate", architecture_learning_rate, above=0)
         self.inner_learning_rate, self.architecture_learning_rate = inner_learning_rate, architecture_learning_rate
         self.inner_optimizer = inner_optimizer
+        if not isinstance(inner_optimizer, str) and not callable(getattr(inner_optimizer, "slots", None)):
+            raise TypeError(
+                checks.invalid("inner_optimizer", "a name, or an `InnerSGD` or `InnerAdam`", inner_optimizer)
+            )
         self._step = INNER_OPTIMIZERS[inner_optimizer]() if isinstance(inner_optimizer, str) else inner_optimizer
         sizes = {
             "inner_batch_size": inner_batch_size,
@@ -255,6 +260,7 @@ class MetaLearner(MetaStep, MetaTraining):
         return ({**results, "finite": finite}, new_state), means
 
     # Adaptation --------------------------------------------------------------------------------------
+    @checks.arguments(episode=Episode, steps=checks.size)
     def adapt(self, episode: Episode, steps: int | None = None) -> keras.Model:
         """A new model, adapted to the support set of a task. The learner stays as it is.
 
@@ -271,6 +277,7 @@ class MetaLearner(MetaStep, MetaTraining):
         check_compiled(self, "adapt")
         return self.evaluation.adapt(episode, steps)
 
+    @checks.arguments(sampler=check_sampler, episodes=checks.size, tasks=checks.size, steps=checks.size)
     def evaluate(
         self, sampler: Any, episodes: int = 600, tasks: int = 20, steps: int | None = None
     ) -> dict[str, Estimate]:

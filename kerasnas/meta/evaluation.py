@@ -29,14 +29,28 @@ class Estimate(NamedTuple):
     interval: float
 
     @classmethod
+    @checks.arguments(samples=checks.array)
     def of(cls, samples: Any) -> Estimate:
         """Of a number for each episode: `1.96` standard errors."""
         samples = np.asarray(samples, "float64")
+        if samples.ndim != 1 or not len(samples):
+            raise ValueError(checks.invalid("samples", "a number for each episode, at least one", samples.shape))
         error = samples.std(ddof=1) / math.sqrt(len(samples)) if len(samples) > 1 else math.inf
         return cls(float(samples.mean()), float(1.96 * error))
 
     def __str__(self) -> str:
         return f"{self.mean:.4f} ± {self.interval:.4f}"
+
+
+def check_sampler(argument: str, sampler: Any) -> Any:
+    """Return `sampler` if it gives batches of tasks.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    if isinstance(sampler, type) or not callable(getattr(sampler, "batch", None)):
+        raise TypeError(checks.invalid(argument, "an `EpisodeSampler`, or another `TaskFamily`", sampler))
+    return sampler
 
 
 class DivergedError(ArithmeticError):

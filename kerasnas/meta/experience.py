@@ -8,12 +8,11 @@ import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.storage import write_text
@@ -57,7 +56,7 @@ class SearchExperience:
     name: str = ""
 
     def __post_init__(self) -> None:
-        checks.instance("space", self.space, str)
+        checks.name("space", self.space)
         checks.instance("name", self.name, str)
         checks.instance("cardinalities", self.cardinalities, Iterable, "a sequence of integers")
         checks.instance("observations", self.observations, Iterable, "a sequence of pairs (indices, reward)")
@@ -139,6 +138,7 @@ def _observation(pair: Any) -> tuple[Indices, float]:
         raise TypeError(checks.invalid("observations", expected, pair)) from None
 
 
+@checks.arguments(path=checks.path)
 def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperience]) -> None:
     """Write `experiences` to a JSON file that `load_experiences` reads.
 
@@ -151,6 +151,7 @@ def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperi
     write_text(path, json.dumps(record) + "\n")
 
 
+@checks.arguments(path=checks.path)
 def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
     """Read what `save_experiences` wrote.
 
@@ -159,11 +160,14 @@ def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
         ValueError: if the file is damaged or of another format.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
+        record = untrusted.read_json(path)
+        if type(record["format"]) is not int or record["format"] != FORMAT:
             raise ValueError(f"expected format {FORMAT}, received {record['format']}")
-        return [SearchExperience.from_config(config) for config in record["experiences"]]
-    except (KeyError, TypeError, ValueError) as error:
+        configs = checks.instance("experiences", record["experiences"], list)
+        for config in configs:
+            checks.instance("observations", checks.instance("experiences", config, dict)["observations"], list)
+        return [SearchExperience.from_config(config) for config in configs]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} holds no search experiences: {error}") from None
 
 
@@ -179,7 +183,7 @@ def check_sources(space: SearchSpace, sources: Sequence[SearchExperience]) -> li
     for position, source in enumerate(sources):
         what = f"Source {position}" + (f" ({source.name})" if getattr(source, "name", "") else "")
         if not isinstance(source, SearchExperience):
-            raise TypeError(f"{what}: expected a `SearchExperience`. Received: {type(source).__name__}")
+            raise TypeError(f"{what} of `sources`: expected a `SearchExperience`. Received: {type(source).__name__}")
         if source.space != space.name:
             raise ValueError(f"{what} is of space '{source.space}', the search of '{space.name}'.")
         if source.cardinalities != space.cardinalities:

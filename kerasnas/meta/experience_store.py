@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks, storage
+from kerasnas import checks, leftovers, storage, untrusted
 from kerasnas.datasets.downloads import cache_folder
 from kerasnas.meta.race_experience import RaceExperience
 
@@ -41,6 +40,7 @@ class ExperienceStore:
     True
     """
 
+    @checks.arguments(folder=checks.path)
     def __init__(self, folder: str | os.PathLike | None = None):
         home = cache_folder(folder)
         self.path = home / "experience.jsonl"
@@ -50,7 +50,7 @@ class ExperienceStore:
     def consent(self) -> bool:
         """True if every search may be remembered, and use what is; False unless that was said."""
         try:
-            record = json.loads(self._consent.read_text(encoding="utf-8"))
+            record = untrusted.read_json(self._consent)
         except (OSError, ValueError):
             return False
         return isinstance(record, dict) and record.get("remember") is True
@@ -73,6 +73,7 @@ class ExperienceStore:
             ValueError: if a newer version wrote the file.
             OSError: if it cannot be read.
         """
+        leftovers.remove(self.path.parent)
         lines = _read(self.path) if self.path.exists() else []
         return [line.experience for line in lines if line.experience], [line.note for line in lines if line.note]
 
@@ -157,7 +158,11 @@ def check_number(number: int, most: int) -> int:
 def _read(path: Path) -> list[_Line]:
     """The lines of a file that are not empty."""
     lines = []
-    for number, text in enumerate(path.read_bytes().split(b"\n"), start=1):
+    try:
+        content = untrusted.read_bytes(path)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    for number, text in enumerate(content.split(b"\n"), start=1):
         if not text.strip():
             continue
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, leftovers, untrusted
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.fitting import assign
 from kerasnas.meta.functional import clone
@@ -20,6 +19,7 @@ from kerasnas.meta.learned_values import assign_learned, check_learned, learned_
 from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
+from kerasnas.networks.saved import read_model
 from kerasnas.spaces import SearchSpace
 from kerasnas.storage import atomic_path, write_json
 from kerasnas.strategies import SearchStrategy
@@ -138,6 +138,7 @@ class ReptileInitializer:
         return learner
 
     @classmethod
+    @checks.arguments(strategy=SearchStrategy)
     def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:
         """The current parameters of a strategy that has some, such as `Controller`.
 
@@ -148,6 +149,7 @@ class ReptileInitializer:
         made = {"space": parametric.space.name, "strategy": type(strategy).__name__}
         return cls(parameters=parametric.get_parameters(), description={**made, **description})
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Write `initializer.json`, and of `model.keras`, `policy.npz` and `learner.npz` what there is.
 
@@ -169,6 +171,7 @@ class ReptileInitializer:
         write_json(folder / RECORD, {"format": FORMAT, "files": files, **self.description})
 
     @classmethod
+    @checks.arguments(folder=checks.path)
     def load(cls, folder: str | os.PathLike) -> ReptileInitializer:
         """Read what `save` wrote.
 
@@ -177,25 +180,23 @@ class ReptileInitializer:
             ValueError: if the files are damaged or of another format.
         """
         folder = Path(folder)
+        leftovers.remove(folder)
         if not (folder / RECORD).is_file():
             raise FileNotFoundError(
                 f"Expected a folder with {RECORD}, as `ReptileInitializer.save` makes. Received: {folder}"
             )
         try:
-            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            record = untrusted.read_json(folder / RECORD)
             version, files = record.pop("format"), record.pop("files")
-            if version != FORMAT:
+            if type(version) is not int or version != FORMAT:
                 raise ValueError(f"expected format {FORMAT}, received {version}")
-            model = keras.models.load_model(folder / MODEL, compile=False) if MODEL in files else None
-            parameters, learned = (_read_arrays(folder / name) if name in files else {} for name in (ARRAYS, LEARNED))
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            model = read_model(folder / MODEL, compile=False) if MODEL in files else None
+            parameters, learned = (
+                untrusted.read_arrays(folder / name) if name in files else {} for name in (ARRAYS, LEARNED)
+            )
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"{folder} holds no complete initialization: {error}") from None
         return cls(model, parameters, record, learned)
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def warm_start(search: Any, initializer: ReptileInitializer) -> str:

@@ -13,6 +13,7 @@ from kerasnas.backend import exact_second_order, value_and_grad
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import per_layer, support_batches
 from kerasnas.meta.per_step import StepShifts, StepStatistics
+from kerasnas.meta.training import until_fit
 
 LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: the end of MAML++'s annealing
 OUTER_RATE, LEAST_OUTER_RATE = 1e-3, 1e-5  # of Adam: MAML's, and where MAML++'s cosine ends
@@ -136,7 +137,7 @@ class MAML(MetaLearner):
 
     def default_optimizer(self) -> Any:
         """The paper's."""
-        return keras.optimizers.Adam(OUTER_RATE)
+        return keras.optimizers.Adam(until_fit(OUTER_RATE) if self.cosine_annealing else OUTER_RATE)
 
     def set_schedule(self, steps: int) -> None:
         """Set the schedule: with `cosine_annealing` the rate falls to a hundredth over `steps` further steps."""

@@ -16,8 +16,11 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import reptile_gradients
+from kerasnas.meta.training import until_fit
+from kerasnas.networks import Supernet
 from kerasnas.relaxations import is_alphas
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.compiling import check_compiled
 from kerasnas.trainers.protocol import is_supernet
 
 OUT_OF_CHOICE = -1e9  # an alpha whose softmax is 0 at every temperature
@@ -143,7 +146,8 @@ class MetaNAS(MetaLearner):
 
     def default_optimizer(self) -> Any:
         """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
-        return BilevelOptimizer(keras.optimizers.SGD(1.0), keras.optimizers.SGD(self.architecture_step))
+        first, second = (keras.optimizers.SGD(until_fit(rate)) for rate in (1.0, self.architecture_step))
+        return BilevelOptimizer(first, second)
 
     def compile(self, optimizer: Any = None, *args: Any, **kwargs: Any) -> None:
         """Set the optimizer of the initialization and others; see `MetaTraining.compile`.
@@ -222,6 +226,7 @@ class MetaNAS(MetaLearner):
         (before,) = self.values_of([self.model.relaxation.temperature], self.trainable_variables, state)
         return self.with_values([self.model.relaxation.temperature], [before], super().end(task, state))
 
+    @checks.arguments(model=Supernet, x=checks.array)
     def harden(self, model: keras.Model, x: Any = None) -> tuple[Genotype, keras.Model]:
         """The genotype of an adapted supernet, and a copy of it that computes this genotype alone, without retraining.
 
@@ -234,6 +239,9 @@ class MetaNAS(MetaLearner):
             ValueError: if the genotype leaves out edges, and the supernet has neither alphas of its inputs nor a
                 primitive `"none"` to say so.
         """
+        check_compiled(self, "harden")
+        if x is not None and tuple(np.shape(x)[1:]) != model.image_shape:
+            raise ValueError(checks.invalid("x", f"inputs of shape {model.image_shape}", f"shape {np.shape(x)}"))
         genotype, hard = model.derive(), clone(model)
         for kind, variable in hard.alphas.items():
             own, chosen = hard.choices[kind], {(e.source, e.target): e.primitive for e in genotype[kind]}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.tasks import check_task, distances
 
@@ -69,7 +69,7 @@ class RaceExperience:
             checks.number("baseline", self.baseline, least=0, most=1)
         for name in ("date", "kerasnas_version"):
             checks.instance(name, getattr(self, name), str)
-        machine = dict(checks.instance("machine", self.machine or {}, Mapping))
+        machine = dict(checks.instance("machine", {} if self.machine is None else self.machine, Mapping))
         found = {"task": check_task(self.task), "budget": budget, "candidates": candidates, "machine": machine}
         for name, value in found.items():
             object.__setattr__(self, name, value)
@@ -94,6 +94,7 @@ class RaceExperience:
         return json.dumps(record, ensure_ascii=True, allow_nan=False)
 
     @classmethod
+    @checks.arguments(line=(str, bytes))
     def from_line(cls, line: str | bytes) -> RaceExperience:
         """The inverse of `to_line`.
 
@@ -102,11 +103,11 @@ class RaceExperience:
             ValueError: if it is malformed.
         """
         try:
-            record = json.loads(line)
+            record = untrusted.parse_json(line)
             if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
                 raise ValueError(f'it lacks "format": "{FORMAT}"')
             version = checks.integer("version", record.pop("version", None), 1)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ValueError(f"This is no experience of a race: {error}") from None
         if version > VERSION:
             raise NotImplementedError(f"version {version} of the format; this KerasNAS reads versions up to {VERSION}")
@@ -134,6 +135,7 @@ def _positive(name: str, value: Any) -> float | None:
     return None if value is None else checks.number(name, value, least=0)
 
 
+@checks.fields(genotype=Genotype, score=checks.number, wins=checks.count, experiences=checks.each(RaceExperience))
 @dataclass(frozen=True)
 class Advice:
     """A network that did well on tasks like this one.
@@ -151,6 +153,9 @@ class Advice:
     experiences: tuple[RaceExperience, ...]
 
 
+@checks.arguments(
+    task=checks.mapping, seconds=checks.positive, experiences=checks.each(RaceExperience), space=checks.name
+)
 def advise(
     task: Mapping[str, float],
     seconds: float,

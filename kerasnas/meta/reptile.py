@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasnas.meta.base import MetaLearner
+from kerasnas.meta.training import until_fit
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -69,7 +70,7 @@ class Reptile(MetaLearner):
 
     def default_optimizer(self) -> Any:
         """Gradient descent on `w - mean(w')`: at the rate 1 the initial weights become the mean of the adapted ones."""
-        return keras.optimizers.SGD(1.0)
+        return keras.optimizers.SGD(until_fit(1.0))
 
     def set_schedule(self, steps: int) -> None:
         """Set the paper's schedule: the step falls linearly from 1 to 0."""

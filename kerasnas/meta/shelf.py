@@ -22,6 +22,7 @@ def initializer_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in _FOLDER.glob(f"*/{RECORD}")))
 
 
+@checks.arguments(name_or_folder=checks.path)
 def load_initializer(name_or_folder: str | os.PathLike) -> ReptileInitializer:
     """An initialization by its name on the shelf, or by the folder that `ReptileInitializer.save` wrote.
 

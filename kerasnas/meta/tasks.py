@@ -43,14 +43,18 @@ def describe_task(x: Any, y: Any, num_classes: int) -> dict[str, float]:
     >>> describe_task(x, y, 3)["samples"], describe_task(x, y, 3)["nearest_mean"]
     (60, 1.0)
     """
-    shape, y = np.shape(x), np.asarray(y)
+    checks.size("num_classes", num_classes)
+    x, y = checks.array("x", x), checks.array("y", y, kinds="iu")
+    shape = x.shape
     if len(shape) != 4 or shape[0] < 2:
         raise ValueError(checks.invalid("x", "at least two images (samples, height, width, channels)", shape))
     if y.shape != shape[:1]:
         raise ValueError(checks.invalid("y", f"one class for each of the {shape[0]} images", y.shape))
+    if not 0 <= y.min() <= y.max() < num_classes:
+        raise ValueError(checks.invalid("y", f"class numbers from 0 to {num_classes - 1}", f"{y.min()} to {y.max()}"))
     chosen = np.sort(np.random.default_rng(0).permutation(shape[0])[:_MOST])
     mean, image = _landmarks(_small(np.asarray(x)[chosen]), y[chosen])
-    shares = np.bincount(y.astype(int), minlength=checks.size("num_classes", num_classes)) / len(y)
+    shares = np.bincount(y.astype(int), minlength=num_classes) / len(y)
     entropy = -float(sum(share * math.log(share) for share in shares if share))
     balance = math.exp(entropy) / num_classes
     values = (shape[0], num_classes, *shape[1:], balance, mean, image)

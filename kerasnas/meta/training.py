@@ -16,7 +16,8 @@ from kerasnas.backend import unscaled
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks import FollowEpochs
 from kerasnas.distribution import check_global_batch, replicas_of
-from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation
+from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation, check_sampler
+from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,
     check_compiled,
@@ -26,6 +27,15 @@ from kerasnas.trainers.compiling import (
     num_classes_of,
     sample_shape_of,
 )
+
+
+def until_fit(rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    """A constant schedule, in whose place `set_schedule` puts the one that knows the number of steps.
+
+    With a plain number the optimizer would have a variable for it until then, and a checkpoint that is taken in `fit`
+    would not be one of the learner that is restored before its `fit`.
+    """
+    return keras.optimizers.schedules.PolynomialDecay(rate, 1, end_learning_rate=rate)
 
 
 class EpisodeBatches(keras.utils.PyDataset):
@@ -111,6 +121,7 @@ class MetaTraining(keras.Model, abc.ABC):
     def set_schedule(self, steps: int) -> None:
         """Prepare the default optimizer for a training of `steps` steps."""
 
+    @checks.arguments(**arguments.COMPILE)
     def compile(
         self,
         optimizer: Any = None,
@@ -166,6 +177,9 @@ class MetaTraining(keras.Model, abc.ABC):
         if queries == 0:
             raise ValueError("Expected tasks with queries to measure on. Received: `query_shots=0`")
 
+    @checks.arguments(
+        **arguments.FIT, sampler=check_sampler, steps=checks.size, tasks=checks.size, validation_episodes=checks.size
+    )
     def fit(
         self,
         sampler: Any,
@@ -196,6 +210,7 @@ class MetaTraining(keras.Model, abc.ABC):
             DivergedError: if all tasks of an epoch diverge; their steps have changed nothing.
         """
         check_compiled(self, "fit")
+        checks.optional(check_sampler, "validation_sampler", validation_sampler)
         steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), checks.size("steps", steps))
         if steps % steps_per_epoch:
             raise ValueError(

@@ -11,13 +11,17 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.initialization import head_dtype, initialize, number_layers
-from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, input_dtype, input_shape_for
+from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, check_skeleton, input_dtype, input_shape_for
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
+from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.network_blocks import Block
 
 
+@checks.arguments(
+    space=check_skeleton, genotype=Genotype, num_classes=checks.size, drop_path=checks.number, seed=checks.seed
+)
 def chosen_network(
     space: HasSkeleton,
     genotype: Genotype,
@@ -50,7 +54,7 @@ def chosen_network(
     checks.seed(seed)
     counted = ShapeFiller(space, num_classes, assignment=assignment)
     space.skeleton(counted, shape)
-    inputs = keras.Input(shape, dtype=input_dtype(shape))
+    inputs = keras.Input(shape, dtype=input_dtype(space.inputs))
     fill = _Chosen(space, genotype, num_classes, drop_path, seed, counted.slots)
     return discrete_model(inputs, space.skeleton(fill, inputs), seed)
 
@@ -104,10 +108,26 @@ class _Chosen(Filler):
         table, drop = self.space.tables[kind], self._drop()
         edges = self.genotype[table.cell or kind]
         states: list[Any] = list(inputs)  # None where nothing arrives
+        seeds = np.random.default_rng([self.seed, self.slot, 2])
+        dropped: dict[int, Any] = {}  # nodes after dropout
+
+        def read(source: int, name: str) -> Any:
+            if not table.dropout or name == "skip_connect":
+                return states[source]
+            if source not in dropped:
+                own = int(seeds.integers(2**31))
+                dropped[source] = keras.layers.Dropout(table.dropout, seed=own)(states[source])
+            return dropped[source]
+
         for node in table.rows_by_node:
             terms = [
                 self._primitive(
-                    states[edge.source], edge.primitive, filters, strides if edge.source < len(inputs) else 1, drop
+                    read(edge.source, edge.primitive),
+                    edge.primitive,
+                    filters,
+                    strides if edge.source < len(inputs) else 1,
+                    drop,
+                    table.graph,
                 )
                 for edge in edges
                 if edge.target == node and edge.primitive != "none" and states[edge.source] is not None
@@ -120,9 +140,11 @@ class _Chosen(Filler):
         return [zero if node is None else node for node in nodes]
 
     @staticmethod
-    def _primitive(x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any]) -> Any:
+    def _primitive(
+        x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any], graph: Graph | None = None
+    ) -> Any:
         """The primitive, dropped by drop-path unless it is a skip connection; inside, where it has a residual one."""
-        layer = primitive(name, filters, strides)
+        layer = primitive(name, filters, strides, graph=graph)
         if isinstance(layer, MBConv):
             return layer.expand(x, drop)
         y = expand(layer, x)

@@ -7,9 +7,11 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.networks.chosen import discrete_model
+from kerasnas.networks.skeleton import check_input_shape
 from kerasnas.primitives.normalization import BatchNorm
 
 
+@checks.arguments(pooling=checks.boolean, seed=checks.seed)
 def few_shot_network(
     input_shape: tuple[int, ...],
     num_classes: int,
@@ -49,7 +51,7 @@ def few_shot_network(
     """
     for name, size in (("num_classes", num_classes), ("filters", filters), ("blocks", blocks)):
         checks.size(name, size)
-    x = inputs = keras.Input(input_shape)
+    x = inputs = keras.Input(check_input_shape(input_shape, 0))
     for _ in range(blocks):
         x = keras.layers.Conv2D(
             filters, 3, strides=1 if pooling else 2, padding="same", use_bias=False, data_format="channels_last"

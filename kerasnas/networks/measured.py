@@ -12,11 +12,21 @@ from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.chosen import classify
 from kerasnas.networks.mixed import places
-from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, ShapeFiller, input_shape_for, shape_after
+from kerasnas.networks.skeleton import (
+    ChoiceTable,
+    HasSkeleton,
+    Shape,
+    ShapeFiller,
+    check_skeleton,
+    input_shape_for,
+    shape_after,
+)
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
+from kerasnas.primitives.graph import Graph
 
 
+@checks.fields(name=checks.name, shapes=checks.each(checks.shape), build=checks.function)
 @dataclasses.dataclass(frozen=True)
 class Part:
     """A piece of a discrete network that is measured by itself.
@@ -39,6 +49,7 @@ class Part:
         return keras.Model(inputs, self.build(*inputs))
 
 
+@checks.fields(fixed=checks.each(Part), choices=checks.entries(ChoiceTable), options=checks.mapping)
 @dataclasses.dataclass(frozen=True)
 class NetworkParts:
     """All parts that networks of a space consist of, at one size.
@@ -55,6 +66,7 @@ class NetworkParts:
     options: Mapping[str, Sequence[Sequence[Sequence[Part]]]]
 
 
+@checks.arguments(space=check_skeleton)
 def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes: int) -> NetworkParts:
     """The parts of the discrete networks of `space`.
 
@@ -72,6 +84,7 @@ def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes
     return NetworkParts(tuple(fill.fixed), dict(space.tables), fill.options)
 
 
+@checks.arguments(space=check_skeleton, genotype=Genotype)
 def network_parts(
     space: HasSkeleton, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int
 ) -> tuple[Part, ...]:
@@ -130,7 +143,7 @@ class _Measured(ShapeFiller):
         for column, name in enumerate(self.space.tables[kind].primitives):
             parts = self.options[kind][row][column]
             if name != "none" and (name != "skip_connect" or strides > 1):
-                parts.append(_chosen(name, filters, strides, shape))
+                parts.append(_chosen(name, filters, strides, shape, self.space.tables[kind].graph))
             if added and name != "none":
                 parts.append(_sum(shape_after(shape, filters, strides)))
 
@@ -140,24 +153,24 @@ class _Measured(ShapeFiller):
             self.fixed.append(Part("concatenation", shapes, lambda *nodes: keras.layers.Concatenate()(list(nodes))))
         return super().concatenate(values)
 
-    def classify(self, x: Shape) -> Shape:
-        classes = self.num_classes
-        self.fixed.append(Part(f"classifier, {classes} classes", (x,), lambda y: classify(y, classes)))
-        return (classes,)
-
     def head(self, x: Shape) -> Shape:
         classes = self.num_classes
         title = f"head, {classes} classes"
         self.fixed.append(Part(title, (x,), lambda y: classify(by_rank("GlobalAveragePooling")(y), classes)))
         return (classes,)
 
+    def classify(self, x: Shape) -> Shape:
+        classes = self.num_classes
+        self.fixed.append(Part(f"classifier, {classes} classes", (x,), lambda y: classify(y, classes)))
+        return super().classify(x)
+
     def read(self, values: Sequence[Shape], names: Sequence[str]) -> Shape:
         raise self._unread()
 
 
-def _chosen(name: str, filters: int, strides: int, shape: Shape) -> Part:
+def _chosen(name: str, filters: int, strides: int, shape: Shape, graph: Graph | None) -> Part:
     title = f"{name}, {filters} filters, strides {strides}"
-    return Part(title, (shape,), lambda x: expand(primitive(name, filters, strides), x))
+    return Part(title, (shape,), lambda x: expand(primitive(name, filters, strides, graph=graph), x))
 
 
 def _sum(shape: Shape) -> Part:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
 from kerasnas.primitives import MixedOp, PartialMixedOp
@@ -40,6 +41,14 @@ class MixedGraph(keras.layers.Layer):
         The nodes after the inputs.
     """
 
+    @checks.arguments(
+        table=ChoiceTable,
+        inputs=checks.size,
+        filters=checks.size,
+        strides=checks.size,
+        affine=checks.boolean,
+        partial_channels=checks.size,
+    )
     def __init__(
         self,
         table: ChoiceTable,
@@ -53,6 +62,7 @@ class MixedGraph(keras.layers.Layer):
     ):
         super().__init__(autocast=False, **kwargs)
         self.inputs, self.filters, self.strides, self.partial_channels = inputs, filters, strides, partial_channels
+        self.dropouts: list[Any] = []  # of each of these sources, where there is dropout
         self.nodes = list(table.rows_by_node)
         self.mixed: list[Any] = []  # of each source that edges leave
         self.sources: list[int] = []
@@ -68,8 +78,10 @@ class MixedGraph(keras.layers.Layer):
                 "sampled_paths": sampled_paths or SampledPaths(),
                 "dtype": self.dtype_policy,
             }
+            if table.dropout:
+                self.dropouts.append(keras.layers.Dropout(table.dropout, seed=source, dtype=self.dtype_policy))
             if partial_channels == 1:
-                self.mixed.append(MixedOp(table.primitives, **arguments))
+                self.mixed.append(MixedOp(table.primitives, **arguments, graph=table.graph))
             else:
                 self.mixed.append(PartialMixedOp(table.primitives, partial_channels=partial_channels, **arguments))
             self.sources.append(source)
@@ -110,7 +122,8 @@ class MixedGraph(keras.layers.Layer):
                 states[source] = _total(incoming[source])
             own, x = self._rows[index], states[source]
             fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
-            outgoing = mixed(x, **fed, training=training)
+            read = self.dropouts[index](x, training=training) if self.dropouts else x
+            outgoing = mixed(read, **fed, training=training)
             beside = []
             if auxiliary is not None and self._beside[index]:
                 beside = [x * ops.cast(auxiliary, x.dtype)]
@@ -145,7 +158,8 @@ class MixedBuilder(LayerBuilder):
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
         own = self.space.tables[self._places[name][0]]
-        self._graph(ChoiceTable(((0, 1),), own.primitives), [x], filters, strides)
+        single = ChoiceTable(((0, 1),), own.primitives, graph=own.graph, dropout=own.dropout)
+        self._graph(single, [x], filters, strides)
         return super().choice(x, name, filters, strides)
 
     def graph(self, kind: str, inputs: Sequence[Shape], filters: int, strides: int = 1) -> list[Shape]:
@@ -168,13 +182,21 @@ class MixedRunner(LayerRunner):
     Args:
         space, layers, training: see `LayerRunner`.
         tables: for each kind the arguments of its `MixedGraph`s but `inputs` and `training`.
+        reads: for each kind how much of each of its edges is read: tensors `(edges,)` from 0 to 1, or None where edges
+            have no weights.
     """
 
     def __init__(
-        self, space: HasSkeleton, layers: Sequence[Any], tables: Mapping[str, Mapping[str, Any]], training: bool | None
+        self,
+        space: HasSkeleton,
+        layers: Sequence[Any],
+        tables: Mapping[str, Mapping[str, Any]],
+        reads: Mapping[str, Any],
+        training: bool | None,
     ):
         super().__init__(space, layers, training)
         self.affine, self._tables, self._places = space.affine, tables, places(space.tables)
+        self._reads = reads
 
     def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
         kind, row = self._places[name]
@@ -186,6 +208,20 @@ class MixedRunner(LayerRunner):
 
     def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
         return self.next_layer()(list(inputs), **self._tables[kind], training=self.training)
+
+    def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
+        """All nodes, concatenated, each times the probability that no edge reads it; times 1 where that is not known.
+
+        At a choice that is made, these are the nodes that none reads, beside zeros.
+        """
+        if self._reads[kind] is None:
+            return self.concatenate(nodes)
+        unread = ops.unstack(1 - self._reads[kind])
+        loose: dict[int, Any] = {}
+        for (source, _), own in zip(self.space.tables[kind].edges, unread, strict=True):
+            loose[source] = loose[source] * own if source in loose else own
+        numbered = enumerate(nodes, start=inputs)
+        return self.concatenate([x * ops.cast(loose[node], x.dtype) if node in loose else x for node, x in numbered])
 
 
 def places(tables: Mapping[str, ChoiceTable]) -> dict[str, tuple[str, int]]:

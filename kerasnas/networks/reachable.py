@@ -62,7 +62,10 @@ class ReachableSet:
         self.max_skips: int | None = checks.optional(checks.integer, "max_skips", max_skips, least=0)
         if (cost is None) != (limit is None):
             raise ValueError("Pass `cost` and `limit` together, or neither.")
-        self.cost, self.limit = cost, checks.optional(checks.number, "limit", limit)
+        if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
+            raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
+        self.cost: Any = cost
+        self.limit = checks.optional(checks.number, "limit", limit)
         self.allow_none = checks.boolean("allow_none", allow_none)
 
     @functools.cached_property

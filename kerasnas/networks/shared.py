@@ -13,13 +13,7 @@ from keras import ops
 from kerasnas import backend, checks
 from kerasnas.networks.initialization import fan_in, initialize
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
-from kerasnas.networks.skeleton import (
-    ChoiceTable,
-    HasSkeleton,
-    Shape,
-    check_channels,
-    input_shape_for,
-)
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, check_channels, check_skeleton, input_shape_for
 from kerasnas.primitives import Primitive, primitive
 from kerasnas.primitives.base import takes_training
 from kerasnas.primitives.parameter_free import Pooling
@@ -54,6 +48,7 @@ class SharedPrimitives(keras.layers.Layer):
     (TensorShape([2, 8, 8, 4]), (3, 120))
     """
 
+    @checks.arguments(candidates=checks.each(keras.layers.Layer, 1), edges=checks.size, seed=checks.seed)
     def __init__(self, candidates: Sequence[keras.layers.Layer], edges: int = 1, seed: int = 0, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.edges, self.seed = edges, seed
@@ -238,7 +233,7 @@ class WeightSharingSupernet(keras.Model):
     ):
         super().__init__(**kwargs)
         self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
-        self.image_shape = input_shape_for(self.space, input_shape)
+        self.image_shape = input_shape_for(check_skeleton("space", self.space), input_shape)
         self.num_classes = checks.size("num_classes", num_classes)
         self.seed = checks.seed(seed)
         self.num_choices = len(self.space.choices)
@@ -254,7 +249,7 @@ class WeightSharingSupernet(keras.Model):
         """Everything is built by the constructor."""
 
     def call(self, inputs: Any, architecture: Any = None, training: bool | None = None) -> Any:
-        check_channels(inputs, self.image_shape)
+        check_channels(inputs, self.image_shape, self.space.inputs)
         if architecture is None:
             architecture = np.zeros(self.num_choices)
         indices = ops.unstack(ops.reshape(ops.cast(architecture, "int32"), (self.num_choices,)))

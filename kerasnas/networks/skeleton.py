@@ -13,15 +13,29 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.base import halve
+from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.network_blocks import Block
 
 Shape = tuple[int, ...]
 _PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
 ORDINALS = ("first", "second", "third", "fourth")
-_AXES = {"image": "(height, width, channels)", "signal": "(length, channels)", "text": "(length,)"}
-_RANKS = {"image": 3, "signal": 2, "text": 1}
+_AXES = {
+    "image": "(height, width, channels)",
+    "signal": "(length, channels)",
+    "text": "(length,)",
+    "node": "(features,)",
+}
 
 
+def _is_edge(edge: Any) -> bool:
+    """Return True for a pair of a source and a target after it."""
+    pair = isinstance(edge, (tuple, list)) and len(edge) == 2 and {type(node) for node in edge} == {int}
+    return pair and 0 <= edge[0] < edge[1]
+
+
+@checks.fields(
+    edges=Sequence, primitives=Sequence, keep=checks.size, repeats=checks.boolean, cell=str, sparse=checks.boolean
+)
 @dataclasses.dataclass(frozen=True)
 class ChoiceTable:
     """One table of architecture parameters: a primitive for each edge.
@@ -35,6 +49,8 @@ class ChoiceTable:
         cell: the genotype's cell that the edges belong to. Defaults to None: that of the table's own name.
         names: names of the choices, one a row, where all edges are kept. Defaults to `"source->target"`.
         sparse: with `keep`: whether an edge that a node keeps may be left out after all, as `none`. Defaults to False.
+        graph: the `Graph` whose nodes are the samples, where the primitives are of graphs. Defaults to None.
+        dropout: share of a node's values that edges do not read in training. Defaults to 0.
 
     Example:
 
@@ -50,8 +66,16 @@ class ChoiceTable:
     cell: str | None = None
     names: tuple[str, ...] = ()
     sparse: bool = False
+    graph: Graph | None = dataclasses.field(default=None, compare=False, repr=False)
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        edges = [edge for edge in self.edges if _is_edge(edge)]
+        if not edges or len(edges) < len(self.edges):
+            raise ValueError(checks.invalid("edges", "pairs of a source and a later target, at least one", self.edges))
+        checks.names("primitives", self.primitives)
+        if self.names and len(self.names) != len(self.edges):
+            raise ValueError(checks.invalid("names", f"{len(self.edges)} names, one for each edge", self.names))
         if not self.names:
             object.__setattr__(self, "names", tuple(f"{source}->{target}" for source, target in self.edges))
 
@@ -73,6 +97,7 @@ class ChoiceTable:
             rows.setdefault(target, []).append(row)
         return rows
 
+    @checks.arguments(kind=checks.name)
     def primitive_choices(self, kind: str) -> list[str]:
         """The names of a space's choices of a primitive that this table, of name `kind`, stands for.
 
@@ -95,6 +120,7 @@ class ChoiceTable:
         return list(itertools.combinations(own, min(keep, len(own))))
 
 
+@checks.arguments(num_nodes=checks.size, inputs=checks.size)
 def cell_edges(num_nodes: int, inputs: int = 2) -> tuple[tuple[int, int], ...]:
     """All (source, target) of a cell, by target: the order of the rows of its table.
 
@@ -250,7 +276,7 @@ class ShapeFiller(Filler):
 
     def seen(self, shape: Sequence[int]) -> Shape:
         """`shape`, once the size of the image has been noted."""
-        self.smallest = min(self.smallest, *shape[:-1], _PROBE)
+        self.smallest = min((self.smallest, *shape[:-1]))
         return tuple(shape)
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
@@ -310,30 +336,42 @@ def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[st
         ValueError: otherwise, with the shape that is expected.
     """
     shape = check_input_shape(input_shape, halvings=0, kind=space.inputs)
-    probe = ShapeFiller(space, num_classes=1, assignment=assignment)
-    space.skeleton(probe, (*[_PROBE] * len(_sizes(shape)), *shape[len(_sizes(shape)) :]))
+    probe, halved = ShapeFiller(space, num_classes=1, assignment=assignment), len(_sizes(shape, space.inputs))
+    space.skeleton(probe, (*[_PROBE] * halved, *shape[halved:]))
     return check_input_shape(shape, (_PROBE // probe.smallest).bit_length() - 1, space.inputs)
 
 
-def _sizes(shape: Sequence[int]) -> Sequence[int]:
+def _sizes(shape: Sequence[int], kind: str) -> Sequence[int]:
     """The sizes that strides halve: those of all axes but the channels, which token ids do not have."""
-    return shape[:-1] if len(shape) > 1 else shape
+    return shape if kind == "text" else shape[:-1]
 
 
-def input_dtype(input_shape: Sequence[int]) -> str:
-    """The precision of samples of this shape as networks take them: token ids are integers.
+def input_dtype(kind: str) -> str:
+    """The precision of samples of this kind as networks take them: token ids are integers.
 
     Example:
 
-    >>> input_dtype((28, 28, 1)), input_dtype((20,))
+    >>> input_dtype("image"), input_dtype("text")
     ('float32', 'int32')
     """
-    return "int32" if len(input_shape) == 1 else "float32"
+    return "int32" if kind == "text" else "float32"
 
 
-def check_channels(inputs: Any, shape: Shape) -> None:
-    """Raise ValueError unless a batch has as many axes and channels as the samples of this shape."""
-    if len(inputs.shape) != len(shape) + 1 or (len(shape) > 1 and inputs.shape[-1] != shape[-1]):
+def check_skeleton(argument: str, space: Any) -> Any:
+    """Return `space` if it has a skeleton.
+
+    Raises:
+        TypeError: otherwise.
+    """
+    if isinstance(space, type) or not all(hasattr(space, name) for name in ("skeleton", "tables", "choices")):
+        raise TypeError(checks.invalid(argument, "a `kerasnas.spaces.SkeletonSpace`", space))
+    return space
+
+
+def check_channels(inputs: Any, shape: Shape, kind: str) -> None:
+    """Raise ValueError unless a batch has as many axes, and channels, as the samples of this shape and kind."""
+    channels = len(_sizes(shape, kind))
+    if len(inputs.shape) != len(shape) + 1 or tuple(inputs.shape[1 + channels :]) != shape[channels:]:
         raise ValueError(f"Expected samples of shape {shape}. Received: a batch of shape {tuple(inputs.shape)}")
 
 
@@ -350,11 +388,11 @@ def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> S
     """
     axes = _AXES[kind]
     is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)
-    is_shape = is_shape and len(input_shape) == _RANKS[kind]
+    is_shape = is_shape and len(input_shape) == len(axes.split(", "))
     if not is_shape or not all(isinstance(size, int | np.integer) and size > 0 for size in input_shape):
         raise ValueError(checks.invalid("input_shape", f"{axes} of one {kind}", input_shape))
-    least, sizes = 2**halvings, _sizes(input_shape)
-    if min(sizes) < least:
+    least, sizes = 2**halvings, _sizes(input_shape, kind)
+    if min(sizes, default=least) < least:
         expected = f"{least} x {least} pixels" if kind == "image" else f"{least} steps"
         raise ValueError(
             f"Invalid value received for argument `input_shape`. Expected at least {expected}, since the network "

@@ -16,7 +16,7 @@ from kerasnas.networks.derivation import Decision, Option, choose, decision, kep
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.input_choice import InputChoice
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
-from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, input_shape_for
+from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, check_skeleton, input_shape_for
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -77,7 +77,7 @@ class Supernet(keras.Model):
     ):
         super().__init__(**kwargs)
         self.space: Any = keras.saving.deserialize_keras_object(space) if isinstance(space, dict) else space
-        self.image_shape = input_shape_for(self.space, input_shape)
+        self.image_shape = input_shape_for(check_skeleton("space", self.space), input_shape)
         self.num_classes = checks.size("num_classes", num_classes)
         self.partial_channels = checks.size("partial_channels", partial_channels)
         self.edge_normalization = checks.boolean("edge_normalization", edge_normalization)
@@ -122,8 +122,9 @@ class Supernet(keras.Model):
         """Everything is built by the constructor."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        check_channels(inputs, self.image_shape)
-        fill = MixedRunner(self.space, self.parts, self.tables(training), training)
+        check_channels(inputs, self.image_shape, self.space.inputs)
+        tables = self.tables(training)
+        fill = MixedRunner(self.space, self.parts, tables, self._reads(tables), training)
         return self.space.skeleton(fill, inputs)
 
     @property
@@ -131,6 +132,7 @@ class Supernet(keras.Model):
         """The layers that mix."""
         return [part for part in self.parts if isinstance(part, MixedGraph)]
 
+    @checks.arguments(weight=checks.not_negative)
     def add_auxiliary_skip(self, weight: float) -> int:
         """Put a skip connection of this weight beside every edge that keeps the shape; `derive` does not see it.
 
@@ -198,6 +200,7 @@ class Supernet(keras.Model):
         finally:
             self._given = None
 
+    @checks.arguments(genotype=Genotype)
     def one_hot_weights(self, genotype: Genotype) -> dict[str, np.ndarray]:
         """The mixing weights at which the supernet computes the network of `genotype`: 1 for what it has, else 0.
 
@@ -213,6 +216,13 @@ class Supernet(keras.Model):
                 if row is not None and edge.primitive in own.primitives:
                     weights[kind][row, own.primitives.index(edge.primitive)] = 1
         return weights
+
+    def _reads(self, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """For each kind of cell how much of each edge is read, from 0 to 1; None where all are, with equal weight."""
+        if self._given is not None:
+            sums = {kind: ops.sum(ops.convert_to_tensor(weights), axis=-1) for kind, weights in self._given.items()}
+            return {kind: ops.clip(total, 0, 1) for kind, total in sums.items()}
+        return {kind: own["edge_weights"] for kind, own in tables.items()}
 
     def _edge_weights(self, kind: str) -> Any:
         if self._given is not None:  # given mixing weights say which edges there are, and how much each counts
@@ -266,6 +276,7 @@ class Supernet(keras.Model):
         decisions = decisions_of(self.choices, weights, allow_none)
         return list(decisions if self.inputs is None else self.inputs.weigh(decisions))
 
+    @checks.arguments(max_skips=checks.count, limit=checks.number, allow_none=checks.boolean)
     def derive(
         self,
         max_skips: int | None = None,
@@ -289,6 +300,8 @@ class Supernet(keras.Model):
         Raises:
             ValueError: if every network costs more than `limit`.
         """
+        if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
+            raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
         weights = self.mixing_weights()
         if self.inputs is not None:  # which have a probability of their own in each option
             weights = {kind: ops.convert_to_numpy(table) for kind, table in self._primitive_weights().items()}
@@ -354,6 +367,7 @@ def skip_cap(tables: Mapping[str, ChoiceTable]) -> int:
     return max(1, min(kept.values()) // 4)
 
 
+@checks.arguments(kind=checks.name, weights=checks.array, table=ChoiceTable, allow_none=checks.boolean)
 def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_none: bool = False) -> list[list[Any]]:
     """The decisions that make the cell of a table: where all edges are kept, a primitive for each of them.
 
@@ -383,6 +397,8 @@ def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_no
         - None. Where a space keeps all edges, its strongest primitive is on each, other than `none` unless that is
           allowed.
     """
+    if np.shape(weights) != table.shape:
+        raise ValueError(checks.invalid("weights", f"an array of shape {table.shape}", f"shape {np.shape(weights)}"))
     if table.keep is None:
         rows = range(len(table.edges))
         return [decision(kind, weights, [row], table.primitives, allow_none=allow_none) for row in rows]

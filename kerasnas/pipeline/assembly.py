@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import datasets, relaxations
+from kerasnas import checks, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.datasets.batches import Augmentation
@@ -21,8 +21,16 @@ from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start
 from kerasnas.pipeline.recipe import AUGMENTATIONS, FOR_KINDS, TrainingRecipe
-from kerasnas.pipeline.settings import RaceConfig, SearchConfig, SpaceConfig, StepConfig, TrainingConfig, pixel_size
-from kerasnas.pipeline.stages import Stages
+from kerasnas.pipeline.settings import (
+    RaceConfig,
+    SearchConfig,
+    Settings,
+    SpaceConfig,
+    StepConfig,
+    TrainingConfig,
+    pixel_size,
+)
+from kerasnas.pipeline.stages import COST, Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.spaces import SPACES, SearchSpace, has_supernet
 from kerasnas.trainers import BilevelTrainer, CostObjective, architecture_learning_rate
@@ -31,6 +39,7 @@ _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting
 
 
 # The space and the data -----------------------------------------------------------------------------------
+@checks.arguments(config=Settings, data=datasets.ImageDataset)
 def make_space(config: StepConfig | TrainingConfig, data: datasets.ImageDataset | None = None) -> SearchSpace:
     """The search space that the settings describe.
 
@@ -109,9 +118,9 @@ def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
         given["limits"] = datasets.TextLimits(config.text_words, config.text_length, config.tokens)
         given["text_column"] = config.text_column
     data = datasets.load(config.dataset, task=config.task, target=config.target, **given)
-    checks: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
-    datasets.check_images(data.x_train, data.y_train, **checks, what="training")
-    datasets.check_images(data.x_test, data.y_test, **checks, what="test")
+    expected: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
+    datasets.check_images(data.x_train, data.y_train, **expected, what="training")
+    datasets.check_images(data.x_test, data.y_test, **expected, what="test")
     return data
 
 
@@ -239,7 +248,7 @@ def make_objective(
     name = "latency" if config.latency_target_ms else config.cost
     if not name:
         return None
-    record = stages.stage("cost") or stages.finish("cost", _cost_model(name, config, space, data).get_config())
+    record = stages.stage(COST) or stages.finish(COST, _cost_model(name, config, space, data).get_config())
     cost = CostModel.from_config(json.loads(json.dumps(record)))
     target = config.latency_target_ms or config.cost_target or None
     return CostObjective(cost, config.cost_weight, target, config.cost_form)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import storage, tabular
+from kerasnas import checks, storage, tabular
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.settings import ComparisonConfig
 from kerasnas.reporting import plot_regret
@@ -43,6 +43,7 @@ class Comparison:
     moves: dict[str, dict[str, int]]
 
 
+@checks.arguments(config=ComparisonConfig, output_dir=checks.path, log=checks.function)
 def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callable[[str], Any] = print) -> Comparison:
     """Run every strategy on the table for many seeds; print the result, write `curves.csv` and `regret.png`.
 
@@ -51,7 +52,7 @@ def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callab
             be read.
         OSError: if something cannot be written.
     """
-    folder = Path(output_dir)
+    folder = checks.path("output_dir", output_dir)
     start = time.perf_counter()
     for name in config.strategies:
         if getattr(STRATEGIES[name], "objectives", 1) != 1:

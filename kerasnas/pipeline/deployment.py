@@ -24,9 +24,15 @@ ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
 
 
+@checks.fields(
+    path=checks.path,
+    label=checks.text,
+    probability=checks.maybe(checks.share),
+    probabilities=checks.entries(checks.number),
+)
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a network says of an image file, or of a text: its class, its labels, or its numbers.
+    """The answer of a network for an image file, or for a text: its class, its labels, or its numbers.
 
     Args:
         path: the file, or the text.
@@ -42,6 +48,7 @@ class Prediction:
     probabilities: dict[str, float] = dataclasses.field(repr=False)
 
 
+@checks.arguments(folder=checks.path)
 def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """Classify image files, or texts, with the network of a finished run.
 
@@ -137,6 +144,7 @@ def read_images(
     shape = classifier.input_shape
     if len(shape) != 3 or shape[-1] not in MODES:
         raise ValueError(f"The network takes samples of shape {shape}, not images.")
+    checks.sequence("paths", paths, (str, os.PathLike), expected="a sequence of paths")
     for path in map(Path, paths):
         if not path.exists():
             raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
@@ -153,6 +161,7 @@ def read_images(
     return images, failed
 
 
+@checks.arguments(folder=checks.path, dataset=checks.text)
 def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     """Evaluate the network of a finished run on the test part of a dataset.
 

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend.virtual import split_cpu
 from kerasnas.distribution import DISTRIBUTIONS, resolve_strategy
 from kerasnas.pipeline.settings import Settings, setting
@@ -150,6 +151,7 @@ def _distance(received: list[float], expected: list[float]) -> float:
 
 
 # The examination --------------------------------------------------------------------------------------------
+@checks.arguments(config=DoctorConfig, log=checks.function)
 def examine(config: DoctorConfig, log: Callable[[str], Any] = print) -> None:
     """Run all checks and print what a bug report needs; a check that kills its process is reported too.
 

@@ -33,6 +33,7 @@ _CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are
 Log = Callable[[str], Any]
 
 
+@checks.arguments(folder=checks.path, output=checks.path, dataset=checks.text, samples=checks.size, log=checks.function)
 def export(
     folder: str | os.PathLike,
     formats: Iterable[str] = DEFAULT_FORMATS,

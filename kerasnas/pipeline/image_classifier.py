@@ -87,7 +87,7 @@ class ImageClassifier(ImageEstimator):
         unknown = sorted(set(np.unique(y).tolist()) - set(self.classes_.tolist()), key=str)
         if unknown:
             raise ValueError(
-                f"Unknown class {unknown[0]!r}. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
+                f"Unknown class {unknown[0]!r} in `y`. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
             )
         correct, losses = graded(self.predict_proba(x), np.searchsorted(self.classes_, y))
         return {"accuracy": float(correct.mean()), "loss": float(losses.mean())}

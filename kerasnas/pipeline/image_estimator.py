@@ -14,7 +14,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks, storage, untrusted
 from kerasnas.datasets.splits import split_samples
 from kerasnas.export import Classifier, load_classifier
 from kerasnas.genotypes import Genotype
@@ -113,7 +113,9 @@ class ImageEstimator(abc.ABC):
             if failed:
                 raise ValueError("; ".join(failed.values()))
             return np.array([list(one.probabilities.values()) for one in predictions])
-        images = np.asarray(x)
+        images = checks.array("x", x)
+        if not images.ndim or not len(images):
+            raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
         images = images[..., None] if images.ndim == 3 and images.shape[1:] == network.input_shape[:-1] else images
         if images.shape[1:] != network.input_shape:
             raise ValueError(checks.invalid("x", f"images of shape {network.input_shape}", images.shape[1:]))
@@ -153,6 +155,7 @@ class ImageEstimator(abc.ABC):
         self._fitted()
         return read_result(self.run)
 
+    @checks.arguments(output=checks.path)
     def export(
         self, formats: Iterable[str] = DEFAULT_FORMATS, output: str | os.PathLike | None = None
     ) -> dict[str, Any]:
@@ -182,6 +185,7 @@ class ImageEstimator(abc.ABC):
         self._fitted()
         return self.run / "report.html"
 
+    @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
         """Copy the run to `run` in `folder`, which must not exist, for `load` and for every command of `kerasnas`.
 
@@ -192,6 +196,7 @@ class ImageEstimator(abc.ABC):
         shutil.copytree(self._home, folder)
 
     @classmethod
+    @checks.arguments(folder=checks.path)
     def load(cls, folder: str | os.PathLike) -> Self:
         """Read an estimator from the folder that it was saved to, or was made in.
 
@@ -210,8 +215,7 @@ class ImageEstimator(abc.ABC):
         self._classifier = load_classifier(self.run)
         names = np.array(self._classifier.classes)
         if (file := self._home / _DATA).exists():
-            with np.load(file) as arrays:
-                names = arrays["labels"]
+            names = untrusted.read_arrays(file)["labels"]
         self._named(names)
 
     @abc.abstractmethod
@@ -231,8 +235,8 @@ class ImageEstimator(abc.ABC):
         """
         file = self._home / _DATA
         if file.exists() and self.run.exists():
-            with np.load(file) as there:
-                same = set(there.files) == set(data) and all(np.array_equal(there[name], data[name]) for name in data)
+            there = untrusted.read_arrays(file)
+            same = set(there) == set(data) and all(np.array_equal(there[name], data[name]) for name in data)
             if not same:
                 raise ValueError(f"{self._home} holds a run on other data. Choose another folder.")
             return str(file)
@@ -258,7 +262,10 @@ def arrays_of(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         x, y = (join(part) for part in zip(*pairs, strict=True))
     if y is None:
         raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
-    x, y = np.asarray(x), np.asarray(y)
+    x = checks.array("x", x)
+    y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
+    if not x.ndim or not len(x):
+        raise ValueError(checks.invalid("x", "images, at least one", f"shape {x.shape}"))
     y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
     if y.ndim not in (1, 2) or len(x) != len(y):
         expected = f"one label, or a row of them, for each of the {len(x)} images"

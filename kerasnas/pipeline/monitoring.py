@@ -19,6 +19,15 @@ Log = Callable[[str], Any]
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
+@checks.arguments(
+    folder=checks.path,
+    labels=checks.boolean,
+    adapt=checks.boolean,
+    minutes=checks.positive,
+    dataset=checks.text,
+    seed=checks.seed,
+    log=checks.function,
+)
 def monitor(
     folder: str | os.PathLike,
     new: str | os.PathLike | Sequence[str | os.PathLike],

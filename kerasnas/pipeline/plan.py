@@ -95,7 +95,7 @@ _LATER = "how long it takes is told after the first epoch of each phase."
 
 
 def _report(data: datasets.ImageDataset) -> str:
-    return f"accuracy on {len(data.x_test):,} test {data.kind}, plots, report, model card"
+    return f"{data.task.words} on {len(data.x_test):,} test {data.kind}, plots, report, model card"
 
 
 def _text(first: str, *phases: tuple[str, str]) -> str:

@@ -22,7 +22,7 @@ _EVERY = 0.5  # seconds between two drawings of the bar
 
 
 class Progress:
-    """What a run tells: called with a line, it is a `log` of `kerasnas.pipeline.search` and its siblings.
+    """The progress of a run: called with a line, it is a `log` of `kerasnas.pipeline.search` and its siblings.
 
     Args:
         mode: `"bar"`: lines, and below them one bar for everything, with the time left; where `stream` is no terminal,
@@ -41,6 +41,7 @@ class Progress:
         kerasnas.pipeline.resume("runs/first", log=kerasnas.pipeline.Progress("lines"))
     """
 
+    @checks.arguments(quiet=checks.boolean)
     def __init__(self, mode: str = "auto", quiet: bool = False, stream: TextIO | None = None):
         checks.one_of("mode", mode, MODES)
         self.stream = stream or sys.stdout
@@ -55,11 +56,13 @@ class Progress:
         if self.lines:
             self._write(line)
 
+    @checks.arguments(text=checks.text)
     def conclude(self, text: str) -> None:
         """Tell what came out: in every mode, unless quiet."""
         if not self.quiet:
             self._write(text)
 
+    @checks.arguments(name=checks.name)
     def phase(self, name: str) -> None:
         """Name what is done from here on, beside the bar."""
         self._phase = name

@@ -29,6 +29,16 @@ _SMALLEST = 1e-30  # probability whose logarithm is taken: its gradient is still
 Arrays = tuple[Any, Any]
 
 
+@checks.fields(
+    model=keras.Model,
+    adopted=checks.boolean,
+    reason=checks.text,
+    before=checks.number,
+    after=checks.number,
+    steps=checks.count,
+    seconds=checks.not_negative,
+    held_out=np.ndarray,
+)
 @dataclasses.dataclass(frozen=True)
 class Readaptation:
     """The result of `readapt`.

@@ -12,12 +12,12 @@ from typing import Any
 
 import keras
 
-from kerasnas import checks, datasets
+from kerasnas import checks, datasets, untrusted
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import make_space, network_sizes
 from kerasnas.pipeline.run_folder import GIVEN, RunFolder
-from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.pipeline.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
 from kerasnas.spaces import SPACES
 
 GENOTYPE = "genotype.json"
@@ -28,6 +28,7 @@ _NETWORK = (
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 
 
+@checks.fields(genotype=Genotype, config=Settings)
 @dataclasses.dataclass(frozen=True)
 class Rebuilt:
     """A genotype, and the settings that `kerasnas retrain` builds its network by.
@@ -55,11 +56,14 @@ class Rebuilt:
         return {"genotype": json.loads(self.genotype.to_json()), "settings": self.config.to_dict()}
 
     @classmethod
+    @checks.reading("record", "what `to_dict` returns")
+    @checks.arguments(record=checks.mapping)
     def from_dict(cls, record: dict[str, Any]) -> Rebuilt:
         """The inverse of `to_dict`."""
         return cls(Genotype.from_json(json.dumps(record["genotype"])), TrainingConfig.from_dict(record["settings"]))
 
 
+@checks.arguments(path=checks.path)
 def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
     """The network of a genotype file, or of the folder of a run: a search, a race, a training, a tuner's trial.
 
@@ -92,6 +96,7 @@ def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
     return _of_run(RunFolder.open(path), genotype, settings) if begun else fitting(genotype, **settings)
 
 
+@checks.arguments(genotype=Genotype)
 def fitting(genotype: Genotype, **settings: Any) -> Rebuilt:
     """`genotype` with the settings of its space, its number of nodes and its depth; `settings` as for `read_network`.
 
@@ -160,4 +165,7 @@ def read_given(folder: Path) -> dict[str, Rebuilt]:
     file = folder / GIVEN
     if not file.exists():
         return {}
-    return {name: Rebuilt.from_dict(one) for name, one in json.loads(file.read_text(encoding="utf-8")).items()}
+    try:
+        return {name: Rebuilt.from_dict(one) for name, one in untrusted.read_json(file).items()}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is malformed: {error}") from None

@@ -83,6 +83,7 @@ class TrainingRecipe:
         checks.optional(checks.function, "compile", self.compile)
         object.__setattr__(self, "options", dict(self.options))
 
+    @checks.arguments(steps=checks.maybe(checks.size))
     def optimizer(self, steps: int | None) -> keras.optimizers.Optimizer:
         """A new optimizer for a training of `steps` steps; `steps` as for `compile_network`."""
         schedule = keras.optimizers.schedules.CosineDecay
@@ -96,6 +97,7 @@ class TrainingRecipe:
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
 
+    @checks.arguments(model=keras.Model, steps=checks.maybe(checks.size))
     def compile_network(self, model: keras.Model, steps: int | None) -> keras.Model:
         """Compile `model` for a training of `steps` steps; return it.
 

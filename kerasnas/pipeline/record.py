@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import io
-import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import __version__, reporting, storage
+from kerasnas import __version__, checks, reporting, storage, untrusted
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.search_stage import genotype_of
@@ -30,6 +29,17 @@ SAMPLES = "samples"
 Log = Callable[[str], Any]
 
 
+@checks.reading("searched", "the record of a training")
+@checks.arguments(
+    stages=Stages,
+    searched=checks.mapping,
+    found=checks.mapping,
+    random=checks.each(Mapping),
+    dataset=checks.mapping,
+    settings=checks.mapping,
+    command=checks.text,
+    evaluated_on=checks.known("test", "val"),
+)
 def make_record(
     stages: Stages,
     searched: Mapping[str, Any],
@@ -72,6 +82,8 @@ def make_record(
     return record
 
 
+@checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(stages=Stages, record=checks.mapping, found=checks.mapping)
 def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
     """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
 
@@ -152,6 +164,7 @@ def _environment() -> dict[str, Any]:
     return environment if peak is None else {**environment, "peak_memory_gib": round(peak, 2)}
 
 
+@checks.arguments(genotype=Genotype, output_dir=checks.path)
 def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Path]:
     """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
     paths = [Path(output_dir, f"cell_{kind}.png") for kind in genotype]
@@ -165,10 +178,14 @@ def read_result(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the run there is not finished.
+        ValueError: if the file is malformed.
     """
     file = path / RESULT
     if not file.exists():
         raise FileNotFoundError(
             f"The run in {path} is not finished. Continue it with `kerasnas resume --output_dir={path}`."
         )
-    return json.loads(file.read_text(encoding="utf-8"))
+    record = untrusted.read_json(file)
+    if missing := [name for name in ("genotype", "searched", "dataset", "settings") if name not in record]:
+        raise ValueError(f"{file} is not the record of a run: it lacks {', '.join(missing)}.")
+    return record

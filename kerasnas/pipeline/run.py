@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks, datasets, reporting
+from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.cost import macs, network_latency
 from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.genotypes import Genotype
@@ -74,8 +75,8 @@ def search(
         model = keras.models.load_model("runs/mine/model.keras")
     """
     checks.instance("settings", settings, (RaceConfig, SearchConfig))
-    run = RunFolder.begin(folder, "race" if isinstance(settings, RaceConfig) else "search", settings)
-    with run.held():
+    run = RunFolder.begin(folder, "race" if isinstance(settings, RaceConfig) else "search", settings, log)
+    with run.working():
         return _continue(run, log, spent)
 
 
@@ -97,13 +98,13 @@ def retrain(
         ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
     """
     checks.instance("settings", settings, TrainingConfig)
-    run = RunFolder.begin(folder, "retrain", settings)
+    run = RunFolder.begin(folder, "retrain", settings, log)
     file = run.path / GENOTYPE
-    if genotype is not None:
-        if file.exists() and Genotype.load(file) != genotype:
-            raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
-        genotype.save(file)
-    with run.held():
+    if genotype is not None and file.exists() and Genotype.load(file) != genotype:
+        raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
+    with run.working():
+        if genotype is not None:
+            genotype.save(file)
         return _continue(run, log)
 
 
@@ -126,8 +127,8 @@ def pretrain(
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     checks.instance("settings", settings, PretrainingConfig)
-    run = RunFolder.begin(folder, "pretrain", settings)
-    with run.held():
+    run = RunFolder.begin(folder, "pretrain", settings, log)
+    with run.working():
         return _continue(run, log, spent)
 
 
@@ -147,13 +148,18 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     run = RunFolder.open(folder)
-    with run.held():
+    with run.working():
         return _continue(run, log, spent)
 
 
 def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
-    """Do what is left of a run; of a finished one, nothing."""
-    progress = progress_of(log)
+    """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
+    release_kernels()
+    with forget_gradients():
+        return _do(run, spent, progress_of(log))
+
+
+def _do(run: RunFolder, spent: float, progress: Progress) -> dict[str, Any]:
     if (run.path / RESULT).exists():
         record = read_result(run.path)
         _conclude(run, record, progress)
@@ -174,7 +180,8 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
     Raises:
         FileNotFoundError: if the run is not finished.
     """
-    run = RunFolder.open(folder)
+    checks.function("log", log)
+    run = RunFolder.open(checks.path("folder", folder))
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
     _conclude(run, record, progress_of(log))
@@ -313,7 +320,7 @@ def _train(
 
 
 def _counted(name: str) -> str:
-    """What the count of epochs calls a training stage: all of them are of one kind."""
+    """The name of a training stage in the count of epochs: all of them are of one kind."""
     return f"training-{name}"
 
 
@@ -353,7 +360,9 @@ def _finish(
 
 
 def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> None:
-    """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run all the same."""
+    """Note what `kerasnas monitor` compares with, of classes; a network that it cannot watch is a finished run too."""
+    if data.task.name != "classification":
+        return
     try:
         save_reference(run.path, load_classifier(run.path), data)
     except ValueError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from kerasnas import __version__, checks, storage
+from kerasnas import __version__, checks, leftovers, storage, untrusted
 from kerasnas.datasets import DATASETS
 from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, Settings, TrainingConfig
 from kerasnas.pipeline.stages import Stages
@@ -24,6 +24,11 @@ except ImportError:  # on Windows
 
 GIVEN = "given.json"
 """The file that records the user's own candidates of a race."""
+FAILED = "failed.json"
+"""The file that says why the last attempt failed: removed by the next."""
+ERROR_LOG = "error.log"
+"""The file with the traceback of an error that nobody expected; removed as well."""
+_SETTLED = (ValueError, ArithmeticError)  # errors of settings and data: without others the run would fail again
 _FORMAT, _VERSION = "kerasnas.run", 2
 _KINDS: dict[str, type[Settings]] = {
     "race": RaceConfig,
@@ -54,20 +59,37 @@ class RunFolder:
         return Stages(self.path)
 
     @classmethod
-    def create(cls, path: str | os.PathLike, kind: str, config: Settings) -> RunFolder:
+    def create(
+        cls, path: str | os.PathLike, kind: str, config: Settings, log: Callable[[str], Any] = print
+    ) -> RunFolder:
         """Begin a run in `path`, which is made when missing and must not hold another run.
+
+        A run that failed by its settings or its data before a stage of it was finished is none: it is replaced.
+
+        Args:
+            path: the folder.
+            kind: as the attribute.
+            config: the settings.
+            log: told of a run that is replaced. Defaults to `print`.
 
         Raises:
             FileExistsError: if a run is there already, or the folder has other files in it.
             OSError: if it cannot be written.
         """
-        path = Path(path)
+        path, config = checks.path("path", path), checks.instance("config", config, Settings)
+        checks.name("kind", kind)
+        leftovers.remove(path)
         if (path / "config.json").exists():
-            raise FileExistsError(
-                f"{path} already holds a run. Continue it with `kerasnas resume --output_dir={path}`, or choose "
-                "another --output_dir."
-            )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            reason = _failure(path)
+            if not _replaceable(path):
+                raise FileExistsError(
+                    f"{path} already holds a run{f', which failed: {reason}' if reason else '.'} Continue it with "
+                    f"`kerasnas resume --output_dir={path}`, or choose another --output_dir."
+                )
+            with cls(path, kind, config).held():
+                _clear(path)
+            log(f"{path} held a run that failed before it found anything: these settings take its place.")
+        elif path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG}):
             raise FileExistsError(f"{path} exists and is not an empty folder. Choose another --output_dir.")
 
         record = {
@@ -89,37 +111,45 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> RunFolder:
-        """Open the run in `path`; the modules that it imports are imported.
+        """Open the run in `path`; the modules that it imports are imported, and what killed processes left is removed.
 
         Raises:
             FileNotFoundError: if there is none.
             NotADirectoryError: if `path` is a file.
             ValueError: if its `config.json` is malformed, or of a newer version.
         """
-        path = Path(path)
+        path = checks.path("path", path)
         file = path / "config.json"
         if path.is_file():
             raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
         if not file.exists():
-            raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.")
+            reason = _failure(path)
+            again = " The last one failed before it found anything; corrected, it can be begun again here: "
+            failed = f"{again}{reason}" if reason else ""
+            raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.{failed}")
+        leftovers.remove(path)
         return cls(path, *read_config(file))
 
     @classmethod
-    def begin(cls, path: str | os.PathLike, kind: str, config: Settings) -> RunFolder:
-        """Open the run of these settings in `path`, or create it.
+    def begin(
+        cls, path: str | os.PathLike, kind: str, config: Settings, log: Callable[[str], Any] = print
+    ) -> RunFolder:
+        """Open the run of these settings in `path`, or create it; arguments as for `create`.
 
         Raises:
             ValueError: if `path` holds a run of other settings; says what differs.
             OSError: as for `create`.
         """
         if not Path(path, "config.json").exists():
-            return cls.create(path, kind, config)
+            return cls.create(path, kind, config, log)
         run = cls.open(path)
         there, here = ({"kind": one.kind, **one.config.to_dict()} for one in (run, cls(run.path, kind, config)))
         same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
             run.config, config
         )
         if different := checks.differences(there, here | ({"dataset": there["dataset"]} if same else {})):
+            if _replaceable(run.path):
+                return cls.create(path, kind, config, log)
             raise ValueError(
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.pipeline.resume({str(path)!r})`."
@@ -155,12 +185,60 @@ class RunFolder:
                 pass
             yield
 
-    def discard(self) -> None:
-        """Undo `create` where nothing has been done yet: settings that fail at once leave no run behind."""
-        if not self.stages.begun:
-            for name in ("config.json", "genotype.json", GIVEN):
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """A context in which a run is done, by no other process, and that records why it failed.
+
+        After a failure before anything was begun the folder holds no run.
+
+        Raises:
+            BlockingIOError: as `held`.
+        """
+        with self.held():
+            for name in (FAILED, ERROR_LOG):
                 (self.path / name).unlink(missing_ok=True)
-            shutil.rmtree(self.path / "stages", ignore_errors=True)
+            try:
+                yield
+            except Exception as error:
+                with contextlib.suppress(OSError):  # of a full disk, say
+                    if not self.stages.begun:
+                        _clear(self.path)
+                    if not (self.path / "result.json").exists():  # else only what is told of it failed
+                        record = {"reason": _reason(error), "settled": isinstance(error, _SETTLED)}
+                        storage.write_json(self.path / FAILED, record)
+                raise
+
+
+def _clear(path: Path) -> None:
+    """Remove a run of which nothing was finished."""
+    for name in ("stages", "checkpoints"):
+        shutil.rmtree(path / name, ignore_errors=True)
+    for name in ("genotype.json", GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
+        (path / name).unlink(missing_ok=True)
+
+
+def _replaceable(path: Path) -> bool:
+    """True if the run in a folder failed, would fail again, and finished nothing."""
+    settled = _failure_record(path).get("settled") is True
+    return settled and not Stages(path).found and not (path / "result.json").exists()
+
+
+def _failure(path: Path) -> str:
+    """Why the last attempt in a folder failed; empty where it did not."""
+    return str(_failure_record(path).get("reason", ""))
+
+
+def _failure_record(path: Path) -> dict[str, Any]:
+    """The record of the last attempt's failure; empty where there is none that can be read."""
+    try:
+        return untrusted.read_json(path / FAILED)
+    except (OSError, ValueError):
+        return {}
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
@@ -172,26 +250,24 @@ def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
     Raises:
         ValueError: if it is malformed, or of a newer version.
     """
-    file = Path(file)
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is malformed: {error}") from None
+    file = checks.path("file", file)
+    record = untrusted.read_json(file, object)
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
         raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
     version = record.get("version")
-    if not isinstance(version, int) or not 1 <= version <= _VERSION:
+    if type(version) is not int or not 1 <= version <= _VERSION:
         raise ValueError(
             f"{file} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
             f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
         )
     kind = record.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
-    settings, renamed = record.get("settings", {}), _RENAMED.get(version, {})
+    settings: Any = record.get("settings")
+    renamed = _RENAMED.get(version, {})
     try:
         config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file}: {error}") from None
     return kind, _located(config, record.get("directory"))
 

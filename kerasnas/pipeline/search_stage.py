@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.genotypes import Genotype
@@ -17,6 +18,17 @@ from kerasnas.pipeline.training_stage import Arrays, resume_epoch
 from kerasnas.trainers import BilevelTrainer, CostObjective
 
 
+@checks.arguments(
+    stages=Stages,
+    build=checks.function,
+    data=checks.pair,
+    fit=checks.mapping,
+    callbacks=checks.function,
+    describe=checks.function,
+    keep=checks.size,
+    log=checks.function,
+    name=checks.name,
+)
 def run_search(
     stages: Stages,
     build: Callable[[], BilevelTrainer],

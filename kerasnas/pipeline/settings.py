@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from kerasnas.strategies import STRATEGIES
 from kerasnas.tasks import TASKS
 from kerasnas.trainers import HYPERGRADIENTS
 
+_LARGEST = sys.maxsize  # of a number: what can be indexed, and counted in steps and seconds
 _TEMPERATURE = "one or two numbers above 0, comma-separated"
 _IMPORT = (
     "Modules to import first, comma-separated, which register spaces, primitives or strategies of your own: names, or "
@@ -82,14 +84,14 @@ def pixel_size(text: str) -> tuple[int, int] | None:
     if text == "auto":
         return None
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+    if len(sides) > 2 or not all(side.isdecimal() and len(side) < 10 and int(side) > 0 for side in sides):
         raise ValueError(invalid("image_size", "auto, N or HEIGHTxWIDTH, in pixels", text, what="setting"))
     return int(sides[0]), int(sides[-1])
 
 
 def _positive(text: str) -> bool:
     try:
-        return float(text) > 0
+        return 0 < float(text) <= _LARGEST
     except ValueError:
         return False
 
@@ -135,8 +137,15 @@ class Settings:
         for field in fields:
             value = getattr(self, field.name)
             if isinstance(field.default, tuple):
-                object.__setattr__(self, field.name, tuple(value))
+                if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+                    raise ValueError(invalid(field.name, "a sequence of texts", value, what="setting"))
+                texts = tuple(value)
+                if not all(isinstance(text, (str, os.PathLike)) and str(text) for text in texts):
+                    raise ValueError(invalid(field.name, "a sequence of names or texts", value, what="setting"))
+                object.__setattr__(self, field.name, texts)
             elif isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
+                if abs(value) > _LARGEST:
+                    raise ValueError(invalid(field.name, f"at most {_LARGEST}", value, what="setting"))
                 object.__setattr__(self, field.name, float(value))
             elif type(value) is not type(field.default):
                 raise ValueError(invalid(field.name, type(field.default).__name__, value, what="setting"))
@@ -152,19 +161,21 @@ class Settings:
         if all(bound is None for bound in bounds.values()):
             return
         least, above, below = bounds.values()
-        right = math.isfinite(value) and not (
+        right = -sys.maxsize <= value <= _LARGEST and not (
             (least is not None and value < least)
             or (above is not None and value <= above)
             or (below is not None and value >= below)
         )
         words = {"least": "at least", "above": "above", "below": "below"}
         given = [f"{words[name]} {bound}" for name, bound in bounds.items() if bound is not None]
+        if value > _LARGEST:
+            given.append(f"at most {_LARGEST}")
         self._check(field.name, right, " and ".join(given))
 
     def _check_names(self, field: dataclasses.Field) -> None:
         value, known = getattr(self, field.name), field.metadata["known"]
         for name in value if isinstance(value, tuple) else [value]:
-            if not name:
+            if not name and (name == field.default or isinstance(value, tuple)):
                 continue
             if isinstance(known, Registry):
                 known[name]
@@ -391,9 +402,13 @@ class SearchConfig(TrainingConfig, StepConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("max_skips", self.max_skips in ("auto", "any") or self.max_skips.isdigit(), "auto, any or a number")
+        self._check(
+            "max_skips",
+            self.max_skips in ("auto", "any") or (self.max_skips.isdecimal() and len(self.max_skips) < 10),
+            "auto, any or a number",
+        )
         self._check("temperature", len(self.temperature) <= 2 and all(map(_positive, self.temperature)), _TEMPERATURE)
-        steps = [int(text) if text.isdigit() else 0 for text in self.shortlist_steps]
+        steps = [int(text) if text.isdecimal() and len(text) < 10 else 0 for text in self.shortlist_steps]
         rising = bool(steps) and steps[0] > 0 and steps == sorted(set(steps))
         self._check("shortlist_steps", rising, "numbers above 0, rising, comma-separated")
         if self.latency_target_ms:

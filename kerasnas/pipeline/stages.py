@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas import checks, storage, untrusted
 
 EXPERIENCE = "experience"
 """The stage whose record says what earlier searches told the race."""
+
+COST = "cost"
+"""The stage whose record is the cost model of a search."""
 
 
 class Stages:
@@ -35,14 +37,17 @@ class Stages:
     {'seconds': 2.0}
     """
 
+    @checks.arguments(path=checks.path)
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
 
+    @checks.arguments(name=checks.name)
     def stage(self, name: str) -> dict[str, Any] | None:
         """The record of a finished stage, or None."""
         file = self.path / "stages" / f"{name}.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return untrusted.read_json(file) if file.exists() else None
 
+    @checks.arguments(name=checks.name, record=checks.mapping)
     def finish(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
         """Write the record of a finished stage and remove its checkpoints; return the record."""
         (self.path / "stages").mkdir(parents=True, exist_ok=True)
@@ -50,12 +55,17 @@ class Stages:
         shutil.rmtree(self.checkpoints(name), ignore_errors=True)
         return dict(record)
 
+    @checks.arguments(name=checks.name)
     def checkpoints(self, name: str) -> Path:
         """The folder of a stage's checkpoints."""
         return self.path / "checkpoints" / name
 
     @property
     def begun(self) -> bool:
-        """True once a stage of work has left a record or a checkpoint; what a race begins with is none."""
-        records = {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE}
-        return bool(records) or (self.path / "checkpoints").exists()
+        """True once a stage of work has left a record or a checkpoint; what a run begins with is none."""
+        return bool(self.found) or (self.path / "checkpoints").exists()
+
+    @property
+    def found(self) -> set[str]:
+        """The names of the finished stages, but for what a run begins with."""
+        return {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE, COST}

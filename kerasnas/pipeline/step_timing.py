@@ -13,8 +13,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.cost import macs
-from kerasnas.pipeline.assembly import checked_data, make_space, make_supernet
+from kerasnas.pipeline.assembly import checked_data, make_space, make_supernet, search_batch_size
 from kerasnas.pipeline.settings import TimingConfig
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.trainers import BilevelTrainer
@@ -190,6 +191,7 @@ def search_seconds(timing: StepTiming, steps_per_epoch: int, epochs: int, warmup
     return seconds + (frozen * statistics.median(timing.warmup_s) if frozen else 0.0)
 
 
+@checks.arguments(config=TimingConfig, log=checks.function)
 def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     """Measure the search step of these settings on this machine, and tell what a whole search would take.
 
@@ -201,11 +203,9 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
         ValueError: if the data or the settings do not fit.
     """
     data = checked_data(config)
-    space = make_space(config, data)
+    space, batch_size = make_space(config, data), search_batch_size(config, data)
     steps_per_epoch = len(
-        pair_halves(
-            data.x_train, data.y_train, None, config.validation_split, batch_size=config.batch_size, task=data.task
-        )
+        pair_halves(data.x_train, data.y_train, None, config.validation_split, batch_size=batch_size, task=data.task)
     )
     supernets = []
 
@@ -223,11 +223,11 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     log(
         f"Measuring a search step: {config.space} space, {config.filters} filters, {config.num_cells} cells, "
         f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} {data.kind} of {data.name}, "
-        f"batches of 2 x {config.batch_size}."
+        f"batches of 2 x {batch_size}."
     )
-    timing = measure_step(build, data.x_train, data.y_train, config.batch_size, config.steps, config.validation_split)
-    peak, flops = matmul_peak(), step_flops(supernets[0], config.batch_size, config.hypergradient)
-    for name, value in _rows(config, timing, peak, flops):
+    timing = measure_step(build, data.x_train, data.y_train, batch_size, config.steps, config.validation_split)
+    peak, flops = matmul_peak(), step_flops(supernets[0], batch_size, config.hypergradient)
+    for name, value in _rows(config, batch_size, timing, peak, flops):
         log(f"  {name:<28}  {value}")
     seconds = search_seconds(timing, steps_per_epoch, config.epochs, config.architecture_warmup_epochs)
     log(
@@ -236,7 +236,9 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
     )
 
 
-def _rows(config: TimingConfig, timing: StepTiming, peak: float, flops: int | None) -> list[tuple[str, str]]:
+def _rows(
+    config: TimingConfig, batch_size: int, timing: StepTiming, peak: float, flops: int | None
+) -> list[tuple[str, str]]:
     step = statistics.median(timing.wall_s)
     work = share = MISSING
     if flops is not None:
@@ -249,7 +251,7 @@ def _rows(config: TimingConfig, timing: StepTiming, peak: float, flops: int | No
         ("time of a step", _milliseconds(timing.wall_s)),
         ("CPU time of a step", _milliseconds(timing.cpu_s)),
         ("step with frozen alphas", _milliseconds(timing.warmup_s)),
-        ("images per second", f"{2 * config.batch_size / step:.0f}, both halves together"),
+        ("images per second", f"{2 * batch_size / step:.0f}, both halves together"),
         ("work of a step", work),
         ("share of the matmul peak", share),
         ("build, then the first step", f"{duration(timing.build_s)}, then {duration(timing.first_step_s)}"),

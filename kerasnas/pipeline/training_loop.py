@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasnas.backend.keras_internals import build_metrics
+from kerasnas.backend.memory import release_kernels_of
 from kerasnas.datasets import ArrayBatches
 from kerasnas.distribution import replicas_of
 
@@ -24,6 +25,7 @@ def prepare(model: keras.Model, batches: ArrayBatches) -> None:
         batches: those it will be trained on.
     """
     model.optimizer.build(model.trainable_variables)
+    release_kernels_of(model, len(model.variables) + len(model.optimizer.variables))
     outputs = getattr(model, "output", None)
     if outputs is not None:
         build_metrics(model, keras.KerasTensor((None, *batches.y.shape[1:]), str(batches.y.dtype)), outputs)

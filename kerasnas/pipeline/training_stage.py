@@ -21,6 +21,8 @@ from kerasnas.pipeline import training_loop
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
+from kerasnas.tasks import Classification
+from kerasnas.trainers import arguments
 
 Arrays = tuple[Any, Any]
 
@@ -41,6 +43,7 @@ class NetworkTraining:
         TypeError: if `space` or `recipe` is none.
     """
 
+    @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size, recipe=TrainingRecipe)
     def __init__(
         self,
         space: SearchSpace,
@@ -53,6 +56,7 @@ class NetworkTraining:
         recipe = TrainingRecipe() if recipe is None else recipe
         self.recipe = checks.instance("training", recipe, TrainingRecipe, "a `kerasnas.pipeline.TrainingRecipe`")
 
+    @checks.arguments(genotype=Genotype, steps=checks.size, seed=checks.seed)
     def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:
         """The network of `genotype`, compiled for a training of `steps` steps."""
         options: dict[str, Any] = {"seed": seed, **self.recipe.options}
@@ -63,8 +67,34 @@ class NetworkTraining:
         """The names of the loss and the metrics of a trained network; found with two samples of `data`, in no graph."""
         model = self.build(self.space.sample(np.random.default_rng(0)), 1)
         model.run_eagerly = True
-        return list(model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True))
+        found = model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True)
+        return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
 
+    def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
+        """The metrics of the task that are no means over batches; none of a classification."""
+        task = self.recipe.task
+        if isinstance(task, Classification):
+            return {}
+        outputs = model.predict(data[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
+        return task.evaluation(task.answers(outputs), np.asarray(data[1]))
+
+    @checks.arguments(
+        stages=Stages,
+        name=checks.name,
+        genotype=Genotype,
+        data=checks.pair,
+        held_out=checks.pair,
+        seed=checks.seed,
+        evaluated_on=checks.known("test", "val"),
+        validate=checks.boolean,
+        keep_model=checks.function,
+        describe=checks.function,
+        augment=checks.function,
+        callbacks=checks.function,
+        verbose=arguments.verbose,
+        keep=checks.size,
+        log=checks.function,
+    )
     def run(
         self,
         stages: Stages,
@@ -138,9 +168,7 @@ class NetworkTraining:
                     verbose=verbose,
                 )
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
-            if recipe.task.name != "classification":  # metrics that are no means over batches
-                outputs = model.predict(held_out[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
-                values = {**values, **recipe.task.evaluation(recipe.task.answers(outputs), np.asarray(held_out[1]))}
+            values = {**values, **self._further(model, held_out)}
         if keep_model is not None:
             keep_model(model)
         record = {

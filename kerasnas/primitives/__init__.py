@@ -1,7 +1,19 @@
 """The candidate operations of a choice, and MixedOp, their weighted sum."""
 
-from kerasnas.primitives.base import PRIMITIVES, Primitive, primitive, register_primitive
+from kerasnas.primitives.base import GRAPH_PRIMITIVES, PRIMITIVES, Primitive, primitive, register_primitive
 from kerasnas.primitives.convolutions import DilConv, FactorizedReduce, NorConv, ReLUConvBN, SepConv
+from kerasnas.primitives.graph import Graph
+from kerasnas.primitives.graph_primitives import (
+    ARMA,
+    GAT,
+    GCN,
+    GIN,
+    KGNN,
+    ChebNet,
+    FullyConnected,
+    GraphPrimitive,
+    GraphSAGE,
+)
 from kerasnas.primitives.masked import Masked, MaskedDilConv, MaskedMaxPool, MaskedNorConv, MaskedSepConv
 from kerasnas.primitives.mixed_op import MixedOp
 from kerasnas.primitives.mobile import MBConv
@@ -11,11 +23,22 @@ from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 
 __all__ = [
+    "ARMA",
+    "GAT",
+    "GCN",
+    "GIN",
+    "GRAPH_PRIMITIVES",
+    "KGNN",
     "PRIMITIVES",
     "AveragePool",
     "BatchNorm",
+    "ChebNet",
     "DilConv",
     "FactorizedReduce",
+    "FullyConnected",
+    "Graph",
+    "GraphPrimitive",
+    "GraphSAGE",
     "Identity",
     "MBConv",
     "Masked",

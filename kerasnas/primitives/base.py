@@ -13,8 +13,11 @@ from kerasnas import checks
 from kerasnas.registry import Registry
 
 PRIMITIVES = Registry("primitive")
+GRAPH_PRIMITIVES = Registry("graph primitive")
+"""Name -> `(graph, filters, affine) -> Layer`, of layers that map `(nodes, channels)` to `(nodes, filters)`."""
 
 
+@checks.arguments(name=checks.name)
 def register_primitive(name: str) -> Callable:
     """A decorator that registers a primitive under `name`, for use in `MixedOp` and in every space.
 
@@ -37,13 +40,23 @@ def register_primitive(name: str) -> Callable:
     return PRIMITIVES.register(name)
 
 
-def primitive(name: str, filters: int, strides: int = 1, affine: bool = True) -> keras.layers.Layer:
-    """A new layer of the primitive registered as `name`.
+def primitive(
+    name: str, filters: int, strides: int = 1, affine: bool = True, graph: Any = None, **options: Any
+) -> keras.layers.Layer:
+    """A new layer of the primitive registered as `name`; with a `graph`, of the graph primitive.
+
+    Args:
+        name: of the primitive.
+        filters, strides, affine: see `Primitive`.
+        graph: the `Graph` whose nodes are the samples. Defaults to None: samples are images or signals.
+        options: further arguments of the layer.
 
     Raises:
         ValueError: for an unknown name (the error names the nearest one), and as the primitive does.
     """
-    return PRIMITIVES[name](filters=filters, strides=strides, affine=affine)
+    if graph is not None:
+        return GRAPH_PRIMITIVES[name](graph=graph, filters=filters, affine=affine, **options)
+    return PRIMITIVES[name](filters=filters, strides=strides, affine=affine, **options)
 
 
 class Primitive(keras.layers.Layer):
@@ -146,8 +159,8 @@ class Primitive(keras.layers.Layer):
 
 
 def expand(layer: keras.layers.Layer, x: Any) -> Any:
-    """Apply a primitive to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
-    return layer.expand(x) if isinstance(layer, Primitive) else layer(x)
+    """Apply a primitive or a stage to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
+    return layer.expand(x) if isinstance(layer, Primitive | Stage) else layer(x)
 
 
 def _copies_axis(value: Any) -> int:
@@ -172,6 +185,10 @@ class Stage(keras.layers.Layer):
     def standard(self) -> list[Callable]:
         """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
         raise NotImplementedError
+
+    def expand(self, x: Any) -> Any:
+        """Apply the same computation to a `KerasTensor` as new standard Keras layers."""
+        return apply_standard([self], x)
 
 
 def apply_standard(stages: Iterable[Stage], x: Any) -> Any:

@@ -214,7 +214,7 @@ class FactorizedReduce(Primitive):
     """
 
     def __init__(self, filters: int, strides: int = 2, affine: bool = True, copies: int = 1, **kwargs: Any):
-        if strides != 2:
+        if checks.size("strides", strides) != 2:
             hint = "Pass `strides=2`, or use 'skip_connect', which keeps the size at strides 1"
             raise ValueError(checks.invalid("strides", "2: 'factorized_reduce' halves its input", strides, hint))
         checks.integer("filters", filters, least=2)

@@ -9,16 +9,21 @@ import keras
 from keras import ops
 
 from kerasnas import backend, checks, relaxations
-from kerasnas.primitives.base import PRIMITIVES, Primitive, halve, takes_training
+from kerasnas.primitives.base import GRAPH_PRIMITIVES, PRIMITIVES, Primitive, halve, primitive, takes_training
+from kerasnas.primitives.graph import Graph, check_graph
 
 
-def check_primitives(primitives: Sequence[str]) -> tuple[str, ...]:
+def check_primitives(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
     """Return `primitives` as a tuple if they are distinct registered names, at least one of them not "none".
+
+    Args:
+        primitives: the names.
+        on_graph: whether they are of graph primitives. Defaults to False.
 
     Raises:
         ValueError: otherwise.
     """
-    found = checks.names("primitives", primitives, PRIMITIVES)
+    found = checks.names("primitives", primitives, GRAPH_PRIMITIVES if on_graph else PRIMITIVES)
     if found == ("none",):
         raise ValueError(checks.invalid("primitives", "a name other than 'none'", list(found)))
     return found
@@ -44,6 +49,8 @@ class MixedOp(keras.layers.Layer):
         seed: seed of the layer's own alphas and of the draws of a relaxation; None for random ones. Defaults to 0.
         sampled_paths: `SampledPaths` that several layers share to compute active primitives. Defaults to the layer's
             own.
+        graph: the `Graph` of graph primitives, whose input is `(nodes, channels)`. Defaults to None: those of images
+            and signals.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
@@ -87,10 +94,12 @@ class MixedOp(keras.layers.Layer):
         relaxation: Any = "softmax",
         seed: int | None = 0,
         sampled_paths: SampledPaths | None = None,
+        graph: Graph | None = None,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
-        self.primitives = check_primitives(primitives)
+        self.graph = None if graph is None else check_graph(graph)
+        self.primitives = check_primitives(primitives, on_graph=graph is not None)
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
         self.copies = checks.size("copies", copies)
@@ -103,12 +112,12 @@ class MixedOp(keras.layers.Layer):
         self.candidates = {name: self._candidate(name) for name in self.primitives if name != "none"}
 
     def _candidate(self, name: str) -> keras.layers.Layer:
-        arguments = {"filters": self.filters, "strides": self.strides, "affine": self.affine}
-        layer = PRIMITIVES[name](**arguments)
+        arguments: tuple[Any, ...] = (name, self.filters, self.strides, self.affine, self.graph)
+        layer = primitive(*arguments)
         if isinstance(layer, Primitive):
-            layer = PRIMITIVES[name](**arguments, copies=self.copies, dtype=self.dtype_policy)
+            layer = primitive(*arguments, copies=self.copies, dtype=self.dtype_policy)
         else:  # a user's own layer has no argument `copies`
-            layer = _Copies([layer, *(PRIMITIVES[name](**arguments) for _ in range(self.copies - 1))])
+            layer = _Copies([layer, *(primitive(*arguments) for _ in range(self.copies - 1))])
         return layer
 
     def build(self, inputs_shape: tuple, weights_shape: Any = None) -> None:
@@ -170,6 +179,8 @@ class MixedOp(keras.layers.Layer):
             "relaxation": keras.saving.serialize_keras_object(self.relaxation),
             "seed": self.seed,
         }
+        if self.graph is not None:
+            own["graph"] = keras.saving.serialize_keras_object(self.graph)
         return {**super().get_config(), **own}
 
 
@@ -188,14 +199,16 @@ class SampledPaths:
         It takes `(inputs, weights, index, values, training)`, with the mixing weights `(primitives,)` and for
         each candidate the values of its variables, and returns the output and the values afterwards.
         """
-        key = mixed.primitives, mixed.filters, mixed.strides, mixed.affine, mixed.dtype_policy.name, *inputs_shape[1:]
+        own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine, mixed.graph, mixed.dtype_policy.name
+        key = *own, *inputs_shape[1:]
         if key not in self._paths:
             self._paths[key] = _sampled_path(mixed, inputs_shape)
         return self._paths[key]
 
 
 def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
-    one = MixedOp(mixed.primitives, mixed.filters, mixed.strides, mixed.affine, dtype=mixed.dtype_policy)
+    own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine
+    one = MixedOp(*own, graph=mixed.graph, dtype=mixed.dtype_policy)
     one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own variables are never used
     candidates = list(one.candidates.values())
 

@@ -131,7 +131,7 @@ class Identity(_KeepsChannels):
     """
 
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
-        if strides != 1:
+        if checks.size("strides", strides) != 1:
             hint = "Use 'skip_connect', which halves it at strides 2"
             raise ValueError(checks.invalid("strides", "1: Identity keeps the size of its input", strides, hint))
         super().__init__(filters, strides, affine, copies, **kwargs)

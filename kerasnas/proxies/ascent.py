@@ -11,6 +11,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 
 
+@checks.arguments(space=SearchSpace, score=checks.function, start=Genotype)
 def ascend(
     space: SearchSpace,
     score: Callable[[Genotype], float],
@@ -45,6 +46,7 @@ def ascend(
     (4, 43)
     """
     space.validate(start)
+    checks.optional(checks.container, "within", within)
     checks.integer("evaluations", evaluations, least=1)
     rng = np.random.default_rng(checks.seed(seed))
     current = space.encode(start)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 
+from kerasnas import checks
 from kerasnas.backend.keras_internals import flatten_layers
 
 
@@ -36,3 +39,10 @@ def check_layers(proxy: str, model: keras.Model, fits: Callable[[keras.layers.La
         names = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in unfit[:3])
         more = f" and {len(unfit) - 3} more" if len(unfit) > 3 else ""
         raise ValueError(f"The proxy '{proxy}' needs {needed}. Network '{model.name}' has others: {names}{more}.")
+
+
+def check_samples(argument: str, samples: Any, model: keras.Model) -> None:
+    """Raise ValueError unless `samples` are a batch, not empty, of what `model` takes."""
+    shape, expected = tuple(np.shape(samples)), tuple(model.inputs[0].shape[1:])
+    if not shape or not shape[0] or shape[1:] != expected:
+        raise ValueError(checks.invalid(argument, f"samples of shape {expected}, at least one", f"shape {shape}"))

@@ -10,9 +10,10 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.proxies.layers import computing_layers, is_relu
+from kerasnas.proxies.layers import check_samples, computing_layers, is_relu
 
 
+@checks.arguments(images=checks.array)
 def naswot(model: keras.Model, images: Any) -> float:
     """The logarithm of the determinant of the kernel of binary activation codes.
 
@@ -43,6 +44,7 @@ def naswot(model: keras.Model, images: Any) -> float:
         - None.
     """
     checks.instance("model", model, keras.Model)
+    check_samples("images", images, model)
     relus = [layer for layer in computing_layers(model) if is_relu(layer)]
     if not relus:
         present = ", ".join(sorted({type(layer).__name__ for layer in computing_layers(model)}))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from kerasnas import checks
 from kerasnas.cost import macs, parameters
@@ -55,6 +54,7 @@ class ProxyScore:
 
     Example:
 
+    >>> import numpy as np
     >>> from kerasnas.spaces import NASBench201Space
     >>> space = NASBench201Space(filters=2, num_cells=1)
     >>> score = ProxyScore(space, "synflow", np.zeros((4, 8, 8, 3)), np.zeros(4), num_classes=10)
@@ -76,8 +76,10 @@ class ProxyScore:
         self.space = checks.instance("space", space, SearchSpace, "a search space")
         self._proxy = PROXIES[proxy] if isinstance(proxy, str) else checks.function("proxy", proxy)
         self.proxy = proxy
-        self.x, self.y = np.asarray(x, "float32"), np.asarray(y)
+        self.x, self.y = checks.array("x", x).astype("float32"), checks.array("y", y)
         self.y = self.y.reshape(-1) if self.y.dtype.kind in "iu" and self.y.shape[1:] == (1,) else self.y
+        if self.x.ndim not in (3, 4) or not len(self.x):
+            raise ValueError(checks.invalid("x", "images or signals, of 4 or 3 axes, at least one", self.x.shape))
         if len(self.x) != len(self.y):
             raise ValueError(checks.invalid("y", f"{len(self.x)} labels, one for each image", len(self.y)))
         self.num_classes, self.seed = checks.size("num_classes", num_classes), checks.seed(seed)

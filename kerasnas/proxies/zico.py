@@ -11,9 +11,11 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.proxies.layers import check_samples
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression, Task
 
 
+@checks.arguments(batches=checks.each(checks.pair))
 def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
     """`sum_layers log( sum_weights mean|g| / std|g| )`, `g` the gradients on each of the batches.
 
@@ -49,6 +51,8 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
     checks.instance("model", model, keras.Model)
     if len(batches) < 2:
         raise ValueError(checks.invalid("batches", "two or more", len(batches)))
+    for x, _ in batches:
+        check_samples("batches", x, model)
     state = backend.values(model.non_trainable_variables)
     values = backend.values(model.trainable_variables)
     kernels = [position for position, value in enumerate(values) if len(value.shape) > 1]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas import checks, storage
 from kerasnas.reporting import tables
 from kerasnas.reporting.measures import kind_in, task_in
 from kerasnas.reporting.race import compared
@@ -43,6 +43,8 @@ def markdown_table(table: tables.Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(folder=checks.path, result=checks.mapping)
 def write_card(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the model card of a run to `card.md` in its folder, atomically.
 

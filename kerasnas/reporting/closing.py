@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas.intervals import wilson_interval
-from kerasnas.reporting.measures import kind_in, task_in
+from kerasnas import checks
+from kerasnas.reporting.measures import interval_in_words, kind_in, task_in
 from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
 _FILES = ("model.keras", "report.html", "card.md", "genotype.json", "result.json")
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping)
 def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The phases of a run, and the seconds that each took.
 
@@ -44,19 +46,8 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, seconds) for name, seconds in found if seconds is not None]
 
 
-def interval_in_words(result: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """The 95 % interval of the task's metric in brackets; nothing where it is not known."""
-    task, samples = task_in(result), (result.get("dataset") or {}).get(f"{split(result)}_examples")
-    value = metric(result, record, task.metric)
-    if task.name == "classification" and samples and value is not None:
-        low, high = wilson_interval(value, samples)
-        return f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
-    if "interval" in record:
-        low, high = record["interval"]
-        return f" (95 % interval {task.show(low)} to {task.show(high)})"
-    return ""
-
-
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping, folder=checks.path)
 def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     """Accuracy, parameters, time and files of a run, and the commands that use them.
 
@@ -83,7 +74,7 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
         of = (
             f" {'of' if task.name == 'classification' else 'on'} {samples:,} {split(result)} samples" if samples else ""
         )
-        rows.append((task.words, task.show(accuracy) + of + interval_in_words(result, searched)))
+        rows.append((task.words, task.show(accuracy) + of + interval_in_words(task, searched, accuracy, samples)))
     if "parameters" in searched:
         rows.append(("parameters", f"{searched['parameters']:,}"))
     if "latency_ms" in searched:

@@ -6,11 +6,14 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kerasnas import checks
 from kerasnas.pareto import staircase
+from kerasnas.reporting.measures import axis_scale
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
 from kerasnas.tasks import CLASSIFICATION, Task
 
 
+@checks.fields(name=checks.name, cost=checks.number, accuracy=checks.number)
 class CostPoint(NamedTuple):
     """A trained network.
 
@@ -41,6 +44,7 @@ def non_dominated(points: Sequence[CostPoint]) -> list[CostPoint]:
     return [points[position] for position in positions]
 
 
+@checks.arguments(points=checks.each(CostPoint, 1), path=checks.path, cost=checks.name, target=checks.number, task=Task)
 def plot_front(
     points: Sequence[CostPoint],
     path: str | os.PathLike,
@@ -64,7 +68,7 @@ def plot_front(
         raise ValueError("Invalid value received for argument `points`. Expected at least one. Received: []")
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    factor, unit = (100, " in %") if task.percent else (1, "")
+    factor, unit = axis_scale(task)
     tidy(axes, f"test {task.words} and cost", cost, f"test {task.words}{unit}")
     front = non_dominated(points)
     steps = [point.cost for point in front], [factor * point.accuracy for point in front]

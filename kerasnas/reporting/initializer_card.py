@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas import checks, storage
 from kerasnas.meta import ReptileInitializer
 from kerasnas.reporting import tables
 from kerasnas.reporting.card import escape, fenced, markdown_table
@@ -23,6 +23,7 @@ _BEGINNING = """\
 kerasnas search my_images/ --initializer=FOLDER"""
 
 
+@checks.arguments(folder=checks.path)
 def write_initializer_card(folder: str | os.PathLike) -> Path:
     """Write the card of a saved `ReptileInitializer` to `card.md` in its folder, atomically.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnas.intervals import wilson_interval
 from kerasnas.tasks import Task, task_of
 
 _SCORES = {"classification": "accuracy", "multilabel": "accuracy of labels", "regression": "R2"}
@@ -18,6 +19,35 @@ def task_in(result: Mapping[str, Any]) -> Task:
 def score_label(task: Task) -> str:
     """The name of the mean score by which the networks of a race are compared."""
     return _SCORES[task.name]
+
+
+def axis_scale(task: Task) -> tuple[float, str]:
+    """The factor of metrics and scores on an axis, and the end of its label: `" in %"`, or nothing."""
+    return (100.0, " in %") if task.percent else (1.0, "")
+
+
+def interval_in_words(task: Task, record: Mapping[str, Any], value: float | None, samples: int | None) -> str:
+    """The 95 % interval of the task's metric in brackets; nothing where it is not known.
+
+    Args:
+        task: of the run.
+        record: of the network; other tasks than classification have an `"interval"` in it.
+        value: of the metric.
+        samples: how many it was measured on.
+
+    Example:
+
+    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> interval_in_words(CLASSIFICATION, {}, 0.9, 1000)
+    ' (95 % interval 88.0 to 91.7 %)'
+    """
+    if task.name == "classification" and samples and value is not None:
+        low, high = wilson_interval(value, samples)
+        return f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    if "interval" in record:
+        low, high = record["interval"]
+        return f" (95 % interval {task.show(low)} to {task.show(high)})"
+    return ""
 
 
 def show_score(task: Task, score: float) -> str:

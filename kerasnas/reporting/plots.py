@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
-from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.measures import axis_scale, task_in
 from kerasnas.reporting.run_record import accuracies, require, split
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
@@ -54,6 +55,7 @@ def _epoch_axis(axes: Axes, first: int, last: int) -> None:
 
 
 # Cells ------------------------------------------------------------------------------------------
+@checks.arguments(genotype=Genotype, kind=checks.name, path=checks.path, concat=checks.each(checks.count))
 def plot_cell(genotype: Genotype, kind: str, path: str | os.PathLike, concat: Sequence[int] | None = None) -> None:
     """Draw one cell as a PNG: inputs on the left, nodes in topological columns, the output on the right.
 
@@ -131,6 +133,12 @@ def cell_figure(genotype: Genotype, kind: str, layout: CellLayout) -> Figure:
 
 
 # Architecture parameters --------------------------------------------------------------------------
+@checks.arguments(
+    history=checks.entries(checks.array),
+    path=checks.path,
+    primitives=checks.entries(Sequence),
+    edges=checks.entries(Sequence),
+)
 def plot_alphas(
     history: Mapping[str, Any],
     path: str | os.PathLike,
@@ -222,6 +230,8 @@ def _alpha_table(
 
 
 # Curves -------------------------------------------------------------------------------------------
+@checks.reading("history", "lists of numbers by name")
+@checks.arguments(history=checks.entries((Sequence, np.ndarray)), path=checks.path)
 def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
     """Draw a `fit` history as a PNG: loss and accuracy of training and validation, and the entropy of the alphas.
 
@@ -262,6 +272,8 @@ def plot_training(history: Mapping[str, Sequence[float]], path: str | os.PathLik
     save(figure, path)
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the searched network's accuracy beside each random network's, with their mean and spread, as a PNG.
 
@@ -274,7 +286,7 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """
     require(result)
     task, (searched, randoms) = task_in(result), accuracies(result)
-    factor = 100 if task.percent else 1
+    factor, unit = axis_scale(task)
     dots = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
     dots += [(f"random {i + 1}", value, "#6e7781") for i, value in enumerate(randoms)]
     figure = new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))
@@ -287,7 +299,7 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     axes.set_yticks(range(len(dots)), [name for name, _, _ in dots])
     name = f"{split(result)} {task.words}"
     title = name if randoms else f"{name} (no random networks to compare with)"
-    tidy(axes, title, f"{name} in %" if task.percent else name)
+    tidy(axes, title, f"{name}{unit}")
     axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
     axes.set_ylim(max(len(dots), 1) - 0.4, -0.6)
     values = [factor * value for _, value, _ in dots]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.reporting import tables
 from kerasnas.tasks import CLASSIFICATION, Classification, Task, task_of
 
@@ -15,6 +16,8 @@ Row = tuple[str, Mapping[str, float]]
 """A file, and the probability of each class or label, or the numbers."""
 
 
+@checks.reading("rows", "pairs of a file and the probability of each class")
+@checks.arguments(rows=checks.each((tuple, list)), form=checks.known("text", "csv", "json"), task=Task)
 def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASSIFICATION) -> str:
     """Predictions, one a line.
 
@@ -74,6 +77,8 @@ def _answers_text(rows: Sequence[Row], form: str, task: Task) -> str:
     return "".join(f"{file:<{width}}  {task.in_words(answers)}\n" for file, answers in rows)
 
 
+@checks.reading("record", "a record of `kerasnas.pipeline.evaluate`")
+@checks.arguments(record=checks.mapping)
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """An evaluation: accuracy with its interval, loss, and the classes, those with the most errors first.
 
@@ -119,6 +124,8 @@ def _metrics_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping)
 def exports_text(result: Mapping[str, Any]) -> str:
     """The table of a run's exports, in columns, and what it was measured on.
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from kerasnas.intervals import wilson_interval
+from kerasnas import checks
 from kerasnas.pareto import staircase
-from kerasnas.reporting.measures import score_label, show_lead, show_score, task_in
+from kerasnas.reporting.measures import axis_scale, interval_in_words, score_label, show_lead, show_score, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 from kerasnas.tasks import CLASSIFICATION, Task
 
@@ -57,13 +57,7 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
         )
     accuracy, samples = searched.get(f"test_{task.metric}"), (result.get("dataset") or {}).get("test_examples")
     if accuracy is not None and math.isfinite(accuracy):
-        interval = ""
-        if "interval" in searched:
-            low, high = searched["interval"]
-            interval = f" (95 % interval {task.show(low)} to {task.show(high)})"
-        elif samples:
-            low, high = wilson_interval(accuracy, samples)
-            interval = f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+        interval = interval_in_words(task, searched, accuracy, samples)
         sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
     return sentences
 
@@ -168,6 +162,8 @@ def _lag(task: Task, lag: Mapping[str, Any]) -> str:
     return f"{sign}{lead.removesuffix(' points')} ± {reach}{' points' if task.percent else ''}"
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy on the held-out images against their steps, as a PNG.
 
@@ -179,12 +175,13 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     raced = compared(race)
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    tidy(axes, "the race", "steps of training", _axis(result))
+    (factor, unit), label = axis_scale(task_in(result)), score_label(task_in(result))
+    tidy(axes, "the race", "steps of training", f"{label} on held-out images{unit}")
     for index, (name, entry) in enumerate(raced.items()):
         won = name == race["winner"]
         axes.plot(
             [rung["steps"] for rung in entry["rungs"]],
-            [_factor(result) * rung["accuracy"] for rung in entry["rungs"]],
+            [factor * rung["accuracy"] for rung in entry["rungs"]],
             "-o",
             color=SERIES[1 + index % (len(SERIES) - 1)],
             linewidth=2.4 if won else 1.2,
@@ -196,6 +193,8 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     save(figure, path)
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it, with a race")
+@checks.arguments(result=checks.mapping, path=checks.path)
 def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draw the contestants' accuracy after the first rung, which all of them ran, against their parameters, as a PNG.
 
@@ -206,10 +205,12 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     race = result["race"]
     raced = compared(race)
     sizes = [entry["parameters"] for entry in raced.values()]
-    values = [_factor(result) * entry["rungs"][0]["accuracy"] for entry in raced.values()]
+    (factor, unit), label = axis_scale(task_in(result)), score_label(task_in(result))
+    values = [factor * entry["rungs"][0]["accuracy"] for entry in raced.values()]
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    tidy(axes, f"after {race['rungs'][0][1]:,} steps of training each", "parameters", _axis(result))
+    title = f"after {race['rungs'][0][1]:,} steps of training each"
+    tidy(axes, title, "parameters", f"{label} on held-out images{unit}")
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
     for name, size, value in zip(raced, sizes, values, strict=True):
@@ -217,13 +218,3 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
         axes.annotate(name, (size, value), xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
     axes.set_xscale("log")
     save(figure, path)
-
-
-def _factor(result: Mapping[str, Any]) -> float:
-    return 100.0 if task_in(result).percent else 1.0
-
-
-def _axis(result: Mapping[str, Any]) -> str:
-    """What the scores of a race are, on an axis."""
-    task = task_in(result)
-    return f"{score_label(task)} on held-out images{' in %' if task.percent else ''}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas import checks, storage
 from kerasnas.reporting import charts, sections, tables
 from kerasnas.reporting.run_record import read_genotype, require, verdict
 
@@ -67,6 +67,8 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 6p
 """
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(folder=checks.path, result=checks.mapping)
 def write_report(folder: str | os.PathLike, result: Mapping[str, Any]) -> Path:
     """Write the report of a run to `report.html` in its folder, atomically.
 

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import race_sentences
@@ -93,6 +94,8 @@ def skip_share(genotype: Genotype) -> tuple[int, int]:
     return sum(edge.primitive == "skip_connect" for edge in edges), len(edges)
 
 
+@checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(result=checks.mapping)
 def verdict(result: Mapping[str, Any]) -> str:
     """Say in plain words where the searched network stands against the random ones, or the others of its race.
 

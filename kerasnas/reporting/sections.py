@@ -128,7 +128,7 @@ def comparison_chart(result: Mapping[str, Any]) -> str:
 
 
 def times(result: Mapping[str, Any]) -> str:
-    """What each phase of the run took, as bars."""
+    """The seconds of each phase of the run, as bars."""
     taken = phases(result)
     return bar_chart([(name, seconds, duration(seconds)) for name, seconds in taken]) if len(taken) > 1 else ""
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kerasnas import checks
 from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
@@ -89,6 +90,7 @@ def show(value: Any) -> str:
     return str(value)
 
 
+@checks.arguments(seconds=checks.maybe(checks.number))
 def duration(seconds: float | None) -> str:
     """Seconds in the units that fit.
 
@@ -307,7 +309,7 @@ def exports_table(result: Mapping[str, Any]) -> Table:
 
 
 def exports_note(result: Mapping[str, Any]) -> str:
-    """What the table of exports was measured on."""
+    """The samples and the machine that the table of exports was measured on."""
     exports = result.get("exports")
     if not exports:
         return ""

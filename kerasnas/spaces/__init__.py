@@ -4,10 +4,13 @@ from kerasnas.spaces.base import SPACES, SearchSpace, has_supernet
 from kerasnas.spaces.darts import DARTS_PRIMITIVES, DARTSSpace
 from kerasnas.spaces.enas import ENAS_MICRO_PRIMITIVES, ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
+from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES, GraphSpace
+from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES, HybridSpace
 from kerasnas.spaces.macro import MACRO_PRIMITIVES, MacroSpace
 from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS, NASBench101Space
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.spaces.padded_signals import PADDED_SIGNAL_PRIMITIVES, PaddedSignalSpace
+from kerasnas.spaces.planning import PlanningSpace
 from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES, ProxylessSpace
 from kerasnas.spaces.signals import SIGNAL_PRIMITIVES, SignalSpace
 from kerasnas.spaces.skeleton_space import SkeletonSpace
@@ -18,6 +21,8 @@ __all__ = [
     "DARTS_PRIMITIVES",
     "ENAS_MACRO_PRIMITIVES",
     "ENAS_MICRO_PRIMITIVES",
+    "GRAPH_SPACE_PRIMITIVES",
+    "HYBRID_PRIMITIVES",
     "MACRO_PRIMITIVES",
     "NASBENCH101_OPERATIONS",
     "NASBENCH201_PRIMITIVES",
@@ -29,10 +34,13 @@ __all__ = [
     "DARTSSpace",
     "ENASMacroSpace",
     "ENASMicroSpace",
+    "GraphSpace",
+    "HybridSpace",
     "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",
     "PaddedSignalSpace",
+    "PlanningSpace",
     "ProxylessSpace",
     "SearchSpace",
     "SignalSpace",

@@ -18,6 +18,7 @@ from kerasnas.genotypes import Genotype
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.networks.reachable import ReachableSet
 from kerasnas.registry import Registry
+from kerasnas.spaces.arguments import check_methods
 
 SPACES = Registry("space")
 
@@ -60,6 +61,10 @@ class SearchSpace(abc.ABC):
         defaults: settings of the pipeline that suit the space better than the usual ones, by name.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        check_methods(cls)
 
     name: str
     mixes_channels = False
@@ -120,16 +125,19 @@ class SearchSpace(abc.ABC):
 
     def check_assignment(self, assignment: Mapping[str, str]) -> None:
         """Raise ValueError, with the nearest right name, unless `assignment` has one option for every choice."""
+        checks.instance("assignment", assignment, Mapping, "a mapping with an option for each choice")
         choices = self.choices
         for name in assignment:
             if name not in choices:
-                raise ValueError(f"Space '{self.name}' has no choice {name!r}. {nearest(name, choices)}")
+                raise ValueError(
+                    f"Wrong assignment: space '{self.name}' has no choice {name!r}. {nearest(name, choices)}"
+                )
         for name, options in choices.items():
             if name not in assignment:
                 raise ValueError(f"The assignment lacks choice '{name}' of space '{self.name}'.")
-            if assignment[name] not in options:
+            if not isinstance(assignment[name], str) or assignment[name] not in options:
                 raise ValueError(
-                    f"Choice '{name}' of space '{self.name}' has no option {assignment[name]!r}. "
+                    f"Choice '{name}' of an assignment of space '{self.name}' has no option {assignment[name]!r}. "
                     f"{nearest(assignment[name], options)}"
                 )
 
@@ -179,12 +187,6 @@ class SearchSpace(abc.ABC):
         Raises:
             ValueError: unless there is one index for every choice, of one of its options.
         """
-        sizes = self.cardinalities
-        if not hasattr(indices, "__len__") or len(indices) != len(sizes):
-            raise ValueError(checks.invalid("indices", f"{len(sizes)} indices, one for every choice", indices))
-        for (name, _), index, size in zip(self._options, indices, sizes, strict=True):
-            if not 0 <= index < size:
-                raise ValueError(checks.invalid("indices", f"0 to {size - 1} for choice '{name}'", indices))
         return self.genotype({name: options[i] for i, (name, options) in zip(indices, self._options, strict=True)})
 
     def feasible(self, indices: Indices) -> bool:
@@ -237,8 +239,11 @@ class SearchSpace(abc.ABC):
         Raises:
             TypeError: if `rng` is no NumPy generator.
         """
-        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.sample_indices(rng))
+
+    def references(self) -> dict[str, Genotype]:
+        """Hand-made networks that are points of this space, by name. Here: none."""
+        return {}
 
     def reachable(
         self,
@@ -265,5 +270,7 @@ class SearchSpace(abc.ABC):
             TypeError: if `rng` is no NumPy generator.
             ValueError: if `genotype` is not of this space.
         """
-        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
         return self.decode(self.mutate_indices(self.encode(genotype), rng))
+
+
+check_methods(SearchSpace)  # what it writes itself; its subclasses are seen to as they are made

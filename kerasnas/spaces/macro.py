@@ -13,23 +13,33 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.measured import NetworkParts, Part, network_parts
 from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
-from kerasnas.primitives.network_blocks import BottleneckBlock, ConvBlock, InvertedBlock, ResidualBlock, SeparableBlock
+from kerasnas.primitives.network_blocks import (
+    Block,
+    BottleneckBlock,
+    ConvBlock,
+    InvertedBlock,
+    ResidualBlock,
+    SeparableBlock,
+)
 from kerasnas.spaces.base import SPACES, Indices
-from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells
+from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, distinct
 
-_KINDS = {
+_KINDS: dict[str, type[Block]] = {
     "conv": ConvBlock,
     "residual": ResidualBlock,
     "bottleneck": BottleneckBlock,
     "inverted": InvertedBlock,
     "separable": SeparableBlock,
 }
-_BLOCKS = {f"{kind}_{size}x{size}": (block, size) for kind, block in _KINDS.items() for size in (3, 5, 7)}
+BLOCKS: dict[str, tuple[type[Block], Mapping[str, Any]]] = {
+    f"{kind}_{size}x{size}": (block, {"kernel_size": size}) for kind, block in _KINDS.items() for size in (3, 5, 7)
+}
 # Windows of 7 x 7 only where they are depthwise: elsewhere they cost 49 multiply-adds for each pair of channels.
 MACRO_PRIMITIVES = tuple(
-    name for name, (block, size) in _BLOCKS.items() if size < 7 or block in (InvertedBlock, SeparableBlock)
+    name
+    for name, (block, options) in BLOCKS.items()
+    if options["kernel_size"] < 7 or block in (InvertedBlock, SeparableBlock)
 )
 _STEMS = {"conv_3x3": (3, 1), "conv_3x3_s2": (3, 2), "conv_5x5": (5, 1), "conv_5x5_s2": (5, 2)}
 _POOL, _STRIDED = "max_pool_2x2", "_s2"
@@ -58,6 +68,10 @@ class MacroSpace(SkeletonSpace):
 
     A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, the stem
     first, with the width behind it; `_s2` marks strides of 2.
+
+    Attributes:
+        blocks: name of a block -> its class and its options.
+        plans: name of a reference -> arguments of `network`.
 
     Args:
         filters: channels of the first stage at width 1. Defaults to 32.
@@ -92,6 +106,8 @@ class MacroSpace(SkeletonSpace):
     """
 
     name = "macro"
+    blocks: Mapping[str, tuple[type[Block], Mapping[str, Any]]] = BLOCKS
+    plans: Mapping[str, tuple[str, float, str | Sequence[str], str, Sequence[int]]] = REFERENCES
     sizes = ("filters",)
     shapes_network = True
     mixes_channels = False
@@ -108,12 +124,12 @@ class MacroSpace(SkeletonSpace):
         head_filters: int | None = None,
     ):
         self.filters = checks.size("filters", filters)
-        self.widths = tuple(checks.number("widths", width, above=0) for width in _distinct("widths", widths))
-        _distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
+        self.widths = tuple(checks.number("widths", width, above=0) for width in distinct("widths", widths))
+        distinct("widths", [self._filters(width) for width in self.widths], f" numbers of {filters} filters")
         self.stems = checks.names("stems", stems, _STEMS)
-        self.stages = tuple(checks.size("stages", number) for number in _distinct("stages", stages))
-        self.depths = tuple(checks.size("depths", number) for number in _distinct("depths", depths))
-        self.primitives = checks.names("primitives", primitives, _BLOCKS)
+        self.stages = tuple(checks.size("stages", number) for number in distinct("stages", stages))
+        self.depths = tuple(checks.size("depths", number) for number in distinct("depths", depths))
+        self.primitives = checks.names("primitives", primitives, self.blocks)
         self.max_halvings = checks.integer("max_halvings", max_halvings, least=0)
         self.head_filters = checks.optional(checks.size, "head_filters", head_filters)
         least = min(self.stages) - 1 + min(_STEMS[stem][1] for stem in self.stems) - 1
@@ -164,7 +180,7 @@ class MacroSpace(SkeletonSpace):
         last four half as wide. They have three stages, or fewer where the image allows no more, and a stem that halves
         the image where no other is an option. One that is no point of this space is left out.
         """
-        networks = {name: self.network(*plan) for name, plan in REFERENCES.items()}
+        networks = {name: self.network(*plan) for name, plan in self.plans.items()}
         return {name: genotype for name, genotype in networks.items() if genotype is not None}
 
     def network(
@@ -220,9 +236,9 @@ class MacroSpace(SkeletonSpace):
                 filters *= 2
                 strides = 2 if fill.option(f"stage/{stage}/halving") == "strides" else 1
                 x = x if strides == 2 else fill.block(x, _max_pool)
-            block, kernel_size = _BLOCKS[fill.option(f"stage/{stage}/block")]
+            block, options = self.blocks[fill.option(f"stage/{stage}/block")]
             for index in range(int(fill.option(f"stage/{stage}/depth"))):
-                x = fill.block(x, block, filters, 1 if index else strides, kernel_size=kernel_size)
+                x = fill.block(x, block, filters, 1 if index else strides, **options)
         if self.head_filters:
             x = fill.block(x, ConvBlock, self.head_filters, kernel_size=1)
         return fill.head(x)
@@ -344,42 +360,6 @@ class MacroSpace(SkeletonSpace):
             changed = [(*own[:position], option, *own[position + 1 :]) for option in others]
             edits.append([self.key(other) for other in changed if made and self.feasible(other)])
         return [found for found in edits if found]
-
-    # What there is of it -------------------------------------------------------------------------------------
-    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:  # type: ignore[override]
-        """There is none.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            f"Space '{self.name}' has no supernet: its choices shape the network itself. Search it with an ask/tell "
-            "strategy."
-        )
-
-    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
-        """There are none that all networks share; see `parts_of`.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            f"Space '{self.name}' has no table of costs: its choices shape the network itself. `parts_of` has the "
-            "parts of one network, and `kerasnas.cost.network_latency` times a built one."
-        )
-
-    def parts_of(
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
-    ) -> tuple[Part, ...]:
-        self.validate(genotype)
-        return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)
-
-
-def _distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
-    """`values` as a tuple if they are a sequence of distinct ones, at least one."""
-    if not isinstance(values, Sequence) or isinstance(values, str) or not values or len(set(values)) < len(values):
-        raise ValueError(checks.invalid(argument, f"a non-empty sequence of distinct numbers{of}", values))
-    return tuple(values)
 
 
 def _stage(stage: int, block: str, depth: int, halving: str) -> dict[str, str]:

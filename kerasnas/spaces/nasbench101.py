@@ -116,7 +116,10 @@ class NASBench101Space(SearchSpace):
             self.check_assignment(assignment)
             unpruned = _cell([options.index(assignment[name]) for name, options in self._choices.items()])
             return _genotype(_checked(unpruned))
-        return _genotype(self.cell(assignment, operations))
+        if operations is None and not isinstance(assignment, (list, tuple, np.ndarray)):
+            expected = "a mapping with an option for each choice, or the matrix of a graph"
+            raise TypeError(checks.invalid("assignment", expected, assignment))
+        return _genotype(_checked(_cell_of_matrix(assignment, operations, "assignment")))
 
     def cell(self, matrix: Sequence[Sequence[int]] | np.ndarray, operations: Sequence[str] | None) -> Cell:
         """The canonical cell of a matrix and operations, checked as `genotype` does."""
@@ -143,6 +146,7 @@ class NASBench101Space(SearchSpace):
         """The published graph hash, by which the benchmark's files know a cell."""
         return graphs.graph_hash(_cell_of_genotype(genotype))
 
+    @checks.arguments(image_channels=checks.size, num_classes=checks.size)
     def parameters(self, genotype: Genotype, image_channels: int = 3, num_classes: int = 10) -> int:
         """The number of trainable parameters of the network, by a formula; by default those of the benchmark."""
         return count_parameters(*self.matrix(genotype), image_channels, num_classes, **self.get_config())
@@ -199,6 +203,7 @@ class NASBench101Space(SearchSpace):
             "Search it with an ask/tell strategy."
         )
 
+    @checks.arguments(seed=checks.seed)
     def build_network(  # type: ignore[override]
         self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, seed: int = 0
     ) -> keras.Model:
@@ -280,17 +285,19 @@ def _cell_of_genotype(genotype: Genotype) -> Cell:
     return checked
 
 
-def _cell_of_matrix(matrix: Any, operations: Sequence[str] | None) -> Cell:
-    array = np.asarray(matrix)
+def _cell_of_matrix(matrix: Any, operations: Sequence[str] | None, argument: str = "matrix") -> Cell:
+    array = checks.array(argument, matrix, kinds="biuf")
+    if isinstance(operations, (str, bytes)) or not (operations is None or isinstance(operations, Sequence)):
+        raise TypeError(checks.invalid("operations", "a sequence of names", operations))
     vertices = len(array) if array.ndim else 0
     if array.shape != (vertices, vertices) or not 2 <= vertices <= MAX_VERTICES:
         raise ValueError(
-            f"Invalid value received for argument `matrix`. Expected a square matrix of 2 to {MAX_VERTICES} vertices. "
-            f"Received: shape {array.shape}"
+            f"Invalid value received for argument `{argument}`. Expected a square matrix of 2 to {MAX_VERTICES} "
+            f"vertices. Received: shape {array.shape}"
         )
     if array.dtype.kind not in "biuf" or np.any((array != 0) & (array != 1)) or np.any(np.tril(array)):
         raise ValueError(
-            "Invalid value received for argument `matrix`. Expected 0 and 1, and no 1 on the diagonal or below. "
+            f"Invalid value received for argument `{argument}`. Expected 0 and 1, and no 1 on the diagonal or below. "
             f"Received:\n{array}"
         )
     names = list(operations or ())
@@ -302,7 +309,9 @@ def _cell_of_matrix(matrix: Any, operations: Sequence[str] | None) -> Cell:
             f"input and output. Received: {operations}"
         )
     for name in names:
-        if name not in graphs.OPERATIONS:
-            raise ValueError(f"NAS-Bench-101 has no operation {name!r}. {nearest(name, graphs.OPERATIONS)}")
+        if not isinstance(name, str) or name not in graphs.OPERATIONS:
+            raise ValueError(
+                f"NAS-Bench-101 has no operation {name!r} for `operations`. {nearest(name, graphs.OPERATIONS)}"
+            )
     edges = sum(1 << bit for bit, pair in enumerate(graphs.vertex_pairs(vertices)) if array[pair])
     return Cell(vertices, edges, tuple(graphs.OPERATIONS.index(name) for name in names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.stage_space import STAGES, StageSpace
@@ -61,6 +62,7 @@ class NASBench201Space(StageSpace):
             nodes.append("|" + "|".join(f"{assignment[f'{source}->{node}']}~{source}" for source in range(node)) + "|")
         return "+".join(nodes)
 
+    @checks.arguments(text=checks.name)
     def from_string(self, text: str) -> Genotype:
         """The inverse of `to_string`.
 
@@ -80,6 +82,7 @@ class NASBench201Space(StageSpace):
         self.validate(genotype)
         return genotype
 
+    @checks.arguments(input_channels=checks.size, num_classes=checks.size)
     def parameters(self, genotype: Genotype, input_channels: int = 3, num_classes: int = 10) -> int:
         """The published number of trainable parameters: of all that is named, whether it leads anywhere or not.
 

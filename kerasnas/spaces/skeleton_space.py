@@ -13,7 +13,7 @@ import keras
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.chosen import chosen_network
-from kerasnas.networks.measured import NetworkParts, measured_parts
+from kerasnas.networks.measured import NetworkParts, Part, measured_parts, network_parts
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.networks.skeleton import ORDINALS, ChoiceTable, Filler
 from kerasnas.networks.supernet import Supernet
@@ -26,7 +26,7 @@ class SkeletonSpace(SearchSpace):
 
     A subclass writes its sizes as arguments of the constructor (kept as attributes of the same names), `tables`, and
     `skeleton`. From these follow `choices`, genotypes and back, supernet, discrete network, parts for cost models and
-    `get_config`.
+    `get_config`. One that `shapes_network` has no tables and no supernet, and writes `choices` and genotypes itself.
 
     Attributes:
         name: the name that its genotypes carry.
@@ -194,8 +194,14 @@ class SkeletonSpace(SearchSpace):
             A `kerasnas.networks.Supernet`, or, of a space that shares weights, a `WeightSharingSupernet`.
 
         Raises:
-            ValueError: for an `input_shape` that the space does not take, and for settings that it does not have.
+            ValueError: for an `input_shape` that the space does not take, and for settings that it does not have; and
+                where choices shape the network itself.
         """
+        if self.shapes_network:
+            raise ValueError(
+                f"Space '{self.name}' has no supernet: its choices shape the network itself. Search it with an "
+                "ask/tell strategy, or by a race."
+            )
         settings = {
             "relaxation": relaxation,
             "partial_channels": partial_channels,
@@ -244,11 +250,25 @@ class SkeletonSpace(SearchSpace):
         """The parts of this space's networks, for cost models; arguments as for `build_network`.
 
         Raises:
-            ValueError: where a layer chooses what it reads, so that parts do not add up.
+            ValueError: where a layer chooses what it reads, so that parts do not add up; and where choices shape the
+                network itself, so that there are none that all networks share: see `parts_of`.
         """
+        if self.shapes_network:
+            raise ValueError(
+                f"Space '{self.name}' has no table of costs: its choices shape the network itself. `parts_of` has the "
+                "parts of one network, and `kerasnas.cost.network_latency` times a built one."
+            )
         if self.shares_weights:
             return super().parts(input_shape, num_classes, **sizes)
         return measured_parts(self.resized(**sizes), input_shape, num_classes)
+
+    def parts_of(
+        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
+    ) -> tuple[Part, ...]:
+        if not self.shapes_network:
+            return super().parts_of(genotype, input_shape, num_classes, **sizes)
+        self.validate(genotype)
+        return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)
 
     def resized(self, **sizes: Any) -> Self:
         """This space with other sizes of its networks; None leaves one as it is.
@@ -287,3 +307,15 @@ def check_targets(genotype: Genotype, kind: str, nodes: Sequence[int]) -> None:
             f"Cell '{kind}' of this space has {len(nodes)} nodes, numbered {list(nodes)}. "
             f"Received edges into: {received}"
         )
+
+
+def distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
+    """`values` as a tuple if they are a sequence of distinct ones, at least one."""
+    if (
+        not isinstance(values, Sequence)
+        or isinstance(values, (str, bytes))
+        or not values
+        or len(set(values)) < len(values)
+    ):
+        raise ValueError(checks.invalid(argument, f"a non-empty sequence of distinct numbers{of}", values))
+    return tuple(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
+from kerasnas.spaces.arguments import check_indices
 from kerasnas.spaces.base import Indices, SearchSpace
 
 
@@ -46,11 +47,18 @@ class SubsetSpace(SearchSpace):
         with it are those of the listed architectures.
     """
 
+    @checks.arguments(space=SearchSpace, architectures=Collection)
     def __init__(self, space: SearchSpace, architectures: Sequence[Indices], reach: int = 1):
         if not len(architectures):
             raise ValueError(
                 "Invalid value received for argument `architectures`. Expected at least one. Received none."
             )
+        if not hasattr(architectures, "__getitem__") or isinstance(architectures, (str, bytes, Mapping)):
+            raise TypeError(checks.invalid("architectures", "a sequence of architectures, as indices", architectures))
+        try:
+            check_indices(space, architectures[0])
+        except ValueError as error:
+            raise ValueError(f"Invalid value received for argument `architectures`. {error}") from None
         self.space, self.architectures = space, architectures
         self.reach = checks.size("reach", reach, allowed=(1, 2))
         self.name = space.name

@@ -343,7 +343,12 @@ def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 
 def _check_cardinalities(value: Any) -> tuple[int, ...]:
     expected = "a non-empty sequence of positive integers, the numbers of options"
-    if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)) or not len(value):
+    if (
+        isinstance(value, (str, bytes))
+        or not isinstance(value, (Sequence, np.ndarray))
+        or getattr(value, "ndim", 1) != 1
+        or not len(value)
+    ):
         raise ValueError(checks.invalid("cardinalities", expected, value))
     return tuple(checks.size("cardinalities", size) for size in value)
 

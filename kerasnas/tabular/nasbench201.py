@@ -106,7 +106,7 @@ class NASBench201(Table):
         folder = path if path.is_dir() else path.parent
         for file in sorted(folder.glob("*latency_ms.npz")):
             columns |= {f"latency_{device}": times for device, times in read_arrays(file, [], "latencies").items()}
-        names = [str(name) for name in arrays["op_names"]]
+        names = [str(name) for name in arrays["op_names"].reshape(-1)]
         for file in sorted(folder.glob("*hwnasbench*.npz")):
             rows = {tuple(names[op] for op in cell): row for row, cell in enumerate(arrays["ops"].tolist())}
             columns |= read_hardware(file, dataset, rows)

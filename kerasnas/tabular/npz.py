@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kerasnas import checks
+from kerasnas import checks, untrusted
 
 
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
@@ -39,15 +37,13 @@ def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> 
     if missing:
         raise ValueError(f"{path} is not {what}: it lacks {', '.join(missing)}.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        return untrusted.read_arrays(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from None
 
 
 def _names(path: Path) -> list[str]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except zipfile.BadZipFile as error:
+        return [name.removesuffix(".npy") for name in untrusted.archive_names(path)]
+    except ValueError as error:
         raise ValueError(f"{path} is not a whole .npz file: {error}") from None

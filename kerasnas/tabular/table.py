@@ -14,6 +14,9 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 
 
+@checks.fields(
+    valid=checks.number, test=checks.maybe(checks.number), epochs=checks.size, seconds=checks.maybe(checks.number)
+)
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """The result of training a genotype, as the table has it.

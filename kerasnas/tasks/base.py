@@ -17,7 +17,7 @@ _RESAMPLED = 400  # draws of a bootstrap interval
 
 
 class Task(abc.ABC):
-    """What a network predicts, and all that follows from it: loss, metrics, scores, what a deployed model answers.
+    """A kind of prediction, and all that follows from it: loss, metrics, scores, what a deployed model answers.
 
     Networks have as many outputs as there are classes, labels or numbers, without an activation: `outputs` below.
 
@@ -113,7 +113,7 @@ class Task(abc.ABC):
         return f"{100 * value:.2f} %" if self.percent else f"{value:.3f}"
 
     def get_config(self) -> dict[str, Any]:
-        """What `task_of` makes it of again."""
+        """The configuration that `task_of` makes it of again."""
         return {"name": self.name}
 
 

@@ -47,14 +47,20 @@ class Regression(Task):
 
     def __post_init__(self) -> None:
         for name in ("offset", "scale"):
-            object.__setattr__(self, name, tuple(checks.number(name, value) for value in getattr(self, name)))
+            values = getattr(self, name)
+            if not isinstance(values, (tuple, list)) or not values:
+                raise ValueError(checks.invalid(name, "a sequence of numbers, at least one", values))
+            object.__setattr__(self, name, tuple(checks.number(name, value) for value in values))
         if len(self.offset) != len(self.scale) or not all(value > 0 for value in self.scale):
             raise ValueError(checks.invalid("scale", f"{len(self.offset)} numbers above 0", self.scale))
 
     @classmethod
     def fitted(cls, y: np.ndarray) -> Regression:
         """The task of numbers with the mean and the deviation of these, `(samples, numbers)`."""
-        columns = np.asarray(y, np.float64).T
+        y = checks.array("y", y, rank=2).astype(np.float64)
+        if not y.size:
+            raise ValueError(checks.invalid("y", "numbers of at least one sample", f"shape {y.shape}"))
+        columns = y.T
         return cls(
             tuple(float(column.mean()) for column in columns), tuple(float(column.std()) or 1.0 for column in columns)
         )

@@ -17,6 +17,7 @@ from kerasnas.testing.common import POLICIES, SIZES, dtype_policy, noise, remade
 Sizes = tuple[tuple[int, ...], ...]
 
 
+@checks.arguments(name=checks.name, filters=checks.size, channels=checks.size)
 def check_primitive(name: str, filters: int = 4, channels: int | None = None, rank: int = 2) -> None:
     """Check that the primitive registered as `name` keeps the contract of primitives.
 

@@ -8,11 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import backend, relaxations
+from kerasnas import backend, checks, relaxations
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.testing.common import POLICIES, dtype_policy, remade, require
 
 
+@checks.arguments(distribution=checks.boolean)
 def check_relaxation(relaxation: Any, distribution: bool = True) -> None:
     """Check that `relaxation` keeps the contract of relaxations.
 

@@ -6,11 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.testing.common import require
 
 
+@checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size, samples=checks.size)
 def check_space(
     space: SearchSpace, input_shape: tuple[int, ...] = (8, 8, 3), num_classes: int = 3, samples: int = 50
 ) -> None:

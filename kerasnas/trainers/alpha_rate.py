@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import keras
@@ -50,10 +49,9 @@ def rate_for(epochs: int, steps: int | None) -> float:
     Warns where the number of steps is not known, and returns the paper's rate.
     """
     if steps is None:
-        warnings.warn(
+        checks.warn(
             f"The number of steps of an epoch is not known, so that the alphas learn at {PAPERS_RATE}, the paper's "
-            f"rate for {PAPERS_STEPS:,} steps. Pass `steps_per_epoch`, or an `architecture_optimizer` to `compile`.",
-            stacklevel=3,
+            f"rate for {PAPERS_STEPS:,} steps. Pass `steps_per_epoch`, or an `architecture_optimizer` to `compile`."
         )
         return PAPERS_RATE
     return architecture_learning_rate(max(epochs * steps, 1))

@@ -87,6 +87,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
         - Images are augmented where `augment` says so; the original code crops and flips.
     """
 
+    @checks.arguments(supernet=keras.Model, objective=checks.function, architecture_warmup_epochs=checks.count)
     def __init__(
         self,
         supernet: keras.Model,
@@ -155,6 +156,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         return self.supernet(inputs, training=training)
 
+    @checks.arguments(learns=checks.boolean)
     def activate_architecture(self, learns: bool) -> None:
         """Let the alphas learn, or freeze them and their optimizer, from the next step on."""
         if self.architecture_warmup.freeze(not learns):
@@ -183,6 +185,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
         """True if the supernet has a rule to derive a genotype by."""
         return self._plain is None or self._plain.rule is not None
 
+    @checks.arguments(allow_none=checks.boolean)
     def derive(self, allow_none: bool = False) -> Genotype:
         """The genotype that the alphas point to now, within `max_skips` and the target of a `CostObjective`.
 
@@ -211,10 +214,12 @@ class BilevelTrainer(TrainStep, BilevelFit):
             return {}
         return {"cost": objective.cost, "limit": objective.target}
 
+    @checks.arguments(genotype=Genotype)
     def costs(self, genotype: Genotype) -> dict[str, float]:
         """With a `CostObjective`: the cost of the derived `genotype`, and the one expected by the mixing weights."""
         return self.objective.costs(genotype, self.supernet) if isinstance(self.objective, CostObjective) else {}
 
+    @checks.arguments(iterations=checks.size)
     def curvature(self, batch: Any, iterations: int = 6) -> float:
         """The largest eigenvalue of the Hessian of the loss on `batch` with respect to the alphas.
 
@@ -227,6 +232,11 @@ class BilevelTrainer(TrainStep, BilevelFit):
         Raises:
             ValueError: if this search measures no curvature; says why.
         """
+        if not isinstance(batch, (tuple, list)) or not batch:
+            raise ValueError(checks.invalid("batch", "a pair (x, y)", batch))
+        for part in batch:
+            if not isinstance(part, (tuple, list)):
+                checks.tensor("batch", part)
         return self._guards.curvature(self, batch, iterations)
 
     def idle_curvature_stop(self, epochs: int, initial_epoch: int = 0) -> str | None:

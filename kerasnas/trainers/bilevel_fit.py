@@ -14,6 +14,7 @@ from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.datasets import PairedBatches
 from kerasnas.distribution import check_global_batch, replicas_of, scope_of
 from kerasnas.tasks import task_of_loss
+from kerasnas.trainers import arguments
 from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import (
@@ -57,6 +58,7 @@ class BilevelFit(BilevelGradients):
             metric.update_state(y_val, predictions_val, sample_weight=sample_weight_val)
         return self.compute_metrics(x, y, predictions, sample_weight=sample_weight)
 
+    @checks.arguments(**arguments.COMPILE, architecture_optimizer=arguments.optimizer, auto_scale_loss=checks.boolean)
     def compile(
         self,
         optimizer: Any = None,
@@ -141,6 +143,15 @@ class BilevelFit(BilevelGradients):
             data_batch = data_batch[0]
         super()._symbolic_build(data_batch=data_batch)
 
+    @checks.arguments(
+        **arguments.FIT,
+        batch_size=checks.size,
+        epochs=checks.size,
+        validation_steps=checks.size,
+        augment=checks.function,
+        seed=checks.seed,
+        class_weight=Mapping,
+    )
     def fit(
         self,
         x: Any = None,

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.backend import values
 from kerasnas.relaxations import is_alphas
+from kerasnas.trainers import arguments
 from kerasnas.trainers.hypergradients import InnerStep
 
 
@@ -34,6 +36,7 @@ class BilevelOptimizer(keras.optimizers.Optimizer):
 
     built: bool
 
+    @checks.arguments(optimizer=arguments.optimizer, architecture_optimizer=arguments.optimizer, name=checks.name)
     def __init__(self, optimizer: Any, architecture_optimizer: Any, name: str = "bilevel_optimizer", **kwargs: Any):
         super().__init__(learning_rate=0.0, name=name, **kwargs)
         self.inner = [keras.optimizers.get(optimizer), keras.optimizers.get(architecture_optimizer)]

@@ -10,6 +10,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.cost import CostModel
 from kerasnas.genotypes import Genotype
+from kerasnas.networks import Supernet
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -52,6 +53,7 @@ class CostObjective:
           power.
     """
 
+    @checks.arguments(cost=CostModel, target=checks.number)
     def __init__(self, cost: CostModel, weight: float = 0.0, target: float | None = None, form: str = "add"):
         weight = checks.number("weight", weight, least=0)
         checks.one_of("form", form, ("add", "multiply"))
@@ -74,6 +76,7 @@ class CostObjective:
             return loss + self.weight * expected
         return loss * (expected / self.target) ** self.weight
 
+    @checks.arguments(genotype=Genotype, supernet=Supernet)
     def costs(self, genotype: Genotype, supernet: Any) -> dict[str, float]:
         """The cost of a derived genotype, and the one to expect by the mixing weights of the supernet."""
         expected = float(self.cost.expected(supernet.expected_weights()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -102,6 +101,9 @@ def pair_halves(
     )
 
 
+_MOST_CLASSES = 10**6  # that weights are given for where their number is not known: a label that is an id is none
+
+
 def _as_table(y: np.ndarray, task: Task) -> np.ndarray:
     """Labels of a single number a sample with an axis of outputs, as networks answer them."""
     return y[:, None] if y.ndim == 1 and not isinstance(task, Classification) else y
@@ -111,11 +113,10 @@ def _warn_of_test_set(y: np.ndarray) -> None:
     """Warn if labels begin as those of a well-known test set do: by chance, one in 10^15 does."""
     for name, labels in _FIRST_TEST_LABELS.items():
         if tuple(y[: len(labels)].tolist()) == labels:
-            warnings.warn(
+            checks.warn(
                 f"`validation_data` begins with the labels of the test set of {name}. It moves the alphas: the "
                 "accuracy of the network that is found would not be one on data that the search has not seen. Leave it "
-                "out, or pass a part of the training data.",
-                stacklevel=4,
+                "out, or pass a part of the training data."
             )
 
 
@@ -136,7 +137,7 @@ def class_weight_table(class_weight: Mapping[int, float], num_classes: int | Non
     """
     if not isinstance(class_weight, Mapping):
         raise ValueError(checks.invalid("class_weight", "a mapping of class index to weight", class_weight))
-    most = None if num_classes is None else num_classes - 1
+    most = _MOST_CLASSES if num_classes is None else num_classes - 1
     weights = {
         checks.integer("class_weight", label, least=0, most=most): checks.number("class_weight", weight, least=0)
         for label, weight in class_weight.items()

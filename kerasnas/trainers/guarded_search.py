@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,10 @@ from kerasnas.trainers.protocol import PlainSupernet, SupernetProtocol
 
 CURVATURE_WINDOW = 5  # epochs, of RobustDARTS
 AUXILIARY_SKIP, CURVATURE_RATIO = 1.0, 0.25  # what "auto" stands for
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
 class SearchGuards:
@@ -46,15 +49,15 @@ class SearchGuards:
     ):
         self.supernet = supernet
         weight, edges = AUXILIARY_SKIP, None
-        if auxiliary_skip != "auto":
+        if not _is_auto(auxiliary_skip):
             weight = checks.number("auxiliary_skip", auxiliary_skip, least=0)
-        if max_skips != "auto" and max_skips is not None:
+        if not _is_auto(max_skips) and max_skips is not None:
             whole = isinstance(max_skips, int) and not isinstance(max_skips, bool) and max_skips >= 0
             if not whole:
                 raise ValueError(checks.invalid("max_skips", "'auto', None or an integer of at least 0", max_skips))
         self.max_skips = max_skips
         ratio: float | None = CURVATURE_RATIO
-        if curvature_ratio != "auto":
+        if not _is_auto(curvature_ratio):
             ratio = checks.optional(checks.number, "curvature_ratio", curvature_ratio, above=0, below=1)
         if weight:
             edges = supernet.add_auxiliary_skip(weight)
@@ -137,7 +140,7 @@ class SearchGuards:
 
 
 def _warn(guard: str, reason: str) -> None:
-    warnings.warn(f"The guard {guard} has no effect: {reason}.", stacklevel=4)
+    checks.warn(f"The guard {guard} has no effect: {reason}.")
 
 
 def _validation_batch(data: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.datasets.image_checks import check_images
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of
 from kerasnas.genotypes import Genotype
 from kerasnas.networks import WeightSharingSupernet
@@ -18,6 +19,7 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy
 from kerasnas.strategies.controller import Controller, PolicyGradient
+from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,
     check_compiled,
@@ -79,6 +81,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         - Of the controller: see `kerasnas.search.Controller`.
     """
 
+    @checks.arguments(space=SearchSpace, controller=SearchStrategy, seed=checks.seed)
     def __init__(
         self,
         supernet: WeightSharingSupernet,
@@ -121,6 +124,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         return self.supernet(images, architecture=architecture, training=training)
 
     # Keras' interface --------------------------------------------------------------------------------
+    @checks.arguments(**arguments.COMPILE)
     def compile(
         self,
         optimizer: Any = None,
@@ -167,6 +171,9 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         loss, metrics = default_loss(loss), default_metrics(metrics)
         compile_trainer(self, super().compile, given_or_default, loss, metrics, jit_compile, **kwargs)
 
+    @checks.arguments(
+        **arguments.FIT, batch_size=checks.size, validation_steps=checks.size, augment=checks.function, seed=checks.seed
+    )
     def fit(
         self,
         x: Any = None,
@@ -260,12 +267,14 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         )
 
     # Children ----------------------------------------------------------------------------------------
+    @checks.arguments(n=checks.size)
     def draw(self, n: int) -> list[Indices]:
         """`n` children, as indices, that the controller proposes without waiting for their rewards."""
         proposals = iter(self.controller.propose, None)
         feasible = filter(self.space.feasible, proposals)
         return [next(feasible) for _ in range(n)]
 
+    @checks.arguments(n=checks.size)
     def sample(self, n: int) -> list[Genotype]:
         """`n` genotypes that the controller proposes."""
         return [self.space.decode(indices) for indices in self.draw(n)]
@@ -273,14 +282,19 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     def _logits(self, weights: list[Any], images: Any, architecture: Any) -> Any:
         return self.supernet.stateless_call(weights, [], images, architecture=architecture)[0]
 
+    @checks.arguments(genotype=Genotype, x=checks.tensor, y=checks.tensor)
     def reward(self, genotype: Genotype, x: Any, y: Any) -> float:
         """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite."""
+        if tuple(x.shape[1:]) != self.supernet.image_shape or tuple(y.shape) != (x.shape[0],):
+            expected = f"images of shape {self.supernet.image_shape}, with a label `y` each"
+            raise ValueError(checks.invalid("x", expected, f"shapes {tuple(x.shape)} and {tuple(y.shape)}"))
         logits = self._logits if self.run_eagerly else self._compiled_logits
         architecture = ops.convert_to_tensor(self.space.encode(genotype), "int32")
         images = ops.convert_to_tensor(x, self.supernet.compute_dtype)
         outputs = ops.convert_to_numpy(logits(backend.values(self.supernet.trainable_variables), images, architecture))
         return float(np.mean(outputs.argmax(axis=-1) == y)) if np.isfinite(outputs).all() else math.nan
 
+    @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size)
     def evaluate_children(self, genotypes: Sequence[Genotype], x: Any, y: Any, batch_size: int = 64) -> np.ndarray:
         """The rewards of children on all of `x`, in batches of nearly equal size: batch norm depends on them.
 
@@ -293,12 +307,15 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             An accuracy for each of `genotypes`.
         """
         x, y = np.asarray(x), np.asarray(y)
+        classes, shape = self.supernet.num_classes, self.supernet.image_shape
+        check_images(x, y, num_classes=classes, input_shape=shape, what="test")
         parts = np.array_split(np.arange(len(y)), -(-len(y) // batch_size))
         sizes = [len(part) for part in parts]
         return np.array(
             [np.average([self.reward(genotype, x[p], y[p]) for p in parts], weights=sizes) for genotype in genotypes]
         )
 
+    @checks.arguments(n=checks.size)
     def rank(self, n: int = 100, x: Any = None, y: Any = None) -> list[tuple[Genotype, float]]:
         """The different ones of `n` sampled children with their rewards, the best first.
 
@@ -309,7 +326,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         Raises:
             ValueError: if there is nothing to reward on.
         """
-        if x is None and self._held_out is not None:
+        if x is None and y is None and self._held_out is not None:
             x, y = self._held_out
         if x is None or y is None:
             raise ValueError("Pass `x` and `y` to reward children on: there was no `fit` with a held-out half before.")

@@ -18,6 +18,7 @@ from kerasnas.trainers.supernet_score import SupernetScore
 _DECIDED = 30.0  # alpha of a chosen primitive: its softmax is 1 to within rounding
 
 
+@checks.arguments(held_out=checks.pair, tuning_steps=checks.count, batch_size=checks.size, log=checks.function)
 def select_by_perturbation(
     search: BilevelTrainer,
     x: Any,

@@ -56,7 +56,12 @@ class SupernetScore:
 
     def __init__(self, supernet: Supernet, x: Any, y: Any, batch_size: int = 250):
         self.supernet = checks.instance("supernet", supernet, Supernet, "a supernet that a space built")
-        self.x, self.y = np.asarray(x, "float32"), np.asarray(y).reshape(-1)
+        self.x, self.y = checks.array("x", x).astype("float32"), np.ravel(checks.array("y", y, kinds="iu"))
+        if self.x.shape[1:] != supernet.image_shape:
+            raise ValueError(checks.invalid("x", f"samples of shape {supernet.image_shape}", self.x.shape))
+        if self.y.size and not 0 <= self.y.min() <= self.y.max() < supernet.num_classes:
+            expected = f"class numbers from 0 to {supernet.num_classes - 1}"
+            raise ValueError(checks.invalid("y", expected, f"{self.y.min()} to {self.y.max()}"))
         self.batch_size = checks.size("batch_size", batch_size)
         if len(self.x) != len(self.y) or len(self.x) < batch_size:
             expected = f"labels for the {len(self.x)} images, of which a batch takes {batch_size}"
@@ -64,7 +69,7 @@ class SupernetScore:
         self._hits = backend.traced_once(self._count)
 
     def _count(self, x: Any, y: Any, weights: Any, trainable: Any, state: Any) -> Any:
-        """How many images of a batch are recognized."""
+        """The number of images of a batch that are recognized."""
         with self.supernet.mixing_by(weights):
             logits, _ = self.supernet.stateless_call(trainable, state, x, training=True)
         return ops.sum(ops.cast(ops.equal(ops.argmax(logits, axis=-1), y), "int32"))

@@ -15,6 +15,7 @@ from kerasnas.backend import keras_internals, tensorflow_internals
 from kerasnas.backend.keras_internals import (
     OVERRIDDEN,
     build_metrics,
+    calls_of,
     flatten_layers,
     leave_gradients_unreduced,
     loss_tracker,
@@ -47,6 +48,14 @@ def test_layer_flatten_layers():
     assert sorted({*kinds} - {"InputLayer"}) == ["Dense", "Dropout", "Sequential"], f"`Layer._flatten_layers`: {kinds}"
     assert kinds.count("Dense") == 2, f"`Layer._flatten_layers` does not reach each layer once: {kinds}"
     assert model not in flatten_layers(model, include_self=False), "`Layer._flatten_layers` ignores `include_self`"
+
+
+def test_function_nodes_by_depth():
+    inputs, shared, once = keras.Input((2,)), keras.layers.Dense(2), keras.layers.Dense(1)
+    calls = calls_of(keras.Model(inputs, once(shared(shared(inputs)))))
+    assert (calls[id(shared)], calls[id(once)]) == (2, 1), (
+        "`Function._nodes_by_depth` no longer has a node for each call"
+    )
 
 
 def test_layer_trainable_variables():

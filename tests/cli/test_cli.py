@@ -382,8 +382,8 @@ def test_wrong_arguments(fails, arguments, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = fails(*arguments)
     assert all(word in message for word in words), message
-    left = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert left == []  # so that the corrected command can use the same folder
+    left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert left <= {"failed.json"}  # with which the corrected command can use the same folder
 
 
 def test_corrected_command_takes_the_same_folder(fails, dataset, tmp_path):
@@ -527,7 +527,7 @@ def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):
 
 
 def test_non_finite_loss_is_reported_in_one_line(fails, dataset, tmp_path):
-    flags = [*SEARCH, "--learning_rate=1e30", f"--output_dir={tmp_path / 'run'}"]
+    flags = [*SEARCH, "--learning_rate=1e18", f"--output_dir={tmp_path / 'run'}"]
     message = fails("search", f"--dataset={dataset}", *flags)
     assert "stopped being finite at epoch 1" in message
 

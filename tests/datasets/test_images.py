@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kerasnas import untrusted
 from kerasnas.datasets import DATASETS, ImageDataset, check_images, folders, images, load, stratified_split
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
 
@@ -412,7 +413,7 @@ def test_files_of_strangers_reach_a_few_decoders_alone(tmp_path, monkeypatch):
 
 def test_images_that_do_not_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
     folder = _grey_folder(tmp_path / "pets")
-    monkeypatch.setattr(folders, "_memory", lambda: 4 * 6 * 20 * 5 / 0.7 + 1)
+    monkeypatch.setattr(untrusted, "memory", lambda: 4 * 6 * 20 * 5 / 0.7 + 1)
     assert load(folder).input_shape == (4, 6, 1)
     monkeypatch.setattr(folders, "_pixels", lambda *arguments: pytest.fail("an image was read"))
     with pytest.raises(ValueError, match=r"20 images of 8x12 take .* GiB of memory.* such as image_size=4\."):

@@ -169,6 +169,7 @@ def test_hardening_needs_none_where_edges_are_left_out(tasks):
     for primitives, fits in ((["skip_connect", "max_pool_3x3"], False), (["none", "skip_connect"], True)):
         space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=primitives)
         learner = MetaNAS(space.build_supernet(SHAPE, 2))
+        learner.compile()
         if fits:
             genotype, hard = learner.harden(learner.model)
             assert hard.derive() == genotype

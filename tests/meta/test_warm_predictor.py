@@ -84,7 +84,7 @@ def test_indices_outside_the_space_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ((3, (3, 3), ()), TypeError, "`space`. Expected an instance of `str`. Received: 3"),
+        ((3, (3, 3), ()), TypeError, "`space`. Expected a name. Received: 3"),
         (("s", 3, ()), TypeError, "`cardinalities`. Expected a sequence of integers. Received: 3"),
         (("s", (3, 0), ()), ValueError, "`cardinalities`. Expected a positive integer. Received: 0"),
         (("s", (3, 3), 0.5), TypeError, "`observations`. Expected a sequence of pairs"),

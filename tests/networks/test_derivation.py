@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from kerasnas.cost import COSTS
+from kerasnas.cost import COSTS, CostModel
 from kerasnas.networks import ChoiceTable, cell_edges, table_decisions
 from kerasnas.networks.derivation import choose, count_skips, decision, kept_above, total_cost
 from kerasnas.relaxations import Sigmoid
@@ -113,7 +113,7 @@ def test_a_supernet_derives_within_limits():
     capped = supernet.derive(max_skips=2)
     space.validate(capped)
     assert [edge.primitive for edge in capped["cell"]] == ["skip_connect"] * 2 + ["nor_conv_3x3"] * 4
-    cost = types.SimpleNamespace(base=0.0, tables={"cell": np.array([[0.0, 0, 1, 9, 0]] * 6)})
+    cost = CostModel("cost", "", 0.0, supernet.choices, {"cell": np.array([[0.0, 0, 1, 9, 0]] * 6)})
     assert supernet.derive(max_skips=2, cost=cost, limit=0.0).count("skip_connect") == 2
 
 

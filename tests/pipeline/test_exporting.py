@@ -25,7 +25,8 @@ def run(tmp_path):
     inputs = keras.Input((6, 6, 1))
     logits = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs)))
     save_classifier(folder, keras.Model(inputs, logits), ("0", "1", "2"), 255)
-    record = {"genotype": GENOTYPE, "searched": {"test_accuracy": 0.5}, "dataset": {"name": "data"}, "random": []}
+    record = {"genotype": GENOTYPE, "searched": {"test_accuracy": 0.5}, "dataset": {"name": "data"}, "settings": {}}
+    record |= {"random": []}
     (folder / "result.json").write_text(json.dumps(record))
     return folder
 

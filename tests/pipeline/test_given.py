@@ -89,7 +89,7 @@ def silent(line):
 @pytest.mark.slow
 def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells, tmp_path, capsys):
     """Alone in the race, so that it wins: `candidates` does not count it."""
-    settings = RaceConfig(dataset=str(dataset), minutes=0.2, candidates=1, genotypes=(str(cells),))
+    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.2, candidates=1, genotypes=(str(cells),))
 
     def interrupt(line):
         if line.startswith("Training cells"):
@@ -117,7 +117,7 @@ def test_a_cell_wins_is_resumed_without_its_run_and_trained_again(dataset, cells
 def test_own_candidates_of_several_spaces_race_beside_the_references(dataset, cells, tmp_path):
     NASBench201Space().sample(np.random.default_rng(0)).save(tmp_path / "graph.json")
     genotypes = (str(cells / "genotype.json"), str(tmp_path / "graph.json"))
-    settings = RaceConfig(dataset=str(dataset), minutes=0.6, candidates=3, genotypes=genotypes)
+    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.6, candidates=3, genotypes=genotypes)
     race = pipeline.search(settings, tmp_path / "race", log=silent)["race"]
     kinds = {name: entry["kind"] for name, entry in race["contestants"].items()}
     assert kinds["cells"] == kinds["graph"] == "given" and len(kinds) == 3
@@ -144,7 +144,7 @@ def test_a_candidate_outside_the_limits_is_named_before_anything_is_trained(
     assert cli.main(["search", *flags, f"--{limit}={bound}"]) == 2
     error = capsys.readouterr().err
     assert f"--genotypes={cells}: this network " in error and f"above {limit}={bound}" in error
-    assert not list((tmp_path / "run").iterdir())  # the same folder can be used again
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["failed.json"]  # the same folder can be used again
 
 
 def test_what_cannot_take_part(dataset, cells, tmp_path, capsys, monkeypatch):
@@ -162,7 +162,7 @@ def test_what_cannot_take_part(dataset, cells, tmp_path, capsys, monkeypatch):
         assert cli.main(["search", *flags, f"--output_dir={tmp_path / 'run'}"]) == 2
         error = capsys.readouterr().err
         assert error.startswith(f"kerasnas: --genotypes={tmp_path / paths[-1]}: ") and error.count("\n") == 1
-        assert not list((tmp_path / "run").iterdir())
+        assert [file.name for file in (tmp_path / "run").iterdir()] == ["failed.json"]
         return error
 
     assert "Did you mean 'cells'?" in refused("cell")
@@ -198,7 +198,7 @@ def own_module(tmp_path):
 def test_own_space_without_a_supernet_is_raced(own_module, dataset, tmp_path):
     """Its networks have the sizes of its `for_data`, and as it has no costs the built ones are counted."""
     folder, data = tmp_path / "run", f"--dataset={dataset}"
-    flags = [f"--import={own_module}", "--space=lines", data, "--minutes=0.25", "--candidates=2"]
+    flags = [f"--import={own_module}", "--space=lines", data, "--cpu_minutes=0.25", "--candidates=2"]
     assert cli.main(["search", *flags, "--max_parameters=100", f"--output_dir={folder}"]) == 0
     result = json.loads((folder / "result.json").read_text())
     assert result["genotype"]["space"] == "lines" and "--space=lines" in result["command"]
@@ -222,7 +222,7 @@ def test_limits_that_no_network_of_another_space_meets(own_module, dataset, tmp_
 @pytest.mark.slow
 def test_space_with_a_supernet_is_raced_where_that_is_said(dataset, tmp_path):
     folder = tmp_path / "run"
-    flags = ["--method=race", "--space=nasbench201", f"--dataset={dataset}", "--minutes=0.4", "--candidates=2"]
+    flags = ["--method=race", "--space=nasbench201", f"--dataset={dataset}", "--cpu_minutes=0.4", "--candidates=2"]
     assert cli.main(["search", *flags, f"--output_dir={folder}"]) == 0
     result = json.loads((folder / "result.json").read_text())
     assert result["genotype"]["space"] == "nasbench201" and "--method=race" in result["command"]

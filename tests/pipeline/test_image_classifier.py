@@ -100,7 +100,7 @@ def test_bad_input(fitted):
     x, y = images(30, 0)
     with pytest.raises(ValueError, match="Call `fit` first"):
         ImageClassifier().predict(x)
-    with pytest.raises(ValueError, match=r"`y`.*one label for each of the 30 images"):
+    with pytest.raises(ValueError, match=r"`y`.*one label, or a row of them, for each of the 30 images"):
         ImageClassifier().fit(x, y[:9])
     with pytest.raises(ValueError, match=r"`y`.*labels, as `x` is an array"):
         ImageClassifier().fit(x)
@@ -110,7 +110,7 @@ def test_bad_input(fitted):
         ImageClassifier().fit(x, y, test_data=(x[:1], ["side"]))
     with pytest.raises(ValueError, match=r"`x`.*images of shape \(12, 12, 1\)"):
         fitted.predict(x[:, :9])
-    with pytest.raises(ValueError, match=r"Unknown class 'uper'\. Did you mean 'upper'"):
+    with pytest.raises(ValueError, match=r"Unknown class 'uper' in `y`\. Did you mean 'upper'"):
         fitted.evaluate(x[:1], ["uper"])
     with pytest.raises(TypeError, match="minuts"):
         ImageClassifier(minuts=3)

@@ -27,25 +27,21 @@ FLAGS = [
 ]
 
 
-# Which bits a sum ends in is left to TensorFlow, and seen to differ from process to process with oneDNN on two
-# threads. What is tested here is that nothing else differs.
-ONE_ORDER = {
-    "TF_DETERMINISTIC_OPS": "1",
-    "TF_ENABLE_ONEDNN_OPTS": "0",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-}
+@pytest.fixture
+def start(one_order):
+    """Start `kerasnas` with these arguments."""
 
+    def begin(*arguments):
+        program = "import sys; from kerasnas.cli import main; sys.exit(main())"
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **one_order, "PYTHONUNBUFFERED": "1"},
+        )
 
-def start(*arguments):
-    program = "import sys; from kerasnas.cli import main; sys.exit(main())"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **ONE_ORDER, "PYTHONUNBUFFERED": "1"},
-    )
+    return begin
 
 
 def stop(process, signal_number, folder):
@@ -63,7 +59,7 @@ def stop(process, signal_number, folder):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_stopped_and_killed_run_equals_the_uninterrupted(tmp_path):
+def test_stopped_and_killed_run_equals_the_uninterrupted(start, tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((64, 8, 8, 1)).astype("float32"), np.arange(64) % 3
     np.savez(tmp_path / "tiny.npz", x_train=x[:48], y_train=y[:48], x_test=x[48:], y_test=y[48:])

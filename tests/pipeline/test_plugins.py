@@ -65,7 +65,7 @@ def test_space_and_primitive_of_a_module(tmp_path):
     assert record["genotype"]["space"] == "mine"
     assert f"--import={here / 'my_spaces.py'}" in record["command"]
     done = kerasnas("resume", f"--output_dir={run}", folder=there)
-    assert done.returncode == 0 and "Report:" in done.stdout, done.stderr
+    assert done.returncode == 0 and f"report      {run / 'report.html'}" in done.stdout, done.stdout + done.stderr
 
 
 def test_strategy_of_a_module_is_compared_also_in_other_processes(tmp_path, capsys):

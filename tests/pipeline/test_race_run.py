@@ -146,7 +146,7 @@ def test_latency_is_a_limit_too(dataset, tmp_path, monkeypatch):
 
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 20)
     monkeypatch.setattr(race_run, "network_latency", lambda model, rounds: model.count_params() / 1e4)
-    settings = RaceConfig(dataset=str(dataset), minutes=0.25, candidates=2, latency_target_ms=4.0)
+    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.3, candidates=2, latency_target_ms=4.0)
     result = pipeline.search(settings, tmp_path / "run", log=lambda line: None)
     assert all(entry["parameters"] < 4.1e4 for entry in result["race"]["contestants"].values())
     with pytest.raises(ValueError, match=r"No network is within latency_target_ms=0\.001.* ms"):

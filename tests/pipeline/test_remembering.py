@@ -163,12 +163,14 @@ def test_a_line_has_numbers_and_networks_but_no_name_and_no_path():
 
 def test_a_run_that_fails_at_once_leaves_its_folder_free(tmp_path):
     run = RunFolder.create(tmp_path / "run", "race", ON)
-    consult(run.stages)
-    run.discard()
-    assert not list(run.path.iterdir())
+    with pytest.raises(ValueError, match="too small"), run.working():
+        consult(run.stages)
+        raise ValueError("too small")
+    assert [file.name for file in run.path.iterdir()] == ["failed.json"]
     run = RunFolder.create(tmp_path / "run", "race", ON)
-    run.stages.finish("race", {})
-    run.discard()
+    with pytest.raises(ValueError, match="too small"), run.working():
+        run.stages.finish("race", {})
+        raise ValueError("too small")
     assert (run.path / "config.json").exists() and run.stages.stage("race") == {}
 
 

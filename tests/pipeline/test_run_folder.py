@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from kerasnas import leftovers
 from kerasnas.pipeline import RaceConfig, RunFolder, SearchConfig, TrainingConfig
 
 
@@ -37,16 +38,73 @@ def test_second_run_is_refused(tmp_path):
     assert RunFolder.open(tmp_path).config.seed == 1
 
 
-def test_discard_takes_back_only_what_has_not_begun(tmp_path):
-    folder = RunFolder.create(tmp_path / "unused", "search", SearchConfig())
-    folder.discard()
-    assert list(folder.path.iterdir()) == []
-    RunFolder.create(folder.path, "search", SearchConfig())
+def fail(run, error, *begun):
+    """Let a run fail after it has begun something."""
+    with pytest.raises(type(error)), run.working():
+        for name in begun:
+            run.stages.checkpoints(name).mkdir(parents=True)
+        raise error
 
-    begun = RunFolder.create(tmp_path / "begun", "search", SearchConfig())
-    begun.stages.checkpoints("search").mkdir(parents=True)
-    begun.discard()
-    assert RunFolder.open(begun.path).config == SearchConfig()
+
+def test_a_run_that_failed_before_anything_was_begun_leaves_the_reason_alone(tmp_path):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig())
+    fail(run, ValueError("No network is\nwithin the limits."))
+    assert [file.name for file in run.path.iterdir()] == ["failed.json"]
+    with pytest.raises(FileNotFoundError, match=r"it can be begun again here: No network is within the limits\."):
+        RunFolder.open(run.path)
+    assert RunFolder.create(run.path, "race", RaceConfig()).kind == "race"
+
+
+@pytest.mark.parametrize("begin", [RunFolder.create, RunFolder.begin])
+def test_a_run_that_failed_before_anything_was_finished_is_replaced(tmp_path, begin):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig(learning_rate=1e9))
+    fail(run, ArithmeticError("The loss stopped being finite."), "search")
+    assert RunFolder.open(run.path).config.learning_rate == 1e9  # `resume` tries again, and says the same
+    said = []
+    again = begin(run.path, "search", SearchConfig(), said.append)
+    assert again == RunFolder.open(run.path) and again.config == SearchConfig()
+    assert {file.name for file in run.path.iterdir()} == {"config.json"}
+    assert said == [f"{run.path} held a run that failed before it found anything: these settings take its place."]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError(), RuntimeError("a defect")])
+def test_a_run_that_another_attempt_may_finish_is_kept(tmp_path, error):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig(seed=1))
+    fail(run, error, "search")
+    with pytest.raises(
+        FileExistsError, match=r"already holds a run, which failed: .*Continue it with `kerasnas resume"
+    ):
+        RunFolder.create(run.path, "search", SearchConfig(seed=2))
+    with pytest.raises(ValueError, match="other settings"):
+        RunFolder.begin(run.path, "search", SearchConfig(seed=2))
+    with RunFolder.open(run.path).working():
+        assert not (run.path / "failed.json").exists()  # a new attempt
+
+
+@pytest.mark.parametrize("finished", ["search", "race", "searched", "result"])
+def test_finished_work_is_never_replaced(tmp_path, finished):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig(seed=1))
+    if finished == "result":
+        (run.path / "result.json").write_text("{}")
+        run.stages.checkpoints("x").mkdir(parents=True)
+    else:
+        run.stages.finish(finished, {})
+    fail(run, ValueError("of the report"))
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        RunFolder.create(run.path, "search", SearchConfig(seed=2))
+    assert RunFolder.open(run.path).config.seed == 1
+
+
+def test_a_run_at_work_is_not_replaced(tmp_path):
+    """It may be a second attempt, which has not said yet that the first one is over."""
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig(seed=1))
+    fail(run, ValueError("first"), "search")
+    reason = (run.path / "failed.json").read_text()
+    with run.working():
+        (run.path / "failed.json").write_text(reason)
+        with pytest.raises(BlockingIOError, match="Another process works in"):
+            RunFolder.create(run.path, "search", SearchConfig(seed=2))
+    assert RunFolder.open(run.path).config.seed == 1
 
 
 def test_missing_run(tmp_path):
@@ -115,3 +173,18 @@ def test_a_second_process_is_refused(tmp_path):
         assert "BlockingIOError: Another process works in" in done.stderr and "held" not in done.stdout
     with run.held():  # free again
         pass
+
+
+@pytest.mark.parametrize("place", [".", "checkpoints/searched", "stages"])
+def test_opening_a_run_removes_what_a_killed_process_left(tmp_path, place):
+    run = RunFolder.create(tmp_path / "run", "search", SearchConfig())
+    folder = run.path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = [path for path in folder.iterdir() if path.is_file()]
+    mine = leftovers.name_temporary(folder, "model", ".keras")
+    first, second, process, *rest = mine.name.rpartition("~")[0], *mine.name.rpartition("~")[2].split(".")
+    left = folder / f"{first}~{second}.{process}.1.{rest[-2]}.keras"  # of a process that started earlier
+    for path in (mine, left):
+        path.write_bytes(b"part")
+    RunFolder.open(run.path)
+    assert {path for path in folder.iterdir() if path.is_file()} == {*whole, mine}

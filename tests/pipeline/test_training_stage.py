@@ -99,7 +99,7 @@ def test_bad_recipes(options, error, message):
 def test_a_recipe_that_compiles_nothing():
     with pytest.raises(ValueError, match="given as `compile` left the network uncompiled"):
         NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(compile=lambda model: None)).reported(TEST)
-    with pytest.raises(TypeError, match=r"argument `training`. Expected a `kerasnas.pipeline.TrainingRecipe`"):
+    with pytest.raises(TypeError, match=r"argument `recipe`. Expected an instance of `TrainingRecipe`"):
         NetworkTraining(SPACE, (8, 8, 1), 3, {"epochs": 3})
 
 

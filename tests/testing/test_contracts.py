@@ -9,7 +9,7 @@ from keras import ops
 
 from kerasnas import relaxations, testing
 from kerasnas.genotypes import Genotype
-from kerasnas.primitives import PRIMITIVES, ReLUConvBN, SepConv, register_primitive
+from kerasnas.primitives import PRIMITIVES, Graph, ReLUConvBN, SepConv, register_primitive
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import STRATEGIES, RegularizedEvolution
 from kerasnas.spaces import SPACES, DARTSSpace
@@ -42,14 +42,18 @@ SMALL = {
     "darts": {"filters": 2, "num_cells": 3, "num_nodes": 2},
     "enas_macro": {"filters": 2, "num_layers": 3},
     "enas_micro": {"filters": 2, "num_cells": 3, "num_nodes": 2},
+    "graphs": {"graph": Graph([[0, 1]], num_nodes=2), "filters": 4, "num_nodes": 2},
+    "hybrid": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
     "nasbench201": {"filters": 2, "num_cells": 1},
     "padded_signals": {"filters": 2, "num_cells": 1},
+    "planning": {"filters": 4, "widths": (0.5, 1.0), "iterations": (1, 2)},
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
     "signals": {"filters": 2, "num_cells": 1},
     "text": {"vocabulary": 20, "dimensions": 4, "filters": 4, "num_nodes": 2},
 }  # a name not listed is made with its defaults
+SHAPES = {"signals": (9, 2), "padded_signals": (9, 2), "text": (9,), "graphs": (3,)}
 
 
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))
@@ -74,8 +78,8 @@ def test_relaxation(name):
 
 @pytest.mark.parametrize("name", sorted(SPACES))
 def test_space(name):
-    shape = {"signals": (9, 2), "padded_signals": (9, 2), "text": (9,)}.get(name, (8, 8, 3))
-    testing.check_space(SPACES[name](**SMALL.get(name, {})), input_shape=shape)
+    shape = {"input_shape": SHAPES[name]} if name in SHAPES else {}
+    testing.check_space(SPACES[name](**SMALL.get(name, {})), **shape)
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))

@@ -197,12 +197,13 @@ def test_sample_weight_and_validation_data_of_the_wrong_form():
         ({"cat": 2.0}, "Received: 'cat'"),
         ({0: -1.0}, "a number of at least 0. Received: -1.0"),
         ({0: float("nan")}, "Received: nan"),
-        ([1.0, 2.0, 3.0], "a mapping of class index to weight"),
     ],
 )
 def test_class_weights_of_no_class(make_search, data, weights, words):
     with pytest.raises(ValueError, match=f"`class_weight`. Expected .*{words}"):
         make_search().fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=weights)
+    with pytest.raises(TypeError, match=r"`class_weight`. Expected a mapping"):
+        make_search().fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=[1.0, 2.0, 3.0])
     assert class_weight_table({1: 2}, None) == [1.0, 2.0] and class_weight_table({}, None) == [1.0]
 
 

@@ -99,7 +99,7 @@ STEPS = {"validation_steps": 2}
 @pytest.mark.parametrize("name", ["steps_per_epoch", "validation_steps"])
 @pytest.mark.parametrize("wrong", [0, -1, 2.5])
 def test_steps_that_are_none(search, data, name, wrong):
-    with pytest.raises(ValueError, match=rf"`{name}`\. Expected an integer of at least 1\. Received: {wrong}"):
+    with pytest.raises(ValueError, match=rf"`{name}`\. Expected a positive integer\. Received: {wrong}"):
         search.fit(*data, **{name: wrong}, **QUICK)
 
 

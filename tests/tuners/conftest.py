@@ -8,8 +8,8 @@ import pytest
 
 from kerasnas.search import STRATEGIES
 
-# Programs, which pytest would take for modules with doctests.
-collect_ignore = ["distributed/processes.py", "distributed/search_program.py"]
+# A program, which pytest would take for a module with doctests.
+collect_ignore = ["distributed/search_program.py"]
 
 
 class Choices(keras_tuner.HyperModel):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import threading
 import time
-import traceback
 import warnings
-from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -19,11 +15,12 @@ from keras_tuner.errors import FatalRuntimeError
 
 from tuners import keras_tuner_internals as internals
 from tuners.distributed.environment import address
+from tuners.distributed.gate import CALLS, LIMITS, Gate, RefusedError, in_words
+from tuners.distributed.messages import BESIDE, TUNER, read_beside
+from tuners.distributed.secret import require_secret
 from tuners.oracles.project_oracle import ProjectOracle
 from tuners.persistence import json_files
 
-# Names of metadata; the service's messages stay as they are.
-TUNER, PROJECT, BESIDE = "kerasnas-tuner", "kerasnas-project-bin", "kerasnas-beside-bin"
 RUNNING, OVER, FAILED = "running", "over", "failed"
 _THREADS = 16
 _LOOK = 0.5  # seconds between two looks at whether the search is over
@@ -58,7 +55,10 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
 
 
 class Servicer(internals.OracleServicer):
-    """KerasTuner's service, with heartbeats and errors, which our workers send beside its messages."""
+    """KerasTuner's service, with heartbeats and errors, which our workers send beside its messages.
+
+    A `Gate` stands before it: who calls is a worker of this project, and what it sends is well-formed.
+    """
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
         answer = super().CreateTrial(request, context)
@@ -66,88 +66,36 @@ class Servicer(internals.OracleServicer):
         return answer
 
     def GetTrial(self, request: Any, context: Any) -> Any:
-        self._require(request.trial_id, context)
+        self._require(request.trial_id)
         self._heartbeat(request.trial_id, context)
         return super().GetTrial(request, context)
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
-        self._require(request.trial_id, context)
+        self._require(request.trial_id)
         return super().UpdateTrial(request, context)
 
     def EndTrial(self, request: Any, context: Any) -> Any:
-        self._require(request.trial.trial_id, context)
+        self._require(request.trial.trial_id)
         trial = Trial.from_proto(request.trial)
-        beside = _beside(context)
+        beside = read_beside(dict(context.invocation_metadata()).get(BESIDE))
         trial.message = beside.get("message")
         self.oracle.end_trial(trial)
         if beside.get("fatal"):
             raise FatalRuntimeError(f"Trial {trial.trial_id} ended the search:\n{trial.message}")
         return internals.service_messages().EndTrialResponse()
 
-    def _require(self, trial_id: str, context: Any) -> None:
+    def _require(self, trial_id: str) -> None:
         if trial_id not in self.oracle.trials:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"There is no trial {trial_id!r}.")
+            raise RefusedError(grpc.StatusCode.NOT_FOUND, f"There is no trial {trial_id!r}.")
 
     def _heartbeat(self, trial_id: str, context: Any) -> None:
-        tuner_id = dict(context.invocation_metadata()).get(TUNER)
-        if tuner_id is not None:
-            self.oracle.heartbeat(tuner_id, trial_id)
-
-
-def _beside(context: Any) -> dict[str, Any]:
-    found = dict(context.invocation_metadata()).get(BESIDE)
-    return {} if found is None else json.loads(found)
-
-
-def project_of(folder: str | os.PathLike) -> bytes:
-    """The name of a project, by which its chief and its workers know one another."""
-    return Path(folder).name.encode()
-
-
-class Errors(grpc.ServerInterceptor):
-    """An interceptor that keeps the first error of the oracle, which ends the search, and reports it to all who ask.
-
-    Workers that are at the program's next search already have to wait for its chief.
-
-    Args:
-        project: see `project_of`.
-    """
-
-    def __init__(self, project: bytes) -> None:
-        self.project = project
-        self.error: Exception | None = None
-        self.happened = threading.Event()
-
-    def intercept_service(self, continuation: Callable, details: Any) -> Any:
-        handler = continuation(details)
-        if handler is None:
-            return None
-
-        other = dict(details.invocation_metadata).get(PROJECT, self.project) != self.project
-
-        def behavior(request: Any, context: Any) -> Any:
-            if other:
-                context.abort(grpc.StatusCode.UNAVAILABLE, "This is the chief of another project.")
-            if self.error is None:
-                try:
-                    return handler.unary_unary(request, context)
-                except Exception as error:
-                    if context.code() is not None:  # the service's own refusal
-                        raise
-                    self.error = error
-                    self.happened.set()
-            context.abort(grpc.StatusCode.ABORTED, in_words(self.error))
-
-        return grpc.unary_unary_rpc_method_handler(behavior, handler.request_deserializer, handler.response_serializer)
-
-
-def in_words(error: Exception | None) -> str:
-    """The traceback of an error, short enough for gRPC."""
-    return "".join(traceback.format_exception(error))[-3000:]
+        self.oracle.heartbeat(dict(context.invocation_metadata())[TUNER], trial_id)
 
 
 def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
     """Serve `oracle` to the workers until all trials have ended and all workers know.
+
+    Workers are those that know the secret in the folder, which is made if there is none.
 
     Args:
         oracle: the search.
@@ -161,10 +109,11 @@ def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
         write_status(folder, OVER, oracle.max_trials)
         return
     write_status(folder, RUNNING, oracle.max_trials)
-    errors = Errors(project_of(folder))
+    gate = Gate(require_secret(folder))
     # Two chiefs at one port would each get a part of the calls.
+    options = [(f"grpc.{name}", value) for name, value in {"so_reuseport": 0, **LIMITS}.items()]
     server = grpc.server(
-        futures.ThreadPoolExecutor(_THREADS), interceptors=[errors], options=[("grpc.so_reuseport", 0)]
+        futures.ThreadPoolExecutor(_THREADS), interceptors=[gate], options=options, maximum_concurrent_rpcs=CALLS
     )
     internals.add_service(Servicer(oracle), server)
     try:
@@ -174,18 +123,18 @@ def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
     with internals.silent_conditions():
         server.start()
         try:
-            _wait(oracle, errors)
-            if errors.error is not None:
-                write_status(folder, FAILED, oracle.max_trials, in_words(errors.error))
-                raise errors.error
+            _wait(oracle, gate)
+            if gate.error is not None:
+                write_status(folder, FAILED, oracle.max_trials, in_words(gate.error))
+                raise gate.error
             write_status(folder, OVER, oracle.max_trials)
         finally:
             server.stop(_GRACE).wait()
 
 
-def _wait(oracle: ProjectOracle, errors: Errors) -> None:
+def _wait(oracle: ProjectOracle, gate: Gate) -> None:
     last = time.monotonic()
-    while not errors.happened.wait(_LOOK):
+    while not gate.happened.wait(_LOOK):
         oracle.take_back()
         if oracle.tuner_ids:
             last = time.monotonic()

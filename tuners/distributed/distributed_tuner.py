@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
-from kerasnas import checks
-from tuners.distributed.environment import is_chief, is_distributed
+from kerasnas import checks, leftovers
+from kerasnas.backend.memory import forget_gradients, release_kernels
+from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle
-from tuners.persistence import json_files
+from tuners.persistence import json_files, seals
 from tuners.persistence.trial_store import TrialStore
 
 _STATE = "tuner0.json"  # KerasTuner's name for the state of a tuner that is alone
@@ -28,8 +30,9 @@ class DistributedTuner(BaseTuner):
 
     The same program runs in every process, with KerasTuner's environment variables: `KERASTUNER_ORACLE_IP` and
     `KERASTUNER_ORACLE_PORT`, where the chief is, and `KERASTUNER_TUNER_ID`, which contains "chief" for the chief and is
-    another one for each worker. All see the same `directory`. Without these variables it is a tuner as any other, and
-    a project may be resumed in either way.
+    another one for each worker. All see the same `directory`, where the chief leaves a secret by which it and its
+    workers know one another; nobody else can take part, see SECURITY.md. Without these variables it is a tuner as any
+    other, and a project may be resumed in either way.
 
     Any process may be killed. A dead worker's trial is run again by another one after the oracle's `lease`; workers may
     come late, or again; when the chief is started again it resumes, and the workers have waited for it. When all
@@ -44,11 +47,13 @@ class DistributedTuner(BaseTuner):
 
     Raises:
         TypeError: if there is a chief, and the oracle is none of this package.
+        ValueError: if one of the environment variables has a value that cannot be; says which, and the value.
     """
 
     oracle: Any  # a client of the chief's on a worker
 
     def __init__(self, *args: Any, **kwargs: Any):
+        check_environment()
         bound = inspect.signature(super().__init__).bind(*args, **kwargs)
         given = {**bound.arguments, **kwargs}
         overwrite = bool(given.get("overwrite", False))
@@ -60,6 +65,7 @@ class DistributedTuner(BaseTuner):
                 args, kwargs = bound.args, bound.kwargs
         if not overwrite and not self._is_worker():
             folder = Path(given.get("directory") or ".", given.get("project_name") or "untitled_project")
+            leftovers.remove(folder)
             _restore_state(folder)
         super().__init__(*args, **kwargs)
         oracle = oracle_behind(self.oracle)
@@ -107,9 +113,11 @@ class DistributedTuner(BaseTuner):
         if not self._is_worker():
             self.oracle.save()
         path, state = Path(self._get_tuner_fname()), self.get_state()
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or json_files.read(path) != state:
-            path.parent.mkdir(parents=True, exist_ok=True)
             json_files.write(path, state)
+        if not json_files.previous(path).exists():
+            json_files.write(path, state)  # a state that never changes has a version before it as well
 
     def reload(self) -> None:
         """Resume the project: the tuner's state first, which says whose it is."""
@@ -121,8 +129,16 @@ class DistributedTuner(BaseTuner):
 def _restore_state(folder: Path) -> None:
     """Write the tuner's state again if it is missing beside a search: KerasTuner would begin another one over it."""
     path = folder / _STATE
-    if not path.exists() and (json_files.previous(path).exists() or TrialStore(folder).holds_search()):
-        json_files.write(path, json_files.read(path) or {})
+    if path.exists() or not (json_files.previous(path).exists() or TrialStore(folder).holds_search()):
+        return
+    state = json_files.read(path)
+    if state is None:
+        warnings.warn(
+            f"{path} is missing, and there is no good version before it. It is written again, and the trials that "
+            "lie beside it are kept.",
+            stacklevel=3,
+        )
+    json_files.write(path, state or {})
 
 
 class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
@@ -142,3 +158,31 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
     >>> tuner.remaining_trials
     20
     """
+
+    def on_trial_end(self, trial: Trial) -> None:
+        folder = Path(self.get_trial_dir(trial.trial_id))
+        files = [path.name for path in folder.glob("*") if path.is_file() and not path.name.startswith(("trial", "."))]
+        try:
+            seals.seal(folder, [name for name in files if name != seals.NAME])
+        except OSError as error:  # a full disk: the search continues
+            warnings.warn(
+                f"{folder} could not be sealed ({error}): damage to its files will go unnoticed.", stacklevel=2
+            )
+        super().on_trial_end(trial)
+
+    def load_model(self, trial: Trial) -> Any:
+        """The trained model of a trial.
+
+        Raises:
+            DamagedFileError: if one of its files is not what was written.
+        """
+        folder = self.get_trial_dir(trial.trial_id)
+        for name in seals.sealed_names(folder):
+            seals.whole(folder, name)
+        return super().load_model(trial)
+
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        """Build and train the trial's network as KerasTuner does; it leaves nothing in memory."""
+        release_kernels()
+        with forget_gradients():
+            return super().run_trial(trial, *args, **kwargs)

@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
+
+from kerasnas import checks
+from tuners.distributed.messages import worker_name
+
+_HOST = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
+_IP, _PORT, _NAME = (f"KERASTUNER_{name}" for name in ("ORACLE_IP", "ORACLE_PORT", "TUNER_ID"))
 
 
 def is_distributed() -> bool:
     """Tell whether KerasTuner's environment variables name a chief."""
-    return "KERASTUNER_ORACLE_IP" in os.environ
+    return _IP in os.environ
 
 
 def is_chief() -> bool:
     """Tell whether this process is the chief."""
-    return is_distributed() and "chief" in os.environ["KERASTUNER_TUNER_ID"]
+    return is_distributed() and "chief" in os.environ.get(_NAME, "")
+
+
+def is_worker() -> bool:
+    """Tell whether this process is a worker of a chief's."""
+    return is_distributed() and not is_chief()
+
+
+def check_environment() -> None:
+    """Raise ValueError, with the variable and its value, unless KerasTuner's variables name a chief and a worker."""
+    if is_distributed():
+        address()
+        worker_name(os.environ.get(_NAME), _NAME, "environment variable")
 
 
 def address() -> str:
-    """The chief's address, for gRPC."""
-    return f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
+    """The chief's address, for gRPC.
+
+    Raises:
+        ValueError: if the variables have none, with their names and values.
+    """
+    return f"{_host(os.environ[_IP])}:{_port(os.environ.get(_PORT))}"
+
+
+def _host(text: str) -> str:
+    try:
+        ip = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        # What looks like an IP address and is none would be looked up as a name.
+        if _HOST.fullmatch(text) is not None and not re.fullmatch(r"[0-9.]+", text):
+            return text
+        expected = "an IP address, or the name of a machine"
+        raise ValueError(checks.invalid(_IP, expected, text, what="environment variable")) from None
+    return f"[{ip}]" if ip.version == 6 else str(ip)
+
+
+def _port(text: str | None) -> int:
+    # gRPC would take 99999 modulo 65536, and listen at another port than it says.
+    if text is None or re.fullmatch(r"[0-9]{1,5}", text) is None or not 1 <= int(text) <= 65535:
+        raise ValueError(checks.invalid(_PORT, "an integer from 1 to 65535", text, what="environment variable"))
+    return int(text)

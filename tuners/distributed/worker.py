@@ -18,15 +18,17 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalRuntimeError
 
 from tuners import keras_tuner_internals as internals
-from tuners.distributed.chief import BESIDE, FAILED, OVER, PROJECT, TUNER, project_of, read_status
+from tuners.distributed.chief import FAILED, OVER, read_status
 from tuners.distributed.environment import address
+from tuners.distributed.messages import BESIDE, TUNER, check_answer, shortened
+from tuners.distributed.signed_channel import ChiefError, NoChiefError, SignedChannel
 from tuners.oracles.project_oracle import ProjectOracle
 
 _ANSWER = 120.0  # seconds that an answer may take
 _AGAIN = 0.3  # seconds before a chief that is not there is asked again
 _IDLE = 0.5  # seconds before a worker without a trial asks again
 _BEATS = 5  # heartbeats in a lease
-_OPTIONS = [(f"grpc.{name}_reconnect_backoff_ms", 300) for name in ("initial", "min", "max")]
+_SILENCE = 10.0  # seconds without a chief before that is said
 _KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "required_metrics", "identity")
 
 
@@ -48,7 +50,7 @@ class PatientStub:
     def __init__(self, tuner_id: str, folder: str, max_trials: int, overwrite: bool, patience: float):
         self.folder, self.max_trials, self.patience = folder, max_trials, patience
         self.tuner_id = tuner_id
-        self.calls = internals.service_calls(grpc.insecure_channel(address(), options=_OPTIONS))
+        self.calls = internals.service_calls(SignedChannel(address(), folder))
         self.beside: dict[str, Any] = {}  # for the next call
         self._overwrite, self._reached = overwrite, False
 
@@ -57,33 +59,34 @@ class PatientStub:
 
     def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
         """The metadata of a call."""
-        own = [(TUNER, self.tuner_id), (PROJECT, project_of(self.folder))]
+        own = [(TUNER, self.tuner_id)]
         return [*own, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else own
 
     def _call(self, call: Any, request: Any, **_: Any) -> Any:
-        metadata, start = self.metadata(**self.beside), time.monotonic()
+        metadata, start, said = self.metadata(**self.beside), time.monotonic(), False
         self.beside = {}
         while True:
             try:
                 answer = call(request, timeout=_ANSWER, metadata=metadata)
                 self._reached = True
+                check_answer(answer)
                 return answer
-            except grpc.RpcError as error:
-                self._understand(error, time.monotonic() - start)
+            except ChiefError as error:
+                raise _meaning(error) from None
+            except NoChiefError as error:
+                waited = time.monotonic() - start
+                self._require_patience(waited, str(error))
+                if waited > _SILENCE and not said:
+                    said = True
+                    warnings.warn(
+                        f"Worker {self.tuner_id!r} has waited {waited:.0f} s for the chief at {address()}: {error}. It "
+                        f"goes on waiting for {self.patience - waited:.0f} s.",
+                        stacklevel=3,
+                    )
             time.sleep(_AGAIN)
 
-    def _understand(self, error: Any, waited: float) -> None:
-        """Raise, unless the call is to be tried again."""
-        if error.code() == grpc.StatusCode.NOT_FOUND:
-            raise KeyError(error.details()) from None
-        if error.code() == grpc.StatusCode.ABORTED:
-            raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{error.details()}") from None
-        if error.code() not in (
-            grpc.StatusCode.UNAVAILABLE,
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            grpc.StatusCode.CANCELLED,
-        ):
-            raise error
+    def _require_patience(self, waited: float, reason: str) -> None:
+        """Raise, unless a chief may still come."""
         status, message = read_status(self.folder, self.max_trials)
         if status == OVER and (self._reached or not self._overwrite):
             raise SearchOverError
@@ -91,9 +94,20 @@ class PatientStub:
             raise FatalRuntimeError(f"The search has ended with an error of its chief:\n{message}")
         if waited > self.patience:
             raise FatalRuntimeError(
-                f"There was no chief at {address()} for {self.patience:.0f} s, and {self.folder} does not say that the "
-                "search is over. Start it again, and then this worker: what is finished is kept."
+                f"There was no chief at {address()} for {self.patience:.0f} s ({reason}), and {self.folder} does not "
+                "say that the search is over. Start it again, and then this worker: what is finished is kept."
             )
+
+
+def _meaning(error: ChiefError) -> Exception:
+    """The error that an error of the chief's is to a worker."""
+    if error.code is grpc.StatusCode.NOT_FOUND:
+        return KeyError(error.words)
+    if error.code is grpc.StatusCode.ABORTED:
+        return FatalRuntimeError(f"The search has ended with an error of its chief:\n{error.words}")
+    if error.code is grpc.StatusCode.INVALID_ARGUMENT:
+        return ValueError(f"The chief refuses what this worker sends. {error.words}")
+    return error
 
 
 class WorkerOracle(internals.OracleClient):
@@ -173,7 +187,7 @@ class WorkerOracle(internals.OracleClient):
             print(f"Trial {trial.trial_id} failed:\n{trial.message}", file=sys.stderr, flush=True)
         try:
             if self._is_still(trial.trial_id):
-                message = None if trial.message is None else trial.message[-3000:]
+                message = None if trial.message is None else shortened(trial.message)
                 self.stub.beside = {"message": message, **({"fatal": True} if fatal else {})}
                 with internals.silent_conditions():
                     super().end_trial(trial)
@@ -215,7 +229,7 @@ class WorkerOracle(internals.OracleClient):
 
         def beat() -> None:
             while not stop.wait(every):
-                with contextlib.suppress(grpc.RpcError):  # the chief may be away
+                with contextlib.suppress(ChiefError, NoChiefError):  # the chief may be away
                     self.stub.calls.GetTrial(request, timeout=every, metadata=metadata)
 
         threading.Thread(target=beat, name=f"heartbeat of trial {trial_id}", daemon=True).start()

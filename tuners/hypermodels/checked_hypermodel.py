@@ -9,7 +9,38 @@ import keras
 import keras_tuner
 from keras_tuner.errors import FatalTypeError, FatalValueError
 
+from kerasnas import checks
+from kerasnas.networks.skeleton import check_input_shape
+from kerasnas.spaces import SearchSpace, SkeletonSpace
+
+_SHAPE = "the shape of one sample, such as (32, 32, 3)"
 EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fidelity search gives a trial
+
+
+def check_data(space: Any, input_shape: Any, num_classes: Any) -> None:
+    """Raise unless there is a space, and data that its networks could take.
+
+    Raises:
+        TypeError: if `space` is no space.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes.
+
+    Example:
+
+    >>> from kerasnas.spaces import DARTSSpace
+    >>> check_data(DARTSSpace(), None, 10)
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `input_shape`. Expected (height, width, channels) of one image. \
+Received: None
+    """
+    checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
+    if isinstance(space, SkeletonSpace):
+        check_input_shape(input_shape, halvings=0, kind=space.inputs)
+    elif not isinstance(input_shape, (tuple, list)) or not input_shape:
+        raise ValueError(checks.invalid("input_shape", _SHAPE, input_shape))
+    for size in input_shape:
+        checks.size("input_shape", size)
+    checks.size("num_classes", num_classes)
 
 
 def require_compiled(model: Any, builder: str) -> keras.Model:
@@ -85,6 +116,17 @@ class CheckedHyperModel(keras_tuner.HyperModel):
         if isinstance(self.hypermodel, keras_tuner.HyperModel):
             return self.hypermodel.fit(hp, model, *args, **kwargs)
         return super().fit(hp, model, *args, **kwargs)
+
+
+def sizes(argument: str, value: Any) -> Any:
+    """Return `value` if it is a positive integer, or several to choose from.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    if isinstance(value, (list, tuple)) and value:
+        return [checks.size(argument, one) for one in value]
+    return checks.size(argument, value)
 
 
 class TunedFit(keras_tuner.HyperModel):

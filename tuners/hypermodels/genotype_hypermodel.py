@@ -7,9 +7,12 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
+from kerasnas.backend.memory import release_kernels_of
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from kerasnas.tasks import CLASSIFICATION, Task
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 
 class GenotypeHyperModel(TunedFit):
@@ -23,11 +26,17 @@ class GenotypeHyperModel(TunedFit):
         input_shape: `(height, width, channels)` of one image.
         num_classes: number of classes.
         compile: function that compiles the model it is given, `(model, hp) -> None`. Defaults to Adam at a
-            tuned learning rate (1e-4 to 1e-2), sparse categorical cross-entropy from logits, accuracy.
+            tuned learning rate (1e-4 to 1e-2), with loss and metrics of the task.
         batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
         epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
         name: as for `keras_tuner.HyperModel`.
+        task: what the networks predict. Defaults to classification: sparse categorical cross-entropy from logits,
+            accuracy.
         kwargs: for the space's `build_network`.
+
+    Raises:
+        TypeError: if `space` is no search space.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes.
 
     Example:
 
@@ -42,6 +51,16 @@ class GenotypeHyperModel(TunedFit):
     'darts'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        compile=checks.function,
+        batch_size=sizes,
+        epochs=sizes,
+        name=checks.name,
+        task=Task,
+    )
     def __init__(
         self,
         space: SearchSpace,
@@ -51,9 +70,12 @@ class GenotypeHyperModel(TunedFit):
         batch_size: int | Sequence[int] | None = None,
         epochs: int | Sequence[int] | None = None,
         name: str | None = None,
+        task: Task = CLASSIFICATION,
         **kwargs: Any,
     ):
         super().__init__(batch_size, epochs, name)
+        self.task = task
+        check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
 
@@ -68,14 +90,15 @@ class GenotypeHyperModel(TunedFit):
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
         if not isinstance(model, keras.Model):
             return require_compiled(model, f"`build_network` of space '{self.space.name}'")
+        release_kernels_of(model, 3 * len(model.variables))  # with two of an optimizer for each
         if self.compile is not None:
             self.compile(model, hp)
             return require_compiled(model, "The function given as `compile`")
         rate = hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=1e-3)
         model.compile(
             keras.optimizers.Adam(rate),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
+            self.task.loss(),
+            metrics=self.task.metrics(),
             jit_compile=False,  # XLA's depthwise convolutions are far slower on a CPU
         )
         return model

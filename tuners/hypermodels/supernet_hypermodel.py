@@ -10,8 +10,9 @@ import keras
 from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SearchSpace, SkeletonSpace
+from kerasnas.tasks import CLASSIFICATION, Task
 from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 Rate = float | tuple[float, float]
 
@@ -41,12 +42,14 @@ class SupernetHyperModel(TunedFit):
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
         trainer_options: further arguments of `BilevelTrainer`, such as `objective`. Defaults to None.
         compile_options: further arguments of `BilevelTrainer.compile`, such as `metrics`. Defaults to None.
+        task: what the networks predict: loss and metrics follow from it. Defaults to classification.
         name: as for `keras_tuner.HyperModel`.
 
     Raises:
-        ValueError: for an unknown relaxation or hypergradient, for rates that are not positive and ascending, and for
-            a number of cells whose networks have other kinds of cell than the space's.
-        TypeError: for sizes with a space whose sizes are fixed.
+        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes; for an unknown relaxation or
+            hypergradient, for rates that are not positive and ascending, and for a number of cells whose networks have
+            other kinds of cell than the space's.
+        TypeError: if `space` is no search space, and for sizes with one whose sizes are fixed.
 
     Example:
 
@@ -62,6 +65,20 @@ class SupernetHyperModel(TunedFit):
     'BilevelTrainer'
     """
 
+    @checks.arguments(
+        space=SearchSpace,
+        input_shape=checks.shape,
+        num_classes=checks.size,
+        filters=sizes,
+        num_cells=sizes,
+        batch_size=sizes,
+        epochs=sizes,
+        supernet_options=checks.mapping,
+        trainer_options=checks.mapping,
+        compile_options=checks.mapping,
+        name=checks.name,
+        task=Task,
+    )
     def __init__(
         self,
         space: SearchSpace,
@@ -79,8 +96,11 @@ class SupernetHyperModel(TunedFit):
         trainer_options: Mapping[str, Any] | None = None,
         compile_options: Mapping[str, Any] | None = None,
         name: str | None = None,
+        task: Task = CLASSIFICATION,
     ):
         super().__init__(batch_size, epochs, name)
+        self.task = task
+        check_data(space, input_shape, num_classes)
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.filters, self.num_cells, self.relaxation = filters, num_cells, relaxation
         self.hypergradient = hypergradient
@@ -90,6 +110,7 @@ class SupernetHyperModel(TunedFit):
         self._check_sizes()
         for argument, known in (("relaxation", RELAXATIONS), ("hypergradient", HYPERGRADIENTS)):
             given = getattr(self, argument)
+            checks.optional(checks.instance, argument, given, (str, list, tuple), "a name, or several")
             for one in [given] if isinstance(given, str) else given or []:
                 checks.one_of(argument, one, known)
         for argument in ("learning_rate", "architecture_learning_rate"):
@@ -155,6 +176,7 @@ class SupernetHyperModel(TunedFit):
             self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}
         )
         options: dict[str, Any] = {"learning_rate": settings["learning_rate"]}
+        options |= {"loss": self.task.loss(), "metrics": self.task.metrics()}
         if "architecture_learning_rate" in settings:
             rate = settings["architecture_learning_rate"]
             options["architecture_optimizer"] = keras.optimizers.Adam(rate, beta_1=0.5, beta_2=0.999)

@@ -90,7 +90,13 @@ def as_objectives(objective: ObjectiveLike | Sequence[ObjectiveLike] | None) -> 
     given = list(objective) if isinstance(objective, (list, tuple)) else [objective]
     found = []
     for one in given:
-        made = keras_tuner.Oracle(objective=one).objective
+        if one is not None and not isinstance(one, (str, keras_tuner.Objective)):
+            raise TypeError(invalid("objective", "a name, a `keras_tuner.Objective` or several", objective))
+        try:
+            made = keras_tuner.Oracle(objective=one).objective
+        except ValueError as error:
+            hint = f"{error} One of another name is a `keras_tuner.Objective(name, direction)`."
+            raise ValueError(invalid("objective", "a metric whose direction is known", one, hint)) from None
         if one is not None:
             if made.direction not in ("min", "max"):
                 raise ValueError(

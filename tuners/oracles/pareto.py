@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasnas import reporting
+from kerasnas import checks, reporting
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Genotype
 from kerasnas.pareto import non_dominated
@@ -18,6 +18,7 @@ from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
 
+@checks.fields(trial_id=checks.name, genotype=Genotype, values=checks.entries(checks.number))
 class ParetoTrial(NamedTuple):
     """A trial on the front.
 

@@ -14,7 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from kerasnas import checks
 from tuners import keras_tuner_internals as internals
-from tuners.distributed.environment import is_distributed
+from tuners.distributed.environment import is_distributed, is_worker
 from tuners.distributed.leases import LOSSES, Leases
 from tuners.oracles.objectives import record_metrics, reported_at_best, require_finite, require_reported
 from tuners.persistence.recovery import recover, require_same_search
@@ -338,8 +338,10 @@ class ProjectOracle(keras_tuner.Oracle):
                 raise RuntimeError("There is no project to reload: the oracle is used without a tuner.")
             saved = self.store.read()
             if saved.state is not None:
-                own = type(self).__name__
-                require_same_search(saved.state.get("identity"), self.identity(), own, "oracle", self.store.folder)
+                name, own, there = type(self).__name__, self.identity(), saved.state.get("identity")
+                if is_worker() or "seed" not in (there or {}):
+                    own.pop("seed", None)  # a worker's chooses nothing, and an older version did not write it
+                require_same_search(there, own, name, "oracle", self.store.folder)
             recover(self, saved, held=is_distributed())
             self.store.ledger.update({trial_id: self._entry(trial) for trial_id, trial in self.trials.items()})
             self.recovered()

@@ -59,6 +59,7 @@ class StrategyOracle(ProjectOracle):
     ('RUNNING', 6)
     """
 
+    @checks.arguments(costs=checks.mapping)
     def __init__(
         self,
         strategy: SearchStrategy | MultiFidelitySearch,
@@ -168,7 +169,7 @@ class StrategyOracle(ProjectOracle):
 
     # Saving and reading ------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        return {**self.proposals.identity(), "objectives": self.directions()}
+        return {**self.proposals.identity(), "objectives": self.directions(), "seed": self.seed}
 
     def get_state(self) -> dict[str, Any]:
         return {**super().get_state(), "search": self.proposals.search.get_state()}

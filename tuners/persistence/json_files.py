@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas import leftovers, storage
 
 _CHECKSUM = "checksum"  # the last name in an object, of all the others; older files have none
 
@@ -44,13 +44,13 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
     ({'step': 2}, {'step': 1})
     """
     path = Path(path)
-    text = _encode(value)
+    text = encode(value)
     if durable:
         with storage.atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
             _keep(path)
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = leftovers.name_temporary(path.parent, path.stem, path.suffix)
     try:
         temporary.write_text(text, encoding="utf-8")
         _keep(path)
@@ -73,7 +73,7 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
     path, reason = Path(path), ""
     for candidate in (path, previous(path)):
         try:
-            value = _decode(candidate.read_bytes())
+            value = decode(candidate.read_bytes())
             missing = [key for key in keys if key not in value]
             if missing:
                 raise ValueError(f"it lacks {', '.join(map(repr, missing))}")
@@ -107,7 +107,7 @@ def append(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tr
     [{'step': 1}, {'step': 2}]
     """
     with open(path, "a", encoding="utf-8") as file:
-        file.write(_encode(value) + "\n")
+        file.write(encode(value) + "\n")
         if durable:
             file.flush()
             os.fsync(file.fileno())
@@ -122,17 +122,22 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
-            found.append(_decode(line))
+            found.append(decode(line))
     return found
 
 
-def _encode(value: Mapping[str, Any]) -> str:
+def encode(value: Mapping[str, Any]) -> str:
+    """`value` as one line of JSON that ends in a checksum."""
     text = json.dumps(value)  # compact: with an indent Python takes ten times as long
     return f'{text[:-1]}{", " if len(text) > 2 else ""}"{_CHECKSUM}": {zlib.crc32(text.encode())}}}'
 
 
-def _decode(text: bytes) -> dict[str, Any]:
-    """The inverse of `_encode`. Raises ValueError for a damaged text."""
+def decode(text: bytes) -> dict[str, Any]:
+    """The inverse of `encode`; it also reads JSON without a checksum.
+
+    Raises:
+        ValueError: for a damaged text.
+    """
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
@@ -144,13 +149,9 @@ def _decode(text: bytes) -> dict[str, Any]:
 
 def _keep(path: Path) -> None:
     """Let `previous(path)` be the file that is at `path` now, if there is one, which stays there too."""
-    link = path.with_name(f".{path.name}.{os.getpid()}.previous")
+    link = leftovers.name_temporary(path.parent, path.stem, path.suffix)
     try:
-        try:
-            os.link(path, link)
-        except FileExistsError:  # of a process that was killed
-            os.unlink(link)
-            os.link(path, link)
+        os.link(path, link)
         os.replace(link, previous(path))
     except FileNotFoundError:
         return

@@ -14,7 +14,6 @@ from typing import Any
 import keras
 from keras_tuner.errors import FatalRuntimeError
 
-from kerasnas import storage
 from tuners.persistence import json_files
 
 
@@ -31,7 +30,7 @@ def keep_plan(folder: Path, plan: Mapping[str, Any]) -> bool:
         clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if kept != plan:
-        storage.write_json(path, plan)
+        json_files.write(path, plan)
     return other
 
 

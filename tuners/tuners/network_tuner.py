@@ -27,6 +27,7 @@ from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
 from tuners.persistence import json_files
 from tuners.persistence.recovery import require_same_search
+from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import disk_of
 from tuners.tuners.arguments import Initializer, Project, Scoped, check_arguments, load_initializer
 from tuners.tuners.progress import ProgressTable
@@ -82,7 +83,9 @@ class NetworkTuner(DistributedTuner):
         checks.boolean("report", report)
         self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
-        folder = project.get("directory")
+        folder = checks.optional(checks.path, "directory", project.get("directory"))
+        checks.optional(checks.name, "project_name", project.get("project_name"))
+        checks.boolean("overwrite", project.get("overwrite", False))
         super().__init__(
             oracle,
             hypermodel,
@@ -169,15 +172,20 @@ class NetworkTuner(DistributedTuner):
     # The best ----------------------------------------------------------------------------------------
     def result(self, trial: Trial | str) -> dict[str, Any] | None:
         """The result of a finished trial, or None."""
-        path = self.trial_folder(trial) / RESULT
+        path = whole(self.trial_folder(trial), RESULT)
         return json_files.read(path) if path.exists() else None
 
     def load_model(self, trial: Trial) -> keras.Model:
-        """The trained network of a trial: a plain Keras model with its weights, compiled as it was."""
-        return keras.models.load_model(self.trial_folder(trial) / MODEL)
+        """The trained network of a trial: a plain Keras model with its weights, compiled as it was.
+
+        Raises:
+            DamagedFileError: if its file is not what was written.
+        """
+        return keras.models.load_model(whole(self.trial_folder(trial), MODEL))
 
     def save_model(self, trial_id: str, model: keras.Model, step: int = 0) -> None:
         write_model(self.trial_folder(trial_id), model)
+        seal(self.trial_folder(trial_id), [MODEL])
 
     def best_trials(self, number: int) -> list[Trial]:
         """The trials whose networks are the best, the best first."""
@@ -201,7 +209,7 @@ class NetworkTuner(DistributedTuner):
 
     def genotype(self, trial: Trial) -> Genotype:
         """The genotype of a trial."""
-        return Genotype.load(self.trial_folder(trial) / GENOTYPE)
+        return Genotype.load(whole(self.trial_folder(trial), GENOTYPE))
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best trials with their metrics, and the best genotype."""

@@ -21,12 +21,15 @@ from kerasnas.meta import warm_start
 from kerasnas.pipeline import Stages, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.spaces import SearchSpace
+from kerasnas.tasks import CLASSIFICATION
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import BATCH_SIZE
 from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
-from tuners.oracles.objectives import as_objectives
+from tuners.oracles.objectives import ObjectiveLike, as_objectives
 from tuners.oracles.strategy_oracle import StrategyOracle
+from tuners.persistence import json_files
+from tuners.persistence.seals import NAME as SEAL
 from tuners.persistence.trial_files import disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
@@ -102,7 +105,7 @@ class OneShotTuner(NetworkTuner):
         space: SearchSpace,
         input_shape: tuple[int, ...],
         num_classes: int,
-        objective: str = "val_accuracy",
+        objective: ObjectiveLike = "val_accuracy",
         max_trials: int = 1000,
         retrain_best: int = 3,
         seed: int = 0,
@@ -130,6 +133,8 @@ class OneShotTuner(NetworkTuner):
             oracle = EvolutionOracle(space, "val_accuracy", max_trials, seed)
         self._check_oracle(oracle, space)
         self.trainer: ENASTrainer | None = None
+        if training is not None and getattr(training, "task", CLASSIFICATION) != CLASSIFICATION:
+            raise ValueError(checks.invalid("training", "a recipe of a classification", training.task.name))
         super().__init__(
             oracle,
             space,
@@ -163,6 +168,9 @@ class OneShotTuner(NetworkTuner):
             )
 
     # The phases --------------------------------------------------------------------------------------
+    @checks.arguments(
+        batch_size=checks.size, augment=checks.function, controller_steps=checks.count, architecture_split=checks.part
+    )
     def search(
         self,
         x: Any,
@@ -237,6 +245,7 @@ class OneShotTuner(NetworkTuner):
                 logged(callbacks, "supernet", "search"),
                 quiet,
                 self.scope(),
+                len(self.oracle.end_order),
             )
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
         with disk_of(folder):
@@ -257,7 +266,7 @@ class OneShotTuner(NetworkTuner):
             start, folder, genotype = time.perf_counter(), self.trial_folder(trial), self.genotype(trial)
             settings = {"training": self.training.recipe.settings(), "folds": self.folds}
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
-            if (folder / RESULT).exists():
+            if self.result(trial) is not None:
                 continue
 
             def train(
@@ -280,10 +289,12 @@ class OneShotTuner(NetworkTuner):
     def trained_trials(self) -> list[Trial]:
         """The trials whose networks were trained from scratch, the best first."""
         scored = []
-        for path in sorted(Path(self.project_dir).glob(f"trial_*/{RESULT}")):
-            trial = self.oracle.get_trial(path.parent.name.removeprefix("trial_"))
-            metrics = (self.result(trial) or {})["metrics"]
-            scored.append((signed(self.objective, metrics[self.objective.name]), trial))
+        project = Path(self.project_dir)
+        for name in sorted({path.parent.name for file in (RESULT, SEAL) for path in project.glob(f"trial_*/{file}")}):
+            trial = self.oracle.get_trial(name.removeprefix("trial_"))
+            result = self.result(trial)
+            if result is not None:
+                scored.append((signed(self.objective, result["metrics"][self.objective.name]), trial))
         return [trial for _, trial in sorted(scored, key=lambda pair: -pair[0])]
 
     def best_trials(self, number: int) -> list[Trial]:
@@ -313,7 +324,7 @@ class OneShotTuner(NetworkTuner):
         super().on_trial_end(trial)
 
     def save(self) -> None:
-        if not Path(self._get_tuner_fname()).exists():
+        if not json_files.previous(self._get_tuner_fname()).exists():
             super().save()
 
     def show(self, trial: Trial, what: str, score: float | None, best: float | None, seconds: float) -> None:

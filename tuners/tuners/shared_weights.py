@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from kerasnas.strategies import SearchStrategy
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
 from tuners.persistence import json_files
-from tuners.persistence.trial_files import keep_plan
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 
 
+@checks.fields(supernet_options=checks.mapping, compile_options=checks.mapping)
 @dataclasses.dataclass(frozen=True)
 class SharedWeights:
     """Settings of the training of the weights that all children of a `OneShotTuner` share.
@@ -63,6 +64,7 @@ class SharedWeights:
         callbacks: Callbacks = None,
         verbose: int = 0,
         scope: contextlib.AbstractContextManager | None = None,
+        used: int = 0,
     ) -> ENASTrainer:
         """Train from the last checkpoint in `folder`, if any epoch is left; return the trained search.
 
@@ -76,6 +78,7 @@ class SharedWeights:
             say: called with a line when it is trained.
             augment, callbacks, verbose: of `fit`.
             scope: context in which the search is built, of a distribution strategy. Defaults to None.
+            used: number of children that were evaluated with the weights already. Defaults to 0.
 
         Raises:
             ValueError: if the weights in `folder` were trained on other data or with other settings.
@@ -97,6 +100,12 @@ class SharedWeights:
         checkpoint = ENASCheckpoint(folder, keep=1)
         epoch = checkpoint.restore(search)
         if epoch < fit["epochs"]:
+            if used:
+                warnings.warn(
+                    f"The shared weights in {folder} are missing or damaged. They are trained again; the {used} "
+                    "children that were evaluated keep their scores.",
+                    stacklevel=3,
+                )
             search.fit(
                 data.x,
                 data.y,
@@ -114,10 +123,11 @@ class SharedWeights:
 
 def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
     path = folder / "plan.json"
-    if not path.exists():
-        keep_plan(folder, plan)
-        return
-    if parts := checks.differences(json_files.read(path), plan):
+    kept = json_files.read(path) if path.exists() else None
+    if kept is None:  # a damaged one has been warned of
+        folder.mkdir(parents=True, exist_ok=True)
+        json_files.write(path, plan)
+    elif parts := checks.differences(kept, plan):
         raise ValueError(
             f"The shared weights in {folder} were trained with other settings: {'; '.join(parts)}. Their children "
             "cannot be compared. Choose another `project_name`, or pass `overwrite=True`."

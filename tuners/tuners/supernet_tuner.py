@@ -11,6 +11,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalError, FatalTypeError
 
+from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.pipeline import Stages, TrainingRecipe, run_search
@@ -20,12 +21,14 @@ from tuners.hypermodels.checked_hypermodel import require_compiled
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.random_oracle import RandomOracle
+from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import clear, disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
 from tuners.tuners.progress import in_words, inside
 from tuners.tuners.tensorboard import logged
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
+from tuners.tuners.trial_networks import FOUND, stage_name
 
 SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
 _VERSION = 2  # of the files of a trial; an unfinished one with others starts from scratch
@@ -47,7 +50,7 @@ class SupernetTuner(NetworkTuner):
         max_trials: Defaults to 4.
         seed: seed of everything. Defaults to 0.
         training: `TrainingRecipe` of the training from scratch: epochs, batch size, learning rate, augmentation, size
-            of the network. Defaults to None: ten epochs.
+            of the network, and the hypermodel's task. Defaults to None: ten epochs.
         initializer: a `ReptileInitializer` or its folder, that the supernet of each trial starts from. Defaults to
             None.
         folds: number of parts for cross-validation: a trial then is one search for each part, on all other parts and
@@ -98,6 +101,10 @@ class SupernetTuner(NetworkTuner):
                 "Invalid value received for argument `hypermodel`. Expected a `SupernetHyperModel`, whose `build` "
                 f"makes a search. Received: {hypermodel!r}. For discrete networks there is `GenotypeHyperModel`."
             )
+        training = TrainingRecipe(task=hypermodel.task) if training is None else training
+        if isinstance(training, TrainingRecipe) and training.task != hypermodel.task:
+            expected = f"a recipe of the hypermodel's task, {hypermodel.task.name}"
+            raise ValueError(checks.invalid("training", expected, training.task.name))
         super().__init__(
             RandomOracle(objective, max_trials, seed) if oracle is None else oracle,
             hypermodel.space,
@@ -127,6 +134,9 @@ class SupernetTuner(NetworkTuner):
     def in_words(self, trial: Trial) -> str:
         return in_words(trial.hyperparameters.values)
 
+    @checks.arguments(
+        epochs=checks.size, batch_size=checks.size, augment=checks.function, architecture_split=checks.part
+    )
     def search(
         self,
         x: Any,
@@ -173,6 +183,7 @@ class SupernetTuner(NetworkTuner):
             self.training.num_classes,
             self.seed,
             validation_split,
+            self.training.recipe.task,
         )
         quiet = inside(verbose)
         fresh_callbacks(callbacks)  # raises where they are wrong
@@ -230,6 +241,7 @@ class SupernetTuner(NetworkTuner):
             taken.append(self.warm(search))
             return search
 
+        whole(stages.path, stage_name(FOUND))
         fit, verbose, augment = dict(fit), fit["verbose"], fit["augment"]
         found = run_search(
             stages,
@@ -241,6 +253,7 @@ class SupernetTuner(NetworkTuner):
             keep=1,
             log=self.progress.say,
         )
+        seal(stages.path, [stage_name(FOUND)])
         metrics = self.networks.train(stages, genotype_of(found), data, seed, augment, boards[1], verbose)
         last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}

@@ -12,7 +12,8 @@ import numpy as np
 from keras_tuner.errors import FatalTypeError
 
 from kerasnas import checks
-from kerasnas.datasets import check_images, stratified_split, unit_pixels
+from kerasnas.datasets import check_images, split_samples, unit_pixels
+from kerasnas.tasks import CLASSIFICATION, Task
 
 Callbacks = Sequence[keras.callbacks.Callback] | Callable[[], Sequence[keras.callbacks.Callback]] | None
 
@@ -79,10 +80,10 @@ def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
     if not images:
         raise ValueError(checks.invalid(argument, "a dataset that is not empty", dataset))
     x, y = np.concatenate(images), np.concatenate(labels)
-    if y.ndim > 1:
+    if y.ndim > 2:
         return x, y  # which the checks have words for
     sums = np.array([zlib.crc32(np.ascontiguousarray(sample).data.cast("B")) for sample in x])
-    order = np.lexsort((sums, y))
+    order = np.lexsort((sums, *np.reshape(y, (len(y), -1)).T))
     return x[order], y[order]
 
 
@@ -95,6 +96,7 @@ def make_data(
     num_classes: int,
     seed: int,
     validation_split: float | None = None,
+    task: Task = CLASSIFICATION,
 ) -> list[SearchData]:
     """Checked data: one part with `validation_data` or `validation_split`, or as many as there are folds.
 
@@ -105,12 +107,13 @@ def make_data(
         input_shape, num_classes: what the data are checked against.
         seed: of the split and the folds.
         validation_split: share of every class to evaluate networks on. Defaults to None.
+        task: what the labels are. Defaults to classification; else `y` is as networks learn it.
 
     Raises:
         ValueError: for data that cannot be searched on, and unless there is one of `validation_data`,
             `validation_split` and `folds`.
     """
-    checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes}
+    checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
     if is_dataset(x):
         if y is not None:
             raise ValueError("A dataset as `x` has the labels in it: leave out `y`.")
@@ -126,7 +129,7 @@ def make_data(
                 f"Pass `validation_split` or {other}, not both. The share of the training data that chooses the "
                 f"architecture is `architecture_split`. Received: validation_split={validation_split}"
             )
-        first, second = stratified_split(y, validation_split, seed)
+        first, second = split_samples(task, y, validation_split, seed)
         return [SearchData(x[first], y[first], x[second], y[second])]
     if folds is None:
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
@@ -142,7 +145,7 @@ def make_data(
         raise ValueError(
             "With `folds` the networks are evaluated on each part of the data in turn: leave out `validation_data`."
         )
-    part = fold_numbers(y, folds, seed)
+    part = fold_numbers(task.strata(y), folds, seed)
     return [SearchData(x[part != one], y[part != one], x[part == one], y[part == one]) for one in range(folds)]
 
 
@@ -177,6 +180,11 @@ def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
     """
     if callable(callbacks):
         made = list(callbacks())
+    elif not isinstance(callbacks, (list, tuple, type(None))):
+        raise FatalTypeError(
+            "Invalid value received for argument `callbacks`. Expected a list of Keras callbacks, or a function that "
+            f"returns one. Received: {callbacks!r}"
+        )
     else:
         made = []
         for one in callbacks or ():

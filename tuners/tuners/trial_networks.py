@@ -19,10 +19,16 @@ from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import NetworkTraining, Stages, make_record, write_record
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run import GENOTYPE
+from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import release
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 
 TRAINED, FOUND = "searched", "search"  # the stages of a trial
+
+
+def stage_name(stage: str) -> str:
+    """The name of the record of a stage in the folder of its trial."""
+    return f"stages/{stage}.json"
 
 
 def signed(objective: keras_tuner.Objective, value: float) -> float:
@@ -65,6 +71,7 @@ class TrialNetworks:
         """The metrics of the network of `genotype` on the validation data; trained as far as `stages` lack it."""
         genotype.save(stages.path / GENOTYPE)
         release()
+        whole(stages.path, stage_name(TRAINED))
         record = self.training.run(
             stages,
             TRAINED,
@@ -82,6 +89,7 @@ class TrialNetworks:
             keep=1,
             log=self.say,
         )
+        seal(stages.path, [stage_name(TRAINED), MODEL, GENOTYPE])
         return {name: float(value) for name, value in record.items() if name.startswith("val_") or name == "parameters"}
 
     def evaluate(
@@ -112,6 +120,7 @@ class TrialNetworks:
             extra = {"folds": results, "best_fold": best}
         metrics = {name: float(np.mean([one[name] for one in results])) for name in results[0]}
         self._write_result(folder, Stages(folders[best]), parts[best], settings, {"metrics": metrics, **extra})
+        seal(folder, [MODEL, GENOTYPE, RESULT])
         return metrics
 
     def _write_result(

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import storage
+from kerasnas import storage, untrusted
 from kerasnas.cost import macs, parameters
 from kerasnas.datasets import ArrayBatches
 from kerasnas.genotypes import Genotype
@@ -48,6 +48,8 @@ class Contestants:
         self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
         self.folder = stages.checkpoints("racing")
         self.progress = read_progress(stages)
+        if not self.progress:
+            self.progress["saved"] = {}
         self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
         self._live: dict[str, Contestant] = {}
 
@@ -63,6 +65,8 @@ class Contestants:
         entry = {**self.entries[name], "augment": augment, "cost": 0.0}
         self.entries[fork] = {**entry, "rungs": list(entry["rungs"]), "prior": entry["prior"] + prior}
         shutil.copytree(self.folder / name, self.folder / fork, dirs_exist_ok=True)
+        if "saved" in self.progress:
+            self.progress["saved"][fork] = self.progress["saved"][name]
 
     def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
         """A contestant as far as it has come: the living one, or from its checkpoint, or a new one.
@@ -77,7 +81,7 @@ class Contestants:
             return self._live[name]
         entry = self.entries[name]
         model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
-        saved = self._store(name, stage).load_latest()
+        saved = self._load(name, stage)
         if saved is None and self.initialize is not None and entry.get("initializer"):
             self.initialize(model, entry["initializer"])
         if entry.get("learning_rate"):
@@ -118,6 +122,8 @@ class Contestants:
         """Write the checkpoint of a living contestant, and the progress; `spent` as for `write`."""
         contestant = self._live[name]
         self._store(name, stage).save(contestant.steps, *contestant.state())
+        if "saved" in self.progress:
+            self.progress["saved"][_key(name, stage)] = contestant.steps
         self.write(spent)
 
     def write(self, spent: float) -> None:
@@ -129,6 +135,20 @@ class Contestants:
     def remove(self) -> None:
         """Remove all that the race resumes from, at its end."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _load(self, name: str, stage: str | None) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
+        """The last checkpoint that the progress knows. Where a kill fell between the two, what it was of is done again.
+
+        The race would have a network then that is trained, and not know how it did, nor what it cost.
+        """
+        store, known = self._store(name, stage), self.progress.get("saved")
+        found = store.load_latest()
+        if known is None:  # a race that was begun before this was noted
+            return found
+        while found is not None and found[0] > known.get(_key(name, stage), -1):
+            store.remove(found[0])
+            found = store.load_latest()
+        return found
 
     def _store(self, name: str, stage: str | None) -> storage.CheckpointStore:
         folder = self.folder if stage is None else self.stages.checkpoints(stage)
@@ -146,7 +166,12 @@ def packed(scores: np.ndarray) -> dict[str, list]:
     return {"hits": np.packbits(scores).tolist()} if scores.dtype == bool else {"scores": scores.round(6).tolist()}
 
 
+def _key(name: str, stage: str | None) -> str:
+    """The name of a contestant's checkpoints in the progress."""
+    return name if stage is None else f"{stage}/{name}"
+
+
 def read_progress(stages: Stages) -> dict[str, Any]:
     """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
     file = stages.checkpoints("racing") / "progress.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return untrusted.read_json(file) if file.exists() else {}

@@ -14,7 +14,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
-from kerasnas.spaces.macro import REFERENCES, MacroSpace
+from kerasnas.spaces.macro import MacroSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,14 +165,15 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
     In the order of the file; references that are not in it come last.
     """
     if not isinstance(space, MacroSpace):
-        return []
+        points = space.references().items()
+        return [Candidate(name, genotype, "reference", _UNCHOSEN) for name, genotype in points if allowed(genotype)]
     names = ("stem", "width", "blocks", "halving", "depths")
     plans: dict[str, dict[str, Any]] = dict(known_plans())
-    for name, reference in REFERENCES.items():
+    for name, reference in space.plans.items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
     candidates = []
     for name, plan in plans.items():
-        kind = "reference" if name in REFERENCES else "default"
+        kind = "reference" if name in space.plans else "default"
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
             genotype = space.network(plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])
             if genotype is not None and allowed(genotype):

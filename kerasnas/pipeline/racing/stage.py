@@ -239,11 +239,13 @@ class Race:
 
     def _keep(self, compared: list[str], names: list[str], rungs: int) -> None:
         """Let those that were compared after so many rungs drop out, but for `names`, which stand."""
-        for name in set(compared) - set(names):
+        out = set(compared) - set(names)
+        for name in out:
             self._entries[name]["outcome"] = f"out after rung {rungs}"
-            self.contestants.forget(name)
         self.progress["standing"] = names
         self.contestants.write(self.budget.spent())
+        for name in out:  # last: a race that is killed before would compare them again, and may keep another one
+            self.contestants.forget(name)
 
     def _fill_first_rung(self, steps: int, allowance: float) -> None:
         """Train candidates that wait, as many as there is time for; those that are too slow for it do not start."""

@@ -35,6 +35,7 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
     """
     found, finished = race.run(), race.stages.stage(STAGE)
     if finished is not None:
+        race.contestants.remove()  # where a kill came between
         return finished
     contestants, budget, names = race.contestants, race.budget, found["winners"]
     x, y = (np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
@@ -66,8 +67,9 @@ def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], 
         "history": winners[names[0]].history,
         "genotype": found["contestants"][names[0]]["genotype"],
     }
+    record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
     contestants.remove()
-    return race.stages.finish(STAGE, record)
+    return record
 
 
 def _train(race: Race, name: str, winner: Contestant) -> None:

@@ -19,6 +19,9 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.trainers import BilevelTrainer
 
 
+@checks.arguments(
+    search=BilevelTrainer, settings=Shortlist, recipe=TrainingRecipe, seed=checks.seed, log=checks.function
+)
 def rerank(
     search: BilevelTrainer,
     x: Any,
@@ -58,6 +61,18 @@ def rerank(
     )
 
 
+@checks.arguments(
+    x=checks.array,
+    y=checks.tensor,
+    space=SearchSpace,
+    found=checks.each(Genotype, 1),
+    num_classes=checks.size,
+    settings=Shortlist,
+    recipe=TrainingRecipe,
+    within=checks.container,
+    seed=checks.seed,
+    log=checks.function,
+)
 def rerank_genotypes(
     space: SearchSpace,
     found: Sequence[Genotype],

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from kerasnas.networks.runners_up import runners_up
 from kerasnas.pipeline.shortlist.candidates import candidates
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import Arrays, NetworkTraining
-from kerasnas.proxies import ProxyScore
+from kerasnas.proxies import PROXIES, ProxyScore
 from kerasnas.tasks import CLASSIFICATION, Task
 
 HELD_OUT = 5000  # most samples that networks are compared on
@@ -54,11 +54,15 @@ class Shortlist:
 
     def __post_init__(self) -> None:
         checks.integer("size", self.size, least=1)
+        checks.one_of("proxy", self.proxy, ("auto", "", *PROXIES))
+        if isinstance(self.steps, (str, bytes)) or not isinstance(self.steps, Iterable):
+            raise ValueError(checks.invalid("steps", "one or more numbers, rising", self.steps))
         object.__setattr__(self, "steps", tuple(checks.integer("steps", steps, least=1) for steps in self.steps))
         if not self.steps or list(self.steps) != sorted(set(self.steps)):
             raise ValueError(checks.invalid("steps", "one or more numbers, rising", self.steps))
         checks.integer("evaluations", self.evaluations, least=1)
 
+    @checks.arguments(number=checks.size)
     def rungs(self, number: int | None = None) -> list[tuple[int, int]]:
         """The number of networks and their steps of training, of each rung in turn.
 
@@ -72,6 +76,18 @@ class Shortlist:
         return found[:1] + [rung for rung in found[1:] if rung[0] > 1]
 
 
+@checks.arguments(
+    stages=Stages,
+    settings=Shortlist,
+    found=checks.each(Genotype, 1),
+    training=NetworkTraining,
+    data=checks.pair,
+    held_out=checks.pair,
+    within=checks.container,
+    seed=checks.seed,
+    log=checks.function,
+    name=checks.name,
+)
 def run_shortlist(
     stages: Stages,
     settings: Shortlist,

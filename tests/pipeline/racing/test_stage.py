@@ -161,7 +161,7 @@ def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path,
     for name, options in {"given": {"augment": ("shift",)}, "one": {"most": 1}}.items():
         options = {"most": 2, "candidates": lambda number: candidates(1)} | options
         assert list(race(tmp_path / name, **options).run()["contestants"]) == ["conv"]
-    monkeypatch.setattr(stage.Contestant, "correct", lambda contestant, x, y: np.ones(len(x), bool))
+    monkeypatch.setattr(stage.Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
     found = race_of_one(tmp_path / "level").run()
     assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
 
@@ -210,10 +210,70 @@ def test_killed_anywhere_it_resumes_to_the_same_end(at, uninterrupted, tmp_path,
     assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
 
 
+def kill_at_write(monkeypatch, number):
+    """Raise before this write of the progress."""
+    left, write = [number], contestants.Contestants.write
+
+    def killing(entrants, spent):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        write(entrants, spent)
+
+    monkeypatch.setattr(contestants.Contestants, "write", killing)
+
+
+# Of the first rung, where a network had no seconds of a step yet; of a later one; of the last training.
+@pytest.mark.parametrize("number", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 6, 12))])
+def test_killed_between_a_checkpoint_and_the_progress_it_resumes_to_the_same_end(
+    number, uninterrupted, tmp_path, monkeypatch
+):
+    _, record, weights, found, _ = uninterrupted
+    with monkeypatch.context() as patch:
+        kill_at_write(patch, number)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    again, kept = finish(race(tmp_path))
+    assert Stages(tmp_path).stage("race")["rungs"] == found["rungs"] and again["steps"] == record["steps"]
+    for one, other in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_killed_between_its_record_and_the_removal_of_its_progress_it_is_finished(uninterrupted, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for name, owner in (("finish", Stages), ("remove", contestants.Contestants)):
+        with monkeypatch.context() as patch:
+            if name == "finish":
+                patch.setattr(owner, name, lambda *a, write=owner.finish: stop() if a[1] == "searched" else write(*a))
+            else:
+                patch.setattr(owner, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                finish(race(tmp_path))
+    assert (tmp_path / "checkpoints" / "racing").exists()
+    assert finish(race(tmp_path))[0]["steps"] == uninterrupted[1]["steps"]
+    assert not (tmp_path / "checkpoints" / "racing").exists()
+
+
+def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, tmp_path, monkeypatch):
+    """The other way round, a race that is killed between compares again, and may keep one that is gone."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(contestants.Contestants, "forget", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    progress = contestants.read_progress(Stages(tmp_path))
+    assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
+
+
 def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
     """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
     x, y = images(30, 2)
-    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.correct
+    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.scores
     predict, evaluated = keras.Model.predict, []
 
     def batch(contestant):
@@ -230,7 +290,7 @@ def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
         return predict(model, images, *args, **kwargs)
 
     monkeypatch.setattr(stage.Contestant, "_batch", batch)
-    monkeypatch.setattr(stage.Contestant, "correct", compare)
+    monkeypatch.setattr(stage.Contestant, "scores", compare)
     monkeypatch.setattr(keras.Model, "predict", count)
     _, weights = finish(race(tmp_path), (np.full_like(x, MARK), y))
     assert max(seen) < MARK and [value for value in evaluated if value == MARK] == [MARK] == evaluated[-1:]

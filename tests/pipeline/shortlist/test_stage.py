@@ -175,7 +175,7 @@ def test_what_any_search_found_can_be_reranked(data, trained):
     )
     assert SPACE.encode(best).count(3) > 1
     assert trained[0][1] == found[0] and trained[1][1] == found[1]
-    with pytest.raises(ValueError, match="one genotype at least"):
+    with pytest.raises(ValueError, match="a sequence of at least 1"):
         rerank_genotypes(SPACE, [], x, y, 3, log=str)
 
 

@@ -1,14 +1,26 @@
-"""A chief in a thread, with clients."""
+"""A chief in a thread, with clients, and peers that are not to be believed."""
 
 import socket
 import threading
+from concurrent import futures
 
+import grpc
 import keras_tuner
 import pytest
 
 from kerasnas.testing.strategies import GridSpace
+from tests.tuners.distributed.peers import (
+    CALLS,
+    MESSAGES,
+    SERVICE,
+    Recorder,
+)
 from tuners import PredictorOracle
+from tuners.distributed import chief, secret
 from tuners.distributed.chief import serve
+from tuners.distributed.environment import address
+from tuners.distributed.messages import TUNER
+from tuners.distributed.signed_channel import ChiefError, SignedChannel
 from tuners.distributed.worker import WorkerOracle
 
 
@@ -65,3 +77,86 @@ def served(environment, oracle_of, tmp_path):
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def gates(monkeypatch):
+    """The gates of the chiefs of a test."""
+    made, kind = [], chief.Gate
+    monkeypatch.setattr(chief, "Gate", lambda own: made.append(kind(own)) or made[-1])
+    return made
+
+
+@pytest.fixture
+def search(gates, served, oracle_of, tmp_path, finish):
+    """A search with a trial at work; when the test is over it is brought to its end, which nobody has prevented."""
+    oracle = oracle_of(1)
+    client = served(oracle)()
+    trial = client.create_trial("worker")
+    client._stop_beating.set()
+    yield oracle
+    finish(client, trial)
+    assert client.create_trial("worker").status == "STOPPED"
+    assert [one.score for one in oracle.get_best_trials()] == [0.5]
+
+
+@pytest.fixture
+def signed(search, tmp_path):
+    """Send bytes, signed with the project's secret, and return the status of the answer."""
+    channel = SignedChannel(address(), tmp_path / "project")
+
+    def send(method, message, metadata=((TUNER, "worker"),)):
+        call = channel.unary_unary(SERVICE + method, lambda message: message, lambda answer: answer)
+        try:
+            return call(message, timeout=10, metadata=list(metadata)), "OK"
+        except ChiefError as error:
+            return error.words, error.code.name
+
+    return send
+
+
+@pytest.fixture
+def recorded(search, tmp_path):
+    """A signed call that the chief has answered, as somebody on the way has seen it."""
+    channel = SignedChannel(address(), tmp_path / "project")
+    call = channel.unary_unary(SERVICE + "GetTrial", bytes, bytes)
+    call(CALLS["GetTrial"].SerializeToString(), timeout=10, metadata=[(TUNER, "worker")])
+    recorder = channel._channel = Recorder(channel._channel)
+    call = channel.unary_unary(SERVICE + "UpdateTrial", bytes, bytes)
+    message = MESSAGES.UpdateTrialRequest(trial_id="0", metrics={"val_accuracy": 0.5}).SerializeToString()
+    call(message, timeout=10, metadata=[(TUNER, "worker")])
+    return recorder
+
+
+@pytest.fixture
+def rogue(environment):
+    """Listen at the chief's port and answer every call by a function `(method, context) -> message`."""
+    servers = []
+
+    def start(answer):
+        class Every(grpc.GenericRpcHandler):
+            def service(self, details):
+                return grpc.unary_unary_rpc_method_handler(lambda message, context: answer(details.method, context))
+
+        server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
+        server.add_generic_rpc_handlers((Every(),))
+        assert server.add_insecure_port(address())
+        server.start()
+        servers.append(server)
+
+    yield start
+    for server in servers:
+        server.stop(0).wait()
+
+
+@pytest.fixture
+def worker(oracle_of, tmp_path):
+    """A worker of a project whose chief has been there and is away."""
+
+    def make():
+        own = oracle_of(4)
+        own._set_project_dir(str(tmp_path), "project")
+        return WorkerOracle(own, "worker", tmp_path / "project", patience=0.2)
+
+    secret.require_secret(tmp_path / "project")
+    return make

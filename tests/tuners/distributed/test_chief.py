@@ -4,6 +4,8 @@ import keras_tuner
 import pytest
 
 from tuners.distributed.chief import FAILED, OVER, RUNNING, read_status, serve, write_status
+from tuners.distributed.secret import require_secret
+from tuners.distributed.worker import WorkerOracle
 from tuners.persistence import json_files
 
 
@@ -47,16 +49,31 @@ def test_an_error_of_the_oracle_reaches_the_chief_and_all_workers(served, oracle
     assert status == FAILED and "division by zero" in message
 
 
+def test_a_long_error_in_any_script_reaches_the_workers(served, oracle_of, finish):
+    """gRPC writes three characters for a byte that is not ASCII, and by itself takes 8 kB."""
+    oracle, errors = oracle_of(1), []
+    client = served(oracle, errors)()
+    trial = client.create_trial("worker")
+
+    def broken(trial):
+        raise ArithmeticError("\U0001f525" * 5000)
+
+    oracle.trial_finished = broken
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match=r"its chief:\n\U0001f525{700}"):
+        finish(client, trial)
+
+
 def test_a_worker_of_another_project_is_not_answered(served, oracle_of, tmp_path, finish):
     """A program's next search has the same address: its workers wait for its chief."""
     oracle = oracle_of(1)
     client = served(oracle)()
     trial = client.create_trial("worker")
-    client.stub.folder = str(tmp_path / "other")
-    client.stub.patience = 0.2
-    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="There was no chief"):
-        client.get_space()
-    client.stub.folder = str(tmp_path / "project")
+    require_secret(tmp_path / "other")
+    own = oracle_of(1)
+    own._set_project_dir(str(tmp_path), "other")
+    stranger = WorkerOracle(own, "worker", tmp_path / "other", patience=0.2)
+    with pytest.raises(keras_tuner.errors.FatalRuntimeError, match="another project's chief, or a stranger"):
+        stranger.get_space()
     finish(client, trial)
     assert client.create_trial("worker").status == "STOPPED"
 

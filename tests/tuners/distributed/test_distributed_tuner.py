@@ -16,30 +16,11 @@ import keras_tuner
 import pytest
 
 from kerasnas.testing.strategies import GridSpace
-from tuners import DistributedTuner, OneShotTuner, PredictorOracle
+from tuners import DistributedTuner, GenotypeTuner, OneShotTuner, PredictorOracle
 from tuners.persistence import json_files
+from tuners.persistence.seals import DamagedFileError
 
 HERE = Path(__file__).parent
-
-
-class Server:
-    """A process that starts others, see `processes.py`."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "processes.py"), str(HERE / "search_program.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=HERE.parents[2],
-            env={**os.environ, "PYTHONPATH": str(HERE.parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        assert json.loads(self.process.stdout.readline()) == "ready"
-
-    def __call__(self, **command):
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
 
 
 class Processes:
@@ -103,11 +84,10 @@ class Processes:
 
 
 @pytest.fixture(scope="module")
-def server():
-    made = Server()
-    yield made
-    made.process.kill()
-    made.process.wait(10)
+def server(forking):
+    modules = ("tuners", "tuners.distributed.chief", "tuners.distributed.worker")
+    with forking(HERE / "search_program.py", *modules) as made:
+        yield made
 
 
 @pytest.fixture
@@ -159,13 +139,58 @@ def test_a_damaged_state_of_the_tuner_does_not_cost_the_search(damage, tmp_path)
                 state.unlink()
     else:
         path.write_text({"empty": "", "half": text[: len(text) // 2], "a byte": text.replace("1", "2", 1)}[damage])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         oracle = search(kill=False)
+    assert any(str(path) in str(one.message) for one in caught)
     assert ran == list("012345")  # and none of them twice
     assert [trial.score for trial in oracle.trials.values()] == [number / 10 for number in range(6)]
     assert {name: oracle.trials[name].hyperparameters.values for name in before} == before
     assert json_files.read(path) == {"format": 1}
+
+
+class Untrained(GenotypeTuner):
+    """A trial leaves the files that KerasTuner's own would, of nothing."""
+
+    def run_trial(self, trial, **kwargs):
+        folder = Path(self.get_trial_dir(trial.trial_id))
+        (folder / "checkpoint.weights.h5").write_bytes(b"weights")
+        (folder / "build_config.json").write_text("{}")
+        return {"val_accuracy": 0.5}
+
+    def _populate_initial_space(self):
+        pass
+
+
+def untrained(folder, name):
+    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
+    tuner = Untrained(oracle, lambda hp: None, directory=str(folder), project_name=name)
+    tuner.search(verbose=0)
+    return tuner, oracle.trials["0"], folder / name / "trial_0"
+
+
+def test_the_files_of_a_stock_training_are_sealed(tmp_path, monkeypatch):
+    tuner, trial, folder = untrained(tmp_path, "project")
+    loaded = []
+    monkeypatch.setattr(keras_tuner.Tuner, "load_model", lambda self, trial: loaded.append(trial.trial_id))
+    (folder / "build_config.json").write_text("")
+    with pytest.warns(UserWarning, match=r"build_config.json cannot be used .*It is written again"):
+        tuner.load_model(trial)
+    assert loaded == ["0"] and (folder / "build_config.json").read_text() == "{}"
+    (folder / "checkpoint.weights.h5").write_bytes(b"weighty")
+    with pytest.raises(DamagedFileError, match=r"checkpoint.weights.h5 cannot be used: .*Restore it from a copy"):
+        tuner.load_model(trial)
+    assert loaded == ["0"]
+
+
+def test_a_seal_that_cannot_be_written_does_not_end_a_search(tmp_path, monkeypatch):
+    def full(folder, names):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tuners.persistence.seals.seal", full)
+    with pytest.warns(UserWarning, match="trial_0 could not be sealed .*No space left"):
+        _, trial, _ = untrained(tmp_path, "project")
+    assert trial.score == 0.5
 
 
 def test_overwriting_needs_no_state(tmp_path):

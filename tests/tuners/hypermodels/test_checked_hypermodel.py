@@ -4,8 +4,10 @@ import keras
 import keras_tuner
 import pytest
 
-from tuners import CheckedHyperModel
-from tuners.hypermodels.checked_hypermodel import TunedFit, require_compiled
+from kerasnas import DARTSSpace
+from kerasnas.testing.strategies import GridSpace
+from tuners import CheckedHyperModel, GenotypeHyperModel, SupernetHyperModel
+from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled
 
 X = [[0.0]]
 
@@ -100,3 +102,33 @@ def test_batch_size_and_epochs_are_tuned():
         hypermodel.fit(hp, Model(), X, batch_size=4)
     with pytest.raises(ValueError, match=r"argument `epochs`. Expected positive integers"):
         TunedFit(epochs=[0])
+
+
+DARTS = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
+
+
+@pytest.mark.parametrize("kind", [GenotypeHyperModel, SupernetHyperModel])
+@pytest.mark.parametrize(
+    ("argument", "wrong", "error"),
+    [
+        *(("space", wrong, TypeError) for wrong in (None, "darts", DARTSSpace)),
+        *(
+            ("input_shape", wrong, ValueError)
+            for wrong in (None, (), 8, "8,8,1", (8, 8), (8, 8, None), (8, 8, 0), (8, 8, 0.5))
+        ),
+        *(("num_classes", wrong, ValueError) for wrong in (None, 0, "3", 2.0)),
+    ],
+)
+def test_no_hypermodel_is_made_of_what_is_no_space_or_no_shape(kind, argument, wrong, error):
+    """Before, a search began and each trial failed."""
+    right = {"space": DARTS, "input_shape": (8, 8, 1), "num_classes": 3}
+    kind(**right)
+    with pytest.raises(error, match=f"argument `{argument}`"):
+        kind(**{**right, argument: wrong})
+
+
+@pytest.mark.parametrize("wrong", [None, (), "12", (0,), (None,)])
+def test_a_space_without_a_skeleton_has_a_shape_too(wrong):
+    check_data(GridSpace((2, 2)), (12,), 3)
+    with pytest.raises(ValueError, match="argument `input_shape`"):
+        check_data(GridSpace((2, 2)), wrong, 3)

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, Genotype
+from kerasnas.backend.tensorflow_internals import gradient_registry
+from kerasnas.datasets import stochastic_blocks
+from kerasnas.spaces import GraphSpace
 from tuners import GenotypeHyperModel, GenotypeTuner, PredictorOracle, SuccessiveHalvingOracle
 
 SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3"])
@@ -86,6 +89,15 @@ def test_stock_hyperband(tmp_path):
     assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
 
 
+def test_a_trial_leaves_no_graph_in_memory(tmp_path):
+    """TensorFlow keeps those of models whose optimizer has a custom gradient, as Keras' have."""
+    before = set(gradient_registry())
+    tuner = GenotypeTuner(PredictorOracle(SPACE, "val_accuracy", 1), make(), directory=tmp_path)
+    tuner.search(X, Y, validation_data=(X[:9], Y[:9]), epochs=1, batch_size=12, verbose=0)
+    assert tuner.oracle.get_best_trials()[0].score is not None
+    assert set(gradient_registry()) <= before
+
+
 @pytest.mark.slow
 def test_own_oracles_drive_the_stock_tuner(tmp_path):
     """Multi-fidelity epochs are what is trained; the best models can be loaded; a History is a result."""
@@ -117,3 +129,21 @@ def test_values_of_another_space_are_refused():
     hp.Fixed("reduce/2/first", "sep_conv_3x3")
     with pytest.raises(ValueError, match="no option 'sep_conv_3x3'"):
         make().genotype(hp)
+
+
+def test_graph_networks_are_compared_by_the_loss_of_the_nodes_that_count(tmp_path):
+    """Weights say which nodes count; the loss heeds them, the metric `accuracy` of all samples does not."""
+    data = stochastic_blocks(nodes=40, features=6, train_per_class=4)
+    space = GraphSpace(data.graph, filters=4, num_nodes=1, primitives=["gcn", "fc"])
+    hypermodel = GenotypeHyperModel(space, data.input_shape, data.num_classes)
+    tuner = keras_tuner.RandomSearch(hypermodel, objective="val_loss", max_trials=1, seed=1, directory=tmp_path)
+    batches = data.batches("train", steps=2), data.batches("validation")
+    tuner.search(batches[0], validation_data=batches[1], epochs=1, verbose=0)
+    (trial,) = tuner.oracle.get_best_trials(1)
+    model = tuner.get_best_models()[0]
+    outputs = np.array(model(data.x))
+    nodes = data.parts["validation"]
+    shifted = outputs[nodes] - outputs[nodes].max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(nodes)), data.y[nodes]]
+    assert trial.score == pytest.approx(losses.mean(), rel=1e-4)
+    space.validate(hypermodel.genotype(trial.hyperparameters))

@@ -44,7 +44,7 @@ def test_trajectory_continues_after_a_kill_and_reload(name, bare, run, tmp_path)
     expected = bare(name, SPACE, 3, 30)
     first = run(wrapped(name, SPACE, 3, 30), tmp_path, stop_after=13)
     assert first.asked == expected[:13]
-    second = run(wrapped(name, SPACE, 4, 30), tmp_path)
+    second = run(wrapped(name, SPACE, 3, 30), tmp_path)
     assert second.asked == expected[13:]
     assert len(second.oracle.trials) == 30
 

@@ -3,9 +3,15 @@
 import json
 import os
 import random
+import signal
+import sys
 
+import keras_tuner
 import pytest
 
+from kerasnas import leftovers
+from kerasnas.testing.strategies import GridSpace
+from tuners import DistributedTuner, PredictorOracle
 from tuners.persistence import json_files
 
 VALUE = {"name": "größer", "score": 0.1, "values": [1, None, True, 1e300], "nothing": {}}
@@ -84,7 +90,7 @@ def test_any_flipped_bit_is_noticed_or_changes_nothing(path):
         damaged[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(damaged))
         try:
-            value = json_files._decode(path.read_bytes())
+            value = json_files.decode(path.read_bytes())
         except ValueError:
             continue
         # The name of the checksum itself, say: all else is as it was, or there is one key more.
@@ -113,15 +119,6 @@ def test_what_cannot_be_written_leaves_all_as_it_was(path, durable, monkeypatch)
     assert not [one.name for one in path.parent.iterdir() if one.name.startswith(".")]
 
 
-def test_a_kill_while_the_version_before_is_kept(path):
-    """Its link is still there when another process with the same number comes."""
-    json_files.write(path, {"step": 1})
-    os.link(path, path.with_name(f".{path.name}.{os.getpid()}.previous"))
-    json_files.write(path, {"step": 2})
-    assert json_files.read(json_files.previous(path)) == {"step": 1}
-    assert len(list(path.parent.iterdir())) == 2
-
-
 def test_lines(path):
     assert json_files.read_lines(path) == []
     for step in range(3):
@@ -129,3 +126,40 @@ def test_lines(path):
     with path.open("a") as file:
         file.write('{"step": 3')  # a kill, or a full disk
     assert json_files.read_lines(path) == [{"step": 0}, {"step": 1}, {"step": 2}]
+
+
+# What killed writers leave -----------------------------------------------------------------------------
+DEAD = 2**22 + 1  # above the largest number of a process
+
+
+def left(folder):
+    """A temporary file of a process that is gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mine = leftovers.name_temporary(folder, "oracle", ".json")
+    path = mine.with_name(mine.name.replace(f".{os.getpid()}.", f".{DEAD}."))
+    path.write_text("{")
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("durable", [True, False])
+def test_what_a_killed_writer_leaves_is_known_as_such(path, durable):
+    """Killed between its writing and its renaming, for true."""
+    json_files.write(path, {"step": 1})
+    process = os.fork()
+    if process == 0:
+        os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        json_files.write(path, {"step": 2}, durable)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 3  # the new file, and the link to the old one
+    leftovers.remove(path.parent)
+    assert [one.name for one in path.parent.iterdir()] == ["state.json"]
+    assert json_files.read(path) == {"step": 1}
+
+
+def test_opening_a_project_removes_them(tmp_path):
+    oracle = PredictorOracle(GridSpace((3, 3)), keras_tuner.Objective("val_accuracy", "max"), 1)
+    gone = left(tmp_path / "project")
+    DistributedTuner(oracle, None, str(tmp_path), "project")
+    assert not gone.exists()

@@ -1,5 +1,6 @@
 """Searches resumed from a damaged project, from one that an older version wrote, and from another's."""
 
+import contextlib
 import json
 import os
 import warnings
@@ -183,6 +184,7 @@ def test_nothing_but_whole_files_is_ever_seen(run, tmp_path, monkeypatch):
             lambda: PredictorOracle(SPACE, keras_tuner.Objective("val_accuracy", "min"), 20),
             "objectives 'val_accuracy': max there, min here",
         ),
+        (lambda: PredictorOracle(SPACE, OBJECTIVE, 20, seed=1), "seed: 0 there, 1 here"),
         (lambda: HyperbandOracle(SPACE, OBJECTIVE), "search: None there, 'Hyperband' here"),
     ],
 )
@@ -192,6 +194,20 @@ def test_a_project_of_another_search_is_refused(other, message, run, tmp_path):
     with pytest.raises(ValueError, match=f"of another search.*{message}.*overwrite=True"):
         run(other(), tmp_path)
     assert (tmp_path / "project" / "oracle.json").read_text() == before
+
+
+def test_a_workers_seed_chooses_nothing(run, tmp_path, monkeypatch):
+    """It learns from the folder what the chief has found."""
+    run(make(), tmp_path, stop_after=2)
+    for name, value in (("IP", "127.0.0.1"), ("PORT", "8000")):
+        monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+    for role in ("worker", "chief"):
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", role)
+        oracle = make(seed=1)
+        oracle._set_project_dir(str(tmp_path), "project")
+        with contextlib.nullcontext() if role == "worker" else pytest.raises(ValueError, match="seed: 0 there, 1 here"):
+            oracle.reload()
+        assert len(oracle.trials) == (3 if role == "worker" else 0)
 
 
 def test_a_project_of_a_stock_oracle_is_refused(run, tmp_path):

@@ -218,14 +218,14 @@ def test_a_new_search_forgets_the_files_of_another(search):
 def test_a_full_disk_is_said_once_and_nothing_is_lost(search, monkeypatch):
     search.run(range(2))
     full = []
-    real = json_files._encode
+    real = json_files.encode
 
     def encode(value):
         if full:
             raise OSError(28, "No space left on device")
         return real(value)
 
-    monkeypatch.setattr(json_files, "_encode", encode)
+    monkeypatch.setattr(json_files, "encode", encode)
     full.append(True)
     with pytest.warns(UserWarning, match="could not be written") as caught:
         search.run([2])

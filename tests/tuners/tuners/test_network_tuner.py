@@ -11,6 +11,7 @@ from kerasnas import BilevelTrainer, DARTSSpace, storage
 from kerasnas.meta import ReptileInitializer
 from tuners import EvolutionOracle, RandomOracle, TrainingRecipe
 from tuners.persistence import json_files
+from tuners.persistence.seals import DamagedFileError, seal
 from tuners.tuners.network_tuner import NetworkTuner
 from tuners.tuners.trial_inputs import SearchData
 
@@ -74,6 +75,47 @@ def test_the_best_are_the_completed_trials_the_best_first(searched):
         for mine, other in zip(model.get_weights(), built.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, other)
         assert model.compiled and searched.result(trial) == {"metrics": {"val_accuracy": trial.score}}
+
+
+def test_a_damaged_file_of_the_best_trial_is_whole_again_or_named(searched, make):
+    """A byte of a genotype may be another genotype, and one of weights other predictions."""
+    best = searched.best_trials(1)[0]
+    folder = searched.trial_folder(best)
+    seal(folder, ["genotype.json", "result.json"])  # which `TrialNetworks` does after a training
+    right, tuner = (searched.genotype(best), searched.result(best)), make()
+    for name in ("genotype.json", "result.json", "model.keras"):
+        path = folder / name
+        content = path.read_bytes()
+        for damaged in (
+            None,
+            b"",
+            content[: len(content) // 2],
+            content.replace(b"7", b"6"),
+            content[:-9] + b"123456789",
+        ):
+            if damaged is None:
+                path.unlink()
+            else:
+                path.write_bytes(damaged)
+            if damaged == content:
+                continue
+            if name == "model.keras":
+                with pytest.raises(DamagedFileError, match=r"model.keras cannot be used: .*Restore it from a copy, or"):
+                    tuner.get_best_models()
+                path.write_bytes(content)
+                continue
+            with pytest.warns(UserWarning, match=f"{name} cannot be used .*is written again from files.json"):
+                assert (tuner.genotype(best), tuner.result(best)) == right
+            assert path.read_bytes() == content
+
+
+def test_a_model_that_is_saved_again_is_the_one_that_is_loaded(searched):
+    best, other = searched.best_trials(2)
+    searched.save_model(best.trial_id, searched.load_model(other))
+    for mine, its in zip(
+        searched.load_model(best).get_weights(), searched.load_model(other).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(mine, its)
 
 
 def test_a_trial_without_a_result_has_none(make):

@@ -152,6 +152,7 @@ def test_without_a_report_the_result_alone_is_left(tmp_path):
     evaluate, calls = fold_evaluation([{"val_accuracy": 0.75}])
     assert make().evaluate(tmp_path, [DATA], evaluate, ACCURACY, {}) == {"val_accuracy": 0.75}
     assert calls == [(DATA, tmp_path)]
-    assert {path.name for path in tmp_path.iterdir()} == {"result.json", "model.keras", "genotype.json", "stages"}
+    names = {"result.json", "model.keras", "genotype.json", "stages", "files.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
     result = json_files.read(tmp_path / "result.json")
     assert "folds" not in result and result["evaluated_on"] == "val" and result["warm_start"] is None

@@ -1,29 +1,17 @@
-"""Bad inputs: whatever comes, a public call answers with one clear line that names the argument.
+"""Right calls of what needs no training: strategies, data, drift, tables, leaves, federated averaging."""
 
-Every call below is tried with each of its arguments replaced by each of `BAD`, and a tuple or a list with its last
-element replaced. It raises ValueError or TypeError with the argument's name, unless `ALLOWED` says why the value is a
-good one. Nothing else gets out: no AttributeError, KeyError, IndexError or error of NumPy's own.
-
-To add a function or a constructor, write one line with arguments that are right: `call(function, argument=value, ...)`.
-"""
-
-import functools
-import inspect
-import math
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import pytest
 
-from kerasnas import datasets, pareto
+from kerasnas import datasets, pareto, primitives, tasks
 from kerasnas.datasets import Episode
 from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
 from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
 from kerasnas.genotypes import DARTS_V1, Genotype
+from kerasnas.primitives import Graph
 from kerasnas.registry import Registry
 from kerasnas.search import (
     ASHA,
@@ -42,66 +30,16 @@ from kerasnas.search import (
     SuccessiveHalving,
     TPESearch,
 )
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, NASBench201Space
+from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, GraphSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
 from kerasnas.tabular import NASBench101, NASBench201, NATSBenchSize, NATSBenchSizeSpace, Table
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
+from kerasnas.tasks import CLASSIFICATION
+from tests.bad_inputs.table import call, fresh
 
-BAD = {
-    "None": None,
-    "NaN": math.nan,
-    "infinity": math.inf,
-    "-1": -1,
-    "0": 0,
-    "0.5": 0.5,
-    "huge": 10**400,
-    "True": True,
-    "text": "x",
-    "empty text": "",
-    "bytes": b"x",
-    "[]": [],
-    "{}": {},
-    "[None]": [None],
-    "ragged": [[1], [1, 2]],
-    "object": object(),
-    "function": len,
-    "NaN array": np.array([np.nan]),
-    "text array": np.array(["x"]),
-    "object array": np.array([None]),
-}
-
-
-class Call(NamedTuple):
-    """A public function or constructor with arguments that are right."""
-
-    function: Callable[..., Any]
-    name: str
-    arguments: dict[str, Any]
-
-
-CALLS: list[Call] = []
-
-
-def call(function: Callable[..., Any], name: str | None = None, /, **arguments: Any) -> None:
-    """Add a function; a method of an object that a call changes is given as `fresh(make, "method")`."""
-    CALLS.append(Call(function, name or getattr(function, "__qualname__", str(function)), arguments))
-
-
-def fresh(make: Callable[[], Any], method: str) -> Callable[..., Any]:
-    """The method of a new object for each call."""
-
-    @functools.wraps(getattr(make(), method))
-    def function(**arguments: Any) -> Any:
-        return getattr(make(), method)(**arguments)
-
-    function.__qualname__ = f"{type(make()).__name__}.{method}"
-    return function
-
-
-# Arguments that are right ----------------------------------------------------------------------------
 SPACE = NASBench201Space()
 GENOTYPE = SPACE.decode((3,) * 6)
 IMAGES, LABELS = np.random.default_rng(0).random((12, 8, 8, 1)), np.arange(12) % 3
@@ -203,6 +141,37 @@ call(Adam, learning_rate=0.1)
 call(fresh(lambda: SPACE, "reachable"), max_skips=1, allow_none=True)
 call(fresh(lambda: SPACE.reachable(), "sample"), rng=RNG)
 
+# graphs
+call(Graph, edges=[[0, 1], [1, 2]], num_nodes=3)
+for primitive in ("ARMA", "ChebNet", "FullyConnected", "GAT", "GCN", "GIN", "GraphSAGE", "KGNN"):
+    call(getattr(primitives, primitive), graph=Graph([[0, 1]], 2), filters=4, affine=True, copies=2)
+call(GraphSpace, graph=Graph([[0, 1]], 2), filters=4, num_nodes=2, primitives=["gcn", "fc"], dropout=0.5)
+call(fresh(GraphSpace, "to_table"), genotype=GraphSpace().decode((0,) * 8))
+call(
+    fresh(GraphSpace, "from_table"),
+    genotype=Genotype("nasbench_graph", {"cell": [("gcn", node, node + 1) for node in range(4)]}),
+)
+call(
+    datasets.GraphDataset,
+    name="three",
+    graph=Graph([[0, 1]], 3),
+    x=np.ones((3, 2)),
+    y=[0, 1, -1],
+    parts={"train": [0, 1], "validation": [], "test": []},
+    classes=("a", "b"),
+)
+call(
+    datasets.stochastic_blocks,
+    nodes=30,
+    classes=2,
+    features=4,
+    degree=3.0,
+    homophily=0.8,
+    signal=0.2,
+    train_per_class=2,
+    seed=0,
+)
+
 # datasets
 call(
     datasets.ArrayBatches,
@@ -227,10 +196,19 @@ call(datasets.drop_words, batch=np.ones((2, 3), int), rng=RNG, share=0.1)
 call(datasets.TextLimits, words=10, length=4, tokens="words")
 call(datasets.Vocabulary, words=["film"], length=4, split="words")
 call(datasets.LogMel, samples=800, rate=800, mean=2.0, deviation=2.0, bins=8, window=0.04, stride=0.02)
-call(datasets.check_images, x=IMAGES, y=LABELS, num_classes=3, input_shape=(8, 8, 1), what="training")
+call(
+    datasets.check_images,
+    x=IMAGES,
+    y=LABELS,
+    num_classes=3,
+    input_shape=(8, 8, 1),
+    what="training",
+    task=CLASSIFICATION,
+)
 call(datasets.stratified_split, y=LABELS, fraction=0.5, seed=0)
+call(datasets.split_samples, task=CLASSIFICATION, y=LABELS, fraction=0.5, seed=0, groups=np.arange(12) // 3 % 2)
 call(datasets.split_classes, y=LABELS, sizes=(1, 2), seed=0)
-call(datasets.load, name_or_path="fashion_mnist_mini", cache_dir=".", image_size=None, seed=0)
+call(datasets.load, name_or_path="fashion_mnist_mini", cache_dir=".", image_size=None, seed=0, task="auto", target=())
 call(
     datasets.ImageDataset,
     name="toy",
@@ -247,6 +225,7 @@ call(
 )
 call(lambda split, size: datasets.mini_imagenet(split, size, path=PHOTOS), "mini_imagenet", split="validation", size=8)
 call(datasets.glyphs, classes=2, samples=2, size=8, jitter=1.0, seed=0)
+call(datasets.mazes, train_samples=4, test_samples=2, size=5, kind="maze", density=0.2, seed=0)
 call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
 call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))
 call(datasets.check_episode, episode=EPISODE)
@@ -355,167 +334,11 @@ call(
     initial_round=1,
 )
 
-# Why values of `BAD` are right after all -----------------------------------------------------------
-TEXT = {"text", "empty text"}
-NUMBERS = {"-1", "0", "0.5"}
-
-
-def of(labels):
-    return {f"element {label}" for label in labels}
-
-
-ALLOWED: dict[str, tuple[set[str], list[str]]] = {
-    "any number is a mean": (NUMBERS, ["LogMel-mean"]),
-    "any text is a word, also in an array": ({"text array", *of(TEXT)}, ["Vocabulary-words"]),
-    "a rate, a weight or a limit": (
-        {"0.5"},
-        [
-            *("Reinforce-learning_rate", "Controller-temperature", "Controller-tanh_constant", "Controller-ppo_clip"),
-            *("Controller-learning_rate", "PredictorSearch-cost_limit", "PredictorSearch.tell-cost"),
-            *("LSTMPolicy-temperature", "LSTMPolicy-tanh_constant", "Adam-learning_rate"),
-            *("AttentionPolicy-temperature", "AttentionPolicy-tanh_constant", "AttentionPolicy-skip_target"),
-            *("Controller-skip_target", "TPESearch-good_share", "TPESearch-bandwidth_factor"),
-            *("BOHB-good_share", "BOHB-bandwidth_factor", "NetworkEnsemble-learning_rate"),
-            *("outer_step-step", "outer_step-architecture_step", "federate-participation", "federate-step"),
-            "federate-architecture_step",
-            *("MaximumTest-false_alarms", "DriftMonitor-false_alarms", "DriftMonitor-rise"),
-            *("error_run_length-error", "ErrorSum-error", "ErrorSum-rise"),
-            *("LogMel-deviation", "LogMel-window", "LogMel-stride"),
-        ],
-    ),
-    "0 leaves the baseline, the entropy or the variation out": (
-        {"0", "0.5"},
-        [
-            "Reinforce-baseline_decay",
-            "Controller-baseline_decay",
-            "Controller-entropy_weight",
-            "Controller-skip_weight",
-            "glyphs-jitter",
-            "color_jitter-amount",
-            "drop_words-share",
-            *("NetworkEnsemble-weight_decay", "TPESearch-random_share", "BOHB-random_share"),
-        ],
-    ),
-    "0 leaves the mutation, the noise, the steps, the shift, the skips or the query out; an index starts at 0": (
-        {"0"},
-        [
-            *("NSGA2-mutation_probability", "waveforms-noise", "PairedBatches.skip-steps", "shift-pixels"),
-            *("cutout-size", "SinusoidTasks-query_shots", "EpisodeSampler-query_shots", "ArrayBatches.set_epoch-epoch"),
-            "NASBench201Space.reachable-max_skips",
-            *("SinusoidTasks.episode-index", "SinusoidTasks.batch-index", "EpisodeSampler-rotations"),
-        ],
-    ),
-    "a reward that is not finite is a failure": (
-        {"NaN", "infinity", "-1", "0"},
-        ["RandomSearch.tell-reward", "PredictorSearch.tell-reward", "Hyperband.tell-reward", "ASHA.tell-reward"],
-    ),
-    "a vector with an entry that is not finite is a failure": (
-        of({"NaN", "infinity", *NUMBERS}),
-        ["NSGA2.tell-reward", "EHVISearch.tell-reward"],
-    ),
-    "numbers like the others": (of(NUMBERS), ["SinusoidTasks-inputs"]),
-    "numbers above the other end": (of({"0", "0.5"}), ["SinusoidTasks-phase"]),
-    "numbers like the others, as which NumPy reads True": (
-        of({*NUMBERS, "True"}),
-        [
-            *("dominates-one", "dominates-other", "staircase-costs", "staircase-values"),
-            *("hypervolume-reference", "expected_hypervolume_improvement-reference", "EHVISearch-reference"),
-        ],
-    ),
-    "weights above 0, as which NumPy reads True": (of({"0.5", "True"}), ["weighted_mean-shares"]),
-    "an integer among integers, as which NumPy reads True": (
-        of({"True"}),
-        ["EpisodeSampler-classes", "split_classes-sizes"],
-    ),
-    "no label yet": ({"[]"}, ["ErrorSum.observe-errors", "DriftMonitor.observe_errors-errors"]),
-    "no error": ({"0"}, ["fisher_p_value-errors", "fisher_p_value-reference_errors"]),
-    "a single part": ({"0.5"}, ["split_classes-sizes"]),
-    "a function": ({"function"}, ["ArrayBatches-augment", "compose-functions"]),
-    "a name may be any text": (
-        TEXT,
-        [
-            "check_images-what",
-            "ImageDataset-name",
-            "Table-name",
-            "NATSBenchSize-name",
-            "NASBench201-name",
-            "Genotype.count-primitive",
-        ],
-    ),
-    "a name in the singular": (TEXT, ["Registry-kind"]),
-    "a name like the others": (of(TEXT), ["DriftMonitor-classes"]),
-    "a name that is not empty": (
-        {"text"},
-        ["load-cache_dir", "Genotype-space", "Genotype.from_paper_string-space", "Registry.register-name"],
-    ),
-    "names like the others, also in an array": (
-        {"text array", *of(TEXT)},
-        ["ImageDataset-classes", "LabelledImages-classes", "NASBenchGraphSpace-operations"],
-    ),
-    "an alphabet": (of(TEXT), ["LabelledImages-alphabets"]),
-    "any size": (of({"None"}), ["check_images-input_shape"]),
-    "arrays are read when the episode is used, by `check_episode` or a learner": (
-        {"ragged", *of({"[]", "[None]", "ragged", "NaN array", "text array", "object array"})},
-        ["Episode-support", "Episode-query"],
-    ),
-}
-
-
-def _is_default(function, argument, value):
-    try:
-        default = inspect.signature(function).parameters[argument].default
-    except (KeyError, ValueError):
-        return False
-    return default is value
-
-
-def _variants(good):
-    """Every bad value, and `good` with each bad value as one of its elements."""
-    for label, bad in BAD.items():
-        if type(bad) is type(good) and not isinstance(bad, np.ndarray) and bad == good:
-            continue
-        yield label, bad
-    if type(good) in (tuple, list):
-        for label, bad in BAD.items():
-            yield f"element {label}", type(good)([*good[:-1], bad])
-
-
-CASES = [pytest.param(one, argument, id=f"{one.name}-{argument}") for one in CALLS for argument in one.arguments]
-
-
-@pytest.mark.parametrize("one", CALLS, ids=lambda one: one.name)
-def test_the_right_arguments_pass(one):
-    one.function(**one.arguments)
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("one", "argument"), CASES)
-def test_bad_values_are_refused_by_name(one, argument):
-    place = f"{one.name}-{argument}"
-    allowed = set().union(*(labels for labels, places in ALLOWED.values() if place in places))
-    accepted, problems = set(), []
-    for label, bad in _variants(one.arguments[argument]):
-        if _is_default(one.function, argument, bad):
-            continue
-        try:
-            one.function(**{**one.arguments, argument: bad})
-        except (ValueError, TypeError) as error:
-            if f"`{argument}`" not in str(error):
-                problems.append(f"{label}: {type(error).__name__} without the argument's name: {error}")
-        except Exception as error:  # noqa: BLE001 (whatever it is, it should not get out)
-            problems.append(f"{label}: {type(error).__name__}: {error}")
-        else:
-            accepted.add(label)
-    problems += [f"{label}: accepted" for label in sorted(accepted - allowed)]
-    problems += [f"{label}: refused, though it is allowed" for label in sorted(allowed - accepted)]
-    assert not problems, "\n".join(problems)
-
-
-def test_every_exception_is_that_of_an_argument_above():
-    known = {f"{one.name}-{argument}" for one in CALLS for argument in one.arguments}
-    assert not {place for _, places in ALLOWED.values() for place in places} - known
-
-
-def test_every_call_has_a_name_of_its_own():
-    names = [one.name for one in CALLS]
-    assert len(set(names)) == len(names)
+# tasks
+NUMBERS = np.array([[1.0], [2.0], [4.0]])
+call(tasks.Regression, offset=(0.0, 1.0), scale=(1.0, 2.0))
+call(tasks.Regression.fitted, "Regression.fitted", y=NUMBERS)
+call(tasks.SmoothedCrossentropy, label_smoothing=0.1)
+call(tasks.task_of, config={"name": "regression", "offset": [0.0], "scale": [1.0]})
+call(tasks.task_of_labels, y=LABELS)
+call(tasks.task_of_loss, loss=abs, y=NUMBERS)

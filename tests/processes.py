@@ -1,9 +1,13 @@
 """Forks processes that run a program, from one that has imported everything: imports take seconds in each otherwise.
 
-Reads a command in JSON from each line of its input: `{"env": {...}, "log": path}` starts a process, and answers its id;
-`{"wait": id}` answers its exit code, None if it still runs, or the negative number of the signal that ended it.
+TensorFlow may be used in them: its threads begin with its first operation, and the process that forks takes none.
+
+The arguments are the program and modules to import. It reads a command in JSON from each line of its input:
+`{"env": {...}, "log": path}` starts a process, and answers its id; `{"wait": id}` answers its exit code, None if it
+still runs, or the negative number of the signal that ended it.
 """
 
+import importlib
 import json
 import os
 import runpy
@@ -12,11 +16,9 @@ import threading
 import traceback
 
 
-def main(program):
-    import tuners
-    import tuners.distributed.chief
-    import tuners.distributed.worker  # noqa: F401
-
+def main(program, *modules):
+    for module in modules:
+        importlib.import_module(module)
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command = json.loads(line)
@@ -51,4 +53,4 @@ def run(program):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,0 +1,182 @@
+"""Generated mazes and grid worlds: from walls, goal and agent, the next move of a shortest path."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.images import DATASETS, ImageDataset
+
+MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
+"""Name of each move -> what it adds to row and column."""
+WALL, GOAL, AGENT = range(3)
+"""The channels of an image."""
+_UNREACHED = np.iinfo(np.int32).max
+_LARGEST = 1001  # rows of a world
+_MOST_DRAWS = 100  # worlds that may have no two places that are connected
+
+
+class World(NamedTuple):
+    """A grid world: its walls, and the place to go to.
+
+    Args:
+        walls: True where nobody can go, `(size, size)`; the border is wall.
+        goal: row and column.
+    """
+
+    walls: np.ndarray
+    goal: tuple[int, int]
+
+
+def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", density: float = 0.25) -> World:
+    """Draw a world.
+
+    Args:
+        rng: the generator.
+        size: rows, and columns; of a maze an odd number. Defaults to 11.
+        kind: `"maze"`: corridors of one cell that form a tree, in which a few further walls are opened; or
+            `"obstacles"`: walls drawn cell by cell. Defaults to `"maze"`.
+        density: share of the cells that are walls, or, of a maze, of the further walls that are opened. Defaults to
+            0.25.
+
+    Raises:
+        ValueError: for a size below 5 or an even one of a maze, an unknown kind, or a density outside of [0, 0.6].
+
+    Example:
+
+    >>> world = grid_world(np.random.default_rng(0), size=5)
+    >>> int(world.walls.sum()) >= 16, bool(world.walls[world.goal])
+    (True, False)
+    """
+    checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
+    size, density = checks.integer("size", size, 5, _LARGEST), checks.number("density", density, least=0, most=0.6)
+    if checks.one_of("kind", kind, ("maze", "obstacles")) == "maze" and size % 2 == 0:
+        raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
+    for _ in range(_MOST_DRAWS):
+        walls = _maze(rng, size, density) if kind == "maze" else rng.random((size, size)) < density
+        walls[[0, -1]] = walls[:, [0, -1]] = True
+        free = np.argwhere(~walls)
+        if len(free) > 1:
+            row, column = map(int, free[rng.integers(len(free))])
+            world = World(walls, (row, column))
+            if (distances(world) < _UNREACHED).sum() > 1:
+                return world
+    raise ValueError(checks.invalid("density", "one that leaves places that are connected", density))
+
+
+def _maze(rng: np.random.Generator, size: int, opened: float) -> np.ndarray:
+    """Corridors by depth-first search, of whose remaining inner walls a share is opened."""
+    walls = np.ones((size, size), bool)
+    stack = [(1, 1)]
+    walls[1, 1] = False
+    while stack:
+        row, column = stack[-1]
+        steps = [(row + 2 * down, column + 2 * right) for down, right in MOVES.values()]
+        new = [(i, j) for i, j in steps if 0 < i < size - 1 and 0 < j < size - 1 and walls[i, j]]
+        if not new:
+            stack.pop()
+            continue
+        i, j = new[rng.integers(len(new))]
+        walls[i, j] = walls[(row + i) // 2, (column + j) // 2] = False
+        stack.append((i, j))
+    inner = walls & (np.add.outer(np.arange(size), np.arange(size)) % 2 == 1)  # between two cells
+    return walls & ~(inner & (rng.random(walls.shape) < opened))
+
+
+def distances(world: World) -> np.ndarray:
+    """The number of moves from each place to the goal, by dynamic programming; the largest int32 where there is no way.
+
+    Example:
+
+    >>> walls = np.ones((3, 5), bool)
+    >>> walls[1, 1:4] = False
+    >>> distances(World(walls, (1, 1)))[1, 1:4].tolist()
+    [0, 1, 2]
+    """
+    found = np.full(world.walls.shape, _UNREACHED, np.int32)
+    found[world.goal] = 0
+    front = np.zeros(world.walls.shape, bool)
+    front[world.goal] = True
+    steps = 0
+    while front.any():
+        steps += 1
+        near = np.zeros_like(front)
+        near[1:] |= front[:-1]
+        near[:-1] |= front[1:]
+        near[:, 1:] |= front[:, :-1]
+        near[:, :-1] |= front[:, 1:]
+        front = near & ~world.walls & (found == _UNREACHED)
+        found[front] = steps
+    return found
+
+
+def best_move(lengths: np.ndarray, place: tuple[int, int]) -> int:
+    """The number of the first of `MOVES` that leads nearer to the goal.
+
+    Args:
+        lengths: of `distances`.
+        place: row and column, not the goal.
+    """
+    return int(np.argmin([lengths[place[0] + down, place[1] + right] for down, right in MOVES.values()]))
+
+
+def image_of(world: World, place: tuple[int, int]) -> np.ndarray:
+    """The image that a network sees: walls, goal and agent in three channels, float32 `(size, size, 3)`."""
+    image = np.zeros((*world.walls.shape, 3), np.float32)
+    image[..., WALL] = world.walls
+    image[(*world.goal, GOAL)] = image[(*place, AGENT)] = 1
+    return image
+
+
+def mazes(
+    train_samples: int = 5000,
+    test_samples: int = 1000,
+    size: int = 11,
+    kind: str = "maze",
+    density: float = 0.25,
+    seed: int = 0,
+) -> ImageDataset:
+    """Generated worlds, an agent at a drawn place of each, and the next move of a shortest path to the goal.
+
+    Of several moves that are as good, the first of `MOVES` is the label. Training and test data have different worlds.
+
+    Args:
+        train_samples, test_samples: number of samples. Default to 5000 and 1000.
+        size, kind, density: as for `grid_world`.
+        seed: the same seed gives the same data. Defaults to 0.
+
+    Raises:
+        ValueError: for arguments out of their range.
+
+    Example:
+
+    >>> data = mazes(train_samples=40, test_samples=10, size=7)
+    >>> data.input_shape, data.classes
+    ((7, 7, 3), ('up', 'right', 'down', 'left'))
+    """
+    grid_world(np.random.default_rng(checks.seed(seed)), size, kind, density)  # raises where it cannot be
+    sizes = {"train": checks.integer("train_samples", train_samples, 1)}
+    sizes["test"] = checks.integer("test_samples", test_samples, 1)
+    arrays: dict[str, np.ndarray] = {}
+    for index, (part, samples) in enumerate(sizes.items()):
+        rng = np.random.default_rng([seed, index])
+        x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
+        for sample in range(samples):
+            world = grid_world(rng, size, kind, density)
+            lengths = distances(world)
+            places = np.argwhere((lengths > 0) & (lengths < _UNREACHED))
+            row, column = map(int, places[rng.integers(len(places))])
+            place = (row, column)
+            x[sample], y[sample] = image_of(world, place), best_move(lengths, place)
+        arrays |= {f"x_{part}": x, f"y_{part}": y}
+    x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
+    return ImageDataset("mazes", x, y, x_test, y_test, classes=tuple(MOVES))
+
+
+@DATASETS.register("mazes")
+def _mazes(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    del cache_dir  # generated
+    return mazes()

@@ -1,0 +1,192 @@
+"""The operations of graph networks as primitives: each is ReLU, messages, a dense kernel, batch norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from kerasnas.primitives.base import GRAPH_PRIMITIVES, Primitive, Relu
+from kerasnas.primitives.graph import Graph, check_graph
+from kerasnas.primitives.graph_stages import Attention, Linear, Neighbors, Pooled
+from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.primitives.parameter_free import Identity
+
+
+class GraphPrimitive(Primitive):
+    """Base of the operations on graphs; `messages()` are the stages between its ReLU and its batch norm.
+
+    Args:
+        graph: the `Graph` whose nodes are the rows of the input.
+        filters, affine, copies: see `Primitive`.
+
+    Call arguments:
+        inputs: tensor `(nodes, channels)`.
+        scale, training: see `Primitive`.
+
+    Returns:
+        Tensor `(nodes, copies * filters)`.
+
+    Differences from the papers:
+        - ReLU comes first and batch norm last, as everywhere in this package; so there is no bias.
+    """
+
+    def __init__(
+        self, graph: Graph | dict[str, Any], filters: int, affine: bool = True, copies: int = 1, **kwargs: Any
+    ):
+        self.graph = check_graph(graph)
+        super().__init__(filters, 1, affine, copies, **kwargs)
+
+    def messages(self) -> list[keras.layers.Layer]:
+        """The stages between ReLU and batch norm."""
+        raise NotImplementedError
+
+    def stages(self) -> list[keras.layers.Layer]:
+        return [Relu(), *self.messages(), BatchNorm(self.affine)]
+
+    def linear(self) -> Linear:
+        """A dense kernel for each copy."""
+        return Linear(self.filters, self.copies)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["strides"]
+        return {**config, "graph": keras.saving.serialize_keras_object(self.graph)}
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class GCN(GraphPrimitive):
+    """Graph convolution: `(D + I)^-1/2 (A + I) (D + I)^-1/2 x W`.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Example:
+
+    >>> GCN(Graph([[0, 1], [1, 2]], num_nodes=3), filters=8)(keras.ops.ones((3, 4))).shape
+    TensorShape([3, 8])
+
+    Reference:
+        Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks", 2017 (arXiv 1609.02907).
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [Neighbors(self.graph, "looped"), self.linear()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class GAT(GraphPrimitive):
+    """Graph attention of four heads, side by side; `filters` is a multiple of 4.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Raises:
+        ValueError: when built, if 4 does not divide `filters`.
+
+    Reference:
+        Velickovic et al., "Graph Attention Networks", 2018 (arXiv 1710.10903).
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [self.linear(), Attention(self.graph, self.copies)]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class GIN(GraphPrimitive):
+    """Graph isomorphism network of one dense layer, its epsilon 0: `(x + A x) W`.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Reference:
+        Xu et al., "How Powerful are Graph Neural Networks?", 2019 (arXiv 1810.00826).
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [Neighbors(self.graph, "sum"), Pooled(self.graph, "total"), self.linear()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class ChebNet(GraphPrimitive):
+    """Chebyshev filter of two terms: `x W - D^-1/2 A D^-1/2 x V`; the sign is left to `V`, which is learned.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Reference:
+        Defferrard et al., "Convolutional Neural Networks on Graphs with Fast Localized Spectral Filtering", 2016
+        (arXiv 1606.09375); the largest eigenvalue of the Laplacian is taken as 2.
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [Neighbors(self.graph, "symmetric"), self.linear()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class GraphSAGE(GraphPrimitive):
+    """GraphSAGE with the mean of all neighbors: `x W + D^-1 A x V`.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Reference:
+        Hamilton et al., "Inductive Representation Learning on Large Graphs", 2017 (arXiv 1706.02216).
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [Neighbors(self.graph, "sum"), Pooled(self.graph, "mean"), self.linear()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class ARMA(GraphPrimitive):
+    """Auto-regressive moving average filter of one stack and one step: `ReLU(D^-1/2 A D^-1/2 x V + x W)`.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Reference:
+        Bianchi et al., "Graph Neural Networks with Convolutional ARMA Filters", 2021 (arXiv 1901.01343).
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [Neighbors(self.graph, "symmetric"), self.linear(), Relu()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class KGNN(GraphPrimitive):
+    """The layer of k-GNN at k = 1: `x W + A x V`.
+
+    Args and call arguments: see `GraphPrimitive`.
+
+    Reference:
+        Morris et al., "Weisfeiler and Leman Go Neural: Higher-Order Graph Neural Networks", 2019 (arXiv 1810.02244).
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [Neighbors(self.graph, "sum"), self.linear()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class FullyConnected(GraphPrimitive):
+    """A dense kernel, `x W`, which reads no neighbors.
+
+    Args and call arguments: see `GraphPrimitive`.
+    """
+
+    def messages(self) -> list[keras.layers.Layer]:
+        return [self.linear()]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Projection(Primitive):
+    """The beginning of a graph network: a dense kernel and batch norm, on each node by itself."""
+
+    def stages(self) -> list[keras.layers.Layer]:
+        return [Linear(self.filters, self.copies), BatchNorm(self.affine)]
+
+
+@GRAPH_PRIMITIVES.register("skip_connect")
+def _skip(graph: Graph, filters: int, affine: bool = True, **kwargs: Any) -> Identity:
+    return Identity(filters, 1, affine, **kwargs)
+
+
+for name, factory in (
+    *(("gat", GAT), ("gcn", GCN), ("gin", GIN), ("cheb", ChebNet), ("sage", GraphSAGE)),
+    *(("arma", ARMA), ("graph", KGNN), ("fc", FullyConnected)),
+):
+    GRAPH_PRIMITIVES.register(name, factory)

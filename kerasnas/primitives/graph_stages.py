@@ -1,0 +1,228 @@
+"""The stages of graph primitives: messages of the neighbors, attention to them, dense kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnas import backend, checks
+from kerasnas.primitives.base import Stage
+from kerasnas.primitives.graph import Graph, check_graph
+
+NEIGHBORHOODS = ("looped", "symmetric", "sum")
+SLOPE = 0.2  # of the leaky ReLU in graph attention
+
+
+class _OnGraph(Stage):
+    """A stage that knows the graph; its input is `(nodes, channels)`, a row for every node, in order."""
+
+    def __init__(self, graph: Graph | dict[str, Any], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.graph = check_graph(graph)
+
+    def rows(self, inputs: Any) -> Any:
+        """`inputs`, checked to have a row for every node."""
+        count = self.graph.num_nodes
+        message = f"Expected a row for each of the {count} nodes of the graph, all in one batch: batch_size={count}"
+        return backend.checked_rows(inputs, count, message)
+
+    def column(self, values: np.ndarray, dtype: Any) -> Any:
+        """A number for every node, as a tensor `(nodes, 1)`."""
+        return ops.convert_to_tensor(values[:, None], dtype)
+
+    def gathered(self, x: Any) -> Any:
+        """For each node the sum of `x` over its neighbors."""
+        sources, targets = self.graph.messages
+        return ops.segment_sum(ops.take(x, sources, axis=0), targets, num_segments=self.graph.num_nodes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "graph": keras.saving.serialize_keras_object(self.graph)}
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Neighbors(_OnGraph):
+    """The part of its neighbors that a node reads, without weights. With `A` the adjacency matrix and `D` the degrees:
+
+    - `"looped"`: `(D + I)^-1/2 (A + I) (D + I)^-1/2 x`;
+    - `"symmetric"`: `x` and `D^-1/2 A D^-1/2 x`, side by side in the channels;
+    - `"sum"`: `x` and `A x`, side by side.
+
+    Args:
+        graph: the graph.
+        kind: one of these.
+
+    Call arguments:
+        inputs: tensor `(nodes, channels)`.
+
+    Returns:
+        Tensor `(nodes, channels)`, or `(nodes, 2 * channels)`.
+
+    Raises:
+        ValueError: for an unknown `kind`, and for another number of rows than the graph has nodes.
+
+    Example:
+
+    >>> layer = Neighbors(Graph([[0, 1], [1, 2]], num_nodes=3), "sum")
+    >>> layer(ops.convert_to_tensor([[1.0], [2.0], [4.0]])).numpy().tolist()
+    [[1.0, 2.0], [2.0, 5.0], [4.0, 2.0]]
+    """
+
+    def __init__(self, graph: Graph | dict[str, Any], kind: str, **kwargs: Any):
+        super().__init__(graph, **kwargs)
+        self.kind = checks.one_of("kind", kind, NEIGHBORHOODS)
+        self.shared_as = f"neighbors {kind}"
+
+    def call(self, inputs: Any) -> Any:
+        x = self.rows(inputs)
+        if self.kind == "sum":
+            return ops.concatenate([x, self.gathered(x)], axis=-1)
+        degrees = self.graph.degrees + (self.kind == "looped")
+        root = self.column(1 / np.sqrt(np.maximum(degrees, 1)), x.dtype)  # nothing is read where the degree is 0
+        scaled = x * root
+        if self.kind == "looped":
+            return (self.gathered(scaled) + scaled) * root
+        return ops.concatenate([x, self.gathered(scaled) * root], axis=-1)
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return (*inputs_shape[:-1], inputs_shape[-1] * (1 if self.kind == "looped" else 2))
+
+    def standard(self) -> list[Callable]:
+        return [Neighbors(self.graph, self.kind)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Pooled(_OnGraph):
+    """Of `x` and `A x` side by side: `x + A x` (`"total"`), or `x` and the mean of the neighbors (`"mean"`).
+
+    Args:
+        graph: the graph.
+        kind: `"total"` or `"mean"`.
+
+    Call arguments:
+        inputs: tensor `(nodes, 2 * channels)`, of `Neighbors(graph, "sum")`.
+
+    Returns:
+        Tensor `(nodes, channels)`, or `(nodes, 2 * channels)`.
+
+    Raises:
+        ValueError: for an unknown `kind`.
+
+    Example:
+
+    >>> layer = Pooled(Graph([[0, 1], [1, 2]], num_nodes=3), "mean")
+    >>> layer(ops.convert_to_tensor([[1.0, 2.0], [2.0, 5.0], [4.0, 2.0]])).numpy().tolist()
+    [[1.0, 2.0], [2.0, 2.5], [4.0, 2.0]]
+    """
+
+    def __init__(self, graph: Graph | dict[str, Any], kind: str, **kwargs: Any):
+        super().__init__(graph, **kwargs)
+        self.kind = checks.one_of("kind", kind, ("total", "mean"))
+        self.shared_as = f"pooled {kind}"
+
+    def call(self, inputs: Any) -> Any:
+        own, neighbors = ops.split(self.rows(inputs), 2, axis=-1)
+        if self.kind == "total":
+            return own + neighbors
+        share = self.column(1 / np.maximum(self.graph.degrees, 1), own.dtype)
+        return ops.concatenate([own, neighbors * share], axis=-1)
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return (*inputs_shape[:-1], inputs_shape[-1] // 2) if self.kind == "total" else inputs_shape
+
+    def standard(self) -> list[Callable]:
+        return [Pooled(self.graph, self.kind)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class Attention(_OnGraph):
+    """Graph attention: for each node and head the mean of itself and its neighbors, weighted by a softmax.
+
+    `z_t = sum_s a_ts x_s` over `t` and its neighbors `s`, with `a_ts` the softmax over them of
+    `LeakyReLU(u . x_t + v . x_s)`; heads are parts of the channels, side by side.
+
+    Args:
+        graph: the graph.
+        copies: number of independent instances; each has its part of the channels. Defaults to 1.
+        heads: number of heads; it must divide the channels of a copy. Defaults to 4.
+
+    Call arguments:
+        inputs: tensor `(nodes, copies * channels)`.
+
+    Returns:
+        Tensor of the same shape.
+
+    Raises:
+        ValueError: if `heads` does not divide the channels.
+    """
+
+    def __init__(self, graph: Graph | dict[str, Any], copies: int = 1, heads: int = 4, **kwargs: Any):
+        super().__init__(graph, **kwargs)
+        self.copies, self.heads = checks.size("copies", copies), checks.size("heads", heads)
+
+    def build(self, inputs_shape: tuple) -> None:
+        channels = inputs_shape[-1] // self.copies
+        if channels % self.heads:
+            expected = f"a multiple of the {self.heads} heads of graph attention"
+            raise ValueError(checks.invalid("filters", expected, channels))
+        shape = self.copies, channels // self.heads, self.heads
+        self.kernels = [self.add_weight(name=name, shape=shape) for name in ("kernel_target", "kernel_source")]
+
+    def call(self, inputs: Any) -> Any:
+        x = self.rows(inputs)
+        nodes, groups = self.graph.num_nodes, self.copies * self.heads
+        sources, targets = self.graph.messages
+        values = ops.reshape(x, (nodes, groups, -1))
+        of_target, of_source = (self._scores(values, kernel) for kernel in self.kernels)  # (nodes, groups)
+        loops = ops.leaky_relu(of_target + of_source, SLOPE)
+        along = ops.take(of_target, targets, axis=0) + ops.take(of_source, sources, axis=0)
+        along = ops.leaky_relu(along, SLOPE)
+        largest = ops.maximum(ops.segment_max(along, targets, num_segments=nodes), loops)
+        largest = ops.stop_gradient(largest)  # it cancels out
+        loops = ops.exp(loops - largest)
+        along = ops.exp(along - ops.take(largest, targets, axis=0))
+        mass = ops.segment_sum(along, targets, num_segments=nodes) + loops
+        weighted = ops.expand_dims(along, -1) * ops.take(values, sources, axis=0)
+        total = ops.segment_sum(weighted, targets, num_segments=nodes) + ops.expand_dims(loops, -1) * values
+        return ops.reshape(total / ops.expand_dims(mass, -1), (nodes, -1))
+
+    def _scores(self, values: Any, kernel: Any) -> Any:
+        """The product of each node's channels with the kernel of their head."""
+        flat = ops.reshape(ops.transpose(self.read(kernel, values), (0, 2, 1)), (self.copies * self.heads, -1))
+        return ops.sum(values * flat, axis=-1)
+
+    def standard(self) -> list[Callable]:
+        return [Attention(self.graph, heads=self.heads)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "copies": self.copies, "heads": self.heads}
+
+
+class Linear(Stage):
+    """A dense kernel without bias, of each of `copies` that read the same input."""
+
+    def __init__(self, filters: int, copies: int = 1):
+        super().__init__()
+        self.filters, self.copies = filters, copies
+
+    def build(self, inputs_shape: tuple) -> None:
+        self.kernel = self.add_weight(name="kernel", shape=(self.copies, inputs_shape[-1], self.filters))
+
+    def call(self, inputs: Any) -> Any:
+        kernel = ops.transpose(self.read(self.kernel, inputs), (1, 0, 2))
+        return ops.matmul(inputs, ops.reshape(kernel, (inputs.shape[-1], -1)))
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return (*inputs_shape[:-1], self.copies * self.filters)
+
+    def standard(self) -> list[Callable]:
+        return [keras.layers.Dense(self.filters, use_bias=False)]

@@ -1,0 +1,158 @@
+"""A cell space of graph networks: the operations and the cells of NAS-Bench-Graph."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kerasnas import checks
+from kerasnas.genotypes import Edge, Genotype
+from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
+from kerasnas.primitives.graph import Graph, check_graph
+from kerasnas.primitives.graph_primitives import Projection
+from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.spaces.base import SPACES, Indices
+from kerasnas.spaces.graph_cells import SKIP, Cell, canonical
+from kerasnas.spaces.skeleton_space import SkeletonSpace
+
+GRAPH_SPACE_PRIMITIVES = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", SKIP)
+TABLE, TABLE_SKIP = "nasbench_graph", "skip"  # names in genotypes of the published table
+
+
+@SPACES.register("graphs")
+class GraphSpace(SkeletonSpace):
+    """Networks that classify the nodes of a graph: a cell in which each node reads one earlier node.
+
+    The samples are the nodes of the graph, all in one batch and in their order; `kerasnas.datasets.GraphDataset` makes
+    such batches, in which weights say which nodes count. A network is a dense layer on the features, a cell of
+    `num_nodes` nodes, each an operation on an earlier node or on the input, and a classifier of those nodes that none
+    reads, side by side. In a supernet, the node that is read is a choice with alphas of its own (`input_alphas`), and a
+    node counts in the output by the probability that none reads it.
+
+    Args:
+        graph: the `kerasnas.primitives.Graph`. Defaults to None, for what needs no network: genotypes, strategies on
+            tables.
+        filters: channels of each node; a multiple of 4, where `"gat"` is among the operations. Defaults to 64.
+        num_nodes: number of nodes of the cell. Defaults to 4.
+        primitives: names of the operations. Defaults to the nine of the paper.
+        dropout: share of the features, and of what every operation and the classifier read, that is dropped in
+            training. Defaults to 0.5.
+
+    Raises:
+        TypeError: for a `graph` that is none.
+        ValueError: for a non-positive size, a dropout out of its range, and for unknown, repeated or no primitives.
+
+    Example:
+
+    >>> import numpy as np
+    >>> space = GraphSpace(Graph([[0, 1], [1, 2]], num_nodes=3), filters=8)
+    >>> genotype = space.sample(np.random.default_rng(0))
+    >>> space.build_network(genotype, input_shape=(5,), num_classes=2)(np.ones((3, 5), "float32")).shape
+    TensorShape([3, 2])
+    >>> space.from_table(space.to_table(genotype)) == space.canonical(genotype)
+    True
+
+    Reference:
+        Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", 2022 (arXiv 2206.09166).
+
+    Differences from the paper:
+        - The dense layer on the features is there for every data set; the paper has it for some (not for Cora, CiteSeer
+          and PubMed, where operations read the features themselves). There is none between cell and classifier, which
+          the paper has for some, without an activation.
+        - ReLU, operation, batch norm, in this order; there batch norm, ReLU, dropout, operation.
+        - 64 filters; there 64, 128 or 256, by data set, and so are dropout, optimizer, rate and epochs.
+    """
+
+    name = "graphs"
+    inputs = "node"
+    sizes = ("filters", "dropout")
+    input_alphas = True
+    mixes_channels = False
+    skips_collapse = False
+
+    def __init__(
+        self,
+        graph: Graph | dict[str, Any] | None = None,
+        filters: int = 64,
+        num_nodes: int = 4,
+        primitives: Sequence[str] = GRAPH_SPACE_PRIMITIVES,
+        dropout: float = 0.5,
+    ):
+        self.graph = None if graph is None else check_graph(graph)
+        self.filters = checks.size("filters", filters)
+        self.num_nodes = checks.size("num_nodes", num_nodes)
+        self.primitives = check_primitives(primitives, on_graph=True)
+        self.dropout = checks.number("dropout", dropout, least=0, below=1)
+        if "gat" in self.primitives and self.filters % 4:
+            raise ValueError(checks.invalid("filters", "a multiple of the 4 heads of graph attention", filters))
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """One table, of the cell; each node keeps one edge."""
+        edges = cell_edges(self.num_nodes, inputs=1)
+        return {"cell": ChoiceTable(edges, self.primitives, keep=1, graph=self.graph, dropout=self.dropout)}
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        if self.graph is None:
+            raise ValueError(
+                f"Space '{self.name}' builds networks of a graph's nodes. Expected one: `GraphSpace(graph)`, with "
+                "`kerasnas.primitives.Graph(edges, num_nodes)`. Received: graph=None"
+            )
+        x = fill.block(x, keras.layers.Dropout, self.dropout, seed=0)
+        x = fill.block(x, Projection, self.filters, 1, fill.affine)
+        x = fill.loose_ends("cell", fill.graph("cell", [x], self.filters), inputs=1)
+        x = fill.block(x, keras.layers.ReLU)
+        return fill.classify(fill.block(x, keras.layers.Dropout, self.dropout, seed=1))
+
+    # Cells that are the same ------------------------------------------------------------------------------
+    def key(self, indices: Indices) -> Hashable:
+        """The canonical cell: nodes in any order, and skip connections that change nothing, make the same network."""
+        sources, names = indices[::2], indices[1::2]
+        return canonical([(own, self.primitives[i]) for own, i in zip(sources, names, strict=True)], self.primitives)
+
+    def canonical(self, genotype: Genotype) -> Genotype:
+        """The representative of all genotypes of the same network.
+
+        Raises:
+            ValueError: if `genotype` is not of this space.
+        """
+        return self._genotype(canonical(self._cell(genotype), self.primitives))
+
+    def to_table(self, genotype: Genotype) -> Genotype:
+        """The genotype by which NAS-Bench-Graph lists this cell, for `kerasnas.tabular.NASBenchGraph`.
+
+        There, as here, cells that are the same are listed once. There the input itself is no part of the output: on
+        Cora and CiteSeer it has another number of channels.
+
+        Raises:
+            ValueError: if `genotype` is not of this space, and for a cell of skip connections alone: it has no row.
+        """
+        cell = canonical(self._cell(genotype), self.primitives, unread_input=False)
+        if all(name == SKIP for _, name in cell):
+            raise ValueError(f"NAS-Bench-Graph lists no cell of skip connections alone. Received: {genotype}")
+        edges = [Edge(TABLE_SKIP if name == SKIP else name, own, node) for node, (own, name) in enumerate(cell, 1)]
+        return Genotype(TABLE, {"cell": edges})
+
+    def from_table(self, genotype: Genotype) -> Genotype:
+        """The genotype of this space for one of NAS-Bench-Graph, in the same numbering.
+
+        Raises:
+            ValueError: if `genotype` is of another space, or not within this one.
+        """
+        if not isinstance(genotype, Genotype) or genotype.space != TABLE:
+            raise ValueError(checks.invalid("genotype", f"a `Genotype` of space '{TABLE}'", genotype))
+        edges = sorted(genotype["cell"], key=lambda edge: edge.target)
+        names = {TABLE_SKIP: SKIP}
+        found = self._genotype([(edge.source, names.get(edge.primitive, edge.primitive)) for edge in edges])
+        self.validate(found)
+        return found
+
+    def _cell(self, genotype: Genotype) -> Cell:
+        self.validate(genotype)
+        return tuple((edge.source, edge.primitive) for edge in sorted(genotype["cell"], key=lambda edge: edge.target))
+
+    def _genotype(self, cell: Sequence[tuple[int, str]]) -> Genotype:
+        return Genotype(self.name, {"cell": [Edge(name, own, node) for node, (own, name) in enumerate(cell, 1)]})

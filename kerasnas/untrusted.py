@@ -1,0 +1,232 @@
+"""Files of strangers: JSON and arrays, read within bounds; whatever is wrong with them is an error of one line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+_MOST_TEXT = 2**28  # bytes: a parsed file takes some ten times as many
+_KINDS: dict[type, str] = {dict: "an object", list: "a list"}
+_LONGEST = 60  # characters of a name or a shape that a message shows
+_MOST_MEMORY = 0.5  # share of the machine's that the arrays of a file may take
+
+
+def parse_json(text: str | bytes, kind: type | tuple[type, ...] = object) -> Any:
+    """The value of a JSON text, however deep or damaged the text is.
+
+    Args:
+        text: the text.
+        kind: the type, or types, that the value must have. Defaults to any.
+
+    Raises:
+        ValueError: if it is no JSON, nested too deep, or of another type.
+
+    Example:
+
+    >>> parse_json('{"a": [1, 2]}', dict)
+    {'a': [1, 2]}
+    >>> parse_json("[" * 100_000)
+    Traceback (most recent call last):
+        ...
+    ValueError: It is nested too deep
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("It is nested too deep") from None
+    except ValueError as error:
+        raise ValueError(f"It is no JSON, or a part of one: {error}") from None
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        expected = " or ".join(_KINDS.get(one, one.__name__) for one in kinds)
+        raise ValueError(f"Expected JSON of {expected}. Received: {type(value).__name__}")
+    return value
+
+
+def read_bytes(path: str | os.PathLike, most: int = _MOST_TEXT) -> bytes:
+    """The content of a file.
+
+    Args:
+        path: the file.
+        most: the most bytes that are read. Defaults to 256 MiB.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is larger, or no file but a device or a pipe.
+    """
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise ValueError(f"It has {size:,} bytes. Expected at most {most:,}")
+        return file.read(most)
+
+
+def read_text(path: str | os.PathLike, most: int = _MOST_TEXT) -> str:
+    """The text of a file; arguments as for `read_bytes`.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: as for `read_bytes`, and if it is no text in UTF-8.
+    """
+    try:
+        return read_bytes(path, most).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"It is no text in UTF-8: {error.reason} at byte {error.start:,}") from None
+
+
+def read_json(path: str | os.PathLike, kind: type | tuple[type, ...] = dict) -> Any:
+    """The value of a JSON file.
+
+    Args:
+        path: the file.
+        kind: as for `parse_json`. Defaults to an object, which is read as a `dict`.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: as for `parse_json` and `read_text`; names the file.
+    """
+    try:
+        return parse_json(read_text(path), kind)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)} is malformed: {error}") from None
+
+
+def read_arrays(source: str | os.PathLike | IO[bytes]) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file, none of which may claim more than the file holds; nothing is unpickled.
+
+    What each array claims to be, its shape and its type, is read before memory is taken.
+
+    Args:
+        source: the file, or an opened one.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is damaged, no `.npz` file, holds other things than arrays of numbers or text, or more than
+            half of the machine's memory; says which.
+    """
+    with _opened(source) if isinstance(source, (str, os.PathLike)) else contextlib.nullcontext(source) as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("Not an .npz file (np.savez makes one), or a truncated one")
+        file.seek(0)
+        try:
+            _check_claims(file)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as opened:
+                return {name: opened[name] for name in opened.files}
+        except _ClaimError as error:
+            raise ValueError(str(error)) from None
+        except Exception as error:  # of damaged bytes zipfile, its decoders and NumPy raise nearly anything
+            words = (str(error).strip() or type(error).__name__).splitlines()[0]
+            damage = f"Expected whole arrays of numbers, not of Python objects ({words[:200]})"
+            raise ValueError(damage) from error
+
+
+def check_regular(path: str | os.PathLike) -> None:
+    """Raise an error for a pipe, which may never say anything, and for a device, which may never end.
+
+    Raises:
+        OSError: if there is nothing at `path`.
+        ValueError: for what is no file; a folder passes, which whoever opens it is told.
+    """
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError("Expected a file. Received: a device or a pipe")
+
+
+def archive_names(path: str | os.PathLike) -> list[str]:
+    """The names of the members of a zip file, which together claim no more than half of the machine's memory.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if they do, or it is no zip file.
+    """
+    with _opened(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
+                size = sum(info.file_size for info in archive.infolist())
+        except Exception as error:  # as above
+            raise ValueError(f"It is no whole zip file: {error}") from error
+    if (most := memory()) is not None and size > _MOST_MEMORY * most:
+        raise ValueError(f"It holds {_amount(size)}, and this machine has {_amount(most)} of memory")
+    return names
+
+
+def memory() -> int | None:
+    """The bytes of memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+class _ClaimError(Exception):
+    """The words on what an array claims to be."""
+
+
+def _check_claims(file: IO[bytes]) -> None:
+    """Raise `_ClaimError` unless each member of a zip file is an array of as many bytes as its header says."""
+    whole = 0
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            name = _short(info.filename.removesuffix(".npy"))
+            with archive.open(info) as member:
+                shape, dtype = _header(member, name)
+                number = math.prod(map(int, shape))
+                size, held = number * dtype.itemsize, info.file_size - member.tell()
+            if dtype.hasobject:
+                raise _ClaimError(f"Expected arrays of numbers, not of Python objects. Received: the array '{name}'")
+            if min(shape, default=0) < 0 or size != held or (dtype.itemsize == 0 and number):
+                shown = _short(str(shape))
+                raise _ClaimError(
+                    f"The array '{name}' says that it is of shape {shown} and dtype {_short(str(dtype))}, "
+                    f"{_amount(size)}, and the file has {_amount(held)} of it"
+                )
+            whole += size
+    if (most := memory()) is not None and whole > _MOST_MEMORY * most:
+        raise _ClaimError(f"Its arrays take {_amount(whole)}, and this machine has {_amount(most)} of memory")
+
+
+def _header(member: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the type that an array in the format of NumPy says it has."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        version = np.lib.format.read_magic(member)
+    except ValueError:
+        raise _ClaimError(f"Expected arrays alone. Received: '{name}', which is none") from None
+    if version not in readers:
+        raise _ClaimError(f"The array '{name}' is of version {version} of NumPy's format. Expected 1.0 or 2.0")
+    shape, _, dtype = readers[version](member)
+    return shape, dtype
+
+
+def _amount(size: int) -> str:
+    """Bytes in words; of an array that claims to be endless too.
+
+    Example:
+
+    >>> _amount(12), _amount(3 * 2**40), _amount(10**400)
+    ('12 bytes', '3,072.0 GiB', 'more than 2**63 bytes')
+    """
+    if abs(size) > 2**63:
+        return "more than 2**63 bytes"
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size:,} bytes"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    check_regular(path)
+    with open(path, "rb") as file:
+        yield file

@@ -1,0 +1,120 @@
+"""The hybrid space and its transformer block: attention by hand, windows that are apart, networks that train."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.cost import macs
+from kerasnas.pipeline.racing.portfolio import portfolio
+from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
+from kerasnas.spaces import HYBRID_PRIMITIVES, SPACES, HybridSpace
+
+SPACE = HybridSpace(filters=8)
+RNG = np.random.default_rng(0)
+
+
+def block_model(shape, *arguments, **options):
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, TransformerBlock(*arguments, **options).expand(inputs))
+
+
+def weight(model, kind, name):
+    (layer,) = [layer for layer in model.layers if isinstance(layer, kind)]
+    (found,) = [w for w in layer.weights if name in w.path]
+    return np.array(found)
+
+
+def test_attention_by_hand():
+    model = block_model((2, 3, 4), 4, heads=2)
+    x = RNG.normal(size=(2, 2, 3, 4)).astype("float32")
+    attention = keras.layers.MultiHeadAttention
+    entry = model.get_layer(index=1)
+    assert isinstance(entry, keras.layers.DepthwiseConv2D)  # neither size nor filters change: no convolution before it
+    added = x + keras.Model(model.input, entry.output).predict(x, verbose=0)
+    mean, variance = added.mean(-1, keepdims=True), added.var(-1, keepdims=True)
+    tokens = ((added - mean) / np.sqrt(variance + 1e-6)).reshape(2, 6, 4)
+    query, key, value = (
+        np.einsum("btc,chd->bthd", tokens, weight(model, attention, f"{n}/kernel")) for n in ("query", "key", "value")
+    )
+    scores = np.einsum("bthd,bshd->bhts", query, key) / np.sqrt(2)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    heads = np.einsum("bhts,bshd->bthd", shares, value)
+    expected = added + np.einsum("bthd,hdc->btc", heads, weight(model, attention, "attention_output/kernel")).reshape(
+        x.shape
+    )
+    adds = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    found = keras.Model(model.input, adds[1].output).predict(x, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_windows_are_apart_and_all_pixels_are_not():
+    x = RNG.normal(size=(1, 16, 16, 8)).astype("float32")
+    other = x.copy()
+    other[0, 0, 0] += (
+        1  # in the window of rows and columns 0 to 7; the position's convolution reaches one pixel further
+    )
+    for local in (True, False):
+        model = block_model((16, 16, 8), 8, heads=2, local=local)
+        changed = np.abs(model.predict(x, verbose=0) - model.predict(other, verbose=0)).max(axis=(0, 3)) > 1e-7
+        assert changed[:8, :8].all() and changed[8:, 8:].all() != local and changed[8:, 8:].any() != local
+
+
+@pytest.mark.parametrize(("strides", "channels"), [(1, 4), (2, 4), (1, 3)])
+def test_the_block_is_its_standard_layers(strides, channels):
+    shape = (6, 8, channels)
+    x = RNG.normal(size=(2, *shape)).astype("float32")
+    layer = TransformerBlock(4, strides, heads=2)
+    layer(x)
+    model = block_model(shape, 4, strides, heads=2)
+    assert len(layer.get_weights()) == len(model.get_weights())
+    model.set_weights(layer.get_weights())
+    np.testing.assert_allclose(layer(x), model.predict(x, verbose=0), atol=1e-5)
+    assert model.output_shape == (None, 6 // strides, 8 // strides, 4)
+
+
+def test_windows_divide_the_image():
+    for side in range(1, 70):
+        assert side % window_of(side) == 0 and window_of(side) <= 8
+
+
+def test_the_space():
+    assert SPACES["hybrid"] is HybridSpace and len(HYBRID_PRIMITIVES) == 11
+    assert set(SPACE.references()) == {"cnn", "vgg_3x3", "mobilenet_v2", "coatnet", "swin"}
+    assert SPACE.choices["stage/2/block"] == HYBRID_PRIMITIVES
+    with pytest.raises(ValueError, match="Did you mean 'local_attention_4'"):
+        HybridSpace(primitives=["local_attention4"])
+
+
+def test_networks_of_attention_learn_where_a_bright_pixel_is():
+    genotype = SPACE.network("conv_3x3_s2", 1.0, "local_attention_2", "strides", (1, 1))
+    model = SPACE.build_network(genotype, (8, 8, 1), 2)
+    x, y = np.zeros((128, 8, 8, 1), "float32"), np.arange(128) % 2
+    places = RNG.integers(0, 4, (128, 2))
+    x[np.arange(128), places[:, 0], places[:, 1] + 4 * y] = 1
+    model.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    first = model.evaluate(x, y, verbose=0)
+    model.fit(x, y, epochs=12, batch_size=32, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < 0.3 * first
+
+
+def test_multiply_adds_of_attention():
+    inputs = keras.Input((4, 9, 8))  # 4 windows of 9 pixels
+    layer = keras.layers.MultiHeadAttention(2, 4, attention_axes=(2,))
+    model = keras.Model(inputs, layer(inputs, inputs))
+    projections = 36 * 4 * (8 * 8 + 8)  # query, key, value and output, each with its bias
+    assert macs(model) == projections + 2 * (4 * 9 * 9) * 2 * 4
+
+
+def test_races_begin_with_its_references():
+    names = [one.name for one in portfolio(SPACE, 12, seed=0)]
+    assert {"coatnet", "swin", "vgg_3x3"} <= set(names)
+
+
+def test_networks_are_saved_without_custom_layers(tmp_path):
+    model = SPACE.build_network(SPACE.references()["swin"], (16, 16, 3), 3)
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    model.save(tmp_path / "model.keras")
+    x = RNG.normal(size=(2, 16, 16, 3)).astype("float32")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)

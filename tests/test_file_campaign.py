@@ -1,0 +1,184 @@
+"""Wrong files: each format that is read, with everything that can be wrong with a file, answers in one clear line."""
+
+import collections
+import shutil
+import zlib
+
+import numpy as np
+import pytest
+
+from tests import file_formats
+from tests.file_formats import FORMATS
+
+FLIPS = 8  # damages at random places of each file
+QUICK = 0.03  # share of the cases of a format that the quick test tries, besides those of any format
+
+ACCEPTED: dict[str, str] = {
+    **dict.fromkeys(
+        ("record of a stage: another JSON",),
+        "any object is one",
+    ),
+    **dict.fromkeys(
+        (
+            "experience.jsonl: candidates.0.augment is text",
+            "experience.jsonl: candidates.0.augment is no text",
+            "experience.jsonl: candidates.0.augment is surrogate",
+        ),
+        "a name of a later version",
+    ),
+    **dict.fromkeys(
+        (
+            "experience.jsonl: candidates.0.parameters is 0.5",
+            "experience.jsonl: candidates.0.macs is 0.5",
+            "experience.jsonl: candidates.0.step_seconds is 0.5",
+        ),
+        "a number",
+    ),
+    **dict.fromkeys(
+        ("search experiences: experiences is list",),
+        "none",
+    ),
+    **dict.fromkeys(
+        (
+            "search experiences: experiences.0.observations.0.0.0 is true",
+            "search experiences: experiences.0.observations.0.0.1 is true",
+            "search experiences: experiences.0.observations.0.1 is null",
+            "search experiences: experiences.0.observations.0.1 is true",
+            "search experiences: experiences.0.observations.0.1 is -1",
+            "search experiences: experiences.0.observations.0.1 is NaN",
+            "search experiences: experiences.0.observations.0.1 is infinity",
+            "search experiences: experiences.0.observations.1.0.0 is true",
+            "search experiences: experiences.0.observations.1.0.1 is true",
+            "search experiences: experiences.0.observations.1.1 is null",
+            "search experiences: experiences.0.observations.1.1 is true",
+            "search experiences: experiences.0.observations.1.1 is -1",
+            "search experiences: experiences.0.observations.1.1 is NaN",
+            "search experiences: experiences.0.observations.1.1 is infinity",
+        ),
+        "a failed evaluation, or a truth that counts as 0 or 1",
+    ),
+    **dict.fromkeys(
+        ("latency table: parts.conv; 8x8x1 is -1",),
+        "a part may save time",
+    ),
+    **dict.fromkeys(
+        ("NAS-Bench-201 .npz: op_names of another rank",),
+        "the names are there",
+    ),
+    **dict.fromkeys(
+        (
+            "NAS-Bench-201 .npz: without params_cifar10",
+            "NAS-Bench-201 .npz: without cifar10_valid_200",
+            "NAS-Bench-201 .npz: without cifar10_test_12",
+        ),
+        "not every file has every column",
+    ),
+    **dict.fromkeys(
+        (
+            "NAS-Bench-201 .npz: params_cifar10 of NaN",
+            "NAS-Bench-201 .npz: params_cifar10 of infinity",
+            "NAS-Bench-201 .npz: params_cifar10 of huge numbers",
+            "NAS-Bench-201 .npz: params_cifar10 of negative numbers",
+            "NAS-Bench-201 .npz: cifar10_valid_12 of huge numbers",
+            "NAS-Bench-201 .npz: cifar10_valid_12 of negative numbers",
+            "NAS-Bench-201 .npz: cifar10_valid_200 of huge numbers",
+            "NAS-Bench-201 .npz: cifar10_valid_200 of negative numbers",
+            "NAS-Bench-201 .npz: cifar10_test_12 of huge numbers",
+            "NAS-Bench-201 .npz: cifar10_test_12 of negative numbers",
+            "NAS-Bench-201 .npz: cifar10_test_200 of huge numbers",
+            "NAS-Bench-201 .npz: cifar10_test_200 of negative numbers",
+        ),
+        "the table says what its columns are",
+    ),
+    **dict.fromkeys(
+        (
+            "Omniglot .npz: alphabet_names of text",
+            "Omniglot .npz: alphabet_names of more rows",
+        ),
+        "names",
+    ),
+    **dict.fromkeys(
+        (
+            "miniImageNet .npz: classes of text",
+            "miniImageNet .npz: classes of huge numbers",
+            "miniImageNet .npz: classes of negative numbers",
+        ),
+        "names, or numbers of classes",
+    ),
+    **dict.fromkeys(
+        ("flags .json: augment is no text",),
+        "no augmentation",
+    ),
+    **dict.fromkeys(
+        (
+            "image .png: a byte short",
+            "image .gif: a byte short",
+            "image .bmp: a byte short",
+        ),
+        "nothing of the pixels is missing",
+    ),
+}
+"""The format and what is wrong with the file -> why it is read all the same. This list may only become shorter."""
+
+
+def cases(name, folder, rng, flips, share=1.0):
+    """(what is wrong, outcome, words) of a format."""
+    form = FORMATS[name]
+    folder.mkdir(parents=True)
+    whole = folder / "whole"
+    whole.mkdir()
+    path = form.write(whole)
+    form.read(path)  # as it is, it is read
+    kept = folder / "kept"
+    whole.rename(kept)
+    shutil.copytree(kept, whole)
+    every = [*file_formats.json_damages(path, form), *file_formats.array_damages(path, form.free)]
+    chosen = [one for one in every if share == 1 or rng.random() < share]
+    wrong = [*file_formats.whole_file_damages(path, form.optional), *chosen, *file_formats.flips(path, rng, flips)]
+    for what, damage in wrong:
+        shutil.rmtree(whole)
+        shutil.copytree(kept, whole)
+        damage()
+        yield (what, *file_formats.outcome(lambda: form.read(path), what.startswith(file_formats.HARMLESS)))
+
+
+def campaign(folder, flips, share, seed=0):
+    """Counts of outcomes by format, and the cases that are neither clear nor harmless."""
+    table, bad = {}, {}
+    for name in FORMATS:
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        counts = collections.Counter()
+        for what, found, words in cases(name, folder / str(len(table)), rng, flips, share):
+            counts[found] += 1
+            if found not in ("clear", "harmless"):
+                bad[f"{name}: {what}"] = (found, words)
+        table[name] = counts
+    return table, bad
+
+
+def as_text(table):
+    """The table of a campaign."""
+    kinds = ("clear", "harmless", "raw", "accepted", "hung")
+    rows = [(name, counts.total(), *(counts[kind] for kind in kinds)) for name, counts in table.items()]
+    rows.append(("all", *(sum(row[index] for row in rows) for index in range(1, 7))))
+    head = f"{'':<32}{'tried':>7}" + "".join(f"{kind:>10}" for kind in kinds)
+    return "\n".join([head, *(f"{row[0]:<32}{row[1]:>7}" + "".join(f"{one:>10}" for one in row[2:]) for row in rows)])
+
+
+def check(table, bad):
+    print(as_text(table))
+    raw = {case: words for case, (found, words) in bad.items() if found != "accepted"}
+    assert not raw, raw
+    accepted = {case for case, (found, _) in bad.items() if found == "accepted"}
+    assert accepted <= set(ACCEPTED), accepted - set(ACCEPTED)
+    return accepted
+
+
+def test_wrong_files_are_told_in_one_line(tmp_path):
+    check(*campaign(tmp_path, flips=1, share=QUICK))
+
+
+@pytest.mark.slow
+def test_every_wrong_file_is_told_in_one_line(tmp_path):
+    accepted = check(*campaign(tmp_path, flips=FLIPS, share=1.0))
+    assert set(ACCEPTED) <= accepted, set(ACCEPTED) - accepted  # what is refused by now leaves the list

@@ -1,0 +1,80 @@
+"""Messages of peers of a chief, sent as they are, and what a peer could change."""
+
+import json
+
+import grpc
+import keras_tuner
+import pytest
+from keras_tuner.engine.trial import Trial
+
+from tuners import keras_tuner_internals as internals
+from tuners.distributed.environment import address
+
+SERVICE = "/keras_tuner.Oracle/"
+
+MESSAGES = internals.service_messages()
+SERVICE = "/keras_tuner.Oracle/"
+BAD_IDS = ["x/../../elsewhere", "..", "0/..", "0\\1", "", "0" * 21, "\u0663"]
+
+
+def hyperparameters(**values):
+    hp = keras_tuner.HyperParameters()
+    for name, value in values.items():
+        hp.Fixed(name, value)
+    return hp
+
+
+def ended(trial_id="0", status="COMPLETED", **values):
+    return MESSAGES.EndTrialRequest(trial=Trial(hyperparameters(**values), trial_id, status).to_proto())
+
+
+CALLS = {
+    "GetSpace": MESSAGES.GetSpaceRequest(),
+    "UpdateSpace": MESSAGES.UpdateSpaceRequest(hyperparameters=hyperparameters(injected=1).to_proto()),
+    "CreateTrial": MESSAGES.CreateTrialRequest(tuner_id="stranger"),
+    "UpdateTrial": MESSAGES.UpdateTrialRequest(trial_id="0", metrics={"val_accuracy": 1e9}),
+    "EndTrial": ended(status="FAILED"),
+    "GetTrial": MESSAGES.GetTrialRequest(trial_id="0"),
+    "GetBestTrials": MESSAGES.GetBestTrialsRequest(num_trials=5),
+}
+
+
+def raw(method, message, metadata=(), timeout=10):
+    """The answer to bytes that are sent as they are."""
+    with grpc.insecure_channel(address()) as channel:
+        return channel.unary_unary(SERVICE + method)(message, metadata=metadata, timeout=timeout, wait_for_ready=True)
+
+
+def refusal(method, message, metadata=()):
+    with pytest.raises(grpc.RpcError) as raised:
+        raw(method, message, metadata)
+    return raised.value.code(), raised.value.details()
+
+
+def everything(oracle):
+    """All that a peer could change."""
+    trials = {name: trial.get_state() for name, trial in oracle.trials.items()}
+    held = {worker: trial.trial_id for worker, trial in oracle.ongoing_trials.items()}
+    return json.dumps([trials, held, sorted(oracle.tuner_ids), oracle.hyperparameters.get_config()])
+
+
+class Recorder:
+    """A gRPC channel that keeps what is sent through it, and what comes back."""
+
+    def __init__(self, channel):
+        self.channel, self.sent, self.proofs = channel, [], []
+
+    def unary_unary(self, method):
+        call = self.channel.unary_unary(method)
+        return type("Call", (), {"with_call": lambda _, *sent, **how: self.keep(call, method, *sent, **how)})()
+
+    def keep(self, call, method, message, timeout, metadata):
+        self.sent.append((method.removeprefix(SERVICE), message, metadata))
+        answer, how = call.with_call(message, timeout=timeout, metadata=metadata)
+        self.proofs.append(how.trailing_metadata())
+        return answer, how
+
+
+def created(trial_id):
+    trial = Trial(keras_tuner.HyperParameters(), trial_id, "RUNNING")
+    return MESSAGES.CreateTrialResponse(trial=trial.to_proto()).SerializeToString()

@@ -1,0 +1,111 @@
+"""Signatures of calls and answers: HMACs of what is sent, so that neither side learns the secret from the other's.
+
+A call has a number that is used once, and the session of the chief that it is for; its signature covers the method, all
+metadata of this package and a digest of the message. The answer's covers the number of the call, the status and the
+message. So nobody without the secret can make, change or repeat either; anyone who sees them can read them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+PREFIX = "kerasnas-"
+PROJECT, SESSION, NUMBER, DIGEST, SIGNATURE = (
+    f"{PREFIX}{name}" for name in ("project", "session", "number", "digest", "signature")
+)
+Metadata = Sequence[tuple[str, Any]]
+
+_CALLER = 32  # characters of a number that say whose it is; the rest counts
+_WINDOW = 1024  # calls of one caller that may overtake one another
+
+
+def own_metadata(metadata: Iterable[Any] | None) -> list[tuple[str, Any]]:
+    """The metadata of this package, in one order, without the signature."""
+    pairs = [(pair[0], pair[1]) for pair in metadata or () if pair[0].startswith(PREFIX) and pair[0] != SIGNATURE]
+    return sorted(pairs, key=lambda pair: (pair[0], _bytes(pair[1])))
+
+
+def digest(message: bytes) -> str:
+    """The digest of a message, which its signature covers."""
+    return hashlib.sha256(message).hexdigest()
+
+
+def sign_call(key: bytes, method: str, metadata: Iterable[Any]) -> str:
+    """The signature of a call; the metadata have the digest of its message."""
+    return _sign(key, "call", method, *(part for pair in own_metadata(metadata) for part in pair))
+
+
+def sign_answer(key: bytes, method: str, number: str, session: str, code: str, details: str, message: bytes) -> str:
+    """The signature of an answer to the call of this number."""
+    return _sign(key, "answer", method, number, session, code, details, digest(message))
+
+
+def is_same(signature: Any, right: str) -> bool:
+    """Compare a received signature with the right one, in a time that says nothing of where they differ."""
+    return hmac.compare_digest(_bytes(signature), right.encode())
+
+
+def _sign(key: bytes, *parts: Any) -> str:
+    made = hmac.new(key, digestmod=hashlib.sha256)
+    for part in map(_bytes, parts):
+        made.update(len(part).to_bytes(8, "big") + part)  # so that no two lists of parts are the same bytes
+    return made.hexdigest()
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
+class Numbers:
+    """The numbers of one caller's calls: random, and then counted.
+
+    Example:
+
+    >>> numbers, seen = Numbers(), Seen()
+    >>> first, second = numbers.next(), numbers.next()
+    >>> [seen.is_first(number) for number in (second, first, second, "no number")]
+    [True, True, False, False]
+    """
+
+    def __init__(self) -> None:
+        self._caller, self._count, self._lock = secrets.token_hex(_CALLER // 2), 0, threading.Lock()
+
+    def next(self) -> str:
+        """A number that was not there before."""
+        with self._lock:
+            self._count += 1
+            return f"{self._caller}{self._count:016x}"
+
+
+class Seen:
+    """The numbers that were used, in a memory that grows with the callers and not with their calls."""
+
+    def __init__(self) -> None:
+        self._callers: dict[str, tuple[int, int]] = {}  # caller -> the highest count, and those below it as bits
+        self._lock = threading.Lock()
+
+    def is_first(self, number: str) -> bool:
+        """Tell whether `number` was not used before, and note that it is now."""
+        caller, text = number[:_CALLER], number[_CALLER:]
+        try:
+            count = int(text, 16)
+        except ValueError:
+            return False
+        with self._lock:
+            highest, bits = self._callers.get(caller, (0, 0))
+            if count > highest:
+                shift = count - highest
+                bits = ((bits << shift) | 1) & ((1 << _WINDOW) - 1) if shift < _WINDOW else 1
+                highest = count
+            else:
+                bit = 1 << (highest - count)
+                if highest - count >= _WINDOW or bits & bit:
+                    return False
+                bits |= bit
+            self._callers[caller] = highest, bits
+        return True

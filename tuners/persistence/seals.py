@@ -1,0 +1,93 @@
+"""Seals: what the finished files of a trial are, so that a damaged one is noticed, and made whole where that can be."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kerasnas import storage
+from tuners.persistence import json_files
+
+NAME = "files.json"
+
+
+class DamagedFileError(ValueError):
+    """A file of a project is not what was written, and cannot be made whole."""
+
+
+def seal(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Note length and checksum of files, and of those of JSON the text, in the folder's `files.json`.
+
+    Args:
+        folder: a trial's.
+        names: paths in it; those that are not there are passed over.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "result.json").write_text('{"score": 0.75}')
+    >>> seal(folder, ["result.json"])
+    >>> _ = (folder / "result.json").write_text("")
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     whole(folder, "result.json").read_text()
+    '{"score": 0.75}'
+    """
+    path = Path(folder, NAME)
+    entries = _entries(folder)
+    for name in names:
+        if (file := Path(folder, name)).exists():
+            content = file.read_bytes()
+            entries[name] = {"bytes": len(content), "checksum": zlib.crc32(content)}
+            if file.suffix == ".json":
+                entries[name]["text"] = content.decode("utf-8")
+    for old in (path, json_files.previous(path)):
+        old.unlink(missing_ok=True)  # a seal of before is of other files
+    if entries:
+        json_files.write(path, {"files": entries})
+
+
+def whole(folder: str | os.PathLike, name: str) -> Path:
+    """The path of a file, which is as it was sealed; one of JSON that is not is written again, with a warning.
+
+    A file that was never sealed, by an older version or because it is not finished, is not looked at.
+
+    Raises:
+        DamagedFileError: if the file is not what was sealed; says what to do.
+    """
+    path, entry = Path(folder, name), _entries(folder).get(name)
+    if entry is None:
+        return path
+    try:
+        content = path.read_bytes()
+        damage = "" if _is_as_sealed(content, entry) else f"it has not the {entry['bytes']} bytes that were written"
+    except FileNotFoundError:
+        damage = "it is missing"
+    if damage and "text" in entry:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_text(path, entry["text"])
+        warnings.warn(f"{path} cannot be used ({damage}). It is written again from {NAME}.", stacklevel=2)
+    elif damage:
+        raise DamagedFileError(
+            f"{path} cannot be used: {damage}. Restore it from a copy, or train the network of this trial again, from "
+            "its genotype or hyperparameters: they are kept, and so is its score."
+        )
+    return path
+
+
+def sealed_names(folder: str | os.PathLike) -> list[str]:
+    """The names of a folder's sealed files."""
+    return list(_entries(folder))
+
+
+def _entries(folder: str | os.PathLike) -> dict[str, dict[str, Any]]:
+    path = Path(folder, NAME)
+    return (json_files.read(path, ("files",)) or {"files": {}})["files"] if path.exists() else {}
+
+
+def _is_as_sealed(content: bytes, entry: dict[str, Any]) -> bool:
+    return len(content) == entry["bytes"] and zlib.crc32(content) == entry["checksum"]
