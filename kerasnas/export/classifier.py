@@ -25,6 +25,7 @@ _LOSSES = {  # of deployed models: task -> loss, metrics
     "multilabel": ("binary_crossentropy", None, ["binary_accuracy"]),
     "regression": ("mean_squared_error", None, ["mae"]),
 }
+_PADDING = "nan_to_num"  # the operation of `Padding`
 
 
 @checks.arguments(network=keras.Model, task=Task, front=checks.maybe(Front))
@@ -98,27 +99,39 @@ class Classifier:
             return "texts"
         return {3: "images", 2: "signals", 1: "recordings"}.get(len(self.input_shape), "samples")
 
+    @property
+    def pads(self) -> bool:
+        """Whether NaN at the end of a raw signal means that it has ended."""
+        return any(operation.name.startswith(_PADDING) for operation in self.model.operations)
+
+    def samples(self, argument: str, x: Any) -> np.ndarray:
+        """The raw samples `x` as an array, strings of texts and numbers of all else.
+
+        Args:
+            argument: the name that an error says.
+            x: raw samples, `(samples, ...)`.
+
+        Raises:
+            ValueError: if they are no samples of the model, or not finite, but for the ends of signals that are padded.
+        """
+        if self.takes == "texts":
+            found = np.asarray(x, object)  # NumPy's own strings are nothing to Keras
+            if found.ndim != 1 or not len(found) or not all(isinstance(text, str) for text in found):
+                raise ValueError(checks.invalid(argument, "texts, strings of shape (samples,), at least one", x))
+            return found
+        found = checks.array(argument, x, finite=not self.pads)
+        if not found.ndim or found.shape[1:] != self.input_shape or not len(found):
+            expected = f"samples of shape {self.input_shape}, at least one"
+            raise ValueError(checks.invalid(argument, expected, f"shape {found.shape}"))
+        return found
+
     def answers(self, x: Any) -> np.ndarray:
         """The probability of each class or label, or the numbers, of each of the raw samples `x`.
 
         Raises:
             ValueError: if `x` are no samples of the model, or not finite.
         """
-        if self.takes == "texts":
-            x = np.asarray(x, object)  # NumPy's own strings are nothing to Keras
-            if x.ndim != 1 or not len(x) or not all(isinstance(text, str) for text in x):
-                expected = "texts, strings of shape (samples,), at least one"
-                raise ValueError(
-                    checks.invalid(
-                        "x", expected, f"shape {x.shape}, {type(x.ravel()[0]).__name__ if x.size else 'empty'}"
-                    )
-                )
-        else:
-            x = checks.array("x", x)
-            if not x.ndim or x.shape[1:] != self.input_shape or not len(x):
-                expected = f"samples of shape {self.input_shape}, at least one"
-                raise ValueError(checks.invalid("x", expected, f"shape {x.shape}"))
-        return self.model.predict(np.asarray(x), batch_size=_BATCH, verbose=0)
+        return self.model.predict(self.samples("x", x), batch_size=_BATCH, verbose=0)
 
     def raw(self, data: ImageDataset, part: str) -> np.ndarray:
         """The samples of a part of `data` as this model takes them.

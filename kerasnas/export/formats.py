@@ -151,9 +151,7 @@ def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
         )
 
 
-@checks.arguments(
-    classifier=Classifier, name=checks.known(*FORMATS), folder=checks.path, x=checks.array, calibration=checks.array
-)
+@checks.arguments(classifier=Classifier, name=checks.known(*FORMATS), folder=checks.path)
 def export_classifier(
     classifier: Classifier, name: str, folder: str | os.PathLike, x: np.ndarray, calibration: np.ndarray
 ) -> Export:
@@ -181,8 +179,9 @@ def export_classifier(
     kind, folder = FORMATS[name], Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     check_convertible(classifier, [name])
-    raw = object if classifier.takes == "texts" else "float32"
-    x, calibration = np.asarray(x, raw), np.asarray(calibration, raw)
+    x, calibration = classifier.samples("x", x), classifier.samples("calibration", calibration)
+    if classifier.takes != "texts":
+        x, calibration = x.astype("float32"), calibration.astype("float32")
     path = folder / kind.path
     whole = storage.atomic_path if path.suffix else storage.atomic_folder
     with whole(path) as temporary:

@@ -105,7 +105,11 @@ def monitor(
 
 
 def _check_watched(classifier: Classifier) -> None:
-    """Raise ValueError for a network whose inputs no monitor has statistics of."""
+    """Raise ValueError for a network whose inputs or outputs no monitor has statistics of."""
+    if classifier.task.name != "classification":
+        raise ValueError(
+            f"Drift of the outputs is told of a classification. The network is one of {classifier.task.name}."
+        )
     if classifier.takes in ("texts", "recordings"):
         raise ValueError(f"Drift is told of images and signals. This network takes {classifier.takes}.")
 
