@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import ImageClassifier, ImageRegressor, readapt
+    from kerasnas.pipeline import ImageClassifier, ImageRegressor, TextClassifier, readapt
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -47,6 +47,7 @@ _HOMES = {
     "ImageRegressor": "pipeline",
     "MixedOp": "primitives",
     "SearchSpace": "spaces",
+    "TextClassifier": "pipeline",
     "readapt": "pipeline",
     "register_primitive": "primitives",
 }
@@ -62,6 +63,7 @@ __all__ = [
     "ImageRegressor",
     "MixedOp",
     "SearchSpace",
+    "TextClassifier",
     "callbacks",
     "cost",
     "datasets",

@@ -13,11 +13,11 @@ The command line, the tuners and Python call the same functions:
 """
 
 from kerasnas.pipeline.assembly import make_space
+from kerasnas.pipeline.classifiers import ImageClassifier, TextClassifier
 from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
-from kerasnas.pipeline.image_classifier import ImageClassifier
 from kerasnas.pipeline.image_regressor import ImageRegressor
 from kerasnas.pipeline.monitoring import monitor
 from kerasnas.pipeline.progress import Progress
@@ -59,6 +59,7 @@ __all__ = [
     "SearchConfig",
     "Shortlist",
     "Stages",
+    "TextClassifier",
     "TimingConfig",
     "TrainingConfig",
     "TrainingRecipe",

@@ -303,9 +303,10 @@ def max_skips_of(config: SearchConfig) -> int | str | None:
 
 
 def search_batch_size(config: StepConfig, data: datasets.ImageDataset) -> int:
-    """The batch size of the settings; unless it was asked for, at most the size of the smaller half of the data."""
+    """The batch size of the settings; if it is the default, at most the size of the smaller half of the data."""
+    usual = type(config).suited(space=config.space, imports=config.imports).batch_size
     smaller = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split))
-    return config.batch_size if "batch_size" in config.changed() else max(min(config.batch_size, smaller), 1)
+    return config.batch_size if config.batch_size != usual else max(min(config.batch_size, smaller), 1)
 
 
 def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Optimizer | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.pipeline.deployment import evaluate
-from kerasnas.pipeline.image_estimator import ImageEstimator, arrays_of
+from kerasnas.pipeline.estimator import Estimator
+from kerasnas.pipeline.sample_kinds import Images
+from kerasnas.pipeline.settings import RaceConfig
 from kerasnas.tasks import Regression
 
 
-class ImageRegressor(ImageEstimator):
+class ImageRegressor(Estimator):
     """The best network that estimates numbers from images in the time you give: `kerasnas search` as an estimator.
 
     The labels of `fit` are numbers, an array `(samples,)` or `(samples, numbers)`. They are standardized for the
@@ -35,6 +38,16 @@ class ImageRegressor(ImageEstimator):
     """
 
     _single = False
+
+    def __init__(
+        self,
+        minutes: float = 0.0,
+        folder: str | os.PathLike | None = None,
+        test_split: float = 0.1,
+        log: Callable[[str], Any] = print,
+        **settings: Any,
+    ):
+        super().__init__(RaceConfig(minutes=minutes, **settings), Images(), folder, test_split, log)
 
     def predict(self, x: Any) -> np.ndarray:
         """The numbers of each image: an array `(samples, numbers)`, or `(samples,)` where `fit` was given such.
@@ -60,7 +73,7 @@ class ImageRegressor(ImageEstimator):
         assert isinstance(task, Regression)  # nothing else is read
         if isinstance(x, str | os.PathLike):
             return evaluate(self.run, os.fspath(x))
-        x, y = arrays_of(x, y)
+        x, y = self._kind.arrays(x, y)
         y = y[:, None] if y.ndim == 1 else y
         task.check(y, len(task.scale), "test")
         return task.evaluation(self.answers(x), task.standardized(y))
@@ -76,7 +89,7 @@ class ImageRegressor(ImageEstimator):
 
     def _parts(self, x: np.ndarray, y: np.ndarray, test_data: tuple[Any, Any] | None) -> dict[str, np.ndarray]:
         """The arrays of a dataset; `labels` is 0 where `y` has no axis of numbers, and else their numbers."""
-        test = None if test_data is None else arrays_of(*test_data)
+        test = None if test_data is None else self._kind.arrays(*test_data)
         single = y.ndim == 1
         y = y[:, None] if single else y
         if test is not None:

@@ -71,7 +71,7 @@ def test_fit_again_is_the_same_run_and_other_data_are_refused(fitted):
 def test_datasets_are_read(monkeypatch, tmp_path):
     """Of what `fit` is given, what reaches the search."""
     tf = pytest.importorskip("tensorflow")
-    from kerasnas.pipeline import image_estimator
+    from kerasnas.pipeline import estimator
 
     seen = []
 
@@ -79,7 +79,7 @@ def test_datasets_are_read(monkeypatch, tmp_path):
         seen.append(kerasnas.datasets.load(settings.dataset))
         raise InterruptedError
 
-    monkeypatch.setattr(image_estimator, "search", note)
+    monkeypatch.setattr(estimator, "search", note)
     x, y = images(60, 0)
     numbers = np.searchsorted(sorted(NAMES), y)
     rows = tf.data.Dataset.from_tensor_slices((x, numbers))

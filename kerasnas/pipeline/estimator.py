@@ -18,34 +18,36 @@ from kerasnas import checks, storage, untrusted
 from kerasnas.datasets.splits import split_samples
 from kerasnas.export import Classifier, load_classifier
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline.deployment import classify
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import read_result
 from kerasnas.pipeline.run import search
 from kerasnas.pipeline.run_folder import RunFolder
-from kerasnas.pipeline.settings import RaceConfig
+from kerasnas.pipeline.sample_kinds import SampleKind
+from kerasnas.pipeline.settings import RaceConfig, SearchConfig
 from kerasnas.tasks import Task
 
 _DATA = "data.npz"
 
 
-class ImageEstimator(abc.ABC):
-    """The best network for images in the time you give: `kerasnas search` as an estimator.
+class Estimator(abc.ABC):
+    """The best network for your data, `kerasnas search` as an estimator.
 
     Args:
-        minutes, folder, test_split, log, settings: see the subclasses.
+        settings: of the search.
+        kind: what the samples are.
+        folder, test_split, log: see the subclasses.
     """
 
     def __init__(
         self,
-        minutes: float = 0.0,
+        settings: RaceConfig | SearchConfig,
+        kind: SampleKind,
         folder: str | os.PathLike | None = None,
         test_split: float = 0.1,
         log: Callable[[str], Any] = print,
-        **settings: Any,
     ):
-        self.settings = RaceConfig(minutes=minutes, **settings)
+        self.settings, self._kind = settings, kind
         self._check_task()
         self.test_split = checks.number("test_split", test_split, above=0, below=1)
         self.log = checks.function("log", log)
@@ -58,10 +60,10 @@ class ImageEstimator(abc.ABC):
 
         Args:
             x: images, an array `(samples, height, width, channels)` or `(samples, height, width)` of integers or
-                floats, from 0 to 255 or to 1; a `tf.data.Dataset` of such images and labels; or the path of a folder,
-                an `.npz` file or a `.csv` file, or a name, as `kerasnas.datasets.load` takes it.
+                floats, from 0 to 255 or to 1; or texts, strings; a `tf.data.Dataset` of such samples and labels; or the
+                path of a folder, an `.npz` file or a `.csv` file, or a name, as `kerasnas.datasets.load` takes it.
             y: their labels; see the class. Defaults to None, where `x` has them.
-            test_data: images and labels for the one evaluation at the end. Defaults to None: a share of those above.
+            test_data: samples and labels for the one evaluation at the end. Defaults to None: a share of those above.
 
         Returns:
             This estimator.
@@ -74,7 +76,7 @@ class ImageEstimator(abc.ABC):
                 raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
             dataset, data = os.fspath(x), None
         else:
-            data = self._parts(*arrays_of(x, y), test_data)
+            data = self._parts(*self._kind.arrays(x, y), test_data)
         if self.folder is None:  # each call begins from scratch
             self._temporary = tempfile.TemporaryDirectory(prefix="kerasnas-")
         if data is not None:
@@ -97,29 +99,16 @@ class ImageEstimator(abc.ABC):
         return Path(self._temporary.name)
 
     def answers(self, x: Any) -> np.ndarray:
-        """The answers of the network, probabilities or numbers, for each image: an array `(samples, outputs)`.
+        """The answers of the network, probabilities or numbers, for each sample: an array `(samples, outputs)`.
 
         Args:
             x: raw images, an array like that of `fit`; or the path of an image file, of a folder of them, or a list of
-                paths.
+                paths. Of a network for texts a text, or several.
 
         Raises:
             ValueError: before `fit`; if a file cannot be read as an image.
         """
-        network = self._fitted()
-        paths = [x] if isinstance(x, str | os.PathLike) else x if isinstance(x, list | tuple) else None
-        if paths is not None and all(isinstance(path, str | os.PathLike) for path in paths):
-            predictions, failed = classify(network, paths)
-            if failed:
-                raise ValueError("; ".join(failed.values()))
-            return np.array([list(one.probabilities.values()) for one in predictions])
-        images = checks.array("x", x)
-        if not images.ndim or not len(images):
-            raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
-        images = images[..., None] if images.ndim == 3 and images.shape[1:] == network.input_shape[:-1] else images
-        if images.shape[1:] != network.input_shape:
-            raise ValueError(checks.invalid("x", f"images of shape {network.input_shape}", images.shape[1:]))
-        return network.answers(images)
+        return self._kind.answers(self._fitted(), x)
 
     @abc.abstractmethod
     def _check_task(self) -> None:
@@ -202,10 +191,12 @@ class ImageEstimator(abc.ABC):
 
         Raises:
             FileNotFoundError: if there is none.
+            ValueError: if it is one of another kind.
         """
-        own = cls(folder=folder)
+        own = cls(folder=folder)  # type: ignore[call-arg]  # a subclass makes its settings
         settings = RunFolder.open(own.run).config
-        assert isinstance(settings, RaceConfig)  # nothing else is written there
+        if not isinstance(settings, type(own.settings)):
+            raise ValueError(f"{own.run} holds no run of {cls.__name__}.")
         own.settings = settings
         own._read()
         return own
@@ -244,30 +235,3 @@ class ImageEstimator(abc.ABC):
         with storage.atomic_path(file) as temporary, open(temporary, "wb") as opened:
             np.savez(opened, allow_pickle=False, **data)
         return str(file)
-
-
-def arrays_of(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels as arrays.
-
-    Raises:
-        ValueError: if they do not belong together.
-    """
-    if hasattr(x, "as_numpy_iterator"):  # a `tf.data.Dataset`, in batches or not
-        if y is not None:
-            raise ValueError(checks.invalid("y", "None, as `x` is a dataset of images and labels", y))
-        pairs = list(x.as_numpy_iterator())
-        if not pairs or not isinstance(pairs[0], tuple) or len(pairs[0]) != 2:
-            raise ValueError(checks.invalid("x", "a dataset of pairs (image, label), not empty", x))
-        join = np.concatenate if np.ndim(pairs[0][1]) else np.stack
-        x, y = (join(part) for part in zip(*pairs, strict=True))
-    if y is None:
-        raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
-    x = checks.array("x", x)
-    y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
-    if not x.ndim or not len(x):
-        raise ValueError(checks.invalid("x", "images, at least one", f"shape {x.shape}"))
-    y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
-    if y.ndim not in (1, 2) or len(x) != len(y):
-        expected = f"one label, or a row of them, for each of the {len(x)} images"
-        raise ValueError(checks.invalid("y", expected, f"shape {y.shape}"))
-    return x, y
