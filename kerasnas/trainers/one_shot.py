@@ -19,6 +19,7 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy
 from kerasnas.strategies.controller import Controller, PolicyGradient
+from kerasnas.tasks import Classification, Task, task_of_loss
 from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,
@@ -39,8 +40,9 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     Two phases alternate. For an epoch of the training half, each step draws a child from the controller and moves the
     shared weights down its loss. Then the controller learns from rewards: the accuracies of children that it proposes,
-    each on a batch of the held-out half, with the shared weights as they are. To keep a search, use `ENASCheckpoint`;
-    to keep the shared weights alone, save the supernet.
+    each on a batch of the held-out half, with the shared weights as they are. Of several labels the reward is the share
+    of them that are right, of numbers the explained share of the variance: the loss says what the labels are. To keep a
+    search, use `ENASCheckpoint`; to keep the shared weights alone, save the supernet.
 
     Args:
         supernet: of the space's `build_supernet`.
@@ -196,7 +198,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         Args:
             x: images `(n, height, width, channels)`. In integers from 0 to 255 they are searched on as `x / 255`, with
                 a warning.
-            y: class numbers `(n,)`.
+            y: class numbers `(n,)`; labels `(n, outputs)` of a binary cross-entropy; numbers of a squared error.
             batch_size: of either half, over all replicas together. Defaults to 64, or to the size of the smaller half
                 where that is less. Each of several workers measures all
                 rewards, so that their controllers learn the same.
@@ -244,13 +246,14 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             replicas=replicas_of(self),
+            task=self._task(y),
         )
         batch_size = pairs.training.batch_size
         check_global_batch("batch_size", batch_size, replicas_of(self))
         if batch_size != self._batch_size:  # a constant of the step's graph
             self._batch_size, self.train_function = batch_size, None
         self._held_out = pairs.validation.x, pairs.validation.y
-        build_metrics(self, (None,), (None, self.supernet.num_classes))
+        build_metrics(self, (None, *self._held_out[1].shape[1:]), (None, self.supernet.num_classes))
         children = ChildBatches(pairs.training, self.supernet.num_choices, steps_per_epoch)
         rewarding = min(len(pairs.validation), validation_steps or len(pairs.validation))
         steps = rewarding if controller_steps is None else controller_steps
@@ -284,15 +287,24 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
     @checks.arguments(genotype=Genotype, x=checks.tensor, y=checks.tensor)
     def reward(self, genotype: Genotype, x: Any, y: Any) -> float:
-        """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite."""
-        if tuple(x.shape[1:]) != self.supernet.image_shape or tuple(y.shape) != (x.shape[0],):
+        """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite.
+
+        Of labels that are no classes, their mean score, as `kerasnas.tasks.Task.scores` has it.
+        """
+        task = self._task(y)
+        labels = () if isinstance(task, Classification) else (self.supernet.num_classes,)
+        if tuple(x.shape[1:]) != self.supernet.image_shape or tuple(y.shape) != (x.shape[0], *labels):
             expected = f"images of shape {self.supernet.image_shape}, with a label `y` each"
             raise ValueError(checks.invalid("x", expected, f"shapes {tuple(x.shape)} and {tuple(y.shape)}"))
         logits = self._logits if self.run_eagerly else self._compiled_logits
         architecture = ops.convert_to_tensor(self.space.encode(genotype), "int32")
         images = ops.convert_to_tensor(x, self.supernet.compute_dtype)
         outputs = ops.convert_to_numpy(logits(backend.values(self.supernet.trainable_variables), images, architecture))
-        return float(np.mean(outputs.argmax(axis=-1) == y)) if np.isfinite(outputs).all() else math.nan
+        return float(np.mean(task.scores(outputs, np.asarray(y)))) if np.isfinite(outputs).all() else math.nan
+
+    def _task(self, y: Any) -> Task:
+        """What labels are, by the compiled loss."""
+        return task_of_loss(getattr(self, "loss", None), y)
 
     @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size)
     def evaluate_children(self, genotypes: Sequence[Genotype], x: Any, y: Any, batch_size: int = 64) -> np.ndarray:
@@ -300,15 +312,15 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
         Args:
             genotypes: of the space.
-            x, y: images and their class numbers.
+            x, y: images and their labels.
             batch_size: the largest size of a batch. Defaults to 64.
 
         Returns:
-            An accuracy for each of `genotypes`.
+            A reward for each of `genotypes`.
         """
         x, y = np.asarray(x), np.asarray(y)
         classes, shape = self.supernet.num_classes, self.supernet.image_shape
-        check_images(x, y, num_classes=classes, input_shape=shape, what="test")
+        check_images(x, y, num_classes=classes, input_shape=shape, what="test", task=self._task(y))
         parts = np.array_split(np.arange(len(y)), -(-len(y) // batch_size))
         sizes = [len(part) for part in parts]
         return np.array(
@@ -321,7 +333,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
 
         Args:
             n: number of samples. Defaults to 100.
-            x, y: images and class numbers to reward on. Default to the held-out half of the last `fit`.
+            x, y: images and labels to reward on. Default to the held-out half of the last `fit`.
 
         Raises:
             ValueError: if there is nothing to reward on.

@@ -9,19 +9,20 @@ from typing import Any, Protocol, Unpack, runtime_checkable
 
 import keras
 import numpy as np
+from keras_tuner import Objective
 from keras_tuner.engine.trial import Trial
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.datasets import stratified_split, unit_pixels
+from kerasnas.datasets import split_samples, unit_pixels
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.pipeline import Stages, TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.spaces import SearchSpace
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks import CLASSIFICATION, Task
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import BATCH_SIZE
 from tuners.distributed.environment import is_distributed
@@ -63,11 +64,13 @@ class OneShotTuner(NetworkTuner):
         input_shape: `(height, width, channels)` of one image.
         num_classes: number of classes.
         objective: what the trained networks are compared by: `"val_accuracy"`, `"val_loss"`, or a metric of
-            the recipe's `compile`. Children are compared by `val_accuracy`. Defaults to `"val_accuracy"`.
+            the recipe's `compile`. Children are compared by `val_accuracy`, or by `val_score` where
+            labels are no classes: see `kerasnas.tasks.Task.scores`. Defaults to None: the metric of the task.
         max_trials: number of children. Defaults to 1000.
         retrain_best: number of them that are trained from scratch. Defaults to 3.
         seed: seed of everything. Defaults to 0.
-        training: `TrainingRecipe` of the trainings from scratch. Defaults to None: ten epochs.
+        training: `TrainingRecipe` of the trainings from scratch, whose task is that of the shared weights too. Defaults
+            to None: ten epochs, a classification.
         shared_weights: `SharedWeights`, the settings of their training. Defaults to None: `SharedWeights()`.
         initializer: a `ReptileInitializer` or its folder, of a supernet or of a controller's parameters or of both, to
             start from. Parameters also go into the oracle's strategy where it has such. Defaults to None.
@@ -76,7 +79,7 @@ class OneShotTuner(NetworkTuner):
         distribution_strategy: a `tf.distribute.Strategy` for the shared weights and the trainings from scratch.
             Defaults to None.
         oracle: a `StrategyOracle` of the space that chooses the children; its trials and seed then count. Defaults to
-            None: an `EvolutionOracle`.
+            None: an `EvolutionOracle`. Its objective is what children are compared by.
         report: leave report.html, card.md and plots in the folder of each network that is trained from scratch.
             Defaults to True.
         **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's tuners.
@@ -105,7 +108,7 @@ class OneShotTuner(NetworkTuner):
         space: SearchSpace,
         input_shape: tuple[int, ...],
         num_classes: int,
-        objective: ObjectiveLike = "val_accuracy",
+        objective: ObjectiveLike | None = None,
         max_trials: int = 1000,
         retrain_best: int = 3,
         seed: int = 0,
@@ -126,15 +129,14 @@ class OneShotTuner(NetworkTuner):
             )
         checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
         self.retrain_best = checks.integer("retrain_best", retrain_best, 1)
-        self.objective = as_objectives(objective)[0]
+        task = getattr(training, "task", CLASSIFICATION)
+        self.objective = as_objectives(Objective(f"val_{task.metric}", "max") if objective is None else objective)[0]
         shared_weights = SharedWeights() if shared_weights is None else shared_weights
         self.shared_weights = checks.instance("shared_weights", shared_weights, SharedWeights, "a `SharedWeights`")
         if oracle is None:
-            oracle = EvolutionOracle(space, "val_accuracy", max_trials, seed)
-        self._check_oracle(oracle, space)
+            oracle = EvolutionOracle(space, Objective(_compared_by(task), "max"), max_trials, seed)
+        self._check_oracle(oracle, space, task)
         self.trainer: ENASTrainer | None = None
-        if training is not None and getattr(training, "task", CLASSIFICATION) != CLASSIFICATION:
-            raise ValueError(checks.invalid("training", "a recipe of a classification", training.task.name))
         super().__init__(
             oracle,
             space,
@@ -153,7 +155,7 @@ class OneShotTuner(NetworkTuner):
             warm_start(oracle.strategy, self.initializer)  # type: ignore[arg-type]
 
     @staticmethod
-    def _check_oracle(oracle: Any, space: SearchSpace) -> None:
+    def _check_oracle(oracle: Any, space: SearchSpace, task: Task) -> None:
         checks.instance("oracle", oracle, StrategyOracle, "a `StrategyOracle`, such as `EvolutionOracle`")
         if oracle.space.cardinalities != space.cardinalities or oracle.space.name != space.name:
             raise ValueError(
@@ -161,10 +163,10 @@ class OneShotTuner(NetworkTuner):
                 f"{len(space.choices)} choices. Received: one of '{oracle.space.name}' with {len(oracle.space.choices)}"
             )
         names = oracle.required_metrics()
-        if names != ["val_accuracy"]:
+        if names != [_compared_by(task)]:
             raise ValueError(
-                "Invalid value received for argument `oracle`. Expected the objective 'val_accuracy', which is all "
-                f"that shared weights say of a child. Received: {names}"
+                f"Invalid value received for argument `oracle`. Expected the objective '{_compared_by(task)}', which "
+                f"is all that shared weights say of a child. Received: {names}"
             )
 
     # The phases --------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ class OneShotTuner(NetworkTuner):
             x: images `(n, height, width, channels)`: a part trains the shared weights, the children are evaluated on
                 the other; the best networks are trained on all. Or a `tf.data.Dataset` or Keras `PyDataset` of
                 `(x, y)`, which is read once, into arrays.
-            y: class numbers `(n,)`, with an array.
+            y: with an array: class numbers `(n,)`, or labels as networks of the recipe's task learn them.
             validation_data: `(x, y)`, or a dataset, that the networks trained from scratch are evaluated on; None with
                 `validation_split` or `folds`.
             epochs: of the shared weights. Defaults to 50.
@@ -214,14 +216,15 @@ class OneShotTuner(NetworkTuner):
         shape, classes = self.training.input_shape, self.training.num_classes
         if is_dataset(x) and y is None:
             x, y = arrays_of("x", x)
-        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split)
+        task = self.training.recipe.task
+        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split, task)
         quiet = inside(verbose)
         fresh_callbacks(callbacks)  # raises where they are wrong
         self.require_objective(parts[0], [self.objective.name])
         self.progress.verbose = verbose
         # With folds, all of the data.
         x, y = parts[0].training if self.folds is None else (unit_pixels(np.asarray(x)), np.asarray(y))
-        first, held_out = stratified_split(y, architecture_split, self.seed)
+        first, held_out = split_samples(task, y, architecture_split, self.seed)
         if batch_size is None:
             batch_size = min(BATCH_SIZE, len(first), len(held_out))
         fit = {
@@ -256,7 +259,8 @@ class OneShotTuner(NetworkTuner):
         if self.trainer is None:
             raise FatalValueError("There are no shared weights yet: call `search`.")
         genotype = self.genotype(trial)
-        return {"val_accuracy": float(self.trainer.evaluate_children([genotype], x, y, batch_size)[0])}
+        score = float(self.trainer.evaluate_children([genotype], x, y, batch_size)[0])
+        return {_compared_by(self.training.recipe.task): score}
 
     def _train_best(
         self, parts: list[SearchData], augment: Callable | None, callbacks: Callbacks, verbose: int
@@ -332,3 +336,8 @@ class OneShotTuner(NetworkTuner):
         better = score is not None and (not before or before[0].score is None or score > before[0].score)
         if better or score is None or (int(trial.trial_id) + 1) % _ROWS == 0:
             super().show(trial, what, score, best, seconds)
+
+
+def _compared_by(task: Task) -> str:
+    """The name of what children are compared by."""
+    return "val_accuracy" if task == CLASSIFICATION else "val_score"

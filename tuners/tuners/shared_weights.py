@@ -95,7 +95,8 @@ class SharedWeights:
         with scope if scope is not None else contextlib.nullcontext():
             supernet = network.space.build_supernet(shape, classes, **{"seed": seed, **self.supernet_options})
             search = ENASTrainer(supernet, network.space, self.controller, seed=seed)
-        search.compile(**{"learning_rate": self.learning_rate, **self.compile_options})
+        learned = {"loss": network.recipe.task.loss(), "metrics": network.recipe.task.metrics()}
+        search.compile(**{"learning_rate": self.learning_rate, **learned, **self.compile_options})
         warm(search)
         checkpoint = ENASCheckpoint(folder, keep=1)
         epoch = checkpoint.restore(search)
