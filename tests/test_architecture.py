@@ -32,7 +32,7 @@ LEVELS = [
     {"search"},  # the public face of both
     {"meta"},
     {"federated"},
-    {"drift", "reporting", "export", "testing"},
+    {"drift", "reporting", "export", "testing", "platforms"},
     {"pipeline"},
     {"cli"},
 ]
@@ -50,6 +50,7 @@ ROOMS = {
     "jax": ("kerasnas/backend/",),
     "matplotlib": ("kerasnas/reporting/",),
     "absl": ("kerasnas/cli/",),
+    "optuna": ("kerasnas/platforms/optuna_study.py",),
     "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),

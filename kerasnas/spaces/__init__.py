@@ -1,6 +1,6 @@
 """Search spaces: one file each, with its sizes, its choices and its network."""
 
-from kerasnas.spaces.base import SPACES, SearchSpace, has_supernet
+from kerasnas.spaces.base import SPACES, InfeasibleError, SearchSpace, has_supernet
 from kerasnas.spaces.darts import DARTS_PRIMITIVES, DARTSSpace
 from kerasnas.spaces.enas import ENAS_MICRO_PRIMITIVES, ENASMicroSpace
 from kerasnas.spaces.enas_macro import ENAS_MACRO_PRIMITIVES, ENASMacroSpace
@@ -36,6 +36,7 @@ __all__ = [
     "ENASMicroSpace",
     "GraphSpace",
     "HybridSpace",
+    "InfeasibleError",
     "MacroSpace",
     "NASBench101Space",
     "NASBench201Space",

@@ -38,6 +38,10 @@ def has_supernet(name: str) -> bool:
     return not getattr(SPACES[name], "shapes_network", False)
 
 
+class InfeasibleError(ValueError):
+    """Raised by `SearchSpace.suggest` for a combination of options that is no architecture."""
+
+
 Indices = tuple[int, ...]
 """An architecture as numbers: for every choice, in order, the index of its option."""
 
@@ -240,6 +244,39 @@ class SearchSpace(abc.ABC):
             TypeError: if `rng` is no NumPy generator.
         """
         return self.decode(self.sample_indices(rng))
+
+    def suggest(self, trial: Any) -> Genotype:
+        """The genotype that a trial of an Optuna study stands for: a categorical parameter for each choice.
+
+        Any study searches the space this way; `kerasnas.platforms.optuna_study.StrategySampler` has our searches there.
+
+        Args:
+            trial: what `study.optimize` calls its objective with; anything with `suggest_categorical(name, options)`.
+
+        Raises:
+            TypeError: if it is no trial.
+            InfeasibleError: where the options that the study chose are no architecture of the space. With spaces that
+                have such, pass `catch=InfeasibleError` to `study.optimize`.
+            ValueError: in a study of another space.
+
+        Example:
+
+            study.optimize(lambda trial: accuracy_of(space.suggest(trial)), n_trials=100)
+        """
+        if not callable(getattr(trial, "suggest_categorical", None)):
+            raise TypeError(checks.invalid("trial", "a trial of an Optuna study", trial))
+        assignment = {}
+        for name, options in self.choices.items():
+            try:
+                assignment[name] = trial.suggest_categorical(name, options)
+            except ValueError as error:
+                raise ValueError(
+                    f"Invalid value received for argument `trial`. Expected one of a study of space '{self.name}'. "
+                    f"Received: one whose parameter '{name}' is another ({error})"
+                ) from error
+        if not self.feasible(tuple(options.index(assignment[name]) for name, options in self._options)):
+            raise InfeasibleError(f"These options are no architecture of space '{self.name}': {assignment}")
+        return self.genotype(assignment)
 
     def references(self) -> dict[str, Genotype]:
         """Hand-made networks that are points of this space, by name. Here: none."""

@@ -1,0 +1,138 @@
+"""The adapter to Optuna, the extra `kerasnas[optuna]`: strategies as samplers, rungs as a pruner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from kerasnas import checks
+from kerasnas.strategies import SearchStrategy
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class StrategySampler(optuna.samplers.BaseSampler):
+    """Any ask/tell search as a sampler of a study: its trials are what the search asks, one after the other.
+
+    Before it asks, the search is told every trial of the study that has finished since, those of other processes and of
+    earlier sessions too: a study in a database goes on where it was. Of a study that minimizes, values are negated; a
+    trial that failed, or was pruned before it reported anything, counts as failed. Parameters that are no choices of
+    the space are drawn at random.
+
+    Args:
+        strategy: a search at its beginning, such as one of `kerasnas.search.STRATEGIES`.
+
+    Raises:
+        TypeError: if `strategy` is no search.
+
+    Example:
+
+    >>> from kerasnas.search import RegularizedEvolution
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space()
+    >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+    >>> study = optuna.create_study(sampler=StrategySampler(RegularizedEvolution(space, seed=0)), direction="maximize")
+    >>> study.optimize(lambda trial: space.suggest(trial).count("nor_conv_3x3"), n_trials=30)
+    >>> study.best_value > 2
+    True
+    """
+
+    def __init__(self, strategy: SearchStrategy):
+        self.strategy = checks.instance("strategy", strategy, SearchStrategy, "a `kerasnas.search.SearchStrategy`")
+        self.space = strategy.space
+        self._told: set[int] = set()
+        self._other = optuna.samplers.RandomSampler(seed=strategy.seed)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The choices of the space."""
+        return {name: CategoricalDistribution(options) for name, options in self.space.choices.items()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The options of the architecture that the search asks for."""
+        if len(study.directions) != self.strategy.objectives:
+            expected = f"a study of {self.strategy.objectives} objectives, as {type(self.strategy).__name__} has"
+            raise ValueError(checks.invalid("study", expected, f"{len(study.directions)} directions"))
+        for one in study.get_trials(deepcopy=False, states=_FINISHED):
+            if one.number not in self._told:
+                self._told.add(one.number)
+                self._tell(study, one)
+        return self.space.assignment(self.strategy.ask())
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A parameter that is no choice of the space, at random."""
+        return self._other.sample_independent(study, trial, param_name, param_distribution)
+
+    def _tell(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        assignment = {name: trial.params[name] for name in self.space.choices if name in trial.params}
+        if trial.state != TrialState.COMPLETE and len(assignment) < len(self.space.choices):
+            return  # it failed before all was suggested
+        try:
+            genotype = self.space.genotype(assignment)
+            self.space.validate(genotype)
+        except (ValueError, KeyError) as error:
+            expected = f"a study of space '{self.space.name}'"
+            received = f"trial {trial.number} of parameters {', '.join(sorted(trial.params)) or 'none'}"
+            raise ValueError(checks.invalid("study", expected, received, str(error))) from error
+        if self.space.feasible(self.space.encode(genotype)):
+            values = [_signed(value, way) for value, way in zip(_values(trial, study), study.directions, strict=True)]
+            self.strategy.tell(genotype, values[0] if self.strategy.objectives == 1 else values)
+
+
+def _values(trial: FrozenTrial, study: optuna.Study) -> list[float]:
+    """What a trial reported; NaN where it did not."""
+    if trial.state == TrialState.PRUNED and trial.intermediate_values and len(study.directions) == 1:
+        return [trial.intermediate_values[max(trial.intermediate_values)]]
+    return [math.nan] * len(study.directions) if trial.values is None else list(trial.values)
+
+
+def _signed(value: float, direction: optuna.study.StudyDirection) -> float:
+    return -value if direction == optuna.study.StudyDirection.MINIMIZE else value
+
+
+class RungPruner(optuna.pruners.BasePruner):
+    """Successive halving without waiting as a pruner: at each budget, all but the best `1 / eta` so far are stopped.
+
+    A trial reports under the step that its training has reached, in the units of `budgets`.
+
+    Args:
+        budgets: steps at which trials are compared, ascending. Defaults to `(4, 12, 36)`.
+        eta: the best `1 / eta` of those that reached a budget go on, and the best of fewer than `eta`. Defaults to 3.
+
+    Raises:
+        ValueError: if `budgets` do not ascend, or `eta` is below 2.
+
+    Reference:
+        Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2018 (arXiv 1810.05934).
+
+    Differences from the paper:
+        - A trial is stopped for good, where `kerasnas.search.ASHA` may promote it later.
+    """
+
+    def __init__(self, budgets: tuple[int, ...] = (4, 12, 36), eta: int = 3):
+        self.budgets = tuple(checks.size("budgets", budget) for budget in budgets)
+        if not self.budgets or list(self.budgets) != sorted(set(self.budgets)):
+            raise ValueError(checks.invalid("budgets", "ascending steps, at least one", budgets))
+        self.eta = checks.integer("eta", eta, least=2)
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return True if the trial has reached a budget, and is not among the best of those that did."""
+        step = trial.last_step
+        if step not in self.budgets:
+            return False
+        own = _signed(trial.intermediate_values[step], study.direction)
+        others = [
+            _signed(one.intermediate_values[step], study.direction)
+            for one in study.get_trials(deepcopy=False)
+            if step in one.intermediate_values and one.number != trial.number
+        ]
+        better = sum(not other <= own for other in others) if math.isfinite(own) else len(others) + 1
+        return better >= max(1, (len(others) + 1) // self.eta)
