@@ -146,6 +146,7 @@ def test_gradient_search(make, metric, tmp_path):
     settings = SearchConfig(
         dataset=str(tmp_path / "data.npz"),
         space="nasbench201",
+        primitives=("skip_connect", "avg_pool_3x3"),
         filters=2,
         num_cells=1,
         retrain_filters=2,
