@@ -86,6 +86,7 @@ def test_the_space():
         HybridSpace(primitives=["local_attention4"])
 
 
+@pytest.mark.slow
 def test_networks_of_attention_learn_where_a_bright_pixel_is():
     genotype = SPACE.network("conv_3x3_s2", 1.0, "local_attention_2", "strides", (1, 1))
     model = SPACE.build_network(genotype, (8, 8, 1), 2)

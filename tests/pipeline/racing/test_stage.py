@@ -140,6 +140,7 @@ def with_forks(monkeypatch):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 40)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_forks")
 def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path, monkeypatch):
     def race_of_one(folder, **options):
@@ -323,6 +324,7 @@ def finish_two(folder):
     return record, kept[0]
 
 
+@pytest.mark.slow
 def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
     record, model = finish_two(tmp_path / "whole")
     found = Stages(tmp_path / "whole").stage("race")
