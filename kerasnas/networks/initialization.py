@@ -10,6 +10,7 @@ import numpy as np
 from kerasnas import relaxations
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
+from kerasnas.primitives.graph_stages import NearIdentity
 
 
 def head_dtype(policy: keras.DTypePolicy) -> str:
@@ -34,11 +35,14 @@ def number_layers(model: keras.Model) -> None:
 
 
 def initialize(model: keras.Model, seed: int) -> None:
-    """Draw every kernel of `model`: normal with variance 2 / fan-in, in NumPy.
+    """Draw every kernel of `model`: normal with variance 2 / fan-in, in NumPy; near the identity where a layer says so.
 
     Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
     """
-    stages = [layer for layer in flatten_layers(model) if isinstance(layer, Stage)]
+    layers = flatten_layers(model)
+    stages = [layer for layer in layers if isinstance(layer, Stage)]
+    own = [(layer, getattr(layer, "kernel_initializer", None)) for layer in layers]
+    near = {id(layer.kernel): how for layer, how in own if isinstance(how, NearIdentity)}
     copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
     for index, variable in enumerate(model.trainable_variables):
         shape = tuple(variable.shape)
@@ -46,7 +50,8 @@ def initialize(model: keras.Model, seed: int) -> None:
         if relaxations.is_alphas(variable):
             variable.assign(1e-3 * generator.standard_normal(shape))
         elif len(shape) > 1:
-            variable.assign(np.sqrt(2 / fan_in(shape, id(variable) in copied)) * generator.standard_normal(shape))
+            drawn = np.sqrt(2 / fan_in(shape, id(variable) in copied)) * generator.standard_normal(shape)
+            variable.assign(near[id(variable)].mixed(drawn) if id(variable) in near else drawn)
 
 
 def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:
