@@ -20,7 +20,7 @@ class ReadoutScore:
 
     The classifier is a ridge regression of the classes of the training nodes on what it reads in the network, its
     penalty and sharpness those that suit the validation nodes. The score is the mean over these of the logarithm of the
-    true class' probability; higher is better. It takes one pass through a network, about a tenth of a short training, and
+    true class' probability; higher is better. It takes one pass through a network, a tenth of a short training, and
     works because kernels begin near the identity: what neighbors tell arrives at the classifier. It finds networks that
     classify well as they are; longer trainings in other settings rank architectures otherwise.
 
