@@ -160,6 +160,7 @@ call(
     parts={"train": [0, 1], "validation": [], "test": []},
     classes=("a", "b"),
 )
+call(fresh(lambda: datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5), "reduced"), components=4, seed=0)
 call(
     datasets.stochastic_blocks,
     nodes=30,

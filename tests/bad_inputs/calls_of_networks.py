@@ -309,6 +309,8 @@ for name in ("parameters", "macs"):
     call(COSTS[name], f"COSTS[{name!r}]", space=SPACE, input_shape=SHAPE, num_classes=3)
 
 # proxies
+GRAPH_DATA = datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5)
+call(proxies.ReadoutScore, space=spaces.GraphSpace(GRAPH_DATA.graph), data=GRAPH_DATA, draws=1, seed=0)
 call(proxies.ProxyScore, space=SPACE, proxy="naswot", x=X, y=Y, num_classes=3, seed=0)
 call(proxies.ascend, space=SPACE, score=lambda genotype: 0.0, start=GENOTYPE, within=None, evaluations=2, seed=0)
 call(proxies.naswot, model=SMALL, images=X)
