@@ -12,6 +12,7 @@ from kerasnas.datasets.mini_imagenet import mini_imagenet
 from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
+from kerasnas.datasets.rollouts import Rollouts, roll_out
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.datasets.splits import grouped_split, split_classes, split_samples, stratified_split
@@ -26,6 +27,7 @@ __all__ = [
     "ImageDataset",
     "LabelledImages",
     "PairedBatches",
+    "Rollouts",
     "SinusoidTasks",
     "TaskFamily",
     "TaskMixture",
@@ -43,6 +45,7 @@ __all__ = [
     "mazes",
     "mini_imagenet",
     "omniglot",
+    "roll_out",
     "rotate",
     "shift",
     "split_classes",

@@ -96,19 +96,28 @@ def distances(world: World) -> np.ndarray:
     >>> distances(World(walls, (1, 1)))[1, 1:4].tolist()
     [0, 1, 2]
     """
-    found = np.full(world.walls.shape, _UNREACHED, np.int32)
-    found[world.goal] = 0
-    front = np.zeros(world.walls.shape, bool)
-    front[world.goal] = True
+    return all_distances(world.walls[None], np.array([world.goal]))[0]
+
+
+def all_distances(walls: np.ndarray, goals: np.ndarray) -> np.ndarray:
+    """The same for worlds of one size, all at once.
+
+    Args:
+        walls: bool, `(worlds, height, width)`.
+        goals: row and column of each, int, `(worlds, 2)`.
+    """
+    found, front = np.full(walls.shape, _UNREACHED, np.int32), np.zeros(walls.shape, bool)
+    places = (np.arange(len(walls)), goals[:, 0], goals[:, 1])
+    found[places], front[places] = 0, True
     steps = 0
     while front.any():
         steps += 1
         near = np.zeros_like(front)
-        near[1:] |= front[:-1]
-        near[:-1] |= front[1:]
         near[:, 1:] |= front[:, :-1]
         near[:, :-1] |= front[:, 1:]
-        front = near & ~world.walls & (found == _UNREACHED)
+        near[:, :, 1:] |= front[:, :, :-1]
+        near[:, :, :-1] |= front[:, :, 1:]
+        front = near & ~walls & (found == _UNREACHED)
         found[front] = steps
     return found
 
@@ -173,10 +182,16 @@ def mazes(
             x[sample], y[sample] = image_of(world, place), best_move(lengths, place)
         arrays |= {f"x_{part}": x, f"y_{part}": y}
     x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-    return ImageDataset("mazes", x, y, x_test, y_test, classes=tuple(MOVES))
+    return ImageDataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
 
 
 @DATASETS.register("mazes")
 def _mazes(cache_dir: str | os.PathLike | None) -> ImageDataset:
     del cache_dir  # generated
     return mazes()
+
+
+@DATASETS.register("grid_worlds")
+def _grid_worlds(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    del cache_dir  # generated
+    return mazes(kind="obstacles")

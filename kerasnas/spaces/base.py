@@ -58,6 +58,8 @@ class SearchSpace(abc.ABC):
         shapes_network: True if choices shape the network itself, such as its depth: there is no supernet, and costs are
             no table over the choices; `parts_of` has the parts of one network.
         sizes: the arguments of the constructor that `build_network` takes too.
+        tolerant: whether a sample shifted by two pixels, or with a part cut out, is still one of its class: True of
+            photographs, False of grids. Races augment training samples accordingly. Defaults to True.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
 
@@ -68,6 +70,7 @@ class SearchSpace(abc.ABC):
     name: str
     mixes_channels = False
     shapes_network = False
+    tolerant = True
     sizes: tuple[str, ...] = ()
     depth = "num_cells"
 
