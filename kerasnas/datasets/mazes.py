@@ -55,6 +55,11 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
     size, density = checks.integer("size", size, 5, _LARGEST), checks.number("density", density, least=0, most=0.6)
     if checks.one_of("kind", kind, ("maze", "obstacles")) == "maze" and size % 2 == 0:
         raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
+    return _draw(rng, size, kind, density)[0]
+
+
+def _draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tuple[World, np.ndarray]:
+    """A world, and the distances to its goal."""
     for _ in range(_MOST_DRAWS):
         walls = _maze(rng, size, density) if kind == "maze" else rng.random((size, size)) < density
         walls[[0, -1]] = walls[:, [0, -1]] = True
@@ -62,8 +67,9 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
         if len(free) > 1:
             row, column = map(int, free[rng.integers(len(free))])
             world = World(walls, (row, column))
-            if (distances(world) < _UNREACHED).sum() > 1:
-                return world
+            lengths = distances(world)
+            if (lengths < _UNREACHED).sum() > 1:
+                return world, lengths
     raise ValueError(checks.invalid("density", "one that leaves places that are connected", density))
 
 
@@ -174,8 +180,7 @@ def mazes(
         rng = np.random.default_rng([seed, index])
         x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
         for sample in range(samples):
-            world = grid_world(rng, size, kind, density)
-            lengths = distances(world)
+            world, lengths = _draw(rng, size, kind, density)
             places = np.argwhere((lengths > 0) & (lengths < _UNREACHED))
             row, column = map(int, places[rng.integers(len(places))])
             place = (row, column)
