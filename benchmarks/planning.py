@@ -13,11 +13,12 @@ the first move of a shortest path. The contenders are
 - `value iteration network`: Tamar et al.'s: 150 filters, a reward of one channel, 10 actions, 16 iterations, read at
   the agent;
 
-the hand-made ones in plain Keras, with Adam, gradients clipped to a norm of 1, and a cosine for all of the time; the rate
-of the value iteration network is the best of 0.001, 0.003 and 0.01, with another seed. What is told of each is how many agents arrive that it moves
-until they are there or go round (`kerasnas.datasets.roll_out`), in 1,000 worlds that it has not seen, and, with its
-weights, in `--samples` larger ones; those of recurrent networks with as many iterations as in training, and with more,
-in proportion to the side. Evaluation in larger worlds is not in the time. Runs that `--output` holds are not run again.
+the hand-made ones in plain Keras, with Adam, gradients clipped to a norm of 1, and a cosine for all of the time; the
+rate of the value iteration network is the best of 0.001, 0.003 and 0.01 with another seed. What is told of each is how
+many agents arrive that it moves until they are there or go round (`kerasnas.datasets.roll_out`), in 1,000 worlds that
+it has not seen, and, with its weights, in `--samples` larger ones; those of recurrent networks with as many iterations
+as in training, and with more, in proportion to the side. Evaluation in larger worlds is not in the time. Runs that
+`--output` holds are not run again.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
 from kerasnas.primitives.network_blocks import ConvBlock
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
 from kerasnas.spaces.base import SPACES
@@ -79,7 +79,7 @@ class PlanningSpace(SkeletonSpace):
 
         Args:
             input_shape: `(height, width, channels)` of one world.
-            num_classes, samples: for any.
+            num_classes, samples: of any number.
             arguments: of the constructor, in place of what follows from the data.
 
         Raises:
@@ -90,7 +90,9 @@ class PlanningSpace(SkeletonSpace):
         >>> PlanningSpace.for_data((11, 11, 3), num_classes=4, samples=5000).iterations
         (5, 11, 16, 22)
         """
-        side = max(checks.shape("input_shape", input_shape, ranks=(3,))[:2])
+        checks.size("num_classes", num_classes)
+        checks.size("samples", samples)
+        side = max(check_input_shape(input_shape, 0)[:2])
         options = {max(1, number) for number in (side // 2, side, 3 * side // 2, 2 * side)}
         return cls(**{"iterations": tuple(sorted(options)), **arguments})
 
@@ -129,6 +131,9 @@ class PlanningSpace(SkeletonSpace):
         """
         checks.instance("model", model, keras.Model, "a Keras model")
         self._check_own(genotype)
+        channels = model.input_shape[-1]
+        if check_input_shape(input_shape, 0)[2] != channels:
+            raise ValueError(checks.invalid("input_shape", f"{channels} channels, as `model` has", input_shape))
         assignment = self.assignment(genotype)
         number = checks.optional(checks.size, "iterations", iterations) or int(assignment["iterations"])
         space = type(self)(**{**self.get_config(), "iterations": (number,)})

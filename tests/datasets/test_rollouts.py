@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from tests.datasets.test_mazes import breadth_first
 
 from kerasnas.datasets import mazes, roll_out
 from kerasnas.datasets.mazes import AGENT, GOAL, MOVES, WALL, World, image_of
+from tests.datasets.test_mazes import breadth_first
 
 UP, RIGHT, DOWN, LEFT = range(4)
 WORLDS = {kind: mazes(1, 60, 9, kind).x_test for kind in ("maze", "obstacles")}

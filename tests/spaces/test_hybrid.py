@@ -121,14 +121,14 @@ def test_races_begin_with_its_references():
 def test_attention_learns_by_the_recipe_of_races(name):
     """SGD at 0.1 with gradients clipped: the norms stay finite, and the loss falls from the start."""
     x, y = np.zeros((96, 8, 8, 1), "float32"), np.arange(96) % 2
-    places = RNG.integers(0, 4, (96, 2))
+    places = np.random.default_rng(0).integers(0, 4, (96, 2))
     x[np.arange(96), places[:, 0], places[:, 1] + 4 * y] = 1
     model = RECIPE.compile_network(SPACE.build_network(SPACE.references()[name], (8, 8, 1), 2), None)
     contestant = Contestant(model, ArrayBatches(x, y, 32, seed=0), warmup=10)
     for steps in (6, 30, 6):
         contestant.advance(time.process_time, steps=steps)
     first, _, last = contestant.history["loss"]
-    assert last < 0.45 < 0.6 < first  # 0.2 is the least with smoothed labels
+    assert last < 0.65 * first and np.isfinite(first)  # 0.2 is the least with smoothed labels
 
 
 def test_networks_are_saved_without_custom_layers(tmp_path):
