@@ -4,7 +4,7 @@ The mazes are generated; the label of an image is the first move of a shortest p
 apply one cell many times with the same weights, so that their weights are those of a network for larger worlds, in
 which the cell is applied more often.
 
-python examples/planning.py                    # some minutes on two cores
+python examples/planning.py                    # about three minutes on two cores
 python examples/planning.py --kind=obstacles   # walls drawn cell by cell
 python examples/planning.py --tiny             # seconds, to see that it runs
 """
@@ -20,17 +20,17 @@ import kerasnas
 from kerasnas.spaces import PlanningSpace
 
 
-def main(tiny: bool = False, kind: str = "maze", minutes: float = 3.0, seed: int = 0) -> kerasnas.Genotype:
+def main(tiny: bool = False, kind: str = "maze", minutes: float = 1.5, seed: int = 0) -> kerasnas.Genotype:
     size, larger = (5, 7) if tiny else (11, 15)
     samples = (200, 100) if tiny else (5000, 1000)
     data = kerasnas.datasets.mazes(*samples, size, kind)
 
     with tempfile.TemporaryDirectory() as folder:
-        # `kerasnas search --space=planning --dataset=mazes --minutes=3` is the same, on mazes of 11 x 11.
+        # The same for mazes of 11 x 11: kerasnas search --space=planning --dataset=mazes --cpu_minutes=1.5
         arrays = {name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test", "classes")}
         np.savez(Path(folder, "mazes.npz"), **arrays)
         settings = kerasnas.pipeline.RaceConfig(
-            dataset=f"{folder}/mazes.npz", space="planning", minutes=0.3 if tiny else minutes, seed=seed
+            dataset=f"{folder}/mazes.npz", space="planning", cpu_minutes=0.2 if tiny else minutes, seed=seed
         )
         kerasnas.pipeline.search(settings, Path(folder, "run"))
         genotype = kerasnas.Genotype.load(Path(folder, "run", "genotype.json"))
@@ -38,7 +38,9 @@ def main(tiny: bool = False, kind: str = "maze", minutes: float = 3.0, seed: int
     print(genotype)
 
     rollouts = kerasnas.datasets.roll_out(network, data.x_test)
-    print(f"{size}x{size}: {rollouts.success_rate:.3f} arrive, in {rollouts.length_ratio:.2f} shortest paths")
+    print(
+        f"{size}x{size}: {rollouts.success_rate:.3f} arrive, by {rollouts.length_ratio:.2f} shortest paths on average"
+    )
 
     space = PlanningSpace.for_data(data.input_shape, data.num_classes, len(data.x_train))
     worlds = kerasnas.datasets.mazes(1, 100 if tiny else 500, larger, kind, seed=1)
@@ -53,7 +55,7 @@ def main(tiny: bool = False, kind: str = "maze", minutes: float = 3.0, seed: int
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", default="maze", choices=("maze", "obstacles"))
-    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--minutes", type=float, default=1.5, help="processor minutes of the search")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tiny", action="store_true", help="the smallest setting that shows it runs")
     arguments = parser.parse_args()

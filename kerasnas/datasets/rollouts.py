@@ -124,12 +124,19 @@ def _read(images: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _scores(policy: Any, images: np.ndarray) -> np.ndarray:
-    model = isinstance(policy, keras.Model)
-    outputs = np.asarray(policy.predict(images, batch_size=_BATCH, verbose=0) if model else policy(images))
-    expected = (len(images), len(MOVES))
+    outputs = _predict(policy, images) if isinstance(policy, keras.Model) else policy(images)
+    outputs, expected = checks.array("policy", outputs, kinds="biuf", finite=False), (len(images), len(MOVES))
     if outputs.shape != expected:
         words = f"outputs of shape {expected}, a score for each of {', '.join(MOVES)}"
         raise ValueError(checks.invalid("policy", words, f"shape {outputs.shape}"))
-    if not np.isfinite(checks.array("policy", outputs, kinds="biuf", finite=False)).all():
+    if not np.isfinite(outputs).all():
         raise ValueError(checks.invalid("policy", "finite outputs", "some that are not"))
     return outputs
+
+
+def _predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """The outputs, without the queue of `predict`, which takes longer than a step of few agents."""
+    found = [model.predict_on_batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    if not isinstance(found[0], np.ndarray):
+        raise ValueError(checks.invalid("policy", "a model of one output", f"{len(found[0])} outputs"))
+    return np.concatenate(found)

@@ -84,6 +84,7 @@ def test_a_limit_of_steps():
     images, clockwise = ring()
     found = roll_out(clockwise, images, max_steps=3)
     assert found.reached.tolist() == [True] * 3 + [False] * 4 and found.moves.tolist() == [1, 2, 3, 3, 3, 3, 3]
+    assert found.length_ratio == 1  # of those that arrived
     assert np.isnan(roll_out(clockwise, images[3:], max_steps=1).length_ratio)
 
 
@@ -113,6 +114,30 @@ def test_a_model_and_the_function_that_it_is():
     of_model, of_function = roll_out(model, images), roll_out(constant(DOWN), images)
     assert all((one == other).all() for one, other in zip(of_model, of_function, strict=True))
     assert (images == WORLDS["maze"]).all()
+
+
+def test_a_model_is_not_traced_again_as_fewer_agents_are_under_way():
+    images, clockwise = ring()
+    images = np.repeat(images, 40, axis=0)  # 280 agents, forty of which arrive with each move
+
+    class Clockwise(keras.layers.Layer):
+        sizes = []
+
+        def call(self, inputs):
+            self.sizes.append(inputs.shape[0])
+            place = keras.ops.sum(inputs[..., AGENT] * table, axis=(1, 2))
+            return keras.ops.one_hot(keras.ops.cast(place, "int32"), 4)
+
+    table = np.zeros((5, 5), "float32")
+    for image in images[::40]:
+        table[tuple(places(image))[1]] = clockwise(image[None]).argmax()
+    inputs = keras.Input(images.shape[1:])
+    layer = Clockwise()
+    found = roll_out(keras.Model(inputs, layer(inputs)), images)
+    assert found.reached.all() and found.moves.tolist() == np.repeat([1, 2, 3, 4, 5, 6, 7], 40).tolist()
+    assert len(layer.sizes) <= 3  # as it is built, for the first batch, for batches of any size
+    with pytest.raises(ValueError, match="`policy`.*one output.*2 outputs"):
+        roll_out(keras.Model(inputs, [inputs, inputs]), images)
 
 
 def test_without_a_border_nobody_leaves():
