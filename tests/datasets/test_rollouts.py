@@ -136,7 +136,7 @@ def test_a_model_is_not_traced_again_as_fewer_agents_are_under_way():
     found = roll_out(keras.Model(inputs, layer(inputs)), images)
     assert found.reached.all() and found.moves.tolist() == np.repeat([1, 2, 3, 4, 5, 6, 7], 40).tolist()
     assert len(layer.sizes) <= 3  # as it is built, for the first batch, for batches of any size
-    with pytest.raises(ValueError, match="`policy`.*one output.*2 outputs"):
+    with pytest.raises(ValueError, match=r"`policy`.*one output.*2 outputs"):
         roll_out(keras.Model(inputs, [inputs, inputs]), images)
 
 
