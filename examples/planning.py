@@ -6,7 +6,7 @@ which the cell is applied more often.
 
 Of 1,000 unseen mazes of 11x11, such a network walks through 98 of 100 to the goal, after 1.5 processor minutes of
 search and training; of larger ones, of 15x15, through 94 of 100 with 22 iterations, and of 19x19 through 89 with 28,
-but 73 with the 16 of its training (means over seeds; `benchmarks/planning.py`). A CNN that is read at the agent's place,
+but 73 with the 16 of its training (means over seeds; `benchmarks/planning.py`). A CNN that is read at the agent,
 trained for as long, gets through 73, 46 and 30 of 100.
 
 python examples/planning.py                    # about three minutes on two cores
