@@ -4,10 +4,10 @@ The mazes are generated; the label of an image is the first move of a shortest p
 apply one cell many times with the same weights, so that their weights are those of a network for larger worlds, in
 which the cell is applied more often.
 
-Of 1,000 unseen mazes of 11x11, such a network walks through 98 of 100 to the goal, after 1.5 processor minutes of
-search and training; of larger ones, of 15x15, through 94 of 100 with 22 iterations, and of 19x19 through 89 with 28,
-but 73 with the 16 of its training (means over seeds; `benchmarks/planning.py`). A CNN that is read at the agent,
-trained for as long, gets through 73, 46 and 30 of 100.
+Of 1,000 unseen mazes of 11x11, such a network gets through 98.5 in 100, after 1.5 processor minutes of search and
+training; of larger ones, of 15x15, through 95 with 22 iterations, and of 19x19 through 91 with 28, but 74 with the 16
+of its training (means over three seeds; `benchmarks/planning.py`). A CNN that is read at the agent's place, trained for
+as long, gets through 73, 46 and 30.
 
 python examples/planning.py                    # about three minutes on two cores
 python examples/planning.py --kind=obstacles   # walls drawn cell by cell
