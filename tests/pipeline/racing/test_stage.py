@@ -127,6 +127,16 @@ def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
     assert race(tmp_path / "given", augment=("cutout",)).run()["augment"] == ["cutout"]
 
 
+def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path):
+    """Of a shifted maze the goal may be gone; only symmetries that are found out are used."""
+    entrant = race(tmp_path, tolerant=False, most=2)
+    augmented, prepare = [], entrant.batches
+    entrant.batches = lambda data, augment: augmented.append(augment) or prepare(data, augment)
+    found = entrant.run()
+    assert set(augmented) == {tuple(found["augment"])} and "shift" not in found["augment"]
+    assert {name for name in found["contestants"] if "+" in name} == set()
+
+
 def in_another_light(number, seed):
     x, y = images(number, seed)
     light = np.random.default_rng(seed).uniform(-0.15, 0.15, (number, 1, 1, 1))
