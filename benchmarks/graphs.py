@@ -3,31 +3,37 @@
     python benchmarks/graphs.py DATA --dataset=cora --part=fidelity --output=runs/graphs.jsonl
     python benchmarks/graphs.py DATA --dataset=cora --part=references
     python benchmarks/graphs.py DATA --dataset=cora --part=searches --seeds=5
+    python benchmarks/graphs.py DATA --dataset=cora --part=restarts --seconds=30
+    python benchmarks/graphs.py DATA --dataset=cora --part=relaxations --seeds=1
     python benchmarks/graphs.py --summarize=runs/graphs.jsonl
 
 `DATA` holds `cora.npz`, `citeseer.npz` (Planetoid's split) and `nasbench_graph5.npz` (the table). All on one thread;
-times are processor seconds. Networks train on the training nodes alone; the checkpoint, the restart and every choice
-are by the validation nodes; the test nodes are looked at once, at the end, and so is the table.
+times are processor seconds. Networks train on the training nodes alone; every choice is by the validation nodes; the
+test nodes are looked at once, at the end, and so are the table's rows of the data set itself. Networks read 64
+components of the features (`GraphDataset.reduced`); the probabilities of a training are the mean of three, on its way.
 
-- `fidelity`: random rows of the table, drawn uniformly, are trained from scratch in `GraphSpace`; the rank correlation
-  (Spearman) of their accuracies here with those in the table.
-- `references`: logistic regression on the features; on the features propagated two steps; a hand-made network of two
-  graph convolutions (Kipf and Welling's: 16 channels, dropout 0.5, Adam at 0.01). Their settings (strength of the
-  penalty, scaling of the rows) are chosen by validation.
-- `searches`: for each seed a gradient search of the supernet, whose derived architecture is trained twice, the better
-  by validation counts; regularized evolution with short real trainings, in the same processor time. Then the hand-made
-  network again, with restarts for as long as the gradient search and its trainings took.
+- `fidelity`: random rows of the table, drawn uniformly, are rated by `ReadoutScore`, and the first of them trained from
+  scratch in `GraphSpace`; the rank correlation (Spearman) with the table.
+- `references`: logistic regression on the features, and on the features propagated two steps; the strength of the
+  penalty and the scaling of the rows are chosen by validation.
+- `searches`: for each seed `PredictorSearch` from scratch, and `TransferPredictor`, which has learned from rows of the
+  table for the other four graphs. A reward is a `ReadoutScore`: of untrained networks with the best classifier on top.
+  `network` is the architecture of the best reward, with these classifiers; `ten best` the mean probabilities of those.
+- `restarts`: a hand-made network of two graph convolutions (Kipf and Welling's: 16 channels, dropout 0.5, Adam at 0.01,
+  200 steps) again and again for as long as a search took: the best by the same measure, and the mean of all.
+- `relaxations`: for each relaxation a gradient search of the supernet, whose derived architecture is read out as well.
 """
 
 # ruff: noqa: E402
 import os
 
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 os.environ |= dict.fromkeys(THREADS, "1") | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # before TensorFlow is imported
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -36,23 +42,33 @@ import numpy as np
 import kerasnas
 from kerasnas.datasets import graph_dataset
 from kerasnas.intervals import wilson_interval
+from kerasnas.meta.experience import SearchExperience
+from kerasnas.meta.warm_predictor import TransferPredictor
 from kerasnas.primitives.graph_stages import Neighbors
+from kerasnas.proxies import ReadoutScore
+from kerasnas.relaxations import RELAXATIONS
+from kerasnas.search import PredictorSearch, SearchStrategy
 from kerasnas.spaces import GraphSpace
 from kerasnas.tabular import NASBenchGraph
 
-STEPS, EVERY = 80, 10  # of a training; between two checkpoints
-SHORT = 30  # steps of a training that rates an architecture in a search
-FILTERS, SEARCH_FILTERS, SEARCH_STEPS = 64, 16, 60
+STEPS, EVERY = 30, 10  # of a training; between two looks at its probabilities
+SEARCH_FILTERS, SEARCH_STEPS = 16, 40  # of a supernet
+EVALUATIONS, INITIAL, BATCH = 60, 16, 4  # readouts of a search, how many of them at random, and with each fit
+MEMBERS = 10  # architectures whose probabilities are averaged
+SOURCE_ROWS = 200
+PARTS = ("fidelity", "references", "searches", "restarts", "relaxations")
+GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--dataset", default="cora", choices=("cora", "citeseer"))
-    parser.add_argument("--part", default="fidelity", choices=("fidelity", "references", "searches"))
+    parser.add_argument("--part", default="fidelity", choices=PARTS)
     parser.add_argument("--architectures", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of restarts")
     parser.add_argument("--output", type=Path, default=Path("runs/graphs.jsonl"))
     parser.add_argument("--summarize", type=Path, help="print what an output has, and do nothing else")
     arguments = parser.parse_args()
@@ -66,8 +82,10 @@ def main() -> None:
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     rows = {
         "fidelity": lambda: fidelity(task, arguments.architectures, seeds),
-        "references": lambda: references(task, seeds),
+        "references": lambda: references(task),
         "searches": lambda: searches(task, seeds),
+        "restarts": lambda: restarts(task, seeds, arguments.seconds),
+        "relaxations": lambda: relaxations(task, seeds),
     }[arguments.part]()
     for row in rows:
         line = json.dumps({"dataset": arguments.dataset, "part": arguments.part, **row})
@@ -80,41 +98,71 @@ class Task:
     """A data set, its table, and the space on its graph."""
 
     def __init__(self, folder: Path, name: str):
-        self.data = graph_dataset(_found(folder, f"{name}.npz"))
-        self.table = NASBenchGraph.open(_found(folder, "nasbench_graph5.npz"), name)
-        self.space = GraphSpace(self.data.graph, filters=FILTERS)
-        self.batch = [keras.ops.convert_to_tensor(array) for array in self.data.batches("train")[0]]
+        self.name, self.whole = name, graph_dataset(_found(folder, f"{name}.npz"))
+        begin = time.process_time()
+        self.data = self.whole.reduced()
+        self.reducing = time.process_time() - begin
+        self.file = _found(folder, "nasbench_graph5.npz")
+        self.table = NASBenchGraph.open(self.file, name)
+        self.space = GraphSpace(self.whole.graph)
         self.listed = self.table.column("test_1")
 
-    def build(self, genotype: kerasnas.Genotype, seed: int) -> keras.Model:
-        return self.space.build_network(genotype, self.data.input_shape, self.data.num_classes, seed=seed)
+    def train(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, data, steps: int) -> "Training":
+        begin, outputs = time.process_time(), []
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss)
+        x, y, weights = map(keras.ops.convert_to_tensor, data.batches("train")[0])
+        for step in range(1, steps + 1):
+            model.train_on_batch(x, y, sample_weight=weights)
+            if step % EVERY == 0 and step >= steps - 2 * EVERY:
+                outputs.append(keras.ops.softmax(model(x, training=False)))
+        mean = np.mean([keras.ops.convert_to_numpy(one) for one in outputs], axis=0)
+        return Training(self, mean, time.process_time() - begin)
 
-    def train(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, steps: int = STEPS) -> dict[str, float]:
-        """Accuracies of the checkpoint that is best on the validation nodes, and the processor seconds."""
-        begin, best = time.process_time(), {"validation": -1.0, "test": 0.0}
-        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        x, y, weights = self.batch
-        forward = keras.ops.convert_to_numpy
-        for _ in range(steps // EVERY):
-            for _ in range(EVERY):
-                model.train_on_batch(x, y, sample_weight=weights)
-            outputs = forward(model(x, training=False))
-            found = {part: self.data.accuracy(outputs, part) for part in ("validation", "test")}
-            best = max(best, found, key=lambda one: one["validation"])
-        return {**best, "cpu": time.process_time() - begin}
-
-    def trained(self, genotype: kerasnas.Genotype, seed: int, steps: int = STEPS) -> dict[str, float]:
-        return self.train(self.build(genotype, seed), keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.02), steps)
-
-    def best_of(self, genotype: kerasnas.Genotype, seed: int, restarts: int = 2) -> dict[str, float]:
-        runs = [self.trained(genotype, 100 * seed + restart) for restart in range(restarts)]
-        best = max(runs, key=lambda run: run["validation"])
-        return {**best, "cpu": sum(run["cpu"] for run in runs)}
+    def trained(self, genotype: kerasnas.Genotype, seed: int) -> "Training":
+        begin, data = time.process_time(), self.data
+        network = self.space.build_network(genotype, data.input_shape, data.num_classes, seed=seed)
+        building = time.process_time() - begin
+        found = self.train(network, keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.1), data, STEPS)
+        return Training(self, found.probabilities, found.cpu + building)
 
     def standing(self, genotype: kerasnas.Genotype) -> dict[str, float]:
         """What the table says of an architecture: its test accuracy, and the share of rows that are better, percent."""
         accuracy = self.table.lookup(self.space.to_table(genotype), "test_1")
         return {"listed": accuracy, "top": 100 * float(np.mean(self.listed > accuracy))}
+
+    def sources(self, seed: int) -> list[SearchExperience]:
+        """Rows of the table for the other graphs, as if each had been searched at random."""
+        rng, found = np.random.default_rng(seed), []
+        for name in GRAPHS:
+            if name != self.name:
+                table = NASBenchGraph.open(self.file, name)
+                rows = rng.choice(len(self.listed), SOURCE_ROWS, replace=False).tolist()
+                of = [self.space.encode(self.space.from_table(table.genotype(row))) for row in rows]
+                pairs = tuple(zip(of, table.column("valid_1")[rows].tolist(), strict=True))
+                found.append(SearchExperience(self.space.name, self.space.cardinalities, pairs, name))
+        return found
+
+
+class Training:
+    """The probabilities that a trained network, or several, have for all nodes, and the processor seconds."""
+
+    def __init__(self, task: Task, probabilities: np.ndarray, cpu: float):
+        self.task, self.probabilities, self.cpu = task, probabilities, cpu
+
+    @property
+    def reward(self) -> float:
+        nodes = self.task.whole.parts["validation"]
+        return float(np.log(self.probabilities[nodes, self.task.whole.y[nodes]] + 1e-9).mean())
+
+    @property
+    def accuracies(self) -> dict[str, float]:
+        return {part: self.task.whole.accuracy(self.probabilities, part) for part in ("validation", "test")}
+
+
+def together(trainings: list[Training]) -> Training:
+    probabilities = np.mean([one.probabilities for one in trainings], axis=0)
+    return Training(trainings[0].task, probabilities, sum(one.cpu for one in trainings))
 
 
 def _found(folder: Path, name: str) -> Path:
@@ -124,18 +172,25 @@ def _found(folder: Path, name: str) -> Path:
     return paths[0]
 
 
-def fidelity(task: Task, architectures: int, seeds: range):
-    """Trainings of random rows; those of one seed after the other, so that it may be stopped."""
-    drawn = np.random.default_rng(0).choice(len(task.listed), architectures, replace=False)
+def fidelity(task: Task, architectures: int, seeds: range) -> Iterator[dict]:
+    """Readouts of random rows, and trainings of the first: those of one seed after the other, to be stopped at will."""
+    drawn = np.random.default_rng(0).choice(len(task.listed), 4 * architectures, replace=False)
+    score = ReadoutScore(task.space, task.data)
+    for row in drawn.tolist():
+        begin, genotype = time.process_time(), task.space.from_table(task.table.genotype(row))
+        table = {name: float(task.table.column(name)[row]) for name in ("valid_1", "test_1")}
+        yield {"row": row, "seed": -1, **table, "readout": score(genotype), "cpu": time.process_time() - begin}
+    drawn = drawn[:architectures]
     for seed in seeds:
         for row in drawn.tolist():
             genotype = task.space.from_table(task.table.genotype(row))
             table = {name: float(task.table.column(name)[row]) for name in ("valid_1", "test_1")}
-            yield {"row": row, "seed": seed, **table, **task.trained(genotype, seed)}
+            found = task.trained(genotype, seed)
+            yield {"row": row, "seed": seed, **table, **found.accuracies, "reward": found.reward, "cpu": found.cpu}
 
 
 def _propagated(task: Task, hops: int) -> np.ndarray:
-    layer, x = Neighbors(task.data.graph, "looped"), keras.ops.convert_to_tensor(task.data.x)
+    layer, x = Neighbors(task.whole.graph, "looped"), keras.ops.convert_to_tensor(task.whole.x)
     for _ in range(hops):
         x = layer(x)
     return keras.ops.convert_to_numpy(x)
@@ -145,8 +200,8 @@ def _regression(task: Task, hops: int) -> dict[str, float]:
     """Logistic regression on features after so many steps; penalty and scaling of the rows by validation."""
     from sklearn.linear_model import LogisticRegression
 
-    begin, best, data = time.process_time(), {"validation": -1.0}, task.data
-    x, train = _propagated(task, hops), task.data.parts["train"]
+    begin, best, data = time.process_time(), {"validation": -1.0}, task.whole
+    x, train = _propagated(task, hops), data.parts["train"]
     for rows in (x, x / np.maximum(x.sum(axis=1, keepdims=True), 1e-9)):
         for strength in (0.01, 0.1, 1, 10, 100, 1000):
             model = LogisticRegression(C=strength, max_iter=300).fit(rows[train], data.y[train])
@@ -156,96 +211,101 @@ def _regression(task: Task, hops: int) -> dict[str, float]:
     return {**best, "cpu": time.process_time() - begin}
 
 
-def _hand_made(task: Task, seed: int) -> dict[str, float]:
+def _hand_made(task: Task, seed: int) -> Training:
     """Two graph convolutions, without batch norm."""
-    inputs = keras.Input(task.data.input_shape)
-    x, graph = inputs, task.data.graph
-    for index, (channels, l2) in enumerate(((16, 5e-4), (task.data.num_classes, 0.0))):
+    inputs = keras.Input(task.whole.input_shape)
+    x, graph = inputs, task.whole.graph
+    for index, (channels, l2) in enumerate(((16, 5e-4), (task.whole.num_classes, 0.0))):
         x = keras.layers.Dropout(0.5, seed=10 * seed + index)(x)
         start = keras.initializers.GlorotUniform(seed=10 * seed + index)
         penalty = keras.regularizers.L2(l2 / 2) if l2 else None
         x = keras.layers.Dense(channels, kernel_initializer=start, kernel_regularizer=penalty, use_bias=False)(x)
         x = Neighbors(graph, "looped")(x)
         x = keras.layers.ReLU()(x) if index == 0 else x
-    return task.train(keras.Model(inputs, x), keras.optimizers.Adam(0.01), steps=200)
+    return task.train(keras.Model(inputs, x), keras.optimizers.Adam(0.01), task.whole, steps=200)
 
 
-def references(task: Task, seeds: range):
-    """The reference points by themselves."""
+def references(task: Task) -> Iterator[dict]:
+    """The reference points that are solved for."""
     yield {"what": "features", **_regression(task, 0)}
     yield {"what": "propagated", **_regression(task, 2)}
-    for seed in seeds:
-        yield {"what": "two convolutions", "seed": seed, **_hand_made(task, seed)}
 
 
-def gradient_search(task: Task, seed: int) -> tuple[kerasnas.Genotype, float]:
-    """The derived genotype, and the processor seconds."""
-    begin, data = time.process_time(), task.data
-    space = GraphSpace(data.graph, filters=SEARCH_FILTERS)
-    search = kerasnas.BilevelTrainer(space.build_supernet(data.input_shape, data.num_classes, seed=seed))
-    weights = keras.optimizers.SGD(0.3, momentum=0.9, global_clipnorm=5.0)
-    alphas = keras.optimizers.Adam(0.05, beta_1=0.5, beta_2=0.999)
-    search.compile(weights, architecture_optimizer=alphas, metrics=[], weighted_metrics=["accuracy"])
-    search.fit(data.pairs(steps=SEARCH_STEPS // 4), epochs=4, verbose=0)
-    return search.derive(), time.process_time() - begin
-
-
-def evolution(task: Task, seed: int, seconds: float) -> tuple[kerasnas.Genotype, float, int]:
-    """The architecture of the best short training, the processor seconds, and how many trainings there were."""
-    begin = time.process_time()
-    strategy = kerasnas.search.RegularizedEvolution(task.space, seed=seed, population_size=6, sample_size=3)
-    count = 0
-    while time.process_time() - begin < seconds:
+def search(task: Task, strategy: SearchStrategy, seed: int) -> tuple[kerasnas.Genotype, dict[str, dict]]:
+    """The derived architecture; results of its trainings together, and of the best trainings together."""
+    begin, score = time.process_time(), ReadoutScore(task.space, task.data, seed=1000 * seed)
+    for _ in range(EVALUATIONS):
         genotype = strategy.ask()
-        strategy.tell(genotype, task.trained(genotype, seed, SHORT)["validation"])
-        count += 1
-    return strategy.best[0], time.process_time() - begin, count
+        strategy.tell(genotype, score(genotype))
+    ranked = sorted(strategy.succeeded, key=lambda pair: pair[1], reverse=True)
+    best = [task.space.decode(indices) for indices, _ in ranked[:MEMBERS]]
+    cpu = time.process_time() - begin + task.reducing
+    members = [Training(task, score.probabilities(genotype), 0.0) for genotype in best]
+    return best[0], {
+        "network": {**members[0].accuracies, "cpu": cpu},
+        "ten best": {**together(members).accuracies, "cpu": cpu},
+    }
 
 
-def searches(task: Task, seeds: range):
-    """For each seed both searches, then the hand-made network for as long."""
+def searches(task: Task, seeds: range) -> Iterator[dict]:
+    """For each seed a search from other graphs' rows, and one from scratch."""
     for seed in seeds:
-        genotype, cpu = gradient_search(task, seed)
-        whole = _outcome(task, "gradient search", genotype, seed, cpu)
-        yield whole
-        found, spent, count = evolution(task, seed, cpu)
-        yield {**_outcome(task, "evolution", found, seed, spent), "evaluations": count}
-        runs, spent = [], 0.0
-        while spent < whole["cpu"]:
+        begin = time.process_time()
+        warm = TransferPredictor(task.space, task.sources(seed), seed=seed, batch_size=BATCH)
+        learning = time.process_time() - begin
+        for name, strategy, before in (
+            ("transfer", warm, learning),
+            ("scratch", PredictorSearch(task.space, seed=seed, initial=INITIAL, batch_size=BATCH), 0.0),
+        ):
+            derived, found = search(task, strategy, seed)
+            standing = {**task.standing(derived), "cell": _cell(task, derived)}
+            for what, result in found.items():
+                result["cpu"] += before
+                yield {"what": f"{name}, {what}", "seed": seed, **result, **(standing if what == "network" else {})}
+
+
+def restarts(task: Task, seeds: range, seconds: float) -> Iterator[dict]:
+    """For each seed the hand-made network, trained from scratch for so many processor seconds."""
+    for seed in seeds:
+        runs = [_hand_made(task, 1000 * seed)]
+        while sum(run.cpu for run in runs) < seconds:
             runs.append(_hand_made(task, 1000 * seed + len(runs)))
-            spent += runs[-1]["cpu"]
-        best = max(runs, key=lambda run: run["validation"])
-        yield {"what": "two convolutions, equal time", "seed": seed, **best, "cpu": spent, "evaluations": len(runs)}
+        row = {"seed": seed, "cpu": sum(run.cpu for run in runs), "trainings": len(runs)}
+        yield {"what": "two convolutions, best", **max(runs, key=lambda run: run.reward).accuracies, **row}
+        yield {"what": "two convolutions, all", **together(runs).accuracies, **row}
 
 
-def _outcome(task: Task, what: str, genotype: kerasnas.Genotype, seed: int, cpu: float) -> dict:
-    result = task.best_of(genotype, seed)
-    cell = [list(edge) for edge in task.space.to_table(genotype)["cell"]]
-    return {"what": what, "seed": seed, **result, "cpu": cpu + result["cpu"], **task.standing(genotype), "cell": cell}
+def relaxations(task: Task, seeds: range) -> Iterator[dict]:
+    """Gradient searches, each with the derived architecture trained as often as in the other searches."""
+    data = task.data
+    for seed in seeds:
+        for name in sorted(RELAXATIONS):
+            begin, space = time.process_time(), GraphSpace(data.graph, filters=SEARCH_FILTERS)
+            supernet = space.build_supernet(data.input_shape, data.num_classes, relaxation=name, seed=seed)
+            trainer = kerasnas.BilevelTrainer(supernet)
+            weights = keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.02, global_clipnorm=5.0)
+            alphas = keras.optimizers.Adam(0.05, beta_1=0.5, beta_2=0.999)
+            trainer.compile(weights, architecture_optimizer=alphas, metrics=[])
+            trainer.fit(data.pairs(steps=SEARCH_STEPS // 4), epochs=4, verbose=0)
+            derived = trainer.derive()
+            probabilities = ReadoutScore(task.space, data, seed=1000 * seed).probabilities(derived)
+            found = Training(task, probabilities, 0.0)
+            cpu = time.process_time() - begin + task.reducing
+            standing = {**task.standing(derived), "cell": _cell(task, derived)}
+            yield {"what": f"gradient, {name}", "seed": seed, **found.accuracies, "cpu": cpu, **standing}
+
+
+def _cell(task: Task, genotype: kerasnas.Genotype) -> list[list]:
+    return [list(edge) for edge in task.space.to_table(genotype)["cell"]]
 
 
 def summarize(rows: list[dict]) -> None:
     """Tables in Markdown of what an output has."""
-    from scipy.stats import spearmanr
-
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         own = [row for row in rows if row["dataset"] == dataset]
         trained = [row for row in own if row["part"] == "fidelity"]
-        by_row: dict[int, list[dict]] = {}
-        for row in trained:
-            by_row.setdefault(row["row"], []).append(row)
-        if by_row:
-            columns = {"valid_1": "validation", "test_1": "test"}
-            for listed, here in columns.items():
-                table = [runs[0][listed] for runs in by_row.values()]
-                found = [np.mean([run[here] for run in runs]) for runs in by_row.values()]
-                rho = spearmanr(table, found).statistic
-                low, high = _bootstrap(table, found)
-                print(
-                    f"{dataset}: {len(by_row)} architectures, {len(trained)} trainings, {here} here against {listed}: "
-                    f"Spearman {rho:.2f} ({low:.2f} to {high:.2f})"
-                )
-            print(f"{dataset}: {np.mean([row['cpu'] for row in trained]):.1f} CPU seconds a training")
+        if trained:
+            _print_fidelity(dataset, trained)
         print("\n| what | seeds | validation | test, mean (spread) | 95 % of one test | top % of the table | CPU s |")
         print("|---|---|---|---|---|---|---|")
         for what in dict.fromkeys(row["what"] for row in own if "what" in row):
@@ -260,6 +320,37 @@ def summarize(rows: list[dict]) -> None:
                 f"| {np.mean([run['cpu'] for run in runs]):.0f} |"
             )
         print()
+
+
+def _print_fidelity(dataset: str, trained: list[dict]) -> None:
+    from scipy.stats import spearmanr
+
+    rated = [row for row in trained if "readout" in row]
+    if rated:
+        table, found = [row["test_1"] for row in rated], [row["readout"] for row in rated]
+        low, high = _bootstrap(table, found)
+        print(
+            f"{dataset}: {len(rated)} architectures, their readouts here against test_1: Spearman "
+            f"{spearmanr(table, found).statistic:.2f} ({low:.2f} to {high:.2f}), "
+            f"{np.mean([row['cpu'] for row in rated]):.2f} CPU seconds each"
+        )
+    by_row: dict[int, list[dict]] = {}
+    trained = [row for row in trained if "readout" not in row]
+    for row in trained:
+        by_row.setdefault(row["row"], []).append(row)
+    for listed, here in (("valid_1", "validation"), ("test_1", "reward"), ("test_1", "validation"), ("test_1", "test")):
+        table = [runs[0][listed] for runs in by_row.values()]
+        found = [float(np.mean([run[here] for run in runs])) for runs in by_row.values()]
+        low, high = _bootstrap(table, found)
+        print(
+            f"{dataset}: {len(by_row)} architectures, {len(trained)} trainings, {here} here against {listed}: "
+            f"Spearman {spearmanr(table, found).statistic:.2f} ({low:.2f} to {high:.2f})"
+        )
+    twice = [runs for runs in by_row.values() if len(runs) > 1]
+    for here in ("validation", "reward") if twice else ():
+        rho = spearmanr([runs[0][here] for runs in twice], [runs[1][here] for runs in twice]).statistic
+        print(f"{dataset}: {here} of one training against another of the same {len(twice)}: Spearman {rho:.2f}")
+    print(f"{dataset}: {np.mean([row['cpu'] for row in trained]):.1f} CPU seconds a training")
 
 
 def _bootstrap(one: list[float], other: list[float], draws: int = 1000) -> tuple[float, float]:

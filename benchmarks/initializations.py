@@ -82,7 +82,7 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
             schedule=lambda past, done=done: min(1.0, max(0.0, 1 - (done + past) / seconds) / decay),
         )
         if len(x) == len(data.x_train) or third == 3:
-            found.append(float(contestant.correct(data.x_test, data.y_test).mean()))
+            found.append(float(contestant.scores(data.x_test, data.y_test).mean()))
     return found, contestant.steps
 
 

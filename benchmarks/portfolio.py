@@ -98,10 +98,10 @@ def train(domain, data, split, plan, seconds):
     contestant = Contestant(recipe.compile_network(model, None), batches)
     contestant.advance(time.process_time, steps=1, schedule=lambda past: 0.0)  # traced
     contestant.advance(time.process_time, seconds, schedule=lambda past: min(1.0, max(0.0, 1 - past / seconds) / 0.35))
-    valid = contestant.correct(data.x_train[second], data.y_train[second]).mean()
+    valid = contestant.scores(data.x_train[second], data.y_train[second]).mean()
     return {
         "valid": float(valid),
-        "test": float(contestant.correct(data.x_test, data.y_test).mean()),
+        "test": float(contestant.scores(data.x_test, data.y_test).mean()),
         "steps": contestant.steps,
     }
 

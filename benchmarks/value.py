@@ -7,6 +7,9 @@ The contenders are
 
 - `kerasnas`: the race, `kerasnas search --cpu_minutes`; `default`: the network it begins with, trained for all of the
   time (`--candidates=1`); `half`: the race within half of the parameters of `cnn` (`--max_parameters`);
+- `plain`: the race without a learned start (`--initializer=none`); `hybrid`: that of the space with self-attention
+  (`--space=hybrid`), for which there is no learned start; `coatnet`: that space's network of convolutions, inverted
+  bottlenecks and attention, trained for all of the time (`--genotypes --candidates=1`);
 - `cnn`, `resnet_8`, `resnet_20`: a CNN of 32, 64 and 128 filters and two ResNets in plain Keras, trained by `fit` with
   Adam and a cosine for all of the time;
 - `random_search`, `hyperband`: KerasTuner's, over a usual CNN hypermodel, whose best network is trained with the second
@@ -44,9 +47,16 @@ import value_contenders as contenders
 from value_contenders import FLIPS
 
 SETS = [*FLIPS, "fashion_mnist_mini", "gtsrb", "kannada", "notmnist", "sign_digits"]
-RACES = ["kerasnas", "default", "half"]
-CONTENDERS = [*RACES[:2], "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
-CONTENDERS += ["autokeras", "svm", "half"]
+RACES = {
+    "kerasnas": [],
+    "default": ["--candidates=1"],
+    "half": [],
+    "plain": ["--initializer=none"],
+    "hybrid": ["--space=hybrid"],
+    "coatnet": ["--space=hybrid", "--candidates=1"],
+}
+CONTENDERS = ["kerasnas", "default", "cnn", "resnet_8", "resnet_20", "random_search", "hyperband", "random_networks"]
+CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet"]
 
 
 def load(data, name):
@@ -66,11 +76,15 @@ def load(data, name):
 
 
 # One run ----------------------------------------------------------------------------------------------------
-def run_race(arrays, minutes, seed, *flags):
-    """`kerasnas search`: its test accuracy, and what its records say."""
+def run_race(arrays, minutes, seed, *flags, network=None):
+    """`kerasnas search`: its test accuracy, and what its records say; `network` of the hybrid space takes part."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "kerasnas.cli", "search", f"--dataset={contenders.save(arrays, folder)}"]
         command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run", *flags]
+        if network is not None:
+            genotype = contenders.hybrid_network(network, arrays)
+            genotype.save(Path(folder, "network.json"))
+            command.append(f"--genotypes={folder}/network.json")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         result = json.loads(Path(folder, "run", "result.json").read_text())
     race, searched = result["race"], result["searched"]
@@ -95,13 +109,13 @@ def run(contender, data, name, minutes, seed, autokeras_python):
 
     arrays, seconds = load(data, name), 60 * minutes
     record = {"contender": contender, "set": name, "cpu_minutes": minutes, "seed": seed}
-    flags = {"default": ["--candidates=1"]}.get(contender, [])
+    flags = RACES.get(contender, [])
     if contender == "half":
         record["max_parameters"] = contenders.cnn_parameters(arrays) // 2
         flags = [f"--max_parameters={record['max_parameters']}"]
     before = clock() if contender in (*RACES, "autokeras") else 0.0  # they run in a process of their own
     if contender in RACES:
-        found, more = run_race(arrays, minutes, seed, *flags)
+        found, more = run_race(arrays, minutes, seed, *flags, network="coatnet" if contender == "coatnet" else None)
     elif contender == "autokeras":
         found, more = contenders.run_autokeras(autokeras_python, arrays, seconds, seed)
     elif contender == "svm":

@@ -118,6 +118,14 @@ def cnn_parameters(arrays):
     return cost.parameters(cnn(*scaled(arrays)[4:]))
 
 
+def hybrid_network(name, arrays):
+    """A reference of the hybrid space, at the size that suits the data."""
+    from kerasnas.spaces import HybridSpace
+
+    *_, shape, classes = scaled(arrays)
+    return HybridSpace.for_data(shape, classes, len(arrays[0])).references()[name]
+
+
 # Contenders -------------------------------------------------------------------------------------------------
 def run_network(contender, name, arrays, seconds, seed):
     import keras
@@ -206,13 +214,13 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
         batches = ArrayBatches(x, y, max(1, min(64, len(x) // 4)), seed=seed, augment=augmentation(name))
         contestant = Contestant(model, batches)
         few = slice(0, 250)
-        contestant.correct(x[few], y[few])  # traces
+        contestant.scores(x[few], y[few])  # traces
         before = clock()
-        contestant.correct(x[few], y[few])
+        contestant.scores(x[few], y[few])
         length = end - clock() - 1.0 - 1.2 * (clock() - before) * len(x_test) / len(x[few])
         try:
             contestant.advance(clock, length, schedule=lambda past, end=length: min(1.0, (1 - past / end) / DECAY))
-            correct = float(contestant.correct(x_test, y_test).mean())
+            correct = float(contestant.scores(x_test, y_test).mean())
         except NonFiniteError:
             correct = 1 / classes  # such a network says nothing
         found["each"].append(correct)

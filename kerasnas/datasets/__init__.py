@@ -22,6 +22,7 @@ from kerasnas.datasets.mini_imagenet import mini_imagenet
 from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
+from kerasnas.datasets.rollouts import Rollouts, roll_out
 from kerasnas.datasets.sequences import TextLimits
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
@@ -39,6 +40,7 @@ __all__ = [
     "LabelledImages",
     "LogMel",
     "PairedBatches",
+    "Rollouts",
     "Scaling",
     "SinusoidTasks",
     "TaskFamily",
@@ -60,6 +62,7 @@ __all__ = [
     "mazes",
     "mini_imagenet",
     "omniglot",
+    "roll_out",
     "rotate",
     "shift",
     "split_classes",

@@ -55,6 +55,11 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
     size, density = checks.integer("size", size, 5, _LARGEST), checks.number("density", density, least=0, most=0.6)
     if checks.one_of("kind", kind, ("maze", "obstacles")) == "maze" and size % 2 == 0:
         raise ValueError(checks.invalid("size", "an odd number, for a maze", size))
+    return _draw(rng, size, kind, density)[0]
+
+
+def _draw(rng: np.random.Generator, size: int, kind: str, density: float) -> tuple[World, np.ndarray]:
+    """A world, and the distances to its goal."""
     for _ in range(_MOST_DRAWS):
         walls = _maze(rng, size, density) if kind == "maze" else rng.random((size, size)) < density
         walls[[0, -1]] = walls[:, [0, -1]] = True
@@ -62,8 +67,9 @@ def grid_world(rng: np.random.Generator, size: int = 11, kind: str = "maze", den
         if len(free) > 1:
             row, column = map(int, free[rng.integers(len(free))])
             world = World(walls, (row, column))
-            if (distances(world) < _UNREACHED).sum() > 1:
-                return world
+            lengths = distances(world)
+            if (lengths < _UNREACHED).sum() > 1:
+                return world, lengths
     raise ValueError(checks.invalid("density", "one that leaves places that are connected", density))
 
 
@@ -96,19 +102,28 @@ def distances(world: World) -> np.ndarray:
     >>> distances(World(walls, (1, 1)))[1, 1:4].tolist()
     [0, 1, 2]
     """
-    found = np.full(world.walls.shape, _UNREACHED, np.int32)
-    found[world.goal] = 0
-    front = np.zeros(world.walls.shape, bool)
-    front[world.goal] = True
+    return all_distances(world.walls[None], np.array([world.goal]))[0]
+
+
+def all_distances(walls: np.ndarray, goals: np.ndarray) -> np.ndarray:
+    """The same for worlds of one size, all at once.
+
+    Args:
+        walls: bool, `(worlds, height, width)`.
+        goals: row and column of each, int, `(worlds, 2)`.
+    """
+    found, front = np.full(walls.shape, _UNREACHED, np.int32), np.zeros(walls.shape, bool)
+    places = (np.arange(len(walls)), goals[:, 0], goals[:, 1])
+    found[places], front[places] = 0, True
     steps = 0
     while front.any():
         steps += 1
         near = np.zeros_like(front)
-        near[1:] |= front[:-1]
-        near[:-1] |= front[1:]
         near[:, 1:] |= front[:, :-1]
         near[:, :-1] |= front[:, 1:]
-        front = near & ~world.walls & (found == _UNREACHED)
+        near[:, :, 1:] |= front[:, :, :-1]
+        near[:, :, :-1] |= front[:, :, 1:]
+        front = near & ~walls & (found == _UNREACHED)
         found[front] = steps
     return found
 
@@ -165,18 +180,23 @@ def mazes(
         rng = np.random.default_rng([seed, index])
         x, y = np.zeros((samples, size, size, 3), np.float32), np.zeros(samples, np.int64)
         for sample in range(samples):
-            world = grid_world(rng, size, kind, density)
-            lengths = distances(world)
+            world, lengths = _draw(rng, size, kind, density)
             places = np.argwhere((lengths > 0) & (lengths < _UNREACHED))
             row, column = map(int, places[rng.integers(len(places))])
             place = (row, column)
             x[sample], y[sample] = image_of(world, place), best_move(lengths, place)
         arrays |= {f"x_{part}": x, f"y_{part}": y}
     x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-    return ImageDataset("mazes", x, y, x_test, y_test, classes=tuple(MOVES))
+    return ImageDataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
 
 
 @DATASETS.register("mazes")
 def _mazes(cache_dir: str | os.PathLike | None) -> ImageDataset:
     del cache_dir  # generated
     return mazes()
+
+
+@DATASETS.register("grid_worlds")
+def _grid_worlds(cache_dir: str | os.PathLike | None) -> ImageDataset:
+    del cache_dir  # generated
+    return mazes(kind="obstacles")

@@ -11,6 +11,7 @@ import numpy as np
 from kerasnas import relaxations
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
+from kerasnas.primitives.graph_stages import NearIdentity
 
 
 def head_dtype(policy: keras.DTypePolicy) -> str:
@@ -35,11 +36,14 @@ def number_layers(model: keras.Model) -> None:
 
 
 def initialize(model: keras.Model, seed: int) -> None:
-    """Draw every kernel of `model`: normal with variance 2 / fan-in, in NumPy.
+    """Draw every kernel of `model`: normal with variance 2 / fan-in, in NumPy; near the identity where a layer says so.
 
     Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
     """
-    stages = [layer for layer in flatten_layers(model) if isinstance(layer, Stage)]
+    layers = flatten_layers(model)
+    stages = [layer for layer in layers if isinstance(layer, Stage)]
+    own = [(layer, getattr(layer, "kernel_initializer", None)) for layer in layers]
+    near = {id(layer.kernel): how for layer, how in own if isinstance(how, NearIdentity)}
     copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
     fans = {id(kernel): kernel.shape[0] for kernel in attention_kernels(model)}
     for index, variable in enumerate(model.trainable_variables):
@@ -53,7 +57,8 @@ def initialize(model: keras.Model, seed: int) -> None:
             variable.assign(np.sqrt(1 / shape[-1]) * generator.standard_normal(shape))
         elif len(shape) > 1 and variable.name != "bias":  # of a GRU it has two rows
             fan = fans.get(id(variable)) or fan_in(shape, id(variable) in copied)
-            variable.assign(np.sqrt(2 / fan) * generator.standard_normal(shape))
+            drawn = np.sqrt(2 / fan) * generator.standard_normal(shape)
+            variable.assign(near[id(variable)].mixed(drawn) if id(variable) in near else drawn)
 
 
 def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:

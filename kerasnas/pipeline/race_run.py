@@ -116,6 +116,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         log=log,
         initialize=initialize,
         task=data.task,
+        tolerant=space.tolerant,
     )
 
 

@@ -452,7 +452,8 @@ class RaceConfig(Settings):
         ("auto",),
         "What is done to training images, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
         "color_jitter. auto: shift, those of the flips and turns after which a network recognizes held-out images as "
-        "well as before, and, where there is time to try, flip, cutout or color_jitter if it helps. Empty for nothing.",
+        "well as before, and, where there is time to try, flip, cutout or color_jitter if it helps; of grids, those "
+        "flips and turns alone. Empty for nothing.",
         known=(*AUGMENTATIONS, "auto"),
     )
     validation_split: float = setting(

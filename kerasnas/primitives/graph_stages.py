@@ -207,15 +207,76 @@ class Attention(_OnGraph):
         return {**super().get_config(), "copies": self.copies, "heads": self.heads}
 
 
-class Linear(Stage):
-    """A dense kernel without bias, of each of `copies` that read the same input."""
+class Tanh(Stage):
+    """tanh(x). After a batch norm it is nearly linear, and of either sign, where ReLU drops half of what is known."""
 
-    def __init__(self, filters: int, copies: int = 1):
+    shared_as = "tanh"
+
+    def call(self, inputs: Any) -> Any:
+        return ops.tanh(inputs)
+
+    def standard(self) -> list[Callable]:
+        return [keras.layers.Activation("tanh")]
+
+
+@keras.saving.register_keras_serializable(package="kerasnas")
+class NearIdentity(keras.initializers.Initializer):
+    """Initial kernels that mostly pass on their input, or the mean of its equal parts, so that messages travel unmixed.
+
+    With few labels, most of what a network of several operations learns is in its first and last kernels; random ones
+    between them blur what neighbors tell. The rest is as in other kernels: normal with variance 2 / fan-in. So is a
+    kernel whose input channels are no multiple of its output channels.
+
+    Args:
+        share: of the identity; the rest is random. Defaults to 0.8.
+        seed: of the random part. Defaults to 0.
+
+    Raises:
+        ValueError: for arguments out of their range.
+
+    Example:
+
+    >>> NearIdentity(share=1.0)((4, 2)).numpy().tolist()
+    [[0.5, 0.0], [0.0, 0.5], [0.5, 0.0], [0.0, 0.5]]
+    """
+
+    def __init__(self, share: float = 0.8, seed: int = 0):
+        self.share = checks.number("share", share, least=0, most=1)
+        self.seed = checks.seed(seed)
+
+    def mixed(self, drawn: np.ndarray) -> np.ndarray:
+        """The kernel `(..., channels in, channels out)` for a random one."""
+        channels, filters = drawn.shape[-2:]
+        parts, rest = divmod(channels, filters)
+        if rest or not parts:
+            return drawn
+        return (1 - self.share) * drawn + self.share * np.tile(np.eye(filters), (parts, 1)) / parts
+
+    def __call__(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        drawn = np.random.default_rng(self.seed).standard_normal(shape) * np.sqrt(2 / shape[-2])
+        return ops.convert_to_tensor(self.mixed(drawn), keras.backend.standardize_dtype(dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"share": self.share, "seed": self.seed}
+
+
+class Linear(Stage):
+    """A dense kernel without bias, of each of `copies` that read the same input.
+
+    Args:
+        filters: output channels of each copy.
+        copies: number of them. Defaults to 1.
+        kernel_initializer: of the kernels. Defaults to Keras' own.
+    """
+
+    def __init__(self, filters: int, copies: int = 1, kernel_initializer: Any = "glorot_uniform"):
         super().__init__()
         self.filters, self.copies = filters, copies
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, inputs_shape: tuple) -> None:
-        self.kernel = self.add_weight(name="kernel", shape=(self.copies, inputs_shape[-1], self.filters))
+        shape = (self.copies, inputs_shape[-1], self.filters)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
 
     def call(self, inputs: Any) -> Any:
         kernel = ops.transpose(self.read(self.kernel, inputs), (1, 0, 2))
@@ -225,4 +286,4 @@ class Linear(Stage):
         return (*inputs_shape[:-1], self.copies * self.filters)
 
     def standard(self) -> list[Callable]:
-        return [keras.layers.Dense(self.filters, use_bias=False)]
+        return [keras.layers.Dense(self.filters, use_bias=False, kernel_initializer=self.kernel_initializer)]

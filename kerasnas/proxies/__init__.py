@@ -2,8 +2,9 @@
 
 from kerasnas.proxies.ascent import ascend
 from kerasnas.proxies.naswot import naswot
+from kerasnas.proxies.readout import ReadoutScore
 from kerasnas.proxies.score import PROXIES, ProxyScore
 from kerasnas.proxies.synflow import synflow
 from kerasnas.proxies.zico import zico
 
-__all__ = ["PROXIES", "ProxyScore", "ascend", "naswot", "synflow", "zico"]
+__all__ = ["PROXIES", "ProxyScore", "ReadoutScore", "ascend", "naswot", "synflow", "zico"]

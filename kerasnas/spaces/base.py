@@ -63,6 +63,8 @@ class SearchSpace(abc.ABC):
             no table over the choices; `parts_of` has the parts of one network.
         sizes: the arguments of the constructor that `build_network` takes too.
         defaults: settings of the pipeline that suit the space better than the usual ones, by name.
+        tolerant: whether a sample shifted by two pixels, or with a part cut out, is still one of its class: True of
+            photographs, False of grids. Races augment training samples accordingly. Defaults to True.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
 
@@ -73,6 +75,7 @@ class SearchSpace(abc.ABC):
     name: str
     mixes_channels = False
     shapes_network = False
+    tolerant = True
     sizes: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = {}
     depth = "num_cells"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
+
+import keras
+import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
 from kerasnas.primitives.network_blocks import ConvBlock
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
 from kerasnas.spaces.base import SPACES
@@ -25,12 +28,13 @@ class PlanningSpace(SkeletonSpace):
     The choices: the width, a factor of all channels; the window of the convolutions; the cell, see `RecurrentBlock`;
     how often it is applied; and what is read in the end: the features at the places that the last channel of the image
     marks, such as the agent (`"marked"`), or their mean. All that depends on the size of the image are the readout's
-    sums: the weights of a network are those of the same network for larger worlds.
+    sums: the weights of a network are those of the same network for larger worlds (`transfer`).
 
     Args:
-        filters: channels at width 1. Defaults to 32.
+        filters: channels at width 1. Defaults to 16.
         widths: options of the width. Defaults to 0.5, 1 and 2.
-        iterations: options of how often the cell is applied. Defaults to 4, 8, 16 and 24.
+        iterations: options of how often the cell is applied. Defaults to 4, 8, 16 and 24; `for_data` has those that
+            suit the size of a world.
         primitives: options of the cell. Defaults to all of `RECURRENT_CELLS`.
 
     Raises:
@@ -52,10 +56,11 @@ class PlanningSpace(SkeletonSpace):
     sizes = ("filters",)
     shapes_network = True
     mixes_channels = False
+    tolerant = False  # of a world shifted by two cells, goal or agent may be gone
 
     def __init__(
         self,
-        filters: int = 32,
+        filters: int = 16,
         widths: Sequence[float] = (0.5, 1.0, 2.0),
         iterations: Sequence[int] = (4, 8, 16, 24),
         primitives: Sequence[str] = RECURRENT_CELLS,
@@ -65,12 +70,81 @@ class PlanningSpace(SkeletonSpace):
         self.iterations = tuple(checks.size("iterations", own) for own in distinct("iterations", iterations))
         self.primitives = checks.names("primitives", primitives, RECURRENT_CELLS)
 
+    @classmethod
+    def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
+        """The space whose cells are applied as often as worlds of this size ask for: with 3x3 windows, a move each.
+
+        The options are half of the larger side, one, one and a half, and two of it: half of the shortest paths in
+        generated mazes are within three quarters of a side, 95 of 100 within one and three quarters.
+
+        Args:
+            input_shape: `(height, width, channels)` of one world.
+            num_classes, samples: of any number.
+            arguments: of the constructor, in place of what follows from the data.
+
+        Raises:
+            ValueError: for no such shape, and as the constructor does.
+
+        Example:
+
+        >>> PlanningSpace.for_data((11, 11, 3), num_classes=4, samples=5000).iterations
+        (5, 11, 16, 22)
+        """
+        checks.size("num_classes", num_classes)
+        checks.size("samples", samples)
+        side = max(check_input_shape(input_shape, 0)[:2])
+        options = {max(1, number) for number in (side // 2, side, 3 * side // 2, 2 * side)}
+        return cls(**{"iterations": tuple(sorted(options)), **arguments})
+
     def references(self) -> dict[str, Genotype]:
-        """Hand-made networks that are points of this space: one for each cell, applied as often as the space allows."""
-        own = {"width": "1", "window": "3", "iterations": str(max(self.iterations)), "readout": "marked"}
+        """Hand-made networks that are points of this space: one for each cell, with the middle number of iterations."""
+        middle = sorted(self.iterations)[len(self.iterations) // 2]
+        own = {"width": "1", "window": "3", "iterations": str(middle), "readout": "marked"}
         if "1" not in self.choices["width"]:
             own["width"] = self.choices["width"][0]
         return {cell: self.genotype({**own, "cell": cell}) for cell in self.primitives}
+
+    def transfer(
+        self, model: keras.Model, genotype: Genotype, input_shape: tuple[int, ...], iterations: int | None = None
+    ) -> keras.Model:
+        """A trained network for worlds of another size: the same weights, its cell applied as often as these ask for.
+
+        Args:
+            model: a network of `genotype`, of this space; that of a finished run too.
+            genotype: its architecture.
+            input_shape: `(height, width, channels)` of the other worlds.
+            iterations: how often its cell is applied. Defaults to None: as often as in `model`.
+
+        Returns:
+            A model that returns logits.
+
+        Raises:
+            ValueError: if `model` is not of that architecture, or a shape or number is not right.
+
+        Example:
+
+        >>> space = PlanningSpace(filters=4)
+        >>> genotype = space.references()["gru"]
+        >>> model = space.build_network(genotype, input_shape=(9, 9, 3), num_classes=4)
+        >>> space.transfer(model, genotype, (15, 15, 3), iterations=24).input_shape
+        (None, 15, 15, 3)
+        """
+        checks.instance("model", model, keras.Model, "a Keras model")
+        self._check_own(genotype)
+        channels = model.input_shape[-1]
+        if check_input_shape(input_shape, 0)[2] != channels:
+            raise ValueError(checks.invalid("input_shape", f"{channels} channels, as `model` has", input_shape))
+        assignment = self.assignment(genotype)
+        number = checks.optional(checks.size, "iterations", iterations) or int(assignment["iterations"])
+        space = type(self)(**{**self.get_config(), "iterations": (number,)})
+        same = space.genotype({**assignment, "iterations": str(number)})
+        larger = space.build_network(same, input_shape, model.output_shape[-1])
+        weights = model.get_weights()
+        expected, found = ([np.shape(one) for one in own] for own in (larger.get_weights(), weights))
+        if found != expected:
+            raise ValueError(checks.invalid("model", f"a network of that genotype, with weights {expected}", found))
+        larger.set_weights(weights)
+        return larger
 
     # The network ---------------------------------------------------------------------------------------------
     @property

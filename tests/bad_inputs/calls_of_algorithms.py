@@ -160,6 +160,7 @@ call(
     parts={"train": [0, 1], "validation": [], "test": []},
     classes=("a", "b"),
 )
+call(fresh(lambda: datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5), "reduced"), components=4, seed=0)
 call(
     datasets.stochastic_blocks,
     nodes=30,
@@ -226,6 +227,12 @@ call(
 call(lambda split, size: datasets.mini_imagenet(split, size, path=PHOTOS), "mini_imagenet", split="validation", size=8)
 call(datasets.glyphs, classes=2, samples=2, size=8, jitter=1.0, seed=0)
 call(datasets.mazes, train_samples=4, test_samples=2, size=5, kind="maze", density=0.2, seed=0)
+call(
+    datasets.roll_out,
+    policy=lambda images: np.ones((len(images), 4)),
+    images=datasets.mazes(1, 3, 5).x_test,
+    max_steps=3,
+)
 call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
 call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))
 call(datasets.check_episode, episode=EPISODE)

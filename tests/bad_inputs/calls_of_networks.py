@@ -114,6 +114,7 @@ call(
     head_filters=8,
 )
 call(spaces.PlanningSpace, filters=8, widths=(0.5, 1.0), iterations=(2, 4), primitives=("gru", "residual"))
+call(spaces.PlanningSpace.for_data, "PlanningSpace.for_data", input_shape=(9, 9, 3), num_classes=4, samples=99)
 call(spaces.MacroSpace.for_data, "MacroSpace.for_data", input_shape=(32, 32, 3), num_classes=10, samples=1000)
 call(spaces.NASBench101Space, filters=4, num_stacks=2, cells_per_stack=1)
 call(spaces.NASBench101Space.for_data, "NASBench101Space.for_data", input_shape=(32, 32, 3), num_classes=10, samples=99)
@@ -156,6 +157,7 @@ def space_methods(space, kind):
 
 
 MACRO = spaces.MacroSpace(filters=4, stages=(2,), depths=(1,), max_halvings=2)
+PLANNING = spaces.PlanningSpace(filters=4, iterations=(2,))
 BENCH = spaces.NASBench101Space(filters=4, num_stacks=1, cells_per_stack=1)
 BENCH201 = spaces.NASBench201Space(filters=2, num_cells=1)
 ENAS_MACRO = spaces.ENASMacroSpace(filters=2, num_layers=3)
@@ -178,6 +180,13 @@ call(
     seed=0,
 )
 call(fresh(lambda: MACRO, "build_network"), genotype=MACRO.sample(RNG), input_shape=SHAPE, num_classes=3, seed=0)
+call(
+    fresh(lambda: PLANNING, "transfer"),
+    model=PLANNING.build_network(PLANNING.references()["gru"], (5, 5, 3), 4),
+    genotype=PLANNING.references()["gru"],
+    input_shape=(7, 7, 3),
+    iterations=2,
+)
 call(fresh(lambda: BENCH, "build_network"), genotype=BENCH.sample(RNG), input_shape=SHAPE, num_classes=3, seed=0)
 call(
     fresh(lambda: SPACE, "build_supernet"),
@@ -309,6 +318,8 @@ for name in ("parameters", "macs"):
     call(COSTS[name], f"COSTS[{name!r}]", space=SPACE, input_shape=SHAPE, num_classes=3)
 
 # proxies
+GRAPH_DATA = datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5)
+call(proxies.ReadoutScore, space=spaces.GraphSpace(GRAPH_DATA.graph), data=GRAPH_DATA, draws=1, seed=0)
 call(proxies.ProxyScore, space=SPACE, proxy="naswot", x=X, y=Y, num_classes=3, seed=0)
 call(proxies.ascend, space=SPACE, score=lambda genotype: 0.0, start=GENOTYPE, within=None, evaluations=2, seed=0)
 call(proxies.naswot, model=SMALL, images=X)

@@ -46,7 +46,7 @@ REASONS = {
     """,
     "an error": "ClusterError DivergedError NoUpdateError NonFiniteError SpaceExhaustedError",
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
-        Edge Estimate Federation InnerStep Personal Round Trial RunFolder
+        Edge Estimate Federation InnerStep Personal Rollouts Round Trial RunFolder
     """,
     "a pure function of tensors, called within a step that is traced": "finite_difference first_order unrolled",
     "whole runs that read and write files: their settings and folders are in the table, runs in tests/pipeline": """

@@ -1,5 +1,7 @@
 """Graphs as data: parts and weights, the file format, generated graphs, and what is no such data."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,31 @@ def test_wrong_parts_are_reported():
         data.weights("val")
     with pytest.raises(TypeError, match="`graph`"):
         GraphDataset(**{**RIGHT, "graph": [[0, 1]]})
+
+
+def test_reduced_features_keep_what_is_principal_and_spread_it():
+    """All products of two nodes, in components of which none has most, though the first singular vector does."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 4)) * [9, 2, 2, 2] @ rng.standard_normal((4, 24))
+    data = dataclasses.replace(stochastic_blocks(nodes=200), x=x + 0.01 * rng.standard_normal(x.shape))
+    products = data.x @ data.x.T
+    for components in (4, 24):
+        few = data.reduced(components)
+        assert few.input_shape == (components,) and few.graph is data.graph and (few.y == data.y).all()
+        np.testing.assert_allclose(few.x @ few.x.T, products / np.mean(np.diag(products)), atol=1e-2)
+    values = np.linalg.svd(data.x, compute_uv=False)
+    assert values[0] ** 2 / np.sum(values**2) > 0.8
+    assert (data.reduced(4).x ** 2).mean(axis=0).max() < 0.7
+    np.testing.assert_array_equal(data.reduced(4).x, data.reduced(4, seed=0).x)
+    assert np.abs(data.reduced(4).x - data.reduced(4, seed=1).x).max() > 0.1
+
+
+def test_what_cannot_be_reduced_is_reported():
+    data = stochastic_blocks(nodes=60, features=8)
+    with pytest.raises(ValueError, match=r"`components`.*8.*Received: 9"):
+        data.reduced(9)
+    with pytest.raises(ValueError, match=r"`x`. Expected features that are not all 0"):
+        GraphDataset(**{**RIGHT, "x": np.zeros((5, 2))}).reduced(1)
 
 
 ARRAYS = {

@@ -1,6 +1,7 @@
 """Mazes: every label leads nearer to the goal, by another search than the one that made it."""
 
 import collections
+import importlib
 
 import numpy as np
 import pytest
@@ -55,7 +56,14 @@ def test_the_same_seed_gives_the_same_worlds_and_test_worlds_are_others():
     first, again, other = mazes(40, 40, 7), mazes(40, 40, 7), mazes(40, 40, 7, seed=1)
     assert (first.x_train == again.x_train).all() and (first.x_train != other.x_train).any()
     assert (first.x_train != first.x_test).any()
-    assert load("mazes").input_shape == (11, 11, 3)
+
+
+def test_mazes_and_grid_worlds_by_name(monkeypatch):
+    module = importlib.import_module("kerasnas.datasets.mazes")
+    monkeypatch.setattr(module, "mazes", lambda **more: mazes(20, 5, 7, **more))  # fewer than 5,000
+    for name, kind in (("mazes", "maze"), ("grid_worlds", "obstacles")):
+        data = load(name)
+        assert data.name == name and (data.x_train == mazes(20, 5, 7, kind=kind).x_train).all()
 
 
 def test_the_best_move_of_a_corridor():

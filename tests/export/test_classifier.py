@@ -70,6 +70,7 @@ def test_files_are_read_again(tmp_path):
     np.testing.assert_allclose(found.answers(PHOTOS), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_model_loads_where_there_is_no_kerasnas(tmp_path):
     save_classifier(tmp_path, network(), ("cat", "dog", "owl"), 255)
     np.save(tmp_path / "photos.npy", PHOTOS)

@@ -98,6 +98,7 @@ def test_outputs_gradients_and_statistics_are_the_stock_layers(make):
     np.testing.assert_array_equal(np.asarray(model(X, training=False)), stock[0])
 
 
+@pytest.mark.slow
 def test_a_network_trained_inside_is_saved_as_standard_layers(tmp_path):
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=1)
     model = space.build_network(space.sample(np.random.default_rng(1)), (8, 8, 3), 3)

@@ -195,6 +195,7 @@ def own_module(tmp_path):
         SPACES.unregister("lines")
 
 
+@pytest.mark.slow
 def test_own_space_without_a_supernet_is_raced(own_module, dataset, tmp_path):
     """Its networks have the sizes of its `for_data`, and as it has no costs the built ones are counted."""
     folder, data = tmp_path / "run", f"--dataset={dataset}"

@@ -81,6 +81,7 @@ def test_search_as_a_function(dataset, tmp_path):
         pipeline.search({"epochs": 1}, tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
     own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
     options = {**own, "space": "nasbench201", "shortlist": 2, "shortlist_steps": ("2",)}
@@ -118,6 +119,7 @@ def test_retrain_as_a_function(dataset, tmp_path):
         pipeline.retrain(settings, tmp_path / "run", other)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_graph_and_no_kernels(dataset, tmp_path, monkeypatch):
     """Each took 20 MB: the process of a notebook grows with every search otherwise."""
     cleared = []

@@ -139,13 +139,16 @@ def test_the_estimators():
         ImageRegressor(**settings).fit(x, np.where(y > 0, y, np.nan))
 
 
-@pytest.mark.parametrize(("make", "metric"), [(images, "test_f1"), (numbers, "test_r2")])
+@pytest.mark.parametrize(
+    ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
+)
 def test_gradient_search(make, metric, tmp_path):
     (x, y), (x_test, y_test) = make(160, 0), make(40, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     settings = SearchConfig(
         dataset=str(tmp_path / "data.npz"),
         space="nasbench201",
+        primitives=("skip_connect", "avg_pool_3x3"),
         filters=2,
         num_cells=1,
         retrain_filters=2,

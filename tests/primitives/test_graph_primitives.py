@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from kerasnas import Genotype
 from kerasnas.backend import value_and_grad
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives import GRAPH_PRIMITIVES, BatchNorm, Graph, MixedOp, primitive
 from kerasnas.primitives.base import run_stages
-from kerasnas.primitives.graph_stages import Attention, Neighbors, Pooled
+from kerasnas.primitives.graph_stages import Attention, Linear, NearIdentity, Neighbors, Pooled
+from kerasnas.spaces import GraphSpace
 from kerasnas.testing.common import dtype_policy, remade, scatter
 
 NODES, CHANNELS, FILTERS = 7, 4, 8
@@ -69,14 +71,14 @@ FORMULAS = {
 def test_formula(name):
     layer, x = made(name)
     (kernel,) = (np.array(v)[0] for v in layer.trainable_variables if "kernel" in v.name)
-    expected = FORMULAS[name](np.maximum(x, 0), kernel)
+    expected = FORMULAS[name](np.tanh(x), kernel)
     np.testing.assert_allclose(run_stages(layer.chain[:-1], ops.convert_to_tensor(x), False), expected, rtol=1e-7)
 
 
 def test_formula_of_attention():
     layer, x = made("gat")
     kernel = np.array(layer.chain[1].kernel)[0]
-    expected = attention(np.maximum(x, 0) @ kernel, [np.array(own) for own in layer.chain[2].kernels])
+    expected = attention(np.tanh(x) @ kernel, [np.array(own) for own in layer.chain[2].kernels])
     np.testing.assert_allclose(run_stages(layer.chain[:-1], ops.convert_to_tensor(x), False), expected, rtol=1e-7)
 
 
@@ -171,6 +173,36 @@ def test_another_number_of_rows_is_reported(layer):
     assert model.predict(np.ones((7, 4)), batch_size=7, verbose=0).shape[0] == 7
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):  # by whichever operation is first to see it
         model.predict(np.ones((14, 4)), batch_size=5, verbose=0)
+
+
+def test_kernels_are_near_the_identity_at_first():
+    """Those that mix messages, in supernets, too; they pass on the mean of equal parts. Others are random."""
+    whole = GraphSpace(GRAPH, filters=8, num_nodes=2, primitives=["gcn", "sage"], dropout=0.0)
+    genotype = Genotype("graphs", {"cell": [("gcn", 0, 1), ("sage", 1, 2)]})
+    network = whole.build_network(genotype, (4,), 2, seed=3)
+    supernet = whole.build_supernet((4,), 2, seed=3)
+    first, *kernels, _ = (np.array(v) for v in network.trainable_variables if "kernel" in v.path)
+    kernels += [
+        copy
+        for mixed in supernet.graphs[0].mixed
+        for one in mixed.candidates.values()
+        for stage in one.chain
+        if isinstance(stage, Linear)
+        for copy in np.array(stage.kernel)
+    ]
+    assert first.shape == (4, 8) and len(kernels) == 2 + 2 * 3
+    for kernel in kernels:
+        parts = len(kernel) // 8
+        target = np.concatenate([np.eye(8)] * parts) / parts
+        deviation = np.std(kernel - 0.8 * target)
+        assert deviation == pytest.approx(0.2 * np.sqrt(2 / len(kernel)), rel=0.35)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(NearIdentity(0.5, seed=2)))
+    assert again.get_config() == {"share": 0.5, "seed": 2}
+    np.testing.assert_array_equal(again((8, 4)), NearIdentity(0.5, seed=2)((8, 4)))
+    drawn = np.ones((3, 8))
+    assert NearIdentity().mixed(drawn) is drawn  # no multiple: no identity
+    with pytest.raises(ValueError, match="`share`"):
+        NearIdentity(1.5)
 
 
 def test_wrong_settings_are_reported():

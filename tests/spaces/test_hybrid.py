@@ -1,13 +1,18 @@
 """The hybrid space and its transformer block: attention by hand, windows that are apart, networks that train."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
 
 from kerasnas.cost import macs
+from kerasnas.datasets import ArrayBatches
+from kerasnas.pipeline.race_run import RECIPE
+from kerasnas.pipeline.racing import Contestant
 from kerasnas.pipeline.racing.portfolio import portfolio
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
-from kerasnas.spaces import HYBRID_PRIMITIVES, SPACES, HybridSpace
+from kerasnas.spaces import HYBRID_PRIMITIVES, SPACES, HybridSpace, MacroSpace
 
 SPACE = HybridSpace(filters=8)
 RNG = np.random.default_rng(0)
@@ -86,6 +91,7 @@ def test_the_space():
         HybridSpace(primitives=["local_attention4"])
 
 
+@pytest.mark.slow
 def test_networks_of_attention_learn_where_a_bright_pixel_is():
     genotype = SPACE.network("conv_3x3_s2", 1.0, "local_attention_2", "strides", (1, 1))
     model = SPACE.build_network(genotype, (8, 8, 1), 2)
@@ -108,7 +114,22 @@ def test_multiply_adds_of_attention():
 
 def test_races_begin_with_its_references():
     names = [one.name for one in portfolio(SPACE, 12, seed=0)]
-    assert {"coatnet", "swin", "vgg_3x3"} <= set(names)
+    assert names[:3] == ["vgg_3x3", "coatnet", "swin"]  # what is known to be good, then what other spaces lack
+    assert [one.name for one in portfolio(MacroSpace(filters=8), 12, seed=0)][:1] == ["vgg_3x3"]
+
+
+@pytest.mark.parametrize("name", ["coatnet", "swin"])
+def test_attention_learns_by_the_recipe_of_races(name):
+    """SGD at 0.1 with gradients clipped: the norms stay finite, and the loss falls from the start."""
+    x, y = np.zeros((96, 8, 8, 1), "float32"), np.arange(96) % 2
+    places = np.random.default_rng(0).integers(0, 4, (96, 2))
+    x[np.arange(96), places[:, 0], places[:, 1] + 4 * y] = 1
+    model = RECIPE.compile_network(SPACE.build_network(SPACE.references()[name], (8, 8, 1), 2), None)
+    contestant = Contestant(model, ArrayBatches(x, y, 32, seed=0), warmup=10)
+    for steps in (6, 30, 6):
+        contestant.advance(time.process_time, steps=steps)
+    first, _, last = contestant.history["loss"]
+    assert last < 0.65 * first and np.isfinite(first)  # 0.2 is the least with smoothed labels
 
 
 def test_networks_are_saved_without_custom_layers(tmp_path):

@@ -165,12 +165,14 @@ def test_the_highest_draws_of_one_training_are_asked_for(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 def test_it_finds_the_best_of_15625_in_80():
     """A sum over the choices: random search needs 7,800 in the mean."""
     for seed in range(3):
         assert run(BANANAS(SPACE, seed=seed), additive, 80).best[1] == 21
 
 
+@pytest.mark.slow
 def test_it_finds_more_than_others_on_a_table():
     """The made-up table, best of 60 evaluations, means over 8 seeds."""
     table = NASBench201.synthetic()

@@ -116,7 +116,7 @@ def test_converter_from_the_official_files(tmp_path):
     assert other.lookup(genotype, "test_90") == pytest.approx(41.09)
 
 
-@pytest.mark.parametrize("kind", [LocalSearch, BANANAS])
+@pytest.mark.parametrize("kind", [LocalSearch, pytest.param(BANANAS, marks=pytest.mark.slow)])
 def test_searches_climb_it(kind):
     strategy = kind(SPACE, seed=0)
     for _ in range(100):

@@ -78,7 +78,7 @@ def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergrad
     "make_optimizer",
     [
         lambda: keras.optimizers.RMSprop(0.01, momentum=0.9),
-        lambda: keras.optimizers.Nadam(0.01),
+        pytest.param(lambda: keras.optimizers.Nadam(0.01), marks=pytest.mark.slow),
         pytest.param(lambda: keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True), marks=pytest.mark.slow),
         pytest.param(lambda: keras.optimizers.Adam(0.01, ema_momentum=0.9, use_ema=True), marks=pytest.mark.slow),
         pytest.param(lambda: keras.optimizers.SGD(0.01, gradient_accumulation_steps=2), marks=pytest.mark.slow),

@@ -162,7 +162,8 @@ def known_plans() -> dict[str, dict[str, Any]]:
 def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Candidate]:
     """The portfolio and the references, each as wide as the limits allow.
 
-    In the order of the file; references that are not in it come last.
+    In the order of the file; references that are not in it come last. Those of the space that the macro space lacks
+    are second: they are why the space was asked for.
     """
     if not isinstance(space, MacroSpace):
         points = space.references().items()
@@ -171,8 +172,11 @@ def _known(space: SearchSpace, allowed: Callable[[Genotype], bool]) -> list[Cand
     plans: dict[str, dict[str, Any]] = dict(known_plans())
     for name, reference in space.plans.items():
         plans.setdefault(name, dict(zip(names, reference, strict=True)))
+    first, *rest = plans
+    order = [first, *sorted(rest, key=lambda name: name not in set(space.plans) - set(MacroSpace.plans))]
     candidates = []
-    for name, plan in plans.items():
+    for name in order:
+        plan = plans[name]
         kind = "reference" if name in space.plans else "default"
         for width in sorted((width for width in space.widths if width <= plan["width"]), reverse=True):
             genotype = space.network(plan["stem"], width, plan["blocks"], plan["halving"], plan["depths"])

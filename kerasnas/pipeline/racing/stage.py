@@ -63,6 +63,8 @@ class Race:
         held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
         num_classes: number of outputs.
         augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
+        tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
+            to True.
         batch_size: Defaults to 64; small data make smaller batches.
         seed: Defaults to 0.
         most: how many candidates take part at most. Defaults to `MOST`.
@@ -87,6 +89,7 @@ class Race:
     log: Callable[[str], Any] = print
     initialize: Callable[[keras.Model, str], Any] | None = None
     task: Task = CLASSIFICATION
+    tolerant: bool = True
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
@@ -102,7 +105,7 @@ class Race:
         while len(self.progress["standing"]) > self.winners or not self.progress["rungs"]:
             if not self._run_rung():
                 break
-        if self.augment is None and self.most > 1:
+        if self.augment is None and self.most > 1 and self.tolerant:
             self._compare_recipes()
         winners = self.progress["standing"]
         record = {key: self.progress[key] for key in ("augment", "kept", "rungs")}
@@ -132,12 +135,13 @@ class Race:
     def _scout(self) -> None:
         """Train the first candidate for the first rung: find out what a step takes, and what the data allow."""
         steps = first_steps(self.budget.seconds)
+        always = ("shift",) if self.tolerant else ()
         pool = self.candidates(self.most)
         for candidate in pool:
             self.contestants.enter(candidate)
             before = self.budget.spent()
             try:
-                augment = ("shift",) if self.augment is None else self.augment
+                augment = always if self.augment is None else self.augment
                 contestant = self._contestant(candidate.name, augment)
                 contestant.advance(self.budget.clock, steps=_TRACED)
                 traced = self.budget.spent()
@@ -152,7 +156,7 @@ class Race:
                 self.contestants.drop(candidate.name, error)
         else:
             raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
-        augment = ("shift", *found(kept)) if self.augment is None else self.augment
+        augment = (*always, *found(kept)) if self.augment is None else self.augment
         self._entries[candidate.name] |= {"step_seconds": step, "cost": self.budget.spent() - before}
         self.progress |= {
             "augment": list(augment),

@@ -1,6 +1,7 @@
 """Who takes part in a race, and in which order."""
 
 import numpy as np
+import pytest
 
 from kerasnas.cost import COSTS
 from kerasnas.pipeline.racing import portfolio
@@ -52,6 +53,7 @@ def test_no_network_is_measured_twice():
     assert len(asked) == len(set(asked)) == space.size
 
 
+@pytest.mark.slow
 def test_under_a_limit_networks_are_narrower():
     count = COSTS["parameters"](SPACE, (28, 28, 1), 10)
     found = portfolio(SPACE, 6, allowed=lambda genotype: count.cost(genotype) <= 60_000)

@@ -127,6 +127,16 @@ def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
     assert race(tmp_path / "given", augment=("cutout",)).run()["augment"] == ["cutout"]
 
 
+def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path):
+    """Of a shifted maze the goal may be gone; only symmetries that are found out are used."""
+    entrant = race(tmp_path, tolerant=False, most=2)
+    augmented, prepare = [], entrant.batches
+    entrant.batches = lambda data, augment: augmented.append(augment) or prepare(data, augment)
+    found = entrant.run()
+    assert set(augmented) == {tuple(found["augment"])} and "shift" not in found["augment"]
+    assert {name for name in found["contestants"] if "+" in name} == set()
+
+
 def in_another_light(number, seed):
     x, y = images(number, seed)
     light = np.random.default_rng(seed).uniform(-0.15, 0.15, (number, 1, 1, 1))
@@ -140,6 +150,7 @@ def with_forks(monkeypatch):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 40)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_forks")
 def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path, monkeypatch):
     def race_of_one(folder, **options):
@@ -323,6 +334,7 @@ def finish_two(folder):
     return record, kept[0]
 
 
+@pytest.mark.slow
 def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
     record, model = finish_two(tmp_path / "whole")
     found = Stages(tmp_path / "whole").stage("race")

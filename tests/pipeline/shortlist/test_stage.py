@@ -111,6 +111,7 @@ def test_where_synflow_is_not_defined_the_number_of_parameters_stands_in(tmp_pat
         run_shortlist(Stages(tmp_path / "said"), Shortlist(2, proxy="synflow"), found, training, *data, log=str)
 
 
+@pytest.mark.slow
 def test_an_interrupted_shortlist_repeats_no_training(tmp_path, training, data):
     found, settings, log = [cell("111111"), cell("144444")], Shortlist(2, (4, 8), evaluations=1), []
     whole = run_shortlist(Stages(tmp_path / "whole"), settings, found, training, *data, log=str)
@@ -167,6 +168,7 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
         rerank(supernet, x, y)
 
 
+@pytest.mark.slow
 def test_what_any_search_found_can_be_reranked(data, trained):
     (x, y), _ = data
     found = [cell("222222"), cell("222223")]

@@ -89,6 +89,7 @@ def test_stock_hyperband(tmp_path):
     assert tuner.get_best_models()[0].predict(X, verbose=0).shape == (24, 3)
 
 
+@pytest.mark.slow
 def test_a_trial_leaves_no_graph_in_memory(tmp_path):
     """TensorFlow keeps those of models whose optimizer has a custom gradient, as Keras' have."""
     before = set(gradient_registry())

@@ -99,6 +99,7 @@ def test_the_best_genotypes_begin_with_the_trained_ones(searched):
     assert genotypes[0] == SPACE.genotype(searched.get_best_hyperparameters()[0].values)
 
 
+@pytest.mark.slow
 def test_trained_networks_alone_leave_a_report(tmp_path):
     tuner = search(make(tmp_path, max_trials=3, retrain_best=1, report=True))
     (trained,) = tuner.trained_trials()
@@ -145,6 +146,7 @@ def test_an_interrupted_search_resumes_where_it_was(tmp_path, searched):
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_cross_validation_of_the_best(tmp_path):
     tuner = search(make(tmp_path, folds=2, retrain_best=1, max_trials=2))
     result = tuner.result(tuner.trained_trials()[0])

@@ -1,0 +1,271 @@
+"""Planning: whole episodes in generated mazes or grid worlds, by a searched network and by hand-made ones.
+
+    python benchmarks/planning.py --kind=maze --cpu_minutes=1.5 --seeds=3 --output=runs/planning.jsonl
+    python benchmarks/planning.py --summarize=runs/planning.jsonl
+
+Every run is a process of its own on one thread, whose whole processor time counts: import, generating the worlds,
+tracing, search, training. All train on the same 5,000 worlds of 11 x 11 places (`kerasnas.datasets.mazes`, seed 0), on
+the first move of a shortest path. The contenders are
+
+- `searched`: `kerasnas search --space=planning --dataset=mazes --cpu_minutes`;
+- `cnn`: the CNN of 32, 64 and 128 filters of `value.py`, whose features are averaged over the world;
+- `cnn at the agent`: eight 3x3 convolutions of 32 filters with batch norm, whose features at the agent are read;
+- `value iteration network`: Tamar et al.'s: 150 filters, a reward of one channel, 10 actions, 16 iterations, read at
+  the agent;
+
+the hand-made ones in plain Keras, with Adam, gradients clipped to a norm of 1, and a cosine for all of the time; the
+rate of the value iteration network is the best of 0.001, 0.003 and 0.01 with another seed. What is told of each is how
+many agents arrive that it moves until they are there or go round (`kerasnas.datasets.roll_out`), in 1,000 worlds that
+it has not seen, and, with its weights, in `--samples` larger ones; those of recurrent networks with as many iterations
+as in training, and with more, in proportion to the side. Evaluation in larger worlds is not in the time. Runs that
+`--output` holds are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import value_contenders
+
+KINDS = {"maze": "mazes", "obstacles": "grid_worlds"}
+SIZE, LARGER = 11, (15, 19)
+ITERATIONS = 16  # of the value iteration network
+RATES = {"cnn": 1e-3, "cnn at the agent": 3e-3, "value iteration network": 1e-2}
+CONTENDERS = ("searched", *RATES)
+_FINISH = 3.0  # seconds that saving and evaluation are given
+
+
+# Networks ---------------------------------------------------------------------------------------------------
+def cnn(shape, iterations):
+    return value_contenders.cnn(shape, 4)
+
+
+def _at_the_agent(features, inputs):
+    """Features at the place that the last channel of the input marks, and a score for each move."""
+    from keras import layers
+
+    marked = layers.Multiply()([features, inputs[..., 2:]])
+    _, height, width, _ = features.shape
+    return layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Rescaling(float(height * width))(marked)))
+
+
+def cnn_at_the_agent(shape, iterations):
+    import keras
+    from keras import layers
+
+    x = inputs = keras.Input(shape)
+    for _ in range(8):
+        x = layers.Conv2D(32, 3, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    return keras.Model(inputs, _at_the_agent(x, inputs))
+
+
+def value_iteration_network(shape, iterations):
+    import keras
+    from keras import layers, ops
+
+    inputs = keras.Input(shape)
+    hidden = layers.Conv2D(150, 3, padding="same")(inputs)
+    reward = layers.Conv2D(1, 1, use_bias=False)(hidden)
+    of_reward = layers.Conv2D(10, 3, padding="same", use_bias=False)(reward)
+    bellman = layers.Conv2D(10, 3, padding="same", use_bias=False)
+    q = of_reward
+    for _ in range(iterations):
+        q = layers.Add()([of_reward, bellman(ops.max(q, axis=-1, keepdims=True))])
+    return keras.Model(inputs, _at_the_agent(q, inputs))
+
+
+BUILDERS = dict(zip(RATES, (cnn, cnn_at_the_agent, value_iteration_network), strict=True))
+
+
+def train(model, data, seconds, rate, seed):
+    """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
+    import keras
+
+    from kerasnas.datasets import ArrayBatches
+
+    start = time.process_time()
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            share = min(1.0, (time.process_time() - start) / max(seconds - start, 1e-9))
+            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = time.process_time() >= seconds
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss, metrics=["accuracy"], jit_compile=False)
+    batches = ArrayBatches(data.x_train, data.y_train, 64, seed=seed)
+    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
+
+
+# One run ----------------------------------------------------------------------------------------------------
+def run_hand_made(contender, kind, seconds, seed, data):
+    """The trained network; a function that gives it for another size and number of iterations; what to record."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    build = BUILDERS[contender]
+    model = build(data.input_shape, ITERATIONS)
+    train(model, data, seconds - _FINISH, RATES[contender], seed)
+
+    def larger(shape, iterations):
+        other = build(shape, iterations)
+        other.set_weights(model.get_weights())
+        return other
+
+    iterations = ITERATIONS if contender == "value iteration network" else 0
+    return model, larger, {"iterations": iterations, "rate": RATES[contender]}
+
+
+def run_searched(kind, minutes, seed, data):
+    import keras
+
+    from kerasnas import Genotype
+    from kerasnas.spaces import PlanningSpace
+
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "kerasnas.cli", "search", "--space=planning", f"--dataset={KINDS[kind]}"]
+        command += [f"--cpu_minutes={minutes}", f"--seed={seed}", f"--output_dir={folder}/run"]
+        before = sum(os.times()[2:4])
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        cpu = sum(os.times()[2:4]) - before
+        result = json.loads(Path(folder, "run", "result.json").read_text())
+        genotype = Genotype.load(Path(folder, "run", "genotype.json"))
+        model = keras.models.load_model(Path(folder, "run", "model.keras"))
+    space = PlanningSpace.for_data(data.input_shape, 4, len(data.x_train))
+
+    def larger(shape, iterations):
+        return space.transfer(model, genotype, shape, iterations)
+
+    rungs = {name: [r["accuracy"] for r in one["rungs"]] for name, one in result["race"]["contestants"].items()}
+    cell = [edge.primitive for edge in genotype["network"]]
+    record = {"winner": result["race"]["winner"], "raced": rungs, "network": cell}
+    return model, larger, {**record, "iterations": int(space.assignment(genotype)["iterations"]), "cpu_seconds": cpu}
+
+
+def run(contender, kind, minutes, seed, samples):
+    from kerasnas import cost
+    from kerasnas.datasets import mazes, roll_out
+
+    data = mazes(kind=kind)
+    if contender == "searched":
+        model, larger, more = run_searched(kind, minutes, seed, data)
+    else:
+        model, larger, more = run_hand_made(contender, kind, 60 * minutes, seed, data)
+        more["cpu_seconds"] = time.process_time()
+    record = {"contender": contender, "kind": kind, "cpu_minutes": minutes, "seed": seed, "commit": commit()}
+    record |= {**more, "parameters": cost.parameters(model)}
+    outputs = model.predict(data.x_test, batch_size=250, verbose=0)
+    record["accuracy"] = float((outputs.argmax(-1) == data.y_test).mean())
+    record["worlds"] = [told(roll_out(model, data.x_test), SIZE, more["iterations"])]
+    for size in LARGER:
+        others = mazes(1, samples, size, kind, seed=1)
+        proportional = round(more["iterations"] * size / SIZE)
+        for iterations in dict.fromkeys((more["iterations"], proportional)):
+            found = roll_out(larger(others.input_shape, iterations), others.x_test)
+            record["worlds"].append(told(found, size, iterations))
+    return record
+
+
+def told(rollouts, size, iterations):
+    found = {"size": size, "iterations": iterations, "samples": len(rollouts.reached)}
+    ratio = rollouts.length_ratio
+    return {**found, "success": rollouts.success_rate, "length_ratio": None if np.isnan(ratio) else ratio}
+
+
+def commit():
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+# All of them ------------------------------------------------------------------------------------------------
+def summarize(rows):
+    """A table in Markdown for each kind of worlds: success of whole episodes, with 95 % intervals over worlds and runs.
+
+    They are bootstrapped in two steps, over seeds and then over the worlds of each, so that both are in them.
+    """
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        own = [row for row in rows if row["kind"] == kind]
+        columns = dict.fromkeys((world["size"], plan) for world, plan in _plans(own))
+        titles = [f"{size}x{size}{', more iterations' if plan else ''}" for size, plan in columns]
+        print(f"\n| {kind} | seeds | next move | {' | '.join(titles)} | length | parameters | CPU s |")
+        print("|---" * (len(titles) + 6) + "|")
+        for name in [name for name in CONTENDERS if any(row["contender"] == name for row in own)]:
+            runs = [row for row in own if row["contender"] == name]
+            found = {key: [world for world, plan in _plans(runs) if (world["size"], plan) == key] for key in columns}
+            cells = [_cell(worlds) for worlds in found.values()]
+            ratios = [row["worlds"][0]["length_ratio"] for row in runs if row["worlds"][0]["length_ratio"]]
+            means = [np.mean([row[key] for row in runs]) for key in ("accuracy", "parameters", "cpu_seconds")]
+            words = f"{np.mean(ratios):.3f} | {means[1]:,.0f} | {means[2]:.0f} |"
+            print(f"| {name} | {len(runs)} | {100 * means[0]:.1f} | {' | '.join(cells)} | {words}")
+
+
+def _plans(rows):
+    """Each world of the rows, and whether its network had more iterations than in training."""
+    return [(world, world["iterations"] > row["iterations"]) for row in rows for world in row["worlds"]]
+
+
+def _cell(worlds, draws=2000):
+    if not worlds:
+        return ""
+    rng, rates = np.random.default_rng(0), np.array([world["success"] for world in worlds])
+    picks = rates[rng.integers(len(rates), size=(draws, len(rates)))]
+    low, high = np.percentile(rng.binomial(worlds[0]["samples"], picks).mean(axis=1), [2.5, 97.5])
+    low, high = low / worlds[0]["samples"], high / worlds[0]["samples"]
+    return f"{100 * rates.mean():.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", default="maze", choices=tuple(KINDS))
+    parser.add_argument("--contenders", default=",".join(CONTENDERS))
+    parser.add_argument("--cpu_minutes", type=float, default=1.5)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=200, help="larger worlds of each size")
+    parser.add_argument("--output", type=Path, default=Path("runs/planning.jsonl"))
+    parser.add_argument("--summarize", type=Path, help="print what an output has, and do nothing else")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.summarize:
+        summarize([json.loads(line) for line in arguments.summarize.read_text().splitlines()])
+        return
+    if arguments.one:
+        contender, seed = arguments.one.split(",")
+        row = run(contender, arguments.kind, arguments.cpu_minutes, int(seed), arguments.samples)
+        print(json.dumps(row))
+        return
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    lines = arguments.output.read_text().splitlines() if arguments.output.exists() else []
+    done = {tuple(json.loads(line)[key] for key in ("contender", "kind", "cpu_minutes", "seed")) for line in lines}
+    threads = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
+    environment = {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        for contender in arguments.contenders.split(","):
+            if (contender, arguments.kind, arguments.cpu_minutes, seed) in done:
+                continue
+            command = [sys.executable, __file__, f"--kind={arguments.kind}", f"--cpu_minutes={arguments.cpu_minutes}"]
+            command += [f"--samples={arguments.samples}", f"--one={contender},{seed}"]
+            finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if finished.returncode:
+                print(finished.stderr[-1000:], file=sys.stderr)
+                continue
+            line = finished.stdout.splitlines()[-1]
+            print(line, flush=True)
+            with arguments.output.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
