@@ -51,6 +51,7 @@ ROOMS = {
     "matplotlib": ("kerasnas/reporting/",),
     "absl": ("kerasnas/cli/",),
     "optuna": ("kerasnas/platforms/optuna_study.py",),
+    "tensorboard": ("kerasnas/platforms/tensorboard_log.py", "tuners/"),
     "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),

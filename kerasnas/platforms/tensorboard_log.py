@@ -1,0 +1,108 @@
+"""The adapter to TensorBoard: the architecture parameters of a search, epoch by epoch."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from kerasnas import checks
+from kerasnas.genotypes import Genotype
+from kerasnas.reporting import plot_alphas, plot_cell
+
+_SCALARS = ("alpha_entropy", "skips")
+
+
+class ArchitectureLog(keras.callbacks.Callback):
+    """Writes the alphas of a search, its mixing weights and the cells that it would derive to TensorBoard, each epoch.
+
+    Histograms of `alphas/...` and `mixing_weights/...`, scalars `alpha_entropy` (nats, mean over the edges) and
+    `skips`, and, of a supernet with cells, images: how the weights moved, and each cell. Keras' own `TensorBoard`
+    beside it, in the same folder, has losses and metrics.
+
+    Args:
+        log_dir: the folder that `tensorboard --logdir` is pointed at; the events go to `architecture` in it.
+        images: whether images are drawn, about a second an epoch. Defaults to True.
+
+    Raises:
+        TypeError: where it is passed to the `fit` of a model that is no search.
+
+    Example:
+
+        search.fit(x, y, epochs=25, callbacks=[kerasnas.callbacks.ArchitectureLog("logs")])
+    """
+
+    def __init__(self, log_dir: str | os.PathLike, images: bool = True):
+        super().__init__()
+        self.log_dir = checks.path("log_dir", log_dir)
+        self.images = checks.boolean("images", images)
+        self._writer: EventFileWriter | None = None
+        self._history: dict[str, list[np.ndarray]] = {}
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        if not hasattr(self.model, "mixing_weights") or not hasattr(self.model, "architecture_parameters"):
+            raise TypeError(
+                "ArchitectureLog logs the architecture parameters of a search. Expected the `fit` of a "
+                f"`kerasnas.BilevelTrainer`. Received: that of a {type(self.model).__name__}"
+            )
+        self._writer = EventFileWriter(str(self.log_dir / "architecture"))
+        if not self._history:
+            self._remember()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        for variable in self.model.architecture_parameters:
+            alphas = keras.ops.convert_to_numpy(variable).astype("float64")
+            self._write(histogram_pb(f"alphas/{variable.path}", alphas), epoch)
+        for kind, weights in self._remember().items():
+            self._write(histogram_pb(f"mixing_weights/{kind}", weights.astype("float64")), epoch)
+        for name in _SCALARS:
+            if name in (logs or {}):
+                self._write(scalar_pb(name, float(logs[name])), epoch)  # type: ignore[index]
+        choices = getattr(getattr(self.model, "supernet", None), "choices", None)
+        if self.images and choices and self.model.can_derive:
+            self._draw(choices, self.model.derive(), epoch)
+        assert self._writer is not None
+        self._writer.flush()
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _remember(self) -> dict[str, np.ndarray]:
+        found = {kind: np.asarray(table) for kind, table in self.model.mixing_weights().items()}
+        for kind, table in found.items():
+            self._history.setdefault(kind, []).append(table)
+        return found
+
+    def _draw(self, choices: Mapping[str, Any], genotype: Genotype, epoch: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "drawn.png")
+            names = {kind: own.primitives for kind, own in choices.items()}
+            plot_alphas(self._history, file, names, {kind: own.edges for kind, own in choices.items()})
+            self._write(_image("mixing_weights", file), epoch)
+            for kind in genotype:
+                plot_cell(genotype, kind, file)
+                self._write(_image(f"cell/{kind}", file), epoch)
+
+    def _write(self, summary: Summary, epoch: int) -> None:
+        assert self._writer is not None
+        self._writer.add_event(Event(wall_time=time.time(), step=epoch, summary=summary))
+
+
+def _image(tag: str, file: Path) -> Summary:
+    with Image.open(file) as opened:
+        width, height = opened.size
+    encoded = Summary.Image(height=height, width=width, colorspace=4, encoded_image_string=file.read_bytes())
+    return Summary(value=[Summary.Value(tag=tag, image=encoded)])
