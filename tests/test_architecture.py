@@ -52,6 +52,7 @@ ROOMS = {
     "absl": ("kerasnas/cli/",),
     "optuna": ("kerasnas/platforms/optuna_study.py",),
     "tensorboard": ("kerasnas/platforms/tensorboard_log.py", "tuners/"),
+    "ray": ("kerasnas/platforms/ray_tune.py",),
     "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),

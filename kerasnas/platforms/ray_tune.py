@@ -1,0 +1,103 @@
+"""The adapter to Ray Tune, the extra `kerasnas[ray]`: any ask/tell search as its searcher."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.search import Searcher
+from ray.tune.search.sample import Domain
+
+from kerasnas import checks, storage, untrusted
+from kerasnas.genotypes import Genotype
+from kerasnas.strategies import SearchStrategy, SpaceExhaustedError
+
+
+class StrategySearcher(Searcher):
+    """Any ask/tell search as a searcher of Ray Tune: its trials are what the search asks, wherever they run.
+
+    A trial's configuration has an option for each choice of the space, beside the constants of `param_space`;
+    `space.genotype({name: config[name] for name in space.choices})` is the architecture. The search is told the last
+    result of each trial, negated in mode `"min"`, and of one that failed that it failed. Its state lies in the
+    experiment's folder, and `Tuner.restore` goes on with it. How many trials run at once is Ray's
+    `TuneConfig(max_concurrent_trials=...)`.
+
+    Args:
+        strategy: a search with one objective, such as one of `kerasnas.search.STRATEGIES`.
+        metric: what trials report. (Ray tells a searcher that of `TuneConfig` only where there is a `param_space`.)
+        mode: `"max"` or `"min"`. Defaults to `"max"`.
+
+    Raises:
+        TypeError: if `strategy` is no search.
+        ValueError: if it has several objectives.
+
+    Example:
+
+        searcher = StrategySearcher(kerasnas.search.RegularizedEvolution(space), "accuracy")
+        tune_config = ray.tune.TuneConfig(search_alg=searcher, num_samples=100)
+        ray.tune.Tuner(train, tune_config=tune_config).fit()
+    """
+
+    def __init__(self, strategy: SearchStrategy, metric: str, mode: str = "max"):
+        self.strategy = checks.instance("strategy", strategy, SearchStrategy, "a `kerasnas.search.SearchStrategy`")
+        if strategy.objectives != 1:
+            expected = "one with a single objective"
+            raise ValueError(checks.invalid("strategy", expected, f"{type(strategy).__name__}, {strategy.objectives}"))
+        super().__init__(metric=checks.name("metric", metric), mode=checks.one_of("mode", mode, ("max", "min")))
+        self._constants: dict[str, Any] = {}
+        self._running: dict[str, Genotype] = {}
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
+        """Take over the constants of a `Tuner`.
+
+        Raises:
+            ValueError: for another metric or mode; for a `param_space` with something to search, or with a choice of
+                the space.
+        """
+        space = self.strategy.space
+        for name, value in config.items():
+            if isinstance(value, Domain) or (isinstance(value, Mapping) and "grid_search" in value):
+                raise ValueError(checks.invalid("param_space", f"constants beside the space '{space.name}'", name))
+            if name in space.choices:
+                raise ValueError(checks.invalid("param_space", "other names than the space's choices", name))
+        for argument, own, other in (("metric", self._metric, metric), ("mode", self._mode, mode)):
+            if other not in (None, own):
+                raise ValueError(checks.invalid(argument, f"{own!r}, as the searcher has", other))
+        self._constants = dict(config)
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # as Ray itself returns
+        """The configuration of a trial; `Searcher.FINISHED` where the space is exhausted."""
+        try:
+            genotype = self.strategy.ask()
+        except SpaceExhaustedError:
+            return Searcher.FINISHED
+        self._running[trial_id] = genotype
+        return {**self._constants, **self.strategy.space.assignment(genotype)}
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """Tell the search what a trial came to."""
+        genotype = self._running.pop(trial_id, None)
+        if genotype is not None:
+            found = (result or {}).get(self._metric)
+            reward = math.nan if error or found is None else float(found)
+            self.strategy.tell(genotype, -reward if self._mode == "min" else reward)
+
+    def save(self, checkpoint_path: str | os.PathLike) -> None:
+        """Write the state of the search, as JSON."""
+        running = {trial_id: genotype.to_json() for trial_id, genotype in self._running.items()}
+        storage.write_json(
+            checks.path("checkpoint_path", checkpoint_path), {"strategy": self.strategy.get_state(), "running": running}
+        )
+
+    def restore(self, checkpoint_path: str | os.PathLike) -> None:
+        """Go on from what `save` wrote.
+
+        Raises:
+            ValueError: if it is of another search or space.
+        """
+        state = untrusted.read_json(checks.path("checkpoint_path", checkpoint_path))
+        self.strategy.set_state(state["strategy"])
+        self._running = {trial_id: Genotype.from_json(text) for trial_id, text in state["running"].items()}
