@@ -154,7 +154,7 @@ def drop_words(batch: np.ndarray, rng: np.random.Generator, share: float = 0.2) 
 
     Example:
 
-    >>> drop_words(np.array([[5, 6, 0]]), np.random.default_rng(2), share=0.5).tolist()
+    >>> drop_words(np.array([[5, 6, 0]]), np.random.default_rng(0), share=0.5).tolist()
     [[5, 1, 0]]
     """
     share = checks.number("share", share, least=0, below=1)

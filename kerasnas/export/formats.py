@@ -141,6 +141,7 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
     return names
 
 
+@checks.arguments(classifier=Classifier, names=checks.each(str))
 def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
     """Raise ValueError for a format that cannot hold the classifier: those without strings cannot split texts."""
     unfit = [name for name in names if name != "savedmodel"]

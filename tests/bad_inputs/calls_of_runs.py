@@ -14,6 +14,7 @@ from kerasnas import (
     DriftMonitor,
     ImageClassifier,
     ImageRegressor,
+    TextClassifier,
     datasets,
     export,
     intervals,
@@ -112,6 +113,7 @@ LOADED = export.Loaded(CLASSIFIER.answers, 1)
 call(fresh(lambda: LOADED, "answers"), x=IMAGES)
 call(fresh(lambda: LOADED, "latency_ms"), sample=IMAGES[:1])
 call(export.check_formats, formats=["litert"])
+call(export.check_convertible, classifier=CLASSIFIER, names=["litert"])
 call(
     export.export_classifier,
     classifier=CLASSIFIER,
@@ -162,6 +164,7 @@ call(
     ensemble=1,
     candidates=1,
 )
+call(TextClassifier, folder=FOLDER / "texts", test_split=0.1, log=quiet, seed=0, epochs=1)
 call(fresh(classifier, "evaluate"), x=IMAGES, y=LABELS.astype(str))
 call(fresh(classifier, "score"), x=IMAGES, y=LABELS.astype(str))
 call(fresh(classifier, "predict"), x=IMAGES)

@@ -74,8 +74,11 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "federate-architecture_step",
             *("MaximumTest-false_alarms", "DriftMonitor-false_alarms", "DriftMonitor-rise"),
             *("error_run_length-error", "ErrorSum-error", "ErrorSum-rise"),
+            *("LogMel-deviation", "LogMel-window", "LogMel-stride", "Scaling-scale"),
         ],
     ),
+    "any number is a mean": ({"-1", "0", "0.5"}, ["LogMel-mean"]),
+    "any text is a word, also in an array": ({"text array", *of(TEXT)}, ["Vocabulary-words"]),
     "0 leaves the baseline, the entropy or the variation out": (
         {"0", "0.5"},
         [
@@ -85,6 +88,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
             "Controller-skip_weight",
             "glyphs-jitter",
             "color_jitter-amount",
+            "drop_words-share",
             *("NetworkEnsemble-weight_decay", "TPESearch-random_share", "BOHB-random_share"),
         ],
     ),

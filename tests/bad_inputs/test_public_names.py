@@ -37,8 +37,8 @@ PACKAGES = [
 ]
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Channel Client Filler GraphPrimitive MetaLearner MultiFidelitySearch ParetoSearch PolicyGradient Primitive
-        Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
+        Channel Client Filler Front GraphPrimitive Masked MetaLearner MultiFidelitySearch ParetoSearch PolicyGradient
+        Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
         ArchitectureMonitor Classification InnerSGD Multilabel NATSBenchSizeSpace NonFiniteGuard device_name
