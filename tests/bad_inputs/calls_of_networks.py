@@ -417,6 +417,7 @@ call(
 )
 
 # callbacks
+call(callbacks.ArchitectureLog, log_dir=FOLDER / "tensorboard", images=True)
 call(callbacks.ArchitectureWarmup, epochs=1)
 call(callbacks.AuxiliarySkipSchedule, initial=1.0)
 call(callbacks.CosineSchedule, initial=1.0, minimum=0.1)

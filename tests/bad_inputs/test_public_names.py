@@ -44,7 +44,7 @@ REASONS = {
         ArchitectureMonitor Classification InnerSGD Multilabel NATSBenchSizeSpace NonFiniteGuard device_name
         initializer_names
     """,
-    "an error": "ClusterError DivergedError NoUpdateError NonFiniteError SpaceExhaustedError",
+    "an error": "ClusterError DivergedError InfeasibleError NoUpdateError NonFiniteError SpaceExhaustedError",
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
         Edge Estimate Federation InnerStep Personal Rollouts Round Trial RunFolder
     """,
