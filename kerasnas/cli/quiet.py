@@ -8,11 +8,12 @@ import re
 import signal
 import sys
 
-# Informations and warnings of TensorFlow's C++ code, and what it says where there is no GPU.
+# Informations and warnings of TensorFlow's C++ code, and what it says where there is no GPU, or falls back.
 _NOISE = re.compile(
     rb"^[IW]\d{4} [\d:.]+ +\d+ [\w./]+:\d+\] |^WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|^To enable the following instructions: |^[EW]\d{4} .* (cuda_\w+|cuda\w*_stub|gpu_\w+|cuInit)\.cc:\d+\] "
     rb"|^INFO: Created TensorFlow Lite |^fully_quantize: \d"  # of the converter to LiteRT
+    rb"|^E\d{4} .* util\.cc:\d+\] oneDNN supports DT_BOOL only "
     rb"|^\d{4}-\d\d-\d\d [\d:.]+: [IW] tensorflow/"
 )
 

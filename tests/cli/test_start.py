@@ -58,6 +58,7 @@ def test_what_is_no_note_is_passed_on_also_at_a_crash():
     code = (
         "import os, sys; from kerasnas.cli.quiet import quieten; quieten()\n"
         "os.write(2, b'I0000 00:00:1795665791.068241    5154 port.cc:153] oneDNN custom operations are on.\\n')\n"
+        "os.write(2, b'E0000 00:00:1795727588.316786   12870 util.cc:131] oneDNN supports DT_BOOL only on X.\\n')\n"
         "os.write(2, b'E0000 00:00:1795665791.068241    5154 kernel.cc:15] no kernel\\nlast words')\n"
         "print('of Python', file=sys.stderr)\n"
         "os.abort()"
