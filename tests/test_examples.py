@@ -143,7 +143,7 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     namespace = {}
     for block in blocks:
         for pattern, tiny in {
-            r"minutes=\d+": "minutes=0.4",
+            r"minutes=\d+": "minutes=0.8",
             r"epochs=\d+": "epochs=1",
             r"num_nodes=\d+": "num_nodes=1",
             r"batch_size=\d+": "batch_size=16",
