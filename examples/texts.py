@@ -1,8 +1,8 @@
 """A network for texts, searched: sentences from templates, a saved model that takes strings.
 
 The sentences praise or blame, and some of them deny it: "not a dull story" is praise. Counting words cannot tell the
-two apart (the reference below, logistic regression on TF-IDF of words: 0.66 of the test sentences); a network that reads
-neighbors can (0.955 with seed 0; one sentence in twenty is labeled wrongly).
+two apart (the reference below, logistic regression on TF-IDF of words: 0.66 of the test sentences); a network that
+reads neighbors can (0.955 with seed 0; one sentence in twenty is labeled wrongly).
 
 The same on a table of your own, a .csv file with a column `text` and one of labels:
 

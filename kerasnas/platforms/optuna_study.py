@@ -6,12 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState
-
 from kerasnas import checks
+from kerasnas.platforms import missing_extra
 from kerasnas.strategies import SearchStrategy
+
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
+    from optuna.trial import FrozenTrial, TrialState
+except ModuleNotFoundError as error:
+    raise missing_extra("optuna", error) from None
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 

@@ -7,12 +7,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ray.tune.search import Searcher
-from ray.tune.search.sample import Domain
-
 from kerasnas import checks, storage, untrusted
 from kerasnas.genotypes import Genotype
+from kerasnas.platforms import missing_extra
 from kerasnas.strategies import SearchStrategy, SpaceExhaustedError
+
+try:
+    from ray.tune.search import Searcher
+    from ray.tune.search.sample import Domain
+except ImportError as error:  # Ray itself may be there without what Tune needs
+    raise missing_extra("ray", error) from None
 
 
 class StrategySearcher(Searcher):

@@ -1,0 +1,16 @@
+"""An adapter whose package is not there names the extra."""
+
+import importlib
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("adapter", "package", "extra"), [("optuna_study", "optuna", "optuna"), ("ray_tune", "ray.tune.search", "ray")]
+)
+def test_the_extra_is_named(adapter, package, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"kerasnas.platforms.{adapter}", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=rf"pip install 'kerasnas\[{extra}\]'"):
+        importlib.import_module(f"kerasnas.platforms.{adapter}")
