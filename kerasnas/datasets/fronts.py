@@ -43,7 +43,7 @@ class Front(abc.ABC):
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """What it is, as a JSON-serializable mapping."""
+        """The name and the arguments, as a JSON-serializable mapping."""
 
     def input(self, input_shape: tuple[int, ...]) -> Any:
         """The input of a deployed model whose network takes samples of this shape."""

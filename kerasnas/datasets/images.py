@@ -125,7 +125,7 @@ class ImageDataset:
 
     @property
     def kind(self) -> str:
-        """What the samples are: `"images"`, `"signals"` or `"texts"`."""
+        """The kind of the samples: `"images"`, `"signals"` or `"texts"`."""
         return KINDS[len(self.input_shape)]
 
     @property

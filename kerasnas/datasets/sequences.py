@@ -17,7 +17,7 @@ PARTS = (("train", "training"), ("test", "test"))
 
 @dataclasses.dataclass(frozen=True)
 class TextLimits:
-    """How texts become token ids.
+    """The limits within which texts become token ids.
 
     Args:
         words: the most words of the vocabulary. Defaults to 20000.

@@ -34,11 +34,10 @@ def with_preprocessing(
 ) -> keras.Model:
     """A model that takes samples as they come, and answers probabilities, or the numbers of a regression.
 
-    Images as Pillow or OpenCV read them, integers or floats from 0 to 255, are divided by `scale` inside of it, or
-    whatever `front` does to texts or sound, and the
-    logits of `network` go through a softmax, those of several labels through a sigmoid, and numbers get their mean and
-    deviation back, all in standard Keras layers. It shares the layers of `network`, and is compiled: `evaluate` gives
-    the loss and the accuracy, or the mean absolute error.
+    Images as Pillow or OpenCV read them, integers or floats from 0 to 255, are divided by `scale` inside of it, or go
+    through `front`, as texts and sound do; the logits of `network` go through a softmax, those of several labels
+    through a sigmoid, and numbers get their mean and deviation back, all in standard Keras layers. It shares the layers
+    of `network`, and is compiled: `evaluate` gives the loss and the accuracy, or the mean absolute error.
 
     Args:
         network: a functional model, whose outputs are logits, or standardized numbers.
@@ -94,14 +93,14 @@ class Classifier:
 
     @property
     def takes(self) -> str:
-        """What it takes: `"images"`, `"signals"`, `"recordings"` or `"texts"`."""
+        """The kind of its raw samples: `"images"`, `"signals"`, `"recordings"` or `"texts"`."""
         if self.model.inputs[0].dtype == "string":
             return "texts"
         return {3: "images", 2: "signals", 1: "recordings"}.get(len(self.input_shape), "samples")
 
     @property
     def pads(self) -> bool:
-        """Whether NaN at the end of a raw signal means that it has ended."""
+        """True if NaN at the end of a raw signal means that it has ended."""
         return any(operation.name.startswith(_PADDING) for operation in self.model.operations)
 
     def samples(self, argument: str, x: Any) -> np.ndarray:

@@ -313,8 +313,7 @@ def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Opt
     """The optimizer of the network weights in a search of so many steps; None for the search's own, SGD."""
     if config.optimizer == "sgd":
         return None
-    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    return keras.optimizers.Adam(rate, global_clipnorm=5.0)
+    return TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer).optimizer(steps)
 
 
 def build_search(

@@ -1,4 +1,4 @@
-"""What an estimator is given: images or texts, as arrays, datasets or paths."""
+"""The samples that an estimator is given: images or texts, as arrays, datasets or paths."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kerasnas.pipeline.deployment import classify, read_texts
 
 
 class SampleKind(abc.ABC):
-    """How samples of a kind become arrays, and how a network answers them."""
+    """A kind of samples: makes arrays of them, and has a network answer them."""
 
     plural: str
 

@@ -24,7 +24,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
     """Any ask/tell search as a sampler of a study: its trials are what the search asks, one after the other.
 
     Before it asks, the search is told every trial of the study that has finished since, those of other processes and of
-    earlier sessions too: a study in a database goes on where it was. Of a study that minimizes, values are negated; a
+    earlier sessions too: a study in a database continues where it was. Of a study that minimizes, values are negated; a
     trial that failed, or was pruned before it reported anything, counts as failed. Parameters that are no choices of
     the space are drawn at random.
 
@@ -92,7 +92,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
 
 
 def _values(trial: FrozenTrial, study: optuna.Study) -> list[float]:
-    """What a trial reported; NaN where it did not."""
+    """The values that a trial reported; NaN where it did not."""
     if trial.state == TrialState.PRUNED and trial.intermediate_values and len(study.directions) == 1:
         return [trial.intermediate_values[max(trial.intermediate_values)]]
     return [math.nan] * len(study.directions) if trial.values is None else list(trial.values)

@@ -25,7 +25,7 @@ class StrategySearcher(Searcher):
     A trial's configuration has an option for each choice of the space, beside the constants of `param_space`;
     `space.genotype({name: config[name] for name in space.choices})` is the architecture. The search is told the last
     result of each trial, negated in mode `"min"`, and of one that failed that it failed. Its state lies in the
-    experiment's folder, and `Tuner.restore` goes on with it. How many trials run at once is Ray's
+    experiment's folder, and `Tuner.restore` continues with it. How many trials run at once is Ray's
     `TuneConfig(max_concurrent_trials=...)`.
 
     Args:
@@ -97,7 +97,7 @@ class StrategySearcher(Searcher):
         )
 
     def restore(self, checkpoint_path: str | os.PathLike) -> None:
-        """Go on from what `save` wrote.
+        """Continue from what `save` wrote.
 
         Raises:
             ValueError: if it is of another search or space.

@@ -23,6 +23,7 @@ from kerasnas.primitives.base import (
 )
 from kerasnas.primitives.convolutions import Convolution, DilConv, NorConv, SepConv
 from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.primitives.parameter_free import KeepsChannels
 
 _FAR = 1e4  # below every value that is pooled, and finite in half precision
 _MASK = ("mask",)
@@ -149,7 +150,7 @@ class _MaskedPool(MaskedStage):
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class MaskedMaxPool(Masked):
+class MaskedMaxPool(KeepsChannels, Masked):
     """Max pooling over 3 steps of padded sequences, then batch norm without affine parameters.
 
     Args and call arguments: see `Primitive`; `filters` must be the input's channels.
@@ -165,14 +166,6 @@ class MaskedMaxPool(Masked):
 
     def stages(self) -> list[keras.layers.Layer]:
         return [_MaskedPool(self.strides), Repeat(self.copies), BatchNorm(affine=False)]
-
-    def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
-        if inputs_shape[-1] != self.filters:
-            raise ValueError(
-                f"MaskedMaxPool keeps the number of channels. Expected `filters={inputs_shape[-1]}` for an input with "
-                f"{inputs_shape[-1]} channels. Received: filters={self.filters}"
-            )
-        super().build(inputs_shape)
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")

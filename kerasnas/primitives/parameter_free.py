@@ -49,7 +49,7 @@ class Scale(Stage):
         return [] if self.constant == 1.0 else [keras.layers.Rescaling(self.constant)]
 
 
-class _KeepsChannels(Primitive):
+class KeepsChannels(Primitive):
     """A primitive that cannot change the number of channels."""
 
     def _check_channels(self, channels: int) -> None:
@@ -68,7 +68,7 @@ class _KeepsChannels(Primitive):
         return super().expand(x)
 
 
-class Pooling(_KeepsChannels):
+class Pooling(KeepsChannels):
     """3x3 pooling, then batch norm without affine parameters.
 
     In a supernet, pooled values need a scale comparable to the convolutions' (Liu et al., 2019).
@@ -116,7 +116,7 @@ class AveragePool(Pooling):
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Identity(_KeepsChannels):
+class Identity(KeepsChannels):
     """The skip connection at strides 1: the input itself.
 
     Args and call arguments: see `Primitive`; `strides` must be 1, and `filters` the input's channels.
@@ -141,7 +141,7 @@ class Identity(_KeepsChannels):
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Zero(_KeepsChannels):
+class Zero(KeepsChannels):
     """The primitive `none`: no connection. `MixedOp` never computes it; its weight only lowers the others'.
 
     Example:

@@ -77,7 +77,7 @@ def show_lead(task: Task, difference: float, error: float) -> tuple[str, str]:
 
 
 def kind_in(result: Mapping[str, Any]) -> str:
-    """What a sample of a run is: `"image"`, `"signal"`, `"text"` or `"recording"`.
+    """The kind of a run's samples: `"image"`, `"signal"`, `"text"` or `"recording"`.
 
     Example:
 

@@ -303,7 +303,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         return float(np.mean(task.scores(outputs, np.asarray(y)))) if np.isfinite(outputs).all() else math.nan
 
     def _task(self, y: Any) -> Task:
-        """What labels are, by the compiled loss."""
+        """The task of these labels, by the compiled loss."""
         return task_of_loss(getattr(self, "loss", None), y)
 
     @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size)

@@ -86,7 +86,9 @@ def test_search_ends_and_derives():
     x = np.random.default_rng(0).integers(0, 30, (32, 7)).astype("int32")
     search.compile(learning_rate=0.1)
     search.fit(x, (x == 5).any(axis=1).astype(int), epochs=1, batch_size=8, verbose=0)
-    space.validate(search.supernet.derive())
+    genotype = search.supernet.derive()
+    space.validate(genotype)
+    assert [tuple(edge[1:]) for edge in genotype["cell"]] == [(0, 1)]
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (16, 1)])
