@@ -173,7 +173,7 @@ def false_alarms(monitor, model, reference, rest, seed):
     """Alarms of the windows and of the labels in further windows without drift."""
     rng, counts, view = np.random.default_rng([seed, 4]), np.zeros(2, int), ModelView(model)
     outputs = [model.predict(x, batch_size=250, verbose=0) for x, _ in (reference, rest)]
-    view.watch(outputs[0])
+    view.reading.watch(outputs[0])
     before, now = (view.columns(x, found) for (x, _), found in zip((reference, rest), outputs, strict=True))
     names = [*view.input_names, *view.output_names]
     test, wrong = WindowedTest(before, names, ["inputs"] * len(names), WINDOW), outputs[1].argmax(axis=1) != rest[1]

@@ -38,8 +38,13 @@ _FORMATS = OwnFlag(
 _TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
 _MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
 _MONITOR = (
-    OwnFlag("images", (), "New image files, and folders of them; with --labels one folder or .npz.", several=True),
-    OwnFlag("labels", False, "They have labels: a folder for each class, or an .npz file."),
+    OwnFlag(
+        "images",
+        (),
+        "New images, folders of them, or texts; with --labels one folder, .npz or .csv.",
+        several=True,
+    ),
+    OwnFlag("labels", False, "They have labels: a folder for each class, or an .npz or .csv."),
     OwnFlag("adapt", False, "Adapt the network where there is drift."),
     OwnFlag("minutes", "1", "Budget of the adaptation."),
     _MOVED,
@@ -169,16 +174,17 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "monitor",
-            "say whether new images drifted from those of a run, and adapt its network.",
+            "say whether new images, or texts, drifted from those of a run, and adapt its network.",
             "    kerasnas monitor runs/first photos_of_may/\n"
             "    kerasnas monitor runs/first photos_of_may/ --labels --adapt --minutes=2\n"
             "\n"
-            "Compares brightness, contrast and sharpness of the images and what the network answers with the test\n"
-            "data of the run, by a test that takes usual images for drift in one of 100 cases; with --labels the\n"
-            "accuracy too. At least 20 images. With --adapt the network is trained on from where it is, on labeled\n"
-            "images and, so that nothing is forgotten, on the run's; without labels only its batch normalization\n"
-            "changes. What is better on held-out images is written to adapted-1 in the folder of the run, whose own\n"
-            "network stays.",
+            "Compares brightness, contrast and sharpness of the images, or length and letters of texts, and what the\n"
+            "network answers with the test data of the run, by a test that takes usual ones for drift in one of 100\n"
+            "cases; with --labels the accuracy too, of numbers the share that errs no more than nine of ten did. At\n"
+            "least 20 images, or texts (arguments, or the lines of a .txt). With --adapt the network is trained on\n"
+            "from where it is, on labeled images and, so that nothing is forgotten, on the run's; without labels only\n"
+            "its batch normalization changes. What is better on held-out images is written to adapted-1 in the folder\n"
+            "of the run, whose own network stays.",
             actions.monitor,
             places=("output_dir", "images"),
             own=_MONITOR,

@@ -11,15 +11,18 @@ from kerasnas import checks
 
 _MOST_COLUMNS = 32  # of vectors, and of classes
 _AT_ONCE = 256
+_OF_TEXTS = ("characters", "words", "characters a word", "share of letters", "share of digits", "share of capitals")
 
 
 def input_statistics(x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A few numbers of each sample: of images brightness, contrast and sharpness of each channel.
+    """A few numbers of each sample: of images brightness, contrast and sharpness of each channel, of texts length.
 
     Args:
         x: images `(samples, height, width, channels)` or signals `(samples, length, channels)`: of each channel the
             mean, the standard deviation, and the mean absolute difference of neighbors; or vectors
-            `(samples, numbers)`, whose columns are taken as they are, 32 of them evenly spaced where there are more.
+            `(samples, numbers)`, whose columns are taken as they are, 32 of them evenly spaced where there are more; or
+            texts, an array of `str` of dtype object, `(samples,)`: number of characters, of words, characters a word,
+            and the shares of letters, digits and capitals.
 
     Returns:
         `(samples, columns)`, float32, and the name of each column.
@@ -33,6 +36,8 @@ def input_statistics(x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     >>> names, values.tolist()
     (('brightness', 'contrast', 'sharpness'), [[0.5, 0.5, 1.0], [3.0, 0.0, 0.0]])
     """
+    if isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1 and all(isinstance(text, str) for text in x):
+        return _text_statistics(x), _OF_TEXTS
     x = checks.array("x", x)
     if not 2 <= x.ndim <= 4 or 0 in x.shape[1:]:
         expected = "images (samples, height, width, channels), signals (samples, length, channels) or vectors"
@@ -44,6 +49,15 @@ def input_statistics(x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     names = tuple(f"{what}{channel}" for what in ("brightness", "contrast", "sharpness") for channel in channels)
     parts = [_statistics(x[start : start + _AT_ONCE]) for start in range(0, len(x), _AT_ONCE)]
     return np.concatenate(parts) if parts else np.zeros((0, len(names)), "float32"), names
+
+
+def _text_statistics(texts: np.ndarray) -> np.ndarray:
+    found = np.zeros((len(texts), len(_OF_TEXTS)), "float32")
+    for row, text in zip(found, texts, strict=True):
+        words = len(text.split())
+        shares = (sum(map(kind, text)) / max(len(text), 1) for kind in (str.isalpha, str.isdigit, str.isupper))
+        row[:] = (len(text), words, len(text) / max(words, 1), *shares)
+    return found
 
 
 def _statistics(x: np.ndarray) -> np.ndarray:

@@ -22,25 +22,30 @@ _SETTINGS = ("false_alarms", "window", "rise", "seed")
 
 
 class DriftMonitor:
-    """A monitor of drift around a trained classifier, with a stated rate of false alarms.
+    """A monitor of drift around a trained model, with a stated rate of false alarms.
 
     It remembers a few numbers of each reference sample, no sample itself: `input_statistics`, and the outputs of the
     model. `observe` collects new samples; each full window is compared with the reference by a two-sample test of all
     columns at once (`MaximumTest`), which without drift raises an alarm in a share of `false_alarms` of the windows.
     Where labels come, a CUSUM of the errors (`ErrorSum`) runs beside it, which without drift raises one in
     `window / false_alarms` labels on average, that is one in `1 / false_alarms` windows too. The error rate that it
-    holds the model to is the upper end of the one-sided 95 % interval of the reference's.
+    holds the model to is the upper end of the one-sided 95 % interval of the reference's. Of several labels an answer
+    is right if all of them are; of numbers, if it errs no more than nine of ten answers did in the reference.
 
     Args:
-        model: a built Keras model that answers `(samples, classes)`; it is not changed.
-        x_reference: samples as the model takes them, at least 40, which it was not trained on: on training samples it
-            is surer than on others, which looks like drift. Of more than 2,000 that many are drawn.
-        y_reference: their class numbers, `(samples,)`. Defaults to None: accuracy is not watched.
+        model: a built Keras model that answers `(samples, outputs)`: probabilities of classes or labels, or numbers; it
+            is not changed.
+        x_reference: samples as the model takes them, arrays or strings, at least 40, which it was not trained on: on
+            training samples it is surer than on others, which looks like drift. Of more than 2,000 that many are drawn.
+        y_reference: their class numbers, `(samples,)`; of other tasks `(samples, outputs)`. Defaults to None:
+            accuracy is not watched.
         false_alarms: the rate of false alarms of a window, from 0.001 to 0.5. Defaults to 0.01.
         window: samples that are compared at once, at least 20. Defaults to 100.
         rise: the rise of the error rate that is to be found as fast as possible. Defaults to 0.05.
-        classes: names of the classes, for the report. Defaults to None: their numbers.
+        classes: names of the classes, labels or numbers, for the report. Defaults to None: their numbers.
         seed: of what is drawn. Defaults to 0.
+        task: what the model predicts: `"classification"`, `"multilabel"` or `"regression"`. Defaults to
+            `"classification"`.
 
     Raises:
         TypeError: if `model` is no Keras model.
@@ -82,17 +87,22 @@ class DriftMonitor:
         rise: float = 0.05,
         classes: Sequence[str] | None = None,
         seed: int = 0,
+        task: str = "classification",
     ) -> None:
         self._set(false_alarms=false_alarms, window=window, rise=rise, seed=seed)
-        self._view = ModelView(model, classes)
+        self._view = ModelView(model, classes, task=task)
+        reading = self._view.reading
         x = self._view.samples("x_reference", x_reference, least=2 * FEWEST)
-        y = None if y_reference is None else self._view.labels("y_reference", y_reference, len(x))
+        y = None if y_reference is None else reading.labels("y_reference", y_reference, len(x))
         if len(x) > _MOST_REFERENCE:
             chosen = np.sort(np.random.default_rng(self.seed).permutation(len(x))[:_MOST_REFERENCE])
             x, y = x[chosen], None if y is None else y[chosen]
         outputs = self._view.outputs(x)
-        self._view.watch(outputs)
-        errors = None if y is None else (int((outputs.argmax(axis=1) != y).sum()), len(y))
+        reading.watch(outputs)
+        errors = None
+        if y is not None:
+            reading.tolerance = reading.usual_error(reading.errors(outputs, y))
+            errors = int(reading.wrong(outputs, y).sum()), len(y)
         self._begin(self._view.columns(x, outputs), errors)
 
     def _set(self, false_alarms: Any, window: Any, rise: Any, seed: Any) -> None:
@@ -122,6 +132,11 @@ class DriftMonitor:
         return self._view.model
 
     @property
+    def task(self) -> str:
+        """The name of the task of the model."""
+        return self._view.task
+
+    @property
     def labeled(self) -> bool:
         """True where the reference has labels, so that accuracy is watched."""
         return self._accuracy is not None
@@ -136,7 +151,7 @@ class DriftMonitor:
 
         Args:
             x: samples as the model takes them, any number of them.
-            y: their class numbers, where they are known. Defaults to None.
+            y: their labels, as of `y_reference`, where they are known. Defaults to None.
 
         Raises:
             ValueError: if they do not fit the model, a sample is not finite, or labels are given and the reference has
@@ -146,7 +161,7 @@ class DriftMonitor:
         outputs = self._view.outputs(x)
         report = self._streams["samples"].observe(self._view.columns(x, outputs))
         if y is not None and self._accuracy is not None:
-            report = self._accuracy.observe(report, outputs.argmax(axis=1) != y)
+            report = self._accuracy.observe(report, self._view.reading.wrong(outputs, y))
         return self._counted(report)
 
     def observe_outputs(self, outputs: Any) -> DriftReport:
@@ -155,7 +170,7 @@ class DriftMonitor:
         Args:
             outputs: what the model answered, `(samples, classes)`.
         """
-        columns = self._view.output_columns(self._view.checked("outputs", outputs))
+        columns = self._view.reading.columns(self._view.checked("outputs", outputs))
         return self._counted(self._streams["outputs"].observe(columns))
 
     def observe_errors(self, errors: Any) -> DriftReport:
@@ -175,7 +190,7 @@ class DriftMonitor:
 
         Args:
             x: at least 20 samples.
-            y: their class numbers, where they are known. Defaults to None.
+            y: their labels, as of `y_reference`, where they are known. Defaults to None.
 
         Raises:
             ValueError: as for `observe`, and if there are fewer samples.
@@ -185,7 +200,7 @@ class DriftMonitor:
         report = self._streams["samples"].examine(self._view.columns(x, outputs))
         if y is None or self._accuracy is None:
             return report
-        return self._accuracy.examine(report, int((outputs.argmax(axis=1) != y).sum()), len(y))
+        return self._accuracy.examine(report, int(self._view.reading.wrong(outputs, y).sum()), len(y))
 
     @checks.arguments(model=keras.Model)
     def output_distance(self, x: Any, model: keras.Model | None = None) -> float:
@@ -196,13 +211,13 @@ class DriftMonitor:
             model: whose outputs. Defaults to None: the monitor's own.
         """
         x = self._view.samples("x", x, least=FEWEST)
-        columns = self._view.output_columns(self._view.outputs(x, model))
+        columns = self._view.reading.columns(self._view.outputs(x, model))
         return float(self._streams["outputs"].test.statistics(columns).max())
 
     def renewed(self, model: keras.Model, x_reference: Any, y_reference: Any = None) -> DriftMonitor:
         """A monitor with the settings of this one around an adapted model, with a reference of what is usual now."""
         settings = {name: getattr(self, name) for name in _SETTINGS}
-        return DriftMonitor(model, x_reference, y_reference, classes=self._view.classes, **settings)
+        return DriftMonitor(model, x_reference, y_reference, classes=self._view.names, task=self.task, **settings)
 
     @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
@@ -216,8 +231,10 @@ class DriftMonitor:
         view, test = self._view, self._accuracy
         record = {
             **{name: getattr(self, name) for name in _SETTINGS},
-            "classes": None if view.classes is None else list(view.classes),
-            "watched": list(view.watched),
+            "task": self.task,
+            "classes": None if view.names is None else list(view.names),
+            "watched": list(view.reading.watched),
+            "tolerance": view.reading.tolerance,
             "columns": [*view.input_names, *view.output_names],
             "reference_errors": None if test is None else [test.wrong, test.labels],
             "error_sum": None if test is None or test.errors is None else test.errors.value,
@@ -253,7 +270,8 @@ class DriftMonitor:
         own = cls.__new__(cls)
         own._set(**{name: record[name] for name in _SETTINGS})
         watched = [checks.integer("watched", one, 0) for one in record["watched"]]
-        own._view = view = ModelView(model, record["classes"], watched)
+        own._view = view = ModelView(model, record["classes"], watched, record.get("task", "classification"))
+        view.reading.tolerance = checks.number("tolerance", record.get("tolerance", 0.5), least=0)
         if [*view.input_names, *view.output_names] != record["columns"]:
             raise ValueError(f"The drift monitor in {folder} was written for another model than {model.name}.")
         errors = record["reference_errors"]
@@ -275,7 +293,7 @@ class DriftMonitor:
         if y is None:
             return x, None
         self._labeled("y")
-        return x, self._view.labels("y", y, len(x))
+        return x, self._view.reading.labels("y", y, len(x))
 
     def _labeled(self, argument: str) -> AccuracyTest:
         if self._accuracy is None:

@@ -185,11 +185,12 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     if task.name != data.task.name:
         raise ValueError(f"The network is one of {task.name}. Received {data.name}, data of {data.task.name}.")
     if task.name != "classification":
-        y = _outputs_of(data, classifier)
+        y = right_answers(data, classifier, "test")
+        y = task.standardized(y) if isinstance(task, Regression) else y
         found = {"dataset": data.name, "task": task.name, "samples": len(y), **task.evaluation(answers, y)}
         rows = zip(classifier.classes, label_record(answers, y), strict=True) if task.name == "multilabel" else ()
         return {**found, "interval": list(task.interval(answers, y)), **({"labels": dict(rows)} if rows else {})}
-    numbers = class_numbers(data, classifier)[data.y_test]
+    numbers = right_answers(data, classifier, "test")
     correct, losses = graded(answers, numbers)
 
     def summary(of: np.ndarray) -> dict[str, Any]:
@@ -221,18 +222,24 @@ def class_numbers(data: datasets.ImageDataset, classifier: Classifier) -> np.nda
     return np.array([classifier.classes.index(name) for name in data.classes])
 
 
-def _outputs_of(data: datasets.ImageDataset, classifier: Classifier) -> np.ndarray:
-    """The test labels of `data` in the order of the network's outputs, as it learned them.
+def right_answers(data: datasets.ImageDataset, classifier: Classifier, part: str) -> np.ndarray:
+    """The labels of a part of `data` as the network answers: class numbers, or a column for each label or number.
+
+    Args:
+        data: the data.
+        classifier: the network.
+        part: `"train"` or `"test"`.
 
     Raises:
-        ValueError: if the data lack one of them.
+        ValueError: if the network does not know a class of the data, or the data lack a label or a number.
     """
+    y = getattr(data, f"y_{part}")
+    if classifier.task.name == "classification":
+        return class_numbers(data, classifier)[y]
     missing = [name for name in classifier.classes if name not in data.classes]
     if missing:
         raise ValueError(f"{data.name} lacks '{missing[0]}'. {checks.nearest(missing[0], data.classes)}")
-    y = data.task.raw(data.y_test)[:, [data.classes.index(name) for name in classifier.classes]]
-    task = classifier.task
-    return task.standardized(y) if isinstance(task, Regression) else y
+    return data.task.raw(y)[:, [data.classes.index(name) for name in classifier.classes]]
 
 
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.ImageDataset:

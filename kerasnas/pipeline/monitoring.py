@@ -12,7 +12,15 @@ import numpy as np
 from kerasnas import checks, datasets, storage
 from kerasnas.drift import FEWEST, RECORD, DriftMonitor, DriftReport
 from kerasnas.export import METADATA, Classifier, write_model
-from kerasnas.pipeline.deployment import ADAPTATION, class_numbers, finished, labeled_data, read_images, run_of
+from kerasnas.pipeline.deployment import (
+    ADAPTATION,
+    finished,
+    labeled_data,
+    read_images,
+    read_texts,
+    right_answers,
+    run_of,
+)
 from kerasnas.pipeline.readapting import Readaptation, readapt
 
 Log = Callable[[str], Any]
@@ -38,9 +46,9 @@ def monitor(
     seed: int = 0,
     log: Log = print,
 ) -> dict[str, Any]:
-    """Say whether new images drifted from those of a finished run, and adapt its network: `kerasnas monitor`.
+    """Say whether new images, signals or texts drifted from those of a finished run: `kerasnas monitor`.
 
-    All new images together are one window, which without drift is taken for drift in one of 100 cases; with labels,
+    All new ones together are one window, which without drift is taken for drift in one of 100 cases; with labels,
     the accuracy in another one. The reference is what the run noted of its test data, in `drift.npz` and `drift.json`;
     a run that has none gets it now from its data.
 
@@ -50,10 +58,11 @@ def monitor(
 
     Args:
         folder: the run's folder, or that of an adapted network in it.
-        new: image files and folders of them; or, alone, the name or the path of a dataset of labeled images, of which
-            all count.
-        labels: `new` has labels: a folder for each class, or an `.npz` file. Defaults to False: they are not looked at.
-        adapt: adapt the network where there is drift. Defaults to False.
+        new: image files and folders of them; of a network for texts, texts and `.txt` files of one in each line; or,
+            alone, the name or the path of a dataset with labels, of which all count.
+        labels: `new` has labels: a folder for each class, an `.npz` or a `.csv` file. Defaults to False: they are not
+            looked at.
+        adapt: adapt the network where there is drift, but one for texts. Defaults to False.
         minutes: budget of the adaptation, above 0. Defaults to 1.
         dataset: where the run's data are now. Defaults to where they were.
         seed: of the adaptation. Defaults to 0.
@@ -65,7 +74,7 @@ def monitor(
 
     Raises:
         FileNotFoundError: if the run is not finished, or something is not there.
-        ValueError: if there are fewer than 20 images, they do not fit the network, or a class is unknown to it.
+        ValueError: if there are fewer than 20 samples, they do not fit the network, or a class is unknown to it.
 
     Example:
 
@@ -75,14 +84,16 @@ def monitor(
     minutes, seed = checks.number("minutes", minutes, above=0), checks.seed(seed)
     folder, classifier = Path(folder), finished(folder)
     _check_watched(classifier)
+    if adapt and classifier.takes == "texts":
+        raise ValueError("A network that reads strings is not adapted: search again. Leave out --adapt.")
     x, y = _new_samples(folder, classifier, new, labels, log)
     if len(x) < FEWEST:
-        raise ValueError(f"Expected at least {FEWEST} images, of which drift can be told. Received: {len(x)}")
+        raise ValueError(f"Expected at least {FEWEST} samples, of which drift can be told. Received: {len(x)}")
     watching = _monitor_of(folder, classifier, dataset)
     if y is not None and not watching.labeled:
         raise ValueError(f"The reference in {folder} has no labels. Leave out --labels.")
     report = watching.examine(x, y)
-    log(f"{len(x)} images. {report}")
+    log(f"{len(x)} {'samples' if classifier.takes == 'signals' else classifier.takes}. {report}")
     found: dict[str, Any] = {**report.to_dict(), "samples": len(x)}
     if not adapt:
         return found
@@ -90,7 +101,16 @@ def monitor(
         log("There is nothing to adapt to: the network stays as it is.")
         return found
     earlier = None if y is None or report.concept else _earlier(folder, classifier, dataset, log)
-    result = readapt(classifier.model, x, y, seconds=60 * minutes, replay=earlier, monitor=watching, seed=seed)
+    result = readapt(
+        classifier.model,
+        x,
+        y,
+        seconds=60 * minutes,
+        replay=earlier,
+        monitor=watching,
+        seed=seed,
+        task=classifier.task.name,
+    )
     found["adaptation"] = {
         name: getattr(result, name) for name in ("adopted", "reason", "before", "after", "steps", "seconds")
     }
@@ -105,13 +125,9 @@ def monitor(
 
 
 def _check_watched(classifier: Classifier) -> None:
-    """Raise ValueError for a network whose inputs or outputs no monitor has statistics of."""
-    if classifier.task.name != "classification":
-        raise ValueError(
-            f"Drift of the outputs is told of a classification. The network is one of {classifier.task.name}."
-        )
-    if classifier.takes in ("texts", "recordings"):
-        raise ValueError(f"Drift is told of images and signals. This network takes {classifier.takes}.")
+    """Raise ValueError for a network of whose inputs no monitor has statistics."""
+    if classifier.takes == "recordings":
+        raise ValueError("Drift is told of images, signals and texts. This network takes recordings.")
 
 
 def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.ImageDataset) -> bool:
@@ -130,7 +146,8 @@ def save_reference(folder: str | os.PathLike, classifier: Classifier, data: data
     if len(data.x_test) < 2 * FEWEST:
         return False
     _check_watched(classifier)
-    made = DriftMonitor(classifier.model, classifier.raw(data, "test"), data.y_test, classes=classifier.classes)
+    x, y = classifier.raw(data, "test"), right_answers(data, classifier, "test")
+    made = DriftMonitor(classifier.model, x, y, classes=classifier.classes, task=classifier.task.name)
     made.save(folder)
     return True
 
@@ -169,14 +186,16 @@ def _new_samples(
     if not paths:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
     alone = os.fspath(paths[0]) if len(paths) == 1 else ""
-    if labels or alone in datasets.DATASETS or alone.endswith(".npz"):
+    if labels or alone in datasets.DATASETS or alone.endswith((".npz", ".csv")):
         if not alone:
             raise ValueError(f"Expected one folder or file of labeled images. Received: {len(paths)} paths")
         data = labeled_data(run_of(folder), classifier, alone)
         x = np.concatenate([classifier.raw(data, part) for part in ("train", "test")])
         if not labels:
             return x, None
-        return x, class_numbers(data, classifier)[np.concatenate([data.y_train, data.y_test])]
+        return x, np.concatenate([right_answers(data, classifier, part) for part in ("train", "test")])
+    if classifier.takes == "texts":
+        return np.array(read_texts(paths), object), None
     images, failed = read_images(classifier, paths)
     for reason in failed.values():
         log(f"Left out: {reason}")
@@ -188,7 +207,7 @@ def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Ar
     """The training data of the run, to replay; None where they cannot be read."""
     try:
         data = labeled_data(run_of(folder), classifier, dataset)
-        return classifier.raw(data, "train"), class_numbers(data, classifier)[data.y_train]
+        return classifier.raw(data, "train"), right_answers(data, classifier, "train")
     except (OSError, ValueError) as error:
         log(f"The run's data cannot be read: nothing earlier is replayed, and may be forgotten ({error}).")
         return None

@@ -17,6 +17,7 @@ from kerasnas.drift.view import ModelView, answers
 from kerasnas.intervals import paired_difference
 from kerasnas.meta.functional import clone
 from kerasnas.networks.fused import fused
+from kerasnas.pipeline.goals import Goal, goal_of
 from kerasnas.pipeline.racing import Budget
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.training_loop import stepper
@@ -25,7 +26,6 @@ _LEAST = 20  # samples
 _LOOKS, _PATIENCE = 10, 5  # evaluations on the held-out share; of them without a better one, after which it ends
 _SURE = 1.645  # standard errors
 _DECAY = 5e-4  # of weights
-_SMALLEST = 1e-30  # probability whose logarithm is taken: its gradient is still finite
 Arrays = tuple[Any, Any]
 
 
@@ -47,8 +47,8 @@ class Readaptation:
         model: the adapted model; where it is not `adopted`, the one that was given.
         adopted: True where the adapted model is shown to be better.
         reason: why it was adopted or not, in words.
-        before: accuracy on the held-out share of the new samples before; without labels, the distance of the outputs
-            from those of the reference.
+        before: accuracy on the held-out share of the new samples before, of numbers the share of their variance that
+            is explained; without labels, the distance of the outputs from those of the reference.
         after: the same of the adapted model, whether it is adopted or not.
         steps: number of training steps.
         seconds: what it took.
@@ -80,8 +80,9 @@ def readapt(
     cpu: bool = False,
     seed: int = 0,
     clock: Callable[[], float] | None = None,
+    task: str = "classification",
 ) -> Readaptation:
-    """Adapt a deployed classifier to new samples, from the state it is in; the given model is never changed.
+    """Adapt a deployed model to new samples, from the state it is in; the given model is never changed.
 
     With labels it is trained on, by SGD with Nesterov momentum and a cosine over the budget, as networks are trained
     from scratch here. Where there is `replay`, half of each batch is drawn from earlier samples, so that nothing is
@@ -96,9 +97,10 @@ def readapt(
     the classes did not; where these did, it can cost accuracy, which nobody sees without labels.
 
     Args:
-        model: a built Keras classifier that answers probabilities or logits, `(samples, classes)`.
+        model: a built Keras model that answers probabilities or logits, `(samples, classes)`; or by its task
+            probabilities of labels, or numbers.
         x: new samples as the model takes them, at least 20.
-        y: their class numbers. Defaults to None: there are none.
+        y: their class numbers; of other tasks `(samples, outputs)`. Defaults to None: there are none.
         seconds: the budget, above 0. What is under way is finished: a step, an evaluation. Defaults to 60.
         replay: `(x, y)`, earlier samples, at least 20; leave it out where `DriftReport.concept` says that labels mean
             something else now. Defaults to None.
@@ -111,6 +113,8 @@ def readapt(
         cpu: count the processor's time, not the clock's. Defaults to False.
         seed: of the split and of the batches. Defaults to 0.
         clock: as for a race's budget. Defaults to None.
+        task: what the model predicts: `"classification"`, `"multilabel"` or `"regression"`. Defaults to
+            `"classification"`.
 
     Raises:
         TypeError, ValueError: if the samples do not fit the model, a class is unknown, the budget is not above 0, or a
@@ -129,29 +133,33 @@ def readapt(
         Rolnick et al., "Experience Replay for Continual Learning", 2019 (arXiv 1811.11682); Li et al., "Revisiting
         Batch Normalization for Practical Domain Adaptation", 2016 (arXiv 1603.04779).
     """
-    view = ModelView(model)
+    view = ModelView(model, task=task)
     x = view.samples("x", x, least=_LEAST)
     budget = Budget(checks.number("seconds", seconds, above=0) / 60, cpu, clock=clock)
     checks.optional(checks.instance, "monitor", monitor, DriftMonitor)
+    if view.of_texts:
+        raise ValueError(checks.invalid("model", "one of numbers: what reads strings is not trained on", model.name))
     if y is None:
         if monitor is None:
             raise ValueError(checks.invalid("monitor", "a `DriftMonitor`, as there are no labels", monitor))
         return _by_statistics(model, x, monitor, budget)
+    labels = view.reading.labels
+    new = x, labels("y", y, len(x))
     training = _Training(
         view,
+        goal_of(task, new[1]),
         checks.number("validation_split", validation_split, above=0, below=1),
         checks.number("learning_rate", learning_rate, above=0),
         checks.size("batch_size", batch_size),
         checks.optional(checks.size, "most_steps", most_steps),
         checks.seed(seed),
     )
-    new = x, view.labels("y", y, len(x))
     old = None
     if replay is not None:
         if not isinstance(replay, (tuple, list)) or len(replay) != 2:
             raise ValueError(checks.invalid("replay", "a pair (x, y) of earlier samples", type(replay)))
         earlier = view.samples("replay", replay[0], least=_LEAST)
-        old = earlier, view.labels("replay", replay[1], len(earlier))
+        old = earlier, labels("replay", replay[1], len(earlier))
     return training.run(new, old, budget)
 
 
@@ -173,9 +181,9 @@ class _Training:
     """A training from the present state on new samples and earlier ones; its settings are those of `readapt`."""
 
     def __init__(
-        self, view: ModelView, split: float, rate: float, batch: int, most_steps: int | None, seed: int
+        self, view: ModelView, goal: Goal, split: float, rate: float, batch: int, most_steps: int | None, seed: int
     ) -> None:
-        self.view, self.split, self.rate = view, split, rate
+        self.view, self.goal, self.split, self.rate = view, goal, split, rate
         self.batch, self.most_steps, self.seed = batch, most_steps, seed
 
     def run(self, new: Arrays, old: Arrays | None, budget: Budget) -> Readaptation:
@@ -186,25 +194,25 @@ class _Training:
         before = self.view.outputs(x_held)
         adapted = _copy(model)
         optimizer = TrainingRecipe(learning_rate=self.rate, weight_decay=_DECAY).optimizer(None)
-        adapted.compile(optimizer, _crossentropy(before), jit_compile=False)
+        adapted.compile(optimizer, self.goal.loss(before), jit_compile=False)
         with fused(adapted):
             steps = self._train(adapted, (new, fit), (old, old_fit), (x_held, y_held), budget)
             after = self.view.outputs(x_held, adapted)
-            hits = [one.argmax(axis=1) == y_held for one in (after, before)]
+            scores = [self.goal.scores(one, y_held) for one in (after, before)]
             lost = None
             if old is not None:
                 x_old, y_old = old[0][old_held], old[1][old_held]
                 lost = paired_difference(
-                    *(self.view.outputs(x_old, one).argmax(axis=1) == y_old for one in (model, adapted))
+                    *(self.goal.scores(self.view.outputs(x_old, one), y_old) for one in (model, adapted))
                 )
         final = _copy(adapted, compiled_like=model)  # without functions that were traced on the fused kernel
-        adopted, reason = _verdict(paired_difference(*hits), lost)
+        adopted, reason = _verdict(paired_difference(*scores), lost)
         return Readaptation(
             final if adopted else model,
             adopted,
             reason,
-            float(hits[1].mean()),
-            float(hits[0].mean()),
+            float(scores[1].mean()),
+            float(scores[0].mean()),
             steps,
             budget.spent(),
             held,
@@ -214,11 +222,12 @@ class _Training:
         """The indices that are trained on, and those held out."""
         if data is None:
             return np.arange(0), np.arange(0)
-        if np.bincount(data[1]).max() < 2:  # no class to have on both sides
-            order = np.random.default_rng(self.seed).permutation(len(data[1]))
+        strata = self.goal.strata(data[1])
+        if np.bincount(strata).max() < 2:  # no class to have on both sides
+            order = np.random.default_rng(self.seed).permutation(len(strata))
             number = max(1, round(self.split * len(order)))
             return np.sort(order[number:]), np.sort(order[:number])
-        return stratified_split(data[1], self.split, self.seed)
+        return stratified_split(strata, self.split, self.seed)
 
     def _train(
         self,
@@ -230,7 +239,7 @@ class _Training:
     ) -> int:
         """Train until the budget is spent or the held-out share gets no better; restore the best state."""
         rng, take = np.random.default_rng([self.seed, 1]), stepper(adapted)
-        best, state, waited, steps, looks = self._hits(adapted, held_out), adapted.get_weights(), 0, 0, 1
+        best, state, waited, steps, looks = self._standing(adapted, held_out), adapted.get_weights(), 0, 0, 1
         while waited < _PATIENCE:
             spent = budget.spent() / budget.seconds
             done = spent if self.most_steps is None else max(spent, steps / self.most_steps)
@@ -240,7 +249,7 @@ class _Training:
                 steps += 1
             if done >= looks / _LOOKS or done >= 1:
                 looks = math.floor(done * _LOOKS) + 1
-                found = self._hits(adapted, held_out)
+                found = self._standing(adapted, held_out)
                 waited += 1
                 if found > best:
                     best, state, waited = found, adapted.get_weights(), 0
@@ -259,13 +268,13 @@ class _Training:
         rows = rng.choice(earlier_fit, max(1, self.batch - number), replace=self.batch - number > len(earlier_fit))
         return np.concatenate([x, earlier[0][rows]]), np.concatenate([y, earlier[1][rows]])
 
-    def _hits(self, model: keras.Model, held_out: Arrays) -> tuple[int, float]:
-        """The number of held-out samples that are right, and of as many the smaller cross-entropy."""
-        outputs = answers(model, held_out[0])
-        if not np.isfinite(outputs).all():  # the training diverged: never the best
-            return -1, -math.inf
-        loss = float(np.mean(keras.ops.convert_to_numpy(_crossentropy(outputs)(held_out[1], outputs))))
-        return int((outputs.argmax(axis=1) == held_out[1]).sum()), -loss
+    def _standing(self, model: keras.Model, held_out: Arrays) -> tuple[float, float]:
+        """The sum of the scores of the held-out samples, and of as high a one the smaller loss."""
+        found = answers(model, held_out[0])
+        if not np.isfinite(found).all():  # the training diverged: never the best
+            return -math.inf, -math.inf
+        loss = float(np.mean(keras.ops.convert_to_numpy(self.goal.loss(found)(held_out[1], found))))
+        return float(self.goal.scores(found, held_out[1]).sum()), -loss
 
 
 def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:
@@ -276,22 +285,6 @@ def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> t
     if gained[0] - loss > _SURE * math.hypot(gained[1], error):
         return True, f"it gains {what}"
     return False, f"it gains {what}: that may be chance" if gained[0] > loss else f"it gains {what}: it is no better"
-
-
-def _crossentropy(outputs: np.ndarray) -> Callable[[Any, Any], Any]:
-    """The cross-entropy of class numbers, for outputs that are probabilities, or else logits."""
-    probabilities = bool((outputs >= 0).all()) and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
-    return _of_probabilities if probabilities else _of_logits
-
-
-def _of_probabilities(labels: Any, outputs: Any) -> Any:
-    """As Keras', but unclipped: of a class that is held for impossible there is a gradient too."""
-    own = keras.ops.take_along_axis(outputs, keras.ops.cast(keras.ops.reshape(labels, (-1, 1)), "int32"), axis=1)
-    return -keras.ops.log(keras.ops.maximum(own[:, 0], _SMALLEST))
-
-
-def _of_logits(labels: Any, outputs: Any) -> Any:
-    return keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
 
 
 def _copy(model: keras.Model, compiled_like: keras.Model | None = None) -> keras.Model:

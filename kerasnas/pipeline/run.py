@@ -360,9 +360,7 @@ def _finish(
 
 
 def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> None:
-    """Note what `kerasnas monitor` compares with, of classes; a network that it cannot watch is a finished run too."""
-    if data.task.name != "classification":
-        return
+    """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run too."""
     try:
         save_reference(run.path, load_classifier(run.path), data)
     except ValueError as error:

@@ -176,7 +176,7 @@ def test_bad_input(run, tmp_path, capsys):
         return error
 
     few, new = photos(tmp_path / "few", images(19, 1)[0]), photos(tmp_path / "new", *images(40, 1))
-    assert "at least 20 images" in fails(run, few)
+    assert "at least 20 samples" in fails(run, few)
     assert "Expected image files" in fails(run)
     assert "--minutes to be a number" in fails(run, new, "--minutes=x")
     assert "Expected a number above 0. Received: 0.0" in fails(run, new, "--minutes=0")

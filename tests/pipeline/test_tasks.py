@@ -170,8 +170,21 @@ def test_an_old_run_is_a_classification(tmp_path):
     assert load(tmp_path / "data.npz").task.name == "classification"
 
 
-def test_drift_is_told_of_classifications_only(regression):
-    x, _ = numbers(40, 3)
-    np.savez(regression.parent / "new.npz", x_train=x, y_train=np.arange(40) % 2, x_test=x, y_test=np.arange(40) % 2)
-    with pytest.raises(ValueError, match="one of regression"):
-        pipeline.monitor(regression, str(regression.parent / "new.npz"), log=lambda line: None)
+def test_drift_of_numbers_is_told(regression):
+    """From what the run noted of its test data: of the same kind none, of other labels its accuracy."""
+    assert (regression / "drift.npz").exists()
+    x, y = numbers(60, 3)
+
+    def monitored(y):
+        np.savez(
+            regression.parent / "new.npz",
+            x_train=x[:20],
+            y_train=y[:20],
+            x_test=x[20:],
+            y_test=y[20:],
+            classes=["sum", "dark"],
+        )
+        return pipeline.monitor(regression, str(regression.parent / "new.npz"), labels=True, log=lambda line: None)
+
+    assert not monitored(y)["drift"]
+    assert monitored(y + 10)["kinds"] == ["accuracy"]

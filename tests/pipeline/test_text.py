@@ -22,7 +22,7 @@ GOOD, BAD = ["good", "great", "fine", "lovely", "warm"], ["bad", "dull", "poor",
 def reviews(tmp_path_factory):
     rng = np.random.default_rng(0)
     rows = []
-    for index in range(120):
+    for index in range(200):
         word = rng.choice(GOOD if index % 2 else BAD)
         rows.append(f"the {rng.choice(['film', 'book', 'play'])} was {word},{('no', 'yes')[index % 2]}")
     path = tmp_path_factory.mktemp("data") / "reviews.csv"
@@ -54,7 +54,7 @@ def test_the_saved_model_takes_strings(run):
     answers = model.predict(np.array(["the film was good", "The BOOK was dull!", ""], object), verbose=0)
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
     found = evaluate(run)
-    assert found["samples"] == 24
+    assert found["samples"] == 40
     assert found["accuracy"] == pytest.approx(
         json.loads((run / "result.json").read_text())["searched"]["test_accuracy"]
     )
@@ -78,9 +78,18 @@ def test_exports(run, capsys):
     assert [one["format"] for one in files] == ["keras", "savedmodel"] and files[1]["agreement"] == 1
 
 
-def test_what_is_not_watched_says_so(run, capsys):
-    assert cli.main(["monitor", str(run), "a text"]) == 2
-    assert "Drift is told of images and signals. This network takes texts." in capsys.readouterr().err
+def test_drift_of_texts_is_told(run, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    usual = [f"the {rng.choice(['film', 'book', 'play'])} was {rng.choice(GOOD + BAD)}" for _ in range(60)]
+    (tmp_path / "usual.txt").write_text("\n".join(usual), encoding="utf-8")
+    (tmp_path / "loud.txt").write_text("\n".join(usual).upper(), encoding="utf-8")
+    assert cli.main(["monitor", str(run), str(tmp_path / "usual.txt")]) == 0
+    assert "60 texts. No drift" in capsys.readouterr().out
+    assert cli.main(["monitor", str(run), str(tmp_path / "loud.txt")]) == 0
+    out = capsys.readouterr().out
+    assert "Drift: the inputs changed." in out and "share of capitals: 0 on average before, 0.8" in out
+    assert cli.main(["monitor", str(run), "a text", "--adapt"]) == 2
+    assert "A network that reads strings is not adapted" in capsys.readouterr().err
 
 
 def test_other_data_are_refused(run):
