@@ -26,6 +26,7 @@ from kerasnas.datasets.rollouts import Rollouts, roll_out
 from kerasnas.datasets.sequences import TextLimits
 from kerasnas.datasets.signals import waveforms
 from kerasnas.datasets.sinusoids import SinusoidTasks
+from kerasnas.datasets.smoothing import smoothed
 from kerasnas.datasets.splits import grouped_split, split_classes, split_samples, stratified_split
 from kerasnas.datasets.tasks import Episode, TaskFamily, check_episode, stack_episodes
 
@@ -65,6 +66,7 @@ __all__ = [
     "roll_out",
     "rotate",
     "shift",
+    "smoothed",
     "split_classes",
     "split_samples",
     "stack_episodes",

@@ -162,6 +162,13 @@ call(
 )
 call(fresh(lambda: datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5), "reduced"), components=4, seed=0)
 call(
+    datasets.smoothed,
+    data=datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5),
+    probabilities=np.ones((30, 2)),
+    alpha=0.5,
+    steps=2,
+)
+call(
     datasets.stochastic_blocks,
     nodes=30,
     classes=2,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kerasnas.datasets import GraphDataset, graph_dataset, stochastic_blocks
+from kerasnas.datasets import GraphDataset, graph_dataset, smoothed, stochastic_blocks
 from kerasnas.primitives import Graph
 
 GRAPH = Graph([[0, 1], [1, 2], [2, 3]], 5)
@@ -154,3 +154,31 @@ def test_generated_graphs():
     assert other.graph.edges.tolist() != data.graph.edges.tolist()
     with pytest.raises(ValueError, match="`nodes`"):
         stochastic_blocks(nodes=30)
+
+
+def test_smoothing_solves_its_equation():
+    """Z = (1 - a) (I - a S)^-1 G, where G has the classes of the training nodes and of no other."""
+    data = GraphDataset(**RIGHT)
+    given = np.random.default_rng(0).random((5, 2))
+    adjacency = np.zeros((5, 5))
+    for one, other in GRAPH.edges:
+        adjacency[one, other] = adjacency[other, one] = 1
+    scale = np.array([1, 2**-0.5, 2**-0.5, 1, 1])
+    known = given.copy()
+    known[[0, 1]] = [[1, 0], [0, 1]]
+    exact = 0.2 * np.linalg.solve(np.eye(5) - 0.8 * scale[:, None] * adjacency * scale, known)
+    before = given.copy()
+    np.testing.assert_allclose(smoothed(data, given, steps=200), exact, atol=1e-12)
+    np.testing.assert_array_equal(given, before)
+    np.testing.assert_array_equal(smoothed(data, given, alpha=0.0), known)
+
+
+def test_smoothing_of_what_does_not_fit():
+    data = GraphDataset(**RIGHT)
+    for arguments, message in (
+        ((data, np.ones((5, 3))), r"array \(5, 2\)"),
+        ((data, np.ones((5, 2)), 1), "below 1"),
+        ((data, np.full((5, 2), np.nan)), "finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            smoothed(*arguments)
