@@ -45,7 +45,7 @@ def smoothed(data: GraphDataset, probabilities: Any, alpha: float = 0.8, steps: 
         - There is no step "correct" before it, and `alpha` is fixed, not tuned.
     """
     checks.instance("data", data, GraphDataset, "a `kerasnas.datasets.GraphDataset`")
-    alpha, steps = checks.number("alpha", alpha, least=0, below=1), checks.integer("steps", steps, least=0)
+    alpha, steps = checks.number("alpha", alpha, least=0, below=1), checks.integer("steps", steps, least=1)
     guess = checks.array("probabilities", probabilities, rank=2).astype("float64")
     if guess.shape != (len(data.y), data.num_classes):
         expected = f"an array ({len(data.y)}, {data.num_classes})"

@@ -53,9 +53,9 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         {"0.5"},
         ["stochastic_blocks-degree", "stochastic_blocks-homophily", "stochastic_blocks-signal"],
     ),
-    "no homophily, no signal, no dropout": (
+    "no homophily, no signal, no dropout, no smoothing": (
         {"0"},
-        ["stochastic_blocks-homophily", "stochastic_blocks-signal", "GraphSpace-dropout"],
+        ["stochastic_blocks-homophily", "stochastic_blocks-signal", "GraphSpace-dropout", "smoothed-alpha"],
     ),
     "no edge": ({"[]"}, ["Graph-edges"]),
     "a class like the others, or none, as which NumPy reads True": (of({"-1", "0", "True"}), ["GraphDataset-y"]),
