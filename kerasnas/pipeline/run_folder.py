@@ -144,6 +144,7 @@ class RunFolder:
             return cls.create(path, kind, config, log)
         run = cls.open(path)
         there, here = ({"kind": one.kind, **one.config.to_dict()} for one in (run, cls(run.path, kind, config)))
+        there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
         same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
             run.config, config
         )
@@ -154,7 +155,8 @@ class RunFolder:
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.pipeline.resume({str(path)!r})`."
             )
-        return run
+        executor = getattr(config, "executor", "")
+        return cls(path, kind, dataclasses.replace(run.config, executor=executor)) if executor else run  # type: ignore
 
     @property
     def command(self) -> str:

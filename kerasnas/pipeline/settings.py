@@ -14,6 +14,7 @@ from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import SPLITS
 from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
+from kerasnas.pipeline.executors import EXPECTED, is_executor
 from kerasnas.pipeline.recipe import ALGORITHMS, AUGMENTATIONS
 from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
@@ -70,6 +71,11 @@ _IMAGE_SIZE = (
 _IMAGE_FIT = (
     "How images of a folder that have another shape are brought to that size: stretch (distorted), crop (the center) "
     "or pad (all of it, between black bars). Predictions do the same."
+)
+
+_EXECUTOR = (
+    "Where independent trainings run: local, this process; processes:N, so many processes of this machine, which share "
+    "its cores; ray, a Ray cluster (that of RAY_ADDRESS, or one begun here); or ray://HOST:PORT."
 )
 
 
@@ -399,9 +405,11 @@ class SearchConfig(TrainingConfig, StepConfig):
         "on one device.",
         known=tuple(name for name in DISTRIBUTIONS if name != "multi_worker"),
     )
+    executor: str = setting("local", f"{_EXECUTOR} It is the shortlist and the random genotypes that do.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check("executor", is_executor(self.executor), EXPECTED)
         self._check(
             "max_skips",
             self.max_skips in ("auto", "any") or (self.max_skips.isdecimal() and len(self.max_skips) < 10),

@@ -66,7 +66,7 @@ class RayExecutor(Executor):
         if self._connected:
             if address:
                 _await_answer(address, host, seconds)
-            quiet = {} if address else {"include_dashboard": False}
+            quiet: dict[str, Any] = {} if address else {"include_dashboard": False}
             ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, **quiet)
         self.num_gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0)) if given is None else given
 
