@@ -18,7 +18,13 @@ _SHOWN = 200  # characters of an item in a message
 
 
 class WorkerLostError(RuntimeError):
-    """An item that ended each worker that was given it: killed, or out of memory."""
+    """An item that ended each worker that was given it: killed, or out of memory.
+
+    Attributes:
+        number: of the item; None of a worker that ended before it was given one.
+    """
+
+    number: int | None = None
 
 
 class Executor:
@@ -103,7 +109,9 @@ def lost(number: int, item: Any, times: int, how: str) -> WorkerLostError:
     """The error of an item that has ended `times` workers, the last one as `how` says."""
     text = repr(item)
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return WorkerLostError(
+    error = WorkerLostError(
         f"Item {number} was lost with its worker {times} times, the last one {how}: {shown}. What ends every worker is "
         "most often memory: try fewer workers, or a smaller item."
     )
+    error.number = number
+    return error

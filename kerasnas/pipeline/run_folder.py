@@ -155,8 +155,10 @@ class RunFolder:
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.pipeline.resume({str(path)!r})`."
             )
-        executor = getattr(config, "executor", "")
-        return cls(path, kind, dataclasses.replace(run.config, executor=executor)) if executor else run  # type: ignore
+        if isinstance(config, (RaceConfig, SearchConfig)):
+            settings: Any = run.config
+            run = cls(path, kind, dataclasses.replace(settings, executor=config.executor))
+        return run
 
     @property
     def command(self) -> str:

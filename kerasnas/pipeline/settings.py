@@ -486,10 +486,13 @@ class RaceConfig(Settings):
         False, "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    executor: str = setting("local", f"{_EXECUTOR} It is the candidates' trainings that do, all but the winner's last.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
+        self._check("executor", is_executor(self.executor), EXPECTED)
+        self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
         pixel_size(self.image_size)
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
