@@ -157,7 +157,7 @@ class RunFolder:
             )
         if isinstance(config, (RaceConfig, SearchConfig)):
             settings: Any = run.config
-            run = cls(path, kind, dataclasses.replace(settings, executor=config.executor))
+            run = cls(run.path, kind, dataclasses.replace(settings, executor=config.executor))
         return run
 
     @property

@@ -35,7 +35,7 @@ from kerasnas.pipeline.racing.rungs import (
     fitting_batch_size,
     race_share,
 )
-from kerasnas.pipeline.racing.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED
+from kerasnas.pipeline.racing.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED, batches_of
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
 from kerasnas.pipeline.stages import Stages
 from kerasnas.tasks import CLASSIFICATION, Task
@@ -402,10 +402,7 @@ class Race:
 
     def batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
         """Batches of `data` for a training, to whose images the named augmentations are done."""
-        functions = [AUGMENTATIONS[name] for name in augment]
-        return ArrayBatches(
-            *data, self.batch_size_for(len(data[0])), seed=self.seed, augment=datasets.compose(*functions)
-        )
+        return batches_of(data, self.batch_size_for(len(data[0])), self.seed, augment)
 
     def batch_size_for(self, samples: int) -> int:
         """The batch size of a training on so many samples."""
