@@ -69,13 +69,13 @@ class Executor:
         self.close()
 
 
-class InProcess(Executor):
+class Local(Executor):
     """Evaluations one after the other, in this process.
 
     Example:
 
     >>> import operator
-    >>> InProcess().map(operator.mul, [1, 2, 3], shared=10)
+    >>> Local().map(operator.mul, [1, 2, 3], shared=10)
     [10, 20, 30]
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from kerasnas import checks
-from kerasnas.executors import Executor, InProcess, Processes
+from kerasnas.executors import Executor, Local, Processes
 from kerasnas.pipeline import plugins
 
 LOCAL = "local"
@@ -49,7 +49,7 @@ def open_executor(name: str = LOCAL, imports: Sequence[str] = ()) -> Executor:
         raise ValueError(checks.invalid("executor", EXPECTED, name))
     setup = partial(plugins.load, tuple(imports))
     if name == LOCAL:
-        return InProcess()
+        return Local()
     if name.startswith("processes:"):
         return Processes(int(name.partition(":")[2]), setup=setup)
     from kerasnas.platforms.ray_executor import RayExecutor  # an extra

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency, parameters
-from kerasnas.executors import Executor, InProcess
+from kerasnas.executors import Executor, Local
 from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
@@ -150,7 +150,7 @@ def make_race(
         initialize=initialize,
         task=data.task,
         tolerant=space.tolerant,
-        executor=executor or InProcess(),
+        executor=executor or Local(),
     )
 
 

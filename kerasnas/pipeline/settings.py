@@ -539,7 +539,10 @@ class ComparisonConfig(Settings):
     signal: str = setting("", "Column that is searched on. Default: validation accuracy after the fewest epochs.")
     report: str = setting("", "Column of the result. Default: test accuracy after the most epochs.")
     workers: int = setting(0, "Processes. Default: one for each core.", least=0)
+    executor: str = setting("", f"{_EXECUTOR} Default: as many processes as --workers says.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check("executor", not self.executor or is_executor(self.executor), EXPECTED)
+        self._check("workers", not (self.workers and self.executor), "nothing with --executor")
         self._check("strategies", len(self.strategies) >= 1, "at least one")

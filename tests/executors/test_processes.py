@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasnas.executors import InProcess, Processes, WorkerLostError, cores
+from kerasnas.executors import Local, Processes, WorkerLostError, cores
 
 HERE = Path(__file__).parent
 
@@ -41,7 +41,7 @@ def until(condition):
 
 @pytest.mark.parametrize("kind", ["here", "two"])
 def test_results_are_in_order_and_all_there(kind, work, two):
-    executor = two if kind == "two" else InProcess()
+    executor = two if kind == "two" else Local()
     assert executor.map(work.times, range(7), shared=3) == [0, 3, 6, 9, 12, 15, 18]
     assert sorted(executor.completed(work.times, iter("ab"), shared=2)) == [(0, "aa"), (1, "bb")]
     assert executor.map(work.times, []) == []

@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets import ArrayBatches
-from kerasnas.executors import Executor, InProcess
+from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
 from kerasnas.pipeline.racing.baseline import pixel_baseline
@@ -91,7 +91,7 @@ class Race:
     initialize: Callable[[keras.Model, str], Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
-    executor: Executor = dataclasses.field(default_factory=InProcess)
+    executor: Executor = dataclasses.field(default_factory=Local)
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)

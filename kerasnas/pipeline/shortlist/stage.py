@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
-from kerasnas.executors import Executor, InProcess
+from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.runners_up import runners_up
 from kerasnas.pipeline.shortlist.candidates import candidates
@@ -131,7 +131,7 @@ def run_shortlist(
         return finished
     if not found:
         raise ValueError(checks.invalid("found", "one genotype at least", []))
-    start, executor = time.perf_counter(), InProcess() if executor is None else executor
+    start, executor = time.perf_counter(), Local() if executor is None else executor
     proxy, chosen = _candidates(settings, found, training, data, within, seed)
     if len(chosen) < settings.size:
         log(f"A shortlist of {len(chosen)}: there are no more networks to choose from.")
