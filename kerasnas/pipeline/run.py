@@ -136,13 +136,17 @@ def pretrain(
         return _continue(run, log, spent)
 
 
-def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> dict[str, Any]:
+def resume(
+    folder: str | os.PathLike, log: Log = print, spent: float = 0.0, executor: str | None = None
+) -> dict[str, Any]:
     """Continue the run that the folder holds; a finished one is reported again.
 
     Args:
         folder: of the run.
         log: called with each line of progress. Defaults to `print`.
         spent: as for `search`, by this process. Defaults to 0.
+        executor: where independent trainings run from here, as `open_executor` takes it. Defaults to None: as the run
+            was begun.
 
     Returns:
         The content of `result.json`.
@@ -152,6 +156,7 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     run = RunFolder.open(folder)
+    run = run if executor is None else run.on(executor)
     with run.working():
         return _continue(run, log, spent)
 
