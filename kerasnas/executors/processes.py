@@ -96,7 +96,8 @@ class Processes(Executor):
     def close(self) -> None:
         """End the processes."""
         while self._alive:
-            self._alive.pop().end(at_once=False)
+            worker = self._alive.pop()
+            worker.end(at_once=not worker.ready)
 
 
 def _answering(workers: list[Worker]) -> list[Worker]:

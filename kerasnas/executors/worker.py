@@ -111,9 +111,9 @@ def _work(connection: Connection, setup: Callable[[], Any] | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if setup is not None:
         setup()
-    connection.send((True, None, ""))
     received: Any = None
     with contextlib.suppress(*_GONE):
+        connection.send((True, None, ""))
         while True:
             message = connection.recv_bytes()
             try:

@@ -1,5 +1,6 @@
 """Evaluations in processes: results, failures, and processes that are killed."""
 
+import functools
 import importlib
 import os
 import signal
@@ -147,6 +148,13 @@ def test_the_setup_comes_first_and_its_failure_is_no_item_s(work, capfd):
     with Processes(1, setup=work.fail) as executor, pytest.raises(WorkerLostError, match="before it was ready"):
         executor.map(work.times, [1], shared=1)
     assert "the setup fails" in capfd.readouterr().err
+
+
+def test_workers_that_are_still_starting_end_at_once_and_say_nothing(work, tmp_path, capfd):
+    with Processes(2, setup=functools.partial(work.slowly, str(tmp_path / "first"))) as executor:
+        assert executor.map(work.times, iter([1, 2]), shared=1) == [1, 2]
+        start = time.perf_counter()
+    assert time.perf_counter() - start < 5 and "Traceback" not in capfd.readouterr().err
 
 
 PARENT = """

@@ -74,3 +74,11 @@ def begun(shared, item):
 
 def fail():
     raise ValueError("the setup fails")
+
+
+def slowly(first):
+    """Take long, in all processes but one."""
+    try:
+        Path(first).touch(exist_ok=False)
+    except FileExistsError:
+        time.sleep(60)
