@@ -37,18 +37,19 @@ class Processes(Executor):
         self.retries = checks.integer("retries", retries, 0)
         self.setup = checks.optional(checks.function, "setup", setup)
         self._alive: list[Worker] = []
+        self._at_work = False
         self._unready = 0  # that died before they were ready, in a row
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
         """As the contract says."""
         checks.function("function", function)
-        if any(worker.order for worker in self._alive):
+        if self._at_work:
             raise RuntimeError("This executor is at work. Take all results of one call before the next.")
         job = Job(function, shared)
         orders: Iterator[Order] = map(Order, itertools.count(), items)
         number = min(self.workers, len(items)) if hasattr(items, "__len__") else self.workers  # type: ignore[arg-type]
         again: list[Order] = []
-        more = number > 0
+        more = self._at_work = number > 0
         try:
             while True:
                 while len(self._alive) < number:
@@ -69,6 +70,7 @@ class Processes(Executor):
                     elif order is not None:
                         yield order.number, _result(order, *answer)
         finally:
+            self._at_work = False
             for worker in list(self._alive):
                 worker.forget_job()
                 if worker.order is not None:  # whose result nobody takes
