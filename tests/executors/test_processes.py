@@ -40,6 +40,11 @@ def until(condition):
     raise TimeoutError
 
 
+def both(work, executor):
+    """The two processes, as soon as both are there."""
+    return until(lambda: len(found := set(executor.map(work.pid, range(4), shared=0.05))) == 2 and found)
+
+
 @pytest.mark.parametrize("kind", ["here", "two"])
 def test_results_are_in_order_and_all_there(kind, work, two):
     executor = two if kind == "two" else Local()
@@ -52,8 +57,8 @@ def test_processes_remain_and_share_the_cores(work, two, monkeypatch):
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     with Processes(2) as executor:
-        first, again = (set(executor.map(work.pid, range(4), shared=0.1)) for _ in range(2))
-        assert first == again and len(first) == 2 and os.getpid() not in first
+        first, again = (both(work, executor) for _ in range(2))
+        assert first == again and os.getpid() not in first
         each = str(max(1, cores() // 2))
         assert executor.map(work.threads, range(2)) == [(each, each)] * 2
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
@@ -85,11 +90,11 @@ def test_an_item_is_taken_when_there_is_room_for_it(work, two):
 
 def test_a_worker_that_is_killed_loses_nothing(work, tmp_path):
     with Processes(2) as executor:
-        before = set(executor.map(work.pid, range(4), shared=0.1))
+        before = both(work, executor)
         assert executor.map(work.dies_once, range(5), shared=str(tmp_path)) == [0, 10, 20, 30, 40]
         tries = {file.name: len(file.read_text()) for file in tmp_path.iterdir()}
         assert tries == {"0": 1, "1": 1, "2": 2, "3": 1, "4": 1}  # nothing but what it was at is done again
-        assert len(before & set(executor.map(work.pid, range(4), shared=0.1))) == 1  # the other one remains
+        assert len(before & both(work, executor)) == 1  # the other one remains
 
 
 def test_a_worker_that_is_killed_from_outside_or_idle_is_replaced(work, two, tmp_path):
