@@ -139,11 +139,15 @@ def test_what_cannot_be_sent_is_said_at_once(work, two):
 
 
 def test_a_call_that_is_left_ends_what_it_began(work, two, tmp_path):
-    results = two.completed(work.pid, range(4), shared=0.2)
-    next(results)
+    both(work, two)
+    results = two.completed(work.sleeps, [0, 60], shared=str(tmp_path))
+    assert next(results) == (0, 0)
+    begun = until(lambda: list(tmp_path.glob("60-*")))[0]
     with pytest.raises(RuntimeError, match="at work"):
         next(two.completed(work.times, [1], shared=1))
     results.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.name.partition("-")[2]), 0)
     assert two.map(work.times, range(3), shared=1) == [0, 1, 2]
 
 

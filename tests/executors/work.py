@@ -49,6 +49,12 @@ def waits(shared, item):
     return item
 
 
+def sleeps(shared, item):
+    Path(shared, f"{item}-{os.getpid()}").touch()
+    time.sleep(item)
+    return item
+
+
 def lock(shared, item):
     import threading
 
