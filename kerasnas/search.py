@@ -24,6 +24,7 @@ from kerasnas.strategies import (
     SuccessiveHalving,
     TPESearch,
     Trial,
+    evaluate_batches,
 )
 from kerasnas.trainers import (
     HYPERGRADIENTS,
@@ -74,6 +75,7 @@ __all__ = [
     "SupernetScore",
     "TPESearch",
     "Trial",
+    "evaluate_batches",
     "finite_difference",
     "first_order",
     "select_by_perturbation",

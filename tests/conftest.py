@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 
 # Programs, which pytest would take for modules with doctests.
-collect_ignore = ["processes.py", "robustness/subjects.py"]
+collect_ignore = ["processes.py", "robustness/subjects.py", "executors/work.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

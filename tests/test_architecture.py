@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {
         *("checks", "registry", "genotypes", "storage", "leftovers", "untrusted", "intervals", "pareto"),
-        *("backend", "distribution"),
+        *("backend", "distribution", "executors"),
     },
     {"primitives", "relaxations", "tasks"},
     {"networks"},
@@ -52,7 +52,7 @@ ROOMS = {
     "absl": ("kerasnas/cli/",),
     "optuna": ("kerasnas/platforms/optuna_study.py",),
     "tensorboard": ("kerasnas/platforms/tensorboard_log.py", "tuners/"),
-    "ray": ("kerasnas/platforms/ray_tune.py",),
+    "ray": ("kerasnas/platforms/ray_tune.py", "kerasnas/platforms/ray_executor.py"),
     "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),
     "keras_tuner": ("tuners/",),

@@ -92,7 +92,7 @@ def resume(values: flags.FlagValues, spent: float) -> None:
     """Continue a run."""
     from kerasnas import pipeline
 
-    pipeline.resume(values["output_dir"].value, _progress(values), spent)
+    pipeline.resume(values["output_dir"].value, _progress(values), spent, values["executor"].value or None)
 
 
 def predict(values: flags.FlagValues) -> None:

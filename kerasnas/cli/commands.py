@@ -35,6 +35,11 @@ _FORMATS = OwnFlag(
     "savedmodel,litert,litert-int8.",
     known=("savedmodel", "onnx", "litert", "litert-int8"),
 )
+_CONTINUED = OwnFlag(
+    "executor",
+    "",
+    "Where independent trainings run from here: local, processes:N, ray or ray://HOST:PORT. Default: as it was begun.",
+)
 _TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
 _MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
 _MONITOR = (
@@ -131,7 +136,7 @@ COMMANDS: dict[str, Command] = {
             actions.resume,
             timed=True,
             places=("output_dir",),
-            own=_PROGRESS,
+            own=(*_PROGRESS, _CONTINUED),
         ),
         Command(
             "predict",

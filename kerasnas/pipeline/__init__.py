@@ -17,6 +17,7 @@ from kerasnas.pipeline.classifiers import ImageClassifier, TextClassifier
 from kerasnas.pipeline.comparison import compare
 from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
+from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_regressor import ImageRegressor
 from kerasnas.pipeline.monitoring import monitor
@@ -72,6 +73,7 @@ __all__ = [
     "make_space",
     "measure",
     "monitor",
+    "open_executor",
     "plot",
     "plot_genotype",
     "predict",

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasnas import datasets
 from kerasnas.cost import CostModel
+from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.reachable import ReachableSet
 from kerasnas.pipeline.assembly import make_shortlist_training, max_skips_of
@@ -44,6 +45,7 @@ def choose_genotype(
     data: datasets.ImageDataset,
     found: dict[str, Any],
     log: Callable[[str], Any],
+    executor: Executor,
 ) -> tuple[Genotype, dict[str, Any] | None]:
     """The genotype of a search, and the record of the shortlist that it is of, if there is one.
 
@@ -51,6 +53,7 @@ def choose_genotype(
         stages, config, space, data: of the run.
         found: the record of the stage `search`.
         log: called with lines of progress.
+        executor: what the trainings of a shortlist run on.
     """
     derived, within = genotype_of(found), reachable_by(stages, config, space)
     if not config.shortlist:
@@ -66,5 +69,6 @@ def choose_genotype(
         within,
         config.seed,
         log,
+        executor=executor,
     )
     return genotype_of(record), record

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import csv
 import dataclasses
 import io
 import itertools
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -17,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, storage, tabular
-from kerasnas.pipeline import plugins
+from kerasnas.executors import cores
+from kerasnas.pipeline.executors import LOCAL, open_executor
 from kerasnas.pipeline.settings import ComparisonConfig
 from kerasnas.reporting import plot_regret
 from kerasnas.strategies import STRATEGIES, SpaceExhaustedError
 from kerasnas.tabular import Table
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
 
 
@@ -105,93 +103,68 @@ def columns(table: Table, config: ComparisonConfig) -> tuple[str, str]:
 
 
 def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], Any] = print) -> Comparison:
-    """Run `config.seeds` searches of each strategy, spread over processes."""
+    """Run `config.seeds` searches of each strategy, spread over the workers of an executor."""
     signal, report = columns(table, config)
-    workers = min(config.workers or os.cpu_count() or 1, config.seeds)
-    chunk = max(1, min(50, config.seeds // workers))
-    parts = [list(range(first, min(first + chunk, config.seeds))) for first in range(0, config.seeds, chunk)]
-    tasks = [(name, part) for name, part in itertools.product(config.strategies, parts)]
+    processes = min(config.workers or cores(), config.seeds)
+    usual = f"processes:{processes}" if processes > 1 else LOCAL
+    found: dict[int, tuple[np.ndarray, dict[str, int]]] = {}
+    with open_executor(config.executor or usual, config.imports) as executor:
+        chunk = max(1, min(50, config.seeds // min(executor.workers, config.seeds)))
+        parts = [list(range(first, min(first + chunk, config.seeds))) for first in range(0, config.seeds, chunk)]
+        tasks = [(name, part) for name, part in itertools.product(config.strategies, parts)]
+        shared = _Searches(config, signal, report, table)
+        for number, result in executor.completed(_run_seeds, tasks, shared):
+            found[number] = result
+            (name, _) = tasks[number]
+            if sum(tasks[other][0] == name for other in found) == len(parts):
+                log(f"  {name}: done")
     results: dict[str, list[np.ndarray]] = {name: [] for name in config.strategies}
     moves: dict[str, dict[str, int]] = {}
-    with _Executor(
-        workers, (config.imports, config.table, config.dataset, signal, report, config.evaluations), table
-    ) as run:
-        for (name, part), (values, moved) in zip(tasks, run(_run_seeds, tasks), strict=True):
-            results[name].append(values)
-            for key, count in moved.items():
-                moves.setdefault(name, {})[key] = moves.get(name, {}).get(key, 0) + count
-            if part == parts[-1]:
-                log(f"  {name}: done")
+    for number, (name, _) in enumerate(tasks):
+        values, moved = found[number]
+        results[name].append(values)
+        for key, count in moved.items():
+            moves.setdefault(name, {})[key] = moves.get(name, {}).get(key, 0) + count
     stacked = {name: np.concatenate(values) for name, values in results.items()}
     return Comparison(stacked, float(table.column(report).max()), moves)
 
 
-class _Executor:
-    """`map` over processes that have the table open, or here if there is one worker."""
+class _Searches:
+    """What all searches share: their settings, and the table, which a worker opens itself."""
 
-    def __init__(self, workers: int, arguments: tuple[Any, ...], table: Table):
-        self.workers, self.arguments, self.table = workers, arguments, table
-
-    def __enter__(self) -> Callable:
-        self.pool = None
-        if self.workers == 1:
-            _open_worker(*(*self.arguments, self.table))
-            return map
-        # Not forked: TensorFlow's threads do not survive it.
-        self.pool = concurrent.futures.ProcessPoolExecutor(
-            self.workers, multiprocessing.get_context("spawn"), _open_worker, self.arguments
+    def __init__(self, config: ComparisonConfig, signal: str, report: str, table: Table):
+        self.place, self.columns, self.evaluations = (
+            (config.table, config.dataset),
+            (signal, report),
+            config.evaluations,
         )
-        return self._map
+        self._opened: tuple[Any, ...] | None = (table, *map(table.column, self.columns))
 
-    def _map(self, function: Callable, tasks: list) -> Any:
-        """As the pool's, whose processes start here: with a thread each, since NumPy's would fight for the cores."""
-        before = {name: os.environ.get(name) for name in _THREADS}
-        os.environ.update(dict.fromkeys(_THREADS, "1"))
-        try:
-            return self.pool.map(function, tasks)  # type: ignore[union-attr]
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name)
-                os.environ.update({} if value is None else {name: value})
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_opened": None}
 
-    def __exit__(self, *error: Any) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+    def opened(self) -> tuple[Any, ...]:
+        """The table, and its columns of signals and reports."""
+        if self._opened is None:
+            table = open_table(*self.place)
+            self._opened = (table, *map(table.column, self.columns))
+        return self._opened
 
 
-_worker: dict[str, Any] = {}
-
-
-def _open_worker(
-    imports: tuple[str, ...],
-    path: str,
-    dataset: str,
-    signal: str,
-    report: str,
-    evaluations: int,
-    table: Table | None = None,
-) -> None:
-    plugins.load(imports)  # a process that was spawned knows nothing yet
-    table = table or open_table(path, dataset)
-    _worker.update(
-        table=table, signal=table.column(signal), report=table.column(report), evaluations=evaluations, rows={}
-    )
-
-
-def _run_seeds(task: tuple[str, list[int]]) -> tuple[np.ndarray, dict[str, int]]:
+def _run_seeds(shared: _Searches, task: tuple[str, list[int]]) -> tuple[np.ndarray, dict[str, int]]:
     name, seeds = task
-    table = _worker["table"]
-    before = dict(getattr(table.space, "moves", {}))
-    values = np.array([_run(name, seed) for seed in seeds])
-    after = getattr(table.space, "moves", {})
+    space = shared.opened()[0].space
+    before = dict(getattr(space, "moves", {}))
+    values = np.array([_run(shared, name, seed) for seed in seeds])
+    after = getattr(space, "moves", {})
     return values, {key: count - before.get(key, 0) for key, count in after.items()}
 
 
-def _run(name: str, seed: int) -> np.ndarray:
+def _run(shared: _Searches, name: str, seed: int) -> np.ndarray:
     """The report value of the best architecture so far, after each evaluation of one search."""
-    table, signal, report = _worker["table"], _worker["signal"], _worker["report"]
+    table, signal, report = shared.opened()
     strategy = STRATEGIES[name](table.space, seed=seed)
-    best, values = -np.inf, np.empty(_worker["evaluations"])
+    best, values = -np.inf, np.empty(shared.evaluations)
     for index in range(len(values)):
         try:
             genotype = strategy.ask()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -12,16 +12,18 @@ import numpy as np
 
 from kerasnas import datasets, reporting
 from kerasnas.cost import COSTS, network_latency, parameters
+from kerasnas.executors import Executor, Local
 from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.pipeline import remembering
 from kerasnas.pipeline.assembly import checked_data, make_space
+from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.given import given_networks
 from kerasnas.pipeline.plan import race_plan
 from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.racing import Budget, Candidate, Race, portfolio, spent_before, train_winners
-from kerasnas.pipeline.rebuilding import GENOTYPE
+from kerasnas.pipeline.rebuilding import GENOTYPE, Rebuilt
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
@@ -58,8 +60,44 @@ def load_images(config: RaceConfig) -> datasets.ImageDataset:
     return data
 
 
-def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, budget: Budget, log: Log) -> Race:
-    """The race of the settings.
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Genotype -> its compiled network, in any process.
+
+    Args:
+        space: of all but the user's own.
+        input_shape, num_classes: of the data.
+        seed: of initial weights.
+        recipe: that compiles them.
+        own: genotype -> a network of the user's own.
+        data: that these are built for, or None where there are none.
+    """
+
+    space: SearchSpace
+    input_shape: tuple[int, ...]
+    num_classes: int
+    seed: int
+    recipe: TrainingRecipe
+    own: Mapping[Genotype, Rebuilt]
+    data: datasets.ImageDataset | None
+
+    def __call__(self, genotype: Genotype) -> keras.Model:
+        if self.data is not None and genotype in self.own:
+            model = self.own[genotype].build(self.data, self.seed)
+        else:
+            model = self.space.build_network(genotype, self.input_shape, self.num_classes, seed=self.seed)
+        return self.recipe.compile_network(model, None)
+
+
+def make_race(
+    run: RunFolder,
+    config: RaceConfig,
+    data: datasets.ImageDataset,
+    budget: Budget,
+    log: Log,
+    executor: Executor | None = None,
+) -> Race:
+    """The race of the settings, on this process or on an executor.
 
     Raises:
         FileNotFoundError: if one of the user's own candidates is not there.
@@ -73,12 +111,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
     first, second = datasets.split_samples(data.task, data.y_train, share, config.seed, data.groups)
     recipe = dataclasses.replace(RECIPE, task=data.task)
 
-    def build(genotype: Genotype) -> keras.Model:
-        if genotype in own:
-            model = own[genotype].build(data, config.seed)
-        else:
-            model = space.build_network(genotype, data.input_shape, data.num_classes, seed=config.seed)
-        return recipe.compile_network(model, None)
+    build = Networks(space, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
 
     @cache  # read when they are needed: a race that is resumed goes on from its checkpoints
     def starts() -> dict[str, Start]:
@@ -117,6 +150,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         initialize=initialize,
         task=data.task,
         tolerant=space.tolerant,
+        executor=executor or Local(),
     )
 
 
@@ -205,9 +239,16 @@ def run_race(
         `(searched, race)`: the records of the two stages.
     """
     budget = make_budget(config, spent + spent_before(run.stages))
-    race = make_race(run, config, data, budget, progress)
-    progress(race_plan(config, data, budget))
-    progress.phase("race")
+
+    def state() -> tuple[float, float]:
+        return budget.spent() / budget.seconds, budget.left()
+
+    # Closed before the winner is trained, which gets all cores.
+    with open_executor(config.executor, config.imports) as executor, progress.following(state):
+        race = make_race(run, config, data, budget, progress, executor)
+        progress(race_plan(config, data, budget))
+        progress.phase("race")
+        found = race.run()
 
     def keep(model: keras.Model) -> None:
         progress.phase("report")
@@ -215,8 +256,7 @@ def run_race(
             run.path, model, classes=data.classes, scale=data.scale, image_fit=data.image_fit, task=data.task
         )
 
-    with progress.following(lambda: (budget.spent() / budget.seconds, budget.left())):
-        found = race.run()
+    with progress.following(state):
         progress.phase("training")
         searched = train_winners(race, (data.x_test, data.y_test), keep)
     genotype_of(searched).save(run.path / GENOTYPE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,9 @@ import keras
 
 from kerasnas import checks, datasets, reporting
 from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.callbacks import NonFiniteError
 from kerasnas.cost import macs, network_latency
+from kerasnas.executors import Executor
 from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline.assembly import (
@@ -25,6 +27,7 @@ from kerasnas.pipeline.assembly import (
 )
 from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.pipeline.evidence import evaluation_record, paired, samples_record, scores_record
+from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.monitoring import save_reference
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.pretraining import run_pretraining
@@ -37,6 +40,7 @@ from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.pipeline.stages import EXPERIENCE, Stages
 from kerasnas.pipeline.training_stage import NetworkTraining
+from kerasnas.pipeline.trainings import Trainings
 from kerasnas.spaces import SearchSpace
 
 Log = Callable[[str], Any]
@@ -132,13 +136,17 @@ def pretrain(
         return _continue(run, log, spent)
 
 
-def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> dict[str, Any]:
+def resume(
+    folder: str | os.PathLike, log: Log = print, spent: float = 0.0, executor: str | None = None
+) -> dict[str, Any]:
     """Continue the run that the folder holds; a finished one is reported again.
 
     Args:
         folder: of the run.
         log: called with each line of progress. Defaults to `print`.
         spent: as for `search`, by this process. Defaults to 0.
+        executor: where independent trainings run from here, as `open_executor` takes it. Defaults to None: as the run
+            was begun.
 
     Returns:
         The content of `result.json`.
@@ -148,6 +156,7 @@ def resume(folder: str | os.PathLike, log: Log = print, spent: float = 0.0) -> d
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     run = RunFolder.open(folder)
+    run = run if executor is None else run.on(executor)
     with run.working():
         return _continue(run, log, spent)
 
@@ -205,18 +214,24 @@ def _search(run: RunFolder, config: SearchConfig, progress: Progress) -> dict[st
     trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
     short = {"shortlist": sum(number for number, _ in shortlist_of(config).rungs())} if config.shortlist else {}
     epochs = EpochCount({"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}, progress)
-    with progress.following(epochs.state):
+    # Opened first: a cluster that does not answer is known before the search.
+    with open_executor(config.executor, config.imports) as executor, progress.following(epochs.state):
         found = _find(run.stages, config, space, data, epochs, progress)
-        genotype, chosen = choose_genotype(run.stages, config, space, data, found, progress)
+        genotype, chosen = choose_genotype(run.stages, config, space, data, found, progress, executor)
         if short:
             epochs.finish("shortlist")
         genotype.save(run.path / GENOTYPE)
         progress(str(genotype))
         training = make_training(config, space, data)
         searched = _train(run.stages, "searched", genotype, training, data, config.seed, epochs, progress)
+        others = random_others(run.stages, config, space, genotype)
+        names = {f"random-{index}": other for index, other in enumerate(others, start=1)}
+        if not executor.here:  # after which they are finished
+            for name in _trained_elsewhere(run.stages, names, training, data, config.seed, executor):
+                epochs.finish(_counted(name))
         random = [
-            _train(run.stages, f"random-{index}", other, training, data, config.seed, epochs, progress)
-            for index, other in enumerate(random_others(run.stages, config, space, genotype), start=1)
+            _train(run.stages, name, other, training, data, config.seed, epochs, progress)
+            for name, other in names.items()
         ]
     more = {} if chosen is None else {"shortlist": chosen}
     return _finish(run, data, searched, found, random, progress, more)
@@ -317,6 +332,23 @@ def _train(
         f"{reporting.duration(record['seconds'])}"
     )
     return record
+
+
+def _trained_elsewhere(
+    stages: Stages,
+    names: Mapping[str, Genotype],
+    training: NetworkTraining,
+    data: datasets.ImageDataset,
+    seed: int,
+    executor: Executor,
+) -> Iterator[str]:
+    """Do the training stages of these names in workers; yield the name of each that is done."""
+    describe = partial(scores_record, x=data.x_test, y=data.y_test, task=data.task)
+    train, test = (data.x_train, data.y_train), (data.x_test, data.y_test)
+    for name, record in Trainings(training, stages, train, test, seed, "test", describe).run(executor, names):
+        if record is None:
+            raise NonFiniteError(f"The loss of the {name.replace('-', ' ')} network stopped being finite.")
+        yield name
 
 
 def _counted(name: str) -> str:

@@ -144,6 +144,7 @@ class RunFolder:
             return cls.create(path, kind, config, log)
         run = cls.open(path)
         there, here = ({"kind": one.kind, **one.config.to_dict()} for one in (run, cls(run.path, kind, config)))
+        there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
         same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
             run.config, config
         )
@@ -154,7 +155,18 @@ class RunFolder:
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.pipeline.resume({str(path)!r})`."
             )
-        return run
+        return run.on(config.executor) if isinstance(config, (RaceConfig, SearchConfig)) else run
+
+    def on(self, executor: str) -> RunFolder:
+        """The run, to be continued on another executor than it was begun with.
+
+        Raises:
+            ValueError: for a run that uses none, and for a name of none.
+        """
+        if not isinstance(self.config, (RaceConfig, SearchConfig)):
+            expected = f"nothing for a run of kind '{self.kind}', which is one training"
+            raise ValueError(checks.invalid("executor", expected, executor))
+        return type(self)(self.path, self.kind, dataclasses.replace(self.config, executor=executor))
 
     @property
     def command(self) -> str:

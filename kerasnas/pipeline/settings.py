@@ -14,6 +14,7 @@ from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import SPLITS
 from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
+from kerasnas.pipeline.executors import EXPECTED, is_executor
 from kerasnas.pipeline.recipe import ALGORITHMS, AUGMENTATIONS
 from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
@@ -70,6 +71,11 @@ _IMAGE_SIZE = (
 _IMAGE_FIT = (
     "How images of a folder that have another shape are brought to that size: stretch (distorted), crop (the center) "
     "or pad (all of it, between black bars). Predictions do the same."
+)
+
+_EXECUTOR = (
+    "Where independent trainings run: local, this process; processes:N, so many processes of this machine, which share "
+    "its cores; ray, a Ray cluster (that of RAY_ADDRESS, or one begun here); or ray://HOST:PORT."
 )
 
 
@@ -399,9 +405,11 @@ class SearchConfig(TrainingConfig, StepConfig):
         "on one device.",
         known=tuple(name for name in DISTRIBUTIONS if name != "multi_worker"),
     )
+    executor: str = setting("local", f"{_EXECUTOR} It is the shortlist and the random genotypes that do.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check("executor", is_executor(self.executor), EXPECTED)
         self._check(
             "max_skips",
             self.max_skips in ("auto", "any") or (self.max_skips.isdecimal() and len(self.max_skips) < 10),
@@ -478,10 +486,13 @@ class RaceConfig(Settings):
         False, "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    executor: str = setting("local", f"{_EXECUTOR} It is the candidates' trainings that do, all but the winner's last.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
+        self._check("executor", is_executor(self.executor), EXPECTED)
+        self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
         pixel_size(self.image_size)
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
@@ -528,7 +539,10 @@ class ComparisonConfig(Settings):
     signal: str = setting("", "Column that is searched on. Default: validation accuracy after the fewest epochs.")
     report: str = setting("", "Column of the result. Default: test accuracy after the most epochs.")
     workers: int = setting(0, "Processes. Default: one for each core.", least=0)
+    executor: str = setting("", f"{_EXECUTOR} Default: as many processes as --workers says.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check("executor", not self.executor or is_executor(self.executor), EXPECTED)
+        self._check("workers", not (self.workers and self.executor), "nothing with --executor")
         self._check("strategies", len(self.strategies) >= 1, "at least one")

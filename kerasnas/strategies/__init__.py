@@ -7,6 +7,7 @@ from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, S
 from kerasnas.strategies.bohb import BOHB
 from kerasnas.strategies.controller import Controller, PolicyGradient, Reinforce
 from kerasnas.strategies.ehvi import EHVISearch
+from kerasnas.strategies.evaluating import evaluate_batches
 from kerasnas.strategies.evolution import RegularizedEvolution
 from kerasnas.strategies.hyperband import Hyperband, SuccessiveHalving, Trial
 from kerasnas.strategies.local_search import LocalSearch
@@ -40,4 +41,5 @@ __all__ = [
     "SuccessiveHalving",
     "TPESearch",
     "Trial",
+    "evaluate_batches",
 ]

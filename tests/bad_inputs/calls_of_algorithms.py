@@ -9,6 +9,7 @@ import numpy as np
 from kerasnas import datasets, pareto, primitives, tasks
 from kerasnas.datasets import Episode
 from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
+from kerasnas.executors import Processes, thread_limits
 from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.primitives import Graph
@@ -29,6 +30,7 @@ from kerasnas.search import (
     Reinforce,
     SuccessiveHalving,
     TPESearch,
+    evaluate_batches,
 )
 from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, GraphSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
@@ -106,6 +108,17 @@ call(BANANAS, space=SPACE, seed=0, unique=True, initial=10, batch_size=2, member
 call(NetworkEnsemble, **ENSEMBLE, rng=RNG, learning_rate=0.1, weight_decay=0.1)
 call(TPESearch, **TPE, unique=True)
 call(BOHB, **TPE, budgets=(1, 3), eta=3)
+call(
+    evaluate_batches,
+    strategy=RandomSearch(SPACE),
+    function=lambda shared, genotype: 0.5,
+    evaluations=2,
+    batch=1,
+    executor=None,
+    shared=None,
+)
+call(Processes, workers=1, retries=3, setup=None)
+call(thread_limits, workers=2)
 call(ASHA, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
 call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "tell"), genotype=GENOTYPE, reward=0.5, budget=1)
 call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "set_state"), state=ASHA(RandomSearch(SPACE), (1, 3)).get_state())

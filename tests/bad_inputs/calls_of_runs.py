@@ -373,7 +373,9 @@ call(
     seed=0,
     log=quiet,
     name="shortlist",
+    executor=None,
 )
+call(pipeline.open_executor, name="local", imports=())
 call(
     pipeline.make_record,
     stages=STAGES,

@@ -14,6 +14,7 @@ PACKAGES = [
     "kerasnas.datasets",
     "kerasnas.distribution",
     "kerasnas.drift",
+    "kerasnas.executors",
     "kerasnas.export",
     "kerasnas.federated",
     "kerasnas.genotypes",
@@ -37,14 +38,16 @@ PACKAGES = [
 ]
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Channel Client Filler Front GraphPrimitive Masked MetaLearner MultiFidelitySearch ParetoSearch PolicyGradient
-        Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
+        Channel Client Executor Filler Front GraphPrimitive Masked MetaLearner MultiFidelitySearch ParetoSearch
+        PolicyGradient Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
-        ArchitectureMonitor Classification InnerSGD Multilabel NATSBenchSizeSpace NonFiniteGuard device_name
-        initializer_names
+        ArchitectureMonitor Classification InnerSGD Local Multilabel NATSBenchSizeSpace NonFiniteGuard cores
+        device_name initializer_names
     """,
-    "an error": "ClusterError DivergedError InfeasibleError NoUpdateError NonFiniteError SpaceExhaustedError",
+    "an error": """
+        ClusterError DivergedError InfeasibleError NoUpdateError NonFiniteError SpaceExhaustedError WorkerLostError
+    """,
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
         Edge Estimate Federation InnerStep Personal Rollouts Round Trial RunFolder
     """,

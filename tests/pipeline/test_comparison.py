@@ -38,7 +38,9 @@ def test_curves_are_those_of_ask_and_tell():
 @pytest.mark.slow
 def test_processes_change_nothing():
     table = NASBench201.synthetic()
-    alone, together = (runner.run_searches(config(workers=workers), table) for workers in (1, 2))
+    places = ({"workers": 1}, {"workers": 2}, {"workers": 0, "executor": "processes:2"})
+    alone, together, again = (runner.run_searches(config(**place), table) for place in places)
+    np.testing.assert_array_equal(alone.report["random"], again.report["random"])
     np.testing.assert_array_equal(alone.report["random"], together.report["random"])
 
 
@@ -74,6 +76,8 @@ def test_command(tmp_path, capsys):
         (["--signal=valid_13"], "Did you mean 'valid_12'"),
         (["--evaluations=0"], "at least 1"),
         (["--strategies="], "at least one"),
+        (["--executor=ray:1"], "local, processes:N, ray or ray://HOST:PORT"),
+        (["--executor=ray", "--workers=2"], "nothing with --executor"),
         (["--strategies=random,ehvi"], "expected those of one objective. Received: 'ehvi'"),
     ],
 )

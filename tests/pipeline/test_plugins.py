@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
-from kerasnas.pipeline import SearchConfig, comparison, plugins
+from kerasnas.pipeline import SearchConfig, plugins
 from kerasnas.strategies import STRATEGIES
 
 MODULE = """
@@ -79,8 +79,9 @@ def test_strategy_of_a_module_is_compared_also_in_other_processes(tmp_path, caps
     assert "| again |" in capsys.readouterr().out
     del sys.modules["my_strategies"]
     STRATEGIES.unregister("again")
-    comparison._open_worker((str(module),), "synthetic", "", "valid_12", "test_200", 2)  # as a spawned process does
-    assert len(comparison._run("again", 0)) == 2
+    again = [flag.replace("--workers=1", "--executor=processes:1") for flag in flags]
+    assert cli.main(["compare", f"--import={module}", *again]) == 0  # a process that knows nothing yet
+    assert "| again |" in capsys.readouterr().out
     STRATEGIES.unregister("again")
 
 

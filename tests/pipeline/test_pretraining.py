@@ -109,7 +109,7 @@ def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path
 def test_the_race_has_a_control_and_says_what_the_start_gave(halves, tmp_path, counted, monkeypatch):
     monkeypatch.setattr(race_run, "make_budget", lambda config, spent: Counted(config.minutes, spent, counted))
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
-    monkeypatch.setattr(stage, "_TIMED", 4)
+    monkeypatch.setattr(stage, "TIMED", 4)
     monkeypatch.setattr(stage, "race_share", lambda seconds: 0.5)
     pipeline.pretrain(config(halves), tmp_path / "start", log=lambda line: None)
     settings = {"dataset": str(halves / "gray.npz"), "minutes": 20.0, "candidates": 3, "augment": ()}

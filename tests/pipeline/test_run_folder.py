@@ -135,6 +135,17 @@ def test_begin_opens_the_run_of_the_same_settings_alone(tmp_path):
         RunFolder.begin(tmp_path / "run", "retrain", TrainingConfig(seed=1))
 
 
+def test_another_executor_is_no_other_run(tmp_path):
+    RunFolder.begin(tmp_path / "run", "search", SearchConfig(seed=1, executor="ray"))
+    again = RunFolder.begin(tmp_path / "run", "search", SearchConfig(seed=1, executor="processes:2"))
+    assert again.config == SearchConfig(seed=1, executor="processes:2")
+    assert RunFolder.open(tmp_path / "run").on("local").config == SearchConfig(seed=1)
+    with pytest.raises(ValueError, match="`executor`"):
+        again.on("processes")
+    with pytest.raises(ValueError, match=r"`executor`\. Expected nothing for a run of kind 'retrain'"):
+        RunFolder.create(tmp_path / "other", "retrain", TrainingConfig()).on("ray")
+
+
 def test_command_of_a_run(tmp_path):
     config = SearchConfig(imports=("json",), augment=(), temperature=("10", "0.1"), seed=2)
     command = RunFolder.create(tmp_path / "run", "search", config).command

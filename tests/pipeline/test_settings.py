@@ -48,6 +48,7 @@ def test_every_setting_explains_itself(config):
         ({"shortlist_steps": ("a",)}, "`shortlist_steps`. Expected numbers above 0, rising"),
         ({"shortlist_steps": ()}, "`shortlist_steps`. Expected numbers above 0, rising"),
         ({"random_genotypes": -1}, "`random_genotypes`. Expected at least 0"),
+        ({"executor": "processes"}, "`executor`. Expected local, processes:N, ray or ray://HOST:PORT"),
         ({"filters": 2.5}, "`filters`. Expected int. Received: 2.5"),
         ({"filters": True}, "`filters`. Expected int"),
         ({"dataset": 3}, "`dataset`. Expected str"),

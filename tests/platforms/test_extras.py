@@ -7,7 +7,13 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("adapter", "package", "extra"), [("optuna_study", "optuna", "optuna"), ("ray_tune", "ray.tune.search", "ray")]
+    ("adapter", "package", "extra"),
+    [
+        ("optuna_study", "optuna", "optuna"),
+        ("ray_tune", "ray.tune.search", "ray"),
+        ("ray_executor", "ray", "ray"),
+        ("ray_executor", "grpc", "ray"),
+    ],
 )
 def test_the_extra_is_named(adapter, package, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)

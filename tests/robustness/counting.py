@@ -10,7 +10,7 @@ def counted_race():
     """Have races count a second for each step, and compare their networks after twelve."""
     _count()
     race_run.make_budget = lambda config, spent: _budget(config.minutes, spent, 1.0)
-    stage.first_steps, stage._TIMED, stage.race_share = (lambda seconds: 12), 4, (lambda seconds: 0.5)
+    stage.first_steps, stage.TIMED, stage.race_share = (lambda seconds: 12), 4, (lambda seconds: 0.5)
 
 
 def counted_pretraining():

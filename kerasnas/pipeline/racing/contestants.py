@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -124,6 +124,19 @@ class Contestants:
         self._store(name, stage).save(contestant.steps, *contestant.state())
         if "saved" in self.progress:
             self.progress["saved"][_key(name, stage)] = contestant.steps
+        self.write(spent)
+
+    def state_of(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The state that a contestant continues from, or None before its first checkpoint."""
+        found = self._load(name, None)
+        return None if found is None else found[1:]
+
+    def keep(self, name: str, state: tuple[Mapping[str, np.ndarray], Mapping[str, Any]], spent: float) -> None:
+        """Write the state of a contestant that was trained elsewhere as its checkpoint, and the progress."""
+        self._live.pop(name, None)  # it is behind
+        self._store(name, None).save(state[1]["steps"], *state)
+        if "saved" in self.progress:
+            self.progress["saved"][name] = state[1]["steps"]
         self.write(spent)
 
     def write(self, spent: float) -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasnas import backend, checks, datasets
-from kerasnas.callbacks import NonFiniteError
+from kerasnas import checks
 from kerasnas.datasets import ArrayBatches
+from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import paired_difference
 from kerasnas.pipeline.racing.baseline import pixel_baseline
 from kerasnas.pipeline.racing.budget import Budget
 from kerasnas.pipeline.racing.contestant import Contestant
 from kerasnas.pipeline.racing.contestants import Contestants, packed, read_progress
+from kerasnas.pipeline.racing.elsewhere import train_elsewhere
 from kerasnas.pipeline.racing.gains import control_of, gain_of
 from kerasnas.pipeline.racing.portfolio import Candidate
 from kerasnas.pipeline.racing.rungs import (
@@ -33,18 +35,15 @@ from kerasnas.pipeline.racing.rungs import (
     fitting_batch_size,
     race_share,
 )
+from kerasnas.pipeline.racing.slices import FAILURES, FINISH_SECONDS, TIMED, TRACED, batches_of
 from kerasnas.pipeline.racing.symmetries import found, kept_accuracies
-from kerasnas.pipeline.recipe import AUGMENTATIONS
 from kerasnas.pipeline.stages import Stages
 from kerasnas.tasks import CLASSIFICATION, Task
 
 Arrays = tuple[Any, Any]
-FINISH_SECONDS = 5.0  # to save, to plot and to report
 FORKS = ("flip", "cutout", "color_jitter")  # augmentations that the leader may be trained with besides
 _FORK_PRIOR = -0.005  # they have to help visibly
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
-_TRACED, _TIMED = 2, 20  # steps that are not like the others, and steps that are timed
-_FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *backend.OUT_OF_MEMORY)  # of one candidate
 
 
 @dataclasses.dataclass
@@ -72,6 +71,8 @@ class Race:
         log: called with each line of progress. Defaults to `print`.
         initialize: as for `Contestants`. Defaults to None.
         task: what the networks predict. Defaults to classification.
+        executor: what candidates are trained on, beyond the first steps of the first of them; a wall clock's budget
+            then. Defaults to this process.
     """
 
     stages: Stages
@@ -90,10 +91,13 @@ class Race:
     initialize: Callable[[keras.Model, str], Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
+    executor: Executor = dataclasses.field(default_factory=Local)
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
         self.progress, self._entries = self.contestants.progress, self.contestants.entries
+        self.name = uuid.uuid4().hex  # by which workers tell it from others
+        self.most_seconds = math.inf  # that the candidate which is to start may take
 
     def run(self) -> dict[str, Any]:
         """Run the race as stage `"race"`, unless it is finished; return the stage's record."""
@@ -113,7 +117,7 @@ class Race:
         for name in winners:
             self._entries[name]["outcome"] = "winner" if name == winners[0] else "in the ensemble"
             # Its state is where its training as a stage of its own begins.
-            self._contestant(name)
+            self.begun(name)
             self.contestants.save(name, self.budget.spent(), "searched")
         record |= {
             "comparison": self._comparison(winners[0]),
@@ -142,17 +146,17 @@ class Race:
             before = self.budget.spent()
             try:
                 augment = always if self.augment is None else self.augment
-                contestant = self._contestant(candidate.name, augment)
-                contestant.advance(self.budget.clock, steps=_TRACED)
+                contestant = self.begun(candidate.name, augment)
+                contestant.advance(self.budget.clock, steps=TRACED)
                 traced = self.budget.spent()
-                contestant.advance(self.budget.clock, steps=_TIMED)
-                step = (self.budget.spent() - traced) / _TIMED
+                contestant.advance(self.budget.clock, steps=TIMED)
+                step = (self.budget.spent() - traced) / TIMED
                 self._check_budget(step)
                 spare = max(0.0, 0.5 * (self.budget.left() - FINISH_SECONDS))
                 contestant.advance(self.budget.clock, spare, steps - contestant.steps)
                 kept = self._kept(contestant)
                 break
-            except _FAILURES as error:
+            except FAILURES as error:
                 self.contestants.drop(candidate.name, error)
         else:
             raise ArithmeticError("No candidate could be trained: " + self.contestants.outcomes())
@@ -178,26 +182,29 @@ class Race:
         return kept_accuracies(contestant.scores, x, y, self.task.chance(np.asarray(y), self.num_classes))
 
     def _check_budget(self, step: float) -> None:
-        least = self.budget.spent() + 2 * _TIMED * step + FINISH_SECONDS
+        least = self.budget.spent() + 2 * TIMED * step + FINISH_SECONDS
         if least > self.budget.seconds:
             raise ValueError(
                 f"A budget of {self.budget.seconds / 60:.2g} minutes is too short for anything: with these data, a "
-                f"network that has seen {2 * _TIMED} batches takes {math.ceil(least / 6) / 10:g} minutes on this "
+                f"network that has seen {2 * TIMED} batches takes {math.ceil(least / 6) / 10:g} minutes on this "
                 "machine, its start and its report included."
             )
 
     def _run_rung(self) -> bool:
         """Train and compare those that stand, at first those that wait too; False where there is no time for more."""
         index, allowance = len(self.progress["rungs"]), race_share(self.budget.seconds) * self.budget.seconds
+        allowance *= self.executor.workers
         steps = self.progress["steps"] * 2**index
         if index == 0:
-            self._fill_first_rung(steps, allowance)
+            self._train(self._first_rung(steps, allowance), index, steps)
+            for name in self.progress["waiting"]:
+                del self._entries[name]
+            self.progress["waiting"] = []
         elif self._spent_on_others() + self._rung_seconds(steps) > allowance:
             standing = self.progress["standing"]
             self._keep(standing, self._ranked(standing, index - 1, self.winners), index)
             return False
-        for name in self.progress["standing"]:
-            self._train(name, index, steps)
+        self._train(self.progress["standing"], index, steps)
         standing = self._trained(self.progress["standing"])
         self.progress["rungs"].append([len(standing), steps])
         # One more than is asked for is trained beside them as long as there is time, or until it is hopeless.
@@ -213,8 +220,7 @@ class Race:
         plan = self.progress["forks"]
         if plan["done"] or not plan["names"]:
             return
-        for name in (leader, *plan["names"]):
-            self._train(name, plan["index"], plan["steps"])
+        self._train((leader, *plan["names"]), plan["index"], plan["steps"])
         trained = self._trained([leader, *plan["names"]])
         self.progress["rungs"].append([len(trained), plan["steps"]])
         plan["done"] = True
@@ -226,7 +232,7 @@ class Race:
         time = min(RECIPE_SHARE * self.budget.seconds, 0.5 * (self.budget.left() - FINISH_SECONDS))
         forks = [augment for augment in FORKS if augment not in self.progress["augment"]]
         each = int(time / (entry["step_seconds"] * (1 + len(forks))))
-        enough = each >= 2 * max(FIRST_STEPS, samples // self._batch_size(samples))
+        enough = each >= 2 * max(FIRST_STEPS, samples // self.batch_size_for(samples))
         names = {f"{leader}+{augment}": augment for augment in forks} if enough else {}
         for name, augment in names.items():
             self.contestants.fork(leader, name, augment, _FORK_PRIOR)
@@ -251,10 +257,9 @@ class Race:
         for name in out:  # last: a race that is killed before would compare them again, and may keep another one
             self.contestants.forget(name)
 
-    def _fill_first_rung(self, steps: int, allowance: float) -> None:
-        """Train candidates that wait, as many as there is time for; those that are too slow for it do not start."""
-        (first, *_) = self.progress["standing"]
-        self._train(first, 0, steps)
+    def _first_rung(self, steps: int, allowance: float) -> Iterator[str]:
+        """Those that stand, and those that wait, as many as there is time for; one that is too slow does not start."""
+        yield from tuple(self.progress["standing"])
         while self.progress["waiting"]:
             costs = [entry["cost"] for entry in self._entries.values() if entry["rungs"]]
             share = FIRST_SHARE if len(costs) > 1 else 1.0
@@ -266,55 +271,75 @@ class Race:
             self.progress["waiting"].pop(0)
             # A control may take the room of two: without it, nobody knows what the initialization gave.
             fewest = 1 if any(control_of(self._entries, other) == name for other in self._entries) else _FEWEST
-            most = self.budget.left() / 2 if given else min(left, FIRST_SHARE * allowance / fewest)
-            if self._first_rung_seconds(name, steps) > most:
-                self._entries[name]["outcome"] = "not started: too slow for this budget"
-                self.contestants.forget(name)
+            self.most_seconds = self.budget.left() / 2 if given else min(left, FIRST_SHARE * allowance / fewest)
+            if (
+                self.executor.here and self._first_rung_seconds(name, steps) > self.most_seconds
+            ):  # elsewhere, a worker says so
+                self.leave_out(name)
                 continue
             self.progress["standing"].append(name)
-            self._train(name, 0, steps)
-        for name in self.progress["waiting"]:
-            del self._entries[name]
-        self.progress["waiting"] = []
+            yield name
+
+    def leave_out(self, name: str) -> None:
+        """Note that a candidate is too slow to start."""
+        self._entries[name]["outcome"] = "not started: too slow for this budget"
+        self.contestants.forget(name)
 
     def _first_rung_seconds(self, name: str, steps: int) -> float:
         """Seconds that the first rung of a candidate will take, by its multiply-adds beside those of the others."""
-        trained = [entry for entry in self._entries.values() if entry["rungs"]]
         try:
-            self._contestant(name)
-        except _FAILURES:
+            self.begun(name)
+        except FAILURES:
             return 0.0  # to fail where failures are dealt with
-        if not trained:
-            return 0.0
-        entry = self._entries[name]
-        return steps * float(np.mean([one["step_seconds"] / one["macs"] for one in trained])) * entry["macs"]
+        return steps * self.pace() * self._entries[name]["macs"]
 
-    def _train(self, name: str, index: int, steps: int) -> None:
-        """Train a contestant up to `steps` steps and compare it, unless that is done."""
+    def pace(self) -> float:
+        """Seconds of a step for each multiply-add, of those that have been trained; 0 where none has."""
+        trained = [entry for entry in self._entries.values() if entry["rungs"]]
+        return float(np.mean([one["step_seconds"] / one["macs"] for one in trained])) if trained else 0.0
+
+    def _train(self, names: Iterable[str], index: int, steps: int) -> None:
+        """Train contestants up to `steps` steps and compare them, but for those of which that is done.
+
+        The next name is taken when there is room for it.
+        """
+        if self.executor.here:
+            for name in names:
+                self._train_here(name, index, steps)
+            return
+        train_elsewhere(self, names, index, steps)
+
+    def note(self, name: str, scores: np.ndarray, steps: int, seconds: float) -> None:
+        """Note how a contestant did in a rung."""
+        entry = self._entries[name]
+        progress = {"accuracy": float(scores.mean()), "steps": steps, "seconds": seconds}
+        entry["rungs"].append({**progress, **packed(scores)})
+        self.log(
+            f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {steps:,} steps, "
+            f"{1000 * entry['step_seconds']:.0f} ms each"
+        )
+
+    def _train_here(self, name: str, index: int, steps: int) -> None:
+        """Train a contestant in this process, unless that is done."""
         entry = self._entries[name]
         if entry["outcome"] or len(entry["rungs"]) > index:
             return
         before = self.budget.spent()
         try:
-            contestant = self._contestant(name)
+            contestant = self.begun(name)
             if not contestant.steps:
-                contestant.advance(self.budget.clock, steps=_TRACED)
+                contestant.advance(self.budget.clock, steps=TRACED)
             start, done = self.budget.spent(), contestant.steps
             spare = max(0.0, 0.9 * (self.budget.left() - FINISH_SECONDS))
             contestant.advance(self.budget.clock, spare, steps - done)
             if contestant.steps > done:
                 entry["step_seconds"] = (self.budget.spent() - start) / (contestant.steps - done)
             scores = contestant.scores(*self.held_out)
-        except _FAILURES as error:
+        except FAILURES as error:
             self.contestants.drop(name, error)
             return
         entry["cost"] = entry.get("cost", 0.0) + self.budget.spent() - before
-        progress = {"accuracy": float(scores.mean()), "steps": contestant.steps, "seconds": contestant.seconds}
-        entry["rungs"].append({**progress, **packed(scores)})
-        self.log(
-            f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {contestant.steps:,} steps, "
-            f"{1000 * entry['step_seconds']:.0f} ms each"
-        )
+        self.note(name, scores, contestant.steps, contestant.seconds)
         self.contestants.save(name, self.budget.spent())
 
     def _ranked(self, names: list[str], index: int, number: int) -> list[str]:
@@ -323,9 +348,10 @@ class Race:
         priors = {name: self._entries[name]["prior"] for name in names}
         left = max(self.budget.left() - FINISH_SECONDS, 0.0)
         ends = {name: self._entries[name]["rungs"][index]["steps"] for name in names}
-        totals = {name: ends[name] + left / self._entries[name]["step_seconds"] for name in names}
+        slower = self.progress.get("slower", 1.0)  # a worker's steps than those of this process, which trains winners
+        totals = {name: ends[name] + slower * left / self._entries[name]["step_seconds"] for name in names}
         samples = len(self.data[0])
-        epochs = {name: total * self._batch_size(samples) / samples for name, total in totals.items()}
+        epochs = {name: total * self.batch_size_for(samples) / samples for name, total in totals.items()}
         share = float(np.mean([ends[name] / totals[name] for name in names]))
         accuracies = {name: float(own.mean()) for name, own in found.items()}
         gains = {name: gain["difference"] for name in names if (gain := self._gain(name))}
@@ -364,7 +390,8 @@ class Race:
     def _gain(self, name: str) -> dict[str, Any] | None:
         return gain_of(self._entries, name, self._scores)
 
-    def _contestant(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
+    def begun(self, name: str, augment: tuple[str, ...] | None = None) -> Contestant:
+        """A contestant as far as it has come."""
         augment = self.augment_of(name) if augment is None else augment
         return self.contestants.get(name, self.batches(self.data, augment))
 
@@ -375,10 +402,10 @@ class Race:
 
     def batches(self, data: Arrays, augment: tuple[str, ...]) -> ArrayBatches:
         """Batches of `data` for a training, to whose images the named augmentations are done."""
-        functions = [AUGMENTATIONS[name] for name in augment]
-        return ArrayBatches(*data, self._batch_size(len(data[0])), seed=self.seed, augment=datasets.compose(*functions))
+        return batches_of(data, self.batch_size_for(len(data[0])), self.seed, augment)
 
-    def _batch_size(self, samples: int) -> int:
+    def batch_size_for(self, samples: int) -> int:
+        """The batch size of a training on so many samples."""
         return fitting_batch_size(samples, self.batch_size)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
-from kerasnas.callbacks import NonFiniteError
+from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.runners_up import runners_up
 from kerasnas.pipeline.shortlist.candidates import candidates
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import Arrays, NetworkTraining
+from kerasnas.pipeline.trainings import Trainings
 from kerasnas.proxies import PROXIES, ProxyScore
 from kerasnas.tasks import CLASSIFICATION, Task
 
@@ -87,6 +88,7 @@ class Shortlist:
     seed=checks.seed,
     log=checks.function,
     name=checks.name,
+    executor=Executor,
 )
 def run_shortlist(
     stages: Stages,
@@ -99,6 +101,7 @@ def run_shortlist(
     seed: int = 0,
     log: Callable[[str], Any] = print,
     name: str = "shortlist",
+    executor: Executor | None = None,
 ) -> dict[str, Any]:
     """Choose among what a search found and what is near it, as stage `name`; return the stage's record.
 
@@ -116,6 +119,7 @@ def run_shortlist(
         seed: of initial weights and orders, the same for all. Defaults to 0.
         log: called with a line for each network. Defaults to `print`.
         name: of the stage. Defaults to `"shortlist"`.
+        executor: what the trainings of a rung run on. Defaults to None: this process.
 
     Returns:
         `{"seconds", "proxy", "rungs", "genotype"}`: of each rung `"epochs"` and its `"networks"`, each with
@@ -127,7 +131,7 @@ def run_shortlist(
         return finished
     if not found:
         raise ValueError(checks.invalid("found", "one genotype at least", []))
-    start = time.perf_counter()
+    start, executor = time.perf_counter(), Local() if executor is None else executor
     proxy, chosen = _candidates(settings, found, training, data, within, seed)
     if len(chosen) < settings.size:
         log(f"A shortlist of {len(chosen)}: there are no more networks to choose from.")
@@ -138,19 +142,20 @@ def run_shortlist(
             training.recipe, epochs=min(max(1, round(steps / batches)), training.recipe.epochs)
         )
         short = NetworkTraining(training.space, training.input_shape, training.num_classes, recipe)
-        networks = []
-        for index, genotype in enumerate(chosen[:number]):
-            accuracy = None
-            try:
-                own = short.run(
-                    stages, f"{name}-{rung}-{index}", genotype, data, held_out, seed, "val", log=lambda line: None
-                )
-                accuracy = own[f"val_{training.recipe.task.metric}"]
-            except NonFiniteError:
-                log(f"  {genotype}: the loss is not finite")
-            networks.append({"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracy})
-            if accuracy is not None:
-                log(f"  after {recipe.epochs} epochs {accuracy:.4f} {genotype}")
+        trainings = Trainings(short, stages, data, held_out, seed, "val")
+        names = {f"{name}-{rung}-{index}": genotype for index, genotype in enumerate(chosen[:number])}
+        accuracies: dict[str, float | None] = {}
+        for own, trained in trainings.run(executor, names):
+            accuracy = None if trained is None else trained[f"val_{training.recipe.task.metric}"]
+            accuracies[own] = accuracy
+            if accuracy is None:
+                log(f"  {names[own]}: the loss is not finite")
+            else:
+                log(f"  after {recipe.epochs} epochs {accuracy:.4f} {names[own]}")
+        networks = [
+            {"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracies[own]}
+            for own, genotype in names.items()
+        ]
         rungs.append({"epochs": recipe.epochs, "networks": networks})
         scores = {
             genotype: -math.inf if one["val_accuracy"] is None else one["val_accuracy"]

@@ -56,7 +56,7 @@ def build(genotype):
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
-    monkeypatch.setattr(stage, "_TIMED", 4)
+    monkeypatch.setattr(stage, "TIMED", 4)
     monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
 
 
@@ -78,7 +78,7 @@ def finish(entrant, test=None):
 def uninterrupted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 12)
-        patch.setattr(stage, "_TIMED", 4)
+        patch.setattr(stage, "TIMED", 4)
         patch.setattr(stage, "race_share", lambda seconds: 0.4)
         folder, said = tmp_path_factory.mktemp("race"), []
         entrant = race(folder, said=said)

@@ -1,0 +1,231 @@
+"""Executors beside each other: overhead, throughput, what a kill costs, and how long two workers are idle, as Markdown.
+
+    python benchmarks/executors.py                                  # all, some ten minutes on two cores
+    python benchmarks/executors.py --parts=overhead,kill --executors=local,processes:2
+    python benchmarks/executors.py --output=executors.jsonl         # appends the raw results, a line each
+
+- overhead: milliseconds of an evaluation that does nothing, once the workers are there; seconds until the first result,
+  the imports of a worker among them; milliseconds of one that sends 1 MB there and back.
+- throughput: evaluations a minute, each the training of a small network in one thread, with 1 and with 2 workers. The
+  processor's seconds of each evaluation, beside it, say how much of a busy machine it got.
+- kill: a worker is killed in the middle of its item; seconds more than without, of items that take a second each.
+- idle: the share of the time of two workers, from the first item to the last, in which they had none: in a race and in
+  a shortlist, through `--executor=processes:2`.
+"""
+
+import argparse
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kerasnas
+from kerasnas import pipeline
+from kerasnas.executors import Executor, cores
+from kerasnas.executors.base import Function
+
+EXECUTORS = ("local", "processes:1", "processes:2", "ray")
+PARTS = ("overhead", "throughput", "kill", "idle")
+
+
+def nothing(shared: Any, item: Any) -> Any:
+    return item
+
+
+def second(shared: str, item: int) -> int:
+    """A second without work, which says where it is."""
+    Path(shared, f"{item}-{os.getpid()}").touch()
+    time.sleep(1.0)
+    return item
+
+
+def train(shared: Any, seed: int) -> float:
+    """The processor's seconds of the training of a small network."""
+    import keras
+    import numpy as np
+
+    start = time.process_time()
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((512, 16, 16, 1)).astype("float32"), rng.integers(0, 10, 512)
+    space = kerasnas.spaces.NASBench201Space(filters=4, num_cells=1)
+    model = space.build_network(space.sample(rng), (16, 16, 1), 10, seed=seed)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    model.fit(x, y, batch_size=32, epochs=shared, verbose=0)
+    return time.process_time() - start
+
+
+class Timed:
+    """A function that returns how long it took, too."""
+
+    def __init__(self, function: Function):
+        self.function = function
+
+    def __call__(self, shared: Any, item: Any) -> tuple[Any, float]:
+        start = time.perf_counter()
+        return self.function(shared, item), time.perf_counter() - start
+
+
+class Watched(Executor):
+    """An executor of which it is noted how long its workers were busy, and how long they could have been."""
+
+    def __init__(self, executor: Executor):
+        self.executor, self.workers = executor, executor.workers
+        self.busy = self.room = 0.0
+        self.items = 0
+
+    def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
+        begun: list[float] = []
+
+        def noted() -> Iterator[Any]:
+            for item in items:
+                begun.append(time.perf_counter())
+                yield item
+
+        for number, (result, seconds) in self.executor.completed(Timed(function), noted(), shared):
+            self.busy += seconds
+            self.items += 1
+            yield number, result
+        if begun:
+            self.room += self.workers * (time.perf_counter() - begun[0])
+
+    def close(self) -> None:
+        self.executor.close()
+
+
+def measure_overhead(name: str) -> dict[str, float]:
+    start = time.perf_counter()
+    with pipeline.open_executor(name) as executor:
+        executor.map(nothing, range(executor.workers))
+        first = time.perf_counter() - start
+        number = 100_000 if executor.here else 300
+        start = time.perf_counter()
+        executor.map(nothing, range(number))
+        each = (time.perf_counter() - start) / number
+        large = [os.urandom(1 << 20) for _ in range(30)]
+        start = time.perf_counter()
+        executor.map(nothing, large)
+        return {"first_s": first, "each_ms": 1000 * each, "megabyte_ms": 1000 * (time.perf_counter() - start) / 30}
+
+
+def measure_throughput(name: str, epochs: int = 4, number: int = 8) -> dict[str, float]:
+    with pipeline.open_executor(name) as executor:
+        executor.map(train, range(executor.workers), shared=1)  # the imports
+        start = time.perf_counter()
+        spent = executor.map(train, range(number), shared=epochs)
+        seconds = time.perf_counter() - start
+    return {"per_minute": 60 * number / seconds, "cpu_s": sum(spent) / number, "workers": executor.workers}
+
+
+def measure_kill(name: str, number: int = 8) -> dict[str, float]:
+    seconds = {}
+    with pipeline.open_executor(name) as executor:
+        executor.map(nothing, range(2 * executor.workers))
+        for kill in (False, True):
+            folder = tempfile.mkdtemp()
+            killer = threading.Thread(target=_kill, args=(folder, number // 2), daemon=True)
+            start = time.perf_counter()
+            if kill:
+                killer.start()
+            assert executor.map(second, range(number), shared=folder) == list(range(number))
+            seconds[kill] = time.perf_counter() - start
+            runs = len(list(Path(folder).iterdir()))
+            assert runs == number + kill, f"{runs} runs of {number} items"
+    return {"without_s": seconds[False], "with_s": seconds[True], "cost_s": seconds[True] - seconds[False]}
+
+
+def _kill(folder: str, item: int) -> None:
+    """Kill the worker of an item after half a second of it."""
+    while not (begun := list(Path(folder).glob(f"{item}-*"))):
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(int(begun[0].name.partition("-")[2]), signal.SIGKILL)
+
+
+def measure_race(minutes: float) -> dict[str, float]:
+    from kerasnas.pipeline import race_run
+
+    config = pipeline.RaceConfig(minutes=minutes, initializer="none", no_experience=True)
+    data = race_run.load_images(config)
+    folder = pipeline.RunFolder.begin(Path(tempfile.mkdtemp(), "run"), "race", config)
+    with Watched(pipeline.open_executor("processes:2")) as executor:
+        race = race_run.make_race(folder, config, data, race_run.make_budget(config, 0.0), print, executor)
+        found = race.run()
+    return {**_idle(executor), "minutes": minutes, "rungs": len(found["rungs"])}
+
+
+def measure_shortlist() -> dict[str, float]:
+    data = kerasnas.datasets.load("fashion_mnist_mini")
+    space = kerasnas.spaces.NASBench201Space(filters=8, num_cells=1)
+    halves = (data.x_train[:2048], data.y_train[:2048]), (data.x_train[2048:3072], data.y_train[2048:3072])
+    training = pipeline.NetworkTraining(space, data.input_shape, 10, pipeline.TrainingRecipe(epochs=20))
+    settings, found = pipeline.Shortlist(6, (200, 600), evaluations=20), [space.decode([3, 3, 1, 2, 1, 3])]
+    with Watched(pipeline.open_executor("processes:2")) as executor:
+        pipeline.run_shortlist(
+            pipeline.Stages(tempfile.mkdtemp()), settings, found, training, *halves, executor=executor
+        )
+    return _idle(executor)
+
+
+def _idle(executor: Watched) -> dict[str, float]:
+    return {"idle": 1 - executor.busy / executor.room, "busy_s": executor.busy, "items": executor.items}
+
+
+def sizes() -> dict[str, int]:
+    """Lines of each file."""
+    root = Path(kerasnas.__file__).parent
+    files = [*(root / "executors").glob("*.py"), root / "pipeline" / "executors.py"]
+    files.append(root / "platforms" / "ray_executor.py")
+    return {file.relative_to(root).as_posix(): len(file.read_text().splitlines()) for file in sorted(files)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
+    parser.add_argument("--executors", default=",".join(EXECUTORS), help="comma-separated")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of the race")
+    parser.add_argument("--output", type=Path, help="a file to append the raw results to, as JSON lines")
+    arguments = parser.parse_args()
+    names, parts = arguments.executors.split(","), arguments.parts.split(",")
+
+    def note(part: str, name: str, result: dict[str, float]) -> dict[str, float]:
+        load = os.getloadavg()[0]
+        if arguments.output:
+            with arguments.output.open("a") as file:
+                file.write(
+                    json.dumps({"part": part, "executor": name, "load": load, "cores": cores(), **result}) + "\n"
+                )
+        return result
+
+    if "overhead" in parts:
+        print("\n| executor | first result (s) | an evaluation (ms) | with 1 MB (ms) |\n| --- | --- | --- | --- |")
+        for name in names:
+            got = note("overhead", name, measure_overhead(name))
+            print(f"| {name} | {got['first_s']:.1f} | {got['each_ms']:.3g} | {got['megabyte_ms']:.3g} |", flush=True)
+    if "throughput" in parts:
+        print("\n| executor | workers | trainings a minute | CPU seconds of each |\n| --- | --- | --- | --- |")
+        for name in names:
+            got = note("throughput", name, measure_throughput(name))
+            print(f"| {name} | {got['workers']} | {got['per_minute']:.1f} | {got['cpu_s']:.2f} |", flush=True)
+    if "kill" in parts:
+        print("\n| executor | 8 items of 1 s (s) | with a kill (s) | cost (s) |\n| --- | --- | --- | --- |")
+        for name in [name for name in names if name != "local"]:
+            got = note("kill", name, measure_kill(name))
+            print(f"| {name} | {got['without_s']:.1f} | {got['with_s']:.1f} | {got['cost_s']:.1f} |", flush=True)
+    if "idle" in parts:
+        shortlist = note("idle, shortlist", "processes:2", measure_shortlist())
+        race = note("idle, race", "processes:2", measure_race(arguments.minutes))
+        print("\n| two workers | idle | items |\n| --- | --- | --- |")
+        for name, got in (("shortlist", shortlist), ("race", race)):
+            print(f"| {name} | {100 * got['idle']:.0f} % | {got['items']} |", flush=True)
+    print("\n| file | lines |\n| --- | --- |")
+    for file, lines in sizes().items():
+        print(f"| `kerasnas/{file}` | {lines} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Processes of this machine as an executor: alive as long as it is open, replaced when they die."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import wait
+from typing import Any
+
+from kerasnas import checks
+from kerasnas.executors.base import Executor, Function, WorkerLostError, lost, thread_limits
+from kerasnas.executors.worker import Job, Order, Worker
+
+
+class Processes(Executor):
+    """Evaluations in processes of this machine, each with its share of the cores.
+
+    A process starts with the first items, which takes as long as its imports, and remains until `close`. One that dies
+    costs the item it was at, which another one runs again: no other item, and no other process. They end with the
+    process that made them, killed or not.
+
+    A script that makes one needs `if __name__ == "__main__":`, as for all of Python's processes.
+
+    Args:
+        workers: how many.
+        retries: how often an item is run again that is lost with its process. Defaults to 3.
+        setup: called once in each process, before it receives anything else. Defaults to None.
+
+    Example:
+
+        with Processes(2) as executor:
+            accuracies = executor.map(train, genotypes, shared=data)  # train(data, genotype) -> accuracy
+    """
+
+    def __init__(self, workers: int, retries: int = 3, setup: Callable[[], Any] | None = None):
+        self.workers = checks.size("workers", workers)
+        self.retries = checks.integer("retries", retries, 0)
+        self.setup = checks.optional(checks.function, "setup", setup)
+        self._alive: list[Worker] = []
+        self._at_work = False
+        self._unready = 0  # that died before they were ready, in a row
+
+    def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
+        """As the contract says."""
+        checks.function("function", function)
+        if self._at_work:
+            raise RuntimeError("This executor is at work. Take all results of one call before the next.")
+        job = Job(function, shared)
+        orders: Iterator[Order] = map(Order, itertools.count(), items)
+        number = min(self.workers, len(items)) if hasattr(items, "__len__") else self.workers  # type: ignore[arg-type]
+        again: list[Order] = []
+        more = self._at_work = number > 0
+        try:
+            while True:
+                while len(self._alive) < number:
+                    self._alive.append(Worker(self.setup, thread_limits(self.workers)))
+                for worker in self._alive:
+                    if worker.ready and worker.order is None and (again or more):
+                        order = again.pop() if again else next(orders, None)
+                        more = more and order is not None
+                        if order is not None:
+                            worker.give(job, order)
+                busy = [worker for worker in self._alive if worker.order is not None]
+                if not (busy or again or more):
+                    return
+                for worker in _answering(self._alive if again or more else busy):
+                    order, answer = worker.order, worker.answer()
+                    if answer is None:
+                        again.extend(self._lost(worker))
+                    elif order is not None:
+                        yield order.number, _result(order, *answer)
+        finally:
+            self._at_work = False
+            for worker in list(self._alive):
+                worker.forget_job()
+                if worker.order is not None:  # whose result nobody takes
+                    self._alive.remove(worker)
+                    worker.end(at_once=True)
+
+    def _lost(self, worker: Worker) -> list[Order]:
+        """Remove a dead process; what it was at, if it is to be run again."""
+        self._alive.remove(worker)
+        code, order = worker.bury(), worker.order
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        self._unready = 0 if worker.ready else self._unready + 1
+        if self._unready and (code >= 0 or self._unready > self.retries):
+            raise WorkerLostError(
+                f"A process ended before it was ready, {how}; its own message says why. A script that starts "
+                'processes needs `if __name__ == "__main__":` around what it does.'
+            )
+        if order is None:
+            return []
+        order.lost += 1
+        if order.lost > self.retries:
+            raise lost(order.number, order.item, order.lost, how)
+        return [order]
+
+    def close(self) -> None:
+        """End the processes."""
+        while self._alive:
+            worker = self._alive.pop()
+            worker.end(at_once=not worker.ready)
+
+
+def _answering(workers: list[Worker]) -> list[Worker]:
+    """Those that have answered, or died; waits for one."""
+    answering = wait([worker.connection for worker in workers])
+    return [worker for worker in workers if worker.connection in answering]
+
+
+def _result(order: Order, done: bool, result: Any, trace: str) -> Any:
+    if done:
+        return result
+    result.add_note(f"Raised by item {order.number} in a worker:\n{trace}")
+    raise result

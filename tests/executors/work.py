@@ -1,0 +1,90 @@
+"""Functions for the workers of tests: a module, since a worker imports what it is to call."""
+
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def times(shared, item):
+    return shared * item
+
+
+def root(shared, item):
+    return math.sqrt(item)
+
+
+def pid(shared, item):
+    time.sleep(shared)
+    return os.getpid()
+
+
+def threads(shared, item):
+    return os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["OMP_NUM_THREADS"]
+
+
+def dies_once(shared, item):
+    """End this process by a signal in item 2, the first time."""
+    flag = Path(shared) / f"{item}"
+    tries = len(flag.read_text()) if flag.exists() else 0
+    flag.write_text("x" * (tries + 1))
+    if item == 2 and not tries:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * item
+
+
+def dies(shared, item):
+    if item == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def waits(shared, item):
+    """Say that an item has begun, with the process it is in, and wait until the file `go` is there."""
+    folder = Path(shared)
+    (folder / f"{item}-{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return item
+
+
+def sleeps(shared, item):
+    Path(shared, f"{item}-{os.getpid()}").touch()
+    time.sleep(item)
+    return item
+
+
+def lock(shared, item):
+    import threading
+
+    return threading.Lock()
+
+
+class Odd(Exception):
+    def __init__(self, first, second):
+        super().__init__(f"{first} and {second}")
+
+
+def odd(shared, item):
+    raise Odd("one", "two")
+
+
+def begin():
+    os.environ["BEGUN"] = "yes"
+
+
+def begun(shared, item):
+    return os.environ.get("BEGUN")
+
+
+def fail():
+    raise ValueError("the setup fails")
+
+
+def slowly(first):
+    """Take long, in all processes but one."""
+    try:
+        Path(first).touch(exist_ok=False)
+    except FileExistsError:
+        time.sleep(60)
