@@ -40,8 +40,10 @@ def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
     >>> [len(part) for part in held_out(CLASSIFICATION, np.arange(2000) % 2, seed=0)]
     [1700, 300]
     """
-    share = min(max(_HELD, _FEW / len(y)), 0.25)
-    return stratified_split(task.strata(y), share, seed)
+    share, strata = min(max(_HELD, _FEW / len(y)), 0.25), task.strata(y)
+    if len(np.unique(strata)) == len(strata):  # one sample of each
+        strata = np.zeros(len(y), int)
+    return stratified_split(strata, share, seed)
 
 
 @dataclasses.dataclass(frozen=True)
