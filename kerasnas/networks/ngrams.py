@@ -72,12 +72,13 @@ class Runs:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, ids: np.ndarray, longest: int) -> Runs:
-        """The runs of texts, given as token ids `(samples, length)`."""
+    def of(cls, ids: np.ndarray, longest: int, most: int | None = None) -> Runs:
+        """The runs of texts, given as token ids `(samples, length)`: the `most` frequent ones; by default, all."""
         tokens = int(ids.max(initial=1)) + 1
-        most = 16 * len(np.unique(_found(ids, longest, tokens, BUCKETS[-1])[1]))
-        buckets = next((size for size in BUCKETS if size >= most), BUCKETS[-1])
-        used = np.unique(_found(ids, longest, tokens, buckets)[1])
+        distinct = len(np.unique(_found(ids, longest, tokens, BUCKETS[-1])[1]))
+        buckets = next((size for size in BUCKETS if size >= 16 * distinct), BUCKETS[-1])
+        used, times = np.unique(_found(ids, longest, tokens, buckets)[1], return_counts=True)
+        used = np.sort(used[np.argsort(-times, kind="stable")[:most]])
         rows = np.zeros(buckets, int)
         rows[used] = 1 + np.arange(len(used))
         return cls(longest, tokens, rows)

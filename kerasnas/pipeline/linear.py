@@ -19,6 +19,7 @@ _HELD, _FEW = 0.1, 300  # share, and least number, of the samples that decide ho
 _PLAIN, _RATIOS = 30.0, 10.0  # inverse strengths of the penalties, without and with the ratios
 _SMOOTHING = 0.3  # of the counts that the ratios are of
 _STEPS = 60
+_MOST_WEIGHTS = 2_000_000  # of which L-BFGS holds twenty copies
 _PRIOR, _PRIOR_STRENGTH = (0.35, 0.35, 0.3), 5.0  # of the mix: the two linear models, the network; in samples
 
 
@@ -104,7 +105,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
     """
     from scipy import sparse
 
-    runs = Runs.of(ids, longest)
+    runs = Runs.of(ids, longest, max(_MOST_WEIGHTS // outputs, 1))
     texts, rows = runs.find(ids)
     there = sparse.csr_matrix((np.ones(len(texts)), (texts, rows)), (len(ids), runs.size))  # how often
     once = there.sign()

@@ -56,6 +56,12 @@ def test_rows_are_of_what_was_seen():
     assert runs.find(np.array([[20, 0]]))[1].tolist() == [0, 0]
 
 
+def test_the_most_frequent_runs_are_kept():
+    ids = np.array([[3, 4], [3, 4], [3, 5], [3, 6]])
+    runs = Runs.of(ids, longest=1, most=2)
+    assert runs.size == 3 and runs.find(ids)[1].tolist() == [1, 2, 1, 2, 1, 0, 1, 0]
+
+
 def test_layers_compute_the_sum_and_padding_does_not_matter(tmp_path):
     runs = Runs.of(IDS, longest=3)
     weights, squares = RNG.standard_normal((runs.size, 2)), RNG.uniform(1, 2, runs.size)
