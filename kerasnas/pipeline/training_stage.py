@@ -182,7 +182,7 @@ class NetworkTraining:
                     callbacks=[NonFiniteGuard(), *callbacks(), checkpoint],
                     verbose=verbose,
                 )
-            beside = {}
+            beside: dict[str, Any] = {}
             if parts is not None:
                 model, beside = self._joined(model, data, parts, log)
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
