@@ -3,8 +3,8 @@
 On each data set below `DATA` and for each seed, on one thread:
 
 - `search`: what `kerasnas search --space=text` does at its defaults, but for random networks beside it: the search and
-  the training of what was found. The processor time that it takes, from the start of the process, is the
-  budget of all others.
+  the training of what was found, with a linear model beside it. The processor time that it takes, from the start of
+  the process, is the budget of all others.
 - `tfidf`: TF-IDF of words and pairs of words (of one to four characters where there are no spaces), and logistic
   regression, whose strength is chosen by five-fold cross-validation. It needs less than the budget.
 - `cnn`: the CNN of Kim (2014), three windows of 100 filters, 128-dimensional embeddings drawn at random, dropout 0.5.

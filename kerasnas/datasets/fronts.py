@@ -158,6 +158,11 @@ class Vocabulary(Front):
         """The number of ids, which an embedding needs."""
         return {"vocabulary": len(self.words) + _FIRST}
 
+    @property
+    def ngrams(self) -> int:
+        """The tokens of the longest runs that tell more than single ones: 2 words, 4 characters."""
+        return 2 if self.split == "words" else 4
+
     def raw_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return ()
 

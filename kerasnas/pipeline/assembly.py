@@ -154,8 +154,23 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Ima
         options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
         task=data.task,
         algorithm=config.optimizer,
+        ngrams=longest_runs(config, data),
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
+
+
+def longest_runs(config: TrainingConfig, data: datasets.ImageDataset) -> int:
+    """The tokens of the longest runs that a linear model beside the network knows; 0 of other data than texts.
+
+    Raises:
+        ValueError: if such a model is asked for, and the data are no texts.
+    """
+    if not isinstance(data.front, datasets.Vocabulary):
+        if config.ngrams > 0:
+            expected = f"0, or nothing, for the {data.kind} of {data.name}"
+            raise ValueError(checks.invalid("ngrams", expected, config.ngrams, what="setting"))
+        return 0
+    return data.front.ngrams if config.ngrams < 0 else config.ngrams
 
 
 def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Augmentation:

@@ -154,7 +154,9 @@ class TextClassifier(LabelEstimator):
     """A searched network for your texts: `kerasnas search --space=text` as an estimator.
 
     The labels of `fit` are numbers or names, `(samples,)`; or, for any number of labels a text, a table of 0 and 1,
-    `(samples, labels)`. The vocabulary is that of the training texts, and lies inside the network.
+    `(samples, labels)`. The vocabulary is that of the training texts, and lies inside the network. So does a linear
+    model of words and pairs of words, or of runs of up to 4 characters: a tenth of the texts decides how much it counts
+    beside the searched network.
 
     Args:
         folder: where the run is kept, in `run`, and texts that were given, in `data.npz`. Defaults to None: a temporary
@@ -162,8 +164,9 @@ class TextClassifier(LabelEstimator):
         test_split: share of the texts of `fit` that is kept for the one evaluation at the end, where no test data are
             given. Defaults to 0.1.
         log: called with each line of progress. Defaults to `print`.
-        **settings: further fields of `kerasnas.pipeline.SearchConfig`: `text_words`, `text_length`, `tokens`, `epochs`,
-            `retrain_epochs`, `task`, `seed` and others. Their defaults are those of the space, `TextSpace.defaults`.
+        **settings: further fields of `kerasnas.pipeline.SearchConfig`: `text_words`, `text_length`, `tokens`, `ngrams`,
+            `epochs`, `retrain_epochs`, `task`, `seed` and others. Their defaults are those of the space:
+            `TextSpace.defaults`.
 
     Attributes:
         classes_: the classes, as `fit` was given them; of a table, the numbers of its columns.

@@ -47,6 +47,8 @@ class TrainingRecipe:
         label_smoothing: share of the label that is spread over all classes, in training. Defaults to 0.
         task: what the network predicts. Defaults to classification.
         algorithm: `"sgd"`, as above, or `"adam"`, clipped likewise. Defaults to `"sgd"`.
+        ngrams: of texts, as token ids: the number of tokens of the longest runs that a linear model beside the network
+            knows, fitted to the same data; a part of them decides how much each counts. Defaults to 0: no such model.
 
     Raises:
         ValueError: for a number out of range.
@@ -70,10 +72,12 @@ class TrainingRecipe:
     label_smoothing: float = 0.0
     task: Task = CLASSIFICATION
     algorithm: str = "sgd"
+    ngrams: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             object.__setattr__(self, name, checks.integer(name, getattr(self, name), 1))
+        checks.integer("ngrams", self.ngrams, 0)
         checks.number("learning_rate", self.learning_rate, above=0)
         checks.number("weight_decay", self.weight_decay, least=0)
         checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
@@ -125,4 +129,5 @@ class TrainingRecipe:
         numbers = {field.name: field.default for field in dataclasses.fields(self) if field.type == "float"}
         record |= {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
         record |= {} if self.algorithm == "sgd" else {"algorithm": self.algorithm}
+        record |= {"ngrams": self.ngrams} if self.ngrams else {}
         return record if self.task == CLASSIFICATION else {**record, "task": self.task.get_config()}

@@ -64,6 +64,10 @@ _TEXT_LENGTH = (
     "Words that a text is cut to, or filled up to. Default: as many as 98 % of the training texts have, 256 at most."
 )
 _TOKENS = "What texts are split into: words, characters, or auto, characters where there are next to no spaces."
+_NGRAMS = (
+    "Of texts: words, or characters, of the longest runs that a linear model beside the final network knows; 0 for no "
+    "such model. Default: -1, 2 words or 4 characters."
+)
 _IMAGE_SIZE = (
     "Size of the images of a folder: N, HEIGHTxWIDTH, or auto, the most common size, but 64 along the longer side at "
     "most."
@@ -326,6 +330,7 @@ class TrainingConfig(SpaceConfig):
         known=ALGORITHMS,
     )
     drop_path: float = setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.", least=0, below=1)
+    ngrams: int = setting(-1, _NGRAMS, least=-1)
     augment: tuple[str, ...] = setting(
         ("shift", "flip"),
         "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "

@@ -17,7 +17,7 @@ from kerasnas.datasets import ArrayBatches
 from kerasnas.datasets.batches import Augmentation
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.fused import fused
-from kerasnas.pipeline import training_loop
+from kerasnas.pipeline import linear, training_loop
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
@@ -69,6 +69,19 @@ class NetworkTraining:
         model.run_eagerly = True
         found = model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True)
         return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
+
+    def _joined(
+        self, network: keras.Model, data: Arrays, parts: tuple[np.ndarray, np.ndarray], log: Callable[[str], Any]
+    ) -> tuple[keras.Model, dict[str, Any]]:
+        """The network of texts with the linear model beside it, compiled, and an entry of the record on it."""
+        task, longest = self.recipe.task, self.recipe.ngrams
+        model, record = linear.join(network, data, parts, task, longest, training_loop.EVALUATION_BATCH)
+        losses = record["losses"]
+        log(
+            f"  of {record['samples']:,} held-out texts the loss is {losses['network']:.3f} of the network, "
+            f"{losses['linear']:.3f} of a linear model of runs of {longest}, {losses['both']:.3f} of both together"
+        )
+        return self.recipe.compile_network(model, 1), {"linear": record}
 
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
         """The metrics of the task that are no means over batches; none of a classification."""
@@ -148,10 +161,12 @@ class NetworkTraining:
             return finished
         checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
         recipe = self.recipe
-        size = min(recipe.batch_size, len(data[0]))
+        parts = linear.held_out(recipe.task, data[1], seed) if recipe.ngrams else None
+        learned = data if parts is None else (data[0][parts[0]], data[1][parts[0]])
+        size = min(recipe.batch_size, len(learned[0]))
         if size < recipe.batch_size and size > 1:
             size -= size % 2  # oneDNN's gradient of 1x1 convolutions with strides has ended the process on odd ones
-        batches = ArrayBatches(*data, size, seed=seed, augment=augment or recipe.augment)
+        batches = ArrayBatches(*learned, size, seed=seed, augment=augment or recipe.augment)
         with scope if scope is not None else contextlib.nullcontext():
             model = self.build(genotype, len(batches) * recipe.epochs, seed)
             training_loop.prepare(model, batches)
@@ -167,6 +182,9 @@ class NetworkTraining:
                     callbacks=[NonFiniteGuard(), *callbacks(), checkpoint],
                     verbose=verbose,
                 )
+            beside: dict[str, Any] = {}
+            if parts is not None:
+                model, beside = self._joined(model, data, parts, log)
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
             values = {**values, **self._further(model, held_out)}
         if keep_model is not None:
@@ -177,6 +195,7 @@ class NetworkTraining:
             "seconds": checkpoint.seconds,
             "history": checkpoint.history,
             "genotype": json.loads(genotype.to_json()),
+            **beside,
             **describe(model),
         }
         return stages.finish(name, record)

@@ -12,6 +12,8 @@ The functions that take a `result` read the record of a run, as it stands in a r
  "evaluated_on": "test" or "val", whose metrics the records then have as "val_accuracy" and so on,
  "search": {"seconds": float, "parameters": int, "history": {metric: [one number an epoch]}},
  "searched": {"test_accuracy": float, "test_loss": float, "parameters": int, "seconds": float, "history": {...},
+              "linear": of texts {"longest": tokens of a run, "samples": held-out ones, "weights": [one a model],
+                                  "losses": {"linear", "network", "both": float}},
               "macs": int, "bytes": of model.keras, "latency_ms": float,
               "confusion": [[number of samples: a row for each true class, a column for what it was taken for]]},
  "paired": {"difference": float, "error": float, "samples": int},

@@ -28,6 +28,7 @@ model = keras.models.load_model("model.keras")
 image = {sized}
 {answers} = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
 {shown}"""
+_LINEAR = {"linear": "alone", "network": "of the network alone", "both": "together"}
 _TEXTS = """\
 import json, keras, numpy  # the network is made of standard layers: KerasNAS is not needed
 
@@ -160,12 +161,23 @@ def results_table(result: Mapping[str, Any]) -> Table:
         ["size on disk", MISSING if size is None else f"{size / 1000:,.0f} kB"],
         [f"latency of one {kind}", MISSING if latency is None else amount(latency, " ms")],
         ["training time", duration(searched.get("seconds"))],
+        *_linear_rows(searched),
         *_cost_rows(result),
         ["search time", duration(search.get("seconds"))],
         ["parameters of the supernet", show(search.get("parameters"))],
         ["peak memory", MISSING if memory is None else f"{memory:.2f} GiB"],
     ]
     return Table([], [row for row in rows if row[1] != MISSING])
+
+
+def _linear_rows(searched: Mapping[str, Any]) -> list[list[str]]:
+    """The linear model that stands beside a network of texts."""
+    if not searched.get("linear"):
+        return []
+    linear = searched["linear"]
+    losses = ", ".join(f"{linear['losses'][name]:.3f} {words}" for name, words in _LINEAR.items())
+    samples = f"{linear['samples']:,} held-out texts"
+    return [[f"linear model of runs of up to {linear['longest']} tokens beside it", f"loss of {samples}: {losses}"]]
 
 
 def _other_rows(result: Mapping[str, Any]) -> list[list[str]]:

@@ -1,14 +1,17 @@
 """A whole run on texts and on recordings by the command line: strings and sound go into what is saved."""
 
 import json
+import zipfile
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 from kerasnas import cli
+from kerasnas.datasets import Vocabulary
 from kerasnas.pipeline import SearchConfig, TrainingConfig, deployment, evaluate
-from kerasnas.pipeline.assembly import make_augmentation
+from kerasnas.pipeline.assembly import longest_runs, make_augmentation
 
 SEARCH = [
     *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=1"),
@@ -44,12 +47,16 @@ def test_whole_run(run):
     assert result["genotype"]["space"] == "text" and result["settings"]["augment"] == ["drop_words"]
     assert result["searched"]["macs"] > 0 and result["searched"]["test_accuracy"] > 0.6
     assert json.loads((run / "model.json").read_text())["front"]["name"] == "vocabulary"
+    assert result["searched"]["linear"]["longest"] == 2 and result["searched"]["linear"]["samples"] == 24
     card = (run / "card.md").read_text()
+    assert "linear model of runs of up to 2 tokens beside it | loss of 24 held-out texts: " in card
     assert "A Keras text classifier." in card and "a text" in card
     assert "image" not in card.replace("image_size", "").replace("image_fit", "")
 
 
 def test_the_saved_model_takes_strings(run):
+    with zipfile.ZipFile(run / "model.keras") as file:
+        assert b"kerasnas" not in file.read("config.json")
     model = keras.models.load_model(run / "model.keras")
     answers = model.predict(np.array(["the film was good", "The BOOK was dull!", ""], object), verbose=0)
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
@@ -99,10 +106,11 @@ def test_other_data_are_refused(run):
 
 def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path):
     folder = tmp_path / "again"
-    command = ["retrain", f"--genotype={run}", f"--dataset={reviews}", "--retrain_epochs=1"]
+    command = ["retrain", f"--genotype={run}", f"--dataset={reviews}", "--retrain_epochs=1", "--ngrams=0"]
     assert cli.main([*command, f"--output_dir={folder}"]) == 0
     settings = json.loads((folder / "config.json").read_text())["settings"]
     assert settings["retrain_filters"] == 4 and settings["augment"] == ["drop_words"]
+    assert "linear" not in json.loads((folder / "result.json").read_text())["searched"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,7 @@ def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path
             ["--space=text", "--augment=flip"],
             "drop_words, or nothing, for the texts of reviews.csv. Received: flip",
         ),
+        (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
         (["--space=text", "--target=like"], "Did you mean 'liked'?"),
         (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
         (["--space=text", "--method=race"], "signals and texts have a gradient search"),
@@ -134,6 +143,21 @@ def test_defaults_of_a_space_give_way_to_what_is_given():
     assert SearchConfig.suited(space="text").retrain_cells == 1
     assert SearchConfig.suited(space="text", retrain_cells=3).retrain_cells == 3
     assert TrainingConfig.suited() == TrainingConfig()
+
+
+def test_a_linear_model_stands_beside_networks_of_texts_alone():
+    from kerasnas.datasets import load
+
+    images = load("fashion_mnist_mini")
+    assert longest_runs(TrainingConfig(), images) == 0
+    with pytest.raises(ValueError, match=r"0, or nothing, for the images of fashion_mnist_mini\. Received: 2"):
+        longest_runs(TrainingConfig(ngrams=2), images)
+
+
+@pytest.mark.parametrize(("asked", "split", "longest"), [(-1, "words", 2), (-1, "characters", 4), (0, "words", 0)])
+def test_the_longest_runs_are_those_of_the_vocabulary(asked, split, longest):
+    data = SimpleNamespace(front=Vocabulary(["a", "b"], 4, split), kind="texts", name="some")
+    assert longest_runs(TrainingConfig(ngrams=asked), data) == longest
 
 
 def test_words_are_dropped_by_default_of_texts_alone():

@@ -1,0 +1,137 @@
+"""Runs of tokens: the number of each in a text, and a linear model of which there are, as standard Keras layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""The smallest square of the length of a text that it is divided by."""
+BUCKETS = (16_381, 65_521, 262_139, 1_048_573)
+"""How many numbers runs may have: primes, four times as large each."""
+_LARGEST = 2**31 - 1
+_BATCH = 1000
+
+
+def run_numbers(ids: Any, longest: int, tokens: int, buckets: int) -> tuple[Any, Any]:
+    """A number from 0 to `buckets - 1` for each run of 1 to `longest` tokens of padded texts.
+
+    Two runs may have the same number. The beginning of a text is a token of the runs that are longer than one.
+
+    Args:
+        ids: token ids `(batch, length)`, of which 0 is padding, at the end: a tensor or a KerasTensor.
+        longest: number of tokens of the longest runs.
+        tokens: how many ids there are.
+        buckets: how many numbers there are.
+
+    Returns:
+        Two tensors `(batch, runs)`: the numbers, int32; and False where a run reaches into the padding.
+
+    Example:
+
+    >>> numbers, there = run_numbers(ops.convert_to_tensor([[5, 7, 0]]), longest=2, tokens=10, buckets=16381)
+    >>> numbers[0].numpy().tolist(), there[0].numpy().tolist()
+    ([5, 7, 0, 15, 67, 80], [True, True, False, True, True, False])
+    """
+    ids = ops.cast(ids, "int32")
+    numbers, there = [ids % buckets], [ops.not_equal(ids, 0)]
+    begun = ops.pad(ids, ((0, 0), (1, 0)))
+    within = _LARGEST // tokens - 1  # times the number of tokens, plus one of them: within 32 bits
+    for length in range(2, 1 + min(longest, begun.shape[1])):
+        places = begun.shape[1] - length + 1
+        number = begun[:, :places] + 1
+        for position in range(1, length):
+            last = begun[:, position : position + places]
+            number = (number % within) * tokens + last
+        numbers.append(number % buckets)
+        there.append(ops.not_equal(last, 0))
+    return ops.concatenate(numbers, axis=1), ops.concatenate(there, axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """The runs of tokens of some texts, in rows of a table; row 0 is of all others.
+
+    Args:
+        longest, tokens: as for `run_numbers`.
+        rows: of each number its row.
+
+    Example:
+
+    >>> runs = Runs.of(np.array([[5, 7, 0], [5, 0, 0]]), longest=1)
+    >>> runs.size, runs.find(np.array([[7, 8, 7]]))
+    (3, (array([0, 0, 0]), array([2, 0, 2])))
+    """
+
+    longest: int
+    tokens: int
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, ids: np.ndarray, longest: int, most: int | None = None) -> Runs:
+        """The runs of texts, given as token ids `(samples, length)`: the `most` frequent ones; by default, all."""
+        tokens = int(ids.max(initial=1)) + 1
+        distinct = len(np.unique(_found(ids, longest, tokens, BUCKETS[-1])[1]))
+        buckets = next((size for size in BUCKETS if size >= 16 * distinct), BUCKETS[-1])
+        used, times = np.unique(_found(ids, longest, tokens, buckets)[1], return_counts=True)
+        used = np.sort(used[np.argsort(-times, kind="stable")[:most]])
+        rows = np.zeros(buckets, int)
+        rows[used] = 1 + np.arange(len(used))
+        return cls(longest, tokens, rows)
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return int(self.rows.max()) + 1
+
+    def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All runs of texts: two arrays, the text that each is in, and its row."""
+        texts, numbers = _found(ids, self.longest, self.tokens, len(self.rows))
+        return texts, self.rows[numbers]
+
+    def linear(self, x: Any, weights: np.ndarray, squares: np.ndarray) -> Any:
+        """The outputs of a linear model, in standard Keras layers: `sum_r w_r / sqrt(sum_r s_r)` over a text's runs.
+
+        Args:
+            x: token ids, a KerasTensor `(batch, length)`.
+            weights: of each row, `(size, outputs)`.
+            squares: of each row, `(size,)`, at least 0: the square of its share of the length of the vector that a text
+                is. A text without any has outputs of 0.
+
+        Example:
+
+        >>> inputs, runs = keras.Input((3,), dtype="int32"), Runs.of(np.array([[5, 7, 0]]), longest=1)
+        >>> model = keras.Model(inputs, runs.linear(inputs, np.ones((3, 1)), np.array([0.0, 4.0, 4.0])))
+        >>> model(np.array([[5, 7, 0]])).numpy().round(3).tolist()  # two runs: 2 / sqrt(8)
+        [[0.7070000171661377]]
+        """
+        numbers, there = run_numbers(x, self.longest, self.tokens, len(self.rows))
+        rows = ops.cast(ops.squeeze(_table(self.rows[:, None], "rows_of_runs", False)(numbers), -1), "int32")
+        there = ops.expand_dims(ops.cast(there, "float32"), -1)
+        total = ops.sum(_table(weights, "weights_of_runs", True)(rows) * there, axis=1)
+        length = ops.sum(_table(squares[:, None], "squares_of_runs", False)(rows) * there, axis=1)
+        return total / ops.sqrt(ops.maximum(length, SMALLEST))
+
+
+def _found(ids: np.ndarray, longest: int, tokens: int, buckets: int) -> tuple[np.ndarray, np.ndarray]:
+    """All runs of texts: two arrays, the text that each is in, and its number."""
+    texts, numbers = [np.zeros(0, int)], [np.zeros(0, int)]
+    for start in range(0, len(ids), _BATCH):
+        batch = ops.convert_to_tensor(ids[start : start + _BATCH])
+        found, there = map(ops.convert_to_numpy, run_numbers(batch, longest, tokens, buckets))
+        own, column = np.nonzero(there)
+        texts.append(own + start)
+        numbers.append(found[own, column])
+    return np.concatenate(texts), np.concatenate(numbers)
+
+
+def _table(values: np.ndarray, name: str, trainable: bool) -> Any:
+    """An embedding of these values, built."""
+    layer = keras.layers.Embedding(*values.shape, dtype="float32", trainable=trainable, name=name)
+    layer.build()
+    layer.set_weights([np.asarray(values, "float32")])
+    return layer

@@ -1,0 +1,244 @@
+"""A linear model of a text's words and runs of words, and the network beside it: together one Keras model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets import stratified_split
+from kerasnas.networks.initialization import number_layers
+from kerasnas.networks.ngrams import SMALLEST, Runs
+from kerasnas.tasks import Task
+
+_HELD, _FEW = 0.1, 300  # share, and least number, of the samples that decide how much each model counts
+_PLAIN, _RATIOS = 30.0, 10.0  # inverse strengths of the penalties, without and with the ratios
+_SMOOTHING = 0.3  # of the counts that the ratios are of
+_STEPS = 60
+_MOST_WEIGHTS = 2_000_000  # of which L-BFGS holds twenty copies
+_PRIOR, _PRIOR_STRENGTH = (0.35, 0.35, 0.3), 5.0  # of the mix: the two linear models, the network; in samples
+
+
+@checks.arguments(task=Task, y=checks.array, seed=checks.seed)
+def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The samples that the models learn from, and those that decide how much each of them counts.
+
+    Args:
+        task: what is predicted.
+        y: the labels.
+        seed: of the split.
+
+    Returns:
+        Two sorted arrays of indices into `y`: a tenth of them in the second, or 300, but a quarter at most.
+
+    Example:
+
+    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> [len(part) for part in held_out(CLASSIFICATION, np.arange(2000) % 2, seed=0)]
+    [1700, 300]
+    """
+    share, strata = min(max(_HELD, _FEW / len(y)), 0.25), task.strata(y)
+    if len(np.unique(strata)) == len(strata):  # one sample of each
+        strata = np.zeros(len(y), int)
+    return stratified_split(strata, share, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearModel:
+    """A linear model of which runs of tokens a text has; `fit` makes one.
+
+    Args:
+        runs: the runs, in rows.
+        squares: of each row the square of its inverse document frequency.
+        weights: of each row `(size, outputs)`, times that frequency.
+        bias: `(outputs,)`.
+    """
+
+    runs: Runs
+    squares: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def outputs(self, ids: np.ndarray) -> np.ndarray:
+        """The outputs for texts as token ids, `(samples, outputs)`."""
+        texts, rows = self.runs.find(ids)
+        length = np.sqrt(np.maximum(np.bincount(texts, self.squares[rows], len(ids)), SMALLEST))
+        sums = [np.bincount(texts, column[rows], len(ids)) / length for column in self.weights.T]
+        return np.stack(sums, axis=1) + self.bias
+
+    def beside(self, network: keras.Model, share: float) -> keras.Model:
+        """The model whose outputs are those of this one, and `share` times those of `network`."""
+        found = self.runs.linear(network.inputs[0], self.weights, self.squares)
+        scaled = keras.layers.Rescaling(share, self.bias.tolist(), dtype="float32")(network.outputs[0])
+        model = keras.Model(network.inputs[0], keras.layers.Add(dtype="float32")([scaled, found]), name=network.name)
+        number_layers(model)
+        return model
+
+
+def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) -> tuple[LinearModel, ...]:
+    """Two linear models of texts: regressions on TF-IDF with a penalty on the squares of the weights.
+
+    A text is the vector of its runs' inverse document frequencies, divided by its length. Of the first model it is as
+    it is; of the second, which regressions of numbers lack, each run is multiplied for each class or label by the
+    logarithm of how much more often it occurs with it than without: NB-SVM.
+
+    Args:
+        ids: token ids `(samples, length)`.
+        y: the labels.
+        task: what is predicted.
+        outputs: number of classes, labels or numbers.
+        longest: number of tokens of the longest runs.
+
+    Example:
+
+    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> plain, ratios = fit(np.array([[2, 3], [2, 4]] * 9), np.array([0, 1] * 9), CLASSIFICATION, 2, longest=1)
+    >>> ratios.outputs(np.array([[3, 0], [4, 0]])).argmax(axis=1).tolist()
+    [0, 1]
+
+    Reference:
+        Wang and Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification", 2012.
+    """
+    from scipy import sparse
+
+    runs = Runs.of(ids, longest, max(_MOST_WEIGHTS // outputs, 1))
+    texts, rows = runs.find(ids)
+    there = sparse.csr_matrix((np.ones(len(texts)), (texts, rows)), (len(ids), runs.size))  # how often
+    once = there.sign()
+    frequency = np.log((1 + len(ids)) / (1 + np.asarray(once.sum(axis=0)).ravel())) + 1
+    frequency[0] = 0  # all other runs
+    length = np.sqrt(np.maximum(there @ frequency**2, SMALLEST))
+    x = (sparse.diags(1 / length) @ there @ sparse.diags(frequency)).tocsr()
+    targets = _targets(task, y, outputs)
+    scales = [(np.ones((runs.size, outputs)), _PLAIN)]
+    if task.name != "regression":
+        with_label, without = (once.T @ part + _SMOOTHING for part in (targets, 1 - targets))
+        scales.append((np.log(with_label / with_label.sum(0)) - np.log(without / without.sum(0)), _RATIOS))
+    models = []
+    for scale, strength in scales:
+        found, bias = _regression(x, targets, task, scale, strength)
+        models.append(LinearModel(runs, frequency**2, frequency[:, None] * found, bias))
+    return tuple(models)
+
+
+def _targets(task: Task, y: np.ndarray, outputs: int) -> np.ndarray:
+    """What the mean of each output is to be: one-hot rows of class numbers, all other labels as they are."""
+    y = np.asarray(y)
+    return np.eye(outputs)[y] if task.name == "classification" else y.reshape(len(y), -1).astype(float)
+
+
+def _loss(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    """The sum of the task's loss over all samples, and its gradient with respect to the outputs."""
+    if task.name == "regression":
+        return 0.5 * float(np.square(outputs - targets).sum()), outputs - targets
+    if task.name == "multilabel":
+        total = np.logaddexp(0, outputs) - targets * outputs
+        return float(total.sum()), task.answers(outputs) - targets
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    log = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -float((targets * log).sum()), np.exp(log) - targets
+
+
+def _minimum(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, **options: Any) -> np.ndarray:
+    """Where a convex function, which returns its gradient too, is least: by L-BFGS."""
+    from scipy.optimize import minimize
+
+    return minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}, **options).x
+
+
+def _regression(
+    x: Any, targets: np.ndarray, task: Task, scale: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weights and the bias of a penalized linear model of `x`, whose columns are scaled for each output."""
+    shape, transposed = scale.shape, x.T.tocsr()
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        free, bias = values[: scale.size].reshape(shape), values[scale.size :]
+        found, gradient = _loss(task, x @ (scale * free) + bias, targets)
+        of_free = strength * scale * (transposed @ gradient) + free
+        both = np.concatenate([of_free.ravel(), strength * gradient.sum(axis=0)])
+        return strength * found + 0.5 * float(np.square(free).sum()), both
+
+    values = _minimum(loss, np.zeros(scale.size + shape[1]))
+    return scale * values[: scale.size].reshape(shape), values[scale.size :]
+
+
+def mix(task: Task, outputs: Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
+    """How much each of several models counts in the sum of their outputs: what makes the loss of held-out data least.
+
+    None counts less than nothing. The fewer the samples, the nearer to what was best on other data.
+
+    Args:
+        task: what is predicted.
+        outputs: of each model, of a linear one or two and of a network, in this order, `(samples, outputs)` each.
+        y: the labels of these samples.
+
+    Example:
+
+    >>> from kerasnas.tasks import CLASSIFICATION
+    >>> y = np.arange(200) % 2
+    >>> right, wrong = 3 * np.eye(2)[y], 3 * np.eye(2)[1 - y]
+    >>> bool(mix(CLASSIFICATION, [right, right, wrong], y)[-1] == 0)
+    True
+    """
+    targets, values = _targets(task, y, outputs[0].shape[1]), np.stack(outputs)
+    prior = np.array(_PRIOR if len(outputs) == len(_PRIOR) else (1 - _PRIOR[-1], _PRIOR[-1]))
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        found, gradient = _loss(task, np.tensordot(weights, values, 1), targets)
+        off = weights - prior
+        return found + 0.5 * _PRIOR_STRENGTH * float(off @ off), np.einsum(
+            "mso,so->m", values, gradient
+        ) + _PRIOR_STRENGTH * off
+
+    return _minimum(loss, prior, bounds=[(0, None)] * len(prior))
+
+
+def join(
+    network: keras.Model,
+    data: tuple[np.ndarray, np.ndarray],
+    parts: tuple[np.ndarray, np.ndarray],
+    task: Task,
+    longest: int,
+    batch_size: int,
+) -> tuple[keras.Model, dict[str, Any]]:
+    """The network and the linear models of the same texts as one model, and what the held-out samples say of each.
+
+    Args:
+        network: trained on the first part of the data; its inputs are token ids.
+        data: `(x, y)`, of which the linear models learn from all in the end.
+        parts: indices, as `held_out` returns them.
+        task: what is predicted.
+        longest: number of tokens of the longest runs that the linear models know.
+        batch_size: of the network's predictions.
+
+    Returns:
+        The model; and `{"longest", "samples", "weights", "losses"}`: the number of held-out samples, how much each
+        model counts, and the mean loss of the linear models, of the network, and of both together.
+    """
+    x, y = (np.asarray(part) for part in data)
+    first, second = parts
+    outputs = int(network.output_shape[-1])
+    found = [model.outputs(x[second]) for model in fit(x[first], y[first], task, outputs, longest)]
+    found.append(network.predict(x[second], batch_size=batch_size, verbose=0))
+    shares = mix(task, found, y[second])
+    targets = _targets(task, y[second], outputs)
+    alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
+    mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
+    losses = {
+        name: _loss(task, np.tensordot(one, np.stack(found), 1), targets)[0] / len(second)
+        for name, one in mixes.items()
+    }
+    final = fit(x, y, task, outputs, longest)
+    whole = LinearModel(
+        final[0].runs,
+        final[0].squares,
+        sum(share * one.weights for share, one in zip(shares, final, strict=False)),
+        sum(share * one.bias for share, one in zip(shares, final, strict=False)),
+    )
+    record = {"longest": longest, "samples": len(second), "weights": shares.tolist(), "losses": losses}
+    return whole.beside(network, float(shares[-1])), record
