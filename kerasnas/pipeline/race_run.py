@@ -27,6 +27,7 @@ from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
 from kerasnas.pipeline.starts import Start, find_starts
+from kerasnas.pipeline.tracking import Tracking
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
@@ -58,7 +59,9 @@ def load_images(config: RaceConfig) -> datasets.ImageDataset:
     return data
 
 
-def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, budget: Budget, log: Log) -> Race:
+def make_race(
+    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, budget: Budget, tracking: Tracking, log: Log
+) -> Race:
     """The race of the settings.
 
     Raises:
@@ -117,6 +120,7 @@ def make_race(run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, b
         initialize=initialize,
         task=data.task,
         tolerant=space.tolerant,
+        watch=tracking.metrics,
     )
 
 
@@ -189,7 +193,12 @@ def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.ImageData
 
 
 def run_race(
-    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, spent: float, progress: Progress
+    run: RunFolder,
+    config: RaceConfig,
+    data: datasets.ImageDataset,
+    spent: float,
+    tracking: Tracking,
+    progress: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The race of the settings and the training of its winner, in the folder; what is done is not repeated.
 
@@ -199,13 +208,14 @@ def run_race(
         data: of `load_images`.
         spent: seconds of the budget that were spent before this call, by the process; those of an interrupted run are
             added.
+        tracking: told how each network does.
         progress: told each line, and how much of the budget is spent.
 
     Returns:
         `(searched, race)`: the records of the two stages.
     """
     budget = make_budget(config, spent + spent_before(run.stages))
-    race = make_race(run, config, data, budget, progress)
+    race = make_race(run, config, data, budget, tracking, progress)
     progress(race_plan(config, data, budget))
     progress.phase("race")
 

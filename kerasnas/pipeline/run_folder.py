@@ -24,6 +24,8 @@ except ImportError:  # on Windows
 
 GIVEN = "given.json"
 """The file that records the user's own candidates of a race."""
+TRACKING = "tracking"
+"""The folder of what trackers keep of a run."""
 FAILED = "failed.json"
 """The file that says why the last attempt failed: removed by the next."""
 ERROR_LOG = "error.log"
@@ -211,7 +213,7 @@ class RunFolder:
 
 def _clear(path: Path) -> None:
     """Remove a run of which nothing was finished."""
-    for name in ("stages", "checkpoints"):
+    for name in ("stages", "checkpoints", TRACKING):
         shutil.rmtree(path / name, ignore_errors=True)
     for name in ("genotype.json", GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
         (path / name).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from kerasnas.datasets.fronts import SPLITS
 from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.recipe import ALGORITHMS, AUGMENTATIONS
+from kerasnas.platforms import TRACKERS
 from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES
@@ -70,6 +71,12 @@ _IMAGE_SIZE = (
 _IMAGE_FIT = (
     "How images of a folder that have another shape are brought to that size: stretch (distorted), crop (the center) "
     "or pad (all of it, between black bars). Predictions do the same."
+)
+
+_TRACKERS = (
+    "Where settings, curves, plots and files of the run go too, comma-separated: tensorboard (in the run's folder), "
+    "mlflow, wandb (offline, unless you are logged in); the last two need the extra of their name. One that fails is "
+    "left out, and the run continues."
 )
 
 
@@ -329,6 +336,7 @@ class TrainingConfig(SpaceConfig):
         known=AUGMENTATIONS,
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed gives the same result.", least=0)
+    trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -478,6 +486,7 @@ class RaceConfig(Settings):
         False, "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
 
     def __post_init__(self) -> None:
         super().__post_init__()

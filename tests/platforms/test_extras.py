@@ -7,7 +7,14 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("adapter", "package", "extra"), [("optuna_study", "optuna", "optuna"), ("ray_tune", "ray.tune.search", "ray")]
+    ("adapter", "package", "extra"),
+    [
+        ("optuna_study", "optuna", "optuna"),
+        ("ray_tune", "ray.tune.search", "ray"),
+        ("mlflow_run", "mlflow", "mlflow"),
+        ("mlflow_run", "sqlalchemy", "mlflow"),
+        ("wandb_run", "wandb", "wandb"),
+    ],
 )
 def test_the_extra_is_named(adapter, package, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)

@@ -63,6 +63,8 @@ class Race:
         held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
         num_classes: number of outputs.
         augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
+        watch: called with the name of a network, its accuracy on held-out data or its training's loss and metrics, and
+            the steps after which it has them. Defaults to nothing.
         tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
             to True.
         batch_size: Defaults to 64; small data make smaller batches.
@@ -90,6 +92,7 @@ class Race:
     initialize: Callable[[keras.Model, str], Any] | None = None
     task: Task = CLASSIFICATION
     tolerant: bool = True
+    watch: Callable[[str, dict[str, Any], int], Any] = lambda name, values, steps: None
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
@@ -316,6 +319,7 @@ class Race:
             f"{1000 * entry['step_seconds']:.0f} ms each"
         )
         self.contestants.save(name, self.budget.spent())
+        self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, contestant.steps)
 
     def _ranked(self, names: list[str], index: int, number: int) -> list[str]:
         """The best of `names`, at most `number`, as far as rung `index` tells; their scores are recorded."""
