@@ -55,6 +55,7 @@ ROOMS = {
     "ray": ("kerasnas/platforms/ray_tune.py",),
     "mlflow": ("kerasnas/platforms/mlflow_run.py",),
     "sqlalchemy": ("kerasnas/platforms/mlflow_run.py",),
+    "huggingface_hub": ("kerasnas/platforms/hub.py",),
     "wandb": ("kerasnas/platforms/wandb_run.py",),
     "flwr": ("kerasnas/federated/flower.py",),
     "yaml": ("kerasnas/cli/configuration.py",),

@@ -19,8 +19,11 @@ from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_regressor import ImageRegressor
+from kerasnas.pipeline.loading import Preset, load
 from kerasnas.pipeline.monitoring import monitor
+from kerasnas.pipeline.preset_folders import presets
 from kerasnas.pipeline.progress import Progress
+from kerasnas.pipeline.publishing import push
 from kerasnas.pipeline.readapting import Readaptation, readapt
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
@@ -50,6 +53,7 @@ __all__ = [
     "ImageRegressor",
     "NetworkTraining",
     "Prediction",
+    "Preset",
     "PretrainingConfig",
     "Progress",
     "RaceConfig",
@@ -68,6 +72,7 @@ __all__ = [
     "examine",
     "export",
     "fitting",
+    "load",
     "make_record",
     "make_space",
     "measure",
@@ -75,7 +80,9 @@ __all__ = [
     "plot",
     "plot_genotype",
     "predict",
+    "presets",
     "pretrain",
+    "push",
     "read_config",
     "read_network",
     "readapt",

@@ -94,17 +94,9 @@ class RunFolder:
         elif path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG}):
             raise FileExistsError(f"{path} exists and is not an empty folder. Choose another --output_dir.")
 
-        record = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "kerasnas_version": __version__,
-            "kind": kind,
-            "directory": os.getcwd(),
-            "settings": config.to_dict(),
-        }
         try:
             path.mkdir(parents=True, exist_ok=True)
-            storage.write_json(path / "config.json", record)
+            write_config(path, kind, config, os.getcwd())
         except OSError as error:
             raise type(error)(
                 error.errno, f"Cannot write in {path}: {error.strerror}. Choose another --output_dir"
@@ -241,6 +233,19 @@ def _failure_record(path: Path) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     """An error in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def write_config(path: Path, kind: str, config: Settings, directory: str | None = None) -> None:
+    """Write the settings of a run to `config.json` in a folder.
+
+    Args:
+        path: the folder.
+        kind, config: as for `RunFolder`.
+        directory: where relative paths of data in them are read from. Defaults to None: it is not said.
+    """
+    record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": kind}
+    place = {} if directory is None else {"directory": directory}
+    storage.write_json(path / "config.json", {**record, **place, "settings": config.to_dict()})
 
 
 def read_config(file: str | os.PathLike) -> tuple[str, Settings]:

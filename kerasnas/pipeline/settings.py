@@ -474,7 +474,8 @@ class RaceConfig(Settings):
     initializer: str = setting(
         "auto",
         "Where networks may begin: auto, from every learned initialization that comes along and fits the data; none; "
-        "the name of one; or the folder of one of your own. The same network with drawn weights is in the race too.",
+        "the name of one; the folder of one of your own, or hf://owner/name. The same network with drawn weights is in "
+        "the race too.",
     )
     remember: bool = setting(
         False,

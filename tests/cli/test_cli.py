@@ -35,6 +35,7 @@ COMMANDS = (
     "predict",
     "evaluate",
     "export",
+    "push",
     "monitor",
     "plot",
     "compare",

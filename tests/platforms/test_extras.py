@@ -14,6 +14,7 @@ import pytest
         ("mlflow_run", "mlflow", "mlflow"),
         ("mlflow_run", "sqlalchemy", "mlflow"),
         ("wandb_run", "wandb", "wandb"),
+        ("hub", "huggingface_hub", "hub"),
     ],
 )
 def test_the_extra_is_named(adapter, package, extra, monkeypatch):
