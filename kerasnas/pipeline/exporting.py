@@ -115,6 +115,7 @@ def _copied(preset: Path, target: Path) -> Path:
     """The folder `target`, to which a preset was copied as a run: its own files stay as its manifest says they are."""
     if target.exists():
         raise FileExistsError(f"{target} exists. Choose another --output, a new folder that the preset is copied to.")
+    target.parent.mkdir(parents=True, exist_ok=True)
     with storage.atomic_folder(target) as place:
         for name in FILES:
             if (preset / name).exists():

@@ -84,6 +84,7 @@ def push(
     else:
         if Path(target).exists():
             raise FileExistsError(f"{target} exists. Choose a folder that does not.")
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         with storage.atomic_folder(target) as folder:
             _assemble(source, folder)
         where = target

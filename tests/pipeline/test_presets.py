@@ -92,9 +92,11 @@ def test_commands_take_a_preset(tmp_path, capsys, monkeypatch):
 
 def test_an_exported_preset_is_a_copy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pipeline.export(NAME, ["savedmodel"], samples=20, log=lambda line: None)
-    assert (tmp_path / NAME / "savedmodel").is_dir() or list((tmp_path / NAME).glob("*saved*"))
-    assert json.loads((tmp_path / NAME / "result.json").read_text())["exports"]
+    exported = pipeline.export(NAME, ["savedmodel"], samples=20, log=lambda line: None)
+    assert exported["files"][1]["agreement"] == 1.0 and (tmp_path / NAME / exported["files"][1]["file"]).exists()
+    assert json.loads((tmp_path / NAME / "result.json").read_text())["exports"] == exported
+    pipeline.export(SHELF / NAME, ["savedmodel"], "new/place", samples=20, log=lambda line: None)
+    assert (tmp_path / "new" / "place" / "model.keras").exists()
     check_preset(SHELF / NAME)
     with pytest.raises(FileExistsError, match="exists"):
         pipeline.export(SHELF / NAME, ["savedmodel"], NAME)
@@ -204,11 +206,11 @@ def test_no_preset_imports_a_module(copied, tmp_path, monkeypatch):
 
 
 def test_pushed_to_a_folder(run, tmp_path):
-    pipeline.push(run, str(tmp_path / "rows"), log=lambda line: None)
-    check_preset(tmp_path / "rows")
-    assert not (tmp_path / "rows" / "report.html").exists()
+    pipeline.push(run, str(tmp_path / "shelf" / "rows"), log=lambda line: None)
+    check_preset(tmp_path / "shelf" / "rows")
+    assert not (tmp_path / "shelf" / "rows" / "report.html").exists()
     with pytest.raises(FileExistsError, match="Choose a folder that does not"):
-        pipeline.push(run, str(tmp_path / "rows"))
+        pipeline.push(run, str(tmp_path / "shelf" / "rows"))
     pipeline.push("images_vgg_3x3", str(tmp_path / "start"), log=lambda line: None)
     assert kerasnas.load(tmp_path / "start").is_initialization
     with pytest.raises(FileNotFoundError, match="holds no run"):
