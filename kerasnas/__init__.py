@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import ImageClassifier, ImageRegressor, TextClassifier, readapt
+    from kerasnas.pipeline import ImageClassifier, ImageRegressor, Preset, TextClassifier, load, presets, push, readapt
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -46,8 +46,12 @@ _HOMES = {
     "ImageClassifier": "pipeline",
     "ImageRegressor": "pipeline",
     "MixedOp": "primitives",
+    "Preset": "pipeline",
     "SearchSpace": "spaces",
     "TextClassifier": "pipeline",
+    "load": "pipeline",
+    "presets": "pipeline",
+    "push": "pipeline",
     "readapt": "pipeline",
     "register_primitive": "primitives",
 }
@@ -62,6 +66,7 @@ __all__ = [
     "ImageClassifier",
     "ImageRegressor",
     "MixedOp",
+    "Preset",
     "SearchSpace",
     "TextClassifier",
     "callbacks",
@@ -71,8 +76,11 @@ __all__ = [
     "drift",
     "federated",
     "genotypes",
+    "load",
     "meta",
     "networks",
+    "presets",
+    "push",
     "readapt",
     "register_primitive",
     "relaxations",

@@ -126,6 +126,14 @@ def export(values: flags.FlagValues) -> None:
     pipeline.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
 
 
+def push(values: flags.FlagValues) -> None:
+    """Publish a run as a preset."""
+    from kerasnas import pipeline
+
+    target, license = values["target"].value, values["license"].value
+    pipeline.push(values["output_dir"].value, target, license, values["private"].value)
+
+
 def monitor(values: flags.FlagValues) -> None:
     """Say whether new images drifted, and adapt the network."""
     import json

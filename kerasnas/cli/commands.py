@@ -42,6 +42,13 @@ _CONTINUED = OwnFlag(
 )
 _TARGET = OwnFlag("output", None, "The folder that is written to. Default: that of the run.")
 _MOVED = OwnFlag("dataset", "", "Where the run's data are now, a name or a path. Default: where they were.")
+_PUSH = (
+    OwnFlag(
+        "target", None, "hf://owner/name, a repository of the Hub; or a folder that does not exist.", required=True
+    ),
+    OwnFlag("license", None, "The Hub's name of a license, such as apache-2.0. Default: none is said."),
+    OwnFlag("private", False, "A repository that is made is private."),
+)
 _MONITOR = (
     OwnFlag(
         "images",
@@ -143,10 +150,12 @@ COMMANDS: dict[str, Command] = {
             "tell the class of images, or of texts, with the network of a run.",
             "    kerasnas predict runs/first photo.png\n"
             "    kerasnas predict runs/first photos/ --format=csv\n"
+            "    kerasnas predict hf://somebody/leaves leaf.jpg\n"
             '    kerasnas predict runs/reviews "a fine film" more_reviews.txt\n'
             "\n"
             "Prints the class of each image and its probability. Images are turned upright, and resized to the size\n"
-            "that the network was trained on. A file that cannot be read is named, and the exit status is 2.",
+            "that the network was trained on. A file that cannot be read is named, and the exit status is 2. In place\n"
+            "of a run, a preset: a name of kerasnas.presets(), or a repository of the Hugging Face Hub.",
             actions.predict,
             places=("output_dir", "images"),
             own=(_IMAGES, _PRINTED),
@@ -176,6 +185,19 @@ COMMANDS: dict[str, Command] = {
             actions.export,
             places=("output_dir",),
             own=(_FORMATS, _TARGET, _MOVED),
+        ),
+        Command(
+            "push",
+            "publish the network of a run, on the Hugging Face Hub or in a folder.",
+            "    kerasnas push runs/first hf://somebody/leaves --license=apache-2.0\n"
+            "    kerasnas push runs/first presets/leaves\n"
+            "\n"
+            "Network, genotype, results, settings and model card, with checksums; of paths the last names are left,\n"
+            "and nothing of the data but the names of the classes. `kerasnas predict hf://somebody/leaves`, evaluate\n"
+            "and export take it from there, and so does kerasnas.load in Python. Needs the extra kerasnas[hub].",
+            actions.push,
+            places=("output_dir", "target"),
+            own=_PUSH,
         ),
         Command(
             "monitor",

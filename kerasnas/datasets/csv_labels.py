@@ -14,8 +14,9 @@ from kerasnas.datasets.folders import left_out, read_pixels
 from kerasnas.datasets.splits import split_samples
 from kerasnas.tasks import task_of
 
-_TEXTS = ("text", "sentence", "review", "comment", "message")
-_PATHS = ("image", "path", "file", "filename")
+TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")
+PATH_COLUMNS = ("image", "path", "file", "filename")
+"""Names of columns that hold texts, and paths of images."""
 _SPLIT, _GROUP = "split", "group"
 _PARTS = ("train", "test")
 _TEST_SHARE = 0.2
@@ -51,8 +52,8 @@ def read_csv(
     columns = _columns(file)
     if text_column:
         checks.one_of("text_column", text_column, columns)
-    place = next((name for name in columns if name.lower() in _PATHS), "")
-    text = text_column or ("" if place else next((name for name in columns if name.lower() in _TEXTS), ""))
+    place = next((name for name in columns if name.lower() in PATH_COLUMNS), "")
+    text = text_column or ("" if place else next((name for name in columns if name.lower() in TEXT_COLUMNS), ""))
     place = text or place or next(iter(columns))
     known = [name for name in columns if name != place and name.lower() not in (_SPLIT, _GROUP)]
     for name in target:

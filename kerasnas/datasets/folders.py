@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +119,70 @@ def read_pixels(
     _check_memory(len(headers), size, len(mode))
     pixels = _readable(lambda path: _pixels(path, root, size, mode, image_fit), headers, unreadable)
     return pixels, unreadable, _sizes([size for size, _ in headers.values()], size)
+
+
+def pixels_of_files(
+    paths: Iterable[str | os.PathLike],
+    image_size: tuple[int, int] | None = None,
+    image_fit: str = "stretch",
+    channels: int | None = None,
+) -> np.ndarray:
+    """The pixels of image files, all of which can be read: uint8 `(samples, height, width, channels)`.
+
+    Args:
+        paths: the files.
+        image_size, image_fit: as for `read_folder`.
+        channels: Defaults to None: one if all are grayscale, else three.
+
+    Raises:
+        ValueError: if one cannot be read, or they do not fit into memory.
+    """
+    files = [Path(path) for path in paths]
+    if channels is not None and image_size is not None:
+        pixels = [_pixels(path, Path(), image_size, MODES[channels], image_fit) for path in files]
+    else:
+        found, unreadable, _ = read_pixels(list(dict.fromkeys(files)), Path(), image_size, image_fit)
+        if unreadable:
+            raise ValueError(next(iter(unreadable.values())))
+        pixels = [found[path] for path in files]
+    return _with_channels(pixels)
+
+
+def pixels_of_images(
+    images: Iterable[Image.Image],
+    image_size: tuple[int, int] | None = None,
+    image_fit: str = "stretch",
+    channels: int | None = None,
+) -> np.ndarray:
+    """The pixels of images that Pillow has opened; arguments as for `pixels_of_files`.
+
+    Args:
+        images: they are iterated over twice, so that not all of them need be in memory.
+        image_size, image_fit, channels: as there.
+
+    Raises:
+        ValueError: if one is none, or they do not fit into memory.
+
+    Example:
+
+    >>> pixels_of_images([Image.new("L", (8, 6)), Image.new("L", (8, 6)), Image.new("L", (9, 9))]).shape
+    (3, 6, 8, 1)
+    """
+    headers = []
+    for row, image in enumerate(images):
+        if not isinstance(image, Image.Image):
+            raise ValueError(checks.invalid("x", "an image in each row", f"{type(image).__name__} in row {row}"))
+        upright = ImageOps.exif_transpose(image)
+        headers.append(((upright.height, upright.width), _is_grey(image)))
+    size = image_size or _capped(collections.Counter(size for size, _ in headers).most_common(1)[0][0])
+    mode = MODES[channels] if channels else "L" if all(grey for _, grey in headers) else "RGB"
+    _check_memory(len(headers), size, len(mode))
+    return _with_channels([_fitted(_converted(ImageOps.exif_transpose(one), mode), size, image_fit) for one in images])
+
+
+def _with_channels(pixels: Sequence[np.ndarray]) -> np.ndarray:
+    found = np.stack(pixels)
+    return found[..., None] if found.ndim == 3 else found
 
 
 def left_out(others: collections.Counter[str], unreadable: dict[Path, str], images: int) -> list[str]:
@@ -269,25 +334,38 @@ def _open(path: Path, root: Path, size: tuple[int, int] | None = None) -> Image.
 
 
 def _unreadable(path: Path, root: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path.relative_to(root)} cannot be read as an image: {error}")
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    return ValueError(f"{shown} cannot be read as an image: {error}")
 
 
 def _header(path: Path, root: Path) -> tuple[tuple[int, int], bool]:
     """The image's (height, width), and True if it is grayscale; the pixels are not read."""
     with _open(path, root) as image:
-        return (image.height, image.width), image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
+        return (image.height, image.width), _is_grey(image)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
 
 
 def _pixels(path: Path, root: Path, size: tuple[int, int], mode: str, image_fit: str) -> np.ndarray:
     with _open(path, root, size) as image:
         try:
-            if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            image = image.convert(mode)
+            image = _converted(image, mode)
         except MemoryError:
             raise
         except Exception as error:  # a truncated file shows only here
             raise _unreadable(path, root, error) from error
+    return _fitted(image, size, image_fit)
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a pixel, which `convert` would clip
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert(mode)
+
+
+def _fitted(image: Image.Image, size: tuple[int, int], image_fit: str) -> np.ndarray:
     if (image.height, image.width) != tuple(size):
         whole, bilinear = (size[1], size[0]), Image.Resampling.BILINEAR
         if image_fit == "crop":

@@ -275,6 +275,8 @@ def load(
                 data = build(name, arrays, classes, own)
             groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
             found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
+            if "image_fit" in arrays:
+                found["image_fit"] = checks.one_of("image_fit", str(arrays["image_fit"]), FITS)
             found["notes"] = (*found.get("notes", ()), *data.notes)
             return dataclasses.replace(data, groups=groups, **found)
         except ValueError as error:

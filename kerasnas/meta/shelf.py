@@ -8,7 +8,8 @@ from pathlib import Path
 from kerasnas import checks
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 
-_FOLDER = Path(__file__).parent / "initializers"
+FOLDER = Path(__file__).parent / "initializers"
+"""The folder that has a folder for each."""
 
 
 def initializer_names() -> tuple[str, ...]:
@@ -19,7 +20,7 @@ def initializer_names() -> tuple[str, ...]:
     >>> "images_vgg_3x3" in initializer_names()
     True
     """
-    return tuple(sorted(path.parent.name for path in _FOLDER.glob(f"*/{RECORD}")))
+    return tuple(sorted(path.parent.name for path in FOLDER.glob(f"*/{RECORD}")))
 
 
 @checks.arguments(name_or_folder=checks.path)
@@ -39,7 +40,7 @@ def load_initializer(name_or_folder: str | os.PathLike) -> ReptileInitializer:
     """
     text, names = os.fspath(name_or_folder), initializer_names()
     if text in names:
-        return ReptileInitializer.load(_FOLDER / text)
+        return ReptileInitializer.load(FOLDER / text)
     if (Path(text) / RECORD).is_file():
         return ReptileInitializer.load(text)
     expected = f"a name on the shelf, or a folder with {RECORD}"

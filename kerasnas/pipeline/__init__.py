@@ -20,8 +20,11 @@ from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
 from kerasnas.pipeline.image_regressor import ImageRegressor
+from kerasnas.pipeline.loading import Preset, load
 from kerasnas.pipeline.monitoring import monitor
+from kerasnas.pipeline.preset_folders import presets
 from kerasnas.pipeline.progress import Progress
+from kerasnas.pipeline.publishing import push
 from kerasnas.pipeline.readapting import Readaptation, readapt
 from kerasnas.pipeline.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.pipeline.recipe import AUGMENTATIONS, TrainingRecipe
@@ -51,6 +54,7 @@ __all__ = [
     "ImageRegressor",
     "NetworkTraining",
     "Prediction",
+    "Preset",
     "PretrainingConfig",
     "Progress",
     "RaceConfig",
@@ -69,6 +73,7 @@ __all__ = [
     "examine",
     "export",
     "fitting",
+    "load",
     "make_record",
     "make_space",
     "measure",
@@ -77,7 +82,9 @@ __all__ = [
     "plot",
     "plot_genotype",
     "predict",
+    "presets",
     "pretrain",
+    "push",
     "read_config",
     "read_network",
     "readapt",

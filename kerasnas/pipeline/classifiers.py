@@ -57,7 +57,7 @@ class LabelEstimator(Estimator):
         self._fitted()
         if isinstance(x, str | os.PathLike):
             return evaluate(self.run, os.fspath(x))
-        x, y = self._kind.arrays(x, y)
+        x, y = self._kind.arrays(x, y, self._fitted())
         if self._several:
             MULTILABEL.check(y, len(self.classes_), "test")
             return MULTILABEL.evaluation(self.predict_proba(x), y)
@@ -81,9 +81,9 @@ class LabelEstimator(Estimator):
         if self.settings.task == "regression":
             raise ValueError("A classifier has no task 'regression'. Use `kerasnas.ImageRegressor`.")
 
-    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: tuple[Any, Any] | None) -> dict[str, np.ndarray]:
+    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: Any) -> dict[str, np.ndarray]:
         """The arrays of a dataset, the classes by number, and `labels`, what each of these stands for."""
-        test = None if test_data is None else self._kind.arrays(*test_data)
+        test = self._test_arrays(test_data, x)
         whole = y.dtype.kind == "f" and y.ndim == 1  # classes all the same, as scikit-learn has them
         task = self.settings.task
         task = ("classification" if whole else task_of_labels(y)) if task == "auto" else task
@@ -147,7 +147,8 @@ class ImageClassifier(LabelEstimator):
         log: Callable[[str], Any] = print,
         **settings: Any,
     ):
-        super().__init__(RaceConfig(minutes=minutes, **settings), Images(), folder, test_split, log)
+        config = RaceConfig(minutes=minutes, **settings)
+        super().__init__(config, Images(config), folder, test_split, log)
 
 
 class TextClassifier(LabelEstimator):
@@ -192,4 +193,4 @@ class TextClassifier(LabelEstimator):
         config = SearchConfig.suited(**{"space": "text", **settings})
         if getattr(SPACES[config.space], "inputs", "image") != "text":
             raise ValueError(checks.invalid("space", "a space of texts", config.space))
-        super().__init__(config, Texts(), folder, test_split, log)
+        super().__init__(config, Texts(config), folder, test_split, log)

@@ -15,6 +15,7 @@ from kerasnas.datasets.folders import MODES, image_files, read_image
 from kerasnas.export import METADATA, Classifier, graded, load_classifier
 from kerasnas.intervals import wilson_interval
 from kerasnas.pipeline.evidence import label_record
+from kerasnas.pipeline.preset_folders import preset_folder
 from kerasnas.pipeline.record import RESULT
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.tasks import Regression
@@ -56,7 +57,7 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
     on.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; or a preset, as `kerasnas.load` takes it.
         paths: image files, and folders of them; of a network for texts, texts, and `.txt` files of one in each line.
 
     Returns:
@@ -166,7 +167,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     """Evaluate the network of a finished run on the test part of a dataset.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; or a preset, as `kerasnas.load` takes it.
         dataset: a name or a path, as for a search. Its classes are those of the network by name, all or some of them.
             Defaults to the run's own.
 
@@ -178,6 +179,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         FileNotFoundError: if the run is not finished.
         ValueError: if the data cannot be read, or do not fit the network.
     """
+    folder = preset_folder(folder)
     classifier = finished(folder)
     data = labeled_data(run_of(folder), classifier, dataset)
     answers = classifier.answers(classifier.raw(data, "test"))
@@ -271,13 +273,14 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
 
 
 def finished(folder: str | os.PathLike) -> Classifier:
-    """The classifier of a run, or an adapted one that `kerasnas monitor --adapt` wrote.
+    """The classifier of a run or a preset, or an adapted one that `kerasnas monitor --adapt` wrote.
 
     Raises:
         FileNotFoundError: if the run is not finished, or there is none.
     """
+    folder = preset_folder(folder)
     run = run_of(folder)
-    if (Path(folder) / ADAPTATION).exists():
+    if (folder / ADAPTATION).exists():
         return load_classifier(folder)
     if not (run.path / METADATA).exists():
         if (run.path / RESULT).exists():
@@ -287,6 +290,6 @@ def finished(folder: str | os.PathLike) -> Classifier:
 
 
 def run_of(folder: str | os.PathLike) -> RunFolder:
-    """The run in a folder; of an adapted network, the run that its folder lies in."""
-    folder = Path(folder)
+    """The run in a folder, or of a preset; of an adapted network, the run that its folder lies in."""
+    folder = preset_folder(folder)
     return RunFolder.open(folder.resolve().parent if (folder / ADAPTATION).exists() else folder)

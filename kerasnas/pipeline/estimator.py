@@ -28,6 +28,7 @@ from kerasnas.pipeline.settings import RaceConfig, SearchConfig
 from kerasnas.tasks import Task
 
 _DATA = "data.npz"
+_READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target": (), "text_column": ""}
 
 
 class Estimator(abc.ABC):
@@ -55,15 +56,20 @@ class Estimator(abc.ABC):
         self._temporary: tempfile.TemporaryDirectory | None = None
         self._classifier: Classifier | None = None
 
-    def fit(self, x: Any, y: Any = None, test_data: tuple[Any, Any] | None = None) -> Self:
+    def fit(self, x: Any, y: Any = None, test_data: Any = None) -> Self:
         """Search within the budget. Interrupted, and called again with the same data and folder, it resumes.
 
         Args:
             x: images, an array `(samples, height, width, channels)` or `(samples, height, width)` of integers or
-                floats, from 0 to 255 or to 1; or texts, strings; a `tf.data.Dataset` of such samples and labels; or the
-                path of a folder, an `.npz` file or a `.csv` file, or a name, as `kerasnas.datasets.load` takes it.
+                floats, from 0 to 255 or to 1, a list of paths, or of images of Pillow; or texts, strings. Or a table of
+                such samples and labels: a `tf.data.Dataset`, of pairs or of mappings, a split of a data set of Hugging
+                Face, or a frame of pandas, with a column `image`, `path`, `file` or `filename`, or for texts `text`,
+                `sentence`, `review`, `comment` or `message`; and one of labels, named `label`, `labels`, `class` or
+                `target`, or as the setting `target` says. Or the path of a folder, an `.npz` file or a `.csv` file, or
+                a name, as `kerasnas.datasets.load` takes it.
             y: their labels; see the class. Defaults to None, where `x` has them.
-            test_data: samples and labels for the one evaluation at the end. Defaults to None: a share of those above.
+            test_data: samples and labels, or a table, for the one evaluation at the end. Defaults to None: a share of
+                those above.
 
         Returns:
             This estimator.
@@ -77,11 +83,15 @@ class Estimator(abc.ABC):
             dataset, data = os.fspath(x), None
         else:
             data = self._parts(*self._kind.arrays(x, y), test_data)
+            fit = getattr(self.settings, "image_fit", "stretch")
+            data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}
         if self.folder is None:  # each call begins from scratch
             self._temporary = tempfile.TemporaryDirectory(prefix="kerasnas-")
         if data is not None:
             dataset = self._write(data)
-        search(dataclasses.replace(self.settings, dataset=dataset), self.run, self.log)
+        # Of arrays, what their files and tables were read by is done.
+        read = {} if data is None else {name: value for name, value in _READ.items() if hasattr(self.settings, name)}
+        search(dataclasses.replace(self.settings, dataset=dataset, **read), self.run, self.log)
         self._read()
         return self
 
@@ -115,8 +125,15 @@ class Estimator(abc.ABC):
         """Raise ValueError if the settings ask for a task that is another estimator's."""
 
     @abc.abstractmethod
-    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: tuple[Any, Any] | None) -> dict[str, np.ndarray]:
+    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: Any) -> dict[str, np.ndarray]:
         """The arrays of a dataset, split, with `classes` and `task`."""
+
+    def _test_arrays(self, test_data: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The arrays of test data, a pair or a table, of samples like `x`."""
+        if test_data is None:
+            return None
+        samples, labels = test_data if isinstance(test_data, tuple | list) else (test_data, None)
+        return self._kind.arrays(samples, labels, like=x)
 
     def _split(
         self, task: Task, x: np.ndarray, y: np.ndarray, test: tuple[np.ndarray, np.ndarray] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from kerasnas.export import (
     load_classifier,
 )
 from kerasnas.pipeline.deployment import labeled_data
+from kerasnas.pipeline.preset_folders import FILES, MANIFEST, preset_folder
 from kerasnas.pipeline.record import RESULT, read_result, write_pages
 from kerasnas.pipeline.run_folder import RunFolder
 
@@ -50,11 +52,11 @@ def export(
     the model card of the run.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; or a preset, as `kerasnas.load` takes it, which is copied to `output` first.
         formats: names of formats, keys of `kerasnas.export.FORMATS`, or one string of them, comma-separated. Defaults
             to those that need nothing but TensorFlow: savedmodel, litert, litert-int8; of a network for texts,
             savedmodel, the only one that holds them. `"onnx"` needs the extra `kerasnas[export]`.
-        output: the folder that is written to. Defaults to None: the run's.
+        output: the folder that is written to. Defaults to None: the run's; of a preset, a new one of its name here.
         dataset: where the run's data are now, a name or a path. Defaults to where they were.
         samples: how many of the test samples each file is compared on; all of them where there are fewer. Defaults to
             500.
@@ -67,7 +69,7 @@ def export(
 
     Raises:
         FileNotFoundError: if the run is not finished, or there is none.
-        FileExistsError: if a file is where a folder is to be written.
+        FileExistsError: if a file is where a folder is to be written, or a folder where a preset is to be copied to.
         ValueError: for an unknown format, one whose packages are missing, and a network that cannot be converted.
         ArithmeticError: if a file does not answer what the Keras model answers.
 
@@ -77,8 +79,12 @@ def export(
     """
     names = check_formats(formats)
     samples = checks.integer("samples", samples, least=1)
-    target = Path(folder) if output is None else checks.path("output", output)
-    run = RunFolder.open(folder)
+    source = preset_folder(folder)
+    if (source / MANIFEST).exists():
+        source = _copied(source, Path(source.name if output is None else output))
+        output = None
+    target = source if output is None else checks.path("output", output)
+    run = RunFolder.open(source)
     if target.exists() and not target.is_dir():
         raise FileExistsError(f"{target} is a file. Expected a folder to write to.")
     record = read_result(run.path)
@@ -103,6 +109,18 @@ def export(
                 write_pages(run.path, record)
     log(reporting.exports_text(record))
     return record["exports"]
+
+
+def _copied(preset: Path, target: Path) -> Path:
+    """The folder `target`, to which a preset was copied as a run: its own files stay as its manifest says they are."""
+    if target.exists():
+        raise FileExistsError(f"{target} exists. Choose another --output, a new folder that the preset is copied to.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with storage.atomic_folder(target) as place:
+        for name in FILES:
+            if (preset / name).exists():
+                shutil.copyfile(preset / name, place / name)
+    return target
 
 
 def _spread(x: np.ndarray, number: int) -> np.ndarray:

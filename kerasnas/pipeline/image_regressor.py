@@ -47,7 +47,8 @@ class ImageRegressor(Estimator):
         log: Callable[[str], Any] = print,
         **settings: Any,
     ):
-        super().__init__(RaceConfig(minutes=minutes, **settings), Images(), folder, test_split, log)
+        config = RaceConfig(minutes=minutes, **settings)
+        super().__init__(config, Images(config), folder, test_split, log)
 
     def predict(self, x: Any) -> np.ndarray:
         """The numbers of each image: an array `(samples, numbers)`, or `(samples,)` where `fit` was given such.
@@ -73,7 +74,7 @@ class ImageRegressor(Estimator):
         assert isinstance(task, Regression)  # nothing else is read
         if isinstance(x, str | os.PathLike):
             return evaluate(self.run, os.fspath(x))
-        x, y = self._kind.arrays(x, y)
+        x, y = self._kind.arrays(x, y, self._fitted())
         y = y[:, None] if y.ndim == 1 else y
         task.check(y, len(task.scale), "test")
         return task.evaluation(self.answers(x), task.standardized(y))
@@ -87,9 +88,9 @@ class ImageRegressor(Estimator):
             raise ValueError(checks.invalid("task", "'regression', as this is a regressor", self.settings.task))
         self.settings = dataclasses.replace(self.settings, task="regression")
 
-    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: tuple[Any, Any] | None) -> dict[str, np.ndarray]:
+    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: Any) -> dict[str, np.ndarray]:
         """The arrays of a dataset; `labels` is 0 where `y` has no axis of numbers, and else their numbers."""
-        test = None if test_data is None else self._kind.arrays(*test_data)
+        test = self._test_arrays(test_data, x)
         single = y.ndim == 1
         y = y[:, None] if single else y
         if test is not None:

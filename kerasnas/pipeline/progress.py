@@ -136,6 +136,8 @@ class EpochCount:
             epoch, have one name up to the first dash: `"random-1"`, `"random-2"`.
         log: told how much time is left, when the first epoch of each kind has been measured. Defaults to nothing.
         clock: returns seconds. Defaults to `time.perf_counter`.
+        watch: called at the end of each epoch, with the name of the training, its logs and the epoch. Defaults to
+            nothing.
     """
 
     def __init__(
@@ -143,8 +145,9 @@ class EpochCount:
         epochs: Mapping[str, int],
         log: Callable[[str], Any] = lambda line: None,
         clock: Callable[[], float] = time.perf_counter,
+        watch: Callable[[str, Mapping[str, Any], int], Any] = lambda name, logs, epoch: None,
     ):
-        self.epochs, self.log, self.clock = dict(epochs), log, clock
+        self.epochs, self.log, self.clock, self.watch = dict(epochs), log, clock, watch
         self._done = dict.fromkeys(epochs, 0.0)
         self._seconds: dict[str, float] = {}  # of an epoch, by the kind of training
 
@@ -206,6 +209,7 @@ class _Counting(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.count.reach(self.name, epoch + 1, self.count.clock() - self.start)
+        self.count.watch(self.name, logs or {}, epoch)
 
 
 def progress_of(log: Callable[[str], Any]) -> Progress:

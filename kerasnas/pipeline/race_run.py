@@ -29,6 +29,7 @@ from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
 from kerasnas.pipeline.starts import Start, find_starts
+from kerasnas.pipeline.tracking import Tracking
 from kerasnas.reporting.tables import amount
 from kerasnas.spaces import MacroSpace, SearchSpace
 
@@ -94,6 +95,7 @@ def make_race(
     config: RaceConfig,
     data: datasets.ImageDataset,
     budget: Budget,
+    tracking: Tracking,
     log: Log,
     executor: Executor | None = None,
 ) -> Race:
@@ -151,6 +153,7 @@ def make_race(
         task=data.task,
         tolerant=space.tolerant,
         executor=executor or Local(),
+        watch=tracking.metrics,
     )
 
 
@@ -223,7 +226,12 @@ def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.ImageData
 
 
 def run_race(
-    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, spent: float, progress: Progress
+    run: RunFolder,
+    config: RaceConfig,
+    data: datasets.ImageDataset,
+    spent: float,
+    tracking: Tracking,
+    progress: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The race of the settings and the training of its winner, in the folder; what is done is not repeated.
 
@@ -233,6 +241,7 @@ def run_race(
         data: of `load_images`.
         spent: seconds of the budget that were spent before this call, by the process; those of an interrupted run are
             added.
+        tracking: told how each network does.
         progress: told each line, and how much of the budget is spent.
 
     Returns:
@@ -245,7 +254,7 @@ def run_race(
 
     # Closed before the winner is trained, which gets all cores.
     with open_executor(config.executor, config.imports) as executor, progress.following(state):
-        race = make_race(run, config, data, budget, progress, executor)
+        race = make_race(run, config, data, budget, tracking, progress, executor)
         progress(race_plan(config, data, budget))
         progress.phase("race")
         found = race.run()

@@ -39,10 +39,12 @@ from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.pipeline.stages import EXPERIENCE, Stages
+from kerasnas.pipeline.tracking import Tracking, tracked
 from kerasnas.pipeline.training_stage import NetworkTraining
 from kerasnas.pipeline.trainings import Trainings
 from kerasnas.spaces import SearchSpace
 
+_TRAINING = "training-"
 Log = Callable[[str], Any]
 
 
@@ -164,23 +166,25 @@ def resume(
 def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
     """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
     release_kernels()
-    with forget_gradients():
-        return _do(run, spent, progress_of(log))
+    progress = progress_of(log)
+    with forget_gradients(), tracked(run, progress) as tracking:
+        return _do(run, spent, tracking, progress)
 
 
-def _do(run: RunFolder, spent: float, progress: Progress) -> dict[str, Any]:
+def _do(run: RunFolder, spent: float, tracking: Tracking, progress: Progress) -> dict[str, Any]:
     if (run.path / RESULT).exists():
         record = read_result(run.path)
+        tracking.result(record)
         _conclude(run, record, progress)
         return record
     if isinstance(run.config, RaceConfig):
-        return _race(run, run.config, spent, progress)
+        return _race(run, run.config, spent, tracking, progress)
     if isinstance(run.config, SearchConfig):
-        return _search(run, run.config, progress)
+        return _search(run, run.config, tracking, progress)
     if isinstance(run.config, PretrainingConfig):
         return run_pretraining(run, run.config, spent, progress)
     assert isinstance(run.config, TrainingConfig)  # the one kind that is left
-    return _retrain(run, run.config, progress)
+    return _retrain(run, run.config, tracking, progress)
 
 
 def plot(folder: str | os.PathLike, log: Log = print) -> None:
@@ -197,26 +201,27 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
 
 
 # The stages -----------------------------------------------------------------------------------------------
-def _race(run: RunFolder, config: RaceConfig, spent: float, progress: Progress) -> dict[str, Any]:
+def _race(run: RunFolder, config: RaceConfig, spent: float, tracking: Tracking, progress: Progress) -> dict[str, Any]:
     data = _noted(load_images(config), progress)
-    searched, race = run_race(run, config, data, spent, progress)
+    searched, race = run_race(run, config, data, spent, tracking, progress)
     experience = run.stages.stage(EXPERIENCE)
     more = {"race": race} if experience is None else {"race": race, "experience": experience}
-    record = _finish(run, data, searched, None, [], progress, more)
+    record = _finish(run, data, searched, None, [], tracking, progress, more)
     remember(config, data, race, searched, make_budget(config, 0.0), progress)
     return record
 
 
-def _search(run: RunFolder, config: SearchConfig, progress: Progress) -> dict[str, Any]:
+def _search(run: RunFolder, config: SearchConfig, tracking: Tracking, progress: Progress) -> dict[str, Any]:
     data = _noted(load_data(config), progress)
     space = make_space(config, data)
     progress(search_plan(config, space.size, data))
     trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
     short = {"shortlist": sum(number for number, _ in shortlist_of(config).rungs())} if config.shortlist else {}
-    epochs = EpochCount({"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}, progress)
+    every = {"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}
+    epochs = EpochCount(every, progress, watch=partial(_watch, tracking))
     # Opened first: a cluster that does not answer is known before the search.
     with open_executor(config.executor, config.imports) as executor, progress.following(epochs.state):
-        found = _find(run.stages, config, space, data, epochs, progress)
+        found = _find(run.stages, config, space, data, epochs, tracking, progress)
         genotype, chosen = choose_genotype(run.stages, config, space, data, found, progress, executor)
         if short:
             epochs.finish("shortlist")
@@ -234,18 +239,18 @@ def _search(run: RunFolder, config: SearchConfig, progress: Progress) -> dict[st
             for name, other in names.items()
         ]
     more = {} if chosen is None else {"shortlist": chosen}
-    return _finish(run, data, searched, found, random, progress, more)
+    return _finish(run, data, searched, found, random, tracking, progress, more)
 
 
-def _retrain(run: RunFolder, config: TrainingConfig, progress: Progress) -> dict[str, Any]:
+def _retrain(run: RunFolder, config: TrainingConfig, tracking: Tracking, progress: Progress) -> dict[str, Any]:
     data = _noted(load_data(config), progress)
     space = make_space(config, data)
     progress(training_plan(config, data))
     genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
-    epochs = EpochCount({_counted("searched"): config.retrain_epochs}, progress)
+    epochs = EpochCount({_counted("searched"): config.retrain_epochs}, progress, watch=partial(_watch, tracking))
     with progress.following(epochs.state):
         searched = _train(run.stages, "searched", genotype, training, data, config.seed, epochs, progress)
-    return _finish(run, data, searched, None, [], progress)
+    return _finish(run, data, searched, None, [], tracking, progress)
 
 
 def _noted(data: datasets.ImageDataset, log: Log) -> datasets.ImageDataset:
@@ -261,6 +266,7 @@ def _find(
     space: SearchSpace,
     data: datasets.ImageDataset,
     epochs: EpochCount,
+    tracking: Tracking,
     progress: Progress,
 ) -> dict[str, Any]:
     """The search stage of the settings."""
@@ -281,7 +287,7 @@ def _find(
     build = partial(build_search, config, space, data, objective, progress)
 
     def callbacks() -> list[keras.callbacks.Callback]:
-        return [*schedules(config), epochs.callback("search")]
+        return [*schedules(config), epochs.callback("search"), *tracking.callbacks()]
 
     found = run_search(stages, build, (data.x_train, data.y_train), fit, callbacks, log=progress)
     epochs.finish("search")  # before its last epoch, where a guard stops it
@@ -353,7 +359,12 @@ def _trained_elsewhere(
 
 def _counted(name: str) -> str:
     """The name of a training stage in the count of epochs: all of them are of one kind."""
-    return f"training-{name}"
+    return f"{_TRAINING}{name}"
+
+
+def _watch(tracking: Tracking, name: str, logs: Mapping[str, Any], epoch: int) -> None:
+    """Tell the trackers of an epoch, of the search or of a training by its own name."""
+    tracking.metrics(name.removeprefix(_TRAINING), logs, epoch)
 
 
 def _finish(
@@ -362,6 +373,7 @@ def _finish(
     searched: dict[str, Any],
     found: dict[str, Any] | None,
     random: list[dict[str, Any]],
+    tracking: Tracking,
     progress: Progress,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -387,6 +399,7 @@ def _finish(
         for name in ("hits", "scores"):
             one.pop(name, None)
     write_record(run.stages, record, found)
+    tracking.result(record)
     _conclude(run, record, progress)
     return record
 

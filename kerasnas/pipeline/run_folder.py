@@ -24,6 +24,8 @@ except ImportError:  # on Windows
 
 GIVEN = "given.json"
 """The file that records the user's own candidates of a race."""
+TRACKING = "tracking"
+"""The folder of what trackers keep of a run."""
 FAILED = "failed.json"
 """The file that says why the last attempt failed: removed by the next."""
 ERROR_LOG = "error.log"
@@ -92,17 +94,9 @@ class RunFolder:
         elif path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG}):
             raise FileExistsError(f"{path} exists and is not an empty folder. Choose another --output_dir.")
 
-        record = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "kerasnas_version": __version__,
-            "kind": kind,
-            "directory": os.getcwd(),
-            "settings": config.to_dict(),
-        }
         try:
             path.mkdir(parents=True, exist_ok=True)
-            storage.write_json(path / "config.json", record)
+            write_config(path, kind, config, os.getcwd())
         except OSError as error:
             raise type(error)(
                 error.errno, f"Cannot write in {path}: {error.strerror}. Choose another --output_dir"
@@ -223,7 +217,7 @@ class RunFolder:
 
 def _clear(path: Path) -> None:
     """Remove a run of which nothing was finished."""
-    for name in ("stages", "checkpoints"):
+    for name in ("stages", "checkpoints", TRACKING):
         shutil.rmtree(path / name, ignore_errors=True)
     for name in ("genotype.json", GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
         (path / name).unlink(missing_ok=True)
@@ -251,6 +245,19 @@ def _failure_record(path: Path) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     """An error in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def write_config(path: Path, kind: str, config: Settings, directory: str | None = None) -> None:
+    """Write the settings of a run to `config.json` in a folder.
+
+    Args:
+        path: the folder.
+        kind, config: as for `RunFolder`.
+        directory: where relative paths of data in them are read from. Defaults to None: it is not said.
+    """
+    record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": kind}
+    place = {} if directory is None else {"directory": directory}
+    storage.write_json(path / "config.json", {**record, **place, "settings": config.to_dict()})
 
 
 def read_config(file: str | os.PathLike) -> tuple[str, Settings]:

@@ -16,6 +16,7 @@ from kerasnas.distribution import DISTRIBUTIONS
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.executors import EXPECTED, is_executor
 from kerasnas.pipeline.recipe import ALGORITHMS, AUGMENTATIONS
+from kerasnas.platforms import TRACKERS
 from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.spaces import SPACES
@@ -80,6 +81,11 @@ _IMAGE_FIT = (
 _EXECUTOR = (
     "Where independent trainings run: local, this process; processes:N, so many processes of this machine, which share "
     "its cores; ray, a Ray cluster (that of RAY_ADDRESS, or one begun here); or ray://HOST:PORT."
+)
+_TRACKERS = (
+    "Where settings, curves, plots and files of the run go too, comma-separated: tensorboard (in the run's folder), "
+    "mlflow, wandb (offline, unless you are logged in); the last two need the extra of their name. One that fails is "
+    "left out, and the run continues."
 )
 
 
@@ -340,6 +346,7 @@ class TrainingConfig(SpaceConfig):
         known=AUGMENTATIONS,
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed gives the same result.", least=0)
+    trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -479,7 +486,8 @@ class RaceConfig(Settings):
     initializer: str = setting(
         "auto",
         "Where networks may begin: auto, from every learned initialization that comes along and fits the data; none; "
-        "the name of one; or the folder of one of your own. The same network with drawn weights is in the race too.",
+        "the name of one; the folder of one of your own, or hf://owner/name. The same network with drawn weights is in "
+        "the race too.",
     )
     remember: bool = setting(
         False,
@@ -492,6 +500,7 @@ class RaceConfig(Settings):
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
     executor: str = setting("local", f"{_EXECUTOR} It is the candidates' trainings that do, all but the winner's last.")
+    trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
 
     def __post_init__(self) -> None:
         super().__post_init__()

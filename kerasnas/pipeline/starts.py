@@ -12,6 +12,7 @@ import keras
 from kerasnas import datasets
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, initializer_names, load_initializer, warm_start
+from kerasnas.pipeline.preset_folders import HUB, preset_folder
 from kerasnas.pipeline.racing.portfolio import named_networks
 from kerasnas.pipeline.settings import RaceConfig
 from kerasnas.spaces import SearchSpace
@@ -57,7 +58,7 @@ def find_starts(
     asked = config.initializer != AUTO
     found = {}
     for name in (config.initializer,) if asked else initializer_names():
-        initializer = load_initializer(name)
+        initializer = load_initializer(preset_folder(name) if name.startswith(HUB) else name)
         if not asked and initializer.description.get("space") != space.name:
             continue
         try:

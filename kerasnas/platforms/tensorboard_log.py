@@ -1,11 +1,11 @@
-"""The adapter to TensorBoard: the architecture parameters of a search, epoch by epoch."""
+"""The adapter to TensorBoard: a run, and the architecture parameters of a search, epoch by epoch."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from kerasnas import checks
@@ -98,7 +99,45 @@ class ArchitectureLog(keras.callbacks.Callback):
 
     def _write(self, summary: Summary, epoch: int) -> None:
         assert self._writer is not None
-        self._writer.add_event(Event(wall_time=time.time(), step=epoch, summary=summary))
+        _add(self._writer, summary, epoch)
+
+
+class TensorBoardTracker:
+    """A run in TensorBoard, in `tensorboard` of its folder: settings, curves, results, plots, the genotype, the alphas.
+
+    Args:
+        folder, name, settings, state: as for `kerasnas.platforms.Tracker`.
+    """
+
+    def __init__(self, folder: Path, name: str, settings: Mapping[str, Any], state: Mapping[str, Any]):
+        self._folder, self.state = folder / "tensorboard", dict(state) or {"run": name}
+        self._writer = EventFileWriter(str(self._folder))
+        if not state:
+            table = "\n".join(f"| {key} | {value} |" for key, value in settings.items())
+            _add(self._writer, text_pb("settings", f"| setting | value |\n|---|---|\n{table}"), 0)
+
+    def metrics(self, group: str, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            _add(self._writer, scalar_pb(f"{group}/{name}", value), step)
+        self._writer.flush()
+
+    def result(self, values: Mapping[str, float], files: Sequence[Path]) -> None:
+        self.metrics("result", values, 0)
+        for file in files:
+            if file.suffix == ".png":
+                _add(self._writer, _image(f"plots/{file.stem}", file), 0)
+            elif file.name in ("card.md", "genotype.json"):
+                _add(self._writer, text_pb(file.stem, file.read_text(encoding="utf-8")), 0)
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        return [ArchitectureLog(self._folder)]
+
+    def close(self, outcome: str) -> None:
+        self._writer.close()
+
+
+def _add(writer: EventFileWriter, summary: Summary, step: int) -> None:
+    writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
 
 def _image(tag: str, file: Path) -> Summary:

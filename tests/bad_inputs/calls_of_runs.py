@@ -307,6 +307,7 @@ call(RunFolder.open, "RunFolder.open", path=RUN)
 call(RunFolder.create, "RunFolder.create", path=Path("new"), kind="race", config=RaceConfig())
 call(pipeline.compare, config=pipeline.ComparisonConfig(evaluations=2, seeds=1), output_dir=FOLDER / "c", log=quiet)
 call(pipeline.evaluate, folder=RUN, dataset="")
+call(pipeline.load, name="fashion_mnist_mini")
 call(
     pipeline.export,
     folder=RUN,

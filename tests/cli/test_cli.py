@@ -35,6 +35,7 @@ COMMANDS = (
     "predict",
     "evaluate",
     "export",
+    "push",
     "monitor",
     "plot",
     "compare",
@@ -265,7 +266,7 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     )
     others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
     names |= {"config"} if own else set()
-    others |= {"experience": {"action", "what"}}
+    others |= {"experience": {"action", "what"}, "push": {"target", "license", "private"}}
     others |= {"monitor": {"images", "labels", "adapt", "minutes", "dataset", "format"}}
     others |= {"completion": {"shell"}, "predict": {"images", "format"}, "export": {"format", "output", "dataset"}}
     names |= others.get(command, set()) | (

@@ -119,6 +119,7 @@ BASE = {  # what makes each command a whole one
     "predict": ["--output_dir=run", "--images=data.npz"],
     "evaluate": ["--output_dir=run"],
     "export": ["--output_dir=run"],
+    "push": ["--output_dir=run", "--target=pushed"],
     "monitor": ["--output_dir=run", "--images=empty"],
     "plot": ["--output_dir=run"],
     "compare": ["--output_dir=new"],

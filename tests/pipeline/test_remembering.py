@@ -13,6 +13,7 @@ from kerasnas.pipeline import Progress, RunFolder, Stages, race_run, remembering
 from kerasnas.pipeline import run as pipeline_run
 from kerasnas.pipeline.racing import Budget, Candidate, portfolio
 from kerasnas.pipeline.settings import RaceConfig
+from kerasnas.pipeline.tracking import Tracking
 from kerasnas.spaces import MacroSpace
 
 RNG = np.random.default_rng(0)
@@ -203,7 +204,9 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
     def candidates(name, config):
         lines = []
         run = RunFolder.create(tmp_path / name, "race", config)
-        return race_run.make_race(run, config, DATA, Budget(1.0), lines.append).candidates(5), lines
+        return race_run.make_race(run, config, DATA, Budget(1.0), Tracking(run, lines.append), lines.append).candidates(
+            5
+        ), lines
 
     off = RaceConfig(minutes=1.0)
     before, nothing = candidates("before", off)
@@ -223,7 +226,7 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
 def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tmp_path, monkeypatch):
     finished = []
 
-    def finish(run, data, searched, found, random, progress, more):
+    def finish(run, data, searched, found, random, tracking, progress, more):
         finished.append((more, ExperienceStore().read()[0]))
         return {"done": True}
 
@@ -232,7 +235,7 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
     monkeypatch.setattr(pipeline_run, "_finish", finish)
     run, progress = RunFolder.create(tmp_path / "run", "race", ON), Progress("none")
     consult(run.stages)
-    assert pipeline_run._race(run, ON, 0.0, progress) == {"done": True}
+    assert pipeline_run._race(run, ON, 0.0, Tracking(run, progress), progress) == {"done": True}
     more, before = finished[0]
     assert more["experience"] == run.stages.stage("experience") and before == []  # the run is whole before
     assert [one.winner for one in ExperienceStore().read()[0]] == [WINNER.name]

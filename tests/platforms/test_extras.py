@@ -13,6 +13,10 @@ import pytest
         ("ray_tune", "ray.tune.search", "ray"),
         ("ray_executor", "ray", "ray"),
         ("ray_executor", "grpc", "ray"),
+        ("mlflow_run", "mlflow", "mlflow"),
+        ("mlflow_run", "sqlalchemy", "mlflow"),
+        ("wandb_run", "wandb", "wandb"),
+        ("hub", "huggingface_hub", "hub"),
     ],
 )
 def test_the_extra_is_named(adapter, package, extra, monkeypatch):

@@ -62,6 +62,8 @@ class Race:
         held_out: `(x, y)` to compare on; the winner is trained on these too in the end.
         num_classes: number of outputs.
         augment: names of augmentations, or None to find out which of `SYMMETRIES` the data have.
+        watch: called with the name of a network, its accuracy on held-out data or its training's loss and metrics, and
+            the steps after which it has them. Defaults to nothing.
         tolerant: with `augment=None`: whether images are shifted, and other augmentations tried on the leader. Defaults
             to True.
         batch_size: Defaults to 64; small data make smaller batches.
@@ -92,6 +94,7 @@ class Race:
     task: Task = CLASSIFICATION
     tolerant: bool = True
     executor: Executor = dataclasses.field(default_factory=Local)
+    watch: Callable[[str, dict[str, Any], int], Any] = lambda name, values, steps: None
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)
@@ -318,6 +321,7 @@ class Race:
             f"  {name}: {self.task.score_in_words(scores.mean(), 'held-out images')} after {steps:,} steps, "
             f"{1000 * entry['step_seconds']:.0f} ms each"
         )
+        self.watch(f"race/{name}", {f"val_{self.task.metric}": progress["accuracy"]}, steps)
 
     def _train_here(self, name: str, index: int, steps: int) -> None:
         """Train a contestant in this process, unless that is done."""

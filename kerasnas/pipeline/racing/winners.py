@@ -94,6 +94,8 @@ def _train(race: Race, name: str, winner: Contestant) -> None:
         if now >= end:
             contestants.progress["finished"].append(name)
         contestants.save(name, now, STAGE)
+        history = {key: values[-1] for key, values in winner.history.items() if key != "steps"}
+        race.watch(f"{STAGE}/{name}", history, winner.steps)
 
 
 def _evaluation_seconds(race: Race, contestant: Contestant) -> float:

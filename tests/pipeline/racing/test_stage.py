@@ -105,10 +105,21 @@ def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
     json.dumps(found)
 
 
-def test_budget_is_kept(tmp_path):
-    entrant = race(tmp_path, minutes=5.0)
-    finish(entrant)
+def test_budget_is_kept_and_every_network_can_be_watched(tmp_path):
+    seen = []
+    entrant = race(tmp_path, minutes=5.0, watch=lambda *told: seen.append(told))
+    record, _ = finish(entrant)
     assert 0.9 * 300 <= entrant.budget.spent() <= 300
+    found = Stages(tmp_path).stage("race")
+    rungs = [
+        (f"race/{name}", {"val_accuracy": rung["accuracy"]}, rung["steps"])
+        for name, entry in found["contestants"].items()
+        for rung in entry["rungs"]
+    ]
+    winning = f"searched/{found['winner']}"
+    assert sorted(rungs, key=str) == sorted((one for one in seen if one[0] != winning), key=str)
+    history = record["history"]
+    assert seen[-1] == (winning, {name: history[name][-1] for name in ("loss", "accuracy")}, history["steps"][-1])
 
 
 def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):

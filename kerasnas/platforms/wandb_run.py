@@ -1,0 +1,66 @@
+"""The adapter to Weights & Biases, the extra `kerasnas[wandb]`: a run of ours as one of its runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasnas.platforms import missing_extra
+
+try:
+    import wandb
+except ImportError as error:
+    raise missing_extra("wandb", error) from None
+
+
+class WandbTracker:
+    """A run in Weights & Biases: settings, curves, plots, the report, and the files of the run as an artifact.
+
+    `WANDB_MODE`, `WANDB_PROJECT` and all its other variables count. Without them the project is `kerasnas`, and where
+    nobody is logged in the run stays in `folder`, from where `wandb sync` uploads it.
+
+    Args:
+        folder, name, settings, state: as for `kerasnas.platforms.Tracker`.
+    """
+
+    def __init__(self, folder: Path, name: str, settings: Mapping[str, Any], state: Mapping[str, Any]):
+        known = "WANDB_MODE" in os.environ or wandb.login(prompt=False, verify=False)
+        self._run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT") or "kerasnas",
+            name=name,
+            id=state.get("run"),
+            resume="allow",
+            dir=folder,
+            mode=None if known else "offline",
+            config=dict(settings),
+            settings=wandb.Settings(silent=True, console="off", reinit="create_new"),
+        )
+        self.state: dict[str, Any] = {"run": self._run.id}
+        self._groups: set[str] = set()
+
+    def metrics(self, group: str, values: Mapping[str, float], step: int) -> None:
+        axis = f"{group}/step"  # the parts of a run have steps of their own
+        if group not in self._groups:
+            self._groups.add(group)
+            self._run.define_metric(f"{group}/*", step_metric=axis)
+        self._run.log({axis: step, **{f"{group}/{name}": value for name, value in values.items()}})
+
+    def result(self, values: Mapping[str, float], files: Sequence[Path]) -> None:
+        self._run.summary.update({f"result/{name}": value for name, value in values.items()})
+        shown: dict[str, Any] = {file.stem: wandb.Image(str(file)) for file in files if file.suffix == ".png"}
+        shown |= {file.stem: wandb.Html(file.read_text(encoding="utf-8")) for file in files if file.suffix == ".html"}
+        self._run.log(shown)
+        artifact = wandb.Artifact(f"run-{self._run.id}", type="model")
+        for file in files:
+            artifact.add_file(str(file))
+        self._run.log_artifact(artifact)
+
+    def callbacks(self) -> list[keras.callbacks.Callback]:
+        return []
+
+    def close(self, outcome: str) -> None:
+        self._run.finish(exit_code=0 if outcome == "finished" else 1)
