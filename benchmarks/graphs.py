@@ -31,10 +31,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", 
 os.environ |= dict.fromkeys(THREADS, "1") | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # before TensorFlow is imported
 
 import argparse
-import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -328,22 +327,32 @@ def summarize(arguments: argparse.Namespace, rows: list[dict]) -> None:
         question = f"What do searches find on {dataset.capitalize()}, beside methods that need no search?"
         runs = [row for row in own if "what" in row]
         more = {"code": CODE, "runs": runs, "question": question, "seeds": sorted({row.get("seed", 0) for row in runs})}
-        more["command"] = _commands(*dict.fromkeys(row["part"] for row in runs), datasets=[dataset])
+        more["command"] = _commands(runs)
         tracked.record(arguments, shown.rows, intervals="In brackets the least and the most", part=dataset, **more)
     if fidelities:
+        trainings = [row for row in rows if row["part"] == "fidelity"]
         shown = tracked.Table(["data", "here", "there", "architectures", "rank correlation", "CPU s of one"])
         for row in fidelities:
             shown.add(row)
         question = "Do graph networks trained here rank as the published table does?"
         intervals = "Spearman's coefficient with its 95 % interval over the architectures (bootstrap)"
-        more = {"code": CODE, "intervals": intervals, "question": question, "command": _commands("fidelity")}
+        more = {"code": CODE, "intervals": intervals, "question": question, "command": _commands(trainings)}
         tracked.record(arguments, shown.rows, part="fidelity", seeds=[0], **more)
 
 
-def _commands(*parts: str, datasets: Sequence[str] = ("cora", "citeseer")) -> str:
-    """What measures the parts of a table."""
-    lines = itertools.product(datasets, parts)
-    return "\n".join(f"python benchmarks/graphs.py DATA --dataset={name} --part={part}" for name, part in lines)
+def _commands(runs: list[dict]) -> str:
+    """The command lines of which the runs are."""
+    lines = []
+    for dataset, part in dict.fromkeys((row["dataset"], row["part"]) for row in runs):
+        own = [row for row in runs if (row["dataset"], row["part"]) == (dataset, part)]
+        line, seeds = (
+            f"python benchmarks/graphs.py DATA --dataset={dataset} --part={part}",
+            {row.get("seed") for row in own},
+        )
+        if part == "fidelity":
+            line += f" --architectures={len({row['row'] for row in own if 'readout' not in row})}"
+        lines.append(line + (f" --seeds={len(seeds - {-1})}" if part != "references" else ""))
+    return "\n".join(lines)
 
 
 def _fidelity(dataset: str, rows: list[dict]) -> list[list]:

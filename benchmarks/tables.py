@@ -31,8 +31,8 @@ PAGES = {
         "Images: what a search reaches",
         "`kerasnas search` on images beside what one would do otherwise, and what its parts are worth.",
         (
-            *("value", "value_seeds", "value_limits", "main_job", "hybrid", "export", "initializations"),
-            *("initializations_domains", "starts_short"),
+            *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
+            *("starts_short", "main_job", "export"),
         ),
     ),
     "texts_and_series": Page(
@@ -50,8 +50,8 @@ PAGES = {
         "Differentiable search",
         "What the alphas find, what the shortlist adds, and which judgements of cells can be trusted.",
         (
-            *("nasbench201_pixels", "nasbench201_pixels_partial_channels", "nasbench201_pixels_unsearched"),
-            *("nasbench201_pixels_random", "proxies", "enas", "latency", "proxyless_front", "proxyless_memory"),
+            *("nasbench201_pixels", "nasbench201_pixels_random", "proxies", "enas", "latency"),
+            *("proxyless_front", "proxyless_memory"),
         ),
     ),
     "black_box_search": Page(
@@ -72,21 +72,21 @@ PAGES = {
         "Meta-learning",
         "Learned initializations and learned architectures on tasks that were not seen.",
         (
-            *("few_shot", "few_shot_long", "pytorch_maml", "meta_architecture", "meta_architecture_paired"),
-            *("few_shot_cells", "transfer"),
+            *("few_shot", "few_shot_long", "pytorch_maml", "pytorch_maml_one_thread", "meta_architecture"),
+            *("meta_architecture_paired", "few_shot_cells", "transfer"),
         ),
     ),
     "drift_and_federated": Page(
         "Drift, and data that stay with their owners",
         "Networks in use while the data change, and searches over clients.",
-        ("drift", "drift_example", "steering", "federated", "federated_paired"),
+        ("drift", "drift_example", "federated", "federated_paired"),
     ),
     "speed": Page(
         "Speed, memory, exactness",
         "Steps of searches in time and memory, beside PyTorch and on several devices, and how exact they are.",
         (
-            *("compare_pytorch", "search_step", "search_step_first", "numerics", "mirrored"),
-            *("distribution", "distribution_paper", "jax"),
+            *("compare_pytorch", "search_step", "search_step_partial_channels", "search_step_sampled"),
+            *("numerics", "mirrored", "distribution", "distribution_paper", "jax"),
         ),
     ),
     "robustness": Page(
