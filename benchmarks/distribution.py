@@ -49,8 +49,9 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(_measure(arguments)))
     elif arguments.paper:
-        about, rows = _estimate()
-        tracked.record(arguments, rows, code=["kerasnas/pipeline/step_timing.py"], note=about, part="paper")
+        (about, rows), code = _estimate(), ["kerasnas/pipeline/step_timing.py"]
+        question = "What would several devices cost at the published size, on paper?"
+        tracked.record(arguments, rows, code=code, note=about, part="paper", question=question)
     else:
         rows = _report({kind: _in_own_processes(kind, count) for kind, count in KINDS.items()})
         tracked.record(arguments, rows, code=["kerasnas/distribution", "kerasnas/backend", "kerasnas/trainers"])

@@ -85,8 +85,8 @@ PAGES = {
         "Speed, memory, exactness",
         "Steps of searches in time and memory, beside PyTorch and on several devices, and how exact they are.",
         (
-            *("compare_pytorch", "search_step", "search_step_partial_channels", "search_step_sampled"),
-            *("numerics", "mirrored", "distribution", "distribution_paper", "jax"),
+            *("compare_pytorch", "search_step", "numerics", "mirrored", "distribution", "distribution_paper"),
+            "jax",
         ),
     ),
     "robustness": Page(

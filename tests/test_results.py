@@ -55,7 +55,7 @@ def test_a_result_is_valid(file, modules):
             numbers = value.values() if isinstance(value, dict) else [value]
             assert all(math.isfinite(one) for one in numbers if isinstance(one, int | float))
             if isinstance(value, dict):
-                assert "mean" in value and value.keys() <= {"mean", "reach", "low", "high", "runs"}
+                assert "mean" in value and value.keys() <= {"mean", "reach", "low", "high", "runs", "z"}
                 assert value.get("low", value["mean"]) <= value["mean"] <= value.get("high", value["mean"])
     assert "/work" not in file.read_text() and "/home/" not in file.read_text(), "paths of a machine are named, as DATA"
 
