@@ -104,9 +104,7 @@ def test_a_command_exists_and_takes_its_flags(line, modules, monkeypatch):
 
 def _parses(name, arguments, monkeypatch):
     """The script's own parser takes the arguments; nothing is run."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        monkeypatch.setenv(variable, "1")  # some set them when they are imported: the test's end sets them back
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    _set_threads(monkeypatch)
     monkeypatch.setattr(sys, "argv", [str(BENCHMARKS / f"{name}.py"), *arguments])
 
     def parsed(self, *given):
@@ -127,6 +125,13 @@ def _parses(name, arguments, monkeypatch):
             pytest.fail(f"benchmarks/{name}.py refuses {arguments}: {errors.getvalue()}")
         else:
             pytest.fail(f"benchmarks/{name}.py read no arguments")
+
+
+def _set_threads(monkeypatch):
+    """Variables that some scripts set when they are imported; the test's end sets them back."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _is_command_of_kerasnas(words):
@@ -177,6 +182,22 @@ def test_record_writes_all_that_is_needed_to_measure_again(tmp_path, modules, mo
         tracked.record(arguments, [])
     monkeypatch.setattr(arguments, "results", None)
     assert tracked.record(arguments, table.rows) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [("planning", "planning"), ("graphs", "graphs_cora"), ("graphs", "graphs_citeseer"), ("value", "hybrid")],
+)
+def test_rows_are_made_of_the_runs(script, name, tmp_path, modules, monkeypatch):
+    """A row that was typed would differ from what the script makes of the single measurements."""
+    monkeypatch.setattr(sys, "argv", [str(BENCHMARKS / f"{script}.py")])
+    _set_threads(monkeypatch)
+    tracked, result = modules["tracked"], json.loads((BENCHMARKS / "results" / f"{name}.json").read_text())
+    folder = tmp_path if script != "value" else tmp_path / f"{name}.json"
+    own = {**result["settings"], "results": tracked.Target(str(folder)), "output": tmp_path / "raw.jsonl"}
+    report = {"planning": "summarize", "graphs": "summarize", "value": "report"}[script]
+    getattr(importlib.import_module(script), report)(argparse.Namespace(**own), result["runs"])
+    assert tracked.load(tmp_path / f"{name}.json")["rows"] == result["rows"]
 
 
 def test_mean_has_students_interval(modules):
