@@ -86,7 +86,7 @@ PAGES = {
         "Steps of searches in time and memory, beside PyTorch and on several devices, and how exact they are.",
         (
             *("compare_pytorch", "search_step", "numerics", "mirrored", "distribution", "distribution_paper"),
-            "jax",
+            *("jax", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
         ),
     ),
     "robustness": Page(

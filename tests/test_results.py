@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 FILES = sorted((BENCHMARKS / "results").glob("*.json"))
 SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py"))
-HELPERS = {"initialization_data.py", "value_contenders.py", "value_autokeras.py", "tracked.py"}
+HELPERS = {"initialization_data.py", "value_contenders.py", "value_autokeras.py", "tracked.py", "tracked_cells.py"}
 NO_TABLE = HELPERS | {"tables.py", "stale.py", "pretrain_folds.py"}
 NO_TABLE |= {name for name in SCRIPTS if name.startswith("convert_")}
 PASSES_ON = {"main_job"}  # flags of `kerasnas search`
@@ -33,7 +33,7 @@ def modules():
     """`tracked`, `tables` and `stale`; scripts of `benchmarks/` find one another."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
-        yield {name: importlib.import_module(name) for name in ("tracked", "tables", "stale")}
+        yield {name: importlib.import_module(name) for name in ("tracked", "tracked_cells", "tables", "stale")}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -206,7 +206,7 @@ def test_mean_has_students_interval(modules):
     assert modules["tracked"].mean([]) is None
 
 
-@pytest.mark.parametrize("name", ["tracked", "tables"])
+@pytest.mark.parametrize("name", ["tracked_cells", "tables"])
 def test_examples_of_docstrings_hold(name, modules):
     failed, tried = doctest.testmod(modules[name])
     assert tried and not failed
