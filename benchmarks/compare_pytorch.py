@@ -16,11 +16,13 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from search_step import CASES, in_own_process, markdown, quietness
+import tracked
+from search_step import CASES, STEP_CODE, in_own_process, quietness
 
 PYTORCH_CASES = {"finite_difference": "second_order"}  # the others have the same name
 
 COLUMNS = ("ours", "published", "channels_last")
+BOTH = ("wall, ms", "CPU, ms", "memory, GiB", "first step, s")
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=15)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--raw", type=Path, help="file to which each measurement is added as a JSON line")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     cases = arguments.cases.split(",")
     if unknown := set(cases) - set(CASES):
         parser.error(f"unknown cases {sorted(unknown)}; known: {', '.join(CASES)}")
@@ -55,13 +57,18 @@ def main() -> None:
                             file.write(json.dumps({"round": round_number, **record}) + "\n")
 
     header = [
-        *("case", "threads", "KerasNAS: wall, ms", "CPU, ms", "memory, GiB", "first step, s"),
-        *("PyTorch, published layout: wall, ms", "CPU, ms", "memory, GiB", "first step, s"),
-        *("channels_last: wall, ms", "CPU, ms"),
-        *("KerasNAS / published: wall", "CPU", "KerasNAS / channels_last: wall", "CPU"),
+        *("case", "threads"),
+        *(f"{who}: {what}" for who in ("KerasNAS", "PyTorch, published layout") for what in BOTH),
+        *("channels_last: wall, ms", "channels_last: CPU, ms"),
+        *(f"KerasNAS / {layout}: {what}" for layout in ("published", "channels_last") for what in ("wall", "CPU")),
     ]
-    print(markdown(header, [_row(*point, measured[point]) for point in points]))
-    print(f"\n{quietness([r for columns in measured.values() for records in columns.values() for r in records])}")
+    table = tracked.Table(header)
+    for point in points:
+        table.add(_row(*point, measured[point]))
+    records = [record for by_column in measured.values() for records in by_column.values() for record in records]
+    print(f"\n{quietness(records)}")
+    code = ["benchmarks/pytorch_darts.py", "benchmarks/search_step.py", *STEP_CODE]
+    tracked.record(arguments, table.rows, code=code, note=quietness(records), runs=records)
 
 
 def _measure(column: str, case: str, threads: int, sizes: dict[str, int]) -> dict[str, Any] | None:

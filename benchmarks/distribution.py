@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 KINDS = {"one device": 1, "two logical devices": 1, "two processes": 2}
 
 MACHINES: dict[str, dict[str, float]] = {
@@ -41,15 +43,18 @@ def main() -> None:
     parser.add_argument("--synchronized", action="store_true", help="batch norm over all replicas")
     parser.add_argument("--paper", action="store_true", help="the estimate for the published setting alone")
     parser.add_argument("--child", help="used by the script itself")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if arguments.child:
         print(json.dumps(_measure(arguments)))
     elif arguments.paper:
-        print(_estimate())
+        (about, rows), code = _estimate(), ["kerasnas/pipeline/step_timing.py"]
+        question = "What would several devices cost at the published size, on paper?"
+        tracked.record(arguments, rows, code=code, note=about, part="paper", question=question)
     else:
-        print(_report({kind: _in_own_processes(kind, count) for kind, count in KINDS.items()}))
+        rows = _report({kind: _in_own_processes(kind, count) for kind, count in KINDS.items()})
+        tracked.record(arguments, rows, code=["kerasnas/distribution", "kerasnas/backend", "kerasnas/trainers"])
 
 
 def _in_own_processes(kind: str, count: int) -> dict[str, float]:
@@ -155,25 +160,20 @@ def _alone(strategy: Any, reductions: list[list[tuple[Any, Any]]], steps: int) -
     return statistics.median(seconds[1:])
 
 
-def _report(records: dict[str, dict[str, float]]) -> str:
+def _report(records: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
     one = records["one device"]
-    lines = [
-        "| | steps per second | CPU time of a step, ms | reductions of a step | MB reduced | "
-        "in communication, ms | share of the step | efficiency | CPU efficiency |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    parts = ("reductions of a step", "MB reduced", "in communication, ms", "share of the step")
+    shown = tracked.Table(["on", "steps per second", "CPU time of a step, ms", *parts, "efficiency", "CPU efficiency"])
     for kind, record in records.items():
         efficiency = one["step_ms"] / record["step_ms"] / record["replicas"]
-        lines.append(
-            f"| {kind} | {1e3 / record['step_ms']:.2f} | {record['cpu_ms']:.0f} | {record['reductions']:.0f} | "
-            f"{record['megabytes']:.2f} | {record['communication_ms']:.1f} | "
-            f"{record['communication_ms'] / record['step_ms']:.0%} | {efficiency:.0%} | "
-            f"{one['cpu_ms'] / record['cpu_ms']:.0%} |"
-        )
-    return "\n".join(lines)
+        cells = [f"{1e3 / record['step_ms']:.2f}", f"{record['cpu_ms']:.0f}", f"{record['reductions']:.0f}"]
+        cells += [f"{record['megabytes']:.2f}", f"{record['communication_ms']:.1f}"]
+        cells.append(f"{record['communication_ms'] / record['step_ms']:.0%}")
+        shown.add([kind, *cells, f"{efficiency:.0%}", f"{one['cpu_ms'] / record['cpu_ms']:.0%}"])
+    return shown.rows
 
 
-def _estimate() -> str:
+def _estimate() -> tuple[str, list[dict[str, Any]]]:
     """The published DARTS search (8 cells, 16 filters, 4 nodes, batches of 64, CIFAR-10) on 8 replicas, on paper."""
     import numpy as np
 
@@ -189,14 +189,14 @@ def _estimate() -> str:
     weights, alphas = count(supernet.network_weights), count(supernet.architecture_parameters)
     norms = [layer for layer in supernet._flatten_layers() if hasattr(layer, "moving_variance")]
     statistics_ = sum(2 * int(layer.moving_variance.shape[0]) for layer in norms)
-    lines = [
+    about = (
         f"{weights:,} weights, {alphas} alphas, {len(norms)} batch norms. A step reduces 4 bytes of each weight, alpha "
         "and moving statistic; of second order the inner gradient and its derivative as well. Synchronized batch norm "
-        "adds two moments (a channel each) and a reduction for each batch norm, forward and backward, in each pass.",
-        "",
-        "| | form | batch norm | MB reduced a step | reductions | communication, ms | compute, ms | efficiency |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+        "adds two moments (a channel each) and a reduction for each batch norm, forward and backward, in each pass."
+    )
+    print(f"{about}\n")
+    counts = ("MB reduced a step", "reductions", "communication, ms", "compute, ms")
+    shown = tracked.Table(["on", "form", "batch norm", *counts, "efficiency"])
     for name, machine in MACHINES.items():
         ring = 2 * (machine["replicas"] - 1) / machine["replicas"]
         for form, passes, gradients in (("first_order", 2, 1), ("unrolled", 3, 3)):
@@ -212,11 +212,10 @@ def _estimate() -> str:
                 compute = [flops / machine["replicas"] / (machine["flops"] * share) for share in SHARES]
                 low, high = (c / (c + seconds) for c in reversed(compute))
                 norm = "synchronized" if synchronized else "each replica's"
-                lines.append(
-                    f"| {name} | {form} | {norm} | {4 * values / 1e6:.1f} | {reductions} | {1e3 * seconds:.1f} | "
-                    f"{1e3 * compute[1]:.1f} to {1e3 * compute[0]:.1f} | {low:.0%} to {high:.0%} |"
-                )
-    return "\n".join(lines)
+                cells = [f"{4 * values / 1e6:.1f}", reductions, f"{1e3 * seconds:.1f}"]
+                cells += [f"{1e3 * compute[1]:.1f} to {1e3 * compute[0]:.1f}", f"{low:.0%} to {high:.0%}"]
+                shown.add([name, form, norm, *cells])
+    return about, shown.rows
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tracked
 
 from kerasnas import DriftMonitor, readapt
 from kerasnas.drift.view import ModelView
@@ -231,29 +232,32 @@ def one_seed(seed, data, names, arguments):
     return {**record, "cpu_minutes": (time.process_time() - begun) / 60}
 
 
-def report(records):
+def report(arguments, records):
     """Print the tables."""
     seeds = [record["seed"] for record in records]
     print(f"\nSeeds {seeds}; {sum(record['cpu_minutes'] for record in records):.1f} minutes of the processor.\n")
     for what in ("test", "ood"):
         print(f"accuracy of the first network, {what}: {interval([record[what] for record in records])}")
-    print(f"\n| drift | {' | '.join(POLICIES)} | delay, windows | without labels |")
-    print(f"|{' --- |' * (len(POLICIES) + 3)}")
+    print()
+    shown = tracked.Table(["drift", *POLICIES, "delay, windows", "delay without labels"])
     for start, what in ((BEGINS, "after the drift began"), (WINDOWS - 10, "last ten windows")):
         for name in records[0]["streams"]:
             found = [record["streams"][name] for record in records]
             cells = [interval([np.mean(one["scores"][policy][start:]) for one in found]) for policy in POLICIES]
             cells += [", ".join(_delay(one["events"][kind]) for one in found) for kind in ("labels", "none")]
-            print(f"| {name}, {what} | {' | '.join(cells)} |")
+            shown.add([f"{name}, {what}", *cells])
     counts = np.sum([record["false_alarms"] for record in records], axis=0)
     events = [one["events"] for record in records for one in record["streams"].values()]
     early = {kind: sum(event["alarm"] < BEGINS for one in events for event in one[kind]) for kind in events[0]}
     adaptations = [event for one in events for event in one["labels"] if "adopted" in event]
-    print(
-        f"\nFalse alarms in {EXTRA_WINDOWS * len(records)} further windows: {counts[0]} of the windows, {counts[1]} of "
+    note = (
+        f"False alarms in {EXTRA_WINDOWS * len(records)} further windows: {counts[0]} of the windows, {counts[1]} of "
         f"the labels; in the {BEGINS * len(events)} windows of the streams before the drift: {early}."
     )
-    print(f"Adaptations with labels: {len(adaptations)}, adopted {sum(one['adopted'] for one in adaptations)}.")
+    note += f" Adaptations with labels: {len(adaptations)}, adopted {sum(one['adopted'] for one in adaptations)}."
+    print(f"\n{note}")
+    intervals = "Accuracy in percent, ± half of the 95 % interval over the seeds"
+    tracked.record(arguments, shown.rows, code=["kerasnas/drift"], intervals=intervals, note=note, seeds=seeds)
 
 
 def _delay(events):
@@ -269,7 +273,7 @@ def main():
     parser.add_argument("--cpu_seconds", type=float, default=6.0, help="of each adaptation")
     parser.add_argument("--first_seconds", type=float, default=15.0, help="of the first training")
     parser.add_argument("--raw", type=Path, default=Path("runs/drift.jsonl"), help="a line for each seed; kept")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     arguments.raw.parent.mkdir(parents=True, exist_ok=True)
     data, names = read(arguments.data), arguments.streams.split(",")
     for seed in map(int, arguments.seeds.split(",")):
@@ -277,7 +281,7 @@ def main():
             record = one_seed(seed, data, names, arguments)
             with open(arguments.raw, "a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
-    report(sorted(_records(arguments.raw), key=lambda record: record["seed"]))
+    report(arguments, sorted(_records(arguments.raw), key=lambda record: record["seed"]))
 
 
 def _records(path):

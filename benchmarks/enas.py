@@ -16,6 +16,7 @@ import statistics
 import time
 
 import numpy as np
+import tracked
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--cells", type=int, default=2)
     parser.add_argument("--nodes", type=int, default=3)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
 
     import kerasnas
     from kerasnas.spaces import ENASMicroSpace
@@ -57,7 +58,11 @@ def main() -> None:
     for seed in arguments.seeds:
         rows.append(search(space, data, children, alone, arguments, seed))
         print(rows[-1], flush=True)
-    print("\n" + table(rows, alone))
+    print()
+    note = summary(rows, alone)
+    code = ["kerasnas/trainers", "kerasnas/spaces/enas.py", "kerasnas/strategies/controller.py"]
+    tracked.record(arguments, table(rows), code=code, note=note, runs=rows)
+    print(f"\n{note}")
 
 
 def train_alone(space, genotype, data, epochs: int, seed: int) -> float:
@@ -143,31 +148,37 @@ def _ranks(values) -> np.ndarray:
     return np.array([(values < value).sum() + (values == value).sum() / 2 for value in values])
 
 
-def table(rows: list[dict], alone: list[float]) -> str:
-    """The answers as Markdown."""
-    lines = [
-        "| seed | (a) Spearman, uniform | controller's weights | (b) controller's samples | random samples | "
-        "difference | (c) derived, alone | controller's entropy, first and last | search, CPU s |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def table(rows: list[dict]) -> list[dict]:
+    """Print the answers; the same as rows."""
+    differences = ("controller's samples", "random samples", "difference")
+    ranks, entropies = ("Spearman, uniform", "Spearman, controller's weights"), ("entropy at first", "entropy at last")
+    shown = tracked.Table(["seed", *ranks, *differences, "derived, alone", *entropies, "search, CPU s"])
     for row in rows:
-        lines.append(
-            f"| {row['seed']} | {row['uniform']:.2f} | {row['spearman']:.2f} | {row['sampled']:.4f} | "
-            f"{row['random']:.4f} | {row['sampled'] - row['random']:+.4f} | {row['derived']:.4f} | "
-            f"{row['entropy'][0]:.2f}, {row['entropy'][1]:.2f} | {row['seconds']:.0f} |"
-        )
-    differences = [row["sampled"] - row["random"] for row in rows]
-    derived = [row["derived"] for row in rows]
+        gap = f"{row['sampled'] - row['random']:+.4f}"
+        cells = [
+            f"{row['uniform']:.2f}",
+            f"{row['spearman']:.2f}",
+            f"{row['sampled']:.4f}",
+            f"{row['random']:.4f}",
+            gap,
+        ]
+        entropy = [f"{value:.2f}" for value in row["entropy"]]
+        shown.add([str(row["seed"]), *cells, f"{row['derived']:.4f}", *entropy, f"{row['seconds']:.0f}"])
+    return shown.rows
+
+
+def summary(rows: list[dict], alone: list[float]) -> str:
+    """Means over the seeds, and how the derived child compares with random ones."""
+    differences, derived = [row["sampled"] - row["random"] for row in rows], [row["derived"] for row in rows]
+    text = ""
     if len(rows) > 1:
-        lines.append(
-            f"| mean | {statistics.mean(row['uniform'] for row in rows):.2f} | "
-            f"{statistics.mean(row['spearman'] for row in rows):.2f} | | | "
-            f"{statistics.mean(differences):+.4f} (sd {statistics.stdev(differences):.4f}) | "
-            f"{statistics.mean(derived):.4f} (sd {statistics.stdev(derived):.4f}) | | |"
+        text = (
+            f"Difference {statistics.mean(differences):+.4f} (sd {statistics.stdev(differences):.4f}), derived "
+            f"{statistics.mean(derived):.4f} (sd {statistics.stdev(derived):.4f}). "
         )
     below = statistics.mean(value < statistics.mean(derived) for value in alone)
-    return "\n".join(lines) + (
-        f"\n\n{len(alone)} random children of equal budget: {statistics.mean(alone):.4f} "
+    return text + (
+        f"{len(alone)} random children of equal budget: {statistics.mean(alone):.4f} "
         f"(sd {statistics.stdev(alone):.4f}, best {max(alone):.4f}); the derived mean is above {below:.0%} of them."
     )
 

@@ -34,6 +34,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 TUNERS = ("supernet", "one_shot", "random", "hyperband")
 SIZES = {"filters": 4, "num_cells": 3, "num_nodes": 2}
 IMAGES = 3000
@@ -46,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tuners", default=",".join(TUNERS), help="comma-separated")
     parser.add_argument("--one", choices=TUNERS, help=argparse.SUPPRESS)  # in a process of its own
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments.seconds, arguments.seed)))
@@ -54,17 +56,16 @@ def main() -> None:
     names = arguments.tuners.split(",")
     if unknown := set(names) - set(TUNERS):
         parser.error(f"unknown tuners {sorted(unknown)}; known: {', '.join(TUNERS)}")
-    print("| tuner | trials | CPU s | wall s | validation | as found | trained alike | parameters |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    shown = tracked.Table(
+        ["tuner", "trials", "CPU s", "wall s", "validation", "test, as found", "test, trained alike", "parameters"]
+    )
     for name in names:
         command = [sys.executable, __file__, f"--one={name}", f"--seconds={arguments.seconds}"]
         done = subprocess.run([*command, f"--seed={arguments.seed}"], stdout=subprocess.PIPE, text=True, check=True)
         row = json.loads(done.stdout.splitlines()[-1])
-        print(
-            f"| {name} | {row['trials']} | {row['cpu']:.0f} | {row['wall']:.0f} | {row['validation']:.3f} | "
-            f"{row['found']:.3f} | {row['alike']:.3f} | {row['parameters']:,} |",
-            flush=True,
-        )
+        accuracies = [f"{row[key]:.3f}" for key in ("validation", "found", "alike")]
+        shown.add([name, row["trials"], f"{row['cpu']:.0f}", f"{row['wall']:.0f}", *accuracies, row["parameters"]])
+    tracked.record(arguments, shown.rows, code=["tuners", "kerasnas/strategies"])
 
 
 class Clock:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tracked
 
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}  # 97.5 %, by seeds
 
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--batch_norm", default="averaged", choices=("averaged", "local_statistics", "local"))
     parser.add_argument("--optimizer_state", default="kept", choices=("kept", "reset"))
     parser.add_argument("--derived", action="store_true", help="train the genotypes that are found, too")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if not 2 <= arguments.seeds <= max(STUDENT):
         parser.error(f"expected from 2 to {max(STUDENT)} seeds")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -58,7 +59,7 @@ def main() -> None:
             for name, value in row.items():
                 results.setdefault(arm, {}).setdefault(name, []).append(value)
         print(f"seed {seed}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
-    report(results)
+    report(arguments, results)
 
 
 def read(folder: Path, whole: bool) -> dict[str, np.ndarray]:
@@ -167,14 +168,19 @@ def trained(
     return network
 
 
-def report(results: dict[str, dict[str, list[float]]]) -> None:
+def report(arguments: argparse.Namespace, results: dict[str, dict[str, list[float]]]) -> None:
     """The table, and paired differences."""
-    print("\n| search | own | unseen | derived | MB down | MB up |\n|" + " --- |" * 6)
+    print()
+    shown = tracked.Table(["search", "own", "unseen", "derived", "MB down", "MB up"])
     for arm, row in results.items():
         cells = [_interval(row.get(name)) for name in ("own", "unseen", "derived")]
         cells += [f"{np.mean(row[name]) / 1e6:.1f}" if name in row else "" for name in ("down", "up")]
-        print(f"| {arm} | {' | '.join(cells)} |")
+        shown.add([arm, *cells])
+    intervals, code = "Accuracy in percent, ± 95 % interval over the seeds", ["kerasnas/federated", "kerasnas/trainers"]
+    seeds = range(arguments.seeds)
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, seeds=seeds)
     print()
+    shown = tracked.Table(["paired difference", "on", "points"])
     for first, second, name in (
         *(("federated", "local", name) for name in ("own", "unseen", "derived")),
         *(("pooled", "federated", name) for name in ("own", "unseen", "derived")),
@@ -182,7 +188,10 @@ def report(results: dict[str, dict[str, list[float]]]) -> None:
     ):
         if name in results[first] and name in results[second]:
             difference = np.subtract(results[first][name], results[second][name])
-            print(f"{first} - {second}, {name}: {_interval(difference, sign=True)}")
+            shown.add([f"{first} - {second}", name, _interval(difference, sign=True)])
+    question = "By how much do federated, local and pooled searches differ, paired by seed?"
+    more = {"code": code, "intervals": intervals, "seeds": seeds, "question": question}
+    tracked.record(arguments, shown.rows, part="paired", **more)
     print(f"architectures among the personal ones, by seed: {[int(n) for n in results['personal']['architectures']]}")
 
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tracked
 
 TRAINING = ("Balinese", "Greek", "Korean", "Latin", "Sanskrit", "Tagalog")
 TEST = ("Japanese_(katakana)", "Early_Aramaic")
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save", type=Path, help="folder for the initialization and its card")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -96,7 +97,7 @@ def main() -> None:
         rate = keras.optimizers.schedules.PolynomialDecay(rate, arguments.steps, 0.0)
     learner.compile(keras.optimizers.SGD(rate) if reptile else keras.optimizers.Adam(rate))
 
-    print("| step | minutes | CPU minutes | accuracy | transductive |\n" + "| --- " * 5 + "|", flush=True)
+    shown = tracked.Table(["step", "minutes", "CPU minutes", "accuracy", "transductive"])
     clock = Clock()
 
     seconds: list[float] = []
@@ -111,14 +112,16 @@ def main() -> None:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             clock.stop()
             found = learner.evaluate(test, 100)
-            _row((epoch + 1) * every, clock, found)
+            shown.add(_row((epoch + 1) * every, clock, found))
             clock.start()
 
     every = min(arguments.every, arguments.steps)
     clock.start()
     learner.fit(training, arguments.steps, tasks, steps_per_epoch=every, verbose=0, callbacks=[Curve()])
     found = learner.evaluate(test, arguments.episodes)
-    _row(f"{arguments.steps}, {arguments.episodes} episodes", clock, found)
+    shown.add(_row(f"{arguments.steps}, {arguments.episodes} episodes", clock, found))
+    intervals = "Accuracy in percent, ± 95 % interval over the episodes"
+    tracked.record(arguments, shown.rows, code=["kerasnas/meta", "kerasnas/backend"], intervals=intervals)
     if arguments.save:
         save(learner, arguments, found, tasks, clock.minutes)
     keys = ("method", "split", "ways", "shots", "steps", "seed")
@@ -217,10 +220,10 @@ def pools(data: Path, split: str, part: str) -> Any:
     return tuple((every.x[rows], every.y[rows]) for rows in chosen)
 
 
-def _row(step: Any, clock: Clock, found: Any) -> None:
+def _row(step: Any, clock: Clock, found: Any) -> list[str]:
     accuracies = [found[name] for name in ("accuracy", "accuracy_transductive")]
     cells = [f"{100 * value.mean:.1f} ± {100 * value.interval:.1f}" for value in accuracies]
-    print(f"| {step} | {clock.minutes:.1f} | {clock.cpu_minutes:.1f} | {' | '.join(cells)} |", flush=True)
+    return [str(step), f"{clock.minutes:.1f}", f"{clock.cpu_minutes:.1f}", *cells]
 
 
 if __name__ == "__main__":

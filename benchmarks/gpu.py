@@ -19,7 +19,8 @@ import sys
 import time
 from typing import Any
 
-from search_step import case_parser, in_own_process, markdown
+import tracked
+from search_step import STEP_CODE, case_parser, in_own_process
 
 CASES = {"first_order": {}, "second_order": {"hypergradient": "unrolled"}, "sampled": {"relaxation": "gumbel"}}
 TINY = {"filters": 2, "cells": 1, "nodes": 1, "batch": 4, "steps": 2}
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of the short search")
     parser.add_argument("--tiny", action="store_true", help="the smallest sizes")
     parser.add_argument("--one", choices=("step", "search"), help="measure one thing in this process, print JSON")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.tiny:
         vars(arguments).update(TINY, epochs=1)
     if arguments.one:
@@ -61,14 +62,18 @@ def main() -> None:
     rows = [_row(f"KerasNAS on JAX, {arguments.policy}", step, arguments.batch)]
     rows += [_row(f"PyTorch, {layout}", record, arguments.batch) for layout, record in peers.items()]
     header = ["", "step, ms", "images a second", "share of the matmul peak", "first step, s", "device memory, GiB"]
-    print(markdown(header, rows))
+    shown = tracked.Table(header)
+    for row in rows:
+        shown.add(row)
     search = in_own_process("gpu.py", one="search", epochs=arguments.epochs, tiny=arguments.tiny, **own)
-    print(f"\nMeasured on {step['on']}, {arguments.case}, {', '.join(f'{n}={v}' for n, v in sizes.items())}.")
+    note = f"Measured on {step['on']}, {arguments.case}, {', '.join(f'{n}={v}' for n, v in sizes.items())}."
     if search is not None:
-        print(
-            f"A search of {search['epochs']} epochs on {search['images']} images of {search['dataset']} took "
+        note += (
+            f" A search of {search['epochs']} epochs on {search['images']} images of {search['dataset']} took "
             f"{search['seconds']:.0f} s, compilation included; validation accuracy {search['val_accuracy']:.3f}."
         )
+    print(f"\n{note}")
+    tracked.record(arguments, shown.rows, code=["benchmarks/pytorch_darts.py", *STEP_CODE], note=note)
 
 
 def _row(name: str, record: dict[str, Any] | None, batch: int) -> list[str]:

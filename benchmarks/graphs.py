@@ -39,6 +39,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tracked
 
 import kerasnas
 from kerasnas.datasets import graph_dataset, smoothed
@@ -57,6 +58,7 @@ SEARCH_FILTERS, SEARCH_STEPS = 16, 40  # of a supernet
 EVALUATIONS, INITIAL, BATCH = 60, 16, 4  # readouts of a search, how many of them at random, and with each fit
 MEMBERS = 10  # architectures whose probabilities are averaged
 SOURCE_ROWS = 200
+CODE = ("kerasnas/spaces/graphs.py", "kerasnas/primitives/graph_primitives.py", "kerasnas/proxies/readout.py")
 PARTS = ("fidelity", "references", "searches", "restarts", "relaxations")
 GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics")
 
@@ -72,9 +74,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of restarts")
     parser.add_argument("--output", type=Path, default=Path("runs/graphs.jsonl"))
     parser.add_argument("--summarize", type=Path, help="print what an output has, and do nothing else")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.summarize:
-        summarize([json.loads(line) for line in arguments.summarize.read_text().splitlines()])
+        summarize(arguments, [json.loads(line) for line in arguments.summarize.read_text().splitlines()])
         return
     if arguments.data is None:
         parser.error("DATA is missing: the folder with cora.npz, citeseer.npz and nasbench_graph5.npz in or below it")
@@ -308,58 +310,87 @@ def _cell(task: Task, genotype: kerasnas.Genotype) -> list[list]:
     return [list(edge) for edge in task.space.to_table(genotype)["cell"]]
 
 
-def summarize(rows: list[dict]) -> None:
+def summarize(arguments: argparse.Namespace, rows: list[dict]) -> None:
     """Tables in Markdown of what an output has."""
+    fidelities = []
     for dataset in dict.fromkeys(row["dataset"] for row in rows):
         own = [row for row in rows if row["dataset"] == dataset]
         trained = [row for row in own if row["part"] == "fidelity"]
         if trained:
-            _print_fidelity(dataset, trained)
-        print("\n| what | seeds | validation | test, mean (spread) | 95 % of one test | top % of the table | CPU s |")
-        print("|---|---|---|---|---|---|---|")
+            fidelities += _fidelity(dataset, trained)
+        print()
+        columns = ["validation", "test, least to most", "95 % of one test", "top % of the table, mean", "of each seed"]
+        shown = tracked.Table(["what", "seeds", *columns, "CPU s"])
         for what in dict.fromkeys(row["what"] for row in own if "what" in row):
             runs = [row for row in own if row.get("what") == what]
             test = [run["test"] for run in runs]
             low, high = wilson_interval(float(np.mean(test)), 1000)
             tops = [run["top"] for run in runs if "top" in run]
-            top = f"{np.mean(tops):.1f} ({', '.join(f'{one:.1f}' for one in tops)})" if tops else ""
-            print(
-                f"| {what} | {len(runs)} | {np.mean([run['validation'] for run in runs]):.3f} | {np.mean(test):.3f} "
-                f"({min(test):.3f} to {max(test):.3f}) | {low:.3f} to {high:.3f} | {top} "
-                f"| {np.mean([run['cpu'] for run in runs]):.0f} |"
+            top = [f"{np.mean(tops):.1f}", ", ".join(f"{one:.1f}" for one in tops)] if tops else ["", ""]
+            validation, cpu = (
+                f"{np.mean([run[key] for run in runs]):.{d}f}" for key, d in (("validation", 3), ("cpu", 0))
             )
+            spread = f"{np.mean(test):.3f} ({min(test):.3f} to {max(test):.3f})"
+            shown.add([what, len(runs), validation, spread, f"{low:.3f} to {high:.3f}", *top, cpu])
         print()
+        question = f"What do searches find on {dataset.capitalize()}, beside methods that need no search?"
+        runs = [row for row in own if "what" in row]
+        more = {"code": CODE, "runs": runs, "question": question, "seeds": sorted({row.get("seed", 0) for row in runs})}
+        more["command"] = _commands(runs)
+        tracked.record(arguments, shown.rows, intervals="In brackets the least and the most", part=dataset, **more)
+    if fidelities:
+        trainings = [row for row in rows if row["part"] == "fidelity"]
+        shown = tracked.Table(["data", "here", "there", "architectures", "rank correlation", "CPU s of one"])
+        for row in fidelities:
+            shown.add(row)
+        question = "Do graph networks trained here rank as the published table does?"
+        intervals = "Spearman's coefficient with its 95 % interval over the architectures (bootstrap)"
+        more = {"code": CODE, "intervals": intervals, "question": question, "command": _commands(trainings)}
+        tracked.record(arguments, shown.rows, part="fidelity", seeds=[0], **more)
 
 
-def _print_fidelity(dataset: str, trained: list[dict]) -> None:
+def _commands(runs: list[dict]) -> str:
+    """The command lines of which the runs are."""
+    lines = []
+    for dataset, part in dict.fromkeys((row["dataset"], row["part"]) for row in runs):
+        own = [row for row in runs if (row["dataset"], row["part"]) == (dataset, part)]
+        line, seeds = (
+            f"python benchmarks/graphs.py DATA --dataset={dataset} --part={part}",
+            {row.get("seed") for row in own},
+        )
+        if part == "fidelity":
+            line += f" --architectures={len({row['row'] for row in own if 'readout' not in row})}"
+        lines.append(line + (f" --seeds={len(seeds - {-1})}" if part != "references" else ""))
+    return "\n".join(lines)
+
+
+def _fidelity(dataset: str, rows: list[dict]) -> list[list]:
+    """How architectures rank here and in the table: rows of a table."""
     from scipy.stats import spearmanr
 
-    rated = [row for row in trained if "readout" in row]
+    def row(here: str, listed: str, found: list[float], table: list[float], cpu: float) -> list:
+        low, high = _bootstrap(table, found)
+        rho = f"{spearmanr(table, found).statistic:.2f} ({low:.2f} to {high:.2f})"
+        return [dataset, here, listed, len(found), rho, f"{cpu:.1f}"]
+
+    made = []
+    rated, trained = ([one for one in rows if ("readout" in one) == wanted] for wanted in (True, False))
     if rated:
-        table, found = [row["test_1"] for row in rated], [row["readout"] for row in rated]
-        low, high = _bootstrap(table, found)
-        print(
-            f"{dataset}: {len(rated)} architectures, their readouts here against test_1: Spearman "
-            f"{spearmanr(table, found).statistic:.2f} ({low:.2f} to {high:.2f}), "
-            f"{np.mean([row['cpu'] for row in rated]):.2f} CPU seconds each"
-        )
+        found, table = ([one[key] for one in rated] for key in ("readout", "test_1"))
+        made.append(row("readout", "test_1", found, table, np.mean([one["cpu"] for one in rated])))
     by_row: dict[int, list[dict]] = {}
-    trained = [row for row in trained if "readout" not in row]
-    for row in trained:
-        by_row.setdefault(row["row"], []).append(row)
+    for one in trained:
+        by_row.setdefault(one["row"], []).append(one)
+    cpu = float(np.mean([one["cpu"] for one in trained])) if trained else 0.0
     for listed, here in (("valid_1", "validation"), ("test_1", "reward"), ("test_1", "validation"), ("test_1", "test")):
-        table = [runs[0][listed] for runs in by_row.values()]
-        found = [float(np.mean([run[here] for run in runs])) for runs in by_row.values()]
-        low, high = _bootstrap(table, found)
-        print(
-            f"{dataset}: {len(by_row)} architectures, {len(trained)} trainings, {here} here against {listed}: "
-            f"Spearman {spearmanr(table, found).statistic:.2f} ({low:.2f} to {high:.2f})"
-        )
+        if by_row:
+            found = [float(np.mean([run[here] for run in runs])) for runs in by_row.values()]
+            made.append(row(f"{here} of a training", listed, found, [runs[0][listed] for runs in by_row.values()], cpu))
     twice = [runs for runs in by_row.values() if len(runs) > 1]
     for here in ("validation", "reward") if twice else ():
-        rho = spearmanr([runs[0][here] for runs in twice], [runs[1][here] for runs in twice]).statistic
-        print(f"{dataset}: {here} of one training against another of the same {len(twice)}: Spearman {rho:.2f}")
-    print(f"{dataset}: {np.mean([row['cpu'] for row in trained]):.1f} CPU seconds a training")
+        first, second = ([runs[index][here] for runs in twice] for index in (0, 1))
+        made.append(row(f"{here} of a training", "another training", first, second, cpu))
+    return made
 
 
 def _bootstrap(one: list[float], other: list[float], draws: int = 1000) -> tuple[float, float]:

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tracked
 from pretrain_folds import FOLDS
 
 TESTED = {
@@ -131,9 +132,11 @@ def key(record):
     return tuple(record.get(name) for name in names)
 
 
-def report(records):
+def report(arguments, records):
+    """Print the tables, and record what every method leads drawn weights by, over domains and seeds."""
     from scipy import stats
 
+    shown = []
     for network_name in sorted({r["network"] for r in records}):
         for shots in sorted({r["shots"] for r in records}):
             own = [r for r in records if r["shots"] == shots and r["network"] == network_name]
@@ -149,11 +152,18 @@ def report(records):
                 cells = [[100 * r["accuracy"] for (d, _), r in runs.items() if d == name] for name in domains]
                 line = f"{label:24}" + "".join(f"{np.mean(c):14.1f}" if c else f"{'':14}" for c in cells)
                 line += f"{np.mean([np.mean(c) for c in cells if c]):8.1f}"
+                row = {"network": network_name, "images a class": shots or "all", "method": label}
+                shown.append({**row, "mean accuracy": round(float(np.mean([np.mean(c) for c in cells if c])), 1)})
                 both = [100 * (runs[k]["accuracy"] - base[k]["accuracy"]) for k in runs if k in base]
                 if len(both) > 1 and label != "scratch":
                     half = stats.t.ppf(0.975, len(both) - 1) * np.std(both, ddof=1) / np.sqrt(len(both))
                     line += f"  {np.mean(both):+.1f} ± {half:.1f} (n={len(both)})"
+                    lead = {"mean": round(float(np.mean(both)), 1), "reach": round(float(half), 1), "runs": len(both)}
+                    shown[-1]["lead over drawn weights"] = lead
                 print(line)
+    code = ["kerasnas/meta/initializer.py", "kerasnas/meta/fitting.py", "benchmarks/pretrain_folds.py"]
+    intervals = "Test accuracy in percent; ± 95 % interval over pairs of domain and seed (their number)"
+    tracked.record(arguments, shown, code=code, intervals=intervals, runs=records)
 
 
 def main():
@@ -168,7 +178,7 @@ def main():
     parser.add_argument("--methods", default="scratch,start,features,untrained,pixels")
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--scale", type=float, default=1.0, help="factor of the processor seconds")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     output = Path(arguments.output)
     output.parent.mkdir(parents=True, exist_ok=True)
     records = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
@@ -185,7 +195,7 @@ def main():
                     print(record, flush=True)
                     with output.open("a") as file:
                         file.write(json.dumps(record) + "\n")
-    report(records)
+    report(arguments, records)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import argparse
 import os
 import statistics
 
+import tracked
+
 SPACES = {
     "proxyless": ({"filters": 16, "num_layers": 3}, (32, 32, 3)),
     "nasbench201": ({"filters": 16, "num_cells": 2}, (32, 32, 3)),
@@ -24,7 +26,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import numpy as np
@@ -36,8 +38,8 @@ def main() -> None:
     if arguments.threads:
         tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
         tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    print("| space | parts | predicted, ms | measured, ms | median error | largest | rank correlation |")
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    header = ["space", "parts", "predicted, ms", "measured, ms", "median error, %", "largest, %", "rank correlation"]
+    shown = tracked.Table(header)
     for name in arguments.spaces.split(","):
         sizes, shape = SPACES[name]
         space = KNOWN[name](**sizes)
@@ -53,11 +55,9 @@ def main() -> None:
         errors = [abs(p - m) / m for p, m in zip(predicted, measured, strict=True)]
         ranks = [np.argsort(np.argsort(values)) for values in (predicted, measured)]
         ranges = [f"{min(values):.1f} to {max(values):.1f}" for values in (predicted, measured)]
-        print(
-            f"| {name} | {len(table.parts)} | {ranges[0]} | {ranges[1]} | {statistics.median(errors):.1%} | "
-            f"{max(errors):.1%} | {np.corrcoef(*ranks)[0, 1]:.2f} |",
-            flush=True,
-        )
+        found = [f"{100 * statistics.median(errors):.1f}", f"{100 * max(errors):.1f}"]
+        shown.add([name, len(table.parts), *ranges, *found, f"{np.corrcoef(*ranks)[0, 1]:.2f}"])
+    tracked.record(arguments, shown.rows, code=["kerasnas/cost"])
 
 
 if __name__ == "__main__":

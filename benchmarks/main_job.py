@@ -15,11 +15,14 @@ import sys
 import time
 from pathlib import Path
 
+import tracked
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output_dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    tracked.add_flag(parser)
     arguments, rest = parser.parse_known_args()
 
     rows = []
@@ -58,6 +61,9 @@ def main() -> None:
         if values:
             spread = statistics.stdev(values) if len(values) > 1 else float("nan")
             print(f"{name} {statistics.mean(values):.4f} +- {spread:.4f}")
+    kept = ("seed", "test_accuracy", "parameters", "winner", "random_mean", "wall_s", "peak_memory_gib")
+    shown = [{name: row[name] for name in kept if name in row} for row in rows]
+    tracked.record(arguments, shown, code=["kerasnas/pipeline"], runs=rows)
 
 
 if __name__ == "__main__":

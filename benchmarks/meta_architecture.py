@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tracked
 
 # Without "none", which is never derived: where a mixture leans on it, hardening would make another network.
 PRIMITIVES = ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "max_pool_3x3", "sep_conv_3x3")
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="file for a JSON row of each arm and seed")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -90,7 +91,12 @@ def main() -> None:
             if arguments.output:
                 with arguments.output.open("a") as file:
                     file.write(json.dumps({**row, "accuracies": np.round(accuracies, 4).tolist()}) + "\n")
-        print("\n" + report(found), flush=True)
+        print()
+        accuracies_shown, differences = report(found)
+    code, intervals = ["kerasnas/meta"], "Points of accuracy, ± 95 % interval over the tasks"
+    tracked.record(arguments, accuracies_shown, code=code, intervals=intervals)
+    question = "By how much do a meta-learned architecture and the others differ, on the same tasks?"
+    tracked.record(arguments, differences, code=code, intervals=intervals, part="paired", question=question)
 
 
 def read_pools(data: Path, split: str) -> Any:
@@ -284,23 +290,26 @@ def measured(learner: Any) -> Callable:
     return measure
 
 
-def report(found: dict[str, list[np.ndarray]]) -> str:
-    """Accuracies of all arms, and the paired differences, in points."""
+def report(found: dict[str, list[np.ndarray]]) -> tuple[list[dict], list[dict]]:
+    """Print accuracies of all arms, and the paired differences, in points; both tables as rows."""
     from kerasnas.meta import Estimate
 
-    def cells(parts: list[np.ndarray]) -> str:
+    def cells(parts: list[np.ndarray], sign: str = "+") -> list[str]:
         whole = Estimate.of(100 * np.concatenate(parts))
-        return f"{whole.mean:+.1f} ± {whole.interval:.1f} | {', '.join(f'{100 * part.mean():+.1f}' for part in parts)}"
+        each = ", ".join(f"{100 * part.mean():{sign}.1f}" for part in parts)
+        return [f"{whole.mean:{sign}.1f} ± {whole.interval:.1f}", each]
 
-    lines = ["| arm | accuracy | of each seed |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {cells(parts).replace('+', '')} |" for name, parts in found.items()]
-    lines += ["", "| difference, paired | points | of each seed |", "| --- | --- | --- |"]
+    arms = tracked.Table(["arm", "accuracy", "of each seed"])
+    for name, parts in found.items():
+        arms.add([name, *cells(parts, "")])
+    print()
+    differences = tracked.Table(["difference, paired", "points", "of each seed"])
     for first, second in COMPARISONS:
         # After the first seeds of the random cells, the others have more.
         both = [a - b for a, b in zip(found.get(first, []), found.get(second, []), strict=False)]
         if both:
-            lines.append(f"| {first} minus {second} | {cells(both)} |")
-    return "\n".join(lines) + "\n"
+            differences.add([f"{first} minus {second}", *cells(both)])
+    return arms.rows, differences.rows
 
 
 if __name__ == "__main__":

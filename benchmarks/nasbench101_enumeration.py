@@ -5,21 +5,28 @@
 Prints the number of cells for each number of vertices, and the CPU and wall time in seconds.
 """
 
+import argparse
 import time
 
 import numpy as np
+import tracked
 
 from kerasnas.spaces import NASBench101Space
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = tracked.parse(parser)
     clock, processor = time.perf_counter(), time.process_time()
     cells = NASBench101Space().enumerate_cells()
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    shown = tracked.Table(["vertices", "cells", "CPU s", "wall s"])
     for vertices, count in enumerate(np.bincount(cells.vertices)):
         if count:
-            print(f"{vertices} vertices: {count:>9,}")
-    print(f"all cells:  {len(cells.vertices):>9,} in {processor:.2f} s of one core ({clock:.2f} s by the clock)")
+            shown.add([str(vertices), int(count), "", ""])
+    shown.add(["all", len(cells.vertices), f"{processor:.2f}", f"{clock:.2f}"])
+    code = ["kerasnas/spaces/nasbench101.py", "kerasnas/spaces/nasbench101_cells.py"]
+    tracked.record(arguments, shown.rows, code=code)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 STEPS = 100  # of an epoch
 
 
@@ -98,7 +100,7 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=0.05)
     parser.add_argument("--random", type=int, default=4, help="random cells that the control trains; 0 for none")
     parser.add_argument("--threads", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does; see kerasnas/cli.py
@@ -122,13 +124,15 @@ def main() -> None:
     )
     controls = np.sort([table.lookup(genotype, "test_200") for genotype in reachable])
     largest = int(np.argmax(table.column("params")))
-    print(
+    note = (
         f"{len(x):,} images of {x.shape[1:]}. The best cell there is: {test.max():.2f}; the cell with the most "
-        f"parameters: {test[largest]:.2f}, {table.space.to_string(table.genotype(largest))}\n"
-        f"Random cells of those that a search can return ({reachable}): {_described(controls)}\n"
-        f"All cells: {_described(np.sort(test))}",
-        flush=True,
+        f"parameters: {test[largest]:.2f} (percentile {_percentile(test[largest], controls):.0f}), "
+        f"`{table.space.to_string(table.genotype(largest))}`."
     )
+    print(f"{note}\n", flush=True)
+    drawn = tracked.Table(["random cells", "number", "mean", "median", "best of three, mean", "best"])
+    drawn.add([f"of those that a search can return ({reachable})", *_described(controls)])
+    drawn.add(["of all", *_described(np.sort(test))])
 
     unsearched = {"unsearched": None}
     sets = {"tuned": TUNED, "varied": VARIED, "collapsing": COLLAPSING, "none": {}, "unsearched": unsearched}
@@ -137,14 +141,15 @@ def main() -> None:
         runs = sets[arguments.runs]
     else:
         runs = {name: every[name] for name in arguments.runs.split(",")}
+    code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/pipeline/shortlist", "kerasnas/proxies"]
     if not runs:
+        question = "Which accuracy do random cells of NAS-Bench-201 have?"
+        tracked.record(arguments, drawn.rows, code=["kerasnas/tabular"], note=note, seeds=[], question=question)
         return
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
-    print(
-        f"Guards {arguments.guards}.\n\n| search | test_200 by seed | mean | worst | percentiles | CPU minutes a run | "
-        "derived, by seed |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print(f"\nGuards {arguments.guards}.\n")
+    by_seed = ["percentile by seed", "CPU minutes of each", "derived, by seed"]
+    shown = tracked.Table(["search", "test accuracy by seed", "mean", "worst", *by_seed])
     for name, run in runs.items():
         found = []
         for seed in seeds:
@@ -153,21 +158,21 @@ def main() -> None:
                 found.append(_unsearched(seed, x, y, table, reachable, arguments, before))
             else:
                 found.append(_search(name, run, seed, x, y, table, arguments, before))
-        _row(name, found, controls)
+        shown.add(_row(name, found, controls))
     if arguments.random:
         title = f"control: of {arguments.random} random cells the best after training each with as many steps"
-        _row(title, [_random(seed, x, y, table, reachable, arguments) for seed in seeds], controls)
+        found = [_random(seed, x, y, table, reachable, arguments) for seed in seeds]
+        shown.add(_row(title, found, controls))
+    tracked.record(arguments, shown.rows, code=code, note=note)
 
 
-def _described(accuracies: Any) -> str:
-    """Statistics of sorted accuracies; `best of three`: the mean of the best of three different random cells."""
+def _described(accuracies: Any) -> list[str]:
+    """Number, mean, median, mean of the best of three different ones, and best, of sorted accuracies."""
     count = len(accuracies)
     # Of the cells in order, number i (from 0) is the best of i (i - 1) / 2 of all threes.
     threes = sum(math.comb(i, 2) * float(value) for i, value in enumerate(accuracies)) / math.comb(count, 3)
-    return (
-        f"{count:,} cells, mean {accuracies.mean():.2f}, median {statistics.median(accuracies):.2f}, "
-        f"best of three {threes:.2f}, best {accuracies[-1]:.2f}"
-    )
+    values = (accuracies.mean(), statistics.median(accuracies), threes, accuracies[-1])
+    return [f"{count:,}", *(f"{value:.2f}" for value in values)]
 
 
 def _percentile(accuracy: float, controls: Any) -> float:
@@ -177,16 +182,13 @@ def _percentile(accuracy: float, controls: Any) -> float:
     )
 
 
-def _row(name: str, records: list[dict[str, Any]], controls: Any) -> None:
+def _row(name: str, records: list[dict[str, Any]], controls: Any) -> list[str]:
     accuracies = [record["test_200"] for record in records]
     minutes = ", ".join(f"{record['cpu_minutes']:.1f}" for record in records)
     percentiles = ", ".join(f"{_percentile(value, controls):.0f}" for value in accuracies)
-    print(
-        f"| {name} | {', '.join(f'{value:.2f}' for value in accuracies)} | {statistics.mean(accuracies):.2f} | "
-        f"{min(accuracies):.2f} | {percentiles} | {minutes} | "
-        f"{', '.join(str(record.get('derived', '-')) for record in records)} |",
-        flush=True,
-    )
+    each = ", ".join(f"{value:.2f}" for value in accuracies)
+    derived = ", ".join(str(record.get("derived", "-")) for record in records)
+    return [name, each, f"{statistics.mean(accuracies):.2f}", f"{min(accuracies):.2f}", percentiles, minutes, derived]
 
 
 def _search(

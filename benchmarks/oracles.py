@@ -29,6 +29,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 SEARCHES = ("predictor", "controller", "evolution", "stock_random", "stock_bayesian", "stock_hyperband")
 SLOW = "stock_bayesian"
 
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar100", "imagenet16"))
     parser.add_argument("--searches", default=",".join(SEARCHES), help="comma-separated")
     parser.add_argument("--folder", type=Path, help="for the projects, each removed after its search")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     names = arguments.searches.split(",")
     if unknown := set(names) - set(SEARCHES):
         parser.error(f"unknown searches {sorted(unknown)}; known: {', '.join(SEARCHES)}")
@@ -67,13 +69,15 @@ def main() -> None:
             accuracy, wall, cpu = search(table, name, seed, arguments)
             results[name].append((accuracy, wall, cpu))
             print(f"{name} seed {seed}: {accuracy:.2f}, {1000 * wall:.1f}, {1000 * cpu:.1f} ms", file=sys.stderr)
-    print("| search | seeds | test accuracy after 200 epochs | ms a trial, wall | ms a trial, CPU |")
-    print("| --- | --- | --- | --- | --- |")
-    for name in names:
+    shown = tracked.Table(["search", "seeds", "test accuracy after 200 epochs", "ms a trial, wall", "ms a trial, CPU"])
+    for name in filter(results.get, names):
         accuracies, walls, cpus = zip(*results[name], strict=True)
         deviation = f" ± {statistics.stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
         wall, cpu = (1000 * statistics.median(seconds) for seconds in (walls, cpus))
-        print(f"| {name} | {len(accuracies)} | {statistics.mean(accuracies):.2f}{deviation} | {wall:.1f} | {cpu:.1f} |")
+        mean = f"{statistics.mean(accuracies):.2f}{deviation}"
+        shown.add([name, len(accuracies), mean, f"{wall:.1f}", f"{cpu:.1f}"])
+    intervals = "Mean ± standard deviation over the seeds; times are medians of the seeds"
+    tracked.record(arguments, shown.rows, code=["tuners/oracles", "kerasnas/strategies"], intervals=intervals)
 
 
 def search(table: Any, name: str, seed: int, arguments: argparse.Namespace) -> tuple[float, float, float]:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tracked
 
 from kerasnas.pareto import hypervolume
 from kerasnas.search import STRATEGIES
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--costs", default=",".join(COSTS), help="comma-separated columns of the table")
     parser.add_argument("--strategies", default=",".join(STRATEGY_NAMES), help="comma-separated")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     names = arguments.strategies.split(",")
     if "ehvi" not in names or arguments.seeds < 2:
         parser.error("expected ehvi among the strategies, and at least 2 seeds")
@@ -41,7 +42,7 @@ def main() -> None:
         parser.error(f"there is no nb201.npz in or below --data={arguments.data}")
     table = NASBench201.open(found[0])
     header = ["cost", "strategy", *(f"{count} evaluations (z)" for count in CHECKPOINTS), "CPU s a search"]
-    print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+    shown = tracked.Table(header)
     for cost in arguments.costs.split(","):
         rewards = np.stack([table.column("valid_12"), -table.column(cost)], axis=1).astype(float)
         own = None
@@ -56,7 +57,10 @@ def main() -> None:
                 interval = 1.96 * values.std(ddof=1) / math.sqrt(len(values))
                 lead = "" if name == "ehvi" else f" ({welch(own[:, column], values):+.1f})"
                 cells.append(f"{values.mean():.2f} ± {interval:.2f}{lead}")
-            print("| " + " | ".join([cost, name, *cells, f"{seconds:.2f}"]) + " |", flush=True)
+            shown.add([cost, name, *cells, f"{seconds:.2f}"])
+    intervals = "Hypervolume in percent of that of all cells; mean ± 95 % interval over the seeds, in brackets the lead"
+    code = ["kerasnas/strategies", "kerasnas/pareto.py", "kerasnas/tabular"]
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals + " of `ehvi` in standard errors")
 
 
 def search(table: NASBench201, rewards: np.ndarray, name: str, seed: int) -> list[float]:

@@ -33,6 +33,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tracked
 import value_contenders
 
 KINDS = {"maze": "mazes", "obstacles": "grid_worlds"}
@@ -190,7 +191,7 @@ def commit():
 
 
 # All of them ------------------------------------------------------------------------------------------------
-def summarize(rows):
+def summarize(arguments, rows):
     """A table in Markdown for each kind of worlds: success of whole episodes, with 95 % intervals over worlds and runs.
 
     They are bootstrapped in two steps, over seeds and then over the worlds of each, so that both are in them.
@@ -199,16 +200,25 @@ def summarize(rows):
         own = [row for row in rows if row["kind"] == kind]
         columns = dict.fromkeys((world["size"], plan) for world, plan in _plans(own))
         titles = [f"{size}x{size}{', more iterations' if plan else ''}" for size, plan in columns]
-        print(f"\n| {kind} | seeds | next move | {' | '.join(titles)} | length | parameters | CPU s |")
-        print("|---" * (len(titles) + 6) + "|")
+        print()
+        shown = tracked.Table([kind, "seeds", "next move", *titles, "length", "parameters", "CPU s"])
         for name in [name for name in CONTENDERS if any(row["contender"] == name for row in own)]:
             runs = [row for row in own if row["contender"] == name]
             found = {key: [world for world, plan in _plans(runs) if (world["size"], plan) == key] for key in columns}
             cells = [_cell(worlds) for worlds in found.values()]
             ratios = [row["worlds"][0]["length_ratio"] for row in runs if row["worlds"][0]["length_ratio"]]
             means = [np.mean([row[key] for row in runs]) for key in ("accuracy", "parameters", "cpu_seconds")]
-            words = f"{np.mean(ratios):.3f} | {means[1]:,.0f} | {means[2]:.0f} |"
-            print(f"| {name} | {len(runs)} | {100 * means[0]:.1f} | {' | '.join(cells)} | {words}")
+            last = [f"{np.mean(ratios):.3f}" if ratios else "", f"{means[1]:,.0f}", f"{means[2]:.0f}"]
+            shown.add([name, len(runs), f"{100 * means[0]:.1f}", *cells, *last])
+        intervals = "Success of whole episodes in percent, with the 95 % interval over seeds and worlds"
+        code = ["kerasnas/spaces/planning.py", "kerasnas/datasets", "kerasnas/pipeline/racing"]
+        part = None if kind == "maze" else kind
+        seeds = sorted({row["seed"] for row in own})
+        words = (
+            f"python benchmarks/planning.py --kind={kind} --cpu_minutes={own[0]['cpu_minutes']} --seeds={len(seeds)}"
+        )
+        more = {"code": code, "intervals": intervals, "runs": own, "part": part, "seeds": seeds, "command": words}
+        tracked.record(arguments, shown.rows, **more)
 
 
 def _plans(rows):
@@ -237,9 +247,9 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("runs/planning.jsonl"))
     parser.add_argument("--summarize", type=Path, help="print what an output has, and do nothing else")
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.summarize:
-        summarize([json.loads(line) for line in arguments.summarize.read_text().splitlines()])
+        summarize(arguments, [json.loads(line) for line in arguments.summarize.read_text().splitlines()])
         return
     if arguments.one:
         contender, seed = arguments.one.split(",")
@@ -265,6 +275,8 @@ def main():
             print(line, flush=True)
             with arguments.output.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
+    lines = arguments.output.read_text().splitlines() if arguments.output.exists() else []
+    summarize(arguments, [row for row in map(json.loads, lines) if row["cpu_minutes"] == arguments.cpu_minutes])
 
 
 if __name__ == "__main__":

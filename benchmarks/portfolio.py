@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tracked
 
 DOMAINS = ("gtsrb", "chula_rbc", "caltech101", "neu_steel", "pacs", "sign_digits", "rsscn7", "kannada")
 DOMAINS += ("notmnist", "cifar10_mini")
@@ -156,6 +157,9 @@ def learn(arguments):
         own += [regret(test[[index]], chosen)[0], random_regret(test[[index]], 4)[0]]
         rows.append(own)
         print(f"{task:>14}" + "".join(f"{100 * value:14.1f}" for value in own) + f"   {names[single]}")
+    shown = [{"task": task, **dict(zip(header[1:], row, strict=True))} for task, row in zip(tasks, rows, strict=True)]
+    shown = [{k: v if isinstance(v, str) else round(100 * float(v), 1) for k, v in row.items()} for row in shown]
+    tracked.record(arguments, shown, code=["kerasnas/meta/portfolio.py"], intervals="Test accuracy in percent")
     rows = np.array(rows)
     print(f"{'mean':>14}" + "".join(f"{100 * value:14.1f}" for value in rows.mean(axis=0)))
     for column, name in ((1, "single"), (2, "single x4"), (3, "random 4")):
@@ -190,7 +194,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=16)
     parser.add_argument("--size", type=int, default=12)
     parser.add_argument("--write", default="")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     (collect if arguments.action == "collect" else learn)(arguments)
 
 

@@ -16,10 +16,15 @@ import subprocess
 import sys
 import time
 
+import tracked
+
 CANDIDATES = {
     "2": ["mbconv_3x3_e6", "mbconv_7x7_e6"],
     "7": [f"mbconv_{size}x{size}_e{expansion}" for size in (3, 5, 7) for expansion in (3, 6)],
 }
+
+
+CODE = ("kerasnas/cost", "kerasnas/spaces/proxyless.py", "kerasnas/trainers", "kerasnas/relaxations")
 
 
 def main() -> None:
@@ -32,14 +37,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", help="file to draw the front in")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     {"memory": _memory, "front": _front, "step": _step}[arguments.what](arguments)
 
 
 def _memory(arguments: argparse.Namespace) -> None:
-    print("| batch | 2 candidates | 7 candidates | ratio |\n| --- | --- | --- | --- |", flush=True)
+    shown = tracked.Table(["batch", "2 candidates, MiB", "7 candidates, MiB", "ratio"])
     for batch in arguments.batches.split(","):
         peaks = {}
         for number in CANDIDATES:
@@ -49,7 +54,8 @@ def _memory(arguments: argparse.Namespace) -> None:
             ).stdout
             peaks[number] = json.loads(output.splitlines()[-1])
         two, seven = (peaks[number]["peak_mib"] for number in CANDIDATES)
-        print(f"| {batch} | {two:.0f} MiB | {seven:.0f} MiB | {seven / two:.2f} |", flush=True)
+        shown.add([batch, f"{two:.0f}", f"{seven:.0f}", f"{seven / two:.2f}"])
+    tracked.record(arguments, shown.rows, code=CODE, part="memory")
 
 
 def _step(arguments: argparse.Namespace) -> None:
@@ -79,8 +85,8 @@ def _front(arguments: argparse.Namespace) -> None:
     space = kerasnas.spaces.ProxylessSpace(filters=8, num_layers=2)
     cost = LatencyTable.measure(space, shape, classes).cost_model(space, shape, classes)
     points = []
-    print("| lambda, per ms | expected at the end, ms | predicted | measured | parameters | accuracy | minutes |")
-    print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    times = ["expected at the end, ms", "predicted, ms", "measured, ms"]
+    shown = tracked.Table(["lambda, per ms", *times, "parameters", "accuracy", "minutes"])
     for weight in map(float, arguments.weights.split(",")):
         begin = time.perf_counter()
         objective = kerasnas.search.CostObjective(cost, weight=weight)
@@ -109,13 +115,10 @@ def _front(arguments: argparse.Namespace) -> None:
         accuracy = network.evaluate(data.x_test, data.y_test, batch_size=250, verbose=0)[1]
         points.append(reporting.CostPoint(f"lambda {weight:g}", network_latency(network), accuracy))
         expected = float(cost.expected(search.supernet.expected_weights()))
-        print(
-            f"| {weight:g} | {expected:.2f} | {cost.cost(genotype):.2f} | "
-            f"{points[-1].cost:.2f} | {network.count_params():,} | {accuracy:.4f} | "
-            f"{(time.perf_counter() - begin) / 60:.1f} |",
-            flush=True,
-        )
+        found = [f"{expected:.2f}", f"{cost.cost(genotype):.2f}", f"{points[-1].cost:.2f}", network.count_params()]
+        shown.add([f"{weight:g}", *found, f"{accuracy:.4f}", f"{(time.perf_counter() - begin) / 60:.1f}"])
         print([edge.primitive for edge in genotype["chain"]], file=sys.stderr, flush=True)
+    tracked.record(arguments, shown.rows, code=CODE, part="front")
     if arguments.plot:
         reporting.plot_front(points, arguments.plot, "measured latency, ms")
 

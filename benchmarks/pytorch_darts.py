@@ -443,13 +443,14 @@ CASES = {
 
 
 def main() -> None:
-    from search_step import case_parser  # here: the golden's script takes the network alone
+    import tracked  # here: the golden's script takes the network alone
+    from search_step import case_parser
 
     parser = case_parser(__doc__, CASES)
     parser.add_argument("--channels_last", action="store_true", help="NHWC in memory")
     parser.add_argument("--keep_unrolled", action="store_true", help="second order: do not build a network each step")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     torch.set_default_device(arguments.device)
@@ -484,20 +485,18 @@ def main() -> None:
         cpu.append(time.process_time() - before[1])
     on_gpu = arguments.device != "cpu"
     memory = round(torch.cuda.max_memory_allocated() / 2**30, 2) if on_gpu else None
-    print(
-        json.dumps(
-            {
-                "framework": "pytorch",
-                **vars(arguments),
-                "build_s": round(built - begin, 2),
-                "first_step_s": round(first - built, 2),
-                "step_wall_ms": round(1e3 * float(np.median(wall)), 1),
-                "step_cpu_ms": round(1e3 * float(np.median(cpu)), 1),
-                "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-                "device_memory_gib": memory,
-            }
-        )
-    )
+    found = {
+        "framework": "pytorch",
+        **tracked.settings(arguments),
+        "build_s": round(built - begin, 2),
+        "first_step_s": round(first - built, 2),
+        "step_wall_ms": round(1e3 * float(np.median(wall)), 1),
+        "step_cpu_ms": round(1e3 * float(np.median(cpu)), 1),
+        "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "device_memory_gib": memory,
+    }
+    print(json.dumps(found))
+    tracked.record(arguments, [found])
 
 
 if __name__ == "__main__":

@@ -411,6 +411,8 @@ def outcomes(parameters, support, query, order, inner_learning_rate):
 
 
 def main() -> None:
+    import tracked  # here: the golden's script takes the network alone
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", choices=DEFAULT_TASKS, default="maml")
     parser.add_argument("--tasks", type=int, help="of a step; default 16, Reptile 5")
@@ -428,7 +430,7 @@ def main() -> None:
     parser.add_argument("--data", help="Omniglot as .npz: learn on it, and print the accuracy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--golden", metavar="OUT.npz", help="write it and nothing else")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.golden:
         golden(arguments.golden)
         return
@@ -461,7 +463,7 @@ def main() -> None:
     later = slice(min(2, len(wall) - 1), None)
     record = {
         "framework": "pytorch",
-        **vars(arguments),
+        **tracked.settings(arguments),
         "tasks": tasks,
         "tasks_per_second": round(tasks / float(np.median(wall[later])), 2),
         "cpu_ms_per_task": round(1e3 * float(np.median(cpu[later])) / tasks, 2),
@@ -475,6 +477,7 @@ def main() -> None:
         record["accuracy_transductive"] = round(float(found.mean()), 4)
         record["interval"] = round(float(1.96 * found.std(ddof=1) / len(found) ** 0.5), 4)
     print(json.dumps(record))
+    tracked.record(arguments, [record])
 
 
 if __name__ == "__main__":

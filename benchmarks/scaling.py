@@ -16,7 +16,8 @@ import math
 import os
 
 import numpy as np
-from search_step import in_own_process, markdown, quietness
+import tracked
+from search_step import STEP_CODE, in_own_process, quietness
 
 AXES = {"filters": "4,8,16,32", "cells": "2,4,8,12", "nodes": "2,3,4,6", "batch": "8,16,32,64"}
 BASE = {"filters": 8, "cells": 4, "nodes": 4, "batch": 32}
@@ -29,7 +30,8 @@ def main() -> None:
         parser.add_argument(f"--base_{axis}", type=int, default=BASE[axis], help="where the other axes vary")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="0: TensorFlow's own choice")
-    arguments = vars(parser.parse_args())
+    given = tracked.parse(parser)
+    arguments = vars(given)
     base = {axis: arguments[f"base_{axis}"] for axis in AXES}
 
     @functools.cache  # all axes share the base point
@@ -44,13 +46,14 @@ def main() -> None:
         done = [(point, record) for point, record in records if record is not None]
         if done:
             others = ", ".join(f"{value} {name}" for name, value in base.items() if name != axis)
-            print(
-                f"\n**{axis}** ({others})\n\n{_table(axis, done)}\n\n{quietness([record for _, record in done])}",
-                flush=True,
-            )
+            print(f"\n**{axis}** ({others})\n")
+            rows, note = _table(axis, done), quietness([record for _, record in done])
+            print(f"\n{note}", flush=True)
+            runs = [record for _, record in done]
+            tracked.record(given, rows, code=STEP_CODE, note=note, runs=runs, part=axis)
 
 
-def _table(axis: str, records: list[tuple[dict, dict]]) -> str:
+def _table(axis: str, records: list[tuple[dict, dict]]) -> list[dict]:
     sizes = [point[axis] for point, _ in records]
     series = {
         "work, GFLOP": [_work(**point) / 1e9 for point, _ in records],
@@ -65,7 +68,10 @@ def _table(axis: str, records: list[tuple[dict, dict]]) -> str:
         fitted = f"{exponent(sizes, values):.2f}" if len(set(sizes)) > 1 else "-"
         columns.append([*(f"{value:.4g}{text}" for value, text in zip(values, local, strict=True)), fitted])
     rows = [list(row) for row in zip([*map(str, sizes), "fitted exponent"], *columns, strict=True)]
-    return markdown([axis, *(f"{name} (local exponent)" for name in series)], rows)
+    shown = tracked.Table([axis, *(f"{name} (local exponent)" for name in series)])
+    for row in rows:
+        shown.add(row)
+    return shown.rows
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:

@@ -20,8 +20,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 QUIET_CORES = 0.2
 """Times are taken as those of an idle machine while at most this many cores work for others."""
+
+STEP_CODE = ("kerasnas/trainers", "kerasnas/networks", "kerasnas/primitives", "kerasnas/backend")
+"""What the time of a step depends on."""
 
 CASES: dict[str, dict[str, Any]] = {
     "first_order": {},
@@ -34,7 +39,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     parser = case_parser(__doc__, CASES)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does; see kerasnas/cli.py
@@ -68,19 +73,17 @@ def main() -> None:
     samples = max(8 * arguments.batch, 40)  # a few batches, and a few images of each class for either half
     x = np.random.default_rng(0).random((samples, 32, 32, 3), "float32")
     timing = measure_step(build, x, np.arange(samples) % 10, arguments.batch, arguments.steps)
-    print(
-        json.dumps(
-            {
-                "framework": "kerasnas",
-                **vars(arguments),
-                "build_s": round(timing.build_s, 2),
-                "first_step_s": round(timing.first_step_s, 2),
-                "step_wall_ms": round(1e3 * statistics.median(timing.wall_s), 1),
-                "step_cpu_ms": round(1e3 * statistics.median(timing.cpu_s), 1),
-                "peak_memory_gib": timing.peak_memory_gib and round(timing.peak_memory_gib, 2),
-            }
-        )
-    )
+    found = {
+        "framework": "kerasnas",
+        **tracked.settings(arguments),
+        "build_s": round(timing.build_s, 2),
+        "first_step_s": round(timing.first_step_s, 2),
+        "step_wall_ms": round(1e3 * statistics.median(timing.wall_s), 1),
+        "step_cpu_ms": round(1e3 * statistics.median(timing.cpu_s), 1),
+        "peak_memory_gib": timing.peak_memory_gib and round(timing.peak_memory_gib, 2),
+    }
+    print(json.dumps(found))
+    tracked.record(arguments, [found], code=STEP_CODE)
 
 
 def case_parser(description: str | None, cases: Iterable[str]) -> argparse.ArgumentParser:

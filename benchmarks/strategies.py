@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import tracked
 
 from kerasnas.search import STRATEGIES
 from kerasnas.tabular import NASBench101, NASBench201, NASBenchGraph, Table
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--strategies", default=",".join(STRATEGY_NAMES), help="comma-separated")
     parser.add_argument("--tables", default="", help="only those whose name contains this")
     parser.add_argument("--latency", action="store_true", help="with a limit on the latency")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     names = arguments.strategies.split(",")
     for name in names:
         STRATEGIES[name]  # an unknown name is an error now
@@ -66,14 +67,14 @@ def main() -> None:
         parser.error(f"expected at least {CHECKPOINTS[0]} evaluations, 2 seeds, and the predictor among the strategies")
 
     header = ["table", "strategy", *(f"{count} evaluations (z)" for count in shown), "ms a search"]
-    print("| " + " | ".join(header) + " |\n|" + " --- |" * len(header))
+    shown_table = tracked.Table(header)
     worse, better = [], 0
     cases = (latency_cases if arguments.latency else accuracy_cases)(arguments.data)
     for case in (case for case in cases if arguments.tables in case.name):
         within = np.ones(len(case.table), bool) if case.cost is None else case.cost <= case.limit
         highest = case.report[within & (case.signal == case.signal[within].max())]
         values = f"{highest.min():.2f}" + (f" to {highest.max():.2f}" if len(highest) > 1 else "")
-        print(f"| {case.name} | (the highest signal) |" + f" {values} |" * len(shown) + " |")
+        shown_table.add([case.name, "(the highest signal)", *[values] * len(shown), ""])
         own = None
         for name in sorted(names, key="predictor".__ne__):
             start = time.process_time()
@@ -88,9 +89,13 @@ def main() -> None:
                     worse.append(f"{case.name} at {count}, to {name}")
                 better += bool(lead) and count in JUDGED and z > SIGNIFICANT
                 cells.append(f"{reported[:, column].mean():.2f} ± {reported[:, column].std(ddof=1):.2f}{lead}")
-            print("| " + " | ".join([case.name, name, *cells, f"{milliseconds:.0f}"]) + " |", flush=True)
+            shown_table.add([case.name, name, *cells, f"{milliseconds:.0f}"])
     found = "; ".join(worse) or "nowhere"
-    print(f"\nAt 50 and 100 evaluations the predictor is significantly better in {better} cases; worse: {found}.")
+    verdict = f"At 50 and 100 evaluations the predictor is significantly better in {better} cases; worse: {found}."
+    print(f"\n{verdict}")
+    intervals = "Mean ± standard deviation over the seeds; in brackets the predictor's lead in standard errors"
+    code = ["kerasnas/strategies", "kerasnas/tabular"]
+    tracked.record(arguments, shown_table.rows, code=code, intervals=intervals, note=verdict)
 
 
 def accuracy_cases(data: Path) -> Iterator[Case]:

@@ -32,8 +32,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tracked
 
 WITHOUT_SEED = ("tfidf",)  # whose result is the same for every seed
+HALF = "half width, one test"
 DATASETS = ("trec6", "sst2", "ag_news", "sms_spam", "sentiment_sentences", "waimai_zh")
 
 
@@ -187,32 +189,33 @@ def run(arguments, script):
     return list(there.values())
 
 
-def print_table(arguments, rows, contenders, datasets, read):
-    """Mean accuracy and intervals of each contender on each data set, in percent."""
+def table(arguments, rows, contenders, datasets, read):
+    """Rows of the table: mean accuracy of each contender on each data set, in percent, and the processor seconds."""
     from kerasnas.intervals import wilson_interval
 
-    quantiles = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}
-    print(f"{'':20}" + "".join(f"{name:>22}" for name in contenders))
+    asked = [row for row in rows if str(row["seed"]) in arguments.seeds.split(",")]
     for dataset in datasets:
-        own = [row for row in rows if row["dataset"] == dataset and str(row["seed"]) in arguments.seeds.split(",")]
-        if not own:
-            continue
-        cells, samples = [], len(read(arguments.data, dataset)[3])
-        for name in contenders:
-            found = np.array([row["accuracy"] for row in own if row["contender"] == name])
-            if not len(found):
-                cells.append(f"{'-':>22}")
-                continue
-            low, high = wilson_interval(float(found.mean()), samples)
-            spread = quantiles.get(len(found), 2.0) * found.std(ddof=1) / len(found) ** 0.5 if len(found) > 1 else 0
-            cells.append(f"{100 * found.mean():8.1f} +-{100 * spread:4.1f} ({100 * (high - low) / 2:4.1f})")
-        print(f"{dataset:20}" + "".join(cells))
-    seconds = [row["cpu_seconds"] for row in rows if row["contender"] == "search"]
-    if seconds:
-        print(f"budget: {np.mean(seconds):.0f} s of the processor on average, {max(seconds):.0f} at most")
+        own = {name: [row for row in asked if of(row) == (name, dataset)] for name in contenders}
+        own = {name: runs[:1] if name in WITHOUT_SEED else runs for name, runs in own.items() if runs}
+        if own:
+            found = {name: tracked.mean([row["accuracy"] for row in runs], 100) for name, runs in own.items()}
+            best = max(mean["mean"] for mean in found.values()) / 100
+            low, high = wilson_interval(best, len(read(arguments.data, dataset)[3]))
+            seconds = [f"{np.mean([row['cpu_seconds'] for row in runs]):.0f}" for runs in own.values()]
+            half = {HALF: round(50 * (high - low), 1), "CPU s of each": ", ".join(seconds)}
+            yield {"data": dataset, **dict.fromkeys(contenders, "-"), **found, **half}
 
 
-def main(doc, script, contenders, datasets, read, raw):
+def report(arguments, rows, contenders, datasets, read, code):
+    """Print the table, and record it."""
+    shown = tracked.Table(["data", *contenders, HALF, "CPU s of each"])
+    for row in table(arguments, rows, contenders, datasets, read):
+        shown.add(row.values())
+    intervals = "Test accuracy in percent; mean ± 95 % interval over the runs (their number)"
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=rows)
+
+
+def main(doc, script, contenders, datasets, read, raw, code):
     """Measure, or print the table, as the command line says."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("data", help="the folder that the data sets are in")
@@ -221,12 +224,14 @@ def main(doc, script, contenders, datasets, read, raw):
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--raw", default=raw, help="the file of results, which is continued")
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.one:
         measure(arguments, contenders)
     else:
-        print_table(arguments, run(arguments, script), contenders, datasets, read)
+        report(arguments, run(arguments, script), contenders, datasets, read, code)
 
 
 if __name__ == "__main__":
-    main(__doc__, __file__, {one.__name__: one for one in (search, tfidf, cnn, gru)}, DATASETS, read, "text.jsonl")
+    CONTENDERS = {one.__name__: one for one in (search, tfidf, cnn, gru)}
+    CODE = ("kerasnas/spaces/text.py", "kerasnas/primitives/text_blocks.py", "kerasnas/pipeline/settings.py")
+    main(__doc__, __file__, CONTENDERS, DATASETS, read, "text.jsonl", CODE)

@@ -24,6 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 CONTENDERS = ("keras", "kerasnas", "pytorch")
 NETWORKS = ("cnn", "darts")
 RATE, MOMENTUM, CLIP = 0.1, 0.9, 5.0
@@ -41,7 +43,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for all measurements")
     parser.add_argument("--one", choices=(*CONTENDERS, "write"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if unknown := set(arguments.networks.split(",")) - set(NETWORKS):
         parser.error(f"unknown networks {sorted(unknown)}; known: {', '.join(NETWORKS)}")
     if arguments.one:
@@ -65,7 +67,8 @@ def main() -> None:
                     print(json.dumps(records[-1]), file=sys.stderr, flush=True)
                     if arguments.json:
                         arguments.json.write_text(json.dumps(records, indent=1))
-    print(table(records))
+    code = ["kerasnas/pipeline/recipe.py", "kerasnas/pipeline/training_loop.py", "kerasnas/networks"]
+    tracked.record(arguments, table(records), code=code, runs=records)
 
 
 def own_process(arguments: argparse.Namespace, network: str, contender: str, folder: str) -> dict[str, Any]:
@@ -81,10 +84,10 @@ def own_process(arguments: argparse.Namespace, network: str, contender: str, fol
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def table(records: list[dict[str, Any]]) -> str:
-    """Medians over the rounds, and how many times the CPU time of the package's training."""
-    lines = ["| network | training by | CPU s | wall s | to the first step, CPU s | step, CPU ms | CPU ratio |"]
-    lines.append("|---|---|---|---|---|---|---|")
+def table(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print medians over the rounds, and how many times the CPU time of the package's training."""
+    times = ("CPU s", "wall s", "to the first step, CPU s", "step, CPU ms")
+    shown = tracked.Table(["network", "training by", *times, "CPU ratio"])
     for network in dict.fromkeys(record["network"] for record in records):
         medians = {}
         for contender in CONTENDERS:
@@ -94,10 +97,8 @@ def table(records: list[dict[str, Any]]) -> str:
                 medians[contender] = [statistics.median(record[key] for record in own) for key in keys]
         for contender, (cpu, wall, first, step) in medians.items():
             ratio = cpu / medians["kerasnas"][0]
-            lines.append(
-                f"| {network} | {contender} | {cpu:.1f} | {wall:.1f} | {first:.2f} | {step:.1f} | {ratio:.2f} |"
-            )
-    return "\n".join(lines)
+            shown.add([network, contender, f"{cpu:.1f}", f"{wall:.1f}", f"{first:.2f}", f"{step:.1f}", f"{ratio:.2f}"])
+    return shown.rows
 
 
 class Clock:

@@ -37,6 +37,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import tracked
 
 from kerasnas.meta.experience import SearchExperience
 from kerasnas.meta.warm_controller import pretrain_policy, reptile_policy
@@ -109,7 +110,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--targets", default="", help="comma-separated; all by default")
     parser.add_argument("--searches", default="", help="comma-separated, beside random; all by default")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     names = ["random", *(name for name in SEARCHES if name != "random" and _chosen(name, arguments.searches))]
     tasks = dict(read_tasks(arguments.data, arguments.table))
     targets = [name for name in tasks if _chosen(name, arguments.targets)]
@@ -132,8 +133,15 @@ def main() -> None:
                 f"{seed + 1} seeds", *so_far(regrets, targets, names, seed + 1), sep="\n", file=sys.stderr, flush=True
             )
     relative = arguments.table == "nasbench_graph"
-    report_regret(regrets, targets, names, relative)
-    report_tests(tests, targets, names)
+    rows, note = report_regret(regrets, targets, names, relative)
+    code = ["kerasnas/meta/warm_predictor.py", "kerasnas/meta/warm_controller.py", "kerasnas/strategies"]
+    unit = "relative to random search's" if relative else "in points"
+    tracked.record(
+        arguments, rows, code=code, intervals=f"Regret on the signal {unit}; z in standard errors", note=note
+    )
+    rows, question = report_tests(tests, targets, names), "And which test accuracy do they reach?"
+    intervals = "Test accuracy of the best by the signal, ± standard deviation over the seeds"
+    tracked.record(arguments, rows, code=code, intervals=intervals, part="tests", question=question)
     runs = arguments.seeds * len(targets)
     print("\nSeconds a search, with its learning: " + ", ".join(f"{n} {seconds[n] / runs:.2f}" for n in names))
 
@@ -187,9 +195,10 @@ def so_far(regrets: dict, targets: list[str], names: list[str], seeds: int) -> I
         yield f"  {name} " + " ".join(f"{value:.3f}" for value in (np.array(means[0]) / means[1]).mean(axis=0))
 
 
-def report_regret(regrets: dict, targets: list[str], names: list[str], relative: bool) -> None:
+def report_regret(regrets: dict, targets: list[str], names: list[str], relative: bool) -> tuple[list[dict], str]:
+    """Print the table, and what is worse than from scratch; give both."""
     print("\n" + ("Regret relative to random search's" if relative else "Regret in points") + "\n")
-    print("| target | search | " + " | ".join(map(str, CHECKPOINTS)) + " |\n|" + " --- |" * (2 + len(CHECKPOINTS)))
+    table = tracked.Table(["target", "search", *map(str, CHECKPOINTS)])
     means: dict[str, list[np.ndarray]] = {name: [] for name in names}
     worse = []
     for target in targets:
@@ -197,7 +206,7 @@ def report_regret(regrets: dict, targets: list[str], names: list[str], relative:
             shown = regrets[target, name].mean(axis=0)
             shown = shown / regrets[target, "random"].mean(axis=0) if relative else shown
             means[name].append(shown)
-            print(f"| {target} | {name} | " + " | ".join(f"{value:.2f}" for value in shown) + " |")
+            table.add([target, name, *(f"{value:.2f}" for value in shown)])
         for name, scratch in PAIRS.items():
             if name in names and scratch in names:
                 z = welch(regrets[target, scratch], regrets[target, name])
@@ -206,20 +215,24 @@ def report_regret(regrets: dict, targets: list[str], names: list[str], relative:
                     for count, value in zip(CHECKPOINTS, z, strict=True)
                     if value < -SIGNIFICANT
                 ]
-                print(f"| {target} | z: {name} before {scratch} | " + " | ".join(f"{value:+.1f}" for value in z) + " |")
+                table.add([target, f"z: {name} before {scratch}", *(f"{value:+.1f}" for value in z)])
     for name in names:
-        print(f"| mean | {name} | " + " | ".join(f"{value:.3f}" for value in np.mean(means[name], axis=0)) + " |")
-    print(f"\nSignificantly worse than from scratch: {'; '.join(worse) or 'nowhere'}.")
+        table.add(["mean", name, *(f"{value:.3f}" for value in np.mean(means[name], axis=0))])
+    note = f"Significantly worse than from scratch: {'; '.join(worse) or 'nowhere'}."
+    print(f"\n{note}")
+    return table.rows, note
 
 
-def report_tests(tests: dict, targets: list[str], names: list[str]) -> None:
+def report_tests(tests: dict, targets: list[str], names: list[str]) -> list[dict]:
+    """Print the table, and give its rows."""
     print("\nTest accuracy of the best by the signal\n")
-    print("| target | search | " + " | ".join(map(str, CHECKPOINTS)) + " |\n|" + " --- |" * (2 + len(CHECKPOINTS)))
+    table = tracked.Table(["target", "search", *map(str, CHECKPOINTS)])
     for target in targets:
         for name in names:
             values = tests[target, name]
             cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(values.mean(axis=0), values.std(axis=0, ddof=1), strict=True)]
-            print(f"| {target} | {name} | " + " | ".join(cells) + " |")
+            table.add([target, name, *cells])
+    return table.rows
 
 
 def welch(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -43,6 +43,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import tracked
 import value_contenders as contenders
 from value_contenders import FLIPS
 
@@ -144,15 +145,25 @@ def missing(arguments, records):
                     yield contender, name, seed
 
 
-def report(records, asked, output):
-    """Print the table, the ranks and the paired differences of the contenders that are asked for and have records."""
+def report(arguments, records):
+    """Record and print the table, the ranks and the paired differences of contenders that are asked for."""
     from scipy import stats
 
+    asked, output = arguments.contenders.split(","), arguments.output
     names = sorted({r["contender"] for r in records} & set(asked), key=CONTENDERS.index)
     if not names:
         return
     runs = {name: {(r["set"], r["seed"]): r for r in records if r["contender"] == name} for name in names}
     found = {name: {key: r["accuracy"] for key, r in own.items()} for name, own in runs.items()}
+    rows = []
+    for dataset in sorted({key[0] for own in found.values() for key in own}):
+        own = {n: [v for key, v in found[n].items() if key[0] == dataset] for n in names}
+        rows.append({"data": dataset, **{name: tracked.mean(values, 100, 1) for name, values in own.items()}})
+    seconds = {name: round(float(np.mean([r["cpu_seconds"] for r in own.values()])), 1) for name, own in runs.items()}
+    rows.append({"data": "(CPU s, mean)", **seconds})
+    intervals = "Test accuracy in percent; mean ± 95 % interval over the runs (their number)"
+    used = [r for own in runs.values() for r in own.values()]
+    tracked.record(arguments, rows, code=["kerasnas/pipeline"], intervals=intervals, runs=used)
     print(f"\n{'':20}" + "".join(f"{name:>16}" for name in names))
     for dataset in sorted({key[0] for own in found.values() for key in own}):
         columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]
@@ -236,7 +247,7 @@ def main():
     parser.add_argument("--output", type=Path, default=Path("runs/value.jsonl"))
     parser.add_argument("--autokeras_python", help="interpreter of an environment with AutoKeras, see README.md")
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     if arguments.one:
         contender, name, seed = arguments.one.split(",")
         python = arguments.autokeras_python
@@ -271,7 +282,7 @@ def main():
             command += [f"--autokeras_python={arguments.autokeras_python}"] if arguments.autokeras_python else []
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
             running.append(subprocess.Popen(command, env=environment, **pipes))
-    report(read(), arguments.contenders.split(","), arguments.output)
+    report(arguments, read())
 
 
 if __name__ == "__main__":

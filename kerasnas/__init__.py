@@ -4,6 +4,9 @@ A search space says what may be built; a relaxation makes the choice soft; a tra
 a genotype is what comes out. See the README for a first search.
 
 What the names stand for is imported when it is first used: `import kerasnas` alone loads neither Keras nor TensorFlow.
+
+Public is what stands in an `__all__`: of this package, of one of its packages, of `genotypes`, `intervals`, `pareto`
+and `search`, and of `tuners`. All else may change without notice.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def size(argument: str, value: Any, allowed: Sequence[int] | None = None) -> int
 
 def number(
     argument: str,
-    value: Any,
+    value: object,
     least: float | None = None,
     most: float | None = None,
     above: float | None = None,
@@ -159,7 +159,7 @@ def number(
     return real
 
 
-def _real(value: Any) -> float | None:
+def _real(value: object) -> float | None:
     """`value` as a `float`, or None if it is not a number that a `float` can hold."""
     if not isinstance(value, numbers.Real) and hasattr(value, "__array__") and getattr(value, "shape", None) == ():
         value = np.asarray(value)[()]  # the scalar of an array or a tensor
@@ -171,7 +171,7 @@ def _real(value: Any) -> float | None:
         return None
 
 
-def boolean(argument: str, value: Any) -> bool:
+def boolean(argument: str, value: object) -> bool:
     """Return `value` if it is True or False.
 
     Raises:
@@ -182,7 +182,7 @@ def boolean(argument: str, value: Any) -> bool:
     return bool(value)
 
 
-def seed(value: Any, argument: str = "seed") -> int:
+def seed(value: object, argument: str = "seed") -> int:
     """Return `value` if it can seed a local generator: an integer of at least 0.
 
     Raises:
@@ -193,7 +193,7 @@ def seed(value: Any, argument: str = "seed") -> int:
     return integer(argument, value, least=0)
 
 
-def one_of(argument: str, value: Any, known: Iterable[Any]) -> Any:
+def one_of(argument: str, value: object, known: Iterable[Any]) -> Any:
     """Return `value` if it is one of `known`; the error names the nearest.
 
     Raises:
@@ -314,7 +314,7 @@ def generator(argument: str, value: Any) -> np.random.Generator:
     return instance(argument, value, np.random.Generator, "a `numpy.random.Generator`")
 
 
-def mapping(argument: str, value: Any, expected: str = "a mapping with names for keys") -> Mapping[str, Any]:
+def mapping(argument: str, value: object, expected: str = "a mapping with names for keys") -> Mapping[str, Any]:
     """Return `value` if it is a mapping whose keys are strings.
 
     Raises:
@@ -330,7 +330,7 @@ def mapping(argument: str, value: Any, expected: str = "a mapping with names for
     return value
 
 
-def sequence(argument: str, value: Any, kinds: Any, least: int = 0, expected: str | None = None) -> Any:
+def sequence(argument: str, value: object, kinds: Any, least: int = 0, expected: str | None = None) -> Any:
     """Return `value` if it is a list, a tuple or another sequence of what passes `kinds`.
 
     Args:
@@ -382,7 +382,7 @@ def shape(argument: str, value: Any, ranks: Sequence[int] | None = None) -> tupl
     return tuple(int(n) for n in value)
 
 
-def container(argument: str, value: Any) -> Any:
+def container(argument: str, value: object) -> Any:
     """Return `value` if it can be asked, by `in`, what it has; a text is none.
 
     Raises:
@@ -393,32 +393,32 @@ def container(argument: str, value: Any) -> Any:
     return value
 
 
-def count(argument: str, value: Any) -> int:
+def count(argument: str, value: object) -> int:
     """Return `value` as an `int` if it is an integer of at least 0."""
     return integer(argument, value, least=0)
 
 
-def positive(argument: str, value: Any) -> float:
+def positive(argument: str, value: object) -> float:
     """Return `value` as a `float` if it is a finite number above 0."""
     return number(argument, value, above=0)
 
 
-def not_negative(argument: str, value: Any) -> float:
+def not_negative(argument: str, value: object) -> float:
     """Return `value` as a `float` if it is a finite number of at least 0."""
     return number(argument, value, least=0)
 
 
-def share(argument: str, value: Any) -> float:
+def share(argument: str, value: object) -> float:
     """Return `value` as a `float` if it is a number from 0 to 1."""
     return number(argument, value, least=0, most=1)
 
 
-def part(argument: str, value: Any) -> float:
+def part(argument: str, value: object) -> float:
     """Return `value` as a `float` if it is a number between 0 and 1, without the two."""
     return number(argument, value, above=0, below=1)
 
 
-def labels(argument: str, value: Any) -> np.ndarray:
+def labels(argument: str, value: object) -> np.ndarray:
     """Return `value` as an array if it is one of class numbers, `(samples,)`, from 0.
 
     Raises:
@@ -458,7 +458,7 @@ def each(kinds: Any, least: int = 0) -> Callable[[str, Any], Any]:
 def entries(kinds: Any) -> Callable[[str, Any], Any]:
     """A check, for `arguments`, of a mapping from names to what passes `kinds`."""
 
-    def check(argument: str, value: Any) -> Any:
+    def check(argument: str, value: object) -> Any:
         for entry in mapping(argument, value).values():
             _check(argument, entry, kinds)
         return value
@@ -476,7 +476,7 @@ def known(*names: str) -> Callable[[str, Any], Any]:
     return lambda argument, value: one_of(argument, value, names)
 
 
-def pair(argument: str, value: Any) -> tuple[Any, Any]:
+def pair(argument: str, value: object) -> tuple[Any, Any]:
     """Return `value` if it is a pair of arrays or tensors of as many rows.
 
     Raises:
@@ -596,7 +596,7 @@ TypeError: 'int' object is not subscriptable
     return decorate
 
 
-def _check(argument: str, value: Any, kind: Any, expected: str | None = None) -> None:
+def _check(argument: str, value: object, kind: Any, expected: str | None = None) -> None:
     """Apply a check, or that of a class or several."""
     if isinstance(kind, (type, tuple)):
         instance(argument, value, kind, expected)
@@ -606,7 +606,7 @@ def _check(argument: str, value: Any, kind: Any, expected: str | None = None) ->
         kind(argument, value)
 
 
-def array(argument: str, value: Any, rank: int | None = None, kinds: str = "iuf", finite: bool = True) -> np.ndarray:
+def array(argument: str, value: object, rank: int | None = None, kinds: str = "iuf", finite: bool = True) -> np.ndarray:
     """Return `value` as a NumPy array if it is one of numbers.
 
     Args:
@@ -648,7 +648,7 @@ def array(argument: str, value: Any, rank: int | None = None, kinds: str = "iuf"
     return found
 
 
-def tensor(argument: str, value: Any) -> Any:
+def tensor(argument: str, value: object) -> Any:
     """Return `value` if it is a tensor or an array of numbers, or nested sequences of them; its values are not read.
 
     Raises:
@@ -666,7 +666,7 @@ def _invalid_array(argument: str, expected: str, received: str) -> str:
     return f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}"
 
 
-def path(argument: str, value: Any) -> Path:
+def path(argument: str, value: object) -> Path:
     """Return `value` as a `Path` if it is the path of a file or a folder; `~` stands for the home folder.
 
     Raises:
@@ -685,7 +685,7 @@ def path(argument: str, value: Any) -> Path:
     return Path(value).expanduser()
 
 
-def optional(check: Callable[..., Any], argument: str, value: Any, *arguments: Any, **options: Any) -> Any:
+def optional(check: Callable[..., Any], argument: str, value: object, *arguments: Any, **options: Any) -> Any:
     """`check(argument, value, ...)`, but None passes.
 
     Example:

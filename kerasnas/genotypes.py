@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from kerasnas import checks, storage, untrusted
 
+__all__ = ["DARTS_V1", "DARTS_V2", "PC_DARTS_CIFAR", "Edge", "Genotype"]
+
 _FORMAT, _VERSION = "kerasnas.genotype", 1
 
 

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from kerasnas.annotations import Tensor
+
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, jax.errors.JaxRuntimeError)
 """What is raised where a network does not fit into the memory."""
 
@@ -40,9 +42,9 @@ def unscaled(loss: Any) -> Any:
 
 
 def batch_norm(
-    x: Any,
-    scale: Any,
-    offset: Any,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
     mean: Any,
     variance: Any,
     momentum: float,
@@ -74,12 +76,12 @@ def devices() -> str:
     return "CPU" if found[0].platform == "cpu" else f"{len(found)} x {found[0].device_kind}"
 
 
-def values(variables: Sequence[Any]) -> list[Any]:
+def values(variables: Sequence[Tensor]) -> list[Any]:
     """The values of Keras variables."""
     return [variable.value for variable in variables]
 
 
-def checked_rows(x: Any, rows: int, message: str) -> Any:
+def checked_rows(x: Tensor, rows: int, message: str) -> Any:
     """`x`, which has so many rows; see `kerasnas.backend.tensorflow.checked_rows`."""
     if x.shape[0] not in (None, rows):
         raise ValueError(f"{message}. Received: {x.shape[0]} rows")

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend.tensorflow_internals import gradients_of_their_graphs, inlined, outlined
 from kerasnas.backend.tensorflow_replicas import replicas, synchronized_batch_norm
 
@@ -41,9 +42,9 @@ def value_and_grad(function: Callable[..., tuple[Any, Any]]) -> Callable[..., tu
 
 
 def batch_norm(
-    x: Any,
-    scale: Any,
-    offset: Any,
+    x: Tensor,
+    scale: Tensor,
+    offset: Tensor,
     mean: Any,
     variance: Any,
     momentum: float,
@@ -113,9 +114,9 @@ def first_order_only() -> Iterator[None]:
         _first_order.pop()
 
 
-def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
+def _fused_batch_norm(x: Tensor, scale: Tensor, offset: Tensor, kernel: dict[str, Any]) -> tuple[Any, Any, Any]:
     @tf.custom_gradient
-    def normalize(x: Any, scale: Any, offset: Any) -> Any:
+    def normalize(x: Tensor, scale: Tensor, offset: Tensor) -> Any:
         x, scale = tf.identity(x), tf.identity(scale)  # in a branch, derivatives may use only its own tensors
         y, mean, variance, *saved = tf.raw_ops.FusedBatchNormV3(x=x, scale=scale, offset=offset, **kernel)
         return (y, mean, variance), lambda dy, *_: _batch_norm_gradients(dy, x, scale, saved, kernel["epsilon"])
@@ -124,7 +125,9 @@ def _fused_batch_norm(x: Any, scale: Any, offset: Any, kernel: dict[str, Any]) -
         return normalize(x, scale, offset)
 
 
-def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], epsilon: float) -> tuple[Any, Any, Any]:
+def _batch_norm_gradients(
+    dy: Any, x: Tensor, scale: Tensor, saved: Sequence[Any], epsilon: float
+) -> tuple[Any, Any, Any]:
     """The gradients of y = scale h + offset, h = r (x - mean(x)), r = (var(x) + epsilon)^-1/2, and theirs.
 
     With P(v) = r (v - mean(v) - h mean(v h)), the gradient of h in the direction v, the gradients are
@@ -140,7 +143,7 @@ def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], eps
     """
 
     @tf.custom_gradient  # of `saved` too, see above
-    def gradients(dy: Any, x: Any, scale: Any, *saved: Any) -> Any:
+    def gradients(dy: Any, x: Tensor, scale: Tensor, *saved: Any) -> Any:
         dy, x, scale, *own = (tf.identity(tensor) for tensor in (dy, x, scale, *saved))  # for branches, as above
         dx, dscale, doffset = _batch_norm_gradient_kernel(dy, x, scale, own, epsilon)
 
@@ -167,7 +170,7 @@ def _batch_norm_gradients(dy: Any, x: Any, scale: Any, saved: Sequence[Any], eps
 
 
 def _batch_norm_gradient_kernel(
-    dy: Any, x: Any, scale: Any, saved: Sequence[Any], epsilon: float
+    dy: Any, x: Tensor, scale: Tensor, saved: Sequence[Any], epsilon: float
 ) -> tuple[Any, Any, Any]:
     first, second, third = saved
     dx, dscale, doffset, *_ = tf.raw_ops.FusedBatchNormGradV3(
@@ -196,12 +199,12 @@ def devices() -> str:
     return f"CPU, {threads} threads" if threads else "CPU"
 
 
-def values(variables: Sequence[Any]) -> list[Any]:
+def values(variables: Sequence[Tensor]) -> list[Any]:
     """The values of Keras variables as tensors (`keras.ops.convert_to_tensor` returns the variable itself)."""
     return [tf.convert_to_tensor(variable) for variable in variables]
 
 
-def checked_rows(x: Any, rows: int, message: str) -> Any:
+def checked_rows(x: Tensor, rows: int, message: str) -> Any:
     """`x`, once it is known to have so many rows: at once where its shape says it, else when it is computed.
 
     Raises:
@@ -265,12 +268,12 @@ def exact_second_order() -> Iterator[None]:
     latter depends on it: the graph of a second derivative then has a cycle and does not run.
     """
 
-    def moments(x: Any, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
+    def moments(x: Tensor, axes: Any, shift: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
         mean = tf.reduce_mean(x, axes, keepdims=True)
         variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=keepdims)
         return (mean if keepdims else tf.squeeze(mean, axes)), variance
 
-    def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
+    def bias_add(value: Any, bias: Tensor, data_format: str | None = None, name: str | None = None) -> Any:
         if data_format in (None, "NHWC"):
             return value + bias
         return value + tf.reshape(bias, (-1, *[1] * (len(value.shape) - 2)))

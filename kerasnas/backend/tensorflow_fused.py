@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasnas.annotations import Tensor
+
 
 def fused_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | None:
     """A function that computes what `layer.call` does on the fused kernel; None where the kernel cannot.
@@ -24,7 +26,7 @@ def fused_call(layer: keras.layers.BatchNormalization) -> Callable[..., Any] | N
     if not channels_last or layer.renorm or layer.synchronized or layer.compute_dtype == "float64":
         return None
 
-    def call(inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Any:
         if mask is not None:
             return stock(inputs, training=training, mask=mask)
         x = tf.cast(inputs, layer.compute_dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import leave_gradients_unreduced
 from kerasnas.backend.tensorflow_internals import in_multi_worker_mode
 
@@ -54,7 +55,7 @@ def share(size: Any) -> tuple[Any, Any]:
     return size, all_reduce(size)
 
 
-def apply_gradients(optimizer: Any, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+def apply_gradients(optimizer: Any, gradients: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
     """Apply gradients that were already summed over the replicas.
 
     Keras would sum them itself, but after clipping each part, and a sum of clipped parts is not the clipped sum.
@@ -65,7 +66,7 @@ def apply_gradients(optimizer: Any, gradients: Sequence[Any], variables: Sequenc
     optimizer.apply(gradients, variables)
 
 
-def assign_state(variables: Sequence[Any], values: Sequence[Any], own: Any = None) -> None:
+def assign_state(variables: Sequence[Tensor], values: Sequence[Tensor], own: Any = None) -> None:
     """Assign new values to variables that are not trained, so that all replicas hold the same ones.
 
     Values that depend on a replica's samples (moving statistics) become their mean over the replicas. Random state,
@@ -104,7 +105,7 @@ def assign_state(variables: Sequence[Any], values: Sequence[Any], own: Any = Non
 
 
 def synchronized_batch_norm(
-    x: Any, scale: Any, offset: Any, mean: Any, variance: Any, momentum: float, epsilon: float
+    x: Tensor, scale: Tensor, offset: Tensor, mean: Any, variance: Any, momentum: float, epsilon: float
 ) -> tuple[Any, Any, Any]:
     """`batch_norm` in training with the statistics of the global batch: two moments, summed over the replicas at once.
 

@@ -9,8 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.augmentations import shift
-from kerasnas.datasets.batches import Augmentation
+from kerasnas.datasets.augmentations import Augmentation, shift
 from kerasnas.datasets.images import ImageDataset
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.episodes import Episode, TaskFamily
+from kerasnas.datasets.tasks import Episode, TaskFamily
 
 
 class SinusoidTasks(TaskFamily):

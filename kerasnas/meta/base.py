@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
 from kerasnas.datasets import Episode
 from kerasnas.distribution import check_scope
@@ -119,7 +120,7 @@ class MetaLearner(MetaStep, MetaTraining):
     # What a learner writes ---------------------------------------------------------------------------
     @abc.abstractmethod
     def task_gradients(
-        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """The gradients of one task at the values of `trainable_variables`.
 
@@ -134,7 +135,7 @@ class MetaLearner(MetaStep, MetaTraining):
         """
 
     # What it gets ------------------------------------------------------------------------------------
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         return self.model(inputs, training=training)
 
     @property
@@ -142,39 +143,39 @@ class MetaLearner(MetaStep, MetaTraining):
         """Loss and predictions of the model as pure functions."""
         return FunctionalModel(self.model, self.task_loss)
 
-    def values_of(self, variables: Sequence[Any], trainable: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+    def values_of(self, variables: Sequence[Tensor], trainable: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
         """The values, among those of all trainable and other variables of this learner, of some of them."""
         own = [*self.trainable_variables, *self.non_trainable_variables]
         lookup = {id(variable): value for variable, value in zip(own, [*trainable, *state], strict=True)}
         return [lookup[id(variable)] for variable in variables]
 
-    def with_values(self, variables: Sequence[Any], values: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+    def with_values(self, variables: Sequence[Tensor], values: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
         """`state`, with the values of some of its variables replaced."""
         lookup = {id(variable): value for variable, value in zip(variables, values, strict=True)}
         own = self.non_trainable_variables
         return [lookup.get(id(variable), value) for variable, value in zip(own, state, strict=True)]
 
-    def start(self, trainable: Sequence[Any], state: Sequence[Any]) -> Task:
+    def start(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> Task:
         """The state at which the inner loop of every task starts."""
         groups = self.model.trainable_variables, self._slots, self.model.non_trainable_variables
         return Task(*(self.values_of(variables, trainable, state) for variables in groups))
 
-    def end(self, task: Task, state: Sequence[Any]) -> list[Any]:
+    def end(self, task: Task, state: Sequence[Tensor]) -> list[Any]:
         """The values that a task leaves behind in the variables that are not trained."""
         variables = [*self._slots, *self.model.non_trainable_variables]
         return self.with_values(variables, [*task.slots, *task.state], state)
 
-    def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
+    def inner_rates(self, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
         """The rate of each variable that the inner loop moves, in its step `step`."""
         alphas = self.architecture_learning_rate or self.inner_learning_rate
         moved = [self.model.trainable_variables[index] for index in self._inner]
         return [alphas if is_alphas(variable) else self.inner_learning_rate for variable in moved]
 
-    def enter_step(self, task: Task, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> Task:
+    def enter_step(self, task: Task, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> Task:
         """The task after `step` steps, with what the network has for this number of steps alone; here as it is."""
         return task
 
-    def frozen(self, trainable: Sequence[Any], state: Sequence[Any]) -> tuple[list[Any], Any]:
+    def frozen(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> tuple[list[Any], Any]:
         """Variables of the learner and its optimizer that some meta-steps leave as they are, and if this one does."""
         return [], False
 
@@ -212,7 +213,7 @@ class MetaLearner(MetaStep, MetaTraining):
         return self._outputs[shape]
 
     def inner_loop(
-        self, trainable: Sequence[Any], state: Sequence[Any], support: Any, steps: int, batch_size: int | None
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], support: Tensor, steps: int, batch_size: int | None
     ) -> tuple[Task, dict[str, Any]]:
         """The task after `steps` steps on its support set, and the results of the last one.
 
@@ -241,7 +242,7 @@ class MetaLearner(MetaStep, MetaTraining):
         return Task(*task), {"loss": loss, "labels": labels, "predictions": predictions}
 
     def meta_gradients(
-        self, trainable: Sequence[Any], state: Sequence[Any], data: Any
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], data: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """`((results, new state), gradients)` of a batch of tasks: the mean over those that did not diverge.
 
@@ -302,14 +303,14 @@ class MetaLearner(MetaStep, MetaTraining):
         check_compiled(self, "evaluate")
         return self.evaluation.evaluate(sampler, episodes, tasks, steps)
 
-    def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
+    def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
         """Values of the adapted model: of its trainable variables, and of the others, for predictions."""
         batch_size = self.adaptation_batch_size or self.inner_batch_size
         task, _ = self.inner_loop(trainable, state, support, steps, batch_size)
         task = self.enter_step(task, trainable, state, steps)
         return task.w, self.function.with_statistics_of(support[0], task.w, task.state)
 
-    def _replaced(self, w: Sequence[Any], inner: Sequence[Any]) -> list[Any]:
+    def _replaced(self, w: Sequence[Tensor], inner: Sequence[Any]) -> list[Any]:
         """`w` with the values that the inner loop moves replaced."""
         moved = dict(zip(self._inner, inner, strict=True))
         return [moved.get(index, value) for index, value in enumerate(w)]

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.tasks import Episode, check_episode
 from kerasnas.meta.functional import FunctionalModel, clone
@@ -77,10 +78,10 @@ class Adaptable(Protocol):
     def check_task(self, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
         """Raise ValueError for a task that does not fit the model."""
 
-    def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
+    def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
         """Weights and state of the model after the inner loop."""
 
-    def task_loss(self, y: Any, predictions: Any) -> Any:
+    def task_loss(self, y: Tensor, predictions: Any) -> Any:
         """The loss of a task."""
 
 
@@ -151,7 +152,7 @@ class TaskEvaluation:
         count = checks.size("steps", learner.adaptation_steps or learner.inner_steps if steps is None else steps)
         if (kind, count) not in self._functions:
 
-            def adapt(trainable: Any, state: Any, support: Any) -> Any:
+            def adapt(trainable: Any, state: Any, support: Tensor) -> Any:
                 return learner.adapted(trainable, state, support, count)
 
             def evaluate(trainable: Any, state: Any, episodes: Any) -> Any:

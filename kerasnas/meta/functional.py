@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
 from kerasnas.meta.per_step import scales_and_offsets
 from kerasnas.primitives.normalization import batch_norms
@@ -52,7 +53,7 @@ class FunctionalModel:
         }
 
     def loss(
-        self, w: Sequence[Any], state: Sequence[Any], batch: tuple[Any, Any], training: bool = True
+        self, w: Sequence[Tensor], state: Sequence[Tensor], batch: tuple[Any, Any], training: bool = True
     ) -> tuple[Any, tuple[Any, list[Any]]]:
         """`(loss, (predictions, new state))` on a batch `(x, y)`, the model's own losses included."""
         x, y = batch
@@ -60,11 +61,11 @@ class FunctionalModel:
         value = self.loss_function(y, outputs)
         return value + sum(ops.cast(part, value.dtype) for part in own), (outputs, list(state))
 
-    def predict(self, w: Sequence[Any], state: Sequence[Any], x: Any) -> Any:
+    def predict(self, w: Sequence[Tensor], state: Sequence[Tensor], x: Tensor) -> Any:
         """The model's outputs outside training."""
         return self.model.stateless_call(list(w), list(state), x, training=False)[0]
 
-    def with_statistics_of(self, x: Any, w: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+    def with_statistics_of(self, x: Tensor, w: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
         """`state`, with the moving statistics of batch norm replaced by those of the batch `x`."""
         if not self.statistics:
             return list(state)
@@ -145,14 +146,14 @@ def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
     return [index for index, variable in enumerate(variables) if id(variable) in chosen]
 
 
-def per_layer(variables: Sequence[Any]) -> tuple[list[int], int]:
+def per_layer(variables: Sequence[Tensor]) -> tuple[list[int], int]:
     """The index of the layer of each variable, and the number of layers."""
     layers = [variable.path.rpartition("/")[0] for variable in variables]
     order = list(dict.fromkeys(layers))
     return [order.index(layer) for layer in layers], len(order)
 
 
-def support_batches(support: Any, batch_size: int | None, steps: int) -> list[Any]:
+def support_batches(support: Tensor, batch_size: int | None, steps: int) -> list[Any]:
     """The batch of each inner step."""
     x, y = support
     table: np.ndarray | None = minibatches(x.shape[0], batch_size, steps)

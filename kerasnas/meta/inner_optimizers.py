@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.registry import Registry
 
 INNER_OPTIMIZERS = Registry("inner optimizer")
@@ -29,7 +30,7 @@ class InnerSGD:
         return []
 
     def __call__(
-        self, w: Sequence[Any], gradients: Sequence[Any], rates: Sequence[Any], slots: Sequence[Any]
+        self, w: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Any], slots: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
         """`(new values, new slots)`; a rate for each parameter."""
         return [
@@ -71,7 +72,7 @@ class InnerAdam:
         return [(), *shapes]
 
     def __call__(
-        self, w: Sequence[Any], gradients: Sequence[Any], rates: Sequence[Any], slots: Sequence[Any]
+        self, w: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Any], slots: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
         """`(new values, new slots)`; a rate for each parameter."""
         steps, *moments = slots

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import exact_second_order, value_and_grad
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import per_layer, support_batches
@@ -146,7 +147,7 @@ class MAML(MetaLearner):
             self.optimizer.learning_rate = decay
 
     def task_gradients(
-        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """The gradient of the query's loss after the inner loop, with respect to the initial weights and rates."""
         (now,) = self.values_of([self.meta_steps], trainable, state)
@@ -159,11 +160,11 @@ class MAML(MetaLearner):
 
         return phase(sorted({self.first_order_steps, self.multi_step_loss_steps} - {0}), 0)
 
-    def _gradients(self, trainable: Sequence[Any], state: Sequence[Any], episode: Any, at: int) -> Any:
+    def _gradients(self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any, at: int) -> Any:
         """Those of the phase that meta-step `at` is in."""
         first_order, multi_step = self.first_order or at < self.first_order_steps, at < self.multi_step_loss_steps
 
-        def loss(values: Sequence[Any]) -> tuple[Any, Any]:
+        def loss(values: Sequence[Tensor]) -> tuple[Any, Any]:
             return self._query_loss(values, state, episode, first_order, multi_step)
 
         with exact_second_order():
@@ -172,7 +173,7 @@ class MAML(MetaLearner):
         return ({"loss": value, "labels": labels, "predictions": predictions}, new_state), gradients
 
     def _query_loss(
-        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any, first_order: bool, multi_step: bool
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any, first_order: bool, multi_step: bool
     ) -> tuple[Any, Any]:
         support, query = episode
         last, states, total = self.inner_steps, [], 0.0
@@ -216,7 +217,7 @@ class MAML(MetaLearner):
         other = ops.where(steps < until, ops.maximum(1 - steps / until, LEAST_STEP_WEIGHT) / count, 0.0)
         return [other] * (count - 1) + [1 - (count - 1) * other]
 
-    def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
+    def inner_rates(self, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
         """The learned or constant rates; beyond the inner steps of training, those of the last one."""
         if self._rates is None:
             return super().inner_rates(trainable, state, step)
@@ -224,7 +225,7 @@ class MAML(MetaLearner):
         rates = ops.take(table, ops.minimum(step, self.inner_steps - 1), axis=0)
         return [rates[layer] for layer in self._layer_of]
 
-    def enter_step(self, task: Task, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> Task:
+    def enter_step(self, task: Task, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> Task:
         """The task after `step` steps, with the statistics and the shifts of batch norm that belong to them."""
         if self._step_shifts is not None:
             task = task._replace(w=self._step_shifts.moved(task.w, trainable, state, step))
@@ -233,7 +234,7 @@ class MAML(MetaLearner):
             task = task._replace(state=own)
         return task
 
-    def adapted(self, trainable: Any, state: Any, support: Any, steps: int) -> tuple[list[Any], list[Any]]:
+    def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
         """As `MetaLearner.adapted`; with `per_step_statistics`, the learned ones replace the support set's."""
         w, own = super().adapted(trainable, state, support, steps)
         if self._step_statistics is not None:

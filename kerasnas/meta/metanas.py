@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import value_and_grad, values
 from kerasnas.distribution import scope_of
 from kerasnas.genotypes import Genotype
@@ -139,7 +140,7 @@ class MetaNAS(MetaLearner):
         self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
 
     def task_gradients(
-        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """Those of Reptile: `w - w'` and `a - a'`, with `w'` and `a'` after the search on the support set."""
         return reptile_gradients(self, trainable, state, episode)
@@ -175,7 +176,7 @@ class MetaNAS(MetaLearner):
         self.training_steps.assign(steps)
         return super().fit(sampler, steps, *args, **kwargs)
 
-    def start(self, trainable: Sequence[Any], state: Sequence[Any]) -> Task:
+    def start(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> Task:
         """The start of the inner loop, at the temperature of this meta-step if it falls over the training."""
         task = super().start(trainable, state)
         if self.annealing == "task":
@@ -185,7 +186,7 @@ class MetaNAS(MetaLearner):
         share = ops.clip((now - warmup) / ops.maximum(last - 1 - warmup, 1), 0, 1)
         return task._replace(state=self._tempered(task.state, share))
 
-    def inner_rates(self, trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
+    def inner_rates(self, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
         """The inner rates; those of the alphas are 0 while they are frozen."""
         steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
         learns = ops.cast(steps >= warmup, "float32") if self.search else 0.0
@@ -194,7 +195,7 @@ class MetaNAS(MetaLearner):
             for rate, alphas in zip(super().inner_rates(trainable, state, step), self._is_alphas, strict=True)
         ]
 
-    def frozen(self, trainable: Sequence[Any], state: Sequence[Any]) -> tuple[list[Any], Any]:
+    def frozen(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> tuple[list[Any], Any]:
         """The alphas and all of their optimizer, which would count its steps; and if this is a step of the warm-up."""
         if not self.architecture_warmup:
             return [], False
@@ -211,7 +212,7 @@ class MetaNAS(MetaLearner):
         if self.joint:
             return super().inner_step(task, batch, rates, step, steps, first_order)
 
-        def loss(w: Sequence[Any]) -> tuple[Any, Any]:
+        def loss(w: Sequence[Tensor]) -> tuple[Any, Any]:
             return self.function.loss(w, task.state, batch)
 
         _, at_start = value_and_grad(loss)(task.w)
@@ -221,13 +222,13 @@ class MetaNAS(MetaLearner):
         w, slots = self._step(task.w, self._choose(at_start, gradients), rates, task.slots)
         return Task(w, slots, state), (value, predictions)
 
-    def end(self, task: Task, state: Sequence[Any]) -> list[Any]:
+    def end(self, task: Task, state: Sequence[Tensor]) -> list[Any]:
         """`state` after a task, with the temperature reset to that before it."""
         (before,) = self.values_of([self.model.relaxation.temperature], self.trainable_variables, state)
         return self.with_values([self.model.relaxation.temperature], [before], super().end(task, state))
 
     @checks.arguments(model=Supernet, x=checks.array)
-    def harden(self, model: keras.Model, x: Any = None) -> tuple[Genotype, keras.Model]:
+    def harden(self, model: keras.Model, x: Tensor = None) -> tuple[Genotype, keras.Model]:
         """The genotype of an adapted supernet, and a copy of it that computes this genotype alone, without retraining.
 
         Args:
@@ -268,7 +269,7 @@ class MetaNAS(MetaLearner):
                 variable.assign(value)
         return genotype, hard
 
-    def _tempered(self, state: Sequence[Any], share: Any) -> list[Any]:
+    def _tempered(self, state: Sequence[Tensor], share: Any) -> list[Any]:
         """`state` with the temperature after this share of its fall."""
         first, last = self.temperatures
         value = first * ops.power(last / first, share)

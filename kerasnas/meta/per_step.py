@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import keras
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.normalization import batch_norms
 
 
@@ -50,14 +51,14 @@ class StepStatistics:
             for index, variable in enumerate(self.variables)
         ]
 
-    def at(self, own: Sequence[Any], trainable: Sequence[Any], state: Sequence[Any], step: int) -> list[Any]:
+    def at(self, own: Sequence[Tensor], trainable: Sequence[Tensor], state: Sequence[Tensor], step: int) -> list[Any]:
         """The model's state `own`, with the moving statistics after `step` steps."""
         tables = self._learner.values_of(self.tables, trainable, state)
         rows = dict(zip(map(id, self.variables), (table[step] for table in tables), strict=True))
         variables = self._model.non_trainable_variables
         return [rows.get(id(variable), value) for variable, value in zip(variables, own, strict=True)]
 
-    def kept(self, states: Sequence[Sequence[Any]], state: Sequence[Any]) -> list[Any]:
+    def kept(self, states: Sequence[Sequence[Any]], state: Sequence[Tensor]) -> list[Any]:
         """`state` of the learner, with the statistics that the model's states after each step hold."""
         position = {id(variable): index for index, variable in enumerate(self._model.non_trainable_variables)}
         columns = [position[id(variable)] for variable in self.variables]
@@ -98,7 +99,7 @@ class StepShifts:
             for index, shape in enumerate(shapes)
         ]
 
-    def moved(self, w: Sequence[Any], trainable: Sequence[Any], state: Sequence[Any], step: Any) -> list[Any]:
+    def moved(self, w: Sequence[Tensor], trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
         """`w` as it was after `step - 1` steps, with the shifts of `step` in place of those of the step before.
 
         Args:

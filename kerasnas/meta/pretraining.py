@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -46,7 +47,7 @@ class JointCrossentropy(keras.losses.Loss):
             raise ValueError(checks.invalid("groups", "the data set of at least one class", groups))
         self.label_smoothing = checks.number("label_smoothing", label_smoothing, least=0, below=1)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.convert_to_tensor(y_pred)
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         groups = ops.convert_to_tensor(self.groups, "int32")
@@ -60,7 +61,7 @@ class JointCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "groups": self.groups, "label_smoothing": self.label_smoothing}
 
 
-def within_groups(logits: Any, labels: Any, groups: Any) -> np.ndarray:
+def within_groups(logits: Tensor, labels: Tensor, groups: Any) -> np.ndarray:
     """The most probable class of each sample among those of its own data set.
 
     Args:

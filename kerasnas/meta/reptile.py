@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kerasnas.annotations import Tensor
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.training import until_fit
 
@@ -77,14 +78,14 @@ class Reptile(MetaLearner):
         self.optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(1.0, steps, end_learning_rate=0.0)
 
     def task_gradients(
-        self, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
     ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
         """`w - w'`; see `reptile_gradients`."""
         return reptile_gradients(self, trainable, state, episode)
 
 
 def reptile_gradients(
-    learner: MetaLearner, trainable: Sequence[Any], state: Sequence[Any], episode: Any
+    learner: MetaLearner, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
 ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
     """`w - w'`, with `w'` after the inner loop on the support set; loss and predictions are of its last step."""
     support, _ = episode

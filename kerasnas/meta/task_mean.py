@@ -8,11 +8,16 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend import all_reduce
 
 
 def mean_over_tasks(
-    losses: Any, states: Sequence[Any], gradients: Sequence[Any], trainable: Sequence[Any], state: Sequence[Any]
+    losses: Any,
+    states: Sequence[Any],
+    gradients: Sequence[Tensor],
+    trainable: Sequence[Tensor],
+    state: Sequence[Tensor],
 ) -> tuple[Any, Any, list[Any], list[Any]]:
     """The mean state and gradient over the tasks whose loss and gradients are finite, on all replicas together.
 
@@ -48,7 +53,7 @@ def mean_over_tasks(
     return finite, tasks - count, new_state, means
 
 
-def _finite(gradients: Sequence[Any]) -> Any:
+def _finite(gradients: Sequence[Tensor]) -> Any:
     """For each task, whether all its gradients are finite."""
     each = [ops.all(ops.isfinite(stacked), axis=tuple(range(1, len(stacked.shape)))) for stacked in gradients]
     return ops.all(ops.stack(each), axis=0)

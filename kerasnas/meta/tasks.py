@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 
 FEATURES = ("samples", "classes", "height", "width", "channels", "balance", "nearest_mean", "nearest_image")
 """The names of what describes a task."""
@@ -19,7 +20,7 @@ _SIDE, _MOST = 8, 1000  # of the images that landmarks are computed on, pixels a
 _SCALE, _WEIGHT = 1.0, 5
 
 
-def describe_task(x: Any, y: Any, num_classes: int) -> dict[str, float]:
+def describe_task(x: Tensor, y: Tensor, num_classes: int) -> dict[str, float]:
     """A task of images as the numbers `FEATURES`: nothing of it shows an image, a name or a place.
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import unscaled
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks import FollowEpochs
@@ -279,7 +280,7 @@ class TaskLoss:
         reduction = getattr(loss, "reduction", None)  # sums are not divided
         self.divided = isinstance(loss, keras.losses.Loss) and reduction not in (None, "none", "sum")
 
-    def __call__(self, labels: Any, predictions: Any) -> Any:
+    def __call__(self, labels: Tensor, predictions: Any) -> Any:
         value = self.loss(labels, predictions)
         if isinstance(self.loss, keras.losses.Loss):
             return unscaled(value) if self.divided else value

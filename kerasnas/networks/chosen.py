@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.initialization import head_dtype, initialize, number_layers
 from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, check_skeleton, input_dtype, input_shape_for
@@ -59,7 +60,7 @@ def chosen_network(
     return discrete_model(inputs, space.skeleton(fill, inputs), seed)
 
 
-def discrete_model(inputs: Any, outputs: Any, seed: int) -> keras.Model:
+def discrete_model(inputs: Tensor, outputs: Tensor, seed: int) -> keras.Model:
     """The functional model of a discrete network, its layers numbered from 0 and its kernels drawn by `seed`."""
     model = keras.Model(inputs, outputs, name="discrete_network")
     number_layers(model)
@@ -67,7 +68,7 @@ def discrete_model(inputs: Any, outputs: Any, seed: int) -> keras.Model:
     return model
 
 
-def classify(x: Any, num_classes: int) -> Any:
+def classify(x: Tensor, num_classes: int) -> Any:
     """The logits of features, as a standard Keras layer."""
     return keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()))(x)
 
@@ -88,7 +89,7 @@ class _Chosen(Filler):
         probability, seeds = self.drop_path * self.slot / self.last, np.random.default_rng([self.seed, self.slot, 1])
         self.slot += 1
 
-        def layer(x: Any) -> Any:
+        def layer(x: Tensor) -> Any:
             if not probability:
                 return x
             own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
@@ -97,14 +98,14 @@ class _Chosen(Filler):
 
         return layer
 
-    def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def block(self, x: Tensor, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         layer = factory(*arguments, **options)
         return layer.expand(x, self._drop()) if isinstance(layer, Block) and layer.residual else expand(layer, x)
 
-    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+    def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
         return self._primitive(x, self.assignment[name], filters, strides, self._drop())
 
-    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+    def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
         table, drop = self.space.tables[kind], self._drop()
         edges = self.genotype[table.cell or kind]
         states: list[Any] = list(inputs)  # None where nothing arrives
@@ -141,7 +142,7 @@ class _Chosen(Filler):
 
     @staticmethod
     def _primitive(
-        x: Any, name: str, filters: int, strides: int, drop: Callable[[Any], Any], graph: Graph | None = None
+        x: Tensor, name: str, filters: int, strides: int, drop: Callable[[Any], Any], graph: Graph | None = None
     ) -> Any:
         """The primitive, dropped by drop-path unless it is a skip connection; inside, where it has a residual one."""
         layer = primitive(name, filters, strides, graph=graph)
@@ -150,20 +151,20 @@ class _Chosen(Filler):
         y = expand(layer, x)
         return y if name == "skip_connect" else drop(y)
 
-    def concatenate(self, values: Sequence[Any]) -> Any:
+    def concatenate(self, values: Sequence[Tensor]) -> Any:
         return keras.layers.Concatenate()(list(values)) if len(values) > 1 else values[0]
 
-    def pool(self, x: Any) -> Any:
+    def pool(self, x: Tensor) -> Any:
         return by_rank("GlobalAveragePooling")(x)
 
-    def classify(self, x: Any) -> Any:
+    def classify(self, x: Tensor) -> Any:
         return classify(x, self.num_classes)
 
-    def read(self, values: Sequence[Any], names: Sequence[str]) -> Any:
+    def read(self, values: Sequence[Tensor], names: Sequence[str]) -> Any:
         chosen = [value for value, name in zip(values[1:], names, strict=True) if self.assignment[name] == "1"]
         return self.concatenate(chosen or values[:1])
 
-    def unread(self, values: Sequence[Any], readers: Sequence[Sequence[str]]) -> Any:
+    def unread(self, values: Sequence[Tensor], readers: Sequence[Sequence[str]]) -> Any:
         pairs = zip(values, readers, strict=True)
         return self.concatenate([value for value, own in pairs if all(self.assignment[name] == "0" for name in own)])
 

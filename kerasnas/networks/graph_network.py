@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.networks.chosen import classify, discrete_model
 from kerasnas.networks.skeleton import check_input_shape
 
@@ -130,7 +131,7 @@ def graph_network(
     return discrete_model(inputs, classify(x, num_classes), seed)
 
 
-def _cell(x: Any, matrix: np.ndarray, operations: Sequence[str], widths: Sequence[int]) -> Any:
+def _cell(x: Tensor, matrix: np.ndarray, operations: Sequence[str], widths: Sequence[int]) -> Any:
     """Each vertex adds up what it reads: earlier vertices cut to its width, and the input projected to it."""
     output, tensors = len(matrix) - 1, [x]
     for vertex in range(1, output):
@@ -145,18 +146,18 @@ def _cell(x: Any, matrix: np.ndarray, operations: Sequence[str], widths: Sequenc
     return _merge(keras.layers.Add, joined)
 
 
-def _operation(x: Any, name: str) -> Any:
+def _operation(x: Tensor, name: str) -> Any:
     if name in KERNEL_SIZES:
         return _conv_bn_relu(x, x.shape[-1], KERNEL_SIZES[name])
     return keras.layers.MaxPooling2D(3, strides=1, padding="same", data_format="channels_last")(x)
 
 
-def _conv_bn_relu(x: Any, filters: int, kernel_size: int) -> Any:
+def _conv_bn_relu(x: Tensor, filters: int, kernel_size: int) -> Any:
     x = keras.layers.Conv2D(filters, kernel_size, padding="same", use_bias=False, data_format="channels_last")(x)
     return keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON)(x))
 
 
-def _cut(x: Any, channels: int) -> Any:
+def _cut(x: Tensor, channels: int) -> Any:
     return x if x.shape[-1] == channels else x[..., :channels]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.networks.initialization import head_dtype
 from kerasnas.networks.skeleton import Filler, HasSkeleton, Shape, ShapeFiller
 from kerasnas.primitives.base import takes_training
@@ -72,15 +73,15 @@ class LayerRunner(Filler):
         """The layer at this place of the skeleton."""
         return next(self._layers)
 
-    def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def block(self, x: Tensor, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         layer = self.next_layer()
         return layer(x, training=self.training) if takes_training(layer) else layer(x)
 
-    def concatenate(self, values: Sequence[Any]) -> Any:
+    def concatenate(self, values: Sequence[Tensor]) -> Any:
         return ops.concatenate(list(values), axis=-1) if len(values) > 1 else values[0]
 
-    def pool(self, x: Any) -> Any:
+    def pool(self, x: Tensor) -> Any:
         return self.next_layer()(x)
 
-    def classify(self, x: Any) -> Any:
+    def classify(self, x: Tensor) -> Any:
         return self.next_layer()(x)

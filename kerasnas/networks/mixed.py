@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
 from kerasnas.primitives import MixedOp, PartialMixedOp
@@ -104,9 +105,9 @@ class MixedGraph(keras.layers.Layer):
 
     def call(
         self,
-        inputs: Sequence[Any],
-        weights: Any,
-        active: Any = None,
+        inputs: Sequence[Tensor],
+        weights: Tensor,
+        active: Tensor = None,
         edge_weights: Any = None,
         auxiliary: Any = None,
         training: bool | None = None,
@@ -198,7 +199,7 @@ class MixedRunner(LayerRunner):
         self.affine, self._tables, self._places = space.affine, tables, places(space.tables)
         self._reads = reads
 
-    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+    def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
         kind, row = self._places[name]
         own = {
             key: value if value is None or key == "auxiliary" else value[row : row + 1]
@@ -206,7 +207,7 @@ class MixedRunner(LayerRunner):
         }
         return self.next_layer()([x], **own, training=self.training)[0]
 
-    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+    def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
         return self.next_layer()(list(inputs), **self._tables[kind], training=self.training)
 
     def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:

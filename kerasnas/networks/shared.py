@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Tensor
 from kerasnas.networks.initialization import fan_in, initialize
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, check_channels, check_skeleton, input_shape_for
@@ -73,7 +74,7 @@ class SharedPrimitives(keras.layers.Layer):
         return [[ops.reshape(next(parts), shape) for shape in shapes] for shapes in self.shapes]
 
     def _switch(self, candidates: Sequence[keras.layers.Layer]) -> Callable:
-        def run(inputs: Any, index: Any, row: Any) -> Any:
+        def run(inputs: Tensor, index: Any, row: Any) -> Any:
             def branch(layer: keras.layers.Layer, position: int) -> Callable:
                 return lambda: _with_batch_statistics(layer, self.unpack(row)[position], inputs)
 
@@ -82,7 +83,7 @@ class SharedPrimitives(keras.layers.Layer):
 
         return run
 
-    def call(self, inputs: Any, index: Any = 0, edge: Any = 0) -> Any:
+    def call(self, inputs: Tensor, index: Any = 0, edge: Any = 0) -> Tensor:
         # A product with a one-hot row: the gradient of indexing would be sparse, and an optimizer slow with it.
         chosen = ops.expand_dims(ops.one_hot(edge, self.edges, dtype=self.table.dtype), 0)
         row = ops.reshape(ops.matmul(chosen, ops.convert_to_tensor(self.table)), (-1,))
@@ -105,7 +106,7 @@ def _initial_values(candidates: Sequence[keras.layers.Layer], edges: int, seed: 
     return np.concatenate(values, axis=1)
 
 
-def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Any], inputs: Any) -> Any:
+def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Tensor], inputs: Tensor) -> Any:
     """`layer(inputs)` in training, with `weights` in place of its own, and without a trace."""
     if isinstance(layer, Pooling):  # in a discrete network pools have no batch norm, and neither do they here
         return layer.chain[0].call(inputs)
@@ -158,14 +159,14 @@ class SharedGraph(keras.layers.Layer):
         if self.num_nodes > 1:
             self.between.build(self.node_shape)
 
-    def call(self, inputs: Sequence[Any], sources: Sequence[Any], indices: Sequence[Any]) -> list[Any]:
+    def call(self, inputs: Sequence[Tensor], sources: Sequence[Any], indices: Sequence[Any]) -> list[Any]:
         nodes: list[Any] = []
         for pair, chosen in zip(sources, indices, strict=True):
             first, second = (self._read(inputs, nodes, s, index) for s, index in zip(pair, chosen, strict=True))
             nodes.append(first + second)
         return nodes
 
-    def _read(self, inputs: Sequence[Any], nodes: list[Any], source: Any, index: Any) -> Any:
+    def _read(self, inputs: Sequence[Tensor], nodes: list[Any], source: Any, index: Any) -> Any:
         """The primitive `index` on the edge from `source` to the next node, applied to `source`."""
         number = len(nodes)
 
@@ -189,7 +190,7 @@ class SharedGraph(keras.layers.Layer):
         return [self.node_shape] * self.num_nodes
 
 
-def _pick(tensors: Sequence[Any], index: Any) -> Any:
+def _pick(tensors: Sequence[Tensor], index: Any) -> Any:
     if len(tensors) == 1:
         return tensors[0]
     return ops.switch(index, [lambda one=tensor: ops.convert_to_tensor(one) for tensor in tensors])
@@ -248,7 +249,7 @@ class WeightSharingSupernet(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Everything is built by the constructor."""
 
-    def call(self, inputs: Any, architecture: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, architecture: Any = None, training: bool | None = None) -> Tensor:
         check_channels(inputs, self.image_shape, self.space.inputs)
         if architecture is None:
             architecture = np.zeros(self.num_choices)
@@ -320,10 +321,10 @@ class _SharedRunner(LayerRunner):
         super().__init__(space, layers, training=True)
         self._chosen = chosen
 
-    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+    def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
         return self.next_layer()(x, self._chosen[name])
 
-    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+    def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
         indices = [
             [self._chosen[f"{kind}/{node}/{which}"] for which in ("first", "second")]
             for node in self.space.tables[kind].rows_by_node
@@ -343,11 +344,11 @@ class _SharedRunner(LayerRunner):
         bits = [self._chosen[name] > 0 for name in names]
         return ops.logical_not(ops.any(ops.stack(bits))) if bits else True
 
-    def read(self, values: Sequence[Any], names: Sequence[str]) -> Any:
+    def read(self, values: Sequence[Tensor], names: Sequence[str]) -> Any:
         bits = [self._free(names), *(self._chosen[name] > 0 for name in names)]
         return self.concatenate([keep(value, bit) for value, bit in zip(values, bits, strict=True)])
 
-    def unread(self, values: Sequence[Any], readers: Sequence[Sequence[str]]) -> Any:
+    def unread(self, values: Sequence[Tensor], readers: Sequence[Sequence[str]]) -> Any:
         pairs = zip(values, readers, strict=True)
         return self.concatenate([keep(value, self._free(names)) for value, names in pairs])
 
@@ -357,6 +358,6 @@ class _SharedRunner(LayerRunner):
         return self.concatenate([keep(node, end) for node, end in zip(nodes, loose, strict=True)])
 
 
-def keep(tensor: Any, condition: Any) -> Any:
+def keep(tensor: Tensor, condition: Any) -> Any:
     """`tensor` where the scalar `condition` is true, else zeros."""
     return tensor * ops.cast(condition, tensor.dtype)

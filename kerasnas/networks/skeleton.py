@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.base import halve
 from kerasnas.primitives.graph import Graph
@@ -154,7 +155,7 @@ class HasSkeleton(Protocol):
         """Ordered mapping: name of a choice -> its options."""
         ...
 
-    def skeleton(self, fill: Filler, x: Any) -> Any:
+    def skeleton(self, fill: Filler, x: Tensor) -> Any:
         """The network, written once."""
         ...
 
@@ -177,15 +178,15 @@ class Filler(abc.ABC):
     assignment: Mapping[str, str] | None = None
 
     @abc.abstractmethod
-    def block(self, x: Any, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def block(self, x: Tensor, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """A fixed part: the layer `factory(*arguments, **options)`, a primitive or a Keras layer, applied to `x`."""
 
     @abc.abstractmethod
-    def choice(self, x: Any, name: str, filters: int, strides: int = 1) -> Any:
+    def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
         """The choice of that name, of a primitive, applied to `x`."""
 
     @abc.abstractmethod
-    def graph(self, kind: str, inputs: Sequence[Any], filters: int, strides: int = 1) -> list[Any]:
+    def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
         """The nodes that the edges of table `kind` make of `inputs`: each the sum over its edges.
 
         Args:
@@ -199,18 +200,18 @@ class Filler(abc.ABC):
         """
 
     @abc.abstractmethod
-    def concatenate(self, values: Sequence[Any]) -> Any:
+    def concatenate(self, values: Sequence[Tensor]) -> Any:
         """The values side by side in the channels."""
 
     @abc.abstractmethod
-    def pool(self, x: Any) -> Any:
+    def pool(self, x: Tensor) -> Any:
         """The global average of each channel."""
 
     @abc.abstractmethod
-    def classify(self, x: Any) -> Any:
+    def classify(self, x: Tensor) -> Any:
         """The logits of pooled features."""
 
-    def head(self, x: Any) -> Any:
+    def head(self, x: Tensor) -> Any:
         """The logits of a feature map: pooled, then classified."""
         return self.classify(self.pool(x))
 
@@ -228,11 +229,11 @@ class Filler(abc.ABC):
         return self.assignment[name]
 
     # Of spaces whose children share weights; other fillers have no use for them -----------------------------
-    def read(self, values: Sequence[Any], names: Sequence[str]) -> Any:
+    def read(self, values: Sequence[Tensor], names: Sequence[str]) -> Any:
         """`values[1:]` that the binary choices `names` say are read, concatenated; `values[0]` where none is."""
         raise self._unread()
 
-    def unread(self, values: Sequence[Any], readers: Sequence[Sequence[str]]) -> Any:
+    def unread(self, values: Sequence[Tensor], readers: Sequence[Sequence[str]]) -> Any:
         """The values of which all binary choices in `readers` say that they are not read, concatenated."""
         raise self._unread()
 
@@ -368,7 +369,7 @@ def check_skeleton(argument: str, space: Any) -> Any:
     return space
 
 
-def check_channels(inputs: Any, shape: Shape, kind: str) -> None:
+def check_channels(inputs: Tensor, shape: Shape, kind: str) -> None:
     """Raise ValueError unless a batch has as many axes, and channels, as the samples of this shape and kind."""
     channels = len(_sizes(shape, kind))
     if len(inputs.shape) != len(shape) + 1 or tuple(inputs.shape[1 + channels :]) != shape[channels:]:

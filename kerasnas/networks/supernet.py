@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks, relaxations
+from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import Decision, Option, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
@@ -121,7 +122,7 @@ class Supernet(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         """Everything is built by the constructor."""
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         check_channels(inputs, self.image_shape, self.space.inputs)
         tables = self.tables(training)
         fill = MixedRunner(self.space, self.parts, tables, self._reads(tables), training)

@@ -16,7 +16,7 @@ import numpy as np
 from kerasnas import checks, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
-from kerasnas.datasets.batches import Augmentation
+from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks, datasets
-from kerasnas.datasets.batches import Augmentation
+from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.registry import Registry
 from kerasnas.tasks import CLASSIFICATION, Task
 

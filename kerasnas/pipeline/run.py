@@ -32,7 +32,8 @@ from kerasnas.pipeline.monitoring import save_reference
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.pretraining import run_pretraining
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
-from kerasnas.pipeline.race_run import GENOTYPE, load_images, make_budget, run_race
+from kerasnas.pipeline.race_run import load_images, make_budget, run_race
+from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
 from kerasnas.pipeline.remembering import remember
 from kerasnas.pipeline.run_folder import RunFolder

@@ -14,7 +14,7 @@ from kerasnas import checks
 from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
 from kerasnas.cost import parameters
 from kerasnas.datasets import ArrayBatches
-from kerasnas.datasets.batches import Augmentation
+from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.fused import fused
 from kerasnas.pipeline import linear, training_loop

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import apply_standard
 from kerasnas.primitives.convolutions import Convolution
 from kerasnas.primitives.functional import FunctionalStage
@@ -79,7 +80,7 @@ class _Entry(FunctionalStage):
         self.filters, self.strides, self.affine = filters, strides, affine
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any) -> Any:
+        def apply(x: Tensor) -> Any:
             if self.strides == 1 and x.shape[-1] == self.filters:
                 return x
             return apply_standard([Convolution(self.filters, self.strides, self.strides), BatchNorm(self.affine)], x)
@@ -95,7 +96,7 @@ class _Attention(FunctionalStage):
         self.heads, self.local = heads, local
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any) -> Any:
+        def apply(x: Tensor) -> Any:
             _, height, width, filters = x.shape
             positions = keras.layers.DepthwiseConv2D(3, padding="same", data_format="channels_last")
             x = keras.layers.Add()([x, positions(x)])
@@ -119,7 +120,7 @@ class _Dense(FunctionalStage):
     """Two dense layers for each pixel, added to what they read."""
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any) -> Any:
+        def apply(x: Tensor) -> Any:
             y = keras.layers.LayerNormalization(epsilon=1e-6)(x)
             y = keras.layers.Dense(2 * x.shape[-1], activation="gelu")(y)
             return keras.layers.Add()([x, keras.layers.Dense(x.shape[-1])(y)])

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.registry import Registry
 
 PRIMITIVES = Registry("primitive")
@@ -112,10 +113,10 @@ class Primitive(keras.layers.Layer):
             stage.build(inputs_shape)
             inputs_shape = stage.compute_output_shape(inputs_shape)
 
-    def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, scale: Tensor = None, training: bool | None = None) -> Tensor:
         return self.mix(ops.cast(inputs, self.compute_dtype), scale, training, {})
 
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         """As `call`, sharing stages with other primitives that read the same input.
 
         Args:
@@ -149,7 +150,7 @@ class Primitive(keras.layers.Layer):
             inputs_shape = stage.compute_output_shape(inputs_shape)
         return inputs_shape
 
-    def expand(self, x: Any) -> Any:
+    def expand(self, x: Tensor) -> Any:
         """Apply the same computation to a `KerasTensor` as new standard Keras layers (`copies` must be 1)."""
         return apply_standard(self.chain, x)
 
@@ -158,7 +159,7 @@ class Primitive(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def expand(layer: keras.layers.Layer, x: Any) -> Any:
+def expand(layer: keras.layers.Layer, x: Tensor) -> Any:
     """Apply a primitive or a stage to a `KerasTensor` as standard Keras layers; a user's own layer as it is."""
     return layer.expand(x) if isinstance(layer, Primitive | Stage) else layer(x)
 
@@ -175,7 +176,7 @@ class Stage(keras.layers.Layer):
 
     shared_as = ""
 
-    def read(self, kernel: Any, inputs: Any) -> Any:
+    def read(self, kernel: Tensor, inputs: Tensor) -> Any:
         """The value of `kernel` in the precision of `inputs`."""
         return ops.cast(ops.convert_to_tensor(kernel), inputs.dtype)
 
@@ -186,12 +187,12 @@ class Stage(keras.layers.Layer):
         """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
         raise NotImplementedError
 
-    def expand(self, x: Any) -> Any:
+    def expand(self, x: Tensor) -> Any:
         """Apply the same computation to a `KerasTensor` as new standard Keras layers."""
         return apply_standard([self], x)
 
 
-def apply_standard(stages: Iterable[Stage], x: Any) -> Any:
+def apply_standard(stages: Iterable[Stage], x: Tensor) -> Any:
     """Spell out a chain of stages as new standard Keras layers.
 
     Args:
@@ -212,7 +213,7 @@ def apply_standard(stages: Iterable[Stage], x: Any) -> Any:
     return x
 
 
-def run_stages(stages: Iterable[Any], x: Any, training: bool | None) -> Any:
+def run_stages(stages: Iterable[Any], x: Tensor, training: bool | None) -> Any:
     """A tensor after a chain of built stages, called as plain functions.
 
     Example:
@@ -230,7 +231,7 @@ class Relu(Stage):
 
     shared_as = "relu"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.relu(inputs)
 
     def standard(self) -> list[Callable]:
@@ -244,7 +245,7 @@ class Repeat(Stage):
         super().__init__()
         self.copies, self.shared_as = copies, f"repeat {copies}"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return inputs if self.copies == 1 else ops.concatenate([inputs] * self.copies, axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -262,7 +263,7 @@ class Subsample(Stage):
 
     shared_as = "subsample"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.average_pool(inputs, 1, strides=2, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -295,7 +296,7 @@ def halve(shape: tuple) -> tuple:
     return batch, *(None if size is None else -(-size // 2) for size in sizes), channels
 
 
-def spatial_rank(x: Any) -> int:
+def spatial_rank(x: Tensor) -> int:
     """The number of axes between batch and channels: 2 for images, 1 for signals."""
     return len(x.shape) - 2
 
@@ -313,7 +314,7 @@ def by_rank(name: str, **options: Any) -> Callable:
     (None, 4, 3)
     """
 
-    def apply(x: Any) -> Any:
+    def apply(x: Tensor) -> Any:
         return getattr(keras.layers, f"{name}{spatial_rank(x)}D")(**options, data_format="channels_last")(x)
 
     return apply

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, halve, run_stages
 from kerasnas.primitives.convolutions import Convolution, NorConv, Pointwise
 from kerasnas.primitives.mobile import Relu6
@@ -24,7 +25,7 @@ class Stem(Primitive):
 class _Chain(Primitive):
     """A primitive that stands at no choice, and whose last stage therefore takes no mixing weight."""
 
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         return run_stages(self.chain, inputs, training)
 
 
@@ -56,7 +57,7 @@ class NormReLU(_Chain):
 class HalvingPool(Stage):
     """2x2 average pooling of stride 2, of signals over 2 steps."""
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.average_pool(inputs, 2, strides=2, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
@@ -86,12 +87,12 @@ class ResidualReduction(Primitive):
             stage.build(inputs_shape)
             inputs_shape = stage.compute_output_shape(inputs_shape)
 
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         y, short = super().mix(inputs, scale, training, shared), inputs
         for stage in self.shortcut:
             short = stage.call(short)
         return y + short
 
-    def expand(self, x: Any) -> Any:
+    def expand(self, x: Tensor) -> Any:
         y = super().expand(x)
         return keras.layers.Add()([y, apply_standard(self.shortcut, x)])

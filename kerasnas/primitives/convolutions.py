@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import (
     PRIMITIVES,
     Primitive,
@@ -43,7 +44,7 @@ class Depthwise(Stage):
         rows = 1 if len(inputs_shape) == 3 else self.kernel_size
         self.kernel = self.add_weight(name="kernel", shape=(rows, self.kernel_size, inputs_shape[-1], 1))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         signal = spatial_rank(inputs) == 1
         outputs = ops.depthwise_conv(
             ops.expand_dims(inputs, 1) if signal else inputs,
@@ -77,7 +78,7 @@ class Pointwise(Stage):
         channels = inputs_shape[-1] // self.copies
         self.kernel = self.add_weight(name="kernel", shape=(self.copies, channels, self.filters or channels))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         kernel, window = self.read(self.kernel, inputs), (1,) * spatial_rank(inputs)
         conv = functools.partial(ops.conv, strides=1, padding="valid", data_format="channels_last")
         copies, channels, filters = kernel.shape
@@ -95,7 +96,7 @@ class Pointwise(Stage):
         return (*inputs_shape[:-1], self.copies * self.filters if self.filters else inputs_shape[-1])
 
     def standard(self) -> list[Callable]:
-        def conv(x: Any) -> Any:
+        def conv(x: Tensor) -> Any:
             return by_rank("Conv", filters=self.filters or x.shape[-1], kernel_size=1, use_bias=False)(x)
 
         return [conv]
@@ -112,7 +113,7 @@ class Convolution(Stage):
         window = self.kernel_size ** (len(inputs_shape) - 2) * inputs_shape[-1]
         self.kernel = self.add_weight(name="kernel", shape=(self.copies, window, self.filters))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         kernel = ops.transpose(self.read(self.kernel, inputs), (1, 0, 2))
         kernel = ops.reshape(kernel, (*[self.kernel_size] * spatial_rank(inputs), inputs.shape[-1], -1))
         return ops.conv(inputs, kernel, strides=self.strides, padding="same", data_format="channels_last")
@@ -143,7 +144,7 @@ class OffsetPair(Stage):
             for name, half in zip(("kernel_even", "kernel_odd"), self.halves, strict=True)
         ]
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         even, odd = (ops.transpose(self.read(kernel, inputs), (1, 0, 2)) for kernel in self.kernels)
         first = ops.concatenate([even, ops.zeros_like(odd)], axis=-1)
         second = ops.concatenate([ops.zeros_like(even), odd], axis=-1)
@@ -156,7 +157,7 @@ class OffsetPair(Stage):
         return (*halve(inputs_shape)[:-1], self.copies * sum(self.halves))
 
     def standard(self) -> list[Callable]:
-        def pair(x: Any) -> Any:
+        def pair(x: Tensor) -> Any:
             first, second = (
                 by_rank("Conv", filters=half, kernel_size=1, strides=2, use_bias=False) for half in self.halves
             )

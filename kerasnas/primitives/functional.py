@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage, apply_standard
 
 
@@ -19,7 +18,7 @@ class FunctionalStage(Stage):
         inputs = keras.Input(inputs_shape[1:])
         self.model = keras.Model(inputs, apply_standard([self], inputs))
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         return self.model(inputs, training=training)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Stage
 from kerasnas.primitives.graph import Graph, check_graph
 
@@ -24,7 +25,7 @@ class _OnGraph(Stage):
         super().__init__(**kwargs)
         self.graph = check_graph(graph)
 
-    def rows(self, inputs: Any) -> Any:
+    def rows(self, inputs: Tensor) -> Any:
         """`inputs`, checked to have a row for every node."""
         count = self.graph.num_nodes
         message = f"Expected a row for each of the {count} nodes of the graph, all in one batch: batch_size={count}"
@@ -34,7 +35,7 @@ class _OnGraph(Stage):
         """A number for every node, as a tensor `(nodes, 1)`."""
         return ops.convert_to_tensor(values[:, None], dtype)
 
-    def gathered(self, x: Any) -> Any:
+    def gathered(self, x: Tensor) -> Any:
         """For each node the sum of `x` over its neighbors."""
         sources, targets = self.graph.messages
         return ops.segment_sum(ops.take(x, sources, axis=0), targets, num_segments=self.graph.num_nodes)
@@ -76,7 +77,7 @@ class Neighbors(_OnGraph):
         self.kind = checks.one_of("kind", kind, NEIGHBORHOODS)
         self.shared_as = f"neighbors {kind}"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = self.rows(inputs)
         if self.kind == "sum":
             return ops.concatenate([x, self.gathered(x)], axis=-1)
@@ -126,7 +127,7 @@ class Pooled(_OnGraph):
         self.kind = checks.one_of("kind", kind, ("total", "mean"))
         self.shared_as = f"pooled {kind}"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         own, neighbors = ops.split(self.rows(inputs), 2, axis=-1)
         if self.kind == "total":
             return own + neighbors
@@ -177,7 +178,7 @@ class Attention(_OnGraph):
         shape = self.copies, channels // self.heads, self.heads
         self.kernels = [self.add_weight(name=name, shape=shape) for name in ("kernel_target", "kernel_source")]
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         x = self.rows(inputs)
         nodes, groups = self.graph.num_nodes, self.copies * self.heads
         sources, targets = self.graph.messages
@@ -195,7 +196,7 @@ class Attention(_OnGraph):
         total = ops.segment_sum(weighted, targets, num_segments=nodes) + ops.expand_dims(loops, -1) * values
         return ops.reshape(total / ops.expand_dims(mass, -1), (nodes, -1))
 
-    def _scores(self, values: Any, kernel: Any) -> Any:
+    def _scores(self, values: Any, kernel: Tensor) -> Any:
         """The product of each node's channels with the kernel of their head."""
         flat = ops.reshape(ops.transpose(self.read(kernel, values), (0, 2, 1)), (self.copies * self.heads, -1))
         return ops.sum(values * flat, axis=-1)
@@ -212,7 +213,7 @@ class Tanh(Stage):
 
     shared_as = "tanh"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.tanh(inputs)
 
     def standard(self) -> list[Callable]:
@@ -278,7 +279,7 @@ class Linear(Stage):
         shape = (self.copies, inputs_shape[-1], self.filters)
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=self.kernel_initializer)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         kernel = ops.transpose(self.read(self.kernel, inputs), (1, 0, 2))
         return ops.matmul(inputs, ops.reshape(kernel, (inputs.shape[-1], -1)))
 

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import backend, checks, relaxations
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import GRAPH_PRIMITIVES, PRIMITIVES, Primitive, halve, primitive, takes_training
 from kerasnas.primitives.graph import Graph, check_graph
 
@@ -126,7 +127,9 @@ class MixedOp(keras.layers.Layer):
         for candidate in self.candidates.values():
             candidate.build(inputs_shape)
 
-    def call(self, inputs: Any, weights: Any = None, active: Any = None, training: bool | None = None) -> Any:
+    def call(
+        self, inputs: Tensor, weights: Tensor = None, active: Tensor = None, training: bool | None = None
+    ) -> Tensor:
         if weights is None:
             if self.alphas is None:
                 raise ValueError("This MixedOp was built to receive `weights`, and was called without them.")
@@ -144,7 +147,7 @@ class MixedOp(keras.layers.Layer):
         outputs = [candidate.mix(inputs, scales[name], training, shared) for name, candidate in self.candidates.items()]
         return sum(outputs[1:], outputs[0])
 
-    def _mix_active(self, inputs: Any, weights: Any, active: Any, training: bool | None) -> Any:
+    def _mix_active(self, inputs: Tensor, weights: Tensor, active: Tensor, training: bool | None) -> Any:
         """For each copy, the weighted sum of its active primitives only."""
         path = self.sampled_paths.like(self, inputs.shape)
         candidates = self.candidates.values()
@@ -212,7 +215,9 @@ def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
     one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own variables are never used
     candidates = list(one.candidates.values())
 
-    def compute(candidate: Any, inputs: Any, weight: Any, values: list[Any], training: bool) -> tuple[Any, list[Any]]:
+    def compute(
+        candidate: Any, inputs: Tensor, weight: Tensor, values: list[Any], training: bool
+    ) -> tuple[Any, list[Any]]:
         with keras.StatelessScope(state_mapping=list(zip(candidate.variables, values, strict=True))) as scope:
             y = candidate.mix(inputs, ops.broadcast_to(weight, (one.filters,)), training, {})
         return y, [scope.get_current_value(variable) for variable in candidate.variables]
@@ -222,7 +227,7 @@ def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
         return [v for c, own in pairs for variable, v in zip(c.variables, own, strict=True) if not variable.trainable]
 
     def path(training: bool) -> Callable:
-        def run(inputs: Any, weights: Any, index: Any, values: list[list[Any]]) -> Any:
+        def run(inputs: Tensor, weights: Tensor, index: Any, values: list[list[Any]]) -> Any:
             scales = dict(zip(one.primitives, ops.unstack(weights), strict=True))
 
             def branch(name: str) -> Callable:
@@ -244,7 +249,7 @@ def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
 
     functions = {training: path(training) for training in (False, True)}
 
-    def call(inputs: Any, weights: Any, index: Any, values: list[list[Any]], training: bool | None) -> Any:
+    def call(inputs: Tensor, weights: Tensor, index: Any, values: list[list[Any]], training: bool | None) -> Tensor:
         y, *after = functions[bool(training)](inputs, weights, index, values)
         new = iter(after)
         pairs = zip(candidates, values, strict=True)
@@ -279,7 +284,7 @@ class _Copies(keras.layers.Layer):
     def variables(self) -> list[Any]:
         return [variable for layer in self.layers for variable in layer.variables]  # by copy
 
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         outputs = [
             layer(inputs, training=training) if takes_training(layer) else layer(inputs) for layer in self.layers
         ]

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
 from kerasnas.primitives.normalization import BatchNorm
@@ -20,7 +21,7 @@ class Relu6(Stage):
 
     shared_as = "relu6"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.relu6(inputs)
 
     def standard(self) -> list[Callable]:
@@ -42,7 +43,7 @@ class Expansion(Convolution):
         return (*inputs_shape[:-1], self.copies * self.expansion * inputs_shape[-1])
 
     def standard(self) -> list[Callable]:
-        def conv(x: Any) -> Any:
+        def conv(x: Tensor) -> Any:
             return by_rank("Conv", filters=self.expansion * x.shape[-1], kernel_size=1, use_bias=False)(x)
 
         return [conv]
@@ -101,14 +102,14 @@ class MBConv(Primitive):
         """True if an input with this number of channels is added to the output."""
         return self.strides == 1 and channels == self.filters
 
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         y = super().mix(inputs, scale, training, shared)
         if not self.has_residual(inputs.shape[-1]):
             return y
         inputs = ops.concatenate([inputs] * self.copies, axis=-1) if self.copies > 1 else inputs
         return y + (inputs if scale is None else inputs * ops.cast(scale, inputs.dtype))
 
-    def expand(self, x: Any, drop_path: Callable[[Any], Any] | None = None) -> Any:
+    def expand(self, x: Tensor, drop_path: Callable[[Any], Any] | None = None) -> Any:
         """As `Primitive.expand`.
 
         Args:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, run_stages
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
 from kerasnas.primitives.mobile import Expansion
@@ -53,14 +54,14 @@ class Block(Primitive):
             stage.build(inputs_shape)
             inputs_shape = stage.compute_output_shape(inputs_shape)
 
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         y = run_stages(self.chain, inputs, training)
         if self.beside is None:
             return y
         y = y + run_stages(self.beside, inputs, training)
         return ops.relu(y) if self.activates else y
 
-    def expand(self, x: Any, drop_path: Callable[[Any], Any] | None = None) -> Any:
+    def expand(self, x: Tensor, drop_path: Callable[[Any], Any] | None = None) -> Any:
         """As `Primitive.expand`.
 
         Args:
@@ -193,7 +194,7 @@ class SqueezeExcitation(Stage):
         self.excite = self.add_weight(name="excite", shape=(units, channels))
         self.excite_bias = self.add_weight(name="excite_bias", shape=(channels,), initializer="zeros")
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         ones = (1,) * (len(inputs.shape) - 2)
         x = ops.mean(inputs, axis=tuple(range(1, len(inputs.shape) - 1)))
         x = ops.relu(ops.matmul(x, self.read(self.squeeze, x)) + self.read(self.squeeze_bias, x))
@@ -201,7 +202,7 @@ class SqueezeExcitation(Stage):
         return inputs * ops.reshape(x, (-1, *ones, inputs.shape[-1]))
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any) -> Any:
+        def apply(x: Tensor) -> Any:
             channels, ones = x.shape[-1], (1,) * (len(x.shape) - 2)
             gates = by_rank("GlobalAveragePooling")(x)
             gates = keras.layers.Dense(self.units(channels), activation="relu")(gates)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
 
@@ -62,7 +63,7 @@ class BatchNorm(Stage):
         self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **options)
         self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **options)
 
-    def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, scale: Tensor = None, training: bool | None = None) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)
         mean, variance = ops.convert_to_tensor(self.moving_mean), ops.convert_to_tensor(self.moving_variance)
         if self.affine:

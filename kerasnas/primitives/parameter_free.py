@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank, halve
 from kerasnas.primitives.convolutions import FactorizedReduce
 from kerasnas.primitives.normalization import BatchNorm
@@ -21,7 +22,7 @@ class Pool(Stage):
         super().__init__()
         self.kind, self.strides, self.shared_as = kind, strides, f"{kind} pool {strides}"
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Tensor) -> Tensor:
         pool = ops.max_pool if self.kind == "max" else ops.average_pool
         return pool(inputs, 3, strides=self.strides, padding="same", data_format="channels_last")
 
@@ -40,7 +41,7 @@ class Scale(Stage):
         super().__init__(autocast=False)
         self.constant = constant
 
-    def call(self, inputs: Any, scale: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, scale: Tensor = None, training: bool | None = None) -> Tensor:
         if self.constant != 1.0:
             return inputs * self.constant
         return inputs if scale is None else inputs * ops.cast(scale, inputs.dtype)
@@ -63,7 +64,7 @@ class KeepsChannels(Primitive):
         self._check_channels(inputs_shape[-1])
         super().build(inputs_shape)
 
-    def expand(self, x: Any) -> Any:
+    def expand(self, x: Tensor) -> Any:
         self._check_channels(x.shape[-1])
         return super().expand(x)
 
@@ -79,7 +80,7 @@ class Pooling(KeepsChannels):
     def stages(self) -> list[keras.layers.Layer]:
         return [Pool(self.kind, self.strides), Repeat(self.copies), BatchNorm(affine=False)]
 
-    def expand(self, x: Any) -> Any:
+    def expand(self, x: Tensor) -> Any:
         self._check_channels(x.shape[-1])
         (layer,) = self.chain[0].standard()  # the published discrete networks pool without batch norm
         return layer(x)

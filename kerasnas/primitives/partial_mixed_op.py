@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import spatial_rank
 from kerasnas.primitives.mixed_op import MixedOp, SampledPaths
 
@@ -92,12 +93,12 @@ class PartialMixedOp(keras.layers.Layer):
 
     def call(
         self,
-        inputs: Any,
-        weights: Any,
-        active: Any = None,
+        inputs: Tensor,
+        weights: Tensor,
+        active: Tensor = None,
         edge_weights: Any = None,
         training: bool | None = None,
-    ) -> Any:
+    ) -> Tensor:
         inputs = ops.cast(inputs, self.compute_dtype)
         weights = ops.convert_to_tensor(weights)
         part, *others = ops.split(inputs, self.partial_channels, axis=-1)

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.functional import FunctionalStage
 from kerasnas.primitives.network_blocks import Block
 
@@ -75,7 +76,7 @@ class _Iterations(FunctionalStage):
             self.filters, self.kernel_size, padding="same", activation=activation, data_format="channels_last"
         )
 
-    def _of_both(self, x: Any, activation: str) -> Callable:
+    def _of_both(self, x: Tensor, activation: str) -> Callable:
         """A convolution of `[state, x]`, as the sum of that of the state and that of `x`, which is made only once."""
         own = keras.layers.Conv2D(
             self.filters, self.kernel_size, padding="same", use_bias=False, data_format="channels_last"
@@ -86,7 +87,7 @@ class _Iterations(FunctionalStage):
     def standard(self) -> list[Callable]:
         return [{"residual": self._residual, "gru": self._gru, "value_iteration": self._value_iteration}[self.cell]]
 
-    def _residual(self, x: Any) -> Any:
+    def _residual(self, x: Tensor) -> Any:
         h = self._convolution()(x)
         first, second, add = self._of_both(x, "relu"), self._convolution(), keras.layers.Add()
         scale = keras.layers.Rescaling(_RESIDUAL)
@@ -94,7 +95,7 @@ class _Iterations(FunctionalStage):
             h = add([h, scale(second(first(h)))])
         return h
 
-    def _gru(self, x: Any) -> Any:
+    def _gru(self, x: Tensor) -> Any:
         h = self._convolution("tanh")(x)
         update, reset = self._of_both(x, "sigmoid"), self._of_both(x, "sigmoid")
         candidate, add = self._of_both(x, "tanh"), keras.layers.Add()
@@ -104,7 +105,7 @@ class _Iterations(FunctionalStage):
             h = add([keep([z, h]), leave([rest(z), new])])
         return h
 
-    def _value_iteration(self, x: Any) -> Any:
+    def _value_iteration(self, x: Tensor) -> Any:
         q = self._convolution()(x)
         bellman, discount = self._of_both(x, "linear"), keras.layers.Rescaling(_DISCOUNT)
         for _ in range(self.iterations):
@@ -127,7 +128,7 @@ class MarkedReadout(FunctionalStage):
         return (inputs_shape[0], self.filters)
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any) -> Any:
+        def apply(x: Tensor) -> Any:
             _, height, width, channels = x.shape
             pixels = keras.layers.Reshape((height * width, channels))(x)
             marks = pixels[:, :, channels - 1 :]

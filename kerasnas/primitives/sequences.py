@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import PRIMITIVES, Subsample
 from kerasnas.primitives.masked import Masked, MaskedStage
 from kerasnas.primitives.normalization import BatchNorm
@@ -30,13 +31,13 @@ class _Steps:
         bias: of the GRU's recurrent part, `(copies, 3 * units)`; None of the LSTM.
     """
 
-    def __init__(self, kind: str, units: int, kernel: Any, bias: Any = None):
+    def __init__(self, kind: str, units: int, kernel: Tensor, bias: Tensor = None):
         self.kind, self.units, self.kernel, self.bias = kind, units, kernel, bias
         self.copies, self.compute_dtype = kernel.shape[0], keras.backend.standardize_dtype(kernel.dtype)
         size = self.copies * units
         self.state_size, self.output_size = ([size, size] if kind == "lstm" else [size]), size
 
-    def call(self, inputs: Any, states: Any) -> tuple[Any, list[Any]]:
+    def call(self, inputs: Tensor, states: Any) -> tuple[Any, list[Any]]:
         """One step: the projected inputs `(batch, copies * gates * units)` and the states -> output, new states."""
         gates, h = _GATES[self.kind], self._split(states[0], 1)
         x = self._split(inputs, gates)
@@ -55,10 +56,10 @@ class _Steps:
 
     __call__ = call
 
-    def _split(self, x: Any, gates: int) -> Any:
+    def _split(self, x: Tensor, gates: int) -> Any:
         return ops.reshape(x, (-1, self.copies, gates * self.units))
 
-    def _join(self, x: Any) -> Any:
+    def _join(self, x: Tensor) -> Any:
         return ops.reshape(x, (-1, self.copies * self.units))
 
 
@@ -79,7 +80,7 @@ class _Recurrence(MaskedStage):
             ones = ops.concatenate([ops.zeros((n, units)), ops.ones((n, units)), ops.zeros((n, 2 * units))], axis=-1)
             self.bias.assign(ones)
 
-    def call(self, inputs: Any, mask: Any) -> Any:
+    def call(self, inputs: Tensor, mask: Tensor) -> Tensor:
         kernel, recurrent, bias = (self.read(v, inputs) for v in (self.kernel, self.recurrent_kernel, self.bias))
         width = _GATES[self.kind] * self.units
         x = ops.einsum("blc,nck->blnk", inputs, kernel) + bias[:, :width]
@@ -110,7 +111,7 @@ class _Both(MaskedStage):
             way.dtype_policy = self.dtype_policy
             way.build(inputs_shape)
 
-    def call(self, inputs: Any, mask: Any) -> Any:
+    def call(self, inputs: Tensor, mask: Tensor) -> Tensor:
         parts = [way.call(inputs, mask) for way in self.ways]
         if len(parts) == 1:
             return parts[0]
@@ -121,7 +122,7 @@ class _Both(MaskedStage):
         return (*inputs_shape[:-1], self.copies * self.units * len(self.ways))
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any, mask: Any) -> Any:
+        def apply(x: Tensor, mask: Tensor) -> Any:
             options = {"return_sequences": True, "zero_output_for_mask": True, "seed": 0}  # of a dropout of 0
             layer = _LAYERS[self.kind](self.units, **options)
             return (keras.layers.Bidirectional(layer) if self.bidirectional else layer)(x, mask=_boolean(mask))
@@ -191,7 +192,7 @@ class _Attention(MaskedStage):
         self.output_kernel = self.add_weight(name="output_kernel", shape=(n, inner, self.filters))
         self.residual = channels == self.filters
 
-    def call(self, inputs: Any, mask: Any) -> Any:
+    def call(self, inputs: Tensor, mask: Tensor) -> Tensor:
         length = inputs.shape[1] or ops.shape(inputs)[1]
         heads = (-1, length, self.copies, self.heads, self.key)
         query, key, value = (
@@ -211,7 +212,7 @@ class _Attention(MaskedStage):
         return (*inputs_shape[:-1], self.copies * self.filters)
 
     def standard(self) -> list[Callable]:
-        def apply(x: Any, mask: Any) -> Any:
+        def apply(x: Tensor, mask: Tensor) -> Any:
             layer = keras.layers.MultiHeadAttention(
                 self.heads, self.key, output_shape=self.filters, use_bias=False, dropout=0.0
             )
@@ -258,7 +259,7 @@ class SelfAttention(Masked):
         return {**super().get_config(), "heads": self.heads}
 
 
-def _boolean(mask: Any) -> Any:
+def _boolean(mask: Tensor) -> Any:
     """A mask `(batch, length, 1)` of numbers as one of booleans, `(batch, length)`, of KerasTensors."""
     return ops.not_equal(ops.squeeze(mask, -1), 0)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.proxies.layers import check_samples, computing_layers, is_relu
 
 
 @checks.arguments(images=checks.array)
-def naswot(model: keras.Model, images: Any) -> float:
+def naswot(model: keras.Model, images: Tensor) -> float:
     """The logarithm of the determinant of the kernel of binary activation codes.
 
     An image's code says of every ReLU in the network whether it is on; an entry of the kernel is the number of ReLUs on

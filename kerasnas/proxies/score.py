@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.cost import macs, parameters
 from kerasnas.genotypes import Genotype
 from kerasnas.proxies.naswot import naswot
@@ -20,7 +21,7 @@ PROXIES = Registry("proxy")
 """Name -> `(model, x, y) -> score`, higher for what is expected to be better; `x` and `y` are a batch of data."""
 
 
-def _halves(x: Any, y: Any) -> list[tuple[Any, Any]]:
+def _halves(x: Tensor, y: Tensor) -> list[tuple[Any, Any]]:
     """Two batches of the same, even size where there are so many: odd ones have crashed oneDNN's gradients."""
     size = len(x) // 4 * 2 or len(x) // 2
     return [(x[:size], y[:size]), (x[size : 2 * size], y[size : 2 * size])]
@@ -67,8 +68,8 @@ class ProxyScore:
         self,
         space: SearchSpace,
         proxy: str | Callable[[keras.Model, Any, Any], float],
-        x: Any,
-        y: Any,
+        x: Tensor,
+        y: Tensor,
         num_classes: int,
         seed: int = 0,
         **sizes: Any,

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Tensor
 from kerasnas.proxies.layers import check_samples
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression, Task
 
@@ -60,7 +61,7 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
     task = _task(np.asarray(batches[0][1]))
     for x, y in batches:
 
-        def loss(parameters: list[Any], x: Any = x, y: Any = y) -> tuple[Any, None]:
+        def loss(parameters: list[Any], x: Tensor = x, y: Tensor = y) -> tuple[Any, None]:
             logits, _ = model.stateless_call(parameters, state, ops.convert_to_tensor(x), training=True)
             return task.loss()(np.asarray(y), ops.cast(logits, "float32")), None
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.registry import Registry
 
 RELAXATIONS = Registry("relaxation")
@@ -105,14 +106,14 @@ class Relaxation(keras.layers.Layer):
         """A context in which it draws for a step of the network weights; here as for one of the alphas."""
         yield
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         raise NotImplementedError
 
-    def expected(self, alphas: Any) -> Any:
+    def expected(self, alphas: Tensor) -> Any:
         """The mean mixing weights `(edges, primitives)`: those outside of training, unless a subclass knows better."""
         return self(ops.convert_to_tensor(alphas), training=False)[0]
 
-    def penalty(self, alphas: Any) -> Any:
+    def penalty(self, alphas: Tensor) -> Any:
         """A scalar that is added to the loss of the alphas; None, the default, for nothing."""
         return None
 
@@ -139,13 +140,13 @@ class FunctionRelaxation(Relaxation):
         self.threshold = getattr(function, "threshold", None)
         self._expected, self._penalty = getattr(function, "expected", None), getattr(function, "penalty", None)
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         return self.function(alphas, training=training)
 
-    def expected(self, alphas: Any) -> Any:
+    def expected(self, alphas: Tensor) -> Any:
         return super().expected(alphas) if self._expected is None else self._expected(ops.convert_to_tensor(alphas))
 
-    def penalty(self, alphas: Any) -> Any:
+    def penalty(self, alphas: Tensor) -> Any:
         return None if self._penalty is None else self._penalty(alphas)
 
     def get_config(self) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class Tempered(Relaxation):
             aggregation="only_first_replica",
         )
 
-    def cooled(self, logits: Any) -> Any:
+    def cooled(self, logits: Tensor) -> Any:
         """`logits / temperature`."""
         return logits / ops.cast(ops.convert_to_tensor(self.temperature), logits.dtype)
 
@@ -185,14 +186,14 @@ class Tempered(Relaxation):
 
 
 @checks.arguments(alphas=checks.tensor)
-def expected(relaxation: Relaxation, alphas: Any) -> Any:
+def expected(relaxation: Relaxation, alphas: Tensor) -> Any:
     """The mean mixing weights `(edges, primitives)`; see `Relaxation.expected`."""
     checks.instance("relaxation", relaxation, Relaxation)
     return relaxation.expected(ops.convert_to_tensor(alphas))
 
 
 @checks.arguments(alphas=checks.tensor)
-def penalty(relaxation: Relaxation, alphas: Any) -> Any:
+def penalty(relaxation: Relaxation, alphas: Tensor) -> Any:
     """The scalar that is added to the loss of the alphas, or None; see `Relaxation.penalty`."""
     checks.instance("relaxation", relaxation, Relaxation)
     return relaxation.penalty(alphas)
@@ -226,7 +227,7 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
 
 
 @checks.arguments(alphas=checks.tensor, sizes=checks.each(checks.size, 1))
-def segment_softmax(alphas: Any, sizes: Sequence[int], temperature: Any = None) -> Any:
+def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = None) -> Any:
     """A softmax over each of several parts of a vector: the choice of a node's inputs in MetaNAS.
 
     Args:

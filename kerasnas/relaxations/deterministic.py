@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.relaxations.base import RELAXATIONS, Relaxation, Tempered
 
 
@@ -47,7 +48,7 @@ class Softmax(Tempered):
     def __init__(self, temperature: float = 1.0, **kwargs: Any):
         super().__init__(temperature, **kwargs)
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, None]:
         return ops.softmax(self.cooled(ops.convert_to_tensor(alphas)), axis=-1), None
 
 
@@ -99,10 +100,10 @@ class Sigmoid(Relaxation):
         self.threshold = checks.number("threshold", threshold, above=0, below=1)
         self.zero_one_weight = checks.number("zero_one_weight", zero_one_weight, least=0)
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, None]:
         return ops.sigmoid(alphas), None
 
-    def penalty(self, alphas: Any) -> Any:
+    def penalty(self, alphas: Tensor) -> Any:
         """The zero-one loss."""
         return -self.zero_one_weight * ops.mean(ops.square(ops.sigmoid(alphas) - 0.5))
 

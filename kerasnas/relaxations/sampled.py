@@ -15,6 +15,7 @@ import keras
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.relaxations.base import RELAXATIONS, Relaxation, Tempered
 
 
@@ -65,7 +66,7 @@ class Gumbel(Tempered):
         self.seed = checks.optional(checks.integer, "seed", seed, least=0)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
         if not training:
             active = ops.argmax(alphas, axis=-1)
@@ -78,7 +79,7 @@ class Gumbel(Tempered):
         hard = ops.one_hot(active, primitives, dtype=alphas.dtype)
         return hard + (soft - ops.stop_gradient(soft)), ops.expand_dims(active, -1)
 
-    def expected(self, alphas: Any) -> Any:
+    def expected(self, alphas: Tensor) -> Any:
         """The probability of each primitive."""
         return ops.softmax(alphas, axis=-1)
 
@@ -143,7 +144,7 @@ class BinaryGates(Relaxation):
         self.unbiased = checks.boolean("unbiased", unbiased)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, Any]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         primitives = alphas.shape[-1]
         if not training:
             active = _two_largest(alphas)
@@ -176,14 +177,14 @@ class BinaryGates(Relaxation):
             self._single_path = False
 
     @staticmethod
-    def _correction(log_p: Any, active: Any, q: Any) -> Any:
+    def _correction(log_p: Any, active: Tensor, q: Any) -> Any:
         """1 / c_ij, `(edges, 1)`: with P(pair) = p_i p_j (1 / (1 - p_i) + 1 / (1 - p_j))."""
         p = ops.exp(ops.take_along_axis(log_p, active, axis=-1))
         rest = ops.maximum(1 - p, 1e-6)  # a primitive with all the probability has nothing to learn
         pair = ops.sum(1 / rest, axis=-1, keepdims=True)
         return 1 / (ops.maximum(q[:, :1] * q[:, 1:], 1e-12) * pair)
 
-    def expected(self, alphas: Any) -> Any:
+    def expected(self, alphas: Tensor) -> Any:
         """The probability of each primitive."""
         return ops.softmax(alphas, axis=-1)
 
@@ -242,7 +243,7 @@ class Dirichlet(Relaxation):
         self.seed = checks.optional(checks.integer, "seed", seed, least=0)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, alphas: Any, training: bool | None = None) -> tuple[Any, None]:
+    def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, None]:
         if not training:
             return self.expected(alphas), None
         concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)  # gamma draws of less underflow in float32
@@ -250,7 +251,7 @@ class Dirichlet(Relaxation):
         draws = ops.maximum(draws, 1e-20)
         return draws / ops.sum(draws, axis=-1, keepdims=True), None
 
-    def expected(self, alphas: Any) -> Any:
+    def expected(self, alphas: Tensor) -> Any:
         """The mean weight of each primitive."""
         concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)
         return concentrations / ops.sum(concentrations, axis=-1, keepdims=True)

@@ -5,11 +5,12 @@ from kerasnas.strategies.attention import AttentionPolicy
 from kerasnas.strategies.bananas import BANANAS
 from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
 from kerasnas.strategies.bohb import BOHB
+from kerasnas.strategies.brackets import Trial
 from kerasnas.strategies.controller import Controller, PolicyGradient, Reinforce
 from kerasnas.strategies.ehvi import EHVISearch
 from kerasnas.strategies.evaluating import evaluate_batches
 from kerasnas.strategies.evolution import RegularizedEvolution
-from kerasnas.strategies.hyperband import Hyperband, SuccessiveHalving, Trial
+from kerasnas.strategies.hyperband import Hyperband, SuccessiveHalving
 from kerasnas.strategies.local_search import LocalSearch
 from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 from kerasnas.strategies.multi_objective import NSGA2, ParetoSearch

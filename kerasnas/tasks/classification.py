@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.tasks.base import SMALLEST, Task, labels_message, wrong_labels
 
 
@@ -35,7 +36,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
         self.label_smoothing = checks.number("label_smoothing", label_smoothing, least=0, below=1)
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Any:
         log = ops.log_softmax(y_pred, axis=-1)
         classes = y_pred.shape[-1]
         labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), classes, dtype=log.dtype)

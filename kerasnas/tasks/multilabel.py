@@ -9,11 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.tasks.base import SMALLEST, Task, wrong_labels
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-def label_accuracy(y_true: Any, y_pred: Any) -> Any:
+def label_accuracy(y_true: Tensor, y_pred: Tensor) -> Any:
     """For each sample, the share of its labels that the signs of the logits get right."""
     return ops.mean(ops.cast(ops.equal(y_pred > 0, ops.cast(y_true, "float32") > 0.5), "float32"), axis=-1)
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import TrainStep
 from kerasnas.distribution import check_scope, replicas_of
 from kerasnas.genotypes import Genotype
@@ -153,7 +154,7 @@ class BilevelTrainer(TrainStep, BilevelFit):
         """The supernet, or the view of a plain model."""
         return self.supernet if self._plain is None else self._plain
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         return self.supernet(inputs, training=training)
 
     @checks.arguments(learns=checks.boolean)

@@ -10,6 +10,7 @@ import keras
 
 from kerasnas import callbacks as callbacks_module
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.datasets import PairedBatches
 from kerasnas.distribution import check_global_batch, replicas_of, scope_of
@@ -154,8 +155,8 @@ class BilevelFit(BilevelGradients):
     )
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Tensor = None,
+        y: Tensor = None,
         batch_size: int | None = None,
         epochs: int = 50,
         verbose: Any = "auto",
@@ -163,7 +164,7 @@ class BilevelFit(BilevelGradients):
         validation_split: float | None = None,
         validation_data: Any = None,
         class_weight: Mapping[int, float] | None = None,
-        sample_weight: Any = None,
+        sample_weight: Tensor = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,

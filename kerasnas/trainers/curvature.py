@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend import value_and_grad
 
 Loss = Callable[[Sequence[Any]], Any]
@@ -31,7 +32,7 @@ def hessian_vector_product(loss: Loss, point: Sequence[Any], vector: Sequence[An
     [6.0, 0.0]
     """
 
-    def directional(values: Sequence[Any]) -> tuple[Any, None]:
+    def directional(values: Sequence[Tensor]) -> tuple[Any, None]:
         _, gradients = value_and_grad(lambda inner: (loss(inner), None))(values)
         return sum(ops.sum(g * v) for g, v in zip(gradients, vector, strict=True)), None
 
@@ -67,7 +68,7 @@ def top_eigenvalue(
     sizes = [math.prod(tensor.shape) for tensor in point]
     dtype, size = start[0].dtype, min(iterations, sum(sizes))
 
-    def flat(tensors: Sequence[Any]) -> Any:
+    def flat(tensors: Sequence[Tensor]) -> Any:
         return ops.concatenate([ops.reshape(tensor, (-1,)) for tensor in tensors])
 
     def shaped(vector: Any) -> list[Any]:
@@ -113,7 +114,7 @@ class CurvatureMemory(keras.layers.Layer):
         vector: variables: where the next measurement starts.
     """
 
-    def __init__(self, alphas: Sequence[Any], capacity: int, **kwargs: Any):
+    def __init__(self, alphas: Sequence[Tensor], capacity: int, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
 
         def zeros(name: str, shape: tuple[int, ...], dtype: str = "float32") -> Any:
@@ -129,7 +130,7 @@ class CurvatureMemory(keras.layers.Layer):
             vector.assign(np.random.default_rng(index).standard_normal(vector.shape))
         self.built = True
 
-    def remember(self, curvature: float, alphas: Sequence[Any]) -> None:
+    def remember(self, curvature: float, alphas: Sequence[Tensor]) -> None:
         """Add what was measured, and where."""
         for memory, now in [(self.values, np.array(curvature)), *zip(self.places, alphas, strict=True)]:
             past = ops.convert_to_numpy(memory)
@@ -142,7 +143,7 @@ class CurvatureMemory(keras.layers.Layer):
         values = ops.convert_to_numpy(self.values)[self.capacity - count :]
         return [float(values[end - window : end].mean()) for end in range(window, count + 1)]
 
-    def restore(self, ago: int, alphas: Sequence[Any]) -> None:
+    def restore(self, ago: int, alphas: Sequence[Tensor]) -> None:
         """Put the alphas back to where they were `ago` measurements ago."""
         for variable, places in zip(alphas, self.places, strict=True):
             variable.assign(ops.convert_to_numpy(places)[self.capacity - 1 - ago])

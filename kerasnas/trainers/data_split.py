@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, split_samples, unit_pixels
 from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
@@ -23,12 +24,12 @@ _FIRST_TEST_LABELS = {
 
 
 def pair_halves(
-    x: Any,
-    y: Any,
+    x: Tensor,
+    y: Tensor,
     validation_data: Any,
     validation_split: float | None,
     batch_size: int | None = None,
-    sample_weight: Any = None,
+    sample_weight: Tensor = None,
     initial_epoch: int = 0,
     augment: Callable | None = None,
     seed: int = 0,

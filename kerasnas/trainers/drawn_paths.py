@@ -7,15 +7,17 @@ from typing import Any
 
 from keras import ops
 
+from kerasnas.annotations import Tensor
+
 _NEVER = -1e30  # the logit of a primitive that was not drawn: finite, so that no difference is NaN
 
 
-def drawn_mask(active: Any, primitives: int) -> Any:
+def drawn_mask(active: Tensor, primitives: int) -> Any:
     """A boolean tensor `(edges, primitives)`, True for the primitives `(edges, paths)` that were drawn."""
     return ops.any(ops.one_hot(active, primitives, dtype="bool"), axis=1)
 
 
-def within_drawn(gradients: Sequence[Any], alphas: Sequence[Any], masks: Sequence[Any]) -> list[Any]:
+def within_drawn(gradients: Sequence[Tensor], alphas: Sequence[Tensor], masks: Sequence[Any]) -> list[Any]:
     """The part of gradients with respect to the alphas that leaves the probability of the drawn primitives together.
 
     With `q` the softmax over the drawn ones: `g_i - q_i sum_j g_j` for these, 0 for the others. A gate's gradient adds

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend import all_reduce, first_order_only, replicas, share, shared_trace, unscaled, value_and_grad
 from kerasnas.backend.keras_internals import seed_states
 from kerasnas.relaxations import Relaxation, is_alphas, split_variables
@@ -51,18 +52,18 @@ class BilevelGradients(keras.Model):
         """The alphas."""
         return split_variables(self.trainable_variables)[1]
 
-    def partition(self, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    def partition(self, values: Sequence[Tensor]) -> tuple[list[Any], list[Any]]:
         """Part values in the order of `trainable_variables` into (network weights, alphas)."""
         flags = [is_alphas(variable) for variable in self.trainable_variables]
         pairs = list(zip(values, flags, strict=True))
         return [value for value, flag in pairs if not flag], [value for value, flag in pairs if flag]
 
-    def merge(self, weights: Sequence[Any], alphas: Sequence[Any]) -> list[Any]:
+    def merge(self, weights: Sequence[Tensor], alphas: Sequence[Tensor]) -> list[Any]:
         """The inverse of `partition`."""
         sources = iter(weights), iter(alphas)
         return [next(sources[is_alphas(variable)]) for variable in self.trainable_variables]
 
-    def _loss(self, state: Sequence[Any], batch: Any, scale: Any, objective: Callable | None = None) -> Callable:
+    def _loss(self, state: Sequence[Tensor], batch: Any, scale: Tensor, objective: Callable | None = None) -> Callable:
         """`loss(w, a) -> (scale * objective, (value, predictions, new state))` on a batch.
 
         The objective is the value of the loss, or what `objective` makes of it. On several replicas the value is that
@@ -78,7 +79,7 @@ class BilevelGradients(keras.Model):
                 return part
             return objective(all_reduce(part), self.supernet) / replicas()
 
-        def loss(w: Sequence[Any], a: Sequence[Any]) -> tuple[Any, Any]:
+        def loss(w: Sequence[Tensor], a: Sequence[Tensor]) -> tuple[Any, Any]:
             variables = [*self.trainable_variables, *self.non_trainable_variables]
             mapping = list(zip(variables, [*self.merge(w, a), *state], strict=True))
             with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
@@ -96,15 +97,15 @@ class BilevelGradients(keras.Model):
 
         return loss
 
-    def by_phase(self, state: Sequence[Any], learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
+    def by_phase(self, state: Sequence[Tensor], learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
         """The result of `learning()`, or in the warm-up of `frozen()`; see `AlphaWarmup.choose`."""
         return self.architecture_warmup.choose(self._active(state), learning, frozen)
 
-    def selected_by_phase(self, state: Sequence[Any], learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
+    def selected_by_phase(self, state: Sequence[Tensor], learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
         """The tensors `learned`, or in the warm-up `frozen`; see `AlphaWarmup.select`."""
         return self.architecture_warmup.select(self._active(state), learned, frozen)
 
-    def _active(self, state: Sequence[Any]) -> Any:
+    def _active(self, state: Sequence[Tensor]) -> Any:
         """The value of the warm-up's variable in `state`."""
         active = self.architecture_warmup.active
         return state[[variable is active for variable in self.non_trainable_variables].index(True)]
@@ -128,7 +129,9 @@ class BilevelGradients(keras.Model):
         finally:
             self._pass = None
 
-    def _value_and_both_gradients(self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], batch: Any) -> Any:
+    def _value_and_both_gradients(
+        self, w: Sequence[Tensor], a: Sequence[Tensor], state: Sequence[Tensor], batch: Any
+    ) -> Any:
         """`(value, predictions, new state)` of the loss on a batch, and its gradients: of `w`, of `a`."""
         loss, count = self._loss(state, batch, 1.0), len(w)
         with first_order_only():
@@ -136,7 +139,7 @@ class BilevelGradients(keras.Model):
         return results, gradients[:count], gradients[count:]
 
     def architecture_gradients(
-        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+        self, w: Sequence[Tensor], a: Sequence[Tensor], state: Sequence[Tensor], data: Any
     ) -> tuple[tuple[Any, tuple[Any, list[Any]]], list[Any]]:
         """`((validation loss, (predictions, new state)), gradient)` with respect to the alphas.
 
@@ -177,7 +180,7 @@ class BilevelGradients(keras.Model):
         return (value, (predictions, [advanced.get(i, old) for i, old in enumerate(state)])), gradients
 
     def network_gradients(
-        self, w: Sequence[Any], a: Sequence[Any], state: Sequence[Any], data: Any
+        self, w: Sequence[Tensor], a: Sequence[Tensor], state: Sequence[Tensor], data: Any
     ) -> tuple[tuple[tuple[Any, Any], list[Any]], list[Any]]:
         """`(((training loss, predictions), new state), gradient)` with respect to the network weights.
 
@@ -198,7 +201,7 @@ class BilevelGradients(keras.Model):
         decayed = [g + decay * p for g, p in zip(gradients, w, strict=True)]
         return ((value, predictions), new_state), decayed
 
-    def drawn(self, a: Sequence[Any], state: Sequence[Any]) -> list[Any]:
+    def drawn(self, a: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
         """For each of the alphas the mask of the primitives that a pass from `state` draws; None where all may move.
 
         The draws are functions of the random state: they are made again, which costs a few numbers an edge.
@@ -217,9 +220,9 @@ class BilevelGradients(keras.Model):
 
     def architecture_curvature(
         self,
-        w: Sequence[Any],
-        a: Sequence[Any],
-        state: Sequence[Any],
+        w: Sequence[Tensor],
+        a: Sequence[Tensor],
+        state: Sequence[Tensor],
         batch: Any,
         start: Sequence[Any],
         iterations: int,
@@ -232,7 +235,7 @@ class BilevelGradients(keras.Model):
         with self.supernet.at_expected_weights():
             return top_eigenvalue(lambda alphas: loss(w, alphas)[0], a, start, iterations)
 
-    def _shares(self, x: Any) -> tuple[Any, Any]:
+    def _shares(self, x: Tensor) -> tuple[Any, Any]:
         """The samples of this replica and of all."""
         if self._batch_size is not None and self._batch_size % replicas() == 0:
             return share(self._batch_size // replicas())

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from kerasnas.annotations import Tensor
 from kerasnas.backend import all_reduce, value_and_grad
 from kerasnas.registry import Registry
 
@@ -72,7 +73,7 @@ class InnerStep(NamedTuple):
         """The factor of the velocity in the step."""
         return self.momentum**2 if self.nesterov else self.momentum
 
-    def __call__(self, w: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
+    def __call__(self, w: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Any]:
         velocity = [0.0] * len(w) if self.velocity is None else self.velocity
         decayed = [g / self.loss_scale + self.weight_decay * p for p, g in zip(w, gradients, strict=True)]
         ahead = [
@@ -87,7 +88,11 @@ class InnerStep(NamedTuple):
 
 @HYPERGRADIENTS.register("first_order")
 def first_order(
-    validation_loss: Loss, training_loss: Loss, w: Sequence[Any], a: Sequence[Any], inner_step: InnerStep | None = None
+    validation_loss: Loss,
+    training_loss: Loss,
+    w: Sequence[Tensor],
+    a: Sequence[Tensor],
+    inner_step: InnerStep | None = None,
 ) -> tuple[tuple[Any, Any], list[Any]]:
     """The first-order form of DARTS: the current weights stand for the optimal ones.
 
@@ -111,7 +116,7 @@ def first_order(
 
 @HYPERGRADIENTS.register("unrolled")
 def unrolled(
-    validation_loss: Loss, training_loss: Loss, w: Sequence[Any], a: Sequence[Any], inner_step: InnerStep
+    validation_loss: Loss, training_loss: Loss, w: Sequence[Tensor], a: Sequence[Tensor], inner_step: InnerStep
 ) -> tuple[tuple[Any, Any], list[Any]]:
     """The second-order form of DARTS, exact: the weights one step of SGD ahead stand for the optimal ones.
 
@@ -133,7 +138,7 @@ def unrolled(
           original code it does.
     """
 
-    def unrolled_loss(alphas: Sequence[Any]) -> tuple[Any, Any]:
+    def unrolled_loss(alphas: Sequence[Tensor]) -> tuple[Any, Any]:
         _, gradients = value_and_grad(lambda weights: training_loss(weights, alphas))(w)
         return validation_loss(inner_step(w, all_reduce(gradients)), alphas)
 
@@ -144,8 +149,8 @@ def unrolled(
 def finite_difference(
     validation_loss: Loss,
     training_loss: Loss,
-    w: Sequence[Any],
-    a: Sequence[Any],
+    w: Sequence[Tensor],
+    a: Sequence[Tensor],
     inner_step: InnerStep,
     radius: float = 0.01,
 ) -> tuple[tuple[Any, Any], list[Any]]:

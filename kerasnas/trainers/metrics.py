@@ -7,8 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas.annotations import Tensor
 
-def batch_size_of(x: Any) -> Any:
+
+def batch_size_of(x: Tensor) -> Any:
     """The number of samples of a batch."""
     return ops.shape(keras.tree.flatten(x)[0])[0]  # a user's model may have several inputs
 

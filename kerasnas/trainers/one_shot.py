@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Tensor
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of
 from kerasnas.genotypes import Genotype
@@ -119,7 +120,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         check_scope(self, supernet.variables, f"The supernet '{supernet.name}'")
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         images, architecture = inputs
         if len(architecture.shape) > 1:
             architecture = architecture[0]
@@ -178,8 +179,8 @@ class ENASTrainer(backend.SharedStep, keras.Model):
     )
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Tensor = None,
+        y: Tensor = None,
         batch_size: int | None = None,
         epochs: int = 150,
         verbose: Any = "auto",
@@ -282,11 +283,11 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         """`n` genotypes that the controller proposes."""
         return [self.space.decode(indices) for indices in self.draw(n)]
 
-    def _logits(self, weights: list[Any], images: Any, architecture: Any) -> Any:
+    def _logits(self, weights: list[Any], images: Tensor, architecture: Any) -> Any:
         return self.supernet.stateless_call(weights, [], images, architecture=architecture)[0]
 
     @checks.arguments(genotype=Genotype, x=checks.tensor, y=checks.tensor)
-    def reward(self, genotype: Genotype, x: Any, y: Any) -> float:
+    def reward(self, genotype: Genotype, x: Tensor, y: Tensor) -> float:
         """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite.
 
         Of labels that are no classes, their mean score, as `kerasnas.tasks.Task.scores` has it.
@@ -302,12 +303,14 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         outputs = ops.convert_to_numpy(logits(backend.values(self.supernet.trainable_variables), images, architecture))
         return float(np.mean(task.scores(outputs, np.asarray(y)))) if np.isfinite(outputs).all() else math.nan
 
-    def _task(self, y: Any) -> Task:
+    def _task(self, y: Tensor) -> Task:
         """The task of these labels, by the compiled loss."""
         return task_of_loss(getattr(self, "loss", None), y)
 
     @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size)
-    def evaluate_children(self, genotypes: Sequence[Genotype], x: Any, y: Any, batch_size: int = 64) -> np.ndarray:
+    def evaluate_children(
+        self, genotypes: Sequence[Genotype], x: Tensor, y: Tensor, batch_size: int = 64
+    ) -> np.ndarray:
         """The rewards of children on all of `x`, in batches of nearly equal size: batch norm depends on them.
 
         Args:
@@ -328,7 +331,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         )
 
     @checks.arguments(n=checks.size)
-    def rank(self, n: int = 100, x: Any = None, y: Any = None) -> list[tuple[Genotype, float]]:
+    def rank(self, n: int = 100, x: Tensor = None, y: Tensor = None) -> list[tuple[Genotype, float]]:
         """The different ones of `n` sampled children with their rewards, the best first.
 
         Args:
@@ -347,6 +350,6 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         order = np.argsort(-np.nan_to_num(rewards, nan=-np.inf), kind="stable")
         return [(children[index], float(rewards[index])) for index in order]
 
-    def derive(self, n: int = 100, x: Any = None, y: Any = None) -> Genotype:
+    def derive(self, n: int = 100, x: Tensor = None, y: Tensor = None) -> Genotype:
         """The best of `n` children that the controller samples, by `rank`."""
         return self.rank(n, x, y)[0][0]

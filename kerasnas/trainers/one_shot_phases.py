@@ -80,7 +80,7 @@ class ENASCheckpoint(TrainingCheckpoint):
         search.fit(x, y, initial_epoch=checkpoint.restore(search), epochs=20, callbacks=[checkpoint])
     """
 
-    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], Any] = print):
+    def __init__(self, folder: str | os.PathLike, keep: int = 2, log: Callable[[str], object] = print):
         super().__init__(folder, keep, log)
         self._controller: dict[str, Any] | None = None
 

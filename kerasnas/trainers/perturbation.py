@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.callbacks import ArchitectureWarmup
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import NONE
@@ -21,13 +22,13 @@ _DECIDED = 30.0  # alpha of a chosen primitive: its softmax is 1 to within round
 @checks.arguments(held_out=checks.pair, tuning_steps=checks.count, batch_size=checks.size, log=checks.function)
 def select_by_perturbation(
     search: BilevelTrainer,
-    x: Any,
-    y: Any,
+    x: Tensor,
+    y: Tensor,
     held_out: tuple[Any, Any],
     tuning_steps: int = 20,
     batch_size: int = 64,
     seed: int = 0,
-    log: Callable[[str], Any] = lambda line: None,
+    log: Callable[[str], object] = lambda line: None,
 ) -> Genotype:
     """The genotype of a finished search by what its supernet loses: in place of `search.derive()`.
 

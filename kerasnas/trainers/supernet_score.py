@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas import backend, checks
+from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Genotype
 from kerasnas.networks import Supernet
 
@@ -54,7 +55,7 @@ class SupernetScore:
         - All primitives are computed, those that the network lacks with weight 0.
     """
 
-    def __init__(self, supernet: Supernet, x: Any, y: Any, batch_size: int = 250):
+    def __init__(self, supernet: Supernet, x: Tensor, y: Tensor, batch_size: int = 250):
         self.supernet = checks.instance("supernet", supernet, Supernet, "a supernet that a space built")
         self.x, self.y = checks.array("x", x).astype("float32"), np.ravel(checks.array("y", y, kinds="iu"))
         if self.x.shape[1:] != supernet.image_shape:
@@ -68,7 +69,7 @@ class SupernetScore:
             raise ValueError(checks.invalid("y", expected, len(self.y)))
         self._hits = backend.traced_once(self._count)
 
-    def _count(self, x: Any, y: Any, weights: Any, trainable: Any, state: Any) -> Any:
+    def _count(self, x: Tensor, y: Tensor, weights: Tensor, trainable: Any, state: Any) -> Any:
         """The number of images of a batch that are recognized."""
         with self.supernet.mixing_by(weights):
             logits, _ = self.supernet.stateless_call(trainable, state, x, training=True)

@@ -8,6 +8,7 @@ from typing import Any
 from keras import ops
 
 from kerasnas import checks
+from kerasnas.annotations import Tensor
 from kerasnas.backend import replicas
 
 
@@ -32,7 +33,7 @@ class AlphaWarmup:
         needed: whether the alphas are frozen in any epoch: whether the graph must hold that phase.
     """
 
-    def __init__(self, epochs: int | None, active: Any, replicated: bool = False):
+    def __init__(self, epochs: int | None, active: Tensor, replicated: bool = False):
         self.epochs = checks.optional(checks.integer, "architecture_warmup_epochs", epochs, least=0)
         self.active, self.replicated = active, replicated
         self.needed = bool(epochs)
@@ -61,7 +62,7 @@ class AlphaWarmup:
         self.needed = self.needed or frozen
         return stale
 
-    def choose(self, active: Any, learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
+    def choose(self, active: Tensor, learning: Callable[[], Any], frozen: Callable[[], Any]) -> Any:
         """The result of `learning()`, or in the warm-up of `frozen()`; for use in a step.
 
         Args:
@@ -72,7 +73,7 @@ class AlphaWarmup:
             return frozen() if self._frozen_graph else learning()
         return ops.cond(active > 0, learning, frozen) if self.needed else learning()
 
-    def select(self, active: Any, learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
+    def select(self, active: Tensor, learned: Sequence[Any], frozen: Sequence[Any]) -> list[Any]:
         """The tensors `learned`, or in the warm-up `frozen`: both are computed, so that no branch waits for a device.
 
         Args:

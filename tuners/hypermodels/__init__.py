@@ -1,1 +1,4 @@
-"""Hypermodels: the models of a trial, and their training."""
+"""Hypermodels: the models of a trial, and their training.
+
+Internal: what is public is in `tuners`.
+"""

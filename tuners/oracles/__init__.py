@@ -1,1 +1,4 @@
-"""Oracles: what a trial tries next."""
+"""Oracles: what a trial tries next.
+
+Internal: what is public is in `tuners`.
+"""

@@ -1,1 +1,4 @@
-"""Tuners: whole searches as KerasTuner trials."""
+"""Tuners: whole searches as KerasTuner trials.
+
+Internal: what is public is in `tuners`.
+"""

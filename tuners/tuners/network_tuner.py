@@ -20,8 +20,8 @@ from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.pipeline import NetworkTraining, TrainingRecipe
+from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import RESULT
-from kerasnas.pipeline.run import GENOTYPE
 from kerasnas.spaces import SearchSpace
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported

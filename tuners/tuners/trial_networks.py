@@ -17,8 +17,8 @@ from kerasnas import storage
 from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import NetworkTraining, Stages, make_record, write_record
+from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import RESULT
-from kerasnas.pipeline.run import GENOTYPE
 from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import release
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks

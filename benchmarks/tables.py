@@ -1,0 +1,205 @@
+"""The pages of results in the documentation, made out of `benchmarks/results/*.json`.
+
+    python benchmarks/tables.py            # writes docs/results/*.md
+    python benchmarks/tables.py --check    # exit status 1, with the difference, where they are not what it would write
+
+Each result of `PAGES` becomes a section: its question, its table, the command, and what it was measured on. Nothing in
+the pages is typed by hand; a figure changes by running its command again with `--results=benchmarks/results`.
+"""
+
+import argparse
+import difflib
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tracked
+
+TARGET = Path("docs", "results")
+
+
+class Page(NamedTuple):
+    """A page: its title, what it is about, and the results on it, in order."""
+
+    title: str
+    about: str
+    results: tuple[str, ...]
+
+
+PAGES = {
+    "images": Page(
+        "Images: what a search reaches",
+        "`kerasnas search` on images beside what one would do otherwise, and what its parts are worth.",
+        (
+            *("first_run", "value", "value_limits", "hybrid", "initializations", "initializations_domains"),
+            *("starts_short", "main_job", "export"),
+        ),
+    ),
+    "texts_and_series": Page(
+        "Texts, series, speech",
+        "Searches in the spaces of texts and signals, at equal processor time beside simple methods, which are hard to "
+        "beat.",
+        ("text", "series"),
+    ),
+    "graphs_and_planning": Page(
+        "Graphs and planning",
+        "Graph networks for few labels, and networks that find their way in worlds they have not seen.",
+        ("graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning"),
+    ),
+    "gradient_search": Page(
+        "Differentiable search",
+        "What the alphas find, what the shortlist adds, and which judgements of cells can be trusted.",
+        (
+            *("nasbench201_pixels", "nasbench201_pixels_random", "proxies", "enas", "latency"),
+            *("proxyless_front", "proxyless_memory"),
+        ),
+    ),
+    "black_box_search": Page(
+        "Black-box search on tables",
+        "Strategies looked up in published tables: hundreds of seeds, no training.",
+        (
+            *("compare_cifar10", "compare_cifar100", "compare_nasbench101", "strategies", "strategies_limits"),
+            *("pareto", "multi_fidelity", "oracles", "oracles_bayesian", "transfer_policies"),
+            *("transfer_policies_nasbench201", "transfer_policies_controllers", "nasbench101_enumeration"),
+        ),
+    ),
+    "keras_tuner": Page(
+        "KerasTuner",
+        "Tuners at equal processor time, and tuners that are killed.",
+        ("equal_time", "tuners"),
+    ),
+    "meta_learning": Page(
+        "Meta-learning",
+        "Learned initializations and learned architectures on tasks that were not seen.",
+        (
+            *("few_shot", "few_shot_long", "pytorch_maml", "pytorch_maml_one_thread", "meta_architecture"),
+            *("meta_architecture_paired", "few_shot_cells", "transfer"),
+        ),
+    ),
+    "drift_and_federated": Page(
+        "Drift, and data that stay with their owners",
+        "Networks in use while the data change, and searches over clients.",
+        ("drift", "drift_example", "federated", "federated_paired"),
+    ),
+    "speed": Page(
+        "Speed, memory, exactness",
+        "Steps of searches in time and memory, beside PyTorch and on several devices, and how exact they are.",
+        (
+            *("compare_pytorch", "search_step", "numerics", "mirrored", "distribution", "distribution_paper"),
+            *("jax", "executors_overhead", "executors_throughput", "executors_kill", "executors_idle"),
+        ),
+    ),
+    "robustness": Page(
+        "Wrong inputs",
+        "Generated wrong arguments, files and flags. Kills, and hours in one process: [robustness](../robustness.md).",
+        ("campaigns",),
+    ),
+}
+
+
+def pages() -> dict[str, str]:
+    """The text of every page by its file name; pages whose results do not exist are left out."""
+    results, made = tracked.every(), {}
+    for name, page in PAGES.items():
+        sections = [section(results[one]) for one in page.results if one in results]
+        if sections:
+            made[f"{name}.md"] = "\n\n".join([f"# {page.title}", page.about, *sections]) + "\n"
+    return {"index.md": index(results, made), **made}
+
+
+def index(results: dict[str, dict[str, Any]], made: dict[str, str]) -> str:
+    """The page that leads to the others, by the questions they answer."""
+    lines = ["# Results", "", *_INTRODUCTION, ""]
+    for name, page in PAGES.items():
+        if f"{name}.md" in made:
+            lines += [f"**[{page.title}]({name}.md)**", ""]
+            lines += [f"- {results[one]['question']}" for one in page.results if one in results] + [""]
+    lines += ["```{toctree}", ":maxdepth: 1", ":hidden:", "", *(name.removesuffix(".md") for name in made), "```"]
+    return "\n".join(lines) + "\n"
+
+
+_INTRODUCTION = (
+    "Every table is made by `python benchmarks/tables.py` out of a file in `benchmarks/results/`, which says by which",
+    "command, at which commit, on which machine, with which seeds and settings it was measured. `python",
+    "benchmarks/stale.py` lists those whose code has changed since. *Transcribed* results were measured before results",
+    "were tracked so: their single runs are not kept, and the commit is the one at which the figure was written down.",
+    "`DATA` is a folder with the public data sets, see `benchmarks/README.md`.",
+)
+
+
+def section(result: dict[str, Any]) -> str:
+    """A result as Markdown."""
+    parts = [f"## {result['question']}", markdown(result["columns"], result["rows"])]
+    if result["intervals"]:
+        parts.append(f"{result['intervals'].removesuffix('.')}.")
+    if result["note"]:
+        parts.append(result["note"])
+    parts += [f"```shell\n{result['command']}\n```", measured_on(result)]
+    return "\n\n".join(parts)
+
+
+def markdown(columns: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+    """A table; a cell that a row lacks stays empty."""
+    titles = [column["title"] for column in columns]
+    lines = [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
+    for row in rows:
+        cells = [tracked.words(row.get(column["title"]), column["digits"]) for column in columns]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def measured_on(result: dict[str, Any]) -> str:
+    """The line below a table: seeds, machine, versions, commit, and whether it was transcribed."""
+    machine, words = result["machine"], []
+    if result["seeds"]:
+        words.append(f"seeds {ranges(result['seeds'])}" if len(result["seeds"]) > 1 else f"seed {result['seeds'][0]}")
+    cores = {1: "one core", 2: "two cores"}.get(machine["cores"], f"{machine['cores']} cores")
+    words.append(f"{cores} of {machine['cpu']}" if machine["cores"] else machine["cpu"])
+    if machine.get("threads"):
+        counts = sorted(set(machine["threads"].values()), key=int)
+        words.append("one thread" if counts == ["1"] else f"{' or '.join(counts)} threads")
+    if machine.get("load") is not None:
+        words.append(f"load {machine['load']:g} at the start")
+    if machine.get("note"):
+        words.append(machine["note"])
+    if result["versions"]:
+        names = {"python": "Python", "keras": "Keras", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+        words += [f"{names[name]} {result['versions'][name]}" for name in names if name in result["versions"]]
+    dirty = ", with uncommitted changes" if result["dirty"] else ""
+    words.append(f"{result['date']}, commit `{str(result['commit'])[:9]}`{dirty}")
+    line = "; ".join(words)
+    return f"{'*Transcribed.* ' if result.get('transcribed') else ''}{line[0].upper()}{line[1:]}."
+
+
+def ranges(seeds: list[int]) -> str:
+    """Seeds in words.
+
+    >>> ranges([0, 1, 2, 3]), ranges([1, 3])
+    ('0 to 3', '1, 3')
+    """
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where a page differs")
+    arguments = parser.parse_args()
+    folder, made = tracked.ROOT / TARGET, pages()
+    there = {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.md")}
+    if arguments.check:
+        for name in sorted(made.keys() | there.keys()):
+            lines = [(one.get(name) or "").splitlines(keepends=True) for one in (there, made)]
+            sys.stdout.writelines(difflib.unified_diff(*lines, f"{TARGET}/{name}", "as made from the results"))
+        sys.exit(0 if there == made else 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in there.keys() - made.keys():
+        (folder / name).unlink()
+    for name, content in made.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    print(f"{len(made)} pages in {TARGET}")
+
+
+if __name__ == "__main__":
+    main()

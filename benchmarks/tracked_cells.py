@@ -1,0 +1,80 @@
+"""Cells of a tracked table: numbers and intervals, read from text and written as text."""
+
+import re
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
+_NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:e-?\d+)?"
+
+
+def cell(text: Any) -> Any:
+    """The number, or mean and interval, that a cell of a table states; any other text as it is.
+
+    A number in brackets after them is a lead in standard errors.
+
+    >>> cell("1,338"), cell("93.76 ± 0.35"), cell("98.5 (97.9 to 99.0)"), cell("cora")
+    (1338, {'mean': 93.76, 'reach': 0.35}, {'mean': 98.5, 'low': 97.9, 'high': 99.0}, 'cora')
+    """
+    if not isinstance(text, str):
+        return text.item() if hasattr(text, "item") else text  # NumPy's numbers as Python's
+    text = text.strip()
+    if found := re.fullmatch(rf"({_NUMBER}) ± ({_NUMBER})(?: \(({_NUMBER})\))?", text):
+        values = {"mean": found[1], "reach": found[2], "z": found[3]}
+        return {name: _number(value) for name, value in values.items() if value}
+    if found := re.fullmatch(rf"({_NUMBER}) \(({_NUMBER}) to ({_NUMBER})\)", text):
+        return {"mean": _number(found[1]), "low": _number(found[2]), "high": _number(found[3])}
+    return _number(text) if re.search(r"\d", text) and re.fullmatch(_NUMBER, text) else text
+
+
+def _number(text: str) -> float | int:
+    text = text.replace(",", "")
+    return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
+
+
+def words(value: Any, digits: int = 2) -> str:
+    """A cell as text: a number with so many digits after the point, its interval, other texts as they are.
+
+    >>> words(1338, 0), words({"mean": 93.8, "reach": 0.4, "runs": 3}), words({"mean": 0.5, "low": 0.25, "high": 1})
+    ('1,338', '93.80 ± 0.40 (3)', '0.50 (0.25 to 1.00)')
+    """
+    if not isinstance(value, dict):
+        return "" if value is None else value.replace("|", "\\|") if isinstance(value, str) else _shown(value, digits)
+    text = _shown(value["mean"], digits)
+    if "low" in value:
+        text += f" ({_shown(value['low'], digits)} to {_shown(value['high'], digits)})"
+    elif "reach" in value:
+        text += f" ± {_shown(value['reach'], digits)}"
+    text += f" ({value['z']:+.1f})" if "z" in value else ""
+    return text + (f" ({value['runs']})" if "runs" in value else "")
+
+
+def _shown(value: float, digits: int) -> str:
+    if value and abs(value) < 10.0 ** -max(digits, 3):
+        return f"{value:.2g}"
+    return f"{value:,.{digits}f}"
+
+
+def mean(values: Iterable[float], scale: float = 1.0, digits: int = 2) -> Any:
+    """The mean of several runs, with its 95 % interval by Student's t and their number; None of no run."""
+    values = [scale * float(value) for value in values]
+    if not values:
+        return None
+    found = {"mean": round(statistics.fmean(values), digits), "runs": len(values)}
+    if len(values) > 1:
+        reach = STUDENT.get(len(values), 1.96) * statistics.stdev(values) / len(values) ** 0.5
+        found["reach"] = round(reach, digits)
+    return found
+
+
+def columns(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Titles of all columns of the rows, in their order, and how many digits after the point their numbers have."""
+    digits: dict[str, int] = {}
+    for row in rows:
+        for title, value in row.items():
+            numbers = value.values() if isinstance(value, dict) else [value]
+            written = [repr(one) for one in numbers if isinstance(one, float)]
+            found = [len(one.partition(".")[2]) for one in written if "e" not in one]
+            digits[title] = max([digits.get(title, 0), *found])
+    return [{"title": title, "digits": most} for title, most in digits.items()]

@@ -1,0 +1,8 @@
+"""Names of types that signatures share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+Tensor: TypeAlias = Any
+"""A tensor of Keras' backend, or what its operations take for one. Keras ships no type that a checker could use."""
