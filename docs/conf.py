@@ -12,7 +12,7 @@ import kerasnas  # noqa: E402
 
 project = "KerasNAS"
 author = "The KerasNAS authors"
-copyright = f"2026, {author}"  # noqa: A001 (the name is Sphinx')
+copyright = f"2026, {author}"
 release = version = kerasnas.__version__
 
 extensions = [

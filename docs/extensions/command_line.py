@@ -10,9 +10,10 @@ from kerasnas.cli.commands import COMMANDS
 _INTRODUCTION = """\
 # Command line
 
-Every command and every flag, generated from the settings that the flags themselves are made of; `kerasnas COMMAND --help` prints
-the same. Flags may be written with dashes (`--cpu-minutes`), lists are separated by commas, `--noflag` turns a boolean off, and
-`--config=FILE` reads flags from YAML or JSON: a file of yours, the `config.json` of a run, or its folder. What is typed wins.
+Every command and every flag, generated from the settings that the flags are made of; `kerasnas COMMAND --help`
+prints the same. Flags may be written with dashes (`--cpu-minutes`), lists are separated by commas, `--noflag` turns a
+boolean off, and `--config=FILE` reads flags from YAML or JSON: a file of yours, the `config.json` of a run, or its
+folder. What is typed wins.
 `kerasnas completion bash` (or `zsh`, `fish`) prints a script for the Tab key.
 
 The exit status is 0 when a command is done, 2 after an error, which is one line, and 130 after Ctrl-C.

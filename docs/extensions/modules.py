@@ -8,7 +8,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-# A name that several of them have is at home in the first; the package itself has those that are used most.
+# What several of them have, or one of them under two names, is at home in the first, under its own name.
 MODULES = {
     "kerasnas.search": "Search",
     "kerasnas.spaces": "Spaces",
@@ -70,14 +70,15 @@ def entries() -> dict[str, list[Entry]]:
     for place in [*MODULES, "kerasnas"]:
         module = importlib.import_module(place)
         found[place] = []
-        for name in public(module):
-            value = getattr(module, name)
+        own = {name: getattr(module, name) for name in public(module)}
+        for name, value in sorted(own.items(), key=lambda pair: getattr(pair[1], "__name__", pair[0]) != pair[0]):
             if inspect.ismodule(value):
                 continue
             known = inspect.isclass(value) or callable(value)
             if known and seen.setdefault(id(value), f"{place}.{name}") != f"{place}.{name}":
                 continue
             found[place].append(Entry(place, name, value))
+        found[place].sort(key=lambda entry: list(own).index(entry.name))
     return found
 
 

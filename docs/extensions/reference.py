@@ -19,7 +19,7 @@ def pages() -> dict[str, str]:
     """Path below `generated/` -> Markdown."""
     found = modules.entries()
     homes = modules.homes(found)
-    result = {f"reference/{place}.md": _module(place, found[place]) for place in MODULES}
+    result = {f"reference/{place}.md": _module(place, found[place], homes) for place in MODULES}
     result["reference/kerasnas.md"] = _package(homes)
     return result
 
@@ -37,11 +37,14 @@ def _package(homes: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _module(place: str, own: list[Entry]) -> str:
+def _module(place: str, own: list[Entry], homes: dict[str, str]) -> str:
     module = __import__(place, fromlist=["_"])
     lines = [f"# {MODULES[place]}", "", f"Module `{place}`.", "", docstrings.markdown(module.__doc__ or ""), ""]
     lines += ["| name | |", "|---|---|"]
     lines += [f"| {{py:obj}}`{entry.name} <{entry.place}>` | {_cell(_summary(entry.value))} |" for entry in own]
+    here = {entry.name for entry in own}
+    others = [name for name in modules.public(module) if name not in here and f"{place}.{name}" in homes]
+    lines += [f"| `{name}` | the same as `{homes[f'{place}.{name}']}` |" for name in others]
     lines += ["", f"```{{py:currentmodule}} {place}", "```", ""]
     for entry in own:
         lines += [_entry(entry), ""]
