@@ -23,8 +23,6 @@ extensions = [
     "generated",
 ]
 exclude_patterns = ["_*.md", "tutorials/sources", "build"]
-# Results of measurements; pages that nothing links to by name are found by the globs of the tables of contents.
-suppress_warnings = ["toc.empty_glob"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3

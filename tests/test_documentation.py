@@ -16,7 +16,8 @@ DOCS = ROOT / "docs"
 GUIDES = sorted((DOCS / "guides").glob("*.md"))
 SOURCES = sorted((DOCS / "tutorials" / "sources").glob("*.md"))
 TINY = {  # what makes the code of a page cheap; each is replaced where it stands
-    r"\bminutes=[\d.]+": "minutes=0.4",
+    r"\bminutes=[\d.]+": "minutes=0.8",
+    r"\bcpu_minutes=[\d.]+": "cpu_minutes=0.5",
     r"\bepochs=\d+": "epochs=1",
     r"\bnum_nodes=\d+": "num_nodes=1",
     r"\bbatch_size=\d+": "batch_size=16",
@@ -117,7 +118,7 @@ def test_notebook_has_the_code_of_its_source_and_outputs(source):
 def extensions(monkeypatch):
     """The modules that generate pages, which no package holds."""
     monkeypatch.syspath_prepend(str(DOCS / "extensions"))
-    for name in ("docstrings", "links", "modules", "papers", "reference", "command_line"):
+    for name in ("docstrings", "links", "modules", "papers", "reference", "command_line", "generated"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -154,6 +155,19 @@ def test_names_become_links_outside_of_code(extensions):
     linked = "{py:obj}`Sigmoid(x) <kerasnas.relaxations.Sigmoid>`, `load`"
     last = "{py:obj}`Sigmoid <kerasnas.relaxations.Sigmoid>`"
     assert links.link(text, homes) == f"# `Sigmoid`\n{linked}\n```\n`Sigmoid`\n```\n{last}"
+
+
+def test_globs_that_find_no_page_are_dropped(extensions, tmp_path):
+    import generated
+
+    (tmp_path / "guides").mkdir()
+    for name in ("index", "a"):
+        (tmp_path / "guides" / f"{name}.md").write_text("# A page")
+    text = "a\n*\n"
+    assert generated.without_empty_globs(text, tmp_path / "guides") == "a\n"
+    assert generated.without_empty_globs("results/index*\nb\n", tmp_path) == "b\n"
+    (tmp_path / "guides" / "b.md").write_text("# Another")
+    assert generated.without_empty_globs(text, tmp_path / "guides") == text
 
 
 def test_paper_map_has_every_docstring_with_differences(extensions):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import modules
 import papers
 import reference
 
-OUTPUT = Path(__file__).parents[1] / "generated"
+DOCS = Path(__file__).parents[1]
+OUTPUT = DOCS / "generated"
 
 
 def write(app: Any = None) -> None:
@@ -31,8 +33,23 @@ def write(app: Any = None) -> None:
 
 
 def _link(name: str, source: list[str], homes: dict[str, str]) -> None:
+    if name.endswith("index"):
+        source[0] = without_empty_globs(source[0], (DOCS / name).parent)
     if not name.startswith(("generated/", "tutorials/")):
         source[0] = links.link(source[0], homes)
+
+
+def without_empty_globs(text: str, folder: Path) -> str:
+    """The text of a page in `folder` without those globs of its tables of contents that add no page to the others."""
+    lines = text.splitlines()
+    kept = [
+        line
+        for line in lines
+        if not re.fullmatch(r"[\w/]*\*", line)
+        or {path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob(f"{line}.md")}
+        - {*lines, "index"}
+    ]
+    return "\n".join(kept) + "\n"
 
 
 def setup(app: Any) -> dict[str, bool]:

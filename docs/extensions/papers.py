@@ -33,8 +33,8 @@ _INTRODUCTION = """\
 
 Every method that follows a publication, with the publication, the equation or algorithm that the code reads like, and
 every difference that we know of. This page is made of the docstrings when the site is built, and cannot lag behind
-the code. "None" means that we looked for differences and found none; *not stated* means that the docstring makes no such
-claim: the paper is where the idea comes from.
+the code. "None" means that we looked for differences and found none; *not stated* means that the docstring makes no
+such claim: the paper is where the idea comes from.
 """
 
 

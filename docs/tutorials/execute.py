@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from myst_nb.core.config import NbParserConfig
 from myst_nb.core.read import read_myst_markdown_notebook
+from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 
 def execute(source: Path) -> Path:
     """Run one source in an empty folder; write and return its notebook."""
-    book = read_myst_markdown_notebook(source.read_text(encoding="utf-8"), NbParserConfig(), add_source_map=False)
+    book = read_myst_markdown_notebook(source.read_text(encoding="utf-8"), MdParserConfig(), add_source_map=False)
     book.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book.metadata.language_info = {"name": "python"}
     with tempfile.TemporaryDirectory() as folder:
