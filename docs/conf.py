@@ -27,6 +27,7 @@ exclude_patterns = ["_*.md", "tutorials/sources", "build"]
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks hold the outputs of `python docs/tutorials/execute.py`
+nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "text/html", 0), ("html", "image/png", 10)]
 
 add_module_names = False
