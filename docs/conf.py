@@ -27,6 +27,8 @@ exclude_patterns = ["_*.md", "tutorials/sources", "build"]
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks hold the outputs of `python docs/tutorials/execute.py`
+smartquotes = False  # it makes a dash of the two of a flag
+nitpicky = True  # a name that the reference lacks is a warning
 nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "text/html", 0), ("html", "image/png", 10)]
 

@@ -27,32 +27,27 @@ def pages() -> dict[str, str]:
 def _package(homes: dict[str, str]) -> str:
     import kerasnas
 
-    lines = ["# `kerasnas`", "", docstrings.markdown(kerasnas.__doc__), "", "| name | |", "|---|---|"]
+    lines = ["# The package", "", "Module `kerasnas`.", "", docstrings.markdown(kerasnas.__doc__), ""]
     for name in kerasnas.__all__:
         value = getattr(kerasnas, name)
         if inspect.ismodule(value):
-            lines.append(f"| [`kerasnas.{name}`](kerasnas.{name}.md) | {docstrings.summary(value.__doc__)} |")
+            lines.append(f"- [`kerasnas.{name}`](kerasnas.{name}.md): {docstrings.summary(value.__doc__)}")
         else:
-            lines.append(f"| {{py:obj}}`kerasnas.{name} <{homes[name]}>` | {docstrings.summary(value.__doc__)} |")
+            lines.append(f"- {{py:obj}}`kerasnas.{name} <{homes[name]}>`: {docstrings.summary(value.__doc__)}")
     return "\n".join(lines) + "\n"
 
 
 def _module(place: str, own: list[Entry], homes: dict[str, str]) -> str:
     module = __import__(place, fromlist=["_"])
     lines = [f"# {MODULES[place]}", "", f"Module `{place}`.", "", docstrings.markdown(module.__doc__ or ""), ""]
-    lines += ["| name | |", "|---|---|"]
-    lines += [f"| {{py:obj}}`{entry.name} <{entry.place}>` | {_cell(_summary(entry.value))} |" for entry in own]
+    lines += [f"- {{py:obj}}`{entry.name} <{entry.place}>`: {_summary(entry.value)}" for entry in own]
     here = {entry.name for entry in own}
     others = [name for name in modules.public(module) if name not in here and f"{place}.{name}" in homes]
-    lines += [f"| `{name}` | the same as `{homes[f'{place}.{name}']}` |" for name in others]
+    lines += [f"- `{name}`: the same as `{homes[f'{place}.{name}']}`." for name in others]
     lines += ["", f"```{{py:currentmodule}} {place}", "```", ""]
     for entry in own:
         lines += [_entry(entry), ""]
     return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _summary(value: Any) -> str:
@@ -68,8 +63,8 @@ def _entry(entry: Entry) -> str:
     if inspect.isclass(value):
         return _class(entry)
     if inspect.isfunction(value):
-        return _directive("py:function", f"{entry.place}{signature(value)}", docstrings.markdown(value.__doc__ or ""))
-    return _directive("py:data", entry.place, _summary(value))
+        return _directive("py:function", f"{entry.name}{signature(value)}", docstrings.markdown(value.__doc__ or ""))
+    return _directive("py:data", entry.name, _summary(value))
 
 
 def _class(entry: Entry) -> str:
@@ -81,7 +76,7 @@ def _class(entry: Entry) -> str:
     parts = [body, *(_member(entry, name, value) for name, value in modules.members(owner).items())]
     if inherited := _inherited(owner):
         parts.append(inherited)
-    return _directive(kind, f"{entry.place}{signature(owner.__init__, bound=True)}", "\n\n".join(filter(None, parts)))
+    return _directive(kind, f"{entry.name}{signature(owner.__init__, bound=True)}", "\n\n".join(filter(None, parts)))
 
 
 def _inherited(owner: type) -> str:
@@ -99,7 +94,7 @@ def _inherited(owner: type) -> str:
 
 
 def _member(entry: Entry, name: str, value: Any) -> str:
-    place = f"{entry.place}.{name}"
+    place = f"{entry.name}.{name}"
     text = docstrings.markdown(value.__doc__ or "")
     if isinstance(value, property):
         return _directive("py:property", place, text)
