@@ -1,13 +1,11 @@
-"""Every example and every piece of Python in the README runs, at its smallest."""
+"""Every example runs, at its smallest; the code of README and guides is run by `test_documentation.py`."""
 
 import importlib.util
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import kerasnas
 
@@ -115,45 +113,3 @@ def test_notebook_is_saved_without_outputs_and_says_what_to_install():
     assert "tensorflow-tpu==2.20.0" in text and "keras>=3.15,<3.16" in text
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert '"keras>=3.15,<3.16"' in declared and '"tensorflow>=2.21,<2.22"' in declared
-
-
-def test_readme_code_runs(tmp_path, monkeypatch):
-    """The README's Python, in order, on 160 images, for one epoch, with one node a cell."""
-    small = kerasnas.datasets.load("fashion_mnist_mini")
-    keep = np.arange(160)
-    small = type(small)(
-        name=small.name,
-        x_train=small.x_train[keep],
-        y_train=small.y_train[keep],
-        x_test=small.x_test[keep],
-        y_test=small.y_test[keep],
-        classes=small.classes,
-        scale=small.scale,
-    )
-    Image.fromarray((255 * small.x_test[0, :, :, 0]).astype("uint8")).save(tmp_path / "photo.png")
-    load = kerasnas.datasets.load
-    embedded = "fashion_mnist_mini"
-    monkeypatch.setattr(
-        kerasnas.datasets, "load", lambda name, **more: small if name == embedded else load(name, **more)
-    )
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) >= 4
-    namespace = {}
-    for block in blocks:
-        for pattern, tiny in {
-            r"minutes=\d+": "minutes=0.8",
-            r"epochs=\d+": "epochs=1",
-            r"num_nodes=\d+": "num_nodes=1",
-            r"batch_size=\d+": "batch_size=16",
-            r"filters=\d+": "filters=4",
-            r"max_trials=\d+": "max_trials=1",
-            r"steps=\d+": "steps=1",
-            r"seconds=\d+": "seconds=3",
-            r"episodes=\d+": "episodes=2",
-        }.items():
-            block = re.sub(rf"\b{pattern}", tiny, block)
-        exec(compile(block, "README.md", "exec"), namespace)
-    assert isinstance(namespace["genotype"], kerasnas.Genotype)
-    assert (tmp_path / "model.keras").exists()

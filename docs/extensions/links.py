@@ -1,0 +1,27 @@
+"""Names in backticks become links to the reference, on every page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_PART = re.compile(r"(^(?:```|:::|~~~).*?^(?:```|:::|~~~)[^\n]*$)", flags=re.DOTALL | re.MULTILINE)
+_NAME = re.compile(r"(?<![`{}\w\[])`([A-Za-z_][\w.]*)(\([^`]*\))?`(?![`\]])")
+
+
+def link(text: str, homes: Mapping[str, str]) -> str:
+    """Text in which names that the reference has, by themselves or with their module, point there.
+
+    Short names have to be in CamelCase: `load` and `search` are words of everyday use too. Fences and headings stay.
+    """
+    return "".join(part if _PART.match(part) else _link(part, homes) for part in _PART.split(text))
+
+
+def _link(text: str, homes: Mapping[str, str]) -> str:
+    def replace(match: re.Match) -> str:
+        name, call = match[1], match[2] or ""
+        home = homes.get(name) if "." in name or re.match(r"[A-Z]+\w*[a-z]", name) else None
+        return f"{{py:obj}}`{name}{call} <{home}>`" if home and "<" not in call and ">" not in call else match[0]
+
+    lines = text.split("\n")
+    return "\n".join(line if line.startswith(("#", "    ")) else _NAME.sub(replace, line) for line in lines)
