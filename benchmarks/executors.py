@@ -2,7 +2,6 @@
 
     python benchmarks/executors.py                                  # all, some ten minutes on two cores
     python benchmarks/executors.py --parts=overhead,kill --executors=local,processes:2
-    python benchmarks/executors.py --output=executors.jsonl         # appends the raw results, a line each
 
 - overhead: milliseconds of an evaluation that does nothing, once the workers are there; seconds until the first result,
   the imports of a worker among them; milliseconds of one that sends 1 MB there and back.
@@ -14,7 +13,6 @@
 """
 
 import argparse
-import json
 import os
 import signal
 import tempfile
@@ -24,12 +22,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import tracked
+
 import kerasnas
 from kerasnas import pipeline
-from kerasnas.executors import Executor, cores
+from kerasnas.executors import Executor
 from kerasnas.executors.base import Function
 
 EXECUTORS = ("local", "processes:1", "processes:2", "ray")
+CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/pipeline/racing"]
 PARTS = ("overhead", "throughput", "kill", "idle")
 
 
@@ -188,43 +189,40 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--executors", default=",".join(EXECUTORS), help="comma-separated")
     parser.add_argument("--minutes", type=float, default=3.0, help="of the race")
-    parser.add_argument("--output", type=Path, help="a file to append the raw results to, as JSON lines")
-    arguments = parser.parse_args()
+    arguments = tracked.parse(parser)
     names, parts = arguments.executors.split(","), arguments.parts.split(",")
 
-    def note(part: str, name: str, result: dict[str, float]) -> dict[str, float]:
-        load = os.getloadavg()[0]
-        if arguments.output:
-            with arguments.output.open("a") as file:
-                file.write(
-                    json.dumps({"part": part, "executor": name, "load": load, "cores": cores(), **result}) + "\n"
-                )
-        return result
+    def note(part: str, table: tracked.Table) -> None:
+        tracked.record(arguments, table.rows, code=CODE, part=part, seeds=[])
 
     if "overhead" in parts:
-        print("\n| executor | first result (s) | an evaluation (ms) | with 1 MB (ms) |\n| --- | --- | --- | --- |")
+        table = tracked.Table(["executor", "first result, s", "an evaluation, ms", "with 1 MB, ms"])
         for name in names:
-            got = note("overhead", name, measure_overhead(name))
-            print(f"| {name} | {got['first_s']:.1f} | {got['each_ms']:.3g} | {got['megabyte_ms']:.3g} |", flush=True)
+            got = measure_overhead(name)
+            table.add([name, f"{got['first_s']:.1f}", f"{got['each_ms']:.3g}", f"{got['megabyte_ms']:.3g}"])
+        note("overhead", table)
     if "throughput" in parts:
-        print("\n| executor | workers | trainings a minute | CPU seconds of each |\n| --- | --- | --- | --- |")
+        table = tracked.Table(["executor", "workers", "trainings a minute", "CPU seconds of each"])
         for name in names:
-            got = note("throughput", name, measure_throughput(name))
-            print(f"| {name} | {got['workers']} | {got['per_minute']:.1f} | {got['cpu_s']:.2f} |", flush=True)
+            got = measure_throughput(name)
+            table.add([name, str(got["workers"]), f"{got['per_minute']:.1f}", f"{got['cpu_s']:.2f}"])
+        note("throughput", table)
     if "kill" in parts:
-        print("\n| executor | 8 items of 1 s (s) | with a kill (s) | cost (s) |\n| --- | --- | --- | --- |")
+        table = tracked.Table(["executor", "8 items of 1 s, s", "with a kill, s", "cost, s"])
         for name in [name for name in names if name != "local"]:
-            got = note("kill", name, measure_kill(name))
-            print(f"| {name} | {got['without_s']:.1f} | {got['with_s']:.1f} | {got['cost_s']:.1f} |", flush=True)
+            got = measure_kill(name)
+            table.add([name, *(f"{got[column]:.1f}" for column in ("without_s", "with_s", "cost_s"))])
+        note("kill", table)
     if "idle" in parts:
-        shortlist = note("idle, shortlist", "processes:2", measure_shortlist())
-        race = note("idle, race", "processes:2", measure_race(arguments.minutes))
-        print("\n| two workers | idle | items |\n| --- | --- | --- |")
-        for name, got in (("shortlist", shortlist), ("race", race)):
-            print(f"| {name} | {100 * got['idle']:.0f} % | {got['items']} |", flush=True)
-    print("\n| file | lines |\n| --- | --- |")
+        table = tracked.Table(["two workers", "idle", "items"])
+        for name, measure in (("shortlist", measure_shortlist), ("race", lambda: measure_race(arguments.minutes))):
+            got = measure()
+            table.add([name, f"{100 * got['idle']:.0f} %", str(got["items"])])
+        note("idle", table)
+    print()
+    table = tracked.Table(["file", "lines"])
     for file, lines in sizes().items():
-        print(f"| `kerasnas/{file}` | {lines} |")
+        table.add([f"`kerasnas/{file}`", str(lines)])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from kerasnas import datasets
 from kerasnas.pipeline.choosing import shortlist_of
 from kerasnas.pipeline.racing import Budget
 from kerasnas.pipeline.racing.rungs import race_share
-from kerasnas.pipeline.racing.stage import FINISH_SECONDS
+from kerasnas.pipeline.racing.slices import FINISH_SECONDS
 from kerasnas.pipeline.settings import RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.reporting.tables import duration
 

@@ -46,6 +46,10 @@ _FORK_PRIOR = -0.005  # they have to help visibly
 _FEWEST = 2  # others that the first rung has room for: one that would take more of it does not start
 
 
+def _unwatched(name: str, values: dict[str, Any], steps: int) -> None:
+    """Tell nobody."""
+
+
 @dataclasses.dataclass
 class Race:
     """Candidates trained side by side on the same data, until those are left that are expected to end best.
@@ -94,7 +98,7 @@ class Race:
     task: Task = CLASSIFICATION
     tolerant: bool = True
     executor: Executor = dataclasses.field(default_factory=Local)
-    watch: Callable[[str, dict[str, Any], int], Any] = lambda name, values, steps: None
+    watch: Callable[[str, dict[str, Any], int], Any] = _unwatched
 
     def __post_init__(self) -> None:
         self.contestants = Contestants(self.stages, self.build, self.log, self.initialize, self.task)

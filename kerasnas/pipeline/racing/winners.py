@@ -12,7 +12,8 @@ from kerasnas.cost import macs, network_latency, parameters
 from kerasnas.networks.ensemble import ensemble
 from kerasnas.pipeline.evidence import evaluation_record
 from kerasnas.pipeline.racing.contestant import Contestant
-from kerasnas.pipeline.racing.stage import FINISH_SECONDS, Arrays, Race
+from kerasnas.pipeline.racing.slices import FINISH_SECONDS
+from kerasnas.pipeline.racing.stage import Arrays, Race
 from kerasnas.pipeline.training_loop import EVALUATION_BATCH
 
 DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
