@@ -119,7 +119,7 @@ def measure_throughput(name: str, epochs: int = 4, number: int = 8) -> dict[str,
         start = time.perf_counter()
         spent = executor.map(train, range(number), shared=epochs)
         seconds = time.perf_counter() - start
-    return {"per_minute": 60 * number / seconds, "cpu_s": sum(spent) / number, "workers": executor.workers}
+        return {"per_minute": 60 * number / seconds, "cpu_s": sum(spent) / number, "workers": executor.workers}
 
 
 def measure_kill(name: str, number: int = 8) -> dict[str, float]:

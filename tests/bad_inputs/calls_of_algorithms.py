@@ -1,5 +1,6 @@
 """Right calls of what needs no training: strategies, data, drift, tables, leaves, federated averaging."""
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -109,13 +110,12 @@ call(NetworkEnsemble, **ENSEMBLE, rng=RNG, learning_rate=0.1, weight_decay=0.1)
 call(TPESearch, **TPE, unique=True)
 call(BOHB, **TPE, budgets=(1, 3), eta=3)
 call(
-    evaluate_batches,
+    functools.partial(evaluate_batches, function=lambda shared, genotype: 0.5),  # a function of two arguments
+    "evaluate_batches",
     strategy=RandomSearch(SPACE),
-    function=lambda shared, genotype: 0.5,
     evaluations=2,
     batch=1,
     executor=None,
-    shared=None,
 )
 call(Processes, workers=1, retries=3, setup=None)
 call(thread_limits, workers=2)
