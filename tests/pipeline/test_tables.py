@@ -166,7 +166,7 @@ def test_texts(reach):
 def test_a_table_is_fitted_evaluated_and_predicted(tmp_path, monkeypatch, folder):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 10)
     monkeypatch.setattr(stage, "FINISH_SECONDS", 0.5)
-    fitted = ImageClassifier(cpu_minutes=0.15, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
+    fitted = ImageClassifier(cpu_minutes=0.1, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
     fitted.save(tmp_path / "saved")
     files = sorted(folder.rglob("*.png"))
     frame = pd.DataFrame({"image": files, "label": [file.parent.name for file in files]})
