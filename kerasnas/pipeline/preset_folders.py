@@ -45,6 +45,7 @@ def _folders() -> dict[str, Path]:
     return {**{name: shelf.FOLDER / name for name in initializer_names()}, **own}
 
 
+@checks.reading("folder", "a preset with the whole record of its run")
 def described(folder: Path) -> str:
     """A line on the preset in a folder.
 

@@ -12,11 +12,12 @@ from huggingface_hub.repocard import metadata_load
 from PIL import Image
 
 import kerasnas
-from kerasnas import ImageClassifier, cli, pipeline
+from kerasnas import cli, pipeline
 from kerasnas.meta import load_initializer
+from kerasnas.pipeline import TrainingConfig
 from kerasnas.pipeline.preset_folders import FILES, MANIFEST, check_preset, write_manifest
-from kerasnas.pipeline.racing import stage
 from tests.pipeline.test_image_classifier import images
+from tests.pipeline.test_run import GENOTYPE_OF_ONE, TINY, TRAINING
 from tests.platforms.hub_server import local_hub
 
 ROOT = Path(__file__).parents[2]
@@ -26,13 +27,16 @@ NAME = "fashion_mnist_mini"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a finished race on data in a folder that nobody else needs to know of."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "first_steps", lambda seconds: 10)
-        patch.setattr(stage, "FINISH_SECONDS", 0.5)
-        folder = tmp_path_factory.mktemp("secret")
-        fitted = ImageClassifier(cpu_minutes=0.06, candidates=1, folder=folder / "own", log=lambda line: None)
-        return fitted.fit(*images(240, 0)).run
+    """The folder of a finished training on data in a folder that nobody else needs to know of."""
+    folder = tmp_path_factory.mktemp("secret")
+    (x, names), (x_test, names_test) = images(60, 0), images(30, 1)
+    classes, y = np.unique(names, return_inverse=True)
+    y_test = np.searchsorted(classes, names_test)
+    np.savez(folder / "rows.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
+    tiny = {name: value for name, value in TINY.items() if name in TRAINING}
+    settings = TrainingConfig(dataset=str(folder / "rows.npz"), **tiny)
+    pipeline.retrain(settings, folder / "run", GENOTYPE_OF_ONE, log=lambda line: None)
+    return folder / "run"
 
 
 @pytest.fixture
@@ -95,8 +99,6 @@ def test_an_exported_preset_is_a_copy(tmp_path, monkeypatch):
     exported = pipeline.export(NAME, ["savedmodel"], samples=20, log=lambda line: None)
     assert exported["files"][1]["agreement"] == 1.0 and (tmp_path / NAME / exported["files"][1]["file"]).exists()
     assert json.loads((tmp_path / NAME / "result.json").read_text())["exports"] == exported
-    pipeline.export(SHELF / NAME, ["savedmodel"], "new/place", samples=20, log=lambda line: None)
-    assert (tmp_path / "new" / "place" / "model.keras").exists()
     check_preset(SHELF / NAME)
     with pytest.raises(FileExistsError, match="exists"):
         pipeline.export(SHELF / NAME, ["savedmodel"], NAME)
@@ -109,14 +111,14 @@ def test_a_run_is_pushed_to_the_hub_and_read_from_there(run, hub, tmp_path, monk
     assert set(files) == {*FILES, MANIFEST, "README.md"} - {"initializer.json", "policy.npz", "learner.npz"}
     assert where == f"{hub.url}/somebody/rows/commit/{hub.commit('somebody/rows')}" and "hf://somebody/rows" in said[0]
     text = b"".join(files[name] for name in files if name != "model.keras").decode()
-    assert "secret" not in text and "own" not in json.loads(files["config.json"])
+    assert "secret" not in text and "directory" not in json.loads(files["config.json"])
 
     x, _ = images(9, 1)
     own = kerasnas.load(run)
     for name in ("hf://somebody/rows", f"hf://somebody/rows@{hub.commit('somebody/rows')}"):
         preset = kerasnas.load(name)
         assert preset.folder.is_relative_to(tmp_path / "cache")
-        np.testing.assert_array_equal(preset.predict(x), own.predict(x))
+        np.testing.assert_array_equal(preset.predict(x[..., None]), own.predict(x[..., None]))
     assert cli.main(["export", "hf://somebody/rows", "--format=savedmodel", "--output=out"]) == 2  # without its data
     asked = len(hub.asked)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # as HF_HUB_OFFLINE=1 sets it

@@ -127,6 +127,9 @@ def test_images_of_several_sizes_are_brought_to_one(reach):
     data, settings = reach(ImageClassifier(image_size="8x6", image_fit="crop"), given, test_data=given)
     assert data.input_shape == (8, 6, 3) and data.image_fit == "crop" and len(data.x_test) == 12
     assert settings.image_size == "auto"  # of what is an array by now
+    squares = [Image.new("RGB", (30, 30))] * 4
+    data, _ = reach(ImageClassifier(), given, test_data=(squares, [0, 1, 2, 0]))
+    assert data.x_train.shape[1:] == data.x_test.shape[1:] == (10, 20, 3)
     large = {"image": [Image.new("L", (100, 50))] * 12, "label": [0, 1, 2] * 4}
     assert reach(ImageClassifier(), hugging_face.Dataset.from_dict(large, features=given.features))[0].input_shape == (
         32,
@@ -163,7 +166,7 @@ def test_texts(reach):
 def test_a_table_is_fitted_evaluated_and_predicted(tmp_path, monkeypatch, folder):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 10)
     monkeypatch.setattr(stage, "FINISH_SECONDS", 0.5)
-    fitted = ImageClassifier(cpu_minutes=0.05, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
+    fitted = ImageClassifier(cpu_minutes=0.1, candidates=1, image_size="10x10", log=lambda line: None).fit(face())
     fitted.save(tmp_path / "saved")
     files = sorted(folder.rglob("*.png"))
     frame = pd.DataFrame({"image": files, "label": [file.parent.name for file in files]})

@@ -1,5 +1,6 @@
 """A run that is told to TensorBoard, MLflow and Weights & Biases: with the real packages, read back with their own."""
 
+import dataclasses
 import json
 import struct
 from pathlib import Path
@@ -160,7 +161,7 @@ def test_those_that_fail_are_told_in_a_line_and_hear_of_the_result_later(place, 
 def test_a_race_tells_every_network_as_it_is_trained(place, monkeypatch):
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 5)
     monkeypatch.setattr(stage, "FINISH_SECONDS", 0.5)
-    settings = RaceConfig(dataset="tiny.npz", cpu_minutes=0.05, candidates=1, trackers=("mlflow",), initializer="none")
+    settings = RaceConfig(dataset="tiny.npz", cpu_minutes=0.15, candidates=1, trackers=("mlflow",), initializer="none")
     result = pipeline.search(settings, place / "race", lambda line: None)
     run = mlflow_run_of("race")
     winner = result["race"]["winner"]
@@ -173,13 +174,16 @@ def test_a_race_tells_every_network_as_it_is_trained(place, monkeypatch):
 def test_names_and_packages_that_are_not_there(place, monkeypatch):
     with pytest.raises(ValueError, match=r"`trackers`.*'mlfow'.*Did you mean 'mlflow'"):
         SearchConfig(trackers=("mlfow",))
-    monkeypatch.setattr(tracking, "load_tracker", missing)
     settings = SearchConfig(dataset="tiny.npz", trackers=("wandb",), **TINY)
-    with pytest.raises(ModuleNotFoundError, match=r"kerasnas\[wandb\]"):
+    with monkeypatch.context() as patch, pytest.raises(ModuleNotFoundError, match=r"kerasnas\[wandb\]"):
+        patch.setattr(tracking, "load_tracker", missing)
         pipeline.search(settings, place / "missing", lambda line: None)
-    run = RunFolder.create(place / "missing", "search", settings)  # the failure left no run
+    with pytest.raises(ValueError, match="nowhere"):
+        pipeline.search(dataclasses.replace(settings, dataset="nowhere", trackers=("tensorboard",)), place / "missing")
+    run = RunFolder.create(place / "missing", "search", settings)  # neither failure left a run, or its trackers
     run.stages.finish("search", {})
     lines = []
+    monkeypatch.setattr(tracking, "load_tracker", missing)
     tracking.Tracking(run, lines.append).close("finished")  # work that is done is not lost
     assert len(lines) == 1 and "kerasnas[wandb]" in lines[0]
 
