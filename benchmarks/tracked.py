@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracked_cells import cell, columns, mean, words
+from tracked_cells import cell, columns, finite, mean, words
 
 __all__ = ["Table", "Target", "add_flag", "every", "load", "mean", "parse", "record", "settings", "words", "write"]
 
@@ -120,7 +120,7 @@ def record(
     Raises:
         ValueError: if there is no row, or no such path among `code`.
     """
-    target, rows = arguments.results, list(rows)
+    target, rows = arguments.results, finite(list(rows))
     if target is None:
         return None
     script = Path(sys.argv[0]).resolve().relative_to(ROOT).as_posix()
@@ -144,7 +144,7 @@ def record(
         "columns": columns(rows),
         "rows": rows,
         "note": note,
-        "runs": list(runs),
+        "runs": finite(list(runs)),
     }
     file = target.file(Path(script).stem, part)
     write(file, result)

@@ -1,5 +1,6 @@
 """Cells of a tracked table: numbers and intervals, read from text and written as text."""
 
+import math
 import re
 import statistics
 from collections.abc import Iterable
@@ -33,6 +34,19 @@ def _number(text: str) -> float | int:
     return int(text) if re.fullmatch(r"[-+]?\d+", text) else float(text)
 
 
+def finite(value: Any) -> Any:
+    """The same with None for numbers that JSON does not know, inside of lists and mappings too.
+
+    >>> finite({"mean": 0.5, "reach": float("inf")})
+    {'mean': 0.5, 'reach': None}
+    """
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def words(value: Any, digits: int = 2) -> str:
     """A cell as text: a number with so many digits after the point, its interval, other texts as they are.
 
@@ -44,7 +58,7 @@ def words(value: Any, digits: int = 2) -> str:
     text = _shown(value["mean"], digits)
     if "low" in value:
         text += f" ({_shown(value['low'], digits)} to {_shown(value['high'], digits)})"
-    elif "reach" in value:
+    elif value.get("reach") is not None:
         text += f" ± {_shown(value['reach'], digits)}"
     text += f" ({value['z']:+.1f})" if "z" in value else ""
     return text + (f" ({value['runs']})" if "runs" in value else "")

@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import math
+import os
 import re
 import runpy
 import shlex
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -166,16 +168,21 @@ def test_record_writes_all_that_is_needed_to_measure_again(tmp_path, modules, mo
     arguments = tracked.parse(parser)
     table = tracked.Table(["strategy", "hypervolume"])
     table.add(["random", "98.06 ± 0.18"])
+    table.add(["none", float("nan")])
     file = tracked.record(arguments, table.rows, code=["kerasnas/pareto.py"], part="half", intervals="± 95 %")
     assert file == tmp_path / "pareto_half.json"
     result = tracked.load(file)
     assert result.keys() == KEYS
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    assert result["commit"] == (head or None)
+    assert result["versions"]["keras"] == keras.__version__ and result["machine"]["cores"] == os.cpu_count()
     assert result["command"] == "python benchmarks/pareto.py --data=DATA --seeds=2"
     assert result["seeds"] == [0, 1] and result["settings"] == {"data": "DATA", "seeds": 2}
-    assert result["rows"] == [{"strategy": "random", "hypervolume": {"mean": 98.06, "reach": 0.18}}]
+    random = {"strategy": "random", "hypervolume": {"mean": 98.06, "reach": 0.18}}
+    assert result["rows"] == [random, {"strategy": "none", "hypervolume": None}]
     assert result["code"] == ["benchmarks/pareto.py", "kerasnas/pareto.py"]
     assert result["question"] == "Does a search of two objectives find more of the front?"
-    assert capsys.readouterr().out.splitlines()[-1] == "| random | 98.06 ± 0.18 |"
+    assert capsys.readouterr().out.splitlines()[-2] == "| random | 98.06 ± 0.18 |"
     with pytest.raises(ValueError, match="no_such_file"):
         tracked.record(arguments, table.rows, code=["kerasnas/no_such_file.py"])
     with pytest.raises(ValueError, match="at least one row"):

@@ -76,10 +76,10 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.tasks, self.validation_sampler, self.episodes = tasks, validation_sampler, episodes
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.model.diverged.assign(0.0)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         diverged, total = int(ops.convert_to_numpy(self.model.diverged)), self.params["steps"] * self.tasks
         said = (
             f"In {diverged} of {total} tasks of epoch {epoch + 1} the inner loop diverged (a loss or a gradient was "

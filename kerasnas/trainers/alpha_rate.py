@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import keras
 
@@ -81,5 +80,5 @@ class ArchitectureCosine(keras.callbacks.Callback):
         done = max(epoch - self.frozen, 0) / max(epochs - self.frozen, 1)
         return self.initial * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.model.optimizer.inner[1].learning_rate = self.rate(epoch, self.params["epochs"])

@@ -38,11 +38,11 @@ class Phases(keras.callbacks.Callback):
         super().__init__()
         self.children, self.held_out, self.steps, self.batches = children, held_out, steps, batches
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.children.batches.set_epoch(epoch)
         self.children.children = np.array(self.model.draw(len(self.children)), "int32")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
         self.held_out.set_epoch(epoch)
         controller, rewards = self.model.controller, []
@@ -59,11 +59,11 @@ class Phases(keras.callbacks.Callback):
 class ENASGuard(NonFiniteGuard):
     """The `NonFiniteGuard` of an `ENASTrainer`: restores the controller as well."""
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self._controller = self.model.controller.get_state()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         try:
             super().on_train_batch_end(batch, logs)
         except NonFiniteError:

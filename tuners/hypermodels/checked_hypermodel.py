@@ -102,17 +102,17 @@ class CheckedHyperModel(keras_tuner.HyperModel):
         super().__init__(name=getattr(hypermodel, "name", None), tunable=getattr(hypermodel, "tunable", True))
         self.hypermodel = hypermodel
 
-    def declare_hyperparameters(self, hp: Any) -> None:
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         if isinstance(self.hypermodel, keras_tuner.HyperModel):
             self.hypermodel.declare_hyperparameters(hp)
 
-    def build(self, hp: Any) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         if isinstance(self.hypermodel, keras_tuner.HyperModel):
             return require_compiled(self.hypermodel.build(hp), f"{type(self.hypermodel).__name__}.build")
         name = getattr(self.hypermodel, "__name__", repr(self.hypermodel))
         return require_compiled(self.hypermodel(hp), name)
 
-    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         if isinstance(self.hypermodel, keras_tuner.HyperModel):
             return self.hypermodel.fit(hp, model, *args, **kwargs)
         return super().fit(hp, model, *args, **kwargs)
@@ -157,11 +157,11 @@ class TunedFit(keras_tuner.HyperModel):
         given = {"batch_size": self.batch_size, "epochs": self.epochs}
         return {name: value for name, value in given.items() if value is not None}
 
-    def declare_hyperparameters(self, hp: Any) -> None:
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declare what only `fit` asks for, so that it is tuned from the first trial on."""
         self.fit_arguments(hp, {})
 
-    def fit_arguments(self, hp: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def fit_arguments(self, hp: keras_tuner.HyperParameters, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """`kwargs` of `fit`, with the batch size and the epochs of this trial."""
         found = dict(kwargs)
         for name, value in self._tuned().items():
@@ -175,6 +175,6 @@ class TunedFit(keras_tuner.HyperModel):
             found["epochs"] = int(hp.values[EPOCHS])
         return found
 
-    def fit(self, hp: Any, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         """Train the model of a trial; returns the `History`."""
         return model.fit(*args, **self.fit_arguments(hp, kwargs))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import keras_tuner
 
 from kerasnas import checks
 from kerasnas.backend.memory import release_kernels_of
@@ -79,13 +80,13 @@ class GenotypeHyperModel(TunedFit):
         self.space, self.input_shape, self.num_classes = space, input_shape, num_classes
         self.compile, self.kwargs = compile, kwargs
 
-    def genotype(self, hp: Any) -> Genotype:
+    def genotype(self, hp: keras_tuner.HyperParameters) -> Genotype:
         """The genotype that the hyperparameters stand for; declares them where they are new."""
         return self.space.genotype(
             {name: hp.Choice(name, list(options), ordered=False) for name, options in self.space.choices.items()}
         )
 
-    def build(self, hp: Any) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The compiled discrete network of the hyperparameters."""
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
         if not isinstance(model, keras.Model):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import keras_tuner
 
 from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
@@ -135,7 +136,7 @@ class SupernetHyperModel(TunedFit):
                     expected = f"sizes with the choices of the space, such as '{next(iter(self.space.choices))}'"
                     raise ValueError(checks.invalid(argument, expected, given))
 
-    def settings(self, hp: Any) -> dict[str, Any]:
+    def settings(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
         """The settings of the hyperparameters, by name; declares them where they are new."""
         found = {}
         for name in ("filters", "num_cells", "relaxation", "hypergradient"):
@@ -155,11 +156,11 @@ class SupernetHyperModel(TunedFit):
                 found[name] = float(rate)
         return found
 
-    def declare_hyperparameters(self, hp: Any) -> None:
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         super().declare_hyperparameters(hp)
         self.settings(hp)
 
-    def build_supernet(self, hp: Any) -> keras.Model:
+    def build_supernet(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The supernet of the hyperparameters."""
         settings = self.settings(hp)
         sizes = {name: settings[name] for name in ("filters", "num_cells") if name in settings}
@@ -169,7 +170,7 @@ class SupernetHyperModel(TunedFit):
             options["relaxation"] = settings["relaxation"]
         return space.build_supernet(self.input_shape, self.num_classes, **options)
 
-    def build(self, hp: Any) -> keras.Model:
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The compiled search of the hyperparameters."""
         settings = self.settings(hp)
         search = BilevelTrainer(

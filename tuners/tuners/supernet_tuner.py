@@ -258,7 +258,7 @@ class SupernetTuner(NetworkTuner):
         last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
 
-    def _build(self, hp: Any, seed: int) -> BilevelTrainer:
+    def _build(self, hp: keras_tuner.HyperParameters, seed: int) -> BilevelTrainer:
         """The compiled search of the hyperparameters, in the scope of the distribution strategy."""
         hypermodel = copy.copy(self.hypermodel)
         hypermodel.supernet_options = {"seed": seed, **hypermodel.supernet_options}
