@@ -1,5 +1,6 @@
 """Races through executors: what workers train is what this process trains, and what becomes of failures and kills."""
 
+import dataclasses
 import itertools
 import math
 import multiprocessing
@@ -94,10 +95,12 @@ def accuracies(found):
 
 
 def test_workers_train_what_this_process_trains(tmp_path, two_rungs):
-    here = race(tmp_path / "here", Local()).run()
+    first, *others = candidates(3)
+    settings = {"candidates": lambda number: [dataclasses.replace(first, prior=0.5), *others]}
+    here = race(tmp_path / "here", Local(), **settings).run()
     two_rungs()
     there = Two()
-    other = race(tmp_path / "there", there)
+    other = race(tmp_path / "there", there, **settings)
     found = other.run()
     for name, rungs in accuracies(found).items():
         own = accuracies(here)[name]
@@ -107,6 +110,8 @@ def test_workers_train_what_this_process_trains(tmp_path, two_rungs):
     assert (first.name, first.timed, first.most) == ("conv", elsewhere.TIMED, None)
     assert other.progress["slower"] > 0 and all(order.most is not None for order in rest[:2])
     assert all(order.state is not None and order.most is None for order in rest[2:])  # the second rung continues
+    assert found["winner"] == "conv"  # its training continues where workers left it
+    assert other.begun("conv").steps == found["contestants"]["conv"]["rungs"][-1]["steps"] > 12
     for entry in found["contestants"].values():
         assert entry["macs"] > 0 and entry["parameters"] > 0 and entry["cost"] > 0
 
