@@ -1,4 +1,4 @@
-"""Names in backticks become links to the reference, on every page."""
+"""Names in backticks become links to the reference, and numbers of papers links to arXiv, on every page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 _PART = re.compile(r"(^(?:```|:::|~~~).*?^(?:```|:::|~~~)[^\n]*$)", flags=re.DOTALL | re.MULTILINE)
 _NAME = re.compile(r"(?<![`{}\w\[])`([A-Za-z_][\w.]*)(\([^`]*\))?`(?![`\]])")
+_PAPER = re.compile(r"\barXiv( )(\d{4}\.\d{5})\b")
 
 
 def link(text: str, homes: Mapping[str, str]) -> str:
@@ -23,5 +24,7 @@ def _link(text: str, homes: Mapping[str, str]) -> str:
         home = homes.get(name) if "." in name or re.match(r"[A-Z]+\w*[a-z]", name) else None
         return f"{{py:obj}}`{name}{call} <{home}>`" if home and "<" not in call and ">" not in call else match[0]
 
-    lines = text.split("\n")
-    return "\n".join(line if line.startswith(("#", "    ")) else _NAME.sub(replace, line) for line in lines)
+    def linked(line: str) -> str:
+        return _PAPER.sub(r"[arXiv\1\2](https://arxiv.org/abs/\2)", _NAME.sub(replace, line))
+
+    return "\n".join(line if line.startswith(("#", "    ")) else linked(line) for line in text.split("\n"))
