@@ -14,7 +14,7 @@ _PAPER = re.compile(r"\barXiv( )(\d{4}\.\d{5})\b")
 def link(text: str, homes: Mapping[str, str]) -> str:
     """Text in which names that the reference has, by themselves or with their module, point there.
 
-    Short names have to begin with a capital: `load` and `search` are words of everyday use too. Fences and headings stay.
+    Short names have to begin with a capital: `load` and `search` are everyday words too. Fences and headings stay.
     """
     return "".join(part if _PART.match(part) else _link(part, homes) for part in _PART.split(text))
 
