@@ -151,6 +151,9 @@ def test_names_become_links_outside_of_code(extensions):
     import links
 
     homes = {"MAML": "kerasnas.meta.MAML", "load": "kerasnas.datasets.load", "Sigmoid": "kerasnas.relaxations.Sigmoid"}
+    assert links.link("(arXiv 1806.09055)", {}) == "([arXiv 1806.09055](https://arxiv.org/abs/1806.09055))"
+    nested = "````{py:class} X()\n`MAML`\n```pycon\n`MAML`\n```\n````"
+    assert links.link(nested, homes) == nested.replace("\n`MAML`\n", "\n{py:obj}`MAML <kerasnas.meta.MAML>`\n", 1)
     text = "# `Sigmoid`\n`Sigmoid(x)`, `load`\n```\n`Sigmoid`\n```\n`Sigmoid`"
     linked = "{py:obj}`Sigmoid(x) <kerasnas.relaxations.Sigmoid>`, `load`"
     last = "{py:obj}`Sigmoid <kerasnas.relaxations.Sigmoid>`"
