@@ -40,7 +40,7 @@ def test_parts_add_up_to_the_network(name, cost, count):
     space, shape = SPACES[name]
     model = COSTS[cost](space, shape, 5)
     rng = np.random.default_rng(1)
-    for _ in range(4):
+    for _ in range(2):
         genotype = connected(space, rng)
         assert model.cost(genotype) == count(space.build_network(genotype, shape, 5))
 

@@ -88,8 +88,15 @@ def test_another_export_takes_the_place_of_the_first(classifier, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"savedmodel", "model.tflite"}
 
 
-@pytest.mark.parametrize("name", ["savedmodel", "litert"])
-@pytest.mark.parametrize("fault", ["write", "answers"])
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        ("write", "litert"),
+        ("answers", "savedmodel"),
+        pytest.param("write", "savedmodel", marks=pytest.mark.slow),
+        pytest.param("answers", "litert", marks=pytest.mark.slow),
+    ],
+)
 def test_a_failure_leaves_what_was_there(classifier, name, fault, tmp_path, monkeypatch):
     kind = FORMATS[name]
     before = export_classifier(classifier, name, tmp_path, X, X)

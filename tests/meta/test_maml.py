@@ -64,7 +64,9 @@ NORMALIZATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", NORMALIZATIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("group", "layer"))) for n in NORMALIZATIONS]
+)
 def test_second_order_through_normalization_equals_central_differences(name, dtype_policy, make_network, image_tasks):
     dtype_policy("float64")
     learner = MAML(make_network(NORMALIZATIONS[name]), inner_steps=2, inner_learning_rate=0.3)

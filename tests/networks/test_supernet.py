@@ -98,7 +98,7 @@ def made_in_order(model):
     return queues
 
 
-@pytest.mark.parametrize("stem_strides", [1, 2])
+@pytest.mark.parametrize("stem_strides", [2, pytest.param(1, marks=pytest.mark.slow)])
 def test_one_hot_supernet_equals_the_discrete_network(stem_strides):
     settings = {"stem_strides": stem_strides, "input_shape": (9, 8, 3), "num_cells": 4}
     mixed = supernet(**settings, relaxation=lambda alphas, training: (alphas, None))
@@ -154,6 +154,7 @@ assert not any(name.startswith("kerasnas") for name in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_discrete_network_is_loaded_without_kerasnas(tmp_path):
     x, networks = images(), [discrete(g, drop_path=0.2, seed=4) for g in (GENOTYPE, POOLED)]
     np.save(tmp_path / "x.npy", x)

@@ -56,7 +56,7 @@ class Batches(keras.utils.PyDataset):
 
 
 # Data -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [supernets, children])
+@pytest.mark.parametrize("make", [supernets, pytest.param(children, marks=pytest.mark.slow)])
 def test_a_search_on_datasets_is_one_on_their_samples(tmp_path, make):
     scores = []
     for name in ("one", "two"):  # a dataset that shuffles: another order, the same trial
@@ -97,7 +97,7 @@ def test_a_dataset_with_labels_beside_it():
         make_data(batches(X, Y), Y, (X_VAL, Y_VAL), None, (8, 8, 1), 3, seed=0)
 
 
-@pytest.mark.parametrize("make", [supernets, children])
+@pytest.mark.parametrize("make", [children, pytest.param(supernets, marks=pytest.mark.slow)])
 def test_validation_split_holds_out_what_networks_are_evaluated_on(tmp_path, make):
     tuner = make(tmp_path)
     tuner.search(X, Y, validation_split=0.25, architecture_split=0.4, epochs=1, verbose=0)
@@ -139,7 +139,7 @@ def test_bytes_are_searched_and_trained_on_alike():
 
 
 # Logs and output ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [supernets, children])
+@pytest.mark.parametrize("make", [supernets, pytest.param(children, marks=pytest.mark.slow)])
 def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_path, make):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
