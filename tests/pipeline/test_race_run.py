@@ -103,7 +103,7 @@ def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(datase
     assert not folder.exists() or not list(folder.iterdir())  # the same folder can be used again
 
 
-def test_flags_of_the_other_method_say_so(tmp_path, capsys):
+def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
     folder = f"--output_dir={tmp_path / 'run'}"
     assert "--epochs is a flag of a gradient search" in fails(capsys, "search", "--epochs=3", folder)
     assert "--minutes is a flag of a race" in fails(capsys, "search", "--space=darts", "--minutes=3", folder)
@@ -119,7 +119,8 @@ def test_flags_of_the_other_method_say_so(tmp_path, capsys):
     assert "Expected a space of images" in fails(capsys, "search", "--space=signals", "--method=race", folder)
     assert "nothing with --minutes" in fails(capsys, "search", "--minutes=3", "--cpu_minutes=3", folder)
     assert "holds signals" in fails(capsys, "search", "--dataset=waveforms", folder)
-    assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", folder)
+    data = f"--dataset={dataset}"
+    assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", "--candidates=1", data, folder)
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,9 @@ def test_attention_learns_by_the_recipe_of_races(name):
 
 
 def test_networks_are_saved_without_custom_layers(tmp_path):
-    model = SPACE.build_network(SPACE.references()["swin"], (16, 16, 3), 3)
+    model = SPACE.build_network(SPACE.references()["swin"], (8, 8, 3), 3)
     assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
     model.save(tmp_path / "model.keras")
-    x = RNG.normal(size=(2, 16, 16, 3)).astype("float32")
+    x = RNG.normal(size=(2, 8, 8, 3)).astype("float32")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
