@@ -15,6 +15,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
+gc.disable()  # until all is imported and collected
+
 import keras  # noqa: E402
 import pytest  # noqa: E402
 
@@ -29,6 +31,7 @@ def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)  # a tenth of the suite's time otherwise
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
