@@ -158,7 +158,7 @@ sys.meta_path.insert(0, Absent())
 RELAXATIONS = ["softmax", "sigmoid", "gumbel", "binary_gates", "dirichlet"]
 HYPERGRADIENTS = ["first_order", "unrolled"]
 EVERY = [(relaxation, hypergradient) for relaxation in RELAXATIONS for hypergradient in HYPERGRADIENTS]
-DEFAULT = [("gumbel", "unrolled")]
+DEFAULT = [("gumbel", "first_order")]
 OTHER = [case for case in EVERY if case not in DEFAULT]
 GRADIENTS = {False: DEFAULT, True: OTHER}
 COURSES = {

@@ -119,14 +119,20 @@ def test_exports_answer_the_same(regression):
     assert file["agreement"] == 1.0 and file["difference"] < 1e-3
 
 
-def test_the_estimators():
+ESTIMATOR = {"cpu_minutes": 0.2, "candidates": 1, "log": lambda line: None}
+
+
+@pytest.mark.slow
+def test_the_estimator_of_several_labels():
     (x, y), (x_test, y_test) = images(300, 0), images(60, 1)
-    settings = {"cpu_minutes": 0.2, "candidates": 1, "log": lambda line: None}
-    classifier = ImageClassifier(**settings).fit(x, y)
+    classifier = ImageClassifier(**ESTIMATOR).fit(x, y)
     assert classifier.predict(x_test).shape == (60, 3)
     assert classifier.score(x_test, y_test) > 0.8 and set(classifier.evaluate(x_test, y_test)) >= {"f1", "exact"}
+
+
+def test_the_estimator_of_numbers():
     x, y = numbers(300, 0)
-    regressor = ImageRegressor(**settings).fit(x, y[:, 0])
+    regressor = ImageRegressor(**ESTIMATOR).fit(x, y[:, 0])
     x_test, y_test = numbers(60, 1)
     assert regressor.predict(x_test).shape == (60,) and regressor.score(x_test, y_test[:, 0]) > 0.3
     with pytest.raises(ValueError, match=r"2 numbers a sample|1 numbers a sample"):
@@ -134,16 +140,16 @@ def test_the_estimators():
     with pytest.raises(ValueError, match="ImageRegressor"):
         ImageClassifier(task="regression")
     with pytest.raises(ValueError, match="ImageRegressor"):
-        ImageClassifier(**settings).fit(x, y)
+        ImageClassifier(**ESTIMATOR).fit(x, y)
     with pytest.raises(ValueError, match="finite numbers"):
-        ImageRegressor(**settings).fit(x, np.where(y > 0, y, np.nan))
+        ImageRegressor(**ESTIMATOR).fit(x, np.where(y > 0, y, np.nan))
 
 
 @pytest.mark.parametrize(
     ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
 )
 def test_gradient_search(make, metric, tmp_path):
-    (x, y), (x_test, y_test) = make(160, 0), make(40, 1)
+    (x, y), (x_test, y_test) = make(64, 0), make(32, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     settings = SearchConfig(
         dataset=str(tmp_path / "data.npz"),
@@ -153,6 +159,8 @@ def test_gradient_search(make, metric, tmp_path):
         num_cells=1,
         retrain_filters=2,
         retrain_cells=1,
+        batch_size=16,
+        retrain_batch_size=32,
         epochs=1,
         retrain_epochs=1,
         random_genotypes=1,

@@ -244,7 +244,8 @@ def kill_at_write(monkeypatch, number):
 
 
 # Of the first rung, where a network had no seconds of a step yet; of a later one; of the last training.
-@pytest.mark.parametrize("number", [3, *(pytest.param(number, marks=pytest.mark.slow) for number in (1, 6, 12))])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 3, 6, 12])
 def test_killed_between_a_checkpoint_and_the_progress_it_resumes_to_the_same_end(
     number, uninterrupted, tmp_path, monkeypatch
 ):
