@@ -167,7 +167,9 @@ def test_data_of_a_relative_path_are_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_a_second_process_is_refused(tmp_path):
     run = RunFolder.create(tmp_path / "run", "search", SearchConfig())
-    code = "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); input()"
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); input()"
+    )
     command = [sys.executable, "-c", code, str(run.path / "config.json")]
     other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "1\n"

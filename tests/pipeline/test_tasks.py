@@ -46,7 +46,7 @@ def race(folder, arrays, task):
 @pytest.fixture(scope="module")
 def multilabel(tmp_path_factory):
     (x, y), (x_test, y_test) = images(400, 0), images(100, 1)
-    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": NAMES}
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": NAMES, "labels": NAMES}
     return race(tmp_path_factory.mktemp("multilabel"), arrays, "multilabel")
 
 
@@ -54,6 +54,7 @@ def multilabel(tmp_path_factory):
 def regression(tmp_path_factory):
     (x, y), (x_test, y_test) = numbers(400, 0), numbers(100, 1)
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": ["sum", "dark"]}
+    arrays["labels"] = arrays["classes"]
     return race(tmp_path_factory.mktemp("regression"), arrays, "regression")
 
 
@@ -130,6 +131,7 @@ def test_the_estimator_of_several_labels():
     assert classifier.score(x_test, y_test) > 0.8 and set(classifier.evaluate(x_test, y_test)) >= {"f1", "exact"}
 
 
+@pytest.mark.slow
 def test_the_estimator_of_numbers():
     x, y = numbers(300, 0)
     regressor = ImageRegressor(**ESTIMATOR).fit(x, y[:, 0])
@@ -137,6 +139,22 @@ def test_the_estimator_of_numbers():
     assert regressor.predict(x_test).shape == (60,) and regressor.score(x_test, y_test[:, 0]) > 0.3
     with pytest.raises(ValueError, match=r"2 numbers a sample|1 numbers a sample"):
         regressor.score(x_test, y_test)
+
+
+def test_estimators_of_finished_runs(multilabel, regression):
+    x, y = images(60, 1)
+    classifier = ImageClassifier.load(multilabel.parent)
+    assert classifier.predict(x).shape == (60, 3)
+    assert classifier.score(x, y) > 0.8 and set(classifier.evaluate(x, y)) >= {"f1", "exact"}
+    x, y = numbers(60, 1)
+    regressor = ImageRegressor.load(regression.parent)
+    assert regressor.predict(x).shape == (60, 2) and regressor.score(x, y) > 0.3
+    with pytest.raises(ValueError, match="2 numbers a sample"):
+        regressor.score(x, y[:, 0])
+
+
+def test_estimators_say_what_is_not_theirs():
+    x, y = numbers(300, 0)
     with pytest.raises(ValueError, match="ImageRegressor"):
         ImageClassifier(task="regression")
     with pytest.raises(ValueError, match="ImageRegressor"):

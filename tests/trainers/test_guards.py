@@ -89,8 +89,8 @@ def test_largest_eigenvalue_is_not_that_of_largest_magnitude(eigenvalues, iterat
 def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, relaxation):
     """Against the Hessian by central differences of the gradient, in float64, batch norm included."""
     dtype_policy("float64")
-    _, supernet = tiny(relaxation)
-    search = BilevelTrainer(supernet, auxiliary_skip=0.3)
+    space = NASBench201Space(2, 1, 2, ["skip_connect", "nor_conv_1x1"])
+    search = BilevelTrainer(supernet := space.build_supernet((8, 8, 1), 3, relaxation=relaxation), auxiliary_skip=0.3)
     search.compile()
     batch = tuple(ops.convert_to_tensor(part[:6]) for part in data)
     w, a, state = (
@@ -174,7 +174,8 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search
 
 
 @pytest.mark.parametrize(
-    "kind", ["halves", "tf.data", *(pytest.param(one, marks=pytest.mark.slow) for one in ("validation data", "PyDataset"))]
+    "kind",
+    ["halves", "tf.data", *(pytest.param(one, marks=pytest.mark.slow) for one in ("validation data", "PyDataset"))],
 )
 def test_curvature_is_measured_on_the_images_that_move_the_alphas(few, make_search, monkeypatch, kind):
     """Images of one pixel value a part: 1 moves the weights, 2 the alphas."""

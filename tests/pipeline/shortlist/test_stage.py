@@ -86,7 +86,12 @@ def test_networks_whose_loss_is_not_finite_are_out(tmp_path, training, data, tra
 def test_no_rung_takes_more_epochs_than_the_final_training(tmp_path, data, trained):
     short = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(epochs=3, batch_size=8))
     record = run_shortlist(
-        Stages(tmp_path), Shortlist(4, (8, 4000), evaluations=4, proxy="parameters"), [cell("333333")], short, *data, log=str
+        Stages(tmp_path),
+        Shortlist(4, (8, 4000), evaluations=4, proxy="parameters"),
+        [cell("333333")],
+        short,
+        *data,
+        log=str,
     )
     assert [rung["epochs"] for rung in record["rungs"]] == [2, 3]
 
