@@ -40,10 +40,17 @@ def connected(space, rng):
             return genotype
 
 
+BY_DEFAULT = {("nasbench201", macs), ("proxyless", parameters)}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("darts", "signals"))) for n in SPACES]
+    ("name", "cost", "count"),
+    [
+        pytest.param(name, count.__name__, count, marks=[pytest.mark.slow] * ((name, count) not in BY_DEFAULT))
+        for name in SPACES
+        for count in (parameters, macs)
+    ],
 )
-@pytest.mark.parametrize(("cost", "count"), [("parameters", parameters), ("macs", macs)])
 def test_parts_add_up_to_the_network(name, cost, count):
     space, shape = SPACES[name]
     model = cost_of(cost, name)

@@ -272,7 +272,7 @@ def test_supernet_is_saved_and_loaded(tmp_path):
 def test_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        networks = supernet(), discrete()
+        networks = supernet(num_cells=1), discrete(num_cells=1)
     finally:
         keras.config.set_dtype_policy("float32")
     for network in networks:

@@ -75,7 +75,7 @@ def test_primitive_on_signals(name):
     testing.check_primitive(name, rank=1)
 
 
-@pytest.mark.parametrize("name", some_slow(CHANGES_CHANNELS, SIZES))
+@pytest.mark.parametrize("name", some_slow(CHANGES_CHANNELS, SIZES | {"dil_conv_3x3", "mbconv_5x5_e3"}))
 def test_primitive_that_changes_channels(name):
     testing.check_primitive(name, filters=5, channels=3)
 

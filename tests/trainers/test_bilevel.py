@@ -307,7 +307,7 @@ def test_validation_accuracy_is_the_one_of_the_loss(make_search, loss, expected)
 
 
 # Phases and defaults --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
+@pytest.mark.parametrize("eager", [pytest.param(True, marks=pytest.mark.slow), False], ids=["eager", "graph"])
 def test_warmup_rests_the_alphas(make_search, data, eager):
     search = make_search(architecture_warmup_epochs=2, compile={"run_eagerly": eager})
     courses = [(values(search.architecture_parameters), values(search.network_weights))]

@@ -224,8 +224,8 @@ def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search,
         (12, 3, False, 0),  # the command line's default
         (13, 3, False, 13),
         pytest.param(12, 2, False, 12, marks=pytest.mark.slow),
-        (12, None, False, 0),
-        (12, ArchitectureWarmup(2), False, 12),
+        pytest.param(12, None, False, 0, marks=pytest.mark.slow),
+        pytest.param(12, ArchitectureWarmup(2), False, 12, marks=pytest.mark.slow),
         (12, ArchitectureWarmup(3), True, 0),
         (9, 0, True, 0),
     ],
@@ -326,7 +326,10 @@ def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
         assert seen == expected[first:]
 
 
-@pytest.mark.parametrize(("epochs", "warmup", "frozen"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "frozen"),
+    [(4, None, 1), (3, None, 0), (4, 2, 2), pytest.param(4, 0, 0, marks=pytest.mark.slow)],
+)
 def test_alphas_are_frozen_for_a_quarter_of_the_epochs(few, epochs, warmup, frozen):
     _, supernet = tiny()
     search = BilevelTrainer(supernet, architecture_warmup_epochs=warmup)
@@ -432,7 +435,9 @@ def test_search_with_a_target_never_exceeds_it(data):
     assert cost.cost(supernet.derive()) > target >= cost.cost(search.derive())
 
 
-@pytest.mark.parametrize("relaxation", [Softmax(4.0), Gumbel(4.0)], ids=["softmax", "gumbel"])
+@pytest.mark.parametrize(
+    "relaxation", [pytest.param(Softmax(4.0), marks=pytest.mark.slow), Gumbel(4.0)], ids=["softmax", "gumbel"]
+)
 def test_temperature_follows_its_schedule(few, relaxation):
     _, supernet = tiny(relaxation)
     search = BilevelTrainer(supernet)

@@ -454,7 +454,14 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
 
 
 # Random layers ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "eager"), [*((name, True) for name in HYPERGRADIENTS), ("first_order", False)])
+@pytest.mark.parametrize(
+    ("name", "eager"),
+    [
+        ("finite_difference", True),
+        ("first_order", False),
+        *(pytest.param(name, True, marks=pytest.mark.slow) for name in ("first_order", "unrolled")),
+    ],
+)
 def test_a_step_draws_once_for_each_level(make_search, data, validation, name, eager):
     """Keras counts the draws of a generator: two in each step, however many passes the alphas' gradient makes."""
     space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])
