@@ -9,7 +9,7 @@ from PIL import Image
 from kerasnas import ImageClassifier, ImageRegressor, cli, pipeline
 from kerasnas.datasets import load
 from kerasnas.export import load_classifier
-from kerasnas.pipeline import SearchConfig
+from kerasnas.pipeline import SearchConfig, estimator
 
 RNG = np.random.default_rng(0)
 NAMES = ["left", "right", "top"]
@@ -151,6 +151,22 @@ def test_estimators_of_finished_runs(multilabel, regression):
     assert regressor.predict(x).shape == (60, 2) and regressor.score(x, y) > 0.3
     with pytest.raises(ValueError, match="2 numbers a sample"):
         regressor.score(x, y[:, 0])
+
+
+def test_the_search_of_an_estimator_is_given_its_task(monkeypatch):
+    seen = []
+
+    def note(settings, folder, log):
+        seen.append(load(settings.dataset))
+        raise InterruptedError
+
+    monkeypatch.setattr(estimator, "search", note)
+    for kind, (x, y) in ((ImageClassifier, images(60, 0)), (ImageRegressor, numbers(60, 0))):
+        for labels in (y, y[:, 0]):
+            with pytest.raises(InterruptedError):
+                kind(**ESTIMATOR).fit(x, labels)
+    assert [data.task.name for data in seen] == ["multilabel", "classification", "regression", "regression"]
+    assert [np.shape(data.y_train)[1:] for data in seen] == [(3,), (), (2,), (1,)]
 
 
 def test_estimators_say_what_is_not_theirs():
