@@ -67,12 +67,12 @@ class MetaNAS(MetaLearner):
 
     >>> from kerasnas.datasets import EpisodeSampler
     >>> from kerasnas.spaces import NASBench201Space
-    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1)
+    >>> space = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect"])
     >>> learner = MetaNAS(space.build_supernet((8, 8, 1), num_classes=2), inner_steps=2)
     >>> learner.compile(run_eagerly=True)
     >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1), "float32"), np.repeat([0, 1], 10)
     >>> sampler = EpisodeSampler(x, y, ways=2, shots=3, query_shots=3)
-    >>> history = learner.fit(sampler, steps=2, tasks=1, verbose=0)
+    >>> history = learner.fit(sampler, steps=1, tasks=1, verbose=0)
     >>> genotype, model = learner.harden(learner.adapt(sampler.episode(5)))
     >>> space.validate(genotype)
 

@@ -158,12 +158,15 @@ sys.meta_path.insert(0, Absent())
 RELAXATIONS = ["softmax", "sigmoid", "gumbel", "binary_gates", "dirichlet"]
 HYPERGRADIENTS = ["first_order", "unrolled"]
 EVERY = [(relaxation, hypergradient) for relaxation in RELAXATIONS for hypergradient in HYPERGRADIENTS]
-DEFAULT = [("softmax", "unrolled"), ("gumbel", "first_order")]
+DEFAULT = [("gumbel", "first_order")]
 OTHER = [case for case in EVERY if case not in DEFAULT]
 GRADIENTS = {False: DEFAULT, True: OTHER}
 COURSES = {
-    False: ["gumbel/first_order", "fomaml", "retraining"],
-    True: [*("/".join(case) for case in EVERY if case != DEFAULT[1]), "maml", "reptile", "metanas", "one_shot"],
+    False: ["gumbel/first_order"],
+    True: [
+        *("/".join(case) for case in EVERY if case != ("gumbel", "first_order")),
+        *("retraining", "maml", "fomaml", "reptile", "metanas", "one_shot"),
+    ],
 }
 
 

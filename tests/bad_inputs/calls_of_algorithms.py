@@ -304,9 +304,16 @@ call(
     classes=("left", "right"),
     seed=0,
 )
-call(fresh(lambda: DriftMonitor(NETWORK, POINTS, SIDES), "observe"), x=POINTS, y=SIDES)
-call(fresh(lambda: DriftMonitor(NETWORK, POINTS, SIDES), "observe_outputs"), outputs=POINTS)
-call(fresh(lambda: DriftMonitor(NETWORK, POINTS, SIDES), "observe_errors"), errors=SIDES > 0)
+
+
+@functools.cache  # what it is calibrated on takes long to draw
+def monitor():
+    return DriftMonitor(NETWORK, POINTS, SIDES)
+
+
+call(fresh(monitor, "observe", DriftMonitor), x=POINTS, y=SIDES)
+call(fresh(monitor, "observe_outputs", DriftMonitor), outputs=POINTS)
+call(fresh(monitor, "observe_errors", DriftMonitor), errors=SIDES > 0)
 
 # tables
 call(Table, name="toy", space=SPACE, columns={"valid_1": np.ones(2)}, row=len, genotype=len)

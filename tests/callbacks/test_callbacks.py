@@ -161,7 +161,8 @@ def test_training_checkpoint_of_a_plain_model(tmp_path):
 def test_only_the_newest_are_kept(tmp_path):
     search = make(cell_supernet)
     search.compile(run_eagerly=True)
-    fit(search, SearchCheckpoint(tmp_path, keep=3))
+    checkpoint = SearchCheckpoint(tmp_path, keep=3)
+    search.fit(X, Y, batch_size=16, epochs=EPOCHS, verbose=0, callbacks=[checkpoint])
     assert [path.name for path in sorted(tmp_path.iterdir())] == [f"checkpoint-{step:06d}.npz" for step in (2, 3, 4)]
 
 

@@ -46,7 +46,7 @@ COMMANDS = (
 )
 EPOCHS, RETRAIN_EPOCHS = 3, 2
 RETRAIN = [
-    *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,sep_conv_3x3"),
+    *("--stem_strides=1", "--num_nodes=1", "--primitives=none,skip_connect,avg_pool_3x3"),
     *("--retrain_filters=2", "--retrain_cells=2", "--retrain_batch_size=16", f"--retrain_epochs={RETRAIN_EPOCHS}"),
 ]
 SEARCH = [
@@ -223,6 +223,7 @@ def test_retrain_of_a_genotype_file(finished, dataset, tmp_path):
     assert cli.main(["resume", f"--output_dir={folder}"]) == 0
 
 
+@pytest.mark.slow
 def test_retrain_of_a_published_genotype(dataset, tmp_path):
     flags = ["--retrain_filters=2", "--retrain_cells=3", "--retrain_epochs=1", "--retrain_batch_size=48"]
     flags += ["--stem_strides=1", "--augment="]

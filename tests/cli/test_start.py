@@ -43,11 +43,15 @@ def test_names_are_found_when_they_are_asked_for():
         kerasnas.DARTSpace  # noqa: B018
 
 
-def test_a_command_shows_errors_and_no_notes(tmp_path):
+@pytest.mark.slow
+def test_a_command_shows_no_notes(tmp_path):
     done, _ = kerasnas("plot", "--genotype=DARTS_V2", f"--output_dir={tmp_path}")
     assert done.returncode == 0 and "normal" in done.stdout
     # matplotlib may say that it builds its cache of fonts
     assert [line for line in done.stderr.splitlines() if "Matplotlib" not in line] == []
+
+
+def test_a_command_shows_errors_and_no_notes(tmp_path):
     done, _ = kerasnas("resume", str(tmp_path))
     assert (
         done.returncode == 2 and done.stderr == f"kerasnas: {tmp_path} holds no run: there is no config.json in it.\n"

@@ -1,5 +1,6 @@
 """Cost models: parts add up to networks, published counts, the expected cost and its gradient."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -24,6 +25,13 @@ SPACES = {
 }
 
 
+@functools.cache
+def cost_of(cost, name):
+    """The model of a cost of the networks of a space, with five classes; its parts are built once."""
+    space, shape = SPACES[name]
+    return COSTS[cost](space, shape, 5)
+
+
 def connected(space, rng):
     """A genotype all of whose edges lead somewhere: Keras leaves dead ends out of a network."""
     while True:
@@ -32,15 +40,22 @@ def connected(space, rng):
             return genotype
 
 
+BY_DEFAULT = {("nasbench201", macs), ("proxyless", parameters)}
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("darts", "signals"))) for n in SPACES]
+    ("name", "cost", "count"),
+    [
+        pytest.param(name, count.__name__, count, marks=[pytest.mark.slow] * ((name, count) not in BY_DEFAULT))
+        for name in SPACES
+        for count in (parameters, macs)
+    ],
 )
-@pytest.mark.parametrize(("cost", "count"), [("parameters", parameters), ("macs", macs)])
 def test_parts_add_up_to_the_network(name, cost, count):
     space, shape = SPACES[name]
-    model = COSTS[cost](space, shape, 5)
+    model = cost_of(cost, name)
     rng = np.random.default_rng(1)
-    for _ in range(4):
+    for _ in range(2):
         genotype = connected(space, rng)
         assert model.cost(genotype) == count(space.build_network(genotype, shape, 5))
 
@@ -89,8 +104,7 @@ def test_expected_cost_of_a_certain_choice_is_its_cost(name):
 
 
 def test_expected_cost_is_the_mean_over_draws():
-    space, shape = SPACES["nasbench201"]
-    model = COSTS["parameters"](space, shape, 5)
+    model = cost_of("parameters", "nasbench201")
     rng = np.random.default_rng(0)
     weights = rng.dirichlet(np.ones(5), 6)
     weights[:, 0] = 0  # never derived
@@ -98,8 +112,7 @@ def test_expected_cost_is_the_mean_over_draws():
     mean = model.base + (weights * model.tables["cell"]).sum()
     np.testing.assert_allclose(float(model.expected({"cell": weights.astype("float32")})), mean, rtol=1e-6)
     # A node of DARTS keeps two of its edges, whatever their number and with or without edge normalization.
-    space, shape = SPACES["darts"]
-    model = COSTS["parameters"](space, shape, 5)
+    model = cost_of("parameters", "darts")
     equal = {kind: np.full(own.shape, 1 / own.shape[1], "float32") for kind, own in model.choices.items()}
     by_hand = model.base
     for kind, own in model.choices.items():
@@ -112,8 +125,7 @@ def test_expected_cost_is_the_mean_over_draws():
 
 
 def test_gradient_of_the_expected_cost():
-    space, shape = SPACES["nasbench201"]
-    model = COSTS["macs"](space, shape, 5)
+    model = cost_of("macs", "nasbench201")
     start = np.random.default_rng(0).standard_normal((6, 5))
 
     def cost(alphas):
@@ -144,7 +156,7 @@ def test_gradient_of_the_expected_cost():
 
 def test_objective_in_closed_form():
     space, shape = SPACES["nasbench201"]
-    cost = COSTS["parameters"](space, shape, 5)
+    cost = cost_of("parameters", "nasbench201")
     supernet = space.build_supernet(shape, 5)
     expected = float(cost.expected(supernet.expected_weights()))
     add = CostObjective(cost, weight=1e-3)
@@ -165,16 +177,14 @@ def test_objective_in_closed_form():
     ],
 )
 def test_objective_says_what_is_wrong(arguments, message):
-    space, shape = SPACES["nasbench201"]
     with pytest.raises(ValueError, match=message):
-        CostObjective(COSTS["parameters"](space, shape, 5), **arguments)
+        CostObjective(cost_of("parameters", "nasbench201"), **arguments)
 
 
 def test_cost_model_survives_json_and_keras():
-    space, shape = SPACES["proxyless"]
-    model = COSTS["macs"](space, shape, 5)
+    model = cost_of("macs", "proxyless")
     again = CostModel.from_config(json.loads(json.dumps(model.get_config())))
-    genotype = space.sample(np.random.default_rng(0))
+    genotype = SPACES["proxyless"][0].sample(np.random.default_rng(0))
     assert again.cost(genotype) == model.cost(genotype)
     objective = CostObjective(model, weight=1e-6, target=model.least_cost())
     remade = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(objective))
@@ -195,7 +205,7 @@ def test_least_cost_is_that_of_the_cheapest_network():
 
 def test_front_leads_from_the_cheapest_to_the_free_choice():
     space, shape = SPACES["proxyless"]
-    model = COSTS["macs"](space, shape, 5)
+    model = cost_of("macs", "proxyless")
     supernet = space.build_supernet(shape, 5)
     for alphas in supernet.alphas.values():
         alphas.assign(np.linspace(0, 3, alphas.shape[1])[::-1] * np.ones(alphas.shape))
@@ -215,8 +225,7 @@ def test_front_leads_from_the_cheapest_to_the_free_choice():
 
 
 def test_a_genotype_of_another_space():
-    space, shape = SPACES["nasbench201"]
-    model = COSTS["macs"](space, shape, 5)
+    model = cost_of("macs", "nasbench201")
     other = SPACES["darts"][0].sample(np.random.default_rng(0))
     with pytest.raises(ValueError, match="of another space"):
         model.cost(other)

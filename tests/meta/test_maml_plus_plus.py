@@ -119,7 +119,9 @@ def test_shifts_of_zero_are_plain_maml(make, tasks):
         np.testing.assert_allclose(own.sum(0), shared, rtol=1e-9)
 
 
-@pytest.mark.parametrize("first_order_steps, inner_variables", [(0, "all"), (1, "all_but_batch_norm")])
+@pytest.mark.parametrize(
+    "first_order_steps, inner_variables", [(0, "all"), pytest.param(1, "all_but_batch_norm", marks=pytest.mark.slow)]
+)
 def test_outer_gradients_equal_central_differences(make, tasks, first_order_steps, inner_variables):
     """With every part on, with respect to the rates, the shifts of the scale, of the offset, and everything."""
     settings = {"multi_step_loss_steps": 10, "first_order_steps": first_order_steps, "inner_variables": inner_variables}

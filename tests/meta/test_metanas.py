@@ -87,6 +87,7 @@ def test_start_values_move_at_a_rate_each(tasks):
     assert all(np.abs(ops.convert_to_numpy(v)).max() > 0.01 for v in learner.model.architecture_parameters)
 
 
+@pytest.mark.slow
 def test_alphas_are_frozen_in_the_first_half(tasks):
     learner, seen = make_learner(architecture_warmup=0.5), []
 
@@ -117,16 +118,16 @@ def test_optimizer_of_frozen_alphas_stands_still(tasks, optimizer, eager):
             rates.append([float(own.learning_rate) for own in inner])
 
     counts, rates, before = [], [], arrays(learner.model.architecture_parameters)[0]
-    learner.fit(tasks(query_shots=0), steps=8, tasks=1, callbacks=[Watch()], verbose=0)
-    assert counts == [[step, max(step - 6, 0)] for step in range(1, 9)]
-    for states in seen[1:6]:
+    learner.fit(tasks(query_shots=0), steps=4, tasks=1, callbacks=[Watch()], verbose=0)
+    assert counts == [[step, max(step - 3, 0)] for step in range(1, 5)]
+    for states in seen[1:3]:
         for first, now in zip(seen[0], states, strict=True):
             np.testing.assert_array_equal(first, now)
-    np.testing.assert_array_equal(seen[5][0], before)
+    np.testing.assert_array_equal(seen[2][0], before)
     if optimizer is None:  # as if both rates had fallen from the first step on
-        assert rates[5:] == [pytest.approx([1 - step / 8, 0.6 * (1 - step / 8)]) for step in (6, 7, 8)]
+        assert rates[2:] == [pytest.approx([1 - step / 4, 0.6 * (1 - step / 4)]) for step in (3, 4)]
     else:
-        assert np.abs(seen[6][0] - before).max() == pytest.approx(0.125, rel=1e-2)
+        assert np.abs(seen[3][0] - before).max() == pytest.approx(0.125, rel=1e-2)
 
 
 @pytest.mark.slow
@@ -178,6 +179,7 @@ def test_hardening_needs_none_where_edges_are_left_out(tasks):
                 learner.harden(learner.model)
 
 
+@pytest.mark.slow
 def test_alphas_of_the_inputs_are_searched_annealed_and_hardened(tasks):
     """No primitive `none` is needed, and at the end of the fall the hardened network computes what the mixture does."""
     space = DARTSSpace(filters=2, num_cells=1, num_nodes=2, primitives=["skip_connect", "avg_pool_3x3"])

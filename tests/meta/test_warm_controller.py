@@ -13,6 +13,7 @@ from kerasnas.testing import check_strategy
 
 SPACE = NASBench201Space()
 LEARNERS = [functools.partial(reptile_policy, outer_steps=12), functools.partial(pretrain_policy, steps=60)]
+SHORT = [functools.partial(reptile_policy, outer_steps=2, inner_steps=5), functools.partial(pretrain_policy, steps=3)]
 
 
 def experience(reward, count=60, seed=0):
@@ -84,21 +85,14 @@ def test_what_sources_share_is_learned_and_what_they_differ_in_is_left_open(lear
     assert second[[1, 2, 4]].sum() > second[[0, 3]].sum()
 
 
-@pytest.mark.parametrize("learn", LEARNERS, ids=["reptile", "pretraining"])
+@pytest.mark.parametrize("learn", SHORT, ids=["reptile", "pretraining"])
 def test_the_seed_decides_all_of_it(learn, sources):
     one, again, other = (learn(Reinforce, SPACE, sources, seed=seed)["logits"] for seed in (1, 1, 2))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    "learn",
-    [
-        functools.partial(reptile_policy, outer_steps=2, inner_steps=5),
-        functools.partial(pretrain_policy, steps=3),
-    ],
-    ids=["reptile", "pretraining"],
-)
+@pytest.mark.parametrize("learn", SHORT, ids=["reptile", "pretraining"])
 def test_it_initializes_the_lstm_controller_too(learn, sources):
     make = functools.partial(Controller, units=8, learning_rate=0.05)
     found = learn(make, SPACE, sources)

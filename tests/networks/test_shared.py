@@ -236,9 +236,10 @@ def twice(space):
 
 def children(space, values, *special, seed=7):
     rng = np.random.default_rng(seed)
+    genotypes = [*special, space.sample(rng), space.sample(rng)]
     return [
-        pytest.param(space, values, g, id=f"{space.name}-{i}")
-        for i, g in enumerate([*special, space.sample(rng), space.sample(rng)])
+        pytest.param(space, values, g, id=f"{space.name}-{i}", marks=[pytest.mark.slow] * (i > len(special)))
+        for i, g in enumerate(genotypes)
     ]
 
 

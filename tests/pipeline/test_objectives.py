@@ -140,7 +140,10 @@ def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
     assert f"Expected at least {fastest:.6g} ms, what the fastest network of the space has." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", sorted(relaxations.RELAXATIONS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("sigmoid", "gumbel"))) for n in relaxations.RELAXATIONS],
+)
 def test_relaxations_by_name(dataset, name):
     config = SearchConfig(space="nasbench201", relaxation=name, filters=4, num_cells=1)
     supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)

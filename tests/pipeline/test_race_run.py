@@ -35,13 +35,13 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(dataset, tmp_path_factory):
-    """A race of 24 seconds of the processor, and how long it took."""
+    """A race of 12 seconds of the processor, and how long it took."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
         patch.setattr(stage, "race_share", lambda seconds: 0.6)  # so that two networks run
         folder = tmp_path_factory.mktemp("run") / "race"
         start = time.process_time()  # not by the clock: the machine may be busy
-        command = ["search", f"--dataset={dataset}", "--cpu_minutes=0.4", "--candidates=2", f"--output_dir={folder}"]
+        command = ["search", f"--dataset={dataset}", "--cpu_minutes=0.2", "--candidates=2", f"--output_dir={folder}"]
         assert cli.main(command) == 0
         return folder, time.process_time() - start
 
@@ -53,7 +53,7 @@ def read(folder):
 def test_folder_holds_everything_and_the_budget_was_kept(finished):
     folder, seconds = finished
     assert {name for name in (*FILES, *PLOTS) if not (folder / name).exists()} == set()
-    assert seconds < 1.15 * 24  # of the interpreter's start, which is not measured here, there is nothing in it
+    assert seconds < 1.15 * 12  # of the interpreter's start, which is not measured here, there is nothing in it
     result = read(folder)
     assert result["race"]["rungs"] and len(result["race"]["contestants"]) == 2
     assert result["searched"]["test_accuracy"] > 0.5
@@ -80,7 +80,7 @@ def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finis
     assert "won a race of 2 networks" in capsys.readouterr().out
     assert (folder / "model.keras").read_bytes() == model
     _, name, *flags = read(folder)["command"].split()
-    assert name == "search" and "--cpu_minutes=0.4" in flags and "--candidates=2" in flags
+    assert name == "search" and "--cpu_minutes=0.2" in flags and "--candidates=2" in flags
 
 
 def fails(capsys, *arguments):
@@ -103,7 +103,7 @@ def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(datase
     assert not folder.exists() or not list(folder.iterdir())  # the same folder can be used again
 
 
-def test_flags_of_the_other_method_say_so(tmp_path, capsys):
+def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
     folder = f"--output_dir={tmp_path / 'run'}"
     assert "--epochs is a flag of a gradient search" in fails(capsys, "search", "--epochs=3", folder)
     assert "--minutes is a flag of a race" in fails(capsys, "search", "--space=darts", "--minutes=3", folder)
@@ -119,7 +119,8 @@ def test_flags_of_the_other_method_say_so(tmp_path, capsys):
     assert "Expected a space of images" in fails(capsys, "search", "--space=signals", "--method=race", folder)
     assert "nothing with --minutes" in fails(capsys, "search", "--minutes=3", "--cpu_minutes=3", folder)
     assert "holds signals" in fails(capsys, "search", "--dataset=waveforms", folder)
-    assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", folder)
+    data = f"--dataset={dataset}"
+    assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", "--candidates=1", data, folder)
 
 
 @pytest.mark.parametrize(

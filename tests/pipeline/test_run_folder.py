@@ -178,10 +178,15 @@ def test_data_of_a_relative_path_are_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_a_second_process_is_refused(tmp_path):
     run = RunFolder.create(tmp_path / "run", "search", SearchConfig())
-    code = f"from kerasnas.pipeline import RunFolder\nwith RunFolder.open({str(run.path)!r}).held(): print('held')"
-    with run.held():
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert "BlockingIOError: Another process works in" in done.stderr and "held" not in done.stdout
+    code = (
+        "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); print(1, flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(run.path / "config.json")]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "1\n"
+    with pytest.raises(BlockingIOError, match="Another process works in"), run.held():
+        pass
+    other.communicate("\n", timeout=30)
     with run.held():  # free again
         pass
 

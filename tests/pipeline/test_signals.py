@@ -27,7 +27,7 @@ def dataset(tmp_path_factory):
 
 def test_whole_run(dataset, tmp_path):
     folder = tmp_path / "run"
-    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={folder}"]) == 0
+    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, "--random_genotypes=0", f"--output_dir={folder}"]) == 0
     result = json.loads((folder / "result.json").read_text())
     assert result["dataset"]["input_shape"] == [16, 1] and result["genotype"]["space"] == "signals"
     card = (folder / "card.md").read_text()

@@ -9,7 +9,7 @@ from PIL import Image
 from kerasnas import ImageClassifier, ImageRegressor, cli, pipeline
 from kerasnas.datasets import load
 from kerasnas.export import load_classifier
-from kerasnas.pipeline import SearchConfig
+from kerasnas.pipeline import SearchConfig, estimator
 
 RNG = np.random.default_rng(0)
 NAMES = ["left", "right", "top"]
@@ -38,7 +38,7 @@ def race(folder, arrays, task):
     file = folder / "data.npz"
     np.savez(file, **arrays)
     run = folder / "run"
-    assert cli.main(["search", f"--dataset={file}", f"--output_dir={run}", "--cpu_minutes=0.35", "--candidates=2"]) == 0
+    assert cli.main(["search", f"--dataset={file}", f"--output_dir={run}", "--cpu_minutes=0.2", "--candidates=1"]) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run
 
@@ -46,7 +46,7 @@ def race(folder, arrays, task):
 @pytest.fixture(scope="module")
 def multilabel(tmp_path_factory):
     (x, y), (x_test, y_test) = images(400, 0), images(100, 1)
-    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": NAMES}
+    arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": NAMES, "labels": NAMES}
     return race(tmp_path_factory.mktemp("multilabel"), arrays, "multilabel")
 
 
@@ -54,6 +54,7 @@ def multilabel(tmp_path_factory):
 def regression(tmp_path_factory):
     (x, y), (x_test, y_test) = numbers(400, 0), numbers(100, 1)
     arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": ["sum", "dark"]}
+    arrays["labels"] = arrays["classes"]
     return race(tmp_path_factory.mktemp("regression"), arrays, "regression")
 
 
@@ -119,31 +120,70 @@ def test_exports_answer_the_same(regression):
     assert file["agreement"] == 1.0 and file["difference"] < 1e-3
 
 
-def test_the_estimators():
+ESTIMATOR = {"cpu_minutes": 0.2, "candidates": 1, "log": lambda line: None}
+
+
+@pytest.mark.slow
+def test_the_estimator_of_several_labels():
     (x, y), (x_test, y_test) = images(300, 0), images(60, 1)
-    settings = {"cpu_minutes": 0.4, "candidates": 1, "log": lambda line: None}
-    classifier = ImageClassifier(**settings).fit(x, y)
+    classifier = ImageClassifier(**ESTIMATOR).fit(x, y)
     assert classifier.predict(x_test).shape == (60, 3)
     assert classifier.score(x_test, y_test) > 0.8 and set(classifier.evaluate(x_test, y_test)) >= {"f1", "exact"}
+
+
+@pytest.mark.slow
+def test_the_estimator_of_numbers():
     x, y = numbers(300, 0)
-    regressor = ImageRegressor(**settings).fit(x, y[:, 0])
+    regressor = ImageRegressor(**ESTIMATOR).fit(x, y[:, 0])
     x_test, y_test = numbers(60, 1)
     assert regressor.predict(x_test).shape == (60,) and regressor.score(x_test, y_test[:, 0]) > 0.3
     with pytest.raises(ValueError, match=r"2 numbers a sample|1 numbers a sample"):
         regressor.score(x_test, y_test)
+
+
+def test_estimators_of_finished_runs(multilabel, regression):
+    x, y = images(60, 1)
+    classifier = ImageClassifier.load(multilabel.parent)
+    assert classifier.predict(x).shape == (60, 3)
+    assert classifier.score(x, y) > 0.8 and set(classifier.evaluate(x, y)) >= {"f1", "exact"}
+    x, y = numbers(60, 1)
+    regressor = ImageRegressor.load(regression.parent)
+    assert regressor.predict(x).shape == (60, 2) and regressor.score(x, y) > 0.3
+    with pytest.raises(ValueError, match="2 numbers a sample"):
+        regressor.score(x, y[:, 0])
+
+
+def test_the_search_of_an_estimator_is_given_its_task(monkeypatch):
+    seen = []
+
+    def note(settings, folder, log):
+        seen.append(load(settings.dataset))
+        raise InterruptedError
+
+    monkeypatch.setattr(estimator, "search", note)
+    for kind, (x, y) in ((ImageClassifier, images(60, 0)), (ImageRegressor, numbers(60, 0))):
+        for labels in (y, y[:, 0]):
+            with pytest.raises(InterruptedError):
+                kind(**ESTIMATOR).fit(x, labels)
+    assert [data.task.name for data in seen] == ["multilabel", "classification", "regression", "regression"]
+    assert [np.shape(data.y_train)[1:] for data in seen] == [(3,), (), (2,), (1,)]
+
+
+def test_estimators_say_what_is_not_theirs():
+    x, y = numbers(300, 0)
     with pytest.raises(ValueError, match="ImageRegressor"):
         ImageClassifier(task="regression")
     with pytest.raises(ValueError, match="ImageRegressor"):
-        ImageClassifier(**settings).fit(x, y)
+        ImageClassifier(**ESTIMATOR).fit(x, y)
     with pytest.raises(ValueError, match="finite numbers"):
-        ImageRegressor(**settings).fit(x, np.where(y > 0, y, np.nan))
+        ImageRegressor(**ESTIMATOR).fit(x, np.where(y > 0, y, np.nan))
 
 
 @pytest.mark.parametrize(
     ("make", "metric"), [(images, "test_f1"), pytest.param(numbers, "test_r2", marks=pytest.mark.slow)]
 )
 def test_gradient_search(make, metric, tmp_path):
-    (x, y), (x_test, y_test) = make(160, 0), make(40, 1)
+    (x, y), (x_test, y_test) = make(64, 0), make(32, 1)
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
     settings = SearchConfig(
         dataset=str(tmp_path / "data.npz"),
@@ -153,11 +193,12 @@ def test_gradient_search(make, metric, tmp_path):
         num_cells=1,
         retrain_filters=2,
         retrain_cells=1,
+        batch_size=16,
+        retrain_batch_size=32,
         epochs=1,
         retrain_epochs=1,
         random_genotypes=1,
-        shortlist=2,
-        shortlist_steps=("2",),
+        shortlist=0,
     )
     result = pipeline.search(settings, tmp_path / "run", log=lambda line: None)
     assert np.isfinite(result["searched"][metric]) and np.isfinite(result["random"][0][metric])

@@ -178,8 +178,14 @@ def test_recordings(tmp_path):
         path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
     )
     folder = tmp_path / "run"
-    space = ["--space=signals", "--primitives=skip_connect,conv_3"]
-    assert cli.main(["search", str(path), *space, *SEARCH, f"--output_dir={folder}"]) == 0
+    flags = [
+        "--space=signals",
+        "--primitives=skip_connect,conv_3",
+        *SEARCH,
+        "--random_genotypes=0",
+        "--retrain_epochs=2",
+    ]
+    assert cli.main(["search", str(path), *flags, f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
     assert classifier.takes == "recordings" and classifier.input_shape == (800,)
     assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)

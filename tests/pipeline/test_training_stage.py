@@ -133,7 +133,7 @@ class Hooks(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-@pytest.mark.parametrize("stop", [None, ("epoch_end", 1), ("train_batch_end", 1)])
+@pytest.mark.parametrize("stop", [None, ("train_batch_end", 1), pytest.param(("epoch_end", 1), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("validation", "replicas"),
     [(None, 1), *(pytest.param(TEST, replicas, marks=pytest.mark.slow) for replicas in (1, 2))],

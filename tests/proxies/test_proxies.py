@@ -44,13 +44,6 @@ def test_synflow_of_a_deep_network_does_not_overflow():
     assert synflow(keras.Model(inputs, x)) == pytest.approx(60 * math.log(10) + math.log(60), rel=1e-5)
 
 
-def test_synflow_of_networks_with_strides_of_1x1_convolutions_does_not_end_the_process():
-    """On a batch of one image, oneDNN's gradient of those writes past its memory."""
-    space = DARTSSpace(filters=2, num_cells=2, num_nodes=1)
-    scores = [synflow(space.build_network(space.sample(np.random.default_rng(s)), (28, 28, 1), 10)) for s in range(4)]
-    assert np.isfinite(scores).all()
-
-
 def test_synflow_is_minus_infinity_where_nothing_flows():
     inputs = keras.Input((2,))
     assert synflow(keras.Model(inputs, dense(2, 0.0)(inputs))) == -math.inf
@@ -119,14 +112,12 @@ def test_zico_takes_gradients_with_the_statistics_of_the_batch():
 
 @pytest.mark.parametrize("name", sorted(PROXIES))
 def test_scores_are_of_the_space_and_computed_once(name):
-    space = NASBench201Space(filters=2, num_cells=1)
+    space = NASBench201Space(filters=2, num_cells=1, num_nodes=2)
     rng = np.random.default_rng(0)
     x, y = rng.random((8, 8, 8, 3), "float32"), np.arange(8) % 2
     score = ProxyScore(space, name, x, y, num_classes=2, filters=4)
-    strong = space.from_string(
-        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-    )
-    weak = space.from_string("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+    strong = space.from_string("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|")
+    weak = space.from_string("|none~0|+|skip_connect~0|none~1|")
     assert score(strong) > score(weak)
     assert score(strong) == score(strong) == ProxyScore(space, name, x, y, 2, filters=4)(strong)
     with pytest.raises(ValueError, match="belongs to space"):

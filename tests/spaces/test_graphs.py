@@ -96,7 +96,10 @@ def test_nodes_count_in_the_output_by_the_probability_that_none_reads_them():
     np.testing.assert_allclose(outputs, [1, 0.5, 0.5], atol=1e-3)
 
 
-@pytest.mark.parametrize("name", sorted(relaxations.RELAXATIONS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("softmax", "gumbel"))) for n in relaxations.RELAXATIONS],
+)
 def test_search_with_every_relaxation(name):
     space = GraphSpace(DATA.graph, filters=4, num_nodes=2, primitives=["gcn", "gat", "skip_connect"])
     supernet = space.build_supernet(DATA.input_shape, 3, relaxation=name)

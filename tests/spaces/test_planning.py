@@ -153,6 +153,7 @@ def test_no_state_grows_over_many_iterations(cell):
     assert np.abs(model.predict(data.x_train, verbose=0)).max() < 50
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_find_its_way():
     data = mazes(400, 100, size=7, seed=0)
     space = PlanningSpace(iterations=(8,))

@@ -46,17 +46,26 @@ SMALL = {
     "hybrid": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "macro": {"filters": 4, "widths": (0.5, 1.0), "max_halvings": 2},
     "nasbench101": {"filters": 8, "num_stacks": 2, "cells_per_stack": 1},
-    "nasbench201": {"filters": 2, "num_cells": 1},
-    "padded_signals": {"filters": 2, "num_cells": 1},
+    "nasbench201": {"filters": 2, "num_cells": 1, "num_nodes": 2},
+    "padded_signals": {"filters": 2, "num_cells": 1, "num_nodes": 2},
     "planning": {"filters": 4, "widths": (0.5, 1.0), "iterations": (1, 2)},
     "proxyless": {"filters": 2, "strides": (1, 2), "primitives": ["mbconv_3x3_e3", "mbconv_5x5_e3"]},
-    "signals": {"filters": 2, "num_cells": 1},
+    "signals": {"filters": 2, "num_cells": 1, "num_nodes": 2},
     "text": {"vocabulary": 20, "dimensions": 4, "filters": 4, "num_nodes": 2},
 }  # a name not listed is made with its defaults
 SHAPES = {"signals": (9, 2), "padded_signals": (9, 2), "text": (9,), "graphs": (3,)}
+# Of those that differ in a size alone, one runs by default.
+SIZES = {"sep_conv_5x5", "dil_conv_5x5", "nor_conv_5x5", "mbconv_3x3_e1", "mbconv_3x3_e6", "mbconv_5x5_e6"}
+SIZES |= {"mbconv_7x7_e3", "mbconv_7x7_e6", "conv_5", "sep_conv_5", "sep_conv_7", "dil_conv_5", "self_attention_1"}
+SIZES |= {"self_attention_4", "self_attention_8", "masked_conv_5", "masked_sep_conv_5", "masked_dil_conv_5"}
+SIZES |= {"lstm", "bi_lstm"}
 
 
-@pytest.mark.parametrize("name", sorted(PRIMITIVES))
+def some_slow(names, slow):
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
+@pytest.mark.parametrize("name", some_slow(sorted(PRIMITIVES), SIZES))
 def test_primitive(name):
     testing.check_primitive(name, rank=1 if name in FOR_SIGNALS else 2)
 
@@ -66,7 +75,7 @@ def test_primitive_on_signals(name):
     testing.check_primitive(name, rank=1)
 
 
-@pytest.mark.parametrize("name", CHANGES_CHANNELS)
+@pytest.mark.parametrize("name", some_slow(CHANGES_CHANNELS, SIZES | {"dil_conv_3x3", "mbconv_5x5_e3"}))
 def test_primitive_that_changes_channels(name):
     testing.check_primitive(name, filters=5, channels=3)
 
@@ -87,7 +96,7 @@ def test_strategy(name):
     testing.check_strategy(name)
 
 
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@pytest.mark.parametrize("name", some_slow(sorted(STRATEGIES), {"bananas", "controller", "ehvi", "predictor"}))
 def test_strategy_that_may_repeat_itself(name):
     testing.check_strategy(lambda space, seed: STRATEGIES[name](space, seed=seed, unique=False))
 

@@ -75,7 +75,7 @@ def test_compiled_search_is_deterministic(fitted, make_search, data):
     assert same_state(fitted[0], again)
 
 
-@pytest.mark.parametrize("warmup", [0, 1])
+@pytest.mark.parametrize("warmup", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_both_levels_share_one_trace_which_changes_nothing(make_search, data, monkeypatch, warmup):
     """Beside the graph's size: so that the test would see it if nothing were shared."""
 
@@ -115,7 +115,7 @@ def test_another_seed_is_another_search(make_search, data):
     runs = []
     for seed in (0, 0, 1):
         search = make_search()
-        search.fit(*data, batch_size=8, epochs=1, verbose=0, seed=seed)
+        search.fit(data[0][:24], data[1][:24], batch_size=8, epochs=1, verbose=0, seed=seed)
         runs.append(values(search.architecture_parameters))
     assert same(runs[0], runs[1])
     assert not same(runs[0], runs[2])
@@ -185,6 +185,7 @@ def test_augment_changes_training_images_only(make_search, data, validation):
 # Weights of classes and samples --------------------------------------------------------------------------
 def test_class_weight_is_the_equivalent_sample_weight(make_search, data, validation):
     table = {0: 3.0, 2: 0.25}  # a class left out weighs 1
+    data, validation = (tuple(part[:16] for part in one) for one in (data, validation))
     arguments = {"validation_data": validation, "batch_size": 8, "epochs": 1, "verbose": 0}
     weight = np.array([table.get(label, 1.0) for label in data[1]])
     results, losses = [], []
@@ -306,7 +307,7 @@ def test_validation_accuracy_is_the_one_of_the_loss(make_search, loss, expected)
 
 
 # Phases and defaults --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
+@pytest.mark.parametrize("eager", [pytest.param(True, marks=pytest.mark.slow), False], ids=["eager", "graph"])
 def test_warmup_rests_the_alphas(make_search, data, eager):
     search = make_search(architecture_warmup_epochs=2, compile={"run_eagerly": eager})
     courses = [(values(search.architecture_parameters), values(search.network_weights))]

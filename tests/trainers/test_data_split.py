@@ -139,8 +139,15 @@ class SpoiledBatches(ArrayBatches):
         return (x + np.inf if (self.epoch, index) == (1, 2) else x), y
 
 
-@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
-@pytest.mark.parametrize("half", ["training", "validation"])
+@pytest.mark.parametrize(
+    ("half", "eager"),
+    [
+        pytest.param("training", True, id="training-eager"),
+        pytest.param("validation", False, id="validation-graph"),
+        pytest.param("training", False, id="training-graph", marks=pytest.mark.slow),
+        pytest.param("validation", True, id="validation-eager", marks=pytest.mark.slow),
+    ],
+)
 def test_non_finite_loss_stops_at_the_start_of_its_epoch(make_search, data, tmp_path, half, eager):
     kinds = {"training": ArrayBatches, "validation": ArrayBatches, half: SpoiledBatches}
     search = make_search(compile={"run_eagerly": eager})
@@ -199,18 +206,18 @@ def test_sample_weight_and_validation_data_of_the_wrong_form():
         ({0: float("nan")}, "Received: nan"),
     ],
 )
-def test_class_weights_of_no_class(make_search, data, weights, words):
+def test_class_weights_of_no_class(search, data, weights, words):
     with pytest.raises(ValueError, match=f"`class_weight`. Expected .*{words}"):
-        make_search().fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=weights)
+        search.fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=weights)
     with pytest.raises(TypeError, match=r"`class_weight`. Expected a mapping"):
-        make_search().fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=[1.0, 2.0, 3.0])
+        search.fit(*data, batch_size=8, epochs=1, verbose=0, class_weight=[1.0, 2.0, 3.0])
     assert class_weight_table({1: 2}, None) == [1.0, 2.0] and class_weight_table({}, None) == [1.0]
 
 
-def test_a_search_of_no_epochs_is_refused(make_search, data):
+def test_a_search_of_no_epochs_is_refused(search, data):
     """`derive` would return what the initialization points to."""
     with pytest.raises(ValueError, match=r"`epochs`\. Expected a positive integer\. Received: 0"):
-        make_search().fit(*data, batch_size=8, epochs=0)
+        search.fit(*data, batch_size=8, epochs=0)
 
 
 @pytest.mark.parametrize("rate", [0.0, -0.1, float("nan"), "fast"])

@@ -26,6 +26,12 @@ def tiny(relaxation="softmax", **kwargs):
     return space, space.build_supernet((8, 8, 1), 3, relaxation=relaxation, **kwargs)
 
 
+@pytest.fixture(scope="module")
+def few(data):
+    """16 of the images: a step an epoch, of eight from either half."""
+    return tuple(part[:16] for part in data)
+
+
 def state_of(search):
     parts = search.network_weights, search.architecture_parameters, search.non_trainable_variables
     return tuple(values(part) for part in parts)
@@ -83,10 +89,10 @@ def test_largest_eigenvalue_is_not_that_of_largest_magnitude(eigenvalues, iterat
 def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, relaxation):
     """Against the Hessian by central differences of the gradient, in float64, batch norm included."""
     dtype_policy("float64")
-    _, supernet = tiny(relaxation)
-    search = BilevelTrainer(supernet, auxiliary_skip=0.3)
+    space = NASBench201Space(2, 1, 2, ["skip_connect", "nor_conv_1x1"])
+    search = BilevelTrainer(supernet := space.build_supernet((8, 8, 1), 3, relaxation=relaxation), auxiliary_skip=0.3)
     search.compile()
-    batch = tuple(ops.convert_to_tensor(part[:16]) for part in data)
+    batch = tuple(ops.convert_to_tensor(part[:6]) for part in data)
     w, a, state = (
         values(v) for v in (search.network_weights, search.architecture_parameters, search.non_trainable_variables)
     )
@@ -100,7 +106,7 @@ def test_curvature_of_a_search_is_that_of_its_whole_hessian(dtype_policy, data, 
     step, at = 1e-5, np.array(a[0]).ravel()
     columns = [(gradient(at + step * unit) - gradient(at - step * unit)).ravel() / (2 * step) for unit in np.eye(size)]
     eigenvalues = np.linalg.eigvalsh((np.array(columns) + np.array(columns).T) / 2)
-    assert search.curvature(batch, iterations=2000) == pytest.approx(eigenvalues.max(), rel=1e-4)
+    assert search.curvature(batch, iterations=30) == pytest.approx(eigenvalues.max(), rel=1e-4)
 
 
 def fake_search(curvatures):
@@ -167,11 +173,14 @@ def test_a_stopped_search_stays_stopped_when_resumed(tmp_path, data, make_search
         np.testing.assert_array_equal(value, snapshot(again)[name])
 
 
-@pytest.mark.parametrize("kind", ["halves", "validation data", "PyDataset", "tf.data"])
-def test_curvature_is_measured_on_the_images_that_move_the_alphas(data, make_search, monkeypatch, kind):
+@pytest.mark.parametrize(
+    "kind",
+    ["halves", "tf.data", *(pytest.param(one, marks=pytest.mark.slow) for one in ("validation data", "PyDataset"))],
+)
+def test_curvature_is_measured_on_the_images_that_move_the_alphas(few, make_search, monkeypatch, kind):
     """Images of one pixel value a part: 1 moves the weights, 2 the alphas."""
     monkeypatch.setattr("kerasnas.trainers.guarded_search.CURVATURE_WINDOW", 1)
-    x, y = np.ones_like(data[0]), data[1]
+    x, y = np.ones_like(few[0]), few[1]
     given = {"validation_data": (2 * x, y)}
     if kind == "halves":
         x[stratified_split(y, 0.5, seed=0)[1]] = 2
@@ -214,9 +223,9 @@ def test_curvature_is_measured_in_a_fit_and_resumes(tmp_path, data, make_search,
     [
         (12, 3, False, 0),  # the command line's default
         (13, 3, False, 13),
-        (12, 2, False, 12),
-        (12, None, False, 0),
-        (12, ArchitectureWarmup(2), False, 12),
+        pytest.param(12, 2, False, 12, marks=pytest.mark.slow),
+        pytest.param(12, None, False, 0, marks=pytest.mark.slow),
+        pytest.param(12, ArchitectureWarmup(2), False, 12, marks=pytest.mark.slow),
         (12, ArchitectureWarmup(3), True, 0),
         (9, 0, True, 0),
     ],
@@ -303,7 +312,7 @@ def test_trainer_puts_up_its_guards_and_takes_them_down():
     assert float(remade.supernet.auxiliary_skip) == 0.5
 
 
-def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(data):
+def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(few):
     class Weights(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             seen.append(round(float(self.model.supernet.auxiliary_skip), 6))
@@ -312,19 +321,22 @@ def test_auxiliary_skip_decays_to_0_as_a_function_of_the_epoch(data):
     for first in (0, 3):
         _, supernet = tiny()
         search, seen = BilevelTrainer(supernet, auxiliary_skip=0.5, curvature_ratio=None), []
-        search.compile()
-        search.fit(*data, batch_size=8, epochs=5, initial_epoch=first, verbose=0, callbacks=[Weights()])
+        search.compile(run_eagerly=True)
+        search.fit(*few, batch_size=8, epochs=5, initial_epoch=first, verbose=0, callbacks=[Weights()])
         assert seen == expected[first:]
 
 
-@pytest.mark.parametrize(("epochs", "warmup", "frozen"), [(4, None, 1), (3, None, 0), (4, 0, 0), (4, 2, 2)])
-def test_alphas_are_frozen_for_a_quarter_of_the_epochs(data, epochs, warmup, frozen):
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "frozen"),
+    [(4, None, 1), (3, None, 0), (4, 2, 2), pytest.param(4, 0, 0, marks=pytest.mark.slow)],
+)
+def test_alphas_are_frozen_for_a_quarter_of_the_epochs(few, epochs, warmup, frozen):
     _, supernet = tiny()
     search = BilevelTrainer(supernet, architecture_warmup_epochs=warmup)
-    search.compile()
+    search.compile(run_eagerly=True)
     active = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: active.append(float(search.architecture_active)))
-    search.fit(*data, batch_size=16, epochs=epochs, verbose=0, callbacks=[watch])
+    search.fit(*few, batch_size=8, epochs=epochs, verbose=0, callbacks=[watch])
     assert active == [0.0] * frozen + [1.0] * (epochs - frozen)
 
 
@@ -423,14 +435,16 @@ def test_search_with_a_target_never_exceeds_it(data):
     assert cost.cost(supernet.derive()) > target >= cost.cost(search.derive())
 
 
-@pytest.mark.parametrize("relaxation", [Softmax(4.0), Gumbel(4.0)], ids=["softmax", "gumbel"])
-def test_temperature_follows_its_schedule(data, relaxation):
+@pytest.mark.parametrize(
+    "relaxation", [pytest.param(Softmax(4.0), marks=pytest.mark.slow), Gumbel(4.0)], ids=["softmax", "gumbel"]
+)
+def test_temperature_follows_its_schedule(few, relaxation):
     _, supernet = tiny(relaxation)
     search = BilevelTrainer(supernet)
-    search.compile()
+    search.compile(run_eagerly=True)
     seen = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(float(supernet.relaxation.temperature)))
-    search.fit(*data, batch_size=16, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), watch])
+    search.fit(*few, batch_size=8, epochs=3, verbose=0, callbacks=[TemperatureSchedule(8.0, 2.0), watch])
     assert seen == [8.0, 5.0, 2.0]
 
 

@@ -385,7 +385,7 @@ def small_supernet():
     return space.build_supernet((8, 8, 1), 3)
 
 
-@pytest.mark.parametrize("warmup", [0, 1], ids=["plain", "in a cond"])
+@pytest.mark.parametrize("warmup", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["plain", "in a cond"])
 def test_step_is_the_unrolled_step_written_out(make_both, data, validation, warmup):
     """Alphas by the unrolled gradient, then the weights; in the second step SGD's buffers have their part in it."""
     search, twin = make_both(small_supernet, architecture_warmup_epochs=warmup)
@@ -454,7 +454,14 @@ def test_class_weights_are_part_of_the_step_ahead(make_search, data, validation)
 
 
 # Random layers ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("name", "eager"), [*((name, True) for name in HYPERGRADIENTS), ("first_order", False)])
+@pytest.mark.parametrize(
+    ("name", "eager"),
+    [
+        ("finite_difference", True),
+        ("first_order", False),
+        *(pytest.param(name, True, marks=pytest.mark.slow) for name in ("first_order", "unrolled")),
+    ],
+)
 def test_a_step_draws_once_for_each_level(make_search, data, validation, name, eager):
     """Keras counts the draws of a generator: two in each step, however many passes the alphas' gradient makes."""
     space = NASBench201Space(2, 1, 1, ["skip_connect", "nor_conv_1x1"])

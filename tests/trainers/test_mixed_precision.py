@@ -81,7 +81,10 @@ def test_overflow_skips_the_step_of_its_level_alone(make_search, dtype_policy, b
     assert all(0.5 < logs[name] < 3 for name in ("loss", "val_loss"))  # without the scale
 
 
-@pytest.mark.parametrize("hypergradient", ["first_order", "unrolled", "finite_difference"])
+@pytest.mark.parametrize(
+    "hypergradient",
+    ["first_order", *(pytest.param(one, marks=pytest.mark.slow) for one in ("unrolled", "finite_difference"))],
+)
 def test_overflow_does_not_stop_a_search(make_search, dtype_policy, data, hypergradient):
     """Of the first steps; `NonFiniteGuard` sees losses that are finite."""
     dtype_policy("mixed_float16")

@@ -91,6 +91,7 @@ def test_the_best_sampled_child_is_derived(searched, data):
 @pytest.mark.parametrize("given", [False, True], ids=["halves", "validation data"])
 def test_rewards_and_derivation_read_the_held_out_images_alone(data, validation, monkeypatch, given):
     """Images of one pixel value a part: 1 the training half, 2 the other one, 3 the validation data."""
+    data, validation = (tuple(part[:16] for part in one) for one in (data, validation))
     x, y = np.empty_like(data[0]), data[1]
     first, second = stratified_split(y, 0.5, seed=0)
     x[first], x[second] = 1, 2

@@ -55,7 +55,7 @@ def test_beta_decay_grows_linearly_and_moves_the_alphas(images):
         supernet.alphas["cell"].assign(np.tile([[0.0, 0.0, 2.0]], (3, 1)))
         decay = BetaDecay(weight)
         search = BilevelTrainer(supernet, objective=decay, architecture_warmup_epochs=0, curvature_ratio=None)
-        search.compile(architecture_optimizer=keras.optimizers.Adam(0.1))
+        search.compile(architecture_optimizer=keras.optimizers.Adam(0.1), run_eagerly=True)
         watch = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs, own=decay: seen.append(float(own.factor))
         )

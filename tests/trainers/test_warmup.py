@@ -88,21 +88,21 @@ def test_first_step_after_the_warm_up_is_that_without_one(space, data, hypergrad
 def test_every_optimizer_with_a_state_stands_still(space, data, make_optimizer):
     """After the warm-up the alphas move as they do without one."""
     courses = []
-    for warmup in (0, 3):
+    for warmup in (0, 2):
         search = make(space, warmup)
-        search.compile(keras.optimizers.SGD(0.0), make_optimizer())
+        search.compile(keras.optimizers.SGD(0.0), make_optimizer(), run_eagerly=True)
         courses.append(fit(search, data, warmup + 2))
-    for state in courses[1].states[1:4]:
+    for state in courses[1].states[1:3]:
         for before, after in zip(courses[1].states[0], state, strict=True):
             np.testing.assert_array_equal(before, after)
     for epoch in (0, 1):
-        np.testing.assert_allclose(courses[1].step(epoch + 3), courses[0].step(epoch), rtol=1e-2, atol=1e-6)
+        np.testing.assert_allclose(courses[1].step(epoch + 2), courses[0].step(epoch), rtol=1e-2, atol=1e-6)
 
 
 def test_decay_of_a_users_optimizer_waits_too(space, data):
     """Decoupled weight decay would shrink frozen alphas."""
     search = make(space, 2)
-    search.compile(architecture_optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.5))
+    search.compile(architecture_optimizer=keras.optimizers.AdamW(0.01, weight_decay=0.5), run_eagerly=True)
     course = fit(search, data, 3)
     assert not course.step(0).any() and not course.step(1).any() and course.step(2).any()
 
@@ -110,7 +110,7 @@ def test_decay_of_a_users_optimizer_waits_too(space, data):
 def test_callback_takes_the_place_of_the_trainers_warm_up(space, data):
     course = fit(make(space, 0), data, 3, ArchitectureWarmup(2))
     assert [bool(course.step(epoch).any()) for epoch in range(3)] == [False, False, True]
-    course = fit(make(space, 2), data, 2, ArchitectureWarmup(0))
+    course = fit(make(space, 2, run_eagerly=True), data, 2, ArchitectureWarmup(0))
     assert course.step(0).any() and course.step(1).any()
 
 

@@ -57,7 +57,7 @@ def trained(monkeypatch):
 
 def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path, training, data, trained):
     found = [cell("222222"), cell("322222")]
-    settings = Shortlist(size=6, steps=(8, 16), evaluations=16)
+    settings = Shortlist(size=6, steps=(8, 16), evaluations=7)
     within = SPACE.reachable(max_skips=1)
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, within, log=lambda line: None)
     first, second = record["rungs"]
@@ -75,7 +75,7 @@ def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path,
 
 def test_networks_whose_loss_is_not_finite_are_out(tmp_path, training, data, trained):
     lines = []
-    settings = Shortlist(size=2, steps=(8,), evaluations=4)
+    settings = Shortlist(size=2, steps=(8,), evaluations=2, proxy="parameters")
     found = [cell("444444"), cell("333333")]
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, log=lines.append)
     assert [one["val_accuracy"] is None for one in record["rungs"][0]["networks"]] == [True, False]
@@ -86,7 +86,12 @@ def test_networks_whose_loss_is_not_finite_are_out(tmp_path, training, data, tra
 def test_no_rung_takes_more_epochs_than_the_final_training(tmp_path, data, trained):
     short = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(epochs=3, batch_size=8))
     record = run_shortlist(
-        Stages(tmp_path), Shortlist(4, (8, 4000), evaluations=6), [cell("333333")], short, *data, log=str
+        Stages(tmp_path),
+        Shortlist(4, (8, 4000), evaluations=4, proxy="parameters"),
+        [cell("333333")],
+        short,
+        *data,
+        log=str,
     )
     assert [rung["epochs"] for rung in record["rungs"]] == [2, 3]
 
@@ -159,7 +164,7 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
 
     monkeypatch.setattr(NetworkTraining, "run", run)
     assert search.derive() == cell("222222")
-    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=10), log=str) == cell("222122")
+    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=6, proxy="parameters"), log=str) == cell("222122")
     assert list(seen)[:2] == [cell("222222"), cell("222122")]
     assert all(genotype in SPACE.reachable("auto") for genotype in seen)
     (own, _), (held, _) = next(iter(seen.values()))

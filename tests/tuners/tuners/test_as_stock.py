@@ -56,7 +56,7 @@ class Batches(keras.utils.PyDataset):
 
 
 # Data -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [supernets, children])
+@pytest.mark.parametrize("make", [supernets, pytest.param(children, marks=pytest.mark.slow)])
 def test_a_search_on_datasets_is_one_on_their_samples(tmp_path, make):
     scores = []
     for name in ("one", "two"):  # a dataset that shuffles: another order, the same trial
@@ -97,7 +97,7 @@ def test_a_dataset_with_labels_beside_it():
         make_data(batches(X, Y), Y, (X_VAL, Y_VAL), None, (8, 8, 1), 3, seed=0)
 
 
-@pytest.mark.parametrize("make", [supernets, children])
+@pytest.mark.parametrize("make", [children, pytest.param(supernets, marks=pytest.mark.slow)])
 def test_validation_split_holds_out_what_networks_are_evaluated_on(tmp_path, make):
     tuner = make(tmp_path)
     tuner.search(X, Y, validation_split=0.25, architecture_split=0.4, epochs=1, verbose=0)
@@ -125,11 +125,11 @@ def test_without_any_validation_data_the_ways_to_have_some_are_named(tmp_path):
         supernets(tmp_path).search(X, Y, verbose=0)
 
 
-def test_trials_on_few_samples_have_batches_of_them(tmp_path):
+def test_trials_on_few_samples_have_batches_of_them(tmp_path, capsys):
     """Half of 24 samples are fewer than the default batch, and every trial failed."""
     tuner = supernets(tmp_path)
     tuner.search(X, Y, validation_data=(X_VAL, Y_VAL), epochs=1, verbose=0)
-    assert tuner.oracle.get_trial("0").status == "COMPLETED"
+    assert tuner.oracle.get_trial("0").status == "COMPLETED" and not capsys.readouterr().out
 
 
 def test_bytes_are_searched_and_trained_on_alike():
@@ -139,7 +139,7 @@ def test_bytes_are_searched_and_trained_on_alike():
 
 
 # Logs and output ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("make", [supernets, children])
+@pytest.mark.parametrize("make", [supernets, pytest.param(children, marks=pytest.mark.slow)])
 def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_path, make):
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
@@ -158,17 +158,18 @@ def test_tensorboard_has_a_folder_for_each_trial_with_its_hyperparameters(tmp_pa
     assert "_hparams_/session_start_info" in tags and "epoch_loss" in tags
 
 
-def test_output_inside_a_trial(tmp_path, capsys):
-    def shown(verbose):
-        supernets(tmp_path, project_name=str(verbose)).search(
-            X, Y, validation_data=(X_VAL, Y_VAL), epochs=2, verbose=verbose
-        )
-        return capsys.readouterr().out
+@pytest.mark.parametrize("verbose", [1, "rows", *(pytest.param(one, marks=pytest.mark.slow) for one in (0, 2))])
+def test_output_inside_a_trial(tmp_path, capsys, verbose):
+    supernets(tmp_path).search(X, Y, validation_data=(X_VAL, Y_VAL), epochs=2, verbose=verbose)
+    shown = capsys.readouterr().out
+    words = {1: ("Epoch 1/2", "step"), 2: ("Epoch 2/2", "alpha_entropy")}
+    assert all(word in shown for word in words.get(verbose, ()))
+    assert "Epoch" not in shown or verbose in words
+    assert verbose != "rows" or len(shown.splitlines()) == 2
+    assert verbose != 0 or not shown
 
-    bars, lines, rows, nothing = map(shown, (1, 2, "rows", 0))
-    assert "Epoch 1/2" in bars and "step" in bars
-    assert "Epoch 2/2" in lines and "alpha_entropy" in lines
-    assert "Epoch" not in rows and len(rows.splitlines()) == 2 and not nothing
-    for wrong, words in ((3, "of at most 2"), ("row", "Did you mean 'rows'")):
-        with pytest.raises(ValueError, match=f"`verbose`.*{words}"):
-            shown(wrong)
+
+@pytest.mark.parametrize(("wrong", "words"), [(3, "of at most 2"), ("row", "Did you mean 'rows'")])
+def test_output_of_no_kind(tmp_path, wrong, words):
+    with pytest.raises(ValueError, match=f"`verbose`.*{words}"):
+        supernets(tmp_path).search(X, Y, validation_data=(X_VAL, Y_VAL), epochs=2, verbose=wrong)

@@ -18,7 +18,7 @@ LABELS = {"multilabel": (RNG.random((48, 2)) < 0.5).astype("float32"), "regressi
 TASKS = {"multilabel": MULTILABEL, "regression": Regression((0.0, 0.0), (1.0, 1.0))}
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["regression", pytest.param("multilabel", marks=pytest.mark.slow)])
 def test_a_search_of_supernets(name, tmp_path):
     hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 2, epochs=1, batch_size=8, task=TASKS[name])
     metric = keras_tuner.Objective("val_f1" if name == "multilabel" else "val_r2", "max")
@@ -37,7 +37,7 @@ def test_a_search_of_supernets(name, tmp_path):
     assert tuner.get_best_models()[0].output_shape == (None, 2)
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ["multilabel", pytest.param("regression", marks=pytest.mark.slow)])
 def test_shared_weights_and_the_best_from_scratch(name, tmp_path):
     tuner = OneShotTuner(
         CHILDREN,
