@@ -123,7 +123,8 @@ def readapt(
     Example:
 
     >>> rng = np.random.default_rng(0)
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+    >>> layer = keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> x = rng.normal(size=(400, 2))
     >>> found = readapt(model, x, (x[:, 0] > 0).astype(int), most_steps=100, learning_rate=0.1)
     >>> found.adopted, found.after > 0.9

@@ -265,7 +265,13 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     names = {flag_of(field) for field in fields} | (
         {"output_dir"} if command not in ("time", "experience", "doctor", "completion") else set()
     )
-    others = {"retrain": {"genotype"}, "plot": {"genotype"}, "search": {"method"}, "evaluate": {"dataset"}}
+    others = {
+        "retrain": {"genotype"},
+        "plot": {"genotype"},
+        "search": {"method"},
+        "evaluate": {"dataset"},
+        "resume": {"executor"},
+    }
     names |= {"config"} if own else set()
     others |= {"experience": {"action", "what"}, "push": {"target", "license", "private"}}
     others |= {"monitor": {"images", "labels", "adapt", "minutes", "dataset", "format"}}

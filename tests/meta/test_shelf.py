@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas.meta import ReptileInitializer, initializer_names, load_initializer, warm_start
 from kerasnas.meta.fitting import rechannel
-from kerasnas.meta.shelf import _FOLDER
+from kerasnas.meta.shelf import FOLDER
 from kerasnas.spaces import MacroSpace
 
 SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,))
@@ -65,7 +65,7 @@ def test_what_is_on_the_shelf_loads_is_small_and_says_where_it_is_from():
         description = load_initializer(name).description
         assert description["space"] == "macro" and description["datasets"] and description["steps"] > 0
         assert "fashion_mnist_mini" not in description["datasets"]  # the embedded data set stays new to it
-    assert sum(path.stat().st_size for path in _FOLDER.rglob("*") if path.is_file()) < 15e6
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 15e6
 
 
 def test_an_unknown_name_gets_the_nearest(tmp_path):

@@ -47,9 +47,9 @@ def test_whole_run(run):
     assert result["genotype"]["space"] == "text" and result["settings"]["augment"] == ["drop_words"]
     assert result["searched"]["macs"] > 0 and result["searched"]["test_accuracy"] > 0.6
     assert json.loads((run / "model.json").read_text())["front"]["name"] == "vocabulary"
-    assert result["searched"]["linear"]["longest"] == 2 and result["searched"]["linear"]["samples"] == 24
+    assert result["searched"]["linear"]["longest"] == 2 and result["searched"]["linear"]["samples"] == 40
     card = (run / "card.md").read_text()
-    assert "linear model of runs of up to 2 tokens beside it | loss of 24 held-out texts: " in card
+    assert "linear model of runs of up to 2 tokens beside it | loss of 40 held-out texts: " in card
     assert "A Keras text classifier." in card and "a text" in card
     assert "image" not in card.replace("image_size", "").replace("image_fit", "")
 
