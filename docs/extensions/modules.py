@@ -33,6 +33,8 @@ MODULES = {
     "kerasnas.platforms.optuna_study": "Optuna",
     "kerasnas.platforms.ray_tune": "Ray Tune",
     "kerasnas.platforms.tensorboard_log": "TensorBoard",
+    "kerasnas.executors": "Executors",
+    "kerasnas.platforms.ray_executor": "Executor on Ray",
     "kerasnas.testing": "Contract checks",
     "tuners": "KerasTuner",
 }

@@ -33,7 +33,9 @@ def _package(homes: dict[str, str]) -> str:
         if inspect.ismodule(value):
             lines.append(f"- [`kerasnas.{name}`](kerasnas.{name}.md): {docstrings.summary(value.__doc__)}")
         else:
-            lines.append(f"- {{py:obj}}`kerasnas.{name} <{homes[name]}>`: {docstrings.summary(value.__doc__)}")
+            lines.append(
+                f"- {{py:obj}}`kerasnas.{name} <{homes[f'kerasnas.{name}']}>`: {docstrings.summary(value.__doc__)}"
+            )
     return "\n".join(lines) + "\n"
 
 

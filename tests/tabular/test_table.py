@@ -203,5 +203,5 @@ def test_the_benchmark_on_pixels_says_where_a_cell_stands(monkeypatch):
     """Of 1, 2, 3, 4: of the four threes the best is 3 once and 4 three times."""
     monkeypatch.syspath_prepend(PIXELS.parent)
     own, accuracies = runpy.run_path(str(PIXELS)), np.array([1.0, 2.0, 3.0, 4.0])
-    assert own["_described"](accuracies) == "4 cells, mean 2.50, median 2.50, best of three 3.75, best 4.00"
+    assert own["_described"](accuracies) == ["4", "2.50", "2.50", "3.75", "4.00"]
     assert [own["_percentile"](value, accuracies) for value in (0.5, 3.0, 3.5, 9.0)] == [0, 62.5, 75, 100]
