@@ -233,5 +233,8 @@ def main(doc, script, contenders, datasets, read, raw, code):
 
 if __name__ == "__main__":
     CONTENDERS = {one.__name__: one for one in (search, tfidf, cnn, gru)}
-    CODE = ("kerasnas/spaces/text.py", "kerasnas/primitives/text_blocks.py", "kerasnas/pipeline/settings.py")
+    CODE = (
+        *("kerasnas/spaces/text.py", "kerasnas/primitives/text_blocks.py", "kerasnas/networks/ngrams.py"),
+        *("kerasnas/pipeline/linear.py", "kerasnas/pipeline/settings.py"),
+    )
     main(__doc__, __file__, CONTENDERS, DATASETS, read, "text.jsonl", CODE)
