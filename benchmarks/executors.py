@@ -33,7 +33,12 @@ from kerasnas.executors.base import Function
 
 EXECUTORS = ("local", "processes:1", "processes:2", "ray")
 CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/pipeline/racing"]
-PARTS = ("overhead", "throughput", "kill", "idle")
+PARTS = {
+    "overhead": "What does an evaluation cost in other processes and on Ray?",
+    "throughput": "How many trainings do one and two workers do?",
+    "kill": "What does a worker that is killed cost?",
+    "idle": "How long are two workers idle?",
+}
 
 
 def nothing(shared: Any, item: Any) -> Any:
@@ -196,7 +201,7 @@ def main() -> None:
     names, parts = arguments.executors.split(","), arguments.parts.split(",")
 
     def note(part: str, table: tracked.Table) -> None:
-        tracked.record(arguments, table.rows, code=CODE, part=part, seeds=[])
+        tracked.record(arguments, table.rows, code=CODE, part=part, question=PARTS[part], seeds=[])
 
     if "overhead" in parts:
         table = tracked.Table(["executor", "first result, s", "an evaluation, ms", "with 1 MB, ms"])
