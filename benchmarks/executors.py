@@ -155,6 +155,7 @@ def _kill(folder: str, item: int) -> None:
 
 def measure_race(minutes: float) -> dict[str, float]:
     from kerasnas.pipeline import race_run
+    from kerasnas.pipeline.tracking import Tracking
 
     config = pipeline.RaceConfig(minutes=minutes, initializer="none", no_experience=True)
     data = race_run.load_images(config)
@@ -162,7 +163,9 @@ def measure_race(minutes: float) -> dict[str, float]:
     data = dataclasses.replace(data, **small)  # many candidates in little time
     folder = pipeline.RunFolder.begin(Path(tempfile.mkdtemp(), "run"), "race", config)
     with Watched(pipeline.open_executor("processes:2")) as executor:
-        race = race_run.make_race(folder, config, data, race_run.make_budget(config, 0.0), print, executor)
+        race = race_run.make_race(
+            folder, config, data, race_run.make_budget(config, 0.0), Tracking(folder, print), print, executor
+        )
         found = race.run()
     return {**_idle(executor), "minutes": minutes, "rungs": len(found["rungs"])}
 
