@@ -16,7 +16,7 @@ _USUAL = 0.9  # share of the reference's errors that are taken for usual
 
 
 class Reading(abc.ABC):
-    """How the outputs of a model are read.
+    """A reading of the outputs of a model.
 
     Args:
         names: of the outputs.

@@ -65,7 +65,7 @@ class Worker:
         self._job = None
 
     def answer(self) -> tuple[bool, Any, str] | None:
-        """Whether an item is done, its result or its exception, and where that was raised; None of a dead process.
+        """True or False for done or not, the result or the exception, and where it was raised; None of a dead process.
 
         The first answer says that the process is ready.
         """

@@ -130,7 +130,7 @@ def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], An
 
 
 class _Searches:
-    """What all searches share: their settings, and the table, which a worker opens itself."""
+    """The common part of all searches: their settings, and the table, which a worker opens itself."""
 
     def __init__(self, config: ComparisonConfig, signal: str, report: str, table: Table):
         self.place, self.columns, self.evaluations = (

@@ -15,7 +15,7 @@ Loss = Callable[[Any, Any], Any]
 
 
 class Goal(Protocol):
-    """What the answers of a deployed model are trained for, and how good they are."""
+    """The aim of the answers of a deployed model in a training, and how near to it they are."""
 
     def loss(self, answers: np.ndarray) -> Loss:
         """The loss of answers like these, `(labels, answers) -> (samples,)`."""

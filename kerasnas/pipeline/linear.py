@@ -126,7 +126,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
 
 
 def _targets(task: Task, y: np.ndarray, outputs: int) -> np.ndarray:
-    """What the mean of each output is to be: one-hot rows of class numbers, all other labels as they are."""
+    """The targets of the mean of each output: one-hot rows of class numbers, all other labels as they are."""
     y = np.asarray(y)
     return np.eye(outputs)[y] if task.name == "classification" else y.reshape(len(y), -1).astype(float)
 
@@ -144,7 +144,7 @@ def _loss(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, 
 
 
 def _minimum(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, **options: Any) -> np.ndarray:
-    """Where a convex function, which returns its gradient too, is least: by L-BFGS."""
+    """The minimum of a convex function, which returns its gradient too, by L-BFGS."""
     from scipy.optimize import minimize
 
     return minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}, **options).x
@@ -168,7 +168,7 @@ def _regression(
 
 
 def mix(task: Task, outputs: Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
-    """How much each of several models counts in the sum of their outputs: what makes the loss of held-out data least.
+    """The weights of several models in the sum of their outputs, by which the loss of held-out data is least.
 
     None counts less than nothing. The fewer the samples, the nearer to what was best on other data.
 

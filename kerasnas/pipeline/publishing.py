@@ -131,7 +131,7 @@ def _without_paths(config: Settings) -> Settings:
 
 
 def _known_by(folder: Path, name: str) -> dict[str, Any]:
-    """What the Hub is told of a preset, beside its license."""
+    """The facts that the Hub gets of a preset, beside its license."""
     tags = ["kerasnas", "neural-architecture-search"]
     if (folder / INITIALIZATION).exists():
         return {"name": name, "task": "", "tags": [*tags, "meta-learning"], "dataset": "", "metrics": {}}

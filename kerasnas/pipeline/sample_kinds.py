@@ -20,7 +20,7 @@ from kerasnas.pipeline.tables import Columns, columns_of, labels_in, samples_in
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How images of files are read: the size that they are brought to, their channels, and the largest value."""
+    """The way that images of files are read: the size that they are brought to, their channels, the largest value."""
 
     size: tuple[int, int] | None = None
     fit: str = "stretch"

@@ -18,7 +18,7 @@ TRACKERS = {
 
 
 class Tracker(Protocol):
-    """What follows a run: made of a folder of its own, the run's name, its settings, and the state of an earlier one.
+    """A follower of a run: made of a folder of its own, the run's name, its settings, and the state of an earlier one.
 
     Attributes:
         state: a JSON-serializable mapping, by which a later process continues the same tracked run.

@@ -39,7 +39,7 @@ def batches_of(data: tuple[Any, Any], size: int, seed: int, augment: tuple[str, 
 
 @dataclasses.dataclass
 class Work:
-    """What all slices of a race share.
+    """The common part of all slices of a race.
 
     Args:
         build, data, held_out, seed, task: as for `Race`.
@@ -88,7 +88,7 @@ class Slice:
 
 @dataclasses.dataclass
 class Trained:
-    """What came of a slice.
+    """The result of a slice.
 
     Attributes:
         costs: multiply-adds and parameters of the network, as the contestant's entry has them.
