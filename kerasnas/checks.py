@@ -606,6 +606,28 @@ def _check(argument: str, value: object, kind: Any, expected: str | None = None)
         kind(argument, value)
 
 
+def strings(argument: str, value: object, expected: str = "texts, strings of shape (samples,)") -> np.ndarray:
+    """Return `value` as an array of `str`, of dtype object: NumPy's own strings are nothing to Keras.
+
+    Args:
+        argument: the name that an error says.
+        value: a sequence of `str`, which may be empty.
+        expected: what is expected, in words. Defaults to texts.
+
+    Raises:
+        ValueError: if it is none.
+
+    Example:
+
+    >>> strings("x", ["a text"])
+    array(['a text'], dtype=object)
+    """
+    found = np.asarray(value, object)
+    if found.ndim != 1 or not all(isinstance(text, str) for text in found):
+        raise ValueError(invalid(argument, expected, value))
+    return found
+
+
 def array(argument: str, value: object, rank: int | None = None, kinds: str = "iuf", finite: bool = True) -> np.ndarray:
     """Return `value` as a NumPy array if it is one of numbers.
 

@@ -66,12 +66,7 @@ class ModelView:
         Raises:
             ValueError: otherwise, and if there are fewer than `least` samples.
         """
-        if self.of_texts:
-            x = np.asarray(x, object)  # NumPy's own strings are nothing to Keras
-            if x.ndim != 1 or not all(isinstance(text, str) for text in x):
-                raise ValueError(checks.invalid(argument, "texts, strings of shape (samples,)", x))
-        else:
-            x = checks.array(argument, x)
+        x = checks.strings(argument, x) if self.of_texts else checks.array(argument, x)
         fits = len(self.input_shape) == x.ndim - 1 and all(
             size in (None, found) for size, found in zip(self.input_shape, x.shape[1:], strict=True)
         )

@@ -114,9 +114,10 @@ class Classifier:
             ValueError: if they are no samples of the model, or not finite, but for the ends of signals that are padded.
         """
         if self.takes == "texts":
-            found = np.asarray(x, object)  # NumPy's own strings are nothing to Keras
-            if found.ndim != 1 or not len(found) or not all(isinstance(text, str) for text in found):
-                raise ValueError(checks.invalid(argument, "texts, strings of shape (samples,), at least one", x))
+            expected = "texts, strings of shape (samples,), at least one"
+            found = checks.strings(argument, x, expected)
+            if not len(found):
+                raise ValueError(checks.invalid(argument, expected, x))
             return found
         found = checks.array(argument, x, finite=not self.pads)
         if not found.ndim or found.shape[1:] != self.input_shape or not len(found):
