@@ -84,36 +84,40 @@ class Tracking:
             words = (str(error).strip() or type(error).__name__).splitlines()[0]
             self._log(f"The run continues without {name}, which failed: {words}")
 
-    def _each(self, tell: Callable[[Tracker], Any]) -> None:
+    def _each(self, tell: Callable[[str, Tracker], Any]) -> None:
         for name, tracker in list(self._trackers.items()):
             with self._guarded(name):
-                tell(tracker)
+                tell(name, tracker)
 
     def metrics(self, group: str, values: Mapping[str, Any], step: int) -> None:
         """Tell the numbers among `values`, of a part of the run at one of its steps."""
         if self._trackers and (numbers := _numbers(values)):
-            self._each(lambda tracker: tracker.metrics(group, numbers, step))
+            self._each(lambda name, tracker: tracker.metrics(group, numbers, step))
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """The trackers' callbacks for a gradient search, which cannot end it."""
         found: list[keras.callbacks.Callback] = []
-        for name, tracker in list(self._trackers.items()):
-            with self._guarded(name):
-                found += [_Guarded(callback, partial(self._guarded, name)) for callback in tracker.callbacks()]
+
+        def take(name: str, tracker: Tracker) -> None:
+            found.extend(_Guarded(callback, partial(self._guarded, name)) for callback in tracker.callbacks())
+
+        self._each(take)
         return found
 
     def result(self, record: Mapping[str, Any]) -> None:
         """Tell what came out, by the record of the finished run: its numbers, and the files in its folder."""
         numbers, path = _numbers(record["searched"]), self._run.path
         files = [*(path / name for name in _FILES if (path / name).exists()), *sorted(path.glob("*.png"))]
-        for name, tracker in list(self._trackers.items()):
-            with self._guarded(name):
-                tracker.result(numbers, files)
-                self._note(name, told=True)
+
+        def tell(name: str, tracker: Tracker) -> None:
+            tracker.result(numbers, files)
+            self._note(name, told=True)
+
+        self._each(tell)
 
     def close(self, outcome: str) -> None:
         """End this process' part of the tracked runs."""
-        self._each(lambda tracker: tracker.close(outcome))
+        self._each(lambda name, tracker: tracker.close(outcome))
         self._trackers = {}
 
 
