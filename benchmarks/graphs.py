@@ -380,7 +380,8 @@ def summarize(arguments: argparse.Namespace, rows: list[dict]) -> None:
             test = [run["test"] for run in runs]
             low, high = wilson_interval(float(np.mean(test)), 1000)
             tops = [run["top"] for run in runs if "top" in run]
-            top = [f"{np.mean(tops):.1f}", ", ".join(f"{one:.1f}" for one in tops)] if tops else ["", ""]
+            each = ", ".join(f"{one:.1f}" for one in tops) if len(tops) <= 5 else f"median {np.median(tops):.1f}"
+            top = [f"{np.mean(tops):.1f}", each] if tops else ["", ""]
             validation, cpu = (
                 f"{np.mean([run[key] for run in runs]):.{d}f}" for key, d in (("validation", 3), ("cpu", 0))
             )
