@@ -78,15 +78,16 @@ def consult(
         return Earlier()
     record = stages.stage(EXPERIENCE)
     if record is None:
-        task, about = _described(data), {"inputs": _inputs(data), "predicts": data.task.name}
+        task, inputs, predicts = _described(data), _inputs(data), data.task.name
         experiences = _experiences(log)
         if experiences and not any(_comparable(one, data, space) for one in experiences):
             log(f"None of the {len(experiences)} searches remembered is of {data.kind} in space '{space.name}'.")
-        found = advise(task, None if budget is None else budget.seconds, experiences, space.name, **about)
-        advice = _fitting(found, space, allowed, log)
+        seconds = None if budget is None else budget.seconds
+        advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
+        advice = _fitting(advised, space, allowed, log)
         networks = [{"genotype": json.loads(one.genotype.to_json()), "wins": one.wins} for one in advice]
         leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
-        record = {"task": task, **about, "networks": networks, "leads": leads}
+        record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
         stages.finish(EXPERIENCE, record)
     found = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["networks"]]
     return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])

@@ -27,7 +27,8 @@ WINNER, SECOND = NETWORKS[3], NETWORKS[4]
 TABLE, ANGLES = np.eye(3, dtype=int)[LABELS], RNG.normal(size=(60, 1))
 SEVERAL = ImageDataset("labels", IMAGES, TABLE, IMAGES[:9], TABLE[:9], CLASSES, task=MULTILABEL)
 NUMBERS = ImageDataset("numbers", IMAGES, ANGLES, IMAGES[:9], ANGLES[:9], ("angle",), task=Regression())
-WORDS = ImageDataset("words", RNG.integers(1, 9, (60, 5)), LABELS, RNG.integers(1, 9, (9, 5)), LABELS[:9], CLASSES)
+IDS = np.column_stack([LABELS + 1, RNG.integers(4, 9, (60, 4))])  # the first word says the class
+WORDS = ImageDataset("words", IDS, LABELS, IDS[:9], LABELS[:9], CLASSES)
 TEXTS = TextSpace(vocabulary=9, num_nodes=2)
 CELLS = [TEXTS.genotype(dict.fromkeys(TEXTS.choices, name)) for name in ("masked_conv_3", "gru", "skip_connect")]
 ON = RaceConfig(remember=True, minutes=1.0)
@@ -311,20 +312,21 @@ def test_the_shortlist_of_a_search_of_texts_is_remembered_and_takes_part_in_the_
 
 def test_a_search_of_texts_is_remembered_by_its_shortlist(tmp_path, monkeypatch, capsys):
     """The command, from texts in a table to a line of experience, beginning with what was remembered before."""
-    remember_texts(0.5, 0.4, 0.7)
+    remember_texts(0.7, 0.5, 0.4)
     rows = [f"a {'fine' if number % 2 else 'dull'} film {number},{number % 2}" for number in range(40)]
     (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *rows]))
     flags = {"dataset": tmp_path / "reviews.csv", "output_dir": tmp_path / "run", "space": "text", "filters": 4}
     flags |= {"retrain_filters": 4, "epochs": 1, "retrain_epochs": 1, "random_genotypes": 0, "ngrams": 0}
-    flags |= {"architecture_warmup_epochs": 0, "progress": "none"}
+    flags |= {"architecture_warmup_epochs": 0, "shortlist": 2, "shortlist_steps": 1, "progress": "lines"}
+    flags |= {"primitives": "masked_conv_3,masked_max_pool_3"}
     arguments = [f"--{name}={value}" for name, value in flags.items()]
     monkeypatch.setattr(remembering, "advise", lambda *known, **more: advise(*known, **more)[:1])
     assert cli.main(["search", *arguments, "--remember"]) == 0
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     networks = [one["genotype"] for one in result["shortlist"]["rungs"][0]["networks"]]
-    remembered = json.loads(CELLS[2].to_json())
-    assert len(networks) == 4 and remembered in networks[:2]
+    remembered = json.loads(CELLS[0].to_json())
+    assert len(networks) == 2 and remembered in networks
     assert [one["genotype"] for one in result["experience"]["networks"]] == [remembered]
     found, _ = ExperienceStore().read()
-    assert len(found) == 2 and found[1].inputs == "text" and len(found[1].ranked) == 4
+    assert len(found) == 2 and found[1].inputs == "text" and len(found[1].ranked) == 2
     assert "Remembered for later searches" in capsys.readouterr().out

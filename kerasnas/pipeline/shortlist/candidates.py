@@ -88,10 +88,11 @@ def drawn(
     """
     rng = np.random.default_rng([seed, 5])
     chosen = dict.fromkeys(list(dict.fromkeys(found))[: max(1, size // 3)])
+    draw = getattr(within, "sample", space.sample)  # of a `ReachableSet`, as a whole space may have few of its networks
     for _ in range(_DRAWS * size):
         if len(chosen) >= size:
             break
-        genotype = space.sample(rng)
+        genotype = draw(rng)
         if within is None or genotype in within:
             chosen.setdefault(genotype)
     return list(chosen)[:size]
