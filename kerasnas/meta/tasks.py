@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
 _LABELS = ("classes", "balance")  # and landmarks: what depends on labels
 FEATURES = {
@@ -74,7 +74,7 @@ def describe_task(
     """
     checks.size("num_classes", num_classes)
     checks.one_of("inputs", inputs, FEATURES)
-    x, y = checks.array("x", x), checks.array("y", y, kinds="iu" if task == CLASSIFICATION else "iufb")
+    x, y = checks.array("x", x), checks.array("y", y, kinds="iu" if isinstance(task, Classification) else "iufb")
     shape = x.shape
     if len(shape) != _RANKS[inputs] or shape[0] < 2:
         raise ValueError(checks.invalid("x", _SHAPES[inputs], shape))
@@ -91,7 +91,7 @@ def describe_task(
 
 
 def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs: str) -> None:
-    classes = task == CLASSIFICATION
+    classes = isinstance(task, Classification)
     if y.shape != ((samples,) if classes else (samples, outputs)):
         one = "one class" if classes else f"{outputs} labels or numbers"
         raise ValueError(checks.invalid("y", f"{one} for each of the {samples} {inputs}s", y.shape))
@@ -131,7 +131,7 @@ def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> 
     present = np.unique(groups[first])
     members = [first[groups[first] == one] for one in present]
     means = np.stack([x[own].mean(axis=0) for own in members])
-    labels = present if task == CLASSIFICATION else np.stack([y[own].mean(axis=0) for own in members])
+    labels = present if isinstance(task, Classification) else np.stack([y[own].mean(axis=0) for own in members])
     found = [
         answers[((others**2).sum(axis=1) - 2 * x[second] @ others.T).argmin(axis=1)]
         for others, answers in ((means, labels), (x[first], y[first]))
@@ -142,7 +142,7 @@ def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> 
 
 def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
     """How right answers are, from 0 to 1."""
-    if task == CLASSIFICATION:
+    if isinstance(task, Classification):
         return float((answers == y).mean())
     if task.name == "multilabel":
         return float(((answers > 0.5) == (y > 0.5)).mean())

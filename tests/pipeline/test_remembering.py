@@ -270,6 +270,7 @@ def test_another_task_tells_the_order_and_the_same_one_tells_more(tmp_path):
     assert consult(Stages(tmp_path / "one")).genotypes == (SECOND.genotype, WINNER.genotype)
     remember(WINNER, SECOND)
     assert consult(Stages(tmp_path / "two")).genotypes == (WINNER.genotype, SECOND.genotype)
+    assert consult(Stages(tmp_path / "three"), data=NUMBERS).genotypes == (SECOND.genotype, WINNER.genotype)
 
 
 def shortlist(*scores):
