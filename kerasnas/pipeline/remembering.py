@@ -207,7 +207,7 @@ def _compared(shortlist: Mapping[str, Any], derived: Any, remembered: Sequence[A
             genotype = network["genotype"]
             name = next((name for name, one in contestants.items() if one["genotype"] == genotype), "")
             if not name:
-                kind = "derived" if genotype == derived else "remembered" if genotype in remembered else "near"
+                kind = "derived" if genotype == derived else "remembered" if genotype in remembered else "other"
                 number = 1 + sum(one["kind"] == kind for one in contestants.values())
                 name = kind if kind == "derived" else f"{kind}-{number}"
                 contestants[name] = {"kind": kind, "genotype": genotype, "rungs": []}

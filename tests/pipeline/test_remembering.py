@@ -294,11 +294,11 @@ def remember_texts(*scores, log=str, earlier=None):
 def test_the_shortlist_of_a_search_of_texts_is_remembered_and_takes_part_in_the_next(tmp_path, stages, capsys):
     remember_texts(0.5, 0.7, None)
     (one,) = ExperienceStore().read()[0]
-    assert (one.inputs, one.predicts, one.winner, one.budget["seconds"]) == ("text", "classification", "near-1", 6.0)
+    assert (one.inputs, one.predicts, one.winner, one.budget["seconds"]) == ("text", "classification", "other-1", 6.0)
     assert [(each["name"], each["curve"]) for each in one.candidates] == [
         ("derived", [[10, 0.5]]),
-        ("near-1", [[10, 0.7], [20, 0.7]]),
-        ("near-2", []),
+        ("other-1", [[10, 0.7], [20, 0.7]]),
+        ("other-2", []),
     ]
     config, lines = SearchConfig(space="text", remember=True), []
     earlier = remembering.consult(stages, config, TEXTS, WORDS, None, lambda genotype: True, lines.append)
@@ -306,9 +306,9 @@ def test_the_shortlist_of_a_search_of_texts_is_remembered_and_takes_part_in_the_
     assert consult(Stages(tmp_path / "images"), log=lines) == remembering.Earlier()
     assert lines == ["None of the 1 searches remembered is of images in space 'macro'."]
     remember_texts(0.5, 0.4, 0.7, earlier=stages.stage("experience"))
-    assert [each["kind"] for each in ExperienceStore().read()[0][1].candidates] == ["derived", "remembered", "near"]
+    assert [each["kind"] for each in ExperienceStore().read()[0][1].candidates] == ["derived", "remembered", "other"]
     assert cli.main(["experience"]) == 0
-    assert "60 texts of 5.0 words, 3 classes: near-1, 75.00 % test accuracy" in capsys.readouterr().out
+    assert "60 texts of 5.0 words, 3 classes: other-1, 75.00 % test accuracy" in capsys.readouterr().out
 
 
 def test_a_search_of_texts_is_remembered_by_its_shortlist(tmp_path, monkeypatch, capsys):
