@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from kerasnas.meta import ExperienceStore, RaceExperience
 
 _PREDICTED = {
-    "classification": ("classes", "test accuracy"),
-    "multilabel": ("labels", "test micro-F1"),
-    "regression": ("numbers", "test R2"),
+    "classification": ("class", "classes", "test accuracy"),
+    "multilabel": ("label", "labels", "test micro-F1"),
+    "regression": ("number", "numbers", "test R2"),
 }
 ACTIONS = ("list", "show", "forget", "merge", "on", "off")
 
@@ -94,8 +94,9 @@ def _in_words(one: RaceExperience) -> str:
         "signal": "{length:g} steps of {channels} channels",
         "text": "{length:.1f} words",
     }
-    several, words = _PREDICTED[one.predicts]
-    data = f"{task['samples']:,} {one.inputs}s of {sizes[one.inputs].format(**task)}, {outputs} {several}"
+    one_of, several, words = _PREDICTED[one.predicts]
+    predicted = f"{outputs} {several if outputs > 1 else one_of}"
+    data = f"{task['samples']:,} {one.inputs}s of {sizes[one.inputs].format(**task)}, {predicted}"
     date = f"{one.date}  " if one.date else ""
     return f"{date}{data}: {one.winner}, {_score(one, one.test_score, 2)} {words}"
 

@@ -81,7 +81,8 @@ def consult(
         task, inputs, predicts = _described(data), _inputs(data), data.task.name
         experiences = _experiences(log)
         if experiences and not any(_comparable(one, data, space) for one in experiences):
-            log(f"None of the {len(experiences)} searches remembered is of {data.kind} in space '{space.name}'.")
+            compared = f"compared networks of space '{space.name}' on {data.kind}"
+            log(f"None of the {len(experiences)} searches remembered {compared}: this one begins without.")
         seconds = None if budget is None else budget.seconds
         advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
         advice = _fitting(advised, space, allowed, log)

@@ -251,7 +251,7 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
 
 
 @pytest.mark.parametrize(
-    ("data", "words"), [(SEVERAL, "3 labels: X, 75.00 % test micro-F1"), (NUMBERS, "1 numbers: X, 0.750 test R2")]
+    ("data", "words"), [(SEVERAL, "3 labels: X, 75.00 % test micro-F1"), (NUMBERS, "1 number: X, 0.750 test R2")]
 )
 def test_races_for_labels_and_numbers_are_remembered_and_used(data, words, stages, capsys):
     remember(WINNER, SECOND, data=data)
@@ -304,7 +304,9 @@ def test_the_shortlist_of_a_search_of_texts_is_remembered_and_takes_part_in_the_
     earlier = remembering.consult(stages, config, TEXTS, WORDS, None, lambda genotype: True, lines.append)
     assert earlier.genotypes == (CELLS[1], CELLS[0]) and not earlier.leads and not lines
     assert consult(Stages(tmp_path / "images"), log=lines) == remembering.Earlier()
-    assert lines == ["None of the 1 searches remembered is of images in space 'macro'."]
+    assert lines == [
+        "None of the 1 searches remembered compared networks of space 'macro' on images: this one begins without."
+    ]
     remember_texts(0.5, 0.4, 0.7, earlier=stages.stage("experience"))
     assert [each["kind"] for each in ExperienceStore().read()[0][1].candidates] == ["derived", "remembered", "other"]
     assert cli.main(["experience"]) == 0
