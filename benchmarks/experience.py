@@ -238,13 +238,15 @@ def report(arguments):
 
 
 NOTE = (
-    "`one` and `three` are looked up: the cell advised first beside the mean of all cells, and the best on held- "
-    "out texts of three. `run` is a whole search with a shortlist of four, the linear model beside its network "
-    "included. Cells that did best on other texts are cheap ones: three of them took two thirds of the time of "
-    "three others. They were ahead of cells drawn at random by half a point, which may be chance, and **in whole "
-    "runs nothing of it was left**: there the derived cell, and the linear model above all, are there anyway. "
+    "`one` and `three` are looked up: the cell advised first beside the mean of all cells, and the best on "
+    "held-out texts of three. `run` is a whole search with a shortlist of four, the linear model beside its "
+    "network included. Cells that did best on other texts are cheap ones: three of them took two thirds of the "
+    "time of three others. They were ahead of cells drawn at random by half a point, which may be chance, and "
+    "**in whole runs nothing of it was left**, where the derived cell and the linear model are there anyway. "
     "Searches of texts therefore have no shortlist by default, with experience or without. `collect` was run with "
-    "one seed; whole runs on four data sets, the second seed on those that say so."
+    "one seed; whole runs on four data sets, the second seed on those that say so. The trainings are of commit "
+    "`3c74d2eed`, whole runs of `a64c29afc`, after which nothing changed that counts here; the machine was busy "
+    "(load 5 to 10), and processor seconds of the same work differ by half."
 )
 
 
