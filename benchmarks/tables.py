@@ -39,7 +39,7 @@ PAGES = {
         "Texts, series, speech",
         "Searches in the spaces of texts and signals, at equal processor time beside simple methods, which are hard to "
         "beat.",
-        ("text", "series"),
+        ("text", "series", "experience"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",

@@ -118,7 +118,9 @@ def _initializer(name: str) -> Callable[[Path], Path]:
 def _races(folder: Path) -> Path:
     one = {"name": "a", "kind": "given", "genotype": json.loads(DARTS_V2.to_json()), "curve": [[150, 0.5]]}
     store = ExperienceStore(folder)
-    store.append(RaceExperience(dict.fromkeys(FEATURES, 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9, 0.4))
+    store.append(
+        RaceExperience(dict.fromkeys(FEATURES["image"], 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9, 0.4)
+    )
     return store.path
 
 

@@ -35,7 +35,7 @@ from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import load_images, make_budget, run_race
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
-from kerasnas.pipeline.remembering import remember
+from kerasnas.pipeline.remembering import remember, remember_search
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
@@ -217,7 +217,8 @@ def _search(run: RunFolder, config: SearchConfig, tracking: Tracking, progress: 
     space = make_space(config, data)
     progress(search_plan(config, space.size, data))
     trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
-    short = {"shortlist": sum(number for number, _ in shortlist_of(config).rungs())} if config.shortlist else {}
+    shortlist = shortlist_of(config)
+    short = {} if shortlist is None else {"shortlist": sum(number for number, _ in shortlist.rungs())}
     every = {"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}
     epochs = EpochCount(every, progress, watch=partial(_watch, tracking))
     # Opened first: a cluster that does not answer is known before the search.
@@ -239,8 +240,14 @@ def _search(run: RunFolder, config: SearchConfig, tracking: Tracking, progress: 
             _train(run.stages, name, other, training, data, config.seed, epochs, progress)
             for name, other in names.items()
         ]
-    more = {} if chosen is None else {"shortlist": chosen}
-    return _finish(run, data, searched, found, random, tracking, progress, more)
+    more: dict[str, Any] = {} if chosen is None else {"shortlist": chosen}
+    experience = run.stages.stage(EXPERIENCE)
+    if experience is not None:
+        more["experience"] = experience
+    record = _finish(run, data, searched, found, random, tracking, progress, more)
+    if chosen is not None:
+        remember_search(config, data, found, chosen, searched, experience, progress)
+    return record
 
 
 def _retrain(run: RunFolder, config: TrainingConfig, tracking: Tracking, progress: Progress) -> dict[str, Any]:

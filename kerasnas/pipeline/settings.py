@@ -78,6 +78,13 @@ _IMAGE_FIT = (
     "or pad (all of it, between black bars). Predictions do the same."
 )
 
+_REMEMBER = (
+    "Remember this search for later ones, and let earlier ones say which networks come first: how large the data are "
+    "and how hard they look, every network that was compared and its curve, as text in `~/.cache/kerasnas` (or "
+    "`$KERASNAS_HOME`); no sample, no path, no name. `kerasnas experience on` says it for every search. In a gradient "
+    "search it is the shortlist that remembers, and that earlier networks take part in: one of 4 where --shortlist=0."
+)
+_NO_EXPERIENCE = "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
 _EXECUTOR = (
     "Where independent trainings run: local, this process; processes:N, so many processes of this machine, which share "
     "its cores; ray, a Ray cluster (that of RAY_ADDRESS, or one begun here); or ray://HOST:PORT."
@@ -405,6 +412,8 @@ class SearchConfig(TrainingConfig, StepConfig):
         "Weights and alphas that the supernet begins from: the folder of a meta-learned initialization of the same "
         "space (`ReptileInitializer.save`), or none.",
     )
+    remember: bool = setting(False, _REMEMBER)
+    no_experience: bool = setting(False, _NO_EXPERIENCE)
     random_genotypes: int = setting(
         3,
         "Number of random genotypes, of those that this search could have returned, that are trained for comparison.",
@@ -489,15 +498,8 @@ class RaceConfig(Settings):
         "the name of one; the folder of one of your own, or hf://owner/name. The same network with drawn weights is in "
         "the race too.",
     )
-    remember: bool = setting(
-        False,
-        "Remember this search for later ones, and let earlier ones say which networks come first: how large the data "
-        "are and how hard they look, every network and its curve, as text in `~/.cache/kerasnas` (or "
-        "`$KERASNAS_HOME`); no image, no path, no name. `kerasnas experience on` says it for every search.",
-    )
-    no_experience: bool = setting(
-        False, "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
-    )
+    remember: bool = setting(False, _REMEMBER)
+    no_experience: bool = setting(False, _NO_EXPERIENCE)
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
     executor: str = setting("local", f"{_EXECUTOR} It is the candidates' trainings that do, all but the winner's last.")
     trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")

@@ -232,6 +232,8 @@ call(
     shortlist=2,
     shortlist_steps=("1", "2"),
     initializer="none",
+    remember=True,
+    no_experience=True,
     random_genotypes=1,
     distribution="auto",
 )
@@ -375,6 +377,7 @@ call(
     log=quiet,
     name="shortlist",
     executor=None,
+    remembered=[GENOTYPE],
 )
 call(pipeline.open_executor, name="local", imports=())
 call(
