@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.executors import Executor
-from kerasnas.executors.base import Function, lost
+from kerasnas.executors.base import Function, lost, sent_once
 from kerasnas.platforms import missing_extra
 
 try:
@@ -81,7 +81,8 @@ class RayExecutor(Executor):
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
         """As the contract says."""
-        job = [ray.put((checks.function("function", function), shared))]  # in a list: the worker asks for it
+        checks.function("function", function)
+        job = sent_once(self, function, shared, lambda *both: [ray.put(both)])  # in a list: the worker asks for it
         each = str(max(1, int(self.num_cpus)))
         task = ray.remote(_run).options(
             num_cpus=self.num_cpus,
