@@ -240,7 +240,7 @@ def main() -> None:
             idle, items, load = ([one[column] for one in own] for column in ("idle", "items", "load"))
             each = " ".join(f"{100 * share:.0f}" for share in idle)
             table.add([name, f"{100 * median(idle):.0f}", each, f"{median(items):.0f}", f"{median(load):.1f}"])
-        note("idle", table, runs)
+            note("idle", table, runs)  # after each: it takes long
     print()
     table = tracked.Table(["file", "lines"])
     for file, lines in sizes().items():
