@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -67,7 +68,9 @@ class RayExecutor(Executor):
             if address:
                 _await_answer(address, host, seconds)
             quiet: dict[str, Any] = {} if address else {"include_dashboard": False}
-            ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, **quiet)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # Ray's tips
+                ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, **quiet)
         self.num_gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0)) if given is None else given
 
     @property

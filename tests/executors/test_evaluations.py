@@ -23,12 +23,23 @@ CHILDREN = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["max_
 CELLS = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "nor_conv_1x1"])
 
 
+class Noted(Processes):
+    """Processes that count what they have done."""
+
+    done = 0
+
+    def completed(self, function, items, shared=None):
+        for one in super().completed(function, items, shared):
+            self.done += 1
+            yield one
+
+
 @pytest.fixture(scope="module")
 def worker():
     """One, whose imports are paid for once, with the threads and the sums of this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_NUM_INTRAOP_THREADS", os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
-        with Processes(1) as executor:
+        with Noted(1) as executor:
             yield executor
 
 
@@ -54,18 +65,18 @@ def test_children_have_the_rewards_that_they_have_here(worker, one_shot):
     children = [CHILDREN.sample(RNG) for _ in range(4)]
     here = one_shot.evaluate_children(children, X, Y, batch_size=16)
     there = one_shot.evaluate_children(children, X, Y, batch_size=16, executor=worker)
-    assert there.tolist() == here.tolist() and len(set(here)) > 1
+    assert there.tolist() == here.tolist() and len(set(here)) > 1 and worker.done == 4
     state = one_shot.controller.get_state()
     ranked = one_shot.rank(5, X, Y)
     one_shot.controller.set_state(state)
     assert one_shot.rank(5, X, Y, executor=worker) == ranked
     one_shot.controller.set_state(state)
-    assert one_shot.derive(5, X, Y, executor=worker) == ranked[0][0]
+    assert one_shot.derive(5, X, Y, executor=worker) == ranked[0][0] and worker.done == 4 + 2 * len(ranked)
 
 
 def test_tasks_have_the_estimates_that_they_have_here(worker, learner):
-    here = learner.evaluate(tasks(), episodes=5, tasks=2)
-    assert learner.evaluate(tasks(), episodes=5, tasks=2, executor=worker) == here
+    before, here = worker.done, learner.evaluate(tasks(), episodes=5, tasks=2)
+    assert learner.evaluate(tasks(), episodes=5, tasks=2, executor=worker) == here and worker.done == before + 3
     assert learner.evaluate(tasks(seed=1), episodes=5, tasks=2, executor=worker) != here
 
 
@@ -76,8 +87,9 @@ def test_a_federation_of_searches_is_that_of_one_process(worker):
         clients = [FederatedClient(str(i), search, X[i::2], Y[i::2], batch_size=8, seed=i) for i in range(2)]
         return federate(clients, shared_values(search), rounds=2, executor=executor)
 
+    before = worker.done
     here, there = run(None), run(worker)
-    assert here.rounds == there.rounds
+    assert here.rounds == there.rounds and worker.done == before + 4
     for own, other in zip(here.values, there.values, strict=True):
         for array, expected in zip(own, other, strict=True):
             np.testing.assert_array_equal(array, expected)

@@ -40,7 +40,7 @@ def test_a_copy_in_a_worker_is_the_same_search_and_silent(tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.Fixed("filters", 2)
     networks = TrialNetworks(NetworkTraining(SPACE, (8, 8, 1), 3, RECIPE), 2, False, scope, said.append)
-    search = TrialSearch(hypermodel(), hp, None, networks, tmp_path, "0", 7, {"epochs": 1}, None, said.append)
+    search = TrialSearch(hypermodel(), hp, None, networks, tmp_path, "0", 7, {"epochs": 1}, None, lambda line: None)
     there = ForkingPickler.loads(ForkingPickler.dumps(search))
     there.taken_over("said")
     there.networks.say("said")
