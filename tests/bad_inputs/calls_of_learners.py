@@ -84,7 +84,7 @@ for make, kind in ((learner, meta.Reptile), (maml, meta.MAML)):
         callbacks=[],
     )
     call(fresh(make, "adapt", kind), episode=SINES.episode(0), steps=1)
-    call(fresh(make, "evaluate", kind), sampler=SINES, episodes=1, tasks=1, steps=1)
+    call(fresh(make, "evaluate", kind), sampler=SINES, episodes=1, tasks=1, steps=1, executor=None)
     call(fresh(make, "compile", kind), optimizer="sgd", loss="mse", metrics=["mae"], jit_compile=False)
 call(meta.InnerAdam, beta_2=0.999, epsilon=1e-8)
 call(meta.Estimate.of, "Estimate.of", samples=[1.0, 2.0])

@@ -539,6 +539,7 @@ call(
 )
 PLACE = {"directory": str(FOLDER), "project_name": "one", "overwrite": True}
 TUNER = {**PROJECT, "training": RECIPE, "folds": 2, "report": False, **PLACE, "objective": "val_accuracy"}
+TUNER["executor"] = None
 call(tuners.SupernetTuner, hypermodel=HYPERMODEL, **TUNER)
 call(tuners.OneShotTuner, space=ENAS, input_shape=SHAPE, num_classes=3, retrain_best=1, **TUNER)
 SEARCH = {"x": X, "y": Y, "epochs": 1, "batch_size": 4, "augment": datasets.flip, "callbacks": [], "verbose": 0}
