@@ -5,6 +5,7 @@
     python benchmarks/graphs.py DATA --dataset=cora --part=searches --seeds=5
     python benchmarks/graphs.py DATA --dataset=cora --part=restarts --seconds=30
     python benchmarks/graphs.py DATA --dataset=cora --part=relaxations --seeds=1
+    python benchmarks/graphs.py DATA --dataset=cora --part=product --seeds=5
     python benchmarks/graphs.py --summarize=runs/graphs.jsonl
 
 `DATA` holds `cora.npz`, `citeseer.npz` (Planetoid's split) and `nasbench_graph5.npz` (the table). All on one thread;
@@ -23,6 +24,8 @@ components of the features (`GraphDataset.reduced`); the probabilities of a trai
 - `restarts`: a hand-made network of two graph convolutions (Kipf and Welling's: 16 channels, dropout 0.5, Adam at 0.01,
   200 steps) again and again for as long as a search took: the best by the same measure, and the mean of all.
 - `relaxations`: for each relaxation a gradient search of the supernet, whose derived architecture is read out as well.
+- `product`: for each seed `kerasnas.GraphClassifier` with its defaults and a minute of the processor: the model that it
+  hands over, and its two parts alone, the regression and the mean of the ten best networks.
 """
 
 # ruff: noqa: E402
@@ -59,7 +62,8 @@ EVALUATIONS, INITIAL, BATCH = 60, 16, 4  # readouts of a search, how many of the
 MEMBERS = 10  # architectures whose probabilities are averaged
 SOURCE_ROWS = 200
 CODE = ("kerasnas/spaces/graphs.py", "kerasnas/primitives/graph_primitives.py", "kerasnas/proxies/readout.py")
-PARTS = ("fidelity", "references", "searches", "restarts", "relaxations")
+PARTS = ("fidelity", "references", "searches", "restarts", "relaxations", "product")
+PRODUCT = {"mixture": "as handed over", "regression": "regression alone", "networks": "networks alone"}
 GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics")
 
 
@@ -89,6 +93,7 @@ def main() -> None:
         "searches": lambda: searches(task, seeds),
         "restarts": lambda: restarts(task, seeds, arguments.seconds),
         "relaxations": lambda: relaxations(task, seeds),
+        "product": lambda: product(arguments.data, arguments.dataset, seeds),
     }[arguments.part]()
     for row in rows:
         line = json.dumps({"dataset": arguments.dataset, "part": arguments.part, **row})
@@ -304,6 +309,20 @@ def relaxations(task: Task, seeds: range) -> Iterator[dict]:
             cpu = time.process_time() - begin + task.reducing
             standing = {**task.standing(derived), "cell": _cell(task, derived)}
             yield {"what": f"gradient, {name}", "seed": seed, **found.accuracies, "cpu": cpu, **standing}
+
+
+def product(folder: Path, name: str, seeds: range) -> Iterator[dict]:
+    """For each seed what a user gets, and the parts of it."""
+    for seed in seeds:
+        begin = time.process_time()
+        classifier = kerasnas.GraphClassifier(cpu_minutes=1, seed=seed, log=lambda line: None)
+        mixture = classifier.fit(_found(folder, f"{name}.npz")).result["mixture"]
+        more = {"seed": seed, "weights": mixture["weights"], "smoothed": mixture["smoothed"]}
+        more["evaluations"] = len(classifier.result["search"]["history"]["score"])
+        cpu = time.process_time() - begin
+        for part, reached in mixture["parts"].items():
+            accuracies = {"validation": reached["val_accuracy"], "test": reached["test_accuracy"]}
+            yield {"what": f"product, {PRODUCT[part]}", **accuracies, "cpu": cpu, **more}
 
 
 def _cell(task: Task, genotype: kerasnas.Genotype) -> list[list]:

@@ -162,11 +162,12 @@ class Command:
             return {"Flags": set(values)}
         from kerasnas import pipeline
 
-        first, second = (
+        first, second, third = (
             {flag_of(field) for field in dataclasses.fields(getattr(pipeline, name))} for name in self.settings
         )
         return {
-            "Flags": (first & second) | (set(values) - first - second),
+            "Flags": (first & second) | (set(values) - first - second - third),
             "Flags of a race": first - second,
             "Flags of a gradient search": second - first,
+            "Flags of a search on a graph": third - first - second,
         }
