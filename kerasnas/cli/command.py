@@ -127,7 +127,7 @@ class Command:
                 for field in dataclasses.fields(getattr(pipeline, name)):
                     if flag_of(field) not in values:
                         define(field, values)
-                    elif (other := field.metadata["help"]) != (flag := values[flag_of(field)]).help:
+                    elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
                         flag.help += f" In a gradient search: {other} There by default: {default}."
             _CONFIG.define(values)

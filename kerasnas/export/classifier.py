@@ -141,7 +141,10 @@ class Classifier:
         Raises:
             ValueError: if `x` are no samples of the model, or not finite.
         """
-        return self.model.predict(self.samples("x", x), batch_size=self.nodes or _BATCH, verbose=0)
+        samples = self.samples("x", x)
+        if self.nodes:  # a single batch: to trace it takes longer than to compute it
+            return keras.ops.convert_to_numpy(self.model(samples, training=False))
+        return self.model.predict(samples, batch_size=_BATCH, verbose=0)
 
     def raw(self, data: ImageDataset, part: str) -> np.ndarray:
         """The samples of a part of `data` as this model takes them.

@@ -189,8 +189,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     classifier = finished(folder)
     task = classifier.task
     if classifier.takes == "nodes":
-        name, answers, numbers = nodes_and_answers(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
-        return _classified(classifier, name, answers, numbers)
+        return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
     data = labeled_data(run_of(folder), classifier, dataset)
     answers = classifier.answers(classifier.raw(data, "test"))
     if task.name != data.task.name:
@@ -222,8 +221,8 @@ def _classified(classifier: Classifier, name: str, answers: np.ndarray, numbers:
     }
 
 
-def nodes_and_answers(classifier: Classifier, dataset: str) -> tuple[str, np.ndarray, np.ndarray]:
-    """The name of a graph, the answers of a network for its test nodes, and their classes.
+def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
+    """Evaluate a network of a graph's nodes on the test nodes; see `evaluate`.
 
     Args:
         classifier: a network of nodes.
@@ -243,7 +242,7 @@ def nodes_and_answers(classifier: Classifier, dataset: str) -> tuple[str, np.nda
     if not len(test):
         raise ValueError(f"{data.name} has no test nodes to evaluate on.")
     numbers = class_numbers(data, classifier)
-    return data.name, classifier.answers(data.x)[test], numbers[data.y[test]]
+    return _classified(classifier, data.name, classifier.answers(data.x)[test], numbers[data.y[test]])
 
 
 def class_numbers(data: datasets.ImageDataset | datasets.GraphDataset, classifier: Classifier) -> np.ndarray:

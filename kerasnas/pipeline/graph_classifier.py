@@ -11,7 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
-from kerasnas.pipeline.deployment import evaluate
+from kerasnas.pipeline.deployment import evaluate_nodes
 from kerasnas.pipeline.estimator import DATA, Estimator
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.sample_kinds import Nodes
@@ -107,8 +107,7 @@ class GraphClassifier(Estimator):
         Raises:
             ValueError: before `fit`, and for a graph without test nodes.
         """
-        self._fitted()
-        return evaluate(self.run, self._dataset)
+        return evaluate_nodes(self._fitted(), self._dataset)
 
     def score(self) -> float:
         """The accuracy on the test nodes."""

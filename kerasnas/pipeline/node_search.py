@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasnas import storage, untrusted
@@ -225,7 +226,7 @@ class NodeSearch:
         model = mixture.model((train, data.y[train]) if mixed.smoothed else None)
         save_node_classifier(folder, model, data.classes, len(data.y))
         raw = data.x / self.scale
-        answers = model.predict(raw, batch_size=len(raw), verbose=0)
+        answers = keras.ops.convert_to_numpy(model(raw, training=False))
         storage.write_text(folder / PREDICTIONS, _predictions(data, answers))
         return self.stages.finish(
             "searched",

@@ -525,7 +525,7 @@ class GraphConfig(Settings):
 
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("", _DATASET)
-    space: str = setting("graphs", "The search space of a graph.", known=("graphs",))
+    space: str = setting("graphs", "The search space.", known=("graphs",))
     minutes: float = setting(
         0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
     )
