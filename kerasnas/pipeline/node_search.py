@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,14 @@ from kerasnas.datasets import GraphDataset, graph_dataset
 from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.export import MODEL, save_node_classifier
 from kerasnas.genotypes import Genotype
-from kerasnas.intervals import paired_difference
 from kerasnas.networks.node_mixture import NodeMixture
 from kerasnas.pipeline import propagation
-from kerasnas.pipeline.evidence import evaluation_record
-from kerasnas.pipeline.node_mixing import Mixed, choose
+from kerasnas.pipeline.node_mixing import choose
+from kerasnas.pipeline.node_record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
 from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.race_run import make_budget
 from kerasnas.pipeline.racing import Budget
 from kerasnas.pipeline.rebuilding import GENOTYPE
-from kerasnas.pipeline.record import SAMPLES, make_record, write_record
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.settings import GraphConfig
 from kerasnas.pipeline.stages import Stages
@@ -37,9 +33,8 @@ from kerasnas.proxies import ReadoutScore
 from kerasnas.reporting.tables import duration
 from kerasnas.spaces import GraphSpace
 from kerasnas.strategies import PredictorSearch
-from kerasnas.tasks import CLASSIFICATION
+from kerasnas.strategies.base import SpaceExhaustedError
 
-PREDICTIONS = "predictions.csv"
 _COMPONENTS = 64  # of the features, which networks read
 _INITIAL, _BATCH = 16, 4  # networks drawn at random, and those chosen with each fit of the predictor
 _REPORT_SECONDS = 8.0
@@ -87,8 +82,8 @@ def run_node_search(
         The record of the run.
     """
     data = load_graph(config)
+    budget = make_budget(config, spent + float(_read(run.stages).get("spent", 0.0)))
     search = NodeSearch(run.stages, config, data)
-    budget = make_budget(config, spent + search.spent_before())
 
     def state() -> tuple[float, float]:
         return budget.spent() / budget.seconds, budget.left()
@@ -103,7 +98,9 @@ def run_node_search(
         Genotype.from_json(json.dumps(found["genotype"])).save(run.path / GENOTYPE)
         progress.phase("report")
         searched = search.finish(run.path, regression.model, found)
-    return _record(run, data, found, searched, tracking)
+    record = write_node_record(run, data, found, searched)
+    tracking.result(record)
+    return record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,10 +150,6 @@ class NodeSearch:
         outputs = model.outputs(self._x)
         return _Regression(model, outputs, self.data.accuracy(outputs, "validation"))
 
-    def spent_before(self) -> float:
-        """Seconds of the budget that earlier processes spent."""
-        return float(self._read().get("spent", 0.0))
-
     def search(self, budget: Budget, tracking: Tracking, progress: Progress) -> dict[str, Any]:
         """The search stage: scores of networks, kept one by one.
 
@@ -167,20 +160,23 @@ class NodeSearch:
             return finished
         progress.phase("search")
         strategy = PredictorSearch(self.space, seed=self.config.seed, initial=_INITIAL, batch_size=_BATCH)
-        before = self._read()
+        before = _read(self.stages)
         if before:
             strategy.set_state(before["strategy"])
             progress(f"Resuming after {len(strategy.observations)} networks.")
         seconds, begin = float(before.get("seconds", 0.0)), time.perf_counter()
         longest = 0.0
-        while len(strategy.observations) < min(self.config.evaluations, self.space.size):
+        while len(strategy.observations) < self.config.evaluations:
             # The best ones are made once more in the end, for the model.
             reserved = _REPORT_SECONDS + (self.config.members + 1) * longest
             if strategy.observations and budget.left() < reserved:
                 progress(f"  the time is up after {len(strategy.observations)} networks")
                 break
             start = budget.spent()
-            genotype = strategy.ask()
+            try:
+                genotype = strategy.ask()
+            except SpaceExhaustedError:
+                break
             reward = self.score(genotype)
             strategy.tell(genotype, reward)
             longest = max(longest, budget.spent() - start)
@@ -227,7 +223,7 @@ class NodeSearch:
         save_node_classifier(folder, model, data.classes, len(data.y))
         raw = data.x / self.scale
         answers = keras.ops.convert_to_numpy(model(raw, training=False))
-        storage.write_text(folder / PREDICTIONS, _predictions(data, answers))
+        storage.write_text(folder / PREDICTIONS, predictions_text(data, answers))
         return self.stages.finish(
             "searched",
             {
@@ -235,14 +231,10 @@ class NodeSearch:
                 "parameters": model.count_params(),
                 "bytes": (folder / MODEL).stat().st_size,
                 "history": {},
-                "mixture": {**_evaluated(data, mixed, answers), "seconds": time.perf_counter() - begin},
-                **_tested(data, answers),
+                "mixture": {**mixture_record(data, mixed, answers), "seconds": time.perf_counter() - begin},
+                **tested(data, answers),
             },
         )
-
-    def _read(self) -> dict[str, Any]:
-        file = self.stages.checkpoints("search") / _PROGRESS
-        return untrusted.read_json(file, dict) if file.exists() else {}
 
     def _write(self, record: Mapping[str, Any]) -> None:
         folder = self.stages.checkpoints("search")
@@ -250,88 +242,7 @@ class NodeSearch:
         storage.write_json(folder / _PROGRESS, dict(record))
 
 
-def _record(
-    run: RunFolder, data: GraphDataset, found: Mapping[str, Any], searched: dict[str, Any], tracking: Tracking
-) -> dict[str, Any]:
-    """The record of the run, written with its report and its card."""
-    mistakes = searched.pop("mistakes", [])
-    dataset = {
-        "name": data.name,
-        "nodes": len(data.y),
-        "edges": len(data.graph.edges),
-        **{f"{part}_examples": len(nodes) for part, nodes in data.parts.items()},
-        "classes": list(data.classes),
-        "input_shape": list(data.input_shape),
-    }
-    run.stages.finish(SAMPLES, _samples(data, mistakes))
-    record = make_record(run.stages, searched, None, [], dataset, run.config.to_dict(), run.command)
-    record["search"] = {name: found[name] for name in ("seconds", "history")}
-    record["mixture"] = record["searched"].pop("mixture")
-    write_record(run.stages, record)
-    tracking.result(record)
-    return record
-
-
-def _evaluated(data: GraphDataset, mixed: Mixed, answers: np.ndarray) -> dict[str, Any]:
-    """The mixture, and what it and each of its parts reach on validation and test nodes."""
-    probabilities = {**mixed.parts, "mixture": answers}
-    parts: dict[str, dict[str, float]] = {name: {} for name in probabilities}
-    for part, short in (("validation", "val"), ("test", "test")):
-        nodes = data.parts[part]
-        for name, own in probabilities.items() if len(nodes) else ():
-            reached = CLASSIFICATION.evaluation(own[nodes], data.y[nodes])
-            parts[name] |= {f"{short}_{metric}": value for metric, value in reached.items()}
-    record = {"weights": dict(mixed.weights), "smoothed": mixed.smoothed, "parts": parts}
-    test = data.parts["test"]
-    if len(test):
-        right = {name: own[test].argmax(axis=1) == data.y[test] for name, own in probabilities.items()}
-        leads = {}
-        for first, second in (("regression", "networks"), ("mixture", "regression")):
-            difference, error = paired_difference(right[first], right[second])
-            leads[f"{first} over {second}"] = {"difference": difference, "error": error}
-        record["leads"] = leads
-    return record
-
-
-def _tested(data: GraphDataset, answers: np.ndarray) -> dict[str, Any]:
-    """The record of an evaluation on the test nodes; nothing where there are none."""
-    test = data.parts["test"]
-    if not len(test):
-        return {}
-    record = evaluation_record(CLASSIFICATION, answers[test], data.y[test])
-    mistakes = [{**one, "index": int(test[one["index"]])} for one in record["mistakes"]]
-    return {**record, "mistakes": mistakes}
-
-
-def _samples(data: GraphDataset, mistakes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The nodes of the worst mistakes, and the number of nodes of each class."""
-    counts = {part: np.bincount(data.y[data.parts[part]], minlength=data.num_classes) for part in ("train", "test")}
-    classes = [
-        {"name": name, "train": int(train), "test": int(test), "images": []}
-        for name, train, test in zip(data.classes, counts["train"], counts["test"], strict=True)
-    ]
-    wrong = [
-        {
-            "image": None,
-            "text": f"node {one['index']}",
-            "label": data.classes[one["label"]],
-            "taken_for": data.classes[one["taken_for"]],
-            "probability": one["probability"],
-        }
-        for one in mistakes
-    ]
-    return {"mistakes": wrong, "classes": classes}
-
-
-def _predictions(data: GraphDataset, answers: np.ndarray) -> str:
-    """A row for each node: its part, its class where it is known, and what the model answers."""
-    parts = np.full(len(data.y), "", object)
-    for part, nodes in data.parts.items():
-        parts[nodes] = part
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["node", "part", "label", "predicted", *data.classes])
-    for node, row in enumerate(answers):
-        label = data.classes[data.y[node]] if data.y[node] >= 0 else ""
-        writer.writerow([node, parts[node], label, data.classes[row.argmax()], *(f"{one:.6f}" for one in row)])
-    return text.getvalue()
+def _read(stages: Stages) -> dict[str, Any]:
+    """What a search has kept of its last network; nothing before the first, and after the last."""
+    file = stages.checkpoints("search") / _PROGRESS
+    return untrusted.read_json(file, dict) if file.exists() else {}
