@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kerasnas import storage, untrusted
-from kerasnas.datasets import GraphDataset, graph_dataset
+from kerasnas.datasets import DATASETS, GraphDataset, graph_dataset
 from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.export import MODEL, save_node_classifier
 from kerasnas.genotypes import Genotype
@@ -49,7 +49,8 @@ def load_graph(config: GraphConfig) -> GraphDataset:
         ValueError: for a file that is no graph, and for one without training or validation nodes.
     """
     file = Path(config.dataset)
-    if not config.dataset or (file.exists() and not file.is_dir() and not is_graph_file(file)):
+    other = config.dataset in DATASETS or (file.is_file() and not is_graph_file(file))
+    if not config.dataset or other:
         raise ValueError(
             f"--space=graphs takes the .npz file of a graph, with `edges`, `feat_indptr` and others (see "
             f"`kerasnas.datasets.graph_dataset`). Received: {config.dataset or 'nothing'}. For images, signals and "

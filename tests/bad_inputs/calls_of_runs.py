@@ -134,6 +134,7 @@ call(
     image_fit="stretch",
 )
 call(export.with_preprocessing, network=NETWORK, scale=255.0, task=CLASSIFICATION)
+call(export.save_node_classifier, folder=FOLDER / "written", model=NETWORK, classes=CLASSES, nodes=3)
 call(export.write_model, folder=FOLDER / "written", model=NETWORK)
 
 
