@@ -27,6 +27,7 @@ from kerasnas.meta.initializer import ReptileInitializer
 from kerasnas.meta.race_experience import RaceExperience
 from kerasnas.meta.tasks import FEATURES
 from kerasnas.pipeline import (
+    GraphConfig,
     PretrainingConfig,
     RaceConfig,
     RunFolder,
@@ -215,6 +216,9 @@ FORMATS: dict[str, FileFormat] = {
     "config.json of a race": FileFormat(_run("race", RaceConfig()), read_config, ("kerasnas_version", "directory")),
     "config.json of a search": FileFormat(
         _run("search", SearchConfig()), read_config, ("kerasnas_version", "directory")
+    ),
+    "config.json of a search on a graph": FileFormat(
+        _run("graph", GraphConfig(dataset="graph.npz")), read_config, ("kerasnas_version", "directory")
     ),
     "config.json of a training": FileFormat(
         _run("retrain", TrainingConfig()), read_config, ("kerasnas_version", "directory")

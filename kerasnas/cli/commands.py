@@ -101,11 +101,17 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas search --space=darts --dataset=my_images/ --epochs=15 --output_dir=runs/cells\n"
             "    kerasnas search --import=my_spaces.py --space=mine --output_dir=runs/own\n"
             "\n"
+            "The .npz file of a graph is known by its arrays: its nodes are classified by networks of which a\n"
+            "classifier alone is learned, and by a logistic regression on propagated features beside them.\n"
+            "\n"
+            "    kerasnas search graph.npz --minutes=1 --output_dir=runs/nodes\n"
+            "\n"
             "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
             "config.json and plots. Stop it whenever you like: `kerasnas resume` continues where it was.",
             actions.search,
             "RaceConfig",
             "SearchConfig",
+            "GraphConfig",
             timed=True,
             places=("dataset",),
             own=(_METHOD, *_PROGRESS),

@@ -45,7 +45,7 @@ _DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
     "signals), the path of an .npz file with x_train, y_train, x_test, y_test (strings for texts; and kind, one of the "
     "words signals and audio, for these), a folder with one sub-folder of images for each class, or a .csv file that "
-    "names images, or has a column of texts, and their labels."
+    "names images, or has a column of texts, and their labels; or an .npz file of a graph, whose nodes are classified."
 )
 _TASK = (
     "What is predicted: classification, one class of each sample; multilabel, any number of labels; regression, "
@@ -517,6 +517,31 @@ class RaceConfig(Settings):
         self._check(
             "space", images, "a space of images in a race; signals and texts have a gradient search, without --method"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphConfig(Settings):
+    """The settings of `kerasnas search` on a graph, whose nodes are classified."""
+
+    imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
+    dataset: str = setting("", _DATASET)
+    space: str = setting("graphs", "The search space.", known=("graphs",))
+    minutes: float = setting(
+        0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
+    )
+    cpu_minutes: float = setting(
+        0.0, "Budget: minutes of the processor, all threads together, in place of --minutes.", least=0
+    )
+    evaluations: int = setting(
+        60, "Of a graph: networks that are tried at most; fewer where the budget ends first.", least=1
+    )
+    members: int = setting(10, "Of a graph: networks, the best ones, whose probabilities are averaged.", least=1)
+    seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
 
 
 @dataclasses.dataclass(frozen=True)
