@@ -9,7 +9,7 @@
   processor's seconds of each evaluation, beside it, say how much of a busy machine it got.
 - kill: a worker is killed in the middle of its item; seconds more than without, of items that take a second each.
 - idle: the share of the time of two workers, from the first item to the last, in which they had none: in a race and in
-  a shortlist, through `--executor=processes:2`.
+  a shortlist, through `--executor=processes:2`: the median of `--repeats` runs, and the load of the machine meanwhile.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -167,7 +168,7 @@ def measure_race(minutes: float) -> dict[str, float]:
             folder, config, data, race_run.make_budget(config, 0.0), Tracking(folder, print), print, executor
         )
         found = race.run()
-    return {**_idle(executor), "minutes": minutes, "rungs": len(found["rungs"])}
+    return {**_idle(executor), "rungs": len(found["rungs"])}
 
 
 def measure_shortlist() -> dict[str, float]:
@@ -184,7 +185,12 @@ def measure_shortlist() -> dict[str, float]:
 
 
 def _idle(executor: Watched) -> dict[str, float]:
-    return {"idle": 1 - executor.busy / executor.room, "busy_s": executor.busy, "items": executor.items}
+    return {
+        "idle": 1 - executor.busy / executor.room,
+        "busy_s": executor.busy,
+        "items": executor.items,
+        "load": os.getloadavg()[1],  # of the last five minutes
+    }
 
 
 def sizes() -> dict[str, int]:
@@ -200,11 +206,12 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--executors", default=",".join(EXECUTORS), help="comma-separated")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the race; about a third of it is run")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of a race and of a shortlist, for their medians")
     arguments = tracked.parse(parser)
     names, parts = arguments.executors.split(","), arguments.parts.split(",")
 
-    def note(part: str, table: tracked.Table) -> None:
-        tracked.record(arguments, table.rows, code=CODE, part=part, question=PARTS[part], seeds=[])
+    def note(part: str, table: tracked.Table, runs: Iterable[dict[str, Any]] = ()) -> None:
+        tracked.record(arguments, table.rows, code=CODE, part=part, question=PARTS[part], seeds=[], runs=runs)
 
     if "overhead" in parts:
         table = tracked.Table(["executor", "first result, s", "an evaluation, ms", "with 1 MB, ms"])
@@ -225,11 +232,15 @@ def main() -> None:
             table.add([name, *(f"{got[column]:.1f}" for column in ("without_s", "with_s", "cost_s"))])
         note("kill", table)
     if "idle" in parts:
-        table = tracked.Table(["two workers", "idle", "items"])
+        table = tracked.Table(["two workers", "idle, %", "of all runs, %", "items", "load"])
+        runs: list[dict[str, Any]] = []
         for name, measure in (("race", lambda: measure_race(arguments.minutes)), ("shortlist", measure_shortlist)):
-            got = measure()
-            table.add([name, f"{100 * got['idle']:.0f} %", str(got["items"])])
-        note("idle", table)
+            own = [{"part": name, **measure()} for _ in range(arguments.repeats)]
+            runs += own
+            idle, items, load = ([one[column] for one in own] for column in ("idle", "items", "load"))
+            each = " ".join(f"{100 * share:.0f}" for share in idle)
+            table.add([name, f"{100 * median(idle):.0f}", each, f"{median(items):.0f}", f"{median(load):.1f}"])
+            note("idle", table, runs)  # after each: it takes long
     print()
     table = tracked.Table(["file", "lines"])
     for file, lines in sizes().items():

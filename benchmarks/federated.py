@@ -2,6 +2,7 @@
 
     TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA
     TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA --clients=4 --rounds=2 --seeds=2   # a look, 2 minutes
+    TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA --executor=processes:2            # two seeds at once
 
 DATA is a folder in or below which `kannada_writers.npz` lies: `x` (n, 28, 28, 1), uint8, `y`, `writer`, and `split`, 1
 for the digits of each writer that are held out. A client is a writer, with 90 digits: half of them move the weights,
@@ -47,18 +48,17 @@ def main() -> None:
     parser.add_argument("--batch_norm", default="averaged", choices=("averaged", "local_statistics", "local"))
     parser.add_argument("--optimizer_state", default="kept", choices=("kept", "reset"))
     parser.add_argument("--derived", action="store_true", help="train the genotypes that are found, too")
+    tracked.add_executor(parser)
     arguments = tracked.parse(parser)
     if not 2 <= arguments.seeds <= max(STUDENT):
         parser.error(f"expected from 2 to {max(STUDENT)} seeds")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     digits = read(arguments.data, arguments.whole)
     results: dict[str, dict[str, list[float]]] = {}
-    for seed in range(arguments.seeds):
-        start = time.process_time()
-        for arm, row in one_seed(arguments, digits, seed).items():
+    for found in tracked.each_seed(arguments, of_seed, range(arguments.seeds), (arguments, digits)):
+        for arm, row in found.items():
             for name, value in row.items():
                 results.setdefault(arm, {}).setdefault(name, []).append(value)
-        print(f"seed {seed}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
     report(arguments, results)
 
 
@@ -72,6 +72,14 @@ def read(folder: Path, whole: bool) -> dict[str, np.ndarray]:
     x = digits["x"].astype("float32") / 255
     x = x if whole else x.reshape(-1, 14, 2, 14, 2, 1).mean(axis=(2, 4))
     return {**digits, "x": x, "y": digits["y"].astype("int32")}
+
+
+def of_seed(shared: tuple[argparse.Namespace, dict[str, np.ndarray]], seed: int) -> dict[str, dict[str, float]]:
+    """`one_seed`, for an executor; says what it took."""
+    start = time.process_time()
+    found = one_seed(*shared, seed)
+    print(f"seed {seed}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
+    return found
 
 
 def one_seed(arguments: argparse.Namespace, digits: dict[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:

@@ -39,12 +39,12 @@ PAGES = {
         "Texts, series, speech",
         "Searches in the spaces of texts and signals, at equal processor time beside simple methods, which are hard to "
         "beat.",
-        ("text", "series"),
+        ("text", "series", "experience"),
     ),
     "graphs_and_planning": Page(
         "Graphs and planning",
         "Graph networks for few labels, and networks that find their way in worlds they have not seen.",
-        ("graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning"),
+        ("graphs_product", "graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning"),
     ),
     "gradient_search": Page(
         "Differentiable search",

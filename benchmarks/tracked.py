@@ -21,13 +21,27 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tracked_cells import cell, columns, finite, mean, words
 
-__all__ = ["Table", "Target", "add_flag", "every", "load", "mean", "parse", "record", "settings", "words", "write"]
+__all__ = [
+    "Table",
+    "Target",
+    "add_executor",
+    "add_flag",
+    "each_seed",
+    "every",
+    "load",
+    "mean",
+    "parse",
+    "record",
+    "settings",
+    "words",
+    "write",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("benchmarks", "results")
@@ -66,6 +80,29 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """The arguments of the command line, `results` among them."""
     add_flag(parser)
     return parser.parse_args()
+
+
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Add `--executor` to a parser, for `each_seed`."""
+    words = "what the seeds run on: local, processes:N, ray or ray://HOST:PORT"
+    parser.add_argument("--executor", default="local", help=words)
+
+
+def each_seed(
+    arguments: argparse.Namespace, function: Callable[[Any, int], Any], seeds: Iterable[int], shared: Any = None
+) -> list[Any]:
+    """`function(shared, seed)` of each seed, in their order, on what `--executor` says.
+
+    Args:
+        arguments: of the command line.
+        function: of the script's own module, so that a worker can import it.
+        seeds: one run each, which depends on no other.
+        shared: first argument of all calls. Defaults to None.
+    """
+    from kerasnas import pipeline
+
+    with pipeline.open_executor(arguments.executor) as executor:
+        return executor.map(function, list(seeds), shared)
 
 
 class Table:

@@ -32,7 +32,17 @@ if TYPE_CHECKING:
     )
     from kerasnas.drift import DriftMonitor
     from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import ImageClassifier, ImageRegressor, Preset, TextClassifier, load, presets, push, readapt
+    from kerasnas.pipeline import (
+        GraphClassifier,
+        ImageClassifier,
+        ImageRegressor,
+        Preset,
+        TextClassifier,
+        load,
+        presets,
+        push,
+        readapt,
+    )
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -46,6 +56,7 @@ _HOMES = {
     "DriftMonitor": "drift",
     "Edge": "genotypes",
     "Genotype": "genotypes",
+    "GraphClassifier": "pipeline",
     "ImageClassifier": "pipeline",
     "ImageRegressor": "pipeline",
     "MixedOp": "primitives",
@@ -66,6 +77,7 @@ __all__ = [
     "DriftMonitor",
     "Edge",
     "Genotype",
+    "GraphClassifier",
     "ImageClassifier",
     "ImageRegressor",
     "MixedOp",

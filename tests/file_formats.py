@@ -27,6 +27,7 @@ from kerasnas.meta.initializer import ReptileInitializer
 from kerasnas.meta.race_experience import RaceExperience
 from kerasnas.meta.tasks import FEATURES
 from kerasnas.pipeline import (
+    GraphConfig,
     PretrainingConfig,
     RaceConfig,
     RunFolder,
@@ -118,7 +119,9 @@ def _initializer(name: str) -> Callable[[Path], Path]:
 def _races(folder: Path) -> Path:
     one = {"name": "a", "kind": "given", "genotype": json.loads(DARTS_V2.to_json()), "curve": [[150, 0.5]]}
     store = ExperienceStore(folder)
-    store.append(RaceExperience(dict.fromkeys(FEATURES, 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9, 0.4))
+    store.append(
+        RaceExperience(dict.fromkeys(FEATURES["image"], 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9, 0.4)
+    )
     return store.path
 
 
@@ -213,6 +216,9 @@ FORMATS: dict[str, FileFormat] = {
     "config.json of a race": FileFormat(_run("race", RaceConfig()), read_config, ("kerasnas_version", "directory")),
     "config.json of a search": FileFormat(
         _run("search", SearchConfig()), read_config, ("kerasnas_version", "directory")
+    ),
+    "config.json of a search on a graph": FileFormat(
+        _run("graph", GraphConfig(dataset="graph.npz")), read_config, ("kerasnas_version", "directory")
     ),
     "config.json of a training": FileFormat(
         _run("retrain", TrainingConfig()), read_config, ("kerasnas_version", "directory")

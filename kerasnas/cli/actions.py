@@ -21,8 +21,8 @@ def search(values: flags.FlagValues, spent: float) -> None:
     config = settings(_search_settings(values), values)
     if isinstance(config, pipeline.SearchConfig):
         pipeline.make_space(config)
-    kind = "race" if isinstance(config, pipeline.RaceConfig) else "search"
     progress = _progress(values)
+    kind = pipeline.run_folder.kind_of(config)
     run = pipeline.RunFolder.create(values["output_dir"].value, kind, config, progress)
     pipeline.search(config, run.path, progress, spent)
 
@@ -33,28 +33,41 @@ def _search_settings(values: flags.FlagValues) -> type:
     Raises:
         ValueError: for a flag that the method does not have, and for a gradient search of a space without a supernet.
     """
-    from kerasnas.pipeline import RaceConfig, SearchConfig, plugins
+    from kerasnas.datasets.graph_files import is_graph_file
+    from kerasnas.pipeline import GraphConfig, RaceConfig, SearchConfig, plugins
     from kerasnas.spaces import has_supernet
 
     plugins.load(values["import"].value)  # before the name of a space is looked up
     space, method = values["space"], values["method"].value
+    if space.value == "graphs" or (not space.present and is_graph_file(values["dataset"].value)):
+        if method != "auto":
+            raise ValueError(f"A graph has a search of its own, and no --method={method}. Leave out --method.")
+        return _only(values, GraphConfig, (RaceConfig, SearchConfig), "a search on a graph", "Leave it out.")
     searched = space.present and has_supernet(space.value)
     if method == "gradient" and space.present and not searched:
         raise ValueError(f"Space '{space.value}' has no supernet for a gradient search. Race it: leave out --method.")
     if method == "auto":
         method = "gradient" if searched else "race"
-    chosen, other = (RaceConfig, SearchConfig) if method == "race" else (SearchConfig, RaceConfig)
-    own, others = ({flag_of(field) for field in dataclasses.fields(config)} for config in (chosen, other))
     if method == "race":
         hint = "Leave out --method." if searched else "Add --space=darts, or another space with a supernet."
-    else:
-        hint = "Add --method=race." if space.present else "Leave out --method."
-    for name in sorted(others - own):
-        if values[name].present:
-            is_of = "a gradient search" if method == "race" else "a race"
-            raise ValueError(
-                f"--{name} is a flag of {is_of}, and this is {'a race' if method == 'race' else 'none'}. {hint}"
-            )
+        return _only(values, RaceConfig, (SearchConfig, GraphConfig), "a race", hint)
+    hint = "Add --method=race." if space.present else "Leave out --method."
+    return _only(values, SearchConfig, (RaceConfig, GraphConfig), "none", hint)
+
+
+def _only(values: flags.FlagValues, chosen: type, others: tuple[type, ...], words: str, hint: str) -> type:
+    """`chosen`, if the flags that are given are its own.
+
+    Raises:
+        ValueError: for a flag of others.
+    """
+    of = {"RaceConfig": "a race", "SearchConfig": "a gradient search", "GraphConfig": "a search on a graph"}
+    own = {flag_of(field) for field in dataclasses.fields(chosen)}
+    for other in others:
+        for name in sorted({flag_of(field) for field in dataclasses.fields(other)} - own):
+            if values[name].present:
+                hint = "Name the .npz file of a graph." if other.__name__ == "GraphConfig" else hint
+                raise ValueError(f"--{name} is a flag of {of[other.__name__]}, and this is {words}. {hint}")
     return chosen
 
 

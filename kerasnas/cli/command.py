@@ -127,7 +127,7 @@ class Command:
                 for field in dataclasses.fields(getattr(pipeline, name)):
                     if flag_of(field) not in values:
                         define(field, values)
-                    elif (other := field.metadata["help"]) != (flag := values[flag_of(field)]).help:
+                    elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
                         default = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
                         flag.help += f" In a gradient search: {other} There by default: {default}."
             _CONFIG.define(values)
@@ -162,11 +162,12 @@ class Command:
             return {"Flags": set(values)}
         from kerasnas import pipeline
 
-        first, second = (
+        first, second, third = (
             {flag_of(field) for field in dataclasses.fields(getattr(pipeline, name))} for name in self.settings
         )
         return {
-            "Flags": (first & second) | (set(values) - first - second),
+            "Flags": (first & second) | (set(values) - first - second - third),
             "Flags of a race": first - second,
             "Flags of a gradient search": second - first,
+            "Flags of a search on a graph": third - first - second,
         }

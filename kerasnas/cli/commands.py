@@ -101,11 +101,17 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas search --space=darts --dataset=my_images/ --epochs=15 --output_dir=runs/cells\n"
             "    kerasnas search --import=my_spaces.py --space=mine --output_dir=runs/own\n"
             "\n"
+            "The .npz file of a graph is known by its arrays: its nodes are classified by networks of which a\n"
+            "classifier alone is learned, and by a logistic regression on propagated features beside them.\n"
+            "\n"
+            "    kerasnas search graph.npz --minutes=1 --output_dir=runs/nodes\n"
+            "\n"
             "The folder then holds model.keras (plain Keras), genotype.json, report.html, card.md, history.csv,\n"
             "config.json and plots. Stop it whenever you like: `kerasnas resume` continues where it was.",
             actions.search,
             "RaceConfig",
             "SearchConfig",
+            "GraphConfig",
             timed=True,
             places=("dataset",),
             own=(_METHOD, *_PROGRESS),
@@ -258,11 +264,12 @@ COMMANDS: dict[str, Command] = {
             "    kerasnas experience merge from_a_colleague.jsonl\n"
             "    kerasnas experience off\n"
             "\n"
-            "With `on`, every race adds a line to experience.jsonl in ~/.cache/kerasnas (or $KERASNAS_HOME): how\n"
-            "large the data were and how hard they looked, every network with its curve, the winner, the machine. No\n"
-            "image, no path, no name of a class. The networks that did best on the most alike data then come first in\n"
-            "later races. `off` ends both, and keeps the file, which you may read, copy and delete. For a single\n"
-            "search there are `kerasnas search --remember` and `--no_experience`.",
+            "With `on`, every race, and every gradient search with a shortlist, adds a line to experience.jsonl in\n"
+            "~/.cache/kerasnas (or $KERASNAS_HOME): images, signals or texts, how large the data were and how hard\n"
+            "they looked, every network with its curve, the winner, the machine. No sample, no path, no name of a\n"
+            "class. The networks that did best on the most alike data then come first in later races, and take part\n"
+            "in later shortlists. `off` ends both, and keeps the file, which you may read, copy and delete. For a\n"
+            "single search there are `kerasnas search --remember` and `--no_experience`.",
             experience,
             places=("action", "what"),
             own=(

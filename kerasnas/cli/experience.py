@@ -10,6 +10,11 @@ from absl import flags
 if TYPE_CHECKING:
     from kerasnas.meta import ExperienceStore, RaceExperience
 
+_PREDICTED = {
+    "classification": ("class", "classes", "test accuracy"),
+    "multilabel": ("label", "labels", "test micro-F1"),
+    "regression": ("number", "numbers", "test R2"),
+}
 ACTIONS = ("list", "show", "forget", "merge", "on", "off")
 
 
@@ -39,7 +44,7 @@ def experience(values: flags.FlagValues) -> None:
 
 def _list(store: ExperienceStore) -> None:
     found, notes = store.read()
-    every = "on: every race is remembered, and begins with what did best on similar data"
+    every = "on: every race and shortlist is remembered, and begins with what did best on similar data"
     print(f"{store.path}: {len(found)} searches. Experience is {every if store.consent else 'off'}.")
     for number, one in enumerate(found, start=1):
         print(f"  {number}  {_in_words(one)}")
@@ -53,15 +58,16 @@ def _show(store: ExperienceStore, what: str) -> None:
     found, _ = store.read()
     one = found[check_number(_number(what), len(found)) - 1]
     print(_in_words(one))
+    print(f"  space      {', '.join(sorted({candidate['genotype']['space'] for candidate in one.candidates}))}")
     print(f"  task       {', '.join(f'{name} {value:.4g}' for name, value in one.task.items())}")
     clock = "of the processor" if one.budget["cpu"] else "by the clock"
     print(
         f"  budget     {one.budget['seconds']:g} s {clock}, on {(one.machine or {}).get('device', 'another machine')}"
     )
     if one.baseline is not None:
-        print(f"  baseline   {100 * one.baseline:.1f} % of the held-out images")
+        print(f"  baseline   {_score(one, one.baseline, 1)} of the held-out {one.inputs}s")
     for candidate in one.candidates:
-        curve = ", ".join(f"{100 * accuracy:.1f} % after {steps:,} steps" for steps, accuracy in candidate["curve"])
+        curve = ", ".join(f"{_score(one, score, 1)} after {steps:,} steps" for steps, score in candidate["curve"])
         print(f"  {candidate['name']}: {curve or 'failed or not started'}")
 
 
@@ -82,10 +88,22 @@ def _switch(store: ExperienceStore, consent: bool) -> None:
 
 
 def _in_words(one: RaceExperience) -> str:
-    task = one.task
-    data = f"{task['samples']:,} images of {task['height']}x{task['width']}x{task['channels']}"
+    task, outputs = one.task, int(one.task["classes"])
+    sizes = {
+        "image": "{height}x{width}x{channels}",
+        "signal": "{length:g} steps of {channels} channels",
+        "text": "{length:.1f} words",
+    }
+    one_of, several, words = _PREDICTED[one.predicts]
+    predicted = f"{outputs} {several if outputs > 1 else one_of}"
+    data = f"{task['samples']:,} {one.inputs}s of {sizes[one.inputs].format(**task)}, {predicted}"
     date = f"{one.date}  " if one.date else ""
-    return f"{date}{data}, {task['classes']} classes: {one.winner}, {100 * one.test_accuracy:.2f} % test accuracy"
+    return f"{date}{data}: {one.winner}, {_score(one, one.test_score, 2)} {words}"
+
+
+def _score(one: RaceExperience, score: float, digits: int) -> str:
+    """A score as its task is stated: in per cent, or as it is of numbers."""
+    return f"{score:.3f}" if one.predicts == "regression" else f"{100 * score:.{digits}f} %"
 
 
 def _number(text: str) -> int:

@@ -14,7 +14,8 @@ from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.fronts import Front, LogMel, Scaling, Vocabulary
 from kerasnas.datasets.glyphs import glyphs
-from kerasnas.datasets.graphs import GraphDataset, graph_dataset, stochastic_blocks
+from kerasnas.datasets.graph_files import graph_dataset
+from kerasnas.datasets.graphs import GraphDataset, stochastic_blocks
 from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
 from kerasnas.datasets.mazes import mazes

@@ -4,7 +4,7 @@ One contract, `Executor`: a function, what all of its calls share, and items; re
 them in order. `kerasnas.pipeline.open_executor` makes one of a name, and `kerasnas.platforms.ray_executor` is Ray's.
 """
 
-from kerasnas.executors.base import Executor, Local, WorkerLostError, cores, thread_limits
+from kerasnas.executors.base import Executor, Kept, Local, WorkerLostError, cores, thread_limits
 from kerasnas.executors.processes import Processes
 
-__all__ = ["Executor", "Local", "Processes", "WorkerLostError", "cores", "thread_limits"]
+__all__ = ["Executor", "Kept", "Local", "Processes", "WorkerLostError", "cores", "thread_limits"]

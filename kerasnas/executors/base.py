@@ -27,6 +27,40 @@ class WorkerLostError(RuntimeError):
     number: int | None = None
 
 
+class Kept:
+    """The `shared` of several calls of an executor: a worker receives it once, and keeps it until it is given another.
+
+    So do networks remain that a worker has built, and steps that it has traced. The function takes `shared.value`.
+    Changes here do not reach a worker that has it: what changes from call to call belongs in the items.
+
+    Args:
+        value: whatever the calls share.
+
+    Example:
+
+    >>> data = Kept([2, 3])
+    >>> add = lambda shared, item: sum(shared.value) + item
+    >>> [Local().map(add, items, shared=data) for items in ([1, 2], [3])]
+    [[6, 7], [8]]
+    """
+
+    def __init__(self, value: Any):
+        self.value = value
+        self.sent: dict[Any, Any] = {}  # (executor, function) -> what the executor sent
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "sent": {}}
+
+
+def sent_once(executor: Executor, function: Function, shared: Any, send: Callable[[Function, Any], Any]) -> Any:
+    """`send(function, shared)`, or what that returned before of the same function and the same `Kept`."""
+    if not isinstance(shared, Kept):
+        return send(function, shared)
+    if (executor, function) not in shared.sent:
+        shared.sent[executor, function] = send(function, shared)
+    return shared.sent[executor, function]
+
+
 class Executor:
     """Independent evaluations, wherever they run: base of all executors, and a context that closes them.
 
@@ -47,7 +81,8 @@ class Executor:
         Args:
             function: `(shared, item) -> result`. An exception that it raises is raised here, and ends all.
             items: whatever it is called with.
-            shared: first argument of all calls, which a worker receives once. Defaults to None.
+            shared: first argument of all calls, which a worker receives once; a `Kept` once for all calls that are
+                given the same. Defaults to None.
 
         Raises:
             WorkerLostError: if an item is lost with its worker again and again.

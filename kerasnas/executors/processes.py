@@ -8,7 +8,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.executors.base import Executor, Function, WorkerLostError, lost, thread_limits
+from kerasnas.executors.base import Executor, Function, WorkerLostError, lost, sent_once, thread_limits
 from kerasnas.executors.worker import Job, Order, Worker
 
 
@@ -45,7 +45,7 @@ class Processes(Executor):
         checks.function("function", function)
         if self._at_work:
             raise RuntimeError("This executor is at work. Take all results of one call before the next.")
-        job = Job(function, shared)
+        job = sent_once(self, function, shared, Job)
         orders: Iterator[Order] = map(Order, itertools.count(), items)
         number = min(self.workers, len(items)) if hasattr(items, "__len__") else self.workers  # type: ignore[arg-type]
         again: list[Order] = []
@@ -72,7 +72,6 @@ class Processes(Executor):
         finally:
             self._at_work = False
             for worker in list(self._alive):
-                worker.forget_job()
                 if worker.order is not None:  # whose result nobody takes
                     self._alive.remove(worker)
                     worker.end(at_once=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 _SPAWN = multiprocessing.get_context("spawn")  # not forked: TensorFlow's threads do not survive it
 _END_SECONDS = 10.0  # until a process that was asked to end is killed
 _GONE = (EOFError, OSError)  # of a connection whose other end is
+_NUMBERS = itertools.count()
 
 
 class Order:
@@ -29,7 +31,7 @@ class Job:
     """A function and what its calls share, as they are sent."""
 
     def __init__(self, function: Callable[[Any, Any], Any], shared: Any):
-        self.sent = bytes(ForkingPickler.dumps((function, shared)))
+        self.sent, self.number = bytes(ForkingPickler.dumps((function, shared))), next(_NUMBERS)
 
 
 class Worker:
@@ -57,12 +59,8 @@ class Worker:
     def give(self, job: Job, order: Order) -> None:
         """Send an item, and the job if it is another one than the last."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # dead: so says its next answer
-            self.connection.send((None if self._job == id(job) else job.sent, order.item))
-        self.order, self._job = order, id(job)
-
-    def forget_job(self) -> None:
-        """Have the next job sent, whichever it is."""
-        self._job = None
+            self.connection.send((None if self._job == job.number else job.sent, order.item))
+        self.order, self._job = order, job.number
 
     def answer(self) -> tuple[bool, Any, str] | None:
         """True or False for done or not, the result or the exception, and where it was raised; None of a dead process.

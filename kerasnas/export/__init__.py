@@ -10,6 +10,7 @@ from kerasnas.export.classifier import (
     graded,
     load_classifier,
     save_classifier,
+    save_node_classifier,
     with_preprocessing,
     write_model,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "graded",
     "load_classifier",
     "save_classifier",
+    "save_node_classifier",
     "with_preprocessing",
     "write_model",
 ]

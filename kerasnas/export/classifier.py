@@ -78,6 +78,8 @@ class Classifier:
         image_fit: how images of other shapes are brought to size; as for `kerasnas.datasets.load`. Defaults to
             `"stretch"`.
         task: what it predicts. Defaults to classification.
+        nodes: of a model of a graph's nodes, how many these are: it takes all of them at once. Defaults to 0: it is
+            none.
     """
 
     model: keras.Model
@@ -85,6 +87,7 @@ class Classifier:
     scale: float
     image_fit: str = "stretch"
     task: Task = CLASSIFICATION
+    nodes: int = 0
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -93,7 +96,9 @@ class Classifier:
 
     @property
     def takes(self) -> str:
-        """The kind of its raw samples: `"images"`, `"signals"`, `"recordings"` or `"texts"`."""
+        """The kind of its raw samples: `"images"`, `"signals"`, `"recordings"`, `"texts"` or `"nodes"`."""
+        if self.nodes:
+            return "nodes"
         if self.model.inputs[0].dtype == "string":
             return "texts"
         return {3: "images", 2: "signals", 1: "recordings"}.get(len(self.input_shape), "samples")
@@ -120,6 +125,11 @@ class Classifier:
                 raise ValueError(checks.invalid(argument, expected, x))
             return found
         found = checks.array(argument, x, finite=not self.pads)
+        if self.nodes and found.shape != (self.nodes, *self.input_shape):
+            expected = (
+                f"the features of all {self.nodes} nodes of its graph, of shape {(self.nodes, *self.input_shape)}"
+            )
+            raise ValueError(checks.invalid(argument, expected, f"shape {found.shape}"))
         if not found.ndim or found.shape[1:] != self.input_shape or not len(found):
             expected = f"samples of shape {self.input_shape}, at least one"
             raise ValueError(checks.invalid(argument, expected, f"shape {found.shape}"))
@@ -131,7 +141,10 @@ class Classifier:
         Raises:
             ValueError: if `x` are no samples of the model, or not finite.
         """
-        return self.model.predict(self.samples("x", x), batch_size=_BATCH, verbose=0)
+        samples = self.samples("x", x)
+        if self.nodes:  # a single batch: to trace it takes longer than to compute it
+            return keras.ops.convert_to_numpy(self.model(samples, training=False))
+        return self.model.predict(samples, batch_size=_BATCH, verbose=0)
 
     def raw(self, data: ImageDataset, part: str) -> np.ndarray:
         """The samples of a part of `data` as this model takes them.
@@ -201,6 +214,22 @@ def save_classifier(
     storage.write_json(folder / METADATA, record)
 
 
+@checks.arguments(folder=checks.path, model=keras.Model, classes=checks.names, nodes=checks.size)
+def save_node_classifier(folder: str | os.PathLike, model: keras.Model, classes: tuple[str, ...], nodes: int) -> None:
+    """Write a model of a graph's nodes to `model.keras`, and what belongs to it to `model.json`, each atomically.
+
+    Args:
+        folder: where they are written.
+        model: takes the features of all nodes, answers probabilities.
+        classes: the name of each class.
+        nodes: how many there are.
+    """
+    folder = Path(folder)
+    write_model(folder, model)
+    record = {"classes": list(classes), "scale": 1.0, "input_shape": list(model.input_shape[1:]), "nodes": nodes}
+    storage.write_json(folder / METADATA, record)
+
+
 @checks.arguments(folder=checks.path)
 def load_classifier(folder: str | os.PathLike) -> Classifier:
     """Read what `save_classifier` wrote.
@@ -219,9 +248,10 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         scale = checks.number("scale", record["scale"], above=0)
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         task = task_of(record.get("task"))
+        nodes = checks.integer("nodes", record.get("nodes", 0), least=0)
         model = read_model(folder / MODEL)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")
-    return Classifier(model, classes, scale, image_fit, task)
+    return Classifier(model, classes, scale, image_fit, task, nodes)

@@ -143,7 +143,15 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 @checks.arguments(classifier=Classifier, names=checks.each(str))
 def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
-    """Raise ValueError for a format that cannot hold the classifier: those without strings cannot split texts."""
+    """Raise ValueError for a format that cannot hold the classifier: those without strings cannot split texts.
+
+    A network of a graph's nodes is exported as none: it answers for this graph alone.
+    """
+    if classifier.takes == "nodes":
+        raise ValueError(
+            "A network of a graph's nodes is not exported: it answers for the nodes of this graph alone, which it has "
+            "(predictions.csv in the folder of the run). `model.keras` is loaded after `import kerasnas`."
+        )
     unfit = [name for name in names if name != "savedmodel"]
     if classifier.takes == "texts" and unfit:
         raise ValueError(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.executors import Executor
 from kerasnas.federated.averaging import Update, Values, obstacle_to, outer_step
 from kerasnas.federated.channels import Channel, Client, ClientInfo, InProcess, check_clients
 
@@ -68,6 +69,7 @@ def federate(
     seed: int = 0,
     initial_round: int = 0,
     on_round: Callable[[Round, Values], None] | None = None,
+    executor: Executor | None = None,
 ) -> Federation:
     """Federated averaging, which is Reptile over clients: data stay with the clients, the server sees values alone.
 
@@ -87,6 +89,8 @@ def federate(
         seed: of the draw of clients; who takes part in a round is a function of the seed and its number. Defaults to 0.
         initial_round: number of the round to start with, to resume after. Defaults to 0.
         on_round: called with the record of each round and the values after it. Defaults to None.
+        executor: what the clients of a round train on, if they are of this process; see `InProcess`. Defaults to None:
+            here, one after the other.
 
     Raises:
         TypeError: if an argument is of the wrong type.
@@ -125,7 +129,7 @@ def federate(
     checks.optional(checks.number, "architecture_step", architecture_step, above=0)
     checks.seed(seed)
     checks.optional(checks.function, "on_round", on_round)
-    channel = _channel(clients)
+    channel = _channel(clients, executor)
     infos = channel.describe()
     check_clients(infos)
     records = []
@@ -160,10 +164,15 @@ def participants(infos: Sequence[ClientInfo], participation: float, seed: int, n
     return tuple(infos[index].name for index in sorted(drawn))
 
 
-def _channel(clients: Any) -> Channel:
+def _channel(clients: Any, executor: Executor | None) -> Channel:
     """`clients`, or the channel to them where they are a sequence, or nothing that can be asked."""
     asked = hasattr(clients, "describe") and hasattr(clients, "train")
-    return clients if asked and not isinstance(clients, Sequence) else InProcess(clients)
+    if not asked or isinstance(clients, Sequence):
+        return InProcess(clients, executor)
+    if executor is not None:
+        expected = "None with a channel, whose clients train where they are"
+        raise ValueError(checks.invalid("executor", expected, executor))
+    return clients
 
 
 def _obstacle(reply: Update | str | None, values: Values) -> str | None:

@@ -14,6 +14,7 @@ from kerasnas.annotations import Tensor
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
 from kerasnas.datasets import Episode
 from kerasnas.distribution import check_scope
+from kerasnas.executors import Executor
 from kerasnas.meta.evaluation import Estimate, check_sampler
 from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
@@ -278,9 +279,16 @@ class MetaLearner(MetaStep, MetaTraining):
         check_compiled(self, "adapt")
         return self.evaluation.adapt(episode, steps)
 
-    @checks.arguments(sampler=check_sampler, episodes=checks.size, tasks=checks.size, steps=checks.size)
+    @checks.arguments(
+        sampler=check_sampler, episodes=checks.size, tasks=checks.size, steps=checks.size, executor=Executor
+    )
     def evaluate(
-        self, sampler: Any, episodes: int = 600, tasks: int = 20, steps: int | None = None
+        self,
+        sampler: Any,
+        episodes: int = 600,
+        tasks: int = 20,
+        steps: int | None = None,
+        executor: Executor | None = None,
     ) -> dict[str, Estimate]:
         """Loss and accuracy on the queries of tasks, after adapting to their support sets.
 
@@ -293,6 +301,8 @@ class MetaLearner(MetaStep, MetaTraining):
             episodes: number of tasks: those of the sampler from its first. Defaults to 600.
             tasks: tasks at a time. Defaults to 20.
             steps: inner steps. Defaults to None: the learner's `adaptation_steps`.
+            executor: what batches of `tasks` tasks run on. A worker receives learner and sampler once. Defaults to
+                None: this process.
 
         Returns:
             Name -> `Estimate`, a mean with its 95 % confidence interval. Accuracies where labels are classes.
@@ -301,7 +311,7 @@ class MetaLearner(MetaStep, MetaTraining):
             ValueError: if the tasks do not fit the model.
         """
         check_compiled(self, "evaluate")
-        return self.evaluation.evaluate(sampler, episodes, tasks, steps)
+        return self.evaluation.evaluate(sampler, episodes, tasks, steps, executor)
 
     def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
         """Values of the adapted model: of its trainable variables, and of the others, for predictions."""

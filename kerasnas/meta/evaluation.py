@@ -14,6 +14,7 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.tasks import Episode, check_episode
+from kerasnas.executors import Executor, Local
 from kerasnas.meta.functional import FunctionalModel, clone
 
 
@@ -116,26 +117,36 @@ class TaskEvaluation:
             variable.assign(value)
         return model
 
-    def evaluate(self, sampler: Any, episodes: int, tasks: int, steps: int | None) -> dict[str, Estimate]:
+    def evaluate(
+        self, sampler: Any, episodes: int, tasks: int, steps: int | None, executor: Executor | None = None
+    ) -> dict[str, Estimate]:
         """Estimates on the queries of tasks after adapting to their support sets; see `MetaLearner.evaluate`."""
-        learner = self.learner
         checks.size("episodes", episodes)
         tasks = min(checks.size("tasks", tasks), episodes)
-        run = self._compiled("evaluate", steps)
+        executor = Local() if executor is None else executor
+        found = executor.map(_evaluate_batch, range(-(-episodes // tasks)), (self, sampler, tasks, steps))
+        return {
+            name: Estimate.of(np.concatenate([batch[name] for batch in found])[:episodes]) for name in sorted(found[0])
+        }
+
+    def evaluate_batch(self, batch: Any, steps: int | None) -> dict[str, np.ndarray]:
+        """Name -> a number for each task of stacked episodes, on its query after adapting to its support set."""
+        learner = self.learner
+        labels = np.asarray(batch.query[1])
+        learner.check_task(batch.support[0].shape[2:], np.asarray(batch.support[1]), batch.query[0].shape[1])
         trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
-        found: dict[str, list[Any]] = {}
-        for index in range(-(-episodes // tasks)):
-            batch = sampler.batch(index, tasks)
-            if index == 0:
-                learner.check_task(batch.support[0].shape[2:], np.asarray(batch.support[1]), batch.query[0].shape[1])
-            results = run(trainable, state, (batch.support, batch.query))
-            labels = np.asarray(batch.query[1])
-            for kind, (loss, predictions) in results.items():
-                found.setdefault(f"loss{kind}", []).append(ops.convert_to_numpy(loss))
-                if labels.dtype.kind in "iu":
-                    right = ops.convert_to_numpy(predictions).argmax(-1) == labels
-                    found.setdefault(f"accuracy{kind}", []).append(right.mean(-1))
-        return {name: Estimate.of(np.concatenate(parts)[:episodes]) for name, parts in sorted(found.items())}
+        results = self._compiled("evaluate", steps)(trainable, state, (batch.support, batch.query))
+        found = {}
+        for kind, (loss, predictions) in results.items():
+            found[f"loss{kind}"] = ops.convert_to_numpy(loss)
+            if labels.dtype.kind in "iu":
+                right = ops.convert_to_numpy(predictions).argmax(-1) == labels
+                found[f"accuracy{kind}"] = right.mean(-1)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is traced, which a worker traces itself."""
+        return {"learner": self.learner, "_functions": {}}
 
     def predictions(self, trainable: Any, state: Any, episode: Any, steps: int) -> dict[str, tuple[Any, Any]]:
         """Suffix -> (loss, predictions) on the query of a task after adapting to it."""
@@ -160,3 +171,8 @@ class TaskEvaluation:
 
             self._functions[kind, count] = traced_once({"adapt": adapt, "evaluate": evaluate}[kind])
         return self._functions[kind, count]
+
+
+def _evaluate_batch(shared: tuple[TaskEvaluation, Any, int, int | None], index: int) -> dict[str, np.ndarray]:
+    evaluation, sampler, tasks, steps = shared
+    return evaluation.evaluate_batch(sampler.batch(index, tasks), steps)

@@ -10,9 +10,10 @@ from typing import Any
 
 from kerasnas import checks, untrusted
 from kerasnas.genotypes import Genotype
-from kerasnas.meta.tasks import check_task, distances
+from kerasnas.meta.tasks import FEATURES, check_task, distances
+from kerasnas.tasks import TASKS
 
-FORMAT, VERSION = "kerasnas.experience", 1
+FORMAT, VERSION = "kerasnas.experience", 2
 NEIGHBORS = 3
 _CREDITS = (1.0, 0.5, 0.25)  # of the winner of a race, and of its runners-up
 _FARTHEST = 1.5  # standard deviations: data farther away are not alike
@@ -20,21 +21,26 @@ _FARTHEST = 1.5  # standard deviations: data farther away are not alike
 
 @dataclass(frozen=True)
 class RaceExperience:
-    """A finished race: what its task was like, how each candidate did, what won.
+    """A finished race, or the shortlist of a gradient search: what its task was like, how each candidate did, what won.
 
-    It holds no image, no path and no name of a class or of the data.
+    It holds no sample, no path and no name of a class or of the data. Scores are 1 at best: the share of samples whose
+    class is right, of labels that are right, or of the variance that is explained, as `predicts` says; they compare the
+    candidates of one race, not those of several.
 
     Args:
         task: as `describe_task` returns it.
-        budget: `{"seconds": float, "cpu": bool}`.
-        candidates: for each network that was trained `{"name", "kind", "genotype": its JSON record, "augment": a name
-            or None, "parameters", "macs", "step_seconds", "curve": [[steps, accuracy] after each rung]}`.
+        budget: `{"seconds": float, "cpu": bool}`; of a gradient search the time that it took.
+        candidates: for each network that was trained `{"name", "kind", "genotype": its JSON record, with its space,
+            "augment": a name or None, "parameters", "macs", "step_seconds", "curve": [[steps, score on held-out data]
+            after each rung]}`.
         winner: the name of one of them.
-        test_accuracy: of the winner, trained to the end.
-        baseline: accuracy of the race's baseline on the held-out data. Defaults to None: it had none.
+        test_score: of the winner, trained to the end: accuracy, micro-F1 or R2.
+        baseline: score of the race's baseline on the held-out data. Defaults to None: it had none.
         machine: name -> text or number. Defaults to nothing.
         date: of its end, as `"2026-01-31"`. Defaults to "".
         kerasnas_version: Defaults to "".
+        inputs: the kind of the samples, `"image"`, `"signal"` or `"text"`. Defaults to `"image"`.
+        predicts: `"classification"`, `"multilabel"` or `"regression"`. Defaults to `"classification"`.
 
     Raises:
         TypeError, ValueError: if an entry is missing or malformed; names it.
@@ -44,7 +50,7 @@ class RaceExperience:
     >>> from kerasnas.genotypes import DARTS_V2
     >>> from kerasnas.meta.tasks import FEATURES
     >>> one = {"name": "a", "kind": "given", "genotype": json.loads(DARTS_V2.to_json()), "curve": [[150, 0.5]]}
-    >>> experience = RaceExperience(dict.fromkeys(FEATURES, 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9)
+    >>> experience = RaceExperience(dict.fromkeys(FEATURES["image"], 1), {"seconds": 9, "cpu": True}, (one,), "a", 0.9)
     >>> RaceExperience.from_line(experience.to_line()) == experience
     True
     """
@@ -53,26 +59,37 @@ class RaceExperience:
     budget: Mapping[str, Any]
     candidates: Sequence[Mapping[str, Any]]
     winner: str
-    test_accuracy: float
+    test_score: float
     baseline: float | None = None
     machine: Mapping[str, Any] | None = None
     date: str = ""
     kerasnas_version: str = ""
+    inputs: str = "image"
+    predicts: str = "classification"
 
     def __post_init__(self) -> None:
         seconds = checks.number("budget", checks.instance("budget", self.budget, Mapping).get("seconds"), above=0)
         budget = {"seconds": seconds, "cpu": checks.boolean("budget", self.budget.get("cpu"))}
         candidates = tuple(map(_candidate, checks.instance("candidates", self.candidates, (list, tuple))))
         checks.one_of("winner", self.winner, [one["name"] for one in candidates])
-        checks.number("test_accuracy", self.test_accuracy, least=0, most=1)
+        checks.one_of("predicts", self.predicts, TASKS)
+        self._check_score("test_score", self.test_score)
         if self.baseline is not None:
-            checks.number("baseline", self.baseline, least=0, most=1)
+            self._check_score("baseline", self.baseline)
+        for one in candidates:
+            for _, score in one["curve"]:
+                self._check_score("curve", score)
         for name in ("date", "kerasnas_version"):
             checks.instance(name, getattr(self, name), str)
         machine = dict(checks.instance("machine", {} if self.machine is None else self.machine, Mapping))
-        found = {"task": check_task(self.task), "budget": budget, "candidates": candidates, "machine": machine}
+        task = check_task(self.task, checks.one_of("inputs", self.inputs, FEATURES))
+        found = {"task": task, "budget": budget, "candidates": candidates, "machine": machine}
         for name, value in found.items():
             object.__setattr__(self, name, value)
+
+    def _check_score(self, name: str, value: Any) -> float:
+        """A score from 0 to 1; what is explained of the variance may be any number below 0."""
+        return checks.number(name, value, least=None if self.predicts == "regression" else 0, most=1)
 
     @property
     def ranked(self) -> list[Genotype]:
@@ -111,6 +128,8 @@ class RaceExperience:
             raise ValueError(f"This is no experience of a race: {error}") from None
         if version > VERSION:
             raise NotImplementedError(f"version {version} of the format; this KerasNAS reads versions up to {VERSION}")
+        if version == 1 and "test_score" not in record:  # when all were classifications of images
+            record["test_score"] = record.pop("test_accuracy", None)
         try:
             return cls(**record)
         except (TypeError, ValueError, RecursionError) as error:
@@ -125,8 +144,8 @@ def _candidate(one: Any) -> dict[str, Any]:
     augment = checks.instance("augment", one.get("augment"), (str, type(None)))
     sizes = {name: _positive(name, one.get(name)) for name in ("parameters", "macs", "step_seconds")}
     curve = [
-        [checks.size("curve", steps), checks.number("curve", accuracy, least=0, most=1)]
-        for steps, accuracy in checks.instance("curve", one.get("curve"), (list, tuple))
+        [checks.size("curve", steps), checks.number("curve", score, most=1)]
+        for steps, score in checks.instance("curve", one.get("curve"), (list, tuple))
     ]
     return {**names, "genotype": genotype, "augment": augment, **sizes, "curve": curve}
 
@@ -154,34 +173,47 @@ class Advice:
 
 
 @checks.arguments(
-    task=checks.mapping, seconds=checks.positive, experiences=checks.each(RaceExperience), space=checks.name
+    task=checks.mapping,
+    seconds=checks.maybe(checks.positive),
+    experiences=checks.each(RaceExperience),
+    space=checks.name,
+    inputs=checks.known(*FEATURES),
+    predicts=checks.known(*TASKS),
 )
 def advise(
     task: Mapping[str, float],
-    seconds: float,
+    seconds: float | None,
     experiences: Sequence[RaceExperience],
     space: str,
     neighbors: int = NEIGHBORS,
+    inputs: str = "image",
+    predicts: str = "classification",
 ) -> list[Advice]:
     r"""The networks that did best in the races on the most alike tasks, the best first.
 
     Of the `neighbors` nearest races, by `distances` of their tasks and budgets, the winner and two runners-up count
     $s$, $s / 2$ and $s / 4$, where $s = e^{-d^2 / 2}$ is the similarity at distance $d$. Races farther than 1.5
-    standard deviations, and those in which nothing was compared, do not count.
+    standard deviations, and those in which nothing was compared, do not count; nor do those of other samples, such as
+    texts beside images. Those that predicted something else do, by the order of their networks: scores of several tasks
+    are never compared, and such a race is less alike.
 
     Args:
         task: as `describe_task` returns it.
-        seconds: the budget of the race to come.
+        seconds: the budget of the race to come; None where it has none, and times are not compared.
         experiences: earlier races.
         space: the name of the space whose networks are asked for.
         neighbors: Defaults to 3.
+        inputs, predicts: of the race to come, as for `RaceExperience`. Default to images and classification.
 
     Returns:
         The networks; none where no earlier task is alike.
     """
-    raced = [one for one in experiences if any(genotype.space == space for genotype in one.ranked)]
-    here = {**task, "seconds": seconds}
-    far = distances(here, [{**one.task, "seconds": one.budget["seconds"]} for one in raced])
+    raced = [
+        one for one in experiences if one.inputs == inputs and any(genotype.space == space for genotype in one.ranked)
+    ]
+    here = {**task, **({} if seconds is None else {"seconds": seconds})}
+    others = [{**one.task, "seconds": one.budget["seconds"]} for one in raced]  # of which those of `here` are compared
+    far = distances(here, others, [one.predicts == predicts for one in raced])
     found: dict[Genotype, Advice] = {}
     for index in sorted(range(len(raced)), key=lambda index: far[index])[: checks.size("neighbors", neighbors)]:
         if far[index] > _FARTHEST:

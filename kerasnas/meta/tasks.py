@@ -3,38 +3,63 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
+from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
-FEATURES = ("samples", "classes", "height", "width", "channels", "balance", "nearest_mean", "nearest_image")
-"""The names of what describes a task."""
-_LANDMARKS = ("nearest_mean", "nearest_image")
+_LABELS = ("classes", "balance")  # and landmarks: what depends on labels
+FEATURES = {
+    "image": ("samples", "classes", "height", "width", "channels", "balance", "nearest_mean", "nearest_image"),
+    "signal": ("samples", "classes", "length", "channels", "balance", "nearest_mean", "nearest_signal"),
+    "text": ("samples", "classes", "length", "vocabulary", "balance", "nearest_mean", "nearest_text"),
+}
+"""The names of what describes a task, by the kind of its samples."""
+_RANKS = {"image": 4, "signal": 3, "text": 2}
+_SHAPES = {
+    "image": "at least two images (samples, height, width, channels)",
+    "signal": "at least two signals (samples, length, channels)",
+    "text": "at least two texts as token ids (samples, length)",
+}
+_LEAST = 1e-6  # of lengths: texts may be empty
 _LEAST_ERROR = 0.02  # below it, landmarks of a few hundred samples tell no tasks apart
 _SIDE, _MOST = 8, 1000  # of the images that landmarks are computed on, pixels and number
+_PARTS, _BUCKETS = 32, 512  # the same of signals, in time; and of texts: so many counts of words
 # Standard deviations of few tasks say little: they are taken together with so many tasks of this one, in logarithms.
 _SCALE, _WEIGHT = 1.0, 5
 
 
-def describe_task(x: Tensor, y: Tensor, num_classes: int) -> dict[str, float]:
-    """A task of images as the numbers `FEATURES`: nothing of it shows an image, a name or a place.
+@checks.arguments(task=Task)
+def describe_task(
+    x: Tensor, y: Tensor, num_classes: int, task: Task = CLASSIFICATION, inputs: str = "image"
+) -> dict[str, float]:
+    """A task as the numbers `FEATURES[inputs]`: nothing of it shows a sample, a name or a place.
 
     Args:
-        x: images `(samples, height, width, channels)`.
-        y: their classes.
-        num_classes: number of classes.
+        x: images `(samples, height, width, channels)`, signals `(samples, length, channels)`, or texts as token ids
+            `(samples, length)`, of which 0 is padding.
+        y: their classes; of other tasks `(samples, num_classes)`, labels of 0 and 1 or numbers.
+        num_classes: number of classes, of labels, or of numbers.
+        task: what is predicted. Defaults to classification.
+        inputs: the kind of the samples, `"image"`, `"signal"` or `"text"`. Defaults to `"image"`.
 
     Returns:
-        Name -> number. `balance` is 1 where all classes are as frequent, and falls to the reciprocal of their number;
-        the landmarks `nearest_mean` and `nearest_image` are the accuracies of the nearest class mean and the nearest
-        image, on at most 1,000 images of 8x8 pixels. The same data have the same numbers.
+        Name -> number. `classes` is `num_classes`; of texts, `length` is the mean number of tokens, and `vocabulary`
+        the number of different ones. `balance` is 1 where all classes (the rarest labels of samples; the tenths of
+        numbers) are as frequent, and falls to the reciprocal of their number. The landmarks are how right the nearest
+        class mean and the nearest sample are: the accuracy, the share of labels, or the share of the variance, at least
+        0; on at most 1,000 samples, images of 8x8 pixels, signals of 32 parts, the words of texts in 512 buckets.
+        The same data have the same numbers.
 
     Raises:
-        ValueError: if `x` is not of that shape, holds less than two images, or `y` is not as long.
+        TypeError: if `task` is none.
+        ValueError: if `x` is not of that shape, holds less than two samples, or `y` is not as long; and for an unknown
+            kind of samples.
 
     Example:
 
@@ -43,65 +68,111 @@ def describe_task(x: Tensor, y: Tensor, num_classes: int) -> dict[str, float]:
     >>> x = rng.random((60, 16, 16, 1)) + y[:, None, None, None]
     >>> describe_task(x, y, 3)["samples"], describe_task(x, y, 3)["nearest_mean"]
     (60, 1.0)
+    >>> texts = describe_task(np.array([[1, 2, 0], [3, 0, 0]] * 9), np.array([0, 1] * 9), 2, inputs="text")
+    >>> texts["length"], texts["vocabulary"], texts["nearest_text"]
+    (1.5, 3, 1.0)
     """
     checks.size("num_classes", num_classes)
-    x, y = checks.array("x", x), checks.array("y", y, kinds="iu")
+    checks.one_of("inputs", inputs, FEATURES)
+    x, y = checks.array("x", x), checks.array("y", y, kinds="iu" if isinstance(task, Classification) else "iufb")
     shape = x.shape
-    if len(shape) != 4 or shape[0] < 2:
-        raise ValueError(checks.invalid("x", "at least two images (samples, height, width, channels)", shape))
-    if y.shape != shape[:1]:
-        raise ValueError(checks.invalid("y", f"one class for each of the {shape[0]} images", y.shape))
-    if not 0 <= y.min() <= y.max() < num_classes:
-        raise ValueError(checks.invalid("y", f"class numbers from 0 to {num_classes - 1}", f"{y.min()} to {y.max()}"))
+    if len(shape) != _RANKS[inputs] or shape[0] < 2:
+        raise ValueError(checks.invalid("x", _SHAPES[inputs], shape))
+    _check_labels(y, len(x), num_classes, task, inputs)
     chosen = np.sort(np.random.default_rng(0).permutation(shape[0])[:_MOST])
-    mean, image = _landmarks(_small(np.asarray(x)[chosen]), y[chosen])
-    shares = np.bincount(y.astype(int), minlength=num_classes) / len(y)
+    groups = np.asarray(task.strata(y)).astype(int)
+    landmarks = _landmarks(_SMALL[inputs](np.asarray(x)[chosen]), y[chosen], groups[chosen], task)
+    number = {"classification": num_classes, "multilabel": num_classes + 1}.get(task.name, int(groups.max()) + 1)
+    shares = np.bincount(groups, minlength=number) / len(y)
     entropy = -float(sum(share * math.log(share) for share in shares if share))
-    balance = math.exp(entropy) / num_classes
-    values = (shape[0], num_classes, *shape[1:], balance, mean, image)
-    return dict(zip(FEATURES, values, strict=True))
+    sizes = (float((x != 0).sum() / len(x)), len(np.unique(x[x != 0]))) if inputs == "text" else shape[1:]
+    values = (shape[0], num_classes, *sizes, math.exp(entropy) / number, *landmarks)
+    return dict(zip(FEATURES[inputs], values, strict=True))
 
 
-def _small(x: np.ndarray) -> np.ndarray:
-    """Images as rows of the means of 8x8 areas, or fewer where they are smaller."""
-    for axis in (1, 2):
-        parts = np.array_split(x, min(_SIDE, x.shape[axis]), axis=axis)
+def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs: str) -> None:
+    classes = isinstance(task, Classification)
+    if y.shape != ((samples,) if classes else (samples, outputs)):
+        one = "one class" if classes else f"{outputs} labels or numbers"
+        raise ValueError(checks.invalid("y", f"{one} for each of the {samples} {inputs}s", y.shape))
+    if not classes:
+        task.check(y, outputs)
+    elif not 0 <= y.min() <= y.max() < outputs:
+        raise ValueError(checks.invalid("y", f"class numbers from 0 to {outputs - 1}", f"{y.min()} to {y.max()}"))
+
+
+def _small(x: np.ndarray, sides: Sequence[int] = (_SIDE, _SIDE)) -> np.ndarray:
+    """Samples as rows of the means of so many parts along each axis, or fewer where they are smaller."""
+    for axis, side in enumerate(sides, start=1):
+        parts = np.array_split(x, min(side, x.shape[axis]), axis=axis)
         x = np.stack([part.mean(axis=axis, dtype=np.float32) for part in parts], axis=axis)
     return x.reshape(len(x), -1)
 
 
-def _landmarks(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The accuracies of the nearest class mean and of the nearest image, of one half on the other."""
+def _bags(x: np.ndarray) -> np.ndarray:
+    """Texts as rows of counts of their words, each row of length 1."""
+    counts = np.zeros((len(x), _BUCKETS), np.float32)
+    rows, places = np.nonzero(x)
+    np.add.at(counts, (rows, x[rows, places].astype(int) % _BUCKETS), 1)
+    return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+
+
+_SMALL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "image": _small,
+    "signal": partial(_small, sides=(_PARTS,)),
+    "text": _bags,
+}
+
+
+def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> tuple[float, float]:
+    """How right the nearest class mean and the nearest sample are, of one half for the other."""
     order = np.random.default_rng(1).permutation(len(x))
     first, second = order[: len(x) // 2], order[len(x) // 2 :]
-    classes = np.unique(y[first])
-    means = np.stack([x[first][y[first] == one].mean(axis=0) for one in classes])
+    present = np.unique(groups[first])
+    members = [first[groups[first] == one] for one in present]
+    means = np.stack([x[own].mean(axis=0) for own in members])
+    labels = present if isinstance(task, Classification) else np.stack([y[own].mean(axis=0) for own in members])
     found = [
-        labels[((others**2).sum(axis=1) - 2 * x[second] @ others.T).argmin(axis=1)]
-        for others, labels in ((means, classes), (x[first], y[first]))
+        answers[((others**2).sum(axis=1) - 2 * x[second] @ others.T).argmin(axis=1)]
+        for others, answers in ((means, labels), (x[first], y[first]))
     ]
-    return tuple(float((labels == y[second]).mean()) for labels in found)  # type: ignore[return-value]
+    mean, sample = (_right(answers, y[second], task) for answers in found)
+    return mean, sample
 
 
-def check_task(task: Any) -> dict[str, float]:
-    """The description of a task, if it has all of `FEATURES`, as numbers that a task can have.
+def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
+    """How right answers are, from 0 to 1."""
+    if isinstance(task, Classification):
+        return float((answers == y).mean())
+    if task.name == "multilabel":
+        return float(((answers > 0.5) == (y > 0.5)).mean())
+    variance = float(y.var(axis=0).sum())
+    return max(0.0, 1 - float(((answers - y) ** 2).mean(axis=0).sum()) / variance) if variance else 0.0
+
+
+def check_task(task: Any, inputs: str = "image") -> dict[str, float]:
+    """The description of a task, if it has all of `FEATURES[inputs]`, as numbers that a task can have.
 
     Raises:
         ValueError: otherwise; names the feature.
     """
-    checked = {}
-    for name in FEATURES:
+    checked: dict[str, float] = {}
+    for name in FEATURES[checks.one_of("inputs", inputs, FEATURES)]:
         value = checks.instance("task", task, Mapping).get(name)
-        if name in _LANDMARKS:
+        if _is_landmark(name):
             checked[name] = checks.number(name, value, least=0, most=1)
         elif name == "balance":
             checked[name] = checks.number(name, value, above=0, most=1 + 1e-6)
+        elif name in ("length", "vocabulary"):  # of texts a mean, and one without a word has none
+            checked[name] = checks.number(name, value, least=0)
         else:
             checked[name] = checks.size(name, value)
     return checked
 
 
-def distances(task: Mapping[str, float], others: Sequence[Mapping[str, float]]) -> np.ndarray:
+def distances(
+    task: Mapping[str, float], others: Sequence[Mapping[str, float]], alike: Sequence[bool] | None = None
+) -> np.ndarray:
     """The distance of a task from each of `others`: root mean square of the differences of their standardized features.
 
     Counts, the balance and the errors of the landmarks are compared by their logarithms, standardized over all tasks
@@ -110,22 +181,35 @@ def distances(task: Mapping[str, float], others: Sequence[Mapping[str, float]]) 
     Args:
         task: as `describe_task` returns it; may have further numbers above 0, which are compared too.
         others: tasks with the same names.
+        alike: for each of them, whether the same is predicted: classes, several labels, or numbers. Where it is not,
+            what depends on labels cannot be compared, and counts as one standard deviation. Defaults to None: all.
 
     Returns:
         `(len(others),)`; 0 for a task that is the same.
 
     Example:
 
-    >>> task = dict.fromkeys(FEATURES, 0.5) | {"samples": 1000, "classes": 10}
+    >>> task = dict.fromkeys(FEATURES["image"], 0.5) | {"samples": 1000, "classes": 10}
     >>> distances(task, [task, {**task, "samples": 8000}, {**task, "samples": 8000, "classes": 100}]).round(1)
     array([0. , 0.7, 1.1])
+    >>> distances(task, [task], alike=[False]).round(1)
+    array([0.7])
     """
     if not others:
         return np.zeros(0)
     points = np.array([[_logarithm(name, one[name]) for name in task] for one in (task, *others)])
-    variance = (len(points) * points.var(axis=0) + _WEIGHT * _SCALE**2) / (len(points) + _WEIGHT)
-    return np.sqrt(((points[1:] - points[0]) ** 2 / variance).mean(axis=1))
+    of_labels = np.array([name in _LABELS or _is_landmark(name) for name in task])
+    apart = np.zeros(points.shape, bool) if alike is None else np.outer([False, *(not one for one in alike)], of_labels)
+    known = np.ma.masked_array(points, apart)
+    number = known.count(axis=0)
+    variance = (number * known.var(axis=0).filled(0.0) + _WEIGHT * _SCALE**2) / (number + _WEIGHT)
+    squares = np.where(apart, 1.0, (points - points[0]) ** 2 / variance)
+    return np.sqrt(squares[1:].mean(axis=1))
+
+
+def _is_landmark(name: str) -> bool:
+    return name.startswith("nearest_")
 
 
 def _logarithm(name: str, value: float) -> float:
-    return math.log(max(1 - value, _LEAST_ERROR) if name in _LANDMARKS else value)
+    return math.log(max(1 - value, _LEAST_ERROR) if _is_landmark(name) else max(value, _LEAST))

@@ -19,6 +19,7 @@ from kerasnas.pipeline.deployment import Prediction, evaluate, predict
 from kerasnas.pipeline.doctor import DoctorConfig, examine
 from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.exporting import DEFAULT_FORMATS, export
+from kerasnas.pipeline.graph_classifier import GraphClassifier
 from kerasnas.pipeline.image_regressor import ImageRegressor
 from kerasnas.pipeline.loading import Preset, load
 from kerasnas.pipeline.monitoring import monitor
@@ -34,6 +35,7 @@ from kerasnas.pipeline.run_folder import RunFolder, read_config
 from kerasnas.pipeline.search_stage import run_search
 from kerasnas.pipeline.settings import (
     ComparisonConfig,
+    GraphConfig,
     PretrainingConfig,
     RaceConfig,
     SearchConfig,
@@ -50,6 +52,8 @@ __all__ = [
     "DEFAULT_FORMATS",
     "ComparisonConfig",
     "DoctorConfig",
+    "GraphClassifier",
+    "GraphConfig",
     "ImageClassifier",
     "ImageRegressor",
     "NetworkTraining",

@@ -17,6 +17,7 @@ from kerasnas import checks, datasets, relaxations
 from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.datasets.augmentations import Augmentation
+from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start
@@ -112,6 +113,12 @@ def checked_data(config: RaceConfig | SpaceConfig) -> datasets.ImageDataset:
     Raises:
         ValueError: otherwise.
     """
+    if config.dataset not in datasets.DATASETS and is_graph_file(config.dataset):
+        takes = getattr(SPACES[config.space], "inputs", "image")
+        raise ValueError(
+            f"{config.dataset} is a graph, and space '{config.space}' takes {takes}s. "
+            "Leave out --space, or say --space=graphs (from Python: `kerasnas.GraphClassifier`)."
+        )
     size = pixel_size(config.image_size)
     given: dict[str, Any] = {"image_size": size, "image_fit": config.image_fit}
     if isinstance(config, SpaceConfig):

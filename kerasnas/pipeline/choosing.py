@@ -12,12 +12,15 @@ from kerasnas.cost import CostModel
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.reachable import ReachableSet
+from kerasnas.pipeline import remembering
 from kerasnas.pipeline.assembly import make_shortlist_training, max_skips_of
 from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.pipeline.settings import SearchConfig
 from kerasnas.pipeline.shortlist import Shortlist, found_by, halves, run_shortlist
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
+
+_COMPARED = 4  # networks of a shortlist that is there for experience alone
 
 
 def reachable_by(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
@@ -33,9 +36,18 @@ def random_others(stages: Stages, config: SearchConfig, space: SearchSpace, geno
     return reachable_by(stages, config, space).sample_distinct(rng, config.random_genotypes, {genotype})
 
 
-def shortlist_of(config: SearchConfig) -> Shortlist:
-    """The shortlist of the settings, where they ask for one."""
-    return Shortlist(config.shortlist, tuple(map(int, config.shortlist_steps)))
+def shortlist_of(config: SearchConfig) -> Shortlist | None:
+    """The shortlist of the settings, or None; with `remember`, a small one where they ask for none.
+
+    Example:
+
+    >>> shortlist_of(SearchConfig(shortlist=0)), shortlist_of(SearchConfig(shortlist=0, remember=True)).rungs()
+    (None, [(4, 400)])
+    """
+    steps = tuple(map(int, config.shortlist_steps))
+    if config.shortlist:
+        return Shortlist(config.shortlist, steps)
+    return Shortlist(_COMPARED, steps[:1]) if config.remember else None
 
 
 def choose_genotype(
@@ -49,20 +61,24 @@ def choose_genotype(
 ) -> tuple[Genotype, dict[str, Any] | None]:
     """The genotype of a search, and the record of the shortlist that it is of, if there is one.
 
+    What did best in earlier searches on alike data takes part in the shortlist, with the user's consent.
+
     Args:
         stages, config, space, data: of the run.
         found: the record of the stage `search`.
         log: called with lines of progress.
         executor: what the trainings of a shortlist run on.
     """
-    derived, within = genotype_of(found), reachable_by(stages, config, space)
-    if not config.shortlist:
+    derived, within, shortlist = genotype_of(found), reachable_by(stages, config, space), shortlist_of(config)
+    if shortlist is None:
         return derived, None
     weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
-    log(f"Choosing among {config.shortlist} networks: the derived one and others near it, trained for a short time.")
+    earlier = remembering.consult(stages, config, space, data, None, within.__contains__, log)
+    others = "others near it, and what did well on similar data before" if earlier.genotypes else "others near it"
+    log(f"Choosing among {shortlist.size} networks: the derived one and {others}, trained for a short time.")
     record = run_shortlist(
         stages,
-        shortlist_of(config),
+        shortlist,
         found_by(space, derived, weights, within),
         make_shortlist_training(config, space, data),
         *halves(data.x_train, data.y_train, config.validation_split, config.seed, data.task),
@@ -70,5 +86,6 @@ def choose_genotype(
         config.seed,
         log,
         executor=executor,
+        remembered=earlier.genotypes,
     )
     return genotype_of(record), record

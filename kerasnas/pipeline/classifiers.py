@@ -21,6 +21,7 @@ from kerasnas.tasks import CLASSIFICATION, MULTILABEL, task_of_labels
 class LabelEstimator(Estimator):
     """An estimator of classes, or of any number of labels: see `ImageClassifier` and `TextClassifier`."""
 
+    settings: RaceConfig | SearchConfig
     classes_: np.ndarray = np.array([])
 
     def predict(self, x: Any) -> np.ndarray:
@@ -81,8 +82,9 @@ class LabelEstimator(Estimator):
         if self.settings.task == "regression":
             raise ValueError("A classifier has no task 'regression'. Use `kerasnas.ImageRegressor`.")
 
-    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: Any) -> dict[str, np.ndarray]:
+    def _parts(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
         """The arrays of a dataset, the classes by number, and `labels`, what each of these stands for."""
+        x, y = self._kind.arrays(x, y)
         test = self._test_arrays(test_data, x)
         whole = y.dtype.kind == "f" and y.ndim == 1  # classes all the same, as scikit-learn has them
         task = self.settings.task

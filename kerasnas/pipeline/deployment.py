@@ -21,6 +21,10 @@ from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.tasks import Regression
 
 _LONGEST_PATH = 250  # what is longer is no path, and no file system may be asked for it
+_OF_NODES = (
+    "This network answers for all nodes of its graph at once, and has: predictions.csv in the folder of the run. From "
+    "Python: `kerasnas.GraphClassifier.load`, or `keras.models.load_model` after `import kerasnas`."
+)
 ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
 
@@ -74,6 +78,8 @@ def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tupl
     """As `predict`, with a classifier that is loaded."""
     failed: dict[Path, str] = {}
     names: Sequence[Any]
+    if classifier.takes == "nodes":
+        raise ValueError(_OF_NODES)
     if classifier.takes == "texts":
         names = read_texts(paths)
         samples = np.array(names, object)
@@ -181,9 +187,11 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     """
     folder = preset_folder(folder)
     classifier = finished(folder)
+    task = classifier.task
+    if classifier.takes == "nodes":
+        return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
     data = labeled_data(run_of(folder), classifier, dataset)
     answers = classifier.answers(classifier.raw(data, "test"))
-    task = classifier.task
     if task.name != data.task.name:
         raise ValueError(f"The network is one of {task.name}. Received {data.name}, data of {data.task.name}.")
     if task.name != "classification":
@@ -192,7 +200,11 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
         found = {"dataset": data.name, "task": task.name, "samples": len(y), **task.evaluation(answers, y)}
         rows = zip(classifier.classes, label_record(answers, y), strict=True) if task.name == "multilabel" else ()
         return {**found, "interval": list(task.interval(answers, y)), **({"labels": dict(rows)} if rows else {})}
-    numbers = right_answers(data, classifier, "test")
+    return _classified(classifier, data.name, answers, right_answers(data, classifier, "test"))
+
+
+def _classified(classifier: Classifier, name: str, answers: np.ndarray, numbers: np.ndarray) -> dict[str, Any]:
+    """The evaluation of a classification, of all samples and of each class."""
     correct, losses = graded(answers, numbers)
 
     def summary(of: np.ndarray) -> dict[str, Any]:
@@ -202,14 +214,38 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     classes = {name: numbers == index for index, name in enumerate(classifier.classes)}
     every = np.ones(len(numbers), bool)
     return {
-        "dataset": data.name,
+        "dataset": name,
         **summary(every),
         "loss": float(losses.mean()),
         "classes": {name: summary(of) for name, of in classes.items() if of.any()},
     }
 
 
-def class_numbers(data: datasets.ImageDataset, classifier: Classifier) -> np.ndarray:
+def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
+    """Evaluate a network of a graph's nodes on the test nodes; see `evaluate`.
+
+    Args:
+        classifier: a network of nodes.
+        dataset: the file of the same graph; features and labels may be others.
+
+    Raises:
+        ValueError: for another graph, for unknown classes, and where there are no test nodes.
+    """
+    data = datasets.graph_dataset(dataset)
+    graph = next((layer.graph for layer in classifier.model.layers if hasattr(layer, "graph")), data.graph)
+    if len(data.y) != classifier.nodes or not np.array_equal(graph.edges, data.graph.edges):
+        raise ValueError(
+            f"The network is one of a graph of {classifier.nodes} nodes and {len(graph.edges)} edges. Received "
+            f"{data.name}, another graph, of {len(data.y)} nodes and {len(data.graph.edges)} edges."
+        )
+    test = data.parts["test"]
+    if not len(test):
+        raise ValueError(f"{data.name} has no test nodes to evaluate on.")
+    numbers = class_numbers(data, classifier)
+    return _classified(classifier, data.name, classifier.answers(data.x)[test], numbers[data.y[test]])
+
+
+def class_numbers(data: datasets.ImageDataset | datasets.GraphDataset, classifier: Classifier) -> np.ndarray:
     """The number that each class of `data` has with the network, by name.
 
     Raises:

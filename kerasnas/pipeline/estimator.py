@@ -24,10 +24,11 @@ from kerasnas.pipeline.record import read_result
 from kerasnas.pipeline.run import search
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.sample_kinds import SampleKind
-from kerasnas.pipeline.settings import RaceConfig, SearchConfig
+from kerasnas.pipeline.settings import GraphConfig, RaceConfig, SearchConfig
 from kerasnas.tasks import Task
 
-_DATA = "data.npz"
+DATA = "data.npz"
+"""The file of the data that an estimator was given, beside its run."""
 _READ: dict[str, Any] = {"image_size": "auto", "image_fit": "stretch", "target": (), "text_column": ""}
 
 
@@ -42,7 +43,7 @@ class Estimator(abc.ABC):
 
     def __init__(
         self,
-        settings: RaceConfig | SearchConfig,
+        settings: RaceConfig | SearchConfig | GraphConfig,
         kind: SampleKind,
         folder: str | os.PathLike | None = None,
         test_split: float = 0.1,
@@ -82,7 +83,7 @@ class Estimator(abc.ABC):
                 raise ValueError(checks.invalid("y", "None, as `x` is the path of labeled data", y))
             dataset, data = os.fspath(x), None
         else:
-            data = self._parts(*self._kind.arrays(x, y), test_data)
+            data = self._parts(x, y, test_data)
             fit = getattr(self.settings, "image_fit", "stretch")
             data |= {"image_fit": np.array(fit)} if fit != "stretch" else {}
         if self.folder is None:  # each call begins from scratch
@@ -125,8 +126,8 @@ class Estimator(abc.ABC):
         """Raise ValueError if the settings ask for a task that is another estimator's."""
 
     @abc.abstractmethod
-    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: Any) -> dict[str, np.ndarray]:
-        """The arrays of a dataset, split, with `classes` and `task`."""
+    def _parts(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
+        """The arrays of a dataset, split, of what `fit` was given."""
 
     def _test_arrays(self, test_data: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """The arrays of test data, a pair or a table, of samples like `x`."""
@@ -183,7 +184,7 @@ class Estimator(abc.ABC):
             estimator.export(["litert"], output="phone/")
         """
         self._fitted()
-        data = self._home / _DATA  # wherever it was moved to
+        data = self._home / DATA  # wherever it was moved to
         return export(self.run, formats, output, dataset=str(data) if data.exists() else "", log=self.log)
 
     def report(self) -> Path:
@@ -222,8 +223,8 @@ class Estimator(abc.ABC):
         """Read the finished run."""
         self._classifier = load_classifier(self.run)
         names = np.array(self._classifier.classes)
-        if (file := self._home / _DATA).exists():
-            names = untrusted.read_arrays(file)["labels"]
+        if (file := self._home / DATA).exists():
+            names = untrusted.read_arrays(file).get("labels", names)
         self._named(names)
 
     @abc.abstractmethod
@@ -241,7 +242,7 @@ class Estimator(abc.ABC):
         Raises:
             ValueError: if there is a run already, of other data.
         """
-        file = self._home / _DATA
+        file = self._home / DATA
         if file.exists() and self.run.exists():
             there = untrusted.read_arrays(file)
             same = set(there) == set(data) and all(np.array_equal(there[name], data[name]) for name in data)

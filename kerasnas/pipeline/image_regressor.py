@@ -37,6 +37,7 @@ class ImageRegressor(Estimator):
         regressor.score(other_frames, other_angles)  # the share of the variance that is explained
     """
 
+    settings: RaceConfig
     _single = False
 
     def __init__(
@@ -88,8 +89,9 @@ class ImageRegressor(Estimator):
             raise ValueError(checks.invalid("task", "'regression', as this is a regressor", self.settings.task))
         self.settings = dataclasses.replace(self.settings, task="regression")
 
-    def _parts(self, x: np.ndarray, y: np.ndarray, test_data: Any) -> dict[str, np.ndarray]:
+    def _parts(self, x: Any, y: Any, test_data: Any) -> dict[str, np.ndarray]:
         """The arrays of a dataset; `labels` is 0 where `y` has no axis of numbers, and else their numbers."""
+        x, y = self._kind.arrays(x, y)
         test = self._test_arrays(test_data, x)
         single = y.ndim == 1
         y = y[:, None] if single else y

@@ -120,7 +120,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
         scales.append((np.log(with_label / with_label.sum(0)) - np.log(without / without.sum(0)), _RATIOS))
     models = []
     for scale, strength in scales:
-        found, bias = _regression(x, targets, task, scale, strength)
+        found, bias = regression(x, targets, task, scale, strength)
         models.append(LinearModel(runs, frequency**2, frequency[:, None] * found, bias))
     return tuple(models)
 
@@ -150,10 +150,18 @@ def _minimum(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.n
     return minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}, **options).x
 
 
-def _regression(
+def regression(
     x: Any, targets: np.ndarray, task: Task, scale: np.ndarray, strength: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The weights and the bias of a penalized linear model of `x`, whose columns are scaled for each output."""
+    """The weights and the bias of a linear model with a penalty on the squares of its weights, by 60 steps of L-BFGS.
+
+    Args:
+        x: features, a sparse matrix `(samples, features)`.
+        targets: of each output, `(samples, outputs)`: of a classification rows with a 1 for the class.
+        task: whose loss it is.
+        scale: what each column is multiplied by for each output, `(features, outputs)`.
+        strength: the inverse of the penalty's, which is on the weights of the scaled columns.
+    """
     shape, transposed = scale.shape, x.T.tocsr()
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:

@@ -126,8 +126,8 @@ def monitor(
 
 def _check_watched(classifier: Classifier) -> None:
     """Raise ValueError for a network of whose inputs no monitor has statistics."""
-    if classifier.takes == "recordings":
-        raise ValueError("Drift is told of images, signals and texts. This network takes recordings.")
+    if classifier.takes in ("recordings", "nodes"):
+        raise ValueError(f"Drift is told of images, signals and texts. This network takes {classifier.takes}.")
 
 
 def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.ImageDataset) -> bool:

@@ -64,9 +64,10 @@ def search_plan(config: SearchConfig, size: float, data: datasets.ImageDataset) 
 
 
 def _shortlist(config: SearchConfig) -> list[tuple[str, str]]:
-    if not config.shortlist:
+    shortlist = shortlist_of(config)
+    if shortlist is None:
         return []
-    (number, steps), *longer = shortlist_of(config).rungs()
+    (number, steps), *longer = shortlist.rungs()
     first = f"{number} networks, the derived one and others near it, for {steps:,} steps"
     return [("shortlist", ", ".join([first, *(f"{few} for {many:,}" for few, many in longer)]))]
 

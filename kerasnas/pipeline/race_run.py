@@ -27,7 +27,7 @@ from kerasnas.pipeline.rebuilding import GENOTYPE, Rebuilt
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.pipeline.search_stage import genotype_of
-from kerasnas.pipeline.settings import RaceConfig, TrainingConfig
+from kerasnas.pipeline.settings import GraphConfig, RaceConfig, TrainingConfig
 from kerasnas.pipeline.starts import Start, find_starts
 from kerasnas.pipeline.tracking import Tracking
 from kerasnas.reporting.tables import amount
@@ -41,7 +41,7 @@ Log = Callable[[str], Any]
 Build = Callable[[Genotype], keras.Model]
 
 
-def make_budget(config: RaceConfig, spent: float) -> Budget:
+def make_budget(config: RaceConfig | GraphConfig, spent: float) -> Budget:
     """The budget of the settings, of which `spent` seconds are spent."""
     if config.cpu_minutes:
         return Budget(config.cpu_minutes, cpu=True, spent=spent)

@@ -92,7 +92,8 @@ def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, 
         record: as `make_record` returns it; may have further entries.
         found: record of the search stage. Defaults to None.
     """
-    storage.write_text(stages.path / "history.csv", _history_csv(found, record["searched"]))
+    history = _history_csv(found or record.get("search"), record["searched"])
+    storage.write_text(stages.path / "history.csv", history)
     write_report(stages.path, record, found)
     storage.write_json(stages.path / RESULT, dict(record))  # last: where it is, the run is finished
 
@@ -107,7 +108,8 @@ def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any]
         reporting.plot_training(found["history"], path / "search.png")
     if "cost" in record:
         _plot_front(record, path / "front.png")
-    reporting.plot_training(record["searched"]["history"], path / "training.png")
+    if record["searched"]["history"]:
+        reporting.plot_training(record["searched"]["history"], path / "training.png")
     if "race" in record and len(compared(record["race"])) > 1:
         reporting.plot_race(record, path / "race.png")
         reporting.plot_race_front(record, path / "race_front.png")
@@ -138,7 +140,7 @@ def _plot_front(record: Mapping[str, Any], path: Path) -> None:
 
 def _history_csv(found: Mapping[str, Any] | None, searched: Mapping[str, Any]) -> str:
     """One row an epoch, of the search and then of the final training."""
-    phases = [("search", found["history"])] if found else []
+    phases = [("search", found["history"])] if found and "history" in found else []
     phases.append(("training", searched["history"]))
     columns = list(dict.fromkeys(name for _, history in phases for name in history))
     text = io.StringIO()

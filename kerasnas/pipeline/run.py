@@ -29,16 +29,17 @@ from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist
 from kerasnas.pipeline.evidence import evaluation_record, paired, samples_record, scores_record
 from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.monitoring import save_reference
+from kerasnas.pipeline.node_search import run_node_search
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.pretraining import run_pretraining
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of
 from kerasnas.pipeline.race_run import load_images, make_budget, run_race
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
-from kerasnas.pipeline.remembering import remember
-from kerasnas.pipeline.run_folder import RunFolder
+from kerasnas.pipeline.remembering import remember, remember_search
+from kerasnas.pipeline.run_folder import RunFolder, kind_of
 from kerasnas.pipeline.search_stage import run_search
-from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.pipeline.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.pipeline.stages import EXPERIENCE, Stages
 from kerasnas.pipeline.tracking import Tracking, tracked
 from kerasnas.pipeline.training_stage import NetworkTraining
@@ -50,22 +51,26 @@ Log = Callable[[str], Any]
 
 
 def search(
-    settings: RaceConfig | SearchConfig, folder: str | os.PathLike, log: Log = print, spent: float = 0.0
+    settings: RaceConfig | SearchConfig | GraphConfig,
+    folder: str | os.PathLike,
+    log: Log = print,
+    spent: float = 0.0,
 ) -> dict[str, Any]:
     """Search, train what is found, compare it with others, report: `kerasnas search` as a function.
 
     A `RaceConfig` asks for a race of whole networks within a budget of time; a `SearchConfig` for a gradient search,
-    whose network is then trained from scratch beside random ones.
+    whose network is then trained from scratch beside random ones; a `GraphConfig` for a search on a graph, whose nodes
+    are classified.
 
     The folder then holds genotype.json, model.keras, history.csv, result.json, report.html, card.md and plots. Called
     again with the same settings it continues: finished stages are not repeated, an interrupted one resumes from its
-    last epoch.
+    last epoch, or after its last network.
 
     Args:
-        settings: a `RaceConfig` or a `SearchConfig`.
+        settings: a `RaceConfig`, a `SearchConfig` or a `GraphConfig`.
         folder: where the run is, or will be.
         log: called with each line of progress; a `Progress` shows a bar too. Defaults to `print`.
-        spent: seconds of a race's budget that are spent already. Defaults to 0.
+        spent: seconds of the budget of a race, or of a search on a graph, that are spent already. Defaults to 0.
 
     Returns:
         The content of `result.json`; `kerasnas.reporting` says what is in it.
@@ -81,8 +86,8 @@ def search(
         result = kerasnas.pipeline.search(settings, "runs/mine")
         model = keras.models.load_model("runs/mine/model.keras")
     """
-    checks.instance("settings", settings, (RaceConfig, SearchConfig))
-    run = RunFolder.begin(folder, "race" if isinstance(settings, RaceConfig) else "search", settings, log)
+    checks.instance("settings", settings, (RaceConfig, SearchConfig, GraphConfig))
+    run = RunFolder.begin(folder, kind_of(settings), settings, log)
     with run.working():
         return _continue(run, log, spent)
 
@@ -182,6 +187,10 @@ def _do(run: RunFolder, spent: float, tracking: Tracking, progress: Progress) ->
         return _race(run, run.config, spent, tracking, progress)
     if isinstance(run.config, SearchConfig):
         return _search(run, run.config, tracking, progress)
+    if isinstance(run.config, GraphConfig):
+        record = run_node_search(run, run.config, spent, tracking, progress)
+        _conclude(run, record, progress)
+        return record
     if isinstance(run.config, PretrainingConfig):
         return run_pretraining(run, run.config, spent, progress)
     assert isinstance(run.config, TrainingConfig)  # the one kind that is left
@@ -217,7 +226,8 @@ def _search(run: RunFolder, config: SearchConfig, tracking: Tracking, progress: 
     space = make_space(config, data)
     progress(search_plan(config, space.size, data))
     trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
-    short = {"shortlist": sum(number for number, _ in shortlist_of(config).rungs())} if config.shortlist else {}
+    shortlist = shortlist_of(config)
+    short = {} if shortlist is None else {"shortlist": sum(number for number, _ in shortlist.rungs())}
     every = {"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}
     epochs = EpochCount(every, progress, watch=partial(_watch, tracking))
     # Opened first: a cluster that does not answer is known before the search.
@@ -239,8 +249,14 @@ def _search(run: RunFolder, config: SearchConfig, tracking: Tracking, progress: 
             _train(run.stages, name, other, training, data, config.seed, epochs, progress)
             for name, other in names.items()
         ]
-    more = {} if chosen is None else {"shortlist": chosen}
-    return _finish(run, data, searched, found, random, tracking, progress, more)
+    more: dict[str, Any] = {} if chosen is None else {"shortlist": chosen}
+    experience = run.stages.stage(EXPERIENCE)
+    if experience is not None:
+        more["experience"] = experience
+    record = _finish(run, data, searched, found, random, tracking, progress, more)
+    if chosen is not None:
+        remember_search(config, data, found, chosen, searched, experience, progress)
+    return record
 
 
 def _retrain(run: RunFolder, config: TrainingConfig, tracking: Tracking, progress: Progress) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from typing import Any
 
 from kerasnas import __version__, checks, leftovers, storage, untrusted
 from kerasnas.datasets import DATASETS
-from kerasnas.pipeline.settings import PretrainingConfig, RaceConfig, SearchConfig, Settings, TrainingConfig
+from kerasnas.pipeline.settings import (
+    GraphConfig,
+    PretrainingConfig,
+    RaceConfig,
+    SearchConfig,
+    Settings,
+    TrainingConfig,
+)
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import has_supernet
 
@@ -34,6 +41,7 @@ _SETTLED = (ValueError, ArithmeticError)  # errors of settings and data: without
 _FORMAT, _VERSION = "kerasnas.run", 2
 _KINDS: dict[str, type[Settings]] = {
     "race": RaceConfig,
+    "graph": GraphConfig,
     "search": SearchConfig,
     "retrain": TrainingConfig,
     "pretrain": PretrainingConfig,
@@ -47,7 +55,7 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        kind: `"race"`, `"search"`, `"retrain"` or `"pretrain"`.
+        kind: `"race"`, `"search"`, `"graph"`, `"retrain"` or `"pretrain"`.
         config: the settings.
     """
 
@@ -213,6 +221,17 @@ class RunFolder:
                         record = {"reason": _reason(error), "settled": isinstance(error, _SETTLED)}
                         storage.write_json(self.path / FAILED, record)
                 raise
+
+
+def kind_of(config: Settings) -> str:
+    """The kind of the runs that have such settings.
+
+    Example:
+
+    >>> kind_of(RaceConfig()), kind_of(SearchConfig())
+    ('race', 'search')
+    """
+    return next(kind for kind, made_of in _KINDS.items() if made_of is type(config))
 
 
 def _clear(path: Path) -> None:

@@ -179,6 +179,21 @@ class Texts(SampleKind):
         return network.answers(self._array(x, Reading()).astype(object))
 
 
+class Nodes(SampleKind):
+    """The nodes of a graph, all of them in their order: arrays of features."""
+
+    plural = "nodes"
+
+    def _column(self, columns: Columns) -> str:
+        raise ValueError(checks.invalid("x", "a graph, which is no table", sorted(columns)))
+
+    def _array(self, x: Any, reading: Reading) -> np.ndarray:
+        return checks.array("x", x, rank=2)
+
+    def answers(self, network: Classifier, x: Any) -> np.ndarray:
+        return network.answers(self._array(x, Reading()))
+
+
 def _listed(x: Any) -> Any:
     """A list of paths, whatever they came in: an array, an iterator or a column of a frame; else `x` as it is."""
     if isinstance(x, np.ndarray):

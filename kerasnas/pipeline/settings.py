@@ -45,7 +45,7 @@ _DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
     "signals), the path of an .npz file with x_train, y_train, x_test, y_test (strings for texts; and kind, one of the "
     "words signals and audio, for these), a folder with one sub-folder of images for each class, or a .csv file that "
-    "names images, or has a column of texts, and their labels."
+    "names images, or has a column of texts, and their labels; or an .npz file of a graph, whose nodes are classified."
 )
 _TASK = (
     "What is predicted: classification, one class of each sample; multilabel, any number of labels; regression, "
@@ -78,6 +78,13 @@ _IMAGE_FIT = (
     "or pad (all of it, between black bars). Predictions do the same."
 )
 
+_REMEMBER = (
+    "Remember this search for later ones, and let earlier ones say which networks come first: how large the data are "
+    "and how hard they look, every network that was compared and its curve, as text in `~/.cache/kerasnas` (or "
+    "`$KERASNAS_HOME`); no sample, no path, no name. `kerasnas experience on` says it for every search. In a gradient "
+    "search it is the shortlist that remembers, and that earlier networks take part in: one of 4 where --shortlist=0."
+)
+_NO_EXPERIENCE = "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
 _EXECUTOR = (
     "Where independent trainings run: local, this process; processes:N, so many processes of this machine, which share "
     "its cores; ray, a Ray cluster (that of RAY_ADDRESS, or one begun here); or ray://HOST:PORT."
@@ -405,6 +412,8 @@ class SearchConfig(TrainingConfig, StepConfig):
         "Weights and alphas that the supernet begins from: the folder of a meta-learned initialization of the same "
         "space (`ReptileInitializer.save`), or none.",
     )
+    remember: bool = setting(False, _REMEMBER)
+    no_experience: bool = setting(False, _NO_EXPERIENCE)
     random_genotypes: int = setting(
         3,
         "Number of random genotypes, of those that this search could have returned, that are trained for comparison.",
@@ -489,15 +498,8 @@ class RaceConfig(Settings):
         "the name of one; the folder of one of your own, or hf://owner/name. The same network with drawn weights is in "
         "the race too.",
     )
-    remember: bool = setting(
-        False,
-        "Remember this search for later ones, and let earlier ones say which networks come first: how large the data "
-        "are and how hard they look, every network and its curve, as text in `~/.cache/kerasnas` (or "
-        "`$KERASNAS_HOME`); no image, no path, no name. `kerasnas experience on` says it for every search.",
-    )
-    no_experience: bool = setting(
-        False, "Use nothing that earlier searches left; nor is this one remembered, unless --remember says so."
-    )
+    remember: bool = setting(False, _REMEMBER)
+    no_experience: bool = setting(False, _NO_EXPERIENCE)
     seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
     executor: str = setting("local", f"{_EXECUTOR} It is the candidates' trainings that do, all but the winner's last.")
     trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
@@ -515,6 +517,31 @@ class RaceConfig(Settings):
         self._check(
             "space", images, "a space of images in a race; signals and texts have a gradient search, without --method"
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class GraphConfig(Settings):
+    """The settings of `kerasnas search` on a graph, whose nodes are classified."""
+
+    imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
+    dataset: str = setting("", _DATASET)
+    space: str = setting("graphs", "The search space.", known=("graphs",))
+    minutes: float = setting(
+        0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
+    )
+    cpu_minutes: float = setting(
+        0.0, "Budget: minutes of the processor, all threads together, in place of --minutes.", least=0
+    )
+    evaluations: int = setting(
+        60, "Of a graph: networks that are tried at most; fewer where the budget ends first.", least=1
+    )
+    members: int = setting(10, "Of a graph: networks, the best ones, whose probabilities are averaged.", least=1)
+    seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
 
 
 @dataclasses.dataclass(frozen=True)

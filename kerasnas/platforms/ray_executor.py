@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from kerasnas import checks
 from kerasnas.executors import Executor
-from kerasnas.executors.base import Function, lost
+from kerasnas.executors.base import Function, lost, sent_once
 from kerasnas.platforms import missing_extra
 
 try:
@@ -67,7 +68,9 @@ class RayExecutor(Executor):
             if address:
                 _await_answer(address, host, seconds)
             quiet: dict[str, Any] = {} if address else {"include_dashboard": False}
-            ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, **quiet)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # Ray's tips
+                ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, **quiet)
         self.num_gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0)) if given is None else given
 
     @property
@@ -81,7 +84,8 @@ class RayExecutor(Executor):
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
         """As the contract says."""
-        job = [ray.put((checks.function("function", function), shared))]  # in a list: the worker asks for it
+        checks.function("function", function)
+        job = sent_once(self, function, shared, lambda *both: [ray.put(both)])  # in a list: the worker asks for it
         each = str(max(1, int(self.num_cpus)))
         task = ray.remote(_run).options(
             num_cpus=self.num_cpus,

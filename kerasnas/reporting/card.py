@@ -15,6 +15,8 @@ from kerasnas.reporting.measures import kind_in, task_in
 from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import read_genotype, require, split, verdict
 
+_COMPARISONS = {"race": "## Race", "mixture": "## Regression and networks"}
+
 
 def escape(text: str) -> str:
     r"""Text that Markdown shows as it is: one line, without markup, links or HTML.
@@ -98,6 +100,15 @@ def card_text(result: Mapping[str, Any]) -> str:
             "A race compares networks on held-out data after part of their training; it says nothing about networks "
             "that did not take part."
         )
+    if "mixture" in result:
+        trained = (
+            "networks with initial weights got a classifier that was solved for, and stand beside a logistic "
+            "regression on propagated features"
+        )
+        limits = (
+            "It answers for the nodes of this graph alone: a node or an edge more needs another search. Validation "
+            "nodes decided on networks and weights, so accuracies on them are too high."
+        )
     exported = tables.exports_table(result)
     exports = ["## Files for other runtimes", markdown_table(exported), escape(tables.exports_note(result))]
     exports = exports if exported.rows else []
@@ -116,8 +127,9 @@ def card_text(result: Mapping[str, Any]) -> str:
         environment or "The environment was not recorded.",
         "## Results",
         markdown_table(tables.results_table(result)) or "No results were recorded.",
-        "## Race" if "race" in result else "## Comparison with random networks",
+        next((title for part, title in _COMPARISONS.items() if part in result), "## Comparison with random networks"),
         verdict(result),
+        markdown_table(tables.mixture_table(result)),
         markdown_table(tables.race_table(result)),
         markdown_table(tables.comparison_table(result)) if result.get("random") else "",
         *exports,

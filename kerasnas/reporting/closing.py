@@ -13,7 +13,7 @@ from kerasnas.reporting.measures import interval_in_words, kind_in, task_in
 from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
-_FILES = ("model.keras", "report.html", "card.md", "genotype.json", "result.json")
+_FILES = ("model.keras", "report.html", "card.md", "genotype.json", "predictions.csv", "result.json")
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")
@@ -41,6 +41,7 @@ def phases(result: Mapping[str, Any]) -> list[tuple[str, float]]:
         ("search", (result.get("search") or {}).get("seconds")),
         ("shortlist", (result.get("shortlist") or {}).get("seconds")),
         ("training", searched.get("seconds")),
+        ("mixture", (result.get("mixture") or {}).get("seconds")),
         ("training of random networks", sum(random) or None),
     ]
     return [(name, seconds) for name, seconds in found if seconds is not None]
@@ -90,6 +91,6 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     place = shlex.quote(str(folder))
     sample = {"image": "image.png", "text": '"a text"'}.get(kind_in(result))
     commands = [f"kerasnas predict {place} {sample}"] * (sample is not None and bool(dataset.get("input_shape")))
-    commands.append(f"kerasnas export {place}")
+    commands.append(f"kerasnas {'evaluate' if kind_in(result) == 'node' else 'export'} {place}")
     rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
     return "\n".join(f"{name:<10}  {words}" for name, words in rows)

@@ -77,7 +77,7 @@ def show_lead(task: Task, difference: float, error: float) -> tuple[str, str]:
 
 
 def kind_in(result: Mapping[str, Any]) -> str:
-    """The kind of a run's samples: `"image"`, `"signal"`, `"text"` or `"recording"`.
+    """The kind of a run's samples: `"image"`, `"signal"`, `"text"`, `"recording"` or `"node"`.
 
     Example:
 
@@ -85,6 +85,8 @@ def kind_in(result: Mapping[str, Any]) -> str:
     ('signal', 'image')
     """
     dataset = result.get("dataset") or {}
+    if "nodes" in dataset:
+        return "node"
     if (dataset.get("front") or {}).get("name") == "log_mel":
         return "recording"
     return {1: "text", 2: "signal"}.get(len(dataset.get("input_shape") or ()), "image")

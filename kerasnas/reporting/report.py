@@ -106,6 +106,7 @@ def report_text(folder: Path, result: Mapping[str, Any]) -> str:
         _section("Worst mistakes", sections.mistakes(result)),
         _section(*_outputs(result)),
         _section("Race", sections.race_chart(result), _table(tables.race_table(result)), plots["race_front"]),
+        _section("Regression and networks", _table(tables.mixture_table(result))),
         _section("Shortlist", _table(tables.shortlist_table(result))),
         _section("Symmetries of the data", _table(tables.symmetry_table(result))),
         _section(

@@ -11,6 +11,7 @@ from typing import Any
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.mixture import mixture_sentences
 from kerasnas.reporting.race import race_sentences
 from kerasnas.tasks import Task
 
@@ -99,6 +100,8 @@ def skip_share(genotype: Genotype) -> tuple[int, int]:
 def verdict(result: Mapping[str, Any]) -> str:
     """Say in plain words where the searched network stands against the random ones, or the others of its race.
 
+    Of a mixture it says what that and its parts reach.
+
     Args:
         result: the record of a run; see `kerasnas.reporting`.
 
@@ -119,8 +122,9 @@ def verdict(result: Mapping[str, Any]) -> str:
 (89.00 %, n=3), and ranks 1st of 4. The lead is more than one standard deviation of the random networks (1.00 points).
     """
     require(result)
-    if "race" in result:
-        return " ".join(race_sentences(result))
+    for part, sentences_of in (("race", race_sentences), ("mixture", mixture_sentences)):
+        if part in result:
+            return " ".join(sentences_of(result))
     searched, randoms = accuracies(result)
     task = task_in(result)
     if searched is None:

@@ -12,6 +12,7 @@ from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
 from kerasnas.reporting.measures import kind_in, task_in
+from kerasnas.reporting.mixture import mixture_rows
 from kerasnas.reporting.race import race_rows
 from kerasnas.reporting.run_record import accuracies, metric, split
 
@@ -36,6 +37,15 @@ classes = json.load(open("model.json"))["classes"]
 model = keras.models.load_model("model.keras")
 {answers} = model.predict(numpy.array(["a text"], object))[0]
 {shown}"""
+_NODES = """\
+import json, keras, numpy
+import kerasnas  # the layers that read the graph are its own
+
+classes = json.load(open("model.json"))["classes"]
+model = keras.models.load_model("model.keras")  # the edges are in it
+x = kerasnas.datasets.graph_dataset("graph.npz").x  # the features of all nodes, in their order
+probabilities = model.predict(x, batch_size=len(x))
+print(numpy.array(classes)[probabilities.argmax(axis=1)])"""
 _SHOWN = {
     "classification": ("probabilities", "print(classes[probabilities.argmax()], probabilities.max())"),
     "multilabel": ("probabilities", "print([name for name, value in zip(classes, probabilities) if value > 0.5])"),
@@ -55,6 +65,8 @@ def usage(result: Mapping[str, Any]) -> str:
     dataset = result.get("dataset") or {}
     shape: Sequence[int] = dataset.get("input_shape") or ()
     scale = dataset.get("scale")
+    if kind_in(result) == "node":
+        return _NODES
     if kind_in(result) == "text":
         answers, shown = _SHOWN[task_in(result).name]
         return _TEXTS.format(answers=answers, shown=shown)
@@ -257,6 +269,11 @@ def race_table(result: Mapping[str, Any]) -> Table:
     return Table(*race_rows(result)) if "race" in result else Table([], [])
 
 
+def mixture_table(result: Mapping[str, Any]) -> Table:
+    """The parts of a mixture."""
+    return Table(*mixture_rows(result)) if "mixture" in result else Table([], [])
+
+
 def shortlist_table(result: Mapping[str, Any]) -> Table:
     """The networks of a shortlist, in the order in which they were found, with their accuracy after each rung."""
     rungs = (result.get("shortlist") or {}).get("rungs") or []
@@ -295,7 +312,8 @@ def class_table(result: Mapping[str, Any]) -> Table:
         taken = ", ".join(f"{other} ({count})" for count, other in others[:3])
         interval = f"{100 * low:.0f} to {100 * high:.0f} %"
         rows.append((accuracy, [str(name), f"{100 * accuracy:.1f} %", interval, f"{total:,}", taken or MISSING]))
-    header = ["class", "test accuracy", "95 % interval", "images", "taken for (times)"]
+    counted = "nodes" if kind_in(result) == "node" else "images"
+    header = ["class", "test accuracy", "95 % interval", counted, "taken for (times)"]
     return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
 
 

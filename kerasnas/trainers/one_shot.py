@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of
+from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.networks import WeightSharingSupernet
 from kerasnas.spaces import SearchSpace
@@ -31,6 +31,7 @@ from kerasnas.trainers.compiling import (
     papers_cosine,
 )
 from kerasnas.trainers.data_split import pair_halves
+from kerasnas.trainers.one_shot_children import Children, mean_reward
 from kerasnas.trainers.one_shot_phases import ChildBatches, ENASGuard, Phases
 
 CONTROLLER_LEARNING_RATE = 3.5e-4  # the paper's, for 2,000 steps an epoch
@@ -113,7 +114,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
                 f"{type(controller).__name__} of space '{controller.space.name}' with unique={controller.unique}"
             )
         self.supernet, self.space, self.controller = supernet, space, controller
-        self._compiled_logits = backend.traced_once(self._logits)
+        self._children = Children(supernet, space)
         self._held_out: tuple[np.ndarray, np.ndarray] | None = None
         self._initial_learning_rate: float | None = None
         self._batch_size: int | None = None
@@ -283,9 +284,6 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         """`n` genotypes that the controller proposes."""
         return [self.space.decode(indices) for indices in self.draw(n)]
 
-    def _logits(self, weights: list[Any], images: Tensor, architecture: Any) -> Any:
-        return self.supernet.stateless_call(weights, [], images, architecture=architecture)[0]
-
     @checks.arguments(genotype=Genotype, x=checks.tensor, y=checks.tensor)
     def reward(self, genotype: Genotype, x: Tensor, y: Tensor) -> float:
         """The accuracy of one child on one batch, with the shared weights; NaN where its logits are not finite.
@@ -297,19 +295,20 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         if tuple(x.shape[1:]) != self.supernet.image_shape or tuple(y.shape) != (x.shape[0], *labels):
             expected = f"images of shape {self.supernet.image_shape}, with a label `y` each"
             raise ValueError(checks.invalid("x", expected, f"shapes {tuple(x.shape)} and {tuple(y.shape)}"))
-        logits = self._logits if self.run_eagerly else self._compiled_logits
-        architecture = ops.convert_to_tensor(self.space.encode(genotype), "int32")
-        images = ops.convert_to_tensor(x, self.supernet.compute_dtype)
-        outputs = ops.convert_to_numpy(logits(backend.values(self.supernet.trainable_variables), images, architecture))
-        return float(np.mean(task.scores(outputs, np.asarray(y)))) if np.isfinite(outputs).all() else math.nan
+        return self._children.reward(genotype, x, y, task, self.run_eagerly)
 
     def _task(self, y: Tensor) -> Task:
         """The task of these labels, by the compiled loss."""
         return task_of_loss(getattr(self, "loss", None), y)
 
-    @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size)
+    @checks.arguments(genotypes=checks.each(Genotype), batch_size=checks.size, executor=Executor)
     def evaluate_children(
-        self, genotypes: Sequence[Genotype], x: Tensor, y: Tensor, batch_size: int = 64
+        self,
+        genotypes: Sequence[Genotype],
+        x: Tensor,
+        y: Tensor,
+        batch_size: int = 64,
+        executor: Executor | None = None,
     ) -> np.ndarray:
         """The rewards of children on all of `x`, in batches of nearly equal size: batch norm depends on them.
 
@@ -317,26 +316,30 @@ class ENASTrainer(backend.SharedStep, keras.Model):
             genotypes: of the space.
             x, y: images and their labels.
             batch_size: the largest size of a batch. Defaults to 64.
+            executor: what children are evaluated on. A worker receives the shared weights and the data once. Defaults
+                to None: this process.
 
         Returns:
             A reward for each of `genotypes`.
         """
         x, y = np.asarray(x), np.asarray(y)
         classes, shape = self.supernet.num_classes, self.supernet.image_shape
-        check_images(x, y, num_classes=classes, input_shape=shape, what="test", task=self._task(y))
-        parts = np.array_split(np.arange(len(y)), -(-len(y) // batch_size))
-        sizes = [len(part) for part in parts]
-        return np.array(
-            [np.average([self.reward(genotype, x[p], y[p]) for p in parts], weights=sizes) for genotype in genotypes]
-        )
+        task, executor = self._task(y), Local() if executor is None else executor
+        check_images(x, y, num_classes=classes, input_shape=shape, what="test", task=task)
+        there = partial(self._children.reward, task=task, eagerly=self.run_eagerly)
+        shared = (self.reward if executor.here else there, x, y, batch_size)
+        return np.array(executor.map(mean_reward, list(genotypes), shared))
 
-    @checks.arguments(n=checks.size)
-    def rank(self, n: int = 100, x: Tensor = None, y: Tensor = None) -> list[tuple[Genotype, float]]:
+    @checks.arguments(n=checks.size, executor=Executor)
+    def rank(
+        self, n: int = 100, x: Tensor = None, y: Tensor = None, executor: Executor | None = None
+    ) -> list[tuple[Genotype, float]]:
         """The different ones of `n` sampled children with their rewards, the best first.
 
         Args:
             n: number of samples. Defaults to 100.
             x, y: images and labels to reward on. Default to the held-out half of the last `fit`.
+            executor: as for `evaluate_children`. Defaults to None: this process.
 
         Raises:
             ValueError: if there is nothing to reward on.
@@ -346,10 +349,10 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         if x is None or y is None:
             raise ValueError("Pass `x` and `y` to reward children on: there was no `fit` with a held-out half before.")
         children = list(dict.fromkeys(self.sample(n)))
-        rewards = self.evaluate_children(children, x, y)
+        rewards = self.evaluate_children(children, x, y, executor=executor)
         order = np.argsort(-np.nan_to_num(rewards, nan=-np.inf), kind="stable")
         return [(children[index], float(rewards[index])) for index in order]
 
-    def derive(self, n: int = 100, x: Tensor = None, y: Tensor = None) -> Genotype:
+    def derive(self, n: int = 100, x: Tensor = None, y: Tensor = None, executor: Executor | None = None) -> Genotype:
         """The best of `n` children that the controller samples, by `rank`."""
-        return self.rank(n, x, y)[0][0]
+        return self.rank(n, x, y, executor)[0][0]

@@ -49,7 +49,8 @@ _FREE = """
     add_alphas-name BilevelOptimizer-name register_primitive-name Format-* Export-format CostPoint-name plot_front-cost
     ClientInfo-name FederatedClient-name *HyperModel-name Stages.*-name NetworkTraining.run-name run_*-name
     Progress.*-name check_global_batch-name RunFolder*-kind advise-space ComparisonConfig-* TrainingConfig-*
-    SearchConfig-* TimingConfig-* *-objective RaceConfig-dataset PretrainingConfig-network RaceConfig-initializer
+    SearchConfig-* TimingConfig-* *-objective RaceConfig-dataset GraphConfig-dataset PretrainingConfig-network
+    RaceConfig-initializer
     Edge-primitive plot_race*-* RunFolder.create-kind compare-* Shortlist-proxy
 """
 """Arguments of these names that take any text after all."""

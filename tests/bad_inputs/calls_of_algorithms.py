@@ -356,7 +356,7 @@ call(pareto.staircase, costs=[1.0, 2.0], values=[1.0, 2.0])
 # federated
 call(weighted_mean, members=[[np.zeros(1)], [np.ones(1)]], shares=[1, 3])
 call(outer_step, values=VALUES, updates=[Update(VALUES, 3)], step=1.0, architecture_step=1.0)
-call(InProcess, clients=[Still()])
+call(InProcess, clients=[Still()], executor=None)
 call(
     federate,
     clients=[Still()],
@@ -367,6 +367,7 @@ call(
     architecture_step=1.0,
     seed=0,
     initial_round=1,
+    executor=None,
 )
 
 # tasks

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import callbacks, datasets, drift, federated, meta, search, spaces
+from kerasnas import callbacks, datasets, drift, federated, meta, search, spaces, tasks
 from tests.bad_inputs.calls_of_networks import CLASSES, SHAPE, X, Y, supernet
 from tests.bad_inputs.calls_of_networks import SPACE as FEDERATED_SPACE
 from tests.bad_inputs.table import call, fresh
@@ -84,7 +84,7 @@ for make, kind in ((learner, meta.Reptile), (maml, meta.MAML)):
         callbacks=[],
     )
     call(fresh(make, "adapt", kind), episode=SINES.episode(0), steps=1)
-    call(fresh(make, "evaluate", kind), sampler=SINES, episodes=1, tasks=1, steps=1)
+    call(fresh(make, "evaluate", kind), sampler=SINES, episodes=1, tasks=1, steps=1, executor=None)
     call(fresh(make, "compile", kind), optimizer="sgd", loss="mse", metrics=["mae"], jit_compile=False)
 call(meta.InnerAdam, beta_2=0.999, epsilon=1e-8)
 call(meta.Estimate.of, "Estimate.of", samples=[1.0, 2.0])
@@ -106,11 +106,13 @@ call(
     budget=EXPERIENCE.budget,
     candidates=EXPERIENCE.candidates,
     winner=A,
-    test_accuracy=0.9,
+    test_score=0.9,
     baseline=0.5,
     machine={"device": "x"},
     date="2026-01-31",
     kerasnas_version="0.1.0",
+    inputs="image",
+    predicts="classification",
 )
 call(meta.RaceExperience.from_line, "RaceExperience.from_line", line=EXPERIENCE.to_line())
 call(meta.ExperienceStore, folder=FOLDER / "store")
@@ -127,6 +129,8 @@ call(
     experiences=[EXPERIENCE],
     space="macro",
     neighbors=1,
+    inputs="image",
+    predicts="classification",
 )
 call(
     meta.Advice,
@@ -135,7 +139,7 @@ call(
     wins=1,
     experiences=(EXPERIENCE,),
 )
-call(meta.describe_task, x=X, y=Y, num_classes=CLASSES)
+call(meta.describe_task, x=X, y=Y, num_classes=CLASSES, task=tasks.CLASSIFICATION, inputs="image")
 call(meta.load_initializer, name_or_folder=meta.initializer_names()[0])
 SOURCE = meta.SearchExperience(
     SPACE.name, SPACE.cardinalities, tuple((SPACE.sample_indices(RNG), float(number)) for number in range(9))

@@ -397,10 +397,10 @@ call(
     validation_steps=1,
     controller_steps=1,
 )
-call(fresh(one_shot, "derive"), n=1, x=X, y=Y)
-call(fresh(one_shot, "rank"), n=1, x=X, y=Y)
+call(fresh(one_shot, "derive"), n=1, x=X, y=Y, executor=None)
+call(fresh(one_shot, "rank"), n=1, x=X, y=Y, executor=None)
 call(fresh(one_shot, "sample"), n=1)
-call(fresh(one_shot, "evaluate_children"), genotypes=[ENAS.sample(RNG)], x=X, y=Y, batch_size=12)
+call(fresh(one_shot, "evaluate_children"), genotypes=[ENAS.sample(RNG)], x=X, y=Y, batch_size=12, executor=None)
 call(fresh(one_shot, "reward"), genotype=ENAS.sample(RNG), x=X, y=Y)
 call(search.ENASCheckpoint, folder=FOLDER / "enas", keep=2, log=quiet)
 call(architecture_learning_rate, steps=100)

@@ -12,6 +12,7 @@ import numpy as np
 import tuners
 from kerasnas import (
     DriftMonitor,
+    GraphClassifier,
     ImageClassifier,
     ImageRegressor,
     TextClassifier,
@@ -133,6 +134,7 @@ call(
     image_fit="stretch",
 )
 call(export.with_preprocessing, network=NETWORK, scale=255.0, task=CLASSIFICATION)
+call(export.save_node_classifier, folder=FOLDER / "written", model=NETWORK, classes=CLASSES, nodes=3)
 call(export.write_model, folder=FOLDER / "written", model=NETWORK)
 
 
@@ -164,6 +166,15 @@ call(
     ensemble=1,
     candidates=1,
 )
+call(
+    GraphClassifier,
+    minutes=0.001,
+    folder=FOLDER / "nodes",
+    log=quiet,
+    seed=0,
+    evaluations=1,
+    members=1,
+)
 call(TextClassifier, folder=FOLDER / "texts", test_split=0.1, log=quiet, seed=0, epochs=1)
 call(fresh(classifier, "evaluate"), x=IMAGES, y=LABELS.astype(str))
 call(fresh(classifier, "score"), x=IMAGES, y=LABELS.astype(str))
@@ -174,6 +185,7 @@ call(ImageClassifier.load, "ImageClassifier.load", folder=FOLDER / "estimator")
 call(pipeline.ComparisonConfig, table="synthetic", strategies=("random",), evaluations=2, seeds=1, workers=0)
 call(pipeline.DoctorConfig, distribution="auto", timeout=60)
 call(pipeline.PretrainingConfig, datasets=("fashion_mnist_mini",), network="vgg_3x3", minutes=1.0, seed=0)
+call(pipeline.GraphConfig, dataset="graph.npz", space="graphs", minutes=1.0, evaluations=1, members=1, seed=0)
 call(
     pipeline.RaceConfig,
     dataset="fashion_mnist_mini",
@@ -232,6 +244,8 @@ call(
     shortlist=2,
     shortlist_steps=("1", "2"),
     initializer="none",
+    remember=True,
+    no_experience=True,
     random_genotypes=1,
     distribution="auto",
 )
@@ -375,6 +389,7 @@ call(
     log=quiet,
     name="shortlist",
     executor=None,
+    remembered=[GENOTYPE],
 )
 call(pipeline.open_executor, name="local", imports=())
 call(
@@ -536,6 +551,7 @@ call(
 )
 PLACE = {"directory": str(FOLDER), "project_name": "one", "overwrite": True}
 TUNER = {**PROJECT, "training": RECIPE, "folds": 2, "report": False, **PLACE, "objective": "val_accuracy"}
+TUNER["executor"] = None
 call(tuners.SupernetTuner, hypermodel=HYPERMODEL, **TUNER)
 call(tuners.OneShotTuner, space=ENAS, input_shape=SHAPE, num_classes=3, retrain_best=1, **TUNER)
 SEARCH = {"x": X, "y": Y, "epochs": 1, "batch_size": 4, "augment": datasets.flip, "callbacks": [], "verbose": 0}

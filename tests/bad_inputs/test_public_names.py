@@ -49,7 +49,7 @@ REASONS = {
         ClusterError DivergedError InfeasibleError NoUpdateError NonFiniteError SpaceExhaustedError WorkerLostError
     """,
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
-        Edge Estimate Federation InnerStep Personal Preset Rollouts Round Trial RunFolder
+        Edge Estimate Federation InnerStep Kept Personal Preset Rollouts Round Trial RunFolder
     """,
     "a pure function of tensors, called within a step that is traced": "finite_difference first_order unrolled",
     "whole runs that read and write files: their settings and folders are in the table, runs in tests/pipeline": """

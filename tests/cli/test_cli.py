@@ -15,10 +15,13 @@ import pytest
 
 from kerasnas import cli, storage
 from kerasnas.cli.flags import settings
+from kerasnas.datasets import stochastic_blocks
+from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.pipeline import (
     ComparisonConfig,
     DoctorConfig,
+    GraphConfig,
     PretrainingConfig,
     RaceConfig,
     SearchConfig,
@@ -260,7 +263,13 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     text = capsys.readouterr().out
     configs = {"retrain": TrainingConfig, "pretrain": PretrainingConfig, "compare": ComparisonConfig}
     configs |= {"time": TimingConfig, "doctor": DoctorConfig}
-    own = (RaceConfig, SearchConfig) if command == "search" else (configs[command],) if command in configs else ()
+    own = (
+        (RaceConfig, SearchConfig, GraphConfig)
+        if command == "search"
+        else (configs[command],)
+        if command in configs
+        else ()
+    )
     fields = [field for config in own for field in dataclasses.fields(config)]
     names = {flag_of(field) for field in fields} | (
         {"output_dir"} if command not in ("time", "experience", "doctor", "completion") else set()
@@ -286,9 +295,9 @@ def test_help_of_each_command_names_every_flag(command, flag, capsys):
     assert f"    kerasnas {command} " in text  # an example to copy
 
 
-def test_help_of_search_tells_the_flags_of_its_two_methods_apart(capsys):
+def test_help_of_search_tells_the_flags_of_its_methods_apart(capsys):
     assert cli.main(["search", "--help"]) == 0
-    both, race, gradient = capsys.readouterr().out.split("\nFlags")[1:]
+    both, race, gradient, graph = capsys.readouterr().out.split("\nFlags")[1:]
     assert (
         "--output_dir" in both
         and "--method" in both
@@ -297,6 +306,25 @@ def test_help_of_search_tells_the_flags_of_its_two_methods_apart(capsys):
     )
     assert race.startswith(" of a race:") and "--minutes" in race and "--epochs" not in race
     assert gradient.startswith(" of a gradient search:") and "--epochs" in gradient and "--minutes" not in gradient
+    assert graph.startswith(" of a search on a graph:") and "--evaluations" in graph and "--minutes" not in graph
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--epochs=3"], "--epochs is a flag of a gradient search, and this is a search on a graph. Leave it out."),
+        (["--ensemble=2"], "--ensemble is a flag of a race, and this is a search on a graph. Leave it out."),
+        (["--method=gradient"], "A graph has a search of its own, and no --method=gradient. Leave out --method."),
+        (["--space=darts"], "graph.npz is a graph, and space 'darts' takes images. Leave out --space, or say --space="),
+        (["--dataset=fashion_mnist_mini", "--space=graphs"], "--space=graphs takes the .npz file of a graph"),
+        (["--dataset=fashion_mnist_mini", "--members=2"], "--members is a flag of a search on a graph, and this is a"),
+    ],
+)
+def test_a_graph_is_known_by_its_arrays_and_has_flags_of_its_own(tmp_path, capsys, flags, message):
+    np.savez(tmp_path / "graph.npz", **graph_arrays(stochastic_blocks(nodes=60)))
+    flags = [f"--dataset={tmp_path / 'graph.npz'}", *flags, f"--output_dir={tmp_path / 'run'}"]
+    assert cli.main(["search", *flags]) != 0
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])

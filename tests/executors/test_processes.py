@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasnas.executors import Local, Processes, WorkerLostError, cores
+from kerasnas.executors import Kept, Local, Processes, WorkerLostError, cores
 
 HERE = Path(__file__).parent
 
@@ -86,6 +86,21 @@ def test_an_item_is_taken_when_there_is_room_for_it(work, two):
     for number, result in two.completed(work.times, items(), shared=1):
         found.append((number, result))
     assert sorted(found) == [(number, number) for number in range(5)]
+
+
+def test_what_is_kept_is_sent_once_to_each_worker(work, tmp_path):
+    """Called again, with another job in between, and to a process in place of one that was killed."""
+    kept = Kept(work.Counted(str(tmp_path), 3))
+    with Processes(1) as executor:
+        for arrived, before in ((1, ""), (1, ""), (2, "another job"), (3, "a kill")):
+            if before == "another job":
+                executor.map(work.times, [1], shared=1)
+            elif before:
+                os.kill(executor.map(work.pid, [0], shared=0)[0], signal.SIGKILL)
+            assert executor.map(work.times_kept, [1, 2], shared=kept) == [3, 6]
+            assert len(list(tmp_path.iterdir())) == arrived
+        assert executor.map(work.times_kept, [1, 2], shared=Kept(work.Counted(str(tmp_path), 5))) == [5, 10]
+    assert Local().map(work.times_kept, [1, 2], shared=kept) == [3, 6]
 
 
 def test_a_worker_that_is_killed_loses_nothing(work, tmp_path):

@@ -38,3 +38,17 @@ class Towards:
 def start(*numbers):
     """Values of one weight array, one of alphas and one of statistics."""
     return Values(*([np.array([number], "float32")] for number in numbers))
+
+
+class KilledOnce(Towards):
+    """A client whose process is killed in its training, the first time; `flag` is the file by which that is known."""
+
+    def __init__(self, name, center, flag, **options):
+        super().__init__(name, center, **options)
+        self.flag = flag
+
+    def train(self, values, number, rounds):
+        if not self.flag.exists():
+            self.flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().train(values, number, rounds)

@@ -1,8 +1,11 @@
 """Rounds: the closed form of clients with quadratic losses, who takes part, who is left out, and what was sent."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from kerasnas.executors import Processes
 from kerasnas.federated import InProcess, NoUpdateError, Update, Values, federate
 from kerasnas.federated.rounds import participants
 
@@ -95,6 +98,52 @@ def test_results_are_weighted_by_samples(quadratic):
     clients = [Reporting("a", 1.0, samples=3), Reporting("b", 5.0, samples=1)]
     found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=1)
     assert found.rounds[0].results == {"loss": 2.0}  # what only one of them reports has no mean
+
+
+# Workers --------------------------------------------------------------------------------------------------
+@pytest.fixture
+def importable(monkeypatch):
+    """The clients' module, for the workers of a test."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+
+def test_clients_train_in_workers_as_here_and_a_kill_loses_nothing(quadratic, importable, tmp_path):
+    def clients(flag):
+        killed = quadratic.KilledOnce("b", 5.0, flag, samples=2)
+        return [quadratic.Towards("a", 1.0, dies_at=1), killed, quadratic.Towards("c", 2.0, samples=3)]
+
+    (tmp_path / "never").touch()
+    here, there = clients(tmp_path / "never"), clients(tmp_path / "once")
+    options = {"rounds": 4, "participation": 0.7, "seed": 1}
+    expected = federate(here, quadratic.start(0.0, 0.0, 0.0), **options)
+    with Processes(2) as executor:
+        found = federate(there, quadratic.start(0.0, 0.0, 0.0), **options, executor=executor)
+    assert (tmp_path / "once").exists()
+    assert found.rounds == expected.rounds  # a client reports how often it has trained: its state went there and back
+    for own, other in zip(found.values, expected.values, strict=True):
+        np.testing.assert_array_equal(own, other)
+    assert [client.trained for client in there] == [client.trained for client in here]
+
+
+def test_a_client_that_ends_each_worker_is_left_out_and_named(quadratic, importable):
+    clients = [quadratic.Towards("a", 1.0), quadratic.Towards("b", 5.0, kills_itself_at=0), quadratic.Towards("c", 1.0)]
+    with Processes(1, retries=1) as executor:
+        found = federate(clients, quadratic.start(0.0, 0.0, 0.0), rounds=2, executor=executor)
+    (name, reason), *others = found.rounds[0].left_out.items()
+    assert name == "b" and "lost with its worker 2 times, the last one by signal 9: _Order(name='b'" in reason
+    assert not others and not found.rounds[1].left_out and [client.trained for client in clients] == [2, 1, 2]
+
+
+def test_what_cannot_train_elsewhere_is_named(quadratic):
+    class Stateless:
+        describe, train = quadratic.Towards.describe, quadratic.Towards.train
+
+    values = quadratic.start(0.0, 0.0, 0.0)
+    with Processes(1) as executor:
+        with pytest.raises(TypeError, match=r"`clients`\. Expected with an executor also `get_state` and `set_state`"):
+            federate([Stateless()], values, 1, executor=executor)
+        with pytest.raises(ValueError, match=r"`executor`\. Expected None with a channel"):
+            federate(InProcess([quadratic.Towards("a", 1.0)]), values, 1, executor=executor)
 
 
 def test_bad_inputs_are_named(quadratic):

@@ -8,6 +8,7 @@ import pytest
 
 from kerasnas.genotypes import DARTS_V2
 from kerasnas.meta.race_experience import RaceExperience, advise
+from kerasnas.meta.tasks import FEATURES
 from kerasnas.spaces import MacroSpace
 from tests.meta.test_tasks import TASK
 
@@ -37,7 +38,7 @@ FAR = {**TASK, "samples": 2_000_000, "classes": 2, "height": 512, "width": 512, 
 def test_a_line_is_plain_json_and_gives_the_record_again():
     one = race(A, B, baseline=0.4, machine={"device": "x"})
     line = one.to_line()
-    assert "\n" not in line and json.loads(line)["format"] == "kerasnas.experience" and json.loads(line)["version"] == 1
+    assert "\n" not in line and json.loads(line)["format"] == "kerasnas.experience" and json.loads(line)["version"] == 2
     assert RaceExperience.from_line(line) == one == RaceExperience.from_line(line.encode())
     record = json.loads(line)
     record["candidates"][0]["images"] = [[1, 2]]
@@ -49,8 +50,12 @@ def test_a_line_is_plain_json_and_gives_the_record_again():
     [
         {"format": "other"},
         {"winner": "nobody"},
-        {"test_accuracy": 2},
-        {"test_accuracy": math.nan},
+        {"test_score": 2},
+        {"test_score": math.nan},
+        {"inputs": "text"},
+        {"inputs": "sound"},
+        {"predicts": "ranks"},
+        {"baseline": -0.5},
         {"task": {}},
         {"task": 3},
         {"budget": {"seconds": 0, "cpu": False}},
@@ -70,8 +75,8 @@ def test_what_is_no_experience(change):
 
 
 def test_a_newer_version_is_told_apart():
-    with pytest.raises(NotImplementedError, match="version 2"):
-        RaceExperience.from_line(json.dumps({"format": "kerasnas.experience", "version": 2, "unknown": 1}))
+    with pytest.raises(NotImplementedError, match="version 3"):
+        RaceExperience.from_line(json.dumps({"format": "kerasnas.experience", "version": 3, "unknown": 1}))
 
 
 def test_the_winner_of_the_most_alike_task_is_the_first():
@@ -110,3 +115,69 @@ def test_a_winner_of_no_race_and_other_spaces_advise_nothing():
     mixed = dataclasses.replace(mixed, candidates=(*mixed.candidates, own), winner="mine")
     assert names(advise(TASK, 300, [mixed], "macro")) == [A, B]
     assert [one.genotype for one in advise(TASK, 300, [mixed], "darts")] == [DARTS_V2]
+
+
+def test_a_line_of_the_first_version_is_a_classification_of_images():
+    """As KerasNAS wrote it before there were others."""
+    genotype = json.loads(NETWORKS[A].to_json())
+    line = json.dumps(
+        {
+            "format": "kerasnas.experience",
+            "version": 1,
+            "task": TASK,
+            "budget": {"seconds": 300.0, "cpu": False},
+            "candidates": [
+                {
+                    "name": name,
+                    "kind": "reference",
+                    "genotype": json.loads(NETWORKS[name].to_json()),
+                    "augment": None,
+                    "parameters": 9,
+                    "macs": 9,
+                    "step_seconds": 0.1,
+                    "curve": [[150, score]],
+                }
+                for name, score in ((A, 0.6), (B, 0.5))
+            ],
+            "winner": A,
+            "test_accuracy": 0.75,
+            "baseline": 0.4,
+            "machine": {"device": "x"},
+            "date": "2026-01-31",
+            "kerasnas_version": "0.1.0",
+        }
+    )
+    one = RaceExperience.from_line(line)
+    assert (one.inputs, one.predicts, one.test_score, one.baseline) == ("image", "classification", 0.75, 0.4)
+    assert names(advise(TASK, 300, [one], "macro")) == [A, B] and one.candidates[0]["genotype"] == genotype
+    assert RaceExperience.from_line(one.to_line()) == one
+    with pytest.raises(ValueError, match="no experience of a race"):  # it says one thing twice
+        RaceExperience.from_line(json.dumps({**json.loads(line), "test_score": 0.8}))
+
+
+def test_what_is_explained_of_the_variance_may_be_less_than_nothing():
+    bad = {"curve": [[150, -2.5]]}
+    one = race(A, B)
+    candidates = [{**candidate, **bad} for candidate in one.candidates]
+    numbers = dataclasses.replace(one, candidates=candidates, test_score=-0.5, baseline=-0.1, predicts="regression")
+    assert RaceExperience.from_line(numbers.to_line()) == numbers
+    with pytest.raises(ValueError, match="curve"):
+        dataclasses.replace(one, candidates=candidates)
+
+
+def test_races_of_other_samples_advise_nothing_and_of_other_tasks_by_their_order():
+    text = dict.fromkeys(FEATURES["text"], 1)
+    other = race(C, D, task=text, inputs="text")
+    assert advise(TASK, 300, [other], "macro") == []
+    assert names(advise(TASK, 300, [other, race(A, B)], "macro")) == [A, B]
+    assert names(advise(text, None, [other, race(A, B)], "macro", inputs="text")) == [C, D]
+    numbers = race(C, D, predicts="regression")
+    (first, second) = advise(TASK, 300, [numbers], "macro")
+    assert names([first, second]) == [C, D] and first.score == pytest.approx(math.exp(-(4 / 9) / 2))
+    assert names(advise(TASK, 300, [numbers, race(A, B)], "macro")) == [A, C, B, D]  # the same task counts more
+    assert advise(TASK, 300, [numbers], "macro", predicts="regression")[0].score == 1.0
+
+
+def test_without_a_budget_times_do_not_count():
+    races = [race(A, B, seconds=9000), race(C, D, seconds=1)]
+    assert {one.score for one in advise(TASK, None, races, "macro")} == {1.0, 0.5}

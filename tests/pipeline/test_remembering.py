@@ -8,13 +8,14 @@ import pytest
 
 from kerasnas import cli
 from kerasnas.datasets import ImageDataset
-from kerasnas.meta import ExperienceStore, describe_task
+from kerasnas.meta import ExperienceStore, advise, describe_task
 from kerasnas.pipeline import Progress, RunFolder, Stages, race_run, remembering
 from kerasnas.pipeline import run as pipeline_run
 from kerasnas.pipeline.racing import Budget, Candidate, portfolio
-from kerasnas.pipeline.settings import RaceConfig
+from kerasnas.pipeline.settings import RaceConfig, SearchConfig
 from kerasnas.pipeline.tracking import Tracking
-from kerasnas.spaces import MacroSpace
+from kerasnas.spaces import MacroSpace, TextSpace
+from kerasnas.tasks import MULTILABEL, Regression
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 3
@@ -23,6 +24,13 @@ DATA = ImageDataset("secret_place", IMAGES, LABELS, IMAGES[:9], LABELS[:9], CLAS
 SPACE = MacroSpace.for_data(DATA.input_shape, 3, 60)
 NETWORKS = [candidate for candidate in portfolio(SPACE, 8) if candidate.kind != "random"]
 WINNER, SECOND = NETWORKS[3], NETWORKS[4]
+TABLE, ANGLES = np.eye(3, dtype=int)[LABELS], RNG.normal(size=(60, 1))
+SEVERAL = ImageDataset("labels", IMAGES, TABLE, IMAGES[:9], TABLE[:9], CLASSES, task=MULTILABEL)
+NUMBERS = ImageDataset("numbers", IMAGES, ANGLES, IMAGES[:9], ANGLES[:9], ("angle",), task=Regression())
+IDS = np.column_stack([LABELS + 1, RNG.integers(4, 9, (60, 4))])  # the first word says the class
+WORDS = ImageDataset("words", IDS, LABELS, IDS[:9], LABELS[:9], CLASSES)
+TEXTS = TextSpace(vocabulary=9, num_nodes=2)
+CELLS = [TEXTS.genotype(dict.fromkeys(TEXTS.choices, name)) for name in ("masked_conv_3", "gru", "skip_connect")]
 ON = RaceConfig(remember=True, minutes=1.0)
 SEARCHED = {"test_accuracy": 0.75}
 
@@ -55,13 +63,14 @@ def stages(tmp_path):
     return Stages(tmp_path / "run")
 
 
-def remember(*candidates, minutes=1.0, config=ON, log=lambda line: None, **more):
-    remembering.remember(config, DATA, record(*candidates, **more), SEARCHED, Budget(minutes), log)
+def remember(*candidates, minutes=1.0, config=ON, log=lambda line: None, data=DATA, **more):
+    searched = {f"test_{data.task.metric}": 0.75}
+    remembering.remember(config, data, record(*candidates, **more), searched, Budget(minutes), log)
 
 
-def consult(stages, config=ON, minutes=1.0, space=SPACE, allowed=lambda genotype: True, log=None):
+def consult(stages, config=ON, minutes=1.0, space=SPACE, allowed=lambda genotype: True, log=None, data=DATA):
     lines = [] if log is None else log
-    return remembering.consult(stages, config, space, DATA, Budget(minutes), allowed, lines.append)
+    return remembering.consult(stages, config, space, data, Budget(minutes), allowed, lines.append)
 
 
 def test_nothing_is_remembered_or_used_without_consent(stages, home):
@@ -157,7 +166,7 @@ def test_a_line_has_numbers_and_networks_but_no_name_and_no_path():
     text = ExperienceStore().path.read_text()
     assert "secret" not in text
     one = json.loads(text)
-    assert one["winner"] == "given-1" and one["baseline"] == 0.4 and one["test_accuracy"] == 0.75
+    assert one["winner"] == "given-1" and one["baseline"] == 0.4 and one["test_score"] == 0.75
     assert one["task"] == describe_task(IMAGES, LABELS, 3)
     assert [candidate["curve"] for candidate in one["candidates"]] == [[[150, 0.5]] * 2, [[150, 0.5]]]
 
@@ -239,3 +248,88 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
     more, before = finished[0]
     assert more["experience"] == run.stages.stage("experience") and before == []  # the run is whole before
     assert [one.winner for one in ExperienceStore().read()[0]] == [WINNER.name]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"), [(SEVERAL, "3 labels: X, 75.00 % test micro-F1"), (NUMBERS, "1 number: X, 0.750 test R2")]
+)
+def test_races_for_labels_and_numbers_are_remembered_and_used(data, words, stages, capsys):
+    remember(WINNER, SECOND, data=data)
+    (one,) = ExperienceStore().read()[0]
+    assert (one.inputs, one.predicts) == ("image", data.task.name)
+    earlier = consult(stages, data=data)
+    assert earlier.genotypes == (WINNER.genotype, SECOND.genotype) and earlier.leads
+    assert stages.stage("experience")["predicts"] == data.task.name
+    assert cli.main(["experience"]) == 0 and words.replace("X", WINNER.name) in capsys.readouterr().out
+    assert cli.main(["experience", "show", "1"]) == 0
+    assert "space      macro" in capsys.readouterr().out
+
+
+def test_another_task_tells_the_order_and_the_same_one_tells_more(tmp_path):
+    remember(SECOND, WINNER, data=NUMBERS)
+    assert consult(Stages(tmp_path / "one")).genotypes == (SECOND.genotype, WINNER.genotype)
+    remember(WINNER, SECOND)
+    assert consult(Stages(tmp_path / "two")).genotypes == (WINNER.genotype, SECOND.genotype)
+    assert consult(Stages(tmp_path / "three"), data=NUMBERS).genotypes == (SECOND.genotype, WINNER.genotype)
+
+
+def shortlist(*scores):
+    """The record of a shortlist of `CELLS`, whose best one went on."""
+    networks = [
+        {"genotype": json.loads(cell.to_json()), "val_accuracy": score}
+        for cell, score in zip(CELLS, scores, strict=True)
+    ]
+    best = max((one for one in networks if one["val_accuracy"] is not None), key=lambda one: one["val_accuracy"])
+    rungs = [{"epochs": 2, "steps": 10, "networks": networks}, {"epochs": 4, "steps": 20, "networks": [best]}]
+    return {"seconds": 1.0, "rungs": rungs, "genotype": best["genotype"]}
+
+
+def remember_texts(*scores, log=str, earlier=None):
+    found = {"seconds": 2.0, "genotype": json.loads(CELLS[0].to_json())}
+    searched = {"seconds": 3.0, "test_accuracy": 0.75}
+    config = SearchConfig(space="text", remember=True)
+    remembering.remember_search(config, WORDS, found, shortlist(*scores), searched, earlier, log)
+
+
+def test_the_shortlist_of_a_search_of_texts_is_remembered_and_takes_part_in_the_next(tmp_path, stages, capsys):
+    remember_texts(0.5, 0.7, None)
+    (one,) = ExperienceStore().read()[0]
+    assert (one.inputs, one.predicts, one.winner, one.budget["seconds"]) == ("text", "classification", "other-1", 6.0)
+    assert [(each["name"], each["curve"]) for each in one.candidates] == [
+        ("derived", [[10, 0.5]]),
+        ("other-1", [[10, 0.7], [20, 0.7]]),
+        ("other-2", []),
+    ]
+    config, lines = SearchConfig(space="text", remember=True), []
+    earlier = remembering.consult(stages, config, TEXTS, WORDS, None, lambda genotype: True, lines.append)
+    assert earlier.genotypes == (CELLS[1], CELLS[0]) and not earlier.leads and not lines
+    assert consult(Stages(tmp_path / "images"), log=lines) == remembering.Earlier()
+    assert lines == [
+        "None of the 1 searches remembered compared networks of space 'macro' on images: this one begins without."
+    ]
+    remember_texts(0.5, 0.4, 0.7, earlier=stages.stage("experience"))
+    assert [each["kind"] for each in ExperienceStore().read()[0][1].candidates] == ["derived", "remembered", "other"]
+    assert cli.main(["experience"]) == 0
+    assert "60 texts of 5.0 words, 3 classes: other-1, 75.00 % test accuracy" in capsys.readouterr().out
+
+
+def test_a_search_of_texts_is_remembered_by_its_shortlist(tmp_path, monkeypatch, capsys):
+    """The command, from texts in a table to a line of experience, beginning with what was remembered before."""
+    remember_texts(0.7, 0.5, 0.4)
+    rows = [f"a {'fine' if number % 2 else 'dull'} film {number},{number % 2}" for number in range(40)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *rows]))
+    flags = {"dataset": tmp_path / "reviews.csv", "output_dir": tmp_path / "run", "space": "text", "filters": 4}
+    flags |= {"retrain_filters": 4, "epochs": 1, "retrain_epochs": 1, "random_genotypes": 0, "ngrams": 0}
+    flags |= {"architecture_warmup_epochs": 0, "shortlist": 2, "shortlist_steps": 1, "progress": "lines"}
+    flags |= {"primitives": "masked_conv_3,masked_max_pool_3"}
+    arguments = [f"--{name}={value}" for name, value in flags.items()]
+    monkeypatch.setattr(remembering, "advise", lambda *known, **more: advise(*known, **more)[:1])
+    assert cli.main(["search", *arguments, "--remember"]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    networks = [one["genotype"] for one in result["shortlist"]["rungs"][0]["networks"]]
+    remembered = json.loads(CELLS[0].to_json())
+    assert len(networks) == 2 and remembered in networks
+    assert [one["genotype"] for one in result["experience"]["networks"]] == [remembered]
+    found, _ = ExperienceStore().read()
+    assert len(found) == 2 and found[1].inputs == "text" and len(found[1].ranked) == 2
+    assert "Remembered for later searches" in capsys.readouterr().out

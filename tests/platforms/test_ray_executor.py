@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from kerasnas.executors import WorkerLostError
+from kerasnas.executors import Kept, WorkerLostError
 from kerasnas.platforms.ray_executor import RayExecutor
 
 # Functions for workers are made inside of tests: Ray sends those by value, and workers cannot import this file.
@@ -78,6 +78,26 @@ def test_a_worker_that_is_killed_loses_nothing(executor, tmp_path):
     thread.join()
     assert found == {0: 0, 1: 10, 2: 20, 3: 30}
     assert len(list(tmp_path.glob("[023]-*"))) == 3  # no other item was done again
+
+
+def test_what_is_kept_is_sent_once(executor, tmp_path):
+    class Counted:
+        def __setstate__(self, state):
+            vars(self).update(state)
+            Path(self.folder, f"{os.getpid()}-{time.monotonic_ns()}").touch()
+
+    counted = Counted()
+    counted.folder = str(tmp_path)
+    kept = Kept(counted)
+
+    def has(shared, item):
+        time.sleep(0.05)
+        return item + len(shared.value.folder)
+
+    for _ in range(3):
+        assert executor.map(has, range(4), shared=kept) == [number + len(str(tmp_path)) for number in range(4)]
+    processes = [file.name.partition("-")[0] for file in tmp_path.iterdir()]
+    assert len(processes) == len(set(processes)) <= 2
 
 
 @pytest.mark.slow

@@ -16,9 +16,10 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalValueError
 
 from kerasnas import checks
+from kerasnas.executors import Executor
 from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import warm_start
+from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.pipeline import NetworkTraining, TrainingRecipe
 from kerasnas.pipeline.rebuilding import GENOTYPE
 from kerasnas.pipeline.record import RESULT
@@ -35,6 +36,20 @@ from tuners.tuners.trial_inputs import SearchData
 from tuners.tuners.trial_networks import TrialNetworks
 
 
+def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:
+    """Put an initialization under `search`; return what was taken over, or None without one.
+
+    Raises:
+        FatalValueError: if it does not fit; says what differs.
+    """
+    if initializer is None:
+        return None
+    try:
+        return warm_start(search, initializer)
+    except ValueError as error:
+        raise FatalValueError(f"The search cannot start from `initializer`. {error}") from error
+
+
 class NetworkTuner(DistributedTuner):
     """A tuner whose trials have a genotype, and whose best end as trained networks. See the subclasses.
 
@@ -48,6 +63,7 @@ class NetworkTuner(DistributedTuner):
         distribution_strategy: a `tf.distribute.Strategy`. Defaults to None.
         report: leave report.html, card.md and plots in the folder of each trained network. Defaults to True.
         hypermodel: as for KerasTuner's `BaseTuner`.
+        executor: what the folds of a trial run on; its workers see the project's folder. Defaults to None: here.
         **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's `BaseTuner`.
 
     Raises:
@@ -67,6 +83,7 @@ class NetworkTuner(DistributedTuner):
         distribution_strategy: Scoped | None = None,
         report: bool = True,
         hypermodel: Any = None,
+        executor: Executor | None = None,
         **project: Unpack[Project],
     ):
         check_arguments(type(self), project)
@@ -75,13 +92,17 @@ class NetworkTuner(DistributedTuner):
         expected = "a `tf.distribute.Strategy`"
         checks.optional(checks.instance, "distribution_strategy", distribution_strategy, Scoped, expected)
         self.distribution_strategy = distribution_strategy
+        checks.optional(checks.instance, "executor", executor, Executor)
+        if executor is not None and not executor.here and (folds is None or distribution_strategy is not None):
+            expected = "None without `folds`" if folds is None else "None with a `distribution_strategy`"
+            raise ValueError(checks.invalid("executor", expected, executor))
         self.training = NetworkTraining(space, input_shape, num_classes, training)
         self.initializer = load_initializer(initializer)
         self.warm_starts: list[str] = []
         self._failure: str | None = None
         self.progress = ProgressTable(getattr(oracle.objective, "name", "score"), 0)
         checks.boolean("report", report)
-        self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say)
+        self.networks = TrialNetworks(self.training, self.folds, report, self.scope, self.progress.say, executor)
         self._required = getattr(oracle, "required_metrics", lambda: [oracle.objective.name])
         folder = checks.optional(checks.path, "directory", project.get("directory"))
         checks.optional(checks.name, "project_name", project.get("project_name"))
@@ -122,16 +143,15 @@ class NetworkTuner(DistributedTuner):
         Raises:
             FatalValueError: if it does not fit; says what differs.
         """
-        if self.initializer is None:
-            return None
-        try:
-            said = warm_start(search, self.initializer)
-        except ValueError as error:
-            raise FatalValueError(f"The search cannot start from `initializer`. {error}") from error
-        if said not in self.warm_starts:
+        said = warmed(search, self.initializer)
+        self.say_warm_start(said)
+        return said
+
+    def say_warm_start(self, said: str | None) -> None:
+        """Say what was taken over, if that has not been said."""
+        if said is not None and said not in self.warm_starts:
             self.warm_starts.append(said)
             self.progress.say(f"Warm start: {said}.")
-        return said
 
     # Progress ----------------------------------------------------------------------------------------
     def in_words(self, trial: Trial) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Unpack, runtime_checkable
 
@@ -17,9 +18,10 @@ from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.datasets import split_samples, unit_pixels
+from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
-from kerasnas.pipeline import Stages, TrainingRecipe
+from kerasnas.pipeline import TrainingRecipe
 from kerasnas.pipeline.record import RESULT
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import CLASSIFICATION, Task
@@ -82,6 +84,8 @@ class OneShotTuner(NetworkTuner):
             None: an `EvolutionOracle`. Its objective is what children are compared by.
         report: leave report.html, card.md and plots in the folder of each network that is trained from scratch.
             Defaults to True.
+        executor: what the folds of a trained network run on: a `kerasnas.executors.Executor` whose workers see the
+            project's folder. Defaults to None: this process.
         **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's tuners.
 
     Raises:
@@ -119,6 +123,7 @@ class OneShotTuner(NetworkTuner):
         distribution_strategy: Scoped | None = None,
         oracle: StrategyOracle | None = None,
         report: bool = True,
+        executor: Executor | None = None,
         **project: Unpack[Project],
     ):
         if is_distributed():
@@ -148,6 +153,7 @@ class OneShotTuner(NetworkTuner):
             folds,
             distribution_strategy,
             report,
+            executor=executor,
             **project,
         )
         parameters = self.initializer is not None and bool(self.initializer.parameters)
@@ -272,12 +278,14 @@ class OneShotTuner(NetworkTuner):
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
             if self.result(trial) is not None:
                 continue
-
-            def train(
-                data: SearchData, stages: Stages, genotype: Genotype = genotype, boards: Callbacks = boards
-            ) -> dict[str, float]:
-                return self.networks.train(stages, genotype, data, self.seed, augment, boards, verbose)
-
+            train = partial(
+                self.networks.train,
+                genotype=genotype,
+                seed=self.seed,
+                augment=augment,
+                callbacks=boards,
+                verbose=verbose,
+            )
             settings = {**settings, "seed": self.seed}
             try:
                 with forget_gradients():

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Unpack
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial
-from keras_tuner.errors import FatalError, FatalTypeError
+from keras_tuner.errors import FatalError
 
 from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.pipeline import Stages, TrainingRecipe, run_search
-from kerasnas.pipeline.search_stage import genotype_of
-from kerasnas.trainers import BilevelTrainer
-from tuners.hypermodels.checked_hypermodel import require_compiled
+from kerasnas.executors import Executor
+from kerasnas.pipeline import TrainingRecipe
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.random_oracle import RandomOracle
-from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import clear, disk_of, keep_plan
 from tuners.tuners.arguments import Initializer, Project, Scoped
 from tuners.tuners.network_tuner import NetworkTuner
 from tuners.tuners.progress import in_words, inside
-from tuners.tuners.tensorboard import logged
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks, make_data
-from tuners.tuners.trial_networks import FOUND, stage_name
+from tuners.tuners.trial_search import SEARCH_METRICS, TrialSearch
 
-SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
 _VERSION = 2  # of the files of a trial; an unfinished one with others starts from scratch
 
 
@@ -59,6 +52,8 @@ class SupernetTuner(NetworkTuner):
         oracle: any oracle for the hyperparameters; its objective, trials and seed then count. Defaults to None: a
             `RandomOracle`.
         report: leave report.html, card.md and plots in the folder of each trial. Defaults to True.
+        executor: what the folds of a trial run on: a `kerasnas.executors.Executor` whose workers see the project's
+            folder. Defaults to None: this process.
         **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's tuners.
 
     Raises:
@@ -94,6 +89,7 @@ class SupernetTuner(NetworkTuner):
         distribution_strategy: Scoped | None = None,
         oracle: keras_tuner.Oracle | None = None,
         report: bool = True,
+        executor: Executor | None = None,
         **project: Unpack[Project],
     ):
         if not isinstance(hypermodel, SupernetHyperModel):
@@ -117,6 +113,7 @@ class SupernetTuner(NetworkTuner):
             distribution_strategy,
             report,
             hypermodel,
+            executor,
             **project,
         )
 
@@ -208,14 +205,16 @@ class SupernetTuner(NetworkTuner):
         }
         plan = {**settings, "data": [part.fingerprint() for part in parts], "version": _VERSION}
         seed = self.seed + 1000 * int(trial.trial_id)
-        evaluate = partial(self._search_and_train, trial, seed=seed, fit={**fit, **times}, callbacks=callbacks)
+        own = self.hypermodel, hp, self.initializer, self.networks, folder, trial.trial_id
+        evaluate = TrialSearch(*own, seed, {**fit, **times}, callbacks, self.say_warm_start)
         try:
             with disk_of(folder), forget_gradients():
                 if keep_plan(folder, plan):
                     self.progress.say(f"Trial {trial.trial_id} starts from scratch: its data or settings have changed.")
-                return self.networks.evaluate(
-                    folder, parts, evaluate, self.oracle.objective, {**settings, "seed": seed}
-                )
+                settings = {**settings, "seed": seed}
+                metrics = self.networks.evaluate(folder, parts, evaluate, self.oracle.objective, settings)
+            self.say_warm_start((self.result(trial) or {}).get("warm_start"))  # if a worker was the first
+            return metrics
         except NonFiniteError as error:
             self.progress.say(f"Trial {trial.trial_id}: {error}")
             clear(folder)
@@ -225,46 +224,3 @@ class SupernetTuner(NetworkTuner):
         except Exception:
             clear(folder)  # so that a second run starts from scratch
             raise
-
-    def _search_and_train(
-        self, trial: Trial, data: SearchData, stages: Stages, seed: int, fit: dict[str, Any], callbacks: Callbacks
-    ) -> dict[str, float]:
-        """The metrics of the network that is found on `data`; the stages that are finished are not repeated."""
-        taken: list[str | None] = []
-        hp = trial.hyperparameters
-        # With folds, each has a folder in the trial's.
-        part = stages.path.relative_to(self.trial_folder(trial))
-        boards = [logged(callbacks, trial.trial_id, str(part / one), hp) for one in ("search", "network")]
-
-        def build() -> BilevelTrainer:
-            search = self._build(hp, seed)
-            taken.append(self.warm(search))
-            return search
-
-        whole(stages.path, stage_name(FOUND))
-        fit, verbose, augment = dict(fit), fit["verbose"], fit["augment"]
-        found = run_search(
-            stages,
-            build,
-            data.training,
-            {**fit, "seed": seed},
-            boards[0],
-            lambda: {"warm_start": taken[0]},
-            keep=1,
-            log=self.progress.say,
-        )
-        seal(stages.path, [stage_name(FOUND)])
-        metrics = self.networks.train(stages, genotype_of(found), data, seed, augment, boards[1], verbose)
-        last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
-        return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
-
-    def _build(self, hp: keras_tuner.HyperParameters, seed: int) -> BilevelTrainer:
-        """The compiled search of the hyperparameters, in the scope of the distribution strategy."""
-        hypermodel = copy.copy(self.hypermodel)
-        hypermodel.supernet_options = {"seed": seed, **hypermodel.supernet_options}
-        name = f"{type(hypermodel).__name__}.build"
-        with self.scope():
-            search = require_compiled(hypermodel.build(hp), name)
-        if not isinstance(search, BilevelTrainer):
-            raise FatalTypeError(f"{name} returned {type(search).__name__}. Expected a `kerasnas.BilevelTrainer`.")
-        return search

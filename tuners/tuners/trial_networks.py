@@ -14,6 +14,8 @@ import keras_tuner
 import numpy as np
 
 from kerasnas import storage
+from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.executors import Executor, Local
 from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import NetworkTraining, Stages, make_record, write_record
@@ -37,6 +39,22 @@ def signed(objective: keras_tuner.Objective, value: float) -> float:
     return value if math.isfinite(value) else -math.inf
 
 
+def silent(line: Any) -> None:
+    """Say nothing: what a worker says to the first process."""
+
+
+def _evaluate(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
+    data, folder = fold
+    return evaluate(data=data, stages=Stages(folder))
+
+
+def _evaluate_there(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
+    """`_evaluate` in a worker, which has more folds to do: its networks leave no memory."""
+    release_kernels()
+    with forget_gradients():
+        return _evaluate(evaluate, fold)
+
+
 class TrialNetworks:
     """Training and evaluation of the discrete networks of trials, by the stages of `kerasnas.pipeline`.
 
@@ -46,6 +64,8 @@ class TrialNetworks:
         report: leave report.html, card.md and plots beside each result.
         scope: function that returns a context in which networks are built.
         say: called with a line where a training resumes.
+        executor: what folds run on. A worker must see the folder of the trial, in which each fold leaves its network
+            and its checkpoints. Defaults to None: this process.
     """
 
     def __init__(
@@ -55,8 +75,14 @@ class TrialNetworks:
         report: bool,
         scope: Callable[[], contextlib.AbstractContextManager],
         say: Callable[[str], Any],
+        executor: Executor | None = None,
     ):
         self.training, self.folds, self.report, self.scope, self.say = training, folds, report, scope, say
+        self.executor = Local() if executor is None else executor
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker: silent, and on its own devices."""
+        return {**vars(self), "scope": contextlib.nullcontext, "say": silent, "executor": None}
 
     def train(
         self,
@@ -96,13 +122,23 @@ class TrialNetworks:
         self,
         folder: Path,
         parts: list[SearchData],
-        evaluate: Callable[[SearchData, Stages], dict[str, float]],
+        evaluate: Callable[..., dict[str, float]],
         objective: keras_tuner.Objective,
         settings: dict[str, Any],
     ) -> dict[str, float]:
         """The metrics that `evaluate` returns; with folds their means, and the best network is kept in `folder`.
 
         Writes the result of the trial, with its report.
+
+        Args:
+            folder: of the trial.
+            parts: of the data, one for each fold.
+            evaluate: `(data=, stages=) -> metrics` of a part of the data, in a folder of its own.
+            objective: by which the best fold is.
+            settings: for the record.
+
+        Raises:
+            FileNotFoundError: if workers left their networks where this process does not see them.
         """
         if self.folds is None:
             folders, best = [folder], 0
@@ -110,7 +146,14 @@ class TrialNetworks:
             folders = [folder / f"fold_{index}" for index in range(self.folds)]
         for own in folders:
             own.mkdir(parents=True, exist_ok=True)
-        results = [evaluate(part, Stages(own)) for part, own in zip(parts, folders, strict=True)]
+        executor = Local() if self.folds is None else self.executor
+        function = _evaluate if executor.here else _evaluate_there
+        results = executor.map(function, list(zip(parts, folders, strict=True)), evaluate)
+        if missing := [str(own) for own in folders if not (own / GENOTYPE).exists()]:
+            raise FileNotFoundError(
+                f"Workers evaluated the folds and left nothing in {missing[0]}. Expected workers that see the folder "
+                "of the project: processes of this machine, or nodes that share it."
+            )
         extra: dict[str, Any] = {}
         if self.folds is not None:
             best = max(range(self.folds), key=lambda index: signed(objective, results[index][objective.name]))

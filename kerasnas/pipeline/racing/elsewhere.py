@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ def _slices(race: Race, names: Iterable[str], taken: list[str], index: int, step
         if order.state is None and entry.get("initializer"):  # which is known here
             order.state = race.begun(name).state()
         order.seconds = max(0.0, 0.9 * (race.budget.left() - FINISH_SECONDS))
+        order.until = time.time() + order.seconds
         order.standing = tuple(race.progress["standing"])
         if name == race.progress["first"]:
             order.timed = TIMED

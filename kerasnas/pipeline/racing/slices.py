@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -67,7 +68,8 @@ class Slice:
         augment: names of augmentations.
         steps: to which it is trained.
         state: what it continues from, or None from its start.
-        seconds: that it may take, from when it is given.
+        seconds: that it may take.
+        until: when it must have ended, by `time.time()`: a worker may begin late, or again what was lost with another.
         most: seconds that it may be expected to take at most; it does not start otherwise. Defaults to None: any.
         pace: seconds of a step for each multiply-add, of others, by which that is expected. Defaults to 0: unknown.
         timed: further steps that are timed and not kept, where there is nothing to train. Defaults to 0.
@@ -80,6 +82,7 @@ class Slice:
     steps: int
     state: State | None
     seconds: float
+    until: float = math.inf
     most: float | None = None
     pace: float = 0.0
     timed: int = 0
@@ -116,7 +119,7 @@ _race: list[str] = []
 def train_slice(work: Work, order: Slice) -> Trained:
     """Train a contestant for a slice of the race, and evaluate it."""
     clock = time.perf_counter
-    begin = clock()
+    begin, seconds = clock(), min(order.seconds, order.until - time.time())
     if _race != [work.race]:
         _race[:] = [work.race]
         _living.clear()
@@ -132,7 +135,7 @@ def train_slice(work: Work, order: Slice) -> Trained:
         if not contestant.steps:
             contestant.advance(clock, steps=TRACED)
         start, before = clock(), contestant.steps
-        contestant.advance(clock, max(0.0, order.seconds - (start - begin)), order.steps - before)
+        contestant.advance(clock, max(0.0, seconds - (start - begin)), order.steps - before)
         if contestant.steps > before:
             done.step_seconds = (clock() - start) / (contestant.steps - before)
         done.scores = contestant.scores(*work.held_out)

@@ -1,13 +1,17 @@
-"""The candidates of a shortlist: what a search found, and what a zero-cost proxy finds around it."""
+"""The candidates of a shortlist: what a search found, and what a zero-cost proxy finds around it, or random ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
+import numpy as np
+
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.proxies import ascend
 from kerasnas.spaces import SearchSpace
+
+_DRAWS = 20  # for each candidate: in a small space, or a narrow set, most are there already
 
 
 def candidates(
@@ -60,3 +64,35 @@ def candidates(
     scores |= {genotype: score(genotype) for genotype in distinct if genotype not in scores}
     by_score = sorted(scores, key=lambda genotype: -scores[genotype])
     return list(dict.fromkeys([*kept, *by_score]))[:size]
+
+
+def drawn(
+    space: SearchSpace,
+    found: Sequence[Genotype],
+    size: int,
+    within: Container[Genotype] | None = None,
+    seed: int = 0,
+) -> list[Genotype]:
+    """Different genotypes to choose from where no proxy is defined: a third of what the search found, and random ones.
+
+    Args:
+        space, found, size, within: as for `candidates`.
+        seed: of the draws. Defaults to 0.
+
+    Example:
+
+    >>> from kerasnas.spaces import NASBench201Space
+    >>> space = NASBench201Space(num_nodes=1)
+    >>> len(drawn(space, [space.from_string("|skip_connect~0|")], 3))
+    3
+    """
+    rng = np.random.default_rng([seed, 5])
+    chosen = dict.fromkeys(list(dict.fromkeys(found))[: max(1, size // 3)])
+    draw = getattr(within, "sample", space.sample)  # of a `ReachableSet`, as a whole space may have few of its networks
+    for _ in range(_DRAWS * size):
+        if len(chosen) >= size:
+            break
+        genotype = draw(rng)
+        if within is None or genotype in within:
+            chosen.setdefault(genotype)
+    return list(chosen)[:size]

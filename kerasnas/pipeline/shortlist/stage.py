@@ -16,7 +16,7 @@ from kerasnas import checks, datasets
 from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.runners_up import runners_up
-from kerasnas.pipeline.shortlist.candidates import candidates
+from kerasnas.pipeline.shortlist.candidates import candidates, drawn
 from kerasnas.pipeline.stages import Stages
 from kerasnas.pipeline.training_stage import Arrays, NetworkTraining
 from kerasnas.pipeline.trainings import Trainings
@@ -36,7 +36,7 @@ class Shortlist:
         steps: of training, of each rung; a rung trains from scratch, with a learning rate that a cosine takes to 0, and
             leaves a third. Defaults to 400 and 1,200: fewer tell little.
         proxy: the name in `kerasnas.proxies.PROXIES` by which candidates are found. Defaults to `"auto"`: synflow, and
-            the number of parameters where that is not defined.
+            the number of parameters where that is not defined. Of texts none is: candidates are drawn at random.
         evaluations: most networks that the proxy scores. Defaults to 60.
 
     Raises:
@@ -89,6 +89,7 @@ class Shortlist:
     log=checks.function,
     name=checks.name,
     executor=Executor,
+    remembered=checks.each(Genotype),
 )
 def run_shortlist(
     stages: Stages,
@@ -102,6 +103,7 @@ def run_shortlist(
     log: Callable[[str], Any] = print,
     name: str = "shortlist",
     executor: Executor | None = None,
+    remembered: Sequence[Genotype] = (),
 ) -> dict[str, Any]:
     """Choose among what a search found and what is near it, as stage `name`; return the stage's record.
 
@@ -120,9 +122,11 @@ def run_shortlist(
         log: called with a line for each network. Defaults to `print`.
         name: of the stage. Defaults to `"shortlist"`.
         executor: what the trainings of a rung run on. Defaults to None: this process.
+        remembered: networks that did well in earlier searches, the best first: they take part whatever their scores, in
+            half of the places at most. Defaults to none.
 
     Returns:
-        `{"seconds", "proxy", "rungs", "genotype"}`: of each rung `"epochs"` and its `"networks"`, each with
+        `{"seconds", "proxy", "rungs", "genotype"}`: of each rung `"epochs"`, `"steps"` and its `"networks"`, each with
         `"genotype"` and `"val_accuracy"`, the metric of the task, None where its loss was not finite. The genotype is
         the one that is chosen.
     """
@@ -133,6 +137,8 @@ def run_shortlist(
         raise ValueError(checks.invalid("found", "one genotype at least", []))
     start, executor = time.perf_counter(), Local() if executor is None else executor
     proxy, chosen = _candidates(settings, found, training, data, within, seed)
+    known = [genotype for genotype in remembered if genotype != chosen[0]][: settings.size // 2]
+    chosen = list(dict.fromkeys([chosen[0], *known, *chosen]))[: settings.size]
     if len(chosen) < settings.size:
         log(f"A shortlist of {len(chosen)}: there are no more networks to choose from.")
     rungs: list[dict[str, Any]] = []
@@ -156,7 +162,7 @@ def run_shortlist(
             {"genotype": json.loads(genotype.to_json()), "val_accuracy": accuracies[own]}
             for own, genotype in names.items()
         ]
-        rungs.append({"epochs": recipe.epochs, "networks": networks})
+        rungs.append({"epochs": recipe.epochs, "steps": recipe.epochs * batches, "networks": networks})
         scores = {
             genotype: -math.inf if one["val_accuracy"] is None else one["val_accuracy"]
             for genotype, one in zip(chosen, networks, strict=False)
@@ -174,7 +180,9 @@ def _candidates(
     within: Container[Genotype] | None,
     seed: int,
 ) -> tuple[str, list[Genotype]]:
-    """The proxy that was used, and the candidates."""
+    """The proxy that was used, empty for texts, of which none is defined; and the candidates."""
+    if len(training.input_shape) == 1:
+        return "", drawn(training.space, found, settings.size, within, seed)
     x, y = data[0][:_PROXY_BATCH], data[1][:_PROXY_BATCH]
     make = partial(ProxyScore, training.space, x=x, y=y, num_classes=training.num_classes, seed=seed)
     proxy, options = settings.proxy, dict(training.recipe.options)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import math
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from kerasnas.executors import Executor, Local, Processes
 from kerasnas.executors.base import lost
 from kerasnas.pipeline import RaceConfig, Stages, TrainingRecipe
 from kerasnas.pipeline.race_run import Networks
-from kerasnas.pipeline.racing import Budget, Candidate, Race, elsewhere, spent_before, stage
+from kerasnas.pipeline.racing import Budget, Candidate, Race, elsewhere, slices, spent_before, stage
 from kerasnas.spaces import MacroSpace
 
 CLASSES = 3
@@ -127,6 +128,17 @@ def test_what_cannot_be_trained_drops_out_and_what_is_lost_does_not_end_the_race
     assert "finite" in outcomes["bad"] and "Item" in outcomes["narrow"]
     assert found["winner"] in ("conv", "separable") and len(accuracies(found)["separable"]) == 2
     assert any("narrow is out of the race" in line for line in said)
+
+
+def test_a_slice_that_begins_late_ends_in_time(tmp_path):
+    """As one does that was lost with a worker: the budget of its race has been running meanwhile."""
+    entrant, order = race(tmp_path / "race", Local()), slices.Slice("conv", {}, (), 60, None, 1000.0)
+    order.entry = {"genotype": json.loads(candidates(1)[0].genotype.to_json())}
+    work = slices.Work(entrant.build, entrant.data, entrant.held_out, 8, 0, entrant.task, "late")
+    order.until = time.time() - 1
+    assert slices.train_slice(work, order).state[1]["steps"] < 10
+    order.until = time.time() + 1000
+    assert slices.train_slice(work, order).state[1]["steps"] == 60
 
 
 def test_a_candidate_that_is_too_slow_does_not_start(tmp_path, two_rungs, monkeypatch):

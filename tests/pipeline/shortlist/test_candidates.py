@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnas.networks.runners_up import runners_up
-from kerasnas.pipeline.shortlist import candidates
+from kerasnas.pipeline.shortlist.candidates import candidates, drawn
 from kerasnas.spaces import DARTSSpace, NASBench201Space
 
 SPACE = NASBench201Space()
@@ -86,3 +86,11 @@ def test_candidates_of_nothing():
         candidates(SPACE, [], 3, lambda genotype: 0.0)
     with pytest.raises(ValueError, match=r"argument `size`. Expected an integer of at least 1"):
         candidates(SPACE, [cell("333333")], 0, lambda genotype: 0.0)
+
+
+def test_without_a_proxy_the_others_are_drawn_at_random_within_the_set():
+    start, within = cell("333333"), SPACE.reachable(max_skips=0)
+    chosen = drawn(SPACE, [start, start], 5, within)
+    assert chosen[0] == start and len(set(chosen)) == 5 and all(one in within for one in chosen)
+    assert drawn(SPACE, [start], 5, within) == chosen != drawn(SPACE, [start], 5, within, seed=1)
+    assert drawn(SPACE, [start, cell("333331")], 5, {start}) == [start]  # no more than there are

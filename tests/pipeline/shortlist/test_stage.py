@@ -73,6 +73,20 @@ def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path,
     assert again == record and len(trained) == 8
 
 
+def test_what_is_remembered_takes_part_beside_what_was_found(tmp_path, training, data, trained):
+    """In half of the places, whatever the proxy says: of networks without convolutions it thinks little."""
+    known = [cell(digits) for digits in ("000001", "000000", "000002", "000003")]
+    settings, found = Shortlist(4, (8,), "parameters", 6), [cell("333330")]
+    record = run_shortlist(Stages(tmp_path), settings, found, training, *data, remembered=[found[0], *known])
+    chosen = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["rungs"][0]["networks"]]
+    assert chosen[:3] == [found[0], *known[:2]] and len(set(chosen)) == 4 and chosen[3] not in known
+    assert record["rungs"][0]["steps"] == 8
+    alone = run_shortlist(
+        Stages(tmp_path / "1"), Shortlist(1, (8,), "parameters", 1), found, training, *data, remembered=known
+    )
+    assert alone["genotype"] == json.loads(found[0].to_json()) and len(alone["rungs"][0]["networks"]) == 1
+
+
 def test_networks_whose_loss_is_not_finite_are_out(tmp_path, training, data, trained):
     lines = []
     settings = Shortlist(size=2, steps=(8,), evaluations=2, proxy="parameters")

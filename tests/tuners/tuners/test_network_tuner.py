@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, storage
+from kerasnas.executors import Processes
 from kerasnas.meta import ReptileInitializer
 from tuners import EvolutionOracle, RandomOracle, TrainingRecipe
 from tuners.persistence import json_files
@@ -229,6 +230,8 @@ def test_a_full_disk_is_fatal(make, monkeypatch):
     ("options", "error", "message"),
     [
         ({"folds": 1}, ValueError, "argument `folds`. Expected an integer of at least 2. Received: 1"),
+        ({"executor": "ray"}, TypeError, "argument `executor`. Expected"),
+        ({"executor": Processes(1)}, ValueError, "argument `executor`. Expected None without `folds`"),
         ({"seed": -1}, ValueError, "argument `seed`. Expected an integer of at least 0. Received: -1"),
         ({"report": "yes"}, ValueError, "argument `report`. Expected True or False. Received: 'yes'"),
         ({"initializer": 3}, TypeError, "argument `initializer`. Expected a `kerasnas.meta.ReptileInitializer`, or"),

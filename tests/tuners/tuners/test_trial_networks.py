@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, Genotype
+from kerasnas.executors import Executor
 from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe
 from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import SearchData, make_data
@@ -126,6 +127,20 @@ def test_folds_report_means_and_keep_the_network_of_the_best(objective, best, tm
     assert result["metrics"] == metrics and result["folds"] == results and result["best_fold"] == best
     assert result["searched"]["fold"] == best and result["settings"] == {"seed": 7} and result["seconds"] == 1.0
     assert result["dataset"] == {"train_examples": 12, "validation_examples": 12, "input_shape": [8, 8, 1]}
+
+
+class Elsewhere(Executor):
+    """Workers that see no folder of this machine."""
+
+    def completed(self, function, items, shared=None):
+        yield from ((number, {"val_loss": 1.0}) for number, _ in enumerate(items))
+
+
+def test_workers_that_leave_no_networks_here_are_named(tmp_path):
+    networks, parts = make(folds=2), make_data(X, Y, None, 2, (8, 8, 1), 3, seed=0)
+    networks.executor = Elsewhere()
+    with pytest.raises(FileNotFoundError, match=r"left nothing in .*fold_0\. Expected workers that see the folder of"):
+        networks.evaluate(tmp_path, parts, lambda data, stages: {}, LOSS, {})
 
 
 @pytest.mark.slow

@@ -1,0 +1,111 @@
+"""Graphs with features of their nodes as files: reading, recognizing and making them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from kerasnas import checks, untrusted
+from kerasnas.datasets.graphs import GraphDataset
+from kerasnas.primitives.graph import Graph
+from kerasnas.tabular.npz import read_arrays
+
+_MOST_ENTRIES = 2**31  # of the features, which are kept dense: 8 GiB
+_ARRAYS = ("feat_indptr", "feat_indices", "feat_shape", "edges", "y", "train", "val", "test", "classes")
+_MARKS = {"edges", "feat_indptr"}  # arrays that no other file that is read here has
+
+
+def graph_dataset(path: str | os.PathLike) -> GraphDataset:
+    """Read a graph with the split of Planetoid: Cora, CiteSeer or PubMed as one `.npz` file.
+
+    Args:
+        path: the file, or a folder with one in it. Its arrays: the features as parts of a sparse matrix by rows,
+            `feat_indptr`, `feat_indices`, `feat_shape` (all values 1, or those of `feat_data`); `edges` (edges, 2);
+            `y`, with -1 where there is no class; the nodes `train`, `val`, `test`; `classes`, their names; and
+            `name`, if the file's is not the graph's.
+
+    Raises:
+        TypeError: if `path` is not a path.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged or no such graph; names the file.
+    """
+    checks.path("path", path)
+    arrays = read_arrays(path, _ARRAYS, "a graph with features of its nodes")
+    file = checks.path("path", path)
+    rows, columns, shape = arrays["feat_indptr"], arrays["feat_indices"], arrays["feat_shape"]
+    values = arrays.get("feat_data", np.ones(len(columns), "float32"))
+    whole = shape.shape == (2,) and rows.shape == (int(shape[0]) + 1,) and values.shape == columns.shape
+    if not whole or rows[0] != 0 or rows[-1] != len(columns) or (np.diff(rows) < 0).any():
+        raise ValueError(f"{file}: `feat_indptr`, `feat_indices` and `feat_shape` are not parts of one sparse matrix.")
+    if len(columns) and not 0 <= columns.min() <= columns.max() < shape[1]:
+        raise ValueError(f"{file}: `feat_indices` are to be from 0 to {int(shape[1]) - 1}.")
+    if int(shape[0]) * int(shape[1]) > _MOST_ENTRIES:
+        raise ValueError(f"{file}: {int(shape[0])} x {int(shape[1])} features are too many for this package.")
+    x = np.zeros(tuple(map(int, shape)), "float32")
+    x[np.repeat(np.arange(len(rows) - 1), np.diff(rows)), columns] = values
+    parts = {"train": arrays["train"], "validation": arrays["val"], "test": arrays["test"]}
+    try:
+        graph = Graph(arrays["edges"], len(x))
+        return GraphDataset(
+            str(arrays.get("name", file.stem)), graph, x, arrays["y"], parts, tuple(map(str, arrays["classes"]))
+        )
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def is_graph_file(path: str | os.PathLike) -> bool:
+    """True of an `.npz` file that is meant to be a graph: one with edges, and the features of its nodes.
+
+    Args:
+        path: a file; of a folder, of what is not there and of what cannot be read it is False.
+
+    Raises:
+        TypeError: if `path` is not a path.
+    """
+    file = checks.path("path", path)
+    if file.suffix != ".npz" or not file.is_file():
+        return False
+    try:
+        return {name.removesuffix(".npy") for name in untrusted.archive_names(file)} >= _MARKS
+    except (OSError, ValueError):
+        return False
+
+
+def graph_arrays(data: GraphDataset) -> dict[str, np.ndarray]:
+    """The arrays of a graph, by the names that they have in the `.npz` file which `graph_dataset` reads.
+
+    Args:
+        data: the graph.
+
+    Raises:
+        TypeError: for data of another kind.
+
+    Example:
+
+    >>> import tempfile
+    >>> from kerasnas.datasets import graph_dataset, stochastic_blocks
+    >>> data = stochastic_blocks()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/graph.npz", **graph_arrays(data))
+    ...     again = graph_dataset(f"{folder}/graph.npz")
+    >>> again.name, bool((again.x == data.x).all() and (again.graph.edges == data.graph.edges).all())
+    ('stochastic_blocks', True)
+    """
+    from scipy.sparse import csr_matrix
+
+    checks.instance("data", data, GraphDataset, "a `kerasnas.datasets.GraphDataset`")
+    features = csr_matrix(data.x)
+    return {
+        "name": np.array(data.name),
+        "feat_indptr": features.indptr,
+        "feat_indices": features.indices,
+        "feat_shape": np.array(data.x.shape),
+        "feat_data": features.data,
+        "edges": data.graph.edges,
+        "y": data.y,
+        "train": data.parts["train"],
+        "val": data.parts["validation"],
+        "test": data.parts["test"],
+        "classes": np.array(data.classes),
+    }

@@ -1,0 +1,90 @@
+"""The part of a report that is about a mixture of a regression and networks: its table, and its verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnas.reporting.measures import interval_in_words, task_in
+from kerasnas.tasks import CLASSIFICATION
+
+NAMES = {
+    "regression": "logistic regression on propagated features",
+    "networks": "mean of the best networks",
+    "mixture": "mixture of both",
+}
+
+
+def mixture_sentences(result: Mapping[str, Any]) -> list[str]:
+    """Sentences on what the mixture reaches, which of its parts is ahead, and of what it consists.
+
+    Args:
+        result: the record of a run with a `"mixture"`; see `kerasnas.reporting`.
+
+    Example:
+
+    >>> parts = {"regression": {"test_accuracy": 0.8}, "networks": {"test_accuracy": 0.7}}
+    >>> parts["mixture"] = {"test_accuracy": 0.81}
+    >>> leads = {"regression over networks": {"difference": 0.1, "error": 0.02}}
+    >>> leads["mixture over regression"] = {"difference": 0.01, "error": 0.01}
+    >>> mixture = {"weights": {"regression": 1.5, "networks": 0.5}, "smoothed": True, "parts": parts, "leads": leads}
+    >>> result = {"mixture": mixture, "searched": {"test_accuracy": 0.81}, "dataset": {"test_examples": 1000}}
+    >>> for sentence in mixture_sentences(result):
+    ...     print(sentence)
+    The model reaches 81.00 % test accuracy (95 % interval 78.5 to 83.3 %).
+    Alone, logistic regression on propagated features reaches 80.00 %, the mean of the best networks 70.00 %: \
+the regression is ahead by 10.00 ± 3.92 points (95 %).
+    The model is ahead of the regression by 1.00 ± 1.96 points, which may be chance.
+    The regression has 75 % of the weight, and predictions are smoothed along the edges.
+    """
+    mixture, searched, task = result["mixture"], result["searched"], task_in(result)
+    weights = mixture["weights"]
+    share = weights["regression"] / sum(weights.values())
+    smoothing = "smoothed" if mixture["smoothed"] else "not smoothed"
+    made = f"The regression has {100 * share:.0f} % of the weight, and predictions are {smoothing} along the edges."
+    accuracy, parts, leads = searched.get("test_accuracy"), mixture["parts"], mixture.get("leads")
+    if accuracy is None or not leads:
+        found = task.show(parts["mixture"]["val_accuracy"])
+        return [f"There are no test nodes. The model reaches {found} on the validation nodes it was chosen by.", made]
+    interval = interval_in_words(task, searched, accuracy, (result.get("dataset") or {}).get("test_examples"))
+    alone = {name: task.show(parts[name]["test_accuracy"]) for name in ("regression", "networks")}
+    between, over = leads["regression over networks"], leads["mixture over regression"]
+    ahead = "the regression is" if between["difference"] > 0 else "the networks are"
+    return [
+        f"The model reaches {task.show(accuracy)} test {task.words}{interval}.",
+        f"Alone, {NAMES['regression']} reaches {alone['regression']}, the {NAMES['networks']} {alone['networks']}: "
+        f"{ahead} ahead by {_lead(between)} (95 %){_chance(between)}."
+        if between["difference"]
+        else f"Alone, {NAMES['regression']} and the {NAMES['networks']} both reach {alone['regression']}.",
+        f"The model is {'ahead of' if over['difference'] > 0 else 'behind'} the regression by {_lead(over)}"
+        f"{_chance(over)}."
+        if over["difference"]
+        else "The model is level with the regression.",
+        made,
+    ]
+
+
+def mixture_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of the table of the parts: validation and test accuracy, and the weight of each.
+
+    Args:
+        result: as for `mixture_sentences`.
+    """
+    mixture = result["mixture"]
+    rows = []
+    for name, words in NAMES.items():
+        part = mixture["parts"][name]
+        accuracies = [part.get(f"{data}_accuracy") for data in ("val", "test")]
+        shown = ["-" if one is None else CLASSIFICATION.show(one) for one in accuracies]
+        weight = mixture["weights"].get(name)
+        smoothing = "smoothed along the edges" if mixture["smoothed"] else "not smoothed"
+        rows.append([words, *shown, smoothing if weight is None else f"{weight:.2f}"])
+    return ["model", "validation accuracy", "test accuracy", "weight of the log probabilities"], rows
+
+
+def _lead(lead: Mapping[str, float]) -> str:
+    return f"{100 * abs(lead['difference']):.2f} ± {196 * lead['error']:.2f} points"
+
+
+def _chance(lead: Mapping[str, float]) -> str:
+    return ", which may be chance" if abs(lead["difference"]) <= 1.96 * lead["error"] else ""
