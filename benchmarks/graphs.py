@@ -448,9 +448,7 @@ def summarize_product(arguments: argparse.Namespace, rows: list[dict]) -> None:
     question = "What does `kerasnas search graph.npz` hand over?"
     code = (
         *CODE,
-        "kerasnas/pipeline/node_search.py",
-        "kerasnas/pipeline/node_mixing.py",
-        "kerasnas/pipeline/propagation.py",
+        "kerasnas/pipeline/nodes",
     )
     more = {"code": code, "runs": rows, "question": question, "seeds": sorted({row["seed"] for row in rows})}
     more["note"] = (

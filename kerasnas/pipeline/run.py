@@ -29,7 +29,7 @@ from kerasnas.pipeline.choosing import choose_genotype, random_others, shortlist
 from kerasnas.pipeline.evidence import evaluation_record, paired, samples_record, scores_record
 from kerasnas.pipeline.executors import open_executor
 from kerasnas.pipeline.monitoring import save_reference
-from kerasnas.pipeline.node_search import run_node_search
+from kerasnas.pipeline.nodes import run_node_search
 from kerasnas.pipeline.plan import count, search_plan, training_plan
 from kerasnas.pipeline.pretraining import run_pretraining
 from kerasnas.pipeline.progress import EpochCount, Progress, progress_of

@@ -7,7 +7,7 @@ import pytest
 from kerasnas.datasets import smoothed, stochastic_blocks
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.node_mixture import NodeMixture, SmoothedAlongEdges
-from kerasnas.pipeline.propagation import propagated
+from kerasnas.pipeline.nodes.propagation import propagated
 from kerasnas.primitives.graph_stages import Neighbors
 from kerasnas.proxies import ReadoutScore
 from kerasnas.spaces import GraphSpace

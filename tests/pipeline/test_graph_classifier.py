@@ -13,9 +13,9 @@ from kerasnas import GraphClassifier, pipeline
 from kerasnas.datasets import ImageDataset, stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays, is_graph_file
 from kerasnas.pipeline import GraphConfig, Progress, RaceConfig, SearchConfig, Stages
-from kerasnas.pipeline.node_mixing import choose
-from kerasnas.pipeline.node_search import NodeSearch
-from kerasnas.pipeline.propagation import fit, propagated
+from kerasnas.pipeline.nodes.mixing import choose
+from kerasnas.pipeline.nodes.propagation import fit, propagated
+from kerasnas.pipeline.nodes.search import NodeSearch
 from kerasnas.pipeline.racing import Budget
 from kerasnas.proxies import ReadoutScore
 

@@ -18,9 +18,9 @@ from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.export import MODEL, save_node_classifier
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.node_mixture import NodeMixture
-from kerasnas.pipeline import propagation
-from kerasnas.pipeline.node_mixing import choose
-from kerasnas.pipeline.node_record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
+from kerasnas.pipeline.nodes import propagation
+from kerasnas.pipeline.nodes.mixing import choose
+from kerasnas.pipeline.nodes.record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
 from kerasnas.pipeline.progress import Progress
 from kerasnas.pipeline.race_run import make_budget
 from kerasnas.pipeline.racing import Budget

@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas.datasets import GraphDataset
 from kerasnas.intervals import paired_difference
 from kerasnas.pipeline.evidence import evaluation_record
-from kerasnas.pipeline.node_mixing import Mixed
+from kerasnas.pipeline.nodes.mixing import Mixed
 from kerasnas.pipeline.record import SAMPLES, make_record, write_record
 from kerasnas.pipeline.run_folder import RunFolder
 from kerasnas.tasks import CLASSIFICATION
