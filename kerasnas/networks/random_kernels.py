@@ -91,7 +91,7 @@ class RandomKernels:
             kernels = _kernels(channels, rng)
             rows = x[rng.integers(len(x), size=KERNELS)]
             values = _of_one_each(rows, kernels, dilation)
-            there = rows.any(axis=-1) if padded else np.ones(rows.shape[:-1], bool)
+            there = np.asarray(rows.any(axis=-1)) if padded else np.ones(rows.shape[:-1], bool)
             there[~there.any(axis=1)] = True  # of nothing but padding
             own = levels[used : used + number * KERNELS].reshape(KERNELS, number)
             cuts = [np.quantile(one[kept], level) for one, kept, level in zip(values, there, own, strict=True)]
@@ -161,7 +161,7 @@ def _of_one_each(x: np.ndarray, kernels: np.ndarray, dilation: int) -> np.ndarra
     reach, length = (TAPS - 1) // 2 * dilation, x.shape[1]
     around = np.pad(x, ((0, 0), (reach, reach), (0, 0)))
     taps = (around[:, tap * dilation : tap * dilation + length] for tap in range(TAPS))
-    return sum(np.einsum("ktc,ck->kt", part, kernel) for part, kernel in zip(taps, kernels, strict=True))  # type: ignore[return-value]
+    return sum(np.einsum("ktc,ck->kt", part, kernel) for part, kernel in zip(taps, kernels, strict=True))
 
 
 def _layer(one: Convolutions) -> keras.layers.Layer:

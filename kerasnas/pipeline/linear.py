@@ -54,7 +54,9 @@ def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
 class Linear(Protocol):
     """A linear model, given a share: `apply` makes its outputs but for the bias, in standard Keras layers."""
 
-    bias: np.ndarray
+    @property
+    def bias(self) -> np.ndarray:
+        """Of each output, `(outputs,)`."""
 
     def apply(self, x: Any) -> Any:
         """The outputs, but for the bias, for inputs of a network, a KerasTensor."""
@@ -141,7 +143,7 @@ class RunsBeside(Beside):
         def whole(shares: np.ndarray) -> LinearModel:
             weights = sum(share * one.weights for share, one in zip(shares, final, strict=True))
             bias = sum(share * one.bias for share, one in zip(shares, final, strict=True))
-            return LinearModel(final[0].runs, final[0].squares, weights, bias)  # type: ignore[arg-type]
+            return LinearModel(final[0].runs, final[0].squares, weights, bias)
 
         return held, whole
 

@@ -59,7 +59,7 @@ def test_the_seed_and_short_signals():
     first, again, other = (RandomKernels.of(x, 200, seed=seed).features(x) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert first.shape == (12, 168) and np.abs(first - other).max() > 0
-    with pytest.raises(ValueError, match="at least 84. Received: 83"):
+    with pytest.raises(ValueError, match=r"at least 84\. Received: 83"):
         RandomKernels.of(x, 83, seed=0)
 
 

@@ -119,7 +119,7 @@ def test_settings():
     assert features_of_kernels(TrainingConfig(kernels=0), series) == 0
     assert features_of_kernels(SearchConfig(cost="macs", cost_target=1e6), series) == 0
     assert features_of_kernels(SearchConfig(cost="macs", cost_target=1e6, kernels=840), series) == 840
-    with pytest.raises(ValueError, match="-1, 0, or at least 84. Received: 83"):
+    with pytest.raises(ValueError, match=r"-1, 0, or at least 84\. Received: 83"):
         TrainingConfig(kernels=83)
     with pytest.raises(ValueError, match="0, or at least 84"):
         TrainingRecipe(kernels=1)
