@@ -112,7 +112,7 @@ class RandomKernels:
             steps = ops.expand_dims(there / ops.maximum(ops.sum(there, axis=1, keepdims=True), 1), 1)
         found = []
         for one in self.convolutions:
-            above = ops.cast(_layer(one)(x) > 0, "float32")
+            above = ops.cast(_layer(one, x.shape)(x) > 0, "float32")
             found.append(ops.squeeze(ops.matmul(steps, above), 1) if self.padded else ops.mean(above, axis=1))
         return ops.concatenate(found, axis=-1) if len(found) > 1 else found[0]
 
@@ -164,11 +164,11 @@ def _of_one_each(x: np.ndarray, kernels: np.ndarray, dilation: int) -> np.ndarra
     return sum(np.einsum("ktc,ck->kt", part, kernel) for part, kernel in zip(taps, kernels, strict=True))
 
 
-def _layer(one: Convolutions) -> keras.layers.Layer:
-    """The convolution as a layer, built, and frozen."""
+def _layer(one: Convolutions, shape: tuple[int | None, ...]) -> keras.layers.Layer:
+    """The convolution as a layer, built for inputs of this shape, and frozen."""
     layer = keras.layers.Conv1D(
         len(one.biases), TAPS, padding="same", dilation_rate=one.dilation, dtype="float32", trainable=False
     )
-    layer.build((None, None, one.kernels.shape[1]))
+    layer.build(shape)
     layer.set_weights([one.kernels, one.biases.astype("float32")])
     return layer
