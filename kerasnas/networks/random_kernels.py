@@ -140,10 +140,11 @@ class RandomKernels:
         >>> bool(np.allclose(model(x), kernels.features(x).mean(axis=1, keepdims=True), atol=1e-5))
         True
         """
-        layer = keras.layers.Dense(weights.shape[1], use_bias=False, dtype="float32", name="weights_of_kernels")
+        scale = 2 / self.size**0.5  # of shares from -1/2 to 1/2: steps of gradients are then as large as of a network
+        layer = keras.layers.Dense(weights.shape[1], dtype="float32", name="weights_of_kernels")
         layer.build((None, self.size))
-        layer.set_weights([weights.astype("float32")])
-        return layer(self.apply(x))
+        layer.set_weights([(weights / scale).astype("float32"), (weights.sum(axis=0) / 2).astype("float32")])
+        return layer(keras.layers.Rescaling(scale, -scale / 2, dtype="float32")(self.apply(x)))
 
 
 def _kernels(channels: int, rng: np.random.Generator) -> np.ndarray:

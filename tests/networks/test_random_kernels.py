@@ -68,5 +68,5 @@ def test_nothing_but_the_linear_model_is_trained():
     inputs = keras.Input((40, 1))
     kernels = RandomKernels.of(x, 168, seed=0)
     model = keras.Model(inputs, kernels.linear(inputs, np.ones((168, 2))))
-    assert [tuple(one.shape) for one in model.trainable_variables] == [(168, 2)]
+    assert [tuple(one.shape) for one in model.trainable_variables] == [(168, 2), (2,)]
     assert all(type(operation).__module__.startswith("keras.") for operation in model.operations)

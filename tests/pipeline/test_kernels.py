@@ -102,6 +102,9 @@ def test_both_models_add_up():
     expected = shares[1] * np.asarray(network(x, training=False)) + alone.bias
     expected += alone.kernels.features(x) @ alone.weights
     np.testing.assert_allclose(model(x, training=False), expected, atol=1e-4)
+    model.compile(keras.optimizers.SGD(0.1), CLASSIFICATION.loss(), jit_compile=False)  # as an adaptation to drift does
+    found = [model.train_on_batch(x, 1 - y) for _ in range(4)]
+    assert found == sorted(found, reverse=True)
 
 
 def test_padding_is_left_out_where_the_space_says_so():
