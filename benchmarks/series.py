@@ -4,6 +4,7 @@ On each data set below `DATA` and for each seed, on one thread:
 
 - `search`: what `kerasnas search --space=signals` does, but for random networks beside it. The processor time that it
   takes, from the start of the process, is the budget of all others.
+- `minirocket`: the linear model of random kernels that stands beside its network, alone, fitted to all training data.
 - `rocket`: 2000 random convolutional kernels in the manner of ROCKET (lengths 7, 9 and 11, random dilation, bias and
   padding; of each the maximum and the share of positive values), and ridge regression, whose strength is chosen by
   leave-one-out. It needs less than the budget.
@@ -30,7 +31,19 @@ import text
 
 UCR = ("GunPoint", "ItalyPowerDemand", "ArrowHead", "OSULeaf", "ACSF1", "BasicMotions", "JapaneseVowels")
 DATASETS = (*UCR, "speech_commands")
+TUNED = ("ArrowHead", "OSULeaf")
 _WORDS, _KERNELS = 10, 2000
+_NOTE = (
+    "\\* Penalties, the number of features and the prior of the mix were chosen on folds of the training data of "
+    "these; the others had no part in it. `search` is the network with the linear model of random kernels beside "
+    "it, `minirocket` that model alone, `rocket` other random kernels and ridge regression, `inception` a small "
+    "InceptionTime for the processor time of the search. The training data are few, 36 to 270 series, and a quarter"
+    " of them is held out from the network. Ten spoken words of other speakers (`speech_commands`) are 62 training "
+    "and 38 test clips. Epochs are set by the number of samples. ACSF1 and a second seed were not run; `inception` "
+    "of three sets is of an earlier measurement, for the time that the search took then. **One seed: the kernels "
+    "alone are level with the network and kernels together, or ahead of them, on five of seven sets, clearly on "
+    "ItalyPowerDemand, in a tenth of the time.**"
+)
 
 
 def read(data, name):
@@ -79,7 +92,20 @@ def search(data, name, seed, seconds):
         )
         result = pipeline.search(settings, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
-    return searched["test_accuracy"], {"parameters": searched["parameters"], "genotype": result["genotype"]}
+    kept = {name: searched[name] for name in ("parameters", "linear")}
+    return searched["test_accuracy"], {**kept, "genotype": result["genotype"]}
+
+
+def minirocket(data, name, seed, seconds):
+    """The linear model of random kernels without a network."""
+    from kerasnas.networks.random_kernels import RandomKernels
+    from kerasnas.pipeline.kernels import ridge, usual_features
+
+    x, y, x_test, y_test, classes = read(data, name)
+    kernels = RandomKernels.of(x, usual_features(len(x)), seed)
+    weights, bias, _ = ridge(kernels.features(x), np.eye(len(classes))[y])
+    found = (kernels.features(x_test) @ weights + bias).argmax(axis=1)
+    return float((found == y_test).mean()), {"parameters": weights.size + bias.size}
 
 
 def rocket(data, name, seed, seconds):
@@ -136,6 +162,9 @@ def inception(data, name, seed, seconds):
 
 
 if __name__ == "__main__":
-    CONTENDERS = {one.__name__: one for one in (search, rocket, inception)}
-    CODE = ("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/primitives/sequences.py")
-    text.main(__doc__, __file__, CONTENDERS, DATASETS, read, "series.jsonl", CODE)
+    CONTENDERS = {one.__name__: one for one in (search, minirocket, rocket, inception)}
+    CODE = (
+        *("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/primitives/sequences.py"),
+        *("kerasnas/networks/random_kernels.py", "kerasnas/pipeline/kernels.py", "kerasnas/pipeline/linear.py"),
+    )
+    text.main(__doc__, __file__, CONTENDERS, DATASETS, read, "series.jsonl", CODE, tuned=TUNED, note=_NOTE)

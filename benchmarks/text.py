@@ -189,7 +189,7 @@ def run(arguments, script):
     return list(there.values())
 
 
-def table(arguments, rows, contenders, datasets, read):
+def table(arguments, rows, contenders, datasets, read, tuned=()):
     """Rows of the table: mean accuracy of each contender on each data set, in percent, and the processor seconds."""
     from kerasnas.intervals import wilson_interval
 
@@ -203,19 +203,19 @@ def table(arguments, rows, contenders, datasets, read):
             low, high = wilson_interval(best, len(read(arguments.data, dataset)[3]))
             seconds = [f"{np.mean([row['cpu_seconds'] for row in runs]):.0f}" for runs in own.values()]
             half = {HALF: round(50 * (high - low), 1), "CPU s of each": ", ".join(seconds)}
-            yield {"data": dataset, **dict.fromkeys(contenders, "-"), **found, **half}
+            yield {"data": dataset + "*" * (dataset in tuned), **dict.fromkeys(contenders, "-"), **found, **half}
 
 
-def report(arguments, rows, contenders, datasets, read, code):
+def report(arguments, rows, contenders, datasets, read, code, tuned=(), note=""):
     """Print the table, and record it."""
     shown = tracked.Table(["data", *contenders, HALF, "CPU s of each"])
-    for row in table(arguments, rows, contenders, datasets, read):
+    for row in table(arguments, rows, contenders, datasets, read, tuned):
         shown.add(row.values())
     intervals = "Test accuracy in percent; mean ± 95 % interval over the runs (their number)"
-    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=rows)
+    tracked.record(arguments, shown.rows, code=code, intervals=intervals, runs=rows, note=note)
 
 
-def main(doc, script, contenders, datasets, read, raw, code):
+def main(doc, script, contenders, datasets, read, raw, code, **told):
     """Measure, or print the table, as the command line says."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("data", help="the folder that the data sets are in")
@@ -228,7 +228,7 @@ def main(doc, script, contenders, datasets, read, raw, code):
     if arguments.one:
         measure(arguments, contenders)
     else:
-        report(arguments, run(arguments, script), contenders, datasets, read, code)
+        report(arguments, run(arguments, script), contenders, datasets, read, code, **told)
 
 
 if __name__ == "__main__":

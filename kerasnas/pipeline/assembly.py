@@ -21,6 +21,7 @@ from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.meta import load_initializer, warm_start
+from kerasnas.pipeline.kernels import usual_features
 from kerasnas.pipeline.recipe import AUGMENTATIONS, FOR_KINDS, TrainingRecipe
 from kerasnas.pipeline.settings import (
     RaceConfig,
@@ -162,6 +163,7 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Ima
         task=data.task,
         algorithm=config.optimizer,
         ngrams=longest_runs(config, data),
+        kernels=features_of_kernels(config, data),
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
@@ -178,6 +180,24 @@ def longest_runs(config: TrainingConfig, data: datasets.ImageDataset) -> int:
             raise ValueError(checks.invalid("ngrams", expected, config.ngrams, what="setting"))
         return 0
     return data.front.ngrams if config.ngrams < 0 else config.ngrams
+
+
+def features_of_kernels(config: TrainingConfig, data: datasets.ImageDataset) -> int:
+    """The number of features of the random kernels beside the network; 0 of other data than signals.
+
+    By default there are none where the cost of the network has a limit, which does not count them.
+
+    Raises:
+        ValueError: if kernels are asked for, and the data are no signals.
+    """
+    if data.kind != "signals":
+        if config.kernels > 0:
+            expected = f"0, or nothing, for the {data.kind} of {data.name}"
+            raise ValueError(checks.invalid("kernels", expected, config.kernels, what="setting"))
+        return 0
+    limited = isinstance(config, SearchConfig) and (config.latency_target_ms or config.cost_target)
+    usual = 0 if limited else usual_features(len(data.x_train))
+    return usual if config.kernels < 0 else config.kernels
 
 
 def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Augmentation:

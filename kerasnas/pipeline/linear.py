@@ -1,10 +1,11 @@
-"""A linear model of a text's words and runs of words, and the network beside it: together one Keras model."""
+"""Linear models and the network beside them as one Keras model; of texts, a linear model of words and runs of words."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -21,6 +22,9 @@ _SMOOTHING = 0.3  # of the counts that the ratios are of
 _STEPS = 60
 _MOST_WEIGHTS = 2_000_000  # of which L-BFGS holds twenty copies
 _PRIOR, _PRIOR_STRENGTH = (0.35, 0.35, 0.3), 5.0  # of the mix: the two linear models, the network; in samples
+
+Parts = tuple[np.ndarray, np.ndarray]
+"""Indices of the samples that the network learns from, and of those that are held out."""
 
 
 @checks.arguments(task=Task, y=checks.array, seed=checks.seed)
@@ -47,6 +51,48 @@ def held_out(task: Task, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
     return stratified_split(strata, share, seed)
 
 
+class Linear(Protocol):
+    """A linear model, given a share: `apply` makes its outputs but for the bias, in standard Keras layers."""
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Of each output, `(outputs,)`."""
+
+    def apply(self, x: Any) -> Any:
+        """The outputs, but for the bias, for inputs of a network, a KerasTensor."""
+
+
+class Beside(abc.ABC):
+    """A kind of linear models that stand beside a network of the same samples.
+
+    Attributes:
+        samples: the samples, in words.
+        prior: of the mix: of each linear model, and of the network.
+    """
+
+    samples: str
+    prior: tuple[float, ...]
+
+    @abc.abstractmethod
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
+    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+        """Fit the models.
+
+        Returns:
+            The outputs of each for the held-out samples, of which it has not learned; and a function which, of a share
+            for each, makes the sum of those that have learned from all samples.
+        """
+
+    @abc.abstractmethod
+    def __str__(self) -> str:
+        """What they are linear models of."""
+
+    @abc.abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """What the record of a run says of them, by name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class LinearModel:
     """A linear model of which runs of tokens a text has; `fit` makes one.
@@ -70,13 +116,42 @@ class LinearModel:
         sums = [np.bincount(texts, column[rows], len(ids)) / length for column in self.weights.T]
         return np.stack(sums, axis=1) + self.bias
 
-    def beside(self, network: keras.Model, share: float) -> keras.Model:
-        """The model whose outputs are those of this one, and `share` times those of `network`."""
-        found = self.runs.linear(network.inputs[0], self.weights, self.squares)
-        scaled = keras.layers.Rescaling(share, self.bias.tolist(), dtype="float32")(network.outputs[0])
-        model = keras.Model(network.inputs[0], keras.layers.Add(dtype="float32")([scaled, found]), name=network.name)
-        number_layers(model)
-        return model
+    def apply(self, x: Any) -> Any:
+        """See `Linear`."""
+        return self.runs.linear(x, self.weights, self.squares)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunsBeside(Beside):
+    """The linear models of `fit`, beside a network of texts.
+
+    Args:
+        longest: number of tokens of the longest runs.
+    """
+
+    longest: int
+    samples = "texts"
+    prior = _PRIOR
+
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
+    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+        first, second = parts
+        held = [model.outputs(x[second]) for model in fit(x[first], y[first], task, outputs, self.longest)]
+        final = fit(x, y, task, outputs, self.longest)
+
+        def whole(shares: np.ndarray) -> LinearModel:
+            weights = sum(share * one.weights for share, one in zip(shares, final, strict=True))
+            bias = sum(share * one.bias for share, one in zip(shares, final, strict=True))
+            return LinearModel(final[0].runs, final[0].squares, weights, bias)
+
+        return held, whole
+
+    def __str__(self) -> str:
+        return f"runs of {self.longest}"
+
+    def get_config(self) -> dict[str, Any]:
+        return {"longest": self.longest}
 
 
 def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) -> tuple[LinearModel, ...]:
@@ -113,7 +188,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
     frequency[0] = 0  # all other runs
     length = np.sqrt(np.maximum(there @ frequency**2, SMALLEST))
     x = (sparse.diags(1 / length) @ there @ sparse.diags(frequency)).tocsr()
-    targets = _targets(task, y, outputs)
+    targets = targets_of(task, y, outputs)
     scales = [(np.ones((runs.size, outputs)), _PLAIN)]
     if task.name != "regression":
         with_label, without = (once.T @ part + _SMOOTHING for part in (targets, 1 - targets))
@@ -125,7 +200,7 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
     return tuple(models)
 
 
-def _targets(task: Task, y: np.ndarray, outputs: int) -> np.ndarray:
+def targets_of(task: Task, y: np.ndarray, outputs: int) -> np.ndarray:
     """The targets of the mean of each output: one-hot rows of class numbers, all other labels as they are."""
     y = np.asarray(y)
     return np.eye(outputs)[y] if task.name == "classification" else y.reshape(len(y), -1).astype(float)
@@ -175,7 +250,13 @@ def regression(
     return scale * values[: scale.size].reshape(shape), values[scale.size :]
 
 
-def mix(task: Task, outputs: Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
+def mix(
+    task: Task,
+    outputs: Sequence[np.ndarray],
+    y: np.ndarray,
+    prior: Sequence[float] | None = None,
+    strength: float = _PRIOR_STRENGTH,
+) -> np.ndarray:
     """The weights of several models in the sum of their outputs, by which the loss of held-out data is least.
 
     None counts less than nothing. The fewer the samples, the nearer to what was best on other data.
@@ -184,6 +265,8 @@ def mix(task: Task, outputs: Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
         task: what is predicted.
         outputs: of each model, of a linear one or two and of a network, in this order, `(samples, outputs)` each.
         y: the labels of these samples.
+        prior: what was best on other data. Defaults to None: that of linear models of texts.
+        strength: how many samples that counts as. Defaults to 5.
 
     Example:
 
@@ -193,60 +276,54 @@ def mix(task: Task, outputs: Sequence[np.ndarray], y: np.ndarray) -> np.ndarray:
     >>> bool(mix(CLASSIFICATION, [right, right, wrong], y)[-1] == 0)
     True
     """
-    targets, values = _targets(task, y, outputs[0].shape[1]), np.stack(outputs)
-    prior = np.array(_PRIOR if len(outputs) == len(_PRIOR) else (1 - _PRIOR[-1], _PRIOR[-1]))
+    targets, values = targets_of(task, y, outputs[0].shape[1]), np.stack(outputs)
+    if prior is None or len(prior) != len(outputs):
+        prior = _PRIOR if len(outputs) == len(_PRIOR) else (1 - _PRIOR[-1], _PRIOR[-1])
+    usual = np.array(prior)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         found, gradient = _loss(task, np.tensordot(weights, values, 1), targets)
-        off = weights - prior
-        return found + 0.5 * _PRIOR_STRENGTH * float(off @ off), np.einsum(
-            "mso,so->m", values, gradient
-        ) + _PRIOR_STRENGTH * off
+        off = weights - usual
+        of_weights = np.einsum("mso,so->m", values, gradient) + strength * off
+        return found + 0.5 * strength * float(off @ off), of_weights
 
-    return _minimum(loss, prior, bounds=[(0, None)] * len(prior))
+    return _minimum(loss, usual, bounds=[(0, None)] * len(usual))
 
 
 def join(
-    network: keras.Model,
-    data: tuple[np.ndarray, np.ndarray],
-    parts: tuple[np.ndarray, np.ndarray],
-    task: Task,
-    longest: int,
-    batch_size: int,
+    network: keras.Model, data: tuple[np.ndarray, np.ndarray], parts: Parts, task: Task, kind: Beside, batch_size: int
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """The network and the linear models of the same texts as one model, and what the held-out samples say of each.
+    """The network and linear models of the same samples as one model, and what the held-out samples say of each.
 
     Args:
-        network: trained on the first part of the data; its inputs are token ids.
+        network: trained on the first part of the data.
         data: `(x, y)`, of which the linear models learn from all in the end.
         parts: indices, as `held_out` returns them.
         task: what is predicted.
-        longest: number of tokens of the longest runs that the linear models know.
+        kind: of the linear models.
         batch_size: of the network's predictions.
 
     Returns:
-        The model; and `{"longest", "samples", "weights", "losses"}`: the number of held-out samples, how much each
-        model counts, and the mean loss of the linear models, of the network, and of both together.
+        The model; and `{"samples", "weights", "losses"}` beside the configuration of `kind`: the number of held-out
+        samples, how much each model counts, and the mean loss of the linear models, of the network, and of both
+        together.
     """
     x, y = (np.asarray(part) for part in data)
-    first, second = parts
+    _, second = parts
     outputs = int(network.output_shape[-1])
-    found = [model.outputs(x[second]) for model in fit(x[first], y[first], task, outputs, longest)]
+    found, whole = kind.learn(x, y, parts, task, outputs)
     found.append(network.predict(x[second], batch_size=batch_size, verbose=0))
-    shares = mix(task, found, y[second])
-    targets = _targets(task, y[second], outputs)
+    shares = mix(task, found, y[second], kind.prior)
+    targets = targets_of(task, y[second], outputs)
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
     mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
     losses = {
         name: _loss(task, np.tensordot(one, np.stack(found), 1), targets)[0] / len(second)
         for name, one in mixes.items()
     }
-    final = fit(x, y, task, outputs, longest)
-    whole = LinearModel(
-        final[0].runs,
-        final[0].squares,
-        sum(share * one.weights for share, one in zip(shares, final, strict=False)),
-        sum(share * one.bias for share, one in zip(shares, final, strict=False)),
-    )
-    record = {"longest": longest, "samples": len(second), "weights": shares.tolist(), "losses": losses}
-    return whole.beside(network, float(shares[-1])), record
+    linear = whole(shares[:-1])
+    scaled = keras.layers.Rescaling(float(shares[-1]), linear.bias.tolist(), dtype="float32")(network.outputs[0])
+    both = keras.layers.Add(dtype="float32")([scaled, linear.apply(network.inputs[0])])
+    model = keras.Model(network.inputs[0], both, name=network.name)
+    number_layers(model)
+    return model, {**kind.get_config(), "samples": len(second), "weights": shares.tolist(), "losses": losses}

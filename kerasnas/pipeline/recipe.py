@@ -11,6 +11,7 @@ import keras
 
 from kerasnas import checks, datasets
 from kerasnas.datasets.augmentations import Augmentation
+from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.registry import Registry
 from kerasnas.tasks import CLASSIFICATION, Task
 
@@ -49,6 +50,8 @@ class TrainingRecipe:
         algorithm: `"sgd"`, as above, or `"adam"`, clipped likewise. Defaults to `"sgd"`.
         ngrams: of texts, as token ids: the number of tokens of the longest runs that a linear model beside the network
             knows, fitted to the same data; a part of them decides how much each counts. Defaults to 0: no such model.
+        kernels: of signals: the number of features of random kernels that a linear model beside the network knows, at
+            least 84; likewise. Defaults to 0: no such model.
 
     Raises:
         ValueError: for a number out of range.
@@ -73,11 +76,16 @@ class TrainingRecipe:
     task: Task = CLASSIFICATION
     algorithm: str = "sgd"
     ngrams: int = 0
+    kernels: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             object.__setattr__(self, name, checks.integer(name, getattr(self, name), 1))
         checks.integer("ngrams", self.ngrams, 0)
+        if checks.integer("kernels", self.kernels, 0) and self.kernels < KERNELS:
+            raise ValueError(checks.invalid("kernels", f"0, or at least {KERNELS}", self.kernels))
+        if self.ngrams and self.kernels:
+            raise ValueError(checks.invalid("kernels", "0 beside `ngrams`, which are of texts", self.kernels))
         checks.number("learning_rate", self.learning_rate, above=0)
         checks.number("weight_decay", self.weight_decay, least=0)
         checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
@@ -129,5 +137,5 @@ class TrainingRecipe:
         numbers = {field.name: field.default for field in dataclasses.fields(self) if field.type == "float"}
         record |= {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
         record |= {} if self.algorithm == "sgd" else {"algorithm": self.algorithm}
-        record |= {"ngrams": self.ngrams} if self.ngrams else {}
+        record |= {name: getattr(self, name) for name in ("ngrams", "kernels") if getattr(self, name)}
         return record if self.task == CLASSIFICATION else {**record, "task": self.task.get_config()}

@@ -13,6 +13,7 @@ from kerasnas.cost import COSTS
 from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import SPLITS
 from kerasnas.distribution import DISTRIBUTIONS
+from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.pipeline import plugins
 from kerasnas.pipeline.executors import EXPECTED, is_executor
 from kerasnas.pipeline.recipe import ALGORITHMS, AUGMENTATIONS
@@ -68,6 +69,11 @@ _TOKENS = "What texts are split into: words, characters, or auto, characters whe
 _NGRAMS = (
     "Of texts: words, or characters, of the longest runs that a linear model beside the final network knows; 0 for no "
     "such model. Default: -1, 2 words or 4 characters."
+)
+_KERNELS = (
+    "Of signals: number of features of random convolutional kernels, of which a linear model stands beside the final "
+    "network, at least 84; 0 for no such model. Default: -1, 9996, fewer from 3000 signals on, and 0 with a limit of "
+    "the cost."
 )
 _IMAGE_SIZE = (
     "Size of the images of a folder: N, HEIGHTxWIDTH, or auto, the most common size, but 64 along the longer side at "
@@ -344,6 +350,7 @@ class TrainingConfig(SpaceConfig):
     )
     drop_path: float = setting(0.0, "Drop-path probability of the last cell, from 0 up to below 1.", least=0, below=1)
     ngrams: int = setting(-1, _NGRAMS, least=-1)
+    kernels: int = setting(-1, _KERNELS, least=-1)
     augment: tuple[str, ...] = setting(
         ("shift", "flip"),
         "What is done to training images, comma-separated: shift (by up to 2 pixels), flip (left-right; not for "
@@ -354,6 +361,10 @@ class TrainingConfig(SpaceConfig):
     )
     seed: int = setting(0, "Seed of everything drawn at random. The same seed gives the same result.", least=0)
     trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("kernels", self.kernels < 1 or self.kernels >= KERNELS, f"-1, 0, or at least {KERNELS}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,7 @@ from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.fused import fused
 from kerasnas.pipeline import linear, training_loop
+from kerasnas.pipeline.kernels import KernelsBeside
 from kerasnas.pipeline.recipe import TrainingRecipe
 from kerasnas.pipeline.stages import Stages
 from kerasnas.spaces import SearchSpace
@@ -70,16 +71,26 @@ class NetworkTraining:
         found = model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True)
         return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
 
+    def _beside(self, seed: int) -> linear.Beside | None:
+        """The kind of linear models that stand beside the network."""
+        if self.recipe.kernels:
+            return KernelsBeside(self.recipe.kernels, seed, self.space.padded)
+        return linear.RunsBeside(self.recipe.ngrams) if self.recipe.ngrams else None
+
     def _joined(
-        self, network: keras.Model, data: Arrays, parts: tuple[np.ndarray, np.ndarray], log: Callable[[str], Any]
+        self,
+        network: keras.Model,
+        data: Arrays,
+        parts: linear.Parts,
+        kind: linear.Beside,
+        log: Callable[[str], Any],
     ) -> tuple[keras.Model, dict[str, Any]]:
-        """The network of texts with the linear model beside it, compiled, and an entry of the record on it."""
-        task, longest = self.recipe.task, self.recipe.ngrams
-        model, record = linear.join(network, data, parts, task, longest, training_loop.EVALUATION_BATCH)
+        """The network with linear models beside it, compiled, and an entry of the record on it."""
+        model, record = linear.join(network, data, parts, self.recipe.task, kind, training_loop.EVALUATION_BATCH)
         losses = record["losses"]
         log(
-            f"  of {record['samples']:,} held-out texts the loss is {losses['network']:.3f} of the network, "
-            f"{losses['linear']:.3f} of a linear model of runs of {longest}, {losses['both']:.3f} of both together"
+            f"  of {record['samples']:,} held-out {kind.samples} the loss is {losses['network']:.3f} of the network, "
+            f"{losses['linear']:.3f} of a linear model of {kind}, {losses['both']:.3f} of both together"
         )
         return self.recipe.compile_network(model, 1), {"linear": record}
 
@@ -161,7 +172,8 @@ class NetworkTraining:
             return finished
         checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
         recipe = self.recipe
-        parts = linear.held_out(recipe.task, data[1], seed) if recipe.ngrams else None
+        kind = self._beside(seed)
+        parts = linear.held_out(recipe.task, data[1], seed) if kind is not None else None
         learned = data if parts is None else (data[0][parts[0]], data[1][parts[0]])
         size = min(recipe.batch_size, len(learned[0]))
         if size < recipe.batch_size and size > 1:
@@ -183,8 +195,8 @@ class NetworkTraining:
                     verbose=verbose,
                 )
             beside: dict[str, Any] = {}
-            if parts is not None:
-                model, beside = self._joined(model, data, parts, log)
+            if kind is not None and parts is not None:
+                model, beside = self._joined(model, data, parts, kind, log)
             values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
             values = {**values, **self._further(model, held_out)}
         if keep_model is not None:

@@ -173,7 +173,7 @@ def results_table(result: Mapping[str, Any]) -> Table:
         ["size on disk", MISSING if size is None else f"{size / 1000:,.0f} kB"],
         [f"latency of one {kind}", MISSING if latency is None else amount(latency, " ms")],
         ["training time", duration(searched.get("seconds"))],
-        *_linear_rows(searched),
+        *_linear_rows(searched, kind),
         *_cost_rows(result),
         ["search time", duration(search.get("seconds"))],
         ["parameters of the supernet", show(search.get("parameters"))],
@@ -182,14 +182,16 @@ def results_table(result: Mapping[str, Any]) -> Table:
     return Table([], [row for row in rows if row[1] != MISSING])
 
 
-def _linear_rows(searched: Mapping[str, Any]) -> list[list[str]]:
-    """The linear model that stands beside a network of texts."""
+def _linear_rows(searched: Mapping[str, Any], kind: str) -> list[list[str]]:
+    """The linear model that stands beside a network of texts, signals or recordings."""
     if not searched.get("linear"):
         return []
     linear = searched["linear"]
     losses = ", ".join(f"{linear['losses'][name]:.3f} {words}" for name, words in _LINEAR.items())
-    samples = f"{linear['samples']:,} held-out texts"
-    return [[f"linear model of runs of up to {linear['longest']} tokens beside it", f"loss of {samples}: {losses}"]]
+    known = (
+        f"{linear['kernels']:,} random kernels" if "kernels" in linear else f"runs of up to {linear['longest']} tokens"
+    )
+    return [[f"linear model of {known} beside it", f"loss of {linear['samples']:,} held-out {kind}s: {losses}"]]
 
 
 def _other_rows(result: Mapping[str, Any]) -> list[list[str]]:

@@ -65,6 +65,7 @@ class SearchSpace(abc.ABC):
         defaults: settings of the pipeline that suit the space better than the usual ones, by name.
         tolerant: whether a sample shifted by two pixels, or with a part cut out, is still one of its class: True of
             photographs, False of grids. Races augment training samples accordingly. Defaults to True.
+        padded: whether steps of zeros at the end of a sample are padding. Defaults to False.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
 
@@ -76,6 +77,7 @@ class SearchSpace(abc.ABC):
     mixes_channels = False
     shapes_network = False
     tolerant = True
+    padded = False
     sizes: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = {}
     depth = "num_cells"

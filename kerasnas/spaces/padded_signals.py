@@ -43,6 +43,7 @@ class PaddedSignalSpace(StageSpace):
 
     name = "padded_signals"
     inputs = "signal"
+    padded = True
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The linear model beside a network of texts: its fit, how much it counts, and the one model of both."""
+"""Linear models beside a network of texts: their fit, how much they count, and the one model of all."""
 
 import itertools
 import json
@@ -35,7 +35,7 @@ def labels_of(task, y):
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_gradient_of_the_loss(task):
     rng = np.random.default_rng(0)
-    targets = linear._targets(task, labels_of(task, np.arange(4) % 2), 2)
+    targets = linear.targets_of(task, labels_of(task, np.arange(4) % 2), 2)
     shape = targets.shape
     error = check_grad(
         lambda values: linear._loss(task, values.reshape(shape), targets)[0],
@@ -136,7 +136,7 @@ def test_both_models_add_up():
     (ids, y), recipe = texts(240), TrainingRecipe()
     network = SPACE.build_network(GENOTYPE, (6,), 2)
     parts = linear.held_out(CLASSIFICATION, y, seed=0)
-    model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, 2, 100)
+    model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, linear.RunsBeside(2), 100)
     models = linear.fit(ids, y, CLASSIFICATION, 2, 2)
     shares = record["weights"]
     expected = shares[2] * np.asarray(network(ids, training=False))

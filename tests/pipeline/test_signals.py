@@ -1,6 +1,7 @@
 """A whole run on signals by the command line, and its errors where settings and signals do not fit."""
 
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -27,18 +28,23 @@ def dataset(tmp_path_factory):
 
 def test_whole_run(dataset, tmp_path):
     folder = tmp_path / "run"
-    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, "--random_genotypes=0", f"--output_dir={folder}"]) == 0
+    own = ["--random_genotypes=0", "--kernels=100"]
+    assert cli.main(["search", f"--dataset={dataset}", *SEARCH, *own, f"--output_dir={folder}"]) == 0
     result = json.loads((folder / "result.json").read_text())
     assert result["dataset"]["input_shape"] == [16, 1] and result["genotype"]["space"] == "signals"
     card = (folder / "card.md").read_text()
     assert "A Keras signal classifier." in card and "16x1" in card
     assert "image" not in card.replace("image_size", "").replace("image_fit", "")  # two settings
+    assert "linear model of 84 random kernels beside it | loss of 6 held-out signals: " in card
+    with zipfile.ZipFile(folder / "model.keras") as file:
+        assert b"kerasnas" not in file.read("config.json")
     assert keras.models.load_model(folder / "model.keras").input_shape == (None, 16, 1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--kernels=83"], "Invalid value received for flag --kernels. Expected -1, 0, or at least 84. Received: 83"),
         (["--augment=shift,cutout"], "Expected shift, or nothing, for the signals of tiny. Received: shift, cutout"),
         (
             ["--space=nasbench201", "--primitives="],

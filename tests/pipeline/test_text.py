@@ -185,9 +185,10 @@ def test_recordings(tmp_path):
         "--random_genotypes=0",
         "--retrain_epochs=2",
     ]
-    assert cli.main(["search", str(path), *flags, f"--output_dir={folder}"]) == 0
+    assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
     assert classifier.takes == "recordings" and classifier.input_shape == (800,)
     assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
     assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
-    assert "A Keras recording classifier." in (folder / "card.md").read_text()
+    card = (folder / "card.md").read_text()
+    assert "A Keras recording classifier." in card and "84 random kernels beside it | loss of 8 held-out rec" in card
