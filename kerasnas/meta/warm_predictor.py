@@ -13,7 +13,7 @@ from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSur
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies import PredictorSearch
-from kerasnas.strategies.gaussian_process import Codes, MatchKernel, Posterior
+from kerasnas.strategies.gaussian_process import Codes, MatchKernel, Posterior, fit_noise
 
 _PROMISING = 100  # architectures with the highest predictions of the sources: candidates throughout
 _EXPANDED = 30  # of them, those whose neighbors are considered in every round
@@ -202,6 +202,14 @@ class TransferPredictor(PredictorSearch):
         posterior = Posterior(self.prior.kernel, observed, targets, candidates, NOISE)
         posterior.means[0] = posterior.means[0] + trust * self.prior(candidates)
         return posterior
+
+    def _expected(self, observed: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
+        if self.prior is None:
+            return super()._expected(observed, scores)
+        prior = self.prior(observed)  # in full: what is told of each architecture may be noise
+        rest = scores - (prior - prior.mean())
+        noise, _ = fit_noise(self.prior.kernel, observed, rest)
+        return prior + Posterior(self.prior.kernel, observed, [rest], observed, noise).means[0]
 
     def _candidates(self, best: Sequence[Indices]) -> list[Indices]:
         candidates = super()._candidates(best)

@@ -15,7 +15,6 @@ from kerasnas.networks.initialization import head_dtype, initialize, number_laye
 from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, check_skeleton, input_dtype, input_shape_for
 from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
-from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.network_blocks import Block
 
@@ -128,7 +127,7 @@ class _Chosen(Filler):
                     filters,
                     strides if edge.source < len(inputs) else 1,
                     drop,
-                    table.graph,
+                    table.primitive,
                 )
                 for edge in edges
                 if edge.target == node and edge.primitive != "none" and states[edge.source] is not None
@@ -142,10 +141,15 @@ class _Chosen(Filler):
 
     @staticmethod
     def _primitive(
-        x: Tensor, name: str, filters: int, strides: int, drop: Callable[[Any], Any], graph: Graph | None = None
+        x: Tensor,
+        name: str,
+        filters: int,
+        strides: int,
+        drop: Callable[[Any], Any],
+        make: Callable[..., keras.layers.Layer] = primitive,
     ) -> Any:
         """The primitive, dropped by drop-path unless it is a skip connection; inside, where it has a residual one."""
-        layer = primitive(name, filters, strides, graph=graph)
+        layer = make(name, filters, strides)
         if isinstance(layer, MBConv):
             return layer.expand(x, drop)
         y = expand(layer, x)

@@ -21,9 +21,7 @@ from kerasnas.networks.skeleton import (
     input_shape_for,
     shape_after,
 )
-from kerasnas.primitives import primitive
 from kerasnas.primitives.base import by_rank, expand
-from kerasnas.primitives.graph import Graph
 
 
 @checks.fields(name=checks.name, shapes=checks.each(checks.shape), build=checks.function)
@@ -143,7 +141,7 @@ class _Measured(ShapeFiller):
         for column, name in enumerate(self.space.tables[kind].primitives):
             parts = self.options[kind][row][column]
             if name != "none" and (name != "skip_connect" or strides > 1):
-                parts.append(_chosen(name, filters, strides, shape, self.space.tables[kind].graph))
+                parts.append(_chosen(name, filters, strides, shape, self.space.tables[kind]))
             if added and name != "none":
                 parts.append(_sum(shape_after(shape, filters, strides)))
 
@@ -168,9 +166,9 @@ class _Measured(ShapeFiller):
         raise self._unread()
 
 
-def _chosen(name: str, filters: int, strides: int, shape: Shape, graph: Graph | None) -> Part:
+def _chosen(name: str, filters: int, strides: int, shape: Shape, table: ChoiceTable) -> Part:
     title = f"{name}, {filters} filters, strides {strides}"
-    return Part(title, (shape,), lambda x: expand(primitive(name, filters, strides, graph=graph), x))
+    return Part(title, (shape,), lambda x: expand(table.primitive(name, filters, strides), x))
 
 
 def _sum(shape: Shape) -> Part:

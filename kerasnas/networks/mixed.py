@@ -82,7 +82,7 @@ class MixedGraph(keras.layers.Layer):
             if table.dropout:
                 self.dropouts.append(keras.layers.Dropout(table.dropout, seed=source, dtype=self.dtype_policy))
             if partial_channels == 1:
-                self.mixed.append(MixedOp(table.primitives, **arguments, graph=table.graph))
+                self.mixed.append(MixedOp(table.primitives, **arguments, graph=table.graph, options=table.options))
             else:
                 self.mixed.append(PartialMixedOp(table.primitives, partial_channels=partial_channels, **arguments))
             self.sources.append(source)
@@ -159,7 +159,7 @@ class MixedBuilder(LayerBuilder):
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
         own = self.space.tables[self._places[name][0]]
-        single = ChoiceTable(((0, 1),), own.primitives, graph=own.graph, dropout=own.dropout)
+        single = ChoiceTable(((0, 1),), own.primitives, graph=own.graph, dropout=own.dropout, options=own.options)
         self._graph(single, [x], filters, strides)
         return super().choice(x, name, filters, strides)
 

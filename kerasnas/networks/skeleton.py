@@ -8,12 +8,13 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Genotype
-from kerasnas.primitives.base import halve
+from kerasnas.primitives.base import halve, primitive
 from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.network_blocks import Block
 
@@ -52,6 +53,7 @@ class ChoiceTable:
         sparse: with `keep`: whether an edge that a node keeps may be left out after all, as `none`. Defaults to False.
         graph: the `Graph` whose nodes are the samples, where the primitives are of graphs. Defaults to None.
         dropout: share of a node's values that edges do not read in training. Defaults to 0.
+        options: further arguments of every primitive. Defaults to none.
 
     Example:
 
@@ -69,6 +71,7 @@ class ChoiceTable:
     sparse: bool = False
     graph: Graph | None = dataclasses.field(default=None, compare=False, repr=False)
     dropout: float = 0.0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         edges = [edge for edge in self.edges if _is_edge(edge)]
@@ -84,6 +87,10 @@ class ChoiceTable:
     def shape(self) -> tuple[int, int]:
         """Shape of the table."""
         return len(self.edges), len(self.primitives)
+
+    def primitive(self, name: str, filters: int, strides: int = 1, **arguments: Any) -> keras.layers.Layer:
+        """A new layer of the primitive `name`, with the table's graph and options."""
+        return primitive(name, filters, strides, graph=self.graph, **self.options, **arguments)
 
     @property
     def edge_of(self) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The operations of graph networks as primitives: each is tanh, messages, a dense kernel, batch norm."""
+"""The operations of graph networks as primitives: a nonlinearity, messages, a dense kernel, batch norm."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ from typing import Any
 
 import keras
 
+from kerasnas import checks
 from kerasnas.primitives.base import GRAPH_PRIMITIVES, Primitive, Relu
 from kerasnas.primitives.graph import Graph, check_graph
 from kerasnas.primitives.graph_stages import Attention, Linear, NearIdentity, Neighbors, Pooled, Tanh
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import Identity
 
+ACTIVATIONS = {"tanh": Tanh, "relu": Relu}
+
 
 class GraphPrimitive(Primitive):
-    """Base of the operations on graphs; `messages()` are the stages between its tanh and its batch norm.
+    """Base of the operations on graphs; `messages()` are the stages between its nonlinearity and its batch norm.
 
     Args:
         graph: the `Graph` whose nodes are the rows of the input.
         filters, affine, copies: see `Primitive`.
+        activation: the nonlinearity, `"tanh"` or `"relu"`. Defaults to `"tanh"`.
+        near_identity: whether kernels begin near the identity (`NearIdentity`). Defaults to True; False: Glorot's.
 
     Call arguments:
         inputs: tensor `(nodes, channels)`.
@@ -29,31 +34,41 @@ class GraphPrimitive(Primitive):
 
     Differences from the papers:
         - The nonlinearity comes first and batch norm last, as everywhere in this package; so there is no bias.
-        - tanh, not ReLU: with 20 labels a class, the best classifier on top of untrained networks of 16 random cells of
-          Cora had .74 of the validation nodes right in the mean, .57 with ReLU; on CiteSeer .69 and .53.
+        - tanh by default, not ReLU: with 20 labels a class, the best classifier on top of untrained networks of 16
+          random cells of Cora had .74 of the validation nodes right in the mean, .57 with ReLU; on CiteSeer .69, .53.
     """
 
     def __init__(
-        self, graph: Graph | dict[str, Any], filters: int, affine: bool = True, copies: int = 1, **kwargs: Any
+        self,
+        graph: Graph | dict[str, Any],
+        filters: int,
+        affine: bool = True,
+        copies: int = 1,
+        activation: str = "tanh",
+        near_identity: bool = True,
+        **kwargs: Any,
     ):
         self.graph = check_graph(graph)
+        self.activation = checks.one_of("activation", activation, ACTIVATIONS)
+        self.near_identity = checks.boolean("near_identity", near_identity)
         super().__init__(filters, 1, affine, copies, **kwargs)
 
     def messages(self) -> list[keras.layers.Layer]:
-        """The stages between tanh and batch norm."""
+        """The stages between nonlinearity and batch norm."""
         raise NotImplementedError
 
     def stages(self) -> list[keras.layers.Layer]:
-        return [Tanh(), *self.messages(), BatchNorm(self.affine)]
+        return [ACTIVATIONS[self.activation](), *self.messages(), BatchNorm(self.affine)]
 
     def linear(self) -> Linear:
-        """A dense kernel for each copy, near the identity at first."""
-        return Linear(self.filters, self.copies, NearIdentity())
+        """A dense kernel for each copy."""
+        return _linear(self, self.near_identity)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["strides"]
-        return {**config, "graph": keras.saving.serialize_keras_object(self.graph)}
+        own = {"activation": self.activation, "near_identity": self.near_identity}
+        return {**config, "graph": keras.saving.serialize_keras_object(self.graph), **own}
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -176,15 +191,41 @@ class FullyConnected(GraphPrimitive):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Projection(Primitive):
-    """The beginning of a graph network: a dense kernel and batch norm, on each node by itself."""
+    """The beginning of a graph network: a dense kernel and batch norm, on each node by itself.
+
+    Args:
+        filters, strides, affine, copies: see `Primitive`.
+        near_identity: see `GraphPrimitive`.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        affine: bool = True,
+        copies: int = 1,
+        near_identity: bool = True,
+        **kwargs: Any,
+    ):
+        self.near_identity = checks.boolean("near_identity", near_identity)
+        super().__init__(filters, strides, affine, copies, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:
-        return [Linear(self.filters, self.copies, NearIdentity()), BatchNorm(self.affine)]
+        return [_linear(self, self.near_identity), BatchNorm(self.affine)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "near_identity": self.near_identity}
+
+
+def _linear(layer: Primitive, near_identity: bool) -> Linear:
+    """A dense kernel for each copy."""
+    return Linear(layer.filters, layer.copies, NearIdentity() if near_identity else "glorot_uniform")
 
 
 @GRAPH_PRIMITIVES.register("skip_connect")
-def _skip(graph: Graph, filters: int, affine: bool = True, **kwargs: Any) -> Identity:
-    return Identity(filters, 1, affine, **kwargs)
+def _skip(graph: Graph, filters: int, affine: bool = True, copies: int = 1, **kwargs: Any) -> Identity:
+    named = {name: value for name, value in kwargs.items() if name not in ("activation", "near_identity")}
+    return Identity(filters, 1, affine, copies, **named)  # it has neither
 
 
 for name, factory in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -52,6 +52,7 @@ class MixedOp(keras.layers.Layer):
             own.
         graph: the `Graph` of graph primitives, whose input is `(nodes, channels)`. Defaults to None: those of images
             and signals.
+        options: further arguments of all primitives. Defaults to none.
 
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
@@ -96,10 +97,12 @@ class MixedOp(keras.layers.Layer):
         seed: int | None = 0,
         sampled_paths: SampledPaths | None = None,
         graph: Graph | None = None,
+        options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **kwargs)  # float32 weights must stay float32
         self.graph = None if graph is None else check_graph(graph)
+        self.options = dict(checks.mapping("options", options or {}))
         self.primitives = check_primitives(primitives, on_graph=graph is not None)
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
@@ -114,11 +117,11 @@ class MixedOp(keras.layers.Layer):
 
     def _candidate(self, name: str) -> keras.layers.Layer:
         arguments: tuple[Any, ...] = (name, self.filters, self.strides, self.affine, self.graph)
-        layer = primitive(*arguments)
+        layer = primitive(*arguments, **self.options)
         if isinstance(layer, Primitive):
-            layer = primitive(*arguments, copies=self.copies, dtype=self.dtype_policy)
+            layer = primitive(*arguments, copies=self.copies, dtype=self.dtype_policy, **self.options)
         else:  # a user's own layer has no argument `copies`
-            layer = _Copies([layer, *(primitive(*arguments) for _ in range(self.copies - 1))])
+            layer = _Copies([layer, *(primitive(*arguments, **self.options) for _ in range(self.copies - 1))])
         return layer
 
     def build(self, inputs_shape: tuple, weights_shape: Any = None) -> None:
@@ -184,6 +187,8 @@ class MixedOp(keras.layers.Layer):
         }
         if self.graph is not None:
             own["graph"] = keras.saving.serialize_keras_object(self.graph)
+        if self.options:
+            own["options"] = self.options
         return {**super().get_config(), **own}
 
 
@@ -203,7 +208,7 @@ class SampledPaths:
         each candidate the values of its variables, and returns the output and the values afterwards.
         """
         own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine, mixed.graph, mixed.dtype_policy.name
-        key = *own, *inputs_shape[1:]
+        key = *own, *sorted(mixed.options.items()), *inputs_shape[1:]
         if key not in self._paths:
             self._paths[key] = _sampled_path(mixed, inputs_shape)
         return self._paths[key]
@@ -211,7 +216,7 @@ class SampledPaths:
 
 def _sampled_path(mixed: MixedOp, inputs_shape: tuple) -> Callable:
     own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine
-    one = MixedOp(*own, graph=mixed.graph, dtype=mixed.dtype_policy)
+    one = MixedOp(*own, graph=mixed.graph, options=mixed.options, dtype=mixed.dtype_policy)
     one.build(tuple(inputs_shape), (1, len(mixed.primitives)))  # its own variables are never used
     candidates = list(one.candidates.values())
 

@@ -12,7 +12,7 @@ from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
 from kerasnas.primitives.graph import Graph, check_graph
-from kerasnas.primitives.graph_primitives import Projection
+from kerasnas.primitives.graph_primitives import ACTIVATIONS, Projection
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.graph_cells import SKIP, Cell, canonical
@@ -40,6 +40,9 @@ class GraphSpace(SkeletonSpace):
         primitives: names of the operations. Defaults to the nine of the paper.
         dropout: share of the features, and of what every operation and the classifier read, that is dropped in
             training. Defaults to 0.5.
+        activation: the nonlinearity, `"tanh"` or `"relu"`, which the paper has. Defaults to `"tanh"`.
+        near_identity: whether kernels begin near the identity (`NearIdentity`), which the paper's do not. Defaults to
+            True.
 
     Raises:
         TypeError: for a `graph` that is none.
@@ -62,9 +65,10 @@ class GraphSpace(SkeletonSpace):
         - The dense layer on the features is there for every data set; the paper has it for some (not for Cora, CiteSeer
           and PubMed, where operations read the features themselves). There is none between cell and classifier, which
           the paper has for some, without an activation.
-        - tanh, operation, batch norm, in this order; there batch norm, ReLU, dropout, operation.
-        - The kernels of operations begin near the identity (`NearIdentity`), as graphs have few labels. So networks are
-          more accurate here after a short training, and rank otherwise than in the table (see `benchmarks/graphs.py`).
+        - tanh, dropout, operation, batch norm, in this order; there batch norm, ReLU, dropout, operation.
+        - Kernels begin near the identity, as graphs have few labels. So networks are more accurate after a short
+          training or none, and rank otherwise than in the table; with `activation="relu", near_identity=False` they
+          rank much as there (see `benchmarks/graphs.py`).
         - 64 filters; there 64, 128 or 256, by data set, and so are dropout, optimizer, rate and epochs.
     """
 
@@ -82,20 +86,28 @@ class GraphSpace(SkeletonSpace):
         num_nodes: int = 4,
         primitives: Sequence[str] = GRAPH_SPACE_PRIMITIVES,
         dropout: float = 0.5,
+        activation: str = "tanh",
+        near_identity: bool = True,
     ):
         self.graph = None if graph is None else check_graph(graph)
         self.filters = checks.size("filters", filters)
         self.num_nodes = checks.size("num_nodes", num_nodes)
         self.primitives = check_primitives(primitives, on_graph=True)
         self.dropout = checks.number("dropout", dropout, least=0, below=1)
+        self.activation = checks.one_of("activation", activation, ACTIVATIONS)
+        self.near_identity = checks.boolean("near_identity", near_identity)
         if "gat" in self.primitives and self.filters % 4:
             raise ValueError(checks.invalid("filters", "a multiple of the 4 heads of graph attention", filters))
 
     @functools.cached_property
     def tables(self) -> Mapping[str, ChoiceTable]:
         """One table, of the cell; each node keeps one edge."""
-        edges = cell_edges(self.num_nodes, inputs=1)
-        return {"cell": ChoiceTable(edges, self.primitives, keep=1, graph=self.graph, dropout=self.dropout)}
+        edges, options = cell_edges(self.num_nodes, inputs=1), {}
+        if self.activation != "tanh" or not self.near_identity:  # a user's own primitive need not know of either
+            options = {"activation": self.activation, "near_identity": self.near_identity}
+        return {
+            "cell": ChoiceTable(edges, self.primitives, keep=1, graph=self.graph, dropout=self.dropout, options=options)
+        }
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         if self.graph is None:
@@ -104,9 +116,9 @@ class GraphSpace(SkeletonSpace):
                 "`kerasnas.primitives.Graph(edges, num_nodes)`. Received: graph=None"
             )
         x = fill.block(x, keras.layers.Dropout, self.dropout, seed=0)
-        x = fill.block(x, Projection, self.filters, 1, fill.affine)
+        x = fill.block(x, Projection, self.filters, 1, fill.affine, near_identity=self.near_identity)
         x = fill.loose_ends("cell", fill.graph("cell", [x], self.filters), inputs=1)
-        x = fill.block(x, keras.layers.Activation, "tanh")
+        x = fill.block(x, keras.layers.Activation, self.activation)
         return fill.classify(fill.block(x, keras.layers.Dropout, self.dropout, seed=1))
 
     # Cells that are the same ------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from kerasnas.strategies.gaussian_process import (
     MatchKernel,
     Posterior,
     expected_improvement,
+    fit_noise,
     normal_cdf,
     normal_quantiles,
 )
@@ -111,6 +112,29 @@ class PredictorSearch(SearchStrategy):
             return None
         indices, reward = max(within, key=lambda pair: pair[1])
         return self.space.decode(indices), reward
+
+    def recommend(self) -> Genotype | None:
+        """The evaluated genotype (within the cost limit) of which the process expects most; None if there is none yet.
+
+        Where an evaluation says little, as a short training does, the highest reward is partly luck: `best` is lucky,
+        and this is what similar architectures confirm. The noise is that of the highest marginal likelihood.
+        """
+        pairs = [pair for pair in self.observations if math.isfinite(pair[1])]
+        if self.cost_limit is not None:
+            costs = zip(self.observations, self.costs, strict=True)
+            pairs = [pair for pair, cost in costs if math.isfinite(pair[1]) and cost <= self.cost_limit]
+        if not pairs:
+            return None
+        observed = [indices for indices, _ in pairs]
+        scores = normal_quantiles(np.array([reward for _, reward in pairs]))
+        trend = self._trend(observed, scores)
+        expected = trend + self._expected(observed, scores - trend)
+        return self.space.decode(observed[int(np.argmax(expected))])
+
+    def _expected(self, observed: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
+        """The posterior mean of the observed architectures' own scores."""
+        noise, _ = fit_noise(self._kernel, observed, scores)
+        return Posterior(self._kernel, observed, [scores], observed, noise).means[0]
 
     def tell(self, genotype: Genotype, reward: float, cost: float | None = None) -> None:
         """Report the reward of `genotype`, which need not have been asked for, and its cost if there is a limit.

@@ -14,7 +14,7 @@ from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSur
 from kerasnas.meta.warm_predictor import SourceKernel, SourcePrior, TransferPredictor
 from kerasnas.search import NSGA2, PredictorSearch, RandomSearch
 from kerasnas.spaces import NASBench201Space, SubsetSpace
-from kerasnas.strategies.gaussian_process import MatchKernel
+from kerasnas.strategies.gaussian_process import MatchKernel, fit_noise, normal_quantiles
 from kerasnas.tabular import NASBenchGraph
 from kerasnas.testing import check_strategy
 
@@ -214,6 +214,26 @@ def test_the_prior_mean_fades_with_the_observations(alike, trust, count, share):
     found = strategy._posterior(observed, [scores], candidates).means[0]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     assert np.abs(prior[1]).max() > 0.05
+
+
+def test_what_it_recommends_is_what_sources_confirm_in_full(alike):
+    """`m + K (K + noise)^-1 (scores - m)`, with all of the prior mean as `m`, however many observations there are."""
+    strategy = TransferPredictor(SPACE, alike, trust=1)
+    rng = np.random.default_rng(3)
+    for cell in dict.fromkeys(SPACE.sample_indices(rng) for _ in range(30)):
+        strategy.tell(SPACE.decode(cell), rng.standard_normal())
+    observed = [indices for indices, _ in strategy.observations]
+    scores = normal_quantiles(np.array([reward for _, reward in strategy.observations]))
+    kernel, prior = strategy.prior.kernel, strategy.prior(observed)
+    rest = scores - (prior - prior.mean())
+    codes = kernel.encode(observed)
+    gram, (noise, _) = kernel(codes, codes).astype("float64"), fit_noise(kernel, observed, rest)
+    expected = prior + gram @ np.linalg.solve(gram + noise * np.eye(len(observed)), rest)
+    assert strategy.recommend() == SPACE.decode(observed[int(expected.argmax())])
+    np.testing.assert_allclose(strategy._expected(observed, scores), expected, rtol=1e-3, atol=1e-3)
+    plain = TransferPredictor(SPACE)
+    plain.tell(SPACE.decode(observed[0]), 1.0)
+    assert plain.recommend() == SPACE.decode(observed[0])
 
 
 # The search ----------------------------------------------------------------------------------------------

@@ -73,6 +73,9 @@ def test_formula(name):
     (kernel,) = (np.array(v)[0] for v in layer.trainable_variables if "kernel" in v.name)
     expected = FORMULAS[name](np.tanh(x), kernel)
     np.testing.assert_allclose(run_stages(layer.chain[:-1], ops.convert_to_tensor(x), False), expected, rtol=1e-7)
+    other, x = made(name, activation="relu")  # the same kernel, by `scatter`
+    expected = FORMULAS[name](np.maximum(x, 0), kernel)
+    np.testing.assert_allclose(run_stages(other.chain[:-1], ops.convert_to_tensor(x), False), expected, rtol=1e-7)
 
 
 def test_formula_of_attention():
@@ -134,6 +137,9 @@ def test_contract(name):
     np.testing.assert_allclose(scaled[:, FILTERS:], 0.25 * plain[:, FILTERS:], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(scaled[:, :FILTERS], plain[:, :FILTERS], rtol=1e-4, atol=1e-5)
 
+    given = {} if name == "skip_connect" else {"activation": "relu", "near_identity": False}
+    other, _ = made(name, "float32", **given)
+    assert given.items() <= remade(name, other, keras.saving.deserialize_keras_object).get_config().items()
     again = remade(name, layer, keras.saving.deserialize_keras_object)
     assert type(again) is type(layer) and again.get_config() == layer.get_config()
     inputs = keras.Input((x.shape[1],))
@@ -160,7 +166,13 @@ def test_mixed_op_on_a_graph_is_made_again_from_its_configuration():
     mixed = MixedOp(["gcn", "sage"], FILTERS, graph=GRAPH)
     again = MixedOp.from_config(mixed.get_config())
     assert again.graph.edges.tolist() == GRAPH.edges.tolist() and again.primitives == ("gcn", "sage")
-    assert "graph" not in MixedOp(["skip_connect"], FILTERS).get_config()
+    assert not {"graph", "options"} & set(MixedOp(["skip_connect"], FILTERS).get_config())
+    given = {"activation": "relu", "near_identity": False}
+    mixed = MixedOp(["gcn", "skip_connect"], FILTERS, graph=GRAPH, options=given)
+    again = MixedOp.from_config(mixed.get_config())
+    assert again.options == given and again.candidates["gcn"].activation == "relu"
+    with pytest.raises(TypeError, match="`options`"):
+        MixedOp(["gcn"], FILTERS, graph=GRAPH, options=["relu"])
 
 
 @pytest.mark.parametrize("layer", [Neighbors(GRAPH, "looped"), Pooled(GRAPH, "mean"), Attention(GRAPH, heads=2)])
@@ -209,6 +221,8 @@ def test_kernels_are_near_the_identity_at_first():
 def test_wrong_settings_are_reported():
     with pytest.raises(ValueError, match=r"`filters`. Expected a multiple of the 4 heads of graph attention"):
         GRAPH_PRIMITIVES["gat"](graph=GRAPH, filters=6)(X.astype("float32"))
+    with pytest.raises(ValueError, match=r"`activation`.*Received: 'rely'.*Did you mean 'relu'"):
+        GRAPH_PRIMITIVES["gcn"](graph=GRAPH, filters=8, activation="rely")
     with pytest.raises(ValueError, match=r"`kind`.*Received: 'loopd'.*looped"):
         Neighbors(GRAPH, "loopd")
     with pytest.raises(TypeError, match=r"`graph`. Expected a `kerasnas.primitives.Graph`. Received: \[\[0, 1\]\]"):

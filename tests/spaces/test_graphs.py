@@ -60,19 +60,19 @@ def copied(supernet, network, genotype):
 
 
 @pytest.mark.parametrize(
-    "genotype",
+    ("genotype", "activation"),
     [
-        of(("gcn", 0), ("sage", 1), ("gin", 2)),
-        of(("cheb", 0), ("skip_connect", 0), ("fc", 1)),
-        of(("gat", 0), ("skip_connect", 1), ("graph", 1)),
-        of(("arma", 0), ("arma", 0), ("skip_connect", 2)),
+        (of(("gcn", 0), ("sage", 1), ("gin", 2)), "tanh"),
+        (of(("cheb", 0), ("skip_connect", 0), ("fc", 1)), "relu"),
+        (of(("gat", 0), ("skip_connect", 1), ("graph", 1)), "tanh"),
+        (of(("arma", 0), ("arma", 0), ("skip_connect", 2)), "tanh"),
     ],
     ids=["chain", "tree", "attention", "skip"],
 )
-def test_supernet_with_a_choice_made_is_the_discrete_network(genotype):
+def test_supernet_with_a_choice_made_is_the_discrete_network(genotype, activation):
     """Its output has zeros for nodes that are read, and those of the others as in the network."""
     names = sorted({edge.primitive for edge in genotype["cell"]})
-    space = GraphSpace(DATA.graph, 8, num_nodes=3, primitives=names, dropout=0.0)
+    space = GraphSpace(DATA.graph, 8, num_nodes=3, primitives=names, dropout=0.0, activation=activation)
     supernet = space.build_supernet(DATA.input_shape, 3)
     network = copied(supernet, space.build_network(genotype, DATA.input_shape, 3), genotype)
     with supernet.mixing_by(supernet.one_hot_weights(genotype)):
@@ -153,6 +153,26 @@ def test_supernet_is_saved_with_its_graph(tmp_path):
     assert isinstance(again, Supernet) and again.space.graph.edges.tolist() == DATA.graph.edges.tolist()
     np.testing.assert_array_equal(again(X), supernet(X))
     assert again.derive() == supernet.derive()
+
+
+def test_networks_as_the_table_has_them():
+    """With ReLU for tanh, everywhere, and Glorot's kernels; the initial kernels of the default ones are others."""
+    genotype = of(("gcn", 0), ("sage", 1), ("skip_connect", 1), ("fc", 2))
+    space = GraphSpace(DATA.graph, filters=8, activation="relu", near_identity=False)
+    networks = [own.build_network(genotype, (8,), 3) for own in (space, SPACE)]
+    names = [{getattr(layer, "activation", None) for layer in network.layers} for network in networks]
+    assert keras.activations.tanh in names[1] and keras.activations.tanh not in names[0]
+    assert any(isinstance(layer, keras.layers.ReLU) for layer in networks[0].layers)
+    traces = []
+    for network in networks:
+        kernels = [np.array(v) for v in network.trainable_variables if v.shape == (8, 8)]
+        traces.append([np.trace(kernel) / 8 for kernel in kernels])
+    assert len(traces[0]) == 3 and max(map(abs, traces[0])) < 0.5 < min(traces[1])
+    supernet = space.build_supernet(DATA.input_shape, 3)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(supernet)).space
+    assert (again.activation, again.near_identity) == ("relu", False)
+    with pytest.raises(ValueError, match=r"`activation`.*Did you mean 'relu'"):
+        GraphSpace(activation="relo")
 
 
 def test_dropout_in_training_alone_and_never_of_skips():
