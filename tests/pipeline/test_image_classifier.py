@@ -6,7 +6,7 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import ImageClassifier
-from kerasnas.pipeline.racing import stage
+from kerasnas.pipeline.racing import stage, winners
 
 NAMES = np.array(["upper", "middle", "lower"])
 
@@ -24,8 +24,10 @@ def images(number, seed):
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
+        for module in (stage, winners):
+            patch.setattr(module, "FINISH_SECONDS", 1.0)
         folder = tmp_path_factory.mktemp("estimator") / "own"
-        return ImageClassifier(cpu_minutes=0.2, candidates=1, folder=folder, log=lambda line: None).fit(*images(240, 0))
+        return ImageClassifier(cpu_minutes=0.09, candidates=1, folder=folder, log=lambda line: None).fit(*images(240, 0))
 
 
 def test_fit_and_predict_speak_of_the_users_classes(fitted):
@@ -56,7 +58,7 @@ def test_saved_and_loaded_it_is_the_same(fitted, tmp_path):
     x, _ = images(30, 1)
     fitted.save(tmp_path / "copy")
     for again in (ImageClassifier.load(tmp_path / "copy"), ImageClassifier.load(fitted.folder)):
-        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.cpu_minutes == 0.2
+        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.cpu_minutes == 0.09
     with pytest.raises(FileExistsError):
         fitted.save(tmp_path / "copy")
 
