@@ -23,8 +23,8 @@ from kerasnas.trainers import BilevelTrainer
 SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2)  # cells of three edges
 
 
-def cell(digits):
-    return SPACE.decode([int(digit) for digit in digits])
+def cell(digits, space=SPACE):
+    return space.decode([int(digit) for digit in digits])
 
 
 @pytest.fixture
@@ -164,23 +164,26 @@ def test_networks_are_compared_on_what_they_were_not_trained_on():
 def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 2
-    supernet = SPACE.build_supernet((8, 8, 1), 2)
+    space = NASBench201Space(filters=2, num_cells=1)  # of six edges: with fewer, no neighbor is beyond the limits
+    supernet = space.build_supernet((8, 8, 1), 2)
     search = BilevelTrainer(supernet)
-    alphas = np.zeros((3, 5))
+    alphas = np.zeros((6, 5))
     alphas[:, 2] = 2
-    alphas[1, 1] = 1.9  # the nearest decision
+    alphas[3, 1] = 1.9  # the nearest decision
     supernet.architecture_parameters[0].assign(alphas)
     seen = {}
 
     def run(self, stages, name, genotype, data, held_out, seed, evaluated_on, log):
         seen[genotype] = (data, held_out)
-        return {"val_accuracy": 1.0 if genotype == cell("212") else 0.0}
+        return {"val_accuracy": 1.0 if genotype == cell("222122", space) else 0.0}
 
     monkeypatch.setattr(NetworkTraining, "run", run)
-    assert search.derive() == cell("222")
-    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=6, proxy="parameters"), log=str) == cell("212")
-    assert list(seen)[:2] == [cell("222"), cell("212")]
-    assert all(genotype in SPACE.reachable("auto") for genotype in seen)
+    assert search.derive() == cell("222222", space)
+    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=6, proxy="parameters"), log=str) == cell(
+        "222122", space
+    )
+    assert list(seen)[:2] == [cell("222222", space), cell("222122", space)]
+    assert all(genotype in space.reachable("auto") for genotype in seen)
     (own, _), (held, _) = next(iter(seen.values()))
     assert len(own) == len(held) == 16
     with pytest.raises(TypeError, match="Expected an instance of `BilevelTrainer`"):
