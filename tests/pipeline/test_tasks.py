@@ -9,8 +9,9 @@ from PIL import Image
 from kerasnas import ImageClassifier, ImageRegressor, cli, pipeline
 from kerasnas.datasets import load
 from kerasnas.export import load_classifier
-from kerasnas.pipeline import SearchConfig, estimator
-from kerasnas.pipeline.racing import stage, winners
+from kerasnas.pipeline import SearchConfig, estimator, race_run
+from kerasnas.pipeline.racing import Budget, stage
+from tests.pipeline.racing.test_stage import Clock
 
 RNG = np.random.default_rng(0)
 NAMES = ["left", "right", "top"]
@@ -39,12 +40,11 @@ def race(folder, arrays, task):
     file = folder / "data.npz"
     np.savez(file, **arrays)
     run = folder / "run"
-    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--cpu_minutes=0.09", "--candidates=1"]
+    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=2.5", "--candidates=1"]
     command += ["--max_parameters=20000"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 60)
-        for module in (stage, winners):
-            patch.setattr(module, "FINISH_SECONDS", 1.0)  # there is little to report, and nothing to wait for
+        patch.setattr(race_run, "make_budget", lambda config, spent: Budget(config.minutes, spent=spent, clock=Clock()))
         assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run
