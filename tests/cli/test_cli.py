@@ -213,10 +213,12 @@ def test_plot_of_a_published_genotype(tmp_path, capsys):
     assert capsys.readouterr().out.split() == [str(folder / f"cell_{kind}.png") for kind in ("normal", "reduce")]
 
 
-def test_retrain_of_a_genotype_file(finished, dataset, tmp_path):
+def test_retrain_of_a_genotype_file(fails, finished, dataset, tmp_path):
     folder = tmp_path / "again"
-    arguments = [f"--dataset={dataset}", *RETRAIN, f"--genotype={finished / 'genotype.json'}", "--drop_path=0.2"]
-    assert cli.main(["retrain", *arguments, f"--output_dir={folder}"]) == 0
+    arguments = [*RETRAIN, f"--genotype={finished / 'genotype.json'}", "--drop_path=0.2", f"--output_dir={folder}"]
+    assert "absent.npz" in fails("retrain", f"--dataset={tmp_path / 'absent.npz'}", *arguments)
+    # The corrected command takes the same folder.
+    assert cli.main(["retrain", f"--dataset={dataset}", *arguments]) == 0
     result = read(folder / "result.json")
     assert result["random"] == [] and "search" not in result
     # The same network from the same seed: the same training as after the search.
@@ -420,16 +422,6 @@ def test_wrong_arguments(fails, arguments, words, tmp_path, monkeypatch):
     assert all(word in message for word in words), message
     left = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert left <= {"failed.json"}  # with which the corrected command can use the same folder
-
-
-def test_corrected_command_takes_the_same_folder(fails, dataset, tmp_path):
-    wrong = tmp_path / "absent.npz"
-    arguments = [*RETRAIN, "--retrain_epochs=1", "--genotype=genotype.json", f"--output_dir={tmp_path / 'run'}"]
-    genotype = Genotype("darts", {"reduce": [("skip_connect", 0, 2), ("skip_connect", 1, 2)]})
-    genotype.save(tmp_path / "genotype.json")
-    arguments[-2] = f"--genotype={tmp_path / 'genotype.json'}"
-    assert "absent.npz" in fails("retrain", f"--dataset={wrong}", *arguments)
-    assert cli.main(["retrain", f"--dataset={dataset}", *arguments]) == 0
 
 
 @pytest.mark.parametrize("where", ["under a file", "/proc"])

@@ -37,7 +37,7 @@ ACCEPTED: dict[str, str] = {
         "read behind the cut, before anything is trained: tests/pipeline/test_starts.py",
     ),
     **dict.fromkeys(
-        [f"{command} --import=empty" for command in ("search", "search by gradients", "retrain", "compare")],
+        [f"{command} --import=empty" for command in ("search", "search by gradients", "retrain", "compare", "time")],
         "an empty folder is a package of Python, with nothing in it",
     ),
     "compare --output_dir=full": "it writes its two files beside whatever is there",

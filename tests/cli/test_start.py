@@ -24,8 +24,8 @@ def kerasnas(*arguments, **environment):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-V"], ["serach"]])
 def test_help_version_and_typos_take_a_moment(arguments):
-    seconds = min(kerasnas(*arguments)[1] for _ in range(3))
-    assert seconds < 0.8  # 0.17 on an idle machine; 5 with TensorFlow
+    # One of three: 0.17 s on an idle machine; 5 with TensorFlow.
+    assert any(kerasnas(*arguments)[1] < 0.8 for _ in range(3))
 
 
 def test_importing_the_package_imports_no_framework():

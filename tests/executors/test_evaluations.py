@@ -15,12 +15,12 @@ from kerasnas.federated import FederatedClient, federate, shared_values
 from kerasnas.meta import Reptile
 from kerasnas.networks import few_shot_network
 from kerasnas.search import ENASTrainer
-from kerasnas.spaces import ENASMicroSpace, NASBench201Space
+from kerasnas.spaces import DARTSSpace, ENASMicroSpace
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((40, 8, 8, 1), "float32"), np.arange(40) % 4
 CHILDREN = ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["max_pool_3x3", "nor_conv_3x3"])
-CELLS = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "nor_conv_1x1"])
+CELLS = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
 
 
 class Noted(Processes):

@@ -9,9 +9,9 @@ from kerasnas.callbacks import snapshot
 from kerasnas.datasets import Episode
 from kerasnas.federated import FederatedClient, assign_values, federate, outer_step, shared_values
 from kerasnas.meta import Reptile
-from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces import DARTSSpace
 
-SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "nor_conv_1x1"])
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "avg_pool_3x3"])
 
 
 def images(samples, seed=0, shape=(6, 6, 1)):

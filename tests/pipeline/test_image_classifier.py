@@ -6,7 +6,9 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import ImageClassifier
-from kerasnas.pipeline.racing import stage
+from kerasnas.pipeline import race_run
+from kerasnas.pipeline.racing import Budget, stage
+from tests.pipeline.racing.test_stage import Clock
 
 NAMES = np.array(["upper", "middle", "lower"])
 
@@ -24,8 +26,10 @@ def images(number, seed):
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
+        patch.setattr(race_run, "make_budget", lambda config, spent: Budget(config.minutes, spent=spent, clock=Clock()))
         folder = tmp_path_factory.mktemp("estimator") / "own"
-        return ImageClassifier(cpu_minutes=0.2, candidates=1, folder=folder, log=lambda line: None).fit(*images(240, 0))
+        settings = {"minutes": 3, "candidates": 1, "max_parameters": 20_000}
+        return ImageClassifier(**settings, folder=folder, log=lambda line: None).fit(*images(240, 0))
 
 
 def test_fit_and_predict_speak_of_the_users_classes(fitted):
@@ -56,7 +60,7 @@ def test_saved_and_loaded_it_is_the_same(fitted, tmp_path):
     x, _ = images(30, 1)
     fitted.save(tmp_path / "copy")
     for again in (ImageClassifier.load(tmp_path / "copy"), ImageClassifier.load(fitted.folder)):
-        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.cpu_minutes == 0.2
+        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.minutes == 3
     with pytest.raises(FileExistsError):
         fitted.save(tmp_path / "copy")
 

@@ -27,11 +27,10 @@ def halves(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def counted(monkeypatch):
+def count_steps(patch):
     """A clock that counts steps: 10 seconds each."""
     made = {"steps": 0}
-    monkeypatch.setattr(pretraining, "JointBatches", lambda data, **k: Small(data, batch_size=8, **k))
+    patch.setattr(pretraining, "JointBatches", lambda data, **k: Small(data, batch_size=8, **k))
     step = contestant.training_loop.stepper
 
     def counting(model):
@@ -43,9 +42,23 @@ def counted(monkeypatch):
 
         return one
 
-    monkeypatch.setattr(contestant.training_loop, "stepper", counting)
-    monkeypatch.setattr(pretraining, "Budget", lambda minutes, spent: Counted(minutes, spent, made))
+    patch.setattr(contestant.training_loop, "stepper", counting)
+    patch.setattr(pretraining, "Budget", lambda minutes, spent: Counted(minutes, spent, made))
     return made
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    return count_steps(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def whole(halves, tmp_path_factory):
+    """The folder of an initialization that was learned without interruption, and its record."""
+    folder = tmp_path_factory.mktemp("whole") / "start"
+    with pytest.MonkeyPatch.context() as patch:
+        count_steps(patch)
+        return folder, pipeline.pretrain(config(halves), folder, log=lambda line: None)
 
 
 Small = pretraining.JointBatches
@@ -72,9 +85,9 @@ def config(halves, **changed):
     return pipeline.PretrainingConfig(**{"datasets": names, "network": "cnn", "minutes": 2.0} | changed)
 
 
-def test_it_learns_resumes_where_it_was_and_a_race_begins_from_it(halves, tmp_path, counted, monkeypatch):
-    whole = pipeline.pretrain(config(halves), tmp_path / "whole", log=lambda line: None)
-    assert whole["steps"] == 12 and set(whole["datasets"]) == {"colored", "gray"}
+def test_it_learns_and_resumes_where_it_was(halves, whole, tmp_path, monkeypatch):
+    start, record = whole
+    assert record["steps"] == 12 and set(record["datasets"]) == {"colored", "gray"}
     said, save = [], pretraining.storage.CheckpointStore.save
 
     def killing(store, *arguments):
@@ -87,11 +100,11 @@ def test_it_learns_resumes_where_it_was_and_a_race_begins_from_it(halves, tmp_pa
         pipeline.pretrain(config(halves), tmp_path / "killed", log=said.append)
     monkeypatch.setattr(pretraining.storage.CheckpointStore, "save", save)
     assert pipeline.resume(tmp_path / "killed", log=said.append)["steps"] == 12
-    first, second = (load_initializer(tmp_path / name).model.get_weights() for name in ("whole", "killed"))
+    first, second = (load_initializer(folder).model.get_weights() for folder in (start, tmp_path / "killed"))
     for mine, other in zip(first, second, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-6)
-    assert "Pre-trained initialization" in (tmp_path / "whole" / "card.md").read_text()
-    assert pipeline.resume(tmp_path / "whole", log=said.append)["steps"] == 12  # finished: nothing is done again
+    assert "Pre-trained initialization" in (start / "card.md").read_text()
+    assert pipeline.resume(start, log=said.append)["steps"] == 12  # finished: nothing is done again
 
 
 def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path, capsys):
@@ -106,20 +119,20 @@ def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path
         assert not (tmp_path / "none" / "config.json").exists()
 
 
-def test_the_race_has_a_control_and_says_what_the_start_gave(halves, tmp_path, counted, monkeypatch):
+def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_path, counted, monkeypatch):
+    start, _ = whole
     monkeypatch.setattr(race_run, "make_budget", lambda config, spent: Counted(config.minutes, spent, counted))
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
     monkeypatch.setattr(stage, "TIMED", 4)
     monkeypatch.setattr(stage, "race_share", lambda seconds: 0.5)
-    pipeline.pretrain(config(halves), tmp_path / "start", log=lambda line: None)
     settings = {"dataset": str(halves / "gray.npz"), "minutes": 20.0, "candidates": 3, "augment": ()}
     with pytest.raises(ValueError, match=r"does not fit.*space 'macro'"):
-        raced = pipeline.RaceConfig(**settings, space="nasbench201", initializer=str(tmp_path / "start"))
+        raced = pipeline.RaceConfig(**settings, space="nasbench201", initializer=str(start))
         pipeline.search(raced, tmp_path / "other", log=lambda line: None)
     with pytest.raises(ValueError, match="images_vgg_3x3"):
         raced = pipeline.RaceConfig(**settings, initializer="images_vgg_4x4")
         pipeline.search(raced, tmp_path / "unknown", log=lambda line: None)
-    raced = pipeline.RaceConfig(**settings, initializer=str(tmp_path / "start"))
+    raced = pipeline.RaceConfig(**settings, initializer=str(start))
     said = []
     pipeline.search(raced, tmp_path / "run", log=said.append)
     assert "cnn@start begins from start, learned from other data (--initializer=none for none)." in said

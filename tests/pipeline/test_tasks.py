@@ -9,7 +9,9 @@ from PIL import Image
 from kerasnas import ImageClassifier, ImageRegressor, cli, pipeline
 from kerasnas.datasets import load
 from kerasnas.export import load_classifier
-from kerasnas.pipeline import SearchConfig, estimator
+from kerasnas.pipeline import SearchConfig, estimator, race_run
+from kerasnas.pipeline.racing import Budget, stage
+from tests.pipeline.racing.test_stage import Clock
 
 RNG = np.random.default_rng(0)
 NAMES = ["left", "right", "top"]
@@ -38,7 +40,12 @@ def race(folder, arrays, task):
     file = folder / "data.npz"
     np.savez(file, **arrays)
     run = folder / "run"
-    assert cli.main(["search", f"--dataset={file}", f"--output_dir={run}", "--cpu_minutes=0.2", "--candidates=1"]) == 0
+    command = ["search", f"--dataset={file}", f"--output_dir={run}", "--minutes=2.5", "--candidates=1"]
+    command += ["--max_parameters=20000"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "first_steps", lambda seconds: 60)
+        patch.setattr(race_run, "make_budget", lambda config, spent: Budget(config.minutes, spent=spent, clock=Clock()))
+        assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run
 
@@ -188,6 +195,7 @@ def test_gradient_search(make, metric, tmp_path):
     settings = SearchConfig(
         dataset=str(tmp_path / "data.npz"),
         space="nasbench201",
+        num_nodes=1,
         primitives=("skip_connect", "avg_pool_3x3"),
         filters=2,
         num_cells=1,

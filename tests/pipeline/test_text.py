@@ -14,7 +14,7 @@ from kerasnas.pipeline import SearchConfig, TrainingConfig, deployment, evaluate
 from kerasnas.pipeline.assembly import longest_runs, make_augmentation
 
 SEARCH = [
-    *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=1"),
+    *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=0"),
     *("--architecture_warmup_epochs=0", "--shortlist=0", "--retrain_filters=4", "--retrain_cells=1"),
     *("--retrain_epochs=6", "--retrain_batch_size=16"),
 ]
@@ -182,7 +182,6 @@ def test_recordings(tmp_path):
         "--space=signals",
         "--primitives=skip_connect,conv_3",
         *SEARCH,
-        "--random_genotypes=0",
         "--retrain_epochs=2",
     ]
     assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0

@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 
 from kerasnas.executors import Executor, Local, Processes
+from kerasnas.genotypes import Genotype
 from kerasnas.pipeline import NetworkTraining, SearchConfig, Shortlist, Stages, TrainingRecipe, run_shortlist, search
 from kerasnas.pipeline.trainings import Trainings
-from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces import DARTSSpace
 
-SPACE = NASBench201Space(filters=2, num_cells=1)
-NAMES = {"a": SPACE.decode([3, 1, 1, 1, 1, 1]), "b": SPACE.decode([1] * 6)}
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "avg_pool_3x3"])
+NAMES = {
+    "a": Genotype("darts", {"reduce": [("avg_pool_3x3", 0, 2), ("skip_connect", 1, 2)]}),
+    "b": Genotype("darts", {"reduce": [("skip_connect", 0, 2), ("skip_connect", 1, 2)]}),
+}
 
 
 class Elsewhere(Executor):

@@ -20,11 +20,11 @@ from kerasnas.pipeline.shortlist import stage
 from kerasnas.spaces import NASBench201Space, ProxylessSpace
 from kerasnas.trainers import BilevelTrainer
 
-SPACE = NASBench201Space(filters=2, num_cells=1)
+SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2)  # cells of three edges
 
 
-def cell(digits):
-    return SPACE.decode([int(digit) for digit in digits])
+def cell(digits, space=SPACE):
+    return space.decode([int(digit) for digit in digits])
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def trained(monkeypatch):
 
 
 def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path, training, data, trained):
-    found = [cell("222222"), cell("322222")]
+    found = [cell("222"), cell("322")]
     settings = Shortlist(size=6, steps=(8, 16), evaluations=7)
     within = SPACE.reachable(max_skips=1)
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, within, log=lambda line: None)
@@ -75,8 +75,8 @@ def test_the_best_third_is_trained_for_longer_and_the_best_of_it_taken(tmp_path,
 
 def test_what_is_remembered_takes_part_beside_what_was_found(tmp_path, training, data, trained):
     """In half of the places, whatever the proxy says: of networks without convolutions it thinks little."""
-    known = [cell(digits) for digits in ("000001", "000000", "000002", "000003")]
-    settings, found = Shortlist(4, (8,), "parameters", 6), [cell("333330")]
+    known = [cell(digits) for digits in ("001", "000", "002", "003")]
+    settings, found = Shortlist(4, (8,), "parameters", 6), [cell("330")]
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, remembered=[found[0], *known])
     chosen = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["rungs"][0]["networks"]]
     assert chosen[:3] == [found[0], *known[:2]] and len(set(chosen)) == 4 and chosen[3] not in known
@@ -90,10 +90,10 @@ def test_what_is_remembered_takes_part_beside_what_was_found(tmp_path, training,
 def test_networks_whose_loss_is_not_finite_are_out(tmp_path, training, data, trained):
     lines = []
     settings = Shortlist(size=2, steps=(8,), evaluations=2, proxy="parameters")
-    found = [cell("444444"), cell("333333")]
+    found = [cell("444"), cell("333")]
     record = run_shortlist(Stages(tmp_path), settings, found, training, *data, log=lines.append)
     assert [one["val_accuracy"] is None for one in record["rungs"][0]["networks"]] == [True, False]
-    assert Genotype.from_json(json.dumps(record["genotype"])) != cell("444444")
+    assert Genotype.from_json(json.dumps(record["genotype"])) != cell("444")
     assert any("not finite" in line for line in lines)
 
 
@@ -102,7 +102,7 @@ def test_no_rung_takes_more_epochs_than_the_final_training(tmp_path, data, train
     record = run_shortlist(
         Stages(tmp_path),
         Shortlist(4, (8, 4000), evaluations=4, proxy="parameters"),
-        [cell("333333")],
+        [cell("333")],
         short,
         *data,
         log=str,
@@ -132,7 +132,7 @@ def test_where_synflow_is_not_defined_the_number_of_parameters_stands_in(tmp_pat
 
 @pytest.mark.slow
 def test_an_interrupted_shortlist_repeats_no_training(tmp_path, training, data):
-    found, settings, log = [cell("111111"), cell("144444")], Shortlist(2, (4, 8), evaluations=1), []
+    found, settings, log = [cell("111"), cell("144")], Shortlist(2, (4, 8), evaluations=1), []
     whole = run_shortlist(Stages(tmp_path / "whole"), settings, found, training, *data, log=str)
     stages = Stages(tmp_path / "stopped")
     finish = stages.finish
@@ -164,7 +164,8 @@ def test_networks_are_compared_on_what_they_were_not_trained_on():
 def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.random((32, 8, 8, 1)).astype("float32"), np.arange(32) % 2
-    supernet = SPACE.build_supernet((8, 8, 1), 2)
+    space = NASBench201Space(filters=2, num_cells=1)  # of six edges: with fewer, no neighbor is beyond the limits
+    supernet = space.build_supernet((8, 8, 1), 2)
     search = BilevelTrainer(supernet)
     alphas = np.zeros((6, 5))
     alphas[:, 2] = 2
@@ -174,13 +175,15 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
 
     def run(self, stages, name, genotype, data, held_out, seed, evaluated_on, log):
         seen[genotype] = (data, held_out)
-        return {"val_accuracy": 1.0 if genotype == cell("222122") else 0.0}
+        return {"val_accuracy": 1.0 if genotype == cell("222122", space) else 0.0}
 
     monkeypatch.setattr(NetworkTraining, "run", run)
-    assert search.derive() == cell("222222")
-    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=6, proxy="parameters"), log=str) == cell("222122")
-    assert list(seen)[:2] == [cell("222222"), cell("222122")]
-    assert all(genotype in SPACE.reachable("auto") for genotype in seen)
+    assert search.derive() == cell("222222", space)
+    assert rerank(search, x, y, Shortlist(6, (10,), evaluations=6, proxy="parameters"), log=str) == cell(
+        "222122", space
+    )
+    assert list(seen)[:2] == [cell("222222", space), cell("222122", space)]
+    assert all(genotype in space.reachable("auto") for genotype in seen)
     (own, _), (held, _) = next(iter(seen.values()))
     assert len(own) == len(held) == 16
     with pytest.raises(TypeError, match="Expected an instance of `BilevelTrainer`"):
@@ -190,7 +193,7 @@ def test_rerank_takes_the_halves_the_limits_and_the_alphas_of_the_search(monkeyp
 @pytest.mark.slow
 def test_what_any_search_found_can_be_reranked(data, trained):
     (x, y), _ = data
-    found = [cell("222222"), cell("222223")]
+    found = [cell("222"), cell("223")]
     best = rerank_genotypes(
         SPACE, found, x, y, 3, Shortlist(6, (10,), evaluations=20), within=SPACE.reachable(0), log=str
     )

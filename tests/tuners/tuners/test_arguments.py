@@ -24,7 +24,7 @@ def test_an_argument_that_there_is_not_names_the_nearest(tuner, argument, hint):
     with pytest.raises(TypeError) as caught:
         check_arguments(tuner, {argument: 1})
     assert str(caught.value).startswith(f"{tuner.__name__} has no argument `{argument}`.{hint}")
-    assert str(caught.value).endswith("report, directory, project_name, overwrite")
+    assert str(caught.value).endswith("report, executor, directory, project_name, overwrite")
 
 
 def test_arguments_of_a_project_pass():
