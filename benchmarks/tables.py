@@ -44,7 +44,7 @@ PAGES = {
     "graphs_and_planning": Page(
         "Graphs and planning",
         "Graph networks for few labels, and networks that find their way in worlds they have not seen.",
-        ("graphs_product", "graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning"),
+        ("graphs_product", "graphs_cora", "graphs_citeseer", "graphs_fidelity", "planning", "planning_obstacles"),
     ),
     "gradient_search": Page(
         "Differentiable search",
