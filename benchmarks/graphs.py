@@ -397,6 +397,8 @@ def summarize(arguments: argparse.Namespace, rows: list[dict]) -> None:
         trained = [row for row in own if row["part"] == "fidelity"]
         if trained:
             fidelities += _fidelity(dataset, trained)
+        if len(trained) == len(own):
+            continue
         print()
         columns = ["validation", "test, least to most", "95 % of one test", "top % of the table, mean", "of each seed"]
         shown = tracked.Table(["what", "seeds", *columns, "CPU s"])
