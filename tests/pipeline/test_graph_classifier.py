@@ -121,6 +121,21 @@ def test_the_budget_leaves_time_for_the_model_and_one_network_at_least(tmp_path,
     assert len(found["history"]["score"]) == networks
 
 
+def test_a_first_network_that_takes_longer_does_not_end_the_search(tmp_path):
+    """60 of 300 seconds, the others 5: it goes on while ten more, and a report of 8 seconds, are within the time."""
+    now = [0.0]
+
+    def score(genotype):
+        now[0] += 5.0 if now[0] else 60.0
+        return -1.0
+
+    search = NodeSearch(Stages(tmp_path), GraphConfig(members=10), DATA)
+    search.score = score
+    found = search.search(Budget(5, clock=lambda: now[0]), SimpleNamespace(metrics=print), Progress("none"))
+    assert now[0] == 60 + 5 * (len(found["history"]["score"]) - 1)
+    assert 300 - now[0] < 8 + 11 * 5 <= 300 - (now[0] - 5)
+
+
 def test_validation_nodes_decide_on_weights_and_smoothing():
     right, noise = 2 * np.eye(3)[DATA.y], np.random.default_rng(0).normal(size=(150, 3))
     mixed = choose(DATA, right, noise)

@@ -166,11 +166,11 @@ class NodeSearch:
             strategy.set_state(before["strategy"])
             progress(f"Resuming after {len(strategy.observations)} networks.")
         seconds, begin = float(before.get("seconds", 0.0)), time.perf_counter()
-        longest = 0.0
+        took: list[float] = []
         while len(strategy.observations) < self.config.evaluations:
-            # The best ones are made once more in the end, for the model.
-            reserved = _REPORT_SECONDS + (self.config.members + 1) * longest
-            if strategy.observations and budget.left() < reserved:
+            # The best ones are made once more in the end, for the model. The first takes longer, as all begins with it.
+            again = min(self.config.members, len(strategy.observations)) + 1
+            if took and budget.left() < _REPORT_SECONDS + again * float(np.median(took)):
                 progress(f"  the time is up after {len(strategy.observations)} networks")
                 break
             start = budget.spent()
@@ -180,7 +180,7 @@ class NodeSearch:
                 break
             reward = self.score(genotype)
             strategy.tell(genotype, reward)
-            longest = max(longest, budget.spent() - start)
+            took.append(budget.spent() - start)
             tracking.metrics("search", {"score": reward}, len(strategy.observations) - 1)
             self._write(
                 {
