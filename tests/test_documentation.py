@@ -17,7 +17,7 @@ GUIDES = sorted((DOCS / "guides").glob("*.md"))
 SOURCES = sorted((DOCS / "tutorials" / "sources").glob("*.md"))
 TINY = {  # what makes the code of a page cheap; each is replaced where it stands
     r"\bminutes=[\d.]+": "minutes=0.8",
-    r"\bcpu_minutes=[\d.]+": "cpu_minutes=0.5",
+    r"\bcpu_minutes=[\d.]+": "cpu_minutes=1.0",
     r"\bepochs=\d+": "epochs=1",
     r"\bnum_nodes=\d+": "num_nodes=1",
     r"\bbatch_size=\d+": "batch_size=16",
