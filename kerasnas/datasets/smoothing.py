@@ -8,9 +8,10 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.graphs import GraphDataset
+from kerasnas.networks.node_mixture import ALPHA, STEPS
 
 
-def smoothed(data: GraphDataset, probabilities: Any, alpha: float = 0.8, steps: int = 50) -> np.ndarray:
+def smoothed(data: GraphDataset, probabilities: Any, alpha: float = ALPHA, steps: int = STEPS) -> np.ndarray:
     r"""Smooth predicted probabilities along the edges, as neighbors tend to be of one class.
 
     $Z \leftarrow (1 - \alpha) G + \alpha D^{-1/2} A D^{-1/2} Z$, where $G$ are the probabilities, and of the training

@@ -125,7 +125,7 @@ _SMALL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> tuple[float, float]:
-    """How right the nearest class mean and the nearest sample are, of one half for the other."""
+    """The scores of the nearest class mean and of the nearest sample, of one half for the other."""
     order = np.random.default_rng(1).permutation(len(x))
     first, second = order[: len(x) // 2], order[len(x) // 2 :]
     present = np.unique(groups[first])
@@ -141,7 +141,7 @@ def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> 
 
 
 def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
-    """How right answers are, from 0 to 1."""
+    """The score of answers, from 0 to 1."""
     if isinstance(task, Classification):
         return float((answers == y).mean())
     if task.name == "multilabel":

@@ -14,7 +14,7 @@ from kerasnas.annotations import Tensor
 from kerasnas.primitives.graph import Graph, check_graph
 from kerasnas.primitives.graph_stages import Neighbors, Pooled
 
-ALPHA, STEPS = 0.8, 50
+ALPHA, STEPS = 0.8, 50  # of smoothing; the defaults of `kerasnas.datasets.smoothed`
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")

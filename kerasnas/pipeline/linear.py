@@ -86,11 +86,11 @@ class Beside(abc.ABC):
 
     @abc.abstractmethod
     def __str__(self) -> str:
-        """What they are linear models of."""
+        """The features of the models, in words."""
 
     @abc.abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """What the record of a run says of them, by name."""
+        """The entries on them in the record of a run, by name."""
 
 
 @dataclasses.dataclass(frozen=True)

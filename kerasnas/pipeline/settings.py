@@ -84,6 +84,9 @@ _IMAGE_FIT = (
     "or pad (all of it, between black bars). Predictions do the same."
 )
 
+_MINUTES = "Budget: minutes by the clock, for everything from the start to the report. Default: 5."
+_CPU_MINUTES = "Budget: minutes of the processor, all threads together, in place of --minutes."
+_SEED = "Seed of everything drawn at random. The same seed and steps give the same result."
 _REMEMBER = (
     "Remember this search for later ones, and let earlier ones say which networks come first: how large the data are "
     "and how hard they look, every network that was compared and its curve, as text in `~/.cache/kerasnas` (or "
@@ -471,12 +474,8 @@ class RaceConfig(Settings):
     target: tuple[str, ...] = setting((), _TARGET)
     space: str = setting("macro", _SPACE_RACED, known=SPACES)
     genotypes: tuple[str, ...] = setting((), _GENOTYPES)
-    minutes: float = setting(
-        0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
-    )
-    cpu_minutes: float = setting(
-        0.0, "Budget: minutes of the processor, all threads together, in place of --minutes.", least=0
-    )
+    minutes: float = setting(0.0, _MINUTES, least=0)
+    cpu_minutes: float = setting(0.0, _CPU_MINUTES, least=0)
     candidates: int = setting(
         12,
         "Most networks that take part; as many do as the budget affords, and your own in any case. 1 for no race.",
@@ -511,7 +510,7 @@ class RaceConfig(Settings):
     )
     remember: bool = setting(False, _REMEMBER)
     no_experience: bool = setting(False, _NO_EXPERIENCE)
-    seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    seed: int = setting(0, _SEED, least=0)
     executor: str = setting("local", f"{_EXECUTOR} It is the candidates' trainings that do, all but the winner's last.")
     trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
 
@@ -537,17 +536,13 @@ class GraphConfig(Settings):
     imports: tuple[str, ...] = setting((), _IMPORT, flag="import")
     dataset: str = setting("", _DATASET)
     space: str = setting("graphs", "The search space.", known=("graphs",))
-    minutes: float = setting(
-        0.0, "Budget: minutes by the clock, for everything from the start to the report. Default: 5.", least=0
-    )
-    cpu_minutes: float = setting(
-        0.0, "Budget: minutes of the processor, all threads together, in place of --minutes.", least=0
-    )
+    minutes: float = setting(0.0, _MINUTES, least=0)
+    cpu_minutes: float = setting(0.0, _CPU_MINUTES, least=0)
     evaluations: int = setting(
         60, "Of a graph: networks that are tried at most; fewer where the budget ends first.", least=1
     )
     members: int = setting(10, "Of a graph: networks, the best ones, whose probabilities are averaged.", least=1)
-    seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
+    seed: int = setting(0, _SEED, least=0)
     trackers: tuple[str, ...] = setting((), _TRACKERS, known=tuple(TRACKERS), flag="log")
 
     def __post_init__(self) -> None:

@@ -62,8 +62,14 @@ def show_score(task: Task, score: float) -> str:
     return f"{100 * score:.1f} %" if task.percent else f"{score:.3f}"
 
 
-def show_lead(task: Task, difference: float, error: float) -> tuple[str, str]:
+def show_lead(task: Task, difference: float, error: float, digits: int = 1) -> tuple[str, str]:
     """A difference of mean scores without its sign, and half of its 95 % interval, as text.
+
+    Args:
+        task: of the scores.
+        difference: of their means.
+        error: its standard error.
+        digits: of points, where scores are shown in percent. Defaults to 1.
 
     Example:
 
@@ -72,8 +78,19 @@ def show_lead(task: Task, difference: float, error: float) -> tuple[str, str]:
     (('2.0 points', '2.0'), ('0.020', '0.020'))
     """
     if task.percent:
-        return f"{100 * abs(difference):.1f} points", f"{196 * error:.1f}"
+        return f"{100 * abs(difference):.{digits}f} points", f"{196 * error:.{digits}f}"
     return f"{abs(difference):.3f}", f"{1.96 * error:.3f}"
+
+
+def doubt_in_words(difference: float, error: float) -> str:
+    """The end of a sentence on a difference that its 95 % interval does not tell from none; else nothing.
+
+    Example:
+
+    >>> doubt_in_words(-0.01, 0.02), doubt_in_words(0.1, 0.02)
+    (', which may be chance', '')
+    """
+    return "" if abs(difference) > 1.96 * error else ", which may be chance"
 
 
 def kind_in(result: Mapping[str, Any]) -> str:

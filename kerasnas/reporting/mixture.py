@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kerasnas.reporting.measures import interval_in_words, task_in
+from kerasnas.reporting.measures import doubt_in_words, interval_in_words, show_lead, task_in
 from kerasnas.tasks import CLASSIFICATION
 
 NAMES = {
@@ -53,11 +53,11 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
     return [
         f"The model reaches {task.show(accuracy)} test {task.words}{interval}.",
         f"Alone, {NAMES['regression']} reaches {alone['regression']}, the {NAMES['networks']} {alone['networks']}: "
-        f"{ahead} ahead by {_lead(between)} (95 %){_chance(between)}."
+        f"{ahead} ahead by {_lead(between)} (95 %){doubt_in_words(**between)}."
         if between["difference"]
         else f"Alone, {NAMES['regression']} and the {NAMES['networks']} both reach {alone['regression']}.",
         f"The model is {'ahead of' if over['difference'] > 0 else 'behind'} the regression by {_lead(over)}"
-        f"{_chance(over)}."
+        f"{doubt_in_words(**over)}."
         if over["difference"]
         else "The model is level with the regression.",
         made,
@@ -83,8 +83,5 @@ def mixture_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
 
 
 def _lead(lead: Mapping[str, float]) -> str:
-    return f"{100 * abs(lead['difference']):.2f} ± {196 * lead['error']:.2f} points"
-
-
-def _chance(lead: Mapping[str, float]) -> str:
-    return ", which may be chance" if abs(lead["difference"]) <= 1.96 * lead["error"] else ""
+    points, reach = show_lead(CLASSIFICATION, lead["difference"], lead["error"], digits=2)
+    return f"{points.removesuffix(' points')} ± {reach} points"

@@ -9,7 +9,15 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.pareto import staircase
-from kerasnas.reporting.measures import axis_scale, interval_in_words, score_label, show_lead, show_score, task_in
+from kerasnas.reporting.measures import (
+    axis_scale,
+    doubt_in_words,
+    interval_in_words,
+    score_label,
+    show_lead,
+    show_score,
+    task_in,
+)
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 from kerasnas.tasks import CLASSIFICATION, Task
 
@@ -93,7 +101,7 @@ def _lead(race: Mapping[str, Any], task: Task) -> list[str]:
 def _stands(pair: Mapping[str, Any], steps: int, task: Task) -> tuple[str, str]:
     """The words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
     lead, reach = show_lead(task, pair["difference"], pair["error"])
-    doubt = "" if abs(pair["difference"]) > 1.96 * pair["error"] else ", which may be chance"
+    doubt = doubt_in_words(pair["difference"], pair["error"])
     stands = f"{lead} {'ahead of' if pair['difference'] >= 0 else 'behind'}"
     return stands, f"after {steps:,} steps of training each (95 % interval ± {reach}){doubt}"
 

@@ -106,8 +106,7 @@ class PredictorSearch(SearchStrategy):
         """The genotype with the highest reward (within the cost limit) and that reward; None if there is none yet."""
         if self.cost_limit is None:
             return super().best
-        within = [pair for pair, cost in zip(self.observations, self.costs, strict=True) if cost <= self.cost_limit]
-        within = [pair for pair in within if math.isfinite(pair[1])]
+        within = self._within()
         if not within:
             return None
         indices, reward = max(within, key=lambda pair: pair[1])
@@ -119,10 +118,7 @@ class PredictorSearch(SearchStrategy):
         Where an evaluation says little, as a short training does, the highest reward is partly luck: `best` is lucky,
         and this is what similar architectures confirm. The noise is that of the highest marginal likelihood.
         """
-        pairs = [pair for pair in self.observations if math.isfinite(pair[1])]
-        if self.cost_limit is not None:
-            costs = zip(self.observations, self.costs, strict=True)
-            pairs = [pair for pair, cost in costs if math.isfinite(pair[1]) and cost <= self.cost_limit]
+        pairs = self._within()
         if not pairs:
             return None
         observed = [indices for indices, _ in pairs]
@@ -130,6 +126,13 @@ class PredictorSearch(SearchStrategy):
         trend = self._trend(observed, scores)
         expected = trend + self._expected(observed, scores - trend)
         return self.space.decode(observed[int(np.argmax(expected))])
+
+    def _within(self) -> list[tuple[Indices, float]]:
+        """The observations that did not fail, within the cost limit where there is one."""
+        costs = self.costs if self.cost_limit is not None else [-math.inf] * len(self.observations)
+        most = math.inf if self.cost_limit is None else self.cost_limit
+        pairs = zip(self.observations, costs, strict=True)
+        return [pair for pair, cost in pairs if cost <= most and math.isfinite(pair[1])]
 
     def _expected(self, observed: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
         """The posterior mean of the observed architectures' own scores."""

@@ -1,4 +1,4 @@
-"""How much a regression and networks each count in the prediction of a graph's nodes, by the validation nodes."""
+"""The weights of a regression and of networks in the prediction of a graph's nodes, by the validation nodes."""
 
 from __future__ import annotations
 

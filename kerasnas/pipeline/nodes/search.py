@@ -244,6 +244,6 @@ class NodeSearch:
 
 
 def _read(stages: Stages) -> dict[str, Any]:
-    """What a search has kept of its last network; nothing before the first, and after the last."""
+    """The record that a search has kept of its last network; empty before the first, and after the last."""
     file = stages.checkpoints("search") / _PROGRESS
     return untrusted.read_json(file, dict) if file.exists() else {}
