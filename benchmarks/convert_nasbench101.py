@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasnas import storage
+from kerasnas.files import storage
 from kerasnas.spaces.nasbench101 import NASBench101Space
 from kerasnas.spaces.nasbench101_cells import graph_hash
 from kerasnas.tabular.nasbench101 import FORMAT, VERSION

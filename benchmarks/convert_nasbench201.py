@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import storage
+from kerasnas.files import storage
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 
 

@@ -49,7 +49,7 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(_measure(arguments)))
     elif arguments.paper:
-        (about, rows), code = _estimate(), ["kerasnas/pipeline/step_timing.py"]
+        (about, rows), code = _estimate(), ["kerasnas/diagnostics/step_timing.py"]
         question = "What would several devices cost at the published size, on paper?"
         tracked.record(arguments, rows, code=code, note=about, part="paper", question=question)
     else:
@@ -98,8 +98,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
     tf.config.threading.set_inter_op_parallelism_threads(2 if several else 1)
     from kerasnas.backend import tensorflow_replicas
     from kerasnas.backend.virtual import split_cpu
+    from kerasnas.diagnostics.step_timing import measure_step
     from kerasnas.distribution import resolve_strategy
-    from kerasnas.pipeline.step_timing import measure_step
 
     if several:
         split_cpu(2)
@@ -178,7 +178,7 @@ def _estimate() -> tuple[str, list[dict[str, Any]]]:
     import numpy as np
 
     import kerasnas
-    from kerasnas.pipeline.step_timing import step_flops
+    from kerasnas.diagnostics.step_timing import step_flops
 
     space = kerasnas.DARTSSpace(filters=16, num_cells=8, num_nodes=4)
     supernet = space.build_supernet(input_shape=(32, 32, 3), num_classes=10)

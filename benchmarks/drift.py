@@ -45,7 +45,7 @@ from kerasnas.drift.view import ModelView
 from kerasnas.drift.windows import WindowedTest
 from kerasnas.export import with_preprocessing
 from kerasnas.networks.fused import fused
-from kerasnas.pipeline.training_loop import stepper
+from kerasnas.training.loop import stepper
 
 STREAMS = ("none", "covariate", "prior", "domain", "concept")
 POLICIES = ("frozen", "adapted", "from scratch", "no labels")

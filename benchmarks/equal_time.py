@@ -81,7 +81,8 @@ class Clock:
 def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
     """One tuner: search, and the test accuracy of what it found."""
     import kerasnas
-    from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe
+    from kerasnas.files import Stages
+    from kerasnas.training import NetworkTraining, TrainingRecipe
     from tuners.tuners.trial_inputs import SearchData
 
     # `Thread.currentThread`, once a call of a stock oracle

@@ -28,12 +28,15 @@ import numpy as np
 import tracked
 
 import kerasnas
-from kerasnas import pipeline
+from kerasnas import methods, racing
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Function
+from kerasnas.files import Stages
+from kerasnas.runs import RunFolder, open_executor
+from kerasnas.training import NetworkTraining, TrainingRecipe
 
 EXECUTORS = ("local", "processes:1", "processes:2", "ray")
-CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/pipeline/racing"]
+CODE = ["kerasnas/executors", "kerasnas/platforms/ray_executor.py", "kerasnas/racing"]
 PARTS = {
     "overhead": "What does an evaluation cost in other processes and on Ray?",
     "throughput": "How many trainings do one and two workers do?",
@@ -107,7 +110,7 @@ class Watched(Executor):
 
 def measure_overhead(name: str) -> dict[str, float]:
     start = time.perf_counter()
-    with pipeline.open_executor(name) as executor:
+    with open_executor(name) as executor:
         executor.map(nothing, range(executor.workers))
         first = time.perf_counter() - start
         number = 100_000 if executor.here else 300
@@ -121,7 +124,7 @@ def measure_overhead(name: str) -> dict[str, float]:
 
 
 def measure_throughput(name: str, epochs: int = 4, number: int = 8) -> dict[str, float]:
-    with pipeline.open_executor(name) as executor:
+    with open_executor(name) as executor:
         executor.map(train, range(executor.workers), shared=1)  # the imports
         start = time.perf_counter()
         spent = executor.map(train, range(number), shared=epochs)
@@ -131,7 +134,7 @@ def measure_throughput(name: str, epochs: int = 4, number: int = 8) -> dict[str,
 
 def measure_kill(name: str, number: int = 8) -> dict[str, float]:
     seconds = {}
-    with pipeline.open_executor(name) as executor:
+    with open_executor(name) as executor:
         executor.map(nothing, range(2 * executor.workers))
         for kill in (False, True):
             folder = tempfile.mkdtemp()
@@ -155,15 +158,15 @@ def _kill(folder: str, item: int) -> None:
 
 
 def measure_race(minutes: float) -> dict[str, float]:
-    from kerasnas.pipeline import race_run
-    from kerasnas.pipeline.tracking import Tracking
+    from kerasnas.methods.race import running as race_run
+    from kerasnas.runs.tracking import Tracking
 
-    config = pipeline.RaceConfig(minutes=minutes, initializer="none", no_experience=True)
+    config = methods.RaceConfig(minutes=minutes, initializer="none", no_experience=True)
     data = race_run.load_images(config)
     small = {name: np.ascontiguousarray(getattr(data, name)[:, ::2, ::2]) for name in ("x_train", "x_test")}
     data = dataclasses.replace(data, **small)  # many candidates in little time
-    folder = pipeline.RunFolder.begin(Path(tempfile.mkdtemp(), "run"), "race", config)
-    with Watched(pipeline.open_executor("processes:2")) as executor:
+    folder = RunFolder.begin(Path(tempfile.mkdtemp(), "run"), "race", config)
+    with Watched(open_executor("processes:2")) as executor:
         race = race_run.make_race(
             folder, config, data, race_run.make_budget(config, 0.0), Tracking(folder, print), print, executor
         )
@@ -175,12 +178,10 @@ def measure_shortlist() -> dict[str, float]:
     data = kerasnas.datasets.load("fashion_mnist_mini")
     space = kerasnas.spaces.NASBench201Space(filters=8, num_cells=1)
     halves = (data.x_train[:2048], data.y_train[:2048]), (data.x_train[2048:3072], data.y_train[2048:3072])
-    training = pipeline.NetworkTraining(space, data.input_shape, 10, pipeline.TrainingRecipe(epochs=20))
-    settings, found = pipeline.Shortlist(6, (200, 600), evaluations=20), [space.decode([3, 3, 1, 2, 1, 3])]
-    with Watched(pipeline.open_executor("processes:2")) as executor:
-        pipeline.run_shortlist(
-            pipeline.Stages(tempfile.mkdtemp()), settings, found, training, *halves, executor=executor
-        )
+    training = NetworkTraining(space, data.input_shape, 10, TrainingRecipe(epochs=20))
+    settings, found = racing.Shortlist(6, (200, 600), evaluations=20), [space.decode([3, 3, 1, 2, 1, 3])]
+    with Watched(open_executor("processes:2")) as executor:
+        racing.run_shortlist(Stages(tempfile.mkdtemp()), settings, found, training, *halves, executor=executor)
     return _idle(executor)
 
 
@@ -196,7 +197,7 @@ def _idle(executor: Watched) -> dict[str, float]:
 def sizes() -> dict[str, int]:
     """Lines of each file."""
     root = Path(kerasnas.__file__).parent
-    files = [*(root / "executors").glob("*.py"), root / "pipeline" / "executors.py"]
+    files = [*(root / "executors").glob("*.py"), root / "runs" / "executors.py"]
     files.append(root / "platforms" / "ray_executor.py")
     return {file.relative_to(root).as_posix(): len(file.read_text().splitlines()) for file in sorted(files)}
 

@@ -75,9 +75,10 @@ def keep(raw, row):
 def collect(arguments):
     """Train every cell of the pool on every data set, where that is not done."""
     from kerasnas import datasets
-    from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe
+    from kerasnas.files import Stages
     from kerasnas.spaces import TextSpace
     from kerasnas.tasks import CLASSIFICATION
+    from kerasnas.training import NetworkTraining, TrainingRecipe
 
     done = {(row["dataset"], row["seed"], row["cell"]) for row in rows_of(arguments.raw, "collect")}
     recipe = TrainingRecipe(EPOCHS, learning_rate=0.004, algorithm="adam", augment=datasets.drop_words)
@@ -126,7 +127,7 @@ def records(arguments, seed):
 
 def search(arguments):
     """Whole runs, without and with the records of the other data sets."""
-    from kerasnas import pipeline
+    from kerasnas import methods
     from kerasnas.meta import ExperienceStore
 
     done = {(row["dataset"], row["seed"], row["arm"]) for row in rows_of(arguments.raw, "search")}
@@ -146,8 +147,8 @@ def search(arguments):
                 file = Path(folder) / "texts.npz"
                 np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
                 options = {**options, "shortlist": 4, "shortlist_steps": ("400",), "random_genotypes": 0}
-                config = pipeline.SearchConfig.suited(space="text", dataset=str(file), seed=int(seed), **options)
-                result = pipeline.search(config, Path(folder) / "run", lambda line: None)
+                config = methods.SearchConfig.suited(space="text", dataset=str(file), seed=int(seed), **options)
+                result = methods.search(config, Path(folder) / "run", lambda line: None)
             advised = [one["genotype"] for one in result.get("experience", {"networks": []})["networks"]]
             val = max(one["val_accuracy"] for one in result["shortlist"]["rungs"][0]["networks"])
             row = {"part": "search", "dataset": name, "seed": int(seed), "arm": arm, "val": val}
@@ -225,7 +226,7 @@ def report(arguments):
     tracked.record(
         arguments,
         shown.rows,
-        code=["kerasnas/meta/race_experience.py", "kerasnas/meta/tasks.py", "kerasnas/pipeline/choosing.py"],
+        code=["kerasnas/meta/race_experience.py", "kerasnas/meta/tasks.py", "kerasnas/methods/gradient/choosing.py"],
         intervals="Test accuracy in percent; mean ± 95 % interval over seeds (their number), in the last row over data "
         "sets",
         note=NOTE,

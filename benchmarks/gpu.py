@@ -110,7 +110,7 @@ def measure_one_step(arguments: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from kerasnas.backend import devices
-    from kerasnas.pipeline.step_timing import matmul_peak, measure_step, step_flops
+    from kerasnas.diagnostics.step_timing import matmul_peak, measure_step, step_flops
 
     made: list[Any] = []
 

@@ -450,7 +450,7 @@ def summarize_product(arguments: argparse.Namespace, rows: list[dict]) -> None:
     question = "What does `kerasnas search graph.npz` hand over?"
     code = (
         *CODE,
-        "kerasnas/pipeline/nodes",
+        "kerasnas/methods/nodes",
     )
     more = {"code": code, "runs": rows, "question": question, "seeds": sorted({row["seed"] for row in rows})}
     more["note"] = (

@@ -50,7 +50,7 @@ def subset(data, shots, seed):
 def network(name, data, start, seed):
     """The network of the macro space, and what `warm_start` said."""
     from kerasnas.meta import ReptileInitializer, warm_start
-    from kerasnas.pipeline.racing import portfolio
+    from kerasnas.racing import portfolio
     from kerasnas.spaces import MacroSpace
 
     space = MacroSpace.for_data(data.input_shape, min(data.num_classes, 100), len(data.x_train))
@@ -66,9 +66,9 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
     from value_contenders import augmentation
 
     from kerasnas.datasets import ArrayBatches
-    from kerasnas.pipeline.racing.contestant import Contestant
-    from kerasnas.pipeline.racing.rungs import fitting_batch_size
-    from kerasnas.pipeline.recipe import TrainingRecipe
+    from kerasnas.racing.contestant import Contestant
+    from kerasnas.racing.rungs import fitting_batch_size
+    from kerasnas.training.recipe import TrainingRecipe
 
     recipe = TrainingRecipe(learning_rate=rate, weight_decay=5e-3, label_smoothing=0.1)
     batches = ArrayBatches(x, y, fitting_batch_size(len(x)), seed=seed, augment=augmentation(name))

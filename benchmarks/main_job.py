@@ -63,7 +63,7 @@ def main() -> None:
             print(f"{name} {statistics.mean(values):.4f} +- {spread:.4f}")
     kept = ("seed", "test_accuracy", "parameters", "winner", "random_mean", "wall_s", "peak_memory_gib")
     shown = [{name: row[name] for name in kept if name in row} for row in rows]
-    tracked.record(arguments, shown, code=["kerasnas/pipeline"], runs=rows)
+    tracked.record(arguments, shown, code=["kerasnas/methods", "kerasnas/racing", "kerasnas/training"], runs=rows)
 
 
 if __name__ == "__main__":

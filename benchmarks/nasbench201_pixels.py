@@ -141,7 +141,7 @@ def main() -> None:
         runs = sets[arguments.runs]
     else:
         runs = {name: every[name] for name in arguments.runs.split(",")}
-    code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/pipeline/shortlist", "kerasnas/proxies"]
+    code = ["kerasnas/trainers", "kerasnas/relaxations", "kerasnas/racing/shortlist", "kerasnas/proxies"]
     if not runs:
         question = "Which accuracy do random cells of NAS-Bench-201 have?"
         tracked.record(arguments, drawn.rows, code=["kerasnas/tabular"], note=note, seeds=[], question=question)
@@ -238,8 +238,8 @@ def _search(
     searched = round((_cpu_seconds() - before) / 60, 2)
     chosen = derived
     if arguments.shortlist:
-        settings = kerasnas.pipeline.Shortlist(arguments.shortlist)
-        chosen = kerasnas.pipeline.rerank(search, x, y, settings, seed=seed, log=_to_stderr)
+        settings = kerasnas.racing.Shortlist(arguments.shortlist)
+        chosen = kerasnas.racing.rerank(search, x, y, settings, seed=seed, log=_to_stderr)
     return _record(
         name,
         seed,
@@ -265,13 +265,13 @@ def _unsearched(
 
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     start = reachable.sample(np.random.default_rng(seed))
-    chosen = kerasnas.pipeline.rerank_genotypes(
+    chosen = kerasnas.racing.rerank_genotypes(
         space,
         [start],
         x,
         y,
         10,
-        kerasnas.pipeline.Shortlist(arguments.shortlist),
+        kerasnas.racing.Shortlist(arguments.shortlist),
         within=reachable,
         seed=seed,
         log=_to_stderr,

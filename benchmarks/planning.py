@@ -211,7 +211,7 @@ def summarize(arguments, rows):
             last = [f"{np.mean(ratios):.3f}" if ratios else "", f"{means[1]:,.0f}", f"{means[2]:.0f}"]
             shown.add([name, len(runs), f"{100 * means[0]:.1f}", *cells, *last])
         intervals = "Success of whole episodes in percent, with the 95 % interval over seeds and worlds"
-        code = ["kerasnas/spaces/planning.py", "kerasnas/datasets", "kerasnas/pipeline/racing"]
+        code = ["kerasnas/spaces/planning.py", "kerasnas/datasets", "kerasnas/racing"]
         part = None if kind == "maze" else kind
         seeds = sorted({row["seed"] for row in own})
         words = (

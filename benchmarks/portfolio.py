@@ -1,7 +1,7 @@
 """Learn a portfolio of networks and recipes from trainings on many small tasks, and judge it on a domain left out.
 
     python benchmarks/portfolio.py collect DATA --output=runs/portfolio.jsonl      (about 60 minutes of one processor)
-    python benchmarks/portfolio.py learn --output=runs/portfolio.jsonl --write=kerasnas/pipeline/racing/portfolio.json
+    python benchmarks/portfolio.py learn --output=runs/portfolio.jsonl --write=kerasnas/racing/portfolio.json
 
 A task is a part of a domain: at most 20 of its classes, at most 800 training images, at 16, 24 or 32 pixels. Each
 candidate is trained on four fifths of it for 16 processor seconds of one thread, as the race trains its winner, and
@@ -81,9 +81,9 @@ def train(domain, data, split, plan, seconds):
     from value_contenders import augmentation
 
     from kerasnas.datasets import ArrayBatches
-    from kerasnas.pipeline.race_run import RECIPE
-    from kerasnas.pipeline.racing.contestant import Contestant
-    from kerasnas.pipeline.racing.rungs import fitting_batch_size
+    from kerasnas.methods.race.running import RECIPE
+    from kerasnas.racing.contestant import Contestant
+    from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.spaces import MacroSpace
 
     *plan, rate = plan

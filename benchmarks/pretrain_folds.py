@@ -32,8 +32,8 @@ def meta_learned(arguments, data):
     from kerasnas.datasets import EpisodeSampler, TaskMixture
     from kerasnas.datasets.joint import as_color
     from kerasnas.meta import MAML, Reptile, ReptileInitializer
-    from kerasnas.pipeline.pretraining import SIZE
-    from kerasnas.pipeline.racing.portfolio import named_networks
+    from kerasnas.methods.pretraining import SIZE
+    from kerasnas.racing.portfolio import named_networks
     from kerasnas.spaces import MacroSpace
 
     shots, queries = (10, 0) if arguments.method == "reptile" else (5, 10)
@@ -77,8 +77,8 @@ def main():
     arguments = parser.parse_args()
     import initialization_data as sources
 
-    from kerasnas.pipeline.pretraining import pretrain_network
-    from kerasnas.pipeline.racing import Budget
+    from kerasnas.methods.pretraining import pretrain_network
+    from kerasnas.racing import Budget
 
     held_out = FOLDS[arguments.fold]
     data = [sources.dataset(arguments.data, name) for name in DOMAINS if name not in held_out]

@@ -6,7 +6,7 @@
 Each axis varies alone, around a base point; every point is a process of its own (`search_step.py`). The exponent p of
 `value ~ size ** p` is fitted over an axis by least squares of the logarithms; the local exponents, each between a point
 and the one before it, show departures from a power law. The work is that of the primitives
-(`kerasnas.pipeline.step_timing.step_flops`): where it grows faster than linearly, so may the time. Memory is the
+(`kerasnas.diagnostics.step_timing.step_flops`): where it grows faster than linearly, so may the time. Memory is the
 process's, of which TensorFlow itself takes about 0.6 GiB at every point.
 """
 
@@ -87,7 +87,7 @@ def _work(filters: int, cells: int, nodes: int, batch: int) -> int:
     """Floating-point operations of the first-order step."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import kerasnas
-    from kerasnas.pipeline.step_timing import step_flops
+    from kerasnas.diagnostics.step_timing import step_flops
 
     supernet = kerasnas.DARTSSpace(filters, cells, nodes).build_supernet(input_shape=(32, 32, 3), num_classes=10)
     flops = step_flops(supernet, batch, "first_order")

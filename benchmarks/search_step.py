@@ -52,7 +52,7 @@ def main() -> None:
     import numpy as np
 
     import kerasnas
-    from kerasnas.pipeline.step_timing import measure_step
+    from kerasnas.diagnostics.step_timing import measure_step
 
     case = CASES[arguments.case]
 

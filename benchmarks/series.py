@@ -69,7 +69,7 @@ def read(data, name):
 
 def search(data, name, seed, seconds):
     """A run of the command, whose record says the accuracy."""
-    from kerasnas import pipeline
+    from kerasnas import methods
 
     x, y, x_test, y_test, classes = read(data, name)
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +77,7 @@ def search(data, name, seed, seconds):
         arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test, "classes": classes}
         np.savez(file, **arrays, kind="signals")
         epochs = int(np.clip(3000 * 16 // len(x), 20, 200))  # few samples make few steps in an epoch
-        settings = pipeline.SearchConfig.suited(
+        settings = methods.SearchConfig.suited(
             space="signals",
             dataset=str(file),
             random_genotypes=0,
@@ -90,7 +90,7 @@ def search(data, name, seed, seconds):
             retrain_batch_size=16,
             batch_size=16,
         )
-        result = pipeline.search(settings, Path(folder) / "run", lambda line: None)
+        result = methods.search(settings, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
     kept = {name: searched[name] for name in ("parameters", "linear")}
     return searched["test_accuracy"], {**kept, "genotype": result["genotype"]}
@@ -98,8 +98,8 @@ def search(data, name, seed, seconds):
 
 def minirocket(data, name, seed, seconds):
     """The linear model of random kernels without a network."""
+    from kerasnas.companions.kernels import ridge, usual_features
     from kerasnas.networks.random_kernels import RandomKernels
-    from kerasnas.pipeline.kernels import ridge, usual_features
 
     x, y, x_test, y_test, classes = read(data, name)
     kernels = RandomKernels.of(x, usual_features(len(x)), seed)
@@ -165,6 +165,6 @@ if __name__ == "__main__":
     CONTENDERS = {one.__name__: one for one in (search, minirocket, rocket, inception)}
     CODE = (
         *("benchmarks/text.py", "kerasnas/spaces/signals.py", "kerasnas/primitives/sequences.py"),
-        *("kerasnas/networks/random_kernels.py", "kerasnas/pipeline/kernels.py", "kerasnas/pipeline/linear.py"),
+        *("kerasnas/networks/random_kernels.py", "kerasnas/companions/kernels.py", "kerasnas/companions/linear.py"),
     )
     text.main(__doc__, __file__, CONTENDERS, DATASETS, read, "series.jsonl", CODE, tuned=TUNED, note=_NOTE)

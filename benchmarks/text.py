@@ -55,14 +55,14 @@ def read(data, name):
 
 def search(data, name, seed, seconds):
     """A run of the command, whose record says the accuracy."""
-    from kerasnas import pipeline
+    from kerasnas import methods
 
     x, y, x_test, y_test, classes = read(data, name)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.npz"
         np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
-        settings = pipeline.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, seed=seed)
-        result = pipeline.search(settings, Path(folder) / "run", lambda line: None)
+        settings = methods.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, seed=seed)
+        result = methods.search(settings, Path(folder) / "run", lambda line: None)
     searched = result["searched"]
     return searched["test_accuracy"], {"parameters": searched["parameters"], "genotype": result["genotype"]}
 
@@ -235,6 +235,6 @@ if __name__ == "__main__":
     CONTENDERS = {one.__name__: one for one in (search, tfidf, cnn, gru)}
     CODE = (
         *("kerasnas/spaces/text.py", "kerasnas/primitives/text_blocks.py", "kerasnas/networks/ngrams.py"),
-        *("kerasnas/pipeline/linear.py", "kerasnas/pipeline/settings.py"),
+        *("kerasnas/companions/linear.py", "kerasnas/runs/settings.py"),
     )
     main(__doc__, __file__, CONTENDERS, DATASETS, read, "text.jsonl", CODE)

@@ -99,9 +99,9 @@ def each_seed(
         seeds: one run each, which depends on no other.
         shared: first argument of all calls. Defaults to None.
     """
-    from kerasnas import pipeline
+    from kerasnas import runs
 
-    with pipeline.open_executor(arguments.executor) as executor:
+    with runs.open_executor(arguments.executor) as executor:
         return executor.map(function, list(seeds), shared)
 
 

@@ -67,7 +67,7 @@ def main() -> None:
                     print(json.dumps(records[-1]), file=sys.stderr, flush=True)
                     if arguments.json:
                         arguments.json.write_text(json.dumps(records, indent=1))
-    code = ["kerasnas/pipeline/recipe.py", "kerasnas/pipeline/training_loop.py", "kerasnas/networks"]
+    code = ["kerasnas/training/recipe.py", "kerasnas/training/loop.py", "kerasnas/networks"]
     tracked.record(arguments, table(records), code=code, runs=records)
 
 
@@ -136,7 +136,8 @@ def with_keras(arguments: argparse.Namespace) -> dict[str, float]:
     import kerasnas
     from kerasnas import datasets
     from kerasnas.networks.fused import fused
-    from kerasnas.pipeline import TrainingRecipe, training_loop
+    from kerasnas.training import TrainingRecipe
+    from kerasnas.training import loop as training_loop
 
     def cnn() -> keras.Model:
         x = inputs = keras.Input(data.input_shape)

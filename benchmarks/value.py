@@ -163,7 +163,13 @@ def report(arguments, records):
     rows.append({"data": "(CPU s, mean)", **seconds})
     intervals = "Test accuracy in percent; mean ± 95 % interval over the runs (their number)"
     used = [r for own in runs.values() for r in own.values()]
-    tracked.record(arguments, rows, code=["kerasnas/pipeline"], intervals=intervals, runs=used)
+    tracked.record(
+        arguments,
+        rows,
+        code=["kerasnas/methods", "kerasnas/racing", "kerasnas/training"],
+        intervals=intervals,
+        runs=used,
+    )
     print(f"\n{'':20}" + "".join(f"{name:>16}" for name in names))
     for dataset in sorted({key[0] for own in found.values() for key in own}):
         columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]

@@ -197,9 +197,9 @@ def run_random_networks(name, arrays, seconds, seed, number=3):
     """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
     from kerasnas.callbacks import NonFiniteError
     from kerasnas.datasets import ArrayBatches
-    from kerasnas.pipeline.race_run import RECIPE
-    from kerasnas.pipeline.racing import Contestant
-    from kerasnas.pipeline.racing.winners import DECAY
+    from kerasnas.methods.race.running import RECIPE
+    from kerasnas.racing import Contestant
+    from kerasnas.racing.winners import DECAY
     from kerasnas.spaces import MacroSpace
 
     clock = time.process_time

@@ -34,10 +34,10 @@ def main(tiny: bool = False, kind: str = "maze", minutes: float = 1.5, seed: int
         # The same for mazes of 11 x 11: kerasnas search --space=planning --dataset=mazes --cpu_minutes=1.5
         arrays = {name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test", "classes")}
         np.savez(Path(folder, "mazes.npz"), **arrays)
-        settings = kerasnas.pipeline.RaceConfig(
+        settings = kerasnas.methods.RaceConfig(
             dataset=f"{folder}/mazes.npz", space="planning", cpu_minutes=0.2 if tiny else minutes, seed=seed
         )
-        kerasnas.pipeline.search(settings, Path(folder, "run"))
+        kerasnas.methods.search(settings, Path(folder, "run"))
         genotype = kerasnas.Genotype.load(Path(folder, "run", "genotype.json"))
         network = keras.models.load_model(Path(folder, "run", "model.keras"))
     print(genotype)

@@ -21,7 +21,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import Genotype, datasets, pipeline
+from kerasnas import Genotype, datasets, methods, runs
 
 PRAISE = ["good", "great", "fine", "lovely", "warm", "funny", "moving", "brilliant", "clever", "charming"]
 BLAME = ["bad", "dull", "poor", "awful", "cold", "slow", "boring", "weak", "clumsy", "hollow"]
@@ -68,8 +68,8 @@ def main(tiny: bool = False) -> Genotype:
             else {}
         )
         small |= {"primitives": ("skip_connect", "masked_conv_3"), "architecture_warmup_epochs": 1} if tiny else {}
-        settings = pipeline.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, **small)
-        result = pipeline.search(settings, run, log=pipeline.Progress("none", quiet=True))
+        settings = methods.SearchConfig.suited(space="text", dataset=str(file), random_genotypes=0, **small)
+        result = methods.search(settings, run, log=runs.Progress("none", quiet=True))
         genotype = Genotype.load(run / "genotype.json")
         model = keras.models.load_model(run / "model.keras")  # plain Keras: strings in, probabilities out
         print(genotype)

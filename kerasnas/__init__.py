@@ -30,9 +30,7 @@ if TYPE_CHECKING:
         spaces,
         tabular,
     )
-    from kerasnas.drift import DriftMonitor
-    from kerasnas.genotypes import Edge, Genotype
-    from kerasnas.pipeline import (
+    from kerasnas.deployment import (
         GraphClassifier,
         ImageClassifier,
         ImageRegressor,
@@ -43,6 +41,8 @@ if TYPE_CHECKING:
         push,
         readapt,
     )
+    from kerasnas.drift import DriftMonitor
+    from kerasnas.genotypes import Edge, Genotype
     from kerasnas.primitives import MixedOp, register_primitive
     from kerasnas.search import BilevelOptimizer, BilevelTrainer
     from kerasnas.spaces import DARTSSpace, SearchSpace
@@ -56,17 +56,17 @@ _HOMES = {
     "DriftMonitor": "drift",
     "Edge": "genotypes",
     "Genotype": "genotypes",
-    "GraphClassifier": "pipeline",
-    "ImageClassifier": "pipeline",
-    "ImageRegressor": "pipeline",
+    "GraphClassifier": "deployment",
+    "ImageClassifier": "deployment",
+    "ImageRegressor": "deployment",
     "MixedOp": "primitives",
-    "Preset": "pipeline",
+    "Preset": "deployment",
     "SearchSpace": "spaces",
-    "TextClassifier": "pipeline",
-    "load": "pipeline",
-    "presets": "pipeline",
-    "push": "pipeline",
-    "readapt": "pipeline",
+    "TextClassifier": "deployment",
+    "load": "deployment",
+    "presets": "deployment",
+    "push": "deployment",
+    "readapt": "deployment",
     "register_primitive": "primitives",
 }
 

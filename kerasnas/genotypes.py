@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kerasnas import checks, storage, untrusted
+from kerasnas import checks
+from kerasnas.files import storage, untrusted
 
 __all__ = ["DARTS_V1", "DARTS_V2", "PC_DARTS_CIFAR", "Edge", "Genotype"]
 

@@ -14,31 +14,24 @@ import keras
 import numpy as np
 from PIL import Image
 
-from kerasnas import cli, datasets, storage
+from kerasnas import cli, datasets
 from kerasnas.cli.flags import parse, settings
 from kerasnas.cost.latency import LatencyTable
 from kerasnas.datasets.folders import read_image
 from kerasnas.drift import DriftMonitor
 from kerasnas.export import load_classifier, save_classifier
+from kerasnas.files import Stages, storage
 from kerasnas.genotypes import DARTS_V2, Genotype
 from kerasnas.meta.experience import SearchExperience, load_experiences, save_experiences
 from kerasnas.meta.experience_store import ExperienceStore
 from kerasnas.meta.initializer import ReptileInitializer
 from kerasnas.meta.race_experience import RaceExperience
 from kerasnas.meta.tasks import FEATURES
-from kerasnas.pipeline import (
-    GraphConfig,
-    PretrainingConfig,
-    RaceConfig,
-    RunFolder,
-    SearchConfig,
-    Stages,
-    TrainingConfig,
-    read_config,
-)
-from kerasnas.pipeline.rebuilding import Rebuilt, read_given
-from kerasnas.pipeline.record import read_result
-from kerasnas.pipeline.run_folder import GIVEN
+from kerasnas.methods import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.methods.rebuilding import Rebuilt, read_given
+from kerasnas.runs import RunFolder, read_config
+from kerasnas.runs.folder import GIVEN
+from kerasnas.runs.record import read_result
 from kerasnas.tabular import NASBench201
 
 SECONDS = 5  # after which a reader hangs

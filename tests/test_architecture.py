@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {
         "annotations",
-        *("checks", "registry", "genotypes", "storage", "leftovers", "untrusted", "intervals", "pareto"),
+        *("checks", "registry", "genotypes", "files", "intervals", "pareto"),
         *("backend", "distribution", "executors"),
     },
     {"primitives", "relaxations", "tasks"},
@@ -34,7 +34,11 @@ LEVELS = [
     {"meta"},
     {"federated"},
     {"drift", "reporting", "export", "testing", "platforms"},
-    {"pipeline"},
+    {"companions"},
+    {"training", "racing"},
+    {"runs"},
+    {"methods", "diagnostics"},
+    {"deployment"},
     {"cli"},
 ]
 LEVEL = {unit: index for index, units in enumerate(LEVELS) for unit in units}

@@ -18,7 +18,7 @@
 | several objectives | their sum | with `ParetoOracle`, their front |
 """
 
-from kerasnas.pipeline import TrainingRecipe
+from kerasnas.training import TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner, GenotypeTuner
 from tuners.hypermodels.checked_hypermodel import CheckedHyperModel
 from tuners.hypermodels.genotype_hypermodel import GenotypeHyperModel

@@ -24,7 +24,11 @@ _ROOMS = {
     "kerasnas/tabular": "Tables of published results",
     "kerasnas/datasets": "Data",
     "kerasnas/callbacks": "Callbacks and guards",
-    "kerasnas/pipeline": "Pipeline",
+    "kerasnas/companions": "Companions of networks",
+    "kerasnas/training": "Training",
+    "kerasnas/racing": "Races",
+    "kerasnas/methods": "Methods of a run",
+    "kerasnas/deployment": "Deployment",
     "kerasnas/platforms": "Platforms",
     "tuners": "KerasTuner",
 }

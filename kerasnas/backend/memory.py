@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import weakref
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -72,3 +73,13 @@ def _gradients() -> MutableMapping[str, Any]:
     from kerasnas.backend.tensorflow_internals import gradient_registry
 
     return gradient_registry()
+
+
+def peak_memory_gib() -> float | None:
+    """The largest memory that this process has ever held, or None where the system keeps no count."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 2**30 if sys.platform == "darwin" else 2**20  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

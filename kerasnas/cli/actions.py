@@ -16,15 +16,15 @@ from kerasnas.cli.flags import flag_of, given, settings
 
 def search(values: flags.FlagValues, spent: float) -> None:
     """Search, by a race or by gradients."""
-    from kerasnas import pipeline
+    from kerasnas import methods, runs
 
     config = settings(_search_settings(values), values)
-    if isinstance(config, pipeline.SearchConfig):
-        pipeline.make_space(config)
+    if isinstance(config, methods.SearchConfig):
+        methods.make_space(config)
     progress = _progress(values)
-    kind = pipeline.run_folder.kind_of(config)
-    run = pipeline.RunFolder.create(values["output_dir"].value, kind, config, progress)
-    pipeline.search(config, run.path, progress, spent)
+    kind = runs.folder.kind_of(config)
+    run = runs.RunFolder.create(values["output_dir"].value, kind, config, progress)
+    methods.search(config, run.path, progress, spent)
 
 
 def _search_settings(values: flags.FlagValues) -> type:
@@ -34,7 +34,8 @@ def _search_settings(values: flags.FlagValues) -> type:
         ValueError: for a flag that the method does not have, and for a gradient search of a space without a supernet.
     """
     from kerasnas.datasets.graph_files import is_graph_file
-    from kerasnas.pipeline import GraphConfig, RaceConfig, SearchConfig, plugins
+    from kerasnas.methods import GraphConfig, RaceConfig, SearchConfig
+    from kerasnas.runs import plugins
     from kerasnas.spaces import has_supernet
 
     plugins.load(values["import"].value)  # before the name of a space is looked up
@@ -73,45 +74,45 @@ def _only(values: flags.FlagValues, chosen: type, others: tuple[type, ...], word
 
 def _progress(values: flags.FlagValues) -> Any:
     """The progress that the run tells, by --progress and --quiet."""
-    from kerasnas import pipeline
+    from kerasnas import runs
 
-    return pipeline.Progress(values["progress"].value, values["quiet"].value)
+    return runs.Progress(values["progress"].value, values["quiet"].value)
 
 
 def retrain(values: flags.FlagValues) -> None:
     """Train the network of a genotype."""
-    from kerasnas import pipeline
+    from kerasnas import methods, runs
 
-    name, own = values["genotype"].value, given(pipeline.TrainingConfig, values)
-    pipeline.plugins.load(own.get("imports", ()))
+    name, own = values["genotype"].value, given(methods.TrainingConfig, values)
+    runs.plugins.load(own.get("imports", ()))
     published = _published().get(name)
-    found = pipeline.read_network(_existing(name), **own) if published is None else pipeline.fitting(published, **own)
+    found = methods.read_network(_existing(name), **own) if published is None else methods.fitting(published, **own)
     progress = _progress(values)
-    run = pipeline.RunFolder.create(values["output_dir"].value, "retrain", found.config, progress)
-    pipeline.retrain(found.config, run.path, found.genotype, progress)
+    run = runs.RunFolder.create(values["output_dir"].value, "retrain", found.config, progress)
+    methods.retrain(found.config, run.path, found.genotype, progress)
 
 
 def pretrain(values: flags.FlagValues, spent: float) -> None:
     """Learn an initialization."""
-    from kerasnas import pipeline
+    from kerasnas import methods, runs
 
-    config = settings(pipeline.PretrainingConfig, values)
+    config = settings(methods.PretrainingConfig, values)
     progress = _progress(values)
-    run = pipeline.RunFolder.create(values["output_dir"].value, "pretrain", config, progress)
-    pipeline.pretrain(config, run.path, progress, spent)
+    run = runs.RunFolder.create(values["output_dir"].value, "pretrain", config, progress)
+    methods.pretrain(config, run.path, progress, spent)
 
 
 def resume(values: flags.FlagValues, spent: float) -> None:
     """Continue a run."""
-    from kerasnas import pipeline
+    from kerasnas import methods
 
-    pipeline.resume(values["output_dir"].value, _progress(values), spent, values["executor"].value or None)
+    methods.resume(values["output_dir"].value, _progress(values), spent, values["executor"].value or None)
 
 
 def predict(values: flags.FlagValues) -> None:
     """Print the class of images, their labels, or their numbers."""
     from kerasnas import reporting
-    from kerasnas.pipeline import deployment
+    from kerasnas.deployment import predictions as deployment
 
     if not values["images"].value:
         raise ValueError("Expected image files, or folders of them, after the folder of the run. Received: none")
@@ -126,39 +127,39 @@ def predict(values: flags.FlagValues) -> None:
 
 def evaluate(values: flags.FlagValues) -> None:
     """Print accuracy and loss on labeled data."""
-    from kerasnas import pipeline, reporting
+    from kerasnas import deployment, reporting
 
-    print(reporting.evaluation_text(pipeline.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
+    print(reporting.evaluation_text(deployment.evaluate(values["output_dir"].value, values["dataset"].value)), end="")
 
 
 def export(values: flags.FlagValues) -> None:
     """Write the network of a run for other runtimes."""
-    from kerasnas import pipeline
+    from kerasnas import deployment
 
-    names = values["format"].value or pipeline.DEFAULT_FORMATS
-    pipeline.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
+    names = values["format"].value or deployment.DEFAULT_FORMATS
+    deployment.export(values["output_dir"].value, names, values["output"].value, values["dataset"].value)
 
 
 def push(values: flags.FlagValues) -> None:
     """Publish a run as a preset."""
-    from kerasnas import pipeline
+    from kerasnas import deployment
 
     target, license = values["target"].value, values["license"].value
-    pipeline.push(values["output_dir"].value, target, license, values["private"].value)
+    deployment.push(values["output_dir"].value, target, license, values["private"].value)
 
 
 def monitor(values: flags.FlagValues) -> None:
     """Say whether new images drifted, and adapt the network."""
     import json
 
-    from kerasnas import pipeline
+    from kerasnas import deployment
 
     as_json = values["format"].value == "json"
     try:
         minutes = float(values["minutes"].value)
     except ValueError:
         raise ValueError(f"Expected --minutes to be a number above 0. Received: {values['minutes'].value!r}") from None
-    found = pipeline.monitor(
+    found = deployment.monitor(
         values["output_dir"].value,
         values["images"].value,
         values["labels"].value,
@@ -173,38 +174,38 @@ def monitor(values: flags.FlagValues) -> None:
 
 def plot(values: flags.FlagValues) -> None:
     """Draw the plots of a run, or of a genotype."""
-    from kerasnas import pipeline
+    from kerasnas import methods, runs
 
     folder = values["output_dir"].value
     if folder is None:
         raise ValueError("Missing flag --output_dir: the folder of a run, or where to put the plots of --genotype.")
     if values["genotype"].value is None:
-        pipeline.plot(folder)
+        methods.plot(folder)
         return
     Path(folder).mkdir(parents=True, exist_ok=True)
-    for path in pipeline.plot_genotype(_genotype(values["genotype"].value), Path(folder)):
+    for path in runs.plot_genotype(_genotype(values["genotype"].value), Path(folder)):
         print(path)
 
 
 def time(values: flags.FlagValues) -> None:
     """Time a search step."""
-    from kerasnas import pipeline
+    from kerasnas import diagnostics
 
-    pipeline.measure(settings(pipeline.TimingConfig, values))
+    diagnostics.measure(settings(diagnostics.TimingConfig, values))
 
 
 def compare(values: flags.FlagValues) -> None:
     """Compare strategies on a table."""
-    from kerasnas import pipeline
+    from kerasnas import diagnostics
 
-    pipeline.compare(settings(pipeline.ComparisonConfig, values), values["output_dir"].value)
+    diagnostics.compare(settings(diagnostics.ComparisonConfig, values), values["output_dir"].value)
 
 
 def doctor(values: flags.FlagValues) -> None:
     """Examine this machine."""
-    from kerasnas import pipeline
+    from kerasnas import diagnostics
 
-    pipeline.examine(settings(pipeline.DoctorConfig, values))
+    diagnostics.examine(settings(diagnostics.DoctorConfig, values))
 
 
 def completion(values: flags.FlagValues, commands: Mapping[str, Command]) -> None:

@@ -61,7 +61,7 @@ _CONFIG = OwnFlag(
 class Command:
     """A subcommand: its words, its flags, and the function that runs it.
 
-    `settings` names the dataclasses of `kerasnas.pipeline` whose fields are flags; they are imported when needed. Where
+    `settings` names the dataclasses of `kerasnas.methods` whose fields are flags; they are imported when needed. Where
     two have a field in common, the flag is that of the first. A `timed` command is also told how many seconds of its
     process have passed. `places` are the flags that may be given by their value alone, in this order; `own` are its
     flags that are no settings.
@@ -121,10 +121,8 @@ class Command:
             chosen = " Default: runs/NAME-1, -2, ..., with the name of the dataset." if self.name == "search" else ""
             OwnFlag("output_dir", None, f"The folder of the run.{chosen}").define(values)
         if self.settings:
-            from kerasnas import pipeline
-
             for name in self.settings:
-                for field in dataclasses.fields(getattr(pipeline, name)):
+                for field in dataclasses.fields(_settings(name)):
                     if flag_of(field) not in values:
                         define(field, values)
                     elif (other := field.metadata["help"]) not in (flag := values[flag_of(field)]).help:
@@ -139,10 +137,8 @@ class Command:
         """The values that a shell can offer, by the flag: names of what is registered, of choices, true and false."""
         known = {own.name: [*own.known] or ["true", "false"] for own in self.own if own.known or own.default is False}
         if self.settings:
-            from kerasnas import pipeline
-
             for name in reversed(self.settings):
-                for field in dataclasses.fields(getattr(pipeline, name)):
+                for field in dataclasses.fields(_settings(name)):
                     if field.metadata["known"] is not None:
                         known[flag_of(field)] = list(field.metadata["known"])
                     elif isinstance(field.default, bool):
@@ -160,10 +156,9 @@ class Command:
         """The flags by what they are of, where there are several kinds of settings."""
         if len(self.settings) < 2:
             return {"Flags": set(values)}
-        from kerasnas import pipeline
 
         first, second, third = (
-            {flag_of(field) for field in dataclasses.fields(getattr(pipeline, name))} for name in self.settings
+            {flag_of(field) for field in dataclasses.fields(_settings(name))} for name in self.settings
         )
         return {
             "Flags": (first & second) | (set(values) - first - second - third),
@@ -171,3 +166,10 @@ class Command:
             "Flags of a gradient search": second - first,
             "Flags of a search on a graph": third - first - second,
         }
+
+
+def _settings(name: str) -> Any:
+    """Import the settings dataclass of this name."""
+    from kerasnas import diagnostics, methods
+
+    return getattr(methods if hasattr(methods, name) else diagnostics, name)

@@ -9,9 +9,9 @@ from typing import Any
 
 from absl import flags
 
-from kerasnas import untrusted
 from kerasnas.checks import nearest
 from kerasnas.cli.flags import RENAMED, flag_of
+from kerasnas.files import untrusted
 
 _METHODS = {"race": "race", "search": "gradient"}  # kind of a run -> the --method that it is of
 _VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
@@ -84,9 +84,9 @@ def _read(file: Path, command: str) -> dict[str, Any]:
         raise ValueError(f"{file}: expected names of flags and their values. Received: {type(record).__name__}")
     if record.get("format") != "kerasnas.run":
         return {str(name).lstrip("-").replace("-", "_"): value for name, value in record.items()}
-    from kerasnas import pipeline
+    from kerasnas import runs
 
-    kind, config = pipeline.read_config(file)
+    kind, config = runs.read_config(file)
     of = "retrain" if kind == "retrain" else "search"
     if of != command:
         raise ValueError(f"{file} is the configuration of `kerasnas {of}`. Received: `kerasnas {command}`")

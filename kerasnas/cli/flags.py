@@ -16,7 +16,7 @@ RENAMED = {"strategy": "distribution"}
 
 def flag_of(field: dataclasses.Field) -> str:
     """The name of the flag of a field of settings."""
-    from kerasnas.pipeline import settings
+    from kerasnas.runs import settings
 
     return settings.flag_of(field)
 

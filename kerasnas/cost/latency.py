@@ -14,8 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import backend, checks, storage, untrusted
+from kerasnas import backend, checks
 from kerasnas.cost.model import COSTS, CostModel, tabulate
+from kerasnas.files import storage, untrusted
 from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
 

@@ -11,7 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks, leftovers, storage
+from kerasnas import checks
+from kerasnas.files import leftovers, storage
 
 _TIMEOUT = 30  # seconds without a byte
 

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image, ImageOps
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
 from kerasnas.datasets.splits import grouped_split, stratified_split
+from kerasnas.files import untrusted
 
 Image.init()
 # The decoders that files of strangers may reach, whatever their suffix says: others start programs (EPS, Ghostscript).

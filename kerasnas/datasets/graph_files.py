@@ -6,8 +6,9 @@ import os
 
 import numpy as np
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
 from kerasnas.datasets.graphs import GraphDataset
+from kerasnas.files import untrusted
 from kerasnas.primitives.graph import Graph
 from kerasnas.tabular.npz import read_arrays
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
 from kerasnas.datasets.csv_labels import read_csv
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.folders import FITS, check_image_size, read_folder
@@ -21,6 +21,7 @@ from kerasnas.datasets.fronts import Front, Padding, Scaling
 from kerasnas.datasets.image_checks import check_images
 from kerasnas.datasets.pools import check_named
 from kerasnas.datasets.sequences import TextLimits, audio_parts, text_parts, without_padding
+from kerasnas.files import untrusted
 from kerasnas.registry import Registry
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Classification, Regression, Task, task_of, task_of_labels
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
 from kerasnas.datasets.downloads import RemoteFile, cache_folder, fetch
 from kerasnas.datasets.pools import LabelledImages
+from kerasnas.files import untrusted
 
 _ADDRESS = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 _FILES = {  # the checksums are those that torchvision verifies

@@ -8,7 +8,8 @@ import socket
 import time
 from typing import Any, NamedTuple
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
+from kerasnas.files import untrusted
 
 EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
 ROLES = ("chief", "worker")  # of processes that train; workers are numbered in this order

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import storage, untrusted
+from kerasnas.files import storage, untrusted
 
 ARRAYS, RECORD = "drift.npz", "drift.json"
 _FORMAT, _VERSION = "kerasnas.drift", 1

@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import checks, storage, untrusted
+from kerasnas import checks
 from kerasnas.datasets import ImageDataset
 from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import Front, Scaling
+from kerasnas.files import storage, untrusted
 from kerasnas.networks.saved import read_model
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 from kerasnas.tasks.base import SMALLEST

@@ -12,10 +12,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import checks, storage
+from kerasnas import checks
 from kerasnas.export import litert, onnx, savedmodel
 from kerasnas.export.classifier import Classifier
 from kerasnas.export.loaded import Loaded
+from kerasnas.files import storage
 
 _ROUNDING = 1e-3  # by which a probability may differ where nothing but the order of sums does
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import untrusted
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
+from kerasnas.files import untrusted
 
 Message = tuple[list[np.ndarray], str]
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
+from kerasnas.files import untrusted
+from kerasnas.files.storage import write_text
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.storage import write_text
 from kerasnas.strategies import SearchStrategy
 
 FORMAT = 1

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasnas import checks, leftovers, storage, untrusted
+from kerasnas import checks
 from kerasnas.datasets.downloads import cache_folder
+from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.meta.race_experience import RaceExperience
 
 

@@ -11,7 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 import numpy as np
 
-from kerasnas import checks, leftovers, untrusted
+from kerasnas import checks
+from kerasnas.files import leftovers, untrusted
+from kerasnas.files.storage import atomic_path, write_json
 from kerasnas.meta.base import MetaLearner
 from kerasnas.meta.fitting import assign
 from kerasnas.meta.functional import clone
@@ -21,7 +23,6 @@ from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
 from kerasnas.networks.saved import read_model
 from kerasnas.spaces import SearchSpace
-from kerasnas.storage import atomic_path, write_json
 from kerasnas.strategies import SearchStrategy
 
 MODEL, ARRAYS, LEARNED, RECORD = "model.keras", "policy.npz", "learner.npz", "initializer.json"

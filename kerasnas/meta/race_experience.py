@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
+from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.tasks import FEATURES, check_task, distances
 from kerasnas.tasks import TASKS

@@ -6,7 +6,8 @@ import os
 
 import keras
 
-from kerasnas import backend, untrusted
+from kerasnas import backend
+from kerasnas.files import untrusted
 
 _PASSED_ON: tuple[type[BaseException], ...] = (OSError, *backend.OUT_OF_MEMORY)
 

@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from kerasnas import checks, storage, untrusted
+from kerasnas import checks
+from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.platforms import missing_extra
 from kerasnas.strategies import SearchStrategy, SpaceExhaustedError

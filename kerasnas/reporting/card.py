@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import checks, storage
+from kerasnas import checks
+from kerasnas.files import storage
 from kerasnas.reporting import tables
 from kerasnas.reporting.measures import kind_in, task_in
 from kerasnas.reporting.race import compared

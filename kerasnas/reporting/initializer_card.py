@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import checks, storage
+from kerasnas import checks
+from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
 from kerasnas.reporting import tables
 from kerasnas.reporting.card import escape, fenced, markdown_table

@@ -77,7 +77,7 @@ def _answers_text(rows: Sequence[Row], form: str, task: Task) -> str:
     return "".join(f"{file:<{width}}  {task.in_words(answers)}\n" for file, answers in rows)
 
 
-@checks.reading("record", "a record of `kerasnas.pipeline.evaluate`")
+@checks.reading("record", "a record of `kerasnas.deployment.evaluate`")
 @checks.arguments(record=checks.mapping)
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """An evaluation: accuracy with its interval, loss, and the classes, those with the most errors first.

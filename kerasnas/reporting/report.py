@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import checks, storage
+from kerasnas import checks
+from kerasnas.files import storage
 from kerasnas.reporting import charts, sections, tables
 from kerasnas.reporting.run_record import read_genotype, require, verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from kerasnas import storage
+from kerasnas.files import storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasnas import checks, untrusted
+from kerasnas import checks
+from kerasnas.files import untrusted
 
 
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from kerasnas import (
     testing,
 )
 from kerasnas.cost.model import COSTS
+from kerasnas.platforms import tensorboard_log
 from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh
 
@@ -417,7 +418,7 @@ call(
 )
 
 # callbacks
-call(callbacks.ArchitectureLog, log_dir=FOLDER / "tensorboard", images=True)
+call(tensorboard_log.ArchitectureLog, log_dir=FOLDER / "tensorboard", images=True)
 call(callbacks.ArchitectureWarmup, epochs=1)
 call(callbacks.AuxiliarySkipSchedule, initial=1.0)
 call(callbacks.CosineSchedule, initial=1.0, minimum=0.1)

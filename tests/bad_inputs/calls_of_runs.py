@@ -17,16 +17,25 @@ from kerasnas import (
     ImageRegressor,
     TextClassifier,
     datasets,
+    deployment,
+    diagnostics,
     export,
     intervals,
-    pipeline,
+    methods,
+    racing,
     reporting,
+    runs,
     search,
+    training,
 )
 from kerasnas import tabular as tables
+from kerasnas.files import Stages
 from kerasnas.genotypes import DARTS_V1, Genotype
-from kerasnas.pipeline import RaceConfig, RunFolder, Shortlist, Stages, TrainingRecipe
+from kerasnas.methods import RaceConfig
+from kerasnas.racing import Shortlist
+from kerasnas.runs import RunFolder
 from kerasnas.tasks import CLASSIFICATION
+from kerasnas.training import TrainingRecipe
 from tests.bad_inputs.calls_of_algorithms import CELLS
 from tests.bad_inputs.calls_of_algorithms import TABLE as BENCH
 from tests.bad_inputs.calls_of_networks import (
@@ -182,12 +191,12 @@ call(fresh(classifier, "predict"), x=IMAGES)
 call(fresh(classifier, "predict_proba"), x=IMAGES)
 call(fresh(classifier, "export"), formats=["savedmodel"], output=FOLDER / "classifier export")
 call(ImageClassifier.load, "ImageClassifier.load", folder=FOLDER / "estimator")
-call(pipeline.ComparisonConfig, table="synthetic", strategies=("random",), evaluations=2, seeds=1, workers=0)
-call(pipeline.DoctorConfig, distribution="auto", timeout=60)
-call(pipeline.PretrainingConfig, datasets=("fashion_mnist_mini",), network="vgg_3x3", minutes=1.0, seed=0)
-call(pipeline.GraphConfig, dataset="graph.npz", space="graphs", minutes=1.0, evaluations=1, members=1, seed=0)
+call(diagnostics.ComparisonConfig, table="synthetic", strategies=("random",), evaluations=2, seeds=1, workers=0)
+call(diagnostics.DoctorConfig, distribution="auto", timeout=60)
+call(methods.PretrainingConfig, datasets=("fashion_mnist_mini",), network="vgg_3x3", minutes=1.0, seed=0)
+call(methods.GraphConfig, dataset="graph.npz", space="graphs", minutes=1.0, evaluations=1, members=1, seed=0)
 call(
-    pipeline.RaceConfig,
+    methods.RaceConfig,
     dataset="fashion_mnist_mini",
     image_size="auto",
     image_fit="stretch",
@@ -225,7 +234,7 @@ STEP = {
     "auxiliary_skip": 0.5,
 }
 call(
-    pipeline.SearchConfig,
+    methods.SearchConfig,
     **STEP,
     **RETRAIN,
     retrain_learning_rate=0.2,
@@ -249,9 +258,9 @@ call(
     random_genotypes=1,
     distribution="auto",
 )
-call(pipeline.TimingConfig, **STEP, steps=1)
+call(diagnostics.TimingConfig, **STEP, steps=1)
 call(
-    pipeline.TrainingConfig,
+    methods.TrainingConfig,
     **NETWORKS,
     **RETRAIN,
     retrain_learning_rate=0.2,
@@ -273,8 +282,8 @@ call(
 )
 call(fresh(lambda: RECIPE, "optimizer"), steps=3)
 call(fresh(lambda: RECIPE, "compile_network"), model=NETWORK, steps=3)
-call(pipeline.NetworkTraining, space=SPACE, input_shape=SHAPE, num_classes=3, recipe=RECIPE)
-TRAINING = pipeline.NetworkTraining(SPACE, SHAPE, 3, RECIPE)
+call(training.NetworkTraining, space=SPACE, input_shape=SHAPE, num_classes=3, recipe=RECIPE)
+TRAINING = training.NetworkTraining(SPACE, SHAPE, 3, RECIPE)
 call(fresh(lambda: TRAINING, "build"), genotype=GENOTYPE, steps=3, seed=0)
 call(
     fresh(lambda: TRAINING, "run"),
@@ -299,12 +308,12 @@ STAGES = Stages(FOLDER / "stages")
 call(fresh(lambda: STAGES, "checkpoints"), name="one")
 call(fresh(lambda: STAGES, "finish"), name="one", record={"a": 1})
 call(fresh(lambda: STAGES, "stage"), name="one")
-call(pipeline.Prediction, path=FOLDER, label="a", probability=0.5, probabilities={"a": 0.5})
-call(pipeline.Progress, mode="auto", quiet=True)
-call(fresh(lambda: pipeline.Progress(quiet=True), "conclude"), text="done")
-call(fresh(lambda: pipeline.Progress(quiet=True), "phase"), name="search")
+call(deployment.Prediction, path=FOLDER, label="a", probability=0.5, probabilities={"a": 0.5})
+call(runs.Progress, mode="auto", quiet=True)
+call(fresh(lambda: runs.Progress(quiet=True), "conclude"), text="done")
+call(fresh(lambda: runs.Progress(quiet=True), "phase"), name="search")
 call(
-    pipeline.Readaptation,
+    deployment.Readaptation,
     model=NETWORK,
     adopted=True,
     reason="better",
@@ -314,16 +323,18 @@ call(
     seconds=1.0,
     held_out=np.arange(3),
 )
-CONFIG = pipeline.TrainingConfig(**NETWORKS)
-call(pipeline.Rebuilt, genotype=DARTS_V1, config=CONFIG)
-call(pipeline.Rebuilt.from_dict, "Rebuilt.from_dict", record=pipeline.Rebuilt(DARTS_V1, CONFIG).to_dict())
+CONFIG = methods.TrainingConfig(**NETWORKS)
+call(methods.Rebuilt, genotype=DARTS_V1, config=CONFIG)
+call(methods.Rebuilt.from_dict, "Rebuilt.from_dict", record=methods.Rebuilt(DARTS_V1, CONFIG).to_dict())
 call(RunFolder.open, "RunFolder.open", path=RUN)
 call(RunFolder.create, "RunFolder.create", path=Path("new"), kind="race", config=RaceConfig())
-call(pipeline.compare, config=pipeline.ComparisonConfig(evaluations=2, seeds=1), output_dir=FOLDER / "c", log=quiet)
-call(pipeline.evaluate, folder=RUN, dataset="")
-call(pipeline.load, name="fashion_mnist_mini")
 call(
-    pipeline.export,
+    diagnostics.compare, config=diagnostics.ComparisonConfig(evaluations=2, seeds=1), output_dir=FOLDER / "c", log=quiet
+)
+call(deployment.evaluate, folder=RUN, dataset="")
+call(deployment.load, name="fashion_mnist_mini")
+call(
+    deployment.export,
     folder=RUN,
     formats=["savedmodel"],
     output=FOLDER / "run export",
@@ -331,16 +342,16 @@ call(
     samples=5,
     log=quiet,
 )
-call(pipeline.fitting, genotype=DARTS_V1, retrain_filters=4)
-call(pipeline.make_space, config=pipeline.TrainingConfig(space="darts"), data=None)
-call(pipeline.monitor, folder=RUN, new=FOLDER / "images", labels=False, minutes=0.01, dataset="", seed=0, log=quiet)
-call(pipeline.plot, folder=RUN, log=quiet)
-call(pipeline.plot_genotype, genotype=GENOTYPE, output_dir=FOLDER / "plots")
-call(pipeline.predict, folder=RUN, paths=[FOLDER / "images"])
-call(pipeline.read_config, file=RUN / "config.json")
-call(pipeline.read_network, path=RUN / "genotype.json")
+call(methods.fitting, genotype=DARTS_V1, retrain_filters=4)
+call(methods.make_space, config=methods.TrainingConfig(space="darts"), data=None)
+call(deployment.monitor, folder=RUN, new=FOLDER / "images", labels=False, minutes=0.01, dataset="", seed=0, log=quiet)
+call(methods.plot, folder=RUN, log=quiet)
+call(runs.plot_genotype, genotype=GENOTYPE, output_dir=FOLDER / "plots")
+call(deployment.predict, folder=RUN, paths=[FOLDER / "images"])
+call(runs.read_config, file=RUN / "config.json")
+call(methods.read_network, path=RUN / "genotype.json")
 call(
-    pipeline.rerank,
+    racing.rerank,
     search=trainer(),
     x=X,
     y=Y,
@@ -351,7 +362,7 @@ call(
     log=quiet,
 )
 call(
-    pipeline.rerank_genotypes,
+    racing.rerank_genotypes,
     space=SPACE,
     found=[GENOTYPE],
     x=X,
@@ -365,7 +376,7 @@ call(
     log=quiet,
 )
 call(
-    pipeline.run_search,
+    training.run_search,
     stages=Stages(FOLDER / "a search"),
     build=trainer,
     data=(X, Y),
@@ -377,7 +388,7 @@ call(
     name="search",
 )
 call(
-    pipeline.run_shortlist,
+    racing.run_shortlist,
     stages=Stages(FOLDER / "a shortlist"),
     settings=Shortlist(1, (1,), evaluations=1),
     found=[GENOTYPE],
@@ -391,9 +402,9 @@ call(
     executor=None,
     remembered=[GENOTYPE],
 )
-call(pipeline.open_executor, name="local", imports=())
+call(runs.open_executor, name="local", imports=())
 call(
-    pipeline.make_record,
+    runs.make_record,
     stages=STAGES,
     searched=RECORD["searched"],
     found={"seconds": 1.0, "parameters": 9, "history": CURVES},
@@ -403,12 +414,12 @@ call(
     command="x",
     evaluated_on="test",
 )
-call(pipeline.write_record, stages=STAGES, record=RECORD, found=None)
+call(runs.write_record, stages=STAGES, record=RECORD, found=None)
 POINTS = np.random.default_rng(0).normal(size=(40, 2))
 SIDES = (POINTS[:, 0] > 0).astype(int)
 FLAT = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
 call(
-    pipeline.readapt,
+    deployment.readapt,
     model=FLAT,
     x=POINTS,
     y=SIDES,
@@ -428,7 +439,7 @@ call(
 call(reporting.CostPoint, name="a", cost=1.0, accuracy=0.5)
 call(reporting.closing_text, result=RECORD, folder=RUN)
 call(reporting.duration, seconds=3.0)
-call(reporting.evaluation_text, record=pipeline.evaluate(RUN))
+call(reporting.evaluation_text, record=deployment.evaluate(RUN))
 EXPORTS = {"machine": "here", "samples": 3, "files": []}
 call(reporting.exports_text, result={"exports": EXPORTS})
 call(reporting.phases, result=RECORD)

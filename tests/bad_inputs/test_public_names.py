@@ -22,7 +22,13 @@ PACKAGES = [
     "kerasnas.meta",
     "kerasnas.networks",
     "kerasnas.pareto",
-    "kerasnas.pipeline",
+    "kerasnas.deployment",
+    "kerasnas.diagnostics",
+    "kerasnas.files",
+    "kerasnas.methods",
+    "kerasnas.racing",
+    "kerasnas.runs",
+    "kerasnas.training",
     "kerasnas.primitives",
     "kerasnas.proxies",
     "kerasnas.relaxations",
@@ -52,7 +58,7 @@ REASONS = {
         Edge Estimate Federation InnerStep Kept Personal Preset Rollouts Round Trial RunFolder
     """,
     "a pure function of tensors, called within a step that is traced": "finite_difference first_order unrolled",
-    "whole runs that read and write files: their settings and folders are in the table, runs in tests/pipeline": """
+    "whole runs that read and write files: their settings and folders are in the table, runs in tests/methods": """
         examine graph_dataset measure pretrain push resume retrain search write_initializer_card
     """,
 }

@@ -13,22 +13,15 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import cli, storage
+from kerasnas import cli
 from kerasnas.cli.flags import settings
 from kerasnas.datasets import stochastic_blocks
 from kerasnas.datasets.graph_files import graph_arrays
+from kerasnas.diagnostics import ComparisonConfig, DoctorConfig, TimingConfig
+from kerasnas.files import storage
 from kerasnas.genotypes import DARTS_V2, Genotype
-from kerasnas.pipeline import (
-    ComparisonConfig,
-    DoctorConfig,
-    GraphConfig,
-    PretrainingConfig,
-    RaceConfig,
-    SearchConfig,
-    TimingConfig,
-    TrainingConfig,
-)
-from kerasnas.pipeline.settings import flag_of
+from kerasnas.methods import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.runs.settings import flag_of
 
 COMMANDS = (
     "search",
@@ -542,7 +535,7 @@ def test_full_disk_at_the_very_start(fails, dataset, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):
-    from kerasnas.pipeline import run
+    from kerasnas.methods import running as run
 
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt

@@ -6,7 +6,8 @@ import pytest
 
 from kerasnas import cli
 from kerasnas.cli.flags import parse, settings
-from kerasnas.pipeline import RaceConfig, RunFolder, SearchConfig, TrainingConfig
+from kerasnas.methods import RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.runs import RunFolder
 
 
 def read(command, *arguments):

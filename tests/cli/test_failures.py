@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from kerasnas import cli, storage
-from kerasnas.pipeline import race_run, run
+from kerasnas import cli
+from kerasnas.files import storage
+from kerasnas.methods import running as run
+from kerasnas.methods.race import running as race_run
 
 
 class Reached(BaseException):

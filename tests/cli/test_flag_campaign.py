@@ -12,11 +12,14 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas import cli, pipeline
+from kerasnas import cli, diagnostics, methods, runs
 from kerasnas.cli import experience
 from kerasnas.cli.flags import flag_of
+from kerasnas.diagnostics import comparison, doctor, step_timing
 from kerasnas.export import save_classifier
-from kerasnas.pipeline import comparison, doctor, pretraining, race_run, run, step_timing
+from kerasnas.methods import pretraining
+from kerasnas.methods import running as run
+from kerasnas.methods.race import running as race_run
 
 QUICK = 0.06  # share of the cases that the quick test tries
 _LATER = (
@@ -34,7 +37,7 @@ _LATER = (
 ACCEPTED: dict[str, str] = {
     **dict.fromkeys(
         [f"{command} --initializer={name}" for command in ("search", "search by gradients") for name in _LATER],
-        "read behind the cut, before anything is trained: tests/pipeline/test_starts.py",
+        "read behind the cut, before anything is trained: tests/methods/race/test_starts.py",
     ),
     **dict.fromkeys(
         [f"{command} --import=empty" for command in ("search", "search by gradients", "retrain", "compare", "time")],
@@ -104,7 +107,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     os.mkfifo(tmp_path / "pipe")
-    pipeline.RunFolder.create("run", "race", pipeline.RaceConfig(dataset="data.npz"))
+    runs.RunFolder.create("run", "race", methods.RaceConfig(dataset="data.npz"))
     inputs = keras.Input((8, 8, 1))
     save_classifier("run", keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))), ("0", "1", "2"))
     return tmp_path
@@ -133,7 +136,7 @@ BASE = {  # what makes each command a whole one
 def fields(command):
     """The settings of a command by the name of their flag."""
     own = cli.COMMANDS[command.split()[0]]
-    classes = [getattr(pipeline, name) for name in own.settings]
+    classes = [getattr(methods if hasattr(methods, name) else diagnostics, name) for name in own.settings]
     if command == "search":
         classes = classes[:1]
     elif command == "search by gradients":

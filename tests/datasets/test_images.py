@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas import untrusted
 from kerasnas.datasets import DATASETS, ImageDataset, check_images, folders, images, load, stratified_split
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
+from kerasnas.files import untrusted
 
 
 @pytest.fixture

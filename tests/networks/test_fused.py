@@ -182,7 +182,8 @@ import sys
 import numpy as np
 from kerasnas import DARTSSpace
 from kerasnas.networks.fused import fused
-from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe
+from kerasnas.files import Stages
+from kerasnas.training import NetworkTraining, TrainingRecipe
 
 space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["sep_conv_3x3"])
 genotype = space.sample(np.random.default_rng(0))

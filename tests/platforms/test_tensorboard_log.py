@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import kerasnas
-from kerasnas.callbacks import ArchitectureLog
+from kerasnas.platforms.tensorboard_log import ArchitectureLog
 from kerasnas.spaces import NASBench201Space
 
 RNG = np.random.default_rng(0)
@@ -56,5 +56,3 @@ def test_a_model_that_is_no_search_is_refused(tmp_path):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
     with pytest.raises(TypeError, match=r"Expected the `fit` of a `kerasnas\.BilevelTrainer`"):
         model.fit(X, Y, verbose=0, callbacks=[ArchitectureLog(tmp_path)])
-    with pytest.raises(AttributeError, match="ArchitectureLogs"):
-        kerasnas.callbacks.ArchitectureLogs  # noqa: B018

@@ -13,7 +13,8 @@ import PIL.Image
 import PIL.ImageOps
 import pytest
 
-from kerasnas import genotypes, reporting, storage
+from kerasnas import genotypes, reporting
+from kerasnas.files import storage
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting import (
     plot_alphas,

@@ -11,11 +11,11 @@ import pytest
 
 from kerasnas import genotypes
 from kerasnas.datasets import ImageDataset
-from kerasnas.pipeline.evidence import samples_record, thumbnail, worst_mistakes
 from kerasnas.reporting import sections, write_report
 from kerasnas.reporting.charts import bar_chart, line_chart
 from kerasnas.reporting.plots import plot_cell
 from kerasnas.reporting.tables import results_table
+from kerasnas.training.evidence import samples_record, thumbnail, worst_mistakes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CLASSES = ("cat", "a class of a name that is long & has <signs>", "owl")

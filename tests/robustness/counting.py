@@ -1,7 +1,9 @@
 """Budgets by a clock that counts steps: the same happens however busy the machine is."""
 
-from kerasnas.pipeline import pretraining, race_run, training_loop
-from kerasnas.pipeline.racing import Budget, stage
+from kerasnas.methods import pretraining
+from kerasnas.methods.race import running as race_run
+from kerasnas.racing import Budget, stage
+from kerasnas.training import loop as training_loop
 
 _STEPS = [0]
 

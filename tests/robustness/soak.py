@@ -15,7 +15,7 @@ from counting import counted_race
 
 import kerasnas
 import tuners
-from kerasnas import pipeline
+from kerasnas import methods
 from kerasnas.datasets import EpisodeSampler
 from kerasnas.meta import MAML, Reptile
 from kerasnas.networks import few_shot_network
@@ -53,12 +53,12 @@ def searches(folder):
     cells |= {"retrain_filters": 2, "retrain_cells": 2, "retrain_batch_size": 12}
     search = {"filters": 2, "num_cells": 1, "batch_size": 9, "epochs": 2, "random_genotypes": 0, "shortlist": 0}
     for number in range(30):
-        settings = pipeline.SearchConfig(**cells, **search, seed=number)
+        settings = methods.SearchConfig(**cells, **search, seed=number)
         if number % 3 == 2:
-            settings = pipeline.RaceConfig(
+            settings = methods.RaceConfig(
                 dataset=cells["dataset"], minutes=1.5, candidates=3, max_parameters=9000, initializer="none"
             )
-        pipeline.search(settings, folder / str(number), log=lambda line: None)
+        methods.search(settings, folder / str(number), log=lambda line: None)
         tell()
 
 

@@ -34,7 +34,7 @@ RUNS = {
 }
 AGAIN = 3  # of so many runs one is killed a second time
 AT_END_OF_TRAINING = {"config.json", "genotype.json", "model.keras", "model.json", "search.json", "searched.json"}
-MODULES = ("tuners", "kerasnas.cli", "kerasnas.pipeline", "matplotlib.backends.backend_agg")
+MODULES = ("tuners", "kerasnas.cli", "kerasnas.methods", "kerasnas.deployment", "matplotlib.backends.backend_agg")
 COLUMNS = (
     "killed",
     "life, s",

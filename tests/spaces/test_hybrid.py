@@ -8,10 +8,10 @@ import pytest
 
 from kerasnas.cost import macs
 from kerasnas.datasets import ArrayBatches
-from kerasnas.pipeline.race_run import RECIPE
-from kerasnas.pipeline.racing import Contestant
-from kerasnas.pipeline.racing.portfolio import portfolio
+from kerasnas.methods.race.running import RECIPE
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
+from kerasnas.racing import Contestant
+from kerasnas.racing.portfolio import portfolio
 from kerasnas.spaces import HYBRID_PRIMITIVES, SPACES, HybridSpace, MacroSpace
 
 SPACE = HybridSpace(filters=8)

@@ -8,8 +8,8 @@ import pytest
 
 from kerasnas.cost import macs, parameters
 from kerasnas.datasets import mazes
-from kerasnas.pipeline.racing.portfolio import portfolio
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
+from kerasnas.racing.portfolio import portfolio
 from kerasnas.spaces import SPACES, PlanningSpace
 
 SPACE = PlanningSpace(filters=4)

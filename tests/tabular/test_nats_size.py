@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnas.pipeline.comparison import open_table
+from kerasnas.diagnostics.comparison import open_table
 from kerasnas.search import BANANAS, LocalSearch
 from kerasnas.spaces import NASBench201Space
 from kerasnas.tabular import NATSBenchSize, NATSBenchSizeSpace

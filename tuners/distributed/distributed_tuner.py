@@ -14,8 +14,9 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 from keras_tuner.errors import FatalError
 
-from kerasnas import checks, leftovers
+from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients, release_kernels
+from kerasnas.files import leftovers
 from tuners.distributed.environment import check_environment, is_chief, is_distributed
 from tuners.keras_tuner_internals import oracle_behind
 from tuners.oracles.project_oracle import ProjectOracle

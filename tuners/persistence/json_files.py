@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasnas import leftovers, storage
+from kerasnas.files import leftovers, storage
 
 _CHECKSUM = "checksum"  # the last name in an object, of all the others; older files have none
 

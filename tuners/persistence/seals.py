@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kerasnas import storage
+from kerasnas.files import storage
 from tuners.persistence import json_files
 
 NAME = "files.json"

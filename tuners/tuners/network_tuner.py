@@ -20,10 +20,10 @@ from kerasnas.executors import Executor
 from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
-from kerasnas.pipeline import NetworkTraining, TrainingRecipe
-from kerasnas.pipeline.rebuilding import GENOTYPE
-from kerasnas.pipeline.record import RESULT
+from kerasnas.methods.rebuilding import GENOTYPE
+from kerasnas.runs.record import RESULT
 from kerasnas.spaces import SearchSpace
+from kerasnas.training import NetworkTraining, TrainingRecipe
 from tuners.distributed.distributed_tuner import DistributedTuner
 from tuners.oracles.objectives import require_reported
 from tuners.persistence import json_files

@@ -21,12 +21,12 @@ from kerasnas.datasets import split_samples, unit_pixels
 from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
-from kerasnas.pipeline import TrainingRecipe
-from kerasnas.pipeline.record import RESULT
+from kerasnas.runs.record import RESULT
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import CLASSIFICATION, Task
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import BATCH_SIZE
+from kerasnas.training import TrainingRecipe
 from tuners.distributed.environment import is_distributed
 from tuners.oracles.named import EvolutionOracle
 from tuners.oracles.objectives import ObjectiveLike, as_objectives

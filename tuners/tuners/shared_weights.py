@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.pipeline import NetworkTraining
 from kerasnas.reporting import duration
 from kerasnas.strategies import SearchStrategy
 from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
+from kerasnas.training import NetworkTraining
 from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
 

@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.backend.memory import forget_gradients
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.executors import Executor
-from kerasnas.pipeline import TrainingRecipe
+from kerasnas.training import TrainingRecipe
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.random_oracle import RandomOracle

@@ -13,14 +13,15 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from kerasnas import storage
 from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.executors import Executor, Local
 from kerasnas.export import MODEL, write_model
+from kerasnas.files import Stages, storage
 from kerasnas.genotypes import Genotype
-from kerasnas.pipeline import NetworkTraining, Stages, make_record, write_record
-from kerasnas.pipeline.rebuilding import GENOTYPE
-from kerasnas.pipeline.record import RESULT
+from kerasnas.methods.rebuilding import GENOTYPE
+from kerasnas.runs import make_record, write_record
+from kerasnas.runs.record import RESULT
+from kerasnas.training import NetworkTraining
 from tuners.persistence.seals import seal, whole
 from tuners.persistence.trial_files import release
 from tuners.tuners.trial_inputs import Callbacks, SearchData, fresh_callbacks
@@ -56,7 +57,7 @@ def _evaluate_there(evaluate: Callable[..., dict[str, float]], fold: tuple[Searc
 
 
 class TrialNetworks:
-    """Training and evaluation of the discrete networks of trials, by the stages of `kerasnas.pipeline`.
+    """Training and evaluation of the discrete networks of trials, by the stages of `kerasnas.training`.
 
     Args:
         training: of the networks.

@@ -10,10 +10,11 @@ from typing import Any
 import keras_tuner
 from keras_tuner.errors import FatalTypeError
 
+from kerasnas.files import Stages
 from kerasnas.meta import ReptileInitializer
-from kerasnas.pipeline import Stages, run_search
-from kerasnas.pipeline.search_stage import genotype_of
 from kerasnas.trainers import BilevelTrainer
+from kerasnas.training import run_search
+from kerasnas.training.search_stage import genotype_of
 from tuners.hypermodels.checked_hypermodel import require_compiled
 from tuners.hypermodels.supernet_hypermodel import SupernetHyperModel
 from tuners.persistence.seals import seal, whole

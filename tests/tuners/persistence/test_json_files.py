@@ -9,7 +9,7 @@ import sys
 import keras_tuner
 import pytest
 
-from kerasnas import leftovers
+from kerasnas.files import leftovers
 from kerasnas.testing.strategies import GridSpace
 from tuners import DistributedTuner, PredictorOracle
 from tuners.persistence import json_files

@@ -7,8 +7,9 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from kerasnas import BilevelTrainer, DARTSSpace, storage
+from kerasnas import BilevelTrainer, DARTSSpace
 from kerasnas.executors import Processes
+from kerasnas.files import storage
 from kerasnas.meta import ReptileInitializer
 from tuners import EvolutionOracle, RandomOracle, TrainingRecipe
 from tuners.persistence import json_files

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.pipeline import NetworkTraining
 from kerasnas.search import RandomSearch
 from kerasnas.spaces import ENASMicroSpace
+from kerasnas.training import NetworkTraining
 from tuners import SharedWeights
 from tuners.tuners.trial_inputs import SearchData
 

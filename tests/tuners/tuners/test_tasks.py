@@ -4,10 +4,10 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from kerasnas.pipeline import TrainingRecipe
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace, NASBench201Space
 from kerasnas.tasks import MULTILABEL, Regression
+from kerasnas.training import TrainingRecipe
 from tuners import EvolutionOracle, GenotypeHyperModel, OneShotTuner, SharedWeights, SupernetHyperModel, SupernetTuner
 
 SPACE = NASBench201Space(filters=2, num_cells=1, primitives=["skip_connect", "avg_pool_3x3"])

@@ -10,7 +10,8 @@ import pytest
 
 from kerasnas import DARTSSpace, Genotype
 from kerasnas.executors import Executor
-from kerasnas.pipeline import NetworkTraining, Stages, TrainingRecipe
+from kerasnas.files import Stages
+from kerasnas.training import NetworkTraining, TrainingRecipe
 from tuners.persistence import json_files
 from tuners.tuners.trial_inputs import SearchData, make_data
 from tuners.tuners.trial_networks import TrialNetworks, signed

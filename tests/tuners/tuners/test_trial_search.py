@@ -14,7 +14,7 @@ import pytest
 
 import kerasnas
 from kerasnas.executors import Processes
-from kerasnas.pipeline import NetworkTraining
+from kerasnas.training import NetworkTraining
 from tuners import SupernetHyperModel, SupernetTuner, TrainingRecipe
 from tuners.tuners.trial_networks import TrialNetworks, silent
 from tuners.tuners.trial_search import TrialSearch

@@ -1,0 +1,128 @@
+"""A linear model of random convolutional kernels, beside a network of signals."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasnas.companions.linear import Beside, Linear, Parts, mix, targets_of
+from kerasnas.networks.random_kernels import KERNELS, RandomKernels
+from kerasnas.tasks import Task
+
+_USUAL, _FEW_SAMPLES, _FEWER, _VALUES = 9_996, 3_000, 2_940, 30_000_000
+_FLOOR = 0.01  # added to the deviation of each feature
+_STRENGTHS = np.logspace(-4, 2, 13)  # of the penalty, times the number of features
+_SCALE, _SCALE_STRENGTH = 3.0, 1.0  # of outputs that were fitted to -1 and 1, as logits: the usual one; in samples
+
+
+def usual_features(samples: int) -> int:
+    """The number of features where none is asked for: 9996, and fewer where there are more than 3000 signals.
+
+    The time of the fit grows with the cube of the smaller one of both numbers, its memory with their product.
+
+    Example:
+
+    >>> usual_features(200), usual_features(5_000), usual_features(100_000)
+    (9996, 2940, 300)
+    """
+    return _USUAL if samples <= _FEW_SAMPLES else max(min(_FEWER, _VALUES // samples), KERNELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelModel:
+    """A linear model of the features of random kernels.
+
+    Args:
+        kernels: the kernels.
+        weights: of each feature `(features, outputs)`.
+        bias: `(outputs,)`.
+    """
+
+    kernels: RandomKernels
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def apply(self, x: Any) -> Any:
+        """See `kerasnas.companions.linear.Linear`."""
+        return self.kernels.linear(x, self.weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelsBeside(Beside):
+    """A ridge regression on the features of random kernels, MiniRocket, beside a network of signals.
+
+    Features are standardized. Classes and labels are fitted as -1 and 1, numbers as they are. The outputs for each
+    signal of the regression on all others have a closed form, so that one fit to all signals is enough. By them the
+    penalty is chosen, for the least squared error; the factor that makes logits of them; and, where signals are held
+    out from the network, how much either counts.
+
+    Args:
+        features: their number, at least 84, rounded down to a multiple of 84.
+        seed: of the kernels.
+        padded: as for `RandomKernels`. Defaults to False.
+    """
+
+    features: int
+    seed: int = 0
+    padded: bool = False
+    samples = "signals"
+    prior = (0.9, 0.1)
+
+    def learn(
+        self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
+    ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
+        kernels = RandomKernels.of(x, self.features, self.seed, self.padded)
+        targets, numbers = targets_of(task, y, outputs), task.name == "regression"
+        weights, bias, left_out = ridge(kernels.features(x), targets if numbers else 2 * targets - 1)
+        scale = float(mix(task, [left_out], y, [1.0 if numbers else _SCALE], _SCALE_STRENGTH)[0])
+        return [scale * left_out[parts[1]]], lambda shares: KernelModel(
+            kernels, shares[0] * scale * weights, shares[0] * scale * bias
+        )
+
+    def __str__(self) -> str:
+        return f"{self.features // KERNELS * KERNELS:,} random kernels"
+
+    def get_config(self) -> dict[str, Any]:
+        return {"kernels": self.features // KERNELS * KERNELS}
+
+
+def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A ridge regression on standardized features, with the penalty that is best where each sample is left out.
+
+    Args:
+        x: the features `(samples, features)`.
+        y: the targets `(samples, outputs)`.
+
+    Returns:
+        The weights of the features as they are, `(features, outputs)`; the bias; and the outputs for each sample of the
+        regression on all others.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).standard_normal((50, 3))
+    >>> weights, bias, left_out = ridge(x, x @ [[1.0], [2.0], [0.0]] + 3)
+    >>> weights.ravel().round(2).tolist(), bias.round(2).tolist(), left_out.shape
+    ([1.0, 2.0, 0.0], [3.0], (50, 1))
+    """
+    middle, mean, deviation = y.mean(axis=0), x.mean(axis=0, dtype=float), x.std(axis=0, dtype=float) + _FLOOR
+    z = (x - mean) / deviation
+    wide = len(z) <= z.shape[1]
+    squares, vectors = np.linalg.eigh(z @ z.T if wide else z.T @ z)
+    kept = squares > squares[-1] * 1e-10
+    squares, vectors = squares[kept], vectors[:, kept]
+    left = vectors if wide else z @ vectors / np.sqrt(squares)  # the left singular vectors of z
+    turned = left.T @ (y - middle)
+    best = None
+    for strength in _STRENGTHS * z.shape[1]:
+        shrunk = squares / (squares + strength)
+        own = 1 - 1 / len(z) - np.square(left) @ shrunk  # 1 less what each sample's target counts in its own output
+        errors = (y - middle - left @ (shrunk[:, None] * turned)) / np.maximum(own, 1e-6)[:, None]
+        if best is None or np.square(errors).sum() < best[0]:
+            best = np.square(errors).sum(), strength, errors
+    assert best is not None
+    _, strength, errors = best
+    weights = (z.T @ (left @ (turned / (squares + strength)[:, None]))) / deviation[:, None]
+    return weights, middle - mean @ weights, y - errors

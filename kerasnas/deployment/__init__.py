@@ -1,0 +1,31 @@
+"""Deployment: estimators, predictions, evaluation, export, monitoring and publication of finished runs."""
+
+from kerasnas.deployment.classifiers import ImageClassifier, TextClassifier
+from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
+from kerasnas.deployment.graph_classifier import GraphClassifier
+from kerasnas.deployment.image_regressor import ImageRegressor
+from kerasnas.deployment.loading import Preset, load
+from kerasnas.deployment.monitoring import monitor
+from kerasnas.deployment.predictions import Prediction, evaluate, predict
+from kerasnas.deployment.publishing import push
+from kerasnas.deployment.readapting import Readaptation, readapt
+from kerasnas.runs.preset_folders import presets
+
+__all__ = [
+    "DEFAULT_FORMATS",
+    "GraphClassifier",
+    "ImageClassifier",
+    "ImageRegressor",
+    "Prediction",
+    "Preset",
+    "Readaptation",
+    "TextClassifier",
+    "evaluate",
+    "export",
+    "load",
+    "monitor",
+    "predict",
+    "presets",
+    "push",
+    "readapt",
+]

@@ -1,0 +1,164 @@
+"""The network of a finished run in the formats of other runtimes: written, checked on its test data, recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks, reporting
+from kerasnas.cost import network_latency
+from kerasnas.cost.latency import device_name
+from kerasnas.deployment.predictions import labeled_data
+from kerasnas.export import (
+    FORMATS,
+    MODEL,
+    Classifier,
+    Export,
+    check_convertible,
+    check_formats,
+    export_classifier,
+    load_classifier,
+)
+from kerasnas.files import storage
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.preset_folders import FILES, MANIFEST, preset_folder
+from kerasnas.runs.record import RESULT, read_result, write_pages
+
+DEFAULT_FORMATS = tuple(name for name, kind in FORMATS.items() if not kind.packages)
+"""The formats that need no further package."""
+_CALIBRATION = 200  # training samples by which the ranges of 8-bit integers are found
+Log = Callable[[str], Any]
+
+
+@checks.arguments(folder=checks.path, output=checks.path, dataset=checks.text, samples=checks.size, log=checks.function)
+def export(
+    folder: str | os.PathLike,
+    formats: Iterable[str] = DEFAULT_FORMATS,
+    output: str | os.PathLike | None = None,
+    dataset: str = "",
+    samples: int = 500,
+    log: Log = print,
+) -> dict[str, Any]:
+    """Export the network of a finished run: `kerasnas export` as a function.
+
+    Each file takes what `model.keras` takes, raw samples in float32 (images from 0 to 255), and answers probabilities.
+    It is read back and compared with the Keras model on samples of the run's test data before it gets its name: a
+    failure leaves no part of a file. The results, with those of earlier exports, enter `result.json`, the report and
+    the model card of the run.
+
+    Args:
+        folder: the run's folder; or a preset, as `kerasnas.load` takes it, which is copied to `output` first.
+        formats: names of formats, keys of `kerasnas.export.FORMATS`, or one string of them, comma-separated. Defaults
+            to those that need nothing but TensorFlow: savedmodel, litert, litert-int8; of a network for texts,
+            savedmodel, the only one that holds them. `"onnx"` needs the extra `kerasnas[export]`.
+        output: the folder that is written to. Defaults to None: the run's; of a preset, a new one of its name here.
+        dataset: where the run's data are now, a name or a path. Defaults to where they were.
+        samples: how many of the test samples each file is compared on; all of them where there are fewer. Defaults to
+            500.
+        log: called with each line of progress. Defaults to `print`.
+
+    Returns:
+        `{"machine": str, "samples": int, "files": [...]}`: of `model.keras`, and of each file that was exported now or
+        before, its `"format"`, `"file"`, `"bytes"`, `"latency_ms"` of one sample, `"threads"`, `"agreement"` (share of
+        the samples with the same most probable class) and `"difference"` (the largest of a probability).
+
+    Raises:
+        FileNotFoundError: if the run is not finished, or there is none.
+        FileExistsError: if a file is where a folder is to be written, or a folder where a preset is to be copied to.
+        ValueError: for an unknown format, one whose packages are missing, and a network that cannot be converted.
+        ArithmeticError: if a file does not answer what the Keras model answers.
+
+    Example:
+
+        kerasnas.deployment.export("runs/first", ["litert", "litert-int8"])
+    """
+    names = check_formats(formats)
+    samples = checks.integer("samples", samples, least=1)
+    source = preset_folder(folder)
+    if (source / MANIFEST).exists():
+        source = _copied(source, Path(source.name if output is None else output))
+        output = None
+    target = source if output is None else checks.path("output", output)
+    run = RunFolder.open(source)
+    if target.exists() and not target.is_dir():
+        raise FileExistsError(f"{target} is a file. Expected a folder to write to.")
+    record = read_result(run.path)
+    classifier = load_classifier(run.path)
+    if names == DEFAULT_FORMATS and classifier.takes == "texts":
+        names = ("savedmodel",)
+    check_convertible(classifier, names)
+    data = labeled_data(run, classifier, dataset)
+    x, calibration = (
+        _spread(classifier.raw(data, part), number) for part, number in (("test", samples), ("train", _CALIBRATION))
+    )
+    with run.held():
+        found: list[Export] = []
+        try:
+            for name in names:
+                log(f"Writing {target / FORMATS[name].path} ({FORMATS[name].title}).")
+                found.append(export_classifier(classifier, name, target, x, calibration))
+        finally:  # what was written before a failure is whole, and is recorded
+            if found:
+                record["exports"] = _merged(record.get("exports"), classifier, run.path, found, len(x))
+                storage.write_json(run.path / RESULT, record)
+                write_pages(run.path, record)
+    log(reporting.exports_text(record))
+    return record["exports"]
+
+
+def _copied(preset: Path, target: Path) -> Path:
+    """The folder `target`, to which a preset was copied as a run: its own files stay as its manifest says they are."""
+    if target.exists():
+        raise FileExistsError(f"{target} exists. Choose another --output, a new folder that the preset is copied to.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with storage.atomic_folder(target) as place:
+        for name in FILES:
+            if (preset / name).exists():
+                shutil.copyfile(preset / name, place / name)
+    return target
+
+
+def _spread(x: np.ndarray, number: int) -> np.ndarray:
+    """At most `number` samples, evenly spaced: data are often in the order of their classes."""
+    return x[np.linspace(0, len(x) - 1, min(number, len(x))).astype(int)]
+
+
+def _merged(
+    before: Mapping[str, Any] | None, classifier: Classifier, path: Path, found: list[Export], samples: int
+) -> dict[str, Any]:
+    """The record of all exports of a run: those of now, and earlier ones that were measured in the same way."""
+    machine = device_name()
+    same = before is not None and (before["machine"], before["samples"]) == (machine, samples)
+    rows = {row["format"]: row for row in (before["files"] if same and before else ())}
+    keras_threads = next((one.threads for one in found if one.format == "savedmodel"), None) or os.cpu_count()
+    rows["keras"] = {
+        "format": "keras",
+        "title": "Keras",
+        "file": MODEL,
+        "bytes": (path / MODEL).stat().st_size,
+        "latency_ms": network_latency(classifier.model),
+        "threads": keras_threads,
+        "agreement": 1.0,
+        "difference": 0.0,
+    }
+    for one in found:
+        values = dataclasses.asdict(one)
+        rows[one.format] = {
+            "format": one.format,
+            "title": FORMATS[one.format].title,
+            "file": FORMATS[one.format].path,
+            "bytes": one.size,
+            **{name: values[name] for name in ("latency_ms", "threads", "agreement", "difference")},
+        }
+    order = ["keras", *FORMATS]
+    return {
+        "machine": machine,
+        "samples": samples,
+        "files": sorted(rows.values(), key=lambda r: order.index(r["format"])),
+    }

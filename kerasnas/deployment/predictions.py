@@ -1,0 +1,297 @@
+"""The network of a finished run, put to use: predictions for image files, and an evaluation on labeled data."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks, datasets
+from kerasnas.datasets.folders import MODES, image_files, read_image
+from kerasnas.export import METADATA, Classifier, graded, load_classifier
+from kerasnas.export.right_answers import class_numbers, right_answers
+from kerasnas.intervals import wilson_interval
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.preset_folders import preset_folder
+from kerasnas.runs.record import RESULT
+from kerasnas.tasks import Regression
+from kerasnas.training.evidence import label_record
+
+_LONGEST_PATH = 250  # what is longer is no path, and no file system may be asked for it
+_OF_NODES = (
+    "This network answers for all nodes of its graph at once, and has: predictions.csv in the folder of the run. From "
+    "Python: `kerasnas.GraphClassifier.load`, or `keras.models.load_model` after `import kerasnas`."
+)
+ADAPTATION = "adaptation.json"
+"""The file that makes a folder in that of a run one of an adapted network."""
+
+
+@checks.fields(
+    path=checks.path,
+    label=checks.text,
+    probability=checks.maybe(checks.share),
+    probabilities=checks.entries(checks.number),
+)
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The answer of a network for an image file, or for a text: its class, its labels, or its numbers.
+
+    Args:
+        path: the file, or the text.
+        label: the name of the most probable class; the labels that are more probable than not, comma-separated; or the
+            numbers.
+        probability: of the class; None of other tasks.
+        probabilities: of all classes or labels, by name; or the numbers.
+    """
+
+    path: Path | str
+    label: str
+    probability: float | None
+    probabilities: dict[str, float] = dataclasses.field(repr=False)
+
+
+@checks.arguments(folder=checks.path)
+def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
+    """Classify image files, or texts, with the network of a finished run.
+
+    Each is turned upright by its EXIF tag, converted to the colors and resized to the size that the network was trained
+    on.
+
+    Args:
+        folder: the run's folder; or a preset, as `kerasnas.load` takes it.
+        paths: image files, and folders of them; of a network for texts, texts, and `.txt` files of one in each line.
+
+    Returns:
+        The predictions; and why each file that could not be read was left out.
+
+    Raises:
+        FileNotFoundError: if the run is not finished, or a path is not there.
+        ValueError: if the network takes neither images nor texts, or there is none in a folder.
+    """
+    return classify(finished(folder), paths)
+
+
+def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
+    """As `predict`, with a classifier that is loaded."""
+    failed: dict[Path, str] = {}
+    names: Sequence[Any]
+    if classifier.takes == "nodes":
+        raise ValueError(_OF_NODES)
+    if classifier.takes == "texts":
+        names = read_texts(paths)
+        samples = np.array(names, object)
+    else:
+        images, failed = read_images(classifier, paths)
+        if not images:
+            return [], failed
+        names, samples = list(images), np.stack(list(images.values())) * np.float32(classifier.scale / 255)
+    answers = classifier.answers(samples)
+    predictions = []
+    for file, row in zip(names, answers.tolist(), strict=True):
+        by_name = dict(zip(classifier.classes, row, strict=True))
+        label = classifier.task.in_words(by_name)
+        probability = max(row) if classifier.task.name == "classification" else None
+        predictions.append(Prediction(file, label, probability, by_name))
+    return predictions, failed
+
+
+def read_texts(texts: Sequence[str | os.PathLike]) -> list[str]:
+    """Texts, and those in the lines of `.txt` files.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file of another kind, one that is not UTF-8, and where there is no text.
+
+    Example:
+
+    >>> read_texts(["a fine film", "dull"])
+    ['a fine film', 'dull']
+    """
+    found: list[str] = []
+    for text in map(str, texts):
+        if text.endswith(".txt"):
+            if not Path(text).is_file():
+                raise FileNotFoundError(f"There is no file {text}.")
+            try:
+                lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{text}: expected texts in UTF-8 ({error})") from None
+            found += [line for line in lines if line.strip()]
+        elif len(text) < _LONGEST_PATH and Path(text).exists():
+            raise ValueError(
+                f"The network takes texts: in quotes, or a .txt file with one in each line. Received: {text}"
+            )
+        else:
+            found.append(text)
+    if not found:
+        raise ValueError("Expected texts, or .txt files with one in each line. Received: none")
+    return found
+
+
+def read_images(
+    classifier: Classifier, paths: Sequence[str | os.PathLike]
+) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
+    """The pixels of image files, of 8 bits, as the network takes them.
+
+    Args:
+        classifier: the network.
+        paths: image files, and folders of them.
+
+    Returns:
+        The pixels of each file; and why each file that could not be read was left out.
+
+    Raises:
+        FileNotFoundError: if a path is not there.
+        ValueError: if the network takes no images, or there is none in a folder.
+    """
+    files: list[Path] = []
+    shape = classifier.input_shape
+    if len(shape) != 3 or shape[-1] not in MODES:
+        raise ValueError(f"The network takes samples of shape {shape}, not images.")
+    checks.sequence("paths", paths, (str, os.PathLike), expected="a sequence of paths")
+    for path in map(Path, paths):
+        if not path.exists():
+            raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
+        found = image_files(path)
+        if not found:
+            raise ValueError(f"There is no image in the folder {path}.")
+        files += found
+    images, failed = {}, {}
+    for file in dict.fromkeys(files):
+        try:
+            images[file] = read_image(file, shape, classifier.image_fit)
+        except ValueError as error:
+            failed[file] = str(error)
+    return images, failed
+
+
+@checks.arguments(folder=checks.path, dataset=checks.text)
+def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
+    """Evaluate the network of a finished run on the test part of a dataset.
+
+    Args:
+        folder: the run's folder; or a preset, as `kerasnas.load` takes it.
+        dataset: a name or a path, as for a search. Its classes are those of the network by name, all or some of them.
+            Defaults to the run's own.
+
+    Returns:
+        `"accuracy"`, its 95 % `"interval"`, `"loss"`, `"samples"`, and of each of `"classes"` the same three. Of other
+        tasks all their metrics, the `"interval"` of the task's own, and of each of `"labels"` how well it is found.
+
+    Raises:
+        FileNotFoundError: if the run is not finished.
+        ValueError: if the data cannot be read, or do not fit the network.
+    """
+    folder = preset_folder(folder)
+    classifier = finished(folder)
+    task = classifier.task
+    if classifier.takes == "nodes":
+        return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
+    data = labeled_data(run_of(folder), classifier, dataset)
+    answers = classifier.answers(classifier.raw(data, "test"))
+    if task.name != data.task.name:
+        raise ValueError(f"The network is one of {task.name}. Received {data.name}, data of {data.task.name}.")
+    if task.name != "classification":
+        y = right_answers(data, classifier, "test")
+        y = task.standardized(y) if isinstance(task, Regression) else y
+        found = {"dataset": data.name, "task": task.name, "samples": len(y), **task.evaluation(answers, y)}
+        rows = zip(classifier.classes, label_record(answers, y), strict=True) if task.name == "multilabel" else ()
+        return {**found, "interval": list(task.interval(answers, y)), **({"labels": dict(rows)} if rows else {})}
+    return _classified(classifier, data.name, answers, right_answers(data, classifier, "test"))
+
+
+def _classified(classifier: Classifier, name: str, answers: np.ndarray, numbers: np.ndarray) -> dict[str, Any]:
+    """The evaluation of a classification, of all samples and of each class."""
+    correct, losses = graded(answers, numbers)
+
+    def summary(of: np.ndarray) -> dict[str, Any]:
+        share = float(correct[of].mean())
+        return {"accuracy": share, "interval": list(wilson_interval(share, int(of.sum()))), "samples": int(of.sum())}
+
+    classes = {name: numbers == index for index, name in enumerate(classifier.classes)}
+    every = np.ones(len(numbers), bool)
+    return {
+        "dataset": name,
+        **summary(every),
+        "loss": float(losses.mean()),
+        "classes": {name: summary(of) for name, of in classes.items() if of.any()},
+    }
+
+
+def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
+    """Evaluate a network of a graph's nodes on the test nodes; see `evaluate`.
+
+    Args:
+        classifier: a network of nodes.
+        dataset: the file of the same graph; features and labels may be others.
+
+    Raises:
+        ValueError: for another graph, for unknown classes, and where there are no test nodes.
+    """
+    data = datasets.graph_dataset(dataset)
+    graph = next((layer.graph for layer in classifier.model.layers if hasattr(layer, "graph")), data.graph)
+    if len(data.y) != classifier.nodes or not np.array_equal(graph.edges, data.graph.edges):
+        raise ValueError(
+            f"The network is one of a graph of {classifier.nodes} nodes and {len(graph.edges)} edges. Received "
+            f"{data.name}, another graph, of {len(data.y)} nodes and {len(data.graph.edges)} edges."
+        )
+    test = data.parts["test"]
+    if not len(test):
+        raise ValueError(f"{data.name} has no test nodes to evaluate on.")
+    numbers = class_numbers(data, classifier)
+    return _classified(classifier, data.name, classifier.answers(data.x)[test], numbers[data.y[test]])
+
+
+def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.ImageDataset:
+    """The data of a run, or others; images of a folder are read in the size that the network takes.
+
+    Args:
+        run: the run.
+        classifier: its network.
+        dataset: a name or a path. Defaults to the run's own.
+
+    Raises:
+        ValueError: if they cannot be read, or their samples have another shape than the network takes.
+    """
+    shape = classifier.input_shape
+    name = dataset or getattr(run.config, "dataset", "")
+    files = Path(name).is_dir() or Path(name).suffix == ".csv"
+    resized = len(shape) == 3 and name not in datasets.DATASETS and files
+    size: dict[str, Any] = {"image_size": shape[:2], "image_fit": classifier.image_fit} if resized else {}
+    if Path(name).suffix == ".csv":
+        target = classifier.classes if classifier.task.name != "classification" else getattr(run.config, "target", ())
+        size["target"] = target
+        size["text_column"] = getattr(run.config, "text_column", "")
+    data = datasets.load(name, **size, task="auto" if name in datasets.DATASETS else classifier.task.name)
+    if data.raw_shape != shape:
+        takes = f"samples of shape {shape}" if shape else "texts"
+        received = data.raw_shape or "texts"
+        raise ValueError(f"The network takes {takes}. Received {data.name}, of {received}.")
+    return data
+
+
+def finished(folder: str | os.PathLike) -> Classifier:
+    """The classifier of a run or a preset, or an adapted one that `kerasnas monitor --adapt` wrote.
+
+    Raises:
+        FileNotFoundError: if the run is not finished, or there is none.
+    """
+    folder = preset_folder(folder)
+    run = run_of(folder)
+    if (folder / ADAPTATION).exists():
+        return load_classifier(folder)
+    if not (run.path / METADATA).exists():
+        if (run.path / RESULT).exists():
+            raise FileNotFoundError(f"The run in {run.path} has no {METADATA}: it was made by an earlier KerasNAS.")
+        raise FileNotFoundError(f"The run in {run.path} is not finished. Continue it: kerasnas resume {run.path}")
+    return load_classifier(run.path)
+
+
+def run_of(folder: str | os.PathLike) -> RunFolder:
+    """The run in a folder, or of a preset; of an adapted network, the run that its folder lies in."""
+    folder = preset_folder(folder)
+    return RunFolder.open(folder.resolve().parent if (folder / ADAPTATION).exists() else folder)

@@ -1,0 +1,147 @@
+"""push: a finished run, or an initialization, made a preset for others."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kerasnas import __version__, checks
+from kerasnas.datasets import DATASETS
+from kerasnas.deployment.predictions import finished
+from kerasnas.export import load_classifier
+from kerasnas.files import storage
+from kerasnas.meta import ReptileInitializer
+from kerasnas.reporting.card import card_text
+from kerasnas.reporting.measures import task_in
+from kerasnas.runs.folder import RunFolder, write_config
+from kerasnas.runs.preset_folders import (
+    FILES,
+    HUB,
+    INITIALIZATION,
+    address,
+    check_preset,
+    preset_folder,
+    write_manifest,
+)
+from kerasnas.runs.record import RESULT, read_result
+from kerasnas.runs.settings import Settings
+
+_TASKS = {  # what the network takes, and its task -> the Hub's name
+    ("images", "classification"): "image-classification",
+    ("texts", "classification"): "text-classification",
+    ("texts", "multilabel"): "text-classification",
+    ("recordings", "classification"): "audio-classification",
+}
+
+
+@checks.arguments(run=checks.path, target=checks.text, license=checks.text, private=checks.boolean)
+def push(
+    run: str | os.PathLike,
+    target: str,
+    license: str | None = None,
+    private: bool = False,
+    log: Callable[[str], Any] = print,
+) -> str:
+    """Publish a finished run as a preset, on the Hugging Face Hub or in a folder; `kerasnas.load` reads it there.
+
+    Network, genotype, results, settings and card are published; paths in them become their last names, modules to
+    import are left out, and so is the report, as it shows samples of the data. What is published is read back first.
+
+    Args:
+        run: the folder of a finished run, of an initialization, or of a preset.
+        target: `hf://owner/name`, a repository that is made where there is none; or a folder, which must not exist.
+        license: the Hub's name of a license, such as `"apache-2.0"`. Defaults to None: none is said.
+        private: whether a repository that is made is private. Defaults to False.
+        log: told where it is. Defaults to `print`.
+
+    Returns:
+        The address of the commit, or the folder.
+
+    Raises:
+        FileNotFoundError: if the run is not finished.
+        FileExistsError: if the folder exists.
+        ConnectionError: if the Hub cannot be reached, or does not let you.
+        ModuleNotFoundError: if the extra `kerasnas[hub]` is needed.
+    """
+    source = preset_folder(run)
+    if target.startswith(HUB):
+        repository, revision = address(target)
+        if revision is not None:
+            raise ValueError(checks.invalid("target", "hf://owner/name, without a revision", target))
+        from kerasnas.platforms import hub
+
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary, "preset")
+            _assemble(source, folder)
+            known = _known_by(folder, repository.partition("/")[2])
+            card = (folder / "card.md").read_text(encoding="utf-8")
+            storage.write_text(folder / "README.md", f"{hub.front_matter(license=license, **known)}\n{card}")
+            where = hub.publish(folder, repository, private, f"A preset of KerasNAS {__version__}")
+    else:
+        if Path(target).exists():
+            raise FileExistsError(f"{target} exists. Choose a folder that does not.")
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        with storage.atomic_folder(target) as folder:
+            _assemble(source, folder)
+        where = target
+    log(f'Published: {where}\nkerasnas.load("{target}") reads it.')
+    return where
+
+
+def _assemble(source: Path, folder: Path) -> None:
+    """Write the preset of a run to a folder, and read it back."""
+    folder.mkdir(exist_ok=True)
+    initialization = (source / INITIALIZATION).exists()
+    if not initialization:
+        finished(source)
+    for name in FILES:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+    if initialization:
+        (folder / "config.json").unlink(missing_ok=True)  # it has the paths of the data sets
+        ReptileInitializer.load(folder)
+    else:
+        run = RunFolder.open(source)
+        config = _without_paths(run.config)
+        write_config(folder, run.kind, config)
+        record = read_result(source)
+        command = RunFolder(Path("runs", source.resolve().name), run.kind, config).command
+        record |= {"settings": config.to_dict(), "command": command}
+        storage.write_json(folder / RESULT, record)
+        storage.write_text(folder / "card.md", card_text(record))
+        load_classifier(folder)
+    write_manifest(folder)
+    check_preset(folder)
+
+
+def _without_paths(config: Settings) -> Settings:
+    """The settings, of whose paths the last names are left, and no module to import."""
+    values = config.to_dict()
+    changed: dict[str, Any] = {name: () for name in ("imports", "trackers") if values.get(name)}
+    for name in ("dataset", "initializer", "latency_table"):
+        if values.get(name) and values[name] not in DATASETS:
+            changed[name] = Path(values[name]).name
+    if values.get("genotypes"):
+        changed["genotypes"] = tuple(Path(path).name for path in values["genotypes"])
+    return dataclasses.replace(config, **changed)
+
+
+def _known_by(folder: Path, name: str) -> dict[str, Any]:
+    """The facts that the Hub gets of a preset, beside its license."""
+    tags = ["kerasnas", "neural-architecture-search"]
+    if (folder / INITIALIZATION).exists():
+        return {"name": name, "task": "", "tags": [*tags, "meta-learning"], "dataset": "", "metrics": {}}
+    record, classifier = read_result(folder), load_classifier(folder)
+    metric = task_in(record).metric
+    return {
+        "name": name,
+        "task": _TASKS.get((classifier.takes, classifier.task.name), ""),
+        "tags": [*tags, record["genotype"]["space"]],
+        "dataset": str(record["dataset"].get("name", "unnamed")),
+        "metrics": {metric: record["searched"][f"test_{metric}"]},
+    }

@@ -1,0 +1,297 @@
+"""Re-adaptation: a deployed network trained on from where it is, on what its data are now, within a budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets import stratified_split
+from kerasnas.deployment.goals import Goal, goal_of
+from kerasnas.drift import DriftMonitor, adapt_batch_norm
+from kerasnas.drift.view import ModelView, answers
+from kerasnas.intervals import paired_difference
+from kerasnas.meta.functional import clone
+from kerasnas.networks.fused import fused
+from kerasnas.racing import Budget
+from kerasnas.training.loop import stepper
+from kerasnas.training.recipe import TrainingRecipe
+
+_LEAST = 20  # samples
+_LOOKS, _PATIENCE = 10, 5  # evaluations on the held-out share; of them without a better one, after which it ends
+_SURE = 1.645  # standard errors
+_DECAY = 5e-4  # of weights
+Arrays = tuple[Any, Any]
+
+
+@checks.fields(
+    model=keras.Model,
+    adopted=checks.boolean,
+    reason=checks.text,
+    before=checks.number,
+    after=checks.number,
+    steps=checks.count,
+    seconds=checks.not_negative,
+    held_out=np.ndarray,
+)
+@dataclasses.dataclass(frozen=True)
+class Readaptation:
+    """The result of `readapt`.
+
+    Args:
+        model: the adapted model; where it is not `adopted`, the one that was given.
+        adopted: True where the adapted model is shown to be better.
+        reason: why it was adopted or not, in words.
+        before: accuracy on the held-out share of the new samples before, of numbers the share of their variance that
+            is explained; without labels, the distance of the outputs from those of the reference.
+        after: the same of the adapted model, whether it is adopted or not.
+        steps: number of training steps.
+        seconds: what it took.
+        held_out: indices of the new samples that it was not trained on; none without labels.
+    """
+
+    model: keras.Model
+    adopted: bool
+    reason: str
+    before: float
+    after: float
+    steps: int
+    seconds: float
+    held_out: np.ndarray = dataclasses.field(repr=False)
+
+
+def readapt(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    *,
+    seconds: float = 60.0,
+    replay: Arrays | None = None,
+    monitor: DriftMonitor | None = None,
+    validation_split: float = 0.25,
+    learning_rate: float = 0.1,
+    batch_size: int = 64,
+    most_steps: int | None = None,
+    cpu: bool = False,
+    seed: int = 0,
+    clock: Callable[[], float] | None = None,
+    task: str = "classification",
+) -> Readaptation:
+    """Adapt a deployed model to new samples, from the state it is in; the given model is never changed.
+
+    With labels it is trained on, by SGD with Nesterov momentum and a cosine over the budget, as networks are trained
+    from scratch here. Where there is `replay`, half of each batch is drawn from earlier samples, so that nothing is
+    forgotten. A share of the new samples is held out: the training ends where they are classified no better any more,
+    and the best state is kept. It is adopted where the accuracy on them, less what is lost on a held-out share of
+    `replay`, has risen by over 1.645 standard errors of the paired difference: else the model comes back as it was
+    given. So wrong labels do no harm, but by chance (in one of 20 cases), or where they are wrong in the same way
+    everywhere: then they cannot be told from a change of the concept.
+
+    Without labels only the statistics of batch normalization are replaced (`adapt_batch_norm`), and adopted where the
+    outputs come nearer to those of the monitor's reference. That helps where the inputs changed and the proportions of
+    the classes did not; where these did, it can cost accuracy, which nobody sees without labels.
+
+    Args:
+        model: a built Keras model that answers probabilities or logits, `(samples, classes)`; or by its task
+            probabilities of labels, or numbers.
+        x: new samples as the model takes them, at least 20.
+        y: their class numbers; of other tasks `(samples, outputs)`. Defaults to None: there are none.
+        seconds: the budget, above 0. What is under way is finished: a step, an evaluation. Defaults to 60.
+        replay: `(x, y)`, earlier samples, at least 20; leave it out where `DriftReport.concept` says that labels mean
+            something else now. Defaults to None.
+        monitor: of the model; needed without labels. Defaults to None.
+        validation_split: share of the samples that is held out. Defaults to 0.25.
+        learning_rate: the largest; lower it for networks that were trained at a lower one. Defaults to 0.1.
+        batch_size: Defaults to 64.
+        most_steps: number of training steps at which it ends, and that the cosine counts where it comes first.
+            Defaults to None: no limit.
+        cpu: count the processor's time, not the clock's. Defaults to False.
+        seed: of the split and of the batches. Defaults to 0.
+        clock: as for a race's budget. Defaults to None.
+        task: what the model predicts: `"classification"`, `"multilabel"` or `"regression"`. Defaults to
+            `"classification"`.
+
+    Raises:
+        TypeError, ValueError: if the samples do not fit the model, a class is unknown, the budget is not above 0, or a
+            number is out of range.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> layer = keras.layers.Dense(2, activation="softmax", kernel_initializer="zeros")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
+    >>> x = rng.normal(size=(400, 2))
+    >>> found = readapt(model, x, (x[:, 0] > 0).astype(int), most_steps=100, learning_rate=0.1)
+    >>> found.adopted, found.after > 0.9
+    (True, True)
+
+    Reference:
+        Rolnick et al., "Experience Replay for Continual Learning", 2019 (arXiv 1811.11682); Li et al., "Revisiting
+        Batch Normalization for Practical Domain Adaptation", 2016 (arXiv 1603.04779).
+    """
+    view = ModelView(model, task=task)
+    x = view.samples("x", x, least=_LEAST)
+    budget = Budget(checks.number("seconds", seconds, above=0) / 60, cpu, clock=clock)
+    checks.optional(checks.instance, "monitor", monitor, DriftMonitor)
+    if view.of_texts:
+        raise ValueError(checks.invalid("model", "one of numbers: what reads strings is not trained on", model.name))
+    if y is None:
+        if monitor is None:
+            raise ValueError(checks.invalid("monitor", "a `DriftMonitor`, as there are no labels", monitor))
+        return _by_statistics(model, x, monitor, budget)
+    labels = view.reading.labels
+    new = x, labels("y", y, len(x))
+    training = _Training(
+        view,
+        goal_of(task, new[1]),
+        checks.number("validation_split", validation_split, above=0, below=1),
+        checks.number("learning_rate", learning_rate, above=0),
+        checks.size("batch_size", batch_size),
+        checks.optional(checks.size, "most_steps", most_steps),
+        checks.seed(seed),
+    )
+    old = None
+    if replay is not None:
+        if not isinstance(replay, (tuple, list)) or len(replay) != 2:
+            raise ValueError(checks.invalid("replay", "a pair (x, y) of earlier samples", type(replay)))
+        earlier = view.samples("replay", replay[0], least=_LEAST)
+        old = earlier, labels("replay", replay[1], len(earlier))
+    return training.run(new, old, budget)
+
+
+def _by_statistics(model: keras.Model, x: np.ndarray, monitor: DriftMonitor, budget: Budget) -> Readaptation:
+    """Replace the statistics of batch norm."""
+    before, adapted = monitor.output_distance(x, model), _copy(model)
+    layers = adapt_batch_norm(adapted, x)
+    after = monitor.output_distance(x, adapted) if layers else before
+    adopted = after < before
+    reason = "the network has no batch normalization, and there are no labels to train it on"
+    if layers:
+        nearer = "nearer to" if adopted else "no nearer to"
+        reason = f"with new statistics of batch normalization the outputs are {nearer} those before the drift"
+    chosen = adapted if adopted else model
+    return Readaptation(chosen, adopted, reason, before, after, 0, budget.spent(), np.arange(0))
+
+
+class _Training:
+    """A training from the present state on new samples and earlier ones; its settings are those of `readapt`."""
+
+    def __init__(
+        self, view: ModelView, goal: Goal, split: float, rate: float, batch: int, most_steps: int | None, seed: int
+    ) -> None:
+        self.view, self.goal, self.split, self.rate = view, goal, split, rate
+        self.batch, self.most_steps, self.seed = batch, most_steps, seed
+
+    def run(self, new: Arrays, old: Arrays | None, budget: Budget) -> Readaptation:
+        """Train, and adopt what is better."""
+        model = self.view.model
+        (fit, held), (old_fit, old_held) = self._parts(new), self._parts(old)
+        x_held, y_held = new[0][held], new[1][held]
+        before = self.view.outputs(x_held)
+        adapted = _copy(model)
+        optimizer = TrainingRecipe(learning_rate=self.rate, weight_decay=_DECAY).optimizer(None)
+        adapted.compile(optimizer, self.goal.loss(before), jit_compile=False)
+        with fused(adapted):
+            steps = self._train(adapted, (new, fit), (old, old_fit), (x_held, y_held), budget)
+            after = self.view.outputs(x_held, adapted)
+            scores = [self.goal.scores(one, y_held) for one in (after, before)]
+            lost = None
+            if old is not None:
+                x_old, y_old = old[0][old_held], old[1][old_held]
+                lost = paired_difference(
+                    *(self.goal.scores(self.view.outputs(x_old, one), y_old) for one in (model, adapted))
+                )
+        final = _copy(adapted, compiled_like=model)  # without functions that were traced on the fused kernel
+        adopted, reason = _verdict(paired_difference(*scores), lost)
+        return Readaptation(
+            final if adopted else model,
+            adopted,
+            reason,
+            float(scores[1].mean()),
+            float(scores[0].mean()),
+            steps,
+            budget.spent(),
+            held,
+        )
+
+    def _parts(self, data: Arrays | None) -> tuple[np.ndarray, np.ndarray]:
+        """The indices that are trained on, and those held out."""
+        if data is None:
+            return np.arange(0), np.arange(0)
+        strata = self.goal.strata(data[1])
+        if np.bincount(strata).max() < 2:  # no class to have on both sides
+            order = np.random.default_rng(self.seed).permutation(len(strata))
+            number = max(1, round(self.split * len(order)))
+            return np.sort(order[number:]), np.sort(order[:number])
+        return stratified_split(strata, self.split, self.seed)
+
+    def _train(
+        self,
+        adapted: keras.Model,
+        new: tuple[Arrays, np.ndarray],
+        old: tuple[Arrays | None, np.ndarray],
+        held_out: Arrays,
+        budget: Budget,
+    ) -> int:
+        """Train until the budget is spent or the held-out share gets no better; restore the best state."""
+        rng, take = np.random.default_rng([self.seed, 1]), stepper(adapted)
+        best, state, waited, steps, looks = self._standing(adapted, held_out), adapted.get_weights(), 0, 0, 1
+        while waited < _PATIENCE:
+            spent = budget.spent() / budget.seconds
+            done = spent if self.most_steps is None else max(spent, steps / self.most_steps)
+            if done < 1:
+                adapted.optimizer.learning_rate.assign(self.rate * 0.5 * (1 + math.cos(math.pi * done)))
+                take(self._batch(new, old, rng))
+                steps += 1
+            if done >= looks / _LOOKS or done >= 1:
+                looks = math.floor(done * _LOOKS) + 1
+                found = self._standing(adapted, held_out)
+                waited += 1
+                if found > best:
+                    best, state, waited = found, adapted.get_weights(), 0
+            if done >= 1:
+                break
+        adapted.set_weights(state)
+        return steps
+
+    def _batch(self, new: tuple[Arrays, np.ndarray], old: tuple[Arrays | None, np.ndarray], rng: Any) -> Arrays:
+        (data, fit), (earlier, earlier_fit) = new, old
+        number = self.batch if earlier is None else self.batch // 2 or 1
+        rows = rng.choice(fit, number, replace=number > len(fit))
+        x, y = data[0][rows], data[1][rows]
+        if earlier is None:
+            return x, y
+        rows = rng.choice(earlier_fit, max(1, self.batch - number), replace=self.batch - number > len(earlier_fit))
+        return np.concatenate([x, earlier[0][rows]]), np.concatenate([y, earlier[1][rows]])
+
+    def _standing(self, model: keras.Model, held_out: Arrays) -> tuple[float, float]:
+        """The sum of the scores of the held-out samples, and of as high a one the smaller loss."""
+        found = answers(model, held_out[0])
+        if not np.isfinite(found).all():  # the training diverged: never the best
+            return -math.inf, -math.inf
+        loss = float(np.mean(keras.ops.convert_to_numpy(self.goal.loss(found)(held_out[1], found))))
+        return float(self.goal.scores(found, held_out[1]).sum()), -loss
+
+
+def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:
+    """The verdict on an adapted model: True where it is adopted, and why."""
+    loss, error = (0.0, 0.0) if lost is None else (max(0.0, lost[0]), lost[1])
+    forgets = f", and loses {100 * loss:.1f} on earlier ones" if loss else ""
+    what = f"{100 * gained[0]:.1f} points on the held-out samples{forgets}"
+    if gained[0] - loss > _SURE * math.hypot(gained[1], error):
+        return True, f"it gains {what}"
+    return False, f"it gains {what}: that may be chance" if gained[0] > loss else f"it gains {what}: it is no better"
+
+
+def _copy(model: keras.Model, compiled_like: keras.Model | None = None) -> keras.Model:
+    """A new model with the same weights; compiled as another one is, if that is."""
+    copy = clone(model)
+    config = None if compiled_like is None or not compiled_like.compiled else compiled_like.get_compile_config()
+    if config:
+        copy.compile_from_config(config)
+    return copy

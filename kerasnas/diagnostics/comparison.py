@@ -1,0 +1,211 @@
+"""Compare black-box strategies on a published table: many seeds, mean and spread, regret curves."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import itertools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks, tabular
+from kerasnas.executors import cores
+from kerasnas.files import storage
+from kerasnas.reporting import plot_regret
+from kerasnas.runs.executors import LOCAL, open_executor
+from kerasnas.runs.settings import ComparisonConfig
+from kerasnas.strategies import STRATEGIES, SpaceExhaustedError
+from kerasnas.tabular import Table
+
+CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The results of `compare`.
+
+    Attributes:
+        report: strategy -> array `(seeds, evaluations)`: the report column of the architecture that has the best
+            signal so far. Where a strategy had no more to ask, its last value is repeated.
+        best: the best value of the report column in the table.
+        moves: strategy -> how its moves through a part of a space went (`SubsetSpace.moves`), summed over the seeds.
+    """
+
+    report: dict[str, np.ndarray]
+    best: float
+    moves: dict[str, dict[str, int]]
+
+
+@checks.arguments(config=ComparisonConfig, output_dir=checks.path, log=checks.function)
+def compare(config: ComparisonConfig, output_dir: str | os.PathLike, log: Callable[[str], Any] = print) -> Comparison:
+    """Run every strategy on the table for many seeds; print the result, write `curves.csv` and `regret.png`.
+
+    Raises:
+        ValueError: for strategies that are unknown or have several objectives, unknown columns, and tables that cannot
+            be read.
+        OSError: if something cannot be written.
+    """
+    folder = checks.path("output_dir", output_dir)
+    start = time.perf_counter()
+    for name in config.strategies:
+        if getattr(STRATEGIES[name], "objectives", 1) != 1:
+            raise ValueError(f"--strategies: expected those of one objective. Received: {name!r}, which has several.")
+    table = open_table(config.table, config.dataset)
+    signal, report = columns(table, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    log(f"{table.name}: {len(table):,} architectures; searching on {signal}, reporting {report}.")
+    comparison = run_searches(config, table, log)
+    text = summary(comparison, config)
+    log(text)
+    storage.write_text(folder / "curves.csv", _curves(comparison))
+    plot_regret(
+        {name: comparison.best - values for name, values in comparison.report.items()},
+        folder / "regret.png",
+        title=f"{table.name}: {report} of the best {signal}",
+    )
+    log(f"{time.perf_counter() - start:.0f} s. Written: {folder / 'curves.csv'}, {folder / 'regret.png'}")
+    return comparison
+
+
+def open_table(path: str, dataset: str = "") -> Table:
+    """The table at `path`, whatever kind it is; `"synthetic"` is the made-up one.
+
+    Raises:
+        FileNotFoundError, ValueError: as the tables' own `open`; for a file that is no known table, with all reasons.
+    """
+    if path == "synthetic":
+        return tabular.NASBench201.synthetic()
+    if not Path(path).exists():
+        raise FileNotFoundError(f"--table={path}: there is no such file. Expected a table as .npz, or 'synthetic'.")
+    reasons = []
+    for kind in (tabular.NASBench201, tabular.NASBench101, tabular.NASBenchGraph, tabular.NATSBenchSize):
+        arguments = [dataset] if dataset and kind is not tabular.NASBench101 else []
+        try:
+            return kind.open(path, *arguments)
+        except (FileNotFoundError, ValueError) as error:
+            reasons.append(f"  as {kind.__name__}: {error}")
+    raise ValueError("\n".join([f"--table={path} cannot be read as any known table:", *reasons]))
+
+
+def columns(table: Table, config: ComparisonConfig) -> tuple[str, str]:
+    """The columns that are searched on and reported: as asked, or after the fewest and the most epochs."""
+    signal = config.signal or f"valid_{table.epochs[0]}"
+    longest = f"test_{table.epochs[-1]}"
+    report = config.report or (longest if longest in table.columns else f"valid_{table.epochs[-1]}")
+    for name in (signal, report):
+        table.column(name)
+    return signal, report
+
+
+def run_searches(config: ComparisonConfig, table: Table, log: Callable[[str], Any] = print) -> Comparison:
+    """Run `config.seeds` searches of each strategy, spread over the workers of an executor."""
+    signal, report = columns(table, config)
+    processes = min(config.workers or cores(), config.seeds)
+    usual = f"processes:{processes}" if processes > 1 else LOCAL
+    found: dict[int, tuple[np.ndarray, dict[str, int]]] = {}
+    with open_executor(config.executor or usual, config.imports) as executor:
+        chunk = max(1, min(50, config.seeds // min(executor.workers, config.seeds)))
+        parts = [list(range(first, min(first + chunk, config.seeds))) for first in range(0, config.seeds, chunk)]
+        tasks = [(name, part) for name, part in itertools.product(config.strategies, parts)]
+        shared = _Searches(config, signal, report, table)
+        for number, result in executor.completed(_run_seeds, tasks, shared):
+            found[number] = result
+            (name, _) = tasks[number]
+            if sum(tasks[other][0] == name for other in found) == len(parts):
+                log(f"  {name}: done")
+    results: dict[str, list[np.ndarray]] = {name: [] for name in config.strategies}
+    moves: dict[str, dict[str, int]] = {}
+    for number, (name, _) in enumerate(tasks):
+        values, moved = found[number]
+        results[name].append(values)
+        for key, count in moved.items():
+            moves.setdefault(name, {})[key] = moves.get(name, {}).get(key, 0) + count
+    stacked = {name: np.concatenate(values) for name, values in results.items()}
+    return Comparison(stacked, float(table.column(report).max()), moves)
+
+
+class _Searches:
+    """The common part of all searches: their settings, and the table, which a worker opens itself."""
+
+    def __init__(self, config: ComparisonConfig, signal: str, report: str, table: Table):
+        self.place, self.columns, self.evaluations = (
+            (config.table, config.dataset),
+            (signal, report),
+            config.evaluations,
+        )
+        self._opened: tuple[Any, ...] | None = (table, *map(table.column, self.columns))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_opened": None}
+
+    def opened(self) -> tuple[Any, ...]:
+        """The table, and its columns of signals and reports."""
+        if self._opened is None:
+            table = open_table(*self.place)
+            self._opened = (table, *map(table.column, self.columns))
+        return self._opened
+
+
+def _run_seeds(shared: _Searches, task: tuple[str, list[int]]) -> tuple[np.ndarray, dict[str, int]]:
+    name, seeds = task
+    space = shared.opened()[0].space
+    before = dict(getattr(space, "moves", {}))
+    values = np.array([_run(shared, name, seed) for seed in seeds])
+    after = getattr(space, "moves", {})
+    return values, {key: count - before.get(key, 0) for key, count in after.items()}
+
+
+def _run(shared: _Searches, name: str, seed: int) -> np.ndarray:
+    """The report value of the best architecture so far, after each evaluation of one search."""
+    table, signal, report = shared.opened()
+    strategy = STRATEGIES[name](table.space, seed=seed)
+    best, values = -np.inf, np.empty(shared.evaluations)
+    for index in range(len(values)):
+        try:
+            genotype = strategy.ask()
+        except SpaceExhaustedError:
+            values[index:] = values[index - 1]
+            break
+        row = table.row(genotype)
+        reward = float(signal[row])
+        strategy.tell(genotype, reward)
+        if reward > best:
+            best, incumbent = reward, report[row]
+        values[index] = incumbent
+    return values
+
+
+def summary(comparison: Comparison, config: ComparisonConfig) -> str:
+    """Mean and standard deviation over the seeds, at a few numbers of evaluations, as a Markdown table."""
+    evaluations = config.evaluations
+    shown = [count for count in CHECKPOINTS if count < evaluations] + [evaluations]
+    lines = ["| strategy | " + " | ".join(f"{count} evaluations" for count in shown) + " |"]
+    lines.append("| --- |" + " --- |" * len(shown))
+    for name, values in comparison.report.items():
+        cells = [f"{values[:, n - 1].mean():.2f} ± {values[:, n - 1].std():.2f}" for n in shown]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines.append(f"\nBest in the table: {comparison.best:.2f}. Mean ± standard deviation over {config.seeds} seeds.")
+    for name, moved in comparison.moves.items():
+        total = sum(moved.values())
+        if total:
+            shares = ", ".join(f"{key} {100 * count / total:.1f} %" for key, count in moved.items())
+            lines.append(f"{name}: the table is a part of its space. Moves: {shares}.")
+    return "\n".join(lines)
+
+
+def _curves(comparison: Comparison) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["strategy", "evaluations", "mean", "sd", "p25", "median", "p75", "mean_regret"])
+    for name, values in comparison.report.items():
+        for index, column in enumerate(values.T):
+            quartiles = np.percentile(column, [25, 50, 75])
+            row = [column.mean(), column.std(), *quartiles, comparison.best - column.mean()]
+            writer.writerow([name, index + 1, *(f"{value:.4f}" for value in row)])
+    return text.getvalue()

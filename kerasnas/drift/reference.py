@@ -1,0 +1,41 @@
+"""The drift reference that a finished run keeps of its test data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kerasnas import datasets
+from kerasnas.drift.files import RECORD
+from kerasnas.drift.monitor import DriftMonitor
+from kerasnas.drift.two_sample import FEWEST
+from kerasnas.export import Classifier
+from kerasnas.export.right_answers import right_answers
+
+
+def check_watched(classifier: Classifier) -> None:
+    """Raise ValueError for a network of whose inputs no monitor has statistics."""
+    if classifier.takes in ("recordings", "nodes"):
+        raise ValueError(f"Drift is told of images, signals and texts. This network takes {classifier.takes}.")
+
+
+def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.ImageDataset) -> bool:
+    """Write what a drift monitor remembers of the test data of a run into its folder, unless it is there.
+
+    Args:
+        folder: the run's folder.
+        classifier: its network.
+        data: its data.
+
+    Returns:
+        True if it is there now; test data of fewer than 40 samples are too few.
+    """
+    if (Path(folder) / RECORD).exists():
+        return True
+    if len(data.x_test) < 2 * FEWEST:
+        return False
+    check_watched(classifier)
+    x, y = classifier.raw(data, "test"), right_answers(data, classifier, "test")
+    made = DriftMonitor(classifier.model, x, y, classes=classifier.classes, task=classifier.task.name)
+    made.save(folder)
+    return True

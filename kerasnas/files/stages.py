@@ -1,0 +1,72 @@
+"""The store of a folder's stages: a JSON record for each finished one, checkpoints for the one that is running."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasnas import checks
+from kerasnas.files import storage, untrusted
+
+EXPERIENCE = "experience"
+"""The stage whose record says what earlier searches told the race."""
+
+COST = "cost"
+"""The stage whose record is the cost model of a search."""
+
+
+class Stages:
+    """The stages of a folder: each is done once, and an interrupted one resumes from its checkpoints.
+
+    The record of a stage is written last: where there is one, the stage is complete.
+
+    Args:
+        path: the folder. It is created with the first record or checkpoint.
+
+    Example:
+
+    >>> import tempfile
+    >>> stages = Stages(tempfile.mkdtemp())
+    >>> stages.stage("search") is None
+    True
+    >>> stages.finish("search", {"seconds": 2.0})
+    {'seconds': 2.0}
+    >>> Stages(stages.path).stage("search")
+    {'seconds': 2.0}
+    """
+
+    @checks.arguments(path=checks.path)
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    @checks.arguments(name=checks.name)
+    def stage(self, name: str) -> dict[str, Any] | None:
+        """The record of a finished stage, or None."""
+        file = self.path / "stages" / f"{name}.json"
+        return untrusted.read_json(file) if file.exists() else None
+
+    @checks.arguments(name=checks.name, record=checks.mapping)
+    def finish(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the record of a finished stage and remove its checkpoints; return the record."""
+        (self.path / "stages").mkdir(parents=True, exist_ok=True)
+        storage.write_json(self.path / "stages" / f"{name}.json", dict(record))
+        shutil.rmtree(self.checkpoints(name), ignore_errors=True)
+        return dict(record)
+
+    @checks.arguments(name=checks.name)
+    def checkpoints(self, name: str) -> Path:
+        """The folder of a stage's checkpoints."""
+        return self.path / "checkpoints" / name
+
+    @property
+    def begun(self) -> bool:
+        """True once a stage of work has left a record or a checkpoint; what a run begins with is none."""
+        return bool(self.found) or (self.path / "checkpoints").exists()
+
+    @property
+    def found(self) -> set[str]:
+        """The names of the finished stages, but for what a run begins with."""
+        return {file.stem for file in (self.path / "stages").glob("*.json")} - {EXPERIENCE, COST}

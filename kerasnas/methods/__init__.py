@@ -1,0 +1,30 @@
+"""Methods of a run: race, gradient search, search on a graph, retraining, pretraining.
+
+from kerasnas import methods
+
+settings = methods.SearchConfig(dataset="my_images/", epochs=15)
+result = methods.search(settings, "runs/mine")     # called again, it continues
+methods.resume("runs/mine")
+"""
+
+from kerasnas.methods.assembly import make_space
+from kerasnas.methods.rebuilding import Rebuilt, fitting, read_network
+from kerasnas.methods.running import plot, pretrain, resume, retrain, search
+from kerasnas.runs.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+
+__all__ = [
+    "GraphConfig",
+    "PretrainingConfig",
+    "RaceConfig",
+    "Rebuilt",
+    "SearchConfig",
+    "TrainingConfig",
+    "fitting",
+    "make_space",
+    "plot",
+    "pretrain",
+    "read_network",
+    "resume",
+    "retrain",
+    "search",
+]

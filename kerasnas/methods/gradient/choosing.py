@@ -1,0 +1,91 @@
+"""The genotypes of a gradient search: the one that is taken, and the random ones it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasnas import datasets
+from kerasnas.cost import CostModel
+from kerasnas.executors import Executor
+from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.methods import remembering
+from kerasnas.methods.assembly import make_shortlist_training, max_skips_of
+from kerasnas.networks.reachable import ReachableSet
+from kerasnas.racing.shortlist import Shortlist, found_by, halves, run_shortlist
+from kerasnas.runs.settings import SearchConfig
+from kerasnas.spaces import SearchSpace
+from kerasnas.training.search_stage import genotype_of
+
+_COMPARED = 4  # networks of a shortlist that is there for experience alone
+
+
+def reachable_by(stages: Stages, config: SearchConfig, space: SearchSpace) -> ReachableSet:
+    """The genotypes that a search of the settings can return; after the stage `cost`, if there is one."""
+    target, record = config.latency_target_ms or config.cost_target, stages.stage("cost")
+    limits: dict[str, Any] = {"cost": CostModel.from_config(record), "limit": target} if record and target else {}
+    return space.reachable(max_skips_of(config), **limits)
+
+
+def random_others(stages: Stages, config: SearchConfig, space: SearchSpace, genotype: Genotype) -> list[Genotype]:
+    """Random genotypes to compare with, of those that this search could have returned: fewer where few are."""
+    rng = np.random.default_rng([config.seed, 2])
+    return reachable_by(stages, config, space).sample_distinct(rng, config.random_genotypes, {genotype})
+
+
+def shortlist_of(config: SearchConfig) -> Shortlist | None:
+    """The shortlist of the settings, or None; with `remember`, a small one where they ask for none.
+
+    Example:
+
+    >>> shortlist_of(SearchConfig(shortlist=0)), shortlist_of(SearchConfig(shortlist=0, remember=True)).rungs()
+    (None, [(4, 400)])
+    """
+    steps = tuple(map(int, config.shortlist_steps))
+    if config.shortlist:
+        return Shortlist(config.shortlist, steps)
+    return Shortlist(_COMPARED, steps[:1]) if config.remember else None
+
+
+def choose_genotype(
+    stages: Stages,
+    config: SearchConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    found: dict[str, Any],
+    log: Callable[[str], Any],
+    executor: Executor,
+) -> tuple[Genotype, dict[str, Any] | None]:
+    """The genotype of a search, and the record of the shortlist that it is of, if there is one.
+
+    What did best in earlier searches on alike data takes part in the shortlist, with the user's consent.
+
+    Args:
+        stages, config, space, data: of the run.
+        found: the record of the stage `search`.
+        log: called with lines of progress.
+        executor: what the trainings of a shortlist run on.
+    """
+    derived, within, shortlist = genotype_of(found), reachable_by(stages, config, space), shortlist_of(config)
+    if shortlist is None:
+        return derived, None
+    weights = {kind: np.array(tables[-1]) for kind, tables in found["mixing_weights"].items()}
+    earlier = remembering.consult(stages, config, space, data, None, within.__contains__, log)
+    others = "others near it, and what did well on similar data before" if earlier.genotypes else "others near it"
+    log(f"Choosing among {shortlist.size} networks: the derived one and {others}, trained for a short time.")
+    record = run_shortlist(
+        stages,
+        shortlist,
+        found_by(space, derived, weights, within),
+        make_shortlist_training(config, space, data),
+        *halves(data.x_train, data.y_train, config.validation_split, config.seed, data.task),
+        within,
+        config.seed,
+        log,
+        executor=executor,
+        remembered=earlier.genotypes,
+    )
+    return genotype_of(record), record

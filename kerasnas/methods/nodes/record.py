@@ -1,0 +1,120 @@
+"""The record of a search on a graph: what the mixture and its parts reach, mistakes, and a row for each node."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasnas.companions.mixing import Mixed
+from kerasnas.datasets import GraphDataset
+from kerasnas.intervals import paired_difference
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.record import SAMPLES, make_record, write_record
+from kerasnas.tasks import CLASSIFICATION
+from kerasnas.training.evidence import evaluation_record
+
+PREDICTIONS = "predictions.csv"
+"""The file with the prediction for each node."""
+
+
+def write_node_record(
+    run: RunFolder, data: GraphDataset, found: Mapping[str, Any], searched: dict[str, Any]
+) -> dict[str, Any]:
+    """The record of the run, written with its report and its card.
+
+    Args:
+        run: the folder.
+        data: the graph.
+        found: record of the search stage.
+        searched: record of the last stage.
+    """
+    mistakes = searched.pop("mistakes", [])
+    dataset = {
+        "name": data.name,
+        "nodes": len(data.y),
+        "edges": len(data.graph.edges),
+        **{f"{part}_examples": len(nodes) for part, nodes in data.parts.items()},
+        "classes": list(data.classes),
+        "input_shape": list(data.input_shape),
+    }
+    run.stages.finish(SAMPLES, _samples(data, mistakes))
+    record = make_record(run.stages, searched, None, [], dataset, run.config.to_dict(), run.command)
+    record["search"] = {name: found[name] for name in ("seconds", "history")}
+    record["mixture"] = record["searched"].pop("mixture")
+    write_record(run.stages, record)
+    return record
+
+
+def mixture_record(data: GraphDataset, mixed: Mixed, answers: np.ndarray) -> dict[str, Any]:
+    """The mixture, and what it and each of its parts reach on validation and test nodes.
+
+    Args:
+        data: the graph.
+        mixed: the mixture.
+        answers: its probabilities, `(nodes, classes)`.
+    """
+    probabilities = {**mixed.parts, "mixture": answers}
+    parts: dict[str, dict[str, float]] = {name: {} for name in probabilities}
+    for part, short in (("validation", "val"), ("test", "test")):
+        nodes = data.parts[part]
+        for name, own in probabilities.items() if len(nodes) else ():
+            reached = CLASSIFICATION.evaluation(own[nodes], data.y[nodes])
+            parts[name] |= {f"{short}_{metric}": value for metric, value in reached.items()}
+    record = {"weights": dict(mixed.weights), "smoothed": mixed.smoothed, "parts": parts}
+    test = data.parts["test"]
+    if len(test):
+        right = {name: own[test].argmax(axis=1) == data.y[test] for name, own in probabilities.items()}
+        leads = {}
+        for first, second in (("regression", "networks"), ("mixture", "regression")):
+            difference, error = paired_difference(right[first], right[second])
+            leads[f"{first} over {second}"] = {"difference": difference, "error": error}
+        record["leads"] = leads
+    return record
+
+
+def tested(data: GraphDataset, answers: np.ndarray) -> dict[str, Any]:
+    """The record of an evaluation on the test nodes; nothing where there are none."""
+    test = data.parts["test"]
+    if not len(test):
+        return {}
+    record = evaluation_record(CLASSIFICATION, answers[test], data.y[test])
+    mistakes = [{**one, "index": int(test[one["index"]])} for one in record["mistakes"]]
+    return {**record, "mistakes": mistakes}
+
+
+def _samples(data: GraphDataset, mistakes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The nodes of the worst mistakes, and the number of nodes of each class."""
+    counts = {part: np.bincount(data.y[data.parts[part]], minlength=data.num_classes) for part in ("train", "test")}
+    classes = [
+        {"name": name, "train": int(train), "test": int(test), "images": []}
+        for name, train, test in zip(data.classes, counts["train"], counts["test"], strict=True)
+    ]
+    wrong = [
+        {
+            "image": None,
+            "text": f"node {one['index']}",
+            "label": data.classes[one["label"]],
+            "taken_for": data.classes[one["taken_for"]],
+            "probability": one["probability"],
+        }
+        for one in mistakes
+    ]
+    return {"mistakes": wrong, "classes": classes}
+
+
+def predictions_text(data: GraphDataset, answers: np.ndarray) -> str:
+    """A row for each node: its part, its class where it is known, and what the model answers."""
+    parts = np.full(len(data.y), "", object)
+    for part, nodes in data.parts.items():
+        parts[nodes] = part
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["node", "part", "label", "predicted", *data.classes])
+    for node, row in enumerate(answers):
+        label = data.classes[data.y[node]] if data.y[node] >= 0 else ""
+        writer.writerow([node, parts[node], label, data.classes[row.argmax()], *(f"{one:.6f}" for one in row)])
+    return text.getvalue()

@@ -1,0 +1,249 @@
+"""A search on a graph: untrained networks with solved classifiers, beside the simple method, within a budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.companions import propagation
+from kerasnas.companions.mixing import choose
+from kerasnas.datasets import DATASETS, GraphDataset, graph_dataset
+from kerasnas.datasets.graph_files import is_graph_file
+from kerasnas.export import MODEL, save_node_classifier
+from kerasnas.files import storage, untrusted
+from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.methods.nodes.record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
+from kerasnas.methods.race.running import make_budget
+from kerasnas.methods.rebuilding import GENOTYPE
+from kerasnas.networks.node_mixture import NodeMixture
+from kerasnas.proxies import ReadoutScore
+from kerasnas.racing import Budget
+from kerasnas.reporting.tables import duration
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.progress import Progress
+from kerasnas.runs.settings import GraphConfig
+from kerasnas.runs.tracking import Tracking
+from kerasnas.spaces import GraphSpace
+from kerasnas.strategies import PredictorSearch
+from kerasnas.strategies.base import SpaceExhaustedError
+
+_COMPONENTS = 64  # of the features, which networks read
+_INITIAL, _BATCH = 16, 4  # networks drawn at random, and those chosen with each fit of the predictor
+_REPORT_SECONDS = 8.0
+_PROGRESS = "progress.json"
+
+
+def load_graph(config: GraphConfig) -> GraphDataset:
+    """The graph of the settings.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file that is no graph, and for one without training or validation nodes.
+    """
+    file = Path(config.dataset)
+    other = config.dataset in DATASETS or (file.is_file() and not is_graph_file(file))
+    if not config.dataset or other:
+        raise ValueError(
+            f"--space=graphs takes the .npz file of a graph, with `edges`, `feat_indptr` and others (see "
+            f"`kerasnas.datasets.graph_dataset`). Received: {config.dataset or 'nothing'}. For images, signals and "
+            "texts leave out --space=graphs."
+        )
+    data = graph_dataset(file)
+    for part in ("train", "validation"):
+        if not len(data.parts[part]):
+            raise ValueError(
+                f"{config.dataset}: Expected nodes in `{'val' if part == 'validation' else part}`, the ones that "
+                f"{'choices are made by' if part == 'validation' else 'networks learn from'}. Received: none"
+            )
+    return data
+
+
+def run_node_search(
+    run: RunFolder, config: GraphConfig, spent: float, tracking: Tracking, progress: Progress
+) -> dict[str, Any]:
+    """The search of the settings in the folder; what is done is not repeated.
+
+    Args:
+        run: the folder.
+        config: its settings.
+        spent: seconds of the budget that were spent before this call, by the process; those of an interrupted run are
+            added.
+        tracking: told the score of each network.
+        progress: told each line, and how much of the budget is spent.
+
+    Returns:
+        The record of the run.
+    """
+    data = load_graph(config)
+    budget = make_budget(config, spent + float(_read(run.stages).get("spent", 0.0)))
+    search = NodeSearch(run.stages, config, data)
+
+    def state() -> tuple[float, float]:
+        return budget.spent() / budget.seconds, budget.left()
+
+    progress(search.plan(budget))
+    with progress.following(state):
+        regression = search.regression()
+        progress(
+            f"Logistic regression on propagated features: {regression.accuracy:.1%} of the validation nodes are right."
+        )
+        found = search.search(budget, tracking, progress)
+        Genotype.from_json(json.dumps(found["genotype"])).save(run.path / GENOTYPE)
+        progress.phase("report")
+        searched = search.finish(run.path, regression.model, found)
+    record = write_node_record(run, data, found, searched)
+    tracking.result(record)
+    return record
+
+
+@dataclasses.dataclass(frozen=True)
+class _Regression:
+    model: propagation.PropagatedRegression
+    outputs: np.ndarray
+    accuracy: float
+
+
+class NodeSearch:
+    """The stages of a search on a graph.
+
+    Args:
+        stages: the store of the run's folder.
+        config: the settings.
+        data: the graph.
+    """
+
+    def __init__(self, stages: Stages, config: GraphConfig, data: GraphDataset):
+        self.stages, self.config = stages, config
+        largest = np.abs(data.x).max(axis=0)
+        self.scale = 1 / np.where(largest > 0, largest, 1)
+        self.data = dataclasses.replace(data, x=data.x * self.scale)
+        self.projection = self.data.projection(min(_COMPONENTS, *data.x.shape))
+        self.space = GraphSpace(data.graph)
+        few = dataclasses.replace(self.data, x=self.data.x @ self.projection)
+        self.score = ReadoutScore(self.space, few, seed=1000 * config.seed)
+        self._x = propagation.propagated(self.data)
+
+    def plan(self, budget: Budget) -> str:
+        """The plan of the run, told before it begins."""
+        nodes = {part: f"{len(own):,}" for part, own in self.data.parts.items()}
+        clock = "of the processor" if budget.cpu else "by the clock"
+        return (
+            f"Plan: {duration(round(budget.left()))} for everything, {clock}.\n"
+            f"  reference logistic regression on the features after {propagation.HOPS} steps along the edges\n"
+            f"  search    up to {self.config.evaluations} networks of {len(self.data.y):,} nodes and "
+            f"{len(self.data.graph.edges):,} edges of {self.data.name}, their classifiers solved on {nodes['train']} "
+            "training nodes\n"
+            f"  mixture   of both, weighed on {nodes['validation']} validation nodes\n"
+            f"  report    accuracy on {nodes['test']} test nodes, report, model card"
+        )
+
+    def regression(self) -> _Regression:
+        """The regression on propagated features."""
+        model = propagation.fit(self.data, self._x)
+        outputs = model.outputs(self._x)
+        return _Regression(model, outputs, self.data.accuracy(outputs, "validation"))
+
+    def search(self, budget: Budget, tracking: Tracking, progress: Progress) -> dict[str, Any]:
+        """The search stage: scores of networks, kept one by one.
+
+        Returns:
+            `{"genotype", "members", "history", "seconds"}`: the best, the best ones, and all scores in their order.
+        """
+        if (finished := self.stages.stage("search")) is not None:
+            return finished
+        progress.phase("search")
+        strategy = PredictorSearch(self.space, seed=self.config.seed, initial=_INITIAL, batch_size=_BATCH)
+        before = _read(self.stages)
+        if before:
+            strategy.set_state(before["strategy"])
+            progress(f"Resuming after {len(strategy.observations)} networks.")
+        seconds, begin = float(before.get("seconds", 0.0)), time.perf_counter()
+        took: list[float] = []
+        while len(strategy.observations) < self.config.evaluations:
+            # The best ones are made once more in the end, for the model. The first takes longer, as all begins with it.
+            again = min(self.config.members, len(strategy.observations)) + 1
+            if took and budget.left() < _REPORT_SECONDS + again * float(np.median(took)):
+                progress(f"  the time is up after {len(strategy.observations)} networks")
+                break
+            start = budget.spent()
+            try:
+                genotype = strategy.ask()
+            except SpaceExhaustedError:
+                break
+            reward = self.score(genotype)
+            strategy.tell(genotype, reward)
+            took.append(budget.spent() - start)
+            tracking.metrics("search", {"score": reward}, len(strategy.observations) - 1)
+            self._write(
+                {
+                    "strategy": strategy.get_state(),
+                    "spent": budget.spent(),
+                    "seconds": seconds + time.perf_counter() - begin,
+                }
+            )
+        ranked = sorted(strategy.succeeded, key=lambda pair: pair[1], reverse=True)
+        members = [self.space.decode(indices) for indices, _ in ranked[: self.config.members]]
+        scores = [reward for _, reward in strategy.observations]
+        progress(f"  {len(scores)} networks, the best score {ranked[0][1]:.4f} (mean log probability)")
+        return self.stages.finish(
+            "search",
+            {
+                "genotype": json.loads(members[0].to_json()),
+                "members": [json.loads(one.to_json()) for one in members],
+                "history": {"score": scores, "best": np.maximum.accumulate(scores).tolist()},
+                "seconds": seconds + time.perf_counter() - begin,
+            },
+        )
+
+    def finish(self, folder: Path, regression: propagation.PropagatedRegression, found: Mapping[str, Any]) -> dict:
+        """The last stage: the mixture, its model and its predictions, and what all parts reach on the test nodes."""
+        if (finished := self.stages.stage("searched")) is not None:
+            return finished
+        begin, data = time.perf_counter(), self.data
+        members = [Genotype.from_json(json.dumps(one)) for one in found["members"]]
+        networks = [network for genotype in members for network in self.score.networks(genotype)]
+        likely = np.mean([self.score.probabilities(genotype) for genotype in members], axis=0)
+        mixed = choose(data, regression.outputs(self._x), np.log(likely))
+        scale = None if (self.scale == 1).all() else self.scale
+        mixture = NodeMixture(data.graph, data.x.shape[1], scale)
+        if mixed.weights["regression"]:
+            unit, weight = regression.unit, mixed.weights["regression"]
+            mixture.add_regression(regression.kernel, regression.bias, propagation.HOPS, unit, weight)
+        if mixed.weights["networks"]:
+            mixture.add_networks(networks, self.projection, mixed.weights["networks"])
+        train = data.parts["train"]
+        model = mixture.model((train, data.y[train]) if mixed.smoothed else None)
+        save_node_classifier(folder, model, data.classes, len(data.y))
+        raw = data.x / self.scale
+        answers = keras.ops.convert_to_numpy(model(raw, training=False))
+        storage.write_text(folder / PREDICTIONS, predictions_text(data, answers))
+        return self.stages.finish(
+            "searched",
+            {
+                "genotype": found["genotype"],
+                "parameters": model.count_params(),
+                "bytes": (folder / MODEL).stat().st_size,
+                "history": {},
+                "mixture": {**mixture_record(data, mixed, answers), "seconds": time.perf_counter() - begin},
+                **tested(data, answers),
+            },
+        )
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        folder = self.stages.checkpoints("search")
+        folder.mkdir(parents=True, exist_ok=True)
+        storage.write_json(folder / _PROGRESS, dict(record))
+
+
+def _read(stages: Stages) -> dict[str, Any]:
+    """The record that a search has kept of its last network; empty before the first, and after the last."""
+    file = stages.checkpoints("search") / _PROGRESS
+    return untrusted.read_json(file, dict) if file.exists() else {}

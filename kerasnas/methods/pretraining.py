@@ -1,0 +1,156 @@
+"""Joint pre-training: a network that learns several data sets at once, for later races to begin from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks, datasets
+from kerasnas.datasets.joint import JointBatches, as_color
+from kerasnas.files import storage
+from kerasnas.genotypes import Genotype
+from kerasnas.meta.initializer import RECORD, ReptileInitializer
+from kerasnas.meta.pretraining import JointCrossentropy, within_groups
+from kerasnas.networks.chosen import discrete_model
+from kerasnas.racing import Budget
+from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.portfolio import named_networks
+from kerasnas.reporting.initializer_card import write_initializer_card
+from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.progress import Progress
+from kerasnas.runs.settings import PretrainingConfig
+from kerasnas.spaces import MacroSpace
+from kerasnas.training.loop import EVALUATION_BATCH
+from kerasnas.training.recipe import TrainingRecipe
+
+SIZE = 32
+DECAY = 0.5  # last part of the training, in which the learning rate falls to 0
+STAGE = "pretrained"
+_RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3)
+_MOST_TEST = 500  # images of each data set that the initialization is evaluated on
+_PIECE = 30.0  # seconds between two checkpoints
+Log = Callable[[str], Any]
+
+
+def run_pretraining(run: RunFolder, config: PretrainingConfig, spent: float, progress: Progress) -> dict[str, Any]:
+    """The pre-training of the settings, in the folder; resumed where it was, at most half a minute before.
+
+    Args:
+        run: the folder.
+        config: its settings.
+        spent: seconds of the budget that this process has spent before.
+        progress: told each line.
+
+    Returns:
+        The description of the initialization.
+    """
+    if not (run.path / RECORD).exists():
+        store = storage.CheckpointStore(run.stages.checkpoints(STAGE), 2, progress)
+        saved = store.load_latest() if run.stages.checkpoints(STAGE).exists() else None
+        before = checks.number("spent", saved[2]["spent"], least=0) if saved else 0.0
+        data = [datasets.load(name) for name in config.datasets]
+        budget = Budget(config.minutes, spent=spent + before)
+        progress.phase("pretraining")
+        with progress.following(lambda: (budget.spent() / budget.seconds, budget.left())):
+            initializer = pretrain_network(config.network, data, budget, config.seed, progress, store)
+        initializer.description["command"] = run.command
+        initializer.save(run.path)
+        write_initializer_card(run.path)
+        run.stages.finish(STAGE, initializer.description)
+    progress(f"Begin from it: kerasnas search my_images/ --initializer={run.path}")
+    return ReptileInitializer.load(run.path).description
+
+
+def pretrain_network(
+    network: str,
+    data: Sequence[datasets.ImageDataset],
+    budget: Budget,
+    seed: int = 0,
+    log: Log = print,
+    store: storage.CheckpointStore | None = None,
+) -> ReptileInitializer:
+    """Train a network of the macro space on several data sets at once: one body, a head for each.
+
+    Args:
+        network: the name of a network of `named_networks`: `vgg_3x3`, `residual_pool`, ...
+        data: data sets of images.
+        budget: of the training. The learning rate is constant for half of it and falls to 0 in the other half.
+        seed: Defaults to 0.
+        log: called with each line of progress. Defaults to `print`.
+        store: of checkpoints, from whose last one the training resumes. Defaults to None: there are none.
+
+    Returns:
+        The initialization, without the heads.
+
+    Raises:
+        ValueError: for an unknown network, no data, or data other than images.
+    """
+    for one in data:
+        if len(one.input_shape) != 3:
+            raise ValueError(f"{one.name} holds {one.kind}. Expected data sets of images.")
+    space = MacroSpace.for_data((SIZE, SIZE, 3), 10, 1000)
+    known = named_networks(space)
+    genotype = known[checks.one_of("network", network, list(known))]
+    batches = JointBatches(data, size=SIZE, seed=seed)
+    model = space.build_network(genotype, (SIZE, SIZE, 3), len(batches.groups), seed=seed)
+    model.compile(_RECIPE.optimizer(None), JointCrossentropy(batches.groups.tolist()), jit_compile=False)
+    contestant = Contestant(model, batches)
+    saved = None if store is None else store.load_latest()
+    if saved is not None:
+        contestant.set_state(saved[1], saved[2]["training"])
+    while budget.left() > 0:
+        left = budget.left()
+
+        def schedule(past: float, left: float = left) -> float:
+            return min(1.0, max(0.0, (left - past) / budget.seconds) / DECAY)
+
+        contestant.advance(budget.clock, min(_PIECE, left), schedule=schedule)
+        log(f"  {contestant.steps:,} steps: loss {contestant.history['loss'][-1]:.3f}")
+        if store is not None:
+            arrays, record = contestant.state()
+            store.save(contestant.steps, arrays, {"training": record, "spent": budget.spent()})
+    contestant.average.apply()
+    accuracies = _accuracies(model, data, batches.groups)
+    for name, accuracy in accuracies.items():
+        log(f"  {name}: {100 * accuracy:.1f} % of at most {_MOST_TEST} test images")
+    return ReptileInitializer(_body(model, seed), None, _description(network, genotype, contestant, accuracies, seed))
+
+
+def _description(
+    network: str, genotype: Genotype, contestant: Contestant, accuracies: dict[str, float], seed: int
+) -> dict[str, Any]:
+    return {
+        "space": genotype.space,
+        "network": network,
+        "genotype": json.loads(genotype.to_json()),
+        "image_size": SIZE,
+        "datasets": {name: round(value, 4) for name, value in accuracies.items()},
+        "steps": contestant.steps,
+        "seconds": round(contestant.seconds, 1),
+        "seed": seed,
+    }
+
+
+def _accuracies(model: keras.Model, data: Sequence[datasets.ImageDataset], groups: np.ndarray) -> dict[str, float]:
+    """For each data set the accuracy on its test images among its own classes."""
+    found = {}
+    for index, one in enumerate(data):
+        rows = np.random.default_rng(0).permutation(len(one.y_test))[:_MOST_TEST]
+        labels = one.y_test[rows] + int(np.argmax(groups == index))
+        x = as_color(one.x_test[rows], SIZE).astype(np.float32) / 255
+        logits = model.predict(x, batch_size=EVALUATION_BATCH, verbose=0)
+        found[one.name] = float(np.mean(within_groups(logits, labels, groups) == labels))
+    return found
+
+
+def _body(model: keras.Model, seed: int) -> keras.Model:
+    """The network with a head of one class, which is nothing to start from."""
+    *_, dense = model.layers
+    weights = model.get_weights()[: -len(dense.get_weights())]
+    body = discrete_model(model.input, keras.layers.Dense(1)(dense.input), seed)
+    body.set_weights([*weights, *body.layers[-1].get_weights()])
+    return body

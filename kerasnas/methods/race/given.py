@@ -1,0 +1,80 @@
+"""The user's own candidates of a race: read, checked before anything is trained, and recorded in its folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import keras
+
+from kerasnas import checks, datasets
+from kerasnas.files import storage
+from kerasnas.methods.rebuilding import GENOTYPE, Rebuilt, read_given, read_network
+from kerasnas.runs.folder import GIVEN, RunFolder
+from kerasnas.runs.settings import RaceConfig
+from kerasnas.spaces import SPACES
+
+
+def given_networks(
+    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, excess: Callable[[keras.Model], str]
+) -> dict[str, Rebuilt]:
+    """The networks that the setting `genotypes` names, by the name of their file or folder.
+
+    They are recorded in the run's folder, so that a resumed race needs neither the files nor the folders.
+
+    Args:
+        run: the folder of the race.
+        config: its settings.
+        data: of the race.
+        excess: network -> by how much it exceeds the limits, in words; empty where it does not.
+
+    Raises:
+        FileNotFoundError: for a path at which there is no genotype.
+        ValueError: for a file that is no genotype, an unknown space, one of signals, a network that these data or the
+            limits do not allow, and for one genotype in two sizes.
+    """
+    found = read_given(run.path)
+    if found or not config.genotypes:
+        return found
+    for path in config.genotypes:
+        try:
+            network = _checked(path, config, data, excess)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"--genotypes={path}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"--genotypes={path}: {error}") from None
+        same = next((name for name, other in found.items() if other.genotype == network.genotype), None)
+        if same is None:
+            found[_name(path, found)] = network
+        elif found[same] != network:
+            raise ValueError(
+                f"--genotypes={path}: expected each genotype once. This is that of '{same}', in another size: give "
+                "one of the two."
+            )
+    storage.write_json(run.path / GIVEN, {name: network.to_dict() for name, network in found.items()})
+    return found
+
+
+def _checked(
+    path: str, config: RaceConfig, data: datasets.ImageDataset, excess: Callable[[keras.Model], str]
+) -> Rebuilt:
+    """The network at `path`, which these data and the limits allow."""
+    network = read_network(path, imports=config.imports)
+    space = network.config.space
+    if (inputs := getattr(SPACES[space], "inputs", "image")) != "image":
+        raise ValueError(f"expected a genotype of a space of images. Received one of {inputs}s, of space '{space}'.")
+    problem = excess(network.build(data, config.seed))
+    if problem:
+        raise ValueError(f"this network {problem}.")
+    return network
+
+
+def _name(path: str, taken: dict[str, Rebuilt]) -> str:
+    """The name of a file or a folder, as one that no other has and that can name a folder."""
+    where = checks.path("genotypes", path).resolve()
+    own = where.parent.name if where.name == GENOTYPE else where.name.removesuffix(".json")
+    name = re.sub(r"[^\w.-]+", "_", own).lstrip(".") or "given"
+    number = 1
+    while (numbered := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    return numbered

@@ -1,0 +1,85 @@
+"""The learned starts of a race: which initializations fit its data, and the networks that begin from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasnas import datasets
+from kerasnas.genotypes import Genotype
+from kerasnas.meta import ReptileInitializer, initializer_names, load_initializer, warm_start
+from kerasnas.racing.portfolio import named_networks
+from kerasnas.runs.preset_folders import HUB, preset_folder
+from kerasnas.runs.settings import RaceConfig
+from kerasnas.spaces import SearchSpace
+
+AUTO, NONE = "auto", "none"
+Log = Callable[[str], Any]
+Build = Callable[[Genotype], keras.Model]
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """An initialization that fits, and the network of the race's space that begins from it.
+
+    Args:
+        name: of the initialization, or of its folder.
+        genotype: the network.
+        initializer: the initialization.
+    """
+
+    name: str
+    genotype: Genotype
+    initializer: ReptileInitializer
+
+
+def find_starts(
+    config: RaceConfig, space: SearchSpace, data: datasets.ImageDataset, build: Build, log: Log
+) -> dict[str, Start]:
+    """The initializations that the networks of these data can begin from, by name.
+
+    Args:
+        config: the settings; of these `initializer`: `"auto"` for those on the shelf that fit, `"none"`, or one alone,
+            by its name or its folder.
+        space: the space of the race.
+        data: its data.
+        build: genotype -> its network, for these data.
+        log: told of those on the shelf that do not fit.
+
+    Raises:
+        ValueError: if the one that is asked for does not exist or does not fit; states the difference.
+    """
+    if config.initializer == NONE:
+        return {}
+    asked = config.initializer != AUTO
+    found = {}
+    for name in (config.initializer,) if asked else initializer_names():
+        initializer = load_initializer(preset_folder(name) if name.startswith(HUB) else name)
+        if not asked and initializer.description.get("space") != space.name:
+            continue
+        try:
+            genotype = _network(space, initializer)
+            warm_start(build(genotype), initializer)
+        except ValueError as error:
+            if asked:
+                raise ValueError(f"The initialization {name} does not fit {data.name}. {error}") from None
+            log(f"The initialization {name} is left out: it does not fit {data.name}. {error}")
+        else:
+            label = Path(name).resolve().name if asked else name
+            found[label] = Start(label, genotype, initializer)
+    return found
+
+
+def _network(space: SearchSpace, initializer: ReptileInitializer) -> Genotype:
+    """The network of the space that has the name of the one that was learned."""
+    made = initializer.description
+    if made.get("space") != space.name or "network" not in made:
+        raise ValueError(f"It is of space '{made.get('space')}', the race of '{space.name}'.")
+    known = named_networks(space)
+    if made["network"] not in known:
+        raise ValueError(f"It is of network {made['network']}, which is none of images of this size.")
+    return known[made["network"]]

@@ -1,0 +1,172 @@
+"""Networks that exist as a genotype file, or as the folder of a run: with the settings that build them again."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasnas import checks, datasets
+from kerasnas.checks import nearest
+from kerasnas.files import untrusted
+from kerasnas.genotypes import Genotype
+from kerasnas.methods.assembly import make_space, network_sizes
+from kerasnas.runs.folder import GIVEN, RunFolder
+from kerasnas.runs.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
+from kerasnas.spaces import SPACES
+
+GENOTYPE = "genotype.json"
+_NETWORK = (
+    *("imports", "space", "num_nodes", "primitives", "stem_strides", "retrain_filters", "retrain_cells"),
+    *("text_words", "text_length", "tokens"),
+)
+_MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
+
+
+@checks.fields(genotype=Genotype, config=Settings)
+@dataclasses.dataclass(frozen=True)
+class Rebuilt:
+    """A genotype, and the settings that `kerasnas retrain` builds its network by.
+
+    Args:
+        genotype: the architecture.
+        config: the settings; those of the space and of the size count.
+    """
+
+    genotype: Genotype
+    config: TrainingConfig
+
+    def build(self, data: datasets.ImageDataset, seed: int = 0) -> keras.Model:
+        """The network, for samples like those of `data`; not compiled.
+
+        Raises:
+            ValueError: if there is none of this genotype in the space, or the samples are too small for it.
+        """
+        space = make_space(self.config, data)
+        sizes = network_sizes(self.config, space)
+        return space.build_network(self.genotype, data.input_shape, data.num_classes, seed=seed, **sizes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both as a JSON-serializable mapping."""
+        return {"genotype": json.loads(self.genotype.to_json()), "settings": self.config.to_dict()}
+
+    @classmethod
+    @checks.reading("record", "what `to_dict` returns")
+    @checks.arguments(record=checks.mapping)
+    def from_dict(cls, record: dict[str, Any]) -> Rebuilt:
+        """The inverse of `to_dict`."""
+        return cls(Genotype.from_json(json.dumps(record["genotype"])), TrainingConfig.from_dict(record["settings"]))
+
+
+@checks.arguments(path=checks.path)
+def read_network(path: str | os.PathLike, **settings: Any) -> Rebuilt:
+    """The network of a genotype file, or of the folder of a run: a search, a race, a training, a tuner's trial.
+
+    The size is that which the run trained its network at. A file says none, nor does a trial: then it is that of
+    `kerasnas retrain`, with as many nodes and as deep as the genotype is.
+
+    Args:
+        path: of the file, or of the folder.
+        settings: fields of `TrainingConfig`, in place of what follows from the path; imports are added.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or the folder has no genotype.
+        ValueError: if it is no genotype, or none of a registered space.
+    """
+    path = checks.path("path", path)
+    if not path.exists():
+        raise FileNotFoundError(f"Expected a genotype file, or the folder of a run. Received: {path}{_beside(path)}")
+    if not path.is_dir():
+        return fitting(Genotype.load(path), **settings)
+    begun = (path / "config.json").exists()
+    if not (path / GENOTYPE).exists():
+        if begun:
+            raise FileNotFoundError(
+                f"The run in {path} has no {GENOTYPE} yet. Continue it with `kerasnas resume --output_dir={path}`."
+            )
+        raise FileNotFoundError(
+            f"Expected a genotype file, or the folder of a run, with a {GENOTYPE} in it. Received: {path}"
+        )
+    genotype = Genotype.load(path / GENOTYPE)
+    return _of_run(RunFolder.open(path), genotype, settings) if begun else fitting(genotype, **settings)
+
+
+@checks.arguments(genotype=Genotype)
+def fitting(genotype: Genotype, **settings: Any) -> Rebuilt:
+    """`genotype` with the settings of its space, its number of nodes and its depth; `settings` as for `read_network`.
+
+    Raises:
+        TypeError: if `genotype` is none.
+        ValueError: if it is of no registered space, or of none with these settings.
+    """
+    checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`")
+    config = TrainingConfig.suited(**{"space": genotype.space, **settings})
+    problem = None
+    for changed in _variants(genotype, config, settings):
+        own = dataclasses.replace(config, **changed)
+        try:
+            make_space(own).validate(genotype)
+        except ValueError as error:
+            problem = problem or error
+        else:
+            return Rebuilt(genotype, own)
+    assert problem is not None  # there is at least one variant
+    raise problem
+
+
+def _variants(genotype: Genotype, config: TrainingConfig, settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Settings that a genotype may imply and `settings` lack: the number of nodes, then the depth."""
+    factory = SPACES[config.space]
+    taken, nodes = inspect.signature(factory).parameters, {}
+    if "num_nodes" in taken and "num_nodes" not in settings:
+        nodes = {"num_nodes": len({edge.target for edge in genotype.cells[0][1]})}
+    yield nodes
+    if getattr(factory, "depth", "num_cells") in taken and "retrain_cells" not in settings:
+        yield from ({**nodes, "retrain_cells": depth} for depth in range(1, 1 + _MOST_DEPTH))
+
+
+def _of_run(run: RunFolder, genotype: Genotype, settings: dict[str, Any]) -> Rebuilt:
+    """The network that a run trained, by its settings."""
+    config = run.config
+    if isinstance(config, RaceConfig):
+        given = read_given(run.path).values()
+        own: dict[str, Any] = next((one.config.to_dict() for one in given if one.genotype == genotype), {})
+        own = own or {"space": config.space, "imports": config.imports}
+        own = {name: value for name, value in own.items() if name in _NETWORK}
+    else:
+        assert isinstance(config, TrainingConfig)  # the kinds that are left
+        own = {name: getattr(config, name) for name in _NETWORK}
+        if isinstance(config, SearchConfig):  # what its networks are resized to; other sizes are those of the search
+            sizes = getattr(SPACES[config.space], "sizes", ())
+            own |= {} if "filters" in sizes else {"retrain_filters": config.filters}
+            own |= {} if "num_cells" in sizes else {"retrain_cells": config.num_cells}
+    imports = (*own.pop("imports"), *settings.get("imports", ()))
+    rebuilt = TrainingConfig.suited(**{**own, **settings, "imports": tuple(dict.fromkeys(imports))})
+    make_space(rebuilt).validate(genotype)
+    return Rebuilt(genotype, rebuilt)
+
+
+def _beside(path: Path) -> str:
+    """The end of an error message: the nearest of the genotypes and runs beside a path that is not there."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f". There is no folder {folder} either."
+    known = [one.name for one in folder.iterdir() if one.suffix == ".json" or (one / GENOTYPE).exists()]
+    return f". {nearest(path.name, known)}" if known else f". There is no genotype in {folder.resolve()}."
+
+
+def read_given(folder: Path) -> dict[str, Rebuilt]:
+    """The user's own candidates of the race in a folder, by name, as `GIVEN` there records them."""
+    file = folder / GIVEN
+    if not file.exists():
+        return {}
+    try:
+        return {name: Rebuilt.from_dict(one) for name, one in untrusted.read_json(file).items()}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is malformed: {error}") from None

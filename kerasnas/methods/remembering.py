@@ -1,0 +1,251 @@
+"""Experience in a run: what earlier races tell this one, and what it leaves to later ones, with the user's consent."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kerasnas import __version__, datasets
+from kerasnas.cost import device_name
+from kerasnas.files.stages import EXPERIENCE, Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.meta import Advice, ExperienceStore, RaceExperience, advise, describe_task
+from kerasnas.racing import Budget, Candidate
+from kerasnas.runs.settings import RaceConfig, SearchConfig
+from kerasnas.spaces import SearchSpace
+
+Config = RaceConfig | SearchConfig
+Log = Callable[[str], Any]
+
+
+def consent(config: Config) -> bool:
+    """True if this run may be remembered: its settings say so, or the user once did and they do not say otherwise."""
+    return config.remember or (not config.no_experience and ExperienceStore().consent)
+
+
+@dataclasses.dataclass(frozen=True)
+class Earlier:
+    """The networks that earlier races recommend for this one.
+
+    Args:
+        genotypes: the best first. Defaults to none.
+        wins: for each, how many of the races on the most alike data it won; it came close in others. Defaults to none.
+        leads: whether one of them may be the race's first. Defaults to False.
+    """
+
+    genotypes: tuple[Genotype, ...] = ()
+    wins: tuple[int, ...] = ()
+    leads: bool = False
+
+    def tell(self, candidates: Sequence[Candidate], log: Log) -> None:
+        """Say which of the candidates are there for what they did before."""
+        wins = dict(zip(self.genotypes, self.wins, strict=True))
+        for words, right in (("won", True), ("came close", False)):
+            names = [one.name for one in candidates if one.genotype in wins and bool(wins[one.genotype]) == right]
+            if names:
+                one_of = "1 of the candidates" if len(names) == 1 else f"{len(names)} of the candidates"
+                log(f"{one_of} {words} on similar data before: {', '.join(names)}.")
+
+
+def consult(
+    stages: Stages,
+    config: Config,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    budget: Budget | None,
+    allowed: Callable[[Genotype], bool],
+    log: Log,
+) -> Earlier:
+    """Ask earlier races which networks this one should begin with; what they say is recorded, and holds from then on.
+
+    Args:
+        stages: the store of the run's folder. A race that is resumed uses what it began with, whatever was remembered
+            meanwhile.
+        config: the settings: without consent, or with `no_experience`, nothing is read.
+        space: the space whose networks are compared.
+        data: of the race: images, signals or texts, of any task.
+        budget: of the race; None of a gradient search, which has none.
+        allowed: whether a network of the space is within the limits.
+        log: told of networks that do not fit, of an experience that cannot be read, and of one of other data alone.
+
+    Returns:
+        The networks that fit; none where there is no experience.
+    """
+    if config.no_experience or not (stages.stage(EXPERIENCE) or consent(config)):
+        return Earlier()
+    record = stages.stage(EXPERIENCE)
+    if record is None:
+        task, inputs, predicts = _described(data), _inputs(data), data.task.name
+        experiences = _experiences(log)
+        if experiences and not any(_comparable(one, data, space) for one in experiences):
+            compared = f"compared networks of space '{space.name}' on {data.kind}"
+            log(f"None of the {len(experiences)} searches remembered {compared}: this one begins without.")
+        seconds = None if budget is None else budget.seconds
+        advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
+        advice = _fitting(advised, space, allowed, log)
+        networks = [{"genotype": json.loads(one.genotype.to_json()), "wins": one.wins} for one in advice]
+        leads = bool(advice) and budget is not None and _affordable(advice[0], budget)
+        record = {"task": task, "inputs": inputs, "predicts": predicts, "networks": networks, "leads": leads}
+        stages.finish(EXPERIENCE, record)
+    found = [Genotype.from_json(json.dumps(one["genotype"])) for one in record["networks"]]
+    return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
+
+
+def _inputs(data: datasets.ImageDataset) -> str:
+    """The kind of the samples, as spaces name what they take."""
+    return data.kind.removesuffix("s")
+
+
+def _described(data: datasets.ImageDataset) -> dict[str, float]:
+    return describe_task(data.x_train, data.y_train, data.num_classes, data.task, _inputs(data))
+
+
+def _comparable(one: RaceExperience, data: datasets.ImageDataset, space: SearchSpace) -> bool:
+    """True of a race of such samples in which networks of the space were compared."""
+    return one.inputs == _inputs(data) and any(genotype.space == space.name for genotype in one.ranked)
+
+
+def _experiences(log: Log) -> list[RaceExperience]:
+    """The remembered races; nothing, and a line in the log, where it cannot be read."""
+    try:
+        found, notes = ExperienceStore().read()
+    except (OSError, ValueError) as error:
+        log(f"Earlier searches are not used. {error}")
+        return []
+    for note in notes:
+        log(note)
+    return found
+
+
+def _fitting(
+    advice: Sequence[Advice], space: SearchSpace, allowed: Callable[[Genotype], bool], log: Log
+) -> list[Advice]:
+    """The advice whose networks the space of these data has, within the limits; the log is told of others."""
+    found = []
+    for one in advice:
+        try:
+            space.validate(one.genotype)
+            problem = "" if allowed(one.genotype) else "It exceeds the limits."
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            log(f"A network that did well on similar data before does not fit. {problem}")
+        else:
+            found.append(one)
+    return found
+
+
+def _affordable(advice: Advice, budget: Budget) -> bool:
+    """True if a race on this machine compared the network within as little time as there is now."""
+    here = device_name()
+    return any(
+        one.machine["device"] == here and one.budget["cpu"] == budget.cpu and one.budget["seconds"] <= budget.seconds
+        for one in advice.experiences
+        if one.machine and "device" in one.machine
+    )
+
+
+def remember(
+    config: Config,
+    data: datasets.ImageDataset,
+    race: Mapping[str, Any],
+    searched: Mapping[str, Any],
+    budget: Budget,
+    log: Log,
+) -> None:
+    """Leave a finished race to later ones, if the user consents. The run is done: a failure is told, and that is all.
+
+    Args:
+        config: the settings.
+        data: of the race.
+        race, searched: the records of the race and of the training of its winner.
+        budget: of the race; of a gradient search, the time that it took.
+        log: told where it is remembered, or why not.
+    """
+    if not consent(config):
+        return
+    store = ExperienceStore()
+    try:
+        store.append(experience_of(data, race, searched, budget))
+    except (OSError, ValueError) as error:
+        log(f"This search is not remembered; all of it is in its folder. {error}")
+        return
+    log(f"Remembered for later searches in {store.path}. To look at it: kerasnas experience list")
+
+
+def remember_search(
+    config: SearchConfig,
+    data: datasets.ImageDataset,
+    found: Mapping[str, Any],
+    shortlist: Mapping[str, Any],
+    searched: Mapping[str, Any],
+    earlier: Mapping[str, Any] | None,
+    log: Log,
+) -> None:
+    """Leave the shortlist of a gradient search to later ones, as `remember` leaves a race.
+
+    Args:
+        config: the settings.
+        data: of the search.
+        found, shortlist, searched: the records of the search, of its shortlist and of the training of its network.
+        earlier: the record of what `consult` was told, or None.
+        log: told where it is remembered, or why not.
+    """
+    seconds = sum(stage["seconds"] for stage in (found, shortlist, searched))
+    known = [one["genotype"] for one in earlier["networks"]] if earlier else []
+    race = _compared(shortlist, found["genotype"], known)
+    remember(config, data, race, searched, Budget(max(seconds, 1e-3) / 60), log)
+
+
+def _compared(shortlist: Mapping[str, Any], derived: Any, remembered: Sequence[Any]) -> dict[str, Any]:
+    """A shortlist as the record of a race, in which genotypes are JSON records."""
+    contestants: dict[str, dict[str, Any]] = {}
+    for rung in shortlist["rungs"]:
+        for network in rung["networks"]:
+            genotype = network["genotype"]
+            name = next((name for name, one in contestants.items() if one["genotype"] == genotype), "")
+            if not name:
+                kind = "derived" if genotype == derived else "remembered" if genotype in remembered else "other"
+                number = 1 + sum(one["kind"] == kind for one in contestants.values())
+                name = kind if kind == "derived" else f"{kind}-{number}"
+                contestants[name] = {"kind": kind, "genotype": genotype, "rungs": []}
+            if network["val_accuracy"] is not None:  # of a loss that was finite
+                steps = rung.get("steps", rung["epochs"])  # of a run that an earlier version began, epochs are known
+                contestants[name]["rungs"].append({"steps": steps, "accuracy": network["val_accuracy"]})
+    winner = next(name for name, one in contestants.items() if one["genotype"] == shortlist["genotype"])
+    return {"winner": winner, "contestants": contestants}
+
+
+def experience_of(
+    data: datasets.ImageDataset, race: Mapping[str, Any], searched: Mapping[str, Any], budget: Budget
+) -> RaceExperience:
+    """The experience of a finished race: numbers and networks. The user's own have no name of theirs in it."""
+    own = [name for name, entry in race["contestants"].items() if entry["kind"] == "given"]
+    names = {name: name for name in race["contestants"]}
+    names |= {name: f"given-{number}" for number, name in enumerate(own, start=1)}
+    return RaceExperience(
+        task=_described(data),
+        budget={"seconds": budget.seconds, "cpu": budget.cpu},
+        candidates=[
+            {
+                "name": names[name],
+                "kind": entry["kind"],
+                "genotype": entry["genotype"],
+                "augment": entry.get("augment"),
+                **{key: entry.get(key) for key in ("parameters", "macs", "step_seconds")},
+                "curve": [[rung["steps"], rung["accuracy"]] for rung in entry["rungs"]],
+            }
+            for name, entry in race["contestants"].items()
+        ],
+        winner=names[race["winner"]],
+        test_score=searched[f"test_{data.task.metric}"],
+        baseline=race["baseline"]["accuracy"] if race.get("baseline") else None,
+        machine={"device": device_name()},
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        kerasnas_version=__version__,
+        inputs=_inputs(data),
+        predicts=data.task.name,
+    )

@@ -1,0 +1,133 @@
+"""A network of a race: trained for a slice of time, evaluated by its averaged weights, trained on from there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.state import restore, snapshot
+from kerasnas.datasets import ArrayBatches
+from kerasnas.networks.fused import fused
+from kerasnas.racing.averaging import WeightAverage
+from kerasnas.tasks import CLASSIFICATION, Task
+from kerasnas.training import loop as training_loop
+
+_AVERAGE = "average-"  # what the names of the averaged weights begin with in a state
+
+
+class Contestant:
+    """A compiled network, and how far its training has come.
+
+    The learning rate rises in the first `warmup` steps and is constant from there, unless `advance` is given a
+    schedule. At a constant learning rate the average of the weights is about as accurate as the network would be if its
+    learning rate were annealed now: candidates can be compared at any time, and none has to be trained again.
+
+    Args:
+        model: compiled, with an optimizer whose learning rate can be set.
+        batches: what it is trained on. Other batches may take their place between two calls of `advance`.
+        warmup: steps. Defaults to 50.
+        task: what the network predicts. Defaults to classification.
+
+    Attributes:
+        steps: how many it has been trained for.
+        seconds: how long that took, by the clock of `advance`.
+        history: loss and metrics on the training batches of each call of `advance`, and `"steps"` at its end.
+
+    Example:
+
+        contestant = Contestant(model, ArrayBatches(x, y, 64))
+        contestant.advance(budget.clock, seconds=10)
+        np.mean(contestant.scores(x_val, y_val))
+    """
+
+    def __init__(self, model: keras.Model, batches: ArrayBatches, warmup: int = 50, task: Task = CLASSIFICATION):
+        self.model, self.batches, self.task = model, batches, task
+        self.warmup = checks.integer("warmup", warmup, 0)
+        self.learning_rate = float(model.optimizer.learning_rate)
+        self.steps, self.seconds = 0, 0.0
+        self.history: dict[str, list[float]] = {}
+        training_loop.prepare(model, batches)
+        self.average = WeightAverage(model)
+
+    def advance(
+        self,
+        clock: Callable[[], float],
+        seconds: float = math.inf,
+        steps: float = math.inf,
+        schedule: Callable[[float], float] = lambda seconds: 1.0,
+    ) -> None:
+        """Train until `seconds` have passed by `clock`, or `steps` steps are made.
+
+        Args:
+            clock: returns seconds.
+            seconds: Defaults to infinity.
+            steps: Defaults to infinity.
+            schedule: seconds since the call -> share of the learning rate. Defaults to a constant 1.
+
+        Raises:
+            NonFiniteError: if the loss is not finite at the end.
+        """
+        start, past, done = clock(), 0.0, 0
+        logs: Mapping[str, Any] = {}
+        self.model.reset_metrics()
+        with fused(self.model):
+            step = training_loop.stepper(self.model)
+            while past < seconds and done < steps:
+                warm = min(1.0, (self.steps + 1) / self.warmup) if self.warmup else 1.0
+                self.model.optimizer.learning_rate.assign(self.learning_rate * warm * schedule(past))
+                logs = step(self._batch())
+                self.steps += 1
+                done += 1
+                self.average.update(self.steps)
+                past = clock() - start
+        self.seconds += past
+        if not done:
+            return
+        self.history.setdefault("steps", []).append(self.steps)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        if not math.isfinite(float(logs["loss"])):
+            raise NonFiniteError(f"The training loss stopped being finite within the first {self.steps} steps.")
+
+    def _batch(self) -> tuple[Any, ...]:
+        epoch, index = divmod(self.steps, len(self.batches))
+        if self.batches.epoch != epoch:
+            self.batches.set_epoch(epoch)
+        return self.batches[index]
+
+    def scores(self, x: Any, y: Any) -> np.ndarray:
+        """For each sample, how right the network of the averaged weights is: the scores of the task.
+
+        Raises:
+            NonFiniteError: if an output is not finite.
+        """
+        with self.average.applied(), fused(self.model):
+            outputs = self.model.predict(x, batch_size=training_loop.EVALUATION_BATCH, verbose=0)
+        if not np.isfinite(outputs).all():
+            raise NonFiniteError(f"The outputs stopped being finite within the first {self.steps} steps.")
+        return self.task.scores(outputs, np.asarray(y))
+
+    # To be resumed -------------------------------------------------------------------------------------------
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that the training resumes from: arrays, and a JSON-serializable record."""
+        averages = {f"{_AVERAGE}{index:05d}": value for index, value in enumerate(self.average.values)}
+        record = {"steps": self.steps, "seconds": self.seconds, "history": self.history}
+        return {**snapshot(self.model), **averages}, record
+
+    def set_state(self, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
+        """The inverse of `state`.
+
+        Raises:
+            ValueError: if it is of another network.
+        """
+        averages = sorted(name for name in arrays if name.startswith(_AVERAGE))
+        restore(self.model, {name: value for name, value in arrays.items() if name not in averages})
+        self.average.values = [np.array(arrays[name]) for name in averages]
+        self.steps, self.seconds = int(record["steps"]), float(record["seconds"])
+        self.history = {name: list(values) for name, values in record["history"].items()}

@@ -1,0 +1,190 @@
+"""The contestants of a race: what is known of each, the networks in training, and their checkpoints."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.cost import macs, parameters
+from kerasnas.datasets import ArrayBatches
+from kerasnas.files import storage, untrusted
+from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.portfolio import Candidate
+from kerasnas.tasks import CLASSIFICATION, Task
+
+
+class Contestants:
+    """The contestants of a race by name, and all that the race resumes from.
+
+    Args:
+        stages: the store of the run's folder.
+        build: genotype -> its network, compiled with a constant learning rate.
+        log: called with each line of progress.
+        initialize: called with a new network and the name of its initialization, which it is to begin from. Defaults to
+            None: there are none.
+        task: what the networks predict. Defaults to classification.
+
+    Attributes:
+        progress: a JSON-serializable record of the race, written by `write` and read again when the race resumes.
+        entries: name -> what is known of a contestant: its genotype, kind, prior, an augmentation that it has beside
+            those of all, what it cost, how it did in each rung, how it ended. A part of `progress`.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        build: Callable[[Genotype], keras.Model],
+        log: Callable[[str], Any],
+        initialize: Callable[[keras.Model, str], Any] | None = None,
+        task: Task = CLASSIFICATION,
+    ):
+        self.stages, self.build, self.log, self.initialize, self.task = stages, build, log, initialize, task
+        self.folder = stages.checkpoints("racing")
+        self.progress = read_progress(stages)
+        if not self.progress:
+            self.progress["saved"] = {}
+        self.entries: dict[str, dict[str, Any]] = self.progress.setdefault("contestants", {})
+        self._live: dict[str, Contestant] = {}
+
+    def enter(self, candidate: Candidate) -> None:
+        """Let a candidate take part."""
+        entry: dict[str, Any] = {"kind": candidate.kind, "prior": candidate.prior, "rungs": [], "outcome": ""}
+        recipe = {"initializer": candidate.initializer, "learning_rate": candidate.learning_rate}
+        entry |= {name: value for name, value in recipe.items() if value}
+        self.entries[candidate.name] = {**entry, "genotype": json.loads(candidate.genotype.to_json())}
+
+    def fork(self, name: str, fork: str, augment: str, prior: float) -> None:
+        """Let a contestant go on a second time, under another name, from where it is: with one more augmentation."""
+        entry = {**self.entries[name], "augment": augment, "cost": 0.0}
+        self.entries[fork] = {**entry, "rungs": list(entry["rungs"]), "prior": entry["prior"] + prior}
+        shutil.copytree(self.folder / name, self.folder / fork, dirs_exist_ok=True)
+        if "saved" in self.progress:
+            self.progress["saved"][fork] = self.progress["saved"][name]
+
+    def get(self, name: str, batches: ArrayBatches, stage: str | None = None) -> Contestant:
+        """A contestant as far as it has come: the living one, or from its checkpoint, or a new one.
+
+        Args:
+            name: its name.
+            batches: what it is trained on from here.
+            stage: of whose checkpoints. Defaults to the race's.
+        """
+        if name in self._live:
+            self._live[name].batches = batches
+            return self._live[name]
+        entry = self.entries[name]
+        model = self.build(Genotype.from_json(json.dumps(entry["genotype"])))
+        saved = self._load(name, stage)
+        if saved is None and self.initialize is not None and entry.get("initializer"):
+            self.initialize(model, entry["initializer"])
+        if entry.get("learning_rate"):
+            model.optimizer.learning_rate.assign(entry["learning_rate"])
+        contestant = Contestant(model, batches, task=self.task)
+        if saved is not None:
+            _, arrays, record = saved
+            contestant.set_state(arrays, record)
+        entry["parameters"] = parameters(contestant.model)
+        entry["macs"] = macs(contestant.model)
+        self._live[name] = contestant
+        return contestant
+
+    def drop(self, name: str, error: BaseException) -> None:
+        """Let a contestant that failed drop out, and say why."""
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        self.entries[name]["outcome"] = f"failed: {reason}"
+        self.log(f"  {name} is out of the race: {reason}")
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Free the network of a contestant and its checkpoints."""
+        self._live.pop(name, None)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def outcomes(self) -> str:
+        """The outcome of each contestant, in words."""
+        return "; ".join(f"{name}: {entry['outcome']}" for name, entry in self.entries.items())
+
+    def scores(self, name: str, rung: int, samples: int) -> np.ndarray:
+        """For each of the held-out samples, the score of a contestant after a rung."""
+        entry = self.entries[name]["rungs"][rung]
+        if "hits" in entry:
+            return np.unpackbits(np.array(entry["hits"], np.uint8), count=samples).astype(bool)
+        return np.array(entry["scores"])
+
+    def save(self, name: str, spent: float, stage: str | None = None) -> None:
+        """Write the checkpoint of a living contestant, and the progress; `spent` as for `write`."""
+        contestant = self._live[name]
+        self._store(name, stage).save(contestant.steps, *contestant.state())
+        if "saved" in self.progress:
+            self.progress["saved"][_key(name, stage)] = contestant.steps
+        self.write(spent)
+
+    def state_of(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The state that a contestant continues from, or None before its first checkpoint."""
+        found = self._load(name, None)
+        return None if found is None else found[1:]
+
+    def keep(self, name: str, state: tuple[Mapping[str, np.ndarray], Mapping[str, Any]], spent: float) -> None:
+        """Write the state of a contestant that was trained elsewhere as its checkpoint, and the progress."""
+        self._live.pop(name, None)  # it is behind
+        self._store(name, None).save(state[1]["steps"], *state)
+        if "saved" in self.progress:
+            self.progress["saved"][name] = state[1]["steps"]
+        self.write(spent)
+
+    def write(self, spent: float) -> None:
+        """Write the progress, `spent` seconds of the budget included."""
+        self.progress["spent"] = spent
+        self.folder.mkdir(parents=True, exist_ok=True)
+        storage.write_json(self.folder / "progress.json", self.progress)
+
+    def remove(self) -> None:
+        """Remove all that the race resumes from, at its end."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _load(self, name: str, stage: str | None) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
+        """The last checkpoint that the progress knows. Where a kill fell between the two, what it was of is done again.
+
+        The race would have a network then that is trained, and not know how it did, nor what it cost.
+        """
+        store, known = self._store(name, stage), self.progress.get("saved")
+        found = store.load_latest()
+        if known is None:  # a race that was begun before this was noted
+            return found
+        while found is not None and found[0] > known.get(_key(name, stage), -1):
+            store.remove(found[0])
+            found = store.load_latest()
+        return found
+
+    def _store(self, name: str, stage: str | None) -> storage.CheckpointStore:
+        folder = self.folder if stage is None else self.stages.checkpoints(stage)
+        return storage.CheckpointStore(folder / name, 2, self.log)
+
+
+def packed(scores: np.ndarray) -> dict[str, list]:
+    """Scores as the entry of a rung: whether each is right, eight in a number, or the scores themselves.
+
+    Example:
+
+    >>> packed(np.array([True, False, True])), packed(np.array([0.5, -1.0]))
+    ({'hits': [160]}, {'scores': [0.5, -1.0]})
+    """
+    return {"hits": np.packbits(scores).tolist()} if scores.dtype == bool else {"scores": scores.round(6).tolist()}
+
+
+def _key(name: str, stage: str | None) -> str:
+    """The name of a contestant's checkpoints in the progress."""
+    return name if stage is None else f"{stage}/{name}"
+
+
+def read_progress(stages: Stages) -> dict[str, Any]:
+    """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
+    file = stages.checkpoints("racing") / "progress.json"
+    return untrusted.read_json(file) if file.exists() else {}

@@ -1,0 +1,108 @@
+"""The training of the winners of a race with what is left of its budget, resumable at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas.cost import macs, network_latency, parameters
+from kerasnas.networks.ensemble import ensemble
+from kerasnas.racing.contestant import Contestant
+from kerasnas.racing.slices import FINISH_SECONDS
+from kerasnas.racing.stage import Arrays, Race
+from kerasnas.training.evidence import evaluation_record
+from kerasnas.training.loop import EVALUATION_BATCH
+
+DECAY = 0.35  # last part of a winner's training, in which the learning rate falls to 0
+STAGE = "searched"
+_PIECES, _LEAST_PIECE = 25, 15.0  # a training is saved so many times, no more often than every 15 seconds
+
+
+def train_winners(race: Race, test: Arrays, keep_model: Callable[[keras.Model], Any]) -> dict[str, Any]:
+    """Train the winners of a race on all data with what is left of its budget, as stage `"searched"`.
+
+    Several share the time equally, one after the other, and become one network: their ensemble.
+
+    Args:
+        race: it is run first, unless it is finished.
+        test: `(x, y)` that the result is evaluated on, once, at the end.
+        keep_model: called with the network at its end; its outputs are logits.
+
+    Returns:
+        The stage's record.
+    """
+    found, finished = race.run(), race.stages.stage(STAGE)
+    if finished is not None:
+        race.contestants.remove()  # where a kill came between
+        return finished
+    contestants, budget, names = race.contestants, race.budget, found["winners"]
+    x, y = (np.concatenate(pair) for pair in zip(race.data, race.held_out, strict=True))
+    winners = {name: contestants.get(name, race.batches((x, y), race.augment_of(name)), STAGE) for name in names}
+    # Measured and planned once: a resumed training ends where it would have ended.
+    if "ends" not in contestants.progress:
+        reserve = FINISH_SECONDS + len(test[0]) * sum(_evaluation_seconds(race, one) for one in winners.values())
+        now = budget.spent()
+        share = (budget.seconds - reserve - now) / len(names)
+        contestants.progress["ends"] = {name: now + share * order for order, name in enumerate(names, start=1)}
+        contestants.progress |= {"trained": {}, "finished": []}
+        contestants.write(now)
+    for name, winner in winners.items():
+        _train(race, name, winner)
+    for winner in winners.values():
+        winner.average.apply()
+    models = [winner.model for winner in winners.values()]
+    model = models[0] if len(models) == 1 else ensemble(models)
+    logits = model.predict(test[0], batch_size=EVALUATION_BATCH, verbose=0)
+    keep_model(model)
+    record = {
+        **evaluation_record(race.task, race.task.answers(logits), test[1]),
+        "parameters": parameters(model),
+        "macs": sum(macs(winner.model) for winner in winners.values()),
+        "latency_ms": network_latency(model),
+        "seconds": sum(winner.seconds for winner in winners.values()),
+        "spent": budget.spent(),
+        "steps": sum(winner.steps for winner in winners.values()),
+        "history": winners[names[0]].history,
+        "genotype": found["contestants"][names[0]]["genotype"],
+    }
+    record = race.stages.finish(STAGE, record)  # first: without its progress the race cannot be resumed
+    contestants.remove()
+    return record
+
+
+def _train(race: Race, name: str, winner: Contestant) -> None:
+    """Train one winner until its end in the plan, and save it from time to time."""
+    contestants, budget = race.contestants, race.budget
+    end, trained = contestants.progress["ends"][name], contestants.progress["trained"]
+    if name not in trained:
+        trained[name] = 0.0
+        race.log(f"Training {name} for {max(0.0, end - contestants.progress['spent']):.0f} s on all of the data.")
+    while name not in contestants.progress["finished"]:
+        left = end - budget.spent()
+        if left > 0:
+            done, total = trained[name], trained[name] + left
+
+            def schedule(past: float, done: float = done, total: float = total) -> float:
+                return min(1.0, max(0.0, 1 - (done + past) / total) / DECAY)
+
+            before = winner.seconds
+            winner.advance(budget.clock, min(left, max(_LEAST_PIECE, total / _PIECES)), schedule=schedule)
+            trained[name] += winner.seconds - before
+        now = budget.spent()
+        if now >= end:
+            contestants.progress["finished"].append(name)
+        contestants.save(name, now, STAGE)
+        history = {key: values[-1] for key, values in winner.history.items() if key != "steps"}
+        race.watch(f"{STAGE}/{name}", history, winner.steps)
+
+
+def _evaluation_seconds(race: Race, contestant: Contestant) -> float:
+    """Seconds of the evaluation of one sample."""
+    x, y = race.held_out
+    contestant.scores(x, y)  # traces
+    start = race.budget.clock()
+    contestant.scores(x, y)
+    return (race.budget.clock() - start) / len(x)

@@ -1,0 +1,328 @@
+"""The folder of a run: the settings that it was begun with."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kerasnas import __version__, checks
+from kerasnas.datasets import DATASETS
+from kerasnas.files import leftovers, storage, untrusted
+from kerasnas.files.stages import Stages
+from kerasnas.runs.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, Settings, TrainingConfig
+from kerasnas.spaces import has_supernet
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+GIVEN = "given.json"
+"""The file that records the user's own candidates of a race."""
+TRACKING = "tracking"
+"""The folder of what trackers keep of a run."""
+FAILED = "failed.json"
+"""The file that says why the last attempt failed: removed by the next."""
+ERROR_LOG = "error.log"
+"""The file with the traceback of an error that nobody expected; removed as well."""
+_SETTLED = (ValueError, ArithmeticError)  # errors of settings and data: without others the run would fail again
+_FORMAT, _VERSION = "kerasnas.run", 2
+_KINDS: dict[str, type[Settings]] = {
+    "race": RaceConfig,
+    "graph": GraphConfig,
+    "search": SearchConfig,
+    "retrain": TrainingConfig,
+    "pretrain": PretrainingConfig,
+}
+_RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """A folder and the settings of the run in it. Made by `create`, `open` or `begin`.
+
+    Attributes:
+        path: the folder.
+        kind: `"race"`, `"search"`, `"graph"`, `"retrain"` or `"pretrain"`.
+        config: the settings.
+    """
+
+    path: Path
+    kind: str
+    config: Settings
+
+    @property
+    def stages(self) -> Stages:
+        """The store of the run's stages."""
+        return Stages(self.path)
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike, kind: str, config: Settings, log: Callable[[str], Any] = print
+    ) -> RunFolder:
+        """Begin a run in `path`, which is made when missing and must not hold another run.
+
+        A run that failed by its settings or its data before a stage of it was finished is none: it is replaced.
+
+        Args:
+            path: the folder.
+            kind: as the attribute.
+            config: the settings.
+            log: told of a run that is replaced. Defaults to `print`.
+
+        Raises:
+            FileExistsError: if a run is there already, or the folder has other files in it.
+            OSError: if it cannot be written.
+        """
+        path, config = checks.path("path", path), checks.instance("config", config, Settings)
+        checks.name("kind", kind)
+        leftovers.remove(path)
+        if (path / "config.json").exists():
+            reason = _failure(path)
+            if not _replaceable(path):
+                raise FileExistsError(
+                    f"{path} already holds a run{f', which failed: {reason}' if reason else '.'} Continue it with "
+                    f"`kerasnas resume --output_dir={path}`, or choose another --output_dir."
+                )
+            with cls(path, kind, config).held():
+                _clear(path)
+            log(f"{path} held a run that failed before it found anything: these settings take its place.")
+        elif path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG}):
+            raise FileExistsError(f"{path} exists and is not an empty folder. Choose another --output_dir.")
+
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_config(path, kind, config, os.getcwd())
+        except OSError as error:
+            raise type(error)(
+                error.errno, f"Cannot write in {path}: {error.strerror}. Choose another --output_dir"
+            ) from error
+        return cls(path, kind, config)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> RunFolder:
+        """Open the run in `path`; the modules that it imports are imported, and what killed processes left is removed.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            NotADirectoryError: if `path` is a file.
+            ValueError: if its `config.json` is malformed, or of a newer version.
+        """
+        path = checks.path("path", path)
+        file = path / "config.json"
+        if path.is_file():
+            raise NotADirectoryError(f"{path} is a file. Expected the folder of a run, which has a config.json in it.")
+        if not file.exists():
+            reason = _failure(path)
+            again = " The last one failed before it found anything; corrected, it can be begun again here: "
+            failed = f"{again}{reason}" if reason else ""
+            raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.{failed}")
+        leftovers.remove(path)
+        return cls(path, *read_config(file))
+
+    @classmethod
+    def begin(
+        cls, path: str | os.PathLike, kind: str, config: Settings, log: Callable[[str], Any] = print
+    ) -> RunFolder:
+        """Open the run of these settings in `path`, or create it; arguments as for `create`.
+
+        Raises:
+            ValueError: if `path` holds a run of other settings; says what differs.
+            OSError: as for `create`.
+        """
+        if not Path(path, "config.json").exists():
+            return cls.create(path, kind, config, log)
+        run = cls.open(path)
+        there, here = ({"kind": one.kind, **one.config.to_dict()} for one in (run, cls(run.path, kind, config)))
+        there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
+        same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
+            run.config, config
+        )
+        if different := checks.differences(there, here | ({"dataset": there["dataset"]} if same else {})):
+            if _replaceable(run.path):
+                return cls.create(path, kind, config, log)
+            raise ValueError(
+                f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
+                f"that run with `kerasnas.methods.resume({str(path)!r})`."
+            )
+        return run.on(config.executor) if isinstance(config, (RaceConfig, SearchConfig)) else run
+
+    def on(self, executor: str) -> RunFolder:
+        """The run, to be continued on another executor than it was begun with.
+
+        Raises:
+            ValueError: for a run that uses none, and for a name of none.
+        """
+        if not isinstance(self.config, (RaceConfig, SearchConfig)):
+            expected = f"nothing for a run of kind '{self.kind}', which is one training"
+            raise ValueError(checks.invalid("executor", expected, executor))
+        return type(self)(self.path, self.kind, dataclasses.replace(self.config, executor=executor))
+
+    @property
+    def command(self) -> str:
+        """The command that begins this run."""
+        command, flags = self.kind if self.kind in ("retrain", "pretrain") else "search", self.config.flags()
+        if self.kind == "search" and not any(flag.startswith("--space=") for flag in flags):
+            flags.insert(0, "--method=gradient")
+        if isinstance(self.config, RaceConfig) and has_supernet(self.config.space):
+            flags.insert(0, "--method=race")
+        return shlex.join(["kerasnas", command, *flags, f"--output_dir={self.path}"])
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """A context in which no other process works in the folder, where the system has locks of files.
+
+        Raises:
+            BlockingIOError: if another one does.
+        """
+        with open(self.path / "config.json", encoding="utf-8") as file:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BlockingIOError(
+                    f"Another process works in {self.path}. Wait for it, or choose another folder."
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """A context in which a run is done, by no other process, and that records why it failed.
+
+        After a failure before anything was begun the folder holds no run.
+
+        Raises:
+            BlockingIOError: as `held`.
+        """
+        with self.held():
+            for name in (FAILED, ERROR_LOG):
+                (self.path / name).unlink(missing_ok=True)
+            try:
+                yield
+            except Exception as error:
+                with contextlib.suppress(OSError):  # of a full disk, say
+                    if not self.stages.begun:
+                        _clear(self.path)
+                    if not (self.path / "result.json").exists():  # else only what is told of it failed
+                        record = {"reason": _reason(error), "settled": isinstance(error, _SETTLED)}
+                        storage.write_json(self.path / FAILED, record)
+                raise
+
+
+def kind_of(config: Settings) -> str:
+    """The kind of the runs that have such settings.
+
+    Example:
+
+    >>> kind_of(RaceConfig()), kind_of(SearchConfig())
+    ('race', 'search')
+    """
+    return next(kind for kind, made_of in _KINDS.items() if made_of is type(config))
+
+
+def _clear(path: Path) -> None:
+    """Remove a run of which nothing was finished."""
+    for name in ("stages", "checkpoints", TRACKING):
+        shutil.rmtree(path / name, ignore_errors=True)
+    for name in ("genotype.json", GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
+        (path / name).unlink(missing_ok=True)
+
+
+def _replaceable(path: Path) -> bool:
+    """True if the run in a folder failed, would fail again, and finished nothing."""
+    settled = _failure_record(path).get("settled") is True
+    return settled and not Stages(path).found and not (path / "result.json").exists()
+
+
+def _failure(path: Path) -> str:
+    """Why the last attempt in a folder failed; empty where it did not."""
+    return str(_failure_record(path).get("reason", ""))
+
+
+def _failure_record(path: Path) -> dict[str, Any]:
+    """The record of the last attempt's failure; empty where there is none that can be read."""
+    try:
+        return untrusted.read_json(path / FAILED)
+    except (OSError, ValueError):
+        return {}
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def write_config(path: Path, kind: str, config: Settings, directory: str | None = None) -> None:
+    """Write the settings of a run to `config.json` in a folder.
+
+    Args:
+        path: the folder.
+        kind, config: as for `RunFolder`.
+        directory: where relative paths of data in them are read from. Defaults to None: it is not said.
+    """
+    record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": kind}
+    place = {} if directory is None else {"directory": directory}
+    storage.write_json(path / "config.json", {**record, **place, "settings": config.to_dict()})
+
+
+def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
+    """The kind of a run and its settings, from its `config.json`; the modules that it imports are imported.
+
+    Args:
+        file: what `RunFolder.create` wrote. A relative path of data in it is read from where the run was begun.
+
+    Raises:
+        ValueError: if it is malformed, or of a newer version.
+    """
+    file = checks.path("file", file)
+    record = untrusted.read_json(file, object)
+    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        raise ValueError(f'{file} is not the configuration of a run: it lacks "format": "{_FORMAT}".')
+    version = record.get("version")
+    if type(version) is not int or not 1 <= version <= _VERSION:
+        raise ValueError(
+            f"{file} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
+            f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
+        )
+    kind = record.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
+    settings: Any = record.get("settings")
+    renamed = _RENAMED.get(version, {})
+    try:
+        config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{file}: {error}") from None
+    return kind, _located(config, record.get("directory"))
+
+
+def _located(config: Settings, directory: str | None) -> Settings:
+    """The settings of a run that was begun in `directory`, wherever it is resumed: a relative path of data is found."""
+    if directory is None:
+        return config
+    if isinstance(config, PretrainingConfig):
+        return dataclasses.replace(config, datasets=tuple(_place(directory, one) for one in config.datasets))
+    dataset = getattr(config, "dataset", "")
+    return dataclasses.replace(config, dataset=_place(directory, dataset)) if dataset else config  # type: ignore[call-arg]
+
+
+def _place(directory: str, dataset: str) -> str:
+    """A data set as it is found from here."""
+    if dataset in DATASETS or Path(dataset).exists():
+        return dataset
+    place = Path(directory, dataset)
+    return str(place) if place.exists() else dataset
+
+
+def _same_place(one: Settings, other: Settings) -> bool:
+    """True if both settings name the same data on disk."""
+    paths = [Path(getattr(config, "dataset", "")) for config in (one, other)]
+    return all(path.exists() for path in paths) and paths[0].samefile(paths[1])

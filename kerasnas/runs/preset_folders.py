@@ -1,0 +1,160 @@
+"""Presets: finished networks and initializations by a name, a folder, or the address of a repository of the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from kerasnas import checks
+from kerasnas.files import storage, untrusted
+from kerasnas.meta import initializer_names, shelf
+from kerasnas.reporting.measures import task_in
+from kerasnas.runs.record import RESULT, read_result
+
+HUB = "hf://"
+MANIFEST = "preset.json"
+"""The file that says which files a preset consists of, their sizes and checksums."""
+INITIALIZATION = "initializer.json"
+FILES = (
+    *("model.keras", "model.json", "genotype.json", RESULT, "config.json", "card.md"),
+    *(INITIALIZATION, "policy.npz", "learner.npz"),
+)
+"""The files that a preset may have: no other is downloaded, or uploaded."""
+_SHELF = Path(__file__).parent / "shelf"
+_FORMAT, _VERSION = "kerasnas.preset", 1
+_ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+
+
+def presets() -> dict[str, str]:
+    """The presets that come with the package: name -> a line on each.
+
+    Example:
+
+    >>> for name, line in presets().items():
+    ...     print(f"{name}: {line}")
+    fashion_mnist_mini: a network of space macro with 123,610 parameters, test accuracy 0.9230 on fashion_mnist_mini
+    images_vgg_3x3: an initialization, vgg_3x3, learned from 14 data sets
+    """
+    return {name: described(folder) for name, folder in sorted(_folders().items())}
+
+
+def _folders() -> dict[str, Path]:
+    own = {path.parent.name: path.parent for path in _SHELF.glob(f"*/{MANIFEST}")}
+    return {**{name: shelf.FOLDER / name for name in initializer_names()}, **own}
+
+
+@checks.reading("folder", "a preset with the whole record of its run")
+def described(folder: Path) -> str:
+    """A line on the preset in a folder.
+
+    Raises:
+        OSError, ValueError: if its record is missing or malformed.
+    """
+    if (folder / INITIALIZATION).exists():
+        record = untrusted.read_json(folder / INITIALIZATION)
+        made = record.get("network") or record.get("learner") or "a network"
+        several = record.get("datasets")
+        return f"an initialization, {made}, learned from {f'{len(several)} data sets' if several else 'other data'}"
+    record = read_result(folder)
+    searched, task, data = record["searched"], task_in(record), record["dataset"]
+    return (
+        f"a network of space {record['genotype']['space']} with {searched['parameters']:,} parameters, test "
+        f"{task.words} {searched[f'test_{task.metric}']:.4f} on {data.get('name', 'its data')}"
+    )
+
+
+def preset_folder(name_or_folder: str | os.PathLike) -> Path:
+    """The folder of a run or of a preset.
+
+    Args:
+        name_or_folder: a folder; the name of a preset, where there is no folder of that name; or `hf://owner/name`, a
+            repository of the Hugging Face Hub, `hf://owner/name@revision` at a branch, a tag or a commit of it.
+
+    Returns:
+        The folder; that of a preset with the checksums that it says.
+
+    Raises:
+        FileNotFoundError: if there is no such repository; and, where a name is close to that of a preset, if there is
+            no such preset.
+        ConnectionError: if the Hub cannot be reached.
+        ModuleNotFoundError: if the extra `kerasnas[hub]` is needed.
+        ValueError: if a preset is damaged.
+    """
+    text = os.fspath(name_or_folder)
+    if isinstance(text, str) and text.startswith(HUB):
+        return _fetched(text)
+    folder = checks.path("folder", name_or_folder)
+    if folder.exists():
+        if (folder / MANIFEST).is_file():
+            check_preset(folder)
+        return folder
+    if text in (known := _folders()):
+        return known[text]
+    hint = checks.nearest(text, known)
+    if len(folder.parts) == 1 and hint.startswith("Did"):
+        raise FileNotFoundError(f"There is neither a folder nor a preset '{text}'. {hint}")
+    return folder
+
+
+def address(text: str) -> tuple[str, str | None]:
+    """The repository of an address of the Hub, and its revision.
+
+    Example:
+
+    >>> address("hf://somebody/leaves@v2")
+    ('somebody/leaves', 'v2')
+
+    Raises:
+        ValueError: if it is none.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise ValueError(checks.invalid("address", "hf://owner/name, or hf://owner/name@revision", text))
+    return match["repository"], match["revision"]
+
+
+def _fetched(text: str) -> Path:
+    repository, revision = address(text)
+    from kerasnas.platforms import hub
+
+    folder = hub.fetch(repository, revision, (MANIFEST, *FILES))
+    if not (folder / MANIFEST).exists():
+        raise ValueError(f"{text} is no preset: there is no {MANIFEST} in it (`kerasnas push` makes it).")
+    check_preset(folder)
+    return folder
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of the files in a folder."""
+    files = {name: _sum(folder / name) for name in FILES if (folder / name).exists()}
+    storage.write_json(folder / MANIFEST, {"format": _FORMAT, "version": _VERSION, "files": files})
+
+
+def check_preset(folder: Path) -> None:
+    """Raise ValueError unless a folder has the files that its manifest says, and nothing else that would be read."""
+    record = untrusted.read_json(folder / MANIFEST)
+    files: Any = record.get("files")
+    if record.get("format") != _FORMAT or not isinstance(files, dict) or not files:
+        raise ValueError(f'{folder / MANIFEST} is no manifest of a preset: it lacks "format": "{_FORMAT}", or files.')
+    if record.get("version") != _VERSION:
+        raise ValueError(f"{folder / MANIFEST} is of version {record.get('version')}; this KerasNAS reads {_VERSION}.")
+    for name in {*files, *(name for name in FILES if (folder / name).exists())}:
+        if name not in FILES:
+            raise ValueError(f"The preset in {folder} has a file that is not known: {name!r}.")
+        if not (folder / name).is_file():
+            raise ValueError(f"The preset in {folder} lacks its file {name}.")
+        if _sum(folder / name) != files.get(name):
+            raise ValueError(f"The preset in {folder} is damaged: {name} has not the size and checksum of {MANIFEST}.")
+    if (folder / "config.json").exists():
+        settings: Any = untrusted.read_json(folder / "config.json").get("settings")
+        if not isinstance(settings, dict) or settings.get("imports"):
+            raise ValueError(f"The preset in {folder} wants to import modules, which none may.")
+
+
+def _sum(file: Path) -> dict[str, Any]:
+    untrusted.check_regular(file)
+    with open(file, "rb") as opened:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(opened, "sha256").hexdigest()}

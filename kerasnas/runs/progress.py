@@ -1,0 +1,229 @@
+"""Progress: what a run tells while it works, as lines, and on a terminal as one bar with the time that is left."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TextIO
+
+import keras
+
+from kerasnas import checks
+from kerasnas.reporting.tables import duration
+
+MODES = ("auto", "bar", "lines", "none")
+State = tuple[float, float | None]
+"""The share of a run that is done, and the seconds that are left, None where nothing is known of them."""
+_EVERY = 0.5  # seconds between two drawings of the bar
+
+
+class Progress:
+    """The progress of a run: called with a line, it is a `log` of `kerasnas.methods.search` and its siblings.
+
+    Args:
+        mode: `"bar"`: lines, and below them one bar for everything, with the time left; where `stream` is no terminal,
+            lines alone. `"lines"`. `"none"`: only what came out, at the end. `"auto"` (the default) is `"bar"`.
+        quiet: True for nothing at all. Defaults to False.
+        stream: what it is written to. Defaults to None: standard output.
+
+    Raises:
+        ValueError: for another mode.
+
+    Attributes:
+        verbosity: the `verbose` of Keras' `fit` that goes with it: 2 with lines, else 0.
+
+    Example:
+
+        kerasnas.methods.resume("runs/first", log=kerasnas.runs.Progress("lines"))
+    """
+
+    @checks.arguments(quiet=checks.boolean)
+    def __init__(self, mode: str = "auto", quiet: bool = False, stream: TextIO | None = None):
+        checks.one_of("mode", mode, MODES)
+        self.stream = stream or sys.stdout
+        terminal = self.stream.isatty()
+        self.bar = mode in ("auto", "bar") and terminal and not quiet
+        self.lines, self.quiet = mode != "none" and not quiet, quiet
+        self.verbosity = 2 if self.lines and not self.bar else 0
+        self._lock, self._drawn, self._phase = threading.Lock(), "", ""
+
+    def __call__(self, line: str) -> None:
+        """Tell a line."""
+        if self.lines:
+            self._write(line)
+
+    @checks.arguments(text=checks.text)
+    def conclude(self, text: str) -> None:
+        """Tell what came out: in every mode, unless quiet."""
+        if not self.quiet:
+            self._write(text)
+
+    @checks.arguments(name=checks.name)
+    def phase(self, name: str) -> None:
+        """Name what is done from here on, beside the bar."""
+        self._phase = name
+
+    @contextlib.contextmanager
+    def following(self, state: Callable[[], State]) -> Iterator[None]:
+        """A context in which the bar, if there is one, shows what `state` returns, twice a second."""
+        if not self.bar:
+            yield
+            return
+        ended = threading.Event()
+
+        def follow() -> None:
+            while not ended.wait(_EVERY):
+                width = shutil.get_terminal_size().columns - 1
+                with self._lock:
+                    self._draw(bar_text(*state(), self._phase, width))
+
+        thread = threading.Thread(target=follow, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            with self._lock:
+                self._draw("")
+
+    def _write(self, text: str) -> None:
+        with self._lock:
+            drawn = self._drawn
+            self._draw("")
+            print(text, file=self.stream, flush=True)
+            self._draw(drawn)
+
+    def _draw(self, text: str) -> None:
+        if text == self._drawn:
+            return
+        self.stream.write("\r" + text.ljust(len(self._drawn)) + ("" if text else "\r"))
+        self.stream.flush()
+        self._drawn = text
+
+
+def bar_text(share: float, left: float | None, phase: str = "", width: int = 79) -> str:
+    """A bar of one line.
+
+    Args:
+        share: of the whole that is done, from 0 to 1.
+        left: seconds that are left, or None.
+        phase: what is done now. Defaults to nothing.
+        width: of the line, in characters. Defaults to 79.
+
+    Example:
+
+    >>> print(bar_text(0.43, 170, "training", 60))
+    [========            ]  43 %  2 min 50 s left  training
+    """
+    time_left = "" if left is None else f"  {duration(left) if left >= 60 else f'{left:.0f} s'} left"
+    words = f"{time_left}{f'  {phase}' if phase else ''}"
+    length = max(5, min(20, width - len(words) - 9))
+    share = min(1.0, max(0.0, share))
+    filled = int(length * share)
+    return f"[{'=' * filled}{' ' * (length - filled)}] {100 * share:3.0f} %{words}"[:width]
+
+
+class EpochCount:
+    """The share of a run of several trainings that is done, and the time left, by what an epoch of each kind took.
+
+    Args:
+        epochs: name of a training -> its epochs, in their order. Trainings of one kind, which take as long for an
+            epoch, have one name up to the first dash: `"random-1"`, `"random-2"`.
+        log: told how much time is left, when the first epoch of each kind has been measured. Defaults to nothing.
+        clock: returns seconds. Defaults to `time.perf_counter`.
+        watch: called at the end of each epoch, with the name of the training, its logs and the epoch. Defaults to
+            nothing.
+    """
+
+    def __init__(
+        self,
+        epochs: Mapping[str, int],
+        log: Callable[[str], Any] = lambda line: None,
+        clock: Callable[[], float] = time.perf_counter,
+        watch: Callable[[str, Mapping[str, Any], int], Any] = lambda name, logs, epoch: None,
+    ):
+        self.epochs, self.log, self.clock, self.watch = dict(epochs), log, clock, watch
+        self._done = dict.fromkeys(epochs, 0.0)
+        self._seconds: dict[str, float] = {}  # of an epoch, by the kind of training
+
+    def callback(self, name: str) -> keras.callbacks.Callback:
+        """A callback for the training of this name."""
+        return _Counting(self, name)
+
+    def finish(self, name: str) -> None:
+        """Count the training of this name as done: such as one of an earlier process."""
+        self._done[name] = float(self.epochs[name])
+
+    def reach(self, name: str, epoch: float, seconds: float | None = None) -> None:
+        """Count so many epochs of a training, the last of which took so many seconds."""
+        self._done[name] = epoch
+        kind = name.partition("-")[0]
+        if seconds is None:
+            return
+        first = kind not in self._seconds
+        self._seconds[kind] = seconds  # the latest: the first has the tracing of the step in it
+        left = self.state()[1]
+        if first and left:
+            self.log(f"  at most about {duration(left)} left for everything")
+
+    def state(self) -> State:
+        """The share that is done, and the seconds that are left; a kind not yet measured counts as the mean of others.
+
+        Example:
+
+        >>> count = EpochCount({"search": 2, "training": 4})
+        >>> count.state()
+        (0.0, None)
+        >>> count.reach("search", 1, seconds=10.0)
+        >>> share, left = count.state()
+        >>> round(share, 2), left
+        (0.17, 50.0)
+        """
+        measured = self._seconds
+        usual = sum(measured.values()) / len(measured) if measured else 1.0
+        done = left = 0.0
+        for name, epochs in self.epochs.items():
+            seconds = measured.get(name.partition("-")[0], usual)
+            done += seconds * self._done[name]
+            left += seconds * (epochs - self._done[name])
+        return done / (done + left), left if measured else None
+
+
+class _Counting(keras.callbacks.Callback):
+    def __init__(self, count: EpochCount, name: str):
+        super().__init__()
+        self.count, self.name = count, name
+        self.epoch, self.start = 0, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch, self.start = epoch, self.count.clock()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if steps := self.params.get("steps"):
+            self.count.reach(self.name, self.epoch + min(1.0, (batch + 1) / steps))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.count.reach(self.name, epoch + 1, self.count.clock() - self.start)
+        self.count.watch(self.name, logs or {}, epoch)
+
+
+def progress_of(log: Callable[[str], Any]) -> Progress:
+    """`log` itself, if it is a `Progress`, else one that hands its lines on to it."""
+    return log if isinstance(log, Progress) else _Lines(log)
+
+
+class _Lines(Progress):
+    """Lines for any function, with Keras' own bars on a terminal."""
+
+    def __init__(self, log: Callable[[str], Any]):
+        super().__init__("lines")
+        self._log = log
+        self.verbosity = 1 if self.stream.isatty() else 2
+
+    def _write(self, text: str) -> None:
+        self._log(text)

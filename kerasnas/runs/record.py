@@ -1,0 +1,194 @@
+"""The record of a finished run, and what it is written as: result.json, history.csv, plots, report, card."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import __version__, checks, reporting
+from kerasnas.backend.memory import peak_memory_gib
+from kerasnas.cost import CostModel
+from kerasnas.files import storage, untrusted
+from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.reporting.measures import task_in
+from kerasnas.reporting.race import compared
+from kerasnas.training.search_stage import genotype_of
+
+RESULT = "result.json"
+SAMPLES = "samples"
+"""The stage whose record holds small images of the data, which the report shows."""
+Log = Callable[[str], Any]
+
+
+@checks.reading("searched", "the record of a training")
+@checks.arguments(
+    stages=Stages,
+    searched=checks.mapping,
+    found=checks.mapping,
+    random=checks.each(Mapping),
+    dataset=checks.mapping,
+    settings=checks.mapping,
+    command=checks.text,
+    evaluated_on=checks.known("test", "val"),
+)
+def make_record(
+    stages: Stages,
+    searched: Mapping[str, Any],
+    found: Mapping[str, Any] | None = None,
+    random: Sequence[Mapping[str, Any]] = (),
+    dataset: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    command: str | None = None,
+    evaluated_on: str = "test",
+) -> dict[str, Any]:
+    """The record of a run, as `kerasnas.reporting` reads it.
+
+    Args:
+        stages: the store of the run's folder.
+        searched: record of the training of the network that was searched, or given.
+        found: record of the search stage. Defaults to None: there was no search.
+        random: records of the trainings of random genotypes. Defaults to none.
+        dataset: description of the data. Defaults to None.
+        settings: name -> JSON-serializable value. Defaults to None.
+        command: the command that made it. Defaults to None.
+        evaluated_on: what the networks were evaluated on: `"test"` (the default) or `"val"`.
+    """
+    record: dict[str, Any] = {
+        "kerasnas_version": __version__,
+        "command": command,
+        "evaluated_on": evaluated_on,
+        "dataset": dict(dataset or {}),
+        "settings": dict(settings or {}),
+        "genotype": searched["genotype"],
+        "searched": dict(searched),
+        "random": [dict(one) for one in random],
+        "environment": _environment(),
+    }
+    if found is not None:
+        record["search"] = {name: found[name] for name in ("seconds", "parameters", "history")}
+        if "cost" in found:
+            model = stages.stage("cost")
+            costs = [CostModel.from_config(model).cost(genotype_of(other)) for other in random] if model else []
+            record["cost"] = {**found["cost"], "random": costs}
+    return record
+
+
+@checks.reading("record", "the record of a run, as `kerasnas.reporting` describes it")
+@checks.arguments(stages=Stages, record=checks.mapping, found=checks.mapping)
+def write_record(stages: Stages, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
+    """Write a record as `result.json`, and with it `history.csv`, the plots, `report.html` and `card.md`.
+
+    Args:
+        stages: the store of the folder that is written to.
+        record: as `make_record` returns it; may have further entries.
+        found: record of the search stage. Defaults to None.
+    """
+    history = _history_csv(found or record.get("search"), record["searched"])
+    storage.write_text(stages.path / "history.csv", history)
+    write_report(stages.path, record, found)
+    storage.write_json(stages.path / RESULT, dict(record))  # last: where it is, the run is finished
+
+
+def write_report(path: Path, record: Mapping[str, Any], found: Mapping[str, Any] | None = None) -> None:
+    """Draw the plots of a record, and write `report.html` and `card.md`, in the folder `path`."""
+    plot_genotype(genotype_of(record), path)
+    if found is not None:
+        edges = {kind: [tuple(edge) for edge in pairs] for kind, pairs in found["edges"].items()}
+        history = {kind: np.array(tables) for kind, tables in found["mixing_weights"].items()}
+        reporting.plot_alphas(history, path / "alphas.png", primitives=found["primitives"], edges=edges)
+        reporting.plot_training(found["history"], path / "search.png")
+    if "cost" in record:
+        _plot_front(record, path / "front.png")
+    if record["searched"]["history"]:
+        reporting.plot_training(record["searched"]["history"], path / "training.png")
+    if "race" in record and len(compared(record["race"])) > 1:
+        reporting.plot_race(record, path / "race.png")
+        reporting.plot_race_front(record, path / "race_front.png")
+    if record["random"]:
+        reporting.plot_comparison(record, path / "comparison.png")
+    write_pages(path, record)
+
+
+def write_pages(path: Path, record: Mapping[str, Any]) -> None:
+    """Write `report.html` and `card.md` of a record, with the samples of the data that the folder `path` holds."""
+    samples = Stages(path).stage(SAMPLES)
+    reporting.write_card(path, record)
+    reporting.write_report(path, {**record, "samples": samples} if samples else record)
+
+
+def _plot_front(record: Mapping[str, Any], path: Path) -> None:
+    """The trained networks of the run, by accuracy and cost."""
+    cost, key = record["cost"], f"{record.get('evaluated_on', 'test')}_{task_in(record).metric}"
+    points = [reporting.CostPoint("searched", cost["searched"], record["searched"][key])]
+    points += [
+        reporting.CostPoint("random", value, other[key])
+        for value, other in zip(cost["random"], record["random"], strict=True)
+    ]
+    unit = cost["unit"].strip()
+    label = unit if unit.lower() == cost["name"] else f"{cost['name']}, {unit}"
+    reporting.plot_front(points, path, label, cost["target"], task_in(record))
+
+
+def _history_csv(found: Mapping[str, Any] | None, searched: Mapping[str, Any]) -> str:
+    """One row an epoch, of the search and then of the final training."""
+    phases = [("search", found["history"])] if found and "history" in found else []
+    phases.append(("training", searched["history"]))
+    columns = list(dict.fromkeys(name for _, history in phases for name in history))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["phase", "epoch", *columns])
+    for phase, history in phases:
+        for epoch in range(max(map(len, history.values()), default=0)):
+            values = [repr(history[name][epoch]) if epoch < len(history.get(name, ())) else "" for name in columns]
+            writer.writerow([phase, epoch + 1, *values])
+    return text.getvalue()
+
+
+def _environment() -> dict[str, Any]:
+    environment = {
+        "python": platform.python_version(),
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+    peak = peak_memory_gib()
+    return environment if peak is None else {**environment, "peak_memory_gib": round(peak, 2)}
+
+
+@checks.arguments(genotype=Genotype, output_dir=checks.path)
+def plot_genotype(genotype: Genotype, output_dir: str | os.PathLike) -> list[Path]:
+    """Draw each cell of `genotype` as `cell_<kind>.png` in `output_dir`; return the paths."""
+    paths = [Path(output_dir, f"cell_{kind}.png") for kind in genotype]
+    for kind, path in zip(genotype, paths, strict=True):
+        reporting.plot_cell(genotype, kind, path)
+    return paths
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """The content of `result.json` in the folder `path`.
+
+    Raises:
+        FileNotFoundError: if the run there is not finished.
+        ValueError: if the file is malformed.
+    """
+    file = path / RESULT
+    if not file.exists():
+        raise FileNotFoundError(
+            f"The run in {path} is not finished. Continue it with `kerasnas resume --output_dir={path}`."
+        )
+    record = untrusted.read_json(file)
+    if missing := [name for name in ("genotype", "searched", "dataset", "settings") if name not in record]:
+        raise ValueError(f"{file} is not the record of a run: it lacks {', '.join(missing)}.")
+    return record

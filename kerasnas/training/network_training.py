@@ -1,0 +1,222 @@
+"""The training stage: a discrete network trained from its last checkpoint, evaluated, recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
+from kerasnas.companions import linear
+from kerasnas.companions.kernels import KernelsBeside
+from kerasnas.cost import parameters
+from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.augmentations import Augmentation
+from kerasnas.files.stages import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.networks.fused import fused
+from kerasnas.spaces import SearchSpace
+from kerasnas.tasks import Classification
+from kerasnas.trainers import arguments
+from kerasnas.training import loop as training_loop
+from kerasnas.training.recipe import TrainingRecipe
+
+Arrays = tuple[Any, Any]
+
+
+class NetworkTraining:
+    """The training of a space's discrete networks from scratch, all by one recipe.
+
+    Batch norm is computed by the fused kernel meanwhile (`kerasnas.networks.fused`). The network that the recipe
+    compiles, callbacks see and `model.keras` holds is the one of standard layers throughout.
+
+    Args:
+        space: the search space.
+        input_shape: shape of one sample.
+        num_classes: number of classes.
+        recipe: Defaults to None: `TrainingRecipe()`.
+
+    Raises:
+        TypeError: if `space` or `recipe` is none.
+    """
+
+    @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size, recipe=TrainingRecipe)
+    def __init__(
+        self,
+        space: SearchSpace,
+        input_shape: tuple[int, ...],
+        num_classes: int,
+        recipe: TrainingRecipe | None = None,
+    ):
+        self.space = checks.instance("space", space, SearchSpace, "a `kerasnas.SearchSpace`")
+        self.input_shape, self.num_classes = tuple(input_shape), num_classes
+        recipe = TrainingRecipe() if recipe is None else recipe
+        self.recipe = checks.instance("training", recipe, TrainingRecipe, "a `kerasnas.training.TrainingRecipe`")
+
+    @checks.arguments(genotype=Genotype, steps=checks.size, seed=checks.seed)
+    def build(self, genotype: Genotype, steps: int, seed: int = 0) -> keras.Model:
+        """The network of `genotype`, compiled for a training of `steps` steps."""
+        options: dict[str, Any] = {"seed": seed, **self.recipe.options}
+        model = self.space.build_network(genotype, self.input_shape, self.num_classes, **options)
+        return self.recipe.compile_network(model, steps)
+
+    def reported(self, data: Arrays) -> list[str]:
+        """The names of the loss and the metrics of a trained network; found with two samples of `data`, in no graph."""
+        model = self.build(self.space.sample(np.random.default_rng(0)), 1)
+        model.run_eagerly = True
+        found = model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True)
+        return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
+
+    def _beside(self, seed: int) -> linear.Beside | None:
+        """The kind of linear models that stand beside the network."""
+        if self.recipe.kernels:
+            return KernelsBeside(self.recipe.kernels, seed, self.space.padded)
+        return linear.RunsBeside(self.recipe.ngrams) if self.recipe.ngrams else None
+
+    def _joined(
+        self,
+        network: keras.Model,
+        data: Arrays,
+        parts: linear.Parts,
+        kind: linear.Beside,
+        log: Callable[[str], Any],
+    ) -> tuple[keras.Model, dict[str, Any]]:
+        """The network with linear models beside it, compiled, and an entry of the record on it."""
+        model, record = linear.join(network, data, parts, self.recipe.task, kind, training_loop.EVALUATION_BATCH)
+        losses = record["losses"]
+        log(
+            f"  of {record['samples']:,} held-out {kind.samples} the loss is {losses['network']:.3f} of the network, "
+            f"{losses['linear']:.3f} of a linear model of {kind}, {losses['both']:.3f} of both together"
+        )
+        return self.recipe.compile_network(model, 1), {"linear": record}
+
+    def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
+        """The metrics of the task that are no means over batches; none of a classification."""
+        task = self.recipe.task
+        if isinstance(task, Classification):
+            return {}
+        outputs = model.predict(data[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
+        return task.evaluation(task.answers(outputs), np.asarray(data[1]))
+
+    @checks.arguments(
+        stages=Stages,
+        name=checks.name,
+        genotype=Genotype,
+        data=checks.pair,
+        held_out=checks.pair,
+        seed=checks.seed,
+        evaluated_on=checks.known("test", "val"),
+        validate=checks.boolean,
+        keep_model=checks.function,
+        describe=checks.function,
+        augment=checks.function,
+        callbacks=checks.function,
+        verbose=arguments.verbose,
+        keep=checks.size,
+        log=checks.function,
+    )
+    def run(
+        self,
+        stages: Stages,
+        name: str,
+        genotype: Genotype,
+        data: Arrays,
+        held_out: Arrays,
+        seed: int = 0,
+        evaluated_on: str = "test",
+        validate: bool = False,
+        keep_model: Callable[[keras.Model], Any] | None = None,
+        describe: Callable[[keras.Model], dict[str, Any]] = lambda model: {},
+        augment: Augmentation | None = None,
+        callbacks: Callable[[], Sequence[keras.callbacks.Callback]] = tuple,
+        verbose: int = 0,
+        scope: contextlib.AbstractContextManager | None = None,
+        keep: int = 2,
+        log: Callable[[str], Any] = print,
+    ) -> dict[str, Any]:
+        """Train the network of `genotype` as stage `name`, unless it is finished; return the stage's record.
+
+        Args:
+            stages: the store of the folder.
+            name: of the stage.
+            genotype: the architecture.
+            data: `(x, y)` to train on.
+            held_out: `(x, y)` that the trained network is evaluated on, once, at the end.
+            seed: of initial weights, order and augmentation. Defaults to 0.
+            evaluated_on: what `held_out` is, and what the names of its metrics begin with: `"test"` (the default) or
+                `"val"`.
+            validate: evaluate on `held_out` after each epoch too. Defaults to False.
+            keep_model: called with the trained network. Defaults to None.
+            describe: function that returns further entries of the record, given the trained network. Defaults to none.
+            augment: in place of the recipe's. Defaults to None.
+            callbacks: function that makes further callbacks. Defaults to none.
+            verbose: as for Keras' `fit`. Defaults to 0.
+            scope: context in which the network is built, of a distribution strategy. Defaults to None.
+            keep: how many checkpoints are held. Defaults to 2.
+            log: called with a line where the training resumes. Defaults to `print`.
+
+        Returns:
+            `{"test_loss", "test_accuracy", ..., "parameters", "seconds", "history", "genotype"}`; parameters are the
+            trainable ones; seconds those of all processes of the stage, without what one that was killed did after its
+            last checkpoint.
+
+        Raises:
+            NonFiniteError: if the loss stops being finite.
+        """
+        finished = stages.stage(name)
+        if finished is not None:
+            return finished
+        checkpoint = TrainingCheckpoint(stages.checkpoints(name), keep, log)  # its clock starts now
+        recipe = self.recipe
+        kind = self._beside(seed)
+        parts = linear.held_out(recipe.task, data[1], seed) if kind is not None else None
+        learned = data if parts is None else (data[0][parts[0]], data[1][parts[0]])
+        size = min(recipe.batch_size, len(learned[0]))
+        if size < recipe.batch_size and size > 1:
+            size -= size % 2  # oneDNN's gradient of 1x1 convolutions with strides has ended the process on odd ones
+        batches = ArrayBatches(*learned, size, seed=seed, augment=augment or recipe.augment)
+        with scope if scope is not None else contextlib.nullcontext():
+            model = self.build(genotype, len(batches) * recipe.epochs, seed)
+            training_loop.prepare(model, batches)
+            epoch = resume_epoch(checkpoint, model, log)
+        with fused(model):  # it remains the standard network; see there
+            if epoch < recipe.epochs:
+                training_loop.fit(
+                    model,
+                    batches,
+                    recipe.epochs,
+                    epoch,
+                    validation_data=held_out if validate else None,
+                    callbacks=[NonFiniteGuard(), *callbacks(), checkpoint],
+                    verbose=verbose,
+                )
+            beside: dict[str, Any] = {}
+            if kind is not None and parts is not None:
+                model, beside = self._joined(model, data, parts, kind, log)
+            values = model.evaluate(*held_out, batch_size=training_loop.EVALUATION_BATCH, verbose=0, return_dict=True)
+            values = {**values, **self._further(model, held_out)}
+        if keep_model is not None:
+            keep_model(model)
+        record = {
+            **{f"{evaluated_on}_{metric}": float(value) for metric, value in values.items()},
+            "parameters": parameters(model),
+            "seconds": checkpoint.seconds,
+            "history": checkpoint.history,
+            "genotype": json.loads(genotype.to_json()),
+            **beside,
+            **describe(model),
+        }
+        return stages.finish(name, record)
+
+
+def resume_epoch(checkpoint: TrainingCheckpoint, model: keras.Model, log: Callable[[str], Any]) -> int:
+    """Restore `model` from its last checkpoint, and say so; return the epoch to continue with."""
+    epoch = checkpoint.restore(model)
+    if epoch:
+        log(f"  resuming after epoch {epoch}")
+    return epoch

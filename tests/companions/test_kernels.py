@@ -1,0 +1,137 @@
+"""The linear model of random kernels beside a network of signals: its fit, the one model of both, its settings."""
+
+import json
+import zipfile
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.companions import linear
+from kerasnas.companions.kernels import KernelsBeside, ridge
+from kerasnas.datasets import load
+from kerasnas.files import Stages
+from kerasnas.methods import SearchConfig, TrainingConfig
+from kerasnas.methods.assembly import features_of_kernels
+from kerasnas.spaces import PaddedSignalSpace, SignalSpace
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+from kerasnas.training import NetworkTraining, TrainingRecipe
+
+SPACE = SignalSpace(filters=2, num_cells=1, num_nodes=1)
+GENOTYPE = SPACE.genotype(dict.fromkeys(SPACE.choices, "skip_connect"))
+
+
+def waves(number, seed=0):
+    """Noisy waves of 24 steps, slow ones or quick ones."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(number) % 2
+    phase = rng.uniform(0, 6, (number, 1)) + np.arange(24) * np.where(y, 0.4, 1.2)[:, None]
+    return (np.sin(phase) + 0.3 * rng.standard_normal(phase.shape))[..., None].astype("float32"), y
+
+
+def labels_of(task, y):
+    labels = {"classification": y, "multilabel": np.stack([y, 1 - y, y], axis=1), "regression": 2.0 * y[:, None] - 1}
+    return labels[task.name]
+
+
+@pytest.mark.parametrize("shape", [(30, 8), (12, 40)], ids=["tall", "wide"])
+def test_the_closed_form_is_that_of_regressions_with_a_sample_left_out(shape):
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(shape), rng.standard_normal((shape[0], 2))
+    y += x[:, :2]
+    z = (x - x.mean(axis=0)) / (x.std(axis=0) + 0.01)
+    best = None
+    for strength in np.logspace(-4, 2, 13) * shape[1]:
+        left_out = [
+            Ridge(strength).fit(np.delete(z, row, 0), np.delete(y, row, 0)).predict(z[[row]])[0]
+            for row in range(len(z))
+        ]
+        error = np.square(y - left_out).sum()
+        if best is None or error < best[0]:
+            best = error, strength, left_out
+    _, strength, expected = best
+    weights, bias, left_out = ridge(x, y)
+    np.testing.assert_allclose(left_out, expected, atol=1e-6)
+    np.testing.assert_allclose(x @ weights + bias, Ridge(strength).fit(z, y).predict(z), atol=1e-6)
+
+
+@pytest.mark.parametrize("task", [CLASSIFICATION, MULTILABEL, Regression()], ids=lambda task: task.name)
+def test_it_learns_every_task(task):
+    (x, y), (new, hidden) = waves(40), waves(40, seed=1)
+    labels = labels_of(task, y)
+    outputs = 2 if labels.ndim == 1 else labels.shape[1]
+    parts = linear.held_out(task, labels, seed=0)
+    (held,), whole = KernelsBeside(168).learn(x, labels, parts, task, outputs)
+    model = whole(np.ones(1))
+    found = task.answers(model.kernels.features(new) @ model.weights + model.bias)
+    assert task.evaluation(found, labels_of(task, hidden))[task.metric] > 0.85
+    assert task.evaluation(task.answers(held), labels[parts[1]])[task.metric] > 0.85
+    if task.name != "regression":
+        assert np.abs(held).mean() > 1.5  # as logits: 40 clear signals leave little doubt
+
+
+def test_a_training_ends_with_one_model_of_both(tmp_path):
+    (x, y), new, kept, lines = waves(40), waves(40, seed=1), [], []
+    recipe = TrainingRecipe(1, 16, 0.01, kernels=100)
+    record = NetworkTraining(SPACE, (24, 1), 2, recipe).run(
+        Stages(tmp_path), "one", GENOTYPE, (x, y), new, keep_model=kept.append, log=lines.append
+    )
+    found, losses = record["linear"], record["linear"]["losses"]
+    assert found["samples"] == 10 and found["kernels"] == 84
+    assert "of 10 held-out signals" in lines[-1] and "of a linear model of 84 random kernels" in lines[-1]
+    assert losses["linear"] < losses["network"]  # which has hardly learned
+    assert record["test_accuracy"] > 0.8
+    (model,) = kept
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        layers = json.loads(file.read("config.json"))["config"]["layers"]
+    assert "kerasnas" not in json.dumps(layers)
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(again(new[0]), model(new[0], training=False), rtol=1e-4, atol=1e-5)
+
+
+def test_both_models_add_up():
+    x, y = waves(40)
+    network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelsBeside(9996, seed=3)
+    parts = linear.held_out(CLASSIFICATION, y, seed=0)
+    model, record = linear.join(network, (x, y), parts, CLASSIFICATION, kind, 100)
+    held, whole = kind.learn(x, y, parts, CLASSIFICATION, 2)
+    assert ((held[0].argmax(axis=1) == y[parts[1]]).mean()) == 1 and len(held) == 1
+    shares = np.array(record["weights"])
+    alone = whole(np.ones(1))
+    expected = shares[1] * np.asarray(network(x, training=False))
+    expected += shares[0] * (alone.kernels.features(x) @ alone.weights + alone.bias)
+    np.testing.assert_allclose(model(x, training=False), expected, atol=1e-4)
+    model.compile(keras.optimizers.SGD(0.1), CLASSIFICATION.loss(), jit_compile=False)  # as an adaptation to drift does
+    found, noisy = [], np.arange(40) % 3 % 2
+    for _ in range(6):
+        model.reset_metrics()
+        found.append(float(model.train_on_batch(x, noisy)))
+    assert found == sorted(found, reverse=True), found
+
+
+def test_padding_is_left_out_where_the_space_says_so():
+    spaces = (SPACE, PaddedSignalSpace(filters=2, num_cells=1, num_nodes=1))
+    trainings = [NetworkTraining(space, (24, 1), 2, TrainingRecipe(kernels=84)) for space in spaces]
+    assert [training._beside(5) for training in trainings] == [KernelsBeside(84, 5), KernelsBeside(84, 5, padded=True)]
+
+
+def test_settings():
+    images, series = load("fashion_mnist_mini"), SimpleNamespace(kind="signals", x_train=range(200), name="some")
+    assert features_of_kernels(TrainingConfig(), images) == 0
+    with pytest.raises(ValueError, match=r"0, or nothing, for the images of fashion_mnist_mini\. Received: 840"):
+        features_of_kernels(TrainingConfig(kernels=840), images)
+    assert features_of_kernels(TrainingConfig(), series) == 9996
+    assert features_of_kernels(TrainingConfig(kernels=0), series) == 0
+    assert features_of_kernels(SearchConfig(cost="macs", cost_target=1e6), series) == 0
+    assert features_of_kernels(SearchConfig(cost="macs", cost_target=1e6, kernels=840), series) == 840
+    with pytest.raises(ValueError, match=r"-1, 0, or at least 84\. Received: 83"):
+        TrainingConfig(kernels=83)
+    with pytest.raises(ValueError, match="0, or at least 84"):
+        TrainingRecipe(kernels=1)
+    with pytest.raises(ValueError, match="0 beside `ngrams`"):
+        TrainingRecipe(ngrams=2, kernels=84)
+    assert TrainingRecipe(kernels=84).settings()["kernels"] == 84 and "kernels" not in TrainingRecipe().settings()

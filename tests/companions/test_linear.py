@@ -1,0 +1,148 @@
+"""Linear models beside a network of texts: their fit, how much they count, and the one model of all."""
+
+import itertools
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from scipy.optimize import check_grad
+
+from kerasnas.companions import linear
+from kerasnas.files import Stages
+from kerasnas.spaces import TextSpace
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
+from kerasnas.training import NetworkTraining, TrainingRecipe
+
+TASKS = [CLASSIFICATION, MULTILABEL, Regression()]
+SPACE = TextSpace(vocabulary=30, dimensions=4, filters=4, num_nodes=1)
+GENOTYPE = SPACE.genotype(dict.fromkeys(SPACE.choices, "skip_connect"))
+
+
+def texts(number, seed=0):
+    """Texts of 6 words of 30; words 2 to 4 say 1, words 5 to 7 say 0."""
+    rng = np.random.default_rng(seed)
+    ids, y = rng.integers(8, 30, (number, 6)), np.arange(number) % 2
+    ids[:, 2] = np.where(y, rng.integers(2, 5, number), rng.integers(5, 8, number))
+    ids[::5, 4:] = 0
+    return ids.astype("int32"), y
+
+
+def labels_of(task, y):
+    labels = {"classification": y, "multilabel": np.stack([y, 1 - y, y], axis=1), "regression": 2.0 * y[:, None] - 1}
+    return labels[task.name]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_gradient_of_the_loss(task):
+    rng = np.random.default_rng(0)
+    targets = linear.targets_of(task, labels_of(task, np.arange(4) % 2), 2)
+    shape = targets.shape
+    error = check_grad(
+        lambda values: linear._loss(task, values.reshape(shape), targets)[0],
+        lambda values: linear._loss(task, values.reshape(shape), targets)[1].ravel(),
+        rng.standard_normal(targets.size),
+    )
+    assert error < 1e-5
+
+
+def test_both_models_are_logistic_regressions_on_tfidf():
+    """The second one of runs times their ratios: Wang and Manning's NB-SVM."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    ids, y = texts(60)
+    words = [" ".join(f"w{token}" for token in text if token) for text in ids]
+    vectors = TfidfVectorizer(analyzer=lambda text: ["begin " + text.split()[0], *_runs(text.split())], norm=None)
+    x = vectors.fit_transform(words).toarray()
+    squares = vectors.idf_**2  # each run adds its square, also where a text has it twice
+    x /= np.sqrt((x / vectors.idf_) @ squares)[:, None]
+    counts = [(x[y == label] > 0).sum(axis=0) + linear._SMOOTHING for label in (0, 1)]
+    ratios = np.log(counts[1] / counts[1].sum()) - np.log(counts[0] / counts[0].sum())
+    models = linear.fit(ids, y, CLASSIFICATION, 2, longest=2)
+    for model, scale, strength in zip(models, (1, ratios), (linear._PLAIN, linear._RATIOS), strict=True):
+        own = LogisticRegression(C=2 * strength, tol=1e-8, max_iter=1000).fit(scale * x, y)  # shared by two outputs
+        found = model.outputs(ids)
+        np.testing.assert_allclose(found[:, 1] - found[:, 0], own.decision_function(scale * x), atol=0.15)
+
+
+def _runs(words):
+    return [*words, *map(" ".join, itertools.pairwise(words))]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_it_learns_every_task(task):
+    (ids, y), (new, hidden) = texts(200), texts(100, seed=1)
+    labels = labels_of(task, y)
+    models = linear.fit(ids, labels, task, 2 if labels.ndim == 1 else labels.shape[1], longest=2)
+    assert len(models) == (1 if task.name == "regression" else 2)
+    for model in models:
+        found = model.outputs(new)
+        sure = found[:, 1] - found[:, 0] if task.name == "classification" else found[:, 0]
+        assert ((sure > 0) == hidden).mean() > 0.9
+
+
+def test_the_mix():
+    y = np.arange(400) % 2
+    right, wrong = 2 * np.eye(2)[y], 2 * np.eye(2)[1 - y]
+    assert linear.mix(CLASSIFICATION, [wrong, wrong, right], y)[:2].max() == 0
+    assert linear.mix(CLASSIFICATION, [right, right, wrong], y)[2] == 0
+    few = linear.mix(CLASSIFICATION, [right[:2], right[:2], wrong[:2]], y[:2])
+    np.testing.assert_allclose(few, [0.35, 0.35, 0.3], atol=0.2)
+    assert linear.mix(Regression(), [y[:, None] - 0.5, wrong[:, :1]], y - 0.5).shape == (2,)
+
+
+@pytest.mark.parametrize("y", [np.arange(1000) % 3, np.arange(40) % 2, np.arange(9)])
+def test_what_is_held_out(y):
+    first, second = linear.held_out(CLASSIFICATION, y, seed=0)
+    assert sorted([*first, *second]) == list(range(len(y)))
+    assert len(second) == {1000: 250, 40: 10, 9: 2}[len(y)]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_a_training_ends_with_one_model_of_both(task, tmp_path):
+    (ids, y), (new, hidden) = texts(240), texts(60, seed=1)
+    labels, kept, lines = labels_of(task, y), [], []
+    recipe = TrainingRecipe(1, 16, 0.01, task=task, algorithm="adam", ngrams=2)
+    outputs = 2 if labels.ndim == 1 else labels.shape[1]
+    record = NetworkTraining(SPACE, (6,), outputs, recipe).run(
+        Stages(tmp_path),
+        "one",
+        GENOTYPE,
+        (ids, labels),
+        (new, labels_of(task, hidden)),
+        keep_model=kept.append,
+        log=lines.append,
+    )
+    found, losses = record["linear"], record["linear"]["losses"]
+    assert found["samples"] == 60 and found["longest"] == 2 and "held-out texts" in lines[-1]
+    assert losses["both"] <= min(losses["linear"], losses["network"]) + 0.02
+    assert losses["linear"] < losses["network"]  # which has hardly learned
+    (model,) = kept
+    assert all(type(operation).__module__.startswith("keras.") for operation in model.operations)
+    names = [operation.name for operation in model.operations]  # a model of models refuses the same ones
+    assert len(set(names)) == len(names)
+    assert record["test_loss"] == pytest.approx(
+        model.evaluate(new, labels_of(task, hidden), verbose=0, return_dict=True)["loss"], rel=1e-4
+    )
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        layers = json.loads(file.read("config.json"))["config"]["layers"]
+    assert "kerasnas" not in json.dumps(layers)  # what it was compiled with may be of ours; a deployed model is not
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(again(new), model(new, training=False), rtol=1e-4, atol=1e-5)
+
+
+def test_both_models_add_up():
+    (ids, y), recipe = texts(240), TrainingRecipe()
+    network = SPACE.build_network(GENOTYPE, (6,), 2)
+    parts = linear.held_out(CLASSIFICATION, y, seed=0)
+    model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, linear.RunsBeside(2), 100)
+    models = linear.fit(ids, y, CLASSIFICATION, 2, 2)
+    shares = record["weights"]
+    expected = shares[2] * np.asarray(network(ids, training=False))
+    expected += sum(share * one.outputs(ids) for share, one in zip(shares, models, strict=False))
+    np.testing.assert_allclose(model(ids, training=False), expected, rtol=1e-3, atol=1e-4)
+    assert recipe.ngrams == 0 and "ngrams" not in recipe.settings()
+    assert TrainingRecipe(ngrams=2).settings()["ngrams"] == 2

@@ -1,0 +1,138 @@
+"""The export of a finished run: its files, its table in report and card, and every way to go wrong."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import ImageClassifier, cli, deployment
+from kerasnas.deployment import exporting
+from kerasnas.export import FORMATS, formats, save_classifier
+from kerasnas.methods import RaceConfig
+from kerasnas.runs import RunFolder
+
+GENOTYPE = {"format": "kerasnas.genotype", "version": 1, "space": "toy", "cells": {"normal": [["skip_connect", 0, 2]]}}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of a network of random weights."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (60, 6, 6, 1), np.uint8), np.arange(60) % 3
+    np.savez(tmp_path / "data.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
+    folder = RunFolder.create(tmp_path / "run", "race", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 6, 1))
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs)))
+    save_classifier(folder, keras.Model(inputs, logits), ("0", "1", "2"), 255)
+    record = {"genotype": GENOTYPE, "searched": {"test_accuracy": 0.5}, "dataset": {"name": "data"}, "settings": {}}
+    record |= {"random": []}
+    (folder / "result.json").write_text(json.dumps(record))
+    return folder
+
+
+def exports(run):
+    return json.loads((run / "result.json").read_text())["exports"]
+
+
+def test_command(run, capsys):
+    assert cli.main(["export", str(run), "--format=litert,litert-int8"]) == 0
+    header, first, second, third, note = capsys.readouterr().out.splitlines()[2:]
+    assert header.split()[:4] == ["file", "format", "size", "latency"]
+    assert [line.split()[0] for line in (first, second, third)] == ["model.keras", "model.tflite", "model-int8.tflite"]
+    assert "on 20 samples of the test data" in note and "cores" in note
+    found = exports(run)
+    assert found["samples"] == 20 and [one["format"] for one in found["files"]] == ["keras", "litert", "litert-int8"]
+    for page in ("card.md", "report.html"):
+        text = (run / page).read_text()
+        assert "Files for other runtimes" in text and "on 20 samples of the test data" in text
+        assert "model.tflite" in text and "LiteRT, int8" in text and "100.0 %" in text
+    for one in found["files"]:
+        assert one["bytes"] == (run / one["file"]).stat().st_size
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_later_exports_join_the_earlier_ones(run, monkeypatch):
+    deployment.export(run, "litert", log=lambda line: None)
+    deployment.export(run, ["savedmodel"], log=lambda line: None)
+    assert [one["format"] for one in exports(run)["files"]] == ["keras", "savedmodel", "litert"]
+    monkeypatch.setattr(exporting, "device_name", lambda: "another machine")
+    deployment.export(run, ["litert"], log=lambda line: None)  # numbers of two machines in one table would mislead
+    assert [one["format"] for one in exports(run)["files"]] == ["keras", "litert"]
+
+
+def test_images_come_from_all_of_the_test_data_in_the_scale_of_the_model(run, monkeypatch):
+    seen = {}
+
+    def spy(classifier, name, folder, x, calibration):
+        seen.update(x=x, calibration=calibration)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(exporting, "export_classifier", spy)
+    with pytest.raises(ValueError, match="seen"):
+        deployment.export(run, "litert", samples=3, log=lambda line: None)
+    with np.load(run.parent / "data.npz") as arrays:
+        np.testing.assert_allclose(seen["x"], arrays["x_test"][[0, 9, 19]], rtol=1e-5)
+        np.testing.assert_allclose(seen["calibration"], arrays["x_train"], rtol=1e-5)
+
+
+def test_what_was_written_before_a_failure_is_recorded(run, monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("no kernel")
+
+    monkeypatch.setitem(FORMATS, "litert", dataclasses.replace(FORMATS["litert"], write=broken))
+    with pytest.raises(ValueError, match="cannot be exported as LiteRT, float32: no kernel"):
+        deployment.export(run, ["savedmodel", "litert"], log=lambda line: None)
+    assert [one["format"] for one in exports(run)["files"]] == ["keras", "savedmodel"]
+    assert {path.name for path in run.iterdir()} >= {"savedmodel"} and not (run / "model.tflite").exists()
+
+
+def test_another_folder(run, tmp_path, capsys):
+    (tmp_path / "data.npz").rename(tmp_path / "moved.npz")
+    assert cli.main(["export", str(run), "--format=litert"]) == 2
+    assert "data.npz" in capsys.readouterr().err
+    arguments = [f"--dataset={tmp_path / 'moved.npz'}", f"--output={tmp_path / 'new' / 'release'}"]
+    assert cli.main(["export", str(run), "--format=litert", *arguments]) == 0
+    assert [path.name for path in (tmp_path / "new" / "release").iterdir()] == ["model.tflite"]
+    assert not (run / "model.tflite").exists() and "model.tflite" in (run / "card.md").read_text()
+
+
+def test_bad_input(run, tmp_path, capsys, monkeypatch):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    def fails(*arguments):
+        assert cli.main(["export", *map(str, arguments)]) == 2
+        return capsys.readouterr().err
+
+    assert "--format=litter: unknown format 'litter'. Did you mean 'litert'" in fails(run, "--format=litter")
+    with monkeypatch.context() as patch:
+        patch.setattr(formats.importlib.util, "find_spec", lambda name: None)
+        assert "pip install 'kerasnas[export]'" in fails(run, "--format=litert,onnx")
+    (tmp_path / "file").write_text("mine")
+    assert "file is a file. Expected a folder to write to" in fails(run, f"--output={tmp_path / 'file'}")
+    assert "file is a file. Expected the folder of a run" in fails(tmp_path / "file")
+    assert "holds no run" in fails(tmp_path / "nothing")
+    assert "Missing flag --output_dir" in fails()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    (run / "model.keras").unlink()
+    assert "no model.keras in it" in fails(run)
+    (run / "result.json").unlink()
+    assert "is not finished" in fails(run)
+
+
+def test_a_classifier_exports_itself(run, tmp_path):
+    (tmp_path / "home").mkdir()
+    run.rename(tmp_path / "home" / "run")
+    x = np.zeros((4, 6, 6, 1), np.uint8)
+    labels = {"classes": ["0", "1", "2"], "labels": np.arange(3)}
+    np.savez(tmp_path / "home" / "data.npz", x_train=x, y_train=[0, 1, 2, 0], x_test=x, y_test=[0, 1, 2, 0], **labels)
+    lines = []
+    with pytest.raises(ValueError, match="Call `fit` first"):
+        ImageClassifier().export()
+    classifier = ImageClassifier.load(tmp_path / "home")
+    classifier.log = lines.append
+    found = classifier.export(["litert"], tmp_path / "phone")
+    assert [one["format"] for one in found["files"]] == ["keras", "litert"] and found["samples"] == 4
+    assert (tmp_path / "phone" / "model.tflite").exists() and "LiteRT" in lines[-1]

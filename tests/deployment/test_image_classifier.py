@@ -1,0 +1,122 @@
+"""The search as an estimator."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kerasnas
+from kerasnas import ImageClassifier
+from kerasnas.methods.race import running as race_run
+from kerasnas.racing import Budget, stage
+from tests.racing.test_stage import Clock
+
+NAMES = np.array(["upper", "middle", "lower"])
+
+
+def images(number, seed):
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(number) % 3)
+    x = rng.integers(0, 100, (number, 12, 12))
+    for label in range(3):
+        x[y == label, 2 + 3 * label] += 150
+    return x.astype("uint8"), NAMES[y]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "first_steps", lambda seconds: 20)
+        patch.setattr(race_run, "make_budget", lambda config, spent: Budget(config.minutes, spent=spent, clock=Clock()))
+        folder = tmp_path_factory.mktemp("estimator") / "own"
+        settings = {"minutes": 3, "candidates": 1, "max_parameters": 20_000}
+        return ImageClassifier(**settings, folder=folder, log=lambda line: None).fit(*images(240, 0))
+
+
+def test_fit_and_predict_speak_of_the_users_classes(fitted):
+    x, y = images(60, 1)
+    assert list(fitted.classes_) == sorted(NAMES)
+    found = fitted.predict(x)
+    assert set(found) <= set(NAMES) and (found == y).mean() > 0.7
+    probabilities = fitted.predict_proba(x[..., None])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert fitted.score(x, y) == pytest.approx((found == y).mean())
+    own = probabilities[np.arange(60), np.searchsorted(fitted.classes_, y)]
+    assert fitted.evaluate(x, y)["loss"] == pytest.approx(-np.log(own).mean(), rel=1e-5)
+    assert fitted.result["dataset"]["test_examples"] == 24 and fitted.result["dataset"]["train_examples"] == 216
+
+
+def test_model_and_report_are_at_hand(fitted, tmp_path):
+    x, _ = images(9, 1)
+    np.testing.assert_allclose(fitted.model.predict(x[..., None], verbose=0), fitted.predict_proba(x), atol=1e-6)
+    assert fitted.genotype.space == "macro" and fitted.report().read_text().startswith("<!DOCTYPE html>")
+    paths = []
+    for index, pixels in enumerate(x):
+        paths.append(tmp_path / f"{index}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    assert list(fitted.predict(paths)) == list(fitted.predict(x)) == list(fitted.predict(tmp_path))
+
+
+def test_saved_and_loaded_it_is_the_same(fitted, tmp_path):
+    x, _ = images(30, 1)
+    fitted.save(tmp_path / "copy")
+    for again in (ImageClassifier.load(tmp_path / "copy"), ImageClassifier.load(fitted.folder)):
+        assert list(again.predict(x)) == list(fitted.predict(x)) and again.settings.minutes == 3
+    with pytest.raises(FileExistsError):
+        fitted.save(tmp_path / "copy")
+
+
+def test_fit_again_is_the_same_run_and_other_data_are_refused(fitted):
+    before = fitted.result
+    assert fitted.fit(*images(240, 0)).result["searched"] == before["searched"]
+    with pytest.raises(ValueError, match="holds a run on other data"):
+        fitted.fit(*images(240, 5))
+
+
+def test_datasets_are_read(monkeypatch, tmp_path):
+    """Of what `fit` is given, what reaches the search."""
+    tf = pytest.importorskip("tensorflow")
+    from kerasnas.deployment import estimator
+
+    seen = []
+
+    def note(settings, folder, log):
+        seen.append(kerasnas.datasets.load(settings.dataset))
+        raise InterruptedError
+
+    monkeypatch.setattr(estimator, "search", note)
+    x, y = images(60, 0)
+    numbers = np.searchsorted(sorted(NAMES), y)
+    rows = tf.data.Dataset.from_tensor_slices((x, numbers))
+    for given in (rows, rows.batch(7), x[..., None]):
+        with pytest.raises(InterruptedError):
+            ImageClassifier().fit(given, numbers if given is not rows and hasattr(given, "shape") else None)
+    first = seen[0]
+    for data in seen:
+        np.testing.assert_array_equal(data.x_train, first.x_train)
+        assert data.scale == 255 and data.input_shape == (12, 12, 1) and len(data.x_test) == 6
+    with pytest.raises(InterruptedError):
+        ImageClassifier().fit(x, y, test_data=(x[:9], y[:9]))
+    assert len(seen[-1].x_train) == 60 and seen[-1].classes == tuple(sorted(NAMES))
+    np.testing.assert_array_equal(np.array(seen[-1].classes)[seen[-1].y_test], y[:9])
+
+
+def test_bad_input(fitted):
+    x, y = images(30, 0)
+    with pytest.raises(ValueError, match="Call `fit` first"):
+        ImageClassifier().predict(x)
+    with pytest.raises(ValueError, match=r"`y`.*one label, or a row of them, for each of the 30 images"):
+        ImageClassifier().fit(x, y[:9])
+    with pytest.raises(ValueError, match=r"`y`.*labels, as `x` is an array"):
+        ImageClassifier().fit(x)
+    with pytest.raises(ValueError, match="None, as `x` is the path"):
+        ImageClassifier().fit("my_images/", y)
+    with pytest.raises(ValueError, match="a class that the others lack: side"):
+        ImageClassifier().fit(x, y, test_data=(x[:1], ["side"]))
+    with pytest.raises(ValueError, match=r"`x`.*images of shape \(12, 12, 1\)"):
+        fitted.predict(x[:, :9])
+    with pytest.raises(ValueError, match=r"Unknown class 'uper' in `y`\. Did you mean 'upper'"):
+        fitted.evaluate(x[:1], ["uper"])
+    with pytest.raises(TypeError, match="minuts"):
+        ImageClassifier(minuts=3)
+    with pytest.raises(ValueError, match="`test_split`"):
+        ImageClassifier(test_split=1.0)

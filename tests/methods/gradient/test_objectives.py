@@ -1,0 +1,223 @@
+"""Relaxations, schedules and costs by the settings of a run: what they make, and a whole run with a target."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from kerasnas import cli, datasets, relaxations
+from kerasnas.callbacks import TemperatureSchedule
+from kerasnas.cost import COSTS, CostModel, LatencyTable
+from kerasnas.files import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.methods import SearchConfig, assembly, make_space
+from kerasnas.methods.gradient import choosing
+from kerasnas.runs import RunFolder
+from kerasnas.spaces.proxyless import ProxylessSpace
+
+CHAIN = [
+    *("--space=proxyless", "--primitives=mbconv_3x3_e1,mbconv_3x3_e3", "--filters=4", "--num_cells=1"),
+    *(
+        "--stem_strides=1",
+        "--relaxation=softmax",
+        "--batch_size=8",
+        "--epochs=2",
+        "--architecture_warmup_epochs=0",
+        "--random_genotypes=1",
+        "--shortlist=0",
+    ),
+    *("--retrain_filters=4", "--retrain_batch_size=8", "--retrain_epochs=1"),
+]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
+    path = tmp_path_factory.mktemp("data") / "tiny.npz"
+    np.savez(path, x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
+    return path
+
+
+def cost_of(genotype, cost, filters=4):
+    space = ProxylessSpace(filters=filters, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
+    return COSTS[cost](space, (8, 8, 1), 3, filters=filters).cost(genotype)
+
+
+@pytest.mark.slow
+def test_run_with_a_target(dataset, tmp_path):
+    folder = tmp_path / "run"
+    space = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
+    target = COSTS["macs"](space, (8, 8, 1), 3).least_cost() + 500
+    arguments = [f"--dataset={dataset}", *CHAIN, "--cost=macs", f"--cost_target={target}", "--cost_weight=1e-6"]
+    assert cli.main(["search", *arguments, f"--output_dir={folder}"]) == 0
+    result = json.loads((folder / "result.json").read_text())
+    genotype = Genotype.load(folder / "genotype.json")
+    assert result["cost"]["searched"] == cost_of(genotype, "macs") <= target
+    assert all(value <= target for value in result["cost"]["random"])
+    assert result["cost"]["front"][0]["cost"] <= result["cost"]["searched"]
+    assert set(result["search"]["history"]) >= {"expected_macs", "derived_macs"}
+    assert (folder / "front.png").stat().st_size > 0 and (folder / "cell_chain.png").exists()
+    report = (folder / "report.html").read_text()
+    assert "target for macs" in report and "against what they cost" in report
+    assert cli.main(["plot", f"--output_dir={folder}"]) == 0
+
+
+@pytest.mark.slow
+def test_run_with_latency_is_resumed_with_the_latency_it_measured(dataset, tmp_path, monkeypatch):
+    """The second measurement would differ; an interrupted run ends as an uninterrupted one with the same table."""
+    arguments = ["search", f"--dataset={dataset}", *CHAIN, "--random_genotypes=0", "--cost_weight=0.1"]
+    arguments.append("--latency_target_ms=1000")
+    measured = []
+
+    def measure(space, *shapes, **sizes):
+        measured.append(LatencyTable.measure(space, *shapes, rounds=1, calibration=0, **sizes))
+        return measured[-1].cost_model(space, *shapes, **sizes)
+
+    monkeypatch.setitem(COSTS._factories, "latency", measure)
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    with monkeypatch.context() as context:
+        context.setattr("kerasnas.callbacks.monitor.ArchitectureMonitor.on_epoch_begin", interrupt_at(1), raising=False)
+        assert cli.main([*arguments, f"--output_dir={run}"]) == 130
+    assert not (run / "stages" / "search.json").exists() and (run / "stages" / "cost.json").exists()
+    assert cli.main(["resume", f"--output_dir={run}"]) == 0
+    assert len(measured) == 1
+    measured[0].save(tmp_path / "table.json")
+    assert cli.main([*arguments, f"--latency_table={tmp_path / 'table.json'}", f"--output_dir={whole}"]) == 0
+    first, second = (json.loads((path / "stages" / "search.json").read_text()) for path in (run, whole))
+    first.pop("seconds"), second.pop("seconds")
+    assert first == second
+
+
+def interrupt_at(stop):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == stop:
+            raise KeyboardInterrupt
+
+    return on_epoch_begin
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cost=macs", "--cost_target=10"], "what the lightest network of the space has. Received: 10"),
+        (["--cost=mac"], "Did you mean 'macs'?"),
+        (["--cost_target=10"], "flag --cost_target. Expected nothing without --cost. Received: 10.0"),
+        (["--cost=macs", "--cost_weight=-1"], "flag --cost_weight. Expected at least 0. Received: -1.0"),
+        (["--cost=macs", "--latency_target_ms=5"], "flag --cost. Expected latency, or nothing, with --latency_target"),
+        (["--cost=latency", "--latency_table=nowhere.json"], "No such file"),
+        (["--relaxation=softmx"], "Did you mean 'softmax'?"),
+        (["--relaxation=softmax", "--temperature=0"], "one or two numbers above 0, comma-separated"),
+        (["--relaxation=sigmoid", "--temperature=2"], "Relaxation 'sigmoid' has no setting `temperature`"),
+        (["--partial_channels=2"], "Space 'proxyless' has no setting `partial_channels`"),
+        (
+            ["--space=nasbench201", "--stem_strides=2", "--primitives=", "--partial_channels=3"],
+            "Expected a divisor of the filters",
+        ),
+        (["--max_skips=some"], "auto, any or a number. Received: 'some'"),
+        (["--auxiliary_skip=-1"], "flag --auxiliary_skip. Expected at least 0. Received: -1.0"),
+        (
+            ["--filters=4", "--num_cells=2", "--space=darts", "--primitives=", "--num_cells=9", "--dataset=DATA"],
+            "pixels",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_reported(dataset, arguments, message, tmp_path, capsys):
+    small = tmp_path / "small.npz"
+    with np.load(dataset) as data:
+        np.savez(small, **{name: part[:, :3, :3] if name[0] == "x" else part for name, part in data.items()})
+    arguments = [argument.replace("DATA", str(small)) for argument in arguments]
+    command = ["search", f"--dataset={dataset}", *CHAIN, *arguments, f"--output_dir={tmp_path / 'run'}"]
+    assert cli.main(command) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
+    space = ProxylessSpace(filters=4, num_layers=1, primitives=["mbconv_3x3_e1", "mbconv_3x3_e3"])
+    table = LatencyTable.measure(space, (8, 8, 1), 3, rounds=1, calibration=0, filters=4)
+    table.save(tmp_path / "table.json")
+    fastest = table.cost_model(space, (8, 8, 1), 3).least_cost()
+    command = ["search", f"--dataset={dataset}", *CHAIN, f"--latency_table={tmp_path / 'table.json'}"]
+    assert cli.main([*command, "--latency_target_ms=0.0001", f"--output_dir={tmp_path / 'run'}"]) == 2
+    assert f"Expected at least {fastest:.6g} ms, what the fastest network of the space has." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n not in ("sigmoid", "gumbel"))) for n in relaxations.RELAXATIONS],
+)
+def test_relaxations_by_name(dataset, name):
+    config = SearchConfig(space="nasbench201", relaxation=name, filters=4, num_cells=1)
+    supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)
+    assert isinstance(supernet.relaxation, relaxations.RELAXATIONS[name])
+
+
+def test_partial_channels_and_temperature(dataset):
+    options = {"partial_channels": 2, "edge_normalization": True, "temperature": ("5", "0.5")}
+    for name in ("nasbench201", "darts"):
+        config = SearchConfig(space=name, relaxation="gumbel", filters=4, num_cells=1, retrain_cells=1, **options)
+        supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset))
+        assert supernet.partial_channels == 2 and len(supernet.architecture_parameters) == 2
+        assert float(supernet.relaxation.temperature) == 5
+        (schedule,) = assembly.schedules(config)
+        assert isinstance(schedule, TemperatureSchedule) and (schedule.initial, schedule.final) == (5.0, 0.5)
+
+
+def test_guards_by_the_settings(dataset):
+    data = datasets.load(dataset)
+    for settings, expected in (
+        ({}, {"max_skips": "auto", "curvature_ratio": "auto", "auxiliary_skip": "auto"}),
+        ({"curvature_ratio": 0.5}, {"curvature_ratio": 0.5}),
+        (
+            {"max_skips": "any", "curvature_ratio": 0.0, "auxiliary_skip": 0.0},
+            {"max_skips": None, "curvature_ratio": None},
+        ),
+        ({"max_skips": "3", "auxiliary_skip": 0.5}, {"max_skips": 3, "auxiliary_skip": 0.5}),
+    ):
+        config = SearchConfig(space="nasbench201", filters=2, num_cells=1, **settings)
+        supernet = assembly.make_supernet(config, make_space(config), data)
+        trainer = assembly.make_trainer(config, supernet, None)
+        assert {name: getattr(trainer, name) for name in expected} == expected
+
+
+def test_cost_of_a_run_is_kept_in_its_folder(dataset, tmp_path):
+    config = SearchConfig(space="nasbench201", cost="parameters", cost_weight=1e-5, retrain_filters=2, retrain_cells=1)
+    folder = RunFolder.create(tmp_path / "run", "search", config)
+    space, data = make_space(config), datasets.load(dataset)
+    objective = assembly.make_objective(folder.stages, config, space, data)
+    kept = CostModel.from_config(folder.stages.stage("cost"))
+    genotype = space.sample(np.random.default_rng(0))
+    assert (
+        kept.cost(genotype)
+        == objective.cost.cost(genotype)
+        == COSTS["parameters"](space, (8, 8, 1), 3, filters=2, num_cells=1).cost(genotype)
+    )
+
+
+# Random networks beside the found one ------------------------------------------------------------------------
+@pytest.mark.parametrize(("max_skips", "most"), [("auto", 1), ("0", 0), ("3", 3), ("any", 6)])
+def test_random_networks_are_those_that_the_search_can_return(tmp_path, max_skips, most):
+    """No `none` and no more skips than a derived cell has: one in seven of all cells of NAS-Bench-201 is so."""
+    config = SearchConfig(space="nasbench201", primitives=(), random_genotypes=60, max_skips=max_skips)
+    space = make_space(config)
+    derived = space.genotype(dict.fromkeys(space.choices, "nor_conv_3x3"))
+    others = choosing.random_others(Stages(tmp_path), config, space, derived)
+    assert len(set(others)) == 60 and derived not in others
+    assert sum(genotype.count("none") for genotype in others) == 0
+    assert max(genotype.count("skip_connect") for genotype in others) <= most
+    assert max_skips == "0" or any(genotype.count("skip_connect") for genotype in others)
+
+
+def test_random_networks_keep_within_the_target(tmp_path):
+    config = SearchConfig(space="nasbench201", primitives=(), random_genotypes=20, cost="parameters", cost_target=1.0)
+    space = make_space(config)
+    cost = COSTS["parameters"](space, (8, 8, 3), 3)
+    target = cost.cost(space.genotype(dict.fromkeys(space.choices, "nor_conv_1x1")))
+    config = dataclasses.replace(config, cost_target=target)
+    stages = Stages(tmp_path)
+    stages.finish("cost", cost.get_config())
+    derived = space.genotype(dict.fromkeys(space.choices, "avg_pool_3x3"))
+    others = choosing.random_others(stages, config, space, derived)
+    assert len(others) == 20 and max(map(cost.cost, others)) <= target
+    assert not any(genotype.count("none") for genotype in others)

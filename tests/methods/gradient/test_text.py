@@ -1,0 +1,195 @@
+"""A whole run on texts and on recordings by the command line: strings and sound go into what is saved."""
+
+import json
+import zipfile
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import cli
+from kerasnas.datasets import Vocabulary
+from kerasnas.deployment import evaluate
+from kerasnas.deployment import predictions as deployment
+from kerasnas.methods import SearchConfig, TrainingConfig
+from kerasnas.methods.assembly import longest_runs, make_augmentation
+
+SEARCH = [
+    *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=0"),
+    *("--architecture_warmup_epochs=0", "--shortlist=0", "--retrain_filters=4", "--retrain_cells=1"),
+    *("--retrain_epochs=6", "--retrain_batch_size=16"),
+]
+GOOD, BAD = ["good", "great", "fine", "lovely", "warm"], ["bad", "dull", "poor", "awful", "cold"]
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(200):
+        word = rng.choice(GOOD if index % 2 else BAD)
+        rows.append(f"the {rng.choice(['film', 'book', 'play'])} was {word},{('no', 'yes')[index % 2]}")
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    path.write_text("\n".join(["text,liked", *rows]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(reviews, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "text"
+    space = ["--space=text", "--primitives=skip_connect,gru"]
+    assert cli.main(["search", str(reviews), *space, *SEARCH, f"--output_dir={folder}"]) == 0
+    return folder
+
+
+def test_whole_run(run):
+    result = json.loads((run / "result.json").read_text())
+    assert result["dataset"]["front"] == {"name": "vocabulary", "words": 15, "length": 4, "split": "words"}
+    assert result["genotype"]["space"] == "text" and result["settings"]["augment"] == ["drop_words"]
+    assert result["searched"]["macs"] > 0 and result["searched"]["test_accuracy"] > 0.6
+    assert json.loads((run / "model.json").read_text())["front"]["name"] == "vocabulary"
+    assert result["searched"]["linear"]["longest"] == 2 and result["searched"]["linear"]["samples"] == 40
+    card = (run / "card.md").read_text()
+    assert "linear model of runs of up to 2 tokens beside it | loss of 40 held-out texts: " in card
+    assert "A Keras text classifier." in card and "a text" in card
+    assert "image" not in card.replace("image_size", "").replace("image_fit", "")
+
+
+def test_the_saved_model_takes_strings(run):
+    with zipfile.ZipFile(run / "model.keras") as file:
+        assert b"kerasnas" not in file.read("config.json")
+    model = keras.models.load_model(run / "model.keras")
+    answers = model.predict(np.array(["the film was good", "The BOOK was dull!", ""], object), verbose=0)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    found = evaluate(run)
+    assert found["samples"] == 40
+    assert found["accuracy"] == pytest.approx(
+        json.loads((run / "result.json").read_text())["searched"]["test_accuracy"]
+    )
+
+
+def test_predictions(run, tmp_path, capsys):
+    file = tmp_path / "new.txt"
+    file.write_text("the film was great\n\nthe play was awful\n", encoding="utf-8")
+    assert cli.main(["predict", str(run), "the book was warm", str(file), "--format=json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+    assert cli.main(["predict", str(run), str(tmp_path / "none.txt")]) == 2
+    assert cli.main(["predict", str(run), str(tmp_path)]) == 2
+    assert "The network takes texts: in quotes, or a .txt file" in capsys.readouterr().err
+
+
+def test_exports(run, capsys):
+    assert cli.main(["export", str(run), "--format=litert"]) == 2
+    assert "exported as savedmodel (--format=savedmodel). Received: litert" in capsys.readouterr().err
+    assert cli.main(["export", str(run)]) == 0
+    files = json.loads((run / "result.json").read_text())["exports"]["files"]
+    assert [one["format"] for one in files] == ["keras", "savedmodel"] and files[1]["agreement"] == 1
+
+
+def test_drift_of_texts_is_told(run, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    usual = [f"the {rng.choice(['film', 'book', 'play'])} was {rng.choice(GOOD + BAD)}" for _ in range(60)]
+    (tmp_path / "usual.txt").write_text("\n".join(usual), encoding="utf-8")
+    (tmp_path / "loud.txt").write_text("\n".join(usual).upper(), encoding="utf-8")
+    assert cli.main(["monitor", str(run), str(tmp_path / "usual.txt")]) == 0
+    assert "60 texts. No drift" in capsys.readouterr().out
+    assert cli.main(["monitor", str(run), str(tmp_path / "loud.txt")]) == 0
+    out = capsys.readouterr().out
+    assert "Drift: the inputs changed." in out and "share of capitals: 0 on average before, 0.8" in out
+    assert cli.main(["monitor", str(run), "a text", "--adapt"]) == 2
+    assert "A network that reads strings is not adapted" in capsys.readouterr().err
+
+
+def test_other_data_are_refused(run):
+    with pytest.raises(ValueError, match=r"The network takes texts\. Received fashion_mnist_mini"):
+        evaluate(run, "fashion_mnist_mini")
+
+
+def test_retrain_takes_the_size_and_the_recipe_of_the_run(run, reviews, tmp_path):
+    folder = tmp_path / "again"
+    command = ["retrain", f"--genotype={run}", f"--dataset={reviews}", "--retrain_epochs=1", "--ngrams=0"]
+    assert cli.main([*command, f"--output_dir={folder}"]) == 0
+    settings = json.loads((folder / "config.json").read_text())["settings"]
+    assert settings["retrain_filters"] == 4 and settings["augment"] == ["drop_words"]
+    assert "linear" not in json.loads((folder / "result.json").read_text())["searched"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space=darts"], "Space 'darts' takes images, and reviews.csv holds texts, of shape (4,). Add --space=text"),
+        (
+            ["--space=text", "--dataset=fashion_mnist_mini"],
+            "'text' takes texts, and fashion_mnist_mini holds images",
+        ),
+        (
+            ["--space=text", "--augment=flip"],
+            "drop_words, or nothing, for the texts of reviews.csv. Received: flip",
+        ),
+        (["--space=text", "--ngrams=-2"], "Invalid value received for flag --ngrams. Expected at least -1"),
+        (["--space=text", "--target=like"], "Did you mean 'liked'?"),
+        (["--space=text", "--task=regression"], "Expected numbers in column 'liked'"),
+        (["--space=text", "--method=race"], "signals and texts have a gradient search"),
+        (["--method=race"], "reviews.csv holds texts. Search the space of texts: add --space=text."),
+    ],
+)
+def test_what_does_not_fit_is_reported(reviews, arguments, message, tmp_path, capsys):
+    own = [] if "--method=race" in arguments else SEARCH
+    data = [] if any(one.startswith("--dataset") for one in arguments) else [f"--dataset={reviews}"]
+    assert cli.main(["search", *data, *own, *arguments, f"--output_dir={tmp_path / 'run'}"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_defaults_of_a_space_give_way_to_what_is_given():
+    assert SearchConfig.suited(space="text").retrain_cells == 1
+    assert SearchConfig.suited(space="text", retrain_cells=3).retrain_cells == 3
+    assert TrainingConfig.suited() == TrainingConfig()
+
+
+def test_a_linear_model_stands_beside_networks_of_texts_alone():
+    from kerasnas.datasets import load
+
+    images = load("fashion_mnist_mini")
+    assert longest_runs(TrainingConfig(), images) == 0
+    with pytest.raises(ValueError, match=r"0, or nothing, for the images of fashion_mnist_mini\. Received: 2"):
+        longest_runs(TrainingConfig(ngrams=2), images)
+
+
+@pytest.mark.parametrize(("asked", "split", "longest"), [(-1, "words", 2), (-1, "characters", 4), (0, "words", 0)])
+def test_the_longest_runs_are_those_of_the_vocabulary(asked, split, longest):
+    data = SimpleNamespace(front=Vocabulary(["a", "b"], 4, split), kind="texts", name="some")
+    assert longest_runs(TrainingConfig(ngrams=asked), data) == longest
+
+
+def test_words_are_dropped_by_default_of_texts_alone():
+    from kerasnas.datasets import load
+
+    with pytest.raises(ValueError, match=r"for the images of fashion_mnist_mini\. Received: drop_words"):
+        make_augmentation(TrainingConfig(augment=("drop_words",)), load("fashion_mnist_mini"))
+
+
+def test_recordings(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 2
+    pitch = np.where(labels, 300, 1500) * rng.uniform(0.9, 1.1, 48)
+    sound = np.sin(2 * np.pi * pitch[:, None] * np.arange(800) / 4000) + 0.1 * rng.standard_normal((48, 800))
+    path = tmp_path / "tones.npz"
+    arrays = {"x_train": sound[:32], "y_train": labels[:32], "x_test": sound[32:], "y_test": labels[32:]}
+    np.savez(
+        path, **{key: a.astype("float32") if key[0] == "x" else a for key, a in arrays.items()}, kind="audio", rate=4000
+    )
+    folder = tmp_path / "run"
+    flags = [
+        "--space=signals",
+        "--primitives=skip_connect,conv_3",
+        *SEARCH,
+        "--retrain_epochs=2",
+    ]
+    assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0
+    classifier = deployment.finished(folder)
+    assert classifier.takes == "recordings" and classifier.input_shape == (800,)
+    assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
+    assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
+    card = (folder / "card.md").read_text()
+    assert "A Keras recording classifier." in card and "84 random kernels beside it | loss of 8 held-out rec" in card

@@ -1,0 +1,154 @@
+"""A run by a race, from settings to report: as a function and as a command."""
+
+import json
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import cli, methods
+from kerasnas.genotypes import Genotype
+from kerasnas.racing import stage
+from kerasnas.runs.settings import RaceConfig
+
+FILES = ("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json")
+PLOTS = ("cell_network.png", "race.png", "race_front.png", "training.png")
+
+
+def images(number, rng):
+    y = np.arange(number) % 3
+    x = rng.random((number, 12, 12, 1)) * 0.4
+    for label in range(3):
+        x[y == label, 2 + 3 * label] += 0.6
+    return x.astype("float32"), y
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    (x, y), (x_test, y_test) = images(240, rng), images(60, rng)
+    path = tmp_path_factory.mktemp("data") / "rows.npz"
+    np.savez(path, x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(dataset, tmp_path_factory):
+    """A race of 12 seconds of the processor, and how long it took."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "first_steps", lambda seconds: 20)
+        patch.setattr(stage, "race_share", lambda seconds: 0.6)  # so that two networks run
+        folder = tmp_path_factory.mktemp("run") / "race"
+        start = time.process_time()  # not by the clock: the machine may be busy
+        command = ["search", f"--dataset={dataset}", "--cpu_minutes=0.2", "--candidates=2", f"--output_dir={folder}"]
+        assert cli.main(command) == 0
+        return folder, time.process_time() - start
+
+
+def read(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_folder_holds_everything_and_the_budget_was_kept(finished):
+    folder, seconds = finished
+    assert {name for name in (*FILES, *PLOTS) if not (folder / name).exists()} == set()
+    assert seconds < 1.15 * 12  # of the interpreter's start, which is not measured here, there is nothing in it
+    result = read(folder)
+    assert result["race"]["rungs"] and len(result["race"]["contestants"]) == 2
+    assert result["searched"]["test_accuracy"] > 0.5
+    assert not (folder / "checkpoints" / "racing").exists()
+
+
+def test_model_is_plain_keras_and_scores_what_the_report_says(finished, dataset):
+    folder, _ = finished
+    model = keras.models.load_model(folder / "model.keras")
+    assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+    with np.load(dataset) as arrays:
+        _, accuracy = model.evaluate(arrays["x_test"], arrays["y_test"], verbose=0)
+    assert accuracy == pytest.approx(read(folder)["searched"]["test_accuracy"], abs=1e-6)
+    genotype = json.loads((folder / "genotype.json").read_text())
+    assert genotype == read(folder)["genotype"]
+    assert Genotype.load(folder / "genotype.json").space == "macro"
+
+
+def test_finished_run_is_reported_again_and_its_command_can_be_typed_again(finished, capsys):
+    folder, _ = finished
+    model = (folder / "model.keras").read_bytes()
+    assert cli.main(["resume", f"--output_dir={folder}"]) == 0
+    assert cli.main(["plot", f"--output_dir={folder}"]) == 0
+    assert "won a race of 2 networks" in capsys.readouterr().out
+    assert (folder / "model.keras").read_bytes() == model
+    _, name, *flags = read(folder)["command"].split()
+    assert name == "search" and "--cpu_minutes=0.2" in flags and "--candidates=2" in flags
+
+
+def fails(capsys, *arguments):
+    assert cli.main(arguments) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_limit_that_no_network_meets_names_the_least_and_what_drives_it(dataset, tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["search", f"--dataset={dataset}", "--minutes=1", f"--output_dir={folder}"]
+    message = fails(capsys, *arguments, "--max_parameters=50")
+    for words in (
+        "No network is within max_parameters=50",
+        "The least there is has",
+        " parameters",
+        "of separable_3x3, 0.25 times",
+    ):
+        assert words in message
+    assert not folder.exists() or not list(folder.iterdir())  # the same folder can be used again
+
+
+def test_flags_of_the_other_method_say_so(dataset, tmp_path, capsys):
+    folder = f"--output_dir={tmp_path / 'run'}"
+    assert "--epochs is a flag of a gradient search" in fails(capsys, "search", "--epochs=3", folder)
+    assert "--minutes is a flag of a race" in fails(capsys, "search", "--space=darts", "--minutes=3", folder)
+    assert "--genotypes is a flag of a race" in fails(capsys, "search", "--space=darts", "--genotypes=x", folder)
+    message = fails(capsys, "search", "--space=darts", "--method=race", "--epochs=3", folder)
+    assert "--epochs is a flag of a gradient search, and this is a race. Leave out --method." in message
+    assert "has no supernet for a gradient search" in fails(
+        capsys, "search", "--space=macro", "--method=gradient", folder
+    )
+    assert "--space=drats: unknown space 'drats'. Did you mean 'darts'" in fails(
+        capsys, "search", "--space=drats", "--method=race", folder
+    )
+    assert "Expected a space of images" in fails(capsys, "search", "--space=signals", "--method=race", folder)
+    assert "nothing with --minutes" in fails(capsys, "search", "--minutes=3", "--cpu_minutes=3", folder)
+    assert "holds signals" in fails(capsys, "search", "--dataset=waveforms", folder)
+    data = f"--dataset={dataset}"
+    assert "too short for anything" in fails(capsys, "search", "--minutes=0.01", "--candidates=1", data, folder)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"minutes": -1.0}, "`minutes`"),
+        ({"minutes": 1.0, "cpu_minutes": 1.0}, "`cpu_minutes`"),
+        ({"augment": ("auto", "flip")}, "`augment`"),
+        ({"augment": ("flop",)}, "flip"),
+        ({"candidates": 0}, "`candidates`"),
+        ({"candidates": 1, "ensemble": 2}, "`ensemble`.*at most as many as candidates=1"),
+        ({"validation_split": 1.0}, "`validation_split`"),
+    ],
+)
+def test_settings_outside_their_range(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        RaceConfig(**wrong)
+
+
+@pytest.mark.slow
+def test_latency_is_a_limit_too(dataset, tmp_path, monkeypatch):
+    """With a clock that knows small networks alone as fast enough."""
+    from kerasnas.methods.race import running as race_run
+
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 20)
+    monkeypatch.setattr(race_run, "network_latency", lambda model, rounds: model.count_params() / 1e4)
+    settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.3, candidates=2, latency_target_ms=4.0)
+    result = methods.search(settings, tmp_path / "run", log=lambda line: None)
+    assert all(entry["parameters"] < 4.1e4 for entry in result["race"]["contestants"].values())
+    with pytest.raises(ValueError, match=r"No network is within latency_target_ms=0\.001.* ms"):
+        methods.search(RaceConfig(dataset=str(dataset), latency_target_ms=0.001), tmp_path / "none")

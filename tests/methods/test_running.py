@@ -1,0 +1,209 @@
+"""A run as a function, and the same seed ending on the same bits whatever the process has done before."""
+
+import dataclasses
+import gc
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import methods, reporting
+from kerasnas.backend import memory, tensorflow_internals
+from kerasnas.genotypes import Genotype
+from kerasnas.meta import ReptileInitializer
+from kerasnas.methods import SearchConfig, TrainingConfig, make_space
+from kerasnas.methods.assembly import build_search, load_data, search_batch_size
+from kerasnas.trainers import architecture_learning_rate
+
+GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})
+
+
+def test_networks_of_one_seed_differ_in_nothing():
+    """Layer names order the sums in TensorFlow's graph, and dropout without a seed takes one at random."""
+    space = make_space(TrainingConfig(num_nodes=1, retrain_filters=2, retrain_cells=2, stem_strides=1))
+    configs = []
+    for _ in range(2):
+        network = space.build_network(GENOTYPE, (8, 8, 1), 3, drop_path=0.5, seed=3)
+        layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
+        configs.append([layer.get_config() for layer in layers])
+        keras.layers.Dense(1)  # continues Keras' running numbers
+    assert configs[0] == configs[1]
+    seeds = [config["seed"] for config in configs[0] if "noise_shape" in config]
+    assert len(seeds) == len(set(seeds)) == 2
+    other = space.build_network(GENOTYPE, (8, 8, 1), 3, drop_path=0.5, seed=4)
+    drops = [layer.seed for layer in other.layers if isinstance(layer, keras.layers.Dropout)]
+    assert not set(drops) & set(seeds)
+
+
+# The functions, without the command line ------------------------------------------------------------------
+TINY = {
+    "stem_strides": 1,
+    "num_nodes": 1,
+    "primitives": ("none", "skip_connect"),
+    "filters": 2,
+    "num_cells": 1,
+    "batch_size": 8,
+    "epochs": 1,
+    "retrain_filters": 2,
+    "retrain_cells": 1,
+    "retrain_batch_size": 8,
+    "retrain_epochs": 1,
+    "random_genotypes": 0,
+    "shortlist": 0,
+}
+
+TRAINING = {field.name for field in dataclasses.fields(TrainingConfig)}
+GENOTYPE_OF_ONE = Genotype("darts", {"reduce": [("skip_connect", 0, 2), ("skip_connect", 1, 2)]})
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
+    np.savez(tmp_path / "tiny.npz", x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
+    return str(tmp_path / "tiny.npz")
+
+
+def test_search_as_a_function(dataset, tmp_path):
+    settings, lines = SearchConfig(dataset=dataset, **TINY), []
+    result = methods.search(settings, tmp_path / "run", lines.append)
+    assert result == json.loads((tmp_path / "run" / "result.json").read_text())
+    assert any("\nreport      " in line for line in lines)
+    assert "No stop for the curvature: it compares 10 epochs in which the alphas learn, and the search has 0." in lines
+    stages = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "stages").iterdir()}
+    again = methods.search(settings, tmp_path / "run", lines.append)
+    assert again["searched"] == result["searched"]
+    assert {path: path.stat().st_mtime_ns for path in stages} == stages
+    with pytest.raises(ValueError, match="other settings: epochs: 1 there, 2 here"):
+        methods.search(dataclasses.replace(settings, epochs=2), tmp_path / "run")
+    with pytest.raises(TypeError, match=r"argument `settings`. Expected an instance of `RaceConfig` or `SearchConfig`"):
+        methods.search({"epochs": 1}, tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_a_shortlist_chooses_what_is_trained(dataset, tmp_path):
+    own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
+    options = {**own, "space": "nasbench201", "shortlist": 2, "shortlist_steps": ("2",)}
+    settings, lines = SearchConfig(dataset=dataset, **options), []
+    result = methods.search(settings, tmp_path / "run", lines.append)
+    (rung,) = result["shortlist"]["rungs"]
+    best = max(rung["networks"], key=lambda one: one["val_accuracy"])
+    assert len(rung["networks"]) == 2
+    assert result["genotype"] == result["searched"]["genotype"] == best["genotype"]
+    assert Genotype.load(tmp_path / "run" / "genotype.json") == Genotype.from_json(json.dumps(best["genotype"]))
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Held-out accuracy after 1 epochs" in report and "(taken)" in report
+    assert any("Choosing among 2 networks" in line for line in lines)
+
+
+def test_random_networks_are_compared_on_the_same_samples(dataset, tmp_path):
+    own = {name: value for name, value in TINY.items() if name not in ("stem_strides", "primitives")}
+    own["primitives"] = ("skip_connect", "avg_pool_3x3")
+    settings = SearchConfig(dataset=dataset, **{**own, "space": "nasbench201", "random_genotypes": 2})
+    result = methods.search(settings, tmp_path / "run", lambda line: None)
+    paired = result["paired"]
+    accuracies = [one["test_accuracy"] for one in (result["searched"], *result["random"])]
+    assert paired["difference"] == pytest.approx(accuracies[0] - np.mean(accuracies[1:]), abs=1e-6)
+    assert paired["samples"] == 16 and paired["error"] >= 0
+    assert all("hits" not in one for one in (result["searched"], *result["random"]))
+    assert "on the same 16 samples" in reporting.verdict(result).lower()
+
+
+def test_retrain_as_a_function(dataset, tmp_path):
+    settings = TrainingConfig(dataset=dataset, **{name: TINY[name] for name in TINY if name in TRAINING})
+    result = methods.retrain(settings, tmp_path / "run", GENOTYPE_OF_ONE, log=lambda line: None)
+    assert Genotype.from_json(json.dumps(result["genotype"])) == GENOTYPE_OF_ONE
+    assert methods.resume(tmp_path / "run", log=lambda line: None)["searched"] == result["searched"]
+    other = Genotype("darts", {"reduce": [("none", 0, 2), ("skip_connect", 1, 2)]})
+    with pytest.raises(ValueError, match="holds the training of another genotype"):
+        methods.retrain(settings, tmp_path / "run", other)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_no_graph_and_no_kernels(dataset, tmp_path, monkeypatch):
+    """Each took 20 MB: the process of a notebook grows with every search otherwise."""
+    cleared = []
+    monkeypatch.setattr(memory, "_gone", [])
+    monkeypatch.setattr(memory, "_MANY", 10)
+    monkeypatch.setattr(tensorflow_internals, "clear_kernel_cache", lambda: cleared.append(1))
+    settings = SearchConfig(dataset=dataset, **TINY)
+    before = set(tensorflow_internals.gradient_registry())
+    methods.search(settings, tmp_path / "run", log=lambda line: None)
+    assert set(tensorflow_internals.gradient_registry()) <= before
+    gc.collect()
+    variables, number = sum(memory._gone), len(cleared)
+    assert variables > 10  # of the trained network
+    methods.resume(tmp_path / "run", log=lambda line: None)
+    assert len(cleared) == number + 1 and not memory._gone
+
+
+class Steps(keras.callbacks.Callback):
+    """The alphas before the first and after each step, and the state of their optimizer."""
+
+    def __init__(self):
+        super().__init__()
+        self.alphas, self.states, self.rates = [], [], []
+
+    def on_train_begin(self, logs=None):
+        self.on_train_batch_end(0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        optimizer = self.model.optimizer.inner[1]
+        self.alphas.append(np.concatenate([np.ravel(variable) for variable in self.model.architecture_parameters]))
+        self.states.append([np.array(variable) for variable in optimizer.variables])
+        self.rates.append(float(optimizer.learning_rate))
+
+
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_rate_of_the_alphas_is_the_settings_one_after_the_warm_up_and_0_at_the_end(dataset, warmup):
+    """Adam's first step has the length of its rate; after a warm-up that it had counted, a multiple."""
+    options = {**TINY, "epochs": 4, "architecture_warmup_epochs": warmup, "architecture_learning_rate": 0.25}
+    config = SearchConfig(dataset=dataset, **options)
+    data, steps = load_data(config), Steps()
+    search = build_search(config, make_space(config), data, None, lambda line: None)
+    search.fit(data.x_train, data.y_train, batch_size=8, epochs=4, verbose=0, callbacks=[steps])
+    per_epoch = (len(steps.alphas) - 1) // 4
+    frozen = warmup * per_epoch
+    for now in range(frozen):
+        np.testing.assert_array_equal(steps.alphas[now + 1], steps.alphas[0])
+        for before, after in zip(steps.states[0], steps.states[now + 1], strict=True):
+            np.testing.assert_array_equal(before, after)
+    assert np.abs(steps.alphas[frozen + 1] - steps.alphas[frozen]).max() == pytest.approx(0.25, rel=1e-3)
+    assert steps.rates[frozen] == 0.25 and steps.rates[-1] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("share", "batches"), [(0.5, 2), (0.25, 3)])
+def test_the_default_rate_of_the_alphas_fits_the_steps_in_which_they_learn(dataset, share, batches):
+    options = {**TINY, "epochs": 400, "architecture_warmup_epochs": 100, "validation_split": share}
+    config = SearchConfig(dataset=dataset, **options)
+    search = build_search(config, make_space(config), load_data(config), None, lambda line: None)
+    assert float(search.optimizer.inner[1].learning_rate) == pytest.approx(architecture_learning_rate(300 * batches))
+    assert search.optimizer.inner[1]._learning_rate.decay_steps == 300 * batches
+
+
+def test_a_search_begins_from_learned_weights_and_alphas(dataset, tmp_path):
+    config = SearchConfig(dataset=dataset, **TINY)
+    space, data, said = make_space(config), load_data(config), []
+    learned = build_search(config, space, data, None, said.append).supernet
+    for variable in learned.variables:
+        variable.assign(np.random.default_rng(0).standard_normal(variable.shape))
+    ReptileInitializer(learned).save(tmp_path / "start")
+    begun = dataclasses.replace(config, initializer=str(tmp_path / "start"))
+    found = build_search(begun, space, data, None, said.append).supernet
+    for mine, other in zip(found.trainable_variables, learned.trainable_variables, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert any("start from the initialization" in line for line in said)
+    other = dataclasses.replace(begun, num_nodes=config.num_nodes + 1)
+    with pytest.raises(ValueError, match="another space"):
+        build_search(other, make_space(other), data, None, said.append)
+
+
+def test_default_batches_fit_data_of_few_samples(dataset):
+    """32 samples: a half does not fill the default batch, nor do all of them that of the final training."""
+    few = {name: value for name, value in TINY.items() if not name.endswith("batch_size")}
+    config = SearchConfig(dataset=dataset, **few)
+    assert search_batch_size(config, load_data(config)) == 16
+    with pytest.raises(ValueError, match=r"`retrain_batch_size`\. Expected at most the number of training samples, 32"):
+        load_data(SearchConfig(dataset=dataset, **few, retrain_batch_size=33))
+    assert search_batch_size(SearchConfig(batch_size=24, dataset=dataset), load_data(config)) == 24

@@ -1,0 +1,124 @@
+"""Who takes part in a race, and in which order."""
+
+import numpy as np
+import pytest
+
+from kerasnas.cost import COSTS
+from kerasnas.racing import portfolio
+from kerasnas.spaces import MacroSpace, NASBench201Space
+
+SPACE = MacroSpace()
+
+
+def test_the_most_promising_come_first_and_one_is_drawn_at_random():
+    found = portfolio(SPACE, 12)
+    assert len(found) == len({candidate.genotype for candidate in found}) == len({c.name for c in found}) == 12
+    assert found[-1].kind == "random" and sum(candidate.kind == "random" for candidate in found) >= 1
+    priors = [candidate.prior for candidate in found if candidate.kind != "random"]
+    assert priors == sorted(priors, reverse=True) and found[0].prior > 0
+    references = {candidate.name for candidate in found if candidate.kind == "reference"}
+    assert references == set(SPACE.references())
+    assert portfolio(SPACE, 12) == found
+    assert [c.name for c in portfolio(SPACE, 3)] == [c.name for c in found[:3]]  # too few for one at random
+    assert portfolio(SPACE, 4)[-1].kind == "random"
+    random = [portfolio(SPACE, 4, seed)[-1].genotype for seed in range(3)]
+    assert len(set(random)) == 3
+
+
+def test_the_users_own_follow_the_best_known_and_are_never_cut():
+    cell = NASBench201Space(filters=2).sample(np.random.default_rng(0))  # of another space
+    given = {"mine": SPACE.sample(np.random.default_rng(1)), "cell": cell}
+    found = portfolio(SPACE, 3, given=given, allowed=lambda genotype: genotype.space == "macro")
+    assert [(c.name, c.kind, c.genotype) for c in found[1:]] == [(name, "given", given[name]) for name in given]
+    assert found[0].name == portfolio(SPACE, 3)[0].name
+    for number in (1, 2):
+        assert [c.name for c in portfolio(SPACE, number, given=given)] == ["mine", "cell"]
+    assert [c.name for c in portfolio(NASBench201Space(), 3, given=given)] == ["mine", "cell", "random-1"]
+    assert [c.name for c in portfolio(SPACE, 3, given=given, allowed=lambda genotype: False)] == ["mine", "cell"]
+
+
+def test_names_stay_unique_and_a_known_network_keeps_its_prior():
+    known = SPACE.references()
+    own = SPACE.sample(np.random.default_rng(1))
+    found = portfolio(SPACE, 12, given={"cnn": own, "random-1": SPACE.sample(np.random.default_rng(2)), "vgg": own})
+    assert len({candidate.name for candidate in found}) == 12
+    assert [c.name for c in found if c.kind == "given"] == ["given-cnn", "given-random-1"]  # each network once
+    (mine,) = (c for c in portfolio(SPACE, 12, given={"mine": known["vgg_3x3"]}) if c.genotype == known["vgg_3x3"])
+    assert mine.name == "mine" and mine.prior == portfolio(SPACE, 1)[0].prior > 0
+
+
+def test_no_network_is_measured_twice():
+    space, asked = NASBench201Space(filters=2, num_nodes=1, primitives=("none", "skip_connect")), []
+    assert portfolio(space, 5, allowed=lambda genotype: bool(asked.append(genotype))) == []
+    assert len(asked) == len(set(asked)) == space.size
+
+
+@pytest.mark.slow
+def test_under_a_limit_networks_are_narrower():
+    count = COSTS["parameters"](SPACE, (28, 28, 1), 10)
+    found = portfolio(SPACE, 6, allowed=lambda genotype: count.cost(genotype) <= 60_000)
+    assert all(count.cost(candidate.genotype) <= 60_000 for candidate in found)
+    names = [candidate.name for candidate in found]
+    assert "vgg_3x3" not in names and any(name.startswith("vgg_3x3_w") for name in names)
+    assert portfolio(SPACE, 6, allowed=lambda genotype: False) == []
+
+
+def test_small_images_make_plans_the_same_and_each_network_takes_part_once():
+    small = MacroSpace.for_data((4, 4, 1), 10, 100)
+    found = portfolio(small, 12)
+    assert len({candidate.genotype for candidate in found}) == len(found) > 3
+
+
+def test_another_space_gives_random_networks():
+    space = NASBench201Space(filters=2, num_cells=1)
+    found = portfolio(space, 3)
+    assert [candidate.kind for candidate in found] == ["random"] * 3
+    for candidate in found:
+        space.validate(candidate.genotype)
+
+
+def test_without_experience_nothing_changes_and_remembered_networks_come_first():
+    before = portfolio(SPACE, 12)
+    assert portfolio(SPACE, 12, remembered=(), leads=False) == portfolio(SPACE, 12, remembered=()) == before
+    new, known = SPACE.sample(np.random.default_rng(5)), before[4]
+    found = portfolio(SPACE, 12, remembered=(known.genotype, new))
+    assert found[0] == known  # with its name and its prior
+    assert (found[1].name, found[1].kind, found[1].genotype) == ("remembered-1", "remembered", new)
+    assert found[2:5] == before[:3] and len(found) == len({one.genotype for one in found}) == 12
+    behind = portfolio(SPACE, 12, remembered=(new, known.genotype), leads=False)
+    assert behind[0] == before[0] and [one.genotype for one in behind[1:3]] == [new, known.genotype]
+
+
+def test_experience_takes_a_third_at_most_and_the_users_own_stay():
+    rng = np.random.default_rng(6)
+    many = tuple(dict.fromkeys(SPACE.sample(rng) for _ in range(9)))
+    assert sum(one.kind == "remembered" for one in portfolio(SPACE, 12, remembered=many)) == 4
+    assert [one.genotype for one in portfolio(SPACE, 1, remembered=many)] == [many[0]]
+    given = {"mine": many[-1]}
+    found = portfolio(SPACE, 6, given=given, remembered=many)
+    assert [one.kind for one in found[:3]] == ["remembered", "given", "remembered"]
+    cells = NASBench201Space()
+    drawn = (cells.sample(rng), cells.sample(rng))
+    assert portfolio(cells, 3, given=given, remembered=drawn, leads=False)[0].kind == "given"
+    assert portfolio(cells, 3, given=given, remembered=drawn)[0].kind == "remembered"
+
+
+def test_initialized_networks_come_first_with_their_controls_behind_them():
+    known = SPACE.references()
+    starts = {"small": known["cnn"], "good": known["vgg_3x3"]}
+    found = portfolio(SPACE, 8, initialized=starts)
+    assert [c.name for c in found[:4]] == ["vgg_3x3@good", "cnn@small", "vgg_3x3", "cnn"]
+    assert [c.initializer for c in found[:4]] == ["good", "small", "", ""]
+    assert [c.kind for c in found[:4]] == ["initialized", "initialized", "reference", "reference"]
+    plain = {c.name: c.prior for c in portfolio(SPACE, 12)}
+    assert all(c.prior > plain[c.name.partition("@")[0]] for c in found[:2])
+    assert found[2:4] == [c for c in portfolio(SPACE, 12) if c.name in ("vgg_3x3", "cnn")]
+    mine = portfolio(SPACE, 8, given={"mine": SPACE.sample(np.random.default_rng(1))}, initialized=starts)
+    assert [c.name for c in mine[:3]] == ["vgg_3x3@good", "mine", "cnn@small"]
+    assert portfolio(SPACE, 8, initialized={}) == portfolio(SPACE, 8)
+
+
+def test_a_network_without_a_name_has_a_control_too():
+    own = SPACE.sample(np.random.default_rng(5))
+    first, second, *_ = portfolio(SPACE, 5, initialized={"mine": own})
+    assert (first.name, first.genotype, second.name, second.genotype) == ("plain-mine@mine", own, "plain-mine", own)

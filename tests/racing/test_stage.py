@@ -1,0 +1,548 @@
+"""The race as a stage: on a clock that ticks with every look at it, so that equal seeds give equal results."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas.datasets import ArrayBatches
+from kerasnas.files import Stages
+from kerasnas.genotypes import Genotype
+from kerasnas.racing import Budget, Candidate, Race, contestants, spent_before, stage, train_winners
+from kerasnas.racing.baseline import pixel_baseline
+from kerasnas.spaces import MacroSpace
+from kerasnas.training import TrainingRecipe
+
+CLASSES = 3
+SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,), primitives=("conv_3x3", "separable_3x3"))
+PLANS = {
+    "conv": ("conv_3x3", 1.0, "conv_3x3", "pool", (0, 1)),
+    "separable": ("conv_3x3", 1.0, "separable_3x3", "pool", (0, 1)),
+    "narrow": ("conv_3x3", 0.5, "conv_3x3", "strides", (0, 1)),
+    "strided": ("conv_3x3_s2", 1.0, "conv_3x3", "pool", (0, 1)),
+}
+MARK = 100.0  # a value that images for training never have
+
+
+def images(number, seed):
+    rng = np.random.default_rng(seed)
+    y = np.arange(number) % CLASSES
+    x = rng.random((number, 8, 8, 1)) * 0.4
+    for label in range(CLASSES):  # a bright row at the height of the class, at the left half: a flip moves it
+        x[y == label, 1 + 2 * label, :4] += 0.6
+    return x.astype("float32"), y
+
+
+class Clock:
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def candidates(number):
+    found = [Candidate(name, SPACE.network(*plan), "reference") for name, plan in PLANS.items()]
+    return found[:number]
+
+
+def build(genotype):
+    model = SPACE.build_network(genotype, (8, 8, 1), CLASSES, seed=0)
+    return TrainingRecipe(learning_rate=0.05, label_smoothing=0.1).compile_network(model, None)
+
+
+class Traced:
+    """`build`, which gives a network of an earlier race again, as new: its functions are traced once.
+
+    No two races are at work at once here, and each network of a race is one of its own.
+    """
+
+    def __init__(self):
+        self.made, self.taken = {}, {}
+
+    def begin(self):
+        """Another race begins, or the same one after a kill."""
+        self.taken = {}
+
+    def __call__(self, genotype):
+        made, taken = self.made.setdefault(genotype.to_json(), []), self.taken.get(genotype.to_json(), 0)
+        self.taken[genotype.to_json()] = taken + 1
+        if taken == len(made):
+            model = build(genotype)
+            model.optimizer.build(model.trainable_variables)
+            made.append((model, [(one, one.numpy()) for one in (*model.variables, *model.optimizer.variables)]))
+        model, start = made[taken]
+        for variable, value in start:
+            variable.assign(value)
+        model.reset_metrics()
+        return model
+
+
+TRACED = Traced()
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
+    monkeypatch.setattr(stage, "TIMED", 4)
+    monkeypatch.setattr(stage, "race_share", lambda seconds: 0.4)
+
+
+def race(folder, minutes=8.0, **options):
+    stages = Stages(folder)
+    said = options.pop("said", [])
+    TRACED.begin()
+    settings = {"candidates": candidates, "build": TRACED, "data": images(96, 0), "held_out": images(48, 1)} | options
+    budget = Budget(minutes, spent=spent_before(stages), clock=Clock())
+    return Race(stages, budget, num_classes=CLASSES, log=said.append, **settings)
+
+
+def finish(entrant, test=None):
+    kept = []
+    record = train_winners(entrant, test or images(30, 2), lambda model: kept.append(model.get_weights()))
+    return record, kept[0] if kept else None
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "first_steps", lambda seconds: 12)
+        patch.setattr(stage, "TIMED", 4)
+        patch.setattr(stage, "race_share", lambda seconds: 0.4)
+        folder, said, models, seen = tmp_path_factory.mktemp("race"), [], [], []
+        entrant = race(folder, said=said, watch=lambda *told: seen.append(told), build=build)  # its model is kept
+        record = train_winners(entrant, images(30, 2), models.append)
+    return SimpleNamespace(
+        folder=folder,
+        record=record,
+        model=models[0],
+        weights=models[0].get_weights(),
+        found=Stages(folder).stage("race"),
+        said=said,
+        seen=seen,
+        spent=entrant.budget.spent(),
+    )
+
+
+def test_half_goes_on_and_the_winner_gets_the_rest(uninterrupted):
+    folder, record, found, said = (getattr(uninterrupted, name) for name in ("folder", "record", "found", "said"))
+    sizes = [number for number, _ in found["rungs"]]
+    assert sizes[0] == 4 and len(sizes) > 1 and set(sizes[1:]) == {2}
+    assert [steps for _, steps in found["rungs"]] == [12 * 2**rung for rung in range(len(sizes))]
+    trained = {name: len(entry["rungs"]) for name, entry in found["contestants"].items()}
+    assert sorted(trained.values()) == [1, 1, len(sizes), len(sizes)] and trained[found["winner"]] == len(sizes)
+    outcomes = [entry["outcome"] for entry in found["contestants"].values()]
+    last = f"out after rung {len(sizes)}"
+    assert sorted(outcomes) == ["out after rung 1", "out after rung 1", last, "winner"]
+    assert record["seconds"] >= 0.55 * 480 and record["test_accuracy"] > 0.6
+    assert {entry["name"] for entry in found["comparison"]} == set(found["contestants"]) - {found["winner"]}
+    assert all(entry["macs"] > 0 and entry["parameters"] > 0 for entry in found["contestants"].values())
+    for words in ("of the held-out images after 12 steps", f"Training {found['winner']} for"):
+        assert any(words in line for line in said)
+    assert not (folder / "checkpoints" / "racing").exists() and not (folder / "checkpoints" / "searched").exists()
+    json.dumps(found)
+
+
+def test_budget_is_kept(uninterrupted):
+    assert 0.9 * 480 <= uninterrupted.spent <= 480
+
+
+def test_every_network_can_be_watched(uninterrupted):
+    found, seen, history = uninterrupted.found, uninterrupted.seen, uninterrupted.record["history"]
+    rungs = [
+        (f"race/{name}", {"val_accuracy": rung["accuracy"]}, rung["steps"])
+        for name, entry in found["contestants"].items()
+        for rung in entry["rungs"]
+    ]
+    winning = f"searched/{found['winner']}"
+    assert sorted(rungs, key=str) == sorted((one for one in seen if one[0] != winning), key=str)
+    assert seen[-1] == (winning, {name: history[name][-1] for name in ("loss", "accuracy")}, history["steps"][-1])
+
+
+def test_what_may_be_done_to_images_is_found_out(tmp_path, monkeypatch):
+    """A row of the left half at the height of its class: upside down it is another class."""
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 200)
+    found = race(tmp_path / "halves", candidates=lambda number: candidates(2)).run()
+    assert found["kept"]["flip_vertical"] < 0.5 and "flip_vertical" not in found["augment"]
+    assert found["augment"][0] == "shift"
+
+    def whole_rows(number, seed):
+        x, y = images(number, seed)
+        return np.maximum(x, x[:, :, ::-1]), y
+
+    pair = {"candidates": lambda number: candidates(2)}
+    again = race(tmp_path / "rows", data=whole_rows(96, 0), held_out=whole_rows(48, 1), **pair).run()
+    assert again["augment"] == ["shift", "flip"]
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
+    assert race(tmp_path / "given", augment=("cutout",), **pair).run()["augment"] == ["cutout"]
+
+
+def test_of_grids_nothing_is_shifted_or_cut_out(tmp_path):
+    """Of a shifted maze the goal may be gone; only symmetries that are found out are used."""
+    entrant = race(tmp_path, tolerant=False, most=2)
+    augmented, prepare = [], entrant.batches
+    entrant.batches = lambda data, augment: augmented.append(augment) or prepare(data, augment)
+    found = entrant.run()
+    assert set(augmented) == {tuple(found["augment"])} and "shift" not in found["augment"]
+    assert {name for name in found["contestants"] if "+" in name} == set()
+
+
+def in_another_light(number, seed):
+    x, y = images(number, seed)
+    light = np.random.default_rng(seed).uniform(-0.15, 0.15, (number, 1, 1, 1))
+    return (1.3 * x + light).astype("float32"), y
+
+
+@pytest.fixture
+def with_forks(monkeypatch):
+    monkeypatch.setattr(stage, "FIRST_STEPS", 4)
+    monkeypatch.setattr(stage, "RECIPE_SHARE", 0.3)
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 40)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_forks")
+def test_the_leader_is_trained_with_more_augmentation_where_that_helps(tmp_path, monkeypatch):
+    def race_of_one(folder, **options):
+        return race(folder, most=2, candidates=lambda number: candidates(1), **options)
+
+    entrant = race_of_one(tmp_path / "light", held_out=in_another_light(90, 1))
+    found = entrant.run()
+    assert found["winner"] == "conv+color_jitter" and entrant.augment_of(found["winner"])[-1] == "color_jitter"
+    names = ["conv", "conv+flip", "conv+cutout", "conv+color_jitter"]
+    entries = found["contestants"]
+    assert list(entries) == names and found["rungs"] == [[1, 40], [4, found["rungs"][1][1]]]
+    assert len({entries[name]["rungs"][1]["steps"] for name in names}) == 1
+    assert all(entries[name]["rungs"][0] == entries["conv"]["rungs"][0] for name in names)  # they go on from there
+    augmented, prepare = [], entrant.batches
+    entrant.batches = lambda data, augment: augmented.append(augment) or prepare(data, augment)
+    finish(entrant)
+    assert augmented == [("shift", "color_jitter")]
+    # Where augmentation is given, or there is no race, nothing is tried; where it does not help, nothing is added.
+    for name, options in {"given": {"augment": ("shift",)}, "one": {"most": 1}}.items():
+        options = {"most": 2, "candidates": lambda number: candidates(1)} | options
+        assert list(race(tmp_path / name, **options).run()["contestants"]) == ["conv"]
+    monkeypatch.setattr(stage.Contestant, "scores", lambda contestant, x, y: np.ones(len(x), bool))
+    found = race_of_one(tmp_path / "level").run()
+    assert found["winner"] == "conv" and list(found["contestants"]) == [names[0], *names[2:]]  # flips are on already
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_forks")
+def test_killed_while_augmentations_are_compared_it_resumes(tmp_path, monkeypatch):
+    whole = race(tmp_path / "whole", held_out=in_another_light(48, 1)).run()
+    assert whole["rungs"][-1][0] == 4
+    steps = sum(entry["rungs"][-1]["steps"] for name, entry in whole["contestants"].items() if "+" not in name)
+    with monkeypatch.context() as patch:
+        Interrupting(patch, steps + 5)
+        with pytest.raises(KeyboardInterrupt):
+            race(tmp_path / "killed", held_out=in_another_light(48, 1)).run()
+    again = race(tmp_path / "killed", held_out=in_another_light(48, 1)).run()
+    assert again["contestants"] == whole["contestants"] and again["winner"] == whole["winner"]
+
+
+class Interrupting:
+    """Raises in the given step of all contestants together."""
+
+    def __init__(self, monkeypatch, at):
+        self.left, take = at, stage.Contestant._batch
+
+        def batch(contestant):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return take(contestant)
+
+        monkeypatch.setattr(stage.Contestant, "_batch", batch)
+
+
+@pytest.mark.parametrize("at", [40, *(pytest.param(at, marks=pytest.mark.slow) for at in (5, 15, 70, 100, 160))])
+def test_killed_anywhere_it_resumes_to_the_same_end(at, uninterrupted, tmp_path, monkeypatch):
+    record, weights, found = uninterrupted.record, uninterrupted.weights, uninterrupted.found
+    with monkeypatch.context() as patch:
+        Interrupting(patch, at)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    again, kept = finish(race(tmp_path))
+    resumed = Stages(tmp_path).stage("race")
+    assert resumed["winner"] == found["winner"] and again["steps"] == record["steps"]
+    for one, other in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert finish(race(tmp_path))[0] == again and again["latency_ms"] > 0  # finished: nothing is done again
+
+
+def kill_at_write(monkeypatch, number):
+    """Raise before this write of the progress."""
+    left, write = [number], contestants.Contestants.write
+
+    def killing(entrants, spent):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        write(entrants, spent)
+
+    monkeypatch.setattr(contestants.Contestants, "write", killing)
+
+
+# Of the first rung, where a network had no seconds of a step yet; of a later one; of the last training.
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 3, 6, 12])
+def test_killed_between_a_checkpoint_and_the_progress_it_resumes_to_the_same_end(
+    number, uninterrupted, tmp_path, monkeypatch
+):
+    record, weights, found = uninterrupted.record, uninterrupted.weights, uninterrupted.found
+    with monkeypatch.context() as patch:
+        kill_at_write(patch, number)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    again, kept = finish(race(tmp_path))
+    assert Stages(tmp_path).stage("race")["rungs"] == found["rungs"] and again["steps"] == record["steps"]
+    for one, other in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_killed_between_its_record_and_the_removal_of_its_progress_it_is_finished(uninterrupted, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    for name, owner in (("finish", Stages), ("remove", contestants.Contestants)):
+        with monkeypatch.context() as patch:
+            if name == "finish":
+                patch.setattr(owner, name, lambda *a, write=owner.finish: stop() if a[1] == "searched" else write(*a))
+            else:
+                patch.setattr(owner, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                finish(race(tmp_path))
+    assert (tmp_path / "checkpoints" / "racing").exists()
+    assert finish(race(tmp_path))[0]["steps"] == uninterrupted.record["steps"]
+    assert not (tmp_path / "checkpoints" / "racing").exists()
+
+
+def test_networks_that_drop_out_are_removed_when_that_is_written(uninterrupted, tmp_path, monkeypatch):
+    """The other way round, a race that is killed between compares again, and may keep one that is gone."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(contestants.Contestants, "forget", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finish(race(tmp_path))
+    progress = contestants.read_progress(Stages(tmp_path))
+    assert len(progress["standing"]) == 2 and progress["rungs"] == [[4, 12]]
+
+
+def test_the_test_set_is_looked_at_once(tmp_path, uninterrupted, monkeypatch):
+    """Marked images: no training batch and no comparison has seen one, and other test data give the same network."""
+    x, y = images(30, 2)
+    seen, take, correct = [], stage.Contestant._batch, stage.Contestant.scores
+    predict, evaluated = keras.Model.predict, []
+
+    def batch(contestant):
+        found = take(contestant)
+        seen.append(float(found[0].max()))
+        return found
+
+    def compare(contestant, images, labels):
+        seen.append(float(np.max(images)))
+        return correct(contestant, images, labels)
+
+    def count(model, images, *args, **kwargs):
+        evaluated.append(float(np.max(images)))
+        return predict(model, images, *args, **kwargs)
+
+    monkeypatch.setattr(stage.Contestant, "_batch", batch)
+    monkeypatch.setattr(stage.Contestant, "scores", compare)
+    monkeypatch.setattr(keras.Model, "predict", count)
+    _, weights = finish(race(tmp_path), (np.full_like(x, MARK), y))
+    assert max(seen) < MARK and [value for value in evaluated if value == MARK] == [MARK] == evaluated[-1:]
+    for one, other in zip(uninterrupted.weights, weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_the_winner_is_trained_on_all_of_the_data(tmp_path, monkeypatch):
+    x, y = images(48, 1)
+    x[:, 0, 0, 0] = MARK
+    seen, take = [], stage.Contestant._batch
+
+    def batch(contestant):
+        found = take(contestant)
+        seen.append(float(found[0].max()))
+        return found
+
+    monkeypatch.setattr(stage.Contestant, "_batch", batch)
+    entrant = race(tmp_path, held_out=(x, y), augment=())
+    entrant.run()
+    assert max(seen) < MARK
+    finish(entrant)
+    assert max(seen) == MARK
+
+
+def finish_two(folder):
+    kept = []
+    record = train_winners(race(folder, winners=2, minutes=10.0, build=build), images(30, 2), kept.append)
+    return record, kept[0]
+
+
+@pytest.mark.slow
+def test_two_winners_become_an_ensemble_of_networks_that_shared_the_time(tmp_path):
+    record, model = finish_two(tmp_path / "whole")
+    found = Stages(tmp_path / "whole").stage("race")
+    first, second = found["winners"]
+    assert found["winner"] == first and found["contestants"][second]["outcome"] == "in the ensemble"
+    members = [found["contestants"][name] for name in (first, second)]
+    assert record["parameters"] == sum(entry["parameters"] for entry in members)
+    assert record["steps"] > 2 * found["rungs"][-1][1]
+    x, _ = images(30, 2)
+    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    mean = np.mean([keras.ops.softmax(part.predict(x, verbose=0)) for part in parts], axis=0)
+    np.testing.assert_allclose(keras.ops.softmax(model.predict(x, verbose=0)), mean, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_an_ensemble_killed_in_its_last_training_resumes_to_the_same_end(tmp_path, monkeypatch):
+    record, model = finish_two(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        Interrupting(patch, record["steps"])  # in the training of the second of them
+        with pytest.raises(KeyboardInterrupt):
+            finish_two(tmp_path / "killed")
+    resumed, killed = finish_two(tmp_path / "killed")
+    assert resumed["steps"] == record["steps"]
+    for one, other in zip(model.get_weights(), killed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_evaluation_is_that_of_the_network(uninterrupted):
+    x, y = images(30, 2)
+    record = uninterrupted.record
+    logits = uninterrupted.model.predict(x, verbose=0)
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y, logits)
+    assert record["test_loss"] == pytest.approx(float(expected), rel=1e-5)
+    matrix = np.array(record["confusion"])
+    assert matrix.sum(axis=1).tolist() == np.bincount(y).tolist() and matrix.trace() / 30 == record["test_accuracy"]
+    assert matrix[0, 2] == np.sum((y == 0) & (logits.argmax(1) == 2))
+
+
+def failing(names, error):
+    def build_or_fail(genotype):
+        if genotype in [SPACE.network(*PLANS[name]) for name in names]:
+            raise error
+        return TRACED(genotype)
+
+    return build_or_fail
+
+
+def test_a_candidate_that_does_not_fit_in_memory_is_out(tmp_path):
+    said = []
+    build_few = failing(["conv", "narrow"], MemoryError("no room"))
+    found = race(tmp_path, build=build_few, candidates=lambda number: candidates(3), said=said).run()
+    assert found["contestants"]["conv"]["outcome"] == found["contestants"]["narrow"]["outcome"] == "failed: no room"
+    assert found["winner"] == "separable"
+    assert any("conv is out of the race: no room" in line for line in said)
+
+
+def test_a_candidate_that_diverges_is_out(tmp_path):
+    def build_one_diverging(genotype):
+        model = TRACED(genotype)
+        if genotype == SPACE.network(*PLANS["separable"]):
+            model.optimizer.learning_rate.assign(1e30)
+        return model
+
+    found = race(tmp_path, build=build_one_diverging, candidates=lambda number: candidates(2)).run()
+    assert "stopped being finite" in found["contestants"]["separable"]["outcome"]
+    assert found["winner"] == "conv"
+
+
+# More than a third of the first rung; more than all of it.
+@pytest.mark.parametrize("factor", [5, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_candidate_that_is_too_slow_for_the_budget_does_not_start(factor, tmp_path, monkeypatch):
+    count, others = contestants.macs, build(SPACE.network(*PLANS["conv"]))
+
+    def macs_of(model):
+        slow = model.count_params() == build(SPACE.network(*PLANS["separable"])).count_params()
+        return (factor if slow else 1) * count(others)
+
+    monkeypatch.setattr(contestants, "macs", macs_of)
+    found = race(tmp_path, candidates=lambda number: candidates(3)).run()
+    assert found["contestants"]["separable"]["outcome"] == "not started: too slow for this budget"
+    assert found["contestants"]["separable"]["rungs"] == [] and found["rungs"][0] == [2, 12]
+
+
+def test_where_every_candidate_fails_that_is_said(tmp_path):
+    with pytest.raises(ArithmeticError, match="No candidate could be trained: conv: failed: no room; separable"):
+        race(tmp_path, build=failing(PLANS, MemoryError("no room"))).run()
+
+
+def test_a_short_budget_is_no_race_and_a_shorter_one_an_error(tmp_path, monkeypatch):
+    said = []
+    found = race(tmp_path / "short", 0.5, said=said).run()
+    assert found["rungs"] == [[1, 12]] and list(found["contestants"]) == ["conv"] == [found["winner"]]
+    assert not any("out after" in entry["outcome"] for entry in found["contestants"].values())
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 1000)
+    entrant = race(tmp_path / "cut", 2.0)
+    assert finish(entrant)[0]["steps"] > 1.4 * entrant.run()["rungs"][0][1]  # time is left to anneal
+    with pytest.raises(ValueError, match=r"A budget of 0.2 minutes is too short for anything: .* takes 0.\d minutes"):
+        race(tmp_path / "none", 0.2).run()
+
+
+def test_two_samples_of_a_class_are_enough(tmp_path):
+    few = {"data": images(6, 0), "held_out": images(3, 1), "batch_size": 64, "candidates": lambda number: candidates(2)}
+    found = race(tmp_path, **few).run()
+    assert found["augment"] == ["shift"]  # of three images nothing can be told
+
+
+def test_a_support_vector_machine_is_fitted_to_the_same_data(uninterrupted, tmp_path):
+    from sklearn.decomposition import PCA
+    from sklearn.svm import SVC
+
+    (x, y), (x_other, y_other) = images(96, 0), images(48, 1)
+    reduce = PCA(60, whiten=True, random_state=0).fit(x.reshape(96, -1))
+    machine = SVC(C=10.0).fit(reduce.transform(x.reshape(96, -1)), y)
+    accuracy = machine.score(reduce.transform(x_other.reshape(48, -1)), y_other)
+    assert uninterrupted.found["baseline"]["accuracy"] == pytest.approx(accuracy)
+    assert pixel_baseline((np.zeros((3001, 2, 2, 1)), np.arange(3001) % 2), (x, y)) is None
+    assert pixel_baseline((x, np.zeros(96, int)), (x, y)) is None
+
+
+def test_record_holds_genotypes(uninterrupted):
+    found = uninterrupted.found
+    for name, entry in found["contestants"].items():
+        assert Genotype.from_json(json.dumps(entry["genotype"])) == SPACE.network(*PLANS[name])
+
+
+@pytest.mark.parametrize(("seconds", "starts"), [(60.0, True), (1000.0, False)])
+def test_the_users_own_start_unless_they_take_most_of_the_budget(tmp_path, monkeypatch, seconds, starts):
+    """A network that a race does not start, as its first rung would take so many seconds, starts where it is given."""
+    monkeypatch.setattr(Race, "_first_rung_seconds", lambda self, name, steps: seconds)
+
+    def some(number):
+        first, second, third, _ = candidates(4)
+        return [first, dataclasses.replace(second, kind="given"), third]
+
+    found = race(tmp_path, candidates=some).run()["contestants"]
+    assert bool(found["separable"]["rungs"]) is starts
+    assert found["narrow"]["outcome"] == "not started: too slow for this budget"
+    assert (found["separable"]["outcome"] == found["narrow"]["outcome"]) is not starts
+
+
+def test_an_initialization_is_read_once_and_a_checkpoint_goes_on_without_it(tmp_path):
+    read, batches = [], ArrayBatches(*images(24, 0), batch_size=8)
+
+    def entered():
+        return contestants.Contestants(Stages(tmp_path), build, print, lambda model, name: read.append(name))
+
+    first = entered()
+    first.enter(
+        Candidate("begun", SPACE.network(*PLANS["conv"]), "initialized", initializer="start", learning_rate=0.02)
+    )
+    assert first.get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]
+    first.save("begun", 1.0)
+    assert entered().get("begun", batches).learning_rate == pytest.approx(0.02) and read == ["start"]

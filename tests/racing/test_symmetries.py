@@ -1,0 +1,50 @@
+"""What may be done to images: told from a network that has not seen it done."""
+
+import numpy as np
+import pytest
+
+from kerasnas.racing import SYMMETRIES, kept_accuracies
+from kerasnas.racing.symmetries import KEPT, found
+
+Y = np.arange(300) % 3
+X = np.random.default_rng(0).random((300, 6, 6, 1)).astype("float32") * 0.5
+for label in range(3):
+    X[label == Y, 2 * label, label * 2] = 2.0  # a bright pixel on the diagonal: its place is the class
+
+
+def by_place(x, y):
+    return np.argmax(x.reshape(len(x), -1), axis=1) == 14 * y
+
+
+def test_shares_are_of_the_accuracy_above_chance():
+    kept = kept_accuracies(by_place, X, Y, 1 / 3)
+    assert list(kept) == list(SYMMETRIES)
+    # The middle pixel of three does not move, or moves elsewhere: nothing is right after a flip.
+    assert kept == {name: pytest.approx(-0.5) for name in SYMMETRIES}
+    transposed = kept_accuracies(lambda x, y: by_place(np.swapaxes(x, 1, 2), y), X, Y, 1 / 3)
+    assert transposed == kept
+
+
+def test_what_does_not_matter_keeps_all():
+    brightness = (X + 0.1 * Y[:, None, None, None]).astype("float32")
+    levels = [brightness[label == Y].mean() for label in range(3)]
+
+    def nearest(x, y):
+        return np.argmin(abs(x.mean(axis=(1, 2, 3))[:, None] - np.array(levels)), axis=1) == y
+
+    kept = kept_accuracies(nearest, brightness, Y, 1 / 3)
+    assert all(share == pytest.approx(1.0) for share in kept.values())
+    assert found(kept) == tuple(SYMMETRIES)
+
+
+def test_of_a_network_near_chance_nothing_is_told():
+    rng = np.random.default_rng(0)
+    assert kept_accuracies(lambda x, y: rng.random(len(x)) < 0.36, X, Y, 1 / 3) == {}
+
+
+def test_oblong_images_have_no_quarter_turns():
+    assert "rotate" not in kept_accuracies(lambda x, y: np.ones(len(x), bool), X[:, :4], Y, 1 / 3)
+
+
+def test_a_share_below_the_threshold_is_not_done():
+    assert found({"flip": KEPT, "flip_vertical": KEPT - 1e-9}) == ("flip",)

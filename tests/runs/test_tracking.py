@@ -1,0 +1,193 @@
+"""A run that is told to TensorBoard, MLflow and Weights & Biases: with the real packages, read back with their own."""
+
+import dataclasses
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wandb
+from mlflow import MlflowClient
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb.proto import wandb_internal_pb2
+
+from kerasnas import methods
+from kerasnas.methods import RaceConfig, SearchConfig
+from kerasnas.platforms import TRACKERS, mlflow_run
+from kerasnas.platforms.tensorboard_log import ArchitectureLog
+from kerasnas.racing import stage
+from kerasnas.runs import RunFolder, tracking
+from tests.methods.test_running import TINY
+
+NAMES = tuple(TRACKERS)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working folder with data in it, MLflow's store and W&B without an account."""
+    folder = tmp_path_factory.mktemp("place")
+    rng = np.random.default_rng(0)
+    x, y = rng.random((48, 8, 8, 1)).astype("float32"), np.arange(48) % 3
+    np.savez(folder / "tiny.npz", x_train=x[:32], y_train=y[:32], x_test=x[32:], y_test=y[32:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("WANDB_MODE", "offline")
+        for name in ("MLFLOW_EXPERIMENT_NAME", "WANDB_PROJECT"):
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def finished(place):
+    """A search that was interrupted in its training, and resumed."""
+    settings = SearchConfig(dataset="tiny.npz", trackers=NAMES, **{**TINY, "retrain_epochs": 2})
+
+    def interrupt(line):
+        if line.startswith("Training the found"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        methods.search(settings, place / "run", interrupt)
+    assert mlflow_run_of("run").info.status == "KILLED"
+    lines = []
+    result = methods.search(settings, place / "run", lines.append)
+    assert not [line for line in lines if "continues without" in line]
+    return place / "run", result
+
+
+def mlflow_run_of(name):
+    client = MlflowClient()
+    (found,) = client.search_runs([client.get_experiment_by_name("kerasnas").experiment_id], f"run_name = '{name}'")
+    return found
+
+
+def wandb_records(folder):
+    """The records of every process, in their order: a file of them is a log of LevelDB, behind seven bytes."""
+    found = []
+    for file in sorted((folder / "tracking" / "wandb").glob("offline-run-*/*.wandb")):
+        content, place, parts = file.read_bytes(), 7, []
+        while len(content) - place > 7:
+            if (left := 2**15 - place % 2**15) < 7:  # the end of a block, in which no header fits
+                place += left
+                continue
+            _, size, kind = struct.unpack("<IHB", content[place : place + 7])
+            parts.append(content[place + 7 : place + 7 + size])
+            place += 7 + size
+            if kind in (1, 4):  # a whole record, or the last part of one
+                found.append(wandb_internal_pb2.Record.FromString(b"".join(parts)))
+                parts = []
+    return found
+
+
+def history(records):
+    """The value of each name at each step, of the records of W&B."""
+    rows = [{item.nested_key[0] or item.key: item.value_json for item in one.history.item} for one in records]
+    return [{name: json.loads(value) for name, value in row.items()} for row in rows if row]
+
+
+def test_mlflow_has_settings_curves_results_and_files_in_one_run(place, finished):
+    folder, result = finished
+    run = mlflow_run_of("run")
+    assert run.info.status == "FINISHED" and run.info.run_name == "run"
+    assert run.data.params["retrain_epochs"] == "2" and run.data.params["space"] == "darts"
+    for name in ("test_accuracy", "test_loss", "parameters", "latency_ms"):
+        assert run.data.metrics[f"result/{name}"] == result["searched"][name]
+    client = MlflowClient()
+    for group, curve in (("search", result["search"]["history"]), ("searched", result["searched"]["history"])):
+        found = client.get_metric_history(run.info.run_id, f"{group}/loss")
+        assert [(one.step, one.value) for one in found] == list(enumerate(curve["loss"]))
+    files = {one.path for one in client.list_artifacts(run.info.run_id)}
+    assert {"model.keras", "genotype.json", "report.html", "card.md", "training.png", "cell_reduce.png"} <= files
+    copy = client.download_artifacts(run.info.run_id, "model.keras", str(place))
+    assert Path(copy).read_bytes() == (folder / "model.keras").read_bytes()
+
+
+def test_wandb_has_them_too_and_continues_its_run(finished):
+    folder, result = finished
+    records = wandb_records(folder)
+    begun = [one.run for one in records if one.HasField("run")]
+    assert len({one.run_id for one in begun}) == 1 and {one.project for one in begun} == {"kerasnas"}
+    config = {item.key: json.loads(item.value_json) for item in begun[0].config.update}
+    assert config["retrain_epochs"] == 2 and config["trackers"] == list(NAMES)
+    losses = [row["searched/loss"] for row in history(records) if "searched/loss" in row]
+    assert losses == pytest.approx(result["searched"]["history"]["loss"])
+    assert [row["searched/step"] for row in history(records) if "searched/step" in row] == [0, 1]
+    shown = {name.split(".")[0] for row in history(records) for name in row}
+    assert {"training", "cell_reduce", "report"} <= shown
+    (artifact,) = [one.request.log_artifact.artifact for one in records if one.request.HasField("log_artifact")] or [
+        one.artifact for one in records if one.HasField("artifact")
+    ]
+    assert {"model.keras", "genotype.json"} <= {entry.path for entry in artifact.manifest.contents}
+    assert wandb.run is None  # nothing of the user's own is touched
+
+
+def test_tensorboard_has_curves_alphas_plots_and_texts(finished):
+    folder, _ = finished
+    events = EventAccumulator(str(folder / "tracking" / "tensorboard")).Reload()
+    tags = events.Tags()
+    assert {"search/loss", "searched/loss", "result/test_accuracy", "settings", "genotype"} <= {*tags["tensors"]}
+    assert len(events.Tensors("searched/loss")) == 2 and "plots/training" in tags["images"]
+    assert (folder / "tracking" / "tensorboard" / "architecture").is_dir()
+
+
+def test_those_that_fail_are_told_in_a_line_and_hear_of_the_result_later(place, monkeypatch):
+    def refuse(self, group, values, step):
+        raise ConnectionError("the server is gone\nTraceback ...")
+
+    def fail(self, epoch, logs=None):
+        raise OSError("No space left on device")
+
+    settings, lines = SearchConfig(dataset="tiny.npz", trackers=("mlflow", "tensorboard"), **TINY), []
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_run.MlflowTracker, "metrics", refuse)
+        patch.setattr(ArchitectureLog, "on_epoch_end", fail)
+        methods.search(settings, place / "refused", lines.append)
+    assert [line for line in lines if "continues without" in line] == [
+        "The run continues without mlflow, which failed: the server is gone",
+        "The run continues without tensorboard, which failed: No space left on device",
+    ]
+    run = mlflow_run_of("refused")
+    assert "result/test_loss" not in run.data.metrics
+    for _ in range(2):  # it is told once
+        result = methods.resume(place / "refused", lines.append)
+    assert mlflow_run_of("refused").data.metrics["result/test_loss"] == result["searched"]["test_loss"]
+    assert len(MlflowClient().get_metric_history(run.info.run_id, "result/test_loss")) == 1
+    events = EventAccumulator(str(place / "refused" / "tracking" / "tensorboard")).Reload()
+    assert len(events.Tensors("result/test_loss")) == 1
+
+
+@pytest.mark.slow
+def test_a_race_tells_every_network_as_it_is_trained(place, monkeypatch):
+    monkeypatch.setattr(stage, "first_steps", lambda seconds: 5)
+    monkeypatch.setattr(stage, "FINISH_SECONDS", 0.5)
+    settings = RaceConfig(dataset="tiny.npz", cpu_minutes=0.15, candidates=1, trackers=("mlflow",), initializer="none")
+    result = methods.search(settings, place / "race", lambda line: None)
+    run = mlflow_run_of("race")
+    winner = result["race"]["winner"]
+    rung = result["race"]["contestants"][winner]["rungs"][-1]
+    assert run.data.metrics[f"race/{winner}/val_accuracy"] == rung["accuracy"]
+    (last,) = MlflowClient().get_metric_history(run.info.run_id, f"searched/{winner}/loss")[-1:]
+    assert (last.step, last.value) == (result["searched"]["steps"], result["searched"]["history"]["loss"][-1])
+
+
+def test_names_and_packages_that_are_not_there(place, monkeypatch):
+    with pytest.raises(ValueError, match=r"`trackers`.*'mlfow'.*Did you mean 'mlflow'"):
+        SearchConfig(trackers=("mlfow",))
+    settings = SearchConfig(dataset="tiny.npz", trackers=("wandb",), **TINY)
+    with monkeypatch.context() as patch, pytest.raises(ModuleNotFoundError, match=r"kerasnas\[wandb\]"):
+        patch.setattr(tracking, "load_tracker", missing)
+        methods.search(settings, place / "missing", lambda line: None)
+    with pytest.raises(ValueError, match="nowhere"):
+        methods.search(dataclasses.replace(settings, dataset="nowhere", trackers=("tensorboard",)), place / "missing")
+    run = RunFolder.create(place / "missing", "search", settings)  # neither failure left a run, or its trackers
+    run.stages.finish("search", {})
+    lines = []
+    monkeypatch.setattr(tracking, "load_tracker", missing)
+    tracking.Tracking(run, lines.append).close("finished")  # work that is done is not lost
+    assert len(lines) == 1 and "kerasnas[wandb]" in lines[0]
+
+
+def missing(name):
+    raise ModuleNotFoundError(f"This needs the extra: pip install 'kerasnas[{name}]'")

@@ -1,0 +1,197 @@
+"""The training stage and its recipe: one network trained once, the same wherever it is called from."""
+
+import functools
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+
+from kerasnas import DARTSSpace, datasets
+from kerasnas.export import write_model
+from kerasnas.files import Stages
+from kerasnas.networks.initialization import initialize
+from kerasnas.training import NetworkTraining, TrainingRecipe
+from kerasnas.training import loop as training_loop
+
+SPACE = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["skip_connect", "max_pool_3x3"])
+GENOTYPE = SPACE.sample(np.random.default_rng(0))
+RNG = np.random.default_rng(0)
+DATA = RNG.random((24, 8, 8, 1)).astype("float32"), np.arange(24) % 3
+TEST = RNG.random((12, 8, 8, 1)).astype("float32"), np.arange(12) % 3
+
+
+class Epochs(keras.callbacks.Callback):
+    """Notes the epochs; interrupts one."""
+
+    def __init__(self, seen, stop=None):
+        super().__init__()
+        self.seen, self.stop = seen, stop
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append(epoch)
+        if epoch == self.stop:
+            raise KeyboardInterrupt
+
+
+def test_the_recipe_spelled_out(tmp_path):
+    """Against Keras alone: the published recipe of DARTS."""
+    recipe = TrainingRecipe(2, 8, 0.05, augment=datasets.shift, options={"filters": 3})
+    record = NetworkTraining(SPACE, (8, 8, 1), 3, recipe).run(Stages(tmp_path), "one", GENOTYPE, DATA, TEST, seed=4)
+    model = SPACE.build_network(GENOTYPE, (8, 8, 1), 3, filters=3, seed=4)
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, 2 * 3)
+    model.compile(
+        keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, global_clipnorm=5.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    batches = datasets.ArrayBatches(*DATA, 8, seed=4, augment=datasets.shift)
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    history = model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[follow]).history
+    loss, accuracy = model.evaluate(*TEST, verbose=0)
+    assert record["history"]["loss"] == pytest.approx(history["loss"], rel=1e-5)
+    assert (record["test_loss"], record["test_accuracy"]) == (pytest.approx(loss, rel=1e-5), pytest.approx(accuracy))
+    assert record["parameters"] == sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
+
+
+def test_an_interrupted_training_resumes_and_a_finished_one_is_not_repeated(tmp_path):
+    training, seen = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(3, 8)), []
+
+    def run(folder, stop=None, **options):
+        arguments = (Stages(folder), "one", GENOTYPE, DATA, TEST)
+        return training.run(*arguments, callbacks=lambda: [Epochs(seen, stop)], **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", stop=2)
+    lines = []
+    resumed = run(tmp_path / "cut", log=lines.append)
+    assert seen == [0, 1, 2, 2] and lines == ["  resuming after epoch 2"]
+    assert run(tmp_path / "cut") == resumed and seen == [0, 1, 2, 2]
+    whole = run(tmp_path / "whole", keep_model=partial(write_model, tmp_path / "whole"))
+    assert resumed["history"]["loss"] == pytest.approx(whole["history"]["loss"], rel=1e-4)
+    assert not (tmp_path / "cut" / "model.keras").exists()
+    loss, _ = keras.models.load_model(tmp_path / "whole" / "model.keras").evaluate(*TEST, verbose=0)
+    assert loss == pytest.approx(whole["test_loss"], rel=1e-5)
+
+
+def test_held_out_data_can_be_validation_data(tmp_path):
+    training = NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(1, 8))
+    record = training.run(Stages(tmp_path), "one", GENOTYPE, DATA, TEST, evaluated_on="val", validate=True)
+    assert record["val_loss"] == pytest.approx(record["history"]["val_loss"][-1], rel=1e-5)
+    assert "test_loss" not in record
+    assert set(training.reported(TEST)) == {"loss", "accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "argument `epochs`. Expected an integer of at least 1"),
+        ({"batch_size": 2.5}, ValueError, "argument `batch_size`. Expected an integer"),
+        ({"learning_rate": 0}, ValueError, "argument `learning_rate`. Expected a number above 0"),
+        ({"augment": "shift"}, TypeError, "argument `augment`. Expected a callable"),
+        ({"compile": "sgd"}, TypeError, "argument `compile`. Expected a callable"),
+    ],
+)
+def test_bad_recipes(options, error, message):
+    with pytest.raises(error, match=message):
+        TrainingRecipe(**options)
+
+
+def test_a_recipe_that_compiles_nothing():
+    with pytest.raises(ValueError, match="given as `compile` left the network uncompiled"):
+        NetworkTraining(SPACE, (8, 8, 1), 3, TrainingRecipe(compile=lambda model: None)).reported(TEST)
+    with pytest.raises(TypeError, match=r"argument `recipe`. Expected an instance of `TrainingRecipe`"):
+        NetworkTraining(SPACE, (8, 8, 1), 3, {"epochs": 3})
+
+
+def test_settings_of_a_recipe_name_what_a_result_depends_on():
+    assert TrainingRecipe(3, 8).settings() == {"epochs": 3, "batch_size": 8, "options": {}}
+    assert TrainingRecipe(3, 8, 0.2).settings()["learning_rate"] == 0.2
+
+
+def convolutional():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    initialize(model, 0)
+    return TrainingRecipe().compile_network(model, 9)
+
+
+class Hooks(keras.callbacks.Callback):
+    """Notes every hook with its position and the names of its logs; stops the training where told."""
+
+    def __init__(self, stop=None):
+        super().__init__()
+        self.seen, self.stop = [], stop
+        for name in ("train_begin", "train_end", "test_begin", "test_end"):
+            setattr(self, f"on_{name}", functools.partial(self.note, name, None))
+        for name in ("epoch_begin", "epoch_end", "train_batch_begin", "train_batch_end"):
+            setattr(self, f"on_{name}", functools.partial(self.note, name))
+
+    def note(self, name, position, logs=None):
+        self.seen.append((name, position, {key: pytest.approx(value, rel=1e-4) for key, value in (logs or {}).items()}))
+        if (name, position) == self.stop:
+            self.model.stop_training = True
+
+
+@pytest.mark.parametrize("stop", [None, ("train_batch_end", 1), pytest.param(("epoch_end", 1), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("validation", "replicas"),
+    [(None, 1), *(pytest.param(TEST, replicas, marks=pytest.mark.slow) for replicas in (1, 2))],
+)
+def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation, replicas, monkeypatch):
+    """Under a distribution strategy it is Keras' `fit` itself."""
+    monkeypatch.setattr(training_loop, "replicas_of", lambda model: replicas)
+    fits, fit = [], keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: [fits.append(1), fit(*args, **options)][1])
+    ours, theirs, batches = Hooks(stop), Hooks(stop), datasets.ArrayBatches(*DATA, 8, augment=datasets.shift)
+    training_loop.fit(convolutional(), batches, 3, 1, validation, [ours])
+    assert len(fits) == (replicas > 1)
+    follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    options = {"epochs": 3, "initial_epoch": 1, "shuffle": False, "verbose": 0, "validation_batch_size": 250}
+    convolutional().fit(batches, validation_data=validation, callbacks=[follow, theirs], **options)
+    assert [(name, position) for name, position, _ in ours.seen] == [(name, at) for name, at, _ in theirs.seen]
+    for (name, position, logs), (*_, expected) in zip(ours.seen, theirs.seen, strict=True):
+        assert {key: value.expected for key, value in logs.items()} == expected, (name, position)
+
+
+def test_a_prepared_network_is_traced_once():
+    traced = {}
+    for prepared in (True, False):
+        model, batches = convolutional(), datasets.ArrayBatches(*DATA, 8)
+        step, traces = model.train_step, []
+        model.train_step = lambda data, step=step, traces=traces: [traces.append(1), step(data)][1]
+        if prepared:
+            training_loop.prepare(model, batches)
+        training_loop.fit(model, batches, 1)
+        traced[prepared] = len(traces)
+    assert traced == {True: 1, False: 2}
+
+
+def test_a_network_trains_on_the_fused_kernel_and_is_kept_as_standard_layers(tmp_path):
+    """The callbacks' network is the standard one too: what they save needs no layer of ours."""
+    space = DARTSSpace(filters=2, num_cells=1, num_nodes=1, primitives=["sep_conv_3x3"])
+    models, fused = [], []
+
+    def note(logs):
+        models.append(keep.model)
+        fused.extend("call" in vars(layer) for layer in keep.model.layers if "batch_norm" in layer.name)
+
+    keep = keras.callbacks.LambdaCallback(on_train_begin=note)
+    NetworkTraining(space, (8, 8, 1), 3, TrainingRecipe(1, 8)).run(
+        Stages(tmp_path),
+        "one",
+        space.sample(np.random.default_rng(0)),
+        DATA,
+        TEST,
+        callbacks=lambda: [keep],
+        keep_model=partial(write_model, tmp_path),
+    )
+    assert fused and all(fused)
+    (model,), saved = models, keras.models.load_model(tmp_path / "model.keras")
+    for network in (model, saved):
+        norms = [layer for layer in network.layers if "batch_norm" in layer.name]
+        assert {type(layer) for layer in norms} == {keras.layers.BatchNormalization}
+        assert all("call" not in vars(layer) for layer in norms)
+    np.testing.assert_allclose(model(TEST[0]), saved(TEST[0]), atol=1e-6)
