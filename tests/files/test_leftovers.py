@@ -15,7 +15,7 @@ from kerasnas.files import leftovers, storage
 WRITER = """
 import sys
 from pathlib import Path
-from kerasnas import storage
+from kerasnas.files import storage
 folder, text = Path(sys.argv[1]), "x" * 20_000
 print("ready", flush=True)
 number = 0
@@ -76,7 +76,7 @@ def test_what_a_living_process_writes_stays(tmp_path):
     with storage.atomic_path(tmp_path / "a.txt") as temporary, storage.atomic_folder(tmp_path / "b") as folder:
         temporary.write_text("whole")
         assert leftovers.remove(tmp_path) == []
-        code = f"from kerasnas import leftovers; print(leftovers.remove({str(tmp_path)!r}))"  # another process asks
+        code = f"from kerasnas.files import leftovers; print(leftovers.remove({str(tmp_path)!r}))"  # another process asks
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert said.stdout == "[]\n"
         assert temporary.exists() and folder.exists()
