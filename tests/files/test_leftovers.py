@@ -76,7 +76,8 @@ def test_what_a_living_process_writes_stays(tmp_path):
     with storage.atomic_path(tmp_path / "a.txt") as temporary, storage.atomic_folder(tmp_path / "b") as folder:
         temporary.write_text("whole")
         assert leftovers.remove(tmp_path) == []
-        code = f"from kerasnas.files import leftovers; print(leftovers.remove({str(tmp_path)!r}))"  # another process asks
+        # Another process asks.
+        code = f"from kerasnas.files import leftovers; print(leftovers.remove({str(tmp_path)!r}))"
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert said.stdout == "[]\n"
         assert temporary.exists() and folder.exists()
