@@ -69,7 +69,7 @@ def train_alone(space, genotype, data, epochs: int, seed: int) -> float:
     """Test accuracy of the stand-alone network of `genotype`."""
     import keras
 
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
 
     keras.utils.clear_session()
     model = space.build_network(genotype, data.input_shape, data.num_classes, seed=seed)

@@ -106,7 +106,8 @@ def collect(arguments):
 
 def records(arguments, seed):
     """Data set -> the record that the trainings of `collect` leave."""
-    from kerasnas.meta import RaceExperience, describe_task
+    from kerasnas.meta.race_experience import RaceExperience
+    from kerasnas.meta.tasks import describe_task
 
     found = {}
     for name in arguments.datasets.split(","):

@@ -65,7 +65,7 @@ def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
     """Train for so many seconds; accuracies on the test part after each third (of all images) and at the end."""
     from value_contenders import augmentation
 
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.racing.contestant import Contestant
     from kerasnas.racing.rungs import fitting_batch_size
     from kerasnas.training.recipe import TrainingRecipe

@@ -292,7 +292,7 @@ def measured(learner: Any) -> Callable:
 
 def report(found: dict[str, list[np.ndarray]]) -> tuple[list[dict], list[dict]]:
     """Print accuracies of all arms, and the paired differences, in points; both tables as rows."""
-    from kerasnas.meta import Estimate
+    from kerasnas.meta.evaluation import Estimate
 
     def cells(parts: list[np.ndarray], sign: str = "+") -> list[str]:
         whole = Estimate.of(100 * np.concatenate(parts))

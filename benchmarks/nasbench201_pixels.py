@@ -305,7 +305,7 @@ def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: ar
             metrics=["accuracy"],
             jit_compile=False,
         )
-        batches = kerasnas.datasets.ArrayBatches(x[first], y[first], 64, seed=seed)
+        batches = kerasnas.datasets.batches.ArrayBatches(x[first], y[first], 64, seed=seed)
         model.fit(batches, epochs=-(-steps // len(batches)), shuffle=False, verbose=0)
         accuracy = model.evaluate(x[second], y[second], batch_size=500, verbose=0)[1]
         best = max(best, (accuracy, genotype), key=lambda pair: pair[0])

@@ -91,7 +91,7 @@ def train(model, data, seconds, rate, seed):
     """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
     import keras
 
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
 
     start = time.process_time()
 

@@ -80,7 +80,7 @@ def make_task(folder, domain):
 def train(domain, data, split, plan, seconds):
     from value_contenders import augmentation
 
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.running import RECIPE
     from kerasnas.racing.contestant import Contestant
     from kerasnas.racing.rungs import fitting_batch_size

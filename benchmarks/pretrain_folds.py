@@ -29,8 +29,9 @@ def meta_learned(arguments, data):
     """The network meta-learned on 5-way tasks of every domain with enough classes, for the time."""
     import keras
 
-    from kerasnas.datasets import EpisodeSampler, TaskMixture
+    from kerasnas.datasets import EpisodeSampler
     from kerasnas.datasets.joint import as_color
+    from kerasnas.datasets.mixture import TaskMixture
     from kerasnas.meta import MAML, Reptile, ReptileInitializer
     from kerasnas.methods.pretraining import SIZE
     from kerasnas.racing.portfolio import named_networks

@@ -103,7 +103,7 @@ def _front(arguments: argparse.Namespace) -> None:
         )
         genotype = search.derive()
         network = space.build_network(genotype, shape, classes, seed=arguments.seed)
-        batches = kerasnas.datasets.ArrayBatches(data.x_train, data.y_train, 64, seed=arguments.seed)
+        batches = kerasnas.datasets.batches.ArrayBatches(data.x_train, data.y_train, 64, seed=arguments.seed)
         rate = keras.optimizers.schedules.CosineDecay(0.05, len(batches) * arguments.epochs)
         network.compile(
             keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),

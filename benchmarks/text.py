@@ -85,7 +85,7 @@ def train(model, x, y, batch_size, seed, seconds, rate=1e-3):
     """Train by Adam until the process has used up its time but for the evaluation."""
     import keras
 
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
 
     start, limit = time.process_time(), seconds - 2
 

@@ -135,6 +135,7 @@ def with_keras(arguments: argparse.Namespace) -> dict[str, float]:
 
     import kerasnas
     from kerasnas import datasets
+    from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.networks.fused import fused
     from kerasnas.training import TrainingRecipe
     from kerasnas.training import loop as training_loop
@@ -168,7 +169,7 @@ def with_keras(arguments: argparse.Namespace) -> dict[str, float]:
         options = {"batch_size": arguments.batch, "epochs": arguments.epochs, "verbose": 0, "callbacks": [timed]}
         history = model.fit(x[:whole], y[:whole], **options)
     else:
-        batches = datasets.ArrayBatches(x, y, arguments.batch)
+        batches = ArrayBatches(x, y, arguments.batch)
         recipe = TrainingRecipe(arguments.epochs, arguments.batch, RATE)
         recipe.compile_network(model, len(batches) * arguments.epochs)
         training_loop.prepare(model, batches)

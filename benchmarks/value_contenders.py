@@ -42,9 +42,9 @@ def train(model, name, x, y, seconds, seed, rate=1e-3):
     """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
     import keras
 
-    from kerasnas import datasets
+    from kerasnas.datasets.batches import ArrayBatches
 
-    batches = datasets.ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augmentation(name))
+    batches = ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augmentation(name))
     start = time.process_time()
 
     class Clock(keras.callbacks.Callback):
@@ -196,7 +196,7 @@ def run_tuner(contender, name, arrays, seconds, seed):
 def run_random_networks(name, arrays, seconds, seed, number=3):
     """Random networks of the race's space, each trained as its winner is, for an equal part of the time."""
     from kerasnas.callbacks import NonFiniteError
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
     from kerasnas.methods.race.running import RECIPE
     from kerasnas.racing import Contestant
     from kerasnas.racing.winners import DECAY

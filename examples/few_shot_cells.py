@@ -22,7 +22,8 @@ import numpy as np
 
 import kerasnas
 from kerasnas.datasets import Episode, EpisodeSampler, TaskFamily
-from kerasnas.meta import MAML, Estimate
+from kerasnas.meta import MAML
+from kerasnas.meta.evaluation import Estimate
 from kerasnas.networks import few_shot_network
 
 SIZE = 28  # of all images

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 if TYPE_CHECKING:
-    from kerasnas.meta import ExperienceStore, RaceExperience
+    from kerasnas.meta import ExperienceStore
+    from kerasnas.meta.race_experience import RaceExperience
 
 _PREDICTED = {
     "classification": ("class", "classes", "test accuracy"),

@@ -10,7 +10,6 @@ from kerasnas.datasets.augmentations import (
     rotate,
     shift,
 )
-from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.episodes import EpisodeSampler
 from kerasnas.datasets.fronts import Front, LogMel, Scaling, Vocabulary
 from kerasnas.datasets.glyphs import glyphs
@@ -20,20 +19,17 @@ from kerasnas.datasets.image_checks import check_images, unit_pixels
 from kerasnas.datasets.images import DATASETS, ImageDataset, load
 from kerasnas.datasets.mazes import mazes
 from kerasnas.datasets.mini_imagenet import mini_imagenet
-from kerasnas.datasets.mixture import TaskMixture
 from kerasnas.datasets.omniglot import omniglot
 from kerasnas.datasets.pools import LabelledImages
-from kerasnas.datasets.rollouts import Rollouts, roll_out
+from kerasnas.datasets.rollouts import roll_out
 from kerasnas.datasets.sequences import TextLimits
 from kerasnas.datasets.signals import waveforms
-from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.datasets.smoothing import smoothed
 from kerasnas.datasets.splits import grouped_split, split_classes, split_samples, stratified_split
-from kerasnas.datasets.tasks import Episode, TaskFamily, check_episode, stack_episodes
+from kerasnas.datasets.tasks import Episode, TaskFamily
 
 __all__ = [
     "DATASETS",
-    "ArrayBatches",
     "Episode",
     "EpisodeSampler",
     "Front",
@@ -41,15 +37,10 @@ __all__ = [
     "ImageDataset",
     "LabelledImages",
     "LogMel",
-    "PairedBatches",
-    "Rollouts",
     "Scaling",
-    "SinusoidTasks",
     "TaskFamily",
-    "TaskMixture",
     "TextLimits",
     "Vocabulary",
-    "check_episode",
     "check_images",
     "color_jitter",
     "compose",
@@ -70,7 +61,6 @@ __all__ = [
     "smoothed",
     "split_classes",
     "split_samples",
-    "stack_episodes",
     "stochastic_blocks",
     "stratified_split",
     "unit_pixels",

@@ -19,8 +19,10 @@ from kerasnas.deployment.predictions import (
     run_of,
 )
 from kerasnas.deployment.readapting import Readaptation, readapt
-from kerasnas.drift import FEWEST, RECORD, DriftMonitor, DriftReport
+from kerasnas.drift import DriftMonitor, DriftReport
+from kerasnas.drift.files import RECORD
 from kerasnas.drift.reference import check_watched, save_reference
+from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export import METADATA, Classifier, write_model
 from kerasnas.export.right_answers import right_answers
 from kerasnas.files import storage

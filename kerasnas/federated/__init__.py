@@ -9,33 +9,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasnas.federated.averaging import Update, Values, outer_step, weighted_mean
-from kerasnas.federated.channels import Channel, Client, ClientInfo, InProcess
-from kerasnas.federated.rounds import Federation, NoUpdateError, Round, federate
+from kerasnas.federated.averaging import Update
+from kerasnas.federated.channels import Client, ClientInfo
+from kerasnas.federated.rounds import Federation, federate
 
 if TYPE_CHECKING:
-    from kerasnas.federated.clients import FederatedClient, Personal, assign_values, shared_values
+    from kerasnas.federated.clients import FederatedClient, assign_values, shared_values
 
 __all__ = [
-    "Channel",
     "Client",
     "ClientInfo",
     "FederatedClient",
     "Federation",
-    "InProcess",
-    "NoUpdateError",
-    "Personal",
-    "Round",
     "Update",
-    "Values",
     "assign_values",
     "federate",
-    "outer_step",
     "shared_values",
-    "weighted_mean",
 ]
 
-_OF_KERAS = ("FederatedClient", "Personal", "assign_values", "shared_values")
+_OF_KERAS = ("FederatedClient", "assign_values", "shared_values")
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.callbacks import FollowEpochs, restore, snapshot
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
 from kerasnas.genotypes import Genotype

@@ -52,7 +52,7 @@ class MAML(MetaLearner):
 
     Example:
 
-    >>> from kerasnas.datasets import SinusoidTasks
+    >>> from kerasnas.datasets.sinusoids import SinusoidTasks
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
     >>> learner = MAML(model, inner_learning_rate=0.01)
     >>> learner.compile(loss="mse", run_eagerly=True)

@@ -31,7 +31,7 @@ class Reptile(MetaLearner):
 
     Example:
 
-    >>> from kerasnas.datasets import SinusoidTasks
+    >>> from kerasnas.datasets.sinusoids import SinusoidTasks
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
     >>> learner = Reptile(model, inner_optimizer="sgd", inner_learning_rate=0.02)
     >>> learner.compile(loss="mse", run_eagerly=True)

@@ -22,7 +22,8 @@ from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.distribution import resolve_strategy
 from kerasnas.distribution.cluster import read_cluster
 from kerasnas.files.stages import COST, Stages
-from kerasnas.meta import load_initializer, warm_start
+from kerasnas.meta import warm_start
+from kerasnas.meta.shelf import load_initializer
 from kerasnas.runs.settings import (
     RaceConfig,
     SearchConfig,

@@ -12,7 +12,9 @@ from kerasnas import __version__, datasets
 from kerasnas.cost import device_name
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import Advice, ExperienceStore, RaceExperience, advise, describe_task
+from kerasnas.meta import ExperienceStore, advise
+from kerasnas.meta.race_experience import Advice, RaceExperience
+from kerasnas.meta.tasks import describe_task
 from kerasnas.racing import Budget, Candidate
 from kerasnas.runs.settings import RaceConfig, SearchConfig
 from kerasnas.spaces import SearchSpace

@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.callbacks.state import restore, snapshot
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.fused import fused
 from kerasnas.racing.averaging import WeightAverage
 from kerasnas.tasks import CLASSIFICATION, Task

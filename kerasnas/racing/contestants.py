@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas.cost import macs, parameters
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype

@@ -16,7 +16,7 @@ from kerasnas import datasets
 from kerasnas.backend import OUT_OF_MEMORY
 from kerasnas.callbacks import NonFiniteError
 from kerasnas.cost import macs, parameters
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.contestant import Contestant
 from kerasnas.tasks import Task

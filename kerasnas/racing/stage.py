@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.executors import Executor, Local
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype

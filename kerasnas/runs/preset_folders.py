@@ -10,7 +10,8 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.files import storage, untrusted
-from kerasnas.meta import initializer_names, shelf
+from kerasnas.meta import shelf
+from kerasnas.meta.shelf import initializer_names
 from kerasnas.reporting.measures import task_in
 from kerasnas.runs.record import RESULT, read_result
 

@@ -12,7 +12,7 @@ from kerasnas import callbacks as callbacks_module
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import loss_tracker
-from kerasnas.datasets import PairedBatches
+from kerasnas.datasets.batches import PairedBatches
 from kerasnas.distribution import check_global_batch, replicas_of, scope_of
 from kerasnas.tasks import task_of_loss
 from kerasnas.trainers import arguments

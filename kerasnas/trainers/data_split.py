@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.datasets import ArrayBatches, PairedBatches, check_images, split_samples, unit_pixels
+from kerasnas.datasets import check_images, split_samples, unit_pixels
+from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
 BATCH_SIZE = 64  # the default, where the data have as many samples

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasnas.callbacks import NonFiniteError, NonFiniteGuard, TrainingCheckpoint
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.strategies.controller import PolicyGradient
 
 

@@ -15,8 +15,8 @@ from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
 from kerasnas.companions import linear
 from kerasnas.companions.kernels import KernelsBeside
 from kerasnas.cost import parameters
-from kerasnas.datasets import ArrayBatches
 from kerasnas.datasets.augmentations import Augmentation
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.fused import fused

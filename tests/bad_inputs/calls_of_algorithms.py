@@ -9,9 +9,17 @@ import numpy as np
 
 from kerasnas import datasets, pareto, primitives, tasks
 from kerasnas.datasets import Episode
-from kerasnas.drift import DriftMonitor, ErrorSum, MaximumTest, error_run_length, fisher_p_value, input_statistics
+from kerasnas.datasets.batches import ArrayBatches, PairedBatches
+from kerasnas.datasets.sinusoids import SinusoidTasks
+from kerasnas.datasets.tasks import check_episode, stack_episodes
+from kerasnas.drift import DriftMonitor
+from kerasnas.drift.accuracy import ErrorSum, error_run_length, fisher_p_value
+from kerasnas.drift.features import input_statistics
+from kerasnas.drift.two_sample import MaximumTest
 from kerasnas.executors import Processes, thread_limits
-from kerasnas.federated import ClientInfo, InProcess, Update, Values, federate, outer_step, weighted_mean
+from kerasnas.federated import ClientInfo, Update, federate
+from kerasnas.federated.averaging import Values, outer_step, weighted_mean
+from kerasnas.federated.channels import InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.primitives import Graph
 from kerasnas.registry import Registry
@@ -50,7 +58,7 @@ EPISODE = Episode((IMAGES[:2], LABELS[:2]), (IMAGES[2:], LABELS[2:]))
 REWARDS = np.array([[1.0, 2.0], [2.0, 1.0]])
 RNG = np.random.default_rng(0)
 TABLE = NASBench201("three", np.array([[0] * 6, [1] * 6, [3] * 6]), NASBENCH201_PRIMITIVES, {"valid_12": np.ones(3)})
-BATCHES = datasets.ArrayBatches(IMAGES, LABELS, 4)
+BATCHES = ArrayBatches(IMAGES, LABELS, 4)
 TPE = {"space": SPACE, "seed": 0, "good_share": 0.2, "candidates": 2, "random_share": 0.3, "bandwidth_factor": 2.0}
 ENSEMBLE = {"inputs": np.ones((2, 3)), "targets": np.zeros(2), "members": 2, "units": 2, "layers": 1, "steps": 1}
 PHOTOS = Path(tempfile.mkdtemp()) / "photos.npz"
@@ -195,7 +203,7 @@ call(
 
 # datasets
 call(
-    datasets.ArrayBatches,
+    ArrayBatches,
     x=IMAGES,
     y=LABELS,
     batch_size=4,
@@ -206,8 +214,8 @@ call(
     drop_remainder=True,
 )
 call(fresh(lambda: BATCHES, "set_epoch"), epoch=1)
-call(datasets.PairedBatches, training=BATCHES, validation=BATCHES)
-call(fresh(lambda: datasets.PairedBatches(BATCHES, BATCHES), "skip"), steps=1)
+call(PairedBatches, training=BATCHES, validation=BATCHES)
+call(fresh(lambda: PairedBatches(BATCHES, BATCHES), "skip"), steps=1)
 call(datasets.shift, batch=IMAGES, rng=RNG, pixels=2)
 call(datasets.flip, batch=IMAGES, rng=RNG)
 call(datasets.cutout, batch=IMAGES, rng=RNG, size=2)
@@ -256,10 +264,10 @@ call(
 )
 call(datasets.waveforms, train_samples=6, test_samples=6, length=8, noise=0.5, seed=0)
 call(datasets.Episode, support=(IMAGES, LABELS), query=(IMAGES, LABELS))
-call(datasets.check_episode, episode=EPISODE)
-call(datasets.stack_episodes, episodes=[EPISODE, EPISODE])
+call(check_episode, episode=EPISODE)
+call(stack_episodes, episodes=[EPISODE, EPISODE])
 call(
-    datasets.SinusoidTasks,
+    SinusoidTasks,
     shots=2,
     query_shots=2,
     amplitude=(1.0, 2.0),
@@ -267,8 +275,8 @@ call(
     inputs=(-1.0, 1.0),
     seed=0,
 )
-call(fresh(datasets.SinusoidTasks, "episode"), index=1)
-call(fresh(datasets.SinusoidTasks, "batch"), index=1, tasks=2)
+call(fresh(SinusoidTasks, "episode"), index=1)
+call(fresh(SinusoidTasks, "batch"), index=1, tasks=2)
 call(
     datasets.EpisodeSampler,
     x=IMAGES,

@@ -8,6 +8,17 @@ import keras
 import numpy as np
 
 from kerasnas import callbacks, datasets, drift, federated, meta, search, spaces, tasks
+from kerasnas.datasets.mixture import TaskMixture
+from kerasnas.datasets.sinusoids import SinusoidTasks
+from kerasnas.drift.accuracy import AccuracyTest
+from kerasnas.drift.two_sample import MaximumTest
+from kerasnas.federated.averaging import Values
+from kerasnas.meta.evaluation import Estimate
+from kerasnas.meta.experience import load_experiences, save_experiences
+from kerasnas.meta.inner_optimizers import InnerAdam
+from kerasnas.meta.race_experience import Advice, RaceExperience
+from kerasnas.meta.shelf import initializer_names, load_initializer
+from kerasnas.meta.tasks import describe_task
 from tests.bad_inputs.calls_of_networks import CLASSES, SHAPE, X, Y, supernet
 from tests.bad_inputs.calls_of_networks import SPACE as FEDERATED_SPACE
 from tests.bad_inputs.table import call, fresh
@@ -18,7 +29,7 @@ RNG = np.random.default_rng(0)
 FOLDER = Path(tempfile.mkdtemp())
 for name in ("monitor", "monitor again"):
     (FOLDER / name).mkdir()
-SINES = datasets.SinusoidTasks(shots=2, query_shots=2)
+SINES = SinusoidTasks(shots=2, query_shots=2)
 
 
 def regressor():
@@ -86,8 +97,8 @@ for make, kind in ((learner, meta.Reptile), (maml, meta.MAML)):
     call(fresh(make, "adapt", kind), episode=SINES.episode(0), steps=1)
     call(fresh(make, "evaluate", kind), sampler=SINES, episodes=1, tasks=1, steps=1, executor=None)
     call(fresh(make, "compile", kind), optimizer="sgd", loss="mse", metrics=["mae"], jit_compile=False)
-call(meta.InnerAdam, beta_2=0.999, epsilon=1e-8)
-call(meta.Estimate.of, "Estimate.of", samples=[1.0, 2.0])
+call(InnerAdam, beta_2=0.999, epsilon=1e-8)
+call(Estimate.of, "Estimate.of", samples=[1.0, 2.0])
 
 
 @functools.cache
@@ -101,7 +112,7 @@ call(fresh(metanas, "harden"), model=supernet(), x=X)
 
 EXPERIENCE = race(A, B)
 call(
-    meta.RaceExperience,
+    RaceExperience,
     task=EXPERIENCE.task,
     budget=EXPERIENCE.budget,
     candidates=EXPERIENCE.candidates,
@@ -114,7 +125,7 @@ call(
     inputs="image",
     predicts="classification",
 )
-call(meta.RaceExperience.from_line, "RaceExperience.from_line", line=EXPERIENCE.to_line())
+call(RaceExperience.from_line, "RaceExperience.from_line", line=EXPERIENCE.to_line())
 call(meta.ExperienceStore, folder=FOLDER / "store")
 STORE = meta.ExperienceStore(FOLDER / "store")
 call(fresh(lambda: STORE, "append"), experience=EXPERIENCE)
@@ -133,14 +144,14 @@ call(
     predicts="classification",
 )
 call(
-    meta.Advice,
+    Advice,
     genotype=SPACE.sample(RNG),
     score=1.0,
     wins=1,
     experiences=(EXPERIENCE,),
 )
-call(meta.describe_task, x=X, y=Y, num_classes=CLASSES, task=tasks.CLASSIFICATION, inputs="image")
-call(meta.load_initializer, name_or_folder=meta.initializer_names()[0])
+call(describe_task, x=X, y=Y, num_classes=CLASSES, task=tasks.CLASSIFICATION, inputs="image")
+call(load_initializer, name_or_folder=initializer_names()[0])
 SOURCE = meta.SearchExperience(
     SPACE.name, SPACE.cardinalities, tuple((SPACE.sample_indices(RNG), float(number)) for number in range(9))
 )
@@ -163,9 +174,9 @@ call(
     cost_limit=1.0,
     trust=20.0,
 )
-call(meta.save_experiences, path=FOLDER / "experiences.json", experiences=[SOURCE])
-meta.save_experiences(FOLDER / "experiences.json", [SOURCE])
-call(meta.load_experiences, path=FOLDER / "experiences.json")
+call(save_experiences, path=FOLDER / "experiences.json", experiences=[SOURCE])
+save_experiences(FOLDER / "experiences.json", [SOURCE])
+call(load_experiences, path=FOLDER / "experiences.json")
 call(
     meta.pretrain_policy,
     make=search.Reinforce,
@@ -198,7 +209,7 @@ call(fresh(lambda: INITIALIZER, "save"), folder=FOLDER / "again")
 call(meta.warm_start, search=regressor(), initializer=INITIALIZER)
 
 # data of tasks
-call(datasets.TaskMixture, families=[SINES, SINES], seed=0)
+call(TaskMixture, families=[SINES, SINES], seed=0)
 np.savez(
     FOLDER / "characters.npz",
     images=np.zeros((2, 20, 28, 28), "uint8"),
@@ -223,10 +234,10 @@ MONITOR = drift.DriftMonitor(NORMED, POINTS, SIDES, window=20)
 MONITOR.save(FOLDER / "monitor")
 call(callbacks.DriftCallback, monitor=MONITOR, on_drift=len)
 call(drift.adapt_batch_norm, model=NORMED, x=POINTS, batch_size=20)
-call(drift.AccuracyTest, wrong=3, labels=40, false_alarms=0.01, window=20, rise=0.05)
+call(AccuracyTest, wrong=3, labels=40, false_alarms=0.01, window=20, rise=0.05)
 call(drift.Change, name="mean", before=0.1, now=0.2, statistic=3.0)
 call(drift.DriftReport, kinds=("inputs",), statistic=1.0, threshold=2.0, p_value=0.1, windows=1, waiting=0)
-call(fresh(lambda: drift.MaximumTest(POINTS), "p_value"), statistic=1.0, size=20)
+call(fresh(lambda: MaximumTest(POINTS), "p_value"), statistic=1.0, size=20)
 call(fresh(lambda: MONITOR, "examine"), x=POINTS, y=SIDES)
 call(fresh(lambda: MONITOR, "output_distance"), x=POINTS, model=NORMED)
 call(fresh(lambda: MONITOR, "renewed"), model=NORMED, x_reference=POINTS, y_reference=SIDES)
@@ -263,6 +274,6 @@ call(fresh(client, "personalize"), values=VALUES, epochs=1)
 call(fresh(client, "set_state"), state=client().get_state())
 call(federated.ClientInfo, name="one", samples=3, sample_shape=SHAPE)
 call(federated.Update, values=VALUES, samples=3, results={"loss": 1.0})
-call(federated.Values, weights=[np.zeros(2)], alphas=[np.zeros(2)], statistics=[np.zeros(2)])
+call(Values, weights=[np.zeros(2)], alphas=[np.zeros(2)], statistics=[np.zeros(2)])
 call(federated.shared_values, search=SEARCH, batch_norm="averaged")
 call(federated.assign_values, search=SEARCH, values=VALUES, batch_norm="averaged")

@@ -21,6 +21,7 @@ from kerasnas import (
     testing,
 )
 from kerasnas.cost.model import COSTS
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.platforms import tensorboard_log
 from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh
@@ -423,7 +424,7 @@ call(callbacks.ArchitectureWarmup, epochs=1)
 call(callbacks.AuxiliarySkipSchedule, initial=1.0)
 call(callbacks.CosineSchedule, initial=1.0, minimum=0.1)
 call(callbacks.CurvatureStop, batch=len, ratio=0.25, window=5)
-call(callbacks.FollowEpochs, data=datasets.ArrayBatches(X, Y, 6), callbacks=[callbacks.NonFiniteGuard()])
+call(callbacks.FollowEpochs, data=ArrayBatches(X, Y, 6), callbacks=[callbacks.NonFiniteGuard()])
 call(callbacks.SearchCheckpoint, folder=FOLDER / "search", keep=2, log=quiet, grace=25.0)
 call(callbacks.TrainingCheckpoint, folder=FOLDER / "training", keep=2, log=quiet, grace=25.0)
 call(fresh(lambda: callbacks.TrainingCheckpoint(FOLDER / "training"), "restore"), model=trainer())

@@ -42,18 +42,18 @@ PACKAGES = [
 ]
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Channel Client Executor Filler Front GraphPrimitive Masked MetaLearner MultiFidelitySearch ParetoSearch
+        Client Executor Filler Front GraphPrimitive Masked MetaLearner MultiFidelitySearch ParetoSearch
         PolicyGradient Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
-        ArchitectureMonitor Classification InnerSGD Local Multilabel NATSBenchSizeSpace NonFiniteGuard cores
-        device_name initializer_names presets
+        ArchitectureMonitor Classification Local Multilabel NATSBenchSizeSpace NonFiniteGuard cores
+        device_name presets
     """,
     "an error": """
-        ClusterError DivergedError InfeasibleError NoUpdateError NonFiniteError SpaceExhaustedError WorkerLostError
+        ClusterError InfeasibleError NonFiniteError SpaceExhaustedError WorkerLostError
     """,
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
-        Edge Estimate Federation InnerStep Kept Personal Preset Rollouts Round Trial RunFolder
+        Edge Federation InnerStep Kept Preset Trial RunFolder
     """,
     "a pure function of tensors, called within a step that is traced": "finite_difference first_order unrolled",
     "whole runs that read and write files: their settings and folders are in the table, runs in tests/methods": """

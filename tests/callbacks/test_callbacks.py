@@ -15,7 +15,7 @@ from kerasnas.callbacks import (
     restore,
     snapshot,
 )
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 
 EPOCHS = 4
 RNG = np.random.default_rng(0)

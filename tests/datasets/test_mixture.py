@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from kerasnas.datasets import EpisodeSampler, SinusoidTasks, TaskMixture
+from kerasnas.datasets import EpisodeSampler
+from kerasnas.datasets.mixture import TaskMixture
+from kerasnas.datasets.sinusoids import SinusoidTasks
 
 X, Y = np.zeros((60, 8, 8, 1), "float32"), np.repeat(np.arange(6), 10)
 

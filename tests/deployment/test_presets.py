@@ -13,7 +13,7 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import cli, deployment, methods
-from kerasnas.meta import load_initializer
+from kerasnas.meta.shelf import load_initializer
 from kerasnas.methods import TrainingConfig
 from kerasnas.runs.preset_folders import FILES, MANIFEST, check_preset, write_manifest
 from tests.deployment.test_image_classifier import images

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasnas.drift import AccuracyTest, DriftReport, ErrorSum, error_run_length, fisher_p_value
+from kerasnas.drift import DriftReport
+from kerasnas.drift.accuracy import AccuracyTest, ErrorSum, error_run_length, fisher_p_value
 
 
 def test_run_length_in_closed_form():

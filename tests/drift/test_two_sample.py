@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasnas.drift import MaximumTest
+from kerasnas.drift.two_sample import MaximumTest
 
 
 def test_statistic_is_the_scaled_distance_of_kolmogorov_and_smirnov_with_ties_too():

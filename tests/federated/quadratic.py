@@ -5,7 +5,8 @@ import signal
 
 import numpy as np
 
-from kerasnas.federated import ClientInfo, Update, Values
+from kerasnas.federated import ClientInfo, Update
+from kerasnas.federated.averaging import Values
 
 
 class Towards:

@@ -7,7 +7,8 @@ import pytest
 from kerasnas import BilevelTrainer
 from kerasnas.callbacks import snapshot
 from kerasnas.datasets import Episode
-from kerasnas.federated import FederatedClient, assign_values, federate, outer_step, shared_values
+from kerasnas.federated import FederatedClient, assign_values, federate, shared_values
+from kerasnas.federated.averaging import outer_step
 from kerasnas.meta import Reptile
 from kerasnas.spaces import DARTSSpace
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasnas.federated import Update, Values, federate
+from kerasnas.federated import Update, federate
+from kerasnas.federated.averaging import Values
 from kerasnas.federated.messages import pack, pack_info, pack_update, unpack, unpack_info, unpack_update
 from kerasnas.federated.remote import QUERY, TRAIN, RemoteChannel, at_once
 

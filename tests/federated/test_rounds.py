@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from kerasnas.executors import Processes
-from kerasnas.federated import InProcess, NoUpdateError, Update, Values, federate
-from kerasnas.federated.rounds import participants
+from kerasnas.federated import Update, federate
+from kerasnas.federated.averaging import Values
+from kerasnas.federated.channels import InProcess
+from kerasnas.federated.rounds import NoUpdateError, participants
 
 
 def test_quadratic_clients_have_a_closed_form(quadratic):

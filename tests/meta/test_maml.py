@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from kerasnas.backend import values
-from kerasnas.datasets import Episode, SinusoidTasks
+from kerasnas.datasets import Episode
+from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.meta import MAML
 from kerasnas.meta.functional import minibatches
 from kerasnas.primitives import BatchNorm

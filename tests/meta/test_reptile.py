@@ -7,8 +7,9 @@ from keras import ops
 
 from kerasnas.backend import values
 from kerasnas.datasets import Episode
-from kerasnas.meta import InnerAdam, Reptile
+from kerasnas.meta import Reptile
 from kerasnas.meta.functional import minibatches
+from kerasnas.meta.inner_optimizers import InnerAdam
 
 
 def arrays(variables):

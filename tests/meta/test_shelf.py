@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.meta import ReptileInitializer, initializer_names, load_initializer, warm_start
+from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.meta.fitting import rechannel
-from kerasnas.meta.shelf import FOLDER
+from kerasnas.meta.shelf import FOLDER, initializer_names, load_initializer
 from kerasnas.spaces import MacroSpace
 
 SPACE = MacroSpace(filters=4, widths=(0.5, 1.0), stages=(2,), depths=(1,))

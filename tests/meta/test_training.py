@@ -8,8 +8,10 @@ from keras import ops
 from kerasnas.backend import values
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.datasets import Episode, EpisodeSampler
-from kerasnas.meta import MAML, DivergedError, Estimate, InnerAdam, Reptile
+from kerasnas.meta import MAML, Reptile
+from kerasnas.meta.evaluation import DivergedError, Estimate
 from kerasnas.meta.functional import clone
+from kerasnas.meta.inner_optimizers import InnerAdam
 
 LEARNERS = {"maml": MAML, "reptile": Reptile}
 

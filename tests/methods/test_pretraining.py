@@ -7,7 +7,7 @@ import pytest
 
 from kerasnas import methods
 from kerasnas.cli import main
-from kerasnas.meta import load_initializer
+from kerasnas.meta.shelf import load_initializer
 from kerasnas.methods import pretraining
 from kerasnas.methods.race import running as race_run
 from kerasnas.racing import contestant, stage

@@ -9,7 +9,8 @@ import pytest
 from kerasnas import cli
 from kerasnas.datasets import ImageDataset
 from kerasnas.files import Stages
-from kerasnas.meta import ExperienceStore, advise, describe_task
+from kerasnas.meta import ExperienceStore, advise
+from kerasnas.meta.tasks import describe_task
 from kerasnas.methods import remembering
 from kerasnas.methods import running as pipeline_run
 from kerasnas.methods.race import running as race_run

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.racing import Contestant
 from kerasnas.training import TrainingRecipe
 

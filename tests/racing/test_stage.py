@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing import Budget, Candidate, Race, contestants, spent_before, stage, train_winners

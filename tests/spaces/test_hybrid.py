@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas.cost import macs
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.methods.race.running import RECIPE
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
 from kerasnas.racing import Contestant

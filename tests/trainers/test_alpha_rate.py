@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.datasets import ArrayBatches, PairedBatches, load
+from kerasnas.datasets import load
+from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.spaces import DARTSSpace
 from kerasnas.trainers import architecture_learning_rate
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasnas import BilevelOptimizer, BilevelTrainer
 from kerasnas.callbacks import snapshot
-from kerasnas.datasets import ArrayBatches, PairedBatches
+from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.trainers import gradients
 from kerasnas.trainers.data_split import pair_halves
 

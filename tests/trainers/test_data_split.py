@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasnas import BilevelTrainer
 from kerasnas.callbacks import NonFiniteError, SearchCheckpoint, snapshot
-from kerasnas.datasets import ArrayBatches
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.trainers.data_split import class_weight_table, pair_halves
 
 X, Y = np.zeros((16, 8, 8, 1), "float32"), np.arange(16) % 3

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelTrainer
-from kerasnas.datasets import PairedBatches
+from kerasnas.datasets.batches import PairedBatches
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -171,7 +171,7 @@ def test_weight_decay_in_closed_form(make_search, plain_rates, data, validation)
 
 
 def test_validation_data_does_not_reach_moving_statistics(make_search, plain_rates, data, validation):
-    from kerasnas.datasets import ArrayBatches
+    from kerasnas.datasets.batches import ArrayBatches
 
     results = []
     for held_out in (validation, (validation[0] * 7 + 3, validation[1])):

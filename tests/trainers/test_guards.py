@@ -13,7 +13,8 @@ from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad, values
 from kerasnas.callbacks import ArchitectureWarmup, CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
 from kerasnas.cost import COSTS
-from kerasnas.datasets import ArrayBatches, stratified_split
+from kerasnas.datasets import stratified_split
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.primitives import MixedOp
 from kerasnas.relaxations import Gumbel, Softmax
 from kerasnas.search import CostObjective

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.datasets import ArrayBatches, PairedBatches, load, unit_pixels
+from kerasnas.datasets import load, unit_pixels
+from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.search import RandomSearch
 from kerasnas.spaces import ENASMicroSpace
 from kerasnas.trainers import ENASTrainer

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace, datasets
+from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.export import write_model
 from kerasnas.files import Stages
 from kerasnas.networks.initialization import initialize
@@ -46,7 +47,7 @@ def test_the_recipe_spelled_out(tmp_path):
         metrics=["accuracy"],
         jit_compile=False,
     )
-    batches = datasets.ArrayBatches(*DATA, 8, seed=4, augment=datasets.shift)
+    batches = ArrayBatches(*DATA, 8, seed=4, augment=datasets.shift)
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
     history = model.fit(batches, epochs=2, shuffle=False, verbose=0, callbacks=[follow]).history
     loss, accuracy = model.evaluate(*TEST, verbose=0)
@@ -145,7 +146,7 @@ def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation
     monkeypatch.setattr(training_loop, "replicas_of", lambda model: replicas)
     fits, fit = [], keras.Model.fit
     monkeypatch.setattr(keras.Model, "fit", lambda *args, **options: [fits.append(1), fit(*args, **options)][1])
-    ours, theirs, batches = Hooks(stop), Hooks(stop), datasets.ArrayBatches(*DATA, 8, augment=datasets.shift)
+    ours, theirs, batches = Hooks(stop), Hooks(stop), ArrayBatches(*DATA, 8, augment=datasets.shift)
     training_loop.fit(convolutional(), batches, 3, 1, validation, [ours])
     assert len(fits) == (replicas > 1)
     follow = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
@@ -159,7 +160,7 @@ def test_the_loop_calls_what_keras_fit_calls_with_the_same_logs(stop, validation
 def test_a_prepared_network_is_traced_once():
     traced = {}
     for prepared in (True, False):
-        model, batches = convolutional(), datasets.ArrayBatches(*DATA, 8)
+        model, batches = convolutional(), ArrayBatches(*DATA, 8)
         step, traces = model.train_step, []
         model.train_step = lambda data, step=step, traces=traces: [traces.append(1), step(data)][1]
         if prepared:

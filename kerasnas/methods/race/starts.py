@@ -11,7 +11,8 @@ import keras
 
 from kerasnas import datasets
 from kerasnas.genotypes import Genotype
-from kerasnas.meta import ReptileInitializer, initializer_names, load_initializer, warm_start
+from kerasnas.meta import ReptileInitializer, warm_start
+from kerasnas.meta.shelf import initializer_names, load_initializer
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
 from kerasnas.runs.settings import RaceConfig
