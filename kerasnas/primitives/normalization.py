@@ -74,7 +74,7 @@ class BatchNorm(Stage):
             gamma = ops.convert_to_tensor(np.ones(mean.shape), mean.dtype) if scale is None else scale
             beta = ops.convert_to_tensor(np.zeros(mean.shape), mean.dtype)
         outputs, mean, variance = backend.batch_norm(
-            inputs, gamma, beta, mean, variance, MOMENTUM, EPSILON, bool(training), self.synchronized
+            inputs, gamma, beta, mean, variance, self.momentum, EPSILON, bool(training), self.synchronized
         )
         if training:
             self.moving_mean.assign(mean)

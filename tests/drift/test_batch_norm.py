@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.drift import adapt_batch_norm
+from kerasnas.primitives.normalization import BatchNorm
 
 
 def network():
@@ -22,6 +23,19 @@ def test_statistics_are_those_of_all_samples():
     outputs = model.predict(x, verbose=0)
     np.testing.assert_allclose(outputs.mean(axis=0), 0, atol=0.02)
     np.testing.assert_allclose(outputs.std(axis=0), 1, atol=0.02)  # no unit was dropped
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 4), (5, 5, 4)])
+def test_statistics_of_batch_norm_of_the_package(shape):
+    """Mean 5 and variance 9, without bias as the layer counts it; the momentum of a step must not enter."""
+    model = keras.Sequential([keras.Input(shape), BatchNorm()])
+    x = np.random.default_rng(0).normal(5, 3, size=(400, *shape)).astype("float32")
+    (layer,), rows = model.layers, x.reshape(-1, 4)
+    for batch_size, tolerance in ((400, 1e-5), (100, 1e-2)):
+        assert adapt_batch_norm(model, x, batch_size) == 1
+        np.testing.assert_allclose(layer.moving_mean, rows.mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(layer.moving_variance, rows.var(axis=0, ddof=1), rtol=tolerance)
+    assert layer.momentum == 0.9
 
 
 def test_momentum_rate_and_weights_stay():
