@@ -255,7 +255,7 @@ def measured(learner: Any) -> Callable:
     from keras import ops
 
     from kerasnas.backend import map_tasks, traced_once, values
-    from kerasnas.relaxations import is_alphas
+    from kerasnas.relaxations.base import is_alphas
 
     function, variables = learner.function, learner.model.trainable_variables
     is_supernet = any(map(is_alphas, variables))

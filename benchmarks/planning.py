@@ -155,7 +155,7 @@ def run_searched(kind, minutes, seed, data):
 
 
 def run(contender, kind, minutes, seed, samples):
-    from kerasnas import cost
+    from kerasnas.cost.counting import parameters
     from kerasnas.datasets import mazes, roll_out
 
     data = mazes(kind=kind)
@@ -165,7 +165,7 @@ def run(contender, kind, minutes, seed, samples):
         model, larger, more = run_hand_made(contender, kind, 60 * minutes, seed, data)
         more["cpu_seconds"] = time.process_time()
     record = {"contender": contender, "kind": kind, "cpu_minutes": minutes, "seed": seed, "commit": commit()}
-    record |= {**more, "parameters": cost.parameters(model)}
+    record |= {**more, "parameters": parameters(model)}
     outputs = model.predict(data.x_test, batch_size=250, verbose=0)
     record["accuracy"] = float((outputs.argmax(-1) == data.y_test).mean())
     record["worlds"] = [told(roll_out(model, data.x_test), SIZE, more["iterations"])]

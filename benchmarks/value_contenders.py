@@ -100,8 +100,9 @@ def accuracy(model, x, y):
 
 def costs(model):
     from kerasnas import cost
+    from kerasnas.cost.counting import parameters
 
-    return {"parameters": cost.parameters(model), "latency_ms": round(cost.network_latency(model), 3)}
+    return {"parameters": parameters(model), "latency_ms": round(cost.network_latency(model), 3)}
 
 
 def scaled(arrays):
@@ -113,9 +114,9 @@ def scaled(arrays):
 
 def cnn_parameters(arrays):
     """The trainable parameters of the contender `cnn`."""
-    from kerasnas import cost
+    from kerasnas.cost.counting import parameters
 
-    return cost.parameters(cnn(*scaled(arrays)[4:]))
+    return parameters(cnn(*scaled(arrays)[4:]))
 
 
 def hybrid_network(name, arrays):

@@ -23,6 +23,7 @@ from kerasnas.networks.ensemble import ensemble
 from kerasnas.proxies import ReadoutScore
 from kerasnas.search import PredictorSearch
 from kerasnas.spaces import GraphSpace
+from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES
 
 
 def by_readouts(space: GraphSpace, data: GraphDataset, evaluations: int) -> tuple[kerasnas.Genotype, keras.Model]:
@@ -59,13 +60,13 @@ def main(tiny: bool = False, data_file: str | None = None, gradient: bool = Fals
     datasets = kerasnas.datasets
     data = datasets.graph_dataset(data_file) if data_file else datasets.stochastic_blocks(300 if tiny else 1000)
     few = data.reduced(64) if data.input_shape[0] > 64 else data  # hundreds of words tell little more, for longer
-    primitives = ["gcn", "sage", "fc"] if tiny else kerasnas.spaces.GRAPH_SPACE_PRIMITIVES
+    primitives = ["gcn", "sage", "fc"] if tiny else GRAPH_SPACE_PRIMITIVES
     space = GraphSpace(data.graph, num_nodes=2 if tiny else 4, primitives=primitives)
 
     find, length = (by_gradient, 5 if tiny else 15) if gradient else (by_readouts, 12 if tiny else 60)
     genotype, network = find(space, few, length)
     print(genotype)
-    if set(primitives) >= set(kerasnas.spaces.GRAPH_SPACE_PRIMITIVES):
+    if set(primitives) >= set(GRAPH_SPACE_PRIMITIVES):
         print("in NAS-Bench-Graph:", space.to_table(genotype)["cell"])
 
     train = data.parts["train"]

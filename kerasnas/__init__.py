@@ -5,8 +5,8 @@ a genotype is what comes out. See the README for a first search.
 
 What the names stand for is imported when it is first used: `import kerasnas` alone loads neither Keras nor TensorFlow.
 
-Public is what stands in an `__all__`: of this package, of one of its packages, of `genotypes`, `intervals`, `pareto`
-and `search`, and of `tuners`. All else may change without notice.
+Public is what stands in an `__all__`: of this package, of one of its packages, of `genotypes` and
+`search`, and of `tuners`. All else may change without notice.
 """
 
 from __future__ import annotations

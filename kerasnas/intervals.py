@@ -9,8 +9,6 @@ import numpy as np
 
 from kerasnas import checks
 
-__all__ = ["paired_difference", "wilson_interval"]
-
 
 def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, float]:
     """The 95 % interval of an accuracy measured on a number of samples.

@@ -8,8 +8,6 @@ import numpy as np
 
 from kerasnas import checks
 
-__all__ = ["crowding_distance", "dominates", "hypervolume", "non_dominated", "non_dominated_sort", "staircase"]
-
 
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     """Return True if `one` is at least as good as `other` in every objective, and better in one.

@@ -24,7 +24,7 @@ PACKAGES = sorted(
     ]
     if is_package
 )
-MODULES = ["kerasnas.genotypes", "kerasnas.intervals", "kerasnas.pareto", "kerasnas.search"]
+MODULES = ["kerasnas.genotypes", "kerasnas.search"]
 MOST_ANY = 0.18  # of the annotations of public signatures, see `test_any_is_not_used_more`
 
 

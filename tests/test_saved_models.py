@@ -9,7 +9,7 @@ import pytest
 
 import kerasnas
 from kerasnas import methods
-from kerasnas.cost import parameters
+from kerasnas.cost.counting import parameters
 from kerasnas.export import load_classifier
 from kerasnas.reporting.initializer_card import initializer_card_text
 

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from kerasnas import checks
-from kerasnas.relaxations import check_temperature
 
 
 class ArchitectureWarmup(keras.callbacks.Callback):
@@ -117,7 +116,7 @@ class TemperatureSchedule(keras.callbacks.Callback):
 
     def __init__(self, initial: float = 10.0, final: float = 0.1, kind: str = "linear"):
         super().__init__()
-        self.initial, self.final = check_temperature(initial, "initial"), check_temperature(final, "final")
+        self.initial, self.final = checks.number("initial", initial, above=0), checks.number("final", final, above=0)
         self.kind = checks.one_of("kind", kind, ("linear", "exponential"))
 
     @checks.arguments(epoch=checks.count, epochs=checks.size)

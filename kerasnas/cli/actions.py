@@ -36,7 +36,7 @@ def _search_settings(values: flags.FlagValues) -> type:
     from kerasnas.datasets.graph_files import is_graph_file
     from kerasnas.methods import GraphConfig, RaceConfig, SearchConfig
     from kerasnas.runs import plugins
-    from kerasnas.spaces import has_supernet
+    from kerasnas.spaces.base import has_supernet
 
     plugins.load(values["import"].value)  # before the name of a space is looked up
     space, method = values["space"], values["method"].value

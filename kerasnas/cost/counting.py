@@ -8,7 +8,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.backend.keras_internals import calls_of, flatten_layers, own_trainable_variables
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 
 
 @checks.arguments(model=keras.Model)

@@ -14,7 +14,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend.memory import peak_memory_gib
-from kerasnas.cost import macs
+from kerasnas.cost.counting import macs
 from kerasnas.methods.assembly import checked_data, make_space, make_supernet, search_batch_size
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.runs.settings import TimingConfig

@@ -15,7 +15,7 @@ from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.normalization import batch_norms
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers import BilevelTrainer
 
 BATCH_NORM = ("averaged", "local_statistics", "local")

@@ -20,7 +20,7 @@ from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_pos
 from kerasnas.meta.inner_optimizers import INNER_OPTIMIZERS
 from kerasnas.meta.task_mean import mean_over_tasks
 from kerasnas.meta.training import MetaTraining
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers.compiling import check_compiled
 
 __all__ = ["MetaLearner", "Task"]

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerasnas.meta.functional import last_trainable_layer
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 
 _SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  # may differ between data sets
 

@@ -19,7 +19,7 @@ from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import reptile_gradients
 from kerasnas.meta.training import until_fit
 from kerasnas.networks import Supernet
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 from kerasnas.trainers.compiling import check_compiled
 from kerasnas.trainers.protocol import is_supernet

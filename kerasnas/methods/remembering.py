@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kerasnas import __version__, datasets
-from kerasnas.cost import device_name
+from kerasnas.cost.latency import device_name
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ExperienceStore, advise

@@ -12,7 +12,8 @@ import keras
 from kerasnas import checks, datasets, reporting
 from kerasnas.backend.memory import forget_gradients, release_kernels
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.cost import macs, network_latency
+from kerasnas.cost import network_latency
+from kerasnas.cost.counting import macs
 from kerasnas.drift.reference import save_reference
 from kerasnas.executors import Executor
 from kerasnas.export import MODEL, load_classifier, save_classifier

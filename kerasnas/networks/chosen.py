@@ -13,8 +13,7 @@ from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.initialization import head_dtype, initialize, number_layers
 from kerasnas.networks.skeleton import Filler, HasSkeleton, ShapeFiller, check_skeleton, input_dtype, input_shape_for
-from kerasnas.primitives import primitive
-from kerasnas.primitives.base import by_rank, expand
+from kerasnas.primitives.base import by_rank, expand, primitive
 from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.network_blocks import Block
 

@@ -22,7 +22,7 @@ def few_shot_network(
 ) -> keras.Model:
     """Blocks of a 3x3 convolution, batch norm and ReLU that each halve the image; logits of what is left.
 
-    Batch norm is `kerasnas.primitives.BatchNorm`: on the fused kernel, and exact to second order.
+    Batch norm is `kerasnas.primitives.normalization.BatchNorm`: on the fused kernel, and exact to second order.
 
     Args:
         input_shape: `(height, width, channels)`.

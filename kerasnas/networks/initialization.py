@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas import relaxations
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.primitives.base import Stage
 from kerasnas.primitives.graph_stages import NearIdentity
+from kerasnas.relaxations.base import is_alphas
 
 
 def head_dtype(policy: keras.DTypePolicy) -> str:
@@ -49,7 +49,7 @@ def initialize(model: keras.Model, seed: int) -> None:
     for index, variable in enumerate(model.trainable_variables):
         shape = tuple(variable.shape)
         generator = np.random.default_rng([seed, index])
-        if relaxations.is_alphas(variable):
+        if is_alphas(variable):
             variable.assign(1e-3 * generator.standard_normal(shape))
         elif variable.name == "recurrent_kernel":
             variable.assign(orthogonal(shape, generator))

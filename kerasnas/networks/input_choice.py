@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import relaxations
 from kerasnas.networks.derivation import Decision, Option
 from kerasnas.networks.skeleton import ChoiceTable
+from kerasnas.relaxations.base import add_alphas, segment_softmax
 
 Rows = tuple[int, ...]
 
@@ -54,16 +54,13 @@ class InputChoice:
             if table.keep is not None
         }
         self.alphas = {
-            kind: relaxations.add_alphas(supernet, (sum(map(len, sets)),), f"inputs_{kind}")
-            for kind, sets in self.sets.items()
+            kind: add_alphas(supernet, (sum(map(len, sets)),), f"inputs_{kind}") for kind, sets in self.sets.items()
         }
 
     def probabilities(self, kind: str) -> Any:
         """The softmax over the sets of each node: a tensor `(sets,)`."""
         sizes = [len(sets) for sets in self.sets[kind]]
-        return relaxations.segment_softmax(
-            ops.convert_to_tensor(self.alphas[kind]), sizes, self._relaxation.temperature
-        )
+        return segment_softmax(ops.convert_to_tensor(self.alphas[kind]), sizes, self._relaxation.temperature)
 
     def edge_weights(self, kind: str) -> Any:
         """The probability that an edge is kept: a tensor `(edges,)`, or None where all are."""

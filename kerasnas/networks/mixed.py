@@ -12,8 +12,9 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
-from kerasnas.primitives import MixedOp, PartialMixedOp
+from kerasnas.primitives import MixedOp
 from kerasnas.primitives.mixed_op import SampledPaths
+from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 
 
 class MixedGraph(keras.layers.Layer):

@@ -15,8 +15,8 @@ from kerasnas.annotations import Tensor
 from kerasnas.networks.initialization import fan_in, initialize
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape, check_channels, check_skeleton, input_shape_for
-from kerasnas.primitives import Primitive, primitive
-from kerasnas.primitives.base import takes_training
+from kerasnas.primitives import Primitive
+from kerasnas.primitives.base import primitive, takes_training
 from kerasnas.primitives.parameter_free import Pooling
 
 
@@ -42,7 +42,7 @@ class SharedPrimitives(keras.layers.Layer):
 
     Example:
 
-    >>> from kerasnas.primitives import primitive
+    >>> from kerasnas.primitives.base import primitive
     >>> layer = SharedPrimitives([primitive(name, filters=4) for name in ("skip_connect", "sep_conv_3x3")], edges=3)
     >>> layer.build((None, 8, 8, 4))
     >>> layer(ops.ones((2, 8, 8, 4)), index=ops.convert_to_tensor(0), edge=2).shape, tuple(layer.table.shape)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasnas import checks, relaxations
+from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import Decision, Option, choose, decision, kept_above
@@ -18,6 +18,7 @@ from kerasnas.networks.initialization import initialize
 from kerasnas.networks.input_choice import InputChoice
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, check_channels, check_skeleton, input_shape_for
+from kerasnas.relaxations.base import add_alphas, get_relaxation, normalize_edges, split_variables
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -87,7 +88,7 @@ class Supernet(keras.Model):
             expected = "False with `edge_normalization`, which weighs the edges of a node too"
             raise ValueError(checks.invalid("input_alphas", expected, True))
         self.seed = checks.seed(seed)
-        self.relaxation = relaxations.get(relaxation, seed)
+        self.relaxation = get_relaxation(relaxation, seed)
         self.has_auxiliary_skip = False
         self._at_expected_weights = False
         self._given: Mapping[str, Any] | None = None  # mixing weights in place of the relaxation's
@@ -103,7 +104,7 @@ class Supernet(keras.Model):
     def _add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
         """Make the architecture parameters: a table for each kind of cell."""
         self.choices = dict(choices)
-        self.alphas = {kind: relaxations.add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
+        self.alphas = {kind: add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
         self.auxiliary_skip = self.add_weight(
             name="auxiliary_skip",
             shape=(),
@@ -114,9 +115,7 @@ class Supernet(keras.Model):
         )
         self.betas = {}
         if self.edge_normalization:
-            self.betas = {
-                kind: relaxations.add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()
-            }
+            self.betas = {kind: add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()}
         self.inputs = InputChoice(self, choices) if self.input_alphas else None
 
     def build(self, input_shape: Any = None) -> None:
@@ -164,10 +163,10 @@ class Supernet(keras.Model):
             if self._given is not None:
                 weights, active = self._given[kind], None
             elif self._at_expected_weights:
-                weights, active = relaxations.expected(self.relaxation, alphas), None
+                weights, active = self.relaxation.expected(alphas), None
             else:
                 weights, active = self.relaxation(alphas, training=training)
-            if training and (penalty := relaxations.penalty(self.relaxation, alphas)) is not None:
+            if training and (penalty := self.relaxation.penalty(alphas)) is not None:
                 self.add_loss(penalty)
             tables[kind] = {"weights": weights, "active": active, "edge_weights": self._edge_weights(kind)}
             if self.has_auxiliary_skip:
@@ -233,17 +232,17 @@ class Supernet(keras.Model):
         if not self.edge_normalization:
             return None
         targets = [target for _, target in self.choices[kind].edges]
-        return relaxations.normalize_edges(ops.convert_to_tensor(self.betas[kind]), targets)
+        return normalize_edges(ops.convert_to_tensor(self.betas[kind]), targets)
 
     @property
     def architecture_parameters(self) -> list[Any]:
         """The alphas, one table `(edges, primitives)` for each kind of cell; then the betas or those of the inputs."""
-        return relaxations.split_variables(self.trainable_variables)[1]
+        return split_variables(self.trainable_variables)[1]
 
     @property
     def network_weights(self) -> list[Any]:
         """The trainable variables that are not alphas."""
-        return relaxations.split_variables(self.trainable_variables)[0]
+        return split_variables(self.trainable_variables)[0]
 
     def expected_weights(self) -> dict[str, Any]:
         """The relaxed choice as it stands, on average over what the relaxation draws.
@@ -259,7 +258,7 @@ class Supernet(keras.Model):
 
     def _primitive_weights(self) -> dict[str, Any]:
         """`expected_weights`, whatever the weights of the edges."""
-        return {kind: relaxations.expected(self.relaxation, alphas) for kind, alphas in self.alphas.items()}
+        return {kind: self.relaxation.expected(ops.convert_to_tensor(alphas)) for kind, alphas in self.alphas.items()}
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
         """`expected_weights` as arrays."""

@@ -8,10 +8,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasnas import backend, checks, relaxations
+from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import GRAPH_PRIMITIVES, PRIMITIVES, Primitive, halve, primitive, takes_training
 from kerasnas.primitives.graph import Graph, check_graph
+from kerasnas.relaxations.base import add_alphas, get_relaxation
 
 
 def check_primitives(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
@@ -109,7 +110,7 @@ class MixedOp(keras.layers.Layer):
         self.copies = checks.size("copies", copies)
         self.affine = checks.boolean("affine", affine)
         self.seed = None if seed is None else checks.seed(seed)
-        self.relaxation = relaxations.get(relaxation, seed)
+        self.relaxation = get_relaxation(relaxation, seed)
         self.sampled_paths = checks.optional(checks.instance, "sampled_paths", sampled_paths, SampledPaths)
         self.sampled_paths = self.sampled_paths or SampledPaths()
         self.alphas: Any = None
@@ -126,7 +127,7 @@ class MixedOp(keras.layers.Layer):
 
     def build(self, inputs_shape: tuple, weights_shape: Any = None) -> None:
         if weights_shape is None:
-            self.alphas = relaxations.add_alphas(self, (self.copies, len(self.primitives)), seed=self.seed)
+            self.alphas = add_alphas(self, (self.copies, len(self.primitives)), seed=self.seed)
         for candidate in self.candidates.values():
             candidate.build(inputs_shape)
 
@@ -138,7 +139,7 @@ class MixedOp(keras.layers.Layer):
                 raise ValueError("This MixedOp was built to receive `weights`, and was called without them.")
             alphas = ops.convert_to_tensor(self.alphas)
             weights, active = self.relaxation(alphas, training=training)
-            if training and (penalty := relaxations.penalty(self.relaxation, alphas)) is not None:
+            if training and (penalty := self.relaxation.penalty(alphas)) is not None:
                 self.add_loss(penalty)
         inputs = ops.cast(inputs, self.compute_dtype)
         if active is not None:

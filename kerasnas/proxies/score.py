@@ -9,7 +9,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.cost import macs, parameters
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Genotype
 from kerasnas.proxies.naswot import naswot
 from kerasnas.proxies.synflow import synflow

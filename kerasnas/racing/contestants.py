@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.cost import macs, parameters
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages

@@ -15,7 +15,7 @@ import numpy as np
 from kerasnas import datasets
 from kerasnas.backend import OUT_OF_MEMORY
 from kerasnas.callbacks import NonFiniteError
-from kerasnas.cost import macs, parameters
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.contestant import Contestant

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.cost import macs, network_latency, parameters
+from kerasnas.cost import network_latency
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.networks.ensemble import ensemble
 from kerasnas.racing.contestant import Contestant
 from kerasnas.racing.slices import FINISH_SECONDS

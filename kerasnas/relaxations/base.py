@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerasnas import checks
@@ -18,7 +17,6 @@ from kerasnas.registry import Registry
 RELAXATIONS = Registry("relaxation")
 
 
-@checks.arguments(layer=keras.layers.Layer, shape=checks.shape, name=checks.name, seed=checks.seed)
 def add_alphas(layer: keras.layers.Layer, shape: tuple[int, ...], name: str = "alphas", seed: int | None = 0) -> Any:
     """Create architecture parameters in `layer`: float32 under any precision policy, and marked as such.
 
@@ -46,19 +44,10 @@ def is_alphas(variable: Any) -> bool:
     return getattr(variable, "is_architecture_parameter", False)
 
 
-@checks.arguments(variables=Iterable)
 def split_variables(variables: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """Split variables into (network weights, architecture parameters), each in the order given."""
     variables = list(variables)
-    if not all(hasattr(variable, "shape") for variable in variables):
-        raise TypeError(checks.invalid("variables", "variables", variables))
     return [v for v in variables if not is_alphas(v)], [v for v in variables if is_alphas(v)]
-
-
-@checks.arguments(argument=checks.name)
-def check_temperature(temperature: float, argument: str = "temperature") -> float:
-    """Return `temperature` if it is a number above 0."""
-    return checks.number(argument, temperature, above=0)
 
 
 class Relaxation(keras.layers.Layer):
@@ -166,7 +155,7 @@ class Tempered(Relaxation):
 
     def __init__(self, temperature: float, **kwargs: Any):
         super().__init__(**kwargs)
-        self.initial_temperature = check_temperature(temperature)
+        self.initial_temperature = checks.number("temperature", temperature, above=0)
         self.temperature = self.add_weight(
             name="temperature",
             shape=(),
@@ -185,21 +174,6 @@ class Tempered(Relaxation):
         return {"temperature": self.initial_temperature}
 
 
-@checks.arguments(alphas=checks.tensor)
-def expected(relaxation: Relaxation, alphas: Tensor) -> Any:
-    """The mean mixing weights `(edges, primitives)`; see `Relaxation.expected`."""
-    checks.instance("relaxation", relaxation, Relaxation)
-    return relaxation.expected(ops.convert_to_tensor(alphas))
-
-
-@checks.arguments(alphas=checks.tensor)
-def penalty(relaxation: Relaxation, alphas: Tensor) -> Any:
-    """The scalar that is added to the loss of the alphas, or None; see `Relaxation.penalty`."""
-    checks.instance("relaxation", relaxation, Relaxation)
-    return relaxation.penalty(alphas)
-
-
-@checks.arguments(betas=checks.tensor, targets=checks.each(checks.count, 1))
 def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     """The edge normalization of PC-DARTS: a softmax over the edges into each node.
 
@@ -219,14 +193,11 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     Differences from the paper:
         - None.
     """
-    if tuple(betas.shape) != (len(targets),):
-        raise ValueError(checks.invalid("betas", f"a vector of {len(targets)}, one for each target", betas.shape))
     starts = [edge for edge in range(len(targets)) if edge == 0 or targets[edge] != targets[edge - 1]]
     parts = [betas[start:end] for start, end in zip(starts, [*starts[1:], len(targets)], strict=True)]
     return ops.concatenate([ops.softmax(part, axis=-1) for part in parts])
 
 
-@checks.arguments(alphas=checks.tensor, sizes=checks.each(checks.size, 1))
 def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = None) -> Any:
     """A softmax over each of several parts of a vector: the choice of a node's inputs in MetaNAS.
 
@@ -248,12 +219,6 @@ def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = Non
     Differences from the paper:
         - None.
     """
-    if tuple(alphas.shape) != (sum(sizes),):
-        raise ValueError(checks.invalid("alphas", f"a vector of {sum(sizes)}, as `sizes` add up to", alphas.shape))
-    if temperature is not None and (
-        not hasattr(temperature, "shape") or isinstance(temperature, (np.ndarray, np.generic))
-    ):
-        checks.number("temperature", temperature, above=0, most=1e30)  # a tensor is the schedule's
     logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
     starts = [sum(sizes[:index]) for index in range(1, len(sizes))]
     parts = ops.split(logits, starts) if starts else [logits]
@@ -263,8 +228,7 @@ def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = Non
     )
 
 
-@checks.arguments(seed=checks.seed)
-def get(identifier: Any, seed: int | None = None) -> Relaxation:
+def get_relaxation(identifier: Any, seed: int | None = None) -> Relaxation:
     """A relaxation from its name, its serialized form, a callable, or itself.
 
     Args:

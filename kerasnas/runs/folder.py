@@ -16,7 +16,7 @@ from kerasnas.datasets import DATASETS
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.runs.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, Settings, TrainingConfig
-from kerasnas.spaces import has_supernet
+from kerasnas.spaces.base import has_supernet
 
 try:
     import fcntl

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 
-if TYPE_CHECKING:
-    from kerasnas.spaces.base import SearchSpace
-
 _WHOLE = {int, np.int64}
 
 
-def check_indices(space: SearchSpace, indices: Any) -> None:
-    """Raise ValueError unless there is one index for every choice of `space`, of one of its options."""
+class _HasChoices(Protocol):
+    """The part of a space that decides which indices are valid."""
+
+    @property
+    def choices(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def cardinalities(self) -> tuple[int, ...]: ...
+
+
+def check_indices(space: _HasChoices, indices: Any) -> None:
+    """Raise ValueError unless `indices` has one index for every choice of `space`, each of one of its options."""
     sizes = space.cardinalities
     if (
         type(indices) is tuple
@@ -28,32 +34,20 @@ def check_indices(space: SearchSpace, indices: Any) -> None:
         and min(indices, default=0) >= 0
         and all(map(operator.lt, indices, sizes))
     ):
-        return  # as nearly always, in loops of strategies
-    known = isinstance(indices, (Sequence, np.ndarray)) and not isinstance(indices, (str, bytes))
-    if not known or getattr(indices, "ndim", 1) != 1 or len(indices) != len(sizes):
+        return  # strategies call this in loops, nearly always with valid indices
+    listed = isinstance(indices, (Sequence, np.ndarray)) and not isinstance(indices, (str, bytes))
+    if not listed or getattr(indices, "ndim", 1) != 1 or len(indices) != len(sizes):
         raise ValueError(checks.invalid("indices", f"{len(sizes)} indices, one for every choice", indices))
     for name, index, size in zip(space.choices, indices, sizes, strict=True):
         if not isinstance(index, (int, np.integer)) or isinstance(index, bool) or not 0 <= index < size:
             raise ValueError(checks.invalid("indices", f"0 to {size - 1} for choice '{name}'", indices))
 
 
-def _rng(space: SearchSpace, rng: Any) -> None:
-    checks.generator("rng", rng)
-
-
-def _genotype(space: SearchSpace, genotype: Any) -> None:
-    checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`")
-
-
-def _num_classes(space: SearchSpace, num_classes: Any) -> None:
-    checks.size("num_classes", num_classes)
-
-
-_CHECKS: dict[str, Callable[[SearchSpace, Any], None]] = {
+_CHECKS: dict[str, Callable[[Any, Any], Any]] = {
     "indices": check_indices,
-    "rng": _rng,
-    "genotype": _genotype,
-    "num_classes": _num_classes,
+    "rng": lambda space, rng: checks.generator("rng", rng),
+    "genotype": lambda space, genotype: checks.instance("genotype", genotype, Genotype, "a `kerasnas.Genotype`"),
+    "num_classes": lambda space, num_classes: checks.size("num_classes", num_classes),
 }
 _METHODS = {
     "assignment": ("genotype",),
@@ -75,11 +69,11 @@ _METHODS = {
     "to_string": ("genotype",),
     "validate": ("genotype",),
 }
-"""The methods whose arguments are checked, and the names of these in order."""
+"""Methods whose arguments are checked -> the names of these arguments, in order."""
 
 
 def check_methods(kind: type) -> None:
-    """Have the methods that a class of spaces writes check their arguments."""
+    """Make the methods that a class of spaces defines check their arguments."""
     for name, arguments in _METHODS.items():
         method = vars(kind).get(name)
         if callable(method) and not getattr(method, "__isabstractmethod__", False):
@@ -90,7 +84,7 @@ def _checking(method: Callable[..., Any], arguments: tuple[str, ...]) -> Callabl
     checked = [(position, name, _CHECKS[name]) for position, name in enumerate(arguments) if name in _CHECKS]
 
     @functools.wraps(method)
-    def call(self: SearchSpace, *given: Any, **named: Any) -> Any:
+    def call(self: Any, *given: Any, **named: Any) -> Any:
         for position, name, check in checked:
             if position < len(given):
                 check(self, given[position])

@@ -31,7 +31,7 @@ def has_supernet(name: str) -> bool:
 
     Example:
 
-    >>> from kerasnas.spaces import has_supernet
+    >>> from kerasnas.spaces.base import has_supernet
     >>> has_supernet("darts"), has_supernet("macro")
     (True, False)
     """

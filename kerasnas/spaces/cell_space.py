@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from kerasnas import checks
 from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
-from kerasnas.primitives import FactorizedReduce, ReLUConvBN
 from kerasnas.primitives.blocks import Stem
+from kerasnas.primitives.convolutions import FactorizedReduce, ReLUConvBN
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.skeleton_space import SkeletonSpace
 

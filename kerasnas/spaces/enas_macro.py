@@ -11,8 +11,8 @@ import keras
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.skeleton import ChoiceTable, Filler
-from kerasnas.primitives import ReLUConvBN
 from kerasnas.primitives.blocks import Stem
+from kerasnas.primitives.convolutions import ReLUConvBN
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace, check_cells, check_targets

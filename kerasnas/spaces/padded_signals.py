@@ -20,9 +20,9 @@ PADDED_SIGNAL_PRIMITIVES = (
 class PaddedSignalSpace(StageSpace):
     """`SignalSpace` on signals `(length, channels)` that end in padding, steps of zeros in all channels.
 
-    The answer does not depend on how much padding there is (as long as the length stays a multiple of 4, as the
-    network halves it twice): every primitive leaves padding out, see `kerasnas.primitives.Masked`. Between the stages a
-    convolution of stride 2 halves the length.
+    The output does not depend on the amount of padding, as long as the length stays a multiple of 4 (the network halves
+    it twice): every primitive ignores padding, see `kerasnas.primitives.masked.Masked`. Between stages, a convolution
+    of stride 2 halves the length.
 
     Args:
         filters: channels of the first stage. Defaults to 16.

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Self
 
 from kerasnas import checks
 from kerasnas.networks.skeleton import ChoiceTable, Filler
-from kerasnas.primitives import MBConv
 from kerasnas.primitives.blocks import ConvReLU6
 from kerasnas.primitives.mixed_op import check_primitives
+from kerasnas.primitives.mobile import MBConv
 from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace
 

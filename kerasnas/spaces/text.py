@@ -26,7 +26,7 @@ class TextSpace(SkeletonSpace):
 
     An embedding, a projection to `filters` channels, `num_cells` times one cell with a primitive on each edge, and the
     maximum over the steps; beside it the sum of the embeddings, which is what bags of words know. The answer does not
-    depend on how much padding there is: a step of zeros is padding throughout, see `kerasnas.primitives.Masked`.
+    depend on how much padding there is: a step of zeros is padding throughout, see `kerasnas.primitives.masked.Masked`.
 
     Args:
         vocabulary: number of token ids, padding and unknown words included. Defaults to 5000; in a run, what the data

@@ -10,6 +10,7 @@ from keras import ops
 
 from kerasnas import backend, checks, relaxations
 from kerasnas.relaxations import RELAXATIONS
+from kerasnas.relaxations.base import get_relaxation
 from kerasnas.testing.common import POLICIES, dtype_policy, remade, require
 
 
@@ -37,7 +38,7 @@ def check_relaxation(relaxation: Any, distribution: bool = True) -> None:
     """
     if isinstance(relaxation, str):
         require(relaxation in RELAXATIONS, f"No relaxation is registered as {relaxation!r}.")
-    relax = relaxations.get(relaxation)
+    relax = get_relaxation(relaxation)
     what = f"Relaxation {relaxation!r}"
     alphas = np.random.default_rng(0).standard_normal((3, 4)).astype("float32")
     for policy in POLICIES:
@@ -114,7 +115,7 @@ def _check_scalars(what: str, relax: relaxations.Relaxation, alphas: Any) -> Non
 
 
 def _check_relaxation_config(what: str, relax: Any) -> None:
-    again = remade(what, relax, relaxations.get)
+    again = remade(what, relax, get_relaxation)
     require(
         type(again) is type(relax) and again.get_config() == relax.get_config(),
         f"{what}: its configuration recreates another relaxation. Expected {relax.get_config()}. "

@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend import values
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers import arguments
 from kerasnas.trainers.hypergradients import InnerStep
 

@@ -12,7 +12,8 @@ from keras import ops
 from kerasnas.annotations import Tensor
 from kerasnas.backend import all_reduce, first_order_only, replicas, share, shared_trace, unscaled, value_and_grad
 from kerasnas.backend.keras_internals import seed_states
-from kerasnas.relaxations import Relaxation, is_alphas, split_variables
+from kerasnas.relaxations import Relaxation
+from kerasnas.relaxations.base import is_alphas, split_variables
 from kerasnas.trainers.curvature import top_eigenvalue
 from kerasnas.trainers.drawn_paths import drawn_mask, rescaled, within_drawn
 from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled

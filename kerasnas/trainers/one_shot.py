@@ -15,7 +15,7 @@ from kerasnas.datasets.image_checks import check_images
 from kerasnas.distribution import check_global_batch, check_scope, replicas_of
 from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
-from kerasnas.networks import WeightSharingSupernet
+from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy

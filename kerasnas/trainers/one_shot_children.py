@@ -12,7 +12,7 @@ from keras import ops
 from kerasnas import backend
 from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Genotype
-from kerasnas.networks import WeightSharingSupernet
+from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import Task
 

@@ -13,7 +13,8 @@ from keras import ops
 from kerasnas.backend.keras_internals import flatten_layers
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives import MixedOp
-from kerasnas.relaxations import Relaxation, split_variables
+from kerasnas.relaxations import Relaxation
+from kerasnas.relaxations.base import split_variables
 
 
 class SupernetProtocol(Protocol):

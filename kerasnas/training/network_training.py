@@ -14,7 +14,7 @@ from kerasnas import checks
 from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
 from kerasnas.companions import linear
 from kerasnas.companions.kernels import KernelsBeside
-from kerasnas.cost import parameters
+from kerasnas.cost.counting import parameters
 from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages

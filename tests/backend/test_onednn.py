@@ -10,8 +10,8 @@ import numpy as np
 
 from kerasnas.datasets import EpisodeSampler
 from kerasnas.meta import MAML
-from kerasnas.primitives import BatchNorm
-from kerasnas.proxies import synflow
+from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.proxies.synflow import synflow
 from kerasnas.spaces import DARTSSpace
 
 # The gradient of 1x1 convolutions with strides writes past its memory on a batch of one image.

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnas import datasets, pareto, primitives, tasks
+from kerasnas import datasets, pareto, tasks
 from kerasnas.datasets import Episode
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.datasets.sinusoids import SinusoidTasks
@@ -21,7 +21,7 @@ from kerasnas.federated import ClientInfo, Update, federate
 from kerasnas.federated.averaging import Values, outer_step, weighted_mean
 from kerasnas.federated.channels import InProcess
 from kerasnas.genotypes import DARTS_V1, Genotype
-from kerasnas.primitives import Graph
+from kerasnas.primitives import Graph, graph_primitives
 from kerasnas.registry import Registry
 from kerasnas.search import (
     ASHA,
@@ -41,13 +41,15 @@ from kerasnas.search import (
     TPESearch,
     evaluate_batches,
 )
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, ENASMicroSpace, GraphSpace, NASBench201Space
+from kerasnas.spaces import ENASMicroSpace, GraphSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
+from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
-from kerasnas.tabular import NASBench101, NASBench201, NATSBenchSize, NATSBenchSizeSpace, Table
+from kerasnas.tabular import NASBench101, NASBench201, NATSBenchSize, Table
 from kerasnas.tabular.nasbench_graph import NASBenchGraphSpace
+from kerasnas.tabular.nats_size import NATSBenchSizeSpace
 from kerasnas.tasks import CLASSIFICATION
 from tests.bad_inputs.table import call, fresh
 
@@ -165,7 +167,7 @@ call(fresh(lambda: SPACE.reachable(), "sample"), rng=RNG)
 # graphs
 call(Graph, edges=[[0, 1], [1, 2]], num_nodes=3)
 for primitive in ("ARMA", "ChebNet", "FullyConnected", "GAT", "GCN", "GIN", "GraphSAGE", "KGNN"):
-    call(getattr(primitives, primitive), graph=Graph([[0, 1]], 2), filters=4, affine=True, copies=2)
+    call(getattr(graph_primitives, primitive), graph=Graph([[0, 1]], 2), filters=4, affine=True, copies=2)
 call(GraphSpace, graph=Graph([[0, 1]], 2), filters=4, num_nodes=2, primitives=["gcn", "fc"], dropout=0.5)
 call(fresh(GraphSpace, "to_table"), genotype=GraphSpace().decode((0,) * 8))
 call(
@@ -354,12 +356,7 @@ call(Genotype.from_json, text=GENOTYPE.to_json())
 call(Genotype.from_paper_string, text=DARTS_V1.to_paper_string(), space="darts")
 call(Registry, kind="thing")
 call(fresh(lambda: Registry("thing"), "register"), name="first", factory=len)
-call(pareto.dominates, one=[1.0, 2.0], other=[2.0, 1.0])
-call(pareto.non_dominated, rewards=REWARDS)
-call(pareto.non_dominated_sort, rewards=REWARDS)
-call(pareto.crowding_distance, rewards=REWARDS)
 call(pareto.hypervolume, rewards=REWARDS, reference=(0.0, 0.0))
-call(pareto.staircase, costs=[1.0, 2.0], values=[1.0, 2.0])
 
 # federated
 call(weighted_mean, members=[[np.zeros(1)], [np.ones(1)]], shares=[1, 3])

@@ -22,7 +22,14 @@ from kerasnas import (
 )
 from kerasnas.cost.model import COSTS
 from kerasnas.datasets.batches import ArrayBatches
+from kerasnas.networks.shared import WeightSharingSupernet
+from kerasnas.networks.skeleton import cell_edges
 from kerasnas.platforms import tensorboard_log
+from kerasnas.primitives.masked import MaskedSepConv
+from kerasnas.primitives.mobile import MBConv
+from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.primitives.sequences import Recurrent, SelfAttention
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh
 
@@ -67,7 +74,7 @@ ENAS = spaces.ENASMicroSpace(filters=2, num_cells=1, num_nodes=1, primitives=["s
 
 @functools.cache
 def sharing():
-    return networks.WeightSharingSupernet(ENAS, SHAPE, CLASSES)
+    return WeightSharingSupernet(ENAS, SHAPE, CLASSES)
 
 
 @functools.cache
@@ -136,8 +143,7 @@ call(
     first_filters=8,
 )
 call(spaces.ProxylessSpace.imagenet, "ProxylessSpace.imagenet", primitives=("mbconv_3x3_e3", "mbconv_5x5_e3"))
-call(spaces.SubsetSpace, space=SPACE, architectures=[INDICES], reach=1)
-call(spaces.has_supernet, name="darts")
+call(SubsetSpace, space=SPACE, architectures=[INDICES], reach=1)
 
 
 def space_methods(space, kind):
@@ -170,7 +176,7 @@ PROXYLESS = spaces.ProxylessSpace(
 )
 for one in (SPACE, ENAS, ENAS_MACRO, MACRO, BENCH, BENCH201, PROXYLESS):
     space_methods(one, type(one))
-SUBSET = spaces.SubsetSpace(SPACE, [INDICES])
+SUBSET = SubsetSpace(SPACE, [INDICES])
 call(fresh(lambda: SUBSET, "feasible"), indices=INDICES)
 call(fresh(lambda: SUBSET, "neighbors"), indices=INDICES)
 call(fresh(lambda: SUBSET, "mutate_indices"), indices=INDICES, rng=RNG)
@@ -216,26 +222,12 @@ call(fresh(lambda: BENCH201, "from_string"), text=BENCH201.to_string(BENCH201.sa
 
 # primitives
 WINDOW = {"filters": 4, "strides": 1, "affine": True, "copies": 1}
-call(primitives.AveragePool, **WINDOW)
-call(primitives.MaxPool, **WINDOW)
-call(primitives.Identity, **WINDOW)
-call(primitives.Zero, **WINDOW)
-call(primitives.ReLUConvBN, **WINDOW)
-call(primitives.FactorizedReduce, **{**WINDOW, "strides": 2})
-call(primitives.DilConv, **WINDOW, kernel_size=3)
-call(primitives.NorConv, **WINDOW, kernel_size=3)
-call(primitives.SepConv, **WINDOW, kernel_size=3)
-call(primitives.MBConv, **WINDOW, kernel_size=3, expansion=6)
-call(primitives.MaskedDilConv, **WINDOW, kernel_size=3)
-call(primitives.MaskedNorConv, **WINDOW, kernel_size=3)
-call(primitives.MaskedSepConv, **WINDOW, kernel_size=3)
-call(primitives.MaskedMaxPool, **WINDOW)
-call(primitives.Recurrent, **WINDOW, kind="gru", bidirectional=False)
-call(primitives.SelfAttention, **WINDOW, heads=2)
-call(primitives.BatchNorm, affine=True, synchronized=False)
+call(MBConv, **WINDOW, kernel_size=3, expansion=6)
+call(MaskedSepConv, **WINDOW, kernel_size=3)
+call(Recurrent, **WINDOW, kind="gru", bidirectional=False)
+call(SelfAttention, **WINDOW, heads=2)
+call(BatchNorm, affine=True, synchronized=False)
 call(primitives.MixedOp, primitives=NAMES, **WINDOW, relaxation="softmax", seed=0)
-call(primitives.PartialMixedOp, primitives=NAMES, **{**WINDOW, "filters": 8}, partial_channels=4)
-call(primitives.primitive, name="skip_connect", filters=4, strides=1, affine=True)
 call(lambda name: primitives.register_primitive(name), "register_primitive", name="mine")
 
 # relaxations
@@ -244,26 +236,12 @@ call(relaxations.Gumbel, temperature=1.0, seed=0)
 call(relaxations.Dirichlet, seed=0)
 call(relaxations.BinaryGates, seed=0, unbiased=True)
 call(relaxations.Sigmoid, zero_one_weight=10.0, threshold=0.85)
-call(relaxations.FunctionRelaxation, function=keras.ops.softmax)
 ALPHAS = np.zeros((2, 3), "float32")
-LAYER = relaxations.Softmax()
-call(relaxations.add_alphas, layer=keras.layers.Layer(), shape=(2, 3), name="alphas", seed=0)
-call(relaxations.check_temperature, temperature=1.0, argument="temperature")
-call(relaxations.expected, relaxation=LAYER, alphas=ALPHAS)
-call(relaxations.get, identifier="softmax", seed=0)
-call(relaxations.is_alphas, variable=keras.Variable(ALPHAS))
-call(relaxations.normalize_edges, betas=np.zeros(3, "float32"), targets=[2, 2, 3])
-call(relaxations.penalty, relaxation=relaxations.Sigmoid(), alphas=ALPHAS)
-call(relaxations.segment_softmax, alphas=np.zeros(5, "float32"), sizes=[2, 3], temperature=1.0)
-call(relaxations.split_variables, variables=[keras.Variable(ALPHAS)])
 
 # networks
-TABLE = networks.ChoiceTable(networks.cell_edges(1), ("none", "skip_connect"))
+TABLE = networks.ChoiceTable(cell_edges(1), ("none", "skip_connect"))
 call(networks.ChoiceTable, edges=((0, 2), (1, 2)), primitives=("none", "skip_connect"), keep=2, repeats=False)
 call(fresh(lambda: TABLE, "primitive_choices"), kind="normal")
-call(networks.cell_edges, num_nodes=2, inputs=2)
-call(networks.MixedGraph, table=TABLE, inputs=2, filters=4, strides=1, affine=False, partial_channels=1)
-call(networks.SharedPrimitives, candidates=[keras.layers.ReLU(), keras.layers.Identity()], edges=1, seed=0)
 call(
     networks.Supernet,
     space=SPACE,
@@ -278,19 +256,9 @@ call(
 call(fresh(supernet, "derive"), max_skips=1, cost=COST, limit=1e9, allow_none=True)
 call(fresh(supernet, "add_auxiliary_skip"), weight=0.0)
 call(fresh(supernet, "one_hot_weights"), genotype=GENOTYPE)
-call(networks.WeightSharingSupernet, space=ENAS, input_shape=SHAPE, num_classes=3, seed=0)
-call(networks.chosen_network, space=SPACE, genotype=GENOTYPE, input_shape=SHAPE, num_classes=3, drop_path=0.1, seed=0)
 call(networks.few_shot_network, input_shape=SHAPE, num_classes=3, filters=4, blocks=2, pooling=False, seed=0)
-call(networks.measured_parts, space=SPACE, input_shape=SHAPE, num_classes=3)
-call(networks.network_parts, space=SPACE, genotype=GENOTYPE, input_shape=SHAPE, num_classes=3)
-PART = networks.Part("identity", ((8, 8, 1),), lambda x: x)
-call(networks.Part, name="identity", shapes=((8, 8, 1),), build=len)
-call(networks.NetworkParts, fixed=(PART,), choices={"cell": TABLE}, options={"cell": [[[PART], [PART]]] * 2})
-call(networks.table_decisions, kind="normal", weights=np.ones((2, 2)) / 2, table=TABLE, allow_none=True)
 
 # costs
-call(cost.macs, model=NETWORK)
-call(cost.parameters, model=NETWORK)
 call(cost.network_latency, model=NETWORK, batch_size=1, rounds=1)
 call(cost.pareto_front, supernet=supernet(), cost=COST, points=2, max_skips=1)
 call(cost.tabulate, parts=SPACE.parts(SHAPE, 3), measure=lambda part: 1.0, name="toy", unit="apples")
@@ -331,10 +299,6 @@ for name in ("parameters", "macs"):
 GRAPH_DATA = datasets.stochastic_blocks(nodes=30, classes=2, train_per_class=5)
 call(proxies.ReadoutScore, space=spaces.GraphSpace(GRAPH_DATA.graph), data=GRAPH_DATA, draws=1, seed=0)
 call(proxies.ProxyScore, space=SPACE, proxy="naswot", x=X, y=Y, num_classes=3, seed=0)
-call(proxies.ascend, space=SPACE, score=lambda genotype: 0.0, start=GENOTYPE, within=None, evaluations=2, seed=0)
-call(proxies.naswot, model=SMALL, images=X)
-call(proxies.synflow, model=SMALL)
-call(proxies.zico, model=SMALL, batches=[(X[:12], Y[:12]), (X[12:], Y[12:])])
 
 # trainers
 call(search.BilevelOptimizer, optimizer="sgd", architecture_optimizer="adam", name="both")

@@ -92,7 +92,6 @@ call(fresh(lambda: GENOTYPE, "save"), path=FOLDER / "genotype.json")
 call(Genotype.load, "Genotype.load", path=RUN / "genotype.json")
 call(intervals.wilson_interval, accuracy=0.9, samples=10, z=1.96)
 call(intervals.paired_difference, first=[True, False], second=[False, False])
-call(tables.Evaluation, valid=0.5, test=0.5, epochs=12, seconds=1.0)
 call(
     tables.NASBenchGraph,
     name="toy",

@@ -18,10 +18,8 @@ PACKAGES = [
     "kerasnas.export",
     "kerasnas.federated",
     "kerasnas.genotypes",
-    "kerasnas.intervals",
     "kerasnas.meta",
     "kerasnas.networks",
-    "kerasnas.pareto",
     "kerasnas.deployment",
     "kerasnas.diagnostics",
     "kerasnas.methods",
@@ -42,12 +40,12 @@ PACKAGES = [
 ]
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Client Executor Filler Front GraphPrimitive Masked MetaLearner MultiFidelitySearch ParetoSearch
+        Client Executor Filler Front GraphPrimitive MetaLearner MultiFidelitySearch ParetoSearch
         PolicyGradient Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
-        ArchitectureMonitor Classification Local Multilabel NATSBenchSizeSpace NonFiniteGuard cores
-        device_name presets
+        ArchitectureMonitor Classification Local Multilabel NonFiniteGuard cores
+        presets
     """,
     "an error": """
         ClusterError InfeasibleError NonFiniteError SpaceExhaustedError WorkerLostError

@@ -11,7 +11,8 @@ import pytest
 from keras import ops
 
 from kerasnas.backend import value_and_grad
-from kerasnas.cost import COSTS, CostModel, macs, parameters, pareto_front
+from kerasnas.cost import COSTS, CostModel, pareto_front
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.search import CostObjective
 from kerasnas.spaces import DARTSSpace, NASBench201Space, SignalSpace
 from kerasnas.spaces.proxyless import ProxylessSpace

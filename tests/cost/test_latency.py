@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.cost import LatencyTable, device_name, network_latency
+from kerasnas.cost import LatencyTable, network_latency
+from kerasnas.cost.latency import device_name
 from kerasnas.spaces import NASBench201Space
 from kerasnas.spaces.proxyless import ProxylessSpace
 

@@ -9,7 +9,7 @@ from PIL import Image
 from kerasnas import cli, search
 from kerasnas.diagnostics import ComparisonConfig
 from kerasnas.diagnostics import comparison as runner
-from kerasnas.spaces import SubsetSpace
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.tabular import NASBench201
 
 

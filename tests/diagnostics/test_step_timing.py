@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
-from kerasnas.cost import macs
+from kerasnas.cost.counting import macs
 from kerasnas.diagnostics import TimingConfig, measure, step_timing
 from kerasnas.diagnostics.step_timing import StepTiming, matmul_peak, measure_step, search_seconds, step_flops
-from kerasnas.relaxations import is_alphas
+from kerasnas.relaxations.base import is_alphas
 
 
 # Arithmetic ----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from searching import PRIMITIVES, distance, spread
 
 from kerasnas import DARTSSpace, meta
 from kerasnas.datasets import Episode, TaskFamily
-from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.search import ENASTrainer
 from kerasnas.spaces import ENASMicroSpace
 

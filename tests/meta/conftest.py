@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas.datasets import Episode, TaskFamily
-from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.normalization import BatchNorm
 
 
 class Images(TaskFamily):

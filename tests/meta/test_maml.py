@@ -10,7 +10,7 @@ from kerasnas.datasets import Episode
 from kerasnas.datasets.sinusoids import SinusoidTasks
 from kerasnas.meta import MAML
 from kerasnas.meta.functional import minibatches
-from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.normalization import BatchNorm
 
 
 def gradients_of(learner, episode):

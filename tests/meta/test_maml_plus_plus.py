@@ -8,7 +8,7 @@ from keras import ops
 from kerasnas.backend import value_and_grad, values
 from kerasnas.datasets import Episode
 from kerasnas.meta import MAML
-from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.normalization import BatchNorm
 
 PARTS = {"learn_inner_rates": True, "per_step_statistics": True, "per_step_scale_offset": True}
 

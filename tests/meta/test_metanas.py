@@ -8,7 +8,7 @@ from keras import ops
 from kerasnas import DARTSSpace
 from kerasnas.backend import value_and_grad, values
 from kerasnas.meta import MAML, MetaNAS
-from kerasnas.relaxations import split_variables
+from kerasnas.relaxations.base import split_variables
 from kerasnas.spaces import NASBench201Space
 from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
 

@@ -13,7 +13,8 @@ from kerasnas.meta.experience import SearchExperience, check_sources, load_exper
 from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSurrogate
 from kerasnas.meta.warm_predictor import SourceKernel, SourcePrior, TransferPredictor
 from kerasnas.search import NSGA2, PredictorSearch, RandomSearch
-from kerasnas.spaces import NASBench201Space, SubsetSpace
+from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.gaussian_process import MatchKernel, fit_noise, normal_quantiles
 from kerasnas.tabular import NASBenchGraph
 from kerasnas.testing import check_strategy

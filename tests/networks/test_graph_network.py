@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasnas.networks.graph_network import EPSILON, count_parameters, graph_network, vertex_channels
-from kerasnas.spaces import NASBENCH101_OPERATIONS, NASBench101Space
+from kerasnas.spaces import NASBench101Space
+from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS
 
 CONV3, CONV1, POOL = NASBENCH101_OPERATIONS
 PARALLEL = np.array(

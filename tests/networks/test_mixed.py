@@ -8,9 +8,13 @@ import pytest
 
 import kerasnas
 from kerasnas import Edge
-from kerasnas.networks import ChoiceTable, MixedGraph, cell_edges, table_decisions
+from kerasnas.networks import ChoiceTable
 from kerasnas.networks.derivation import choose
-from kerasnas.spaces import DARTS_PRIMITIVES, DARTSSpace
+from kerasnas.networks.mixed import MixedGraph
+from kerasnas.networks.skeleton import cell_edges
+from kerasnas.networks.supernet import table_decisions
+from kerasnas.spaces import DARTSSpace
+from kerasnas.spaces.darts import DARTS_PRIMITIVES
 
 
 def graph(names, nodes, filters, strides=1):

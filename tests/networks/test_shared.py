@@ -6,10 +6,10 @@ import pytest
 from keras import ops
 
 from kerasnas import Genotype, backend
-from kerasnas.networks import SharedPrimitives, WeightSharingSupernet
-from kerasnas.networks.shared import SharedGraph
-from kerasnas.primitives import BatchNorm, primitive
+from kerasnas.networks.shared import SharedGraph, SharedPrimitives, WeightSharingSupernet
+from kerasnas.primitives.base import primitive
 from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
+from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
 from kerasnas.spaces.cell_space import cell_plan
 from kerasnas.spaces.enas_macro import macro_plan

@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import DARTSSpace, Genotype
-from kerasnas.networks import MixedGraph, Supernet, cell_edges
-from kerasnas.primitives import BatchNorm
+from kerasnas.networks import Supernet
+from kerasnas.networks.mixed import MixedGraph
+from kerasnas.networks.skeleton import cell_edges
 from kerasnas.primitives.convolutions import Convolution, Depthwise, OffsetPair, Pointwise
+from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.spaces.cell_space import cell_plan
 
 NAMES = ["none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"]

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas.primitives import PRIMITIVES, MBConv, primitive
+from kerasnas.primitives import PRIMITIVES
+from kerasnas.primitives.base import primitive
+from kerasnas.primitives.mobile import MBConv
 
 
 def images(channels, size=(6, 7), seed=0):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.primitives import BatchNorm
+from kerasnas.primitives.normalization import BatchNorm
 
 
 def images(seed=0):

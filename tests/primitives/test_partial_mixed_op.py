@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 from kerasnas import DARTSSpace
-from kerasnas.primitives import PartialMixedOp
-from kerasnas.relaxations import normalize_edges
+from kerasnas.primitives.partial_mixed_op import PartialMixedOp
+from kerasnas.relaxations.base import normalize_edges
 
 NAMES = ["none", "skip_connect", "sep_conv_3x3"]
 

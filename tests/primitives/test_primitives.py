@@ -5,20 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasnas.primitives import (
-    PRIMITIVES,
-    AveragePool,
-    BatchNorm,
-    DilConv,
-    FactorizedReduce,
-    Identity,
-    Masked,
-    MaxPool,
-    Zero,
-    primitive,
-)
-from kerasnas.primitives.base import Relu, Repeat, apply_standard
-from kerasnas.primitives.convolutions import Convolution
+from kerasnas.primitives import PRIMITIVES
+from kerasnas.primitives.base import Relu, Repeat, apply_standard, primitive
+from kerasnas.primitives.convolutions import Convolution, DilConv, FactorizedReduce
+from kerasnas.primitives.masked import Masked
+from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
 
 
 def images(channels=3, size=(6, 6), seed=0):

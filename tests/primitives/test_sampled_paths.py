@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import ops
 
 from kerasnas import DARTSSpace, MixedOp, backend, register_primitive
-from kerasnas.primitives import PRIMITIVES, PartialMixedOp
+from kerasnas.primitives import PRIMITIVES
+from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 
 PRIMITIVE_NAMES = ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"]
 COPIES, FILTERS = 3, 8

@@ -6,8 +6,10 @@ import pytest
 from keras import ops
 
 from kerasnas import backend, register_primitive, testing
-from kerasnas.primitives import PRIMITIVES, BatchNorm, MixedOp, PartialMixedOp, primitive
-from kerasnas.primitives.normalization import EPSILON
+from kerasnas.primitives import PRIMITIVES, MixedOp
+from kerasnas.primitives.base import primitive
+from kerasnas.primitives.normalization import EPSILON, BatchNorm
+from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 
 CHANNELS = 4
 NORM = 1 / np.sqrt(1 + EPSILON)  # what batch norm does outside training, before any

@@ -5,20 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerasnas import relaxations
 from kerasnas.backend import value_and_grad
 from kerasnas.primitives import MixedOp
-from kerasnas.relaxations import (
-    BinaryGates,
-    Dirichlet,
-    Gumbel,
-    Relaxation,
-    Sigmoid,
-    Softmax,
-    add_alphas,
-    is_alphas,
-    split_variables,
-)
+from kerasnas.relaxations import BinaryGates, Dirichlet, Gumbel, Relaxation, Sigmoid, Softmax
+from kerasnas.relaxations.base import add_alphas, get_relaxation, is_alphas, split_variables
 
 
 def test_softmax_is_the_closed_form():
@@ -44,15 +34,15 @@ def test_temperature_is_checked(temperature):
 
 
 def test_get():
-    assert isinstance(relaxations.get("softmax"), Softmax)
+    assert isinstance(get_relaxation("softmax"), Softmax)
     own = Softmax(0.5)
-    assert relaxations.get(own) is own
-    again = relaxations.get(keras.saving.serialize_keras_object(own))
+    assert get_relaxation(own) is own
+    again = get_relaxation(keras.saving.serialize_keras_object(own))
     assert isinstance(again, Softmax) and again.temperature == 0.5
     with pytest.raises(ValueError, match=r"Unknown relaxation 'sofmax'. Did you mean 'softmax'"):
-        relaxations.get("sofmax")
+        get_relaxation("sofmax")
     with pytest.raises(ValueError, match="`relaxation`"):
-        relaxations.get(3)
+        get_relaxation(3)
 
 
 def test_base_fills_in_what_a_relaxation_does_not_say():
@@ -63,20 +53,20 @@ def test_base_fills_in_what_a_relaxation_does_not_say():
     relax, alphas = Shifted(), np.array([[0.0, 1.0], [2.0, 0.0]], "float32")
     assert (relax.paths, relax.temperature, relax.penalty(alphas)) == (None, None, None)
     np.testing.assert_array_equal(relax.expected(alphas), relax(alphas, training=False)[0])
-    assert relaxations.get(relax) is relax
+    assert get_relaxation(relax) is relax
 
 
 def test_a_callable_becomes_a_relaxation():
     def relax(alphas, training=None):
         return ops.softmax(2 * alphas, axis=-1), None
 
-    made, alphas = relaxations.get(relax), ops.convert_to_tensor([[0.0, 1.0]])
+    made, alphas = get_relaxation(relax), ops.convert_to_tensor([[0.0, 1.0]])
     assert isinstance(made, Relaxation) and made.function is relax
     assert (made.paths, made.temperature, made.penalty(alphas)) == (None, None, None)
     np.testing.assert_array_equal(made(alphas, training=True)[0], relax(alphas)[0])
     np.testing.assert_array_equal(made.expected(alphas), relax(alphas)[0])
     with pytest.raises(ValueError, match=r"`relaxation`\. Expected a name, a `Relaxation` or a callable"):
-        relaxations.get(Softmax)  # the class, not one of it
+        get_relaxation(Softmax)  # the class, not one of it
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -108,9 +98,9 @@ class Own:
 
 def test_interface_of_a_callable_object_is_taken_from_it():
     alphas = ops.convert_to_tensor([[0.0, 1.0]])
-    serialized = keras.saving.serialize_keras_object(relaxations.get(Own(2.0)))
+    serialized = keras.saving.serialize_keras_object(get_relaxation(Own(2.0)))
     old = keras.saving.serialize_keras_object(Own(2.0))  # as in files that were saved before
-    for made in (relaxations.get(Own(2.0)), relaxations.get(serialized), relaxations.get(old)):
+    for made in (get_relaxation(Own(2.0)), get_relaxation(serialized), get_relaxation(old)):
         assert made.paths == 1
         np.testing.assert_allclose(made.expected(alphas), ops.softmax(2 * alphas), rtol=1e-6)
         assert float(made.penalty(alphas)) == 2.0
@@ -174,12 +164,12 @@ def test_gumbel_outside_training_and_its_seeds():
     weights, active = relax(alphas, training=False)
     np.testing.assert_array_equal(active[:, 0], np.argmax(alphas, axis=1))
     np.testing.assert_array_equal(weights, np.eye(4)[np.argmax(alphas, axis=1)])
-    np.testing.assert_allclose(relaxations.expected(relax, alphas), Softmax()(alphas)[0], rtol=1e-6)
+    np.testing.assert_allclose(relax.expected(alphas), Softmax()(alphas)[0], rtol=1e-6)
     draws = [np.array(relax(alphas, training=True)[1]) for _ in range(2)]
     assert not np.array_equal(*draws)
     np.testing.assert_array_equal(Gumbel(seed=3)(alphas, training=True)[1], draws[0])
-    assert not np.array_equal(relaxations.get("gumbel", seed=4)(alphas, training=True)[1], draws[0])
-    np.testing.assert_array_equal(relaxations.get("gumbel", seed=3)(alphas, training=True)[1], draws[0])
+    assert not np.array_equal(get_relaxation("gumbel", seed=4)(alphas, training=True)[1], draws[0])
+    np.testing.assert_array_equal(get_relaxation("gumbel", seed=3)(alphas, training=True)[1], draws[0])
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("nan")])
@@ -296,8 +286,8 @@ def test_sigmoid_and_its_zero_one_loss():
     np.testing.assert_allclose(weights, [[0.5, 0.75], [0.25, 1.0]], rtol=1e-6)
     assert active is None
     relax = Sigmoid(zero_one_weight=2.0)
-    np.testing.assert_allclose(relaxations.penalty(relax, ops.convert_to_tensor(alphas)), -2 * (2 / 16 + 1 / 4) / 4)
-    assert relaxations.penalty(Softmax(), alphas) is None
+    np.testing.assert_allclose(relax.penalty(ops.convert_to_tensor(alphas)), -2 * (2 / 16 + 1 / 4) / 4)
+    assert Softmax().penalty(alphas) is None
     with pytest.raises(ValueError, match="zero_one_weight"):
         Sigmoid(-1)
 

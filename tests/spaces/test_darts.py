@@ -7,7 +7,8 @@ import pytest
 
 from kerasnas import DARTSSpace, Genotype, SearchSpace
 from kerasnas.genotypes import DARTS_V1, DARTS_V2, PC_DARTS_CIFAR
-from kerasnas.spaces import DARTS_PRIMITIVES, SPACES
+from kerasnas.spaces import SPACES
+from kerasnas.spaces.darts import DARTS_PRIMITIVES
 
 SMALL = DARTSSpace(filters=2, num_cells=3, num_nodes=2)
 

@@ -10,13 +10,15 @@ import pytest
 
 from kerasnas import BilevelTrainer, Genotype, relaxations
 from kerasnas.backend.keras_internals import flatten_layers
-from kerasnas.cost import COSTS, macs, parameters
+from kerasnas.cost import COSTS
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets import stochastic_blocks
 from kerasnas.networks import Supernet
 from kerasnas.primitives.graph_stages import Attention, Linear, Neighbors
 from kerasnas.search import STRATEGIES
-from kerasnas.spaces import GRAPH_SPACE_PRIMITIVES, SPACES, GraphSpace, NASBench201Space
+from kerasnas.spaces import SPACES, GraphSpace, NASBench201Space
 from kerasnas.spaces.graph_cells import canonical
+from kerasnas.spaces.graphs import GRAPH_SPACE_PRIMITIVES
 from kerasnas.tabular import NASBenchGraph
 
 DATA = stochastic_blocks(nodes=60, classes=3, features=8, train_per_class=5)

@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.cost import macs
+from kerasnas.cost.counting import macs
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.methods.race.running import RECIPE
 from kerasnas.primitives.attention_blocks import TransformerBlock, window_of
 from kerasnas.racing import Contestant
 from kerasnas.racing.portfolio import portfolio
-from kerasnas.spaces import HYBRID_PRIMITIVES, SPACES, HybridSpace, MacroSpace
+from kerasnas.spaces import SPACES, HybridSpace, MacroSpace
+from kerasnas.spaces.hybrid import HYBRID_PRIMITIVES
 
 SPACE = HybridSpace(filters=8)
 RNG = np.random.default_rng(0)

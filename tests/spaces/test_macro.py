@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.cost import COSTS, CostModel, NetworkCost, macs, parameters
+from kerasnas.cost import COSTS, CostModel, NetworkCost
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks import Supernet
-from kerasnas.spaces import MACRO_PRIMITIVES, SPACES, MacroSpace
+from kerasnas.spaces import SPACES, MacroSpace
+from kerasnas.spaces.macro import MACRO_PRIMITIVES
 
 SPACE = MacroSpace()
 SMALL = MacroSpace(filters=4, widths=(0.5, 1.0), max_halvings=2)

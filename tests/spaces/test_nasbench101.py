@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from kerasnas.genotypes import Genotype
-from kerasnas.spaces import NASBENCH101_OPERATIONS, SPACES, NASBench101Space, has_supernet
+from kerasnas.spaces import SPACES, NASBench101Space
+from kerasnas.spaces.base import has_supernet
+from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS
 from kerasnas.spaces.nasbench101_cells import Cell, canonical, edge_list, graph_hash, one_edit_away, vertex_pairs
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
 from kerasnas.testing import check_space

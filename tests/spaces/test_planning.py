@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.cost import macs, parameters
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets import mazes
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
 from kerasnas.racing.portfolio import portfolio

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kerasnas import Genotype, testing
-from kerasnas.spaces import PROXYLESS_PRIMITIVES, SPACES, ProxylessSpace
+from kerasnas.spaces import SPACES, ProxylessSpace
+from kerasnas.spaces.proxyless import PROXYLESS_PRIMITIVES
 
 PAIR = ["mbconv_3x3_e3", "mbconv_5x5_e3"]
 

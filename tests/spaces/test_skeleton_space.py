@@ -6,7 +6,8 @@ import pytest
 from keras import ops
 
 from kerasnas import BilevelTrainer, testing
-from kerasnas.cost import COSTS, macs
+from kerasnas.cost import COSTS
+from kerasnas.cost.counting import macs
 from kerasnas.networks import ChoiceTable
 from kerasnas.primitives.blocks import Stem
 from kerasnas.relaxations import RELAXATIONS

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from kerasnas.search import RandomSearch
-from kerasnas.spaces import DARTSSpace, NASBench101Space, SubsetSpace
+from kerasnas.spaces import DARTSSpace, NASBench101Space
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
+from kerasnas.spaces.subset import SubsetSpace
 
 WHOLE = DARTSSpace(num_cells=1, num_nodes=1, primitives=["none", "skip_connect", "max_pool_3x3", "avg_pool_3x3"])
 LISTED = [(0, 0, 0), (0, 0, 1), (0, 2, 2)]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
-from kerasnas.cost import COSTS, macs, parameters
+from kerasnas.cost import COSTS
+from kerasnas.cost.counting import macs, parameters
 from kerasnas.networks.initialization import initialize
 from kerasnas.spaces import SPACES, PaddedSignalSpace, TextSpace
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasnas.search import BANANAS, LocalSearch, RandomSearch, RegularizedEvolution
-from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space, SubsetSpace
+from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.bananas import thompson_draws
 from kerasnas.strategies.candidates import Candidates
 from kerasnas.strategies.ensemble import NetworkEnsemble

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kerasnas.search import BOHB, STRATEGIES, Hyperband, RandomSearch, TPESearch
-from kerasnas.spaces import NASBench101Space, NASBench201Space, SubsetSpace
+from kerasnas.spaces import NASBench101Space, NASBench201Space
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.tpe import CategoricalDensity
 from kerasnas.testing.strategies import GridSpace
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from kerasnas.search import LocalSearch, PredictorSearch, RandomSearch, RegularizedEvolution
-from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space, SubsetSpace
+from kerasnas.spaces import DARTSSpace, NASBench101Space, NASBench201Space
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.strategies.gaussian_process import (
     NOISE,
     MatchKernel,

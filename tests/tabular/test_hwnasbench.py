@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
 from kerasnas.tabular import NASBench201
 from kerasnas.tabular.hwnasbench import HARDWARE_METRICS
 

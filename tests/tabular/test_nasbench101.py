@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from kerasnas.search import RandomSearch
-from kerasnas.spaces import NASBENCH101_OPERATIONS, DARTSSpace, NASBench101Space, SubsetSpace
+from kerasnas.spaces import DARTSSpace, NASBench101Space
+from kerasnas.spaces.nasbench101 import NASBENCH101_OPERATIONS
 from kerasnas.spaces.nasbench101_enumeration import Cells, cell_indices, enumerate_cells
+from kerasnas.spaces.subset import SubsetSpace
 from kerasnas.tabular import NASBench101
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

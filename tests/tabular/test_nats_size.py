@@ -9,7 +9,8 @@ import pytest
 from kerasnas.diagnostics.comparison import open_table
 from kerasnas.search import BANANAS, LocalSearch
 from kerasnas.spaces import NASBench201Space
-from kerasnas.tabular import NATSBenchSize, NATSBenchSizeSpace
+from kerasnas.tabular import NATSBenchSize
+from kerasnas.tabular.nats_size import NATSBenchSizeSpace
 
 SPACE = NATSBenchSizeSpace()
 CONVERTER = Path(__file__).parents[2] / "benchmarks" / "convert_nasbench201.py"

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasnas.spaces import NASBENCH201_PRIMITIVES, NASBench201Space
+from kerasnas.spaces import NASBench201Space
+from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
 from kerasnas.tabular import NASBench201, NASBenchGraph, Table
 
 SPACE = NASBench201Space()

@@ -9,7 +9,8 @@ from keras import ops
 
 from kerasnas import relaxations, testing
 from kerasnas.genotypes import Genotype
-from kerasnas.primitives import PRIMITIVES, Graph, ReLUConvBN, SepConv, register_primitive
+from kerasnas.primitives import PRIMITIVES, Graph, register_primitive
+from kerasnas.primitives.convolutions import ReLUConvBN, SepConv
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.search import STRATEGIES, RegularizedEvolution
 from kerasnas.spaces import SPACES, DARTSSpace

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelOptimizer
-from kerasnas.relaxations import add_alphas
+from kerasnas.relaxations.base import add_alphas
 
 
 def two_levels():

@@ -10,8 +10,9 @@ from keras import ops
 
 from kerasnas import BilevelOptimizer, BilevelTrainer, DARTSSpace, MixedOp
 from kerasnas.backend import value_and_grad
-from kerasnas.primitives import BatchNorm
-from kerasnas.relaxations import Dirichlet, split_variables
+from kerasnas.primitives.normalization import BatchNorm
+from kerasnas.relaxations import Dirichlet
+from kerasnas.relaxations.base import split_variables
 from kerasnas.search import HYPERGRADIENTS, InnerStep, finite_difference, first_order, unrolled
 from kerasnas.spaces import NASBench201Space
 

@@ -10,7 +10,7 @@ import pytest
 from kerasnas import DARTSSpace
 from kerasnas.callbacks import NonFiniteError, snapshot
 from kerasnas.datasets import stratified_split
-from kerasnas.networks import WeightSharingSupernet
+from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace
 

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kerasnas import datasets, reporting
-from kerasnas.cost import COSTS, network_latency, parameters
+from kerasnas.cost import COSTS, network_latency
+from kerasnas.cost.counting import parameters
 from kerasnas.executors import Executor, Local
 from kerasnas.export import save_classifier
 from kerasnas.genotypes import Genotype

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.proxies import ascend
+from kerasnas.proxies.ascent import ascend
 from kerasnas.spaces import SearchSpace
 
 _DRAWS = 20  # for each candidate: in a small space, or a narrow set, most are there already
