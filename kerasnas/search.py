@@ -1,46 +1,27 @@
 """The public face of search: black-box strategies (`ask`, `tell`) and gradient trainers (`fit`)."""
 
-from kerasnas.strategies import (
-    ASHA,
-    BANANAS,
-    BOHB,
-    NSGA2,
-    STRATEGIES,
-    AttentionPolicy,
-    Controller,
-    EHVISearch,
-    Hyperband,
-    LocalSearch,
-    LSTMPolicy,
-    MultiFidelitySearch,
-    ParetoSearch,
-    PolicyGradient,
-    PredictorSearch,
-    RandomSearch,
-    RegularizedEvolution,
-    Reinforce,
-    SearchStrategy,
-    SpaceExhaustedError,
-    SuccessiveHalving,
-    TPESearch,
-    Trial,
-    evaluate_batches,
-)
-from kerasnas.trainers import (
-    HYPERGRADIENTS,
-    BetaDecay,
-    BilevelOptimizer,
-    BilevelTrainer,
-    CostObjective,
-    ENASCheckpoint,
-    ENASTrainer,
-    InnerStep,
-    SupernetScore,
-    finite_difference,
-    first_order,
-    select_by_perturbation,
-    unrolled,
-)
+from kerasnas.strategies.asha import ASHA
+from kerasnas.strategies.bananas import BANANAS
+from kerasnas.strategies.base import STRATEGIES, RandomSearch, SearchStrategy, SpaceExhaustedError
+from kerasnas.strategies.bohb import BOHB
+from kerasnas.strategies.controller import Controller, Reinforce
+from kerasnas.strategies.ehvi import EHVISearch
+from kerasnas.strategies.evaluating import evaluate_batches
+from kerasnas.strategies.evolution import RegularizedEvolution
+from kerasnas.strategies.hyperband import Hyperband, SuccessiveHalving
+from kerasnas.strategies.local_search import LocalSearch
+from kerasnas.strategies.multi_objective import NSGA2
+from kerasnas.strategies.predictor import PredictorSearch
+from kerasnas.strategies.tpe import TPESearch
+from kerasnas.trainers.beta_decay import BetaDecay
+from kerasnas.trainers.bilevel import BilevelTrainer
+from kerasnas.trainers.bilevel_optimizer import BilevelOptimizer
+from kerasnas.trainers.cost_objective import CostObjective
+from kerasnas.trainers.hypergradients import HYPERGRADIENTS
+from kerasnas.trainers.one_shot import ENASTrainer
+from kerasnas.trainers.one_shot_phases import ENASCheckpoint
+from kerasnas.trainers.perturbation import select_by_perturbation
+from kerasnas.trainers.supernet_score import SupernetScore
 
 __all__ = [
     "ASHA",
@@ -49,7 +30,6 @@ __all__ = [
     "HYPERGRADIENTS",
     "NSGA2",
     "STRATEGIES",
-    "AttentionPolicy",
     "BetaDecay",
     "BilevelOptimizer",
     "BilevelTrainer",
@@ -59,12 +39,7 @@ __all__ = [
     "ENASCheckpoint",
     "ENASTrainer",
     "Hyperband",
-    "InnerStep",
-    "LSTMPolicy",
     "LocalSearch",
-    "MultiFidelitySearch",
-    "ParetoSearch",
-    "PolicyGradient",
     "PredictorSearch",
     "RandomSearch",
     "RegularizedEvolution",
@@ -74,10 +49,6 @@ __all__ = [
     "SuccessiveHalving",
     "SupernetScore",
     "TPESearch",
-    "Trial",
     "evaluate_batches",
-    "finite_difference",
-    "first_order",
     "select_by_perturbation",
-    "unrolled",
 ]

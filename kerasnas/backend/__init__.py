@@ -1,4 +1,4 @@
-"""The functions that differ between TensorFlow and JAX. Import them from here: Keras' backend picks the module."""
+"""Functions that differ between TensorFlow and JAX. Internal: Keras' backend picks the module they come from."""
 
 import keras
 
@@ -45,25 +45,3 @@ else:
     raise ImportError(
         f"KerasNAS runs on Keras' TensorFlow and JAX backends. Received: KERAS_BACKEND='{keras.backend.backend()}'"
     )
-
-__all__ = [
-    "OUT_OF_MEMORY",
-    "MetaStep",
-    "SharedStep",
-    "TrainStep",
-    "all_reduce",
-    "batch_norm",
-    "checked_rows",
-    "devices",
-    "exact_second_order",
-    "first_order_only",
-    "fused_call",
-    "map_tasks",
-    "replicas",
-    "share",
-    "shared_trace",
-    "traced_once",
-    "unscaled",
-    "value_and_grad",
-    "values",
-]

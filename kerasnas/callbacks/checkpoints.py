@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.callbacks.state import restore, snapshot
-from kerasnas.distribution import is_chief, replicas_of, workers_of
+from kerasnas.distribution.scope import is_chief, replicas_of, workers_of
 from kerasnas.files.storage import CheckpointStore
 
 METRIC = "metric-"  # what the names of their variables begin with in a checkpoint

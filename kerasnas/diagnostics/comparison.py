@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, tabular
-from kerasnas.executors import cores
+from kerasnas.executors.base import cores
 from kerasnas.files import storage
 from kerasnas.reporting import plot_regret
 from kerasnas.runs.executors import LOCAL, open_executor
 from kerasnas.runs.settings import ComparisonConfig
-from kerasnas.strategies import STRATEGIES, SpaceExhaustedError
+from kerasnas.search import STRATEGIES, SpaceExhaustedError
 from kerasnas.tabular import Table
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)

@@ -21,11 +21,12 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.backend.virtual import split_cpu
-from kerasnas.distribution import DISTRIBUTIONS, resolve_strategy
+from kerasnas.distribution import resolve_strategy
+from kerasnas.distribution.resolve import DISTRIBUTIONS
 from kerasnas.primitives import MixedOp
 from kerasnas.runs.settings import Settings, setting
+from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import DARTSSpace
-from kerasnas.trainers import BilevelTrainer
 
 PACKAGES = (
     *("kerasnas", "keras", "tensorflow", "tensorflow-tpu", "jax", "jaxlib", "libtpu", "jax-cuda12-plugin"),

@@ -18,7 +18,7 @@ from kerasnas.cost.counting import macs
 from kerasnas.methods.assembly import checked_data, make_space, make_supernet, search_batch_size
 from kerasnas.reporting.tables import MISSING, duration, show
 from kerasnas.runs.settings import TimingConfig
-from kerasnas.trainers import BilevelTrainer
+from kerasnas.search import BilevelTrainer
 from kerasnas.trainers.data_split import pair_halves
 
 WEIGHT_STEP = 3

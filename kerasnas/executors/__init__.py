@@ -1,10 +1,10 @@
-"""Executors: where independent evaluations run, in this process, in others of this machine, or on a cluster.
+"""Executors run independent evaluations: in this process, in other processes of this machine, or on a cluster.
 
-One contract, `Executor`: a function, what all of its calls share, and items; results as they are completed, or all of
-them in order. `kerasnas.runs.open_executor` makes one of a name, and `kerasnas.platforms.ray_executor` is Ray's.
+They share one contract, `Executor`: a function, a value shared by all calls, and items; results in the order of
+completion or of the items. `kerasnas.runs.open_executor` opens one by name; `kerasnas.platforms.ray_executor` is Ray's.
 """
 
-from kerasnas.executors.base import Executor, Kept, Local, WorkerLostError, cores, thread_limits
+from kerasnas.executors.base import Broadcast, Executor, Local, WorkerLostError
 from kerasnas.executors.processes import Processes
 
-__all__ = ["Executor", "Kept", "Local", "Processes", "WorkerLostError", "cores", "thread_limits"]
+__all__ = ["Broadcast", "Executor", "Local", "Processes", "WorkerLostError"]

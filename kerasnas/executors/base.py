@@ -27,7 +27,7 @@ class WorkerLostError(RuntimeError):
     number: int | None = None
 
 
-class Kept:
+class Broadcast:
     """The `shared` of several calls of an executor: a worker receives it once, and keeps it until it is given another.
 
     So do networks remain that a worker has built, and steps that it has traced. The function takes `shared.value`.
@@ -38,7 +38,7 @@ class Kept:
 
     Example:
 
-    >>> data = Kept([2, 3])
+    >>> data = Broadcast([2, 3])
     >>> add = lambda shared, item: sum(shared.value) + item
     >>> [Local().map(add, items, shared=data) for items in ([1, 2], [3])]
     [[6, 7], [8]]
@@ -53,8 +53,8 @@ class Kept:
 
 
 def sent_once(executor: Executor, function: Function, shared: Any, send: Callable[[Function, Any], Any]) -> Any:
-    """`send(function, shared)`, or what that returned before of the same function and the same `Kept`."""
-    if not isinstance(shared, Kept):
+    """`send(function, shared)`, or what that returned before of the same function and the same `Broadcast`."""
+    if not isinstance(shared, Broadcast):
         return send(function, shared)
     if (executor, function) not in shared.sent:
         shared.sent[executor, function] = send(function, shared)
@@ -81,7 +81,7 @@ class Executor:
         Args:
             function: `(shared, item) -> result`. An exception that it raises is raised here, and ends all.
             items: whatever it is called with.
-            shared: first argument of all calls, which a worker receives once; a `Kept` once for all calls that are
+            shared: first argument of all calls, which a worker receives once; a `Broadcast` once for all calls that are
                 given the same. Defaults to None.
 
         Raises:

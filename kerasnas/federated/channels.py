@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from kerasnas import checks
-from kerasnas.executors import Executor, Kept, Local, WorkerLostError
+from kerasnas.executors import Broadcast, Executor, Local, WorkerLostError
 from kerasnas.federated.averaging import Update, Values
 
 
@@ -91,7 +91,7 @@ class InProcess:
         self._infos = [client.describe() for client in clients]
         check_clients(self._infos)
         self._clients = dict(zip((info.name for info in self._infos), clients, strict=True))
-        self._sent = Kept(self._clients)
+        self._sent = Broadcast(self._clients)
 
     def describe(self) -> list[ClientInfo]:
         """All clients, in the order in which they were given."""
@@ -129,7 +129,7 @@ class _Order:
     state: Any = dataclasses.field(repr=False)
 
 
-def _train(shared: Kept, order: _Order) -> tuple[Update | str, Any]:
+def _train(shared: Broadcast, order: _Order) -> tuple[Update | str, Any]:
     """The reply of a client, and the state in which that leaves it, where it was sent one."""
     client = shared.value[order.name]
     try:

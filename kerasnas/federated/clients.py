@@ -9,14 +9,15 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.callbacks import FollowEpochs, restore, snapshot
+from kerasnas.callbacks.checkpoints import FollowEpochs
+from kerasnas.callbacks.state import restore, snapshot
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.federated.averaging import Update, Values
 from kerasnas.federated.channels import ClientInfo
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.normalization import batch_norms
 from kerasnas.relaxations.base import is_alphas
-from kerasnas.trainers import BilevelTrainer
+from kerasnas.search import BilevelTrainer
 
 BATCH_NORM = ("averaged", "local_statistics", "local")
 OPTIMIZER_STATES = ("kept", "reset")

@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
 from kerasnas.datasets import Episode
-from kerasnas.distribution import check_scope
+from kerasnas.distribution.scope import check_scope
 from kerasnas.executors import Executor
 from kerasnas.meta.evaluation import Estimate, check_sampler
 from kerasnas.meta.functional import FunctionalModel, check_trainable, inner_positions, minibatches

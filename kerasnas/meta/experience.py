@@ -15,9 +15,9 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.files import untrusted
 from kerasnas.files.storage import write_text
+from kerasnas.search import SearchStrategy
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.strategies import SearchStrategy
 
 FORMAT = 1
 

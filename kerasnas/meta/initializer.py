@@ -22,8 +22,8 @@ from kerasnas.meta.maml import MAML
 from kerasnas.meta.metanas import MetaNAS
 from kerasnas.meta.reptile import Reptile
 from kerasnas.networks.saved import read_model
+from kerasnas.search import SearchStrategy
 from kerasnas.spaces import SearchSpace
-from kerasnas.strategies import SearchStrategy
 
 MODEL, ARRAYS, LEARNED, RECORD = "model.keras", "policy.npz", "learner.npz", "initializer.json"
 FORMAT = 1

@@ -12,7 +12,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import value_and_grad, values
-from kerasnas.distribution import scope_of
+from kerasnas.distribution.scope import scope_of
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.base import MetaLearner, Task
 from kerasnas.meta.functional import FunctionalModel, clone

@@ -15,8 +15,8 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import unscaled
 from kerasnas.backend.keras_internals import loss_tracker
-from kerasnas.callbacks import FollowEpochs
-from kerasnas.distribution import check_global_batch, replicas_of
+from kerasnas.callbacks.checkpoints import FollowEpochs
+from kerasnas.distribution.scope import check_global_batch, replicas_of
 from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation, check_sampler
 from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (

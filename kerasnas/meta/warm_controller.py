@@ -10,7 +10,7 @@ from kerasnas import checks
 from kerasnas.meta.experience import SearchExperience, check_sources
 from kerasnas.meta.source_predictions import SourcePredictions, SourceSurrogate
 from kerasnas.spaces import SearchSpace
-from kerasnas.strategies import PolicyGradient
+from kerasnas.strategies.controller import PolicyGradient
 from kerasnas.strategies.policies import Adam, Arrays
 
 Make = Callable[..., PolicyGradient]

@@ -10,9 +10,9 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.meta.experience import SearchExperience, check_sources
 from kerasnas.meta.source_predictions import NOISE, SourcePredictions, SourceSurrogate
+from kerasnas.search import PredictorSearch
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
-from kerasnas.strategies import PredictorSearch
 from kerasnas.strategies.gaussian_process import Codes, MatchKernel, Posterior, fit_noise
 
 _PROMISING = 100  # architectures with the highest predictions of the sources: candidates throughout

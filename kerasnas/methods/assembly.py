@@ -33,9 +33,10 @@ from kerasnas.runs.settings import (
     TrainingConfig,
     pixel_size,
 )
+from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import has_supernet
-from kerasnas.trainers import BilevelTrainer, CostObjective, architecture_learning_rate
+from kerasnas.trainers.alpha_rate import architecture_learning_rate
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import AUGMENTATIONS, FOR_KINDS, TrainingRecipe
 

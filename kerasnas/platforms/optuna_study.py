@@ -8,7 +8,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.platforms import missing_extra
-from kerasnas.strategies import SearchStrategy
+from kerasnas.search import SearchStrategy
 
 try:
     import optuna

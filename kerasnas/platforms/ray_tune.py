@@ -11,7 +11,7 @@ from kerasnas import checks
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.platforms import missing_extra
-from kerasnas.strategies import SearchStrategy, SpaceExhaustedError
+from kerasnas.search import SearchStrategy, SpaceExhaustedError
 
 try:
     from ray.tune.search import Searcher

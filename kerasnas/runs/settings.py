@@ -12,17 +12,16 @@ from kerasnas.checks import invalid, nearest
 from kerasnas.cost import COSTS
 from kerasnas.datasets.folders import FITS
 from kerasnas.datasets.fronts import SPLITS
-from kerasnas.distribution import DISTRIBUTIONS
+from kerasnas.distribution.resolve import DISTRIBUTIONS
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.platforms import TRACKERS
 from kerasnas.registry import Registry
 from kerasnas.relaxations import RELAXATIONS
 from kerasnas.runs import plugins
 from kerasnas.runs.executors import EXPECTED, is_executor
+from kerasnas.search import HYPERGRADIENTS, STRATEGIES
 from kerasnas.spaces import SPACES
-from kerasnas.strategies import STRATEGIES
 from kerasnas.tasks import TASKS
-from kerasnas.trainers import HYPERGRADIENTS
 from kerasnas.training.recipe import ALGORITHMS, AUGMENTATIONS
 
 _LARGEST = sys.maxsize  # of a number: what can be indexed, and counted in steps and seconds

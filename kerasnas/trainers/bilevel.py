@@ -11,7 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend import TrainStep
-from kerasnas.distribution import check_scope, replicas_of
+from kerasnas.distribution.scope import check_scope, replicas_of
 from kerasnas.genotypes import Genotype
 from kerasnas.primitives.normalization import synchronize_batch_norm
 from kerasnas.relaxations import Relaxation

@@ -8,12 +8,15 @@ from typing import Any
 
 import keras
 
-from kerasnas import callbacks as callbacks_module
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.backend.keras_internals import loss_tracker
+from kerasnas.callbacks.checkpoints import FollowEpochs
+from kerasnas.callbacks.monitor import ArchitectureMonitor
+from kerasnas.callbacks.schedules import ArchitectureWarmup
+from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.datasets.batches import PairedBatches
-from kerasnas.distribution import check_global_batch, replicas_of, scope_of
+from kerasnas.distribution.scope import check_global_batch, replicas_of, scope_of
 from kerasnas.tasks import task_of_loss
 from kerasnas.trainers import arguments
 from kerasnas.trainers.alpha_rate import PAPERS_RATE, ArchitectureCosine, rate_for
@@ -78,7 +81,7 @@ class BilevelFit(BilevelGradients):
                 the epochs of `fit`, momentum 0.9, global gradient norm clipped at 5. A `BilevelOptimizer`
                 holds both.
             architecture_optimizer: for the alphas. Defaults to Adam, betas 0.5 and 0.999, at a rate that fits the
-                number of steps of `fit`, annealed to 0 by a cosine: `kerasnas.trainers.architecture_learning_rate`.
+                number of steps of `fit`, annealed to 0 by a cosine: `kerasnas.trainers.alpha_rate`.
             loss: Defaults to sparse categorical cross-entropy from logits.
             metrics: list of metrics; each is reported for both halves, as `name` and `val_name`.
                 Defaults to `["accuracy"]`.
@@ -236,12 +239,12 @@ class BilevelFit(BilevelGradients):
         check_global_batch("batch_size", size, replicas_of(self))
         if label_shape is not None and self.num_classes:
             build_metrics(self, (None, *label_shape), (None, self.num_classes))
-        own += [callbacks_module.ArchitectureMonitor(), callbacks_module.NonFiniteGuard()]
+        own += [ArchitectureMonitor(), NonFiniteGuard()]
         guards, epochs = self._guards.callbacks(data, initial_epoch, epochs, frozen)
         own += guards
         quiet: Any = contextlib.nullcontext()
         if hasattr(data, "set_epoch"):  # the order of the data is a function of the epoch
-            follow = callbacks_module.FollowEpochs(data, callbacks)
+            follow = FollowEpochs(data, callbacks)
             own.append(follow)
             quiet = follow.quiet()
         if self._initial_learning_rate is not None:
@@ -267,8 +270,8 @@ class BilevelFit(BilevelGradients):
 
         The step's graph is made for it.
         """
-        given = [own for own in callbacks or [] if isinstance(own, callbacks_module.ArchitectureWarmup)]
-        own = given or [callbacks_module.ArchitectureWarmup(self.architecture_warmup.length(epochs))]
+        given = [own for own in callbacks or [] if isinstance(own, ArchitectureWarmup)]
+        own = given or [ArchitectureWarmup(self.architecture_warmup.length(epochs))]
         frozen = max(warmup.epochs for warmup in own)
         needed = frozen > 0
         if needed != self.architecture_warmup.needed:

@@ -10,7 +10,7 @@ import keras
 from kerasnas.backend import keras_internals
 from kerasnas.backend.memory import release_kernels, release_kernels_of
 from kerasnas.callbacks import CosineSchedule
-from kerasnas.distribution import check_scope, scope_of
+from kerasnas.distribution.scope import check_scope, scope_of
 
 MINIMUM_LEARNING_RATE = 0.001  # at which the papers' cosines end
 

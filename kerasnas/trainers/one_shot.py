@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
 from kerasnas.datasets.image_checks import check_images
-from kerasnas.distribution import check_global_batch, check_scope, replicas_of
+from kerasnas.distribution.scope import check_global_batch, check_scope, replicas_of
 from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
 from kerasnas.networks.shared import WeightSharingSupernet

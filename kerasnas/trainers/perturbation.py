@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.callbacks import ArchitectureWarmup
+from kerasnas.callbacks.schedules import ArchitectureWarmup
 from kerasnas.genotypes import Edge, Genotype
 from kerasnas.networks.derivation import NONE
 from kerasnas.trainers.bilevel import BilevelTrainer

@@ -10,7 +10,7 @@ import keras
 from kerasnas.backend.keras_internals import build_metrics
 from kerasnas.backend.memory import release_kernels_of
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.distribution import replicas_of
+from kerasnas.distribution.scope import replicas_of
 
 EVALUATION_BATCH = 250
 

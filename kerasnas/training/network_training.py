@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.callbacks import NonFiniteGuard, TrainingCheckpoint
+from kerasnas.callbacks import TrainingCheckpoint
+from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.companions import linear
 from kerasnas.companions.kernels import KernelsBeside
 from kerasnas.cost.counting import parameters

@@ -14,7 +14,7 @@ from kerasnas.callbacks import SearchCheckpoint
 from kerasnas.cost import pareto_front
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.trainers import BilevelTrainer, CostObjective
+from kerasnas.search import BilevelTrainer, CostObjective
 from kerasnas.training.network_training import Arrays, resume_epoch
 
 

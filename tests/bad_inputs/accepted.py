@@ -48,7 +48,7 @@ _FREE = """
     SearchExperience* Change-name CostModel-* NetworkCost-* tabulate-* LatencyTable-* Part-name ChoiceTable* table_dec*
     add_alphas-name BilevelOptimizer-name register_primitive-name Format-* Export-format CostPoint-name plot_front-cost
     ClientInfo-name FederatedClient-name *HyperModel-name Stages.*-name NetworkTraining.run-name run_*-name
-    Progress.*-name check_global_batch-name RunFolder*-kind advise-space ComparisonConfig-* TrainingConfig-*
+    Progress.*-name RunFolder*-kind advise-space ComparisonConfig-* TrainingConfig-*
     SearchConfig-* TimingConfig-* *-objective RaceConfig-dataset GraphConfig-dataset PretrainingConfig-network
     RaceConfig-initializer
     Edge-primitive plot_race*-* RunFolder.create-kind compare-* Shortlist-proxy
@@ -86,7 +86,7 @@ _WITH_ZERO = """
     *-tuning_steps *-calibration *-multi_step_loss_steps *-first_order_steps *-architecture_warmup* *-max_parameters
     *-random_genotypes *-shortlist *-verbose PairedBatches.skip-steps *-accuracy dominates-* staircase-* *-samples
     *-monitor *-max_parameters *-wilson* *-size ParetoTrial-* Edge-source *-lookup* *-cost *-target *-limit *-reward
-    ArchitectureWarmup-epochs TransferPredictor-trust *-rotations
+    TransferPredictor-trust *-rotations
 """
 _ANY_NUMBER = """
     Advice-score *-cost_limit Change-* CostPoint-* *-base DriftReport-*statistic DriftReport-*threshold Evaluation-*

@@ -16,7 +16,7 @@ from kerasnas.drift import DriftMonitor
 from kerasnas.drift.accuracy import ErrorSum, error_run_length, fisher_p_value
 from kerasnas.drift.features import input_statistics
 from kerasnas.drift.two_sample import MaximumTest
-from kerasnas.executors import Processes, thread_limits
+from kerasnas.executors import Processes
 from kerasnas.federated import ClientInfo, Update, federate
 from kerasnas.federated.averaging import Values, outer_step, weighted_mean
 from kerasnas.federated.channels import InProcess
@@ -28,7 +28,6 @@ from kerasnas.search import (
     BANANAS,
     BOHB,
     NSGA2,
-    AttentionPolicy,
     Controller,
     EHVISearch,
     Hyperband,
@@ -44,6 +43,7 @@ from kerasnas.search import (
 from kerasnas.spaces import ENASMicroSpace, GraphSpace, NASBench201Space
 from kerasnas.spaces.nasbench101_enumeration import Cells
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES
+from kerasnas.strategies.attention import AttentionPolicy
 from kerasnas.strategies.ehvi import expected_hypervolume_improvement
 from kerasnas.strategies.ensemble import NetworkEnsemble
 from kerasnas.strategies.policies import Adam, CategoricalPolicy, LSTMPolicy
@@ -128,7 +128,6 @@ call(
     executor=None,
 )
 call(Processes, workers=1, retries=3, setup=None)
-call(thread_limits, workers=2)
 call(ASHA, strategy=RandomSearch(SPACE), budgets=(1, 3), eta=3)
 call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "tell"), genotype=GENOTYPE, reward=0.5, budget=1)
 call(fresh(lambda: ASHA(RandomSearch(SPACE), (1, 3)), "set_state"), state=ASHA(RandomSearch(SPACE), (1, 3)).get_state())

@@ -21,7 +21,6 @@ from kerasnas import (
     testing,
 )
 from kerasnas.cost.model import COSTS
-from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.networks.skeleton import cell_edges
 from kerasnas.platforms import tensorboard_log
@@ -30,7 +29,6 @@ from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.spaces.subset import SubsetSpace
-from kerasnas.trainers import architecture_learning_rate
 from tests.bad_inputs.table import call, fresh
 
 SHAPE, CLASSES = (8, 8, 1), 3
@@ -369,7 +367,6 @@ call(fresh(one_shot, "sample"), n=1)
 call(fresh(one_shot, "evaluate_children"), genotypes=[ENAS.sample(RNG)], x=X, y=Y, batch_size=12, executor=None)
 call(fresh(one_shot, "reward"), genotype=ENAS.sample(RNG), x=X, y=Y)
 call(search.ENASCheckpoint, folder=FOLDER / "enas", keep=2, log=quiet)
-call(architecture_learning_rate, steps=100)
 call(
     search.select_by_perturbation,
     search=trainer(),
@@ -384,30 +381,19 @@ call(
 
 # callbacks
 call(tensorboard_log.ArchitectureLog, log_dir=FOLDER / "tensorboard", images=True)
-call(callbacks.ArchitectureWarmup, epochs=1)
 call(callbacks.AuxiliarySkipSchedule, initial=1.0)
 call(callbacks.CosineSchedule, initial=1.0, minimum=0.1)
 call(callbacks.CurvatureStop, batch=len, ratio=0.25, window=5)
-call(callbacks.FollowEpochs, data=ArrayBatches(X, Y, 6), callbacks=[callbacks.NonFiniteGuard()])
 call(callbacks.SearchCheckpoint, folder=FOLDER / "search", keep=2, log=quiet, grace=25.0)
 call(callbacks.TrainingCheckpoint, folder=FOLDER / "training", keep=2, log=quiet, grace=25.0)
 call(fresh(lambda: callbacks.TrainingCheckpoint(FOLDER / "training"), "restore"), model=trainer())
 call(callbacks.TemperatureSchedule, initial=10.0, final=0.1, kind="linear")
-call(callbacks.restore, search=NETWORK, arrays=callbacks.snapshot(NETWORK))
-call(callbacks.snapshot, search=NETWORK)
 call(fresh(callbacks.AuxiliarySkipSchedule, "weight"), epoch=1, epochs=3)
 call(fresh(lambda: callbacks.CosineSchedule(1.0), "rate"), epoch=1, epochs=3)
 call(fresh(callbacks.TemperatureSchedule, "temperature"), epoch=1, epochs=3)
 
 # distribution
-call(distribution.check_global_batch, name="batch_size", size=4, replicas=2)
-call(distribution.check_scope, model=NETWORK, variables=NETWORK.variables, what="A layer")
-call(distribution.is_chief, model=NETWORK)
-call(distribution.replicas_of, model=NETWORK)
-call(distribution.scope_of, model=NETWORK)
-call(distribution.workers_of, model=NETWORK)
 call(distribution.resolve_strategy, strategy="auto", timeout=10.0, log=quiet)
-call(distribution.describe, strategy=distribution.resolve_strategy("auto", log=None))
 
 # contract checks
 call(testing.check_primitive, name="skip_connect", filters=4, channels=4, rank=2)

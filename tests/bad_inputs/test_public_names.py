@@ -31,29 +31,26 @@ PACKAGES = [
     "kerasnas.reporting",
     "kerasnas.search",
     "kerasnas.spaces",
-    "kerasnas.strategies",
     "kerasnas.tabular",
     "kerasnas.tasks",
     "kerasnas.testing",
-    "kerasnas.trainers",
     "tuners",
 ]
 REASONS = {
     "an abstract class or a protocol, which its subclasses stand for": """
-        Client Executor Filler Front GraphPrimitive MetaLearner MultiFidelitySearch ParetoSearch
-        PolicyGradient Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
+        Client Executor Filler Front GraphPrimitive MetaLearner
+        Primitive Relaxation SearchSpace SearchStrategy SkeletonSpace Task TaskFamily DistributedTuner
     """,
     "no arguments": """
-        ArchitectureMonitor Classification Local Multilabel NonFiniteGuard cores
+        ArchitectureMonitor Classification Local Multilabel
         presets
     """,
     "an error": """
         ClusterError InfeasibleError NonFiniteError SpaceExhaustedError WorkerLostError
     """,
     "a plain record: what is made of it is checked where it is used, or the library makes it as a result": """
-        Edge Federation InnerStep Kept Preset Trial RunFolder
+        Edge Federation Broadcast Preset RunFolder
     """,
-    "a pure function of tensors, called within a step that is traced": "finite_difference first_order unrolled",
     "whole runs that read and write files: their settings and folders are in the table, runs in tests/methods": """
         examine graph_dataset measure pretrain push resume retrain search write_initializer_card
     """,

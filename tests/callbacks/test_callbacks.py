@@ -5,16 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, DARTSSpace, MixedOp
-from kerasnas.callbacks import (
-    ArchitectureMonitor,
-    CosineSchedule,
-    NonFiniteError,
-    NonFiniteGuard,
-    SearchCheckpoint,
-    TrainingCheckpoint,
-    restore,
-    snapshot,
-)
+from kerasnas.callbacks import ArchitectureMonitor, CosineSchedule, NonFiniteError, SearchCheckpoint, TrainingCheckpoint
+from kerasnas.callbacks.state import restore, snapshot
+from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.datasets.batches import ArrayBatches
 
 EPOCHS = 4

@@ -12,8 +12,9 @@ import time
 import pytest
 import tensorflow as tf
 
-from kerasnas.distribution import ClusterError, describe, resolve_strategy
+from kerasnas.distribution import ClusterError, resolve_strategy
 from kerasnas.distribution.cluster import Cluster, await_peers, read_cluster
+from kerasnas.distribution.resolve import describe
 
 TWO = {"worker": ["127.0.0.1:41001", "127.0.0.1:41002"]}
 FIRST = {"type": "worker", "index": 0}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kerasnas.executors import Kept, Local, Processes, WorkerLostError, cores
+from kerasnas.executors import Broadcast, Local, Processes, WorkerLostError
+from kerasnas.executors.base import cores
 
 HERE = Path(__file__).parent
 
@@ -90,7 +91,7 @@ def test_an_item_is_taken_when_there_is_room_for_it(work, two):
 
 def test_what_is_kept_is_sent_once_to_each_worker(work, tmp_path):
     """Called again, with another job in between, and to a process in place of one that was killed."""
-    kept = Kept(work.Counted(str(tmp_path), 3))
+    kept = Broadcast(work.Counted(str(tmp_path), 3))
     with Processes(1) as executor:
         for arrived, before in ((1, ""), (1, ""), (2, "another job"), (3, "a kill")):
             if before == "another job":
@@ -99,7 +100,7 @@ def test_what_is_kept_is_sent_once_to_each_worker(work, tmp_path):
                 os.kill(executor.map(work.pid, [0], shared=0)[0], signal.SIGKILL)
             assert executor.map(work.times_kept, [1, 2], shared=kept) == [3, 6]
             assert len(list(tmp_path.iterdir())) == arrived
-        assert executor.map(work.times_kept, [1, 2], shared=Kept(work.Counted(str(tmp_path), 5))) == [5, 10]
+        assert executor.map(work.times_kept, [1, 2], shared=Broadcast(work.Counted(str(tmp_path), 5))) == [5, 10]
     assert Local().map(work.times_kept, [1, 2], shared=kept) == [3, 6]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
-from kerasnas.callbacks import snapshot
+from kerasnas.callbacks.state import snapshot
 from kerasnas.datasets import Episode
 from kerasnas.federated import FederatedClient, assign_values, federate, shared_values
 from kerasnas.federated.averaging import outer_step

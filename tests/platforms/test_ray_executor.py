@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from kerasnas.executors import Kept, WorkerLostError
+from kerasnas.executors import Broadcast, WorkerLostError
 from kerasnas.platforms.ray_executor import RayExecutor
 
 # Functions for workers are made inside of tests: Ray sends those by value, and workers cannot import this file.
@@ -88,7 +88,7 @@ def test_what_is_kept_is_sent_once(executor, tmp_path):
 
     counted = Counted()
     counted.folder = str(tmp_path)
-    kept = Kept(counted)
+    kept = Broadcast(counted)
 
     def has(shared, item):
         time.sleep(0.05)

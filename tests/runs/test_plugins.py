@@ -12,7 +12,7 @@ import pytest
 from kerasnas import cli
 from kerasnas.methods import SearchConfig
 from kerasnas.runs import plugins
-from kerasnas.strategies import STRATEGIES
+from kerasnas.search import STRATEGIES
 
 MODULE = """
     from kerasnas.primitives import PRIMITIVES

@@ -8,8 +8,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kerasnas.search import ASHA, NSGA2, STRATEGIES, Hyperband, RandomSearch, SpaceExhaustedError, Trial
+from kerasnas.search import ASHA, NSGA2, STRATEGIES, Hyperband, RandomSearch, SpaceExhaustedError
 from kerasnas.spaces import NASBench201Space
+from kerasnas.strategies.brackets import Trial
 from kerasnas.testing.strategies import GridSpace
 
 SPACE = NASBench201Space()

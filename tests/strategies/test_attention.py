@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasnas.search import AttentionPolicy, Controller, ENASTrainer
+from kerasnas.search import Controller, ENASTrainer
 from kerasnas.spaces import ENASMacroSpace, ENASMicroSpace, NASBench201Space
+from kerasnas.strategies.attention import AttentionPolicy
 
 PRIMITIVES = ("skip_connect", "max_pool_3x3")
 SPACES = {

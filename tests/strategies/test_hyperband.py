@@ -7,8 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from kerasnas.search import NSGA2, STRATEGIES, Hyperband, RandomSearch, SpaceExhaustedError, SuccessiveHalving, Trial
+from kerasnas.search import NSGA2, STRATEGIES, Hyperband, RandomSearch, SpaceExhaustedError, SuccessiveHalving
 from kerasnas.spaces import NASBench201Space
+from kerasnas.strategies.brackets import Trial
 from kerasnas.testing.strategies import GridSpace
 
 SPACE = NASBench201Space()

@@ -7,7 +7,7 @@ import pytest
 from kerasnas.datasets import load
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.spaces import DARTSSpace
-from kerasnas.trainers import architecture_learning_rate
+from kerasnas.trainers.alpha_rate import architecture_learning_rate
 
 
 class Rates(keras.callbacks.Callback):

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelOptimizer, BilevelTrainer
-from kerasnas.callbacks import snapshot
+from kerasnas.callbacks.state import snapshot
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
 from kerasnas.trainers import gradients
 from kerasnas.trainers.data_split import pair_halves

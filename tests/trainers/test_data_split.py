@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelTrainer
-from kerasnas.callbacks import NonFiniteError, SearchCheckpoint, snapshot
+from kerasnas.callbacks import NonFiniteError, SearchCheckpoint
+from kerasnas.callbacks.state import snapshot
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.trainers.data_split import class_weight_table, pair_halves
 

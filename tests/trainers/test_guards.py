@@ -11,7 +11,9 @@ from keras import ops
 
 from kerasnas import BilevelTrainer
 from kerasnas.backend import value_and_grad, values
-from kerasnas.callbacks import ArchitectureWarmup, CurvatureStop, SearchCheckpoint, TemperatureSchedule, snapshot
+from kerasnas.callbacks import CurvatureStop, SearchCheckpoint, TemperatureSchedule
+from kerasnas.callbacks.schedules import ArchitectureWarmup
+from kerasnas.callbacks.state import snapshot
 from kerasnas.cost import COSTS
 from kerasnas.datasets import stratified_split
 from kerasnas.datasets.batches import ArrayBatches

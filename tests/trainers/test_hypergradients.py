@@ -13,8 +13,9 @@ from kerasnas.backend import value_and_grad
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.relaxations import Dirichlet
 from kerasnas.relaxations.base import split_variables
-from kerasnas.search import HYPERGRADIENTS, InnerStep, finite_difference, first_order, unrolled
+from kerasnas.search import HYPERGRADIENTS
 from kerasnas.spaces import NASBench201Space
+from kerasnas.trainers.hypergradients import InnerStep, finite_difference, first_order, unrolled
 
 SECOND_ORDER = {"unrolled": unrolled, "finite_difference": finite_difference}
 PRIMITIVES = ["none", "skip_connect", "avg_pool_3x3", "sep_conv_3x3", "dil_conv_3x3"]

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from kerasnas.datasets import load, unit_pixels
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
-from kerasnas.search import RandomSearch
+from kerasnas.search import ENASTrainer, RandomSearch
 from kerasnas.spaces import ENASMicroSpace
-from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import _FIRST_TEST_LABELS, pair_halves, steps_of
 
 SHAPE = (8, 8, 1)

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kerasnas import BilevelOptimizer, BilevelTrainer
-from kerasnas.callbacks import CosineSchedule, snapshot
+from kerasnas.callbacks import CosineSchedule
+from kerasnas.callbacks.state import snapshot
 
 SGD, Adam, Scaled = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.LossScaleOptimizer
 ARGUMENTS = {"batch_size": 8, "epochs": 1, "verbose": 0}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kerasnas import DARTSSpace
-from kerasnas.callbacks import NonFiniteError, snapshot
+from kerasnas.callbacks import NonFiniteError
+from kerasnas.callbacks.state import snapshot
 from kerasnas.datasets import stratified_split
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.search import Controller, ENASCheckpoint, ENASTrainer, RandomSearch

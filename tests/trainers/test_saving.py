@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
-from kerasnas.callbacks import snapshot
+from kerasnas.callbacks.state import snapshot
 
 
 def same_state(first, second):

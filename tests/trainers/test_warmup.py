@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer
-from kerasnas.callbacks import ArchitectureWarmup, snapshot
+from kerasnas.callbacks.schedules import ArchitectureWarmup
+from kerasnas.callbacks.state import snapshot
 
 BATCH = 16  # one step an epoch
 

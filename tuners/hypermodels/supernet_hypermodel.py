@@ -10,9 +10,9 @@ import keras_tuner
 
 from kerasnas import checks
 from kerasnas.relaxations import RELAXATIONS
+from kerasnas.search import HYPERGRADIENTS, BilevelTrainer
 from kerasnas.spaces import SearchSpace, SkeletonSpace
 from kerasnas.tasks import CLASSIFICATION, Task
-from kerasnas.trainers import HYPERGRADIENTS, BilevelTrainer
 from tuners.hypermodels.checked_hypermodel import TunedFit, check_data, require_compiled, sizes
 
 Rate = float | tuple[float, float]
@@ -37,7 +37,7 @@ class SupernetHyperModel(TunedFit):
             Defaults to `(0.01, 0.1)`.
         architecture_learning_rate: of the alphas, constant over the search, or the two ends of a range. Defaults to
             None, which is not tuned: the rate that fits the number of steps of the search, annealed to 0
-            (`kerasnas.trainers.architecture_learning_rate`).
+            (`kerasnas.trainers.alpha_rate`).
         batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
         epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas.search import ASHA, BOHB, Hyperband, SearchStrategy, SuccessiveHalving
 from kerasnas.spaces import SearchSpace
-from kerasnas.strategies import ASHA, BOHB, Hyperband, SearchStrategy, SuccessiveHalving
 from tuners.oracles.named import divided, make_strategy
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas import checks
+from kerasnas.search import STRATEGIES, SearchStrategy
 from kerasnas.spaces import SearchSpace
-from kerasnas.strategies import STRATEGIES, SearchStrategy
 from tuners.oracles.objectives import ObjectiveLike
 from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasnas.genotypes import Genotype
-from kerasnas.strategies import MultiFidelitySearch, SearchStrategy
+from kerasnas.search import SearchStrategy
+from kerasnas.strategies.multi_fidelity import MultiFidelitySearch
 from tuners.hypermodels.checked_hypermodel import EPOCHS
 
 Values = dict[str, Any]

@@ -22,9 +22,9 @@ from kerasnas.executors import Executor
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.runs.record import RESULT
+from kerasnas.search import ENASTrainer
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import CLASSIFICATION, Task
-from kerasnas.trainers import ENASTrainer
 from kerasnas.trainers.data_split import BATCH_SIZE
 from kerasnas.training import TrainingRecipe
 from tuners.distributed.environment import is_distributed

@@ -12,8 +12,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.reporting import duration
-from kerasnas.strategies import SearchStrategy
-from kerasnas.trainers import ENASTrainer
+from kerasnas.search import ENASTrainer, SearchStrategy
 from kerasnas.trainers.one_shot_phases import ENASCheckpoint
 from kerasnas.training import NetworkTraining
 from tuners.persistence import json_files

@@ -12,7 +12,7 @@ from keras_tuner.errors import FatalTypeError
 
 from kerasnas.files import Stages
 from kerasnas.meta import ReptileInitializer
-from kerasnas.trainers import BilevelTrainer
+from kerasnas.search import BilevelTrainer
 from kerasnas.training import run_search
 from kerasnas.training.search_stage import genotype_of
 from tuners.hypermodels.checked_hypermodel import require_compiled

@@ -31,8 +31,8 @@ from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import Progress
 from kerasnas.runs.settings import GraphConfig
 from kerasnas.runs.tracking import Tracking
+from kerasnas.search import PredictorSearch
 from kerasnas.spaces import GraphSpace
-from kerasnas.strategies import PredictorSearch
 from kerasnas.strategies.base import SpaceExhaustedError
 
 _COMPONENTS = 64  # of the features, which networks read

@@ -13,8 +13,8 @@ from kerasnas import checks
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.shortlist.stage import Shortlist, found_by, halves, run_shortlist
+from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import SearchSpace
-from kerasnas.trainers import BilevelTrainer
 from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 

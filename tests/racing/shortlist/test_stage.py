@@ -10,8 +10,8 @@ from kerasnas.files import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing import Shortlist, rerank, rerank_genotypes, run_shortlist
 from kerasnas.racing.shortlist import stage
+from kerasnas.search import BilevelTrainer
 from kerasnas.spaces import NASBench201Space, ProxylessSpace
-from kerasnas.trainers import BilevelTrainer
 from kerasnas.training import NetworkTraining, TrainingRecipe
 
 SPACE = NASBench201Space(filters=2, num_cells=1, num_nodes=2)  # cells of three edges
