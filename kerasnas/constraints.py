@@ -1,0 +1,515 @@
+"""Constraints on arguments as data: each checks a value, describes itself, and generates values that it rejects."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import numbers
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+_LONGEST = 200  # characters of a received value that a message shows
+NUMBERS = "iuf"
+Labelled = tuple[str, Any]  # a wrong value with its label
+
+
+def invalid(argument: str, expected: str, received: object, hint: str = "", what: str = "argument") -> str:
+    """Write the message for a wrong value, in Keras' words.
+
+    Args:
+        argument: name of the argument.
+        expected: a noun phrase, such as `"a positive integer"`.
+        received: the value received.
+        hint: a further sentence, such as the nearest right name. Defaults to none.
+        what: a noun for `argument`. Defaults to `"argument"`.
+
+    Example:
+
+    >>> invalid("strides", "1 or 2", 3)
+    'Invalid value received for argument `strides`. Expected 1 or 2. Received: 3'
+    """
+    try:
+        shown = repr(received)
+    except ValueError:  # an integer of more digits than Python writes
+        shown = f"<{type(received).__name__}>"
+    if len(shown) > _LONGEST:
+        shown = f"{shown[:_LONGEST]}... ({type(received).__name__})"
+    end = f" {hint}" if hint else ""
+    return f"Invalid value received for {what} `{argument}`. Expected {expected}. Received: {shown}{end}"
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Write the end of an error message: the nearest known name, then all of them.
+
+    Example:
+
+    >>> nearest("sep_conv_3x", ["sep_conv_3x3", "none"])
+    "Did you mean 'sep_conv_3x3'? Known: ['none', 'sep_conv_3x3']"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {names}"
+
+
+def values() -> dict[str, object]:
+    """Make values of every type, by label: what a constraint rejects of them is wrong."""
+    return {
+        "None": None,
+        "a boolean": True,
+        "zero": 0,
+        "a negative integer": -1,
+        "a fraction": 0.5,
+        "a whole float": 3.0,
+        "a huge integer": 10**400,
+        "NaN": math.nan,
+        "infinity": -math.inf,
+        "a complex number": 1 + 2j,
+        "text": "no such thing",
+        "empty text": "",
+        "bytes": b"x",
+        "an empty list": [],
+        "an empty mapping": {},
+        "a mapping with a number for a key": {3.5: 1},
+        "a list of None": [None],
+        "a list of texts": ["a", "b"],
+        "ragged lists": [[1], [1, 2]],
+        "a set": {1, 2},
+        "a generator": iter(range(3)),
+        "an object": object(),
+        "a class": dict,
+        "a function": len,
+        "an array": np.array([[0.5, 1.5]]),
+        "an array of NaN": np.array([np.nan]),
+        "an array of texts": np.array(["x"]),
+        "an array of objects": np.array([None]),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """What a value must be. Call it with the name of an argument and a value: it returns the value or raises."""
+
+    error: ClassVar[type[Exception]] = ValueError
+
+    def __str__(self) -> str:
+        """Describe a right value in a noun phrase."""
+        raise NotImplementedError
+
+    def accepts(self, value: Any) -> bool:
+        """Return True for a right value."""
+        try:
+            self("value", value)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    def convert(self, value: object) -> Any:
+        """Return a right value in its plain type."""
+        return value
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        """Return `value` if it is right; raise an error that names the argument, what was expected, and the value."""
+        if not self.accepts(value):
+            raise self.error(invalid(argument, expected or str(self), value))
+        return self.convert(value)
+
+    def near(self) -> Iterator[Labelled]:
+        """Generate labels and wrong values next to the right ones, such as those just out of bounds."""
+        yield from ()
+
+    def wrong(self) -> dict[str, object]:
+        """Generate wrong values by label: those next to the right ones, and those of `values` that are not accepted."""
+        rejected = {label: value for label, value in values().items() if not self.accepts(value)}
+        return rejected | dict(self.near())
+
+
+def real(value: object) -> float | None:
+    """Return a number as a `float`; None if it is not one that a `float` can hold. A boolean is not a number."""
+    if not isinstance(value, numbers.Real) and hasattr(value, "__array__") and getattr(value, "shape", None) == ():
+        value = np.asarray(value)[()]  # the scalar of an array or a tensor
+    if not isinstance(value, (numbers.Real, np.floating, np.integer)) or isinstance(value, (bool, np.bool_)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval(Constraint):
+    """A number within bounds.
+
+    Args:
+        kind: `int` or `float`; a float may be given as any number, or as an array or tensor of shape `()`.
+        least, most: inclusive bounds. Default to None: unbounded; integers up to `sys.maxsize`.
+        above, below: exclusive bounds. Default to None: unbounded.
+        finite: whether NaN and the infinities are rejected. Defaults to True.
+        words: the description. Defaults to one made of the bounds.
+    """
+
+    kind: type = float
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    finite: bool = True
+    words: str = ""
+
+    def __str__(self) -> str:
+        parts = [
+            f"of at least {self.least}" if self.least is not None else "",
+            f"above {self.above}" if self.above is not None else "",
+            f"of at most {self.most}" if self.most is not None and self.most <= sys.maxsize else "",
+            f"below {self.below}" if self.below is not None else "",
+        ]
+        bounds = " and ".join(part for part in parts if part)
+        return self.words or ("an integer" if self.kind is int else "a number") + f" {bounds}".rstrip()
+
+    def accepts(self, value: Any) -> bool:
+        if self.kind is int:
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+                return False
+            if value > (sys.maxsize if self.most is None else self.most):
+                return False
+        else:
+            value = real(value)
+            if value is None or (self.finite and not math.isfinite(value)):
+                return False
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def convert(self, value: object) -> Any:
+        return int(value) if self.kind is int else real(value)
+
+    def near(self) -> Iterator[Labelled]:
+        for label, bound, towards in (("too small", self.least, -math.inf), ("too large", self.most, math.inf)):
+            if bound is not None:
+                beyond = bound + (1 if towards > 0 else -1)
+                yield label, beyond if self.kind is int else math.nextafter(bound, towards)
+        for label, bound in (("the lower bound", self.above), ("the upper bound", self.below)):
+            if bound is not None:
+                yield label, bound
+        yield "the number as text", "1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(Constraint):
+    """One of several values, of the same type; the error names the nearest."""
+
+    known: tuple[Any, ...]
+    words: str = "a known name"
+
+    def __str__(self) -> str:
+        return self.words
+
+    def accepts(self, value: Any) -> bool:
+        return any(value is one or (type(value) is type(one) and value == one) for one in self.known)
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        if not self.accepts(value):
+            hint = nearest(value, map(str, self.known)) if self.words == Options.words else ""
+            raise ValueError(invalid(argument, expected or self.words, value, hint))
+        return value
+
+    def near(self) -> Iterator[Labelled]:
+        for one in self.known[:1]:
+            yield "misspelled", f"{one}q"
+            yield "in a list", [one]
+
+
+@dataclasses.dataclass(frozen=True)
+class Boolean(Constraint):
+    """True or False."""
+
+    def __str__(self) -> str:
+        return "True or False"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, (bool, np.bool_))
+
+    def convert(self, value: Any) -> bool:
+        return bool(value)
+
+    def near(self) -> Iterator[Labelled]:
+        yield from (("one", 1), ("as text", "True"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance(Constraint):
+    """An instance of one of several classes."""
+
+    kinds: tuple[type, ...]
+    words: str = ""
+    error: ClassVar[type[Exception]] = TypeError
+
+    def __str__(self) -> str:
+        words = " or ".join(map(_instance_of, self.kinds)).replace(" or an instance of", " or")
+        return self.words or words
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, self.kinds)
+
+    def near(self) -> Iterator[Labelled]:
+        if not any(issubclass(type, kind) for kind in self.kinds):
+            yield "the class", self.kinds[0]
+
+
+def _instance_of(kind: type) -> str:
+    words = {Mapping: "a mapping", Sequence: "a sequence"}
+    if kind in words:
+        return words[kind]
+    if kind.__module__.startswith("keras.") and kind.__name__ == "Model":
+        return "a Keras model"
+    return f"an instance of `{kind.__name__}`"
+
+
+@dataclasses.dataclass(frozen=True)
+class Satisfies(Constraint):
+    """A value of which a predicate is true."""
+
+    predicate: Callable[[Any], bool]
+    words: str
+    error: ClassVar[type[Exception]] = TypeError
+
+    def __str__(self) -> str:
+        return self.words
+
+    def accepts(self, value: Any) -> bool:
+        return self.predicate(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Passes(Constraint):
+    """A value that a function `(argument, value)` lets pass."""
+
+    check: Callable[[str, Any], Any]
+
+    def __str__(self) -> str:
+        return (self.check.__doc__ or self.check.__name__).partition("\n")[0]
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        return self.check(argument, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Constraint):
+    """A string; with `empty=False` one that is not empty."""
+
+    empty: bool = True
+
+    def __str__(self) -> str:
+        return "a text" if self.empty else "a name"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and (self.empty or value != "")
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> str:
+        if not self.accepts(value):
+            error = ValueError if isinstance(value, str) else TypeError
+            raise error(invalid(argument, expected or str(self), value))
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class FilePath(Constraint):
+    """The path of a file or a folder; `~` stands for the home folder."""
+
+    def __str__(self) -> str:
+        return "a path, as a string or a `pathlib.Path`"
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Path:
+        if not isinstance(value, (str, os.PathLike)):
+            raise TypeError(invalid(argument, expected or str(self), value))
+        if not str(value).strip() or "\0" in str(value):
+            raise ValueError(invalid(argument, "a path that is not empty", value))
+        return Path(value).expanduser()
+
+    def near(self) -> Iterator[Labelled]:
+        yield from (("a blank", " "), ("with a null character", "a\0b"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Optional(Constraint):
+    """None, or what another constraint accepts."""
+
+    constraint: Constraint
+
+    def __str__(self) -> str:
+        return f"{self.constraint} or None"
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        return None if value is None else self.constraint(argument, value, expected)
+
+    def near(self) -> Iterator[Labelled]:
+        yield from self.constraint.near()
+
+
+@dataclasses.dataclass(frozen=True)
+class Elements(Constraint):
+    """A sequence, but no text, of at least `least` elements that another constraint accepts."""
+
+    constraint: Constraint
+    least: int = 0
+
+    def __str__(self) -> str:
+        return f"a sequence of at least {self.least}" if self.least else "a sequence"
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        words = expected or str(self)
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+            raise TypeError(invalid(argument, words, value))
+        if len(value) < self.least:
+            raise ValueError(invalid(argument, words, value))
+        for element in value:
+            self.constraint(argument, element, expected and f"{expected}; one element is of another kind")
+        return value
+
+    def near(self) -> Iterator[Labelled]:
+        if self.least:
+            yield "too short", []
+        yield from ((f"one element: {label}", [value]) for label, value in self.constraint.wrong().items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Entries(Constraint):
+    """A mapping from strings to values that another constraint accepts, or to any."""
+
+    constraint: Constraint | None = None
+
+    def __str__(self) -> str:
+        return "a mapping with names for keys"
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> Any:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise TypeError(invalid(argument, expected or str(self), value))
+        if self.constraint is not None:
+            for entry in value.values():
+                self.constraint(argument, entry)
+        return value
+
+    def near(self) -> Iterator[Labelled]:
+        wrong = self.constraint.wrong() if self.constraint else {}
+        yield from ((f"one entry: {label}", {"a": value}) for label, value in wrong.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Names(Constraint):
+    """A sequence of at least `least` distinct strings, each one of `known`."""
+
+    known: tuple[str, ...] | None = None
+    least: int = 1
+
+    def __str__(self) -> str:
+        return "a non-empty sequence of names" if self.least == 1 else f"a sequence of at least {self.least} names"
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> tuple[str, ...]:
+        sequence = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+        found = tuple(value) if sequence and getattr(value, "ndim", 1) != 0 else ()
+        if not sequence or len(found) < self.least or not all(isinstance(name, str) for name in found):
+            raise ValueError(invalid(argument, expected or str(self), value))
+        for name in found if self.known is not None else ():
+            Options(self.known or ())(argument, name)
+        if len(set(found)) != len(found):
+            raise ValueError(invalid(argument, "distinct names", list(found)))
+        return found
+
+    def near(self) -> Iterator[Labelled]:
+        first = (self.known or ("a",))[0]
+        yield "the same name twice", [first, first]
+        yield "too short", [first][: self.least - 1]
+        yield "a number among names", [first, 3]
+        if self.known is not None:
+            yield "misspelled", [f"{first}q"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape(Constraint):
+    """A shape: a sequence of positive integers, with one of the given numbers of axes."""
+
+    ranks: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        axes = f" of {' or '.join(map(str, self.ranks))} axes" if self.ranks else ""
+        return f"a shape{axes}, a tuple of positive integers"
+
+    def accepts(self, value: Any) -> bool:
+        sequence = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        fits = sequence and (not self.ranks or len(value) in self.ranks)
+        return fits and all(Interval(int, least=1).accepts(size) for size in value)
+
+    def convert(self, value: Any) -> tuple[int, ...]:
+        return tuple(int(size) for size in value)
+
+    def near(self) -> Iterator[Labelled]:
+        axes = (self.ranks or (3,))[0]
+        for label, size in (("zero", 0), ("a fraction", 1.5), ("None", None), ("a boolean", True), ("a text", "8")):
+            yield f"one axis: {label}", (8,) * (axes - 1) + (size,)
+        if self.ranks:
+            yield "too many axes", (8,) * (max(self.ranks) + 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Array(Constraint):
+    """An array of numbers, a tensor, or nested sequences of them.
+
+    Args:
+        rank: number of axes. Defaults to None: any.
+        kinds: kinds of dtype in NumPy's letters: `iu` integers, `f` floats, `b` booleans. Defaults to `"iuf"`.
+        finite: whether NaN and the infinities are rejected. Defaults to True.
+    """
+
+    rank: int | None = None
+    kinds: str = NUMBERS
+    finite: bool = True
+
+    def __str__(self) -> str:
+        letters = (("iu", "integers"), ("f", "floats"), ("b", "booleans"))
+        words = [word for own, word in letters if own[0] in self.kinds]
+        what = "numbers" if {"i", "f"} <= set(self.kinds) else " or ".join(words)
+        axes = "" if self.rank is None else f" with {self.rank} {'axis' if self.rank == 1 else 'axes'}"
+        return f"an array of {what}{axes}"
+
+    def __call__(self, argument: str, value: Any, expected: str | None = None) -> np.ndarray:
+        words = expected or str(self)
+        try:
+            found = np.asarray(value)
+        except (ValueError, TypeError):
+            raise ValueError(invalid(argument, f"{words}, all rows of one length", value)) from None
+        if found.dtype.kind == "O" or not (hasattr(value, "__array__") or isinstance(value, Sequence)):
+            raise ValueError(invalid(argument, words, value))
+        if found.dtype.kind not in self.kinds and found.size:
+            raise ValueError(invalid_array(argument, words, f"dtype {found.dtype.str}"))
+        if self.rank is not None and found.ndim != self.rank:
+            raise ValueError(invalid_array(argument, words, f"shape {found.shape}"))
+        if self.finite and found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError(invalid_array(argument, f"{words}, all finite", "NaN or infinity"))
+        return found
+
+    def near(self) -> Iterator[Labelled]:
+        right = np.zeros((2,) * (2 if self.rank is None else self.rank), "float32" if "f" in self.kinds else "int64")
+        if self.rank is not None:
+            yield "an axis too many", right[None]
+        if self.finite and "f" in self.kinds:
+            yield from (("NaN inside", right + np.nan), ("infinity inside", right - np.inf))
+        if "f" not in self.kinds:
+            yield "fractions inside", right + 0.5
+        yield from (("as texts", right.astype(str)), ("as objects", right.astype(object)))
+        yield from (("as complex numbers", right.astype(complex)), ("as a mapping", {"a": right}))
+        if "b" not in self.kinds:
+            yield "as booleans", right > 0
+
+
+def invalid_array(argument: str, expected: str, received: str) -> str:
+    """Write the message for a wrong array, of which it is described what was received."""
+    return f"Invalid value received for argument `{argument}`. Expected {expected}. Received: {received}"
