@@ -11,15 +11,14 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.primitives.base import apply_standard
 from kerasnas.primitives.convolutions import Convolution
-from kerasnas.primitives.functional import FunctionalStage
-from kerasnas.primitives.network_blocks import Block
+from kerasnas.primitives.network_blocks import Block, FunctionalStage
 from kerasnas.primitives.normalization import BatchNorm
 
 _LARGEST_WINDOW = 8  # pixels of a side
 
 
 def window_of(side: int, most: int = _LARGEST_WINDOW) -> int:
-    """The largest window of at most `most` pixels that divides a side without remainder.
+    """Return the largest window of at most `most` pixels that divides a side without remainder.
 
     Example:
 
@@ -30,17 +29,17 @@ def window_of(side: int, most: int = _LARGEST_WINDOW) -> int:
 
 
 class TransformerBlock(Block):
-    """A transformer block on images, with the position from a depthwise convolution.
+    """A transformer block on images, with positions from a depthwise convolution.
 
-    A convolution of 2 x 2 pixels with strides, or of 1 x 1, brings the image to its size and filters, where they
-    differ. Then, each added to what it reads: a depthwise convolution of 3 x 3, which says where a pixel lies;
-    self-attention of `heads` heads after a layer normalization; and a dense layer of twice the filters with GELU, and
-    one back, after another. Windows are the largest of at most 8 pixels a side that divide the image.
+    A convolution of 2 x 2 pixels with strides, or of 1 x 1, brings the image to its size and filters if they differ.
+    Three residual parts follow: a depthwise convolution of 3 x 3, which encodes the position of a pixel; layer
+    normalization and self-attention; and layer normalization, a dense layer of twice the filters with GELU, and one
+    back. Windows are the largest of at most 8 pixels a side that divide the image.
 
     Args:
         filters, strides, affine: see `Primitive`.
-        heads: number of heads; they share the filters, of which each has at least one. Defaults to 4.
-        local: whether a pixel attends to those of its own window only. Defaults to False: to all pixels.
+        heads: number of heads; they share the filters, each with at least one. Defaults to 4.
+        local: whether a pixel attends to its own window only. Defaults to False: to all pixels.
 
     Reference:
         Dosovitskiy et al., "An Image is Worth 16x16 Words", 2021 (arXiv 2010.11929), the block; Chu et al.,
@@ -48,32 +47,21 @@ class TransformerBlock(Block):
         "Swin Transformer", 2021 (arXiv 2103.14030), the windows.
 
     Differences from the papers:
-        - The dense layer is twice as wide as the image, not four times; windows are not shifted: the convolution of the
-          positions, and blocks of other kinds, carry information across their borders.
+        - The dense layer is twice as wide as the image, not four times.
+        - Windows are not shifted: the convolution of the positions, and blocks of other kinds, carry information across
+          their borders.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        strides: int = 1,
-        affine: bool = True,
-        heads: int = 4,
-        local: bool = False,
-        **kwargs: Any,
-    ):
-        self.heads = checks.size("heads", heads)
-        self.local = checks.boolean("local", local)
-        super().__init__(filters, strides, affine, **kwargs)
+    settings = {"heads": (4, checks.size), "local": (False, checks.boolean), "kernel_size": (3, checks.size)}
+    heads: int
+    local: bool
 
     def stages(self) -> list[keras.layers.Layer]:
         return [_Entry(self.filters, self.strides, self.affine), _Attention(self.heads, self.local), _Dense()]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "heads": self.heads, "local": self.local}
-
 
 class _Entry(FunctionalStage):
-    """The size and the filters of the block, where the input has others."""
+    """A convolution to the block's size and filters, if the input has others."""
 
     def __init__(self, filters: int, strides: int, affine: bool):
         super().__init__()
@@ -89,7 +77,7 @@ class _Entry(FunctionalStage):
 
 
 class _Attention(FunctionalStage):
-    """Positions, then self-attention, each added to what it reads."""
+    """Positions, then self-attention, both residual."""
 
     def __init__(self, heads: int, local: bool):
         super().__init__()
@@ -117,7 +105,7 @@ class _Attention(FunctionalStage):
 
 
 class _Dense(FunctionalStage):
-    """Two dense layers for each pixel, added to what they read."""
+    """Two dense layers for each pixel, residual."""
 
     def standard(self) -> list[Callable]:
         def apply(x: Tensor) -> Any:

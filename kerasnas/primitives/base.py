@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -16,15 +16,16 @@ from kerasnas.registry import Registry
 PRIMITIVES = Registry("primitive")
 GRAPH_PRIMITIVES = Registry("graph primitive")
 """Name -> `(graph, filters, affine) -> Layer`, of layers that map `(nodes, channels)` to `(nodes, filters)`."""
+_MASK = ("mask",)  # key of the mask among shared results; those of stages are tuples of names
 
 
 @checks.arguments(name=checks.name)
 def register_primitive(name: str) -> Callable:
-    """A decorator that registers a primitive under `name`, for use in `MixedOp` and in every space.
+    """Register a primitive under `name`, for `MixedOp` and every space: a decorator of its factory.
 
-    The factory takes `(filters, strides, affine)` and returns a `keras.layers.Layer` that maps
-    `(batch, height, width, channels)` to `(batch, height / strides, width / strides, filters)`, or signals
-    `(batch, length, channels)` to `(batch, length / strides, filters)`, or either.
+    The factory takes `(filters, strides, affine)` and returns a `keras.layers.Layer` that maps images
+    `(batch, height, width, channels)` to `(batch, height / strides, width / strides, filters)`, signals
+    `(batch, length, channels)` to `(batch, length / strides, filters)`, or both.
 
     Raises:
         ValueError: if the name is taken.
@@ -44,33 +45,19 @@ def register_primitive(name: str) -> Callable:
 def primitive(
     name: str, filters: int, strides: int = 1, affine: bool = True, graph: Any = None, **options: Any
 ) -> keras.layers.Layer:
-    """A new layer of the primitive registered as `name`; with a `graph`, of the graph primitive.
-
-    Args:
-        name: of the primitive.
-        filters, strides, affine: see `Primitive`.
-        graph: the `Graph` whose nodes are the samples. Defaults to None: samples are images or signals.
-        options: further arguments of the layer.
-
-    Raises:
-        ValueError: for an unknown name (the error names the nearest one), and as the primitive does.
-    """
+    """Return a new layer of the primitive registered as `name`, or, given a `graph`, of the graph primitive."""
     if graph is not None:
         return GRAPH_PRIMITIVES[name](graph=graph, filters=filters, affine=affine, **options)
     return PRIMITIVES[name](filters=filters, strides=strides, affine=affine, **options)
 
 
 class Primitive(keras.layers.Layer):
-    """Base of the built-in primitives: one candidate operation of a choice, on images or on signals.
+    """Base of the built-in primitives: one candidate operation of a choice, on images or signals.
 
-    Its kernels are made for the rank of the first input's shape: windows of `k` by `k` pixels of an image, or of `k`
-    steps of a signal. A subclass writes `stages()`: the layers that its computation is a chain of. The base class runs
-    them in a supernet, where `copies` independent instances that read the same input are computed
-    side by side (all edges that leave one node of a cell), and spells them out as standard Keras layers
-    for a discrete network (`expand`). Windows lie as with Keras' `padding="same"`.
-
-    In a supernet the stages are called as plain functions: Keras' bookkeeping for each of a thousand small layers was a
-    good part of the 22 s that a first step took.
+    A subclass writes `stages()`, the layers that its computation chains. In a supernet the base class runs them for
+    `copies` independent instances that read the same input (all edges that leave one node of a cell); in a discrete
+    network it spells them out as standard Keras layers (`expand`). Kernels take the rank of the first input: windows
+    of `k` by `k` pixels or of `k` steps, placed as with Keras' `padding="same"`.
 
     Args:
         filters: number of output channels (of each copy).
@@ -78,9 +65,14 @@ class Primitive(keras.layers.Layer):
         affine: whether batch norm learns scale and offset. Defaults to True.
         copies: number of independent instances; their outputs are concatenated. Defaults to 1.
 
+    Attributes:
+        settings: further arguments, name -> (default, check). They become attributes and are part of `get_config`.
+        keeps_channels: whether the input must have `filters` channels. Defaults to False.
+        masked: whether steps of zeros are padding, see `kerasnas.primitives.masked.Masked`. Defaults to False.
+
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`, or `(batch, length, channels)`.
-        scale: optional tensor `(copies * filters,)`: the mixing weight of each channel of the output.
+        scale: optional tensor `(copies * filters,)`: the mixing weight of each output channel.
         training: whether batch norm uses the batch's statistics.
 
     Returns:
@@ -92,57 +84,80 @@ class Primitive(keras.layers.Layer):
             boolean.
     """
 
+    settings: Mapping[str, tuple[Any, Callable[[str, Any], Any]]] = {}
+    keeps_channels = False
+    masked = False
+
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
+        given = {name: kwargs.pop(name, default) for name, (default, _) in self.settings.items()}
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
         self.filters = checks.size("filters", filters)
         self.strides = checks.size("strides", strides, (1, 2))
         self.affine = checks.boolean("affine", affine)
         self.copies = checks.size("copies", copies)
-        self.chain = [self._under_policy(stage) for stage in self.stages()]
+        for name, (_, check) in self.settings.items():
+            setattr(self, name, check(name, given[name]))
+        self.chain = self.under_policy(self.stages())
 
-    def _under_policy(self, stage: keras.layers.Layer) -> keras.layers.Layer:
-        stage.dtype_policy = self.dtype_policy
-        return stage
+    def under_policy(self, stages: Iterable[keras.layers.Layer]) -> list[Any]:
+        """Return `stages` as a list, with this layer's precision."""
+        listed = list(stages)
+        for stage in listed:
+            stage.dtype_policy = self.dtype_policy
+        return listed
 
     def stages(self) -> list[keras.layers.Layer]:
-        """The layers that this primitive chains; the last one takes `scale`."""
+        """Return the layers that this primitive chains; the last one takes `scale`."""
         raise NotImplementedError
 
+    def _check_channels(self, channels: int) -> None:
+        if self.keeps_channels and channels != self.filters:
+            raise ValueError(
+                f"{type(self).__name__} keeps the number of channels. Expected `filters={channels}` for an input with "
+                f"{channels} channels. Received: filters={self.filters}"
+            )
+
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
-        for stage in self.chain:
-            stage.build(inputs_shape)
-            inputs_shape = stage.compute_output_shape(inputs_shape)
+        self._check_channels(inputs_shape[-1])
+        build_stages(self.chain, inputs_shape)
 
     def call(self, inputs: Tensor, scale: Tensor = None, training: bool | None = None) -> Tensor:
         return self.mix(ops.cast(inputs, self.compute_dtype), scale, training, {})
 
     def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
-        """As `call`, sharing stages with other primitives that read the same input.
+        """Compute `call`, sharing stages with other primitives that read the same input.
+
+        Stages are called as plain functions: Keras' bookkeeping for each of a thousand small layers was a good part of
+        the 22 s that the first step of a DARTS supernet took.
 
         Args:
             inputs, scale, training: as for `call`; `inputs` in the compute dtype.
             shared: names of the stages applied to `inputs` so far -> their result; this primitive adds its own. Only
                 stages without weights are shared: ReLU, pools, and the copies of their result.
         """
-        x = inputs
-        done: tuple | None = ()
+        x, done, mask = inputs, (), None
+        if self.masked:
+            mask = shared[_MASK] = shared[_MASK] if _MASK in shared else step_mask(inputs)
         for stage in self.chain[:-1]:
             done = (*done, stage.shared_as) if stage.shared_as and done is not None else None
             if done in shared:
                 x = shared[done]
-                continue
-            x = stage.call(x, training=training) if takes_training(stage) else stage.call(x)
-            if done is not None:
-                shared[done] = x
-        return self.chain[-1].call(x, scale=scale, training=training)
+            else:
+                x = stage.call(x, mask) if stage.reads_mask else _run(stage, x, training)
+                x = x if mask is None or stage.keeps_zeros else x * mask
+                if done is not None:
+                    shared[done] = x
+            mask = _mask_after(stage, mask)
+        x = self.chain[-1].call(x, scale=scale, training=training)
+        return x if mask is None else x * mask
 
     def part(self, values: list[Any]) -> list[list[Any]]:
-        """Values of `variables`, split into those of each copy."""
+        """Split the values of `variables` into those of each copy."""
         split = [ops.split(value, self.copies, axis=_copies_axis(value)) for value in values]
         return [[value[copy] for value in split] for copy in range(self.copies)]
 
     def join(self, parts: list[list[Any]]) -> list[Any]:
-        """The inverse of `part`."""
+        """Invert `part`."""
         return [ops.concatenate(values, axis=_copies_axis(values[0])) for values in zip(*parts, strict=True)]
 
     def compute_output_shape(self, inputs_shape: tuple, scale_shape: Any = None) -> tuple:
@@ -152,11 +167,25 @@ class Primitive(keras.layers.Layer):
 
     def expand(self, x: Tensor) -> Any:
         """Apply the same computation to a `KerasTensor` as new standard Keras layers (`copies` must be 1)."""
-        return apply_standard(self.chain, x)
+        self._check_channels(x.shape[-1])
+        mask = step_mask(x) if self.masked else None
+        for stage in self.chain:
+            for layer in stage.standard():
+                x = layer(x, mask) if stage.reads_mask else layer(x)
+            mask = _mask_after(stage, mask)
+            x = x if mask is None or stage.keeps_zeros else keras.layers.Multiply()([x, mask])
+        return x
 
     def get_config(self) -> dict[str, Any]:
-        own = {"filters": self.filters, "strides": self.strides, "affine": self.affine, "copies": self.copies}
-        return {**super().get_config(), **own}
+        names = ("filters", "strides", "affine", "copies", *self.settings)
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+class FixedPrimitive(Primitive):
+    """A chain of stages that is not part of a choice, and takes no mixing weight."""
+
+    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
+        return run_stages(self.chain, inputs, training)
 
 
 def expand(layer: keras.layers.Layer, x: Tensor) -> Any:
@@ -168,23 +197,45 @@ def _copies_axis(value: Any) -> int:
     return 2 if len(value.shape) == 4 else 0  # depthwise kernels have their copies among the channels
 
 
-class Stage(keras.layers.Layer):
-    """One step of a primitive: a layer with the standard Keras layers that spell it out.
+def step_mask(x: Any) -> Any:
+    """Return 1 at the steps of padded sequences, 0 at their padding: `(batch, length, 1)`, in the precision of `x`.
 
-    `shared_as` names the function of a stage without weights: stages of the same name are interchangeable.
+    Example:
+
+    >>> step_mask(ops.convert_to_tensor([[[0.0, 2.0], [0.0, 0.0]]]))[0, :, 0].numpy().tolist()
+    [1.0, 0.0]
+    """
+    return ops.cast(ops.any(ops.not_equal(x, 0), axis=-1, keepdims=True), x.dtype)
+
+
+def _mask_after(stage: Stage, mask: Any) -> Any:
+    """Return the mask after a stage: every second step, starting with the first, if the stage halves the length."""
+    return mask[:, ::2] if mask is not None and stage.strides == 2 else mask
+
+
+class Stage(keras.layers.Layer):
+    """One step of a primitive: a layer that also has the standard Keras layers of the same computation.
+
+    Attributes:
+        shared_as: name of the function of a stage without weights: stages of one name are interchangeable.
+        reads_mask: whether `call` and the functions of `standard` take `(x, mask)`, with the mask of padded sequences.
+        keeps_zeros: whether padding stays zero.
     """
 
     shared_as = ""
+    reads_mask = False
+    keeps_zeros = True
+    strides = 1
 
     def read(self, kernel: Tensor, inputs: Tensor) -> Any:
-        """The value of `kernel` in the precision of `inputs`."""
+        """Return the value of `kernel` in the precision of `inputs`."""
         return ops.cast(ops.convert_to_tensor(kernel), inputs.dtype)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return inputs_shape
+        return inputs_shape if self.strides == 1 else halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
-        """Standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
+        """Return standard Keras layers (or functions of a KerasTensor made of them), applied in turn."""
         raise NotImplementedError
 
     def expand(self, x: Tensor) -> Any:
@@ -192,15 +243,15 @@ class Stage(keras.layers.Layer):
         return apply_standard([self], x)
 
 
+def build_stages(stages: Iterable[keras.layers.Layer], inputs_shape: tuple) -> None:
+    """Build a chain of stages."""
+    for stage in stages:
+        stage.build(inputs_shape)
+        inputs_shape = stage.compute_output_shape(inputs_shape)
+
+
 def apply_standard(stages: Iterable[Stage], x: Tensor) -> Any:
-    """Spell out a chain of stages as new standard Keras layers.
-
-    Args:
-        stages: `Stage`s, or layers that have their `standard()`, in the order in which they are applied.
-        x: a `KerasTensor`.
-
-    Returns:
-        The `KerasTensor` after the last stage.
+    """Apply a chain of stages to a `KerasTensor` as new standard Keras layers.
 
     Example:
 
@@ -214,16 +265,14 @@ def apply_standard(stages: Iterable[Stage], x: Tensor) -> Any:
 
 
 def run_stages(stages: Iterable[Any], x: Tensor, training: bool | None) -> Any:
-    """A tensor after a chain of built stages, called as plain functions.
-
-    Example:
-
-    >>> run_stages([Relu(), Subsample()], ops.ones((1, 8, 8, 3)), training=False).shape
-    TensorShape([1, 4, 4, 3])
-    """
+    """Apply a chain of built stages, called as plain functions, to a tensor."""
     for stage in stages:
-        x = stage.call(x, training=training) if takes_training(stage) else stage.call(x)
+        x = _run(stage, x, training)
     return x
+
+
+def _run(stage: Any, x: Tensor, training: bool | None) -> Any:
+    return stage.call(x, training=training) if takes_training(stage) else stage.call(x)
 
 
 class Relu(Stage):
@@ -239,7 +288,7 @@ class Relu(Stage):
 
 
 class Repeat(Stage):
-    """The input `copies` times, side by side in the channels."""
+    """The input `copies` times, concatenated along the channels."""
 
     def __init__(self, copies: int):
         super().__init__()
@@ -256,36 +305,28 @@ class Repeat(Stage):
 
 
 class Subsample(Stage):
-    """Every second pixel of every second row, or every second step.
+    """Every second pixel of every second row, or every second step: a pooling of size 1.
 
-    It is a pooling of size 1, as a strided slice has a slow gradient.
+    A strided slice computes the same, but its gradient is slow.
     """
 
     shared_as = "subsample"
+    strides = 2
 
     def call(self, inputs: Tensor) -> Tensor:
         return ops.average_pool(inputs, 1, strides=2, padding="same", data_format="channels_last")
-
-    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
         return [by_rank("AveragePooling", pool_size=1, strides=2, padding="same")]
 
 
 def takes_training(layer: keras.layers.Layer) -> bool:
-    """Tell if `layer.call` has an argument `training`.
-
-    Example:
-
-    >>> takes_training(keras.layers.Dropout(0.5)), takes_training(keras.layers.ReLU())
-    (True, False)
-    """
+    """Return True if `layer.call` has an argument `training`."""
     return "training" in inspect.signature(layer.call).parameters
 
 
 def halve(shape: tuple) -> tuple:
-    """The shape after one step of stride 2 with "same" padding.
+    """Return the shape after one step of stride 2 with "same" padding.
 
     Example:
 
@@ -297,16 +338,12 @@ def halve(shape: tuple) -> tuple:
 
 
 def spatial_rank(x: Tensor) -> int:
-    """The number of axes between batch and channels: 2 for images, 1 for signals."""
+    """Return the number of axes between batch and channels: 2 for images, 1 for signals."""
     return len(x.shape) - 2
 
 
 def by_rank(name: str, **options: Any) -> Callable:
-    """A function that applies a new standard layer to a KerasTensor: "Conv" is `Conv2D` or, on signals, `Conv1D`.
-
-    Args:
-        name: name of the layer's class without its rank.
-        **options: arguments of the layer.
+    """Return a function that applies a new standard layer to a KerasTensor: "Conv" is `Conv2D`, or `Conv1D` on signals.
 
     Example:
 

@@ -8,38 +8,35 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, halve, run_stages
+from kerasnas.primitives.base import (
+    FixedPrimitive,
+    Primitive,
+    Relu,
+    Stage,
+    apply_standard,
+    build_stages,
+    by_rank,
+    run_stages,
+)
 from kerasnas.primitives.convolutions import Convolution, NorConv, Pointwise
 from kerasnas.primitives.mobile import Relu6
 from kerasnas.primitives.normalization import BatchNorm
 
 
 class Stem(Primitive):
-    """The beginning of a network: a 3x3 convolution and batch norm."""
+    """First layers of a network: a 3x3 convolution and batch norm."""
 
     def stages(self) -> list[keras.layers.Layer]:
         return [Convolution(self.filters, 3, self.strides), BatchNorm(self.affine)]
 
 
-class _Chain(Primitive):
-    """A primitive that stands at no choice, and whose last stage therefore takes no mixing weight."""
+class ConvReLU6(FixedPrimitive):
+    """A convolution (`kernel_size` 3 by default), batch norm and ReLU6: stem and last layer of mobile networks."""
 
-    def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
-        return run_stages(self.chain, inputs, training)
-
-
-class ConvReLU6(_Chain):
-    """A convolution, batch norm and ReLU6: the stem and the last layer of mobile networks.
-
-    Args:
-        filters, strides, affine: see `Primitive`.
-        kernel_size: size of the windows. Defaults to 3.
-    """
-
-    def __init__(self, filters: int, strides: int = 1, affine: bool = True, kernel_size: int = 3, **kwargs: Any):
-        self.kernel_size = kernel_size
-        super().__init__(filters, strides, affine, **kwargs)
+    settings = {"kernel_size": (3, checks.size)}
+    kernel_size: int
 
     def stages(self) -> list[keras.layers.Layer]:
         windows = Convolution(self.filters, self.kernel_size, self.strides)
@@ -47,8 +44,8 @@ class ConvReLU6(_Chain):
         return [conv, BatchNorm(self.affine), Relu6()]
 
 
-class NormReLU(_Chain):
-    """Batch norm and ReLU, after which the channels are as many as before."""
+class NormReLU(FixedPrimitive):
+    """Batch norm and ReLU; the number of channels stays."""
 
     def stages(self) -> list[keras.layers.Layer]:
         return [BatchNorm(self.affine), Relu()]
@@ -57,42 +54,35 @@ class NormReLU(_Chain):
 class HalvingPool(Stage):
     """2x2 average pooling of stride 2, of signals over 2 steps."""
 
+    strides = 2
+
     def call(self, inputs: Tensor) -> Tensor:
         return ops.average_pool(inputs, 2, strides=2, padding="same", data_format="channels_last")
-
-    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
         return [by_rank("AveragePooling", pool_size=2, strides=2, padding="same")]
 
 
 class ResidualReduction(Primitive):
-    """The residual block between two stages of NAS-Bench-201: halves the image, or the signal.
+    """The residual block between two stages of NAS-Bench-201, which halves the image, or the signal.
 
-    Two `NorConv` 3x3, the first of stride 2, and beside them 2x2 average pooling with a 1x1 convolution; of signals
+    Two `NorConv` 3x3, the first of stride 2, and a shortcut of 2x2 average pooling and a 1x1 convolution; for signals
     with windows of 3, 2 and 1 steps.
     """
 
     def __init__(self, filters: int, affine: bool = True, **kwargs: Any):
         super().__init__(filters, 2, affine, **kwargs)
-        self.shortcut = [self._under_policy(stage) for stage in (HalvingPool(), Pointwise(filters))]
+        self.shortcut = self.under_policy([HalvingPool(), Pointwise(filters)])
 
     def stages(self) -> list[keras.layers.Layer]:
         return [stage for strides in (2, 1) for stage in NorConv(self.filters, strides, self.affine).stages()]
 
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
         super().build(inputs_shape, scale_shape)
-        for stage in self.shortcut:
-            stage.build(inputs_shape)
-            inputs_shape = stage.compute_output_shape(inputs_shape)
+        build_stages(self.shortcut, inputs_shape)
 
     def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
-        y, short = super().mix(inputs, scale, training, shared), inputs
-        for stage in self.shortcut:
-            short = stage.call(short)
-        return y + short
+        return super().mix(inputs, scale, training, shared) + run_stages(self.shortcut, inputs, training)
 
     def expand(self, x: Tensor) -> Any:
-        y = super().expand(x)
-        return keras.layers.Add()([y, apply_standard(self.shortcut, x)])
+        return keras.layers.Add()([super().expand(x), apply_standard(self.shortcut, x)])

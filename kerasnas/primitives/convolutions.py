@@ -1,4 +1,4 @@
-"""The convolutional primitives: SepConv, DilConv, FactorizedReduce, ReLUConvBN of DARTS, NorConv of NAS-Bench-201."""
+"""Convolutional primitives: SepConv, DilConv, FactorizedReduce, ReLUConvBN of DARTS, NorConv of NAS-Bench-201."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from kerasnas.primitives.normalization import BatchNorm
 # Up to this many channels a copy, one block-diagonal 1x1 convolution over all copies is faster than one
 # convolution for each: 1.1 against 3.3 ms at 8 channels and 4 copies, equal at 16 (32 x 32 pixels, one core).
 _BLOCK_DIAGONAL_UP_TO = 16
+_WINDOW = {"kernel_size": (3, checks.size)}
 
 
 class Depthwise(Stage):
     """Depthwise convolution without bias; `dilation` 1 or 2.
 
-    A signal is an image of one row here: TensorFlow has the two-dimensional kernel only.
+    A signal is convolved as an image of one row: TensorFlow has the two-dimensional kernel only.
     """
 
     def __init__(self, kernel_size: int, strides: int = 1, dilation: int = 1):
@@ -55,9 +56,6 @@ class Depthwise(Stage):
             data_format="channels_last",
         )
         return ops.squeeze(outputs, 1) if signal else outputs
-
-    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return inputs_shape if self.strides == 1 else halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
         options = {"kernel_size": self.kernel_size, "strides": self.strides, "dilation_rate": self.dilation}
@@ -90,7 +88,7 @@ class Pointwise(Stage):
             return conv(inputs, ops.reshape(blocks, (*window, copies * channels, copies * filters)))
         kernels = ops.split(ops.reshape(kernel, (*window[1:], *kernel.shape)), copies, axis=len(window) - 1)
         parts = zip(ops.split(inputs, copies, axis=-1), kernels, strict=True)
-        return ops.concatenate([conv(part, one) for part, one in parts], axis=-1)
+        return ops.concatenate([conv(*part) for part in parts], axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return (*inputs_shape[:-1], self.copies * self.filters if self.filters else inputs_shape[-1])
@@ -103,7 +101,7 @@ class Pointwise(Stage):
 
 
 class Convolution(Stage):
-    """Convolution without bias; its `copies` read the same input, and are one convolution with as many filters."""
+    """Convolution without bias; its `copies` read the same input, and are one convolution with all their filters."""
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, copies: int = 1):
         super().__init__()
@@ -119,8 +117,7 @@ class Convolution(Stage):
         return ops.conv(inputs, kernel, strides=self.strides, padding="same", data_format="channels_last")
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        shape = inputs_shape if self.strides == 1 else halve(inputs_shape)
-        return (*shape[:-1], self.copies * self.filters)
+        return (*super().compute_output_shape(inputs_shape)[:-1], self.copies * self.filters)
 
     def standard(self) -> list[Callable]:
         options = {"filters": self.filters, "kernel_size": self.kernel_size, "strides": self.strides}
@@ -128,10 +125,10 @@ class Convolution(Stage):
 
 
 class OffsetPair(Stage):
-    """Two 1x1 convolutions of stride 2, the second one pixel down and right, side by side in the channels.
+    """Two 1x1 convolutions of stride 2, the second one pixel down and right, concatenated along the channels.
 
-    Written as one 2x2 convolution of stride 2 whose kernel is zero off the diagonal. Of a signal, the second one reads
-    one step further.
+    Computed as one 2x2 convolution of stride 2 whose kernel is zero off the diagonal. For a signal, the second one
+    reads one step further.
     """
 
     def __init__(self, filters: int, copies: int = 1):
@@ -176,13 +173,6 @@ class OffsetPair(Stage):
 class ReLUConvBN(Primitive):
     """ReLU, 1x1 convolution, batch norm: brings the inputs of a cell to its number of channels.
 
-    Args and call arguments: see `Primitive`.
-
-    Example:
-
-    >>> ReLUConvBN(filters=8)(ops.ones((1, 4, 4, 3))).shape
-    TensorShape([1, 4, 4, 8])
-
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
@@ -197,18 +187,8 @@ class ReLUConvBN(Primitive):
 class FactorizedReduce(Primitive):
     """Reduction that halves height and width and still reads odd pixels: two offset 1x1 convolutions of stride 2.
 
-    ReLU, then half of the filters from the even pixels and half from the odd ones, then batch norm. Of a signal, it
-    halves the length.
-
-    Args and call arguments: see `Primitive`; `strides` must be 2.
-
-    Raises:
-        ValueError: if `strides` is not 2, or `filters` is below 2.
-
-    Example:
-
-    >>> FactorizedReduce(filters=8)(ops.ones((1, 4, 4, 3))).shape
-    TensorShape([1, 2, 2, 8])
+    ReLU, then half of the filters from the even pixels and half from the odd ones, then batch norm. `strides` must be
+    2, and `filters` at least 2.
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
@@ -225,35 +205,17 @@ class FactorizedReduce(Primitive):
         return [Relu(), OffsetPair(self.filters, self.copies), BatchNorm(self.affine)]
 
 
-class _Windowed(Primitive):
-    """A primitive with a window of `kernel_size`."""
-
-    def __init__(
-        self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, kernel_size: int = 3, **kwargs: Any
-    ):
-        self.kernel_size = checks.size("kernel_size", kernel_size)
-        super().__init__(filters, strides, affine, copies, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_size": self.kernel_size}
-
-
 @keras.saving.register_keras_serializable(package="kerasnas")
-class NorConv(_Windowed):
-    """The ordinary convolution of NAS-Bench-201: ReLU, convolution, batch norm.
-
-    Args:
-        kernel_size: size of the windows. Defaults to 3.
-        filters, strides, affine, copies: see `Primitive`.
-
-    Example:
-
-    >>> NorConv(filters=8, strides=2)(ops.ones((1, 4, 4, 3))).shape
-    TensorShape([1, 2, 2, 8])
+class NorConv(Primitive):
+    """The ordinary convolution of NAS-Bench-201: ReLU, convolution of windows of `kernel_size` (default: 3), batch
+    norm.
 
     Reference:
         Dong and Yang, "NAS-Bench-201", 2020 (arXiv 2001.00326).
     """
+
+    settings = _WINDOW
+    kernel_size: int
 
     def stages(self) -> list[keras.layers.Layer]:
         convolution = Convolution(self.filters, self.kernel_size, self.strides, self.copies)
@@ -261,21 +223,17 @@ class NorConv(_Windowed):
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class SepConv(_Windowed):
-    """Depthwise-separable convolution, applied twice, each as ReLU, depthwise, 1x1, batch norm.
+class SepConv(Primitive):
+    """Depthwise-separable convolution, applied twice, each as ReLU, depthwise, 1x1, batch norm; the first one strides.
 
-    Args:
-        kernel_size: size of the depthwise windows. Defaults to 3.
-        filters, strides, affine, copies: see `Primitive`. Only the first application strides.
-
-    Example:
-
-    >>> SepConv(filters=8, kernel_size=5, strides=2)(ops.ones((1, 4, 4, 3))).shape
-    TensorShape([1, 2, 2, 8])
+    `kernel_size` is the size of the depthwise windows (default: 3).
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
+
+    settings = _WINDOW
+    kernel_size: int
 
     def stages(self) -> list[keras.layers.Layer]:
         first = [Depthwise(self.kernel_size, self.strides), Pointwise(None, self.copies)]
@@ -285,24 +243,19 @@ class SepConv(_Windowed):
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class DilConv(_Windowed):
+class DilConv(Primitive):
     """Dilated depthwise-separable convolution: ReLU, depthwise at dilation 2, 1x1, batch norm.
 
-    At strides 2 a window at dilation 2 sees only every second input pixel, so the layer takes those pixels and
-    convolves them without dilation: the same result for a quarter of the work.
-
-    Args:
-        kernel_size: size of the depthwise windows. Defaults to 3.
-        filters, strides, affine, copies: see `Primitive`.
-
-    Example:
-
-    >>> DilConv(filters=8, kernel_size=5)(ops.ones((1, 4, 4, 3))).shape
-    TensorShape([1, 4, 4, 8])
+    At strides 2 a window at dilation 2 reads only every second input pixel, so the layer takes those pixels and
+    convolves them without dilation: the same result for a quarter of the work. `kernel_size` is the size of the
+    depthwise windows (default: 3).
 
     Reference:
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055).
     """
+
+    settings = _WINDOW
+    kernel_size: int
 
     def stages(self) -> list[keras.layers.Layer]:
         if self.strides == 2:
@@ -318,7 +271,7 @@ for name, factory, size in (
     *(("nor_conv_1x1", NorConv, 1), ("nor_conv_3x3", NorConv, 3), ("nor_conv_5x5", NorConv, 5)),
     *(("sep_conv_3x3", SepConv, 3), ("sep_conv_5x5", SepConv, 5)),
     *(("dil_conv_3x3", DilConv, 3), ("dil_conv_5x5", DilConv, 5)),
-    # The names for signals. A primitive takes images and signals under any of its names; only the reader sees the rank.
+    # Names for signals. Any name takes images and signals; the rank in it is for the reader.
     *(("conv_3", NorConv, 3), ("conv_5", NorConv, 5)),
     *(("sep_conv_3", SepConv, 3), ("sep_conv_5", SepConv, 5), ("sep_conv_7", SepConv, 7)),
     *(("dil_conv_3", DilConv, 3), ("dil_conv_5", DilConv, 5)),

@@ -15,7 +15,7 @@ from kerasnas import checks
 @keras.saving.register_keras_serializable(package="kerasnas")
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
-    """An undirected graph without weights. A batch of its networks is all of its nodes, in their order.
+    """An undirected graph without weights. A batch of a graph network is all of its nodes, in their order.
 
     Args:
         edges: integers `(edges, 2)`: the two nodes of each edge, in either order. An edge that is listed twice, or in
@@ -23,7 +23,7 @@ class Graph:
         num_nodes: number of nodes.
 
     Raises:
-        ValueError: for an edge to a node that there is not, and for arguments of another kind.
+        ValueError: for an edge to a node that does not exist, and for arguments of another kind.
 
     Example:
 
@@ -61,31 +61,27 @@ class Graph:
 
     @functools.cached_property
     def messages(self) -> tuple[np.ndarray, np.ndarray]:
-        """The sources and the targets of all messages: each edge in both directions, by target."""
+        """Sources and targets of all messages: each edge in both directions, by target."""
         both = np.concatenate([self.edges, self.edges[:, ::-1]])
         both = both[np.lexsort((both[:, 0], both[:, 1]))]
         return both[:, 0].copy(), both[:, 1].copy()
 
     @functools.cached_property
     def degrees(self) -> np.ndarray:
-        """The number of neighbors of each node."""
+        """Number of neighbors of each node."""
         return np.bincount(self.edges.ravel(), minlength=self.num_nodes)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"edges": self.edges.tolist(), "num_nodes": self.num_nodes}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The inverse of `get_config`."""
+        """Invert `get_config`."""
         return cls(**config)
 
 
 def check_graph(graph: Any) -> Graph:
-    """Return `graph`, made of its serialized form where it is one.
-
-    Raises:
-        TypeError: for anything else.
-    """
+    """Return `graph`, deserialized if it is a configuration; raise TypeError for anything else."""
     made = keras.saving.deserialize_keras_object(graph) if isinstance(graph, dict) and "class_name" in graph else graph
     return checks.instance("graph", made, Graph, "a `kerasnas.primitives.Graph`")

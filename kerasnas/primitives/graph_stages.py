@@ -1,4 +1,4 @@
-"""The stages of graph primitives: messages of the neighbors, attention to them, dense kernels."""
+"""Stages of graph primitives: messages from the neighbors, attention to them, dense kernels."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ SLOPE = 0.2  # of the leaky ReLU in graph attention
 
 
 class _OnGraph(Stage):
-    """A stage that knows the graph; its input is `(nodes, channels)`, a row for every node, in order."""
+    """A stage on the nodes of a graph; its input is `(nodes, channels)`, one row for every node, in order."""
 
     def __init__(self, graph: Graph | dict[str, Any], **kwargs: Any):
         super().__init__(**kwargs)
         self.graph = check_graph(graph)
 
     def rows(self, inputs: Tensor) -> Any:
-        """`inputs`, checked to have a row for every node."""
+        """Return `inputs`, checked to have one row for every node."""
         count = self.graph.num_nodes
         message = f"Expected a row for each of the {count} nodes of the graph, all in one batch: batch_size={count}"
         return backend.checked_rows(inputs, count, message)
 
     def column(self, values: np.ndarray, dtype: Any) -> Any:
-        """A number for every node, as a tensor `(nodes, 1)`."""
+        """Return one number for every node as a tensor `(nodes, 1)`."""
         return ops.convert_to_tensor(values[:, None], dtype)
 
     def gathered(self, x: Tensor) -> Any:
-        """For each node the sum of `x` over its neighbors."""
+        """Sum `x` over the neighbors of each node."""
         sources, targets = self.graph.messages
         return ops.segment_sum(ops.take(x, sources, axis=0), targets, num_segments=self.graph.num_nodes)
 
@@ -46,24 +46,11 @@ class _OnGraph(Stage):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Neighbors(_OnGraph):
-    """The part of its neighbors that a node reads, without weights. With `A` the adjacency matrix and `D` the degrees:
+    """Messages from the neighbors without weights. With `A` the adjacency matrix and `D` the degrees:
 
     - `"looped"`: `(D + I)^-1/2 (A + I) (D + I)^-1/2 x`;
-    - `"symmetric"`: `x` and `D^-1/2 A D^-1/2 x`, side by side in the channels;
-    - `"sum"`: `x` and `A x`, side by side.
-
-    Args:
-        graph: the graph.
-        kind: one of these.
-
-    Call arguments:
-        inputs: tensor `(nodes, channels)`.
-
-    Returns:
-        Tensor `(nodes, channels)`, or `(nodes, 2 * channels)`.
-
-    Raises:
-        ValueError: for an unknown `kind`, and for another number of rows than the graph has nodes.
+    - `"symmetric"`: `x` and `D^-1/2 A D^-1/2 x`, concatenated along the channels;
+    - `"sum"`: `x` and `A x`, concatenated.
 
     Example:
 
@@ -100,20 +87,8 @@ class Neighbors(_OnGraph):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Pooled(_OnGraph):
-    """Of `x` and `A x` side by side: `x + A x` (`"total"`), or `x` and the mean of the neighbors (`"mean"`).
-
-    Args:
-        graph: the graph.
-        kind: `"total"` or `"mean"`.
-
-    Call arguments:
-        inputs: tensor `(nodes, 2 * channels)`, of `Neighbors(graph, "sum")`.
-
-    Returns:
-        Tensor `(nodes, channels)`, or `(nodes, 2 * channels)`.
-
-    Raises:
-        ValueError: for an unknown `kind`.
+    """Reduction of `x` and `A x`, as `Neighbors(graph, "sum")` returns them, to `x + A x` (`"total"`), or to `x` and
+    the mean over the neighbors (`"mean"`).
 
     Example:
 
@@ -148,22 +123,9 @@ class Pooled(_OnGraph):
 class Attention(_OnGraph):
     """Graph attention: for each node and head the mean of itself and its neighbors, weighted by a softmax.
 
-    `z_t = sum_s a_ts x_s` over `t` and its neighbors `s`, with `a_ts` the softmax over them of
-    `LeakyReLU(u . x_t + v . x_s)`; heads are parts of the channels, side by side.
-
-    Args:
-        graph: the graph.
-        copies: number of independent instances; each has its part of the channels. Defaults to 1.
-        heads: number of heads; it must divide the channels of a copy. Defaults to 4.
-
-    Call arguments:
-        inputs: tensor `(nodes, copies * channels)`.
-
-    Returns:
-        Tensor of the same shape.
-
-    Raises:
-        ValueError: if `heads` does not divide the channels.
+    `z_t = sum_s a_ts x_s` over `t` and its neighbors `s`, with `a_ts` the softmax over them of `LeakyReLU(u . x_t + v .
+    x_s)`. The channels are those of `copies` independent instances, and of their `heads`, which must divide the
+    channels of a copy.
     """
 
     def __init__(self, graph: Graph | dict[str, Any], copies: int = 1, heads: int = 4, **kwargs: Any):
@@ -197,7 +159,7 @@ class Attention(_OnGraph):
         return ops.reshape(total / ops.expand_dims(mass, -1), (nodes, -1))
 
     def _scores(self, values: Any, kernel: Tensor) -> Any:
-        """The product of each node's channels with the kernel of their head."""
+        """Multiply each node's channels by the kernel of their head."""
         flat = ops.reshape(ops.transpose(self.read(kernel, values), (0, 2, 1)), (self.copies * self.heads, -1))
         return ops.sum(values * flat, axis=-1)
 
@@ -209,7 +171,7 @@ class Attention(_OnGraph):
 
 
 class Tanh(Stage):
-    """tanh(x). After a batch norm it is nearly linear, and of either sign, where ReLU drops half of what is known."""
+    """tanh(x). After a batch norm it is nearly linear, and has either sign, where ReLU loses half of the values."""
 
     shared_as = "tanh"
 
@@ -222,18 +184,15 @@ class Tanh(Stage):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class NearIdentity(keras.initializers.Initializer):
-    """Initial kernels that mostly pass on their input, or the mean of its equal parts, so that messages travel unmixed.
+    """Initial kernels near the identity, or near the mean of the input's equal parts, so that messages travel unmixed.
 
-    With few labels, most of what a network of several operations learns is in its first and last kernels; random ones
-    between them blur what neighbors tell. The rest is as in other kernels: normal with variance 2 / fan-in. So is a
-    kernel whose input channels are no multiple of its output channels.
+    With few labels, most of what a network of several operations learns is in its first and last kernels; random
+    kernels between them blur the neighbors' messages. The rest is normal with variance 2 / fan-in, as in other kernels,
+    and so is a kernel whose input channels are no multiple of its output channels.
 
     Args:
         share: of the identity; the rest is random. Defaults to 0.8.
         seed: of the random part. Defaults to 0.
-
-    Raises:
-        ValueError: for arguments out of their range.
 
     Example:
 
@@ -246,7 +205,7 @@ class NearIdentity(keras.initializers.Initializer):
         self.seed = checks.seed(seed)
 
     def mixed(self, drawn: np.ndarray) -> np.ndarray:
-        """The kernel `(..., channels in, channels out)` for a random one."""
+        """Mix a random kernel `(..., channels in, channels out)` with the identity."""
         channels, filters = drawn.shape[-2:]
         parts, rest = divmod(channels, filters)
         if rest or not parts:
@@ -262,13 +221,7 @@ class NearIdentity(keras.initializers.Initializer):
 
 
 class Linear(Stage):
-    """A dense kernel without bias, of each of `copies` that read the same input.
-
-    Args:
-        filters: output channels of each copy.
-        copies: number of them. Defaults to 1.
-        kernel_initializer: of the kernels. Defaults to Keras' own.
-    """
+    """A dense kernel without bias for each of `copies` that read the same input."""
 
     def __init__(self, filters: int, copies: int = 1, kernel_initializer: Any = "glorot_uniform"):
         super().__init__()

@@ -16,19 +16,13 @@ from kerasnas.relaxations.base import add_alphas, get_relaxation
 
 
 def check_primitives(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
-    """Return `primitives` as a tuple if they are distinct registered names, at least one of them not "none".
-
-    Args:
-        primitives: the names.
-        on_graph: whether they are of graph primitives. Defaults to False.
-
-    Raises:
-        ValueError: otherwise.
+    """Return `primitives` as a tuple if they are distinct registered names (of graph primitives if `on_graph`), and not
+    "none" alone.
     """
-    found = checks.names("primitives", primitives, GRAPH_PRIMITIVES if on_graph else PRIMITIVES)
-    if found == ("none",):
-        raise ValueError(checks.invalid("primitives", "a name other than 'none'", list(found)))
-    return found
+    names = checks.names("primitives", primitives, GRAPH_PRIMITIVES if on_graph else PRIMITIVES)
+    if names == ("none",):
+        raise ValueError(checks.invalid("primitives", "a name other than 'none'", list(names)))
+    return names
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -152,7 +146,7 @@ class MixedOp(keras.layers.Layer):
         return sum(outputs[1:], outputs[0])
 
     def _mix_active(self, inputs: Tensor, weights: Tensor, active: Tensor, training: bool | None) -> Any:
-        """For each copy, the weighted sum of its active primitives only."""
+        """Compute, for each copy, the weighted sum of its active primitives only."""
         path = self.sampled_paths.like(self, inputs.shape)
         candidates = self.candidates.values()
         values = [c.part(backend.values(c.variables)) for c in candidates]
@@ -203,10 +197,10 @@ class SampledPaths:
         self._paths: dict[tuple, Callable] = {}
 
     def like(self, mixed: MixedOp, inputs_shape: tuple) -> Callable:
-        """The function for one copy of `mixed`.
+        """Return the function for one copy of `mixed`.
 
-        It takes `(inputs, weights, index, values, training)`, with the mixing weights `(primitives,)` and for
-        each candidate the values of its variables, and returns the output and the values afterwards.
+        It takes `(inputs, weights, index, values, training)`, with the mixing weights `(primitives,)` and for each
+        candidate the values of its variables, and returns the output and the values afterwards.
         """
         own = mixed.primitives, mixed.filters, mixed.strides, mixed.affine, mixed.graph, mixed.dtype_policy.name
         key = *own, *sorted(mixed.options.items()), *inputs_shape[1:]

@@ -53,22 +53,14 @@ class Expansion(Convolution):
 class MBConv(Primitive):
     """The mobile inverted bottleneck of MobileNetV2, as ProxylessNAS uses it.
 
-    1x1 convolution to `expansion` times the channels of the input (left out at 1), depthwise convolution, 1x1
-    convolution to `filters`, each followed by batch norm, the first two also by ReLU6. Where neither size nor number of
+    1x1 convolution to `expansion` times the input's channels (omitted at 1), depthwise convolution, which strides, 1x1
+    convolution to `filters`, each followed by batch norm, the first two also by ReLU6. If neither size nor number of
     channels changes, the input is added.
 
     Args:
-        filters, strides, affine, copies: see `Primitive`. The depthwise convolution strides.
+        filters, strides, affine, copies: see `Primitive`.
         kernel_size: size of the depthwise windows. Defaults to 3.
         expansion: ratio of the channels of the depthwise convolution to those of the input. Defaults to 6.
-
-    Raises:
-        ValueError: for a non-positive `kernel_size` or `expansion`, and as `Primitive` does.
-
-    Example:
-
-    >>> MBConv(filters=8, strides=2, kernel_size=5, expansion=3)(ops.ones((1, 4, 4, 3))).shape
-    TensorShape([1, 2, 2, 8])
 
     Reference:
         Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018 (arXiv 1801.04381), table 1;
@@ -76,19 +68,9 @@ class MBConv(Primitive):
         (arXiv 1812.00332), section 4.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        strides: int = 1,
-        affine: bool = True,
-        copies: int = 1,
-        kernel_size: int = 3,
-        expansion: int = 6,
-        **kwargs: Any,
-    ):
-        self.kernel_size = checks.size("kernel_size", kernel_size)
-        self.expansion = checks.size("expansion", expansion)
-        super().__init__(filters, strides, affine, copies, **kwargs)
+    settings = {"kernel_size": (3, checks.size), "expansion": (6, checks.size)}
+    kernel_size: int
+    expansion: int
 
     def stages(self) -> list[keras.layers.Layer]:
         if self.expansion == 1:
@@ -99,7 +81,7 @@ class MBConv(Primitive):
         return [*wide, *window, Pointwise(self.filters, self.copies), BatchNorm(self.affine)]
 
     def has_residual(self, channels: int) -> bool:
-        """True if an input with this number of channels is added to the output."""
+        """Return True if an input with this number of channels is added to the output."""
         return self.strides == 1 and channels == self.filters
 
     def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
@@ -110,26 +92,15 @@ class MBConv(Primitive):
         return y + (inputs if scale is None else inputs * ops.cast(scale, inputs.dtype))
 
     def expand(self, x: Tensor, drop_path: Callable[[Any], Any] | None = None) -> Any:
-        """As `Primitive.expand`.
-
-        Args:
-            x: KerasTensor.
-            drop_path: a function applied to the bottleneck before the input is added, if it is added. Defaults to
-                None: nothing is applied.
-        """
+        """Expand as `Primitive` does; `drop_path` is applied to the bottleneck before the input is added."""
         y = super().expand(x)
         if not self.has_residual(x.shape[-1]):
             return y
         return keras.layers.Add()([x, y if drop_path is None else drop_path(y)])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_size": self.kernel_size, "expansion": self.expansion}
 
-
-PRIMITIVES.register("mbconv_3x3_e1", functools.partial(MBConv, kernel_size=3, expansion=1))
-PRIMITIVES.register("mbconv_3x3_e3", functools.partial(MBConv, kernel_size=3, expansion=3))
-PRIMITIVES.register("mbconv_3x3_e6", functools.partial(MBConv, kernel_size=3, expansion=6))
-PRIMITIVES.register("mbconv_5x5_e3", functools.partial(MBConv, kernel_size=5, expansion=3))
-PRIMITIVES.register("mbconv_5x5_e6", functools.partial(MBConv, kernel_size=5, expansion=6))
-PRIMITIVES.register("mbconv_7x7_e3", functools.partial(MBConv, kernel_size=7, expansion=3))
-PRIMITIVES.register("mbconv_7x7_e6", functools.partial(MBConv, kernel_size=7, expansion=6))
+for kernel_size, expansion in ((3, 1), (3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6)):
+    PRIMITIVES.register(
+        f"mbconv_{kernel_size}x{kernel_size}_e{expansion}",
+        functools.partial(MBConv, kernel_size=kernel_size, expansion=expansion),
+    )

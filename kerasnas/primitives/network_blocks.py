@@ -1,8 +1,8 @@
-"""The blocks of whole networks, residual or not: the convolution, the separable one, ResNet's two, MobileNetV2's."""
+"""Blocks of whole networks, residual or not: convolution, separable convolution, ResNet's two, MobileNetV2's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -10,49 +10,60 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, by_rank, run_stages
+from kerasnas.primitives.base import Primitive, Relu, Stage, apply_standard, build_stages, by_rank, run_stages
 from kerasnas.primitives.convolutions import Convolution, Depthwise, Pointwise
 from kerasnas.primitives.mobile import Expansion
 from kerasnas.primitives.normalization import BatchNorm
 
 
+class FunctionalStage(Stage):
+    """A stage that writes `standard()` alone; it computes with a functional model of those layers.
+
+    The model is built for the shape of the first input.
+    """
+
+    def build(self, inputs_shape: tuple) -> None:
+        inputs = keras.Input(inputs_shape[1:])
+        self.model = keras.Model(inputs, apply_standard([self], inputs))
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        return self.model(inputs, training=training)
+
+    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
+        return (inputs_shape[0], *self.model.output_shape[1:]) if self.built else inputs_shape
+
+
 class Block(Primitive):
-    """Base of the blocks of whole networks: a chain of stages, and beside it a shortcut where it is residual.
+    """Base of the blocks of whole networks: a chain of stages, with a shortcut if it is residual.
 
-    A block stands at no choice of a supernet, so that it takes neither copies nor a mixing weight.
-
-    Args:
-        filters, strides, affine: see `Primitive`.
-        kernel_size: size of the windows. Defaults to 3.
+    A block is not part of a supernet's choice, so it takes neither copies nor a mixing weight. `kernel_size` is the
+    size of its windows (default: 3).
 
     Attributes:
         residual: whether blocks of this class have a shortcut, so that drop-path may drop the rest of them.
         activates: whether ReLU follows the sum with the shortcut.
     """
 
+    settings: Mapping[str, tuple[Any, Callable[[str, Any], Any]]] = {"kernel_size": (3, checks.size)}
+    kernel_size: int
     residual = False
     activates = True
-
-    def __init__(self, filters: int, strides: int = 1, affine: bool = True, kernel_size: int = 3, **kwargs: Any):
-        self.kernel_size = checks.size("kernel_size", kernel_size)
-        super().__init__(filters, strides, affine, **kwargs)
-        self.beside: list[Stage] | None = None
+    beside: list[Any] | None = None
 
     def shortcut(self, channels: int) -> list[Stage] | None:
-        """New stages of the shortcut of an input with this number of channels; None where nothing is added."""
+        """Return new stages of the shortcut of an input with this number of channels; None if nothing is added."""
         return None
 
     def keeps_shape(self, channels: int) -> bool:
-        """True if the output has the shape of an input with this number of channels."""
+        """Return True if the output has the shape of an input with this number of channels."""
         return self.strides == 1 and channels == self.filters
 
     def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
         super().build(inputs_shape, scale_shape)
         stages = self.shortcut(inputs_shape[-1])
-        self.beside = None if stages is None else [self._under_policy(stage) for stage in stages]
-        for stage in self.beside or []:
-            stage.build(inputs_shape)
-            inputs_shape = stage.compute_output_shape(inputs_shape)
+        if stages is not None:
+            self.beside = self.under_policy(stages)
+            build_stages(self.beside, inputs_shape)
 
     def mix(self, inputs: Tensor, scale: Tensor, training: bool | None, shared: dict[tuple, Any]) -> Any:
         y = run_stages(self.chain, inputs, training)
@@ -62,29 +73,20 @@ class Block(Primitive):
         return ops.relu(y) if self.activates else y
 
     def expand(self, x: Tensor, drop_path: Callable[[Any], Any] | None = None) -> Any:
-        """As `Primitive.expand`.
-
-        Args:
-            x: KerasTensor.
-            drop_path: a function applied to the chain before a shortcut is added, if there is one. Defaults to None:
-                nothing is applied.
-        """
+        """Expand as `Primitive` does; `drop_path` is applied to the chain before a shortcut is added."""
         y, beside = super().expand(x), self.shortcut(x.shape[-1])
         if beside is None:
             return y
         y = keras.layers.Add()([apply_standard(beside, x), y if drop_path is None else drop_path(y)])
         return keras.layers.ReLU()(y) if self.activates else y
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kernel_size": self.kernel_size}
-
 
 class ConvBlock(Block):
     """A convolution, batch norm and ReLU, as in VGG with batch norm.
 
     Reference:
-        Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015
-        (arXiv 1409.1556); Ioffe and Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
+        Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2015 (arXiv
+        1409.1556); Ioffe and Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
     """
 
     def stages(self) -> list[keras.layers.Layer]:
@@ -95,8 +97,8 @@ class SeparableBlock(Block):
     """The depthwise separable convolution of MobileNet: depthwise, then 1x1, each with batch norm and ReLU.
 
     Reference:
-        Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017
-        (arXiv 1704.04861).
+        Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017 (arXiv
+        1704.04861).
     """
 
     def stages(self) -> list[keras.layers.Layer]:
@@ -147,8 +149,8 @@ class InvertedBlock(Block):
     """The inverted bottleneck of MobileNetV2 with the squeeze-excitation of MnasNet.
 
     1x1, depthwise, squeeze-excitation, 1x1, each convolution with batch norm, the first two also with ReLU. The first
-    1x1 convolution has `EXPANSION` times the channels of the input, the squeezed vector a quarter of the input's.
-    Where the shape is kept, the input is added.
+    1x1 convolution has `EXPANSION` times the channels of the input, the squeezed vector a quarter of the input's. If
+    the shape is kept, the input is added.
 
     Reference:
         Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018 (arXiv 1801.04381); Tan et al.,
@@ -169,10 +171,9 @@ class InvertedBlock(Block):
 
 
 class SqueezeExcitation(Stage):
-    """Squeeze-excitation: each channel times a number in (0, 1) that two dense layers compute of all channels' means.
+    """Squeeze-excitation: each channel times a gate in (0, 1) that two dense layers compute from all channels' means.
 
-    Args:
-        reduction: how many times fewer units than channels the first dense layer has.
+    The first dense layer has `reduction` times fewer units than there are channels.
 
     Reference:
         Hu et al., "Squeeze-and-Excitation Networks", 2018 (arXiv 1709.01507).
@@ -183,7 +184,7 @@ class SqueezeExcitation(Stage):
         self.reduction = reduction
 
     def units(self, channels: int) -> int:
-        """The number of units of the first dense layer."""
+        """Return the number of units of the first dense layer."""
         return max(1, channels // self.reduction)
 
     def build(self, inputs_shape: tuple) -> None:
@@ -213,5 +214,5 @@ class SqueezeExcitation(Stage):
 
 
 def _projection(block: Block) -> list[Stage]:
-    """The shortcut to another shape: a 1x1 convolution and batch norm."""
+    """Return the shortcut to another shape: a 1x1 convolution and batch norm."""
     return [Convolution(block.filters, 1, block.strides), BatchNorm(block.affine)]

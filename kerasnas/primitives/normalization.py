@@ -34,19 +34,10 @@ class BatchNorm(Stage):
         scale: optional tensor `(channels,)` that multiplies the result: `scale * (gamma * x + beta)`.
             A mixing weight that enters here needs no pass over the data of its own.
         training: whether to use the batch's statistics and update the moving ones.
-
-    Raises:
-        ValueError: if `affine` or `synchronized` is not a boolean.
-
-    Example:
-
-    >>> layer = BatchNorm()
-    >>> y = layer(ops.reshape(ops.arange(8.0), (2, 2, 2, 1)), training=True)
-    >>> abs(float(ops.mean(y))) < 1e-6
-    True
     """
 
-    momentum = MOMENTUM  # fraction of a moving statistic that is kept in a step, named as in Keras' layer
+    momentum = MOMENTUM  # fraction of a moving statistic that a step keeps; the name of Keras' layer
+    keeps_zeros = False
 
     def __init__(self, affine: bool = True, synchronized: bool = False, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # a float32 `scale` must stay float32
@@ -82,7 +73,6 @@ class BatchNorm(Stage):
         return outputs
 
     def standard(self) -> list[keras.layers.Layer]:
-        """The same computation as standard Keras layers."""
         return [
             keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, center=self.affine, scale=self.affine)
         ]
@@ -92,12 +82,12 @@ class BatchNorm(Stage):
 
 
 def batch_norms(model: keras.Model) -> list[Any]:
-    """Every batch norm inside `model`: `BatchNorm` and Keras' own. Each has `momentum` and two moving statistics."""
+    """Return every batch norm in `model`: `BatchNorm` and Keras' own. Each has `momentum` and two moving statistics."""
     kinds = BatchNorm, keras.layers.BatchNormalization
     return [layer for layer in flatten_layers(model) if isinstance(layer, kinds)]
 
 
 def synchronize_batch_norm(model: keras.Model) -> None:
-    """Have every batch norm inside `model` use the statistics of all replicas in training."""
+    """Make every batch norm in `model` use the statistics of all replicas in training."""
     for layer in batch_norms(model):
         layer.synchronized = True

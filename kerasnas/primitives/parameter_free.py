@@ -10,7 +10,7 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank, halve
+from kerasnas.primitives.base import PRIMITIVES, Primitive, Repeat, Stage, by_rank
 from kerasnas.primitives.convolutions import FactorizedReduce
 from kerasnas.primitives.normalization import BatchNorm
 
@@ -25,9 +25,6 @@ class Pool(Stage):
     def call(self, inputs: Tensor) -> Tensor:
         pool = ops.max_pool if self.kind == "max" else ops.average_pool
         return pool(inputs, 3, strides=self.strides, padding="same", data_format="channels_last")
-
-    def compute_output_shape(self, inputs_shape: tuple) -> tuple:
-        return inputs_shape if self.strides == 1 else halve(inputs_shape)
 
     def standard(self) -> list[Callable]:
         pool = "MaxPooling" if self.kind == "max" else "AveragePooling"
@@ -50,32 +47,14 @@ class Scale(Stage):
         return [] if self.constant == 1.0 else [keras.layers.Rescaling(self.constant)]
 
 
-class KeepsChannels(Primitive):
-    """A primitive that cannot change the number of channels."""
-
-    def _check_channels(self, channels: int) -> None:
-        if channels != self.filters:
-            raise ValueError(
-                f"{type(self).__name__} keeps the number of channels. Expected `filters={channels}` for an input with "
-                f"{channels} channels. Received: filters={self.filters}"
-            )
-
-    def build(self, inputs_shape: tuple, scale_shape: Any = None) -> None:
-        self._check_channels(inputs_shape[-1])
-        super().build(inputs_shape)
-
-    def expand(self, x: Tensor) -> Any:
-        self._check_channels(x.shape[-1])
-        return super().expand(x)
-
-
-class Pooling(KeepsChannels):
-    """3x3 pooling, then batch norm without affine parameters.
+class Pooling(Primitive):
+    """3x3 pooling, then batch norm without affine parameters, which a discrete network omits, as published.
 
     In a supernet, pooled values need a scale comparable to the convolutions' (Liu et al., 2019).
     """
 
     kind = ""
+    keeps_channels = True
 
     def stages(self) -> list[keras.layers.Layer]:
         return [Pool(self.kind, self.strides), Repeat(self.copies), BatchNorm(affine=False)]
@@ -88,48 +67,29 @@ class Pooling(KeepsChannels):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MaxPool(Pooling):
-    """3x3 max pooling followed by batch norm, which a discrete network leaves out, as published.
-
-    Args and call arguments: see `Primitive`. `filters` must equal the input's channels.
-
-    Example:
-
-    >>> MaxPool(filters=4, strides=2)(ops.ones((1, 6, 6, 4))).shape
-    TensorShape([1, 3, 3, 4])
-    """
+    """3x3 max pooling, see `Pooling`."""
 
     kind = "max"
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class AveragePool(Pooling):
-    """3x3 average pooling that does not count the padding, followed by batch norm as in `MaxPool`.
-
-    Args and call arguments: see `Primitive`. `filters` must equal the input's channels.
-
-    Example:
-
-    >>> AveragePool(filters=4)(ops.ones((1, 6, 6, 4))).shape
-    TensorShape([1, 6, 6, 4])
-    """
+    """3x3 average pooling that does not count the padding, see `Pooling`."""
 
     kind = "average"
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Identity(KeepsChannels):
+class Identity(Primitive):
     """The skip connection at strides 1: the input itself.
-
-    Args and call arguments: see `Primitive`; `strides` must be 1, and `filters` the input's channels.
-
-    Raises:
-        ValueError: if `strides` is not 1.
 
     Example:
 
     >>> float(Identity(filters=1)(ops.ones((1, 1, 1, 1)), scale=ops.convert_to_tensor([0.25]))[0, 0, 0, 0])
     0.25
     """
+
+    keeps_channels = True
 
     def __init__(self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, **kwargs: Any):
         if checks.size("strides", strides) != 1:
@@ -142,14 +102,10 @@ class Identity(KeepsChannels):
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
-class Zero(KeepsChannels):
-    """The primitive `none`: no connection. `MixedOp` never computes it; its weight only lowers the others'.
+class Zero(Primitive):
+    """The primitive `none`: no connection. `MixedOp` never computes it; its weight only lowers the others'."""
 
-    Example:
-
-    >>> float(ops.max(Zero(filters=2, strides=2)(ops.ones((1, 4, 4, 2)))))
-    0.0
-    """
+    keeps_channels = True
 
     def stages(self) -> list[keras.layers.Layer]:
         reduce = [Pool("average", 2)] if self.strides == 2 else []
@@ -163,7 +119,6 @@ def skip_connect(filters: int, strides: int = 1, affine: bool = True, **kwargs: 
 
 
 PRIMITIVES.register("none", Zero)
-PRIMITIVES.register("max_pool_3x3", MaxPool)
-PRIMITIVES.register("avg_pool_3x3", AveragePool)
-PRIMITIVES.register("max_pool_3", MaxPool)  # the names for signals
-PRIMITIVES.register("avg_pool_3", AveragePool)
+for size in ("3x3", "3"):  # names for images and for signals
+    PRIMITIVES.register(f"max_pool_{size}", MaxPool)
+    PRIMITIVES.register(f"avg_pool_{size}", AveragePool)

@@ -20,37 +20,12 @@ class PartialMixedOp(keras.layers.Layer):
     """The mixed operation of PC-DARTS: `1 / partial_channels` of the channels is mixed, the others bypass it.
 
     The first `filters / partial_channels` channels go through a `MixedOp`; the others bypass it (max-pooled by 2 at
-    strides 2). Both are concatenated and shuffled, so that the next layer mixes other channels.
-
-    Args:
-        primitives, filters, strides, affine, copies, sampled_paths: as for `MixedOp`; `filters` must be the
-            number of the input's channels.
-        partial_channels: the reciprocal of the share of channels that is mixed; it must divide `filters`. Defaults
-            to 4.
-
-    Call arguments:
-        inputs: tensor `(batch, height, width, filters)`, or `(batch, length, filters)`.
-        weights: tensor `(copies, len(primitives))`.
-        active: as for `MixedOp`.
-        edge_weights: optional tensor `(copies,)` that multiplies all channels of a copy's output.
-        training: whether batch norm uses the batch's statistics.
-
-    Returns:
-        Tensor `(batch, height / strides, width / strides, copies * filters)`, or
-        `(batch, length / strides, copies * filters)`.
-
-    Raises:
-        ValueError: if `partial_channels` does not divide `filters`, and as `MixedOp` does.
-
-    Example:
-
-    >>> layer = PartialMixedOp(["skip_connect", "sep_conv_3x3"], filters=8)
-    >>> layer(ops.ones((1, 4, 4, 8)), weights=ops.convert_to_tensor([[0.5, 0.5]])).shape
-    TensorShape([1, 4, 4, 8])
+    strides 2). Both are concatenated and shuffled, so that the next layer mixes other channels. The optional
+    `edge_weights` `(copies,)` multiply all channels of a copy's output.
 
     Reference:
-        Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
-        (arXiv 1907.05737), equation 1.
+        Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020 (arXiv
+        1907.05737), equation 1.
 
     Differences from the paper:
         - The first channels are mixed, and the shuffle brings others to the front, as in the original code; the paper
@@ -117,7 +92,7 @@ class PartialMixedOp(keras.layers.Layer):
         )
 
     def _routes(self, edge_weights: Any, dtype: Any) -> Any:
-        """The 1x1 kernel that lays out the channels of every copy, shuffled, and weighs those that bypass the mixture.
+        """Return the 1x1 kernel that shuffles the channels of every copy, and weighs those that bypass the mixture.
 
         Channel `i` of part `g` (part 0 is mixed) goes to channel `i * partial_channels + g`. One small convolution
         replaces a product for each edge, a concatenation and a transposition of all edges' values.
@@ -153,11 +128,7 @@ class PartialMixedOp(keras.layers.Layer):
 
 
 def check_partial_channels(partial_channels: int, filters: int) -> int:
-    """Return `partial_channels` if it divides `filters`.
-
-    Raises:
-        ValueError: otherwise.
-    """
+    """Return `partial_channels` if it divides `filters`; raise ValueError otherwise."""
     if filters % checks.size("partial_channels", partial_channels):
         divisors = [size for size in range(1, filters + 1) if filters % size == 0]
         expected = f"a divisor of the filters: one of {divisors} for {filters} filters"

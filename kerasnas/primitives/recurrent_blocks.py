@@ -1,4 +1,4 @@
-"""Blocks of recurrent networks: a cell applied many times with the same weights, and what reads its state."""
+"""Blocks of recurrent networks: a cell applied many times with the same weights, and a readout of its state."""
 
 from __future__ import annotations
 
@@ -10,33 +10,24 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.functional import FunctionalStage
-from kerasnas.primitives.network_blocks import Block
+from kerasnas.primitives.network_blocks import Block, FunctionalStage
 
 RECURRENT_CELLS = ("gru", "residual", "value_iteration")
 _RESIDUAL, _DISCOUNT = 0.1, 0.25  # with initial weights of variance 2 / fan-in, no state grows over many iterations
 
 
 class RecurrentBlock(Block):
-    r"""A convolutional cell that is applied many times with the same weights, and reads the input $x$ each time.
+    r"""A convolutional cell applied `iterations` times with the same weights, reading the input $x$ each time.
 
     `"gru"`: the convolutional gated recurrent unit, $h \leftarrow z \odot h + (1 - z) \odot \tanh(U * [r \odot h, x])$
     with gates $z, r = \sigma(W * [h, x])$. `"residual"`: $h \leftarrow h + W * \mathrm{relu}(U * [h, x]) / 10$.
     `"value_iteration"`: $q = W * [x, v]$, $v \leftarrow \max_a q_a / 4$, the Bellman equation with a reward that is
-    read off $x$; its state is $q$. What they read of $x$ is the same each time, and computed once.
-
-    Args:
-        filters, strides, affine: see `Primitive`; strides are 1.
-        cell: one of `RECURRENT_CELLS`. Defaults to `"gru"`.
-        iterations: how many times it is applied. Defaults to 8.
-        kernel_size: of its convolutions. Defaults to 3.
-
-    Raises:
-        ValueError: for strides other than 1, an unknown cell, or a number that is not positive.
+    read off $x$; its state is $q$. The convolution of $x$ is computed once. `cell` defaults to `"gru"`, `iterations` to
+    8, `kernel_size` to 3; strides must be 1.
 
     Reference:
-        Ballas et al., "Delving Deeper into Convolutional Networks for Learning Video Representations", 2016
-        (arXiv 1511.06432), the convolutional GRU; Tamar et al., "Value Iteration Networks", 2016 (arXiv 1602.02867);
+        Ballas et al., "Delving Deeper into Convolutional Networks for Learning Video Representations", 2016 (arXiv
+        1511.06432), the convolutional GRU; Tamar et al., "Value Iteration Networks", 2016 (arXiv 1602.02867);
         Schwarzschild et al., "Can You Learn an Algorithm?", 2021 (arXiv 2106.04537), the residual one.
 
     Differences from the papers:
@@ -45,25 +36,19 @@ class RecurrentBlock(Block):
           iteration to iteration, and trainings diverge.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        strides: int = 1,
-        affine: bool = True,
-        cell: str = "gru",
-        iterations: int = 8,
-        kernel_size: int = 3,
-        **kwargs: Any,
-    ):
-        self.cell = checks.one_of("cell", cell, RECURRENT_CELLS)
-        self.iterations = checks.size("iterations", iterations)
-        super().__init__(filters, checks.size("strides", strides, (1,)), affine, kernel_size, **kwargs)
+    settings = {
+        "cell": ("gru", lambda name, value: checks.one_of(name, value, RECURRENT_CELLS)),
+        "iterations": (8, checks.size),
+        "kernel_size": (3, checks.size),
+    }
+    cell: str
+    iterations: int
+
+    def __init__(self, filters: int, strides: int = 1, affine: bool = True, **kwargs: Any):
+        super().__init__(filters, checks.size("strides", strides, (1,)), affine, **kwargs)
 
     def stages(self) -> list[keras.layers.Layer]:
         return [_Iterations(self.filters, self.cell, self.iterations, self.kernel_size)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cell": self.cell, "iterations": self.iterations}
 
 
 class _Iterations(FunctionalStage):
@@ -71,18 +56,16 @@ class _Iterations(FunctionalStage):
         super().__init__()
         self.filters, self.cell, self.iterations, self.kernel_size = filters, cell, iterations, kernel_size
 
-    def _convolution(self, activation: str | None = None) -> Callable:
+    def _convolution(self, **options: Any) -> Callable:
         return keras.layers.Conv2D(
-            self.filters, self.kernel_size, padding="same", activation=activation, data_format="channels_last"
+            self.filters, self.kernel_size, padding="same", data_format="channels_last", **options
         )
 
     def _of_both(self, x: Tensor, activation: str) -> Callable:
-        """A convolution of `[state, x]`, as the sum of that of the state and that of `x`, which is made only once."""
-        own = keras.layers.Conv2D(
-            self.filters, self.kernel_size, padding="same", use_bias=False, data_format="channels_last"
-        )
-        constant, add, activate = self._convolution()(x), keras.layers.Add(), keras.layers.Activation(activation)
-        return lambda state: activate(add([own(state), constant]))
+        """Return a convolution of `[state, x]`, as a sum of two, of which that of `x` is computed once."""
+        of_state, of_x = self._convolution(use_bias=False), self._convolution()(x)
+        add, activate = keras.layers.Add(), keras.layers.Activation(activation)
+        return lambda state: activate(add([of_state(state), of_x]))
 
     def standard(self) -> list[Callable]:
         return [{"residual": self._residual, "gru": self._gru, "value_iteration": self._value_iteration}[self.cell]]
@@ -96,7 +79,7 @@ class _Iterations(FunctionalStage):
         return h
 
     def _gru(self, x: Tensor) -> Any:
-        h = self._convolution("tanh")(x)
+        h = self._convolution(activation="tanh")(x)
         update, reset = self._of_both(x, "sigmoid"), self._of_both(x, "sigmoid")
         candidate, add = self._of_both(x, "tanh"), keras.layers.Add()
         keep, leave, part, rest = (*(keras.layers.Multiply() for _ in range(3)), keras.layers.Rescaling(-1.0, 1.0))
@@ -116,8 +99,7 @@ class _Iterations(FunctionalStage):
 class MarkedReadout(FunctionalStage):
     """The features at the places that the last channel marks: their sum over all pixels, weighted by that channel.
 
-    Args:
-        filters: number of features, the first channels; the last one of all is the mark.
+    The first `filters` channels are the features.
     """
 
     def __init__(self, filters: int):

@@ -12,8 +12,8 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.primitives.base import PRIMITIVES, Subsample
-from kerasnas.primitives.masked import Masked, MaskedStage
+from kerasnas.primitives.base import PRIMITIVES, Stage, Subsample
+from kerasnas.primitives.masked import Masked
 from kerasnas.primitives.normalization import BatchNorm
 
 _LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
@@ -22,13 +22,10 @@ _FAR = 1e9  # what a score of padding is lowered by
 
 
 class _Steps:
-    """The cell of a `keras.layers.RNN` that computes `copies` independent cells of Keras, side by side.
+    """The cell of a `keras.layers.RNN` that computes `copies` independent cells of Keras in parallel.
 
-    Args:
-        kind: "gru" or "lstm".
-        units: of each copy.
-        kernel: recurrent kernels `(copies, units, gates * units)`.
-        bias: of the GRU's recurrent part, `(copies, 3 * units)`; None of the LSTM.
+    `kernel` has the recurrent kernels `(copies, units, gates * units)`; `bias` that of the GRU's recurrent part,
+    `(copies, 3 * units)`, None for the LSTM.
     """
 
     def __init__(self, kind: str, units: int, kernel: Tensor, bias: Tensor = None):
@@ -38,7 +35,7 @@ class _Steps:
         self.state_size, self.output_size = ([size, size] if kind == "lstm" else [size]), size
 
     def call(self, inputs: Tensor, states: Any) -> tuple[Any, list[Any]]:
-        """One step: the projected inputs `(batch, copies * gates * units)` and the states -> output, new states."""
+        """Compute one step: projected inputs `(batch, copies * gates * units)` and states -> output, new states."""
         gates, h = _GATES[self.kind], self._split(states[0], 1)
         x = self._split(inputs, gates)
         recurrent = ops.einsum("bnu,nuk->bnk", h, self.kernel)
@@ -63,8 +60,10 @@ class _Steps:
         return ops.reshape(x, (-1, self.copies * self.units))
 
 
-class _Recurrence(MaskedStage):
-    """`copies` recurrent layers of Keras that read the same sequence, forward or backward; padding is stepped over."""
+class _Recurrence(Stage):
+    """`copies` recurrent layers of Keras that read the same sequence, forward or backward; padding is skipped."""
+
+    reads_mask = True
 
     def __init__(self, kind: str, units: int, copies: int, backward: bool):
         super().__init__()
@@ -76,7 +75,7 @@ class _Recurrence(MaskedStage):
         self.recurrent_kernel = self.add_weight(name="recurrent_kernel", shape=(n, units, gates * units))
         rows = 2 if self.kind == "gru" else 1
         self.bias = self.add_weight(name="bias", shape=(n, rows * gates * units), initializer="zeros")
-        if self.kind == "lstm":  # as Keras: what is remembered is not forgotten at first
+        if self.kind == "lstm":  # the forget gate starts open, as in Keras
             ones = ops.concatenate([ops.zeros((n, units)), ops.ones((n, units)), ops.zeros((n, 2 * units))], axis=-1)
             self.bias.assign(ones)
 
@@ -96,8 +95,10 @@ class _Recurrence(MaskedStage):
         return (*inputs_shape[:-1], self.copies * self.units)
 
 
-class _Both(MaskedStage):
-    """A recurrence forward and, where `bidirectional`, one backward, whose channels are side by side in each copy."""
+class _BothWays(Stage):
+    """A recurrence forward and, if `bidirectional`, one backward, their channels concatenated in each copy."""
+
+    reads_mask = True
 
     def __init__(self, kind: str, filters: int, copies: int, bidirectional: bool):
         super().__init__()
@@ -116,7 +117,7 @@ class _Both(MaskedStage):
         if len(parts) == 1:
             return parts[0]
         split = [ops.split(part, self.copies, axis=-1) for part in parts]
-        return ops.concatenate([one for pair in zip(*split, strict=True) for one in pair], axis=-1)
+        return ops.concatenate([half for pair in zip(*split, strict=True) for half in pair], axis=-1)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return (*inputs_shape[:-1], self.copies * self.units * len(self.ways))
@@ -135,49 +136,33 @@ class Recurrent(Masked):
     """A recurrent layer of Keras on padded sequences, then batch norm.
 
     Args:
-        kind: `"gru"` (Keras' own, which resets after the product) or `"lstm"`. Defaults to `"gru"`.
-        bidirectional: whether half of the filters read the sequence backward. Defaults to False.
         filters, strides, affine, copies: see `Primitive`; at strides 2 every second step is read.
-
-    Raises:
-        ValueError: for an odd number of filters where it is bidirectional.
-
-    Example:
-
-    >>> Recurrent(filters=8)(ops.ones((1, 4, 3))).shape
-    TensorShape([1, 4, 8])
+        kind: `"gru"` (Keras' own, which resets after the product) or `"lstm"`. Defaults to `"gru"`.
+        bidirectional: whether half of the filters, an even number, read the sequence backward. Defaults to False.
 
     Reference:
         Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014 (arXiv 1406.1078); Hochreiter and
         Schmidhuber, "Long Short-Term Memory", 1997.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        strides: int = 1,
-        affine: bool = True,
-        copies: int = 1,
-        kind: str = "gru",
-        bidirectional: bool = False,
-        **kwargs: Any,
-    ):
-        self.kind = checks.one_of("kind", kind, _LAYERS)
-        self.bidirectional = checks.boolean("bidirectional", bidirectional)
-        if bidirectional and checks.size("filters", filters) % 2:
-            raise ValueError(checks.invalid("filters", "an even number, half of them in each direction", filters))
-        super().__init__(filters, strides, affine, copies, **kwargs)
+    settings = {
+        "kind": ("gru", lambda name, value: checks.one_of(name, value, _LAYERS)),
+        "bidirectional": (False, checks.boolean),
+    }
+    kind: str
+    bidirectional: bool
 
     def stages(self) -> list[keras.layers.Layer]:
+        if self.bidirectional and self.filters % 2:
+            raise ValueError(checks.invalid("filters", "an even number, half of them in each direction", self.filters))
         reduce = [Subsample()] if self.strides == 2 else []
-        return [*reduce, _Both(self.kind, self.filters, self.copies, self.bidirectional), BatchNorm(self.affine)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kind": self.kind, "bidirectional": self.bidirectional}
+        return [*reduce, _BothWays(self.kind, self.filters, self.copies, self.bidirectional), BatchNorm(self.affine)]
 
 
-class _Attention(MaskedStage):
-    """Self-attention of `copies` layers that read the same sequence, and its input where the channels are as many."""
+class _Attention(Stage):
+    """Self-attention of `copies` layers that read the same sequence; the input is added if its channels match."""
+
+    reads_mask = True
 
     def __init__(self, filters: int, heads: int, copies: int):
         super().__init__()
@@ -201,12 +186,12 @@ class _Attention(MaskedStage):
         )
         scores = ops.einsum("blnhk,bmnhk->bnhlm", query * (1 / math.sqrt(self.key)), key)
         scores = scores + ((mask - 1) * _FAR)[:, None, None, None, :, 0]
-        found = ops.einsum("bnhlm,bmnhk->blnhk", ops.softmax(scores, axis=-1), value)
-        found = ops.reshape(found, (-1, length, self.copies, self.heads * self.key))
-        found = ops.einsum("blnd,ndf->blnf", found, self.read(self.output_kernel, inputs))
+        y = ops.einsum("bnhlm,bmnhk->blnhk", ops.softmax(scores, axis=-1), value)
+        y = ops.reshape(y, (-1, length, self.copies, self.heads * self.key))
+        y = ops.einsum("blnd,ndf->blnf", y, self.read(self.output_kernel, inputs))
         if self.residual:
-            found = found + inputs[:, :, None]
-        return ops.reshape(found, (-1, length, self.copies * self.filters))
+            y = y + inputs[:, :, None]
+        return ops.reshape(y, (-1, length, self.copies * self.filters))
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return (*inputs_shape[:-1], self.copies * self.filters)
@@ -226,16 +211,8 @@ class _Attention(MaskedStage):
 class SelfAttention(Masked):
     """Self-attention on padded sequences: scaled dot products of several heads, plus the input, then batch norm.
 
-    It has no notion of order of its own: beside it, convolutions and recurrent layers have.
-
-    Args:
-        heads: number of heads, of `filters / heads` channels each. Defaults to 4.
-        filters, strides, affine, copies: see `Primitive`; at strides 2 every second step is read, and attends to these.
-
-    Example:
-
-    >>> SelfAttention(filters=8, heads=2)(ops.ones((1, 4, 8))).shape
-    TensorShape([1, 4, 8])
+    It ignores the order of the steps; convolutions and recurrent layers next to it do not. At strides 2 every second
+    step is read, and attends to these.
 
     Reference:
         Vaswani et al., "Attention Is All You Need", 2017 (arXiv 1706.03762), sections 3.2 and 5.4.
@@ -245,22 +222,16 @@ class SelfAttention(Masked):
         - No positional encoding.
     """
 
-    def __init__(
-        self, filters: int, strides: int = 1, affine: bool = True, copies: int = 1, heads: int = 4, **kwargs: Any
-    ):
-        self.heads = checks.size("heads", heads)
-        super().__init__(filters, strides, affine, copies, **kwargs)
+    settings = {"heads": (4, checks.size)}
+    heads: int
 
     def stages(self) -> list[keras.layers.Layer]:
         reduce = [Subsample()] if self.strides == 2 else []
         return [*reduce, _Attention(self.filters, self.heads, self.copies), BatchNorm(self.affine)]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "heads": self.heads}
-
 
 def _boolean(mask: Tensor) -> Any:
-    """A mask `(batch, length, 1)` of numbers as one of booleans, `(batch, length)`, of KerasTensors."""
+    """Convert a mask `(batch, length, 1)` of numbers to booleans `(batch, length)`."""
     return ops.not_equal(ops.squeeze(mask, -1), 0)
 
 

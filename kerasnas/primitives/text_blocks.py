@@ -1,4 +1,4 @@
-"""The fixed blocks of networks for text: the embedding of token ids, dropout of features, pooling without padding."""
+"""Fixed blocks of networks for text: embedding of token ids, dropout of features, pooling that ignores padding."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import keras
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.primitives.base import Primitive, Stage, run_stages
-from kerasnas.primitives.masked import step_mask
+from kerasnas.primitives.base import FixedPrimitive, Stage, step_mask
 
 _FAR = 1e4  # below every value that is pooled, and finite in half precision
 
 
 class _Lookup(Stage):
-    """A row of a table for each token id; zeros for id 0, which is padding."""
+    """One row of a table for each token id; zeros for id 0, which is padding."""
 
     def __init__(self, vocabulary: int, dimensions: int):
         super().__init__(autocast=False)
@@ -46,19 +45,9 @@ def _is_token(ids: Any, dtype: str) -> Any:
     return ops.cast(ops.expand_dims(ops.not_equal(ids, 0), -1), dtype)
 
 
-class _Fixed(Primitive):
-    """A chain that stands at no choice, and takes no mixing weight."""
-
-    def mix(self, inputs: Any, scale: Any, training: bool | None, shared: dict[tuple, Any]) -> Any:
-        return run_stages(self.chain, inputs, training)
-
-
-class Embed(_Fixed):
-    """The embedding of token ids `(batch, length)`: a learned vector for each token, zeros for padding, which is id 0.
-
-    Args:
-        filters: length of the vectors.
-        vocabulary: number of ids.
+class Embed(FixedPrimitive):
+    """Embedding of token ids `(batch, length)`, one of `vocabulary`: a learned vector of `filters` values, zeros for id
+    0.
 
     Example:
 
@@ -68,9 +57,8 @@ class Embed(_Fixed):
 
     reads_ids = True
 
-    def __init__(self, filters: int, vocabulary: int, **kwargs: Any):
-        self.vocabulary = checks.size("vocabulary", vocabulary)
-        super().__init__(filters, **kwargs)
+    settings = {"vocabulary": (None, checks.size)}
+    vocabulary: int
 
     def stages(self) -> list[keras.layers.Layer]:
         return [_Lookup(self.vocabulary, self.filters)]
@@ -80,7 +68,7 @@ class Embed(_Fixed):
 
 
 class _Pooling(Stage):
-    """The sum, the mean or the largest of each channel over the steps of a sequence, without its padding."""
+    """Sum, mean or maximum of each channel over the steps of a sequence, ignoring its padding."""
 
     def __init__(self, kind: str):
         super().__init__()
@@ -102,14 +90,12 @@ class _Pooling(Stage):
         return [self.call]
 
 
-class MaskedPooling(_Fixed):
-    """The maximum, the mean or the sum of each channel over the steps of a padded sequence: `(batch, channels)`.
+class MaskedPooling(FixedPrimitive):
+    """Maximum, mean or sum of each channel over the steps of a padded sequence: `(batch, channels)`.
 
-    Args:
-        filters: number of channels.
-        kind: `"max"`; `"mean"`; or `"sum"`, divided by the root of the number of steps, times that of the channels: of
-            vectors with independent values whose squares have the mean `1 / channels`, of variance 1. Defaults to
-            `"max"`.
+    `kind` is `"max"` (default), `"mean"`, or `"sum"`, which is divided by the root of the number of steps and
+    multiplied by that of the channels: the sum of vectors with independent values whose squares have the mean `1 /
+    channels` then has variance 1.
 
     Example:
 
@@ -118,16 +104,15 @@ class MaskedPooling(_Fixed):
     ([[3.0, -2.0]], [[4.0, -6.0]])
     """
 
-    def __init__(self, filters: int, kind: str = "max", **kwargs: Any):
-        self.kind = checks.one_of("kind", kind, ("max", "mean", "sum"))
-        super().__init__(filters, **kwargs)
+    settings = {"kind": ("max", lambda name, value: checks.one_of(name, value, ("max", "mean", "sum")))}
+    kind: str
 
     def stages(self) -> list[keras.layers.Layer]:
         return [_Pooling(self.kind)]
 
 
 class _Dropout(Stage):
-    """Dropout in a discrete network; in a supernet, whose training is short, nothing."""
+    """Dropout in a discrete network; nothing in a supernet, whose training is short."""
 
     def __init__(self, rate: float):
         super().__init__()
@@ -140,22 +125,11 @@ class _Dropout(Stage):
         return [keras.layers.Dropout(self.rate, seed=0)] if self.rate else []
 
 
-class FeatureDropout(_Fixed):
-    """Dropout of features in discrete networks; of supernets, nothing.
+class FeatureDropout(FixedPrimitive):
+    """Dropout of features at `rate` in discrete networks; nothing in supernets."""
 
-    Args:
-        filters: number of features.
-        rate: the share that is dropped in training.
-
-    Example:
-
-    >>> FeatureDropout(2, rate=0.5)(ops.ones((1, 2))).numpy().tolist()
-    [[1.0, 1.0]]
-    """
-
-    def __init__(self, filters: int, rate: float, **kwargs: Any):
-        self.rate = checks.number("rate", rate, least=0, below=1)
-        super().__init__(filters, **kwargs)
+    settings = {"rate": (0.0, lambda name, value: checks.number(name, value, least=0, below=1))}
+    rate: float
 
     def stages(self) -> list[keras.layers.Layer]:
         return [_Dropout(self.rate)]

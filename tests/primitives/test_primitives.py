@@ -8,7 +8,6 @@ import tensorflow as tf
 from kerasnas.primitives import PRIMITIVES
 from kerasnas.primitives.base import Relu, Repeat, apply_standard, primitive
 from kerasnas.primitives.convolutions import Convolution, DilConv, FactorizedReduce
-from kerasnas.primitives.masked import Masked
 from kerasnas.primitives.normalization import BatchNorm
 from kerasnas.primitives.parameter_free import AveragePool, Identity, MaxPool, Zero
 
@@ -120,7 +119,7 @@ def test_wrong_arguments_are_reported(make, message):
 @pytest.mark.parametrize("name", sorted(PRIMITIVES))
 def test_a_model_of_the_primitive_is_saved_and_loaded(name, tmp_path):
     primitive = PRIMITIVES[name](filters=4, strides=2, affine=True)
-    x = images(4)[:, 0] if isinstance(primitive, Masked) else images(4)
+    x = images(4)[:, 0] if primitive.masked else images(4)
     inputs = keras.Input(x.shape[1:])
     model = keras.Model(inputs, primitive(inputs))
     rng = np.random.default_rng(0)

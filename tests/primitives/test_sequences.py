@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from kerasnas.primitives import PRIMITIVES, MixedOp
-from kerasnas.primitives.masked import step_mask
+from kerasnas.primitives.base import step_mask
 from kerasnas.primitives.sequences import Recurrent, SelfAttention
 from kerasnas.primitives.text_blocks import Embed, MaskedPooling
 from kerasnas.testing.common import scatter
