@@ -1,21 +1,20 @@
-"""The search step of KerasNAS beside the same step in PyTorch, as a Markdown table.
+"""The search step of KerasNAS and the same step in PyTorch, as a Markdown table.
 
     python benchmarks/compare_pytorch.py --raw=runs/compare.jsonl               # all cases, 1 and 2 threads, 3 rounds
     python benchmarks/compare_pytorch.py --cases=first_order --threads=2 --rounds=5
 
-Every measurement is a process of its own (`search_step.py`, and `pytorch_darts.py` in either memory layout). The
-measurements of a round are interleaved, so that a machine that slows down affects all alike; the table holds the
-medians over the rounds. Other work does not affect all alike (OpenMP's threads spin where TensorFlow's sleep): the
-lines below the table say how much of it there was, and if the times are valid. PyTorch's second order is the finite
-difference of the paper, and is compared with both of ours.
+Every measurement is a process of its own (`search_step.py`, and `pytorch_darts.py` in either memory layout). Those of a
+round are interleaved, so that a machine that slows down affects all alike; the table holds the medians over the rounds.
+Other work does not affect all alike (OpenMP's threads spin where TensorFlow's sleep): the lines below the table state
+how much there was, and whether the times are valid. PyTorch's second order is the finite difference of the paper, and
+is compared with both of ours.
 """
 
-import argparse
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 from search_step import CASES, STEP_CODE, in_own_process, quietness
 
@@ -26,24 +25,21 @@ BOTH = ("wall, ms", "CPU, ms", "memory, GiB", "first step, s")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join(CASES), help="comma-separated")
-    parser.add_argument("--threads", default="1,2", help="comma-separated")
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--cells", type=int, default=4)
-    parser.add_argument("--nodes", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=15)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--raw", type=Path, help="file to which each measurement is added as a JSON line")
-    arguments = tracked.parse(parser)
-    cases = arguments.cases.split(",")
-    if unknown := set(cases) - set(CASES):
-        parser.error(f"unknown cases {sorted(unknown)}; known: {', '.join(CASES)}")
-    points = [(case, int(threads)) for case in cases for threads in arguments.threads.split(",")]
-    if arguments.raw:
-        arguments.raw.parent.mkdir(parents=True, exist_ok=True)
-
+    arguments = skeleton.arguments(
+        __doc__,
+        cases=skeleton.listed(CASES),
+        threads=("1,2", "comma-separated"),
+        filters=8,
+        cells=4,
+        nodes=4,
+        batch=32,
+        steps=15,
+        rounds=3,
+        raw=(Path, "file to which each measurement is added as a JSON line"),
+    )
+    cases = skeleton.names(arguments.cases, CASES)
+    points = [(case, threads) for case in cases for threads in skeleton.numbers(arguments.threads)]
+    raw = skeleton.Runs(arguments.raw) if arguments.raw else None
     sizes = {name: getattr(arguments, name) for name in ("filters", "cells", "nodes", "batch", "steps")}
     measured: dict[tuple, dict[str, list[dict[str, Any]]]] = {point: {c: [] for c in COLUMNS} for point in points}
     for round_number in range(arguments.rounds):
@@ -52,9 +48,8 @@ def main() -> None:
                 record = _measure(column, *point, sizes)
                 if record is not None:
                     measured[point][column].append(record)
-                    if arguments.raw:
-                        with arguments.raw.open("a") as file:
-                            file.write(json.dumps({"round": round_number, **record}) + "\n")
+                    if raw:
+                        raw.add({"round": round_number, **record})
 
     header = [
         *("case", "threads"),

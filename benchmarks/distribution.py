@@ -6,12 +6,10 @@
 
 Every case is a process of its own (two, for two workers). Each replica gets one thread for its arithmetic, so that two
 have twice the cores of one. Bytes are counted when a step is traced; the communication time is that of the same
-reductions, in the same order, timed by themselves. The efficiency is the speed of n replicas at the same global
-batch, divided by n times that of one. On a busy machine wall times mean little: compare the CPU time of a step, summed
-over processes, instead.
+reductions, in the same order, timed alone. The efficiency is the speed of n replicas at the same global batch, divided
+by n times that of one. On a busy machine compare the CPU time of a step, summed over processes.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -21,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 
 KINDS = {"one device": 1, "two logical devices": 1, "two processes": 2}
@@ -36,16 +35,19 @@ SHARES = (0.05, 0.25)  # of the peak that the supernet's small kernels reach: fr
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in {"filters": 8, "cells": 4, "nodes": 4, "batch": 32, "steps": 10}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--case", choices=("first_order", "second_order"), default="first_order")
-    parser.add_argument("--synchronized", action="store_true", help="batch norm over all replicas")
-    parser.add_argument("--paper", action="store_true", help="the estimate for the published setting alone")
-    parser.add_argument("--child", help="used by the script itself")
-    arguments = tracked.parse(parser)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    arguments = skeleton.arguments(
+        __doc__,
+        filters=8,
+        cells=4,
+        nodes=4,
+        batch=32,
+        steps=10,
+        case=skeleton.one_of("first_order", "second_order"),
+        synchronized=(False, "batch norm over all replicas"),
+        paper=(False, "the estimate for the published setting alone"),
+        child=(str, "used by the script itself"),
+    )
+    skeleton.prepare()
     if arguments.child:
         print(json.dumps(_measure(arguments)))
     elif arguments.paper:
@@ -72,7 +74,7 @@ def _in_own_processes(kind: str, count: int) -> dict[str, float]:
     return {**records[0], "cpu_ms": sum(record["cpu_ms"] for record in records)}
 
 
-def _search(arguments: argparse.Namespace, strategy: Any) -> Any:
+def _search(arguments: Any, strategy: Any) -> Any:
     import kerasnas
 
     space = kerasnas.DARTSSpace(arguments.filters, arguments.cells, arguments.nodes)
@@ -89,7 +91,7 @@ def _search(arguments: argparse.Namespace, strategy: Any) -> Any:
     return search
 
 
-def _measure(arguments: argparse.Namespace) -> dict[str, float]:
+def _measure(arguments: Any) -> dict[str, float]:
     import numpy as np
     import tensorflow as tf
 
@@ -134,7 +136,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def _alone(strategy: Any, reductions: list[list[tuple[Any, Any]]], steps: int) -> float:
-    """Seconds of all reductions of a step, with nothing between them."""
+    """Return the seconds of all reductions of a step, with nothing between them."""
     import tensorflow as tf
 
     from kerasnas.backend import all_reduce
@@ -174,7 +176,7 @@ def _report(records: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
 
 
 def _estimate() -> tuple[str, list[dict[str, Any]]]:
-    """The published DARTS search (8 cells, 16 filters, 4 nodes, batches of 64, CIFAR-10) on 8 replicas, on paper."""
+    """Estimate the published DARTS search (8 cells, 16 filters, 4 nodes, batches of 64) on 8 replicas, on paper."""
     import numpy as np
 
     import kerasnas

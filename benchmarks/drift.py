@@ -5,7 +5,7 @@
 
 `kannada.npz` (handwritten digits; `x_ood` is by other writers in other conditions) lies in or below DATA. A CNN of
 three layers (16, 32, 64 filters, batch norm) is trained on 4,000 images; 1,000 further ones are the reference of its
-`DriftMonitor` (false alarms 0.01, windows of 100), and 4,000 others the stream, in 40 windows. Drift begins at window
+`DriftMonitor` (false alarms 0.01, windows of 100), and 4,000 others the stream, in 40 windows. Drift starts at window
 10, counted from 0:
 
 - `none`: nothing changes.
@@ -14,30 +14,28 @@ three layers (16, 32, 64 filters, batch norm) is trained on 4,000 images; 1,000 
 - `domain`: the images are those of `x_ood`.
 - `concept`: five classes swap their names with the other five.
 
-Each window is classified first (that is the accuracy), then observed with its labels. At an alarm three more windows
-are waited for, and the newest four, 400 labeled images, are what `readapt` gets, with the 4,000 training images to
-replay unless `DriftReport.concept`; it has `--cpu_seconds` of one core, tracing included. The next five windows are the
-reference of a new monitor. `from scratch` trains the same network again from other initial weights at the same moments,
-on the same images in the same proportion, for as long, and is always taken. `no labels` is a monitor that sees none,
-and `readapt` without them.
+Each window is classified first (that is the accuracy), then observed with its labels. Three windows after an alarm, the
+newest four, 400 labeled images, are what `readapt` gets, with the 4,000 training images to replay unless
+`DriftReport.concept`; it has `--cpu_seconds` of one core, tracing included. The next five windows are the reference of
+a new monitor. `from scratch` trains the same network from other initial weights at the same moments, on the same images
+in the same proportion, for as long, and is always adopted. `no labels` is a monitor without them, and `readapt` too.
 
-Accuracies are means over all windows after the drift began, and over the last ten; ± is the half width of the 95 %
-interval of the mean over the seeds (Student's t). The delay is in windows, from the first one with drift to the alarm;
-of the ramp, that is the window where it begins. False alarms are counted before the drift, and in 400 further windows a
-seed, drawn again and again from all images that were neither trained on nor in the reference.
+Accuracies are means over all windows after the drift started, and over the last ten; ± is the 95 % interval of the mean
+over the seeds (Student's t). The delay is in windows, from the first one with drift to the alarm; of the ramp, from its
+start. False alarms are counted before the drift, and in 400 further windows a seed, drawn from all images that were
+neither trained on nor in the reference.
 
 The optimizer of `readapt` and its patience were chosen on seed 9 of `domain`, `concept` and `covariate` (250 steps
 each; Adam at 0.001 and 0.005, SGD at 0.03 and 0.1), after a run of seed 0 with Adam that lost to training from scratch.
 """
 
-import argparse
-import json
 import math
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
+import skeleton
 import tracked
 
 from kerasnas import DriftMonitor, readapt
@@ -52,11 +50,10 @@ POLICIES = ("frozen", "adapted", "from scratch", "no labels")
 WINDOW, WINDOWS, BEGINS, RAMP = 100, 40, 10, 10
 RECENT, RENEWED, TRAINED, REFERENCE, BATCH = 4, 5, 4000, 1000, 64
 EXTRA_WINDOWS = 400
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # 97.5 % quantile, by the number of seeds
 
 
 def network(seed):
-    """The CNN, of logits of images from 0 to 1."""
+    """Return the CNN, of logits of images from 0 to 1."""
     draw = np.random.default_rng(seed)
     inputs = x = keras.Input((28, 28, 1))
     for filters in (16, 32, 64):
@@ -69,7 +66,7 @@ def network(seed):
 
 
 def train(draw_batch, seconds, seed):
-    """The network trained by SGD with a cosine for so many seconds of the processor, raw images in."""
+    """Train the network by SGD with a cosine, until the CPU seconds are used up; it takes raw images."""
     model = network(seed)
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=5e-4, global_clipnorm=5.0)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
@@ -86,7 +83,7 @@ def train(draw_batch, seconds, seed):
 
 
 def batches(new, old):
-    """A function that draws a batch, half of it from each of the two; the second may be None."""
+    """Return a function that draws a batch, half of it from each of the two; the second may be None."""
 
     def draw(rng):
         parts = [(new, BATCH if old is None else BATCH // 2)] + ([] if old is None else [(old, BATCH // 2)])
@@ -98,7 +95,7 @@ def batches(new, old):
 
 
 def stream(name, data, seed):
-    """`(x, y, windows with drift)` of a stream: arrays (windows, samples, ...)."""
+    """Return `(x, y)` of a stream: arrays (windows, samples, ...)."""
     x, y, x_ood, y_ood = data
     rng, number = np.random.default_rng([seed, 3]), WINDOW * WINDOWS
     rows, late = rng.permutation(len(x))[:number], np.arange(number) >= WINDOW * BEGINS
@@ -125,7 +122,7 @@ def accuracy(model, x, y):
 
 
 def accuracies(model, x, y):
-    """The accuracy in each window."""
+    """Return the accuracy in each window."""
     if not len(x):
         return np.zeros(0)
     found = model.predict(x.reshape(-1, *x.shape[2:]), batch_size=250, verbose=0).argmax(axis=1)
@@ -185,25 +182,15 @@ def false_alarms(monitor, model, reference, rest, seed):
 
 
 def read(folder):
-    """Images and labels of `kannada.npz`."""
-    found = sorted(Path(folder).rglob("kannada.npz"))
-    if not found:
-        raise SystemExit(f"There is no kannada.npz in or below {folder}.")
-    with np.load(found[0]) as file:
-        return tuple(
-            file[name].astype("int64" if name.startswith("y") else "uint8") for name in ("x", "y", "x_ood", "y_ood")
-        )
-
-
-def interval(values):
-    values = 100 * np.array(values)
-    if len(values) < 2:
-        return f"{values.mean():.1f}"
-    return f"{values.mean():.1f} ± {STUDENT.get(len(values), 2.57) * values.std(ddof=1) / math.sqrt(len(values)):.1f}"
+    """Return images and labels of `kannada.npz`."""
+    path = skeleton.find(folder, "kannada.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in ("x", "y", "x_ood", "y_ood")}
+    return tuple(array.astype("int64" if name.startswith("y") else "uint8") for name, array in arrays.items())
 
 
 def one_seed(seed, data, names, arguments):
-    """All streams of a seed, as a JSON-serializable record."""
+    """Run all streams of a seed; return a JSON-serializable record."""
     x, y, x_ood, y_ood = data
     begun, order = time.process_time(), np.random.default_rng(seed).permutation(len(x))
     first, second, rest = np.split(order, [TRAINED, TRAINED + REFERENCE])
@@ -237,13 +224,14 @@ def report(arguments, records):
     seeds = [record["seed"] for record in records]
     print(f"\nSeeds {seeds}; {sum(record['cpu_minutes'] for record in records):.1f} minutes of the processor.\n")
     for what in ("test", "ood"):
-        print(f"accuracy of the first network, {what}: {interval([record[what] for record in records])}")
+        print(f"accuracy of the first network, {what}: {skeleton.spread([100 * record[what] for record in records])}")
     print()
     shown = tracked.Table(["drift", *POLICIES, "delay, windows", "delay without labels"])
     for start, what in ((BEGINS, "after the drift began"), (WINDOWS - 10, "last ten windows")):
         for name in records[0]["streams"]:
             found = [record["streams"][name] for record in records]
-            cells = [interval([np.mean(one["scores"][policy][start:]) for one in found]) for policy in POLICIES]
+            scores = [[100 * np.mean(one["scores"][policy][start:]) for one in found] for policy in POLICIES]
+            cells = [skeleton.spread(values) for values in scores]
             cells += [", ".join(_delay(one["events"][kind]) for one in found) for kind in ("labels", "none")]
             shown.add([f"{name}, {what}", *cells])
     counts = np.sum([record["false_alarms"] for record in records], axis=0)
@@ -266,26 +254,20 @@ def _delay(events):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--streams", default=",".join(STREAMS))
-    parser.add_argument("--cpu_seconds", type=float, default=6.0, help="of each adaptation")
-    parser.add_argument("--first_seconds", type=float, default=15.0, help="of the first training")
-    parser.add_argument("--raw", type=Path, default=Path("runs/drift.jsonl"), help="a line for each seed; kept")
-    arguments = tracked.parse(parser)
-    arguments.raw.parent.mkdir(parents=True, exist_ok=True)
-    data, names = read(arguments.data), arguments.streams.split(",")
-    for seed in map(int, arguments.seeds.split(",")):
-        if seed not in {record["seed"] for record in _records(arguments.raw)}:
-            record = one_seed(seed, data, names, arguments)
-            with open(arguments.raw, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-    report(arguments, sorted(_records(arguments.raw), key=lambda record: record["seed"]))
-
-
-def _records(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        seeds="0,1,2",
+        streams=",".join(STREAMS),
+        cpu_seconds=(6.0, "of each adaptation"),
+        first_seconds=(15.0, "of the first training"),
+        raw=(Path("runs/drift.jsonl"), "a line for each seed; kept"),
+    )
+    runs, data = skeleton.Runs(arguments.raw, "seed"), read(arguments.data)
+    for seed in skeleton.numbers(arguments.seeds):
+        if not runs.has(seed):
+            runs.add(one_seed(seed, data, skeleton.names(arguments.streams, STREAMS), arguments))
+    report(arguments, sorted(runs.records, key=lambda record: record["seed"]))
 
 
 if __name__ == "__main__":

@@ -1,39 +1,39 @@
-"""Benefit of ENAS' weight sharing and controller on real images (fashion_mnist_mini, embedded), as Markdown.
+"""Benefit of ENAS' weight sharing and controller on real images (fashion_mnist_mini, bundled), as Markdown.
 
     python benchmarks/enas.py                       # about 35 minutes of CPU
     python benchmarks/enas.py --seeds 0 --children 4 --epochs 2 --retrain_epochs 1      # a preview
 
-Three questions: (a) Does the reward under shared weights rank children as their accuracies do when each is trained
-alone (Spearman)? This is measured twice: with weights trained on random children for longer, and with those trained by
-the controller's children, which random children have hardly used. (b) Do the controller's samples end with a better
-reward than random ones under the same weights, on images that neither phase saw? (c) Is the derived child, trained
-alone, better than random children of equal budget?
-The random children are trained once; the seeds vary the whole search and the training of the derived child.
+(a) Does the reward under shared weights rank children as their accuracies do when each is trained alone (Spearman)?
+Measured with weights trained on random children for longer, and with those trained by the controller's children, which
+random children have hardly used. (b) Do the controller's samples end with a better reward than random ones under the
+same weights, on images that neither phase saw? (c) Is the derived child, trained alone, better than random children of
+equal budget? The random children are trained once; the seeds vary the search and the training of the derived child.
 """
 
-import argparse
 import statistics
 import time
 
 import numpy as np
+import skeleton
 import tracked
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--children", type=int, default=20, help="random children that are trained alone")
-    parser.add_argument("--samples", type=int, default=30, help="of the controller, and at random, for (b)")
-    parser.add_argument("--epochs", type=int, default=25, help="of the search")
-    parser.add_argument("--controller_steps", type=int, default=50, help="in each epoch")
-    parser.add_argument("--controller_rate", type=float, default=0.001, help="the paper has 0.00035 and 300,000 steps")
-    parser.add_argument("--attention", action="store_true", help="not a softmax for each choice")
-    parser.add_argument("--uniform_epochs", type=int, default=60, help="of the weights trained on random children")
-    parser.add_argument("--retrain_epochs", type=int, default=4)
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--cells", type=int, default=2)
-    parser.add_argument("--nodes", type=int, default=3)
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        seeds={"type": int, "nargs": "+", "default": [0, 1, 2]},
+        children=(20, "random children that are trained alone"),
+        samples=(30, "of the controller, and at random, for (b)"),
+        epochs=(25, "of the search"),
+        controller_steps=(50, "in each epoch"),
+        controller_rate=(0.001, "the paper has 0.00035 and 300,000 steps"),
+        attention=(False, "not a softmax for each choice"),
+        uniform_epochs=(60, "of the weights trained on random children"),
+        retrain_epochs=4,
+        filters=8,
+        cells=2,
+        nodes=3,
+    )
 
     import kerasnas
     from kerasnas.spaces import ENASMicroSpace
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def train_alone(space, genotype, data, epochs: int, seed: int) -> float:
-    """Test accuracy of the stand-alone network of `genotype`."""
+    """Return the test accuracy of the stand-alone network of `genotype`."""
     import keras
 
     from kerasnas.datasets.batches import ArrayBatches
@@ -87,7 +87,7 @@ def train_alone(space, genotype, data, epochs: int, seed: int) -> float:
 
 
 def search(space, data, children: list, alone: list[float], arguments, seed: int) -> dict:
-    """One search, and the answers to the three questions."""
+    """Run one search; answer the three questions."""
     from kerasnas.search import Controller, ENASTrainer
 
     begin = time.process_time()
@@ -96,14 +96,8 @@ def search(space, data, children: list, alone: list[float], arguments, seed: int
     supernet = space.build_supernet(data.input_shape, data.num_classes, seed=seed)
     trainer = ENASTrainer(supernet, space, controller)
     trainer.compile()
-    history = trainer.fit(
-        data.x_train,
-        data.y_train,
-        epochs=arguments.epochs,
-        controller_steps=arguments.controller_steps,
-        verbose=2,
-        seed=seed,
-    ).history
+    options = {"epochs": arguments.epochs, "controller_steps": arguments.controller_steps, "verbose": 2, "seed": seed}
+    history = trainer.fit(data.x_train, data.y_train, **options).history
     seconds = time.process_time() - begin
     test = data.x_test, data.y_test
     rng = np.random.default_rng([seed, 1])
@@ -114,7 +108,7 @@ def search(space, data, children: list, alone: list[float], arguments, seed: int
     return {
         "seed": seed,
         "uniform": rank_uniformly(space, data, children, alone, arguments.uniform_epochs, seed),
-        "spearman": spearman(shared, alone),
+        "spearman": skeleton.spearman(shared, alone),
         "sampled": float(sampled.mean()),
         "random": float(uniform.mean()),
         "derived": train_alone(space, derived, data, arguments.retrain_epochs, seed),
@@ -124,63 +118,50 @@ def search(space, data, children: list, alone: list[float], arguments, seed: int
 
 
 def rank_uniformly(space, data, children: list, alone: list[float], epochs: int, seed: int) -> float:
-    """Spearman under weights that random children trained."""
+    """Return Spearman's coefficient under weights that random children trained."""
     from kerasnas.search import ENASTrainer, RandomSearch
 
     supernet = space.build_supernet(data.input_shape, data.num_classes, seed=seed)
     trainer = ENASTrainer(supernet, space, RandomSearch(space, seed, unique=False))
     trainer.compile()
     trainer.fit(data.x_train, data.y_train, epochs=epochs, controller_steps=0, verbose=0, seed=seed)
-    return spearman(trainer.evaluate_children(children, data.x_test, data.y_test), alone)
+    return skeleton.spearman(trainer.evaluate_children(children, data.x_test, data.y_test), alone)
 
 
-def spearman(first, second) -> float:
-    """The rank correlation; equal values share their mean rank.
-
-    >>> round(spearman([1, 2, 3, 4], [10, 20, 20, 40]), 4)
-    0.9487
-    """
-    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
+COLUMNS = {"uniform": 2, "spearman": 2, "sampled": 4, "random": 4}
 
 
-def _ranks(values) -> np.ndarray:
-    values = np.asarray(values, "float64")
-    return np.array([(values < value).sum() + (values == value).sum() / 2 for value in values])
+COLUMNS = {"uniform": 2, "spearman": 2, "sampled": 4, "random": 4}
 
 
 def table(rows: list[dict]) -> list[dict]:
-    """Print the answers; the same as rows."""
+    """Print the answers; return them as rows."""
     differences = ("controller's samples", "random samples", "difference")
     ranks, entropies = ("Spearman, uniform", "Spearman, controller's weights"), ("entropy at first", "entropy at last")
     shown = tracked.Table(["seed", *ranks, *differences, "derived, alone", *entropies, "search, CPU s"])
     for row in rows:
+        values = [f"{row[key]:.{digits}f}" for key, digits in COLUMNS.items()]
         gap = f"{row['sampled'] - row['random']:+.4f}"
-        cells = [
-            f"{row['uniform']:.2f}",
-            f"{row['spearman']:.2f}",
-            f"{row['sampled']:.4f}",
-            f"{row['random']:.4f}",
-            gap,
-        ]
         entropy = [f"{value:.2f}" for value in row["entropy"]]
-        shown.add([str(row["seed"]), *cells, f"{row['derived']:.4f}", *entropy, f"{row['seconds']:.0f}"])
+        shown.add([str(row["seed"]), *values, gap, f"{row['derived']:.4f}", *entropy, f"{row['seconds']:.0f}"])
     return shown.rows
 
 
 def summary(rows: list[dict], alone: list[float]) -> str:
-    """Means over the seeds, and how the derived child compares with random ones."""
+    """Describe the means over the seeds, and how the derived child compares with random ones."""
     differences, derived = [row["sampled"] - row["random"] for row in rows], [row["derived"] for row in rows]
     text = ""
     if len(rows) > 1:
-        text = (
-            f"Difference {statistics.mean(differences):+.4f} (sd {statistics.stdev(differences):.4f}), derived "
-            f"{statistics.mean(derived):.4f} (sd {statistics.stdev(derived):.4f}). "
-        )
+        text = f"Difference {_mean(differences, '+')}), derived {_mean(derived)}). "
     below = statistics.mean(value < statistics.mean(derived) for value in alone)
     return text + (
-        f"{len(alone)} random children of equal budget: {statistics.mean(alone):.4f} "
-        f"(sd {statistics.stdev(alone):.4f}, best {max(alone):.4f}); the derived mean is above {below:.0%} of them."
+        f"{len(alone)} random children of equal budget: {_mean(alone)}, best {max(alone):.4f}); the derived mean is "
+        f"above {below:.0%} of them."
     )
+
+
+def _mean(values, sign=""):
+    return f"{statistics.mean(values):{sign}.4f} (sd {statistics.stdev(values):.4f}"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""Architecture search through KerasTuner at equal time: our tuners beside the stock ones, as a Markdown table.
+"""Architecture search through KerasTuner at equal time: our tuners and the stock ones, as a Markdown table.
 
     python benchmarks/equal_time.py                                            # some minutes for each tuner
     python benchmarks/equal_time.py --seconds=60 --tuners=supernet,random      # shorter, two of them
 
-The data are the embedded images: 2,000 of `fashion_mnist_mini` for the search and training, 1,000 for validation and
-1,000 for the test.
-The space is DARTS' (3 cells of 2 nodes, 4 filters); `one_shot` searches the ENAS micro space of the same size, as
-DARTS' supernet shares no weights. Each tuner has the same processor time, counted over all threads from the tuner's
-construction to the end of `search`, so that other work on the machine does not count:
+Data: 2,000 images of `fashion_mnist_mini` for search and training, 1,000 for validation and 1,000 for the test. The
+space is DARTS' (3 cells of 2 nodes, 4 filters); `one_shot` searches the ENAS micro space of the same size, as DARTS'
+supernet shares no weights. Each tuner has the same processor time over all threads, from the tuner's construction to
+the end of `search`:
 
 - `supernet`: SupernetTuner, one trial: half of the time for the search, the other for training its result;
 - `one_shot`: OneShotTuner: over half for the shared weights and 60 children, the other for training the best one;
@@ -15,18 +14,15 @@ construction to the end of `search`, so that other work on the machine does not 
 - `hyperband`: stock Hyperband over GenotypeHyperModel, up to 6 epochs.
 
 `as found` is the test accuracy of `tuner.get_best_models()[0]`. `trained alike` is that of the best genotype trained
-from scratch once more, in the same way for all (10 epochs of `TrainingRecipe`; not part of the time): it rates the
-architecture independently of the length of the tuner's training. The stock tuners end with the epoch in which their
-time is spent; ours have numbers of epochs and children that took about that time on the author's machine, and the table
-lists the actual times. One seed of one dataset: an illustration, not a ranking.
+once more from scratch, in the same way for all (10 epochs of `TrainingRecipe`; not part of the time): it rates the
+architecture independently of the tuner's training. The stock tuners end with the epoch in which their time is spent;
+ours have numbers of epochs and children that took about that time on the author's machine, and the table lists the
+actual times. One seed of one dataset: an illustration, not a ranking.
 """
 
-import argparse
 import contextlib
 import io
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +30,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 
 TUNERS = ("supernet", "one_shot", "random", "hyperband")
@@ -43,33 +40,32 @@ EPOCHS_ALIKE = 10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=90.0, help="of processor time for each tuner")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tuners", default=",".join(TUNERS), help="comma-separated")
-    parser.add_argument("--one", choices=TUNERS, help=argparse.SUPPRESS)  # in a process of its own
-    arguments = tracked.parse(parser)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = skeleton.arguments(
+        __doc__,
+        seconds=(90.0, "of processor time for each tuner"),
+        seed=0,
+        tuners=skeleton.listed(TUNERS),
+        one={"choices": TUNERS, "help": skeleton.HIDDEN},  # in a process of its own
+    )
+    skeleton.prepare(quiet=3)
     if arguments.one:
         print(json.dumps(measure(arguments.one, arguments.seconds, arguments.seed)))
         return
-    names = arguments.tuners.split(",")
-    if unknown := set(names) - set(TUNERS):
-        parser.error(f"unknown tuners {sorted(unknown)}; known: {', '.join(TUNERS)}")
     shown = tracked.Table(
         ["tuner", "trials", "CPU s", "wall s", "validation", "test, as found", "test, trained alike", "parameters"]
     )
-    for name in names:
-        command = [sys.executable, __file__, f"--one={name}", f"--seconds={arguments.seconds}"]
-        done = subprocess.run([*command, f"--seed={arguments.seed}"], stdout=subprocess.PIPE, text=True, check=True)
-        row = json.loads(done.stdout.splitlines()[-1])
+    for name in skeleton.names(arguments.tuners, TUNERS):
+        words = (f"--one={name}", f"--seconds={arguments.seconds}", f"--seed={arguments.seed}")
+        row = skeleton.child(__file__, *words)
+        if row is None:
+            sys.exit(1)
         accuracies = [f"{row[key]:.3f}" for key in ("validation", "found", "alike")]
         shown.add([name, row["trials"], f"{row['cpu']:.0f}", f"{row['wall']:.0f}", *accuracies, row["parameters"]])
     tracked.record(arguments, shown.rows, code=["tuners", "kerasnas/strategies"])
 
 
 class Clock:
-    """Processor time of all threads, since it was made."""
+    """Processor time of all threads since its construction."""
 
     def __init__(self, seconds: float):
         self.seconds, self.start, self.wall = seconds, time.process_time(), time.perf_counter()
@@ -79,7 +75,7 @@ class Clock:
 
 
 def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
-    """One tuner: search, and the test accuracy of what it found."""
+    """Run the search of one tuner; return the test accuracy of its result."""
     import kerasnas
     from kerasnas.files import Stages
     from kerasnas.training import NetworkTraining, TrainingRecipe
@@ -101,10 +97,8 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
         trials = len(tuner.oracle.trials)
         space = kerasnas.spaces.ENASMicroSpace(**SIZES) if name == "one_shot" else kerasnas.DARTSSpace(**SIZES)
         training = NetworkTraining(space, data.input_shape, data.num_classes, TrainingRecipe(EPOCHS_ALIKE))
-        test = (data.x_test, data.y_test)
-        alike = training.run(
-            Stages(Path(folder, "alike")), "alike", genotype, (data.x_train[some], data.y_train[some]), test, seed
-        )
+        test, whole = (data.x_test, data.y_test), (data.x_train[some], data.y_train[some])
+        alike = training.run(Stages(Path(folder, "alike")), "alike", genotype, whole, test, seed)
     print(name, genotype, file=sys.stderr)
     return {
         "trials": trials,
@@ -118,7 +112,7 @@ def measure(name: str, seconds: float, seed: int) -> dict[str, Any]:
 
 
 def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[Any, Any]:
-    """The tuner after its search, and its best genotype."""
+    """Return the tuner after its search, and its best genotype."""
     import kerasnas
     import tuners
 
@@ -135,22 +129,16 @@ def ours(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[A
         tuner = tuners.SupernetTuner(hypermodel, max_trials=1, training=training, **common)
         epochs = round(6 * share)
     else:
-        tuner = tuners.OneShotTuner(
-            kerasnas.spaces.ENASMicroSpace(**SIZES),
-            shape,
-            classes,
-            max_trials=round(60 * share),
-            retrain_best=1,
-            training=training,
-            **common,
-        )
+        space = kerasnas.spaces.ENASMicroSpace(**SIZES)
+        options = {"max_trials": round(60 * share), "retrain_best": 1, "training": training, **common}
+        tuner = tuners.OneShotTuner(space, shape, classes, **options)
         epochs = round(6 * share)
     tuner.search(parts.x, parts.y, validation_data=(parts.x_val, parts.y_val), epochs=epochs, verbose=0)
     return tuner, tuner.get_best_genotypes()[0]
 
 
 def stock(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[Any, Any]:
-    """The stock tuner after its search, which ends when its time is spent, and its best genotype."""
+    """Return the stock tuner after its search, which ends when its time is spent, and its best genotype."""
     import keras
     import keras_tuner
 
@@ -180,15 +168,9 @@ def stock(name: str, parts: Any, clock: Clock, seed: int, folder: str) -> tuple[
             tuner.oracle.max_trials = len(tuner.oracle.trials)
 
     tuner.on_trial_end = on_trial_end
-    tuner.search(
-        parts.x,
-        parts.y,
-        validation_data=(parts.x_val, parts.y_val),
-        epochs=3,
-        batch_size=64,
-        callbacks=[Stop()],
-        verbose=0,
-    )
+    held_out = (parts.x_val, parts.y_val)
+    options = {"validation_data": held_out, "epochs": 3, "batch_size": 64, "callbacks": [Stop()], "verbose": 0}
+    tuner.search(parts.x, parts.y, **options)
     return tuner, hypermodel.genotype(tuner.get_best_hyperparameters()[0])
 
 

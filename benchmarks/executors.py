@@ -1,18 +1,17 @@
-"""Executors beside each other: overhead, throughput, what a kill costs, and how long two workers are idle, as Markdown.
+"""Executors compared: overhead, throughput, cost of a kill, and idle time of two workers, as Markdown.
 
     python benchmarks/executors.py                                  # all, some ten minutes on two cores
     python benchmarks/executors.py --parts=overhead,kill --executors=local,processes:2
 
-- overhead: milliseconds of an evaluation that does nothing, once the workers are there; seconds until the first result,
-  the imports of a worker among them; milliseconds of one that sends 1 MB there and back.
-- throughput: evaluations a minute, each the training of a small network in one thread, with 1 and with 2 workers. The
-  processor's seconds of each evaluation, beside it, say how much of a busy machine it got.
+- overhead: milliseconds of an evaluation that does nothing, once the workers exist; seconds until the first result,
+  a worker's imports included; milliseconds of one that sends 1 MB there and back.
+- throughput: evaluations a minute, each the training of a small network in one thread, with 1 and with 2 workers, and
+  the CPU seconds of each, which show how much of a busy machine it got.
 - kill: a worker is killed in the middle of its item; seconds more than without, of items that take a second each.
-- idle: the share of the time of two workers, from the first item to the last, in which they had none: in a race and in
-  a shortlist, through `--executor=processes:2`: the median of `--repeats` runs, and the load of the machine meanwhile.
+- idle: the fraction of the time, from the first item to the last, in which two workers had no work: in a race and in a
+  shortlist, through `--executor=processes:2`: the median of `--repeats` runs, and the machine's load meanwhile.
 """
 
-import argparse
 import dataclasses
 import os
 import signal
@@ -25,6 +24,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import skeleton
 import tracked
 
 import kerasnas
@@ -50,14 +50,14 @@ def nothing(shared: Any, item: Any) -> Any:
 
 
 def second(shared: str, item: int) -> int:
-    """A second without work, which says where it is."""
+    """Sleep for a second; leave a file that names the process."""
     Path(shared, f"{item}-{os.getpid()}").touch()
     time.sleep(1.0)
     return item
 
 
 def train(shared: Any, seed: int) -> float:
-    """The processor's seconds of the training of a small network."""
+    """Train a small network; return the CPU seconds."""
     import keras
 
     start = time.process_time()
@@ -71,7 +71,7 @@ def train(shared: Any, seed: int) -> float:
 
 
 class Timed:
-    """A function that returns how long it took, too."""
+    """A function that also returns its duration."""
 
     def __init__(self, function: Function):
         self.function = function
@@ -82,7 +82,7 @@ class Timed:
 
 
 class Watched(Executor):
-    """An executor of which it is noted how long its workers were busy, and how long they could have been."""
+    """An executor that measures how long its workers were busy, and how long they could have been."""
 
     def __init__(self, executor: Executor):
         self.executor, self.workers = executor, executor.workers
@@ -150,7 +150,7 @@ def measure_kill(name: str, number: int = 8) -> dict[str, float]:
 
 
 def _kill(folder: str, item: int) -> None:
-    """Kill the worker of an item after half a second of it."""
+    """Kill the worker of an item half a second after it started."""
     while not (begun := list(Path(folder).glob(f"{item}-*"))):
         time.sleep(0.01)
     time.sleep(0.5)
@@ -203,13 +203,14 @@ def sizes() -> dict[str, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
-    parser.add_argument("--executors", default=",".join(EXECUTORS), help="comma-separated")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the race; about a third of it is run")
-    parser.add_argument("--repeats", type=int, default=1, help="runs of a race and of a shortlist, for their medians")
-    arguments = tracked.parse(parser)
-    names, parts = arguments.executors.split(","), arguments.parts.split(",")
+    arguments = skeleton.arguments(
+        __doc__,
+        parts=skeleton.listed(PARTS),
+        executors=skeleton.listed(EXECUTORS),
+        minutes=(10.0, "of the race; about a third of it is run"),
+        repeats=(1, "runs of a race and of a shortlist, for their medians"),
+    )
+    names, parts = arguments.executors.split(","), skeleton.names(arguments.parts, PARTS)
 
     def note(part: str, table: tracked.Table, runs: Iterable[dict[str, Any]] = ()) -> None:
         tracked.record(arguments, table.rows, code=CODE, part=part, question=PARTS[part], seeds=[], runs=runs)

@@ -1,11 +1,11 @@
-"""Experience of earlier searches of texts: is what did best on other texts worth beginning with?
+"""Experience of earlier searches of texts: do networks that did best on other texts help?
 
     python benchmarks/experience.py DATA --part=collect --raw=RAW
     python benchmarks/experience.py DATA --part=search --raw=RAW
     python benchmarks/experience.py DATA --raw=RAW
 
 `--part=collect` trains twelve cells of the space of texts, one of each primitive throughout and five drawn at random,
-on six data sets, by the trainings that a shortlist compares networks by: 3,000 texts at most, one half to train on and
+on six data sets, by the trainings that a shortlist compares networks by: at most 3,000 texts, one half to train on and
 one half held out. These are the earlier searches.
 
 `--part=search` does what `kerasnas search --space=text --shortlist=4` does on 1,500 texts of a data set, with
@@ -14,12 +14,11 @@ alone: time is that of the processor, and shown.
 
 Without `--part` the table: for each data set and seed the test accuracy of both runs; and what is looked up in the
 trainings of `collect`: of three cells the one that is best on held-out texts, the three drawn at random (the mean over
-all triples) or advised by the records of the other data sets; and of one cell alike.
+all triples) or advised by the records of the other data sets; and of one cell likewise.
 
-What is measured is added to `--raw`, and not measured again. Nothing was tuned on these data.
+Measurements are added to `--raw` and not repeated. Nothing was tuned on these data.
 """
 
-import argparse
 import itertools
 import json
 import os
@@ -28,6 +27,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 from text import read
 
@@ -37,14 +37,14 @@ ARMS = {"without": {"no_experience": True}, "with": {"remember": True}}
 
 
 def parts(data, name, most):
-    """At most so many training texts, their labels, those of the test, and the names of classes."""
+    """Return at most `most` training texts, their labels, those of the test, and the names of classes."""
     x, y, x_test, y_test, classes = read(data, name)
     chosen = np.random.default_rng(0).permutation(len(x))[:most]
     return x[chosen], y[chosen], x_test, y_test, classes
 
 
 def ids_of(x, x_test):
-    """Token ids of texts, and the sizes of a space that follow from their vocabulary."""
+    """Return token ids of texts, and the sizes of a space that follow from their vocabulary."""
     from kerasnas.datasets import Vocabulary
 
     front, _ = Vocabulary.learned(x.tolist())
@@ -52,24 +52,15 @@ def ids_of(x, x_test):
 
 
 def pool(space):
-    """Name -> cell: a primitive on every edge, and random ones, the same for all data."""
+    """Return cells by name: a primitive on every edge, and random ones, the same for all data."""
     cells = {name: space.genotype(dict.fromkeys(space.choices, name)) for name in space.primitives if name != "none"}
     rng = np.random.default_rng(7)
     return {**cells, **{f"random-{index}": space.sample(rng) for index in range(1, DRAWN + 1)}}
 
 
 def rows_of(raw, part):
-    """The measurements of a part so far."""
-    path = Path(raw)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [row for row in map(json.loads, lines) if row["part"] == part]
-
-
-def keep(raw, row):
-    """Add a measurement to the file."""
-    with open(raw, "a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)
+    """Return the measurements of a part so far."""
+    return [row for row in skeleton.Runs(raw).records if row["part"] == part]
 
 
 def collect(arguments):
@@ -80,32 +71,32 @@ def collect(arguments):
     from kerasnas.tasks import CLASSIFICATION
     from kerasnas.training import NetworkTraining, TrainingRecipe
 
-    done = {(row["dataset"], row["seed"], row["cell"]) for row in rows_of(arguments.raw, "collect")}
+    runs = skeleton.Runs(arguments.raw, "part", "dataset", "seed", "cell")
     recipe = TrainingRecipe(EPOCHS, learning_rate=0.004, algorithm="adam", augment=datasets.drop_words)
-    for seed, name in itertools.product(arguments.seeds.split(","), arguments.datasets.split(",")):
+    for seed, name in itertools.product(skeleton.numbers(arguments.seeds), arguments.datasets.split(",")):
         x, y, x_test, y_test, classes = parts(arguments.data, name, TEXTS)
         x, x_test, sizes = ids_of(x, x_test)
         space = TextSpace(num_nodes=2, filters=16, **sizes)
         training = NetworkTraining(space, x.shape[1:], len(classes), recipe)
-        first, second = datasets.split_samples(CLASSIFICATION, y, 0.5, int(seed))
+        first, second = datasets.split_samples(CLASSIFICATION, y, 0.5, seed)
         data, held_out = (x[first], y[first]), (x[second], y[second])
 
         def test(model, test_data=(x_test, y_test)):
             return {"test": float(model.evaluate(*test_data, verbose=0, return_dict=True)["accuracy"])}
 
         for cell, genotype in pool(space).items():
-            if (name, int(seed), cell) in done:
+            if runs.has("collect", name, seed, cell):
                 continue
             start = time.process_time()
             with tempfile.TemporaryDirectory() as folder:
-                found = training.run(Stages(folder), "one", genotype, data, held_out, int(seed), "val", describe=test)
-            row = {"part": "collect", "dataset": name, "seed": int(seed), "cell": cell, "val": found["val_accuracy"]}
-            row |= {"test": found["test"], "parameters": found["parameters"], "genotype": found["genotype"]}
-            keep(arguments.raw, {**row, "cpu_seconds": time.process_time() - start})
+                found = training.run(Stages(folder), "one", genotype, data, held_out, seed, "val", describe=test)
+            row = {"part": "collect", "dataset": name, "seed": seed, "cell": cell, "val": found["val_accuracy"]}
+            row |= {key: found[key] for key in ("test", "parameters", "genotype")}
+            runs.add({**row, "cpu_seconds": time.process_time() - start})
 
 
 def records(arguments, seed):
-    """Data set -> the record that the trainings of `collect` leave."""
+    """Return, by data set, the record that the trainings of `collect` leave."""
     from kerasnas.meta.race_experience import RaceExperience
     from kerasnas.meta.tasks import describe_task
 
@@ -131,12 +122,12 @@ def search(arguments):
     from kerasnas import methods
     from kerasnas.meta import ExperienceStore
 
-    done = {(row["dataset"], row["seed"], row["arm"]) for row in rows_of(arguments.raw, "search")}
+    runs = skeleton.Runs(arguments.raw, "part", "dataset", "seed", "arm")
     known = records(arguments, 0)
-    for seed, name in itertools.product(arguments.seeds.split(","), arguments.datasets.split(",")):
+    for seed, name in itertools.product(skeleton.numbers(arguments.seeds), arguments.datasets.split(",")):
         x, y, x_test, y_test, classes = parts(arguments.data, name, SEARCHED)
         for arm, options in ARMS.items():
-            if (name, int(seed), arm) in done:
+            if runs.has("search", name, seed, arm):
                 continue
             start = time.process_time()
             with tempfile.TemporaryDirectory() as folder:
@@ -148,24 +139,24 @@ def search(arguments):
                 file = Path(folder) / "texts.npz"
                 np.savez(file, x_train=x, y_train=y, x_test=x_test, y_test=y_test, classes=classes)
                 options = {**options, "shortlist": 4, "shortlist_steps": ("400",), "random_genotypes": 0}
-                config = methods.SearchConfig.suited(space="text", dataset=str(file), seed=int(seed), **options)
+                config = methods.SearchConfig.suited(space="text", dataset=str(file), seed=seed, **options)
                 result = methods.search(config, Path(folder) / "run", lambda line: None)
             advised = [one["genotype"] for one in result.get("experience", {"networks": []})["networks"]]
             val = max(one["val_accuracy"] for one in result["shortlist"]["rungs"][0]["networks"])
-            row = {"part": "search", "dataset": name, "seed": int(seed), "arm": arm, "val": val}
+            row = {"part": "search", "dataset": name, "seed": seed, "arm": arm, "val": val}
             row |= {"test": result["searched"]["test_accuracy"], "cpu_seconds": time.process_time() - start}
             losses = result["searched"].get("linear", {}).get("losses")
             row |= {"advised": len(advised), "won": result["genotype"] in advised, "losses": losses}
-            keep(arguments.raw, {**row, "genotype": result["genotype"]})
+            runs.add({**row, "genotype": result["genotype"]})
 
 
 def best_of(cells, rows):
-    """The test accuracy of that of the cells which is best on held-out texts, in percent."""
+    """Return the test accuracy of the cell that is best on held-out texts, in percent."""
     return 100 * max((rows[cell] for cell in cells), key=lambda row: row["val"])["test"]
 
 
 def looked_up(arguments, seed):
-    """Data set -> the test accuracy of cells drawn at random and of those that the other data sets advise."""
+    """Return, by data set, the test accuracy of cells drawn at random and of those that the other sets advise."""
     from kerasnas.meta import advise
 
     known, found = records(arguments, seed), {}
@@ -190,14 +181,10 @@ def looked_up(arguments, seed):
     return found
 
 
-def difference(pairs):
-    """The mean difference of pairs of means over data sets, with its 95 % interval over these."""
-    return tracked.mean([float(np.mean(two) - np.mean(one)) for one, two in pairs])
-
-
 def report(arguments):
-    """The table of both parts, recorded."""
+    """Print the table of both parts, and record it."""
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    seeds = skeleton.numbers(arguments.seeds)
     tables = [table for seed in seeds if (table := looked_up(arguments, seed))]
     runs, searched = {}, [row for row in rows_of(arguments.raw, "search") if row["seed"] in seeds]
     both = [(row["dataset"], row["seed"]) for row in searched if row["arm"] == "with"]
@@ -222,7 +209,9 @@ def report(arguments):
         costs = np.mean([one["seconds"] for one in own], axis=0)
         of_run = "-" if np.isnan(seconds).any() else ", ".join(f"{one:.0f}" for one in seconds)
         shown.add([name, *cells, ", ".join(f"{one:.0f}" for one in costs), of_run])
-    one, three, run = (difference(pairs[name]) for name in ("one", "three", "run"))
+    # The mean difference of pairs of means over data sets, with its 95 % interval over these.
+    leads = ([float(np.mean(two) - np.mean(one)) for one, two in pairs[name]] for name in ("one", "three", "run"))
+    one, three, run = map(tracked.mean, leads)
     shown.add(["**advised - random**, over data sets", "", one, "", three, "", run, "", ""])
     tracked.record(
         arguments,
@@ -253,11 +242,12 @@ NOTE = (
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", help="the folder that the data sets are in")
-    parser.add_argument("--part", default="", choices=("", "collect", "search"))
-    parser.add_argument("--datasets", default=",".join(DATASETS))
-    parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--raw", default="experience.jsonl", help="the file of measurements, which is continued")
-    arguments = tracked.parse(parser)
+    options = {
+        "data": {"help": "the folder that the data sets are in"},
+        "part": skeleton.one_of("", "collect", "search"),
+        "datasets": skeleton.listed(DATASETS),
+        "seeds": "0,1",
+        "raw": ("experience.jsonl", "the file of measurements, which is continued"),
+    }
+    arguments = skeleton.arguments(__doc__, "data", **options)
     {"collect": collect, "search": search, "": report}[arguments.part](arguments)

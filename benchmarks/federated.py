@@ -1,7 +1,7 @@
-"""Federated search of weights and alphas against local and pooled search: handwritten digits by writer, as Markdown.
+"""Federated search of weights and alphas, local and pooled search: handwritten digits by writer, as Markdown.
 
     TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA
-    TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA --clients=4 --rounds=2 --seeds=2   # a look, 2 minutes
+    TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA --clients=4 --rounds=2 --seeds=2   # 2 minutes
     TF_NUM_INTRAOP_THREADS=1 python benchmarks/federated.py DATA --executor=processes:2            # two seeds at once
 
 DATA is a folder in or below which `kannada_writers.npz` lies: `x` (n, 28, 28, 1), uint8, `y`, `writer`, and `split`, 1
@@ -12,47 +12,44 @@ half the alphas. Every seed draws other writers and starts from another initiali
 - `federated`: `federate` with all of them; `federated, half`: half of them in each round; `personal`: what each writer
   makes of the federated start with a search of its own.
 
-All pass over the same data as often, in batches of one size, but `federated, half`, half as often, and `personal`,
+All pass over the same data as often, in batches of one size, except `federated, half`, half as often, and `personal`,
 which comes on top. `own` is the accuracy on held-out digits of the writers that were learned from, each by its model;
-`unseen` that on other writers, the mean over the models: both of the supernet, with its weights and alphas as they are
-at the end. `derived` is that of its genotype on other writers, trained from scratch the same way (with --derived). ± is
-the 95 % interval over seeds (Student's t). Bytes are of arrays, in all rounds; for `pooled` of the images, once.
+`unseen` that on other writers, the mean over the models: both of the supernet, with its final weights and alphas.
+`derived` is that of its genotype on other writers, trained from scratch the same way (with --derived). ± is the 95 %
+interval over seeds (Student's t). Bytes are of arrays, in all rounds; for `pooled` of the images, once.
 """
 
-import argparse
-import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skeleton
 import tracked
-
-STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}  # 97.5 %, by seeds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--clients", type=int, default=8, help="writers")
-    parser.add_argument("--test_writers", type=int, default=13)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--local_epochs", type=int, default=2)
-    parser.add_argument("--personal_epochs", type=int, default=4)
-    parser.add_argument("--batch_size", type=int, default=15)
-    parser.add_argument("--filters", type=int, default=4)
-    parser.add_argument("--nodes", type=int, default=2, help="of a cell, beside its input")
-    parser.add_argument("--whole", action="store_true", help="28x28 pixels; by default 14x14, means of four")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--batch_norm", default="averaged", choices=("averaged", "local_statistics", "local"))
-    parser.add_argument("--optimizer_state", default="kept", choices=("kept", "reset"))
-    parser.add_argument("--derived", action="store_true", help="train the genotypes that are found, too")
-    tracked.add_executor(parser)
-    arguments = tracked.parse(parser)
-    if not 2 <= arguments.seeds <= max(STUDENT):
-        parser.error(f"expected from 2 to {max(STUDENT)} seeds")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        clients=(8, "writers"),
+        test_writers=13,
+        rounds=10,
+        local_epochs=2,
+        personal_epochs=4,
+        batch_size=15,
+        filters=4,
+        nodes=(2, "of a cell, besides its input"),
+        whole=(False, "28x28 pixels; by default 14x14, means of four"),
+        seeds=3,
+        batch_norm=skeleton.one_of("averaged", "local_statistics", "local"),
+        optimizer_state=skeleton.one_of("kept", "reset"),
+        derived=(False, "train the genotypes that are found, too"),
+        executor=("local", "what the seeds run on: local, processes:N, ray or ray://HOST:PORT"),
+    )
+    if not 2 <= arguments.seeds <= max(tracked.STUDENT):
+        raise SystemExit(f"Expected from 2 to {max(tracked.STUDENT)} seeds.")
+    skeleton.prepare()
     digits = read(arguments.data, arguments.whole)
     results: dict[str, dict[str, list[float]]] = {}
     for found in tracked.each_seed(arguments, of_seed, range(arguments.seeds), (arguments, digits)):
@@ -63,27 +60,24 @@ def main() -> None:
 
 
 def read(folder: Path, whole: bool) -> dict[str, np.ndarray]:
-    """The arrays of the file, images from 0 to 1."""
-    found = sorted(folder.rglob("kannada_writers.npz"))
-    if not found:
-        raise SystemExit(f"There is no kannada_writers.npz in or below {folder}.")
-    with np.load(found[0], allow_pickle=False) as arrays:
+    """Return the arrays of the file, images from 0 to 1."""
+    with np.load(skeleton.find(folder, "kannada_writers.npz"), allow_pickle=False) as arrays:
         digits = {name: arrays[name] for name in ("x", "y", "writer", "split")}
     x = digits["x"].astype("float32") / 255
     x = x if whole else x.reshape(-1, 14, 2, 14, 2, 1).mean(axis=(2, 4))
     return {**digits, "x": x, "y": digits["y"].astype("int32")}
 
 
-def of_seed(shared: tuple[argparse.Namespace, dict[str, np.ndarray]], seed: int) -> dict[str, dict[str, float]]:
-    """`one_seed`, for an executor; says what it took."""
+def of_seed(shared: tuple[Any, dict[str, np.ndarray]], seed: int) -> dict[str, dict[str, float]]:
+    """Run `one_seed` for an executor; log what it took."""
     start = time.process_time()
     found = one_seed(*shared, seed)
-    print(f"seed {seed}: {time.process_time() - start:.0f} CPU s", file=sys.stderr, flush=True)
+    skeleton.log(f"seed {seed}: {time.process_time() - start:.0f} CPU s")
     return found
 
 
-def one_seed(arguments: argparse.Namespace, digits: dict[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:
-    """Arm -> name of a column -> number."""
+def one_seed(arguments: Any, digits: dict[str, np.ndarray], seed: int) -> dict[str, dict[str, float]]:
+    """Return numbers by arm and name of the column."""
     from kerasnas import BilevelTrainer
     from kerasnas.federated import FederatedClient, federate, shared_values
     from kerasnas.spaces import NASBench201Space
@@ -91,11 +85,9 @@ def one_seed(arguments: argparse.Namespace, digits: dict[str, np.ndarray], seed:
     writers = np.random.default_rng(seed).permutation(np.unique(digits["writer"]))
     others = writers[arguments.clients :][: arguments.test_writers]
     unseen = _digits(digits, np.isin(digits["writer"], others))
+    first = writers[: arguments.clients]
     parts, held_out = (
-        [
-            _digits(digits, (digits["writer"] == writer) & (digits["split"] == split))
-            for writer in writers[: arguments.clients]
-        ]
+        [_digits(digits, (digits["writer"] == writer) & (digits["split"] == split)) for writer in first]
         for split in (0, 1)
     )
 
@@ -105,10 +97,8 @@ def one_seed(arguments: argparse.Namespace, digits: dict[str, np.ndarray], seed:
     search = BilevelTrainer(supernet, curvature_ratio=None, auxiliary_skip=0)
     search.compile()
     begin = shared_values(search, arguments.batch_norm)
-    options = {
-        **{name: getattr(arguments, name) for name in ("batch_size", "local_epochs", "batch_norm", "optimizer_state")},
-        "seed": seed,
-    }
+    names = ("batch_size", "local_epochs", "batch_norm", "optimizer_state")
+    options = {**{name: getattr(arguments, name) for name in names}, "seed": seed}
 
     def clients(model: Any, data: list[Any]) -> list[Any]:
         return [FederatedClient(f"writer {index}", model, *part, **options) for index, part in enumerate(data)]
@@ -149,7 +139,7 @@ def one_seed(arguments: argparse.Namespace, digits: dict[str, np.ndarray], seed:
             results[arm]["up"] = sum(len(x) * x[0].size for x, _ in parts)  # a byte a pixel
         if derived:
             results[arm]["derived"] = float(np.mean(derived))
-        print(f"  seed {seed} {arm}: {results[arm]}", file=sys.stderr, flush=True)
+        skeleton.log(f"  seed {seed} {arm}: {results[arm]}")
     return results
 
 
@@ -157,10 +147,8 @@ def _digits(digits: dict[str, np.ndarray], rows: np.ndarray) -> tuple[np.ndarray
     return digits["x"][rows], digits["y"][rows]
 
 
-def trained(
-    arguments: argparse.Namespace, space: Any, genotype: Any, data: list[Any], share: float, options: Any, seed: int
-) -> Any:
-    """The network of a genotype, trained from scratch by federated averaging over `data`, or plainly on one part."""
+def trained(arguments: Any, space: Any, genotype: Any, data: list, share: float, options: Any, seed: int) -> Any:
+    """Train the network of a genotype from scratch by federated averaging over `data`, or plainly on one part."""
     import keras
 
     from kerasnas.callbacks import CosineSchedule
@@ -176,12 +164,12 @@ def trained(
     return network
 
 
-def report(arguments: argparse.Namespace, results: dict[str, dict[str, list[float]]]) -> None:
-    """The table, and paired differences."""
+def report(arguments: Any, results: dict[str, dict[str, list[float]]]) -> None:
+    """Print the table, and paired differences."""
     print()
     shown = tracked.Table(["search", "own", "unseen", "derived", "MB down", "MB up"])
     for arm, row in results.items():
-        cells = [_interval(row.get(name)) for name in ("own", "unseen", "derived")]
+        cells = [skeleton.spread(_percent(row[name])) if name in row else "" for name in ("own", "unseen", "derived")]
         cells += [f"{np.mean(row[name]) / 1e6:.1f}" if name in row else "" for name in ("down", "up")]
         shown.add([arm, *cells])
     intervals, code = "Accuracy in percent, ± 95 % interval over the seeds", ["kerasnas/federated", "kerasnas/trainers"]
@@ -196,20 +184,15 @@ def report(arguments: argparse.Namespace, results: dict[str, dict[str, list[floa
     ):
         if name in results[first] and name in results[second]:
             difference = np.subtract(results[first][name], results[second][name])
-            shown.add([f"{first} - {second}", name, _interval(difference, sign=True)])
+            shown.add([f"{first} - {second}", name, skeleton.spread(_percent(difference), sign="+")])
     question = "By how much do federated, local and pooled searches differ, paired by seed?"
     more = {"code": code, "intervals": intervals, "seeds": seeds, "question": question}
     tracked.record(arguments, shown.rows, part="paired", **more)
     print(f"architectures among the personal ones, by seed: {[int(n) for n in results['personal']['architectures']]}")
 
 
-def _interval(values: Any, sign: bool = False) -> str:
-    """Mean and 95 % interval over seeds, in percent."""
-    if values is None:
-        return ""
-    values = 100 * np.asarray(values)
-    half = STUDENT[len(values)] * values.std(ddof=1) / np.sqrt(len(values))
-    return f"{values.mean():{'+' if sign else ''}.1f} ± {half:.1f}"
+def _percent(values: Any) -> np.ndarray:
+    return 100 * np.asarray(values)
 
 
 if __name__ == "__main__":

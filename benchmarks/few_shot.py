@@ -20,9 +20,7 @@ intermediate tests: on the clock, and of the CPU. MAML++ is all its parts (`--fi
 are shares of the steps); `--learn_inner_rates` and the like add one to MAML.
 """
 
-import argparse
 import json
-import os
 import shlex
 import sys
 import time
@@ -30,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skeleton
 import tracked
 
 TRAINING = ("Balinese", "Greek", "Korean", "Latin", "Sanskrit", "Tagalog")
@@ -45,41 +44,36 @@ OPTIONS = ("learn_inner_rates", "per_step_statistics", "per_step_scale_offset") 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--method", default="maml", choices=("maml", "maml++", "fomaml", "anil", "reptile"))
-    parser.add_argument("--split", default="official", choices=(*OMNIGLOT, *COLOR))
-    parser.add_argument("--part", default="test", choices=("test", "validation"), help="of color images")
-    parser.add_argument("--filters", type=int, help="default 64; of color images 32, MAML++ 48")
-    parser.add_argument("--ways", type=int, default=5)
-    parser.add_argument("--shots", type=int, default=1)
-    parser.add_argument("--query_shots", type=int, default=15, help="of a training task")
-    parser.add_argument("--steps", type=int, default=1100)
-    parser.add_argument("--tasks", type=int, help="of a step; default 16, of color images 4, Reptile 5")
-    parser.add_argument("--inner_steps", type=int, help="default 5; MAML with 5 ways of Omniglot 1")
-    parser.add_argument("--inner_learning_rate", type=float, help="default the papers', such as 0.4 for 1 step")
-    parser.add_argument("--learning_rate", type=float, help="of the initialization; default 1e-3 (Adam), Reptile 1")
-    parser.add_argument("--decay", action="store_true", help="anneal the learning rate of the initialization to 0")
-    parser.add_argument("--cosine", action="store_true", help="the same by a cosine, to a hundredth; MAML++ always")
-    for name in OPTIONS:
-        parser.add_argument(f"--{name}", action="store_true", help="a part of MAML++")
-    parser.add_argument("--first_order_share", type=float, help="of the steps, at the start; default 0, MAML++ 1/3")
-    parser.add_argument("--multi_step_share", type=float, help="of the steps, at the start; default 0, MAML++ 0.1")
-    parser.add_argument("--adaptation_steps", type=int, help="default that of training, of color images 10, Reptile 50")
-    parser.add_argument("--every", type=int, default=100, help="steps between tests on 100 episodes")
-    parser.add_argument("--episodes", type=int, default=600, help="of the last test")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--save", type=Path, help="folder for the initialization and its card")
-    arguments = tracked.parse(parser)
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        method=skeleton.one_of("maml", "maml++", "fomaml", "anil", "reptile"),
+        split={"default": "official", "choices": (*OMNIGLOT, *COLOR)},
+        part=skeleton.one_of("test", "validation", help="of color images"),
+        filters=(int, "default 64; of color images 32, MAML++ 48"),
+        ways=5,
+        shots=1,
+        query_shots=(15, "of a training task"),
+        steps=1100,
+        tasks=(int, "of a step; default 16, of color images 4, Reptile 5"),
+        inner_steps=(int, "default 5; MAML with 5 ways of Omniglot 1"),
+        inner_learning_rate=(float, "default the papers', such as 0.4 for 1 step"),
+        learning_rate=(float, "of the initialization; default 1e-3 (Adam), Reptile 1"),
+        decay=(False, "anneal the learning rate of the initialization to 0"),
+        cosine=(False, "the same by a cosine, to a hundredth; MAML++ always"),
+        **dict.fromkeys(OPTIONS, (False, "a part of MAML++")),
+        first_order_share=(float, "of the steps, at the start; default 0, MAML++ 1/3"),
+        multi_step_share=(float, "of the steps, at the start; default 0, MAML++ 0.1"),
+        adaptation_steps=(int, "default that of training, of color images 10, Reptile 50"),
+        every=(100, "steps between tests on 100 episodes"),
+        episodes=(600, "of the last test"),
+        seed=0,
+        threads=2,
+        save=(Path, "folder for the initialization and its card"),
+    )
+    skeleton.prepare(1, arguments.threads)
     import keras
-    import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     from kerasnas.datasets import EpisodeSampler
 
     (x, y), (x_test, y_test) = pools(arguments.data, arguments.split, arguments.part)
@@ -131,7 +125,7 @@ def main() -> None:
     print(json.dumps(record | {name: str(value) for name, value in found.items()}))
 
 
-def save(learner: Any, arguments: argparse.Namespace, found: Any, tasks: int, minutes: float) -> None:
+def save(learner: Any, arguments: Any, found: Any, tasks: int, minutes: float) -> None:
     """Save the initialization with its results on Omniglot and on generated glyphs, which anyone can repeat."""
     from kerasnas.datasets import EpisodeSampler, glyphs
     from kerasnas.meta import ReptileInitializer
@@ -158,7 +152,7 @@ def save(learner: Any, arguments: argparse.Namespace, found: Any, tasks: int, mi
 
 
 class Clock:
-    """Minutes while it runs, on the clock and of the CPU."""
+    """Minutes while it runs, wall-clock and of the CPU."""
 
     def __init__(self) -> None:
         self.minutes = self.cpu_minutes = 0.0
@@ -172,7 +166,7 @@ class Clock:
         self.cpu_minutes += (time.process_time() - self._since[1]) / 60
 
 
-def make(arguments: argparse.Namespace, input_shape: tuple[int, ...]) -> Any:
+def make(arguments: Any, input_shape: tuple[int, ...]) -> Any:
     from kerasnas.meta import MAML, Reptile
     from kerasnas.networks import few_shot_network
 
@@ -195,7 +189,7 @@ def make(arguments: argparse.Namespace, input_shape: tuple[int, ...]) -> Any:
 
 
 def pools(data: Path, split: str, part: str) -> Any:
-    """(images, labels) to learn on, and to test on."""
+    """Return (images, labels) to learn on, and to test on."""
     from kerasnas.datasets import mini_imagenet, omniglot, split_classes
 
     if split == "mini_imagenet":

@@ -11,7 +11,6 @@ time` counts it) relative to float32 matrix products on the same device and back
 in float32 convolutions where the GPU has it. PyTorch's step is `pytorch_darts.py`, in float32, in both memory layouts.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -19,8 +18,9 @@ import sys
 import time
 from typing import Any
 
+import skeleton
 import tracked
-from search_step import STEP_CODE, case_parser, in_own_process
+from search_step import STEP_CODE, case_options, in_own_process
 
 CASES = {"first_order": {}, "second_order": {"hypergradient": "unrolled"}, "sampled": {"relaxation": "gumbel"}}
 TINY = {"filters": 2, "cells": 1, "nodes": 1, "batch": 4, "steps": 2}
@@ -28,14 +28,16 @@ SIZES = tuple(TINY)
 
 
 def main() -> None:
-    parser = case_parser(__doc__, CASES)
-    parser.set_defaults(filters=16, cells=8, batch=64)
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu")
-    parser.add_argument("--policy", choices=("float32", "mixed_bfloat16"), default="float32")
-    parser.add_argument("--epochs", type=int, default=10, help="of the short search")
-    parser.add_argument("--tiny", action="store_true", help="the smallest sizes")
-    parser.add_argument("--one", choices=("step", "search"), help="measure one thing in this process, print JSON")
-    arguments = tracked.parse(parser)
+    sizes = {"filters": 16, "cells": 8, "batch": 64}
+    arguments = skeleton.arguments(
+        __doc__,
+        **(case_options(CASES) | sizes),
+        device=skeleton.one_of("gpu", "cpu"),
+        policy=skeleton.one_of("float32", "mixed_bfloat16"),
+        epochs=(10, "of the short search"),
+        tiny=(False, "the smallest sizes"),
+        one={"choices": ("step", "search"), "help": "measure one thing in this process, print JSON"},
+    )
     if arguments.tiny:
         vars(arguments).update(TINY, epochs=1)
     if arguments.one:
@@ -90,7 +92,7 @@ def _row(name: str, record: dict[str, Any] | None, batch: int) -> list[str]:
     ]
 
 
-def _trainer(arguments: argparse.Namespace, input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
+def _trainer(arguments: Any, input_shape: tuple[int, ...], num_classes: int, **options: Any) -> Any:
     import keras
 
     import kerasnas
@@ -104,8 +106,8 @@ def _trainer(arguments: argparse.Namespace, input_shape: tuple[int, ...], num_cl
     return search
 
 
-def measure_one_step(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time of the step, its share of the peak, and the memory it took."""
+def measure_one_step(arguments: Any) -> dict[str, Any]:
+    """Measure the time of the step, its share of the peak, and its memory."""
     import jax
     import numpy as np
 
@@ -137,8 +139,8 @@ def measure_one_step(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def measure_search(arguments: argparse.Namespace) -> dict[str, Any]:
-    """A whole search on embedded images, compilation included."""
+def measure_search(arguments: Any) -> dict[str, Any]:
+    """Run a whole search on bundled images, compilation included."""
     import kerasnas
 
     data = kerasnas.datasets.load("fashion_mnist_mini")

@@ -3,19 +3,14 @@
     python benchmarks/graphs.py DATA --dataset=cora --part=fidelity --output=runs/graphs.jsonl
     python benchmarks/graphs.py DATA --dataset=cora --part=references
     python benchmarks/graphs.py DATA --dataset=cora --part=searches --seeds=5
-    python benchmarks/graphs.py DATA --dataset=cora --part=trained --seeds=5
-    python benchmarks/graphs.py DATA --dataset=cora --part=listed --seeds=20
-    python benchmarks/graphs.py DATA --dataset=cora --part=restarts --seconds=30
-    python benchmarks/graphs.py DATA --dataset=cora --part=relaxations --seeds=1
-    python benchmarks/graphs.py DATA --dataset=cora --part=product --seeds=5
     python benchmarks/graphs.py --summarize=runs/graphs.jsonl
 
-`DATA` holds `cora.npz`, `citeseer.npz` (Planetoid's split) and `nasbench_graph5.npz` (the table). All on one thread;
-times are processor seconds. Networks train on the training nodes alone; every choice is by the validation nodes; the
-test nodes are looked at once, at the end, and so are the table's rows of the data set itself. Networks read 64
-components of the features (`GraphDataset.reduced`). A training is much as those of the table: ReLU, Glorot's kernels
-(`GraphSpace(activation="relu", near_identity=False)`), SGD, the best of ten looks by validation; but for 64 filters, a
-dense layer on the features, and half the steps.
+`--part` is one of those below. `DATA` holds `cora.npz`, `citeseer.npz` (Planetoid's split) and `nasbench_graph5.npz`
+(the table). All on one thread; times are processor seconds. Networks train on the training nodes alone; every choice is
+by the validation nodes; the test nodes, and the table's rows of the data set itself, are used once, at the end.
+Networks read 64 components of the features (`GraphDataset.reduced`). A training is much like the table's: ReLU,
+Glorot's kernels (`GraphSpace(activation="relu", near_identity=False)`), SGD, the best of ten looks by validation; but
+with 64 filters, a dense layer on the features, and half the steps.
 
 - `fidelity`: random rows of the table, drawn uniformly, are rated by `ReadoutScore`, and the first of them trained from
   scratch; the rank correlation (Spearman) with the table.
@@ -36,17 +31,16 @@ dense layer on the features, and half the steps.
   hands over, and its two parts alone, the regression and the mean of the ten best networks.
 """
 
-# ruff: noqa: E402
 import os
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-os.environ |= dict.fromkeys(THREADS, "1") | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # before TensorFlow is imported
+import skeleton
 
-import argparse
-import json
+os.environ |= skeleton.ONE_THREAD | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # before TensorFlow is imported
+
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -77,24 +71,24 @@ GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", type=Path)
-    parser.add_argument("--dataset", default="cora", choices=("cora", "citeseer"))
-    parser.add_argument("--part", default="fidelity", choices=PARTS)
-    parser.add_argument("--architectures", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--first_seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of restarts")
-    parser.add_argument("--output", type=Path, default=Path("runs/graphs.jsonl"))
-    parser.add_argument("--summarize", type=Path, help="print what an output has, and do nothing else")
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        "data?",
+        dataset=skeleton.one_of("cora", "citeseer"),
+        part=skeleton.one_of(*PARTS),
+        architectures=32,
+        seeds=2,
+        first_seed=0,
+        seconds=(30.0, "of restarts"),
+        output=Path("runs/graphs.jsonl"),
+        summarize=(Path, "print what an output has, and do nothing else"),
+    )
     if arguments.summarize:
-        summarize(arguments, [json.loads(line) for line in arguments.summarize.read_text().splitlines()])
+        summarize(arguments, skeleton.Runs(arguments.summarize).records)
         return
     if arguments.data is None:
-        parser.error("DATA is missing: the folder with cora.npz, citeseer.npz and nasbench_graph5.npz in or below it")
-    task = Task(arguments.data, arguments.dataset)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        raise SystemExit("DATA is missing: the folder with cora.npz, citeseer.npz and nasbench_graph5.npz")
+    task, runs = Task(arguments.data, arguments.dataset), skeleton.Runs(arguments.output)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     rows = {
         "fidelity": lambda: fidelity(task, arguments.architectures, seeds),
@@ -107,21 +101,18 @@ def main() -> None:
         "product": lambda: product(arguments.data, arguments.dataset, seeds),
     }[arguments.part]()
     for row in rows:
-        line = json.dumps({"dataset": arguments.dataset, "part": arguments.part, **row})
-        print(line, flush=True)
-        with arguments.output.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        runs.add({"dataset": arguments.dataset, "part": arguments.part, **row})
 
 
 class Task:
     """A data set, its table, and the space on its graph."""
 
     def __init__(self, folder: Path, name: str):
-        self.name, self.whole = name, graph_dataset(_found(folder, f"{name}.npz"))
+        self.name, self.whole = name, graph_dataset(skeleton.find(folder, f"{name}.npz"))
         begin = time.process_time()
         self.data = self.whole.reduced()
         self.reducing = time.process_time() - begin
-        self.file = _found(folder, "nasbench_graph5.npz")
+        self.file = skeleton.find(folder, "nasbench_graph5.npz")
         self.table = NASBenchGraph.open(self.file, name)
         self.space = GraphSpace(self.whole.graph)
         self.like_table = GraphSpace(self.whole.graph, activation="relu", near_identity=False)
@@ -148,12 +139,12 @@ class Task:
         return Training(self, found.probabilities, found.cpu + building)
 
     def standing(self, genotype: kerasnas.Genotype) -> dict[str, float]:
-        """What the table says of an architecture: its test accuracy, and the share of rows that are better, percent."""
+        """Return the table's test accuracy of an architecture, and the percentage of rows that are better."""
         accuracy = self.table.lookup(self.space.to_table(genotype), "test_1")
         return {"listed": accuracy, "top": 100 * float(np.mean(self.listed > accuracy))}
 
     def sources(self, seed: int) -> list[SearchExperience]:
-        """Rows of the table for the other graphs, as if each had been searched at random."""
+        """Return rows of the table for the other graphs, as if each had been searched at random."""
         rng, found = np.random.default_rng(seed), []
         for name in GRAPHS:
             if name != self.name:
@@ -166,7 +157,7 @@ class Task:
 
 
 class Training:
-    """The probabilities that a trained network, or several, have for all nodes, and the processor seconds."""
+    """Probabilities of a trained network, or of several, for all nodes, and the processor seconds."""
 
     def __init__(self, task: Task, probabilities: np.ndarray, cpu: float):
         self.task, self.probabilities, self.cpu = task, probabilities, cpu
@@ -188,13 +179,6 @@ class Training:
 def together(trainings: list[Training]) -> Training:
     probabilities = np.mean([one.probabilities for one in trainings], axis=0)
     return Training(trainings[0].task, probabilities, sum(one.cpu for one in trainings))
-
-
-def _found(folder: Path, name: str) -> Path:
-    paths = sorted(folder.rglob(name))
-    if not paths:
-        raise FileNotFoundError(f"There is no {name} in or below {folder}.")
-    return paths[0]
 
 
 def fidelity(task: Task, architectures: int, seeds: range) -> Iterator[dict]:
@@ -222,7 +206,7 @@ def _propagated(task: Task, hops: int) -> np.ndarray:
 
 
 def _regression(task: Task, hops: int, smooth: bool = False) -> dict[str, float]:
-    """Logistic regression on features after so many steps; penalty and scaling of the rows by validation."""
+    """Fit logistic regression on propagated features; penalty and scaling of the rows by validation."""
     from sklearn.linear_model import LogisticRegression
 
     begin, best, data = time.process_time(), {"validation": -1.0}, task.whole
@@ -238,7 +222,7 @@ def _regression(task: Task, hops: int, smooth: bool = False) -> dict[str, float]
 
 
 def _hand_made(task: Task, seed: int) -> Training:
-    """Two graph convolutions, without batch norm."""
+    """Train two graph convolutions, without batch norm."""
     inputs = keras.Input(task.whole.input_shape)
     x, graph = inputs, task.whole.graph
     for index, (channels, l2) in enumerate(((16, 5e-4), (task.whole.num_classes, 0.0))):
@@ -252,14 +236,14 @@ def _hand_made(task: Task, seed: int) -> Training:
 
 
 def references(task: Task) -> Iterator[dict]:
-    """The reference points that are solved for."""
+    """Measure the reference points that are solved for."""
     yield {"what": "features", **_regression(task, 0)}
     yield {"what": "propagated", **_regression(task, 2)}
     yield {"what": "propagated, smoothed", **_regression(task, 2, smooth=True)}
 
 
 def search(task: Task, strategy: SearchStrategy, seed: int) -> tuple[kerasnas.Genotype, dict[str, dict]]:
-    """The derived architecture; results of its trainings together, and of the best trainings together."""
+    """Search; return the derived architecture, and the results of its readout and of the best ones together."""
     begin, score = time.process_time(), ReadoutScore(task.space, task.data, seed=1000 * seed)
     for _ in range(EVALUATIONS):
         genotype = strategy.ask()
@@ -277,7 +261,7 @@ def search(task: Task, strategy: SearchStrategy, seed: int) -> tuple[kerasnas.Ge
 
 
 def searches(task: Task, seeds: range) -> Iterator[dict]:
-    """For each seed a search from other graphs' rows, and one from scratch."""
+    """Search, for each seed, from other graphs' rows and from scratch."""
     for seed in seeds:
         begin = time.process_time()
         warm = TransferPredictor(task.space, task.sources(seed), seed=seed, batch_size=BATCH)
@@ -294,7 +278,7 @@ def searches(task: Task, seeds: range) -> Iterator[dict]:
 
 
 def trained(task: Task, seeds: range) -> Iterator[dict]:
-    """For each seed a search from other graphs' rows whose rewards are trainings; and what the rows alone say."""
+    """Search, for each seed, from other graphs' rows with trainings as rewards; and by these rows alone."""
     for seed in seeds:
         begin = time.process_time()
         strategy = TransferPredictor(task.space, task.sources(seed), seed=seed, batch_size=BATCH)
@@ -318,7 +302,7 @@ def trained(task: Task, seeds: range) -> Iterator[dict]:
 
 
 def listed(task: Task, seeds: range) -> Iterator[dict]:
-    """For each seed the searches with the table's own validation accuracy as the reward: no network is made."""
+    """Search, for each seed, with the table's own validation accuracy as the reward: no network is built."""
     for seed in seeds:
         for name, strategy in (
             ("transfer", TransferPredictor(task.space, task.sources(seed), seed=seed, batch_size=BATCH)),
@@ -338,7 +322,7 @@ def listed(task: Task, seeds: range) -> Iterator[dict]:
 
 
 def restarts(task: Task, seeds: range, seconds: float) -> Iterator[dict]:
-    """For each seed the hand-made network, trained from scratch for so many processor seconds."""
+    """Train, for each seed, the hand-made network from scratch until the processor seconds are used up."""
     for seed in seeds:
         runs = [_hand_made(task, 1000 * seed)]
         while sum(run.cpu for run in runs) < seconds:
@@ -349,7 +333,7 @@ def restarts(task: Task, seeds: range, seconds: float) -> Iterator[dict]:
 
 
 def relaxations(task: Task, seeds: range) -> Iterator[dict]:
-    """Gradient searches, each with the derived architecture trained as often as in the other searches."""
+    """Run gradient searches; read out each derived architecture as in the other searches."""
     data = task.data
     for seed in seeds:
         for name in sorted(RELAXATIONS):
@@ -369,11 +353,11 @@ def relaxations(task: Task, seeds: range) -> Iterator[dict]:
 
 
 def product(folder: Path, name: str, seeds: range) -> Iterator[dict]:
-    """For each seed what a user gets, and the parts of it."""
+    """Run, for each seed, what a user gets, and record its parts."""
     for seed in seeds:
         begin = time.process_time()
         classifier = kerasnas.GraphClassifier(cpu_minutes=1, seed=seed, log=lambda line: None)
-        mixture = classifier.fit(_found(folder, f"{name}.npz")).result["mixture"]
+        mixture = classifier.fit(skeleton.find(folder, f"{name}.npz")).result["mixture"]
         more = {"seed": seed, "weights": mixture["weights"], "smoothed": mixture["smoothed"]}
         more["evaluations"] = len(classifier.result["search"]["history"]["score"])
         cpu = time.process_time() - begin
@@ -386,8 +370,8 @@ def _cell(task: Task, genotype: kerasnas.Genotype) -> list[list]:
     return [list(edge) for edge in task.space.to_table(genotype)["cell"]]
 
 
-def summarize(arguments: argparse.Namespace, rows: list[dict]) -> None:
-    """Tables in Markdown of what an output has."""
+def summarize(arguments: Any, rows: list[dict]) -> None:
+    """Print the tables of an output, and record them."""
     fidelities = []
     products, rows = ([row for row in rows if (row["part"] == "product") == wanted] for wanted in (True, False))
     if products:
@@ -431,8 +415,8 @@ def summarize(arguments: argparse.Namespace, rows: list[dict]) -> None:
         tracked.record(arguments, shown.rows, part="fidelity", seeds=[0], **more)
 
 
-def summarize_product(arguments: argparse.Namespace, rows: list[dict]) -> None:
-    """The table of what a user gets, of all data sets together."""
+def summarize_product(arguments: Any, rows: list[dict]) -> None:
+    """Print the table of what a user gets, of all data sets together."""
     columns = ["validation", "test, least to most", "95 % of one test", "regression's weight, %", "smoothed", "CPU s"]
     shown = tracked.Table(["data", "what", "seeds", *columns])
     for dataset, what in dict.fromkeys((row["dataset"], row["what"]) for row in rows):
@@ -448,10 +432,7 @@ def summarize_product(arguments: argparse.Namespace, rows: list[dict]) -> None:
         shown.add([dataset, what, len(runs), *cells])
     print()
     question = "What does `kerasnas search graph.npz` hand over?"
-    code = (
-        *CODE,
-        "kerasnas/methods/nodes",
-    )
+    code = (*CODE, "kerasnas/methods/nodes")
     more = {"code": code, "runs": rows, "question": question, "seeds": sorted({row["seed"] for row in rows})}
     more["note"] = (
         "The model, and its two parts alone, of the same runs. How many networks are averaged, and how weights and "
@@ -464,14 +445,12 @@ def summarize_product(arguments: argparse.Namespace, rows: list[dict]) -> None:
 
 
 def _commands(runs: list[dict]) -> str:
-    """The command lines of which the runs are."""
+    """Return the command lines that made the runs."""
     lines = []
     for dataset, part in dict.fromkeys((row["dataset"], row["part"]) for row in runs):
         own = [row for row in runs if (row["dataset"], row["part"]) == (dataset, part)]
-        line, seeds = (
-            f"python benchmarks/graphs.py DATA --dataset={dataset} --part={part}",
-            {row.get("seed") for row in own},
-        )
+        seeds = {row.get("seed") for row in own}
+        line = f"python benchmarks/graphs.py DATA --dataset={dataset} --part={part}"
         if part == "fidelity":
             line += f" --architectures={len({row['row'] for row in own if 'readout' not in row})}"
         lines.append(line + (f" --seeds={len(seeds - {-1})}" if part != "references" else ""))
@@ -479,7 +458,7 @@ def _commands(runs: list[dict]) -> str:
 
 
 def _fidelity(dataset: str, rows: list[dict]) -> list[list]:
-    """How architectures rank here and in the table: rows of a table."""
+    """Compare the ranks of architectures here and in the table; return the rows of a table."""
     from scipy.stats import spearmanr
 
     def row(here: str, listed: str, found: list[float], table: list[float], cpu: float) -> list:
@@ -508,7 +487,7 @@ def _fidelity(dataset: str, rows: list[dict]) -> list[list]:
 
 
 def _bootstrap(one: list[float], other: list[float], draws: int = 1000) -> tuple[float, float]:
-    """The 95 % interval of Spearman's coefficient over the architectures."""
+    """Return the 95 % interval of Spearman's coefficient over the architectures."""
     from scipy.stats import spearmanr
 
     rng, first, second = np.random.default_rng(0), np.asarray(one), np.asarray(other)

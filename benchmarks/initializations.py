@@ -1,11 +1,11 @@
-"""What is a learned start worth? Domains that it was not learned from, few and many images, equal processor time.
+"""What does a learned start improve? Domains that it was not learned from, few and many images, equal processor time.
 
     python benchmarks/initializations.py DATA STARTS --output=runs/initializations.jsonl
 
-STARTS holds what `pretrain_folds.py` wrote: for each domain the start that was learned without its fold is used.
-The network is trained as the race trains its winner, on `--shots` images a class of the training part (0: all of it),
-for so many processor seconds of one thread; the whole test part is looked at at the end, and for the curve of all
-images at thirds of the time. Methods:
+STARTS holds what `pretrain_folds.py` wrote: for each domain the start that was learned without its fold is used. The
+network is trained as the race trains its winner, on `--shots` images a class of the training part (0: all of it), for a
+number of processor seconds of one thread; the whole test part is used at the end, and for the curve of all images at
+thirds of the time. Methods:
 
 - `scratch`: drawn weights, the race's learning rate;
 - `start`: the learned start, at `--rate`; `reptile`, `fomaml`, `anil`: those of `pretrain_folds.py --method`;
@@ -17,12 +17,12 @@ Prints mean accuracies, and the paired differences to `scratch` with their 95 % 
 
 from __future__ import annotations
 
-import argparse
-import json
+import itertools
 import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 from pretrain_folds import FOLDS
 
@@ -38,7 +38,7 @@ SECONDS = {1: 8, 5: 10, 20: 15, 100: 25, 0: 30}
 
 
 def subset(data, shots, seed):
-    """The training part with `shots` images of each class; all of it for 0."""
+    """Return the training part with `shots` images of each class; all of it for 0."""
     rng = np.random.default_rng([seed, shots])
     if not shots:
         return data.x_train, data.y_train
@@ -48,7 +48,7 @@ def subset(data, shots, seed):
 
 
 def network(name, data, start, seed):
-    """The network of the macro space, and what `warm_start` said."""
+    """Return the network of the macro space, warm-started if there is a `start`."""
     from kerasnas.meta import ReptileInitializer, warm_start
     from kerasnas.racing import portfolio
     from kerasnas.spaces import MacroSpace
@@ -62,7 +62,7 @@ def network(name, data, start, seed):
 
 
 def fine_tune(model, name, data, x, y, seconds, rate, seed, decay=0.35):
-    """Train for so many seconds; accuracies on the test part after each third (of all images) and at the end."""
+    """Train for `seconds`; return accuracies on the test part after each third (of all images) and at the end."""
     from value_contenders import augmentation
 
     from kerasnas.datasets.batches import ArrayBatches
@@ -127,11 +127,6 @@ def run(arguments, name, shots, seed, method):
     return record | {"scale": arguments.scale, "cpu_seconds": round(time.process_time() - begun, 1)}
 
 
-def key(record):
-    names = ("domain", "shots", "seed", "method", "network", "rate", "scale")
-    return tuple(record.get(name) for name in names)
-
-
 def report(arguments, records):
     """Print the tables, and record what every method leads drawn weights by, over domains and seeds."""
     from scipy import stats
@@ -167,35 +162,26 @@ def report(arguments, records):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("starts")
-    parser.add_argument("--output", default="runs/initializations.jsonl")
-    parser.add_argument("--network", default="vgg_3x3")
-    parser.add_argument("--domains", default=",".join(TESTED))
-    parser.add_argument("--shots", default="5,20,0")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--methods", default="scratch,start,features,untrained,pixels")
-    parser.add_argument("--rate", type=float, default=0.1)
-    parser.add_argument("--scale", type=float, default=1.0, help="factor of the processor seconds")
-    arguments = tracked.parse(parser)
-    output = Path(arguments.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    records = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
-    done = {key(r) for r in records}
-    for seed in map(int, arguments.seeds.split(",")):
-        for name in filter(None, arguments.domains.split(",")):
-            for shots in map(int, arguments.shots.split(",")):
-                for method in arguments.methods.split(","):
-                    rate = {"scratch": 0.1, **dict.fromkeys(("start", *META), arguments.rate)}.get(method)
-                    if (name, shots, seed, method, arguments.network, rate, arguments.scale) in done:
-                        continue
-                    record = run(arguments, name, shots, seed, method)
-                    records.append(record)
-                    print(record, flush=True)
-                    with output.open("a") as file:
-                        file.write(json.dumps(record) + "\n")
-    report(arguments, records)
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        "starts",
+        output="runs/initializations.jsonl",
+        network="vgg_3x3",
+        domains=",".join(TESTED),
+        shots="5,20,0",
+        seeds="0,1,2",
+        methods="scratch,start,features,untrained,pixels",
+        rate=0.1,
+        scale=(1.0, "factor of the processor seconds"),
+    )
+    runs = skeleton.Runs(arguments.output, "domain", "shots", "seed", "method", "network", "rate", "scale")
+    rates = {"scratch": 0.1, **dict.fromkeys(("start", *META), arguments.rate)}
+    lists = skeleton.numbers(arguments.seeds), skeleton.names(arguments.domains), skeleton.numbers(arguments.shots)
+    for seed, name, shots, method in itertools.product(*lists, arguments.methods.split(",")):
+        if not runs.has(name, shots, seed, method, arguments.network, rates.get(method), arguments.scale):
+            runs.add(run(arguments, name, shots, seed, method))
+    report(arguments, runs.records)
 
 
 if __name__ == "__main__":

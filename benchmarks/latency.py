@@ -7,10 +7,9 @@ Measures the latency table of a space on this machine, then builds random networ
 the median error of the prediction, the largest one, and the rank correlation. Run it on an otherwise idle machine.
 """
 
-import argparse
-import os
 import statistics
 
+import skeleton
 import tracked
 
 SPACES = {
@@ -20,24 +19,15 @@ SPACES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spaces", default=",".join(SPACES), help="comma-separated")
-    parser.add_argument("--networks", type=int, default=50)
-    parser.add_argument("--batch_size", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = tracked.parse(parser)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    arguments = skeleton.arguments(
+        __doc__, spaces=skeleton.listed(SPACES), networks=50, batch_size=1, threads=0, seed=0
+    )
+    skeleton.prepare(arguments.threads)
     import numpy as np
-    import tensorflow as tf
 
     from kerasnas.cost import LatencyTable, network_latency
     from kerasnas.spaces import SPACES as KNOWN
 
-    if arguments.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     header = ["space", "parts", "predicted, ms", "measured, ms", "median error, %", "largest, %", "rank correlation"]
     shown = tracked.Table(header)
     for name in arguments.spaces.split(","):

@@ -7,7 +7,6 @@
 Every seed runs as `kerasnas search` in a process of its own. Finished runs in the folder are not run again.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -15,31 +14,20 @@ import sys
 import time
 from pathlib import Path
 
+import skeleton
 import tracked
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output_dir", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    tracked.add_flag(parser)
-    arguments, rest = parser.parse_known_args()
-
+    output, seeds = {"type": Path, "required": True}, {"type": int, "nargs": "+", "default": [0, 1, 2]}
+    arguments, rest = skeleton.arguments(__doc__, rest=True, output_dir=output, seeds=seeds)
     rows = []
     for seed in arguments.seeds:
         folder = arguments.output_dir / f"seed-{seed}"
         if not (folder / "result.json").exists():
             begin = time.perf_counter()
-            command = [
-                sys.executable,
-                "-m",
-                "kerasnas.cli",
-                "search",
-                f"--seed={seed}",
-                f"--output_dir={folder}",
-                *rest,
-            ]
-            subprocess.run(command, check=True)
+            command = [sys.executable, "-m", "kerasnas.cli", "search", f"--seed={seed}", f"--output_dir={folder}"]
+            subprocess.run([*command, *rest], check=True)
             (folder / "wall_seconds.json").write_text(json.dumps(time.perf_counter() - begin))
         result = json.loads((folder / "result.json").read_text())
         race = result.get("race")

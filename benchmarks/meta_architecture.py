@@ -18,16 +18,15 @@ same number of steps, and are evaluated on the same tasks, each query sample by 
 - derived, random cells, all nor_conv_3x3: discrete networks, meta-learned by Reptile from scratch.
 """
 
-import argparse
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skeleton
 import tracked
 
 # Without "none", which is never derived: where a mixture leans on it, hardening would make another network.
@@ -53,32 +52,26 @@ COMPARISONS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--split", default="test", choices=("test", "validation"))
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=160, help="meta-steps of every learner")
-    parser.add_argument("--tasks", type=int, default=5, help="of a meta-step")
-    parser.add_argument("--episodes", type=int, default=100, help="tasks to measure on, others in each seed")
-    parser.add_argument("--random_cells", type=int, default=4, help="others in each seed")
-    parser.add_argument("--inner_learning_rate", type=float, default=2e-3)
-    parser.add_argument("--scratch_learning_rate", type=float, default=1e-2)
-    parser.add_argument("--temperature", type=float, default=0.003, help="of the joint learner, where it ends")
-    parser.add_argument("--mixture_temperature", type=float, default=0.5, help="of the joint mixture")
-    parser.add_argument("--annealing", default="training", choices=("training", "task"))
-    parser.add_argument("--alternating", action="store_true", help="alphas and weights in turn: MetaNAS, not T-NAS")
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--output", type=Path, help="file for a JSON row of each arm and seed")
-    arguments = tracked.parse(parser)
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        split=skeleton.one_of("test", "validation"),
+        seeds=3,
+        steps=(160, "meta-steps of every learner"),
+        tasks=(5, "of a meta-step"),
+        episodes=(100, "tasks to measure on, others in each seed"),
+        random_cells=(4, "others in each seed"),
+        inner_learning_rate=2e-3,
+        scratch_learning_rate=1e-2,
+        temperature=(0.003, "of the joint learner, where it ends"),
+        mixture_temperature=(0.5, "of the joint mixture"),
+        annealing=skeleton.one_of("training", "task"),
+        alternating=(False, "alphas and weights in turn: MetaNAS, not T-NAS"),
+        filters=8,
+        threads=2,
+        output=(Path, "file for a JSON row of each arm and seed"),
+    )
+    skeleton.prepare(1, arguments.threads)
     pools = read_pools(arguments.data, arguments.split)
     found: dict[str, list[np.ndarray]] = {}
     learners: dict[str, Any] = {}
@@ -100,7 +93,7 @@ def main() -> None:
 
 
 def read_pools(data: Path, split: str) -> Any:
-    """(images, labels) to learn on, and to measure on."""
+    """Return (images, labels) to learn on, and to measure on."""
     from kerasnas.datasets.omniglot import omniglot
 
     path = None if str(data) == "official" else data / "omniglot" if (data / "omniglot").is_dir() else data
@@ -122,7 +115,7 @@ class Seed:
     long as many meta-steps.
     """
 
-    def __init__(self, arguments: argparse.Namespace, pools: Any, seed: int, learners: dict[str, Any]):
+    def __init__(self, arguments: Any, pools: Any, seed: int, learners: dict[str, Any]):
         from kerasnas.datasets import EpisodeSampler
         from kerasnas.spaces import NASBench201Space
 

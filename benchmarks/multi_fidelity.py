@@ -3,23 +3,21 @@
     python benchmarks/multi_fidelity.py --data=/path/to/data              # 50 seeds
     python benchmarks/multi_fidelity.py --data=/path/to/data --seeds=10 --workers=25
 
-The folder holds a file `nb101_20k*.npz` (a sample with the accuracies after 4, 12, 36 and 108 epochs), in it or below
-it. A trial of n epochs costs n epochs: nothing is resumed. A search is reported by the validation accuracy after 108
-epochs of its best so far (of the most epochs): once it has spent as many epochs as 20, 50 and 100 whole trainings.
-With several workers a trial ends when its epochs are over, and a free worker asks for the next one at once; time is
-then that of all workers together. Single-budget searches train for 108 epochs throughout. Means over the seeds are
-given with their 95 % intervals.
+The folder holds `nb101_20k*.npz` (a sample with the accuracies after 4, 12, 36 and 108 epochs). A trial of n epochs
+costs n epochs: nothing is resumed. Reported is the validation accuracy after 108 epochs of the best so far (of the most
+epochs), once a search has spent as many epochs as 20, 50 and 100 whole trainings. With several workers a trial ends
+when its epochs are over, and a free worker asks for the next one at once; time is then that of all workers together.
+Single-budget searches train for 108 epochs throughout. Means over the seeds, with their 95 % intervals.
 """
 
-import argparse
 import heapq
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import skeleton
 import tracked
 
 from kerasnas.search import ASHA, BOHB, Hyperband, RandomSearch, RegularizedEvolution, SuccessiveHalving
@@ -39,18 +37,10 @@ SEARCHES: dict[str, Callable[[Any, int], Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--workers", type=int, default=1)
-    arguments = tracked.parse(parser)
-    found = sorted(arguments.data.rglob("nb101_20k*.npz"))
-    if not found or arguments.seeds < 2:
-        parser.error(f"expected nb101_20k*.npz in or below --data={arguments.data}, and at least 2 seeds")
-    table = NASBench101.open(found[0])
+    arguments = skeleton.arguments(__doc__, data=skeleton.DATA, seeds=50, workers=1)
+    table = NASBench101.open(skeleton.find(arguments.data, "nb101_20k*.npz"))
     rows: dict[Any, int] = {}
-    header = ["search", *(f"{count} trainings" for count in CHECKPOINTS), "trials", "CPU s a search"]
-    shown = tracked.Table(header)
+    shown = tracked.Table(["search", *(f"{count} trainings" for count in CHECKPOINTS), "trials", "CPU s a search"])
     for name, make in SEARCHES.items():
         start, reached, trials = time.process_time(), [], []
         for seed in range(arguments.seeds):
@@ -58,16 +48,14 @@ def main() -> None:
             reached.append(values)
             trials.append(count)
         seconds = (time.process_time() - start) / arguments.seeds
-        means, deviations = np.mean(reached, axis=0), np.std(reached, axis=0, ddof=1)
-        intervals = 1.96 * deviations / math.sqrt(arguments.seeds)
-        cells = [f"{mean:.2f} ± {interval:.2f}" for mean, interval in zip(means, intervals, strict=True)]
+        cells = [skeleton.spread(values, 2, quantile=1.96) for values in zip(*reached, strict=True)]
         shown.add([name, *cells, f"{np.mean(trials):.0f}", f"{seconds:.2f}"])
     intervals = "Validation accuracy after 108 epochs of the best so far; mean ± 95 % interval over the seeds"
     tracked.record(arguments, shown.rows, code=["kerasnas/strategies", "kerasnas/tabular"], intervals=intervals)
 
 
 def run(table: NASBench101, rows: dict[Any, int], search: Any, workers: int) -> tuple[list[float], int]:
-    """The accuracy after 108 epochs of the best so far at each checkpoint, and the number of trials."""
+    """Return the accuracy after 108 epochs of the best so far at each checkpoint, and the number of trials."""
     limits = [108 * count for count in CHECKPOINTS]
     running: list[tuple[float, int, Any]] = []
     reached: list[float] = []
@@ -86,7 +74,7 @@ def run(table: NASBench101, rows: dict[Any, int], search: Any, workers: int) -> 
 
 
 def value(table: NASBench101, rows: dict[Any, int], genotype: Any, epochs: int) -> float:
-    """The validation accuracy in the table; rows are remembered, as finding them costs more than the searches."""
+    """Look up the validation accuracy; rows are cached, as finding them costs more than the searches."""
     if genotype not in rows:
         rows[genotype] = table.row(genotype)
     return float(table.columns[f"valid_{epochs}"][rows[genotype]])

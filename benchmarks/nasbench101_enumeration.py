@@ -5,18 +5,17 @@
 Prints the number of cells for each number of vertices, and the CPU and wall time in seconds.
 """
 
-import argparse
 import time
 
 import numpy as np
+import skeleton
 import tracked
 
 from kerasnas.spaces import NASBench101Space
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(__doc__)
     clock, processor = time.perf_counter(), time.process_time()
     cells = NASBench101Space().enumerate_cells()
     clock, processor = time.perf_counter() - clock, time.process_time() - processor

@@ -12,23 +12,21 @@ NAS-Bench-201 (`nasbench201/`; or --table=PATH). Three cells per stage and 4 fil
 stage the skip connection that makes the best cells shows nothing. The training images are halved between weights and
 alphas, in epochs of 100 steps of 64 images of either half. Printed: the test accuracy, after the official 200 epochs,
 of the cell that the shortlist of --shortlist=6 takes and of the derived cell, compared with random cells, with random
-cells that are trained and selected within the search's own budget, with the cell of the most parameters and with the
-best cell. Random cells are those that the search can return: without `none` (unless --allow_none) and, with guards, of
-one skip connection at most. The percentile is the share of them that the cell is better than, ties counted as halves.
-CPU minutes are those of the search, and of the search with the shortlist.
+cells trained and selected within the search's own budget, with the cell of the most parameters and with the best cell.
+Random cells are those that the search can return: without `none` (unless --allow_none) and, with guards, of one skip
+connection at most. The percentile is the percentage of them that the cell beats, ties counted as halves. CPU minutes
+are those of the search, and of the search with the shortlist.
 """
 
-import argparse
 import dataclasses
 import json
 import math
-import os
-import resource
 import statistics
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 
 STEPS = 100  # of an epoch
@@ -83,35 +81,28 @@ UNGUARDED = {"auxiliary_skip": 0.0, "max_skips": None, "curvature_ratio": None}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--images", type=Path)
-    parser.add_argument("--table", type=Path)
-    parser.add_argument(
-        "--runs", default="tuned", help="tuned, varied, collapsing, unsearched, none, or names of runs, comma-separated"
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        images=Path,
+        table=Path,
+        runs=("tuned", "tuned, varied, collapsing, unsearched, none, or names of runs, comma-separated"),
+        seeds=("0,1,2", "comma-separated"),
+        guards=skeleton.one_of("on", "off"),
+        auxiliary_skip=(float, "weight of it, instead of the default"),
+        allow_none=(False, "let derived cells have `none`, as published ones do"),
+        filters=4,
+        num_cells=(3, "of each stage"),
+        shortlist=(6, "networks of the shortlist; 0 for the derived cell"),
+        learning_rate=0.05,
+        random=(4, "random cells that the control trains; 0 for none"),
+        threads=0,
     )
-    parser.add_argument("--seeds", default="0,1,2", help="comma-separated")
-    parser.add_argument("--guards", default="on", choices=("on", "off"))
-    parser.add_argument("--auxiliary_skip", type=float, help="weight of it, instead of the default")
-    parser.add_argument("--allow_none", action="store_true", help="let derived cells have `none`, as published ones do")
-    parser.add_argument("--filters", type=int, default=4)
-    parser.add_argument("--num_cells", type=int, default=3, help="of each stage")
-    parser.add_argument("--shortlist", type=int, default=6, help="networks of the shortlist; 0 for the derived cell")
-    parser.add_argument("--learning_rate", type=float, default=0.05)
-    parser.add_argument("--random", type=int, default=4, help="random cells that the control trains; 0 for none")
-    parser.add_argument("--threads", type=int, default=0)
-    arguments = tracked.parse(parser)
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does; see kerasnas/cli.py
+    skeleton.prepare(arguments.threads)
     import numpy as np
-    import tensorflow as tf
 
     import kerasnas
 
-    if arguments.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     table = kerasnas.tabular.NASBench201.open(arguments.table or arguments.data / "nasbench201")
     (images,) = [arguments.images] if arguments.images else sorted((arguments.data / "cifar10_16").glob("*.npz"))
     with np.load(images) as file:
@@ -146,14 +137,14 @@ def main() -> None:
         question = "Which accuracy do random cells of NAS-Bench-201 have?"
         tracked.record(arguments, drawn.rows, code=["kerasnas/tabular"], note=note, seeds=[], question=question)
         return
-    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    seeds = skeleton.numbers(arguments.seeds)
     print(f"\nGuards {arguments.guards}.\n")
     by_seed = ["percentile by seed", "CPU minutes of each", "derived, by seed"]
     shown = tracked.Table(["search", "test accuracy by seed", "mean", "worst", *by_seed])
     for name, run in runs.items():
         found = []
         for seed in seeds:
-            before = _cpu_seconds()
+            before = time.process_time()
             if run is None:
                 found.append(_unsearched(seed, x, y, table, reachable, arguments, before))
             else:
@@ -176,10 +167,9 @@ def _described(accuracies: Any) -> list[str]:
 
 
 def _percentile(accuracy: float, controls: Any) -> float:
-    """The share of sorted `controls`, in percent, that are worse; equal ones count as halves."""
-    return (
-        50 * float(controls.searchsorted(accuracy, "left") + controls.searchsorted(accuracy, "right")) / len(controls)
-    )
+    """Return the percentage of sorted `controls` that are worse; equal ones count as halves."""
+    below = float(controls.searchsorted(accuracy, "left") + controls.searchsorted(accuracy, "right"))
+    return 50 * below / len(controls)
 
 
 def _row(name: str, records: list[dict[str, Any]], controls: Any) -> list[str]:
@@ -191,9 +181,7 @@ def _row(name: str, records: list[dict[str, Any]], controls: Any) -> list[str]:
     return [name, each, f"{statistics.mean(accuracies):.2f}", f"{min(accuracies):.2f}", percentiles, minutes, derived]
 
 
-def _search(
-    name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: argparse.Namespace, before: float
-) -> dict[str, Any]:
+def _search(name: str, run: Run, seed: int, x: Any, y: Any, table: Any, arguments: Any, before: float) -> dict:
     import keras
 
     import kerasnas
@@ -235,11 +223,11 @@ def _search(
         callbacks=[*callbacks, Watch()],
     )
     derived = search.derive(arguments.allow_none)
-    searched = round((_cpu_seconds() - before) / 60, 2)
+    searched = round((time.process_time() - before) / 60, 2)
     chosen = derived
     if arguments.shortlist:
         settings = kerasnas.racing.Shortlist(arguments.shortlist)
-        chosen = kerasnas.racing.rerank(search, x, y, settings, seed=seed, log=_to_stderr)
+        chosen = kerasnas.racing.rerank(search, x, y, settings, seed=seed, log=skeleton.log)
     return _record(
         name,
         seed,
@@ -255,9 +243,7 @@ def _search(
     )
 
 
-def _unsearched(
-    seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: argparse.Namespace, before: float
-) -> dict[str, Any]:
+def _unsearched(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any, before: float) -> dict:
     """Control: the shortlist around a random cell in place of a searched one."""
     import numpy as np
 
@@ -265,32 +251,20 @@ def _unsearched(
 
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     start = reachable.sample(np.random.default_rng(seed))
-    chosen = kerasnas.racing.rerank_genotypes(
-        space,
-        [start],
-        x,
-        y,
-        10,
-        kerasnas.racing.Shortlist(arguments.shortlist),
-        within=reachable,
-        seed=seed,
-        log=_to_stderr,
-    )
+    shortlist = kerasnas.racing.Shortlist(arguments.shortlist)
+    options = {"within": reachable, "seed": seed, "log": skeleton.log}
+    chosen = kerasnas.racing.rerank_genotypes(space, [start], x, y, 10, shortlist, **options)
     return _record("unsearched", seed, chosen, table, before, derived=round(table.lookup(start, "test_200"), 2))
 
 
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+def _random(seed: int, x: Any, y: Any, table: Any, reachable: Any, arguments: Any) -> dict[str, Any]:
     """Random cells of those that a search can return, trained on the one half of the images and chosen on the other."""
     import keras
     import numpy as np
 
     import kerasnas
 
-    before, steps = _cpu_seconds(), TUNED["softmax"].epochs * STEPS
+    before, steps = time.process_time(), TUNED["softmax"].epochs * STEPS
     space = kerasnas.spaces.NASBench201Space(filters=arguments.filters, num_cells=arguments.num_cells)
     rng = np.random.default_rng(seed)
     first, second = kerasnas.datasets.stratified_split(y, 0.5, seed)
@@ -318,16 +292,11 @@ def _record(name: str, seed: int, genotype: Any, table: Any, before: float, **mo
         "seed": seed,
         "test_200": table.lookup(genotype, "test_200"),
         "cell": table.space.to_string(genotype),
-        "cpu_minutes": round((_cpu_seconds() - before) / 60, 2),
+        "cpu_minutes": round((time.process_time() - before) / 60, 2),
         **more,
     }
-    print(json.dumps(record), file=sys.stderr, flush=True)
+    skeleton.log(json.dumps(record))
     return record
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 if __name__ == "__main__":

@@ -1,34 +1,31 @@
-"""Searches through KerasTuner on NAS-Bench-201, ours beside the stock ones, as a Markdown table.
+"""Searches through KerasTuner on NAS-Bench-201, ours and the stock ones, as a Markdown table.
 
     python benchmarks/oracles.py --data=/path/to/data                            # 50 seeds
     python benchmarks/oracles.py --data=/path/to/data --seeds=5 --searches=predictor,stock_random
 
-The folder holds `nb201.npz`, in it or below it. Every search is a `tuner.search(...)` of 100 trials with a hypermodel
-that answers from the table: it declares the six choices and trains nothing. It sees the validation accuracy after 12
-epochs; reported is the test accuracy after 200 epochs of the best by that accuracy, mean ± standard deviation over the
-seeds. The stock Hyperband runs its brackets up to 12 epochs and receives the 12-epoch accuracy in all of their
-rounds, as the table has nothing shorter; a promoted architecture counts as another trial.
+The folder holds `nb201.npz`. Every search is a `tuner.search(...)` of 100 trials with a hypermodel that declares the
+six choices and answers from the table. It sees the validation accuracy after 12 epochs; reported is the test accuracy
+after 200 epochs of the best by that accuracy, mean ± standard deviation over the seeds. The stock Hyperband runs its
+brackets up to 12 epochs and receives the 12-epoch accuracy in all rounds, as the table has nothing shorter; a promoted
+architecture counts as another trial. The stock BayesianOptimization needs scikit-learn.
 
-The stock BayesianOptimization needs scikit-learn. The overhead is the time of `search` over its trials, less the
-table's: that of KerasTuner and the search, including writing the project to `--folder`. `wall` includes waiting for
-the disk and for other processes, `CPU` does not. NumPy has one thread: the matrices are small, and threads that
-wait for work would count. The searches are interleaved, so that other work slows all alike; progress is printed to
-standard error.
+The overhead is the time of `search` over its trials, less the table's: KerasTuner, the search, and writing the project
+to `--folder`. `wall` includes waiting for the disk and for other processes. NumPy has one thread: the matrices are
+small, and waiting threads would count. The searches are interleaved, so that other work slows all alike.
 """
 
-import argparse
 import contextlib
 import io
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 
 SEARCHES = ("predictor", "controller", "evolution", "stock_random", "stock_bayesian", "stock_hyperband")
@@ -36,30 +33,26 @@ SLOW = "stock_bayesian"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--slow_seeds", type=int, help=f"of {SLOW}; default all")
-    parser.add_argument("--trials", type=int, default=100)
-    parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar100", "imagenet16"))
-    parser.add_argument("--searches", default=",".join(SEARCHES), help="comma-separated")
-    parser.add_argument("--folder", type=Path, help="for the projects, each removed after its search")
-    arguments = tracked.parse(parser)
-    names = arguments.searches.split(",")
-    if unknown := set(names) - set(SEARCHES):
-        parser.error(f"unknown searches {sorted(unknown)}; known: {', '.join(SEARCHES)}")
-    found = sorted(arguments.data.rglob("nb201.npz"))
-    if not found:
-        parser.error(f"there is no nb201.npz in or below --data={arguments.data}")
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = skeleton.arguments(
+        __doc__,
+        data=skeleton.DATA,
+        seeds=50,
+        slow_seeds=(int, f"of {SLOW}; default all"),
+        trials=100,
+        dataset=skeleton.one_of("cifar10", "cifar100", "imagenet16"),
+        searches=skeleton.listed(SEARCHES),
+        folder=(Path, "for the projects, each removed after its search"),
+    )
+    names = skeleton.names(arguments.searches, SEARCHES)
+    path = skeleton.find(arguments.data, "nb201.npz")
+    skeleton.prepare(quiet=3)
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from kerasnas.tabular import NASBench201
 
     # `Thread.currentThread`, once a call of a stock oracle
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="keras_tuner")
-    table = NASBench201.open(found[0], arguments.dataset)
+    table = NASBench201.open(path, arguments.dataset)
     print(f"NAS-Bench-201 {arguments.dataset}, {arguments.trials} trials\n")
     results: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
     for seed in range(arguments.seeds):
@@ -68,7 +61,7 @@ def main() -> None:
                 continue
             accuracy, wall, cpu = search(table, name, seed, arguments)
             results[name].append((accuracy, wall, cpu))
-            print(f"{name} seed {seed}: {accuracy:.2f}, {1000 * wall:.1f}, {1000 * cpu:.1f} ms", file=sys.stderr)
+            skeleton.log(f"{name} seed {seed}: {accuracy:.2f}, {1000 * wall:.1f}, {1000 * cpu:.1f} ms")
     shown = tracked.Table(["search", "seeds", "test accuracy after 200 epochs", "ms a trial, wall", "ms a trial, CPU"])
     for name in filter(results.get, names):
         accuracies, walls, cpus = zip(*results[name], strict=True)
@@ -80,8 +73,8 @@ def main() -> None:
     tracked.record(arguments, shown.rows, code=["tuners/oracles", "kerasnas/strategies"], intervals=intervals)
 
 
-def search(table: Any, name: str, seed: int, arguments: argparse.Namespace) -> tuple[float, float, float]:
-    """Test accuracy of the best network, and seconds of overhead a trial: by the clock, and of the processor."""
+def search(table: Any, name: str, seed: int, arguments: Any) -> tuple[float, float, float]:
+    """Return the test accuracy of the best network, and seconds of overhead a trial: wall-clock, and of the CPU."""
     import keras_tuner
 
     space = table.space
@@ -128,13 +121,9 @@ def make_oracle(space: Any, name: str, seed: int, trials: int) -> Any:
 
     import tuners
 
-    own = {
-        "predictor": tuners.PredictorOracle,
-        "controller": tuners.ControllerOracle,
-        "evolution": tuners.EvolutionOracle,
-    }
-    if name in own:
-        return own[name](space, "val_accuracy", trials, seed=seed)
+    ours = {"predictor": "PredictorOracle", "controller": "ControllerOracle", "evolution": "EvolutionOracle"}
+    if name in ours:
+        return getattr(tuners, ours[name])(space, "val_accuracy", trials, seed=seed)
     objective, seed = keras_tuner.Objective("val_accuracy", "max"), seed + 1  # 0 would stand for a random one there
     if name == "stock_random":
         return keras_tuner.oracles.RandomSearchOracle(objective, trials, seed=seed)

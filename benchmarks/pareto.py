@@ -3,19 +3,16 @@
     python benchmarks/pareto.py --data=/path/to/data              # 50 seeds
     python benchmarks/pareto.py --data=/path/to/data --seeds=10 --costs=params
 
-The folder holds `nb201.npz` and `nb201_latency_ms.npz`, in it or below it. The objectives are the validation accuracy
-on CIFAR-10 after 12 epochs, and a cost that is minimized. The hypervolume is the area between the evaluated cells and
-the corner of 10 % (guessing) and the highest cost, in percent of that of the whole table. Means over the seeds are
-given with their 95 % intervals; `z` is the lead of `ehvi` in standard errors (Welch). Random search is given the
-accuracy alone, of which it makes no use.
+The folder holds `nb201.npz` and `nb201_latency_ms.npz`. The objectives are the validation accuracy on CIFAR-10 after 12
+epochs, and a cost that is minimized. The hypervolume is the area between the evaluated cells and the corner of 10 %
+(guessing) and the highest cost, in percent of that of the whole table. Means over the seeds with their 95 % intervals;
+`z` is the lead of `ehvi` in standard errors (Welch). Random search receives the accuracy alone, which it does not use.
 """
 
-import argparse
-import math
 import time
-from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 
 from kerasnas.pareto import hypervolume
@@ -28,19 +25,17 @@ STRATEGY_NAMES = ("ehvi", "nsga2", "random")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=50)
-    parser.add_argument("--costs", default=",".join(COSTS), help="comma-separated columns of the table")
-    parser.add_argument("--strategies", default=",".join(STRATEGY_NAMES), help="comma-separated")
-    arguments = tracked.parse(parser)
-    names = arguments.strategies.split(",")
+    arguments = skeleton.arguments(
+        __doc__,
+        data=skeleton.DATA,
+        seeds=50,
+        costs=skeleton.listed(COSTS, "comma-separated columns of the table"),
+        strategies=skeleton.listed(STRATEGY_NAMES),
+    )
+    names = skeleton.names(arguments.strategies, STRATEGIES)
     if "ehvi" not in names or arguments.seeds < 2:
-        parser.error("expected ehvi among the strategies, and at least 2 seeds")
-    found = sorted(arguments.data.rglob("nb201.npz"))
-    if not found:
-        parser.error(f"there is no nb201.npz in or below --data={arguments.data}")
-    table = NASBench201.open(found[0])
+        raise SystemExit("Expected ehvi among the strategies, and at least 2 seeds.")
+    table = NASBench201.open(skeleton.find(arguments.data, "nb201.npz"))
     header = ["cost", "strategy", *(f"{count} evaluations (z)" for count in CHECKPOINTS), "CPU s a search"]
     shown = tracked.Table(header)
     for cost in arguments.costs.split(","):
@@ -54,9 +49,8 @@ def main() -> None:
             cells = []
             for column in range(len(CHECKPOINTS)):
                 values = shares[:, column]
-                interval = 1.96 * values.std(ddof=1) / math.sqrt(len(values))
-                lead = "" if name == "ehvi" else f" ({welch(own[:, column], values):+.1f})"
-                cells.append(f"{values.mean():.2f} ± {interval:.2f}{lead}")
+                lead = "" if name == "ehvi" else f" ({skeleton.welch(own[:, column], values):+.1f})"
+                cells.append(skeleton.spread(values, 2, quantile=1.96) + lead)
             shown.add([cost, name, *cells, f"{seconds:.2f}"])
     intervals = "Hypervolume in percent of that of all cells; mean ± 95 % interval over the seeds, in brackets the lead"
     code = ["kerasnas/strategies", "kerasnas/pareto.py", "kerasnas/tabular"]
@@ -64,7 +58,7 @@ def main() -> None:
 
 
 def search(table: NASBench201, rewards: np.ndarray, name: str, seed: int) -> list[float]:
-    """The share of the table's hypervolume that a search reaches, in percent, at each checkpoint."""
+    """Return the percentage of the table's hypervolume that a search reaches, at each checkpoint."""
     corner = (10.0, rewards[:, 1].min())
     strategy, rows = STRATEGIES[name](table.space, seed=seed), []
     for _ in range(max(CHECKPOINTS)):
@@ -74,12 +68,6 @@ def search(table: NASBench201, rewards: np.ndarray, name: str, seed: int) -> lis
         strategy.tell(genotype, pair if strategy.objectives == 2 else pair[0])
     whole = hypervolume(rewards, corner)
     return [100 * hypervolume(rewards[rows[:count]], corner) / whole for count in CHECKPOINTS]
-
-
-def welch(first: np.ndarray, second: np.ndarray) -> float:
-    """The difference of the means in standard errors."""
-    error = math.sqrt(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second))
-    return float(first.mean() - second.mean()) / max(error, 1e-12)
 
 
 if __name__ == "__main__":

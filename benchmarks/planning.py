@@ -14,16 +14,14 @@ the first move of a shortest path. The contenders are
   the agent;
 
 the hand-made ones in plain Keras, with Adam, gradients clipped to a norm of 1, and a cosine for all of the time; the
-rate of the value iteration network is the best of 0.001, 0.003 and 0.01 with another seed. What is told of each is how
-many agents arrive that it moves until they are there or go round (`kerasnas.datasets.roll_out`), in 1,000 worlds that
-it has not seen, and, with its weights, in `--samples` larger ones; those of recurrent networks with as many iterations
-as in training, and with more, in proportion to the side. Evaluation in larger worlds is not in the time. Runs that
-`--output` holds are not run again.
+rate of the value iteration network is the best of 0.001, 0.003 and 0.01 with another seed. Reported is how many agents
+arrive that move until they arrive or go round in circles (`kerasnas.datasets.roll_out`), in 1,000 unseen worlds, and,
+with the same weights, in `--samples` larger ones; recurrent networks with as many iterations as in training, and with
+more, in proportion to the side. Evaluation in larger worlds is not timed. Runs that `--output` holds are not repeated.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -33,6 +31,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 import value_contenders
 
@@ -50,7 +49,7 @@ def cnn(shape, iterations):
 
 
 def _at_the_agent(features, inputs):
-    """Features at the place that the last channel of the input marks, and a score for each move."""
+    """Read features at the place that the last channel of the input marks; score each move."""
     from keras import layers
 
     marked = layers.Multiply()([features, inputs[..., 2:]])
@@ -87,37 +86,18 @@ def value_iteration_network(shape, iterations):
 BUILDERS = dict(zip(RATES, (cnn, cnn_at_the_agent, value_iteration_network), strict=True))
 
 
-def train(model, data, seconds, rate, seed):
-    """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
+# One run ----------------------------------------------------------------------------------------------------
+def run_hand_made(contender, kind, seconds, seed, data):
+    """Return the trained network, a function that builds it for another size and number of iterations, and a record."""
     import keras
 
     from kerasnas.datasets.batches import ArrayBatches
 
-    start = time.process_time()
-
-    class Clock(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            share = min(1.0, (time.process_time() - start) / max(seconds - start, 1e-9))
-            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = time.process_time() >= seconds
-
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss, metrics=["accuracy"], jit_compile=False)
-    batches = ArrayBatches(data.x_train, data.y_train, 64, seed=seed)
-    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
-
-
-# One run ----------------------------------------------------------------------------------------------------
-def run_hand_made(contender, kind, seconds, seed, data):
-    """The trained network; a function that gives it for another size and number of iterations; what to record."""
-    import keras
-
     keras.utils.set_random_seed(seed)
     build = BUILDERS[contender]
     model = build(data.input_shape, ITERATIONS)
-    train(model, data, seconds - _FINISH, RATES[contender], seed)
+    batches = ArrayBatches(data.x_train, data.y_train, 64, seed=seed)
+    skeleton.train_until(model, batches, seconds - _FINISH, RATES[contender], global_clipnorm=1.0)
 
     def larger(shape, iterations):
         other = build(shape, iterations)
@@ -192,9 +172,9 @@ def commit():
 
 # All of them ------------------------------------------------------------------------------------------------
 def summarize(arguments, rows):
-    """A table in Markdown for each kind of worlds: success of whole episodes, with 95 % intervals over worlds and runs.
+    """Print a table for each kind of worlds: success of whole episodes, with 95 % intervals over worlds and runs.
 
-    They are bootstrapped in two steps, over seeds and then over the worlds of each, so that both are in them.
+    They are bootstrapped in two steps, over seeds and then over the worlds of each.
     """
     for kind in dict.fromkeys(row["kind"] for row in rows):
         own = [row for row in rows if row["kind"] == kind]
@@ -214,15 +194,14 @@ def summarize(arguments, rows):
         code = ["kerasnas/spaces/planning.py", "kerasnas/datasets", "kerasnas/racing"]
         part = None if kind == "maze" else kind
         seeds = sorted({row["seed"] for row in own})
-        words = (
-            f"python benchmarks/planning.py --kind={kind} --cpu_minutes={own[0]['cpu_minutes']} --seeds={len(seeds)}"
-        )
+        words = f"python benchmarks/planning.py --kind={kind} --cpu_minutes={own[0]['cpu_minutes']}"
+        words += f" --seeds={len(seeds)}"
         more = {"code": code, "intervals": intervals, "runs": own, "part": part, "seeds": seeds, "command": words}
         tracked.record(arguments, shown.rows, **more)
 
 
 def _plans(rows):
-    """Each world of the rows, and whether its network had more iterations than in training."""
+    """Return each world of the rows, and whether its network had more iterations than in training."""
     return [(world, world["iterations"] > row["iterations"]) for row in rows for world in row["worlds"]]
 
 
@@ -237,46 +216,36 @@ def _cell(worlds, draws=2000):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", default="maze", choices=tuple(KINDS))
-    parser.add_argument("--contenders", default=",".join(CONTENDERS))
-    parser.add_argument("--cpu_minutes", type=float, default=1.5)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first_seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=200, help="larger worlds of each size")
-    parser.add_argument("--output", type=Path, default=Path("runs/planning.jsonl"))
-    parser.add_argument("--summarize", type=Path, help="print what an output has, and do nothing else")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        kind=skeleton.one_of(*KINDS),
+        contenders=skeleton.listed(CONTENDERS),
+        cpu_minutes=1.5,
+        seeds=3,
+        first_seed=0,
+        samples=(200, "larger worlds of each size"),
+        output=Path("runs/planning.jsonl"),
+        summarize=(Path, "print what an output has, and do nothing else"),
+        one=(str, skeleton.HIDDEN),
+    )
+    kind, minutes = arguments.kind, arguments.cpu_minutes
     if arguments.summarize:
-        summarize(arguments, [json.loads(line) for line in arguments.summarize.read_text().splitlines()])
+        summarize(arguments, skeleton.Runs(arguments.summarize).records)
         return
     if arguments.one:
         contender, seed = arguments.one.split(",")
-        row = run(contender, arguments.kind, arguments.cpu_minutes, int(seed), arguments.samples)
-        print(json.dumps(row))
+        print(json.dumps(run(contender, kind, minutes, int(seed), arguments.samples)))
         return
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    lines = arguments.output.read_text().splitlines() if arguments.output.exists() else []
-    done = {tuple(json.loads(line)[key] for key in ("contender", "kind", "cpu_minutes", "seed")) for line in lines}
-    threads = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    runs = skeleton.Runs(arguments.output, "contender", "kind", "cpu_minutes", "seed")
+    environment = {**skeleton.ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    words = [f"--kind={kind}", f"--cpu_minutes={minutes}", f"--samples={arguments.samples}"]
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         for contender in arguments.contenders.split(","):
-            if (contender, arguments.kind, arguments.cpu_minutes, seed) in done:
-                continue
-            command = [sys.executable, __file__, f"--kind={arguments.kind}", f"--cpu_minutes={arguments.cpu_minutes}"]
-            command += [f"--samples={arguments.samples}", f"--one={contender},{seed}"]
-            finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if finished.returncode:
-                print(finished.stderr[-1000:], file=sys.stderr)
-                continue
-            line = finished.stdout.splitlines()[-1]
-            print(line, flush=True)
-            with arguments.output.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-    lines = arguments.output.read_text().splitlines() if arguments.output.exists() else []
-    summarize(arguments, [row for row in map(json.loads, lines) if row["cpu_minutes"] == arguments.cpu_minutes])
+            if not runs.has(contender, kind, minutes, seed):
+                row = skeleton.child(__file__, *words, f"--one={contender},{seed}", **environment)
+                if row is not None:
+                    runs.add(row)
+    summarize(arguments, [row for row in runs.records if row["cpu_minutes"] == minutes])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Learn a portfolio of networks and recipes from trainings on many small tasks, and judge it on a domain left out.
+"""Learn a portfolio of networks and recipes from trainings on many small tasks, and test it on a domain left out.
 
     python benchmarks/portfolio.py collect DATA --output=runs/portfolio.jsonl      (about 60 minutes of one processor)
     python benchmarks/portfolio.py learn --output=runs/portfolio.jsonl --write=kerasnas/racing/portfolio.json
@@ -8,15 +8,14 @@ candidate is trained on four fifths of it for 16 processor seconds of one thread
 evaluated on the last fifth, and once on at most 1,000 test images. `collect --seconds=64 --candidates=vgg_3x3,...` does
 the same for the time of four.
 
-`learn` prints, for each domain, portfolios that were learned without it: the test accuracy of the one of four that is
-best on the fifth held out, beside the best single default of the other domains, for the time of one and of four, and
-beside four random candidates (the mean over all sets of four); and the regret of four on the test images beside that of
-four at random. Then it learns one from all tasks, and writes it.
+`learn` prints, for each domain, results of portfolios learned without it: the test accuracy of the one of four that is
+best on the held-out fifth; that of the best single default of the other domains, for the time of one and of four; that
+of four random candidates (the mean over all sets of four); and the regrets of four and of four at random on the test
+images. Then it learns one from all tasks, and writes it.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import datetime
 import itertools
@@ -25,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 
 DOMAINS = ("gtsrb", "chula_rbc", "caltech101", "neu_steel", "pacs", "sign_digits", "rsscn7", "kannada")
@@ -41,7 +41,7 @@ CLASSES, SAMPLES, TEST = 20, 800, 1000
 
 
 def candidates():
-    """name -> plan: stem, width, block or blocks, halving, depths, and the learning rate."""
+    """Return, by name, stem, width, block or blocks, halving, depths, and the learning rate."""
     from kerasnas.spaces.macro import MACRO_PRIMITIVES, REFERENCES
 
     plans = REFERENCES | HAND_MADE
@@ -108,38 +108,30 @@ def train(domain, data, split, plan, seconds):
 
 
 def collect(arguments):
-    output, plans = Path(arguments.output), candidates()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    done = {(r["task"], r["candidate"], r["seconds"]) for r in read(output)}
+    plans, runs = candidates(), skeleton.Runs(arguments.output, "task", "candidate", "seconds")
     names = [name for name in arguments.candidates.split(",") if name] or list(plans)
     for domain in DOMAINS:
         data, split = make_task(arguments.data, domain)
         for name in names:
-            if (domain, name, arguments.seconds) in done:
+            if runs.has(domain, name, arguments.seconds):
                 continue
             found = train(domain, data, split, plans[name], arguments.seconds)
             if found is not None:
-                record = {"task": domain, "candidate": name, "seconds": arguments.seconds, **found}
-                with output.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
-                print(record, flush=True)
-
-
-def read(path):
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+                runs.add({"task": domain, "candidate": name, "seconds": arguments.seconds, **found})
 
 
 def learn(arguments):
     from kerasnas.meta.portfolio import greedy_portfolio, random_regret, regret
 
-    records = [r for r in read(Path(arguments.output)) if r["seconds"] == arguments.seconds]
+    every = skeleton.Runs(arguments.output).records
+    records = [r for r in every if r["seconds"] == arguments.seconds]
     tasks = [domain for domain in DOMAINS if any(r["task"] == domain for r in records)]
     found = {(r["task"], r["candidate"]): r for r in records}
     names = [name for name in candidates() if all((task, name) in found for task in tasks)]
     test, valid = (
         np.array([[found[task, name][key] for name in names] for task in tasks]) for key in ("test", "valid")
     )
-    longer = [r for r in read(Path(arguments.output)) if r["seconds"] != arguments.seconds]
+    longer = [r for r in every if r["seconds"] != arguments.seconds]
     longer = {(r["task"], r["candidate"]): r["test"] for r in longer}
     print(f"{len(names)} candidates on {len(tasks)} tasks\n")
     header = ("task", "portfolio", "single", "single x4", "random 4", "regret", "random's")
@@ -186,15 +178,17 @@ def learn(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("collect", "learn"))
-    parser.add_argument("data", nargs="?")
-    parser.add_argument("--output", default="runs/portfolio.jsonl")
-    parser.add_argument("--candidates", default="")
-    parser.add_argument("--seconds", type=float, default=16)
-    parser.add_argument("--size", type=int, default=12)
-    parser.add_argument("--write", default="")
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        "action",
+        "data?",
+        action={"choices": ("collect", "learn")},
+        output="runs/portfolio.jsonl",
+        candidates="",
+        seconds=16.0,
+        size=12,
+        write="",
+    )
     (collect if arguments.action == "collect" else learn)(arguments)
 
 

@@ -9,11 +9,11 @@ its processor time counts.
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 
 FOLDS = {
     "A": ("gtsrb", "bccd_cells", "chula_rbc", "kannada", "kannada_writers"),
@@ -26,7 +26,7 @@ DOMAINS = [name for fold, names in FOLDS.items() if fold != "shelf" for name in 
 
 
 def meta_learned(arguments, data):
-    """The network meta-learned on 5-way tasks of every domain with enough classes, for the time."""
+    """Meta-learn the network on 5-way tasks of every domain with enough classes, for the time."""
     import keras
 
     from kerasnas.datasets import EpisodeSampler
@@ -66,16 +66,18 @@ def meta_learned(arguments, data):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data")
-    parser.add_argument("output")
-    parser.add_argument("--fold", default="shelf", choices=FOLDS)
-    parser.add_argument("--network", default="vgg_3x3")
-    parser.add_argument("--cpu_minutes", type=float, default=8.0)
-    parser.add_argument("--method", default="joint", choices=("joint", "reptile", "fomaml", "anil"))
-    parser.add_argument("--steps", type=int, default=1000, help="meta-steps at most, over which Reptile's step falls")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        "output",
+        record=False,
+        fold={"choices": FOLDS, "default": "shelf"},
+        network="vgg_3x3",
+        cpu_minutes=8.0,
+        method=skeleton.one_of("joint", "reptile", "fomaml", "anil"),
+        steps=(1000, "maximum number of meta-steps, over which Reptile's step falls"),
+        seed=0,
+    )
     import initialization_data as sources
 
     from kerasnas.methods.pretraining import pretrain_network

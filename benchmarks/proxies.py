@@ -8,34 +8,30 @@ test accuracy of at least 93. Printed for each proxy: Spearman's correlation wit
 with its bootstrap interval, over random and over good cells, and the CPU seconds a cell. `parameters` is the control.
 """
 
-import argparse
-import os
-import resource
-from pathlib import Path
+import time
 from typing import Any
 
+import skeleton
 import tracked
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--cells", type=int, default=60, help="random ones, and as many good ones")
-    parser.add_argument("--proxies", default="parameters,macs,synflow,naswot,zico")
-    parser.add_argument("--filters", type=int, default=4)
-    parser.add_argument("--num_cells", type=int, default=1, help="of each stage")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = tracked.parse(parser)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        cells=(60, "random ones, and as many good ones"),
+        proxies="parameters,macs,synflow,naswot,zico",
+        filters=4,
+        num_cells=(1, "of each stage"),
+        batch=64,
+        seed=0,
+    )
+    skeleton.prepare(1)
     import numpy as np
-    import tensorflow as tf
 
     import kerasnas
     from kerasnas.proxies import ProxyScore
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     table = kerasnas.tabular.NASBench201.open(arguments.data / "nasbench201")
     (images,) = sorted((arguments.data / "cifar10_16").glob("*.npz"))
     with np.load(images) as file:
@@ -53,9 +49,9 @@ def main() -> None:
     }
     shown = tracked.Table(["proxy", "random cells", "good cells (>= 93)", "CPU seconds a cell"])
     for name in arguments.proxies.split(","):
-        score, before = ProxyScore(space, name, x, y, 10, seed=arguments.seed), _cpu_seconds()
+        score, before = ProxyScore(space, name, x, y, 10, seed=arguments.seed), time.process_time()
         found = {kind: np.array([score(reachable[index]) for index in rows]) for kind, rows in sets.items()}
-        seconds = (_cpu_seconds() - before) / (2 * arguments.cells)
+        seconds = (time.process_time() - before) / (2 * arguments.cells)
         texts = []
         for kind, rows in sets.items():
             low, value, high = _spearman(found[kind], accuracy[rows], rng)
@@ -66,25 +62,12 @@ def main() -> None:
 
 
 def _spearman(first: Any, second: Any, rng: Any, draws: int = 1000) -> tuple[float, float, float]:
-    """Spearman's correlation between the ends of its 95 % bootstrap interval."""
+    """Return Spearman's correlation between the ends of its 95 % bootstrap interval."""
     import numpy as np
 
-    def ranks(values: Any) -> Any:
-        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-        return (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # ties share their mean rank
-
-    def correlation(rows: Any) -> float:
-        a, b = ranks(first[rows]), ranks(second[rows])
-        return float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
-
-    samples = [correlation(rng.integers(len(first), size=len(first))) for _ in range(draws)]
-    low, high = np.quantile(samples, [0.025, 0.975])
-    return float(low), correlation(np.arange(len(first))), float(high)
-
-
-def _cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    picks = [rng.integers(len(first), size=len(first)) for _ in range(draws)]
+    low, high = np.quantile([skeleton.spearman(first[pick], second[pick]) for pick in picks], [0.025, 0.975])
+    return float(low), skeleton.spearman(first, second), float(high)
 
 
 if __name__ == "__main__":

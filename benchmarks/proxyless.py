@@ -8,14 +8,12 @@ candidates have the same expansion, so that their activations are of one size. F
 expected latency in the loss, three times; each derived network is trained from scratch and timed as a whole.
 """
 
-import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import time
+from typing import Any
 
+import skeleton
 import tracked
 
 CANDIDATES = {
@@ -28,37 +26,33 @@ CODE = ("kerasnas/cost", "kerasnas/spaces/proxyless.py", "kerasnas/trainers", "k
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("memory", "front", "step"))
-    parser.add_argument("--batches", default="64,256", help="batch sizes of the memory measurement, comma-separated")
-    parser.add_argument("--candidates", default="7", help="of a step")
-    parser.add_argument("--filters", type=int, default=16)
-    parser.add_argument("--weights", default="0,0.1,0.4", help="lambdas in loss per ms, comma-separated")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", help="file to draw the front in")
-    arguments = tracked.parse(parser)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    {"memory": _memory, "front": _front, "step": _step}[arguments.what](arguments)
+    actions = {"memory": _memory, "front": _front, "step": _step}
+    arguments = skeleton.arguments(
+        __doc__,
+        "what",
+        what={"choices": tuple(actions)},
+        batches=("64,256", "batch sizes of the memory measurement, comma-separated"),
+        candidates=("7", "of a step"),
+        filters=16,
+        weights=("0,0.1,0.4", "lambdas in loss per ms, comma-separated"),
+        epochs=12,
+        seed=0,
+        plot=(str, "file to draw the front in"),
+    )
+    skeleton.prepare()
+    actions[arguments.what](arguments)
 
 
-def _memory(arguments: argparse.Namespace) -> None:
+def _memory(arguments: Any) -> None:
     shown = tracked.Table(["batch", "2 candidates, MiB", "7 candidates, MiB", "ratio"])
     for batch in arguments.batches.split(","):
-        peaks = {}
-        for number in CANDIDATES:
-            command = [sys.executable, __file__, "step", f"--batches={batch}", f"--candidates={number}"]
-            output = subprocess.run(
-                [*command, f"--filters={arguments.filters}"], capture_output=True, check=True
-            ).stdout
-            peaks[number] = json.loads(output.splitlines()[-1])
-        two, seven = (peaks[number]["peak_mib"] for number in CANDIDATES)
+        options = ("step", f"--batches={batch}", f"--filters={arguments.filters}")
+        two, seven = (skeleton.child(__file__, *options, f"--candidates={number}")["peak_mib"] for number in CANDIDATES)
         shown.add([batch, f"{two:.0f}", f"{seven:.0f}", f"{seven / two:.2f}"])
     tracked.record(arguments, shown.rows, code=CODE, part="memory")
 
 
-def _step(arguments: argparse.Namespace) -> None:
+def _step(arguments: Any) -> None:
     """Three search steps; prints the peak memory of the process."""
     import numpy as np
 
@@ -73,7 +67,7 @@ def _step(arguments: argparse.Namespace) -> None:
     print(json.dumps({"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 
 
-def _front(arguments: argparse.Namespace) -> None:
+def _front(arguments: Any) -> None:
     import keras
 
     import kerasnas
@@ -92,15 +86,8 @@ def _front(arguments: argparse.Namespace) -> None:
         objective = kerasnas.search.CostObjective(cost, weight=weight)
         search = kerasnas.BilevelTrainer(space.build_supernet(shape, classes, seed=arguments.seed), objective=objective)
         search.compile(learning_rate=0.05, architecture_optimizer=keras.optimizers.Adam(0.02, beta_1=0.5))
-        search.fit(
-            data.x_train,
-            data.y_train,
-            validation_split=0.5,
-            batch_size=64,
-            epochs=arguments.epochs,
-            verbose=0,
-            seed=arguments.seed,
-        )
+        options = {"batch_size": 64, "epochs": arguments.epochs, "verbose": 0, "seed": arguments.seed}
+        search.fit(data.x_train, data.y_train, validation_split=0.5, **options)
         genotype = search.derive()
         network = space.build_network(genotype, shape, classes, seed=arguments.seed)
         batches = kerasnas.datasets.batches.ArrayBatches(data.x_train, data.y_train, 64, seed=arguments.seed)
@@ -117,7 +104,7 @@ def _front(arguments: argparse.Namespace) -> None:
         expected = float(cost.expected(search.supernet.expected_weights()))
         found = [f"{expected:.2f}", f"{cost.cost(genotype):.2f}", f"{points[-1].cost:.2f}", network.count_params()]
         shown.add([f"{weight:g}", *found, f"{accuracy:.4f}", f"{(time.perf_counter() - begin) / 60:.1f}"])
-        print([edge.primitive for edge in genotype["chain"]], file=sys.stderr, flush=True)
+        skeleton.log([edge.primitive for edge in genotype["chain"]])
     tracked.record(arguments, shown.rows, code=CODE, part="front")
     if arguments.plot:
         reporting.plot_front(points, arguments.plot, "measured latency, ms")

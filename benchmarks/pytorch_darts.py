@@ -443,14 +443,16 @@ CASES = {
 
 
 def main() -> None:
-    import tracked  # here: the golden's script takes the network alone
-    from search_step import case_parser
+    import skeleton  # here: the golden's script takes the network alone
+    import tracked
+    from search_step import case_options
 
-    parser = case_parser(__doc__, CASES)
-    parser.add_argument("--channels_last", action="store_true", help="NHWC in memory")
-    parser.add_argument("--keep_unrolled", action="store_true", help="second order: do not build a network each step")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    arguments = tracked.parse(parser)
+    more = {
+        "channels_last": (False, "NHWC in memory"),
+        "keep_unrolled": (False, "second order: do not build a network each step"),
+        "device": ("cpu", "cpu or cuda"),
+    }
+    arguments = skeleton.arguments(__doc__, **case_options(CASES, **more))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     torch.set_default_device(arguments.device)

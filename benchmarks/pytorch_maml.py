@@ -18,7 +18,6 @@ References:
     Nichol et al., "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999).
 """
 
-import argparse
 import json
 import resource
 import time
@@ -411,26 +410,27 @@ def outcomes(parameters, support, query, order, inner_learning_rate):
 
 
 def main() -> None:
-    import tracked  # here: the golden's script takes the network alone
+    import skeleton  # here: the golden's script takes the network alone
+    import tracked
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", choices=DEFAULT_TASKS, default="maml")
-    parser.add_argument("--tasks", type=int, help="of a step; default 16, Reptile 5")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=0, help="of an operation; 0: PyTorch's own choice")
-    parser.add_argument("--workers", type=int, default=1, help="threads that share the tasks of a step")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--vmap", action="store_true", help="all tasks at once")
-    how.add_argument("--loop", action="store_true", help="one task after the other (the default)")
-    parser.add_argument("--epsilon", type=float, default=1e-3, help="of batch norm")
-    parser.add_argument("--no_bias", action="store_true", help="convolutions without one: the same function")
-    parser.add_argument("--channels_last", action="store_true", help="NHWC in memory")
-    parser.add_argument("--compile", action="store_true", help="torch.compile")
-    parser.add_argument("--time", action="store_true", help="on random images (the default)")
-    parser.add_argument("--data", help="Omniglot as .npz: learn on it, and print the accuracy")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--golden", metavar="OUT.npz", help="write it and nothing else")
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        method=skeleton.one_of(*DEFAULT_TASKS),
+        tasks=(int, "of a step; default 16, Reptile 5"),
+        steps=20,
+        threads=(0, "of an operation; 0: PyTorch's own choice"),
+        workers=(1, "threads that share the tasks of a step"),
+        vmap=(False, "all tasks at once"),
+        loop=(False, "one task after the other (the default)"),
+        epsilon=(1e-3, "of batch norm"),
+        no_bias=(False, "convolutions without one: the same function"),
+        channels_last=(False, "NHWC in memory"),
+        compile=(False, "torch.compile"),
+        time=(False, "on random images (the default)"),
+        data=(str, "Omniglot as .npz: learn on it, and print the accuracy"),
+        seed=0,
+        golden={"metavar": "OUT.npz", "help": "write it and nothing else"},
+    )
     if arguments.golden:
         golden(arguments.golden)
         return
@@ -438,16 +438,8 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     tasks = arguments.tasks or DEFAULT_TASKS[arguments.method]
-    learner = Learner(
-        arguments.method,
-        arguments.steps,
-        arguments.vmap,
-        arguments.workers,
-        arguments.channels_last,
-        arguments.compile,
-        arguments.seed,
-        not arguments.no_bias,
-    )
+    flags = (arguments.vmap, arguments.workers, arguments.channels_last, arguments.compile, arguments.seed)
+    learner = Learner(arguments.method, arguments.steps, *flags, not arguments.no_bias)
     training, test = Tasks(seed=arguments.seed), None
     if arguments.data:
         with np.load(arguments.data) as file:

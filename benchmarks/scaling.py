@@ -10,12 +10,11 @@ and the one before it, show departures from a power law. The work is that of the
 process's, of which TensorFlow itself takes about 0.6 GiB at every point.
 """
 
-import argparse
 import functools
 import math
-import os
 
 import numpy as np
+import skeleton
 import tracked
 from search_step import STEP_CODE, in_own_process, quietness
 
@@ -24,13 +23,10 @@ BASE = {"filters": 8, "cells": 4, "nodes": 4, "batch": 32}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for axis, values in AXES.items():
-        parser.add_argument(f"--{axis}", default=values, help="comma-separated; empty leaves the axis out")
-        parser.add_argument(f"--base_{axis}", type=int, default=BASE[axis], help="where the other axes vary")
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=0, help="0: TensorFlow's own choice")
-    given = tracked.parse(parser)
+    axes = {axis: (values, "comma-separated; empty leaves the axis out") for axis, values in AXES.items()}
+    bases = {f"base_{axis}": (size, "where the other axes vary") for axis, size in BASE.items()}
+    threads = (0, "0: TensorFlow's own choice")
+    given = skeleton.arguments(__doc__, **axes, **bases, steps=5, threads=threads)
     arguments = vars(given)
     base = {axis: arguments[f"base_{axis}"] for axis in AXES}
 
@@ -40,7 +36,7 @@ def main() -> None:
         return in_own_process("search_step.py", steps=arguments["steps"], threads=arguments["threads"], **sizes)
 
     for axis in AXES:
-        sizes = [int(value) for value in arguments[axis].split(",") if value]
+        sizes = skeleton.numbers(arguments[axis])
         points = [{**base, axis: size} for size in sizes]
         records = [(point, measure(*point.values())) for point in points]
         done = [(point, record) for point, record in records if record is not None]
@@ -75,7 +71,7 @@ def _table(axis: str, records: list[tuple[dict, dict]]) -> list[dict]:
 
 
 def exponent(sizes: list[int], values: list[float]) -> float:
-    """The p of `value ~ size ** p` by least squares of the logarithms.
+    """Return the p of `value ~ size ** p` by least squares of the logarithms.
 
     >>> round(exponent([1, 2, 4], [3.0, 12.0, 48.0]), 6)
     2.0
@@ -84,8 +80,8 @@ def exponent(sizes: list[int], values: list[float]) -> float:
 
 
 def _work(filters: int, cells: int, nodes: int, batch: int) -> int:
-    """Floating-point operations of the first-order step."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Return the floating-point operations of the first-order step."""
+    skeleton.prepare()
     import kerasnas
     from kerasnas.diagnostics.step_timing import step_flops
 

@@ -7,23 +7,21 @@ Prints one JSON line, with the keys of `pytorch_darts.py`. Run it in a process o
 the process's. `kerasnas time` measures the same for a user's own settings, by the same function.
 """
 
-import argparse
 import json
 import math
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 
 QUIET_CORES = 0.2
-"""Times are taken as those of an idle machine while at most this many cores work for others."""
+"""The machine counts as idle while at most this many cores work for others."""
 
 STEP_CODE = ("kerasnas/trainers", "kerasnas/networks", "kerasnas/primitives", "kerasnas/backend")
 """What the time of a step depends on."""
@@ -38,17 +36,8 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = case_parser(__doc__, CASES)
-    arguments = tracked.parse(parser)
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does; see kerasnas/cli.py
-    import tensorflow as tf
-
-    if arguments.threads:  # before anything asks TensorFlow for a device
-        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-
+    arguments = skeleton.arguments(__doc__, **case_options(CASES))
+    skeleton.prepare(arguments.threads)
     import numpy as np
 
     import kerasnas
@@ -86,46 +75,37 @@ def main() -> None:
     tracked.record(arguments, [found], code=STEP_CODE)
 
 
-def case_parser(description: str | None, cases: Iterable[str]) -> argparse.ArgumentParser:
-    """The arguments that a script which measures one case takes, whatever the framework."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=cases, default="first_order")
-    parser.add_argument("--filters", type=int, default=8)
-    parser.add_argument("--cells", type=int, default=4)
-    parser.add_argument("--nodes", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=0, help="0: the framework's own choice")
-    return parser
+def case_options(cases: Iterable[str], **options: Any) -> dict[str, Any]:
+    """Return the arguments of a script that measures one case, whatever the framework."""
+    sizes = {"filters": 8, "cells": 4, "nodes": 4, "batch": 32, "steps": 15}
+    threads = (0, "0: the framework's own choice")
+    return {"case": skeleton.one_of(*cases), **sizes, "threads": threads, **options}
 
 
 def in_own_process(script: str, **flags: Any) -> dict[str, Any] | None:
-    """Run a script of this folder that prints one JSON line; return the line's content and `other_cores`.
+    """Run a script of this folder that prints one JSON line; return its content and `other_cores`.
 
-    `other_cores` is how many cores everything else on the machine kept busy meanwhile, None where that is not known.
-    A failure is printed to standard error and returns None, so that a long comparison continues with its other cases.
+    `other_cores` is how many cores everything else on the machine kept busy meanwhile, None if unknown. A failure is
+    printed and returns None, so that a long comparison continues with its other cases.
 
     Args:
         script: file name.
         flags: of the script; True stands for a flag without a value, False for its absence.
     """
-    command = [sys.executable, str(Path(__file__).with_name(script))]
-    for name, value in flags.items():
-        command += [f"--{name}"] if value is True else [] if value is False else [f"--{name}", str(value)]
+    given = {name: value for name, value in flags.items() if value is not False}
+    words = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
     before = _busy_seconds()
-    done = subprocess.run(command, capture_output=True, text=True)
+    found = skeleton.child(Path(__file__).with_name(script), *words)
     wall, all_cores, own = (after - earlier for after, earlier in zip(_busy_seconds(), before, strict=True))
-    if done.returncode:
-        print(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}", file=sys.stderr)
+    if found is None:
         return None
-    line = done.stdout.strip().splitlines()[-1]
-    record = {**json.loads(line), "other_cores": None if math.isnan(all_cores) else round((all_cores - own) / wall, 2)}
-    print(json.dumps(record), file=sys.stderr, flush=True)  # progress
+    record = {**found, "other_cores": None if math.isnan(all_cores) else round((all_cores - own) / wall, 2)}
+    skeleton.log(json.dumps(record))
     return record
 
 
 def _busy_seconds() -> tuple[float, float, float]:
-    """Seconds so far: of the clock, of all cores at work for anyone (NaN off Linux), of the processes we started."""
+    """Return seconds so far: wall-clock, of all busy cores (NaN off Linux), of the processes we started."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
         ticks = [int(value) for value in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
@@ -137,7 +117,7 @@ def _busy_seconds() -> tuple[float, float, float]:
 
 
 def quietness(records: list[dict[str, Any]]) -> str:
-    """One sentence on what else the machine did while `records` were measured, and whether they may be used."""
+    """Describe what else the machine did while `records` were measured, and whether they may be used."""
     others = [record["other_cores"] for record in records if record["other_cores"] is not None]
     if not others:
         return "What else the machine did meanwhile is not known."
@@ -148,11 +128,6 @@ def quietness(records: list[dict[str, Any]]) -> str:
             "same step took eight times its CPU time so."
         )
     return text
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
 
 
 if __name__ == "__main__":

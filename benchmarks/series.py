@@ -47,7 +47,7 @@ _NOTE = (
 
 
 def read(data, name):
-    """Series `(samples, length, channels)` and labels of training and test, and the names of classes."""
+    """Return series `(samples, length, channels)` and labels of training and test, and the names of classes."""
     folder = "speech_commands_mini" if name == "speech_commands" else "ucr_uea"
     path = Path(data) / folder / f"{folder}.npz"
     if not path.exists():
@@ -68,7 +68,7 @@ def read(data, name):
 
 
 def search(data, name, seed, seconds):
-    """A run of the command, whose record says the accuracy."""
+    """Run the command; return the accuracy that its record has."""
     from kerasnas import methods
 
     x, y, x_test, y_test, classes = read(data, name)
@@ -97,7 +97,7 @@ def search(data, name, seed, seconds):
 
 
 def minirocket(data, name, seed, seconds):
-    """The linear model of random kernels without a network."""
+    """Fit the linear model of random kernels, without a network."""
     from kerasnas.companions.kernels import ridge, usual_features
     from kerasnas.networks.random_kernels import RandomKernels
 

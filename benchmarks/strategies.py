@@ -4,19 +4,16 @@
     python benchmarks/strategies.py --data=/path/to/data --seeds=50 --tables=nasbench201/cifar10/valid_12
     python benchmarks/strategies.py --data=/path/to/data --latency         # NAS-Bench-201 with a limit on its latency
 
-The folder holds `nb201.npz`, `nb201_latency_ms.npz`, `nasbench_graph5.npz` and `nb101_20k*.npz` (a sample of
-NAS-Bench-101, which has no test accuracy), in it or below it. Every search sees one column of a table (the signal) and
-is evaluated by another: the test accuracy of the architecture with the best signal so far. Means over the seeds are
-given with their standard deviation. `z` is the predictor's lead over another strategy in standard errors (Welch); below
--2.6, one case in a hundred, it counts as significantly worse, and the last line says so.
-The highest signal need not have the highest test accuracy: its test accuracy is the first line of each table. Where
-that is low, a search that has not found it yet may report more.
+The folder holds `nb201.npz`, `nb201_latency_ms.npz`, `nasbench_graph5.npz` and `nb101_20k*.npz` (a sample without test
+accuracy). Every search sees one column of a table (the signal) and is evaluated by another: the test accuracy of the
+architecture with the best signal so far. Means over the seeds with their standard deviation. `z` is the predictor's
+lead in standard errors (Welch); below -2.6, one case in a hundred, it counts as significantly worse, and the last line
+says so. The first line of each table has the test accuracy of the highest signal, which need not be the highest.
 
-With a limit, the predictor receives the latency; the others, which know no limits, receive the signal less 100 where
+With a limit, the predictor receives the latency; the others, which have no limits, receive the signal less 100 where
 the limit is exceeded. Until an architecture within the limit is found, the accuracy counts as 10 %: that of guessing.
 """
 
-import argparse
 import itertools
 import math
 import time
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import skeleton
 import tracked
 
 from kerasnas.search import STRATEGIES
@@ -40,7 +38,7 @@ CLIFF, GUESSING, SIGNIFICANT = 100.0, 10.0, 2.6
 
 
 class Case(NamedTuple):
-    """A table, the column that a search sees, the one that is reported, and a limit on a third."""
+    """A table, the column that a search sees, the column that is reported, and a limit on a third one."""
 
     name: str
     table: Table
@@ -51,20 +49,19 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=500)
-    parser.add_argument("--evaluations", type=int, default=max(CHECKPOINTS))
-    parser.add_argument("--strategies", default=",".join(STRATEGY_NAMES), help="comma-separated")
-    parser.add_argument("--tables", default="", help="only those whose name contains this")
-    parser.add_argument("--latency", action="store_true", help="with a limit on the latency")
-    arguments = tracked.parse(parser)
-    names = arguments.strategies.split(",")
-    for name in names:
-        STRATEGIES[name]  # an unknown name is an error now
+    arguments = skeleton.arguments(
+        __doc__,
+        data=skeleton.DATA,
+        seeds=500,
+        evaluations=max(CHECKPOINTS),
+        strategies=skeleton.listed(STRATEGY_NAMES),
+        tables=("", "only those whose name contains this"),
+        latency=(False, "with a limit on the latency"),
+    )
+    names = skeleton.names(arguments.strategies, STRATEGIES)
     shown = [count for count in CHECKPOINTS if count <= arguments.evaluations]
     if not shown or arguments.seeds < 2 or "predictor" not in names:
-        parser.error(f"expected at least {CHECKPOINTS[0]} evaluations, 2 seeds, and the predictor among the strategies")
+        raise SystemExit(f"Expected {CHECKPOINTS[0]} evaluations, 2 seeds, and the predictor among the strategies.")
 
     header = ["table", "strategy", *(f"{count} evaluations (z)" for count in shown), "ms a search"]
     shown_table = tracked.Table(header)
@@ -84,14 +81,15 @@ def main() -> None:
             own = reported if own is None else own
             cells = []
             for column, count in enumerate(shown):
-                lead = "" if name == "predictor" else f" ({(z := welch(own[:, column], reported[:, column])):+.1f})"
+                z = 0.0 if name == "predictor" else skeleton.welch(own[:, column], reported[:, column])
+                lead = "" if name == "predictor" else f" ({z:+.1f})"
                 if lead and count in JUDGED and z < -SIGNIFICANT:
                     worse.append(f"{case.name} at {count}, to {name}")
                 better += bool(lead) and count in JUDGED and z > SIGNIFICANT
                 cells.append(f"{reported[:, column].mean():.2f} ± {reported[:, column].std(ddof=1):.2f}{lead}")
             shown_table.add([case.name, name, *cells, f"{milliseconds:.0f}"])
-    found = "; ".join(worse) or "nowhere"
-    verdict = f"At 50 and 100 evaluations the predictor is significantly better in {better} cases; worse: {found}."
+    verdict = f"At 50 and 100 evaluations the predictor is significantly better in {better} cases; worse: "
+    verdict += f"{'; '.join(worse) or 'nowhere'}."
     print(f"\n{verdict}")
     intervals = "Mean ± standard deviation over the seeds; in brackets the predictor's lead in standard errors"
     code = ["kerasnas/strategies", "kerasnas/tabular"]
@@ -100,17 +98,17 @@ def main() -> None:
 
 def accuracy_cases(data: Path) -> Iterator[Case]:
     for dataset, signal in itertools.product(("cifar10", "cifar100", "imagenet16"), ("valid_12", "valid_200")):
-        table = NASBench201.open(_file(data, "nb201.npz"), dataset)
+        table = NASBench201.open(skeleton.find(data, "nb201.npz"), dataset)
         yield Case(f"nasbench201/{dataset}/{signal}", table, table.column(signal), table.column("test_200"))
     for dataset in GRAPH_DATASETS:
-        graphs = NASBenchGraph.open(_file(data, "nasbench_graph5.npz"), dataset)
+        graphs = NASBenchGraph.open(skeleton.find(data, "nasbench_graph5.npz"), dataset)
         yield Case(f"nasbench_graph/{dataset}", graphs, graphs.column("valid_1"), graphs.column("test_1"))
-    sample = NASBench101.open(_file(data, "nb101_20k*.npz"))
+    sample = NASBench101.open(skeleton.find(data, "nb101_20k*.npz"))
     yield Case("nasbench101/valid_108", sample, sample.column("valid_108"), sample.column("valid_108"))
 
 
 def latency_cases(data: Path) -> Iterator[Case]:
-    table = NASBench201.open(_file(data, "nb201.npz"), "cifar10")
+    table = NASBench201.open(skeleton.find(data, "nb201.npz"), "cifar10")
     for device, quantile in itertools.product(DEVICES, QUANTILES):
         cost = table.column(f"latency_{device}")
         limit = float(np.quantile(cost, quantile))
@@ -119,7 +117,7 @@ def latency_cases(data: Path) -> Iterator[Case]:
 
 
 def search(case: Case, name: str, seed: int, evaluations: int) -> np.ndarray:
-    """The reported accuracy of the best architecture so far, after each evaluation."""
+    """Return the reported accuracy of the best architecture so far, after each evaluation."""
     knows_limit = case.cost is not None and name == "predictor"
     strategy = STRATEGIES[name](case.table.space, seed=seed, **({"cost_limit": case.limit} if knows_limit else {}))
     best, reported, values = -math.inf, GUESSING, np.empty(evaluations)
@@ -136,19 +134,6 @@ def search(case: Case, name: str, seed: int, evaluations: int) -> np.ndarray:
             best, reported = reward, float(case.report[row])
         values[index] = reported
     return values
-
-
-def welch(first: np.ndarray, second: np.ndarray) -> float:
-    """The difference of the means in standard errors."""
-    error = math.sqrt(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second))
-    return float(first.mean() - second.mean()) / max(error, 1e-12)
-
-
-def _file(data: Path, name: str) -> Path:
-    found = sorted(data.rglob(name))
-    if not found:
-        raise SystemExit(f"There is no {name} in or below --data={data}.")
-    return found[0]
 
 
 if __name__ == "__main__":

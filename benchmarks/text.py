@@ -1,37 +1,34 @@
-"""Searching in the space of texts, beside what one would do otherwise, at equal processor time.
+"""Searching in the space of texts, and usual methods, at equal processor time.
 
 On each data set below `DATA` and for each seed, on one thread:
 
-- `search`: what `kerasnas search --space=text` does at its defaults, but for random networks beside it: the search and
-  the training of what was found, with a linear model beside it. The processor time that it takes, from the start of
-  the process, is the budget of all others.
+- `search`: what `kerasnas search --space=text` does at its defaults, without random networks: the search and the
+  training of its result, with a linear model alongside. Its processor time, from the start of the process, is the
+  budget of all others.
 - `tfidf`: TF-IDF of words and pairs of words (of one to four characters where there are no spaces), and logistic
   regression, whose strength is chosen by five-fold cross-validation. It needs less than the budget.
 - `cnn`: the CNN of Kim (2014), three windows of 100 filters, 128-dimensional embeddings drawn at random, dropout 0.5.
 - `gru`: a bidirectional GRU of 64 units in each direction on 64-dimensional embeddings, maximum over time, dropout 0.5.
 
-The networks are trained by Adam until the budget is used up, whose learning rate a cosine of the time takes to 0, with
-the same vocabulary. Kept is what comes out at the end: no contender sees the test data before.
+The networks are trained by Adam, its rate annealed by a cosine of the time, until the budget is used up, with the same
+vocabulary. The last weights are kept: no contender sees the test data before.
 
     python benchmarks/text.py DATA --datasets=ag_news,trec6 --seeds=1,2,3 --raw=text.jsonl
 
-Results are added to the file `--raw`; what is in it is not measured again. At the end a table: mean accuracy over the
-seeds with its 95 % interval (Student's t), and beside a single one the interval of the test set (Wilson).
+Results are added to the file `--raw` and not measured again. At the end a table: mean accuracy over the seeds with its
+95 % interval (Student's t), and next to a single one the interval of the test set (Wilson).
 
 Kim, "Convolutional Neural Networks for Sentence Classification", 2014 (arXiv 1408.5882).
 """
 
-import argparse
 import itertools
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 
 WITHOUT_SEED = ("tfidf",)  # whose result is the same for every seed
@@ -40,7 +37,7 @@ DATASETS = ("trec6", "sst2", "ag_news", "sms_spam", "sentiment_sentences", "waim
 
 
 def read(data, name):
-    """Texts and labels of training and test, and the names of classes."""
+    """Return texts and labels of training and test, and the names of classes."""
     path = Path(data) / name / f"{name}.npz"
     if not path.exists():
         raise SystemExit(f"There is no {path}: DATA is a folder with {name}/{name}.npz in it (see the docstring).")
@@ -54,7 +51,7 @@ def read(data, name):
 
 
 def search(data, name, seed, seconds):
-    """A run of the command, whose record says the accuracy."""
+    """Run the command; return the accuracy that its record has."""
     from kerasnas import methods
 
     x, y, x_test, y_test, classes = read(data, name)
@@ -81,30 +78,15 @@ def tfidf(data, name, seed, seconds):
     return float(model.fit(x, y).score(x_test, y_test)), {}
 
 
-def train(model, x, y, batch_size, seed, seconds, rate=1e-3):
-    """Train by Adam until the process has used up its time but for the evaluation."""
-    import keras
-
+def train(model, x, y, batch_size, seed, seconds):
+    """Train until the process has used up its time but for the evaluation."""
     from kerasnas.datasets.batches import ArrayBatches
 
-    start, limit = time.process_time(), seconds - 2
-
-    class Clock(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            share = min(1.0, (time.process_time() - start) / max(limit - start, 1e-9))
-            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = time.process_time() >= limit
-
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
-    batches = ArrayBatches(x, y, batch_size, seed=seed)
-    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
+    skeleton.train_until(model, ArrayBatches(x, y, batch_size, seed=seed), seconds - 2)
 
 
 def network(data, name, seed, seconds, build):
-    """A network of token ids, trained by Adam until the time is up."""
+    """Train a network of token ids by Adam until the time is up."""
     import keras
 
     from kerasnas.datasets import Vocabulary
@@ -146,11 +128,8 @@ def gru(data, name, seed, seconds):
 
 # The measurement --------------------------------------------------------------------------------------------
 def measure(arguments, contenders):
-    """One contender, in this process: prints its record."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    """Measure one contender in this process; print its record."""
+    skeleton.prepare(1)
     name, dataset, seed, seconds = arguments.one.split(":")
     accuracy, more = contenders[name](arguments.data, dataset, int(seed), float(seconds))
     record = {"contender": name, "dataset": dataset, "seed": int(seed), "accuracy": accuracy}
@@ -158,39 +137,33 @@ def measure(arguments, contenders):
 
 
 def of(row):
-    """The contender and the data set of a record."""
+    """Return the contender and the data set of a record."""
     return row["contender"], row["dataset"]
 
 
 def run(arguments, script):
-    """All measurements that the file lacks, each in a process of its own; returns all records."""
-    raw = Path(arguments.raw)
-    rows = [json.loads(line) for line in raw.read_text().splitlines()] if raw.exists() else []
-    there = {(row["contender"], row["dataset"], row["seed"]): row for row in rows}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    names = itertools.product(
-        arguments.seeds.split(","), arguments.datasets.split(","), arguments.contenders.split(",")
-    )
-    for seed, dataset, name in ((int(seed), dataset, name) for seed, dataset, name in names):
+    """Measure what the file lacks, each in a process of its own; return all records."""
+    runs = skeleton.Runs(arguments.raw)
+    there = {(row["contender"], row["dataset"], row["seed"]): row for row in runs.records}
+    words = skeleton.numbers(arguments.seeds), arguments.datasets.split(","), arguments.contenders.split(",")
+    for seed, dataset, name in itertools.product(*words):
         if (name, dataset, seed) in there:
             continue
         if name in WITHOUT_SEED and (same := [row for row in there.values() if of(row) == (name, dataset)]):
             there[name, dataset, seed] = {**same[0], "seed": seed}
             continue
         budget = 0.0 if name == "search" else there["search", dataset, seed]["cpu_seconds"]
-        command = [sys.executable, script, arguments.data, f"--one={name}:{dataset}:{seed}:{budget}"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{name} on {dataset} failed:\n{done.stderr[-2000:]}")
-        record = json.loads(done.stdout.strip().splitlines()[-1])
+        one = f"--one={name}:{dataset}:{seed}:{budget}"
+        record = skeleton.child(script, arguments.data, one, **skeleton.ONE_THREAD, TF_CPP_MIN_LOG_LEVEL="3")
+        if record is None:
+            raise SystemExit(f"{name} on {dataset} failed.")
         there[name, dataset, seed] = record
-        with raw.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        runs.add(record)
     return list(there.values())
 
 
 def table(arguments, rows, contenders, datasets, read, tuned=()):
-    """Rows of the table: mean accuracy of each contender on each data set, in percent, and the processor seconds."""
+    """Yield rows of the table: mean accuracy of each contender in percent, and the processor seconds."""
     from kerasnas.intervals import wilson_interval
 
     asked = [row for row in rows if str(row["seed"]) in arguments.seeds.split(",")]
@@ -216,15 +189,17 @@ def report(arguments, rows, contenders, datasets, read, code, tuned=(), note="")
 
 
 def main(doc, script, contenders, datasets, read, raw, code, **told):
-    """Measure, or print the table, as the command line says."""
-    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
-    parser.add_argument("data", help="the folder that the data sets are in")
-    parser.add_argument("--datasets", default=",".join(datasets))
-    parser.add_argument("--contenders", default=",".join(contenders))
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--raw", default=raw, help="the file of results, which is continued")
-    parser.add_argument("--one", default="", help=argparse.SUPPRESS)
-    arguments = tracked.parse(parser)
+    """Measure, or print the table, according to the command line."""
+    arguments = skeleton.arguments(
+        doc,
+        "data",
+        data={"help": "the folder that the data sets are in"},
+        datasets=skeleton.listed(datasets),
+        contenders=skeleton.listed(contenders),
+        seeds="1,2,3",
+        raw=(raw, "the file of results, which is continued"),
+        one=("", skeleton.HIDDEN),
+    )
     if arguments.one:
         measure(arguments, contenders)
     else:

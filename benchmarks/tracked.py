@@ -1,11 +1,10 @@
-"""Results that are tracked: what a benchmark found, and all that is needed to find it again.
+"""Tracked results: what a benchmark measured, and all that is needed to measure it again.
 
-Every benchmark that prints a table takes `--results`, a folder or a file, and then also writes JSON there: the
-question, the command, the commit, versions, machine, seeds, settings, the rows of the table, and the files whose change
-makes them old. `benchmarks/results/` holds those that the documentation shows; `tables.py` makes its pages out of them,
-and `stale.py` lists those whose code has changed since. A script says
+Every script that prints a table takes `--results`, a folder or a file, and then also writes JSON there: the question,
+the command, the commit, versions, machine, seeds, settings, the rows of the table, and the files whose change makes
+them stale. `benchmarks/results/` holds those that the documentation shows; `tables.py` makes its pages of them, and
+`stale.py` lists those whose code has changed since. A script says
 
-    arguments = tracked.parse(parser)                 # in place of parser.parse_args()
     table = tracked.Table(["strategy", "accuracy"])   # prints the rows of a table in Markdown as they come
     table.add(["random", "93.76 ± 0.35"])
     tracked.record(arguments, table.rows, intervals="± standard deviation over seeds", code=["kerasnas/strategies"])
@@ -25,23 +24,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracked_cells import cell, columns, finite, mean, words
+from tracked_cells import STUDENT, cell, columns, finite, mean, words
 
-__all__ = [
-    "Table",
-    "Target",
-    "add_executor",
-    "add_flag",
-    "each_seed",
-    "every",
-    "load",
-    "mean",
-    "parse",
-    "record",
-    "settings",
-    "words",
-    "write",
-]
+__all__ = ["STUDENT", "Table", "Target", "add_flag", "each_seed", "every", "load", "mean", "record", "settings"]
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path("benchmarks", "results")
@@ -51,10 +36,10 @@ PACKAGES = ("keras", "tensorflow", "numpy", "keras-tuner", "scikit-learn", "jax"
 
 
 class Target:
-    """What `--results` says, and the state of the repository when the script began: later it may be another one.
+    """Value of `--results`, with the state of the repository when the script started.
 
     Args:
-        path: a folder, in which a result has the name of its script, or a file that ends in `.json`.
+        path: a folder, in which a result has the name of its script, or a `.json` file.
     """
 
     def __init__(self, path: str):
@@ -65,7 +50,7 @@ class Target:
         self.load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
     def file(self, name: str, part: str | None) -> Path:
-        """The file of a result, and of a part of it."""
+        """Return the file of a result, or of a part of it."""
         whole = self.path if self.path.suffix == ".json" else self.path / f"{name}.json"
         return whole if part is None else whole.with_name(f"{whole.stem}_{part}.json")
 
@@ -76,27 +61,15 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Target, metavar="PATH", help=words)
 
 
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments of the command line, `results` among them."""
-    add_flag(parser)
-    return parser.parse_args()
-
-
-def add_executor(parser: argparse.ArgumentParser) -> None:
-    """Add `--executor` to a parser, for `each_seed`."""
-    words = "what the seeds run on: local, processes:N, ray or ray://HOST:PORT"
-    parser.add_argument("--executor", default="local", help=words)
-
-
 def each_seed(
     arguments: argparse.Namespace, function: Callable[[Any, int], Any], seeds: Iterable[int], shared: Any = None
 ) -> list[Any]:
-    """`function(shared, seed)` of each seed, in their order, on what `--executor` says.
+    """Return `function(shared, seed)` of each seed, computed by `--executor`.
 
     Args:
         arguments: of the command line.
         function: of the script's own module, so that a worker can import it.
-        seeds: one run each, which depends on no other.
+        seeds: one independent run each.
         shared: first argument of all calls. Defaults to None.
     """
     from kerasnas import runs
@@ -136,26 +109,26 @@ def record(
     seeds: Iterable[int] | None = None,
     command: str | None = None,
 ) -> Path | None:
-    """Write what a script found to where `--results` says; without it do nothing.
+    """Write a result to where `--results` says, if it was given.
 
     Args:
-        arguments: of the command line, from `parse`.
-        rows: of the table: the cells by the titles of their columns. Numbers, texts, or `{"mean": ..., "reach": ...}`
-            and `{"mean": ..., "low": ..., "high": ...}` for intervals.
-        code: files and folders of the repository on which the result depends, beside the script.
+        arguments: of the command line.
+        rows: of the table: cells by the titles of their columns. Numbers, texts, or `{"mean": ..., "reach": ...}` and
+            `{"mean": ..., "low": ..., "high": ...}` for intervals.
+        code: files and folders of the repository that the result depends on, besides the script.
         intervals: what the intervals of the cells are.
         note: in Markdown, what the rows do not say.
-        runs: the single measurements of which the rows were made.
-        part: of a script with several tables, which of them.
+        runs: the single measurements that the rows summarize.
+        part: which table, of a script with several.
         question: default: that of the script in `benchmarks/README.md`.
         seeds: default: those that the arguments name.
-        command: default: the one that was given; several are lines.
+        command: default: the command line that was given; several are lines.
 
     Returns:
         The file, or None.
 
     Raises:
-        ValueError: if there is no row, or no such path among `code`.
+        ValueError: if there is no row, or a path of `code` does not exist.
     """
     target, rows = arguments.results, finite(list(rows))
     if target is None:
@@ -190,7 +163,7 @@ def record(
 
 
 def write(file: Path, result: dict[str, Any]) -> None:
-    """Write a result, with a line for each of its rows and runs: changes of it can be read."""
+    """Write a result with one line for each row and run, so that changes can be read."""
     lines = []
     for name, value in result.items():
         if name in ("columns", "rows", "runs") and value:
@@ -205,7 +178,7 @@ def write(file: Path, result: dict[str, Any]) -> None:
 
 
 def questions() -> dict[str, str]:
-    """The question that each script answers, of `benchmarks/README.md`."""
+    """Return the question of each script, from `benchmarks/README.md`."""
     found: dict[str, str] = {}
     for line in Path(__file__).with_name("README.md").read_text(encoding="utf-8").splitlines():
         row = re.match(r"\| (.+?) \| `python (benchmarks/\w+\.py)", line)
@@ -215,7 +188,7 @@ def questions() -> dict[str, str]:
 
 
 def command_of(arguments: argparse.Namespace) -> str:
-    """The command line that was given, without `--results`, and with names in place of paths of this machine."""
+    """Return the command line without `--results`, with names in place of this machine's paths."""
     names = {str(value): name.upper() for name, value in vars(arguments).items() if _is_path(value)}
     words, tokens = ["python", Path(sys.argv[0]).resolve().relative_to(ROOT).as_posix()], iter(sys.argv[1:])
     for token in tokens:
@@ -228,7 +201,7 @@ def command_of(arguments: argparse.Namespace) -> str:
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """All arguments but those that say where to write; paths of this machine by their names."""
+    """Return all arguments but those that say where to write; this machine's paths by their names."""
     kept = {name: value for name, value in vars(arguments).items() if name not in INTERNAL}
     return {
         name: name.upper() if _is_path(value) else str(value) if isinstance(value, Path) else value
@@ -241,7 +214,7 @@ def _is_path(value: Any) -> bool:
 
 
 def seeds_of(arguments: argparse.Namespace) -> list[int]:
-    """The seeds that arguments of the usual names stand for."""
+    """Return the seeds that arguments of the usual names stand for."""
     given = getattr(arguments, "seeds", None)
     if isinstance(given, int):
         first = getattr(arguments, "first_seed", 0)
@@ -252,7 +225,7 @@ def seeds_of(arguments: argparse.Namespace) -> list[int]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, and of the packages on which times and results depend."""
+    """Return the versions of Python and of the packages that times and results depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -263,7 +236,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor, how many of its cores there are, and how many threads were asked for."""
+    """Return the processor, the number of its cores, and the threads that were asked for."""
     cpu = platform.processor() or platform.machine()
     if (about := Path("/proc/cpuinfo")).exists():
         cpu = (re.findall(r"model name\s*: (.+)", about.read_text()) or [cpu])[0]
@@ -272,7 +245,7 @@ def machine() -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
-    """What git answers, or None where there is none."""
+    """Return git's answer, or None without one."""
     try:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -280,10 +253,10 @@ def _git(*words: str) -> str | None:
 
 
 def load(file: Path) -> dict[str, Any]:
-    """A result from its file."""
+    """Read a result."""
     return json.loads(file.read_text(encoding="utf-8"))
 
 
 def every() -> dict[str, dict[str, Any]]:
-    """The results that are tracked, by name."""
+    """Return the tracked results by name."""
     return {file.stem: load(file) for file in sorted((ROOT / FOLDER).glob("*.json"))}

@@ -1,4 +1,4 @@
-"""Cells of a tracked table: numbers and intervals, read from text and written as text."""
+"""Cells of a tracked table: numbers and intervals, parsed from text and formatted as text."""
 
 import math
 import re
@@ -11,7 +11,7 @@ _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:e-?\d+)?"
 
 
 def cell(text: Any) -> Any:
-    """The number, or mean and interval, that a cell of a table states; any other text as it is.
+    """Parse a cell that states a number or a mean with its interval; return any other text as it is.
 
     A number in brackets after them is a lead in standard errors.
 
@@ -35,7 +35,7 @@ def _number(text: str) -> float | int:
 
 
 def finite(value: Any) -> Any:
-    """The same with None for numbers that JSON does not know, inside of lists and mappings too.
+    """Replace numbers that JSON does not have by None, inside lists and mappings too.
 
     >>> finite({"mean": 0.5, "reach": float("inf")})
     {'mean': 0.5, 'reach': None}
@@ -48,7 +48,7 @@ def finite(value: Any) -> Any:
 
 
 def words(value: Any, digits: int = 2) -> str:
-    """A cell as text: a number with so many digits after the point, its interval, other texts as they are.
+    """Format a cell: a number with `digits` after the point, its interval; other texts as they are.
 
     >>> words(1338, 0), words({"mean": 93.8, "reach": 0.4, "runs": 3}), words({"mean": 0.5, "low": 0.25, "high": 1})
     ('1,338', '93.80 ± 0.40 (3)', '0.50 (0.25 to 1.00)')
@@ -71,7 +71,7 @@ def _shown(value: float, digits: int) -> str:
 
 
 def mean(values: Iterable[float], scale: float = 1.0, digits: int = 2) -> Any:
-    """The mean of several runs, with its 95 % interval by Student's t and their number; None of no run."""
+    """Return the mean of several runs, its 95 % interval by Student's t, and their number; None for no run."""
     values = [scale * float(value) for value in values]
     if not values:
         return None
@@ -83,7 +83,7 @@ def mean(values: Iterable[float], scale: float = 1.0, digits: int = 2) -> Any:
 
 
 def columns(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Titles of all columns of the rows, in their order, and how many digits after the point their numbers have."""
+    """Return the titles of the rows' columns, in order, and the digits after the point of their numbers."""
     digits: dict[str, int] = {}
     for row in rows:
         for title, value in row.items():

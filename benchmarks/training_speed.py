@@ -8,13 +8,11 @@ The network, the data (`fashion_mnist_mini`), the batch size and the recipe (SGD
 gradients, a cosine schedule) are the same for all. PyTorch's network is made from the configuration of the Keras one,
 layer by layer; a window of stride 2 may lie one pixel aside, which costs the same. A training is timed from building
 the network to the end of its last epoch, tracing included, importing not. Every training is a process of its own, and
-those of a round are interleaved; the table holds the medians over the rounds. CPU seconds on one thread can be compared
-on a machine that others use, wall seconds cannot. Without PyTorch its rows are left out, with a message.
+those of a round are interleaved; the table holds the medians over the rounds. On a busy machine compare CPU seconds on
+one thread. Without PyTorch its rows are left out, with a message.
 """
 
-import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import skeleton
 import tracked
 
 CONTENDERS = ("keras", "kerasnas", "pytorch")
@@ -32,20 +31,20 @@ RATE, MOMENTUM, CLIP = 0.1, 0.9, 5.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", default=",".join(NETWORKS), help="comma-separated")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--samples", type=int, default=6000, help="of the training data")
-    parser.add_argument("--torch_python", default=sys.executable, help="interpreter with PyTorch")
-    parser.add_argument("--json", type=Path, help="file for all measurements")
-    parser.add_argument("--one", choices=(*CONTENDERS, "write"), help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    arguments = tracked.parse(parser)
-    if unknown := set(arguments.networks.split(",")) - set(NETWORKS):
-        parser.error(f"unknown networks {sorted(unknown)}; known: {', '.join(NETWORKS)}")
+    arguments = skeleton.arguments(
+        __doc__,
+        networks=skeleton.listed(NETWORKS),
+        threads=1,
+        rounds=3,
+        epochs=2,
+        batch=64,
+        samples=(6000, "of the training data"),
+        torch_python=(sys.executable, "interpreter with PyTorch"),
+        json=(Path, "file for all measurements"),
+        one={"choices": (*CONTENDERS, "write"), "help": skeleton.HIDDEN},
+        folder={"type": Path, "help": skeleton.HIDDEN},
+    )
+    networks = skeleton.names(arguments.networks, NETWORKS)
     if arguments.one:
         measure = with_pytorch if arguments.one == "pytorch" else with_keras
         print(json.dumps(measure(arguments)))
@@ -58,30 +57,29 @@ def main() -> None:
         contenders.remove("pytorch")
     records: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for network in arguments.networks.split(","):
+        for network in networks:
             own_process(arguments, network, "write", folder)
             for _ in range(arguments.rounds):
                 for contender in contenders:
                     found = own_process(arguments, network, contender, folder)
                     records.append({"network": network, "contender": contender, **found})
-                    print(json.dumps(records[-1]), file=sys.stderr, flush=True)
+                    skeleton.log(json.dumps(records[-1]))
                     if arguments.json:
                         arguments.json.write_text(json.dumps(records, indent=1))
     code = ["kerasnas/training/recipe.py", "kerasnas/training/loop.py", "kerasnas/networks"]
     tracked.record(arguments, table(records), code=code, runs=records)
 
 
-def own_process(arguments: argparse.Namespace, network: str, contender: str, folder: str) -> dict[str, Any]:
+def own_process(arguments: Any, network: str, contender: str, folder: str) -> dict[str, Any]:
     """Run this script for one training; return what it measured."""
     python = arguments.torch_python if contender == "pytorch" else sys.executable
     options = {name: getattr(arguments, name) for name in ("threads", "epochs", "batch", "samples")}
     options |= {"networks": network, "one": contender, "folder": folder}
-    command = [python, __file__, *(f"--{name}={value}" for name, value in options.items())]
-    threads = {name: str(arguments.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads})
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(arguments.threads))
+    words = [f"--{name}={value}" for name, value in options.items()]
+    if (found := skeleton.child(__file__, *words, python=python, **threads)) is None:
+        raise SystemExit(1)
+    return found
 
 
 def table(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -102,7 +100,7 @@ def table(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class Clock:
-    """Times since it was made; `step` is called after each step."""
+    """Times since its construction; call `step` after each step."""
 
     def __init__(self) -> None:
         self.cpu, self.wall = time.process_time(), time.perf_counter()
@@ -122,14 +120,9 @@ class Clock:
         }
 
 
-def with_keras(arguments: argparse.Namespace) -> dict[str, float]:
+def with_keras(arguments: Any) -> dict[str, float]:
     """Train by Keras alone or by the package; or write data and configuration for PyTorch."""
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-
+    skeleton.prepare(arguments.threads)
     import keras
     import numpy as np
 
@@ -179,7 +172,7 @@ def with_keras(arguments: argparse.Namespace) -> dict[str, float]:
     return clock.result(history.history["loss"][-1])
 
 
-def with_pytorch(arguments: argparse.Namespace) -> dict[str, float]:
+def with_pytorch(arguments: Any) -> dict[str, float]:
     """Train by PyTorch, with images in the memory layout that is fast on a CPU."""
     import numpy as np
     import torch
@@ -216,7 +209,7 @@ def with_pytorch(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def torch_network(config: dict[str, Any], shape: tuple[int, ...]) -> tuple[Any, Callable[[Any], Any]]:
-    """The modules of a functional Keras network of standard layers, from its configuration, and its forward pass.
+    """Return the modules of a functional Keras network of standard layers, and its forward pass.
 
     Raises:
         ValueError: for a layer that is not known here.

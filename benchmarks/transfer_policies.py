@@ -5,38 +5,34 @@
     python benchmarks/transfer_policies.py --data=/path/to/data --table=nasbench201 --seeds=50
     python benchmarks/transfer_policies.py --data=/path/to/data --targets=cora,cs --searches=scratch_predictor
 
-The folder holds `nasbench_graph5.npz` and `nb201.npz`, in it or below it. Each dataset of the table is the target
-once, with the others as its sources. All methods know the same of every source: the 200 evaluations of one
-`PredictorSearch` on its signal, of which the first 100 are random; a new one for every seed. NAS-Bench-201's signal is
-the validation accuracy after 12 epochs, NAS-Bench-Graph's that after training.
+The folder holds `nasbench_graph5.npz` and `nb201.npz`. Each dataset of the table is the target once, with the others as
+its sources. All methods receive the same of every source: the 200 evaluations of one `PredictorSearch` on its signal
+(the first 100 at random), a new one for every seed. The signal is the validation accuracy, NAS-Bench-201's after 12
+epochs.
 
 Each entry is the regret on the signal after some evaluations (the highest signal of the table less the best so far,
-mean over the seeds) divided by that of random search; 0 is the optimum, 1 is random search. Below are z-scores: the
-lead of the warm-started over the same search from scratch in standard errors (Welch), and the last line counts those
-below -2.6. A second table has the test accuracy of the architecture with the best signal, in percent. For
-NAS-Bench-201 the regret itself is printed, in points, since the quotient of a solved task is undefined.
+mean over the seeds) divided by that of random search: 0 is the optimum, 1 random search. For NAS-Bench-201 it is the
+regret itself, in points, since the quotient of a solved task is undefined. Below are z-scores: the lead of the
+warm-started over the same search from scratch in standard errors (Welch), and the last line counts those below -2.6. A
+second table has the test accuracy of the architecture with the best signal, in percent.
 
-- `random`: `RandomSearch`, the divisor.
-- `replay`: the sources' architectures, the best of each first, then the second of each, and so on.
+- `random`: `RandomSearch`, the divisor. `replay`: the sources' architectures, the best of each first, and so on.
 - `scratch_predictor`, `warm_predictor`: `PredictorSearch`, and `TransferPredictor` with the sources.
-- `scratch_controller`: `Reinforce`; `pretrained_controller` and `reptile_controller`: the same with initial parameters
-  of `pretrain_policy` and `reptile_policy`, which see the sources through Gaussian processes fitted to those
-  evaluations.
+- `scratch_controller`: `Reinforce`; `pretrained_controller`, `reptile_controller`: the same with initial parameters of
+  `pretrain_policy` and `reptile_policy`, which see the sources through Gaussian processes fitted to those evaluations.
 
-All run with their defaults, on every target. The weight of the sources in the warm predictor is learned without the
-target (`SourcePrior`). The other constants (`trust`; steps and rates of the two ways to train a controller) are the
-same for all targets; they were fixed by means over all five targets of NAS-Bench-Graph in earlier runs, so that those
-means are a little optimistic, for plain pre-training as much as for Reptile.
+All run with their defaults on every target. The weight of the sources in the warm predictor is learned without the
+target (`SourcePrior`). The other constants (`trust`; steps and rates of the two ways to train a controller) were fixed
+by means over all five targets of NAS-Bench-Graph in earlier runs, so that those means are a little optimistic, for
+plain pre-training as much as for Reptile.
 """
 
-import argparse
-import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 
 from kerasnas.meta.experience import SearchExperience
@@ -61,7 +57,7 @@ PAIRS = {  # a warm start, and the same search from scratch
 
 
 class Task:
-    """A dataset of a table: the signal that a search sees of an architecture, and the reported accuracy."""
+    """A dataset of a table: the signal that a search sees, and the accuracy that is reported."""
 
     def __init__(self, table: Table, signal: str, report: str):
         self.table, self.space = table, table.space
@@ -85,7 +81,7 @@ def _warm(learn: Callable) -> Callable[[Task, list[SearchExperience], int], Sear
 
 
 def replay(task: Task, sources: list[SearchExperience], seed: int) -> list[int]:
-    """The sources' architectures in rank order, one of each in turn, each once."""
+    """Return the sources' architectures in rank order, one of each in turn, each once."""
     ranked = [source.ranked for source in sources]
     longest = max(map(len, ranked))
     turns = (order[rank] for rank in range(longest) for order in ranked if rank < len(order))
@@ -104,18 +100,19 @@ SEARCHES: dict[str, Rows] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--table", choices=sorted(TABLES), default="nasbench_graph")
-    parser.add_argument("--seeds", type=int, default=200)
-    parser.add_argument("--targets", default="", help="comma-separated; all by default")
-    parser.add_argument("--searches", default="", help="comma-separated, beside random; all by default")
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        data=skeleton.DATA,
+        table=skeleton.one_of(*TABLES),
+        seeds=200,
+        targets=("", "comma-separated; all by default"),
+        searches=("", "comma-separated, in addition to random; all by default"),
+    )
     names = ["random", *(name for name in SEARCHES if name != "random" and _chosen(name, arguments.searches))]
     tasks = dict(read_tasks(arguments.data, arguments.table))
     targets = [name for name in tasks if _chosen(name, arguments.targets)]
     if arguments.seeds < 2 or not targets:
-        parser.error(f"expected at least 2 seeds, and targets of {sorted(tasks)}")
+        raise SystemExit(f"Expected at least 2 seeds, and targets of {sorted(tasks)}.")
 
     regrets = {(target, name): np.zeros((arguments.seeds, len(CHECKPOINTS))) for target in targets for name in names}
     tests, seconds = {key: array.copy() for key, array in regrets.items()}, dict.fromkeys(names, 0.0)
@@ -129,16 +126,12 @@ def main() -> None:
                 seconds[name] += time.process_time() - start
                 regrets[target, name][seed], tests[target, name][seed] = evaluate(tasks[target], rows)
         if seed % 10 == 9:
-            print(
-                f"{seed + 1} seeds", *so_far(regrets, targets, names, seed + 1), sep="\n", file=sys.stderr, flush=True
-            )
+            skeleton.log(f"{seed + 1} seeds", *so_far(regrets, targets, names, seed + 1))
     relative = arguments.table == "nasbench_graph"
     rows, note = report_regret(regrets, targets, names, relative)
     code = ["kerasnas/meta/warm_predictor.py", "kerasnas/meta/warm_controller.py", "kerasnas/strategies"]
-    unit = "relative to random search's" if relative else "in points"
-    tracked.record(
-        arguments, rows, code=code, intervals=f"Regret on the signal {unit}; z in standard errors", note=note
-    )
+    intervals = f"Regret on the signal {'relative to random search' if relative else 'in points'}; z in standard errors"
+    tracked.record(arguments, rows, code=code, intervals=intervals, note=note)
     rows, question = report_tests(tests, targets, names), "And which test accuracy do they reach?"
     intervals = "Test accuracy of the best by the signal, ± standard deviation over the seeds"
     tracked.record(arguments, rows, code=code, intervals=intervals, part="tests", question=question)
@@ -151,14 +144,12 @@ def _chosen(name: str, listed: str) -> bool:
 
 
 def read_tasks(data: Path, table: str) -> Iterator[tuple[str, Task]]:
-    """All datasets of a table. They share one space, whose neighborhoods are then computed once."""
+    """Yield all datasets of a table. They share one space, whose neighborhoods are then computed once."""
     file, reader, datasets = TABLES[table]
-    found = sorted(data.rglob(file))
-    if not found:
-        raise SystemExit(f"There is no {file} in or below --data={data}.")
+    path = skeleton.find(data, file)
     space = None
     for dataset in datasets:
-        task = Task(reader.open(found[0], dataset), *COLUMNS[table])
+        task = Task(reader.open(path, dataset), *COLUMNS[table])
         space = task.space if space is None else space
         task.space = space
         yield dataset, task
@@ -174,14 +165,14 @@ def ask_tell(strategy: SearchStrategy, task: Task, evaluations: int) -> list[int
 
 
 def experience(task: Task, name: str, place: int, seed: int) -> SearchExperience:
-    """The evaluations known of a task when it is a source."""
+    """Return the known evaluations of a source task."""
     strategy = PredictorSearch(task.space, 10_000 + 10 * seed + place, initial=SOURCE_RANDOM, batch_size=SOURCE_BATCH)
     ask_tell(strategy, task, SOURCE_EVALUATIONS)
     return SearchExperience.of(strategy, name)
 
 
 def evaluate(task: Task, rows: list[int]) -> tuple[list[float], list[float]]:
-    """Regret on the signal, and the reported value of the best, at the checkpoints."""
+    """Return the regret on the signal, and the reported value of the best, at the checkpoints."""
     signals = task.signal[rows]
     best = [int(np.argmax(signals[:count])) for count in CHECKPOINTS]
     regret = [float(task.signal.max() - signals[position]) for position in best]
@@ -189,14 +180,14 @@ def evaluate(task: Task, rows: list[int]) -> tuple[list[float], list[float]]:
 
 
 def so_far(regrets: dict, targets: list[str], names: list[str], seeds: int) -> Iterator[str]:
-    """A line for every search: its regret relative to random search's after the first seeds, mean over the targets."""
+    """Yield a line for every search: its mean relative regret over the targets after the first seeds."""
     for name in names:
         means = [[regrets[target, which][:seeds].mean(axis=0) for target in targets] for which in (name, "random")]
-        yield f"  {name} " + " ".join(f"{value:.3f}" for value in (np.array(means[0]) / means[1]).mean(axis=0))
+        yield f"\n  {name} " + " ".join(f"{value:.3f}" for value in (np.array(means[0]) / means[1]).mean(axis=0))
 
 
 def report_regret(regrets: dict, targets: list[str], names: list[str], relative: bool) -> tuple[list[dict], str]:
-    """Print the table, and what is worse than from scratch; give both."""
+    """Print the table; return its rows, and a note on what is worse than from scratch."""
     print("\n" + ("Regret relative to random search's" if relative else "Regret in points") + "\n")
     table = tracked.Table(["target", "search", *map(str, CHECKPOINTS)])
     means: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -209,12 +200,9 @@ def report_regret(regrets: dict, targets: list[str], names: list[str], relative:
             table.add([target, name, *(f"{value:.2f}" for value in shown)])
         for name, scratch in PAIRS.items():
             if name in names and scratch in names:
-                z = welch(regrets[target, scratch], regrets[target, name])
-                worse += [
-                    f"{name} on {target} at {count}"
-                    for count, value in zip(CHECKPOINTS, z, strict=True)
-                    if value < -SIGNIFICANT
-                ]
+                z = skeleton.welch(regrets[target, scratch], regrets[target, name])
+                below = [count for count, value in zip(CHECKPOINTS, z, strict=True) if value < -SIGNIFICANT]
+                worse += [f"{name} on {target} at {count}" for count in below]
                 table.add([target, f"z: {name} before {scratch}", *(f"{value:+.1f}" for value in z)])
     for name in names:
         table.add(["mean", name, *(f"{value:.3f}" for value in np.mean(means[name], axis=0))])
@@ -224,7 +212,7 @@ def report_regret(regrets: dict, targets: list[str], names: list[str], relative:
 
 
 def report_tests(tests: dict, targets: list[str], names: list[str]) -> list[dict]:
-    """Print the table, and give its rows."""
+    """Print the table; return its rows."""
     print("\nTest accuracy of the best by the signal\n")
     table = tracked.Table(["target", "search", *map(str, CHECKPOINTS)])
     for target in targets:
@@ -233,12 +221,6 @@ def report_tests(tests: dict, targets: list[str], names: list[str]) -> list[dict
             cells = [f"{m:.2f} ± {s:.2f}" for m, s in zip(values.mean(axis=0), values.std(axis=0, ddof=1), strict=True)]
             table.add([target, name, *cells])
     return table.rows
-
-
-def welch(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The differences of the means over the seeds in standard errors."""
-    error = np.sqrt(first.var(axis=0, ddof=1) / len(first) + second.var(axis=0, ddof=1) / len(second))
-    return (first.mean(axis=0) - second.mean(axis=0)) / np.maximum(error, math.ulp(1.0))
 
 
 if __name__ == "__main__":

@@ -19,30 +19,31 @@ The contenders are
 - `autokeras`: its ImageClassifier, in an environment of its own that `--autokeras_python` names (see README.md);
 - `svm`: PCA with a support vector machine.
 
-The hand-made ones and the random networks are told which flips the data allow; the race has to find out. All train on
-the same arrays. The test set is looked at once, at the end of a run. Records hold the trainable parameters and the
+The hand-made ones and the random networks are given the flips that the data allow; the race has to find out. All train
+on the same arrays. The test set is used once, at the end of a run. Records hold the trainable parameters and the
 latency of a forward pass of one image; of the races also `training_seconds`, spent in building, tracing, training and
-comparing contestants, and `overhead`, the share of the processor time that is not: import, reading, finding candidates,
-evaluation, saving and report.
+comparing contestants, and `overhead`, the fraction of the processor time that is not.
 
-Runs that `--output` holds are not run again. Prints, of the contenders that are asked for, mean test accuracies and
-medians of the costs; the mean ranks over sets and seeds that all of them have; and the paired differences of the race,
-and of `half`, to each other contender with their 95 % intervals, over sets and seeds that both have. Writes `--output`
-with the suffix `.png`, mean ranks with the critical difference of Nemenyi's test.
+Runs that `--output` holds are not repeated. Prints, of the requested contenders, mean test accuracies and medians of
+the costs; the mean ranks over sets and seeds that all of them have; and the paired differences of the race, and of
+`half`, to each other contender with their 95 % intervals, over sets and seeds that both have. Writes `--output` with
+the suffix `.png`, mean ranks with the critical difference of Nemenyi's test.
 """
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import skeleton
 import tracked
 import value_contenders as contenders
 from value_contenders import FLIPS
@@ -61,11 +62,8 @@ CONTENDERS += ["autokeras", "svm", "half", "plain", "hybrid", "coatnet"]
 
 
 def load(data, name):
-    """The four arrays of a set: uint8 images with channels, and labels."""
-    found = sorted(Path(data).rglob(f"{name}.npz")) or sorted(Path(data).rglob(f"{name}/*.npz"))
-    if not found:
-        raise FileNotFoundError(f"There is no {name}.npz, and no .npz in a folder {name}, in or below {data}.")
-    file = found[0]
+    """Return the four arrays of a set: uint8 images with channels, and labels."""
+    file = skeleton.find(data, f"{name}.npz", f"{name}/*.npz")
     with np.load(file) as arrays:
         if "x_train" in arrays:
             parts = [arrays[key] for key in ("x_train", "y_train", "x_test", "y_test")]
@@ -134,17 +132,6 @@ def run(contender, data, name, minutes, seed, autokeras_python):
 
 
 # All of them ------------------------------------------------------------------------------------------------
-def missing(arguments, records):
-    done = {(r["contender"], r["set"], r["cpu_minutes"], r["seed"]) for r in records}
-    for seed in range(arguments.seeds):
-        for name in arguments.sets.split(","):
-            for contender in arguments.contenders.split(","):
-                if contender == "autokeras" and not arguments.autokeras_python:
-                    continue
-                if (contender, name, arguments.cpu_minutes, seed) not in done:
-                    yield contender, name, seed
-
-
 def report(arguments, records):
     """Record and print the table, the ranks and the paired differences of contenders that are asked for."""
     from scipy import stats
@@ -163,13 +150,8 @@ def report(arguments, records):
     rows.append({"data": "(CPU s, mean)", **seconds})
     intervals = "Test accuracy in percent; mean ± 95 % interval over the runs (their number)"
     used = [r for own in runs.values() for r in own.values()]
-    tracked.record(
-        arguments,
-        rows,
-        code=["kerasnas/methods", "kerasnas/racing", "kerasnas/training"],
-        intervals=intervals,
-        runs=used,
-    )
+    code = ["kerasnas/methods", "kerasnas/racing", "kerasnas/training"]
+    tracked.record(arguments, rows, code=code, intervals=intervals, runs=used)
     print(f"\n{'':20}" + "".join(f"{name:>16}" for name in names))
     for dataset in sorted({key[0] for own in found.values() for key in own}):
         columns = [[value for key, value in found[name].items() if key[0] == dataset] for name in names]
@@ -204,7 +186,7 @@ def print_row(title, values, digits=2):
 
 
 def print_difference(title, first, second, first_records, second_records):
-    """The paired difference over the sets and seeds that both have, and how the parameters compare."""
+    """Print the paired difference over the sets and seeds that both have, and the ratio of their parameters."""
     from scipy import stats
 
     both = sorted(set(first) & set(second))
@@ -219,22 +201,20 @@ def print_difference(title, first, second, first_records, second_records):
 
 
 def plot(names, ranks, runs, path):
-    """Mean ranks, the best on the left, with the critical difference of Nemenyi's test at 5 %."""
+    """Plot mean ranks, the best on the left, with the critical difference of Nemenyi's test at 5 %."""
     from matplotlib.figure import Figure
     from scipy import stats
 
     number = len(names)
     if number < 2:
         return
-    critical = (
-        stats.studentized_range.ppf(0.95, number, np.inf) / np.sqrt(2) * np.sqrt(number * (number + 1) / 6 / runs)
-    )
+    critical = stats.studentized_range.ppf(0.95, number, np.inf) / np.sqrt(2)
+    critical *= np.sqrt(number * (number + 1) / 6 / runs)
     figure = Figure(figsize=(7, 1.2 + 0.35 * number), layout="constrained")
     axes = figure.subplots()
     for row, index in enumerate(np.argsort(ranks)):
-        axes.plot(
-            [ranks[index], ranks[index] + critical], [row, row], color="#8b949e", linewidth=3, solid_capstyle="butt"
-        )
+        ends = [ranks[index], ranks[index] + critical]
+        axes.plot(ends, [row, row], color="#8b949e", linewidth=3, solid_capstyle="butt")
         axes.plot([ranks[index]], [row], "o", color="#00795a")
     axes.set_yticks(range(number), [names[index] for index in np.argsort(ranks)])
     axes.invert_yaxis()
@@ -243,52 +223,40 @@ def plot(names, ranks, runs, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="folder in or below which the sets lie, as NAME.npz or NAME/*.npz")
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--contenders", default=",".join(CONTENDERS))
-    parser.add_argument("--cpu_minutes", type=float, default=5.0)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=1, help="runs at once; each has one thread")
-    parser.add_argument("--output", type=Path, default=Path("runs/value.jsonl"))
-    parser.add_argument("--autokeras_python", help="interpreter of an environment with AutoKeras, see README.md")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    arguments = tracked.parse(parser)
+    arguments = skeleton.arguments(
+        __doc__,
+        "data",
+        data={"help": "folder in or below which the sets lie, as NAME.npz or NAME/*.npz"},
+        sets=skeleton.listed(SETS),
+        contenders=skeleton.listed(CONTENDERS),
+        cpu_minutes=5.0,
+        seeds=3,
+        processes=(1, "runs at once; each has one thread"),
+        output=Path("runs/value.jsonl"),
+        autokeras_python=(str, "interpreter of an environment with AutoKeras, see README.md"),
+        one=(str, skeleton.HIDDEN),
+    )
+    python, minutes = arguments.autokeras_python, arguments.cpu_minutes
     if arguments.one:
         contender, name, seed = arguments.one.split(",")
-        python = arguments.autokeras_python
-        print(json.dumps(run(contender, arguments.data, name, arguments.cpu_minutes, int(seed), python)))
+        print(json.dumps(run(contender, arguments.data, name, minutes, int(seed), python)))
         return
-    if "autokeras" in arguments.contenders.split(",") and not arguments.autokeras_python:
-        print("autokeras is left out: --autokeras_python names no interpreter.", file=sys.stderr)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-
-    def read():
-        lines = arguments.output.read_text().splitlines() if arguments.output.exists() else []
-        return [r for r in map(json.loads, lines) if r["cpu_minutes"] == arguments.cpu_minutes]
-
-    threads = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
-    environment = {**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
-    running = []
-    for contender, name, seed in [*missing(arguments, read()), (None, None, None)]:
-        while len(running) >= (arguments.processes if contender else 1):
-            for process in [process for process in running if process.poll() is not None]:
-                running.remove(process)
-                text, errors = process.communicate()
-                if process.returncode:
-                    print(errors[-1000:], file=sys.stderr)
-                    continue
-                print(text.splitlines()[-1], flush=True)
-                with arguments.output.open("a") as file:
-                    file.write(text.splitlines()[-1] + "\n")
-            time.sleep(0.5)
-        if contender:
-            command = [sys.executable, __file__, arguments.data, f"--cpu_minutes={arguments.cpu_minutes}"]
-            command.append(f"--one={contender},{name},{seed}")
-            command += [f"--autokeras_python={arguments.autokeras_python}"] if arguments.autokeras_python else []
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-            running.append(subprocess.Popen(command, env=environment, **pipes))
-    report(arguments, read())
+    names = skeleton.names(arguments.contenders, CONTENDERS)
+    if "autokeras" in names and not python:
+        skeleton.log("autokeras is left out: --autokeras_python names no interpreter.")
+        names.remove("autokeras")
+    runs = skeleton.Runs(arguments.output, "contender", "set", "cpu_minutes", "seed")
+    environment = {**skeleton.ONE_THREAD, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    words = [arguments.data, f"--cpu_minutes={minutes}", *([f"--autokeras_python={python}"] if python else [])]
+    order = itertools.product(range(arguments.seeds), arguments.sets.split(","), names)
+    with ThreadPoolExecutor(arguments.processes) as pool:
+        for record in pool.map(
+            lambda one: skeleton.child(__file__, *words, f"--one={one[2]},{one[1]},{one[0]}", **environment),
+            [(seed, name, one) for seed, name, one in order if not runs.has(one, name, minutes, seed)],
+        ):
+            if record is not None:
+                runs.add(record)
+    report(arguments, [r for r in runs.records if r["cpu_minutes"] == minutes])
 
 
 if __name__ == "__main__":

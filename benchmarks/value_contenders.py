@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import skeleton
 
 FLIPS = {  # what a person who knows the data would do
     "bccd_cells": ("flip", "flip_vertical"),
@@ -39,26 +40,11 @@ def augmentation(name):
 
 
 def train(model, name, x, y, seconds, seed, rate=1e-3):
-    """Train by `fit` until the time is up: Adam, whose learning rate a cosine of the time takes to 0."""
-    import keras
-
+    """Train by `fit` until the time is up."""
     from kerasnas.datasets.batches import ArrayBatches
 
     batches = ArrayBatches(x, y, min(64, len(x) // 4), seed=seed, augment=augmentation(name))
-    start = time.process_time()
-
-    class Clock(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            share = min(1.0, (time.process_time() - start) / max(seconds - start, 1e-9))
-            self.model.optimizer.learning_rate.assign(rate * 0.5 * (1 + np.cos(np.pi * share)))
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = time.process_time() >= seconds
-
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
-    model.fit(batches, epochs=100_000, shuffle=False, verbose=0, callbacks=[Clock()])
-    return model
+    return skeleton.train_until(model, batches, seconds, rate)
 
 
 def cnn(shape, classes, filters=(32, 64, 128), dropout=0.0):

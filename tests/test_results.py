@@ -22,9 +22,11 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 FILES = sorted((BENCHMARKS / "results").glob("*.json"))
 SCRIPTS = sorted(path.name for path in BENCHMARKS.glob("*.py"))
-HELPERS = {"initialization_data.py", "value_contenders.py", "value_autokeras.py", "tracked.py", "tracked_cells.py"}
+HELPERS = {"initialization_data.py", "value_contenders.py", "value_autokeras.py"}
+HELPERS |= {"skeleton.py", "tracked.py", "tracked_cells.py"}
 NO_TABLE = HELPERS | {"tables.py", "stale.py", "pretrain_folds.py"}
 NO_TABLE |= {name for name in SCRIPTS if name.startswith("convert_")}
+MODULES = ("tracked", "tracked_cells", "skeleton", "tables", "stale")
 PASSES_ON = {"main_job"}  # flags of `kerasnas search`
 KEYS = {"question", "command", "commit", "dirty", "date", "versions", "machine", "seeds", "settings", "code"}
 KEYS |= {"intervals", "columns", "rows", "note", "runs"}
@@ -35,7 +37,7 @@ def modules():
     """`tracked`, `tables` and `stale`; scripts of `benchmarks/` find one another."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
-        yield {name: importlib.import_module(name) for name in ("tracked", "tracked_cells", "tables", "stale")}
+        yield {name: importlib.import_module(name) for name in MODULES}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -162,10 +164,7 @@ def test_record_writes_all_that_is_needed_to_measure_again(tmp_path, modules, mo
     words = ["benchmarks/pareto.py", f"--data={tmp_path}", "--seeds=2", f"--results={tmp_path}"]
     monkeypatch.setattr(sys, "argv", words)
     monkeypatch.chdir(ROOT)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seeds", type=int)
-    arguments = tracked.parse(parser)
+    arguments = modules["skeleton"].arguments(None, data=Path, seeds=int)
     table = tracked.Table(["strategy", "hypervolume"])
     table.add(["random", "98.06 ± 0.18"])
     table.add(["none", float("nan")])
@@ -213,7 +212,7 @@ def test_mean_has_students_interval(modules):
     assert modules["tracked"].mean([]) is None
 
 
-@pytest.mark.parametrize("name", ["tracked_cells", "tables"])
+@pytest.mark.parametrize("name", ["tracked_cells", "skeleton", "tables"])
 def test_examples_of_docstrings_hold(name, modules):
     failed, tried = doctest.testmod(modules[name])
     assert tried and not failed
