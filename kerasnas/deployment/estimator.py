@@ -25,7 +25,9 @@ from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.methods.running import search
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.record import read_result
-from kerasnas.runs.settings import GraphConfig, RaceConfig, SearchConfig
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.tasks import Task
 
 DATA = "data.npz"

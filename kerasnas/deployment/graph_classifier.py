@@ -15,7 +15,7 @@ from kerasnas.deployment.estimator import DATA, Estimator
 from kerasnas.deployment.predictions import evaluate_nodes
 from kerasnas.deployment.sample_kinds import Nodes
 from kerasnas.runs.folder import RunFolder
-from kerasnas.runs.settings import GraphConfig
+from kerasnas.methods.nodes.settings import GraphConfig
 
 
 class GraphClassifier(Estimator):

@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.deployment.estimator import Estimator
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.sample_kinds import Images
-from kerasnas.runs.settings import RaceConfig
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.tasks import Regression
 
 

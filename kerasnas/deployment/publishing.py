@@ -108,9 +108,9 @@ def _assemble(source: Path, folder: Path) -> None:
     else:
         run = RunFolder.open(source)
         config = _without_paths(run.config)
-        write_config(folder, run.kind, config)
+        write_config(folder, config)
         record = read_result(source)
-        command = RunFolder(Path("runs", source.resolve().name), run.kind, config).command
+        command = RunFolder(Path("runs", source.resolve().name), config).command
         record |= {"settings": config.to_dict(), "command": command}
         storage.write_json(folder / RESULT, record)
         storage.write_text(folder / "card.md", card_text(record))

@@ -15,7 +15,7 @@ from kerasnas.datasets.csv_labels import PATH_COLUMNS, TEXT_COLUMNS
 from kerasnas.datasets.folders import pixels_of_files, pixels_of_images
 from kerasnas.deployment.predictions import classify, read_texts
 from kerasnas.export import Classifier
-from kerasnas.runs.settings import pixel_size
+from kerasnas.runs.shared_settings import pixel_size
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,12 +18,42 @@ from kerasnas import checks, tabular
 from kerasnas.executors.base import cores
 from kerasnas.files import storage
 from kerasnas.reporting import plot_regret
-from kerasnas.runs.executors import LOCAL, open_executor
-from kerasnas.runs.settings import ComparisonConfig
+from kerasnas.runs.executors import LOCAL, is_executor, open_executor
+from kerasnas.runs.settings import Settings, setting
+from kerasnas.runs.shared_settings import ImportSettings, executor_setting
 from kerasnas.search import STRATEGIES, SpaceExhaustedError
 from kerasnas.tabular import Table
 
 CHECKPOINTS = (10, 25, 50, 100, 150, 200, 300, 500, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonConfig(Settings, ImportSettings):
+    """The settings of `kerasnas compare`: black-box strategies on a table of published results."""
+
+    table: str = setting(
+        "synthetic",
+        "The .npz file of a table (NAS-Bench-201, -101 or -Graph, NATS-Bench's sizes), or synthetic: a made-up one.",
+    )
+    dataset: str = setting("", "Data set of a table that has several. Default: its first.")
+    strategies: tuple[str, ...] = setting(
+        ("random", "evolution", "reinforce", "local_search", "predictor"),
+        "Strategies to compare, comma-separated.",
+        known=STRATEGIES,
+    )
+    evaluations: int = setting(100, "Architectures that each search may evaluate.", least=1)
+    seeds: int = setting(500, "Searches of each strategy, with the seeds 0, 1, 2, ...", least=1)
+    signal: str = setting("", "Column that is searched on. Default: validation accuracy after the fewest epochs.")
+    report: str = setting("", "Column of the result. Default: test accuracy after the most epochs.")
+    workers: int = setting(0, "Processes. Default: one for each core.", least=0)
+    executor: str = executor_setting(
+        "", "Default: as many processes as --workers says.", lambda name: not name or is_executor(name)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("workers", not (self.workers and self.executor), "nothing with --executor")
+        self._check("strategies", len(self.strategies) >= 1, "at least one")
 
 
 @dataclasses.dataclass(frozen=True)

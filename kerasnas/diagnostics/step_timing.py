@@ -15,9 +15,11 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.backend.memory import peak_memory_gib
 from kerasnas.cost.counting import macs
-from kerasnas.methods.assembly import checked_data, make_space, make_supernet, search_batch_size
+from kerasnas.methods.assembly import checked_data, make_space
+from kerasnas.methods.gradient.settings import StepConfig
+from kerasnas.methods.gradient.supernet import make_supernet, search_batch_size
 from kerasnas.reporting.tables import MISSING, duration, show
-from kerasnas.runs.settings import TimingConfig
+from kerasnas.runs.settings import setting
 from kerasnas.search import BilevelTrainer
 from kerasnas.trainers.data_split import pair_halves
 
@@ -32,6 +34,13 @@ loss (3) and of the validation loss (3) with respect to the weights, and two wit
 Unrolled: the first two again, and the derivative of the training gradient, for which both products of its backward pass
 and of its forward pass are formed once more (4).
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class TimingConfig(StepConfig):
+    """The settings of `kerasnas time`: a measurement of the search step."""
+
+    steps: int = setting(10, "Number of steps that are timed, after a first one that is not like the others.", least=1)
 
 
 @dataclasses.dataclass(frozen=True)

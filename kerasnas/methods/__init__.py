@@ -8,9 +8,17 @@ methods.resume("runs/mine")
 """
 
 from kerasnas.methods.assembly import make_space
+from kerasnas.methods.gradient.method import GradientSearch
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.nodes.method import NodeClassification
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.pretraining import Pretraining, PretrainingConfig
+from kerasnas.methods.race.method import RaceMethod
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.methods.running import plot, pretrain, resume, retrain, search
-from kerasnas.runs.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.runs.method import METHODS
 
 __all__ = [
     "GraphConfig",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,7 +23,8 @@ from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import Progress
-from kerasnas.runs.settings import PretrainingConfig
+from kerasnas.runs.method import METHODS, Method
+from kerasnas.runs.settings import Settings, setting
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.loop import EVALUATION_BATCH
 from kerasnas.training.recipe import TrainingRecipe
@@ -34,6 +36,30 @@ _RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3)
 _MOST_TEST = 500  # images of each data set that the initialization is evaluated on
 _PIECE = 30.0  # seconds between two checkpoints
 Log = Callable[[str], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingConfig(Settings):
+    """The settings of `kerasnas pretrain`: one network that learns several data sets, for later races to begin from."""
+
+    datasets: tuple[str, ...] = setting((), "The data sets, comma-separated: names, `.npz` files, folders of images.")
+    network: str = setting(
+        "vgg_3x3", "The network: one of those with names in the races of the macro space, such as residual_pool."
+    )
+    minutes: float = setting(20.0, "Budget: wall-clock minutes.", above=0)
+    seed: int = setting(0, "Seed of everything drawn at random.", least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("datasets", len(self.datasets) >= 1, "at least one data set")
+
+
+@METHODS.register("pretrain")
+class Pretraining(Method):
+    """A network that learns several data sets at once, for later races to start from."""
+
+    name, words, settings, command = "pretrain", "a pretraining", PretrainingConfig, "pretrain"
+    data = ("datasets",)
 
 
 def run_pretraining(run: RunFolder, config: PretrainingConfig, spent: float, progress: Progress) -> dict[str, Any]:

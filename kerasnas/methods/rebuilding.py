@@ -16,9 +16,13 @@ from kerasnas import checks, datasets
 from kerasnas.checks import nearest
 from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
-from kerasnas.methods.assembly import make_space, network_sizes
+from kerasnas.methods.assembly import make_space
+from kerasnas.methods.final_training import network_sizes
 from kerasnas.runs.folder import GIVEN, RunFolder
-from kerasnas.runs.settings import RaceConfig, SearchConfig, Settings, TrainingConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.runs.settings import Settings
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.spaces import SPACES
 
 GENOTYPE = "genotype.json"

@@ -16,7 +16,8 @@ from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.race_experience import Advice, RaceExperience
 from kerasnas.meta.tasks import describe_task
 from kerasnas.racing import Budget, Candidate
-from kerasnas.runs.settings import RaceConfig, SearchConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.spaces import SearchSpace
 
 Config = RaceConfig | SearchConfig

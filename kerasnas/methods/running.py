@@ -19,15 +19,9 @@ from kerasnas.executors import Executor
 from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.methods.assembly import (
-    build_search,
-    load_data,
-    make_objective,
-    make_space,
-    make_training,
-    schedules,
-    search_batch_size,
-)
+from kerasnas.methods.gradient.supernet import build_search, make_objective, schedules, search_batch_size
+from kerasnas.methods.final_training import load_data, make_training
+from kerasnas.methods.assembly import make_space
 from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.methods.nodes import run_node_search
 from kerasnas.methods.plan import count, search_plan, training_plan
@@ -39,7 +33,11 @@ from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import RunFolder, kind_of
 from kerasnas.runs.progress import EpochCount, Progress, progress_of
 from kerasnas.runs.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
-from kerasnas.runs.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.pretraining import PretrainingConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.tracking import Tracking, tracked
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.evidence import evaluation_record, paired, samples_record, scores_record

@@ -15,8 +15,8 @@ from kerasnas import __version__, checks
 from kerasnas.datasets import DATASETS
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.files.stages import Stages
-from kerasnas.runs.settings import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, Settings, TrainingConfig
-from kerasnas.spaces.base import has_supernet
+from kerasnas.runs.method import METHODS, Method, method_of
+from kerasnas.runs.settings import Settings
 
 try:
     import fcntl
@@ -33,13 +33,6 @@ ERROR_LOG = "error.log"
 """The file with the traceback of an error that nobody expected; removed as well."""
 _SETTLED = (ValueError, ArithmeticError)  # errors of settings and data: without others the run would fail again
 _FORMAT, _VERSION = "kerasnas.run", 2
-_KINDS: dict[str, type[Settings]] = {
-    "race": RaceConfig,
-    "graph": GraphConfig,
-    "search": SearchConfig,
-    "retrain": TrainingConfig,
-    "pretrain": PretrainingConfig,
-}
 _RENAMED = {1: {"strategy": "distribution"}}  # version -> old name of a setting -> its name
 
 
@@ -49,13 +42,16 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        kind: `"race"`, `"search"`, `"graph"`, `"retrain"` or `"pretrain"`.
-        config: the settings.
+        config: the settings, of one of `METHODS`.
     """
 
     path: Path
-    kind: str
     config: Settings
+
+    @property
+    def method(self) -> Method:
+        """The method of the run."""
+        return method_of(self.config)
 
     @property
     def stages(self) -> Stages:
@@ -63,16 +59,13 @@ class RunFolder:
         return Stages(self.path)
 
     @classmethod
-    def create(
-        cls, path: str | os.PathLike, kind: str, config: Settings, log: Callable[[str], Any] = print
-    ) -> RunFolder:
+    def create(cls, path: str | os.PathLike, config: Settings, log: Callable[[str], Any] = print) -> RunFolder:
         """Begin a run in `path`, which is made when missing and must not hold another run.
 
         A run that failed by its settings or its data before a stage of it was finished is none: it is replaced.
 
         Args:
             path: the folder.
-            kind: as the attribute.
             config: the settings.
             log: told of a run that is replaced. Defaults to `print`.
 
@@ -81,7 +74,6 @@ class RunFolder:
             OSError: if it cannot be written.
         """
         path, config = checks.path("path", path), checks.instance("config", config, Settings)
-        checks.name("kind", kind)
         leftovers.remove(path)
         if (path / "config.json").exists():
             reason = _failure(path)
@@ -90,7 +82,7 @@ class RunFolder:
                     f"{path} already holds a run{f', which failed: {reason}' if reason else '.'} Continue it with "
                     f"`kerasnas resume --output_dir={path}`, or choose another --output_dir."
                 )
-            with cls(path, kind, config).held():
+            with cls(path, config).held():
                 _clear(path)
             log(f"{path} held a run that failed before it found anything: these settings take its place.")
         elif path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - {FAILED, ERROR_LOG}):
@@ -98,12 +90,12 @@ class RunFolder:
 
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_config(path, kind, config, os.getcwd())
+            write_config(path, config, os.getcwd())
         except OSError as error:
             raise type(error)(
                 error.errno, f"Cannot write in {path}: {error.strerror}. Choose another --output_dir"
             ) from error
-        return cls(path, kind, config)
+        return cls(path, config)
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> RunFolder:
@@ -124,12 +116,10 @@ class RunFolder:
             failed = f"{again}{reason}" if reason else ""
             raise FileNotFoundError(f"{path} holds no run: there is no config.json in it.{failed}")
         leftovers.remove(path)
-        return cls(path, *read_config(file))
+        return cls(path, read_config(file))
 
     @classmethod
-    def begin(
-        cls, path: str | os.PathLike, kind: str, config: Settings, log: Callable[[str], Any] = print
-    ) -> RunFolder:
+    def begin(cls, path: str | os.PathLike, config: Settings, log: Callable[[str], Any] = print) -> RunFolder:
         """Open the run of these settings in `path`, or create it; arguments as for `create`.
 
         Raises:
@@ -137,21 +127,23 @@ class RunFolder:
             OSError: as for `create`.
         """
         if not Path(path, "config.json").exists():
-            return cls.create(path, kind, config, log)
+            return cls.create(path, config, log)
         run = cls.open(path)
-        there, here = ({"kind": one.kind, **one.config.to_dict()} for one in (run, cls(run.path, kind, config)))
+        there, here = (
+            {"kind": one.method.name, **one.config.to_dict()} for one in (run, cls(run.path, config))
+        )
         there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
         same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
             run.config, config
         )
         if different := checks.differences(there, here | ({"dataset": there["dataset"]} if same else {})):
             if _replaceable(run.path):
-                return cls.create(path, kind, config, log)
+                return cls.create(path, config, log)
             raise ValueError(
                 f"{path} holds a run with other settings: {'; '.join(different)}. Choose another folder, or continue "
                 f"that run with `kerasnas.methods.resume({str(path)!r})`."
             )
-        return run.on(config.executor) if isinstance(config, (RaceConfig, SearchConfig)) else run
+        return run.on(executor) if (executor := getattr(config, "executor", None)) is not None else run
 
     def on(self, executor: str) -> RunFolder:
         """The run, to be continued on another executor than it was begun with.
@@ -159,20 +151,16 @@ class RunFolder:
         Raises:
             ValueError: for a run that uses none, and for a name of none.
         """
-        if not isinstance(self.config, (RaceConfig, SearchConfig)):
-            expected = f"nothing for a run of kind '{self.kind}', which is one training"
+        if not hasattr(self.config, "executor"):
+            expected = f"nothing for {self.method.words}, which is one training"
             raise ValueError(checks.invalid("executor", expected, executor))
-        return type(self)(self.path, self.kind, dataclasses.replace(self.config, executor=executor))
+        return type(self)(self.path, dataclasses.replace(self.config, executor=executor))  # type: ignore[call-arg]
 
     @property
     def command(self) -> str:
-        """The command that begins this run."""
-        command, flags = self.kind if self.kind in ("retrain", "pretrain") else "search", self.config.flags()
-        if self.kind == "search" and not any(flag.startswith("--space=") for flag in flags):
-            flags.insert(0, "--method=gradient")
-        if isinstance(self.config, RaceConfig) and has_supernet(self.config.space):
-            flags.insert(0, "--method=race")
-        return shlex.join(["kerasnas", command, *flags, f"--output_dir={self.path}"])
+        """The command that starts this run."""
+        method = self.method
+        return shlex.join(["kerasnas", method.command, *method.flags(self.config), f"--output_dir={self.path}"])
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -217,17 +205,6 @@ class RunFolder:
                 raise
 
 
-def kind_of(config: Settings) -> str:
-    """The kind of the runs that have such settings.
-
-    Example:
-
-    >>> kind_of(RaceConfig()), kind_of(SearchConfig())
-    ('race', 'search')
-    """
-    return next(kind for kind, made_of in _KINDS.items() if made_of is type(config))
-
-
 def _clear(path: Path) -> None:
     """Remove a run of which nothing was finished."""
     for name in ("stages", "checkpoints", TRACKING):
@@ -260,21 +237,21 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def write_config(path: Path, kind: str, config: Settings, directory: str | None = None) -> None:
+def write_config(path: Path, config: Settings, directory: str | None = None) -> None:
     """Write the settings of a run to `config.json` in a folder.
 
     Args:
         path: the folder.
-        kind, config: as for `RunFolder`.
+        config: as for `RunFolder`.
         directory: where relative paths of data in them are read from. Defaults to None: it is not said.
     """
-    record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": kind}
+    record = {"format": _FORMAT, "version": _VERSION, "kerasnas_version": __version__, "kind": method_of(config).name}
     place = {} if directory is None else {"directory": directory}
     storage.write_json(path / "config.json", {**record, **place, "settings": config.to_dict()})
 
 
-def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
-    """The kind of a run and its settings, from its `config.json`; the modules that it imports are imported.
+def read_config(file: str | os.PathLike) -> Settings:
+    """Read the settings of a run from its `config.json`; the modules that it imports are imported.
 
     Args:
         file: what `RunFolder.create` wrote. A relative path of data in it is read from where the run was begun.
@@ -292,31 +269,25 @@ def read_config(file: str | os.PathLike) -> tuple[str, Settings]:
             f"{file} was written by KerasNAS {record.get('kerasnas_version')} in version {version} of the format; "
             f"this KerasNAS reads versions up to {_VERSION}. Upgrade KerasNAS to continue it."
         )
-    kind = record.get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ValueError(f"{file}: unknown kind of run {kind!r}. Known: {sorted(_KINDS)}")
-    settings: Any = record.get("settings")
-    renamed = _RENAMED.get(version, {})
     try:
-        config = _KINDS[kind].from_dict({renamed.get(name, name): value for name, value in settings.items()})
+        method = METHODS[record.get("kind")]()  # type: ignore[index]
+        renamed, settings = _RENAMED.get(version, {}), record.get("settings")
+        config = method.settings.from_dict({renamed.get(name, name): value for name, value in settings.items()})
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file}: {error}") from None
-    return kind, _located(config, record.get("directory"))
-
-
-def _located(config: Settings, directory: str | None) -> Settings:
-    """The settings of a run that was begun in `directory`, wherever it is resumed: a relative path of data is found."""
-    if directory is None:
+    if (directory := record.get("directory")) is None:
         return config
-    if isinstance(config, PretrainingConfig):
-        return dataclasses.replace(config, datasets=tuple(_place(directory, one) for one in config.datasets))
-    dataset = getattr(config, "dataset", "")
-    return dataclasses.replace(config, dataset=_place(directory, dataset)) if dataset else config  # type: ignore[call-arg]
+    placed = {name: _placed(directory, getattr(config, name)) for name in method.data}
+    return dataclasses.replace(config, **placed)
+
+
+def _placed(directory: str, data: Any) -> Any:
+    """A data set, or several, of a run that was started in `directory`, as found from here."""
+    return tuple(_place(directory, name) for name in data) if isinstance(data, tuple) else _place(directory, data)
 
 
 def _place(directory: str, dataset: str) -> str:
-    """A data set as it is found from here."""
-    if dataset in DATASETS or Path(dataset).exists():
+    if not dataset or dataset in DATASETS or Path(dataset).exists():
         return dataset
     place = Path(directory, dataset)
     return str(place) if place.exists() else dataset

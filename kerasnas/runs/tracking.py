@@ -65,7 +65,7 @@ class Tracking:
 
     def _begin(self, name: str) -> None:
         self._folder.mkdir(exist_ok=True)
-        settings = {"kerasnas": __version__, "kind": self._run.kind, **self._run.config.to_dict()}
+        settings = {"kerasnas": __version__, "kind": self._run.method.name, **self._run.config.to_dict()}
         before = self._tracked.get(name, {})
         made = load_tracker(name)(self._folder, self._run.path.resolve().name, settings, before.get("state", {}))
         self._trackers[name] = made

@@ -13,7 +13,7 @@ from kerasnas.companions.kernels import KernelsBeside, ridge
 from kerasnas.datasets import load
 from kerasnas.files import Stages
 from kerasnas.methods import SearchConfig, TrainingConfig
-from kerasnas.methods.assembly import features_of_kernels
+from kerasnas.methods.final_training import features_of_kernels
 from kerasnas.spaces import PaddedSignalSpace, SignalSpace
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
 from kerasnas.training import NetworkTraining, TrainingRecipe

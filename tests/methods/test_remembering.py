@@ -16,7 +16,8 @@ from kerasnas.methods import running as pipeline_run
 from kerasnas.methods.race import running as race_run
 from kerasnas.racing import Budget, Candidate, portfolio
 from kerasnas.runs import Progress, RunFolder
-from kerasnas.runs.settings import RaceConfig, SearchConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, TextSpace
 from kerasnas.tasks import MULTILABEL, Regression

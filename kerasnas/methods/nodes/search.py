@@ -29,7 +29,7 @@ from kerasnas.racing import Budget
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import Progress
-from kerasnas.runs.settings import GraphConfig
+from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.runs.tracking import Tracking
 from kerasnas.search import PredictorSearch
 from kerasnas.spaces import GraphSpace

@@ -11,7 +11,7 @@ from kerasnas import checks, datasets
 from kerasnas.files import storage
 from kerasnas.methods.rebuilding import GENOTYPE, Rebuilt, read_given, read_network
 from kerasnas.runs.folder import GIVEN, RunFolder
-from kerasnas.runs.settings import RaceConfig
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.spaces import SPACES
 
 

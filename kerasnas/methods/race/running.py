@@ -28,7 +28,9 @@ from kerasnas.reporting.tables import amount
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import Progress
-from kerasnas.runs.settings import GraphConfig, RaceConfig, TrainingConfig
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, SearchSpace
 from kerasnas.training.recipe import TrainingRecipe

@@ -13,7 +13,7 @@ from kerasnas.datasets import Vocabulary
 from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
 from kerasnas.methods import SearchConfig, TrainingConfig
-from kerasnas.methods.assembly import longest_runs, make_augmentation
+from kerasnas.methods.final_training import longest_runs, make_augmentation
 
 SEARCH = [
     *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=0"),

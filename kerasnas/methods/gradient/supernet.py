@@ -1,0 +1,189 @@
+"""From settings to the supernet, its objective and its search."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kerasnas import datasets, relaxations
+from kerasnas.callbacks import TemperatureSchedule
+from kerasnas.cost import COSTS, CostModel, LatencyTable
+from kerasnas.distribution import resolve_strategy
+from kerasnas.distribution.cluster import read_cluster
+from kerasnas.files.stages import COST, Stages
+from kerasnas.meta import warm_start
+from kerasnas.meta.shelf import load_initializer
+from kerasnas.methods.final_training import network_sizes
+from kerasnas.methods.gradient.settings import SearchConfig, StepConfig
+from kerasnas.search import BilevelTrainer, CostObjective
+from kerasnas.spaces import SearchSpace
+from kerasnas.trainers.alpha_rate import architecture_learning_rate
+from kerasnas.training.network_training import NetworkTraining
+from kerasnas.training.recipe import TrainingRecipe
+
+
+def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset) -> NetworkTraining:
+    """The short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
+    sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
+    recipe = TrainingRecipe(
+        config.retrain_epochs,
+        config.retrain_batch_size,
+        config.retrain_learning_rate,
+        options=sizes,
+        task=data.task,
+        algorithm=config.optimizer,
+    )
+    return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
+
+
+
+
+def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.ImageDataset, seed: int = 0) -> Any:
+    """The supernet of the settings.
+
+    Raises:
+        ValueError: for settings that the space or the relaxation does not have.
+    """
+    options: dict[str, Any] = {"seed": seed}
+    if config.relaxation or config.first_temperature is not None:
+        options["relaxation"] = _relaxation(config, seed)
+    for name in ("partial_channels", "edge_normalization"):
+        if name in config.changed():
+            if not space.mixes_channels:
+                raise ValueError(f"Space '{space.name}' has no setting `{name}`.")
+            options[name] = getattr(config, name)
+    return space.build_supernet(data.input_shape, data.num_classes, **options)
+
+
+def _relaxation(config: StepConfig, seed: int) -> Any:
+    name = config.relaxation or "softmax"
+    if config.first_temperature is None:
+        return name
+    if name not in ("softmax", "gumbel"):
+        raise ValueError(f"Relaxation '{name}' has no setting `temperature`: softmax and gumbel have one.")
+    seeded = {"seed": seed} if name == "gumbel" else {}
+    return relaxations.RELAXATIONS[name](temperature=config.first_temperature, **seeded)
+
+
+def schedules(config: SearchConfig) -> list[keras.callbacks.Callback]:
+    """The callbacks of the settings' schedules."""
+    if len(config.temperature) < 2:
+        return []
+    initial, final = map(float, config.temperature)
+    return [TemperatureSchedule(initial, final)]
+
+
+def make_objective(
+    stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset
+) -> CostObjective | None:
+    """The objective of the settings, or None; costs are measured once in a run, as its stage `cost`.
+
+    Raises:
+        ValueError: if the target is below the cost of every network, or a latency table does not fit.
+    """
+    name = "latency" if config.latency_target_ms else config.cost
+    if not name:
+        return None
+    record = stages.stage(COST) or stages.finish(COST, _cost_model(name, config, space, data).get_config())
+    cost = CostModel.from_config(json.loads(json.dumps(record)))
+    target = config.latency_target_ms or config.cost_target or None
+    return CostObjective(cost, config.cost_weight, target, config.cost_form)
+
+
+def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset) -> CostModel:
+    sizes = network_sizes(config, space)
+    if config.latency_table:
+        return LatencyTable.load(config.latency_table).cost_model(space, data.input_shape, data.num_classes, **sizes)
+    return COSTS[name](space, data.input_shape, data.num_classes, **sizes)
+
+
+def distribution_scope(config: SearchConfig, log: Callable[[str], Any]) -> contextlib.AbstractContextManager:
+    """The context in which the search is built, for the settings' distribution.
+
+    Raises:
+        ValueError: if there is no such device, and where TF_CONFIG asks for several machines.
+    """
+    if keras.backend.backend() != "tensorflow" and config.distribution == "auto":
+        return contextlib.nullcontext()
+    if os.environ.get("TF_CONFIG", "").strip() and len(read_cluster().addresses) > 1:
+        raise ValueError("TF_CONFIG names several workers. The command line searches on one machine: unset it.")
+    lines: list[str] = []
+    try:
+        strategy = resolve_strategy(config.distribution, log=lines.append)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    if strategy.num_replicas_in_sync > 1 or config.distribution != "auto":
+        log(*lines)
+    return strategy.scope()
+
+
+def make_trainer(config: SearchConfig, supernet: Any, objective: CostObjective | None) -> BilevelTrainer:
+    """The search of the settings, not compiled."""
+    asked = config.changed()  # a guard that was asked for, and has nothing to act on, says so
+    return BilevelTrainer(
+        supernet,
+        hypergradient=config.hypergradient,
+        objective=objective,
+        architecture_warmup_epochs=config.architecture_warmup_epochs,
+        auxiliary_skip=config.auxiliary_skip if "auxiliary_skip" in asked else "auto",
+        max_skips=max_skips_of(config),
+        curvature_ratio=(config.curvature_ratio or None) if "curvature_ratio" in asked else "auto",
+    )
+
+
+def max_skips_of(config: SearchConfig) -> int | str | None:
+    """The settings' cap of skip connections, as `BilevelTrainer` takes it."""
+    if config.max_skips == "any":
+        return None
+    return config.max_skips if config.max_skips == "auto" else int(config.max_skips)
+
+
+def search_batch_size(config: StepConfig, data: datasets.ImageDataset) -> int:
+    """The batch size of the settings; if it is the default, at most the size of the smaller half of the data."""
+    usual = type(config).suited(space=config.space, imports=config.imports).batch_size
+    smaller = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split))
+    return config.batch_size if config.batch_size != usual else max(min(config.batch_size, smaller), 1)
+
+
+def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Optimizer | None:
+    """The optimizer of the network weights in a search of so many steps; None for the search's own, SGD."""
+    if config.optimizer == "sgd":
+        return None
+    return TrainingRecipe(learning_rate=config.learning_rate, algorithm=config.optimizer).optimizer(steps)
+
+
+def build_search(
+    config: SearchConfig,
+    space: SearchSpace,
+    data: datasets.ImageDataset,
+    objective: CostObjective | None,
+    log: Callable[[str], Any],
+) -> BilevelTrainer:
+    """The compiled search of the settings, in the scope of their distribution."""
+    steps = int(len(data.x_train) * (1 - config.validation_split)) // search_batch_size(config, data)
+    # In minutes instead of the paper's hours the alphas take large steps, whose noise the annealing averages out.
+    # Their optimizer counts the steps that it takes: none in the warm-up.
+    learning = max(config.epochs - config.architecture_warmup_epochs, 1)
+    learning *= max(steps, 1)
+    rate = config.architecture_learning_rate or architecture_learning_rate(learning)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, learning)
+    with distribution_scope(config, log):
+        search = make_trainer(config, make_supernet(config, space, data, config.seed), objective)
+        search.compile(
+            optimizer=_weights_optimizer(config, config.epochs * max(steps, 1)),
+            learning_rate=config.learning_rate,
+            architecture_optimizer=keras.optimizers.Adam(schedule, beta_1=0.9, beta_2=0.999),
+            loss=data.task.loss(),
+            metrics=data.task.metrics(),
+        )
+        if config.initializer not in ("", "none"):
+            log(warm_start(search, load_initializer(config.initializer)))
+    idle = search.idle_curvature_stop(config.epochs, 0)
+    if idle and search.curvature_ratio == "auto":  # else `fit` warns
+        log(f"No stop for the curvature: {idle}.")
+    return search

@@ -1,0 +1,79 @@
+"""The settings of a race."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from kerasnas.runs.settings import Settings, setting
+from kerasnas.runs.shared_settings import (
+    BudgetSettings,
+    DataSettings,
+    ExperienceSettings,
+    ImportSettings,
+    RunSettings,
+    executor_setting,
+)
+from kerasnas.spaces import SPACES
+from kerasnas.training.recipe import AUGMENTATIONS
+
+
+@dataclasses.dataclass(frozen=True)
+class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, DataSettings, ImportSettings):
+    """The settings of `kerasnas search` by a race: whole networks, within a budget of time."""
+
+    space: str = setting(
+        "macro",
+        "The space whose networks are raced, of images. With macro, well-known networks and variants of them take "
+        "part; with any other, random networks. One that has a supernet is raced with --method=race.",
+        known=SPACES,
+    )
+    genotypes: tuple[str, ...] = setting(
+        (),
+        "Networks of your own that take part, comma-separated: genotype files, or folders of runs (a gradient search, "
+        "a race, a training), at the size that the run trained them at. They may be of any space of images, take part "
+        "whatever --candidates says, and must be within the limits.",
+    )
+    candidates: int = setting(
+        12,
+        "Maximum number of candidates; fewer if the budget is short, and your own in any case. 1 for no race.",
+        least=1,
+    )
+    ensemble: int = setting(
+        1,
+        "Networks of the ensemble that results: the best of the race, which share the rest of the budget; fewer if the "
+        "others are far behind. Limits hold for all of them together. Default: 1, a single network.",
+        least=1,
+    )
+    augment: tuple[str, ...] = setting(
+        ("auto",),
+        "Augmentations of the training data, comma-separated: shift, flip, flip_vertical, rotate, cutout, "
+        "color_jitter. auto: shift, those of the flips and turns after which a network recognizes held-out images as "
+        "well as before, and, where there is time to try, flip, cutout or color_jitter if it helps; of grids, those "
+        "flips and turns alone. Empty for nothing.",
+        known=(*AUGMENTATIONS, "auto"),
+    )
+    validation_split: float = setting(
+        0.2, "Share of the training data that networks are compared on; the winner is trained on all.", above=0, below=1
+    )
+    max_parameters: int = setting(0, "Maximum number of parameters of the network. Default: any.", least=0)
+    latency_target_ms: float = setting(
+        0.0, "Maximum latency for one image, in milliseconds, measured here. Default: any.", least=0
+    )
+    initializer: str = setting(
+        "auto",
+        "Pretrained weights: auto (all bundled ones that fit the data), none, a name, a folder or hf://owner/name. The "
+        "same network with random weights takes part too, as a control.",
+    )
+    executor: str = executor_setting("local", "The trainings of the candidates do, all but the last one of the winner.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("cpu_minutes", not (self.minutes and self.cpu_minutes), "nothing with --minutes")
+        self._check("executor", not self.cpu_minutes or self.executor == "local", "local, with --cpu_minutes")
+        alone = "auto" not in self.augment or len(self.augment) == 1
+        self._check("augment", alone, "auto alone, or names of augmentations")
+        self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
+        images = getattr(SPACES[self.space], "inputs", "image") == "image"
+        self._check(
+            "space", images, "a space of images in a race; signals and texts have a gradient search, without --method"
+        )
