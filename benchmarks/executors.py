@@ -32,7 +32,8 @@ from kerasnas import methods, racing
 from kerasnas.executors import Executor
 from kerasnas.executors.base import Function
 from kerasnas.files import Stages
-from kerasnas.runs import RunFolder, open_executor
+from kerasnas.runs import open_executor
+from kerasnas.runs.folder import RunFolder
 from kerasnas.training import NetworkTraining, TrainingRecipe
 
 EXECUTORS = ("local", "processes:1", "processes:2", "ray")

@@ -29,8 +29,7 @@ from kerasnas.meta.race_experience import RaceExperience
 from kerasnas.meta.tasks import FEATURES
 from kerasnas.methods import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.methods.rebuilding import Rebuilt, read_given
-from kerasnas.runs import RunFolder, read_config
-from kerasnas.runs.folder import GIVEN
+from kerasnas.runs.folder import GIVEN, RunFolder, read_config
 from kerasnas.runs.record import read_result
 from kerasnas.tabular import NASBench201
 
@@ -64,8 +63,8 @@ def _json(name: str, value: Any) -> Callable[[Path], Path]:
     return write
 
 
-def _run(kind: str, config: Any) -> Callable[[Path], Path]:
-    return lambda folder: RunFolder.create(folder, kind, config).path / "config.json"
+def _run(config: Any) -> Callable[[Path], Path]:
+    return lambda folder: RunFolder.create(folder, config).path / "config.json"
 
 
 def _genotype(folder: Path) -> Path:
@@ -206,18 +205,14 @@ _REBUILT = Rebuilt(DARTS_V2, TrainingConfig(space="darts", num_nodes=4)).to_dict
 
 FORMATS: dict[str, FileFormat] = {
     "genotype.json": FileFormat(_genotype, Genotype.load, may_lack=("normal", "reduce")),
-    "config.json of a race": FileFormat(_run("race", RaceConfig()), read_config, ("kerasnas_version", "directory")),
-    "config.json of a search": FileFormat(
-        _run("search", SearchConfig()), read_config, ("kerasnas_version", "directory")
-    ),
+    "config.json of a race": FileFormat(_run(RaceConfig()), read_config, ("kerasnas_version", "directory")),
+    "config.json of a search": FileFormat(_run(SearchConfig()), read_config, ("kerasnas_version", "directory")),
     "config.json of a search on a graph": FileFormat(
-        _run("graph", GraphConfig(dataset="graph.npz")), read_config, ("kerasnas_version", "directory")
+        _run(GraphConfig(dataset="graph.npz")), read_config, ("kerasnas_version", "directory")
     ),
-    "config.json of a training": FileFormat(
-        _run("retrain", TrainingConfig()), read_config, ("kerasnas_version", "directory")
-    ),
+    "config.json of a training": FileFormat(_run(TrainingConfig()), read_config, ("kerasnas_version", "directory")),
     "config.json of a pre-training": FileFormat(
-        _run("pretrain", PretrainingConfig(datasets=("cifar10",))), read_config, ("kerasnas_version", "directory")
+        _run(PretrainingConfig(datasets=("cifar10",))), read_config, ("kerasnas_version", "directory")
     ),
     "given.json": FileFormat(
         _json(GIVEN, {"mine": _REBUILT}), lambda path: read_given(path.parent), may_lack=_GIVEN, optional=True

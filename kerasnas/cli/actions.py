@@ -15,61 +15,46 @@ from kerasnas.cli.flags import flag_of, given, settings
 
 
 def search(values: flags.FlagValues, spent: float) -> None:
-    """Search, by a race or by gradients."""
+    """Search, by the method that the flags ask for."""
     from kerasnas import methods, runs
 
-    config = settings(_search_settings(values), values)
-    if isinstance(config, methods.SearchConfig):
-        methods.make_space(config)
+    method = _search_method(values)
+    config = settings(method.settings, values)
+    method.check(config)
     progress = _progress(values)
-    kind = runs.folder.kind_of(config)
-    run = runs.RunFolder.create(values["output_dir"].value, kind, config, progress)
+    run = runs.folder.RunFolder.create(values["output_dir"].value, config, progress)
     methods.search(config, run.path, progress, spent)
 
 
-def _search_settings(values: flags.FlagValues) -> type:
-    """The settings of the method that the flags ask for.
+def _search_method(values: flags.FlagValues) -> Any:
+    """The method that the flags ask for.
 
     Raises:
-        ValueError: for a flag that the method does not have, and for a gradient search of a space without a supernet.
+        ValueError: for a flag that the method does not have, and for a method that does not take the space.
     """
-    from kerasnas.datasets.graph_files import is_graph_file
-    from kerasnas.methods import GraphConfig, RaceConfig, SearchConfig
+    from kerasnas.methods import search_methods
     from kerasnas.runs import plugins
-    from kerasnas.spaces.base import has_supernet
 
     plugins.load(values["import"].value)  # before the name of a space is looked up
-    space, method = values["space"], values["method"].value
-    if space.value == "graphs" or (not space.present and is_graph_file(values["dataset"].value)):
-        if method != "auto":
-            raise ValueError(f"A graph has a search of its own, and no --method={method}. Leave out --method.")
-        return _only(values, GraphConfig, (RaceConfig, SearchConfig), "a search on a graph", "Leave it out.")
-    searched = space.present and has_supernet(space.value)
-    if method == "gradient" and space.present and not searched:
-        raise ValueError(f"Space '{space.value}' has no supernet for a gradient search. Race it: leave out --method.")
-    if method == "auto":
-        method = "gradient" if searched else "race"
-    if method == "race":
-        hint = "Leave out --method." if searched else "Add --space=darts, or another space with a supernet."
-        return _only(values, RaceConfig, (SearchConfig, GraphConfig), "a race", hint)
-    hint = "Add --method=race." if space.present else "Leave out --method."
-    return _only(values, SearchConfig, (RaceConfig, GraphConfig), "none", hint)
-
-
-def _only(values: flags.FlagValues, chosen: type, others: tuple[type, ...], words: str, hint: str) -> type:
-    """`chosen`, if the flags that are given are its own.
-
-    Raises:
-        ValueError: for a flag of others.
-    """
-    of = {"RaceConfig": "a race", "SearchConfig": "a gradient search", "GraphConfig": "a search on a graph"}
-    own = {flag_of(field) for field in dataclasses.fields(chosen)}
-    for other in others:
-        for name in sorted({flag_of(field) for field in dataclasses.fields(other)} - own):
+    space = values["space"].value if values["space"].present else None
+    option, dataset = values["method"].value, values["dataset"].value
+    known = search_methods()
+    method = suited = next(method for method in known if method.suits(space, dataset))
+    if option != "auto":
+        if not suited.option:
+            words = f"{suited.words[0].upper()}{suited.words[1:]}"
+            raise ValueError(f"{words} has no --method={option}. Leave out --method.")
+        method = next(method for method in known if method.option == option)
+        method.check_space(space)
+    own = {flag_of(field) for field in dataclasses.fields(method.settings)}
+    for other in known:
+        for name in sorted({flag_of(field) for field in dataclasses.fields(other.settings)} - own):
             if values[name].present:
-                hint = "Name the .npz file of a graph." if other.__name__ == "GraphConfig" else hint
-                raise ValueError(f"--{name} is a flag of {of[other.__name__]}, and this is {words}. {hint}")
-    return chosen
+                hint = (
+                    "Leave out --method." if method is not suited else other.way if method.option else "Leave it out."
+                )
+                raise ValueError(f"--{name} is a flag of {other.words}, and this is {method.words}. {hint}")
+    return method
 
 
 def _progress(values: flags.FlagValues) -> Any:
@@ -88,7 +73,7 @@ def retrain(values: flags.FlagValues) -> None:
     published = _published().get(name)
     found = methods.read_network(_existing(name), **own) if published is None else methods.fitting(published, **own)
     progress = _progress(values)
-    run = runs.RunFolder.create(values["output_dir"].value, "retrain", found.config, progress)
+    run = runs.folder.RunFolder.create(values["output_dir"].value, found.config, progress)
     methods.retrain(found.config, run.path, found.genotype, progress)
 
 
@@ -98,7 +83,7 @@ def pretrain(values: flags.FlagValues, spent: float) -> None:
 
     config = settings(methods.PretrainingConfig, values)
     progress = _progress(values)
-    run = runs.RunFolder.create(values["output_dir"].value, "pretrain", config, progress)
+    run = runs.folder.RunFolder.create(values["output_dir"].value, config, progress)
     methods.pretrain(config, run.path, progress, spent)
 
 

@@ -13,7 +13,6 @@ from kerasnas.checks import nearest
 from kerasnas.cli.flags import RENAMED, flag_of
 from kerasnas.files import untrusted
 
-_METHODS = {"race": "race", "search": "gradient"}  # kind of a run -> the --method that it is of
 _VALUES = (str, int, float, datetime.date)  # all that YAML has besides lists, mappings, nothing and the like
 _MOST = 2**16  # bytes of a file of flags
 _DEEPEST = 10  # lists and mappings in one another
@@ -84,14 +83,16 @@ def _read(file: Path, command: str) -> dict[str, Any]:
         raise ValueError(f"{file}: expected names of flags and their values. Received: {type(record).__name__}")
     if record.get("format") != "kerasnas.run":
         return {str(name).lstrip("-").replace("-", "_"): value for name, value in record.items()}
+    import kerasnas.methods  # noqa: F401 (registers the methods)
     from kerasnas import runs
+    from kerasnas.runs.method import method_of
 
-    kind, config = runs.read_config(file)
-    of = "retrain" if kind == "retrain" else "search"
-    if of != command:
-        raise ValueError(f"{file} is the configuration of `kerasnas {of}`. Received: `kerasnas {command}`")
+    config = runs.folder.read_config(file)
+    of = method_of(config)
+    if of.command != command:
+        raise ValueError(f"{file} is the configuration of `kerasnas {of.command}`. Received: `kerasnas {command}`")
     fields = {field.name: flag_of(field) for field in type(config).__dataclass_fields__.values()}
-    method = {"method": _METHODS[kind]} if kind in _METHODS else {}
+    method = {"method": of.option} if of.option else {}
     return {**{fields[name]: value for name, value in config.to_dict().items()}, **method}
 
 

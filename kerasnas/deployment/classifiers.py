@@ -13,8 +13,8 @@ from kerasnas.deployment.estimator import Estimator
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.sample_kinds import Images, Texts
 from kerasnas.export import graded
-from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.spaces import SPACES
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, task_of_labels
 

@@ -21,13 +21,13 @@ from kerasnas.deployment.sample_kinds import SampleKind
 from kerasnas.export import Classifier, load_classifier
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.methods.running import search
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.record import read_result
-from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.tasks import Task
 
 DATA = "data.npz"

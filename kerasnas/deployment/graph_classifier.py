@@ -14,8 +14,8 @@ from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
 from kerasnas.deployment.estimator import DATA, Estimator
 from kerasnas.deployment.predictions import evaluate_nodes
 from kerasnas.deployment.sample_kinds import Nodes
-from kerasnas.runs.folder import RunFolder
 from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.runs.folder import RunFolder
 
 
 class GraphClassifier(Estimator):

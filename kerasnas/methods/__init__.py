@@ -16,11 +16,13 @@ from kerasnas.methods.pretraining import Pretraining, PretrainingConfig
 from kerasnas.methods.race.method import RaceMethod
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import Rebuilt, fitting, read_network
+from kerasnas.methods.retraining import Retraining
 from kerasnas.methods.running import plot, pretrain, resume, retrain, search
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.runs.method import METHODS
+from kerasnas.runs.method import METHODS, Method
 
 __all__ = [
+    "METHODS",
     "GraphConfig",
     "PretrainingConfig",
     "RaceConfig",
@@ -36,3 +38,16 @@ __all__ = [
     "retrain",
     "search",
 ]
+
+
+def search_methods() -> list[Method]:
+    """The methods of `kerasnas search`, in the order in which they are asked whether they suit a space."""
+    return [method for name in METHODS if (method := METHODS[name]()).command == "search"]
+
+
+# Of those that suit a space and its data, `kerasnas search` takes the first: the race, which takes all, is the last.
+METHODS.register("graph", NodeClassification)
+METHODS.register("search", GradientSearch)
+METHODS.register("race", RaceMethod)
+METHODS.register("retrain", Retraining)
+METHODS.register("pretrain", Pretraining)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kerasnas import checks, datasets
 from kerasnas.companions.kernels import usual_features
 from kerasnas.datasets.augmentations import Augmentation
@@ -107,5 +105,3 @@ def network_sizes(config: TrainingConfig, space: SearchSpace) -> dict[str, int]:
         return {}
     sizes = {"filters": config.retrain_filters, "num_cells": config.retrain_cells}
     return {name: value for name, value in sizes.items() if name in space.sizes}
-
-

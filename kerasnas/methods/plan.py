@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kerasnas import datasets
 from kerasnas.methods.gradient.choosing import shortlist_of
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing import Budget
 from kerasnas.racing.rungs import race_share
 from kerasnas.racing.slices import FINISH_SECONDS
 from kerasnas.reporting.tables import duration
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.training_settings import TrainingConfig
 
 
 def race_plan(config: RaceConfig, data: datasets.ImageDataset, budget: Budget) -> str:

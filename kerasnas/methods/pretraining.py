@@ -22,8 +22,8 @@ from kerasnas.racing.contestant import Contestant
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.initializer_card import write_initializer_card
 from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.method import Method
 from kerasnas.runs.progress import Progress
-from kerasnas.runs.method import METHODS, Method
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.loop import EVALUATION_BATCH
@@ -54,7 +54,6 @@ class PretrainingConfig(Settings):
         self._check("datasets", len(self.datasets) >= 1, "at least one data set")
 
 
-@METHODS.register("pretrain")
 class Pretraining(Method):
     """A network that learns several data sets at once, for later races to start from."""
 

@@ -18,18 +18,12 @@ from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import network_sizes
-from kerasnas.runs.folder import GIVEN, RunFolder
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.runs.settings import Settings
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.runs.folder import GIVEN, RunFolder
+from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES
 
 GENOTYPE = "genotype.json"
-_NETWORK = (
-    *("imports", "space", "num_nodes", "primitives", "stem_strides", "retrain_filters", "retrain_cells"),
-    *("text_words", "text_length", "tokens"),
-)
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 
 
@@ -136,20 +130,9 @@ def _variants(genotype: Genotype, config: TrainingConfig, settings: dict[str, An
 
 
 def _of_run(run: RunFolder, genotype: Genotype, settings: dict[str, Any]) -> Rebuilt:
-    """The network that a run trained, by its settings."""
-    config = run.config
-    if isinstance(config, RaceConfig):
-        given = read_given(run.path).values()
-        own: dict[str, Any] = next((one.config.to_dict() for one in given if one.genotype == genotype), {})
-        own = own or {"space": config.space, "imports": config.imports}
-        own = {name: value for name, value in own.items() if name in _NETWORK}
-    else:
-        assert isinstance(config, TrainingConfig)  # the kinds that are left
-        own = {name: getattr(config, name) for name in _NETWORK}
-        if isinstance(config, SearchConfig):  # what its networks are resized to; other sizes are those of the search
-            sizes = getattr(SPACES[config.space], "sizes", ())
-            own |= {} if "filters" in sizes else {"retrain_filters": config.filters}
-            own |= {} if "num_cells" in sizes else {"retrain_cells": config.num_cells}
+    """The network that a run trained, by its settings; one of the user's own, by the settings that came with it."""
+    given = next((one.config for one in read_given(run.path).values() if one.genotype == genotype), None)
+    own = run.method.network_settings(run.config if given is None else given)
     imports = (*own.pop("imports"), *settings.get("imports", ()))
     rebuilt = TrainingConfig.suited(**{**own, **settings, "imports": tuple(dict.fromkeys(imports))})
     make_space(rebuilt).validate(genotype)

@@ -15,9 +15,9 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.race_experience import Advice, RaceExperience
 from kerasnas.meta.tasks import describe_task
-from kerasnas.racing import Budget, Candidate
-from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.racing import Budget, Candidate
 from kerasnas.spaces import SearchSpace
 
 Config = RaceConfig | SearchConfig

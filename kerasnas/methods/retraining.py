@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.runs.method import METHODS, Method
+from kerasnas.runs.method import Method
 
 
-@METHODS.register("retrain")
 class Retraining(Method):
     """The network of a genotype, trained from scratch."""
 

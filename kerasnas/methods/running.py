@@ -19,25 +19,24 @@ from kerasnas.executors import Executor
 from kerasnas.export import MODEL, load_classifier, save_classifier
 from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.methods.gradient.supernet import build_search, make_objective, schedules, search_batch_size
-from kerasnas.methods.final_training import load_data, make_training
 from kerasnas.methods.assembly import make_space
+from kerasnas.methods.final_training import load_data, make_training
 from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
+from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.gradient.supernet import build_search, make_objective, schedules, search_batch_size
 from kerasnas.methods.nodes import run_node_search
+from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import count, search_plan, training_plan
-from kerasnas.methods.pretraining import run_pretraining
+from kerasnas.methods.pretraining import PretrainingConfig, run_pretraining
 from kerasnas.methods.race.running import load_images, make_budget, run_race
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.methods.remembering import remember, remember_search
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.executors import open_executor
-from kerasnas.runs.folder import RunFolder, kind_of
+from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import EpochCount, Progress, progress_of
 from kerasnas.runs.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
-from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.methods.pretraining import PretrainingConfig
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.tracking import Tracking, tracked
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.evidence import evaluation_record, paired, samples_record, scores_record
@@ -86,7 +85,7 @@ def search(
         model = keras.models.load_model("runs/mine/model.keras")
     """
     checks.instance("settings", settings, (RaceConfig, SearchConfig, GraphConfig))
-    run = RunFolder.begin(folder, kind_of(settings), settings, log)
+    run = RunFolder.begin(folder, settings, log)
     with run.working():
         return _continue(run, log, spent)
 
@@ -109,7 +108,7 @@ def retrain(
         ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
     """
     checks.instance("settings", settings, TrainingConfig)
-    run = RunFolder.begin(folder, "retrain", settings, log)
+    run = RunFolder.begin(folder, settings, log)
     file = run.path / GENOTYPE
     if genotype is not None and file.exists() and Genotype.load(file) != genotype:
         raise ValueError(f"{run.path} holds the training of another genotype. Choose another folder.")
@@ -138,7 +137,7 @@ def pretrain(
         ValueError, NonFiniteError, OSError: as for `search`.
     """
     checks.instance("settings", settings, PretrainingConfig)
-    run = RunFolder.begin(folder, "pretrain", settings, log)
+    run = RunFolder.begin(folder, settings, log)
     with run.working():
         return _continue(run, log, spent)
 

@@ -129,9 +129,7 @@ class RunFolder:
         if not Path(path, "config.json").exists():
             return cls.create(path, config, log)
         run = cls.open(path)
-        there, here = (
-            {"kind": one.method.name, **one.config.to_dict()} for one in (run, cls(run.path, config))
-        )
+        there, here = ({"kind": one.method.name, **one.config.to_dict()} for one in (run, cls(run.path, config)))
         there |= {"executor": here["executor"]} if "executor" in here else {}  # another one changes no result
         same = run.config.to_dict().get("dataset") != config.to_dict().get("dataset") and _same_place(
             run.config, config
@@ -152,7 +150,7 @@ class RunFolder:
             ValueError: for a run that uses none, and for a name of none.
         """
         if not hasattr(self.config, "executor"):
-            expected = f"nothing for {self.method.words}, which is one training"
+            expected = f"nothing for {self.method.words}, which runs in one process"
             raise ValueError(checks.invalid("executor", expected, executor))
         return type(self)(self.path, dataclasses.replace(self.config, executor=executor))  # type: ignore[call-arg]
 

@@ -186,9 +186,7 @@ class ExperienceSettings:
 class RunSettings:
     """Seed and trackers."""
 
-    seed: int = setting(
-        0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0
-    )
+    seed: int = setting(0, "Seed of everything drawn at random. The same seed and steps give the same result.", least=0)
     trackers: tuple[str, ...] = setting(
         (),
         "Where settings, curves, plots and files of the run go too, comma-separated: tensorboard (in the run's "

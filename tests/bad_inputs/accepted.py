@@ -48,10 +48,10 @@ _FREE = """
     SearchExperience* Change-name CostModel-* NetworkCost-* tabulate-* LatencyTable-* Part-name ChoiceTable* table_dec*
     add_alphas-name BilevelOptimizer-name register_primitive-name Format-* Export-format CostPoint-name plot_front-cost
     ClientInfo-name FederatedClient-name *HyperModel-name Stages.*-name NetworkTraining.run-name run_*-name
-    Progress.*-name RunFolder*-kind advise-space ComparisonConfig-* TrainingConfig-*
+    Progress.*-name advise-space ComparisonConfig-* TrainingConfig-*
     SearchConfig-* TimingConfig-* *-objective RaceConfig-dataset GraphConfig-dataset PretrainingConfig-network
     RaceConfig-initializer
-    Edge-primitive plot_race*-* RunFolder.create-kind compare-* Shortlist-proxy
+    Edge-primitive plot_race*-* compare-* Shortlist-proxy
 """
 """Arguments of these names that take any text after all."""
 

@@ -33,7 +33,7 @@ from kerasnas.files import Stages
 from kerasnas.genotypes import DARTS_V1, Genotype
 from kerasnas.methods import RaceConfig
 from kerasnas.racing import Shortlist
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 from kerasnas.tasks import CLASSIFICATION
 from kerasnas.training import TrainingRecipe
 from tests.bad_inputs.calls_of_algorithms import CELLS
@@ -68,7 +68,7 @@ for number, image in enumerate(IMAGES[:20]):
     keras.utils.save_img(FOLDER / "images" / f"{number}.png", image, scale=False)
 INPUTS = keras.Input((6, 6, 1))
 NETWORK = keras.Model(INPUTS, keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(INPUTS))))
-RUN = RunFolder.create(FOLDER / "run", "race", RaceConfig(dataset=str(FOLDER / "data.npz"))).path
+RUN = RunFolder.create(FOLDER / "run", RaceConfig(dataset=str(FOLDER / "data.npz"))).path
 export.save_classifier(RUN, NETWORK, CLASSES, 255)
 CURVES = {"loss": [1.0, 0.5], "val_loss": [1.0, 0.7]}
 RECORD = {
@@ -325,8 +325,6 @@ call(
 CONFIG = methods.TrainingConfig(**NETWORKS)
 call(methods.Rebuilt, genotype=DARTS_V1, config=CONFIG)
 call(methods.Rebuilt.from_dict, "Rebuilt.from_dict", record=methods.Rebuilt(DARTS_V1, CONFIG).to_dict())
-call(RunFolder.open, "RunFolder.open", path=RUN)
-call(RunFolder.create, "RunFolder.create", path=Path("new"), kind="race", config=RaceConfig())
 call(
     diagnostics.compare, config=diagnostics.ComparisonConfig(evaluations=2, seeds=1), output_dir=FOLDER / "c", log=quiet
 )
@@ -347,7 +345,6 @@ call(deployment.monitor, folder=RUN, new=FOLDER / "images", labels=False, minute
 call(methods.plot, folder=RUN, log=quiet)
 call(runs.plot_genotype, genotype=GENOTYPE, output_dir=FOLDER / "plots")
 call(deployment.predict, folder=RUN, paths=[FOLDER / "images"])
-call(runs.read_config, file=RUN / "config.json")
 call(methods.read_network, path=RUN / "genotype.json")
 call(
     racing.rerank,

@@ -309,7 +309,7 @@ def test_help_of_search_tells_the_flags_of_its_methods_apart(capsys):
     [
         (["--epochs=3"], "--epochs is a flag of a gradient search, and this is a search on a graph. Leave it out."),
         (["--ensemble=2"], "--ensemble is a flag of a race, and this is a search on a graph. Leave it out."),
-        (["--method=gradient"], "A graph has a search of its own, and no --method=gradient. Leave out --method."),
+        (["--method=gradient"], "A search on a graph has no --method=gradient. Leave out --method."),
         (["--space=darts"], "graph.npz is a graph, and space 'darts' takes images. Leave out --space, or say --space="),
         (["--dataset=fashion_mnist_mini", "--space=graphs"], "--space=graphs takes the .npz file of a graph"),
         (["--dataset=fashion_mnist_mini", "--members=2"], "--members is a flag of a search on a graph, and this is a"),
@@ -447,7 +447,7 @@ def test_output_dir_is_never_overwritten(fails, finished, dataset, tmp_path):
         (lambda text: "", "config.json is malformed"),
         (lambda text: "[1, 2]", 'lacks "format": "kerasnas.run"'),
         (lambda text: text.replace('"version": 2', '"version": 3'), "Upgrade KerasNAS"),
-        (lambda text: text.replace('"kind": "search"', '"kind": "dream"'), "unknown kind of run 'dream'"),
+        (lambda text: text.replace('"kind": "search"', '"kind": "dream"'), "Unknown method 'dream'. Did you mean"),
         (lambda text: text.replace('"filters"', '"filtres"'), "Unknown setting 'filtres'. Did you mean 'filters'"),
         (lambda text: text.replace('"filters": 2', '"filters": "two"'), "`filters`. Expected int. Received: 'two'"),
         (lambda text: text.replace('"filters": 2', '"filters": 0'), "`filters`. Expected at least 1"),

@@ -7,7 +7,7 @@ import pytest
 from kerasnas import cli
 from kerasnas.cli.flags import parse, settings
 from kerasnas.methods import RaceConfig, SearchConfig, TrainingConfig
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 
 
 def read(command, *arguments):
@@ -54,7 +54,7 @@ def test_the_configuration_of_a_run(tmp_path, folder, monkeypatch):
     (tmp_path / "here" / "data.npz").write_bytes(b"")
     monkeypatch.chdir(tmp_path / "here")
     there = SearchConfig(space="nasbench201", dataset="data.npz", augment=(), epochs=3, edge_normalization=True)
-    RunFolder.create(tmp_path / "run", "search", there)
+    RunFolder.create(tmp_path / "run", there)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "run" / ("" if folder else "config.json")
     values = read("search", f"--config={path}", "--seed=7", "--output_dir=x")
@@ -64,7 +64,7 @@ def test_the_configuration_of_a_run(tmp_path, folder, monkeypatch):
 
 
 def test_a_race_of_a_space_that_has_a_supernet_stays_one(tmp_path):
-    RunFolder.create(tmp_path / "run", "race", RaceConfig(space="darts"))
+    RunFolder.create(tmp_path / "run", RaceConfig(space="darts"))
     assert read("search", f"--config={tmp_path / 'run'}")["method"].value == "race"
 
 
@@ -106,7 +106,7 @@ def test_what_is_refused(name, text, words, tmp_path, monkeypatch, capsys):
 
 
 def test_a_configuration_of_another_command(tmp_path, capsys):
-    RunFolder.create(tmp_path / "run", "retrain", TrainingConfig())
+    RunFolder.create(tmp_path / "run", TrainingConfig())
     assert cli.main(["search", f"--config={tmp_path / 'run'}"]) == 2
     assert "is the configuration of `kerasnas retrain`" in capsys.readouterr().err
     record = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -107,7 +107,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     os.mkfifo(tmp_path / "pipe")
-    runs.RunFolder.create("run", "race", methods.RaceConfig(dataset="data.npz"))
+    runs.folder.RunFolder.create("run", methods.RaceConfig(dataset="data.npz"))
     inputs = keras.Input((8, 8, 1))
     save_classifier("run", keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs))), ("0", "1", "2"))
     return tmp_path

@@ -11,7 +11,7 @@ from kerasnas import ImageClassifier, cli, deployment
 from kerasnas.deployment import exporting
 from kerasnas.export import FORMATS, formats, save_classifier
 from kerasnas.methods import RaceConfig
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 
 GENOTYPE = {"format": "kerasnas.genotype", "version": 1, "space": "toy", "cells": {"normal": [["skip_connect", 0, 2]]}}
 
@@ -22,7 +22,7 @@ def run(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (60, 6, 6, 1), np.uint8), np.arange(60) % 3
     np.savez(tmp_path / "data.npz", x_train=x[:40], y_train=y[:40], x_test=x[40:], y_test=y[40:])
-    folder = RunFolder.create(tmp_path / "run", "race", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
+    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 1))
     logits = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Conv2D(2, 3)(inputs)))

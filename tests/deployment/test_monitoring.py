@@ -12,7 +12,7 @@ from kerasnas import cli, deployment
 from kerasnas.deployment import monitoring
 from kerasnas.export import load_classifier, save_classifier
 from kerasnas.methods import RaceConfig
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 
 CLASSES = ("bright", "dark")
 
@@ -58,7 +58,7 @@ def fast(monkeypatch):
 @pytest.fixture
 def run(tmp_path):
     data = write(tmp_path / "data.npz", *images(200, 0))
-    folder = RunFolder.create(tmp_path / "run", "race", RaceConfig(dataset=str(data))).path
+    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(data))).path
     save_classifier(folder, network(), CLASSES, 255)
     return folder
 
@@ -208,7 +208,7 @@ def test_too_few_held_out_images_leave_no_reference(run, tmp_path, capsys, fast)
 
 def test_run_with_few_test_images_says_so(tmp_path, capsys):
     data = write(tmp_path / "data.npz", *images(40, 0))
-    folder = RunFolder.create(tmp_path / "run", "race", RaceConfig(dataset=str(data))).path
+    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(data))).path
     save_classifier(folder, network(), CLASSES, 255)
     assert cli.main(["monitor", str(folder), str(data)]) == 2
     assert "are 20 samples. Expected at least 40" in capsys.readouterr().err

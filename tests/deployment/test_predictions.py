@@ -13,7 +13,7 @@ from PIL import Image
 from kerasnas import cli, deployment
 from kerasnas.export import save_classifier
 from kerasnas.methods import RaceConfig
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 
 CLASSES = ("dark", "middle", "bright")
 
@@ -39,7 +39,7 @@ def run(tmp_path):
     x = np.stack([np.full((4, 6, 3), value, np.uint8) for value in (10, 250, 130, 250)])
     y = np.array([0, 2, 1, 0])
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y, classes=CLASSES)
-    folder = RunFolder.create(tmp_path / "run", "race", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
+    folder = RunFolder.create(tmp_path / "run", RaceConfig(dataset=str(tmp_path / "data.npz"))).path
     save_classifier(folder, brightness_network(), CLASSES, 255)
     return folder
 

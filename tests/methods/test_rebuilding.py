@@ -6,7 +6,7 @@ import pytest
 from kerasnas import datasets, genotypes
 from kerasnas.methods import RaceConfig, SearchConfig, TrainingConfig, fitting, read_network
 from kerasnas.methods.rebuilding import Rebuilt
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import SPACES, DARTSSpace, ENASMacroSpace, MacroSpace, ProxylessSpace
 
 DATA = datasets.ImageDataset(
@@ -18,8 +18,8 @@ def sample(space):
     return space.sample(np.random.default_rng(0))
 
 
-def run_of(folder, kind, config, genotype):
-    run = RunFolder.create(folder, kind, config)
+def run_of(folder, config, genotype):
+    run = RunFolder.create(folder, config)
     genotype.save(run.path / "genotype.json")
     return run.path
 
@@ -32,7 +32,7 @@ def test_a_search_has_the_size_that_it_trained_its_network_at(tmp_path):
     space = DARTSSpace(filters=4, num_cells=3, num_nodes=2, stem_strides=1, primitives=("none", "skip_connect"))
     settings = {"num_nodes": 2, "stem_strides": 1, "primitives": space.primitives, "retrain_filters": 6}
     config = SearchConfig(filters=4, retrain_cells=4, **settings)
-    found = read_network(run_of(tmp_path / "run", "search", config, sample(space)))
+    found = read_network(run_of(tmp_path / "run", config, sample(space)))
     expected = parameters(space, sample(space), filters=6, num_cells=4)
     assert found.build(DATA).count_params() == expected
     assert Rebuilt.from_dict(found.to_dict()) == found
@@ -43,17 +43,17 @@ def test_a_search_has_the_size_that_it_trained_its_network_at(tmp_path):
 def test_a_depth_that_a_network_cannot_change_is_that_of_the_search(tmp_path):
     space = ENASMacroSpace(filters=4, num_layers=5)
     config = SearchConfig(space="enas_macro", filters=4, num_cells=5, retrain_filters=6)
-    found = read_network(run_of(tmp_path / "run", "search", config, sample(space)))
+    found = read_network(run_of(tmp_path / "run", config, sample(space)))
     expected = parameters(ENASMacroSpace(filters=6, num_layers=5, stem_strides=2), sample(space))
     assert found.build(DATA).count_params() == expected
 
 
 def test_a_training_and_a_race(tmp_path):
     space = MacroSpace.for_data(DATA.input_shape, DATA.num_classes, len(DATA.x_train))
-    raced = read_network(run_of(tmp_path / "race", "race", RaceConfig(), sample(space)))
+    raced = read_network(run_of(tmp_path / "race", RaceConfig(), sample(space)))
     assert raced.build(DATA).count_params() == parameters(space, sample(space))
     config = TrainingConfig(space="macro", retrain_filters=8)
-    trained = read_network(run_of(tmp_path / "retrain", "retrain", config, sample(space)))
+    trained = read_network(run_of(tmp_path / "retrain", config, sample(space)))
     assert trained.build(DATA).count_params() == parameters(space, sample(space), filters=8)
 
 
@@ -83,14 +83,14 @@ def test_a_genotype_alone_says_its_space_nodes_and_depth(space, expected, tmp_pa
 
 def test_what_is_no_network(tmp_path):
     (tmp_path / "runs").mkdir()
-    run_of(tmp_path / "cells", "search", SearchConfig(), genotypes.DARTS_V2)
+    run_of(tmp_path / "cells", SearchConfig(), genotypes.DARTS_V2)
     with pytest.raises(FileNotFoundError, match=r"folder of a run\. Received: .*cell\. Did you mean 'cells'\?"):
         read_network(tmp_path / "cell")
     with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere either"):
         read_network(tmp_path / "nowhere" / "x.json")
     with pytest.raises(FileNotFoundError, match=r"with a genotype\.json in it"):
         read_network(tmp_path / "runs")
-    begun = RunFolder.create(tmp_path / "begun", "search", SearchConfig()).path
+    begun = RunFolder.create(tmp_path / "begun", SearchConfig()).path
     with pytest.raises(FileNotFoundError, match=r"has no genotype\.json yet\. Continue it with `kerasnas resume"):
         read_network(begun)
     (tmp_path / "bad.json").write_bytes(b"\xff\x00")

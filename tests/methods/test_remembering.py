@@ -13,11 +13,12 @@ from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.tasks import describe_task
 from kerasnas.methods import remembering
 from kerasnas.methods import running as pipeline_run
-from kerasnas.methods.race import running as race_run
-from kerasnas.racing import Budget, Candidate, portfolio
-from kerasnas.runs import Progress, RunFolder
-from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.race import running as race_run
+from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.racing import Budget, Candidate, portfolio
+from kerasnas.runs import Progress
+from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, TextSpace
 from kerasnas.tasks import MULTILABEL, Regression
@@ -177,12 +178,12 @@ def test_a_line_has_numbers_and_networks_but_no_name_and_no_path():
 
 
 def test_a_run_that_fails_at_once_leaves_its_folder_free(tmp_path):
-    run = RunFolder.create(tmp_path / "run", "race", ON)
+    run = RunFolder.create(tmp_path / "run", ON)
     with pytest.raises(ValueError, match="too small"), run.working():
         consult(run.stages)
         raise ValueError("too small")
     assert [file.name for file in run.path.iterdir()] == ["failed.json"]
-    run = RunFolder.create(tmp_path / "run", "race", ON)
+    run = RunFolder.create(tmp_path / "run", ON)
     with pytest.raises(ValueError, match="too small"), run.working():
         run.stages.finish("race", {})
         raise ValueError("too small")
@@ -217,7 +218,7 @@ def test_commands(capsys, tmp_path):
 def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
     def candidates(name, config):
         lines = []
-        run = RunFolder.create(tmp_path / name, "race", config)
+        run = RunFolder.create(tmp_path / name, config)
         return race_run.make_race(run, config, DATA, Budget(1.0), Tracking(run, lines.append), lines.append).candidates(
             5
         ), lines
@@ -247,7 +248,7 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
     monkeypatch.setattr(pipeline_run, "load_images", lambda config: DATA)
     monkeypatch.setattr(pipeline_run, "run_race", lambda *arguments: (SEARCHED, record(WINNER, SECOND)))
     monkeypatch.setattr(pipeline_run, "_finish", finish)
-    run, progress = RunFolder.create(tmp_path / "run", "race", ON), Progress("none")
+    run, progress = RunFolder.create(tmp_path / "run", ON), Progress("none")
     consult(run.stages)
     assert pipeline_run._race(run, ON, 0.0, Tracking(run, progress), progress) == {"done": True}
     more, before = finished[0]

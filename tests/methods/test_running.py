@@ -13,8 +13,8 @@ from kerasnas.backend import memory, tensorflow_internals
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer
 from kerasnas.methods import SearchConfig, TrainingConfig, make_space
-from kerasnas.methods.gradient.supernet import build_search, search_batch_size
 from kerasnas.methods.final_training import load_data
+from kerasnas.methods.gradient.supernet import build_search, search_batch_size
 from kerasnas.trainers.alpha_rate import architecture_learning_rate
 
 GENOTYPE = Genotype("darts", {"reduce": [("sep_conv_3x3", 0, 2), ("max_pool_3x3", 1, 2)]})

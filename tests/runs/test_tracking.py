@@ -17,7 +17,8 @@ from kerasnas.methods import RaceConfig, SearchConfig
 from kerasnas.platforms import TRACKERS, mlflow_run
 from kerasnas.platforms.tensorboard_log import ArchitectureLog
 from kerasnas.racing import stage
-from kerasnas.runs import RunFolder, tracking
+from kerasnas.runs import tracking
+from kerasnas.runs.folder import RunFolder
 from tests.methods.test_running import TINY
 
 NAMES = tuple(TRACKERS)
@@ -181,7 +182,7 @@ def test_names_and_packages_that_are_not_there(place, monkeypatch):
         methods.search(settings, place / "missing", lambda line: None)
     with pytest.raises(ValueError, match="nowhere"):
         methods.search(dataclasses.replace(settings, dataset="nowhere", trackers=("tensorboard",)), place / "missing")
-    run = RunFolder.create(place / "missing", "search", settings)  # neither failure left a run, or its trackers
+    run = RunFolder.create(place / "missing", settings)  # neither failure left a run, or its trackers
     run.stages.finish("search", {})
     lines = []
     monkeypatch.setattr(tracking, "load_tracker", missing)

@@ -41,8 +41,6 @@ def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: data
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
 
-
-
 def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.ImageDataset, seed: int = 0) -> Any:
     """The supernet of the settings.
 

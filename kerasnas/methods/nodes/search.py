@@ -21,6 +21,7 @@ from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.nodes.record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
+from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.race.running import make_budget
 from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.networks.node_mixture import NodeMixture
@@ -29,7 +30,6 @@ from kerasnas.racing import Budget
 from kerasnas.reporting.tables import duration
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import Progress
-from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.runs.tracking import Tracking
 from kerasnas.search import PredictorSearch
 from kerasnas.spaces import GraphSpace

@@ -9,9 +9,9 @@ import keras
 
 from kerasnas import checks, datasets
 from kerasnas.files import storage
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import GENOTYPE, Rebuilt, read_given, read_network
 from kerasnas.runs.folder import GIVEN, RunFolder
-from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.spaces import SPACES
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.runs.method import METHODS, Method
+from kerasnas.runs.method import Method
 from kerasnas.spaces.base import has_supernet
 
 
-@METHODS.register("race")
 class RaceMethod(Method):
     """Whole networks side by side, within a budget of time."""
 
     name, words, settings, option = "race", "a race", RaceConfig, "race"
+    way = "Add --method=race."
 
     def flags(self, settings: RaceConfig) -> list[str]:
         """The flags of the settings, and `--method` for a space that gradients would search by default."""

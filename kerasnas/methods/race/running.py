@@ -19,18 +19,18 @@ from kerasnas.genotypes import Genotype
 from kerasnas.meta import warm_start
 from kerasnas.methods import remembering
 from kerasnas.methods.assembly import checked_data, make_space
+from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import race_plan
 from kerasnas.methods.race.given import given_networks
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.race.starts import Start, find_starts
 from kerasnas.methods.rebuilding import GENOTYPE, Rebuilt
+from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.racing import Budget, Candidate, Race, portfolio, spent_before, train_winners
 from kerasnas.reporting.tables import amount
 from kerasnas.runs.executors import open_executor
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.progress import Progress
-from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.training_settings import TrainingConfig
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, SearchSpace
 from kerasnas.training.recipe import TrainingRecipe

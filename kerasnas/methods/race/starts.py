@@ -13,9 +13,9 @@ from kerasnas import datasets
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
 from kerasnas.meta.shelf import initializer_names, load_initializer
+from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.runs.preset_folders import HUB, preset_folder
-from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.spaces import SearchSpace
 
 AUTO, NONE = "auto", "none"

@@ -13,7 +13,7 @@ from kerasnas.files import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import SearchConfig, assembly, make_space
 from kerasnas.methods.gradient import choosing
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces.proxyless import ProxylessSpace
 
 CHAIN = [
@@ -183,7 +183,7 @@ def test_guards_by_the_settings(dataset):
 
 def test_cost_of_a_run_is_kept_in_its_folder(dataset, tmp_path):
     config = SearchConfig(space="nasbench201", cost="parameters", cost_weight=1e-5, retrain_filters=2, retrain_cells=1)
-    folder = RunFolder.create(tmp_path / "run", "search", config)
+    folder = RunFolder.create(tmp_path / "run", config)
     space, data = make_space(config), datasets.load(dataset)
     objective = assembly.make_objective(folder.stages, config, space, data)
     kept = CostModel.from_config(folder.stages.stage("cost"))

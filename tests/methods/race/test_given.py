@@ -12,7 +12,7 @@ from kerasnas import cli, methods
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, SearchConfig
 from kerasnas.racing import stage
-from kerasnas.runs import RunFolder
+from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import SPACES, MacroSpace, NASBench201Space, SignalSpace
 
 CELL = Genotype("darts", {"reduce": [("max_pool_3x3", 0, 2), ("sep_conv_3x3", 1, 2)]})
@@ -72,7 +72,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture
 def cells(tmp_path):
     """The folder of a gradient search, as far as it says what was found."""
-    run = RunFolder.create(tmp_path / "cells", "search", SearchConfig(**SIZES))
+    run = RunFolder.create(tmp_path / "cells", SearchConfig(**SIZES))
     CELL.save(run.path / "genotype.json")
     return run.path
 
@@ -180,7 +180,7 @@ def test_one_network_from_two_places_takes_part_once(dataset, cells, tmp_path, m
 
     config = RaceConfig(dataset=str(dataset), genotypes=(str(cells), str(cells / "."), str(tmp_path / "file.json")))
     NASBench201Space(num_nodes=1).sample(np.random.default_rng(0)).save(tmp_path / "file.json")
-    run = RunFolder.create(tmp_path / "run", "race", config)
+    run = RunFolder.create(tmp_path / "run", config)
     data = race_run.load_images(config)
     found = given.given_networks(run, config, data, lambda model: "")
     assert list(found) == ["cells", "file"] and found["cells"].config.retrain_filters == 3

@@ -9,8 +9,8 @@ import pytest
 
 from kerasnas import cli, methods
 from kerasnas.genotypes import Genotype
-from kerasnas.racing import stage
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.racing import stage
 
 FILES = ("genotype.json", "model.keras", "history.csv", "report.html", "card.md", "config.json", "result.json")
 PLOTS = ("cell_network.png", "race.png", "race_front.png", "training.png")
