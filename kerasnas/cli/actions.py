@@ -47,7 +47,7 @@ def _search_method(values: flags.FlagValues) -> Any:
         method = next(method for method in known if method.option == option)
         method.check_space(space)
     own = {flag_of(field) for field in dataclasses.fields(method.settings)}
-    for other in known:
+    for other in reversed(known):
         for name in sorted({flag_of(field) for field in dataclasses.fields(other.settings)} - own):
             if values[name].present:
                 hint = (

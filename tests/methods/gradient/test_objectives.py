@@ -11,8 +11,9 @@ from kerasnas.callbacks import TemperatureSchedule
 from kerasnas.cost import COSTS, CostModel, LatencyTable
 from kerasnas.files import Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.methods import SearchConfig, assembly, make_space
+from kerasnas.methods import SearchConfig, make_space
 from kerasnas.methods.gradient import choosing
+from kerasnas.methods.gradient import supernet as building
 from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces.proxyless import ProxylessSpace
 
@@ -149,7 +150,7 @@ def test_latency_target_below_the_fastest_names_it(dataset, tmp_path, capsys):
 )
 def test_relaxations_by_name(dataset, name):
     config = SearchConfig(space="nasbench201", relaxation=name, filters=4, num_cells=1)
-    supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)
+    supernet = building.make_supernet(config, make_space(config), datasets.load(dataset), seed=3)
     assert isinstance(supernet.relaxation, relaxations.RELAXATIONS[name])
 
 
@@ -157,10 +158,10 @@ def test_partial_channels_and_temperature(dataset):
     options = {"partial_channels": 2, "edge_normalization": True, "temperature": ("5", "0.5")}
     for name in ("nasbench201", "darts"):
         config = SearchConfig(space=name, relaxation="gumbel", filters=4, num_cells=1, retrain_cells=1, **options)
-        supernet = assembly.make_supernet(config, make_space(config), datasets.load(dataset))
+        supernet = building.make_supernet(config, make_space(config), datasets.load(dataset))
         assert supernet.partial_channels == 2 and len(supernet.architecture_parameters) == 2
         assert float(supernet.relaxation.temperature) == 5
-        (schedule,) = assembly.schedules(config)
+        (schedule,) = building.schedules(config)
         assert isinstance(schedule, TemperatureSchedule) and (schedule.initial, schedule.final) == (5.0, 0.5)
 
 
@@ -176,8 +177,8 @@ def test_guards_by_the_settings(dataset):
         ({"max_skips": "3", "auxiliary_skip": 0.5}, {"max_skips": 3, "auxiliary_skip": 0.5}),
     ):
         config = SearchConfig(space="nasbench201", filters=2, num_cells=1, **settings)
-        supernet = assembly.make_supernet(config, make_space(config), data)
-        trainer = assembly.make_trainer(config, supernet, None)
+        supernet = building.make_supernet(config, make_space(config), data)
+        trainer = building.make_trainer(config, supernet, None)
         assert {name: getattr(trainer, name) for name in expected} == expected
 
 
@@ -185,7 +186,7 @@ def test_cost_of_a_run_is_kept_in_its_folder(dataset, tmp_path):
     config = SearchConfig(space="nasbench201", cost="parameters", cost_weight=1e-5, retrain_filters=2, retrain_cells=1)
     folder = RunFolder.create(tmp_path / "run", config)
     space, data = make_space(config), datasets.load(dataset)
-    objective = assembly.make_objective(folder.stages, config, space, data)
+    objective = building.make_objective(folder.stages, config, space, data)
     kept = CostModel.from_config(folder.stages.stage("cost"))
     genotype = space.sample(np.random.default_rng(0))
     assert (
