@@ -1,16 +1,16 @@
-"""MetaLearner, the base of all meta-learners: adapts to a task in an inner loop, learns the initialization for it."""
+"""MetaLearner, the base of all meta-learners: an inner loop adapts to a task, an outer loop learns where it starts."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensor, Tensors
 from kerasnas.backend import MetaStep, map_tasks, value_and_grad
 from kerasnas.datasets import Episode
 from kerasnas.distribution.scope import check_scope
@@ -23,17 +23,14 @@ from kerasnas.meta.training import MetaTraining
 from kerasnas.relaxations.base import is_alphas
 from kerasnas.trainers.compiling import check_compiled
 
-__all__ = ["MetaLearner", "Task"]
+__all__ = ["MetaLearner", "Task", "TaskGradients"]
+
+TaskGradients: TypeAlias = tuple[tuple[dict[str, Any], list[Any]], list[Any]]
+"""`((results, new state), gradients)`: `loss`, `labels` and `predictions`; a gradient per trainable variable."""
 
 
 class Task(NamedTuple):
-    """The state of the inner loop in a task: values, by the position of their variables.
-
-    Args:
-        w: of the model's trainable variables.
-        slots: of the inner optimizer.
-        state: of the model's variables that are not trained.
-    """
+    """State of the inner loop: values of the model's weights, the inner optimizer's slots, the other variables."""
 
     w: list[Any]
     slots: list[Any]
@@ -41,30 +38,36 @@ class Task(NamedTuple):
 
 
 class MetaLearner(MetaStep, MetaTraining):
-    """Learns the initialization of a model from many tasks, so that few steps on few samples make it good at the next.
+    """Learns an initialization from many tasks, such that few steps on few samples adapt a model to the next task.
 
-    A subclass writes `task_gradients`. It gets `compile`, `fit`, `adapt`, `evaluate`, saving, and several tasks at a
-    time.
+    A subclass writes `task_gradients`, and gets `compile`, `fit`, `adapt`, `evaluate`, saving and batches of tasks.
 
     Args:
         model: any built Keras model.
-        inner_steps: steps on the support set of a task in training.
-        inner_learning_rate: rate of these steps.
+        inner_steps: training steps on a task's support set.
+        inner_learning_rate: learning rate of these steps.
         inner_optimizer: `"sgd"`, `"adam"` (without momentum), or an object like them. Defaults to `"sgd"`.
-        inner_batch_size: samples of a step. Defaults to None: the whole support set.
-        inner_variables: what the inner loop moves: `"all"`; `"head"`, the last layer alone (ANIL); or
-            `"all_but_batch_norm"`, all but the scales and offsets of batch norm (MAML++). Defaults to `"all"`.
-        architecture_learning_rate: inner rate of architecture parameters, where the model is a supernet. Defaults to
-            None: that of everything else.
+        inner_batch_size: samples per step. Defaults to None: the whole support set.
+        inner_variables: variables that the inner loop updates: `"all"`; `"head"`, the last layer (ANIL); or
+            `"all_but_batch_norm"`, without the scales and offsets of batch norm (MAML++). Defaults to `"all"`.
+        architecture_learning_rate: inner learning rate of a supernet's alphas. Defaults to None:
+            `inner_learning_rate`.
         adaptation_steps: steps of `adapt` and `evaluate`. Defaults to None: `inner_steps`.
-        adaptation_batch_size: samples of one of these. Defaults to None: `inner_batch_size`.
+        adaptation_batch_size: samples per such step. Defaults to None: `inner_batch_size`.
 
     Raises:
-        ValueError: for a number that is not positive, an unknown name, or a model that is not built or has nothing to
-            train.
+        ValueError: for a number that is not positive, an unknown name, or a model without trainable variables.
     """
 
-    @checks.arguments(model=keras.Model, adaptation_steps=checks.size)
+    @checks.arguments(
+        model=keras.Model,
+        inner_steps=checks.size,
+        inner_learning_rate=checks.positive,
+        architecture_learning_rate=checks.positive,
+        inner_batch_size=checks.size,
+        adaptation_steps=checks.size,
+        adaptation_batch_size=checks.size,
+    )
     def __init__(
         self,
         model: keras.Model,
@@ -81,58 +84,36 @@ class MetaLearner(MetaStep, MetaTraining):
         super().__init__(**kwargs)
         check_trainable(model)
         self.model = model
-        self.inner_steps = checks.size("inner_steps", inner_steps)
-        checks.number("inner_learning_rate", inner_learning_rate, above=0)
-        checks.optional(checks.number, "architecture_learning_rate", architecture_learning_rate, above=0)
+        self.inner_steps, self.inner_batch_size = int(inner_steps), inner_batch_size
         self.inner_learning_rate, self.architecture_learning_rate = inner_learning_rate, architecture_learning_rate
-        self.inner_optimizer = inner_optimizer
+        self.adaptation_steps, self.adaptation_batch_size = adaptation_steps, adaptation_batch_size
+        self.inner_optimizer, self.inner_variables = inner_optimizer, inner_variables
         if not isinstance(inner_optimizer, str) and not callable(getattr(inner_optimizer, "slots", None)):
-            raise TypeError(
-                checks.invalid("inner_optimizer", "a name, or an `InnerSGD` or `InnerAdam`", inner_optimizer)
-            )
+            expected = "a name, or an `InnerSGD` or `InnerAdam`"
+            raise TypeError(checks.invalid("inner_optimizer", expected, inner_optimizer))
         self._step = INNER_OPTIMIZERS[inner_optimizer]() if isinstance(inner_optimizer, str) else inner_optimizer
-        sizes = {
-            "inner_batch_size": inner_batch_size,
-            "adaptation_steps": adaptation_steps,
-            "adaptation_batch_size": adaptation_batch_size,
-        }
-        for name, size in sizes.items():
-            if size is not None:
-                checks.size(name, size)
-        self.inner_batch_size = inner_batch_size
-        self.adaptation_steps = adaptation_steps
-        self.adaptation_batch_size = adaptation_batch_size
-        self.inner_variables = inner_variables
         self._inner = inner_positions(model, inner_variables)
+        counter = {"initializer": "zeros", "trainable": False, "aggregation": "mean"}
+        shapes = self._step.slots([tuple(model.trainable_variables[i].shape) for i in self._inner])
         self._slots = [
-            self.add_weight(name=f"slot_{index}", shape=shape, initializer="zeros", trainable=False, aggregation="mean")
-            for index, shape in enumerate(
-                self._step.slots([tuple(model.trainable_variables[i].shape) for i in self._inner])
-            )
+            self.add_weight(name=f"slot_{index}", shape=shape, **counter) for index, shape in enumerate(shapes)
         ]
         self._outputs: dict[tuple[int, ...], Any] = {}
-        # How often this learner took a step, and how many tasks of this epoch it had to leave out.
-        counter = {"shape": (), "initializer": "zeros", "trainable": False, "aggregation": "mean"}
-        self.meta_steps = self.add_weight(name="meta_steps", **counter)
-        self.diverged = self.add_weight(name="diverged", **counter)
+        # Steps of this learner, and tasks of this epoch that were left out.
+        self.meta_steps = self.add_weight(name="meta_steps", shape=(), **counter)
+        self.diverged = self.add_weight(name="diverged", shape=(), **counter)
         check_scope(self, model.variables, f"The model '{model.name}'")
         self.built = True
 
     # What a learner writes ---------------------------------------------------------------------------
     @abc.abstractmethod
-    def task_gradients(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
-    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """The gradients of one task at the values of `trainable_variables`.
+    def task_gradients(self, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
+        """Return the gradients of one task.
 
         Args:
-            trainable: those values.
+            trainable: values of `trainable_variables`.
             state: values of `non_trainable_variables`.
             episode: `((support x, support y), (query x, query y))`.
-
-        Returns:
-            `((results, new state), gradients)`: results are `loss`, `labels` and `predictions`; one gradient for each
-            of `trainable`.
         """
 
     # What it gets ------------------------------------------------------------------------------------
@@ -144,56 +125,59 @@ class MetaLearner(MetaStep, MetaTraining):
         """Loss and predictions of the model as pure functions."""
         return FunctionalModel(self.model, self.task_loss)
 
-    def values_of(self, variables: Sequence[Tensor], trainable: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
-        """The values, among those of all trainable and other variables of this learner, of some of them."""
-        own = [*self.trainable_variables, *self.non_trainable_variables]
-        lookup = {id(variable): value for variable, value in zip(own, [*trainable, *state], strict=True)}
+    def values_of(self, variables: Tensors, trainable: Tensors, state: Tensors) -> list[Any]:
+        """Return the values of `variables` among those of all variables of this learner."""
+        every = [*self.trainable_variables, *self.non_trainable_variables]
+        lookup = {id(variable): value for variable, value in zip(every, [*trainable, *state], strict=True)}
         return [lookup[id(variable)] for variable in variables]
 
-    def with_values(self, variables: Sequence[Tensor], values: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
-        """`state`, with the values of some of its variables replaced."""
+    def with_values(self, variables: Tensors, values: Tensors, state: Tensors) -> list[Any]:
+        """Return `state` with the values of `variables` replaced."""
         lookup = {id(variable): value for variable, value in zip(variables, values, strict=True)}
-        own = self.non_trainable_variables
-        return [lookup.get(id(variable), value) for variable, value in zip(own, state, strict=True)]
+        pairs = zip(self.non_trainable_variables, state, strict=True)
+        return [lookup.get(id(variable), value) for variable, value in pairs]
 
-    def start(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> Task:
-        """The state at which the inner loop of every task starts."""
+    def start(self, trainable: Tensors, state: Tensors) -> Task:
+        """Return the state at which the inner loop of every task starts."""
         groups = self.model.trainable_variables, self._slots, self.model.non_trainable_variables
         return Task(*(self.values_of(variables, trainable, state) for variables in groups))
 
-    def end(self, task: Task, state: Sequence[Tensor]) -> list[Any]:
-        """The values that a task leaves behind in the variables that are not trained."""
+    def end(self, task: Task, state: Tensors) -> list[Any]:
+        """Return the learner's `state` after a task."""
         variables = [*self._slots, *self.model.non_trainable_variables]
         return self.with_values(variables, [*task.slots, *task.state], state)
 
-    def inner_rates(self, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
-        """The rate of each variable that the inner loop moves, in its step `step`."""
+    def inner_rates(self, trainable: Tensors, state: Tensors, step: Any) -> list[Any]:
+        """Return the learning rate of each variable that the inner loop updates, in its step `step`."""
         alphas = self.architecture_learning_rate or self.inner_learning_rate
         moved = [self.model.trainable_variables[index] for index in self._inner]
         return [alphas if is_alphas(variable) else self.inner_learning_rate for variable in moved]
 
-    def enter_step(self, task: Task, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> Task:
-        """The task after `step` steps, with what the network has for this number of steps alone; here as it is."""
+    def enter_step(self, task: Task, trainable: Tensors, state: Tensors, step: Any) -> Task:
+        """Return the task after `step` steps with the values that belong to this number of steps; here unchanged."""
         return task
 
-    def frozen(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        """Variables of the learner and its optimizer that some meta-steps leave as they are, and if this one does."""
+    def frozen(self, trainable: Tensors, state: Tensors) -> tuple[list[Any], Any]:
+        """Return variables that some meta-steps do not change, and whether this meta-step is one of them."""
         return [], False
 
     def inner_step(
-        self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
+        self, task: Task, batch: Any, rates: Tensors, step: Any = 0, steps: int = 1, first_order: bool = True
     ) -> tuple[Task, tuple[Any, Any]]:
-        """One step of the inner loop: `w' = w - rate grad L(w)`. Returns the new task and `(loss, predictions)` before.
+        """Take one step of the inner loop, `w' = w - rate grad L(w)`.
 
         Args:
-            task: where the loop stands.
+            task: state before the step.
             batch: `(x, y)`.
-            rates: for each variable that is moved.
-            step, steps: which of how many; what depends on it overrides this method.
-            first_order: whether the gradient is taken as a constant by what differentiates the result.
+            rates: a learning rate for each variable that is updated.
+            step, steps: index of the step and number of steps, for learners that depend on them.
+            first_order: whether the gradient counts as a constant when the result is differentiated.
+
+        Returns:
+            The new task, and `(loss, predictions)` before the step.
         """
 
-        def loss(inner: Sequence[Any]) -> tuple[Any, Any]:
+        def loss(inner: Tensors) -> tuple[Any, Any]:
             return self.function.loss(self._replaced(task.w, inner), task.state, batch)
 
         inner = [task.w[index] for index in self._inner]
@@ -204,9 +188,9 @@ class MetaLearner(MetaStep, MetaTraining):
         return Task(self._replaced(task.w, inner), slots, state), (value, predictions)
 
     def outputs_of(self, sample_shape: Sequence[int]) -> Any:
-        """The model's outputs for samples of this shape, as a `keras.KerasTensor` of any number of them.
+        """Return a `keras.KerasTensor` of the model's outputs for a batch of samples of this shape.
 
-        Remembered, as on JAX a model has no values to be called with while `fit` is at work.
+        Cached: on JAX the model has no values to be called with during `fit`.
         """
         shape = tuple(sample_shape)
         if shape not in self._outputs:
@@ -214,11 +198,11 @@ class MetaLearner(MetaStep, MetaTraining):
         return self._outputs[shape]
 
     def inner_loop(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], support: Tensor, steps: int, batch_size: int | None
+        self, trainable: Tensors, state: Tensors, support: Tensor, steps: int, batch_size: int | None
     ) -> tuple[Task, dict[str, Any]]:
-        """The task after `steps` steps on its support set, and the results of the last one.
+        """Return the task after `steps` steps on its support set, and the results of the last step.
 
-        A loop of the graph, whose size does not depend on the number of steps. Gradients do not pass through it.
+        A loop in the graph, so that its size does not grow with the steps. Gradients do not pass through it.
         """
         x, y = support
         table = minibatches(x.shape[0], batch_size, steps)
@@ -242,12 +226,10 @@ class MetaLearner(MetaStep, MetaTraining):
         labels = ops.convert_to_tensor(batch_of(steps - 1)[1])
         return Task(*task), {"loss": loss, "labels": labels, "predictions": predictions}
 
-    def meta_gradients(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], data: Any
-    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """`((results, new state), gradients)` of a batch of tasks: the mean over those that did not diverge.
+    def meta_gradients(self, trainable: Tensors, state: Tensors, data: Any) -> TaskGradients:
+        """Return the mean results of a batch of tasks, over those that did not diverge.
 
-        On several replicas each has some of the tasks: results are of these, all else is the mean over all.
+        With several replicas, `results` are of this replica's tasks, state and gradients the mean over all replicas.
         """
 
         def one(episode: Any) -> Any:
@@ -264,12 +246,12 @@ class MetaLearner(MetaStep, MetaTraining):
     # Adaptation --------------------------------------------------------------------------------------
     @checks.arguments(episode=Episode, steps=checks.size)
     def adapt(self, episode: Episode, steps: int | None = None) -> keras.Model:
-        """A new model, adapted to the support set of a task. The learner stays as it is.
+        """Return a new model, adapted to the support set of a task. The learner does not change.
 
-        Its moving statistics are those of the support set, so that `predict` looks at each sample by itself.
+        The moving statistics are those of the support set, so that `predict` treats each sample independently.
 
         Args:
-            episode: the task; its query is not looked at.
+            episode: the task; its query is not read.
             steps: inner steps. Defaults to None: the learner's `adaptation_steps`.
 
         Raises:
@@ -290,22 +272,22 @@ class MetaLearner(MetaStep, MetaTraining):
         steps: int | None = None,
         executor: Executor | None = None,
     ) -> dict[str, Estimate]:
-        """Loss and accuracy on the queries of tasks, after adapting to their support sets.
+        """Estimate loss and accuracy on the queries of tasks, after adapting to their support sets.
 
-        `accuracy` and `loss` look at each query sample by itself, with the statistics of the support set in batch norm
-        (or, with `per_step_statistics`, those learned). `accuracy_transductive` and `loss_transductive` use those of
-        the query set: every prediction then depends on the other samples, as in the published results of MAML.
+        `accuracy` and `loss` treat query samples independently: batch norm uses the support set's statistics (with
+        `per_step_statistics`, the learned ones). `accuracy_transductive` and `loss_transductive` use the query set's:
+        each prediction then depends on the other samples, as in the published results of MAML.
 
         Args:
-            sampler: of tasks: an `EpisodeSampler`, or any with `batch(index, tasks)`.
-            episodes: number of tasks: those of the sampler from its first. Defaults to 600.
-            tasks: tasks at a time. Defaults to 20.
+            sampler: an `EpisodeSampler`, or another object with `batch(index, tasks)`.
+            episodes: number of tasks, the sampler's first ones. Defaults to 600.
+            tasks: tasks per batch. Defaults to 20.
             steps: inner steps. Defaults to None: the learner's `adaptation_steps`.
-            executor: what batches of `tasks` tasks run on. A worker receives learner and sampler once. Defaults to
-                None: this process.
+            executor: where batches are evaluated; a worker receives learner and sampler once. Defaults to None: this
+                process.
 
         Returns:
-            Name -> `Estimate`, a mean with its 95 % confidence interval. Accuracies where labels are classes.
+            Name -> `Estimate`, a mean with its 95 % confidence interval; accuracies only if labels are classes.
 
         Raises:
             ValueError: if the tasks do not fit the model.
@@ -313,31 +295,25 @@ class MetaLearner(MetaStep, MetaTraining):
         check_compiled(self, "evaluate")
         return self.evaluation.evaluate(sampler, episodes, tasks, steps, executor)
 
-    def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
-        """Values of the adapted model: of its trainable variables, and of the others, for predictions."""
+    def adapted(self, trainable: Tensors, state: Tensors, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
+        """Return the adapted model's values, of its trainable variables and of the others, for predictions."""
         batch_size = self.adaptation_batch_size or self.inner_batch_size
         task, _ = self.inner_loop(trainable, state, support, steps, batch_size)
         task = self.enter_step(task, trainable, state, steps)
         return task.w, self.function.with_statistics_of(support[0], task.w, task.state)
 
-    def _replaced(self, w: Sequence[Tensor], inner: Sequence[Any]) -> list[Any]:
-        """`w` with the values that the inner loop moves replaced."""
+    def _replaced(self, w: Tensors, inner: Tensors) -> list[Any]:
+        """Return `w` with the values that the inner loop updates replaced."""
         moved = dict(zip(self._inner, inner, strict=True))
         return [moved.get(index, value) for index, value in enumerate(w)]
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "model": keras.saving.serialize_keras_object(self.model),
-            "inner_steps": self.inner_steps,
-            "inner_learning_rate": self.inner_learning_rate,
-            "inner_optimizer": self.inner_optimizer,
-            "inner_batch_size": self.inner_batch_size,
-            "inner_variables": self.inner_variables,
-            "architecture_learning_rate": self.architecture_learning_rate,
-            "adaptation_steps": self.adaptation_steps,
-            "adaptation_batch_size": self.adaptation_batch_size,
-        }
+        names = (
+            *("name", "inner_steps", "inner_learning_rate", "inner_optimizer", "inner_batch_size", "inner_variables"),
+            *("architecture_learning_rate", "adaptation_steps", "adaptation_batch_size"),
+        )
+        model = keras.saving.serialize_keras_object(self.model)
+        return {"model": model, **{name: getattr(self, name) for name in names}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:

@@ -1,10 +1,10 @@
-"""Adaptation of a learner to tasks, and its evaluation on many of them."""
+"""Adaptation of a meta-learner to tasks, and its evaluation on many of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,11 +15,11 @@ from kerasnas.annotations import Tensor
 from kerasnas.backend import map_tasks, traced_once, values
 from kerasnas.datasets.tasks import Episode, check_episode
 from kerasnas.executors import Executor, Local
-from kerasnas.meta.functional import FunctionalModel, clone
+from kerasnas.meta.functional import clone
 
 
 class Estimate(NamedTuple):
-    """A mean over episodes, and the half-width of its 95 % confidence interval.
+    """A mean over episodes with the half-width of its 95 % confidence interval.
 
     Example:
 
@@ -33,7 +33,7 @@ class Estimate(NamedTuple):
     @classmethod
     @checks.arguments(samples=checks.array)
     def of(cls, samples: Any) -> Estimate:
-        """Of a number for each episode: `1.96` standard errors."""
+        """Return the estimate from one number per episode; the half-width is 1.96 standard errors."""
         samples = np.asarray(samples, "float64")
         if samples.ndim != 1 or not len(samples):
             raise ValueError(checks.invalid("samples", "a number for each episode, at least one", samples.shape))
@@ -45,60 +45,25 @@ class Estimate(NamedTuple):
 
 
 def check_sampler(argument: str, sampler: Any) -> Any:
-    """Return `sampler` if it gives batches of tasks.
-
-    Raises:
-        TypeError: otherwise.
-    """
+    """Return `sampler` if it has a `batch`; raises TypeError otherwise."""
     if isinstance(sampler, type) or not callable(getattr(sampler, "batch", None)):
         raise TypeError(checks.invalid(argument, "an `EpisodeSampler`, or another `TaskFamily`", sampler))
     return sampler
 
 
 class DivergedError(ArithmeticError):
-    """An inner loop ended in values that are not finite."""
-
-
-class Adaptable(Protocol):
-    """The part of a meta-learner that its evaluation needs; see `MetaLearner`."""
-
-    model: keras.Model
-    function: FunctionalModel
-    inner_steps: int
-    inner_learning_rate: Any
-    adaptation_steps: int | None
-
-    @property
-    def trainable_variables(self) -> list[Any]:
-        """The meta-learned variables."""
-
-    @property
-    def non_trainable_variables(self) -> list[Any]:
-        """The other variables."""
-
-    def check_task(self, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
-        """Raise ValueError for a task that does not fit the model."""
-
-    def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
-        """Weights and state of the model after the inner loop."""
-
-    def task_loss(self, y: Tensor, predictions: Any) -> Any:
-        """The loss of a task."""
+    """Raised if an inner loop ends in values that are not finite."""
 
 
 class TaskEvaluation:
-    """`adapt` and `evaluate` of a `MetaLearner`, and the functions that they are traced to.
+    """`adapt` and `evaluate` of a compiled `MetaLearner`, and the functions that they are traced to."""
 
-    Args:
-        learner: a compiled learner.
-    """
-
-    def __init__(self, learner: Adaptable):
+    def __init__(self, learner: Any):
         self.learner = learner
         self._functions: dict[tuple[str, int], Callable] = {}
 
     def adapt(self, episode: Episode, steps: int | None) -> keras.Model:
-        """A new model, adapted to the support set of a task; see `MetaLearner.adapt`."""
+        """See `MetaLearner.adapt`."""
         learner = self.learner
         check_episode(episode)
         x, y = (np.asarray(part) for part in episode.support)
@@ -111,54 +76,52 @@ class TaskEvaluation:
                 f"(now {learner.inner_learning_rate}) or `steps`. The learner is as it was."
             )
         model = clone(learner.model)
-        for variable, value in zip(model.trainable_variables, w, strict=True):
-            variable.assign(value)
-        for variable, value in zip(model.non_trainable_variables, state, strict=True):
-            variable.assign(value)
+        for variables, new in ((model.trainable_variables, w), (model.non_trainable_variables, state)):
+            for variable, value in zip(variables, new, strict=True):
+                variable.assign(value)
         return model
 
     def evaluate(
         self, sampler: Any, episodes: int, tasks: int, steps: int | None, executor: Executor | None = None
     ) -> dict[str, Estimate]:
-        """Estimates on the queries of tasks after adapting to their support sets; see `MetaLearner.evaluate`."""
-        checks.size("episodes", episodes)
-        tasks = min(checks.size("tasks", tasks), episodes)
+        """See `MetaLearner.evaluate`."""
+        tasks = min(tasks, episodes)
         executor = Local() if executor is None else executor
-        found = executor.map(_evaluate_batch, range(-(-episodes // tasks)), (self, sampler, tasks, steps))
+        batches = executor.map(_evaluate_batch, range(-(-episodes // tasks)), (self, sampler, tasks, steps))
         return {
-            name: Estimate.of(np.concatenate([batch[name] for batch in found])[:episodes]) for name in sorted(found[0])
+            name: Estimate.of(np.concatenate([batch[name] for batch in batches])[:episodes])
+            for name in sorted(batches[0])
         }
 
     def evaluate_batch(self, batch: Any, steps: int | None) -> dict[str, np.ndarray]:
-        """Name -> a number for each task of stacked episodes, on its query after adapting to its support set."""
+        """Return, by name, one number per task of stacked episodes, on its query after adapting to its support set."""
         learner = self.learner
         labels = np.asarray(batch.query[1])
         learner.check_task(batch.support[0].shape[2:], np.asarray(batch.support[1]), batch.query[0].shape[1])
         trainable, state = values(learner.trainable_variables), values(learner.non_trainable_variables)
         results = self._compiled("evaluate", steps)(trainable, state, (batch.support, batch.query))
-        found = {}
+        scores = {}
         for kind, (loss, predictions) in results.items():
-            found[f"loss{kind}"] = ops.convert_to_numpy(loss)
+            scores[f"loss{kind}"] = ops.convert_to_numpy(loss)
             if labels.dtype.kind in "iu":
-                right = ops.convert_to_numpy(predictions).argmax(-1) == labels
-                found[f"accuracy{kind}"] = right.mean(-1)
-        return found
+                correct = ops.convert_to_numpy(predictions).argmax(-1) == labels
+                scores[f"accuracy{kind}"] = correct.mean(-1)
+        return scores
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is traced, which a worker traces itself."""
+        """Leave out traced functions: a worker traces its own."""
         return {"learner": self.learner, "_functions": {}}
 
     def predictions(self, trainable: Any, state: Any, episode: Any, steps: int) -> dict[str, tuple[Any, Any]]:
-        """Suffix -> (loss, predictions) on the query of a task after adapting to it."""
+        """Return, by suffix, (loss, predictions) on the query of a task after adapting to it."""
         learner, (support, (x, y)) = self.learner, episode
-        w, still = learner.adapted(trainable, state, support, steps)
-        moved = learner.function.with_statistics_of(x, w, still)
-        found = {"": still, "_transductive": moved}
-        outputs = {kind: learner.function.predict(w, own, x) for kind, own in found.items()}
-        return {kind: (learner.task_loss(y, own), own) for kind, own in outputs.items()}
+        w, own = learner.adapted(trainable, state, support, steps)
+        states = {"": own, "_transductive": learner.function.with_statistics_of(x, w, own)}
+        outputs = {kind: learner.function.predict(w, state, x) for kind, state in states.items()}
+        return {kind: (learner.task_loss(y, output), output) for kind, output in outputs.items()}
 
     def _compiled(self, kind: str, steps: int | None) -> Callable:
-        """The functions of `adapt` and `evaluate`, traced once for each number of steps."""
+        """Return the function of `adapt` or `evaluate`, traced once per number of steps."""
         learner = self.learner
         count = checks.size("steps", learner.adaptation_steps or learner.inner_steps if steps is None else steps)
         if (kind, count) not in self._functions:

@@ -1,4 +1,4 @@
-"""SearchExperience: the record of an earlier search, from which the next one is warm-started."""
+"""SearchExperience: the record of an earlier search, which warm-starts the next one."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class SearchExperience:
-    """The architectures that one search evaluated, as indices, with their rewards; one task of a task distribution.
+    """The architectures that one search evaluated, as indices, with their rewards.
 
-    Rewards that are not finite are left out: failures say nothing that another task could learn from.
+    Rewards that are not finite are left out: another task learns nothing from failures.
 
     Args:
         space: name of the space.
         cardinalities: number of options of each of its choices.
-        observations: pairs (indices, reward) in the order in which they were reported. A reward of None is a failure.
+        observations: pairs (indices, reward) in the order of the reports; a reward of None is a failure.
         name: name of the task, such as the data set or the device. Defaults to "".
 
     Raises:
@@ -74,12 +74,7 @@ class SearchExperience:
 
     @classmethod
     def of(cls, strategy: SearchStrategy, name: str = "") -> SearchExperience:
-        """The record of `strategy` so far.
-
-        Raises:
-            TypeError: if `strategy` is no `SearchStrategy`.
-            ValueError: if its rewards have several objectives.
-        """
+        """Return the record of `strategy` so far; raises ValueError if it has several objectives."""
         checks.instance("strategy", strategy, SearchStrategy)
         if strategy.objectives != 1:
             raise ValueError(
@@ -90,12 +85,12 @@ class SearchExperience:
 
     @property
     def architectures(self) -> list[Indices]:
-        """The evaluated architectures, as indices, in the order in which they were reported."""
+        """The evaluated architectures, as indices, in the order of the reports."""
         return [indices for indices, _ in self.observations]
 
     @property
     def rewards(self) -> np.ndarray:
-        """The rewards `(n,)` in the same order."""
+        """The rewards `(n,)`, in the same order."""
         return np.array([reward for _, reward in self.observations], float)
 
     @property
@@ -108,7 +103,7 @@ class SearchExperience:
         return len(self.observations)
 
     def to_config(self) -> dict[str, Any]:
-        """A JSON-serializable description that `from_config` reads."""
+        """Return a JSON-serializable description that `from_config` reads."""
         return {
             "name": self.name,
             "space": self.space,
@@ -118,11 +113,7 @@ class SearchExperience:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SearchExperience:
-        """The inverse of `to_config`.
-
-        Raises:
-            ValueError: if an entry is missing or malformed.
-        """
+        """Return the experience of `to_config`; raises ValueError if an entry is missing or malformed."""
         try:
             observations = tuple((tuple(indices), reward) for indices, reward in config["observations"])
             return cls(config["space"], tuple(config["cardinalities"]), observations, config.get("name", ""))
@@ -141,11 +132,7 @@ def _observation(pair: Any) -> tuple[Indices, float]:
 
 @checks.arguments(path=checks.path)
 def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperience]) -> None:
-    """Write `experiences` to a JSON file that `load_experiences` reads.
-
-    Raises:
-        TypeError: if one is no `SearchExperience`.
-    """
+    """Write `experiences` to a JSON file that `load_experiences` reads."""
     checks.instance("experiences", experiences, Iterable, "a sequence of `SearchExperience`s")
     experiences = [checks.instance("experiences", experience, SearchExperience) for experience in experiences]
     record = {"format": FORMAT, "experiences": [experience.to_config() for experience in experiences]}
@@ -154,7 +141,7 @@ def save_experiences(path: str | os.PathLike, experiences: Iterable[SearchExperi
 
 @checks.arguments(path=checks.path)
 def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
-    """Read what `save_experiences` wrote.
+    """Read the file that `save_experiences` wrote.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -173,12 +160,7 @@ def load_experiences(path: str | os.PathLike) -> list[SearchExperience]:
 
 
 def check_sources(space: SearchSpace, sources: Sequence[SearchExperience]) -> list[SearchExperience]:
-    """The `sources` with at least two different rewards: fewer rank nothing. All must be of `space`.
-
-    Raises:
-        TypeError: if `space` is no `SearchSpace`, or a source no `SearchExperience`.
-        ValueError: if a source is of another space; states the difference.
-    """
+    """Return the `sources` with at least two different rewards, as fewer rank nothing; all must be of `space`."""
     checks.instance("space", space, SearchSpace)
     checks.instance("sources", sources, Sequence, "a sequence of `SearchExperience`s")
     for position, source in enumerate(sources):

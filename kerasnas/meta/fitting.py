@@ -1,4 +1,4 @@
-"""Values of an initialization that fit a network, assigned variable by variable."""
+"""Fitting an initialization to a network, variable by variable."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SIZES = ("input_shape", "num_classes", "seed", "name", "trainable", "dtype")  #
 def assign(model: keras.Model, source: keras.Model) -> str:
     """Assign the values of `source` to the variables of `model` that they fit, in place.
 
-    The head stays as it is where the numbers of classes differ, and so does what `model` has between the last layer of
-    `source` and its own head. Where the first kernel takes another number of channels, it is adapted: see `rechannel`.
+    The head keeps its values if the numbers of classes differ, and so do layers of `model` between the last layer of
+    `source` and the head. A first kernel for another number of channels is adapted by `rechannel`.
 
     Returns:
         A sentence that states which variables start from the initialization, and which from scratch.
 
     Raises:
-        ValueError: if they are different networks; states the difference.
+        ValueError: if the networks differ; states the difference.
     """
     mine, other = _by_position(model), _by_position(source)
     values = {name: ops.convert_to_numpy(variable) for name, variable in other.items()}
@@ -38,27 +38,22 @@ def assign(model: keras.Model, source: keras.Model) -> str:
     body = [name for name in other if name not in heads[1]]
     foreign = [name for name in body if name not in mine or name in fresh]
     deeper = bool(body) and list(mine)[: len(body)] == body and not heads[0] & set(body)
-    if not deeper:  # what is more of `model` is no part of a head
+    if not deeper:  # then further variables of `model` do not belong to a head
         foreign = foreign or [name for name in mine if name not in other]
     if type(model) is not type(source) or foreign:
         raise ValueError(_difference(model, source, foreign, mine, other))
-    kept = [name for name in mine if name not in fresh]
-    for name in kept:
+    assigned = [name for name in mine if name not in fresh]
+    for name in assigned:
         mine[name].assign(values[name])
-    said = f"{len(kept)} of {len(mine)} variables start from the initialization"
-    said += f", {_short(stem)} adapted to {mine[stem].shape[-2]} channels" if adapted else ""
-    return said + (f"; initialized from scratch: {', '.join(map(_short, fresh))}" if fresh else "")
+    text = f"{len(assigned)} of {len(mine)} variables start from the initialization"
+    text += f", {_short(stem)} adapted to {mine[stem].shape[-2]} channels" if adapted else ""
+    return text + (f"; initialized from scratch: {', '.join(map(_short, fresh))}" if fresh else "")
 
 
 def rechannel(kernel: np.ndarray, channels: int) -> np.ndarray:
-    """A kernel for another number of input channels: the mean over those it has, times their number over the new one.
+    """Return a kernel `(height, width, channels, filters)` for another number of channels, with the same sum over them.
 
-    On images of equal channels it computes what the kernel did: one of three channels takes grayscale images as if they
-    were colored.
-
-    Args:
-        kernel: `(height, width, channels, filters)`.
-        channels: the new number.
+    On images whose channels are equal it computes the same: a kernel for colors applies to grayscale images.
 
     Example:
 
@@ -70,13 +65,13 @@ def rechannel(kernel: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _differ_in_channels(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """True if two kernels of convolutions differ in their input channels alone."""
+    """Return True if two kernels of 2D convolutions differ in their input channels only."""
     same = (*shape[:-2], shape[-1]) == (*other[:-2], other[-1])
     return len(shape) == len(other) == 4 and same and shape != other
 
 
 def _by_position(model: keras.Model) -> dict[str, Any]:
-    """Weights, alphas and moving statistics by name. Names count positions: paths depend on what else was built."""
+    """Return weights, alphas and moving statistics by position and name: paths depend on what else was built."""
     named = {}
     for index, variable in enumerate(model.variables):
         if "seed" not in variable.path and variable.name != "temperature":
@@ -86,7 +81,7 @@ def _by_position(model: keras.Model) -> dict[str, Any]:
 
 
 def _plain(part: str) -> str:
-    """A layer's name without the number that Keras gives it."""
+    """Return a layer's name without the number that Keras appends."""
     stem, _, number = part.rpartition("_")
     return stem if stem and number.isdigit() else part
 
@@ -96,14 +91,14 @@ def _short(name: str) -> str:
 
 
 def _head(model: keras.Model) -> set[str]:
-    """Names of the variables of the last layer that has some: they depend on the number of classes."""
+    """Return the names of the head's variables, which depend on the number of classes."""
     classifier = getattr(model, "classifier", None) or last_trainable_layer(model)
-    own = {id(variable) for variable in classifier.variables}
-    return {name for name, variable in _by_position(model).items() if id(variable) in own}
+    variables = {id(variable) for variable in classifier.variables}
+    return {name for name, variable in _by_position(model).items() if id(variable) in variables}
 
 
 def _settings(model: keras.Model) -> dict[str, Any]:
-    """The settings of a model; of a supernet those of its space too."""
+    """Return a model's settings; a supernet's include those of its space."""
     config = model.get_config()
     if isinstance(space := config.get("space"), dict):
         config |= {"space": space["class_name"], **space["config"]}
@@ -111,10 +106,9 @@ def _settings(model: keras.Model) -> dict[str, Any]:
 
 
 def _difference(model: Any, source: Any, foreign: Sequence[str], mine: Any, other: Any) -> str:
-    """The difference between two models, as a sentence."""
-    own, of = type(model).__name__, type(source).__name__
-    if own != of:
-        return f"This initialization is of a {of}, the search has a {own}"
+    """Describe the difference between two models."""
+    if type(model) is not type(source):
+        return f"This initialization is of a {type(source).__name__}, the search has a {type(model).__name__}"
     first, second = _settings(model), _settings(source)
     settings = [
         f"{key} {second.get(key)!r}, expected {first[key]!r}"

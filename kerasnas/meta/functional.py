@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,26 +10,19 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensor, Tensors
 from kerasnas.backend.keras_internals import flatten_layers, own_trainable_variables
 from kerasnas.meta.per_step import scales_and_offsets
 from kerasnas.primitives.normalization import batch_norms
 
-INNER_VARIABLES = ("all", "head", "all_but_batch_norm")  # those that an inner loop updates; the head is the last layer
+INNER_VARIABLES = ("all", "head", "all_but_batch_norm")  # the head is the last trainable layer
 
 
 class FunctionalModel:
-    """Loss and predictions of a Keras model, as functions of the values of its variables.
+    """Loss and predictions of a built Keras model, as functions of the values of its variables.
 
-    `w` are values of `model.trainable_variables`, `state` of `model.non_trainable_variables`, in their order.
-
-    Args:
-        model: a built Keras model with trainable variables.
-        loss: a function `(labels, predictions) -> scalar`.
-
-    Raises:
-        TypeError: if `model` is no Keras model.
-        ValueError: if the model is not built, or has no trainable variables.
+    `w` are values of `model.trainable_variables`, `state` of `model.non_trainable_variables`, in their order; `loss` is
+    a function `(labels, predictions) -> scalar`.
 
     Example:
 
@@ -53,20 +46,22 @@ class FunctionalModel:
         }
 
     def loss(
-        self, w: Sequence[Tensor], state: Sequence[Tensor], batch: tuple[Any, Any], training: bool = True
+        self, w: Tensors, state: Tensors, batch: tuple[Any, Any], training: bool = True
     ) -> tuple[Any, tuple[Any, list[Any]]]:
-        """`(loss, (predictions, new state))` on a batch `(x, y)`, the model's own losses included."""
+        """Return `(loss, (predictions, new state))` on a batch `(x, y)`, the model's own losses included."""
         x, y = batch
-        outputs, state, own = self.model.stateless_call(list(w), list(state), x, training=training, return_losses=True)
+        outputs, state, losses = self.model.stateless_call(
+            list(w), list(state), x, training=training, return_losses=True
+        )
         value = self.loss_function(y, outputs)
-        return value + sum(ops.cast(part, value.dtype) for part in own), (outputs, list(state))
+        return value + sum(ops.cast(part, value.dtype) for part in losses), (outputs, list(state))
 
-    def predict(self, w: Sequence[Tensor], state: Sequence[Tensor], x: Tensor) -> Any:
-        """The model's outputs outside training."""
+    def predict(self, w: Tensors, state: Tensors, x: Tensor) -> Any:
+        """Return the model's outputs in inference mode."""
         return self.model.stateless_call(list(w), list(state), x, training=False)[0]
 
-    def with_statistics_of(self, x: Tensor, w: Sequence[Tensor], state: Sequence[Tensor]) -> list[Any]:
-        """`state`, with the moving statistics of batch norm replaced by those of the batch `x`."""
+    def with_statistics_of(self, x: Tensor, w: Tensors, state: Tensors) -> list[Any]:
+        """Return `state` with the moving statistics of batch norm replaced by those of the batch `x`."""
         if not self.statistics:
             return list(state)
         empty = [ops.zeros_like(old) if i in self.statistics else old for i, old in enumerate(state)]
@@ -75,12 +70,7 @@ class FunctionalModel:
 
 
 def check_trainable(model: keras.Model) -> None:
-    """Raise if `model` cannot be meta-learned.
-
-    Raises:
-        TypeError: if it is no Keras model.
-        ValueError: if it is not built, or has no trainable variables.
-    """
+    """Raise TypeError or ValueError if `model` is not a built Keras model with trainable variables."""
     checks.instance("model", model, keras.Model, "a Keras model")
     if not model.built:
         raise ValueError(
@@ -91,11 +81,7 @@ def check_trainable(model: keras.Model) -> None:
 
 
 def clone(model: keras.Model) -> keras.Model:
-    """A new model of the same kind, with the same values in its variables.
-
-    Raises:
-        ValueError: if the model cannot be rebuilt from its configuration.
-    """
+    """Return a new model of the same class and values; raises ValueError if it has no `get_config`."""
     try:
         copy = type(model).from_config(model.get_config())
     except NotImplementedError as error:
@@ -111,10 +97,9 @@ def clone(model: keras.Model) -> keras.Model:
 
 
 def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray | None:
-    """Which samples each inner step sees: `(steps, batch_size)`, all of them in turn; None where it sees them all.
+    """Return the samples of each inner step, `(steps, batch_size)`, in turn; None if each step takes all samples.
 
-    Each pass over the samples has an order of its own, the same for every task: samples of an episode come shuffled.
-
+    Each pass over the samples has its own order, the same for every task: samples of an episode are shuffled already.
     Example:
 
     >>> sorted(minibatches(4, 2, 4)[:2].reshape(-1).tolist())
@@ -128,35 +113,31 @@ def minibatches(samples: int, batch_size: int | None, steps: int) -> np.ndarray 
 
 
 def last_trainable_layer(model: keras.Model) -> keras.layers.Layer:
-    """The last layer inside `model` that has trainable variables of its own: the head of a classifier."""
+    """Return the last layer inside `model` with trainable variables of its own: the head of a classifier."""
     return [layer for layer in flatten_layers(model, include_self=False) if own_trainable_variables(layer)][-1]
 
 
 def inner_positions(model: keras.Model, inner_variables: str) -> list[int]:
-    """Positions, among the trainable variables, of those that an inner loop updates; see `MetaLearner`.
-
-    Raises:
-        ValueError: for an unknown name.
-    """
+    """Return the positions, among the trainable variables, of those that the inner loop updates; see `MetaLearner`."""
     checks.one_of("inner_variables", inner_variables, INNER_VARIABLES)
     variables = model.trainable_variables
     moved = last_trainable_layer(model).trainable_variables if inner_variables == "head" else variables
-    kept = scales_and_offsets(model) if inner_variables == "all_but_batch_norm" else []
-    chosen = {id(variable) for variable in moved} - {id(variable) for variable in kept}
+    fixed = scales_and_offsets(model) if inner_variables == "all_but_batch_norm" else []
+    chosen = {id(variable) for variable in moved} - {id(variable) for variable in fixed}
     return [index for index, variable in enumerate(variables) if id(variable) in chosen]
 
 
-def per_layer(variables: Sequence[Tensor]) -> tuple[list[int], int]:
-    """The index of the layer of each variable, and the number of layers."""
+def per_layer(variables: Tensors) -> tuple[list[int], int]:
+    """Return the layer's index for each variable, and the number of layers."""
     layers = [variable.path.rpartition("/")[0] for variable in variables]
     order = list(dict.fromkeys(layers))
     return [order.index(layer) for layer in layers], len(order)
 
 
 def support_batches(support: Tensor, batch_size: int | None, steps: int) -> list[Any]:
-    """The batch of each inner step."""
+    """Return the batch of each inner step."""
     x, y = support
-    table: np.ndarray | None = minibatches(x.shape[0], batch_size, steps)
+    table = minibatches(x.shape[0], batch_size, steps)
     if table is None:
         return [support] * steps
     return [(ops.take(x, row, axis=0), ops.take(y, row, axis=0)) for row in table]

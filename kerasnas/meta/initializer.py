@@ -31,30 +31,29 @@ FORMAT = 1
 
 @runtime_checkable
 class Parametric(Protocol):
-    """A strategy with parameters that a search can be warm-started with, such as `Reinforce` or `Controller`."""
+    """A strategy whose parameters can be warm-started, such as `Reinforce` or `Controller`."""
 
     space: SearchSpace
 
     def get_parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters by name."""
+        """Return copies of the parameters by name."""
 
     def set_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
-        """Assign `parameters`, as `get_parameters` of a strategy of the same space returned them."""
+        """Assign the `get_parameters` of a strategy of the same space."""
 
 
 class ReptileInitializer:
-    """A meta-learned initialization, with the description of the space that it belongs to.
+    """A meta-learned initialization and the description of its space; `warm_start` assigns it to a new search.
 
-    It holds one or both of: a supernet (or any other Keras model) with meta-learned weights and alphas, and what its
-    learner learned beside it, such as inner rates; the parameters of a controller or of another strategy. `warm_start`
-    assigns them to a new search.
+    It holds a supernet (or any other Keras model) with meta-learned weights and alphas, and further values of its
+    learner, such as inner rates; or the parameters of a controller or another strategy; or both.
 
     Args:
         model: the meta-learned model, which is copied. Defaults to None.
         parameters: name -> array, the parameters of a strategy. Defaults to None.
-        description: facts about the initialization and its making, JSON-serializable. `warm_start` checks `space`.
-            Defaults to None: the space of the model, if it has one.
-        learned: name -> array, what a learner learned beside its model. Defaults to None.
+        description: JSON-serializable facts about the initialization; `warm_start` checks `space`. Defaults to None:
+            the space of the model, if it has one.
+        learned: name -> array, further values that the learner learned. Defaults to None.
 
     Raises:
         TypeError: if an argument is of the wrong type, or `description` is not JSON-serializable.
@@ -92,24 +91,21 @@ class ReptileInitializer:
         self.model = None if model is None else clone(model)
         self.parameters = {name: np.asarray(value) for name, value in (parameters or {}).items()}
         self.learned = {name: np.asarray(value) for name, value in (learned or {}).items()}
-        own = getattr(model, "space", None)  # of a supernet
-        known = {"space": getattr(own, "name", own), **(description or {})}
+        space = getattr(model, "space", None)  # supernets have one
+        known = {"space": getattr(space, "name", space), **(description or {})}
         try:
-            self.description = json.loads(json.dumps(known))  # as it will be loaded
+            self.description = json.loads(json.dumps(known))  # equals the description that `load` reads
         except (TypeError, ValueError) as error:
             expected = f"a JSON-serializable mapping ({error})"
             raise TypeError(checks.invalid("description", expected, description)) from None
 
     @classmethod
     def from_learner(cls, learner: Any, **description: Any) -> ReptileInitializer:
-        """The initialization that a meta-learner has learned so far: copies of its model and of what it learned beside.
+        """Return the initialization that a `MetaLearner` has learned so far, a copy.
 
         Args:
             learner: a `MetaLearner`.
-            **description: further facts, JSON-serializable: data, seeds, results.
-
-        Raises:
-            TypeError: if `learner` is no `MetaLearner`.
+            **description: further JSON-serializable facts: data, seeds, results.
         """
         checks.instance("learner", learner, MetaLearner)
         settings = {key: value for key, value in learner.get_config().items() if key not in ("name", "model")}
@@ -117,16 +113,14 @@ class ReptileInitializer:
         return cls(learner.model, description={**made, **description}, learned=learned_arrays(learner))
 
     def learner(self, **settings: Any) -> MetaLearner:
-        """A learner like the one that this initialization came from, with a copy of the model and of what it learned.
-
-        Compile it, and `adapt` to a task.
+        """Return a learner like the one that this initialization came from. Compile it, and `adapt` it to a task.
 
         Args:
-            **settings: settings that differ from those of the learner that it came from, such as `adaptation_steps`.
+            **settings: settings that differ from the original learner's, such as `adaptation_steps`.
 
         Raises:
-            ValueError: if the initialization did not come from a learner, or what that learned does not fit these
-                settings, as with another number of `inner_steps`; says what differs.
+            ValueError: if the initialization did not come from a learner, or does not fit these settings, such as
+                another number of `inner_steps`; states the difference.
         """
         kinds: dict[str, Callable[..., MetaLearner]] = {kind.__name__: kind for kind in (MAML, Reptile, MetaNAS)}
         kind = kinds.get(self.description.get("learner", ""))
@@ -141,20 +135,16 @@ class ReptileInitializer:
     @classmethod
     @checks.arguments(strategy=SearchStrategy)
     def from_strategy(cls, strategy: SearchStrategy, **description: Any) -> ReptileInitializer:
-        """The current parameters of a strategy that has some, such as `Controller`.
-
-        Raises:
-            ValueError: if it has none.
-        """
+        """Return the current parameters of a strategy; raises ValueError if it has none."""
         parametric = _parametric(strategy)
         made = {"space": parametric.space.name, "strategy": type(strategy).__name__}
         return cls(parameters=parametric.get_parameters(), description={**made, **description})
 
     @checks.arguments(folder=checks.path)
     def save(self, folder: str | os.PathLike) -> None:
-        """Write `initializer.json`, and of `model.keras`, `policy.npz` and `learner.npz` what there is.
+        """Write `initializer.json` and those of `model.keras`, `policy.npz` and `learner.npz` that it needs.
 
-        The files of an earlier one are replaced.
+        Files of an earlier initialization are replaced.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +164,7 @@ class ReptileInitializer:
     @classmethod
     @checks.arguments(folder=checks.path)
     def load(cls, folder: str | os.PathLike) -> ReptileInitializer:
-        """Read what `save` wrote.
+        """Read the files that `save` wrote.
 
         Raises:
             FileNotFoundError: if the folder has no `initializer.json`.
@@ -201,12 +191,11 @@ class ReptileInitializer:
 
 
 def warm_start(search: Any, initializer: ReptileInitializer) -> str:
-    """Start a search from an initialization: assign its values to the variables of the search, in place.
+    """Start a search from an initialization: assign its values to the search's variables, in place.
 
-    Weights and alphas are assigned to a model, except for the head if the number of classes differs; a first kernel for
-    another number of channels is adapted, as `kerasnas.meta.fitting.rechannel` says. A meta-learner also takes the
-    inner rates and the like that another one learned. Parameters are assigned to a strategy. Call it before `fit`, or
-    before the first `ask`.
+    A model receives weights and alphas, except for the head if the number of classes differs; a first kernel for
+    another number of channels is adapted (`kerasnas.meta.fitting.rechannel`). A meta-learner also receives inner rates
+    and other learned values, a strategy its parameters. Call it before `fit`, or before the first `ask`.
 
     Args:
         search: a `BilevelTrainer`, an `ENASTrainer`, a meta-learner, a strategy with parameters, a supernet or any
@@ -218,39 +207,38 @@ def warm_start(search: Any, initializer: ReptileInitializer) -> str:
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if a strategy has no parameters, or the initialization is of another space or another number of
-            inner steps; states the difference.
+        ValueError: if a strategy has no parameters, or space or number of inner steps differ; states the difference.
     """
     checks.instance("initializer", initializer, ReptileInitializer)
     if isinstance(search, SearchStrategy):
         return _warm_strategy(search, initializer)
-    said = []
+    sentences = []
     controller = getattr(search, "controller", None)
     if controller is not None and initializer.parameters:
-        said.append(_warm_strategy(controller, initializer))
+        sentences.append(_warm_strategy(controller, initializer))
     model = getattr(search, "supernet", None) or getattr(search, "model", None) or search
     checks.instance("search", model, keras.Model, "a search, a strategy or a Keras model")
     if initializer.model is not None:
         if isinstance(search, MetaLearner):
             check_learned(search, initializer.learned, initializer.description)
-        said.append(assign(model, initializer.model))
+        sentences.append(assign(model, initializer.model))
         if isinstance(search, MetaLearner) and (names := assign_learned(search, initializer.learned)):
-            said.append(f"learned before: {', '.join(names)}")
-    elif not said:
+            sentences.append(f"learned before: {', '.join(names)}")
+    elif not sentences:
         raise ValueError(
             "Expected an initialization with a model. Received: the parameters of "
             f"{initializer.description.get('strategy', 'a strategy')} alone"
         )
-    return "; ".join(said)
+    return "; ".join(sentences)
 
 
 def _warm_strategy(strategy: SearchStrategy, initializer: ReptileInitializer) -> str:
     parametric = _parametric(strategy)
     if not initializer.parameters:
         raise ValueError("Expected an initialization with the parameters of a strategy. Received: only a model")
-    of, own = initializer.description.get("space"), parametric.space.name
-    if of != own:
-        raise ValueError(f"This initialization is of space '{of}', the strategy searches '{own}'")
+    theirs, ours = initializer.description.get("space"), parametric.space.name
+    if theirs != ours:
+        raise ValueError(f"This initialization is of space '{theirs}', the strategy searches '{ours}'")
     mine = {name: value.shape for name, value in parametric.get_parameters().items()}
     other = {name: value.shape for name, value in initializer.parameters.items()}
     if mine != other:

@@ -1,4 +1,4 @@
-"""The optimizers of the inner loop as pure functions: they return the values that Keras' optimizers assign."""
+"""Optimizers of the inner loop as pure functions, which return the values that Keras' optimizers assign."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensors
 from kerasnas.registry import Registry
 
 INNER_OPTIMIZERS = Registry("inner optimizer")
@@ -16,7 +16,7 @@ INNER_OPTIMIZERS = Registry("inner optimizer")
 
 @INNER_OPTIMIZERS.register("sgd")
 class InnerSGD:
-    """Gradient descent: `w' = w - rate g`. It has no slots.
+    """Gradient descent: `w' = w - rate g`, without slots.
 
     Example:
 
@@ -26,13 +26,11 @@ class InnerSGD:
     """
 
     def slots(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """The shapes of the slots, kept from step to step, for parameters of these shapes."""
+        """Return the shapes of the slots, which persist from step to step, for parameters of these shapes."""
         return []
 
-    def __call__(
-        self, w: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Any], slots: Sequence[Any]
-    ) -> tuple[list[Any], list[Any]]:
-        """`(new values, new slots)`; a rate for each parameter."""
+    def __call__(self, w: Tensors, gradients: Tensors, rates: Tensors, slots: Tensors) -> tuple[list[Any], list[Any]]:
+        """Return `(new values, new slots)`; one rate per parameter."""
         return [
             p - ops.convert_to_tensor(rate, p.dtype) * g for p, g, rate in zip(w, gradients, rates, strict=True)
         ], []
@@ -42,15 +40,12 @@ class InnerSGD:
 class InnerAdam:
     """Adam without momentum (beta_1 = 0), the inner optimizer of Reptile.
 
-    Its slots, the second moments and the number of steps, are kept from task to task, as in the published code: a step
-    is then scaled by the gradients of all tasks so far, not by its own.
+    Its slots, the second moments and the number of steps, persist from task to task, as in the published code: a step
+    is scaled by the gradients of all tasks so far.
 
     Args:
         beta_2: decay of the second moments, at least 0 and below 1. Defaults to 0.999.
         epsilon: a positive number added to the root of the second moments. Defaults to 1e-8.
-
-    Raises:
-        ValueError: if a number is out of its range.
 
     Example:
 
@@ -68,13 +63,11 @@ class InnerAdam:
         self.epsilon = checks.number("epsilon", epsilon, above=0)
 
     def slots(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """The number of steps, then the second moments."""
+        """Return the shapes of the slots: the number of steps, then the second moments."""
         return [(), *shapes]
 
-    def __call__(
-        self, w: Sequence[Tensor], gradients: Sequence[Tensor], rates: Sequence[Any], slots: Sequence[Any]
-    ) -> tuple[list[Any], list[Any]]:
-        """`(new values, new slots)`; a rate for each parameter."""
+    def __call__(self, w: Tensors, gradients: Tensors, rates: Tensors, slots: Tensors) -> tuple[list[Any], list[Any]]:
+        """Return `(new values, new slots)`; one rate per parameter."""
         steps, *moments = slots
         steps = steps + 1
         correction = ops.sqrt(1 - ops.power(ops.convert_to_tensor(self.beta_2, steps.dtype), steps))

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensor, Tensors
 from kerasnas.backend import exact_second_order, value_and_grad
-from kerasnas.meta.base import MetaLearner, Task
+from kerasnas.meta.base import MetaLearner, Task, TaskGradients
 from kerasnas.meta.functional import per_layer, support_batches
 from kerasnas.meta.per_step import StepShifts, StepStatistics
 from kerasnas.meta.training import until_fit
 
-LEAST_STEP_WEIGHT = 0.03  # of a step that is not the last, times 1 / inner_steps: the end of MAML++'s annealing
-OUTER_RATE, LEAST_OUTER_RATE = 1e-3, 1e-5  # of Adam: MAML's, and where MAML++'s cosine ends
+LEAST_STEP_WEIGHT = 0.03  # of all steps but the last, times 1 / inner_steps: the end of MAML++'s annealing
+OUTER_RATE, LEAST_OUTER_RATE = 1e-3, 1e-5  # Adam's rate in MAML, and the end of MAML++'s cosine
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MAML(MetaLearner):
-    """MAML: an initialization from which few gradient steps on a task make its query's loss small.
+    """MAML: an initialization from which a few gradient steps on a task make its query's loss small.
 
     `min_w  mean over tasks  L_query(w_K)` with `w_{k+1} = w_k - rate grad L_support(w_k)`, differentiated through all
     steps; with `first_order`, as if their gradients were constants (FOMAML); with `inner_variables="head"`, ANIL.
-    Keras' own normalization layers have wrong second derivatives on TensorFlow; within this learner they are exact.
+    Keras' normalization layers have wrong second derivatives on TensorFlow; within this learner they are exact.
 
     Args:
         model: any built Keras model.
-        first_order: whether second derivatives are left out (FOMAML). Defaults to False.
+        first_order: whether to leave out second derivatives (FOMAML). Defaults to False.
         inner_steps: Defaults to 1, the paper's for Omniglot with 5 classes.
         inner_learning_rate: Defaults to 0.4, the paper's for the same.
-        learn_inner_rates: MAML++: whether the inner rates are learned, one for each layer and step. Defaults to False.
-        multi_step_loss_steps: MAML++: number of meta-steps during which the loss is a mean over all inner steps, whose
+        learn_inner_rates: MAML++: whether to learn the inner rates, one per layer and step. Defaults to False.
+        multi_step_loss_steps: MAML++: number of meta-steps in which the loss is a mean over all inner steps, whose
             weights move to the last one (`step_weights`). Defaults to 0: only the last inner step counts.
-        per_step_statistics: MAML++: whether batch norm keeps moving statistics for each inner step, and `evaluate`
-            predicts with the last ones, learned over tasks, instead of the support set's. Defaults to False.
+        per_step_statistics: MAML++: whether batch norm has moving statistics for each inner step, and `evaluate`
+            predicts with the last ones, learned over tasks, not with the support set's. Defaults to False.
         per_step_scale_offset: MAML++: whether each number of inner steps adds a learned shift to the scale and offset
             of batch norm. Defaults to False.
-        first_order_steps: MAML++, derivative-order annealing: number of meta-steps at the start in which second
-            derivatives are left out. Defaults to 0.
-        cosine_annealing: MAML++: whether the rate of the default optimizer falls by a cosine, from 1e-3 to 1e-5, over
-            the meta-steps of `fit`. Defaults to False.
+        first_order_steps: MAML++, derivative-order annealing: number of meta-steps at the start without second
+            derivatives. Defaults to 0.
+        cosine_annealing: MAML++: whether the learning rate of the default optimizer falls by a cosine, from 1e-3 to
+            1e-5, over the meta-steps of `fit`. Defaults to False.
         **kwargs: `inner_optimizer`, `inner_batch_size`, `inner_variables`, `architecture_learning_rate`,
             `adaptation_steps` and `adaptation_batch_size`, as for `MetaLearner`; `name` and others of `keras.Model`.
 
@@ -101,7 +100,7 @@ class MAML(MetaLearner):
         self.per_step_scale_offset = checks.boolean("per_step_scale_offset", per_step_scale_offset)
         self.cosine_annealing = checks.boolean("cosine_annealing", cosine_annealing)
         if first_order and first_order_steps:
-            expected = "0 with `first_order`, whose gradients are of first order throughout"
+            expected = "0 with `first_order`, whose gradients are always of first order"
             raise ValueError(checks.invalid("first_order_steps", expected, first_order_steps))
         self._rates = self._step_statistics = self._step_shifts = None
         if learn_inner_rates:
@@ -123,8 +122,8 @@ class MAML(MetaLearner):
         """Meta-train; see `MetaLearner.fit`.
 
         Raises:
-            ValueError: if a phase of the training would not end within it, or `cosine_annealing` stands beside an
-                optimizer of your own; and as `MetaLearner.fit` does.
+            ValueError: if a phase would not end within this training, or for `cosine_annealing` with a given optimizer;
+                and as `MetaLearner.fit` does.
         """
         total = int(self.meta_steps) + checks.size("steps", steps)
         for name in ("first_order_steps", "multi_step_loss_steps"):
@@ -132,12 +131,12 @@ class MAML(MetaLearner):
                 expected = f"at most the meta-steps of the training, {total}"
                 raise ValueError(checks.invalid(name, expected, getattr(self, name)))
         if self.cosine_annealing and not self._scheduled:
-            expected = "False beside an optimizer of your own, whose learning rate may be a `CosineDecay`"
+            expected = "False with a given optimizer, whose learning rate may be a `CosineDecay`"
             raise ValueError(checks.invalid("cosine_annealing", expected, True))
         return super().fit(sampler, steps, *args, **kwargs)
 
     def default_optimizer(self) -> Any:
-        """The paper's."""
+        """Return the paper's optimizer, Adam."""
         return keras.optimizers.Adam(until_fit(OUTER_RATE) if self.cosine_annealing else OUTER_RATE)
 
     def set_schedule(self, steps: int) -> None:
@@ -146,10 +145,8 @@ class MAML(MetaLearner):
             decay = keras.optimizers.schedules.CosineDecay(OUTER_RATE, steps, alpha=LEAST_OUTER_RATE / OUTER_RATE)
             self.optimizer.learning_rate = decay
 
-    def task_gradients(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
-    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """The gradient of the query's loss after the inner loop, with respect to the initial weights and rates."""
+    def task_gradients(self, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
+        """Return the gradient of the query's loss after the inner loop, by the initial weights and rates."""
         (now,) = self.values_of([self.meta_steps], trainable, state)
 
         def phase(ends: list[int], at: int) -> Any:
@@ -160,11 +157,11 @@ class MAML(MetaLearner):
 
         return phase(sorted({self.first_order_steps, self.multi_step_loss_steps} - {0}), 0)
 
-    def _gradients(self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any, at: int) -> Any:
-        """Those of the phase that meta-step `at` is in."""
+    def _gradients(self, trainable: Tensors, state: Tensors, episode: Any, at: int) -> Any:
+        """Return the gradients of the phase that meta-step `at` is in."""
         first_order, multi_step = self.first_order or at < self.first_order_steps, at < self.multi_step_loss_steps
 
-        def loss(values: Sequence[Tensor]) -> tuple[Any, Any]:
+        def loss(values: Tensors) -> tuple[Any, Any]:
             return self._query_loss(values, state, episode, first_order, multi_step)
 
         with exact_second_order():
@@ -173,7 +170,7 @@ class MAML(MetaLearner):
         return ({"loss": value, "labels": labels, "predictions": predictions}, new_state), gradients
 
     def _query_loss(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any, first_order: bool, multi_step: bool
+        self, trainable: Tensors, state: Tensors, episode: Any, first_order: bool, multi_step: bool
     ) -> tuple[Any, Any]:
         support, query = episode
         last, states, total = self.inner_steps, [], 0.0
@@ -194,10 +191,10 @@ class MAML(MetaLearner):
         return total, (predictions, new)
 
     def step_weights(self, meta_steps: Any) -> list[Any]:
-        """The weight of the query's loss after each inner step, in meta-step `meta_steps`, a number or a tensor.
+        """Return the weights of the query's loss after each inner step, in meta-step `meta_steps` (number or tensor).
 
-        That of a step but the last is `max(1 - t / multi_step_loss_steps, 0.03) / inner_steps`; the last has the rest
-        of 1, and from meta-step `multi_step_loss_steps` on everything.
+        All steps but the last weigh `max(1 - t / multi_step_loss_steps, 0.03) / inner_steps`, the last one the rest of
+        1; from meta-step `multi_step_loss_steps` on, only the last one counts.
 
         Example:
 
@@ -217,38 +214,33 @@ class MAML(MetaLearner):
         other = ops.where(steps < until, ops.maximum(1 - steps / until, LEAST_STEP_WEIGHT) / count, 0.0)
         return [other] * (count - 1) + [1 - (count - 1) * other]
 
-    def inner_rates(self, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
-        """The learned or constant rates; beyond the inner steps of training, those of the last one."""
+    def inner_rates(self, trainable: Tensors, state: Tensors, step: Any) -> list[Any]:
+        """Return the learned or constant rates; beyond the inner steps of training, those of the last step."""
         if self._rates is None:
             return super().inner_rates(trainable, state, step)
         (table,) = self.values_of([self._rates], trainable, state)
         rates = ops.take(table, ops.minimum(step, self.inner_steps - 1), axis=0)
         return [rates[layer] for layer in self._layer_of]
 
-    def enter_step(self, task: Task, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> Task:
-        """The task after `step` steps, with the statistics and the shifts of batch norm that belong to them."""
+    def enter_step(self, task: Task, trainable: Tensors, state: Tensors, step: Any) -> Task:
+        """Return the task after `step` steps, with the statistics and shifts of batch norm that belong to them."""
         if self._step_shifts is not None:
             task = task._replace(w=self._step_shifts.moved(task.w, trainable, state, step))
         if self._step_statistics is not None:
-            own = self._step_statistics.at(task.state, trainable, state, ops.minimum(step, self.inner_steps))
-            task = task._replace(state=own)
+            statistics = self._step_statistics.at(task.state, trainable, state, ops.minimum(step, self.inner_steps))
+            task = task._replace(state=statistics)
         return task
 
-    def adapted(self, trainable: Any, state: Any, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
-        """As `MetaLearner.adapted`; with `per_step_statistics`, the learned ones replace the support set's."""
-        w, own = super().adapted(trainable, state, support, steps)
+    def adapted(self, trainable: Tensors, state: Tensors, support: Tensor, steps: int) -> tuple[list[Any], list[Any]]:
+        """See `MetaLearner.adapted`; with `per_step_statistics`, the learned ones replace the support set's."""
+        w, values = super().adapted(trainable, state, support, steps)
         if self._step_statistics is not None:
-            own = self._step_statistics.at(own, trainable, state, self.inner_steps)
-        return w, own
+            values = self._step_statistics.at(values, trainable, state, self.inner_steps)
+        return w, values
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "first_order": self.first_order,
-            "learn_inner_rates": self.learn_inner_rates,
-            "multi_step_loss_steps": self.multi_step_loss_steps,
-            "per_step_statistics": self.per_step_statistics,
-            "per_step_scale_offset": self.per_step_scale_offset,
-            "first_order_steps": self.first_order_steps,
-            "cosine_annealing": self.cosine_annealing,
-        }
+        names = (
+            *("first_order", "learn_inner_rates", "multi_step_loss_steps", "per_step_statistics"),
+            *("per_step_scale_offset", "first_order_steps", "cosine_annealing"),
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

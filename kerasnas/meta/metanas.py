@@ -10,11 +10,11 @@ import numpy as np
 from keras import ops
 
 from kerasnas import checks
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensor, Tensors
 from kerasnas.backend import value_and_grad, values
 from kerasnas.distribution.scope import scope_of
 from kerasnas.genotypes import Genotype
-from kerasnas.meta.base import MetaLearner, Task
+from kerasnas.meta.base import MetaLearner, Task, TaskGradients
 from kerasnas.meta.functional import FunctionalModel, clone
 from kerasnas.meta.reptile import reptile_gradients
 from kerasnas.meta.training import until_fit
@@ -33,33 +33,35 @@ class MetaNAS(MetaLearner):
     """MetaNAS: a meta-learned initialization of the weights and the architecture parameters of a supernet.
 
     The inner loop is a search on the task: a step of the alphas, then a step of the weights, while the temperature of
-    the softmax falls, so that the choice is nearly discrete at its end and needs no retraining. Reptile moves the
-    initial values of both, each at its own rate.
+        the
+    softmax falls, so that the choice is nearly discrete at its end and needs no retraining. Reptile moves the initial
+    values of both, each at its own rate.
 
     Args:
-        model: a supernet with a `Softmax` relaxation, of any space. Of a space whose nodes keep some of their edges,
-            built with `input_alphas=True`, as in the paper: the edges too are then chosen softly, at the same
-            temperature, and hardening leaves out nothing that counts.
+        model: a supernet with a `Softmax` relaxation, of any space. If nodes of the space select some of their edges,
+            build it with `input_alphas=True`, as in the paper: edges are then chosen softly too, at the same
+            temperature, and hardening leaves out only edges of no weight.
         inner_steps: Defaults to 5.
-        inner_learning_rate: inner rate of the weights. Defaults to 1e-3.
+        inner_learning_rate: inner learning rate of the weights. Defaults to 1e-3.
         inner_optimizer: Defaults to `"adam"`, without momentum.
-        architecture_learning_rate: inner rate of the alphas. Defaults to 0.1: much larger than that of the weights.
+        architecture_learning_rate: inner learning rate of the alphas. Defaults to 0.1, much more than that of the
+            weights.
         inner_batch_size: Defaults to 20.
         architecture_step: rate at which the initial alphas move towards those that tasks end with, above 0 and at most
             1; that of the weights is 1. Defaults to 0.6.
-        architecture_warmup: share of the meta-steps, from 0 to 1, in which the alphas are frozen: at 1 only the weights
-            are meta-learned. Defaults to 0.5.
+        architecture_warmup: fraction of the meta-steps, from 0 to 1, in which the alphas are frozen; with 1 only the
+            weights are meta-learned. Defaults to 0.5.
         temperatures: first and last temperature of the softmax. Defaults to `(1.0, 0.05)`.
         annealing: the loop over which the temperature falls. `"task"`: from the first to the last inner step of each
             task, the paper's. `"training"`: over the meta-steps after the warm-up, constant within a task; the initial
             weights are then learned for the nearly discrete network that they are adapted in. Defaults to `"task"`.
-        joint: whether one gradient updates alphas and weights together (T-NAS), for half the work. Defaults to False.
-        search: whether the inner loop updates the alphas at all. Defaults to True.
-        adaptation_steps, adaptation_batch_size: of `adapt` and `evaluate`. Defaults to None: as in training.
+        joint: whether one gradient updates alphas and weights together (T-NAS), at half the cost. Defaults to False.
+        search: whether the inner loop updates the alphas. Defaults to True.
+        adaptation_steps, adaptation_batch_size: those of `adapt` and `evaluate`. Defaults to None: as in training.
         **kwargs: `name` and others of `keras.Model`.
 
     Raises:
-        TypeError: if `model` is no supernet.
+        TypeError: if `model` is not a supernet.
         ValueError: if the supernet has no architecture parameters or no temperature, for a wrong number, boolean or
             name, and as `MetaLearner` does.
 
@@ -132,28 +134,26 @@ class MetaNAS(MetaLearner):
         self.temperatures = tuple(checks.number("temperatures", temperature, above=0) for temperature in temperatures)
         self.annealing = checks.one_of("annealing", annealing, ANNEALINGS)
         self.joint, self.search = checks.boolean("joint", joint), checks.boolean("search", search)
-        # The meta-steps of the warm-up, and those of the whole training; `fit` sets both.
+        # Meta-steps of the warm-up and of the whole training; `fit` sets both.
         self.warmup_steps, self.training_steps = (
             self.add_weight(name=name, shape=(), initializer="zeros", trainable=False)
             for name in ("warmup_steps", "training_steps")
         )
         self._is_alphas = [is_alphas(variable) for variable in model.trainable_variables]
 
-    def task_gradients(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
-    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """Those of Reptile: `w - w'` and `a - a'`, with `w'` and `a'` after the search on the support set."""
+    def task_gradients(self, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
+        """Return Reptile's `w - w'` and `a - a'`, with `w'` and `a'` after the search on the support set."""
         return reptile_gradients(self, trainable, state, episode)
 
     def default_optimizer(self) -> Any:
-        """Gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
+        """Return gradient descent on `w - mean(w')` and `a - mean(a')`, each at its own rate."""
         first, second = (keras.optimizers.SGD(until_fit(rate)) for rate in (1.0, self.architecture_step))
         return BilevelOptimizer(first, second)
 
     def compile(self, optimizer: Any = None, *args: Any, **kwargs: Any) -> None:
         """Set the optimizer of the initialization and others; see `MetaTraining.compile`.
 
-        One optimizer for both levels becomes two alike, so that the alphas' can stand still in the warm-up.
+        A single optimizer is copied for the alphas, so that theirs can pause during the warm-up.
         """
         if optimizer is not None and not isinstance(optimizer, BilevelOptimizer):
             with scope_of(self):
@@ -164,7 +164,7 @@ class MetaNAS(MetaLearner):
     def set_schedule(self, steps: int) -> None:
         """Set the schedule: both rates fall linearly to 0 over all meta-steps, the warm-up included."""
         decay = keras.optimizers.schedules.PolynomialDecay
-        learning = steps - int(ops.convert_to_numpy(self.warmup_steps))  # the meta-steps that their optimizer counts
+        learning = steps - int(ops.convert_to_numpy(self.warmup_steps))  # those that the alphas' optimizer counts
         first, second = self.optimizer.inner
         first.learning_rate = decay(1.0, steps, end_learning_rate=0.0)
         initial = self.architecture_step * learning / steps
@@ -176,8 +176,8 @@ class MetaNAS(MetaLearner):
         self.training_steps.assign(steps)
         return super().fit(sampler, steps, *args, **kwargs)
 
-    def start(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> Task:
-        """The start of the inner loop, at the temperature of this meta-step if it falls over the training."""
+    def start(self, trainable: Tensors, state: Tensors) -> Task:
+        """Return the start of the inner loop; with `annealing="training"`, at this meta-step's temperature."""
         task = super().start(trainable, state)
         if self.annealing == "task":
             return task
@@ -186,8 +186,8 @@ class MetaNAS(MetaLearner):
         share = ops.clip((now - warmup) / ops.maximum(last - 1 - warmup, 1), 0, 1)
         return task._replace(state=self._tempered(task.state, share))
 
-    def inner_rates(self, trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
-        """The inner rates; those of the alphas are 0 while they are frozen."""
+    def inner_rates(self, trainable: Tensors, state: Tensors, step: Any) -> list[Any]:
+        """Return the inner rates; those of frozen alphas are 0."""
         steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
         learns = ops.cast(steps >= warmup, "float32") if self.search else 0.0
         return [
@@ -195,24 +195,24 @@ class MetaNAS(MetaLearner):
             for rate, alphas in zip(super().inner_rates(trainable, state, step), self._is_alphas, strict=True)
         ]
 
-    def frozen(self, trainable: Sequence[Tensor], state: Sequence[Tensor]) -> tuple[list[Any], Any]:
-        """The alphas and all of their optimizer, which would count its steps; and if this is a step of the warm-up."""
+    def frozen(self, trainable: Tensors, state: Tensors) -> tuple[list[Any], Any]:
+        """Return the alphas and all variables of their optimizer, which would count its steps; True in the warm-up."""
         if not self.architecture_warmup:
             return [], False
         steps, warmup = self.values_of([self.meta_steps, self.warmup_steps], trainable, state)
         return [*self.model.architecture_parameters, *self.optimizer.inner[1].variables], steps < warmup
 
     def inner_step(
-        self, task: Task, batch: Any, rates: Sequence[Any], step: Any = 0, steps: int = 1, first_order: bool = True
+        self, task: Task, batch: Any, rates: Tensors, step: Any = 0, steps: int = 1, first_order: bool = True
     ) -> tuple[Task, tuple[Any, Any]]:
-        """A step of the alphas at the temperature of this inner step, then a step of the weights."""
+        """Take a step of the alphas at this inner step's temperature, then a step of the weights."""
         if self.annealing == "task":
             share = ops.cast(step, "float32") / max(steps - 1, 1)
             task = task._replace(state=self._tempered(task.state, share))
         if self.joint:
             return super().inner_step(task, batch, rates, step, steps, first_order)
 
-        def loss(w: Sequence[Tensor]) -> tuple[Any, Any]:
+        def loss(w: Tensors) -> tuple[Any, Any]:
             return self.function.loss(w, task.state, batch)
 
         _, at_start = value_and_grad(loss)(task.w)
@@ -222,45 +222,44 @@ class MetaNAS(MetaLearner):
         w, slots = self._step(task.w, self._choose(at_start, gradients), rates, task.slots)
         return Task(w, slots, state), (value, predictions)
 
-    def end(self, task: Task, state: Sequence[Tensor]) -> list[Any]:
-        """`state` after a task, with the temperature reset to that before it."""
+    def end(self, task: Task, state: Tensors) -> list[Any]:
+        """Return `state` after a task, with the temperature reset."""
         (before,) = self.values_of([self.model.relaxation.temperature], self.trainable_variables, state)
         return self.with_values([self.model.relaxation.temperature], [before], super().end(task, state))
 
     @checks.arguments(model=Supernet, x=checks.array)
     def harden(self, model: keras.Model, x: Tensor = None) -> tuple[Genotype, keras.Model]:
-        """The genotype of an adapted supernet, and a copy of it that computes this genotype alone, without retraining.
+        """Return the genotype of an adapted supernet, and a copy that computes this genotype alone, without retraining.
 
         Args:
             model: a model that `adapt` returned.
             x: the inputs of the support set. The moving statistics of batch norm become those of the hardened network
-                on these inputs; without them, they stay those of the mixture, which costs accuracy. Defaults to None.
+                on these inputs; without them, they remain those of the mixture, which costs accuracy. Defaults to None.
 
         Raises:
-            ValueError: if the genotype leaves out edges, and the supernet has neither alphas of its inputs nor a
-                primitive `"none"` to say so.
+            ValueError: if the genotype leaves out edges, which needs alphas of the inputs or a primitive `"none"`.
         """
         check_compiled(self, "harden")
         if x is not None and tuple(np.shape(x)[1:]) != model.image_shape:
             raise ValueError(checks.invalid("x", f"inputs of shape {model.image_shape}", f"shape {np.shape(x)}"))
         genotype, hard = model.derive(), clone(model)
         for kind, variable in hard.alphas.items():
-            own, chosen = hard.choices[kind], {(e.source, e.target): e.primitive for e in genotype[kind]}
-            table = np.full(own.shape, OUT_OF_CHOICE, "float32")
-            rows = [row for row, edge in enumerate(own.edges) if edge in chosen]
+            choice, chosen = hard.choices[kind], {(e.source, e.target): e.primitive for e in genotype[kind]}
+            table = np.full(choice.shape, OUT_OF_CHOICE, "float32")
+            rows = [row for row, edge in enumerate(choice.edges) if edge in chosen]
             decided = hard.inputs is not None and hard.inputs.decide(kind, rows, OUT_OF_CHOICE)
-            for row, edge in enumerate(own.edges):
+            for row, edge in enumerate(choice.edges):
                 if decided and edge not in chosen:  # its weight is 0, whatever its primitive
                     table[row] = 0.0
                     continue
                 primitive = chosen.get(edge, "none")
-                if primitive not in own.primitives:
+                if primitive not in choice.primitives:
                     raise ValueError(
                         f"The genotype leaves out edge {edge[0]} -> {edge[1]}. Expected 'none' among the primitives of "
                         "the supernet, or a supernet built with `input_alphas=True`, to leave it out. Received: "
-                        f"{list(own.primitives)}"
+                        f"{list(choice.primitives)}"
                     )
-                table[row, own.primitives.index(primitive)] = 0.0
+                table[row, choice.primitives.index(primitive)] = 0.0
             variable.assign(table)
         if x is not None:
             w, state = values(hard.trainable_variables), values(hard.non_trainable_variables)
@@ -269,28 +268,21 @@ class MetaNAS(MetaLearner):
                 variable.assign(value)
         return genotype, hard
 
-    def _tempered(self, state: Sequence[Tensor], share: Any) -> list[Any]:
-        """`state` with the temperature after this share of its fall."""
+    def _tempered(self, state: Tensors, share: Any) -> list[Any]:
+        """Return `state` with the temperature after this fraction of its fall."""
         first, last = self.temperatures
         value = first * ops.power(last / first, share)
         variable = self.model.relaxation.temperature
         return [
-            ops.cast(value, old.dtype) if own is variable else old
-            for own, old in zip(self.model.non_trainable_variables, state, strict=True)
+            ops.cast(value, old.dtype) if other is variable else old
+            for other, old in zip(self.model.non_trainable_variables, state, strict=True)
         ]
 
-    def _choose(self, of_alphas: Sequence[Any], of_weights: Sequence[Any]) -> list[Any]:
-        return [a if own else w for own, a, w in zip(self._is_alphas, of_alphas, of_weights, strict=True)]
+    def _choose(self, of_alphas: Tensors, of_weights: Tensors) -> list[Any]:
+        return [a if alphas else w for alphas, a, w in zip(self._is_alphas, of_alphas, of_weights, strict=True)]
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("inner_variables")
-        return {
-            **config,
-            "architecture_step": self.architecture_step,
-            "architecture_warmup": self.architecture_warmup,
-            "temperatures": self.temperatures,
-            "annealing": self.annealing,
-            "joint": self.joint,
-            "search": self.search,
-        }
+        names = "architecture_step", "architecture_warmup", "temperatures", "annealing", "joint", "search"
+        return {**config, **{name: getattr(self, name) for name in names}}

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 from keras import ops
 
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensors
 from kerasnas.primitives.normalization import batch_norms
 
 
-class HasVariables(Protocol):
-    """The part of a meta-learner that its tables of each step need."""
-
-    model: keras.Model
-    inner_steps: int
-    add_weight: Any
-    values_of: Any
-    with_values: Any
-
-
 class StepStatistics:
-    """Moving statistics of batch norm for each number of inner steps that were taken (BNRS of MAML++).
+    """Moving statistics of batch norm for each number of inner steps taken (BNRS of MAML++).
 
-    Row k is of what the network sees after k steps: the support set for k below `inner_steps`, the query in the last.
+    Row k belongs to the data seen after k steps: the support set for k below `inner_steps`, the query in the last row.
 
     Args:
         learner: a meta-learner, which owns the variables.
@@ -35,7 +25,7 @@ class StepStatistics:
         tables: for each of them a variable `(inner_steps + 1, channels)`.
     """
 
-    def __init__(self, learner: HasVariables):
+    def __init__(self, learner: Any):
         self._learner, self._model = learner, learner.model
         self.variables = [
             variable for layer in batch_norms(learner.model) for variable in (layer.moving_mean, layer.moving_variance)
@@ -51,26 +41,26 @@ class StepStatistics:
             for index, variable in enumerate(self.variables)
         ]
 
-    def at(self, own: Sequence[Tensor], trainable: Sequence[Tensor], state: Sequence[Tensor], step: int) -> list[Any]:
-        """The model's state `own`, with the moving statistics after `step` steps."""
+    def at(self, values: Tensors, trainable: Tensors, state: Tensors, step: int) -> list[Any]:
+        """Return the model's state `values`, with the moving statistics after `step` steps."""
         tables = self._learner.values_of(self.tables, trainable, state)
         rows = dict(zip(map(id, self.variables), (table[step] for table in tables), strict=True))
         variables = self._model.non_trainable_variables
-        return [rows.get(id(variable), value) for variable, value in zip(variables, own, strict=True)]
+        return [rows.get(id(variable), value) for variable, value in zip(variables, values, strict=True)]
 
-    def kept(self, states: Sequence[Sequence[Any]], state: Sequence[Tensor]) -> list[Any]:
-        """`state` of the learner, with the statistics that the model's states after each step hold."""
+    def kept(self, states: Sequence[Tensors], state: Tensors) -> list[Any]:
+        """Return `state` of the learner, with the statistics in the model's states after each step."""
         position = {id(variable): index for index, variable in enumerate(self._model.non_trainable_variables)}
         columns = [position[id(variable)] for variable in self.variables]
-        rows = [ops.stack([own[column] for own in states]) for column in columns]
+        rows = [ops.stack([values[column] for values in states]) for column in columns]
         return self._learner.with_values(self.tables, rows, state)
 
 
 class StepShifts:
     """Shifts for each number of inner steps, added to the scale and the offset of every batch norm (BNWB of MAML++).
 
-    After k steps the network normalizes with `gamma + row k` and `beta + row k`. The rows start at 0, and only the
-    outer loop moves them.
+    After k steps the network normalizes with `gamma + row k` and `beta + row k`. Rows start at 0, and only the outer
+    loop updates them.
 
     Args:
         learner: a meta-learner, which owns the variables.
@@ -83,7 +73,7 @@ class StepShifts:
         ValueError: if no batch norm of the model learns a scale or an offset.
     """
 
-    def __init__(self, learner: HasVariables):
+    def __init__(self, learner: Any):
         self._learner = learner
         self.variables = scales_and_offsets(learner.model)
         if not self.variables:
@@ -99,13 +89,13 @@ class StepShifts:
             for index, shape in enumerate(shapes)
         ]
 
-    def moved(self, w: Sequence[Tensor], trainable: Sequence[Tensor], state: Sequence[Tensor], step: Any) -> list[Any]:
-        """`w` as it was after `step - 1` steps, with the shifts of `step` in place of those of the step before.
+    def moved(self, w: Tensors, trainable: Tensors, state: Tensors, step: Any) -> list[Any]:
+        """Return `w` after `step - 1` steps, with the shifts of `step` in place of those of the previous step.
 
         Args:
             w: values of the model's trainable variables.
             trainable, state: values of the learner's variables.
-            step: number of steps taken, an integer or a tensor; beyond `inner_steps` the shifts stay.
+            step: number of steps taken, an integer or a tensor; beyond `inner_steps` the shifts do not change.
         """
         w, tables = list(w), self._learner.values_of(self.tables, trainable, state)
         row = ops.minimum(step, self._learner.inner_steps + 1)
@@ -117,7 +107,7 @@ class StepShifts:
 
 
 def scales_and_offsets(model: keras.Model) -> list[Any]:
-    """The trainable scales and offsets of every batch norm inside `model`."""
-    found = [getattr(layer, name, None) for layer in batch_norms(model) for name in ("gamma", "beta")]
+    """Return the trainable scales and offsets of every batch norm inside `model`."""
+    variables = [getattr(layer, name, None) for layer in batch_norms(model) for name in ("gamma", "beta")]
     trainable = {id(variable) for variable in model.trainable_variables}
-    return [variable for variable in found if id(variable) in trainable]
+    return [variable for variable in variables if id(variable) in trainable]

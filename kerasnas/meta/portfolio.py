@@ -1,4 +1,4 @@
-"""Portfolios: the few candidates that together are good on every task."""
+"""Portfolios: a few candidates that together do well on every task."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ from kerasnas import checks
 
 
 def greedy_portfolio(accuracies: Any, size: int) -> list[int]:
-    r"""Candidates that together do best over tasks, by greedy forward selection.
+    r"""Select candidates that together do best over tasks, by greedy forward selection.
 
     With $a_{tc}$ the accuracy of candidate $c$ on task $t$, the portfolio $P$ grows by
 
     $$ \arg\max_c \; \frac{1}{T} \sum_t \max_{p \in P \cup \{c\}} a_{tp} . $$
 
-    The gain of each further candidate is at most that of the one before, and the whole is at least $1 - 1 / e$ of what
-    the best portfolio of this size would gain.
+    Gains do not increase, and the portfolio gains at least $1 - 1 / e$ of what the best one of this size would gain.
 
     Args:
         accuracies: `(tasks, candidates)`.
-        size: of the portfolio; all candidates where there are fewer.
+        size: number of candidates to select; all if there are fewer.
 
     Returns:
-        Indices of candidates in the order in which they are to be tried; where two are equally good, the one with the
-        higher mean comes first.
+        Indices of candidates in the order in which to try them; ties go to the candidate with the higher mean.
 
     Raises:
-        ValueError: if `accuracies` is no table of finite numbers, or `size` is not positive.
+        ValueError: if `accuracies` is not a table of finite numbers, or `size` is not positive.
 
-    Example: the second best on average is no help where the best is good; the one that is good elsewhere is.
+    Example: the second candidate is good where the first one is; the third helps elsewhere.
 
     >>> accuracies = [[0.9, 0.85, 0.2], [0.5, 0.5, 0.8]]
     >>> greedy_portfolio(accuracies, 2)
@@ -54,11 +52,7 @@ def greedy_portfolio(accuracies: Any, size: int) -> list[int]:
 
 
 def regret(accuracies: Any, chosen: Any) -> np.ndarray:
-    """For each task, what the best of the chosen candidates lacks to the best of all.
-
-    Args:
-        accuracies: `(tasks, candidates)`.
-        chosen: indices of candidates.
+    """Return for each task the accuracy that the best of the `chosen` candidates lacks to the best of all.
 
     Example:
 
@@ -70,14 +64,10 @@ def regret(accuracies: Any, chosen: Any) -> np.ndarray:
 
 
 def random_regret(accuracies: Any, size: int) -> np.ndarray:
-    r"""The expected regret of so many different candidates drawn at random, in closed form.
+    r"""Return the expected regret of `size` candidates drawn at random without replacement, in closed form.
 
-    Of $n$ candidates in falling order, the $k$-th best is the best of $m$ that are drawn with probability
+    The $k$-th best of $n$ candidates is the best of $m$ drawn ones with probability
     $\binom{n - k}{m - 1} / \binom{n}{m}$.
-
-    Args:
-        accuracies: `(tasks, candidates)`.
-        size: $m$.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Joint supervised pre-training: one network learns several data sets at once, each with classes of its own."""
+"""Joint supervised pre-training: one network learns several data sets at once, each with its own classes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class JointCrossentropy(keras.losses.Loss):
 
     With $G(y)$ the classes of the data set that class $y$ belongs to, the loss of logits $z$ is
     $-(1 - s) \log p_y - \frac{s}{|G(y)|} \sum_{c \in G(y)} \log p_c$ with
-    $p_c = e^{z_c} / \sum_{c' \in G(y)} e^{z_{c'}}$: a head for each data set, in one layer.
+    $p_c = e^{z_c} / \sum_{c' \in G(y)} e^{z_{c'}}$, as if each data set had its own head.
 
     Args:
         groups: `(classes,)`, the index of the data set of each class.
@@ -28,7 +28,7 @@ class JointCrossentropy(keras.losses.Loss):
     Raises:
         ValueError: if `groups` is empty, or `label_smoothing` is not in [0, 1).
 
-    Example: the logits of another data set's classes do not matter.
+    Example: logits of another data set's classes do not count.
 
     >>> loss = JointCrossentropy([0, 0, 1, 1], label_smoothing=0)
     >>> round(float(loss([0], [[2.0, 2.0, 9.0, 5.0]])), 4) == round(float(np.log(2)), 4)
@@ -51,10 +51,10 @@ class JointCrossentropy(keras.losses.Loss):
         y_pred = ops.convert_to_tensor(y_pred)
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         groups = ops.convert_to_tensor(self.groups, "int32")
-        own = ops.cast(ops.equal(ops.take(groups, labels)[:, None], groups[None]), y_pred.dtype)
-        log = ops.log_softmax(y_pred + (own - 1) * 1e4, axis=-1)
+        group = ops.cast(ops.equal(ops.take(groups, labels)[:, None], groups[None]), y_pred.dtype)
+        log = ops.log_softmax(y_pred + (group - 1) * 1e4, axis=-1)
         target = ops.one_hot(labels, len(self.groups), dtype=log.dtype) * (1 - self.label_smoothing)
-        target = target + self.label_smoothing * own / ops.sum(own, axis=-1, keepdims=True)
+        target = target + self.label_smoothing * group / ops.sum(group, axis=-1, keepdims=True)
         return -ops.sum(target * log, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -62,11 +62,11 @@ class JointCrossentropy(keras.losses.Loss):
 
 
 def within_groups(logits: Tensor, labels: Tensor, groups: Any) -> np.ndarray:
-    """The most probable class of each sample among those of its own data set.
+    """Predict each sample's class among the classes of its group data set.
 
     Args:
         logits: `(samples, classes)`.
-        labels: `(samples,)`, any class of its data set.
+        labels: `(samples,)`, any class of the sample's data set.
         groups: as for `JointCrossentropy`.
 
     Example:
@@ -75,5 +75,5 @@ def within_groups(logits: Tensor, labels: Tensor, groups: Any) -> np.ndarray:
     array([1])
     """
     groups = np.asarray(groups)
-    own = groups[np.asarray(labels)][:, None] == groups[None]
-    return np.where(own, logits, -np.inf).argmax(axis=-1)
+    group = groups[np.asarray(labels)][:, None] == groups[None]
+    return np.where(group, logits, -np.inf).argmax(axis=-1)

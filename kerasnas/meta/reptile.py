@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerasnas.annotations import Tensor
-from kerasnas.meta.base import MetaLearner
+from kerasnas.annotations import Tensors
+from kerasnas.meta.base import MetaLearner, TaskGradients
 from kerasnas.meta.training import until_fit
 
 
@@ -16,16 +15,16 @@ from kerasnas.meta.training import until_fit
 class Reptile(MetaLearner):
     """Reptile: the initial weights move towards those that the inner loop ends with, `w + e mean(w' - w)`.
 
-    It differentiates only the loss of each step, and needs no query: train on episodes with `query_shots=0`.
+    Only the loss of each step is differentiated, and no query is read: train on episodes with `query_shots=0`.
 
     Args:
         model: any built Keras model.
-        inner_steps: Defaults to the paper's 5 of Omniglot.
+        inner_steps: Defaults to 5, the paper's for Omniglot.
         inner_learning_rate: Defaults to 1e-3.
         inner_optimizer: Defaults to `"adam"`, without momentum.
-        inner_batch_size: samples of a step. Defaults to 10; None for the whole support set.
-        adaptation_steps: steps of `adapt` and `evaluate`. Defaults to the paper's 50.
-        adaptation_batch_size: samples of one of these steps. Defaults to 5.
+        inner_batch_size: samples per step; None for the whole support set. Defaults to 10.
+        adaptation_steps: steps of `adapt` and `evaluate`. Defaults to 50, the paper's.
+        adaptation_batch_size: samples per such step. Defaults to 5.
         **kwargs: `inner_variables` and `architecture_learning_rate`, as for `MetaLearner`; `name` and others of
             `keras.Model`.
 
@@ -70,24 +69,20 @@ class Reptile(MetaLearner):
         )
 
     def default_optimizer(self) -> Any:
-        """Gradient descent on `w - mean(w')`: at the rate 1 the initial weights become the mean of the adapted ones."""
+        """Return gradient descent on `w - mean(w')`, which at rate 1 sets the mean of the adapted weights."""
         return keras.optimizers.SGD(until_fit(1.0))
 
     def set_schedule(self, steps: int) -> None:
         """Set the paper's schedule: the step falls linearly from 1 to 0."""
         self.optimizer.learning_rate = keras.optimizers.schedules.PolynomialDecay(1.0, steps, end_learning_rate=0.0)
 
-    def task_gradients(
-        self, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
-    ) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-        """`w - w'`; see `reptile_gradients`."""
+    def task_gradients(self, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
+        """Return `w - w'`; see `reptile_gradients`."""
         return reptile_gradients(self, trainable, state, episode)
 
 
-def reptile_gradients(
-    learner: MetaLearner, trainable: Sequence[Tensor], state: Sequence[Tensor], episode: Any
-) -> tuple[tuple[dict[str, Any], list[Any]], list[Any]]:
-    """`w - w'`, with `w'` after the inner loop on the support set; loss and predictions are of its last step."""
+def reptile_gradients(learner: MetaLearner, trainable: Tensors, state: Tensors, episode: Any) -> TaskGradients:
+    """Return `w - w'`, with `w'` after the inner loop on the support set; results are those of its last step."""
     support, _ = episode
     task, results = learner.inner_loop(trainable, state, support, learner.inner_steps, learner.inner_batch_size)
     gradients = [before - after for before, after in zip(learner.start(trainable, state).w, task.w, strict=True)]

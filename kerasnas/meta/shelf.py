@@ -1,4 +1,4 @@
-"""The shelf: the learned initializations that come with the package, by name, and others by their folder."""
+"""The shelf: learned initializations bundled with the package, loaded by name, and others loaded by folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from kerasnas import checks
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 
 FOLDER = Path(__file__).parent / "initializers"
-"""The folder that has a folder for each."""
+"""One folder for each initialization."""
 
 
 def initializer_names() -> tuple[str, ...]:
-    """The names of the initializations on the shelf.
+    """Return the names of the bundled initializations.
 
     Example:
 
@@ -25,10 +25,7 @@ def initializer_names() -> tuple[str, ...]:
 
 @checks.arguments(name_or_folder=checks.path)
 def load_initializer(name_or_folder: str | os.PathLike) -> ReptileInitializer:
-    """An initialization by its name on the shelf, or by the folder that `ReptileInitializer.save` wrote.
-
-    Args:
-        name_or_folder: a name takes precedence over a folder of the same spelling.
+    """Load a bundled initialization by name (which takes precedence), or any other by its folder.
 
     Raises:
         ValueError: if there is neither, or the files are damaged; names the nearest name.

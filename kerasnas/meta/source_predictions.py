@@ -1,4 +1,4 @@
-"""SourceSurrogate: predictions, for every architecture of a space, from the record of an earlier search."""
+"""SourceSurrogate: predictions for every architecture of a space, from the record of an earlier search."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _REFERENCE = 500  # random architectures over which predictions are standardized
 class SourceSurrogate:
     """The posterior mean of a Gaussian process fitted to one source, standardized over random architectures.
 
-    The process is that of `PredictorSearch`, on the normal quantiles of the rewards' ranks, so that sources whose
-    rewards have different units are comparable. A prediction of 1 is one standard deviation above the mean of random
+    The process is that of `PredictorSearch`, on the normal quantiles of the rewards' ranks, which makes sources with
+    rewards in different units comparable. A prediction of 1 is one standard deviation above the mean of random
     architectures.
 
     Args:
@@ -53,26 +53,22 @@ class SourceSurrogate:
         self._center, self._scale = float(reference.mean()), float(reference.std()) or 1.0
 
     def __call__(self, architectures: Sequence[Indices]) -> np.ndarray:
-        """The predictions `(n,)` for n architectures."""
+        """Return the predictions `(n,)` for n architectures."""
         raw = self._kernel(self._kernel.encode(architectures), self._codes) @ self._weights
         return (raw - self._center) / self._scale
 
 
 class SourcePredictions:
-    """The predictions of several sources side by side, cached by architecture.
-
-    Args:
-        surrogates: the sources.
-    """
+    """The predictions of several sources, cached by architecture."""
 
     def __init__(self, surrogates: Sequence[SourceSurrogate]):
         self.surrogates = list(surrogates)
         self._known: dict[Indices, np.ndarray] = {}
 
     def __call__(self, architectures: Sequence[Indices]) -> np.ndarray:
-        """Array `(n, sources)` for n architectures."""
+        """Return `(n, sources)` predictions for n architectures."""
         new = [indices for indices in dict.fromkeys(architectures) if indices not in self._known]
         if new:
-            found = np.stack([surrogate(new) for surrogate in self.surrogates], axis=1)
-            self._known.update(zip(new, found, strict=True))
+            predictions = np.stack([surrogate(new) for surrogate in self.surrogates], axis=1)
+            self._known.update(zip(new, predictions, strict=True))
         return np.array([self._known[indices] for indices in architectures])

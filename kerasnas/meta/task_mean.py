@@ -1,34 +1,30 @@
-"""The mean over the tasks of a meta-step, of those that did not diverge."""
+"""The mean over the tasks of a meta-step that did not diverge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasnas.annotations import Tensor
+from kerasnas.annotations import Tensors
 from kerasnas.backend import all_reduce
 
 
 def mean_over_tasks(
-    losses: Any,
-    states: Sequence[Any],
-    gradients: Sequence[Tensor],
-    trainable: Sequence[Tensor],
-    state: Sequence[Tensor],
+    losses: Any, states: Tensors, gradients: Tensors, trainable: Tensors, state: Tensors
 ) -> tuple[Any, Any, list[Any], list[Any]]:
-    """The mean state and gradient over the tasks whose loss and gradients are finite, on all replicas together.
+    """Average state and gradient over the tasks whose loss and gradients are finite, on all replicas.
 
     Args:
         losses: tensor `(tasks,)`, of this replica's tasks.
-        states: for each variable that is not trained, its values after the tasks, `(tasks, ...)`.
+        states: for each non-trainable variable, its values after the tasks, `(tasks, ...)`.
         gradients: for each trainable variable `(tasks, ...)`.
-        trainable, state: the values before. Where all tasks diverged, the gradient is zero and the state that before.
+        trainable, state: the values before. If all tasks diverged, the gradient is zero and the state does not change.
 
     Returns:
-        Which of this replica's tasks are finite `(tasks,)`, how many of all replicas' are not, the state, the gradient.
+        Which of this replica's tasks are finite `(tasks,)`, the number of tasks of all replicas that are not, the
+        state, the gradient.
     """
     finite = _finite(gradients) & ops.isfinite(losses)
     # Over all replicas. One tensor: TensorFlow does not reduce a list of integers.
@@ -45,15 +41,15 @@ def mean_over_tasks(
     numbers = [keras.backend.is_float_dtype(keras.backend.standardize_dtype(old.dtype)) for old in state]
     averaged = [old for old, number in zip(state, numbers, strict=True) if number]
     otherwise = [*(ops.zeros_like(value) for value in trainable), *averaged]
-    stacked = [*gradients, *(own for own, number in zip(states, numbers, strict=True) if number)]
-    totals = all_reduce([total(own) for own in stacked])
-    means = [mean(own, other) for own, other in zip(totals, otherwise, strict=True)]
+    stacked = [*gradients, *(values for values, number in zip(states, numbers, strict=True) if number)]
+    totals = all_reduce([total(values) for values in stacked])
+    means = [mean(values, other) for values, other in zip(totals, otherwise, strict=True)]
     means, kept = means[: len(gradients)], iter(means[len(gradients) :])
-    new_state = [next(kept) if number else own[0] for own, number in zip(states, numbers, strict=True)]
+    new_state = [next(kept) if number else values[0] for values, number in zip(states, numbers, strict=True)]
     return finite, tasks - count, new_state, means
 
 
-def _finite(gradients: Sequence[Tensor]) -> Any:
-    """For each task, whether all its gradients are finite."""
+def _finite(gradients: Tensors) -> Any:
+    """Return for each task whether all its gradients are finite."""
     each = [ops.all(ops.isfinite(stacked), axis=tuple(range(1, len(stacked.shape)))) for stacked in gradients]
     return ops.all(ops.stack(each), axis=0)

@@ -1,4 +1,4 @@
-"""Tasks as a few numbers: how large the data are, how hard they look; and how alike two tasks are."""
+"""Tasks as a few numbers, the size and difficulty of their data, and distances between tasks."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
-_LABELS = ("classes", "balance")  # and landmarks: what depends on labels
+_LABELS = ("classes", "balance")  # features that depend on labels, like landmarks
 FEATURES = {
     "image": ("samples", "classes", "height", "width", "channels", "balance", "nearest_mean", "nearest_image"),
     "signal": ("samples", "classes", "length", "channels", "balance", "nearest_mean", "nearest_signal"),
     "text": ("samples", "classes", "length", "vocabulary", "balance", "nearest_mean", "nearest_text"),
 }
-"""The names of what describes a task, by the kind of its samples."""
+"""Names of a task's features, by the kind of its samples."""
 _RANKS = {"image": 4, "signal": 3, "text": 2}
 _SHAPES = {
     "image": "at least two images (samples, height, width, channels)",
     "signal": "at least two signals (samples, length, channels)",
     "text": "at least two texts as token ids (samples, length)",
 }
-_LEAST = 1e-6  # of lengths: texts may be empty
-_LEAST_ERROR = 0.02  # below it, landmarks of a few hundred samples tell no tasks apart
-_SIDE, _MOST = 8, 1000  # of the images that landmarks are computed on, pixels and number
-_PARTS, _BUCKETS = 32, 512  # the same of signals, in time; and of texts: so many counts of words
-# Standard deviations of few tasks say little: they are taken together with so many tasks of this one, in logarithms.
-_SCALE, _WEIGHT = 1.0, 5
+_LEAST = 1e-6  # length of an empty text
+_LEAST_ERROR = 0.02  # landmarks of a few hundred samples do not distinguish smaller errors
+_SIDE, _MOST = 8, 1000  # landmarks: pixels per side of an image, and number of samples
+_PARTS, _BUCKETS = 32, 512  # landmarks: parts of a signal, and counts of words
+_SCALE, _WEIGHT = 1.0, 5  # prior of standard deviations, in logarithms, and the number of tasks that it counts as
 
 
 @checks.arguments(task=Task)
 def describe_task(
     x: Tensor, y: Tensor, num_classes: int, task: Task = CLASSIFICATION, inputs: str = "image"
 ) -> dict[str, float]:
-    """A task as the numbers `FEATURES[inputs]`: nothing of it shows a sample, a name or a place.
+    """Describe a task by the numbers `FEATURES[inputs]`, which reveal no sample, name or place.
 
     Args:
         x: images `(samples, height, width, channels)`, signals `(samples, length, channels)`, or texts as token ids
-            `(samples, length)`, of which 0 is padding.
-        y: their classes; of other tasks `(samples, num_classes)`, labels of 0 and 1 or numbers.
+            `(samples, length)`, padded with 0.
+        y: their classes; for other tasks `(samples, num_classes)`, labels of 0 and 1 or numbers.
         num_classes: number of classes, of labels, or of numbers.
         task: what is predicted. Defaults to classification.
         inputs: the kind of the samples, `"image"`, `"signal"` or `"text"`. Defaults to `"image"`.
 
     Returns:
-        Name -> number. `classes` is `num_classes`; of texts, `length` is the mean number of tokens, and `vocabulary`
-        the number of different ones. `balance` is 1 where all classes (the rarest labels of samples; the tenths of
-        numbers) are as frequent, and falls to the reciprocal of their number. The landmarks are how right the nearest
-        class mean and the nearest sample are: the accuracy, the share of labels, or the share of the variance, at least
-        0; on at most 1,000 samples, images of 8x8 pixels, signals of 32 parts, the words of texts in 512 buckets.
-        The same data have the same numbers.
+        Name -> number. `classes` is `num_classes`; for texts, `length` is the mean number of tokens, and `vocabulary`
+        the number of different ones. `balance` is 1 if all classes (the rarest labels of samples; the tenths of
+        numbers) are equally frequent, and falls to the reciprocal of their number. The landmarks are the scores of the
+        nearest class mean and the nearest sample: the accuracy, the share of correct labels, or the explained share of
+        the variance,
+            at
+        least 0; on at most 1,000 samples, images of 8x8 pixels, signals of 32 parts, words of texts in 512 buckets. The
+        same data have the same numbers.
 
     Raises:
-        TypeError: if `task` is none.
-        ValueError: if `x` is not of that shape, holds less than two samples, or `y` is not as long; and for an unknown
-            kind of samples.
+        TypeError: if `task` is not a `Task`.
+        ValueError: if `x` has another shape or less than two samples, `y` another length, or `inputs` is unknown.
 
     Example:
 
@@ -93,8 +93,8 @@ def describe_task(
 def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs: str) -> None:
     classes = isinstance(task, Classification)
     if y.shape != ((samples,) if classes else (samples, outputs)):
-        one = "one class" if classes else f"{outputs} labels or numbers"
-        raise ValueError(checks.invalid("y", f"{one} for each of the {samples} {inputs}s", y.shape))
+        expected = "one class" if classes else f"{outputs} labels or numbers"
+        raise ValueError(checks.invalid("y", f"{expected} for each of the {samples} {inputs}s", y.shape))
     if not classes:
         task.check(y, outputs)
     elif not 0 <= y.min() <= y.max() < outputs:
@@ -102,7 +102,7 @@ def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs:
 
 
 def _small(x: np.ndarray, sides: Sequence[int] = (_SIDE, _SIDE)) -> np.ndarray:
-    """Samples as rows of the means of so many parts along each axis, or fewer where they are smaller."""
+    """Return samples as rows of the means of this many parts along each axis, or fewer if they are smaller."""
     for axis, side in enumerate(sides, start=1):
         parts = np.array_split(x, min(side, x.shape[axis]), axis=axis)
         x = np.stack([part.mean(axis=axis, dtype=np.float32) for part in parts], axis=axis)
@@ -110,7 +110,7 @@ def _small(x: np.ndarray, sides: Sequence[int] = (_SIDE, _SIDE)) -> np.ndarray:
 
 
 def _bags(x: np.ndarray) -> np.ndarray:
-    """Texts as rows of counts of their words, each row of length 1."""
+    """Return texts as rows of word counts, each row of length 1."""
     counts = np.zeros((len(x), _BUCKETS), np.float32)
     rows, places = np.nonzero(x)
     np.add.at(counts, (rows, x[rows, places].astype(int) % _BUCKETS), 1)
@@ -125,23 +125,23 @@ _SMALL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> tuple[float, float]:
-    """The scores of the nearest class mean and of the nearest sample, of one half for the other."""
+    """Return the scores of the nearest class mean and of the nearest sample, from one half to the other."""
     order = np.random.default_rng(1).permutation(len(x))
     first, second = order[: len(x) // 2], order[len(x) // 2 :]
     present = np.unique(groups[first])
-    members = [first[groups[first] == one] for one in present]
-    means = np.stack([x[own].mean(axis=0) for own in members])
-    labels = present if isinstance(task, Classification) else np.stack([y[own].mean(axis=0) for own in members])
-    found = [
-        answers[((others**2).sum(axis=1) - 2 * x[second] @ others.T).argmin(axis=1)]
-        for others, answers in ((means, labels), (x[first], y[first]))
-    ]
-    mean, sample = (_right(answers, y[second], task) for answers in found)
+    members = [first[groups[first] == group] for group in present]
+    means = np.stack([x[rows].mean(axis=0) for rows in members])
+    labels = present if isinstance(task, Classification) else np.stack([y[rows].mean(axis=0) for rows in members])
+    answers = (
+        known[((others**2).sum(axis=1) - 2 * x[second] @ others.T).argmin(axis=1)]
+        for others, known in ((means, labels), (x[first], y[first]))
+    )
+    mean, sample = (_right(answer, y[second], task) for answer in answers)
     return mean, sample
 
 
 def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
-    """The score of answers, from 0 to 1."""
+    """Return the score of answers, from 0 to 1."""
     if isinstance(task, Classification):
         return float((answers == y).mean())
     if task.name == "multilabel":
@@ -151,11 +151,7 @@ def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
 
 
 def check_task(task: Any, inputs: str = "image") -> dict[str, float]:
-    """The description of a task, if it has all of `FEATURES[inputs]`, as numbers that a task can have.
-
-    Raises:
-        ValueError: otherwise; names the feature.
-    """
+    """Return the checked description of a task; raises ValueError for a feature that is missing or out of range."""
     checked: dict[str, float] = {}
     for name in FEATURES[checks.one_of("inputs", inputs, FEATURES)]:
         value = checks.instance("task", task, Mapping).get(name)
@@ -163,7 +159,7 @@ def check_task(task: Any, inputs: str = "image") -> dict[str, float]:
             checked[name] = checks.number(name, value, least=0, most=1)
         elif name == "balance":
             checked[name] = checks.number(name, value, above=0, most=1 + 1e-6)
-        elif name in ("length", "vocabulary"):  # of texts a mean, and one without a word has none
+        elif name in ("length", "vocabulary"):  # means, and 0 for texts without words
             checked[name] = checks.number(name, value, least=0)
         else:
             checked[name] = checks.size(name, value)
@@ -173,19 +169,19 @@ def check_task(task: Any, inputs: str = "image") -> dict[str, float]:
 def distances(
     task: Mapping[str, float], others: Sequence[Mapping[str, float]], alike: Sequence[bool] | None = None
 ) -> np.ndarray:
-    """The distance of a task from each of `others`: root mean square of the differences of their standardized features.
+    """Return the distances of a task from `others`: root mean square of the differences of their standardized features.
 
-    Counts, the balance and the errors of the landmarks are compared by their logarithms, standardized over all tasks
-    at hand. As few tasks tell little about what is usual, five of standard deviation 1 are assumed beside them.
+    Counts, balance and landmark errors are compared by their logarithms, standardized over all given tasks. As few
+    tasks estimate a scale poorly, five tasks with standard deviation 1 are added.
 
     Args:
-        task: as `describe_task` returns it; may have further numbers above 0, which are compared too.
+        task: as `describe_task` returns it; may have further positive numbers, which are compared too.
         others: tasks with the same names.
-        alike: for each of them, whether the same is predicted: classes, several labels, or numbers. Where it is not,
-            what depends on labels cannot be compared, and counts as one standard deviation. Defaults to None: all.
+        alike: for each of them, whether it has the same kind of prediction. If not, features that depend on labels
+            cannot be compared, and count as one standard deviation. Defaults to None: all.
 
     Returns:
-        `(len(others),)`; 0 for a task that is the same.
+        `(len(others),)`; 0 for an equal task.
 
     Example:
 
@@ -197,9 +193,11 @@ def distances(
     """
     if not others:
         return np.zeros(0)
-    points = np.array([[_logarithm(name, one[name]) for name in task] for one in (task, *others)])
+    points = np.array([[_logarithm(name, other[name]) for name in task] for other in (task, *others)])
     of_labels = np.array([name in _LABELS or _is_landmark(name) for name in task])
-    apart = np.zeros(points.shape, bool) if alike is None else np.outer([False, *(not one for one in alike)], of_labels)
+    apart = (
+        np.zeros(points.shape, bool) if alike is None else np.outer([False, *(not other for other in alike)], of_labels)
+    )
     known = np.ma.masked_array(points, apart)
     number = known.count(axis=0)
     variance = (number * known.var(axis=0).filled(0.0) + _WEIGHT * _SCALE**2) / (number + _WEIGHT)

@@ -1,11 +1,11 @@
-"""Training a meta-learner with Keras' `fit`: batches of tasks, metrics, and what happens where tasks diverge."""
+"""Training of a meta-learner with Keras' `fit`: batches of tasks, metrics, diverged tasks."""
 
 from __future__ import annotations
 
 import abc
 import warnings
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ from kerasnas.backend import unscaled
 from kerasnas.backend.keras_internals import loss_tracker
 from kerasnas.callbacks.checkpoints import FollowEpochs
 from kerasnas.distribution.scope import check_global_batch, replicas_of
-from kerasnas.meta.evaluation import Adaptable, DivergedError, TaskEvaluation, check_sampler
+from kerasnas.meta.evaluation import DivergedError, TaskEvaluation, check_sampler
 from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,
@@ -31,22 +31,16 @@ from kerasnas.trainers.compiling import (
 
 
 def until_fit(rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
-    """A constant schedule, in whose place `set_schedule` puts the one that knows the number of steps.
+    """Return a constant schedule, a placeholder until `set_schedule` knows the number of steps.
 
-    With a plain number the optimizer would have a variable for it until then, and a checkpoint that is taken in `fit`
-    would not be one of the learner that is restored before its `fit`.
+    With a plain number the optimizer would create a variable for it, and a checkpoint taken during `fit` would not fit
+    a learner that is restored before its `fit`.
     """
     return keras.optimizers.schedules.PolynomialDecay(rate, 1, end_learning_rate=rate)
 
 
 class EpisodeBatches(keras.utils.PyDataset):
-    """Batches of tasks for `fit`: which tasks come in a step is a function of its number alone.
-
-    Args:
-        sampler: with `batch(index, tasks)`.
-        tasks: of a step.
-        steps_per_epoch: steps of an epoch.
-    """
+    """Batches of tasks for `fit`; the tasks of a step depend on its number alone."""
 
     def __init__(self, sampler: Any, tasks: int, steps_per_epoch: int, **kwargs: Any):
         super().__init__(**kwargs)
@@ -65,12 +59,12 @@ class EpisodeBatches(keras.utils.PyDataset):
         self.epoch, self._skipped = epoch, 0
 
     def skip(self, steps: int) -> None:
-        """Leave out the first steps of the epoch: where an interrupted one continues."""
+        """Skip the first steps of the epoch, to continue an interrupted one."""
         self._skipped = steps
 
 
 class _Watch(keras.callbacks.Callback):
-    """Warns when tasks diverged, stops where all did, and measures on validation tasks after every epoch."""
+    """Warns about diverged tasks, stops if all diverged, and evaluates validation tasks after every epoch."""
 
     def __init__(self, tasks: int, validation_sampler: Any, episodes: int):
         super().__init__()
@@ -81,17 +75,17 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         diverged, total = int(ops.convert_to_numpy(self.model.diverged)), self.params["steps"] * self.tasks
-        said = (
+        text = (
             f"In {diverged} of {total} tasks of epoch {epoch + 1} the inner loop diverged (a loss or a gradient was "
             "not finite); they were left out. Lower `inner_learning_rate`"
         )
         if diverged == total:
-            raise DivergedError(f"{said}: nothing was learned, and the meta-learned weights are as they were.")
+            raise DivergedError(f"{text}: nothing was learned, and the meta-learned weights did not change.")
         if diverged:
-            warnings.warn(f"{said} if there are many.", stacklevel=2)
+            warnings.warn(f"{text} if there are many.", stacklevel=2)
         if self.validation_sampler is not None and logs is not None:
-            found = self.model.evaluate(self.validation_sampler, self.episodes)
-            logs.update({f"val_{name}": estimate.mean for name, estimate in found.items()})
+            estimates = self.model.evaluate(self.validation_sampler, self.episodes)
+            logs.update({f"val_{name}": estimate.mean for name, estimate in estimates.items()})
 
 
 class MetaTraining(keras.Model, abc.ABC):
@@ -99,9 +93,9 @@ class MetaTraining(keras.Model, abc.ABC):
 
     Attributes:
         model: the model that is meta-learned.
-        default_tasks: tasks of a step, where `fit` is given no number.
+        default_tasks: default number of tasks per step.
         needs_query: whether a training step reads the query sets.
-        diverged: a variable: the tasks of this epoch that were left out.
+        diverged: a variable, the number of tasks of this epoch that were left out.
     """
 
     model: keras.Model
@@ -113,10 +107,10 @@ class MetaTraining(keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def outputs_of(self, sample_shape: Sequence[int]) -> Any:
-        """The model's outputs for samples of this shape, as a `keras.KerasTensor` of any number of them."""
+        """Return a `keras.KerasTensor` of the model's outputs for a batch of samples of this shape."""
 
     def default_optimizer(self) -> Any:
-        """The optimizer of the initialization, where `compile` is given none."""
+        """Return the optimizer that `compile` uses by default."""
         raise NotImplementedError
 
     def set_schedule(self, steps: int) -> None:
@@ -136,15 +130,15 @@ class MetaTraining(keras.Model, abc.ABC):
         Args:
             optimizer: Defaults to the paper's.
             loss: of the inner loop and of the query. Defaults to sparse categorical cross-entropy from logits.
-            metrics: Defaults to `["accuracy"]`, and to none with a loss of your own.
-            jit_compile: whether to compile with XLA. Defaults to None: on JAX alone.
+            metrics: Defaults to `["accuracy"]`, and to none with a given loss.
+            jit_compile: whether to compile with XLA. Defaults to None: on JAX only.
             kwargs: as for `keras.Model.compile`.
         """
         metrics = [] if metrics is None and loss is not None else default_metrics(metrics)
         loss = keras.losses.get(default_loss(loss))
         self._scheduled = optimizer is None
         self.task_loss = TaskLoss(loss)
-        self.evaluation = TaskEvaluation(cast(Adaptable, self))
+        self.evaluation = TaskEvaluation(self)
 
         def given_or_default() -> Any:
             return self.default_optimizer() if optimizer is None else optimizer
@@ -159,14 +153,10 @@ class MetaTraining(keras.Model, abc.ABC):
         config = keras.saving.deserialize_keras_object(config)
         scheduled = config.pop("scheduled")
         self.compile(**config)
-        self._scheduled = scheduled  # a further `fit` has its own course where the optimizer is the default one
+        self._scheduled = scheduled  # with the default optimizer, a further `fit` has its own schedule
 
     def check_task(self, shape: tuple[int, ...], labels: np.ndarray, queries: int | None = None) -> None:
-        """Raise where samples of this shape and these labels do not fit the model.
-
-        Raises:
-            ValueError: says what was expected.
-        """
+        """Raise ValueError if samples of this shape with these labels do not fit the model."""
         expected, classes = sample_shape_of(self.model), num_classes_of(self.model)
         if expected is not None and tuple(shape) != expected:
             raise ValueError(f"Expected tasks with samples of shape {expected}. Received: {tuple(shape)}")
@@ -193,31 +183,31 @@ class MetaTraining(keras.Model, abc.ABC):
         callbacks: Sequence[keras.callbacks.Callback] | None = None,
         initial_epoch: int = 0,
     ) -> keras.callbacks.History:
-        """Meta-train. `loss` and metrics are of the query sets after the inner loop.
+        """Meta-train. `loss` and metrics are those of the query sets after the inner loop.
 
         Args:
-            sampler: of tasks: an `EpisodeSampler`, or any with `batch(index, tasks)`. Which tasks come in a step is a
-                function of its number, so that a resumed training reads what an uninterrupted one would have.
+            sampler: an `EpisodeSampler`, or another object with `batch(index, tasks)`. The tasks of a step depend on
+                its number alone, so that a resumed training reads what an uninterrupted one would have read.
             steps: meta-steps. Defaults to 1000.
-            tasks: tasks of a step, over all replicas together. Defaults to None: the paper's number.
-            steps_per_epoch: how many steps Keras calls an epoch. Defaults to 100, or all if `steps` are fewer.
-            validation_sampler: tasks to measure on after every epoch, as `val_accuracy` and so on. Defaults to None.
-            validation_episodes: how many of these. Defaults to 100.
+            tasks: tasks per step, over all replicas. Defaults to None: the paper's number.
+            steps_per_epoch: steps that Keras counts as an epoch. Defaults to 100, or `steps` if that is less.
+            validation_sampler: tasks to evaluate after every epoch, as `val_accuracy` and so on. Defaults to None.
+            validation_episodes: number of validation tasks. Defaults to 100.
             verbose, callbacks: as in Keras.
             initial_epoch: epoch at which to start.
 
         Raises:
-            ValueError: if the tasks do not fit the model, or `steps` is no multiple of `steps_per_epoch`.
-            DivergedError: if all tasks of an epoch diverge; their steps have changed nothing.
+            ValueError: if the tasks do not fit the model, or `steps` is not a multiple of `steps_per_epoch`.
+            DivergedError: if all tasks of an epoch diverge; their steps changed nothing.
         """
         check_compiled(self, "fit")
         checks.optional(check_sampler, "validation_sampler", validation_sampler)
-        steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), checks.size("steps", steps))
+        steps_per_epoch = min(checks.size("steps_per_epoch", steps_per_epoch), steps)
         if steps % steps_per_epoch:
             raise ValueError(
                 f"Expected `steps` to be a multiple of `steps_per_epoch`. Received: {steps} and {steps_per_epoch}"
             )
-        tasks = self.default_tasks if tasks is None else checks.size("tasks", tasks)
+        tasks = self.default_tasks if tasks is None else tasks
         check_global_batch("tasks", tasks, replicas_of(self))
         data = EpisodeBatches(sampler, tasks, steps_per_epoch)
         self._set_tasks(tasks)
@@ -227,19 +217,19 @@ class MetaTraining(keras.Model, abc.ABC):
             self.set_schedule(steps)
         self._build_metrics(support if not query[0].shape[1] else query)
         follow = FollowEpochs(data, callbacks)
-        own = [follow, _Watch(tasks, validation_sampler, validation_episodes)]
+        watch = _Watch(tasks, validation_sampler, validation_episodes)
         with follow.quiet():
             return super().fit(
                 data,
                 epochs=steps // steps_per_epoch,
                 verbose=verbose,
-                callbacks=[*own, *(callbacks or [])],
+                callbacks=[follow, watch, *(callbacks or [])],
                 initial_epoch=initial_epoch,
                 shuffle=False,
             )
 
     def meta_step(self, episodes: Any) -> dict[str, float]:
-        """One step on stacked episodes, as `EpisodeSampler.batch` gives them; returns loss and metrics."""
+        """Take one step on stacked episodes, as `EpisodeSampler.batch` returns them; return loss and metrics."""
         check_compiled(self, "meta_step")
         self._build_metrics(episodes.query if self.needs_query else episodes.support)
         self._set_tasks(len(episodes.support[0]))
@@ -256,23 +246,23 @@ class MetaTraining(keras.Model, abc.ABC):
         return self.compute_metrics(None, *flat)
 
     def _set_tasks(self, tasks: int) -> None:
-        """A constant of the step's graph: it is traced again where it changes."""
+        """Set the tasks per step, a constant of the step's graph, which is traced again if it changes."""
         if tasks != self._tasks:
             self._tasks, self.train_function = tasks, None
 
     def _build_metrics(self, batch: Any) -> None:
-        """Make the metrics before the first step: made in it, their variables have TensorFlow trace it twice."""
+        """Create the metrics before the first step: created within it, their variables make TensorFlow trace twice."""
         x, y = batch
         build_metrics(self, (None, *y.shape[2:]), self.outputs_of(x.shape[2:]).shape)
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Everything is built before `fit` starts; Keras' own takes the data for a batch `(x, y)`."""
+        """Do nothing: everything is built before `fit` starts, and Keras' own expects batches `(x, y)`."""
 
 
 class TaskLoss:
-    """The loss of one task: the mean over all its samples, where a loss is a function, and else what the loss makes.
+    """The loss of one task: the mean over all its samples if the loss is a function, else the loss' own reduction.
 
-    On several replicas Keras divides losses by their number, as if a task lay on all of them.
+    With several replicas Keras divides losses by their number, as if a task were spread over all of them.
     """
 
     def __init__(self, loss: Any):

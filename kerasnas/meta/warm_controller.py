@@ -28,17 +28,17 @@ def reptile_policy(
     interpolate: bool = True,
     seed: int = 0,
 ) -> Arrays:
-    """Initial parameters of a controller, learned by Reptile: close to the parameters that every task leads to.
+    """Learn initial parameters of a controller by Reptile: close to the parameters that every task leads to.
 
-    In each outer step a controller searches one task for each source for `inner_steps` steps, starting from the initial
-    parameters `phi`; these then move towards the mean of the parameters that the searches end with:
+    In each outer step a controller searches one task per source for `inner_steps` steps, starting from the initial
+    parameters `phi`, which then move towards the mean of the searches' final parameters:
 
     `phi <- phi + rate (mean_t phi_t - phi)`, with a rate that falls linearly from `outer_rate` to 0.
 
-    The inner loop is the controller's own `observe`, with a new optimizer and baseline as in a real search. The reward
-    of an architecture is the posterior mean of a Gaussian process fitted to the source (`SourceSurrogate`): only the
-    recorded evaluations enter. A handful of sources is few tasks to learn from, so intermediate tasks are made:
-    mixtures of the sources' rewards, with weights drawn uniformly from the simplex.
+    The inner loop is the controller's own `observe`, with a new optimizer and baseline as in a real search. Rewards are
+    the posterior means of Gaussian processes fitted to the sources (`SourceSurrogate`), from recorded evaluations only.
+    As a handful of sources is few tasks, intermediate tasks are added: mixtures of the sources' rewards, with weights
+    drawn uniformly from the simplex.
 
     Args:
         make: a factory of controllers, called as `make(space, seed=...)`.
@@ -46,18 +46,18 @@ def reptile_policy(
         sources: records of earlier searches.
         outer_steps: number of updates of the initial parameters. Defaults to 20.
         inner_steps: steps of each inner search. Defaults to 20.
-        batch_size: evaluations per inner step; predicted rewards cost nothing. Defaults to 8.
+        batch_size: evaluations per inner step; predicted rewards are cheap. Defaults to 8.
         outer_rate: rate of the first update, above 0 and at most 1. Defaults to 0.2.
-        interpolate: whether the tasks are mixtures of the sources, instead of the sources themselves. Defaults to True.
+        interpolate: whether the tasks are mixtures of the sources, not the sources themselves. Defaults to True.
         seed: seed of all draws. Defaults to 0.
 
     Returns:
-        Arrays by name, for `set_parameters` of a controller that `make` makes.
+        Arrays by name, for `set_parameters` of a controller that `make` returns.
 
     Raises:
-        TypeError: if `make` cannot be called, `space` is no `SearchSpace`, or a source no `SearchExperience`.
-        ValueError: without a source that has two different rewards, for one of another space, or if an argument is out
-            of its range.
+        TypeError: if `make` is not callable, `space` not a `SearchSpace`, or a source not a `SearchExperience`.
+        ValueError: without a source with two different rewards, for a source of another space, or an argument out of
+            range.
 
     Example:
 
@@ -110,20 +110,19 @@ def pretrain_policy(
     learning_rate: float = 0.05,
     seed: int = 0,
 ) -> Arrays:
-    """Initial parameters of a controller by plain pre-training: one search for the mean reward of all sources.
+    """Learn initial parameters of a controller by plain pre-training: one search for the mean reward of all sources.
 
-    The controller takes `steps` steps of its own policy gradient. The reward of an architecture is the mean of the
-    sources' predictions (`SourceSurrogate`), from the recorded evaluations alone. It is the baseline that
-    `reptile_policy` has to be compared with.
+    The controller takes `steps` steps of its own policy gradient, on the mean of the sources' predictions
+    (`SourceSurrogate`). It is the baseline for `reptile_policy`.
 
     Args:
         make, space, sources, seed: as for `reptile_policy`.
         steps: steps of the policy gradient. Defaults to 100.
         batch_size: evaluations per step. Defaults to 8.
-        learning_rate: learning rate of Adam, lower than in a search: predicted rewards cost nothing. Defaults to 0.05.
+        learning_rate: learning rate of Adam, lower than in a search, as predicted rewards are cheap. Defaults to 0.05.
 
     Returns:
-        Arrays by name, for `set_parameters` of a controller that `make` makes.
+        Arrays by name, for `set_parameters` of a controller that `make` returns.
 
     Raises:
         TypeError, ValueError: as for `reptile_policy`.
@@ -148,7 +147,7 @@ def _surrogates(space: SearchSpace, sources: Sequence[SearchExperience]) -> list
 
 
 def _search(strategy: PolicyGradient, predictions: SourcePredictions, mixture: np.ndarray, evaluations: int) -> None:
-    """The controller's own loop, without the bookkeeping of `ask` and `tell`: architectures may be proposed twice."""
+    """Run the controller's loop without the bookkeeping of `ask` and `tell`: architectures may repeat."""
     for _ in range(evaluations):
         indices = strategy.propose()
         strategy.observe(indices, float(predictions([indices])[0] @ mixture))

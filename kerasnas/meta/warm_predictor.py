@@ -15,9 +15,8 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.gaussian_process import Codes, MatchKernel, Posterior, fit_noise
 
-_PROMISING = 100  # architectures with the highest predictions of the sources: candidates throughout
-_EXPANDED = 30  # of them, those whose neighbors are considered in every round
-_ROUNDS = 20
+_PROMISING = 100  # architectures with the highest predictions of the sources, candidates throughout
+_EXPANDED, _ROUNDS = 30, 20  # promising architectures whose neighbors are considered in a round, and rounds
 _RIDGE = 1e-3  # keeps the regression solvable if sources agree exactly
 _ALONE = 0.2  # mean and deviation of the weight of a single source
 _LEAST = 0.2  # lower bound of the weights' deviation: a task may be unlike the sources
@@ -28,13 +27,9 @@ class SourceKernel:
 
     `k(a, b) + deviation^2 sum_s m_s(a) m_s(b)`
 
-    with `m_s` the predictions of the sources: the kernel of `sum_s w_s m_s(a)` with independent weights `w_s` of that
-    deviation. Observations of the task determine the weights.
-
-    Args:
-        space: the space of the architectures.
-        predictions: predictions of the sources.
-        deviation: standard deviation of the weights.
+    with `m_s` the predictions of the sources: the kernel of `sum_s w_s m_s(a)` with independent weights `w_s` of
+        standard
+    deviation `deviation`. Observations of the task determine the weights.
     """
 
     def __init__(self, space: SearchSpace, predictions: SourcePredictions, deviation: float):
@@ -53,7 +48,7 @@ class SourceKernel:
 class SourcePrior:
     """A prior for the scores of a task, given the predictions of several sources.
 
-    The score of an architecture is `sum_s w_s m_s(a)` and a residual, with `w_s ~ N(mean, deviation^2)`.
+    The score of an architecture is `sum_s w_s m_s(a)` plus a residual, with `w_s ~ N(mean, deviation^2)`.
 
     Args:
         space: the space to search.
@@ -61,7 +56,7 @@ class SourcePrior:
 
     Attributes:
         mean, deviation: mean and standard deviation of the weights, learned by predicting each source from the others
-            (generalized least squares). With one source there is nothing to learn from: 0.2 and 0.2.
+            (generalized least squares). With a single source: 0.2 and 0.2.
         kernel: `SourceKernel`.
         promising: architectures with the highest prior mean, the highest first.
     """
@@ -74,7 +69,7 @@ class SourcePrior:
         self.promising = self._climb()
 
     def __call__(self, architectures: Sequence[Indices]) -> np.ndarray:
-        """The prior mean `(n,)` of the scores of n architectures."""
+        """Return the prior mean `(n,)` of the scores of n architectures."""
         return self.mean * self.predictions(architectures).sum(axis=1)
 
     def _learn_weights(self) -> tuple[float, float]:
@@ -91,10 +86,9 @@ class SourcePrior:
             covariance = np.linalg.inv(others.T @ solved + _RIDGE * np.eye(others.shape[1]))
             weights.append(covariance @ solved.T @ surrogate.scores)
             errors.append(np.diag(covariance))
-        found = np.concatenate(weights)
-        # The variance of the weights is that of their estimates less the estimates' own.
-        variance = found.var() - np.concatenate(errors).mean()
-        return float(found.mean()), math.sqrt(max(variance, _LEAST**2))
+        estimates = np.concatenate(weights)
+        variance = estimates.var() - np.concatenate(errors).mean()  # less the variance of estimation
+        return float(estimates.mean()), math.sqrt(max(variance, _LEAST**2))
 
     def _climb(self) -> list[Indices]:
         """Climb from the architectures of the sources to better neighbors, as long as there are any."""
@@ -118,13 +112,13 @@ class TransferPredictor(PredictorSearch):
     """Predictor-based search that starts from earlier searches of the same space: a warm-started Gaussian process.
 
     The process of `PredictorSearch` gets a prior: the score of an architecture is a weighted sum of the sources'
-    predictions and a residual with the usual kernel. The weights are normal variables, `w_s ~ N(mean, deviation^2)`.
-    Their mean and deviation are learned from the sources, each predicted from the others (leave one out, by generalized
-    least squares); with one source, both are 0.2. The weights in the new task follow from its own observations, source
-    by source. The prior mean fades as `trust / (trust + n)` with the number n of observations: in a task unlike the
-    sources the process soon equals the one from scratch, which may still find a weight for each source.
+    predictions and a residual with the usual kernel. The weights are normal variables, `w_s ~ N(mean, deviation^2)`,
+    whose mean and deviation are learned from the sources, each predicted from the others (leave one out, by generalized
+    least squares); with a single source, both are 0.2. Observations of the new task determine the weights source by
+    source. The prior mean fades as `trust / (trust + n)` with the number n of observations: in a task unlike the
+    sources the process soon equals the one without a prior, which may still find a weight for each source.
 
-    There is no random phase at the start: the first architectures are those with the highest predictions, which stay
+    There is no random phase at the start: the first architectures are those with the highest predictions, which remain
     candidates throughout. The expected improvement includes the variance that the kernel does not explain.
 
     Without sources it equals `PredictorSearch`: the same architectures with the same arguments.
@@ -141,8 +135,8 @@ class TransferPredictor(PredictorSearch):
         prior: the `SourcePrior` learned from the sources; None without sources.
 
     Raises:
-        TypeError: if a source is no `SearchExperience`.
-        ValueError: if a source is of another space, or an argument is out of its range.
+        TypeError: if a source is not a `SearchExperience`.
+        ValueError: if a source is of another space, or an argument is out of range.
 
     Example:
 
@@ -206,7 +200,7 @@ class TransferPredictor(PredictorSearch):
     def _expected(self, observed: Sequence[Indices], scores: np.ndarray) -> np.ndarray:
         if self.prior is None:
             return super()._expected(observed, scores)
-        prior = self.prior(observed)  # in full: what is told of each architecture may be noise
+        prior = self.prior(observed)  # in full: reported rewards may be noise
         rest = scores - (prior - prior.mean())
         noise, _ = fit_noise(self.prior.kernel, observed, rest)
         return prior + Posterior(self.prior.kernel, observed, [rest], observed, noise).means[0]

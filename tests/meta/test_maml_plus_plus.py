@@ -230,7 +230,7 @@ def test_bad_input(make_network, image_tasks):
             learner.fit(image_tasks(), steps=4, tasks=1, verbose=0)
     learner = MAML(make_network(), cosine_annealing=True)
     learner.compile("adam", run_eagerly=True)
-    with pytest.raises(ValueError, match=r"`cosine_annealing`. Expected False beside an optimizer of your own"):
+    with pytest.raises(ValueError, match=r"`cosine_annealing`. Expected False with a given optimizer"):
         learner.fit(image_tasks(), steps=4, tasks=1, verbose=0)
 
 
