@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import value
 
-from kerasnas.datasets import ImageDataset
+from kerasnas.datasets import Dataset
 
 
 def dataset(data, name):
@@ -26,4 +26,4 @@ def dataset(data, name):
         parts = [part / np.float32(255) if index % 2 == 0 else part for index, part in enumerate(found)]
     parts[1::2] = [part.astype("int64") for part in parts[1::2]]
     classes = int(max(parts[1].max(), parts[3].max())) + 1
-    return ImageDataset(name, *parts, tuple(map(str, range(classes))), scale=255.0)
+    return Dataset(name, *parts, tuple(map(str, range(classes))), scale=255.0)

@@ -73,7 +73,7 @@ def make_task(folder, domain):
         channels = data.input_shape[-1]
         x = as_color(x[rows], size).astype(np.float32)[..., :channels] / 255
         parts += [x, np.searchsorted(classes, y[rows])]
-    data = datasets.ImageDataset(domain, *parts, tuple(map(str, classes)), scale=255.0)
+    data = datasets.Dataset(domain, *parts, tuple(map(str, classes)), scale=255.0)
     return data, datasets.stratified_split(data.y_train, 0.2, 0)
 
 

@@ -48,7 +48,7 @@ def write_reviews(path: Path, sentences: int, seed: int = 0) -> None:
             rows.writerow([text, "praise" if (praise != denied) != (rng.random() < 0.05) else "blame"])
 
 
-def bag_of_words(data: datasets.ImageDataset) -> float:
+def bag_of_words(data: datasets.Dataset) -> float:
     """The test accuracy of logistic regression on TF-IDF."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression

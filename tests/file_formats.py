@@ -17,7 +17,6 @@ from PIL import Image
 from kerasnas import cli, datasets
 from kerasnas.cli.flags import parse, settings
 from kerasnas.cost.latency import LatencyTable
-from kerasnas.datasets.folders import read_image
 from kerasnas.drift import DriftMonitor
 from kerasnas.export import load_classifier, save_classifier
 from kerasnas.files import Stages, storage
@@ -26,9 +25,10 @@ from kerasnas.meta.experience import SearchExperience, load_experiences, save_ex
 from kerasnas.meta.experience_store import ExperienceStore
 from kerasnas.meta.initializer import ReptileInitializer
 from kerasnas.meta.race_experience import RaceExperience
-from kerasnas.meta.tasks import FEATURES
+from kerasnas.meta.tasks import features
 from kerasnas.methods import GraphConfig, PretrainingConfig, RaceConfig, SearchConfig, TrainingConfig
 from kerasnas.methods.rebuilding import Rebuilt, read_given
+from kerasnas.modalities.folders import read_image
 from kerasnas.runs.folder import GIVEN, RunFolder, read_config
 from kerasnas.runs.record import read_result
 from kerasnas.tabular import NASBench201
@@ -112,7 +112,7 @@ def _races(folder: Path) -> Path:
     one = {"name": "a", "kind": "given", "genotype": json.loads(DARTS_V2.to_json()), "curve": [[150, 0.5]]}
     store = ExperienceStore(folder)
     store.append(
-        RaceExperience(dict.fromkeys(FEATURES["image"], 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9, 0.4)
+        RaceExperience(dict.fromkeys(features("image"), 1), {"seconds": 300, "cpu": False}, (one,), "a", 0.9, 0.4)
     )
     return store.path
 

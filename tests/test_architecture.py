@@ -28,7 +28,9 @@ LEVELS = [
     {"primitives", "relaxations", "tasks"},
     {"networks"},
     {"spaces"},
-    {"companions", "modalities", "datasets", "cost", "tabular", "callbacks"},
+    {"companions", "cost", "tabular", "callbacks"},
+    {"modalities"},
+    {"datasets"},
     {"proxies", "strategies", "trainers"},
     {"search"},  # the public face of both
     {"meta"},

@@ -89,15 +89,12 @@ def _switch(store: ExperienceStore, consent: bool) -> None:
 
 
 def _in_words(one: RaceExperience) -> str:
-    task, outputs = one.task, int(one.task["classes"])
-    sizes = {
-        "image": "{height}x{width}x{channels}",
-        "signal": "{length:g} steps of {channels} channels",
-        "text": "{length:.1f} words",
-    }
+    from kerasnas.modalities import of_inputs
+
+    task, outputs, modality = one.task, int(one.task["classes"]), of_inputs(one.inputs)
     one_of, several, words = _PREDICTED[one.predicts]
     predicted = f"{outputs} {several if outputs > 1 else one_of}"
-    data = f"{task['samples']:,} {one.inputs}s of {sizes[one.inputs].format(**task)}, {predicted}"
+    data = f"{task['samples']:,} {modality.plural} of {modality.in_words.format(**task)}, {predicted}"
     date = f"{one.date}  " if one.date else ""
     return f"{date}{data}: {one.winner}, {_score(one, one.test_score, 2)} {words}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import Beside, Linear, Parts, mix, targets_of
+from kerasnas.companions.linear import Companion, Linear, Parts, mix, targets_of
 from kerasnas.networks.random_kernels import KERNELS, RandomKernels
 from kerasnas.tasks import Task
 
@@ -51,7 +51,7 @@ class KernelModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelsBeside(Beside):
+class KernelCompanion(Companion):
     """A ridge regression on the features of random kernels, MiniRocket, beside a network of signals.
 
     Features are standardized. Classes and labels are fitted as -1 and 1, numbers as they are. The outputs for each

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import stratified_split
 from kerasnas.networks.initialization import number_layers
 from kerasnas.networks.ngrams import SMALLEST, Runs
 from kerasnas.tasks import Task
+from kerasnas.tasks.splits import stratified_split
 
 _HELD, _FEW = 0.1, 300  # share, and least number, of the samples that decide how much each model counts
 _PLAIN, _RATIOS = 30.0, 10.0  # inverse strengths of the penalties, without and with the ratios
@@ -62,7 +62,7 @@ class Linear(Protocol):
         """The outputs, but for the bias, for inputs of a network, a KerasTensor."""
 
 
-class Beside(abc.ABC):
+class Companion(abc.ABC):
     """A kind of linear models that stand beside a network of the same samples.
 
     Attributes:
@@ -122,7 +122,7 @@ class LinearModel:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunsBeside(Beside):
+class NGramCompanion(Companion):
     """The linear models of `fit`, beside a network of texts.
 
     Args:
@@ -291,7 +291,12 @@ def mix(
 
 
 def join(
-    network: keras.Model, data: tuple[np.ndarray, np.ndarray], parts: Parts, task: Task, kind: Beside, batch_size: int
+    network: keras.Model,
+    data: tuple[np.ndarray, np.ndarray],
+    parts: Parts,
+    task: Task,
+    kind: Companion,
+    batch_size: int,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """The network and linear models of the same samples as one model, and what the held-out samples say of each.
 

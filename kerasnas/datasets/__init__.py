@@ -1,6 +1,22 @@
 """Data for searches: images and signals by name or path, clear checks, reproducible batches and episodes."""
 
-from kerasnas.datasets.augmentations import (
+import kerasnas.datasets.published  # noqa: F401  # registers its names
+from kerasnas.datasets.dataset import DATASETS, Dataset
+from kerasnas.datasets.episodes import EpisodeSampler
+from kerasnas.datasets.glyphs import glyphs
+from kerasnas.datasets.graph_files import graph_dataset
+from kerasnas.datasets.graphs import GraphDataset, stochastic_blocks
+from kerasnas.datasets.loading import load
+from kerasnas.datasets.mazes import mazes
+from kerasnas.datasets.mini_imagenet import mini_imagenet
+from kerasnas.datasets.omniglot import omniglot
+from kerasnas.datasets.pools import LabelledImages
+from kerasnas.datasets.rollouts import roll_out
+from kerasnas.datasets.signals import waveforms
+from kerasnas.datasets.smoothing import smoothed
+from kerasnas.datasets.tasks import Episode, TaskFamily
+from kerasnas.modalities import TextLimits
+from kerasnas.modalities.augmentations import (
     color_jitter,
     compose,
     cutout,
@@ -10,31 +26,18 @@ from kerasnas.datasets.augmentations import (
     rotate,
     shift,
 )
-from kerasnas.datasets.episodes import EpisodeSampler
-from kerasnas.datasets.fronts import Front, LogMel, Scaling, Vocabulary
-from kerasnas.datasets.glyphs import glyphs
-from kerasnas.datasets.graph_files import graph_dataset
-from kerasnas.datasets.graphs import GraphDataset, stochastic_blocks
-from kerasnas.datasets.image_checks import check_images, unit_pixels
-from kerasnas.datasets.images import DATASETS, ImageDataset, load
-from kerasnas.datasets.mazes import mazes
-from kerasnas.datasets.mini_imagenet import mini_imagenet
-from kerasnas.datasets.omniglot import omniglot
-from kerasnas.datasets.pools import LabelledImages
-from kerasnas.datasets.rollouts import roll_out
-from kerasnas.datasets.sequences import TextLimits
-from kerasnas.datasets.signals import waveforms
-from kerasnas.datasets.smoothing import smoothed
-from kerasnas.datasets.splits import grouped_split, split_classes, split_samples, stratified_split
-from kerasnas.datasets.tasks import Episode, TaskFamily
+from kerasnas.modalities.fronts import Front, LogMel, Scaling, Vocabulary
+from kerasnas.modalities.lookup import check_images
+from kerasnas.modalities.values import unit_pixels
+from kerasnas.tasks.splits import grouped_split, split_classes, split_samples, stratified_split
 
 __all__ = [
     "DATASETS",
+    "Dataset",
     "Episode",
     "EpisodeSampler",
     "Front",
     "GraphDataset",
-    "ImageDataset",
     "LabelledImages",
     "LogMel",
     "Scaling",

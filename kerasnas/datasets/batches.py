@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.augmentations import Augmentation
+from kerasnas.modalities.augmentations import Augmentation
 
 
 class ArrayBatches(keras.utils.PyDataset):

@@ -8,13 +8,11 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.graphs import GraphDataset
-from kerasnas.files import untrusted
 from kerasnas.primitives.graph import Graph
 from kerasnas.tabular.npz import read_arrays
 
 _MOST_ENTRIES = 2**31  # of the features, which are kept dense: 8 GiB
 _ARRAYS = ("feat_indptr", "feat_indices", "feat_shape", "edges", "y", "train", "val", "test", "classes")
-_MARKS = {"edges", "feat_indptr"}  # arrays that no other file that is read here has
 
 
 def graph_dataset(path: str | os.PathLike) -> GraphDataset:
@@ -53,24 +51,6 @@ def graph_dataset(path: str | os.PathLike) -> GraphDataset:
         )
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
-
-
-def is_graph_file(path: str | os.PathLike) -> bool:
-    """True of an `.npz` file that is meant to be a graph: one with edges, and the features of its nodes.
-
-    Args:
-        path: a file; of a folder, of what is not there and of what cannot be read it is False.
-
-    Raises:
-        TypeError: if `path` is not a path.
-    """
-    file = checks.path("path", path)
-    if file.suffix != ".npz" or not file.is_file():
-        return False
-    try:
-        return {name.removesuffix(".npy") for name in untrusted.archive_names(file)} >= _MARKS
-    except (OSError, ValueError):
-        return False
 
 
 def graph_arrays(data: GraphDataset) -> dict[str, np.ndarray]:

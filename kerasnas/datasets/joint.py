@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.augmentations import Augmentation, shift
-from kerasnas.datasets.images import ImageDataset
+from kerasnas.datasets.dataset import Dataset
+from kerasnas.modalities.augmentations import Augmentation, shift
 
 
 def as_color(x: Any, size: int) -> np.ndarray:
@@ -81,7 +81,7 @@ class JointBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        data: Sequence[ImageDataset],
+        data: Sequence[Dataset],
         batch_size: int = 64,
         size: int = 32,
         seed: int = 0,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.images import DATASETS, ImageDataset
+from kerasnas.datasets.dataset import DATASETS, Dataset
 
 MOVES = {"up": (-1, 0), "right": (0, 1), "down": (1, 0), "left": (0, -1)}
 """Name of each move -> what it adds to row and column."""
@@ -153,7 +153,7 @@ def mazes(
     kind: str = "maze",
     density: float = 0.25,
     seed: int = 0,
-) -> ImageDataset:
+) -> Dataset:
     """Generated worlds, an agent at a drawn place of each, and the next move of a shortest path to the goal.
 
     Of several moves that are as good, the first of `MOVES` is the label. Training and test data have different worlds.
@@ -187,16 +187,16 @@ def mazes(
             x[sample], y[sample] = image_of(world, place), best_move(lengths, place)
         arrays |= {f"x_{part}": x, f"y_{part}": y}
     x, y, x_test, y_test = (arrays[name] for name in ("x_train", "y_train", "x_test", "y_test"))
-    return ImageDataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
+    return Dataset("mazes" if kind == "maze" else "grid_worlds", x, y, x_test, y_test, classes=tuple(MOVES))
 
 
 @DATASETS.register("mazes")
-def _mazes(cache_dir: str | os.PathLike | None) -> ImageDataset:
+def _mazes(cache_dir: str | os.PathLike | None) -> Dataset:
     del cache_dir  # generated
     return mazes()
 
 
 @DATASETS.register("grid_worlds")
-def _grid_worlds(cache_dir: str | os.PathLike | None) -> ImageDataset:
+def _grid_worlds(cache_dir: str | os.PathLike | None) -> Dataset:
     del cache_dir  # generated
     return mazes(kind="obstacles")

@@ -11,9 +11,9 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets.downloads import cache_folder
-from kerasnas.datasets.folders import read_image
 from kerasnas.datasets.pools import LabelledImages
 from kerasnas.files import untrusted
+from kerasnas.modalities.folders import read_image
 
 SPLITS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of the official file
 _HEADER = ["filename", "label"]

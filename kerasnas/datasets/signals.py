@@ -7,14 +7,15 @@ import os
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.images import DATASETS, ImageDataset, signal_dataset
+from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
+from kerasnas.modalities import Signals
 
 WAVEFORMS = ("sine", "square", "sawtooth", "chirp up", "chirp down", "amplitude-modulated")
 
 
 def waveforms(
     train_samples: int = 2000, test_samples: int = 500, length: int = 128, noise: float = 0.8, seed: int = 0
-) -> ImageDataset:
+) -> Dataset:
     """Noisy signals of one channel in six balanced classes, the waveforms of `WAVEFORMS`.
 
     Frequency (4 to 12 periods), phase and amplitude (root mean square 0.5 to 1.5) are drawn for each signal, with the
@@ -49,7 +50,7 @@ def waveforms(
         labels = rng.permutation(np.arange(samples) % len(WAVEFORMS))
         signals = _clean(labels, length, rng) + noise * rng.standard_normal((samples, length))
         arrays |= {f"x_{part}": signals[..., None], f"y_{part}": labels}
-    return signal_dataset("waveforms", arrays, WAVEFORMS)
+    return dataset_of(Signals(), "waveforms", arrays, WAVEFORMS)
 
 
 def _clean(labels: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
@@ -75,6 +76,6 @@ def _clean(labels: np.ndarray, length: int, rng: np.random.Generator) -> np.ndar
 
 
 @DATASETS.register("waveforms")
-def _waveforms(cache_dir: str | os.PathLike | None) -> ImageDataset:
+def _waveforms(cache_dir: str | os.PathLike | None) -> Dataset:
     del cache_dir  # generated
     return waveforms()

@@ -11,10 +11,11 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.deployment.estimator import Estimator
 from kerasnas.deployment.predictions import evaluate
-from kerasnas.deployment.sample_kinds import Images, Texts
+from kerasnas.deployment.samples import Samples
 from kerasnas.export import graded
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.modalities import modality
 from kerasnas.spaces import SPACES
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, task_of_labels
 
@@ -151,7 +152,7 @@ class ImageClassifier(LabelEstimator):
         **settings: Any,
     ):
         config = RaceConfig(minutes=minutes, **settings)
-        super().__init__(config, Images(config), folder, test_split, log)
+        super().__init__(config, Samples(modality("images"), config), folder, test_split, log)
 
 
 class TextClassifier(LabelEstimator):
@@ -194,6 +195,6 @@ class TextClassifier(LabelEstimator):
         **settings: Any,
     ):
         config = SearchConfig.suited(**{"space": "text", **settings})
-        if getattr(SPACES[config.space], "inputs", "image") != "text":
+        if not modality("texts").fits(SPACES[config.space]):
             raise ValueError(checks.invalid("space", "a space of texts", config.space))
-        super().__init__(config, Texts(config), folder, test_split, log)
+        super().__init__(config, Samples(modality("texts"), config), folder, test_split, log)

@@ -15,9 +15,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.splits import split_samples
 from kerasnas.deployment.exporting import DEFAULT_FORMATS, export
-from kerasnas.deployment.sample_kinds import SampleKind
+from kerasnas.deployment.samples import Samples
 from kerasnas.export import Classifier, load_classifier
 from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
@@ -29,6 +28,7 @@ from kerasnas.methods.running import search
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.record import read_result
 from kerasnas.tasks import Task
+from kerasnas.tasks.splits import split_samples
 
 DATA = "data.npz"
 """The file of the data that an estimator was given, beside its run."""
@@ -47,7 +47,7 @@ class Estimator(abc.ABC):
     def __init__(
         self,
         settings: RaceConfig | SearchConfig | GraphConfig,
-        kind: SampleKind,
+        kind: Samples,
         folder: str | os.PathLike | None = None,
         test_split: float = 0.1,
         log: Callable[[str], Any] = print,

@@ -13,8 +13,9 @@ from kerasnas.datasets import GraphDataset
 from kerasnas.datasets.graph_files import graph_arrays, graph_dataset
 from kerasnas.deployment.estimator import DATA, Estimator
 from kerasnas.deployment.predictions import evaluate_nodes
-from kerasnas.deployment.sample_kinds import Nodes
+from kerasnas.deployment.samples import Samples
 from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.modalities import modality
 from kerasnas.runs.folder import RunFolder
 
 
@@ -59,7 +60,7 @@ class GraphClassifier(Estimator):
         **settings: Any,
     ):
         config = GraphConfig(minutes=minutes, **settings)
-        super().__init__(config, Nodes(config), folder, log=log)
+        super().__init__(config, Samples(modality("graphs"), config), folder, log=log)
 
     def fit(self, x: Any, y: Any = None, test_data: Any = None) -> Self:
         """Search within the budget. Interrupted, and called again with the same graph and folder, it resumes.

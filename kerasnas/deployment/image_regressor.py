@@ -12,8 +12,9 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.deployment.estimator import Estimator
 from kerasnas.deployment.predictions import evaluate
-from kerasnas.deployment.sample_kinds import Images
+from kerasnas.deployment.samples import Samples
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.modalities import modality
 from kerasnas.tasks import Regression
 
 
@@ -49,7 +50,7 @@ class ImageRegressor(Estimator):
         **settings: Any,
     ):
         config = RaceConfig(minutes=minutes, **settings)
-        super().__init__(config, Images(config), folder, test_split, log)
+        super().__init__(config, Samples(modality("images"), config), folder, test_split, log)
 
     def predict(self, x: Any) -> np.ndarray:
         """The numbers of each image: an array `(samples, numbers)`, or `(samples,)` where `fit` was given such.

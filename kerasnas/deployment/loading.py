@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.deployment.sample_kinds import Images, Texts
+from kerasnas.deployment.samples import Samples
 from kerasnas.export import Classifier, load_classifier
 from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
@@ -69,8 +69,8 @@ class Preset:
             x: raw images, an array `(samples, height, width, channels)`; the path of an image file, of a folder of
                 them, or a list of paths; of a network for texts, a text or several.
         """
-        kind = Texts() if self.classifier.takes == "texts" else Images()
-        answers, task = kind.answers(self.classifier, x), self.classifier.task.name
+        answers = Samples(self.classifier.modality).answers(self.classifier, x)
+        task = self.classifier.task.name
         if task == "classification":
             return np.array(self.classes)[answers.argmax(axis=1)]
         return (answers > 0.5).astype(int) if task == "multilabel" else answers

@@ -14,8 +14,6 @@ from kerasnas.deployment.predictions import (
     ADAPTATION,
     finished,
     labeled_data,
-    read_images,
-    read_texts,
     run_of,
 )
 from kerasnas.deployment.readapting import Readaptation, readapt
@@ -88,8 +86,10 @@ def monitor(
     minutes, seed = checks.number("minutes", minutes, above=0), checks.seed(seed)
     folder, classifier = Path(folder), finished(folder)
     check_watched(classifier)
-    if adapt and classifier.takes == "texts":
-        raise ValueError("A network that reads strings is not adapted: search again. Leave out --adapt.")
+    if adapt and not classifier.modality.adapts:
+        raise ValueError(
+            f"Networks of {classifier.modality.plural} cannot be adapted. Leave out --adapt, or run a new search."
+        )
     x, y = _new_samples(folder, classifier, new, labels, log)
     if len(x) < FEWEST:
         raise ValueError(f"Expected at least {FEWEST} samples, of which drift can be told. Received: {len(x)}")
@@ -97,7 +97,7 @@ def monitor(
     if y is not None and not watching.labeled:
         raise ValueError(f"The reference in {folder} has no labels. Leave out --labels.")
     report = watching.examine(x, y)
-    log(f"{len(x)} {'samples' if classifier.takes == 'signals' else classifier.takes}. {report}")
+    log(f"{len(x)} {classifier.modality.plural}. {report}")
     found: dict[str, Any] = {**report.to_dict(), "samples": len(x)}
     if not adapt:
         return found
@@ -170,13 +170,10 @@ def _new_samples(
         if not labels:
             return x, None
         return x, np.concatenate([right_answers(data, classifier, part) for part in ("train", "test")])
-    if classifier.takes == "texts":
-        return np.array(read_texts(paths), object), None
-    images, failed = read_images(classifier, paths)
+    _, x, failed = classifier.modality.from_paths(paths, classifier.reading)
     for reason in failed.values():
         log(f"Left out: {reason}")
-    pixels = np.stack(list(images.values())) if images else np.zeros((0, *classifier.input_shape))
-    return pixels * np.float32(classifier.scale / 255), None
+    return x, None
 
 
 def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Arrays | None:

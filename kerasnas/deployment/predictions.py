@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
-from kerasnas.datasets.folders import MODES, image_files, read_image
 from kerasnas.export import METADATA, Classifier, graded, load_classifier
 from kerasnas.export.right_answers import class_numbers, right_answers
 from kerasnas.intervals import wilson_interval
@@ -21,11 +20,6 @@ from kerasnas.runs.record import RESULT
 from kerasnas.tasks import Regression
 from kerasnas.training.evidence import label_record
 
-_LONGEST_PATH = 250  # what is longer is no path, and no file system may be asked for it
-_OF_NODES = (
-    "This network answers for all nodes of its graph at once, and has: predictions.csv in the folder of the run. From "
-    "Python: `kerasnas.GraphClassifier.load`, or `keras.models.load_model` after `import kerasnas`."
-)
 ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
 
@@ -77,18 +71,9 @@ def predict(folder: str | os.PathLike, paths: Sequence[str | os.PathLike]) -> tu
 
 def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tuple[list[Prediction], dict[Path, str]]:
     """As `predict`, with a classifier that is loaded."""
-    failed: dict[Path, str] = {}
-    names: Sequence[Any]
-    if classifier.takes == "nodes":
-        raise ValueError(_OF_NODES)
-    if classifier.takes == "texts":
-        names = read_texts(paths)
-        samples = np.array(names, object)
-    else:
-        images, failed = read_images(classifier, paths)
-        if not images:
-            return [], failed
-        names, samples = list(images), np.stack(list(images.values())) * np.float32(classifier.scale / 255)
+    names, samples, failed = classifier.modality.from_paths(paths, classifier.reading)
+    if not len(names):
+        return [], failed
     answers = classifier.answers(samples)
     predictions = []
     for file, row in zip(names, answers.tolist(), strict=True):
@@ -97,76 +82,6 @@ def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tupl
         probability = max(row) if classifier.task.name == "classification" else None
         predictions.append(Prediction(file, label, probability, by_name))
     return predictions, failed
-
-
-def read_texts(texts: Sequence[str | os.PathLike]) -> list[str]:
-    """Texts, and those in the lines of `.txt` files.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: for a file of another kind, one that is not UTF-8, and where there is no text.
-
-    Example:
-
-    >>> read_texts(["a fine film", "dull"])
-    ['a fine film', 'dull']
-    """
-    found: list[str] = []
-    for text in map(str, texts):
-        if text.endswith(".txt"):
-            if not Path(text).is_file():
-                raise FileNotFoundError(f"There is no file {text}.")
-            try:
-                lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{text}: expected texts in UTF-8 ({error})") from None
-            found += [line for line in lines if line.strip()]
-        elif len(text) < _LONGEST_PATH and Path(text).exists():
-            raise ValueError(
-                f"The network takes texts: in quotes, or a .txt file with one in each line. Received: {text}"
-            )
-        else:
-            found.append(text)
-    if not found:
-        raise ValueError("Expected texts, or .txt files with one in each line. Received: none")
-    return found
-
-
-def read_images(
-    classifier: Classifier, paths: Sequence[str | os.PathLike]
-) -> tuple[dict[Path, np.ndarray], dict[Path, str]]:
-    """The pixels of image files, of 8 bits, as the network takes them.
-
-    Args:
-        classifier: the network.
-        paths: image files, and folders of them.
-
-    Returns:
-        The pixels of each file; and why each file that could not be read was left out.
-
-    Raises:
-        FileNotFoundError: if a path is not there.
-        ValueError: if the network takes no images, or there is none in a folder.
-    """
-    files: list[Path] = []
-    shape = classifier.input_shape
-    if len(shape) != 3 or shape[-1] not in MODES:
-        raise ValueError(f"The network takes samples of shape {shape}, not images.")
-    checks.sequence("paths", paths, (str, os.PathLike), expected="a sequence of paths")
-    for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
-        found = image_files(path)
-        if not found:
-            raise ValueError(f"There is no image in the folder {path}.")
-        files += found
-    images, failed = {}, {}
-    for file in dict.fromkeys(files):
-        try:
-            images[file] = read_image(file, shape, classifier.image_fit)
-        except ValueError as error:
-            failed[file] = str(error)
-    return images, failed
 
 
 @checks.arguments(folder=checks.path, dataset=checks.text)
@@ -189,7 +104,7 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     folder = preset_folder(folder)
     classifier = finished(folder)
     task = classifier.task
-    if classifier.takes == "nodes":
+    if classifier.modality.transductive:
         return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
     data = labeled_data(run_of(folder), classifier, dataset)
     answers = classifier.answers(classifier.raw(data, "test"))
@@ -234,10 +149,10 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
     """
     data = datasets.graph_dataset(dataset)
     graph = next((layer.graph for layer in classifier.model.layers if hasattr(layer, "graph")), data.graph)
-    if len(data.y) != classifier.nodes or not np.array_equal(graph.edges, data.graph.edges):
+    if len(data.y) != classifier.modality.nodes or not np.array_equal(graph.edges, data.graph.edges):
         raise ValueError(
-            f"The network is one of a graph of {classifier.nodes} nodes and {len(graph.edges)} edges. Received "
-            f"{data.name}, another graph, of {len(data.y)} nodes and {len(data.graph.edges)} edges."
+            f"The network is one of a graph of {classifier.modality.nodes} nodes and {len(graph.edges)} edges. "
+            f"Received {data.name}, another graph, of {len(data.y)} nodes and {len(data.graph.edges)} edges."
         )
     test = data.parts["test"]
     if not len(test):
@@ -246,7 +161,7 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
     return _classified(classifier, data.name, classifier.answers(data.x)[test], numbers[data.y[test]])
 
 
-def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.ImageDataset:
+def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.Dataset:
     """The data of a run, or others; images of a folder are read in the size that the network takes.
 
     Args:
@@ -259,14 +174,16 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
     """
     shape = classifier.input_shape
     name = dataset or getattr(run.config, "dataset", "")
-    files = Path(name).is_dir() or Path(name).suffix == ".csv"
-    resized = len(shape) == 3 and name not in datasets.DATASETS and files
-    size: dict[str, Any] = {"image_size": shape[:2], "image_fit": classifier.image_fit} if resized else {}
+    read: dict[str, Any] = {}
+    if name not in datasets.DATASETS:
+        read["modality"] = classifier.modality
+        if Path(name).is_dir() or Path(name).suffix == ".csv":
+            read |= classifier.modality.load_options(classifier.reading)
     if Path(name).suffix == ".csv":
         target = classifier.classes if classifier.task.name != "classification" else getattr(run.config, "target", ())
-        size["target"] = target
-        size["text_column"] = getattr(run.config, "text_column", "")
-    data = datasets.load(name, **size, task="auto" if name in datasets.DATASETS else classifier.task.name)
+        read["target"] = target
+        read["text_column"] = getattr(run.config, "text_column", "")
+    data = datasets.load(name, **read, task="auto" if name in datasets.DATASETS else classifier.task.name)
     if data.raw_shape != shape:
         takes = f"samples of shape {shape}" if shape else "texts"
         received = data.raw_shape or "texts"

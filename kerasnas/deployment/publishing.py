@@ -31,13 +31,6 @@ from kerasnas.runs.preset_folders import (
 from kerasnas.runs.record import RESULT, read_result
 from kerasnas.runs.settings import Settings
 
-_TASKS = {  # what the network takes, and its task -> the Hub's name
-    ("images", "classification"): "image-classification",
-    ("texts", "classification"): "text-classification",
-    ("texts", "multilabel"): "text-classification",
-    ("recordings", "classification"): "audio-classification",
-}
-
 
 @checks.arguments(run=checks.path, target=checks.text, license=checks.text, private=checks.boolean)
 def push(
@@ -140,7 +133,7 @@ def _known_by(folder: Path, name: str) -> dict[str, Any]:
     metric = task_in(record).metric
     return {
         "name": name,
-        "task": _TASKS.get((classifier.takes, classifier.task.name), ""),
+        "task": classifier.modality.hub_tasks.get(classifier.task.name, ""),
         "tags": [*tags, record["genotype"]["space"]],
         "dataset": str(record["dataset"].get("name", "unnamed")),
         "metrics": {metric: record["searched"][f"test_{metric}"]},

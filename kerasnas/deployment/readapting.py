@@ -138,7 +138,7 @@ def readapt(
     x = view.samples("x", x, least=_LEAST)
     budget = Budget(checks.number("seconds", seconds, above=0) / 60, cpu, clock=clock)
     checks.optional(checks.instance, "monitor", monitor, DriftMonitor)
-    if view.of_texts:
+    if not view.modality.adapts:
         raise ValueError(checks.invalid("model", "one of numbers: what reads strings is not trained on", model.name))
     if y is None:
         if monitor is None:

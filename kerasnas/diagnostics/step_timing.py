@@ -221,8 +221,8 @@ def measure(config: TimingConfig, log: Callable[[str], Any] = print) -> None:
 
     log(
         f"Measuring a search step: {config.space} space, {config.filters} filters, {config.num_cells} cells, "
-        f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} {data.kind} of {data.name}, "
-        f"batches of 2 x {batch_size}."
+        f"{config.num_nodes} nodes, {config.hypergradient}, {show(data.input_shape)} "
+        f"{data.modality.plural} of {data.name}, batches of 2 x {batch_size}."
     )
     timing = measure_step(build, data.x_train, data.y_train, batch_size, config.steps, config.validation_split)
     peak, flops = matmul_peak(), step_flops(supernets[0], batch_size, config.hypergradient)

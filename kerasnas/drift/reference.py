@@ -11,15 +11,17 @@ from kerasnas.drift.monitor import DriftMonitor
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export import Classifier
 from kerasnas.export.right_answers import right_answers
+from kerasnas.modalities.lookup import all_modalities
 
 
 def check_watched(classifier: Classifier) -> None:
-    """Raise ValueError for a network of whose inputs no monitor has statistics."""
-    if classifier.takes in ("recordings", "nodes"):
-        raise ValueError(f"Drift is told of images, signals and texts. This network takes {classifier.takes}.")
+    """Raise ValueError for a network of samples without drift statistics."""
+    if not classifier.modality.drift:
+        known = ", ".join(one.plural for one in all_modalities() if one.drift)
+        raise ValueError(f"Drift detection supports {known}. This network takes {classifier.modality.plural}.")
 
 
-def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.ImageDataset) -> bool:
+def save_reference(folder: str | os.PathLike, classifier: Classifier, data: datasets.Dataset) -> bool:
     """Write what a drift monitor remembers of the test data of a run into its folder, unless it is there.
 
     Args:

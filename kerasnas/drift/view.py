@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.drift.features import input_statistics
 from kerasnas.drift.readings import reading_of
+from kerasnas.modalities import of_model
 
 _BATCH, _FEW = 250, 1000
 
@@ -42,18 +42,18 @@ class ModelView:
     ) -> None:
         self.model = checks.instance("model", model, keras.Model, "a Keras model")
         taken, answered = (_shape(model, name) for name in ("input_shape", "output_shape"))
-        self.of_texts = bool(taken) and model.inputs[0].dtype == "string"
-        if len(taken) < (1 if self.of_texts else 2) or len(answered) != 2 or answered[1] is None:
+        least = 1 if taken and model.inputs[0].dtype == "string" else 2
+        if len(taken) < least or len(answered) != 2 or answered[1] is None:
             expected = "a built model of one input that answers (samples, outputs)"
             raise ValueError(checks.invalid("model", expected, f"{model.name}: {taken} to {answered}"))
+        self.modality = of_model(model)
         self.input_shape, self.outputs_number = taken[1:], int(answered[1])
         self.names = None if names is None else checks.names("classes", names)
         if self.names is not None and len(self.names) != self.outputs_number:
             raise ValueError(checks.invalid("classes", f"{self.outputs_number} names, as of the model", self.names))
         self.reading = reading_of(task, self.names or range(self.outputs_number), watched)
         self.task = task
-        zeros = np.zeros((1, *(size or 2 for size in self.input_shape)))
-        self.input_names = input_statistics(np.array([""], object) if self.of_texts else zeros)[1]
+        self.input_names = self.modality.statistics(self.modality.blank(self.input_shape))[1]
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class ModelView:
         Raises:
             ValueError: otherwise, and if there are fewer than `least` samples.
         """
-        x = checks.strings(argument, x) if self.of_texts else checks.array(argument, x)
+        x = self.modality.array(argument, x)
         fits = len(self.input_shape) == x.ndim - 1 and all(
             size in (None, found) for size, found in zip(self.input_shape, x.shape[1:], strict=True)
         )
@@ -102,7 +102,7 @@ class ModelView:
 
     def columns(self, x: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """The columns of the samples, then those of the outputs."""
-        return np.concatenate([input_statistics(x)[0], self.reading.columns(outputs)], axis=1)
+        return np.concatenate([self.modality.statistics(x)[0], self.reading.columns(outputs)], axis=1)
 
 
 def answers(model: keras.Model, x: np.ndarray) -> np.ndarray:

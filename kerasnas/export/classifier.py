@@ -11,16 +11,16 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets import ImageDataset
-from kerasnas.datasets.folders import FITS
-from kerasnas.datasets.fronts import Front, Scaling
+from kerasnas.datasets import Dataset
 from kerasnas.files import storage, untrusted
+from kerasnas.modalities import Graphs, Modality, Reading, of_model, of_record
+from kerasnas.modalities.folders import FITS
+from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.networks.saved import read_model
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
 from kerasnas.tasks.base import SMALLEST
 
 MODEL, METADATA = "model.keras", "model.json"
-_BATCH = 250
 _LOSSES = {  # of deployed models: task -> loss, metrics
     "classification": ("sparse_categorical_crossentropy", None, ["accuracy"]),
     "multilabel": ("binary_crossentropy", None, ["binary_accuracy"]),
@@ -79,8 +79,7 @@ class Classifier:
         image_fit: how images of other shapes are brought to size; as for `kerasnas.datasets.load`. Defaults to
             `"stretch"`.
         task: what it predicts. Defaults to classification.
-        nodes: of a model of a graph's nodes, how many these are: it takes all of them at once. Defaults to 0: it is
-            none.
+        modality: the kind of its raw samples. Defaults to None: what its input looks like.
     """
 
     model: keras.Model
@@ -88,7 +87,12 @@ class Classifier:
     scale: float
     image_fit: str = "stretch"
     task: Task = CLASSIFICATION
-    nodes: int = 0
+    modality: Modality = None  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self) -> None:
+        if self.modality is None:
+            object.__setattr__(self, "modality", of_model(self.model))
+        checks.instance("modality", self.modality, Modality, "a `kerasnas.modalities.Modality`")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -96,13 +100,9 @@ class Classifier:
         return tuple(self.model.input_shape[1:])
 
     @property
-    def takes(self) -> str:
-        """The kind of its raw samples: `"images"`, `"signals"`, `"recordings"`, `"texts"` or `"nodes"`."""
-        if self.nodes:
-            return "nodes"
-        if self.model.inputs[0].dtype == "string":
-            return "texts"
-        return {3: "images", 2: "signals", 1: "recordings"}.get(len(self.input_shape), "samples")
+    def reading(self) -> Reading:
+        """How samples of files become raw samples of the model."""
+        return Reading(self.input_shape, fit=self.image_fit, scale=self.scale)
 
     @property
     def pads(self) -> bool:
@@ -119,22 +119,7 @@ class Classifier:
         Raises:
             ValueError: if they are no samples of the model, or not finite, but for the ends of signals that are padded.
         """
-        if self.takes == "texts":
-            expected = "texts, strings of shape (samples,), at least one"
-            found = checks.strings(argument, x, expected)
-            if not len(found):
-                raise ValueError(checks.invalid(argument, expected, x))
-            return found
-        found = checks.array(argument, x, finite=not self.pads)
-        if self.nodes and found.shape != (self.nodes, *self.input_shape):
-            expected = (
-                f"the features of all {self.nodes} nodes of its graph, of shape {(self.nodes, *self.input_shape)}"
-            )
-            raise ValueError(checks.invalid(argument, expected, f"shape {found.shape}"))
-        if not found.ndim or found.shape[1:] != self.input_shape or not len(found):
-            expected = f"samples of shape {self.input_shape}, at least one"
-            raise ValueError(checks.invalid(argument, expected, f"shape {found.shape}"))
-        return found
+        return self.modality.checked(argument, x, self.model, finite=not self.pads)
 
     def answers(self, x: Any) -> np.ndarray:
         """The probability of each class or label, or the numbers, of each of the raw samples `x`.
@@ -142,12 +127,9 @@ class Classifier:
         Raises:
             ValueError: if `x` are no samples of the model, or not finite.
         """
-        samples = self.samples("x", x)
-        if self.nodes:  # a single batch: to trace it takes longer than to compute it
-            return keras.ops.convert_to_numpy(self.model(samples, training=False))
-        return self.model.predict(samples, batch_size=_BATCH, verbose=0)
+        return self.modality.answers(self.model, self.samples("x", x))
 
-    def raw(self, data: ImageDataset, part: str) -> np.ndarray:
+    def raw(self, data: Dataset, part: str) -> np.ndarray:
         """The samples of a part of `data` as this model takes them.
 
         Args:
@@ -194,6 +176,7 @@ def save_classifier(
     image_fit: str = "stretch",
     task: Task = CLASSIFICATION,
     front: Front | None = None,
+    modality: Modality | None = None,
 ) -> None:
     """Write a trained network to `model.keras`, and what belongs to it to `model.json`, each atomically.
 
@@ -205,11 +188,14 @@ def save_classifier(
         image_fit: as for `Classifier`. Defaults to `"stretch"`.
         task: as for `with_preprocessing`. Defaults to classification.
         front: as for `with_preprocessing`. Defaults to None.
+        modality: of its raw samples. Defaults to None: what its input looks like.
     """
     folder = Path(folder)
-    write_model(folder, with_preprocessing(network, scale, task, front))
+    model = with_preprocessing(network, scale, task, front)
+    write_model(folder, model)
     shape = list(network.input_shape[1:])
     record = {"classes": list(classes), "scale": scale, "input_shape": shape, "image_fit": image_fit}
+    record["modality"] = (modality or of_model(model)).name
     record |= {} if task == CLASSIFICATION else {"task": task.get_config()}
     record |= {} if front is None or isinstance(front, Scaling) else {"front": front.get_config()}
     storage.write_json(folder / METADATA, record)
@@ -228,6 +214,7 @@ def save_node_classifier(folder: str | os.PathLike, model: keras.Model, classes:
     folder = Path(folder)
     write_model(folder, model)
     record = {"classes": list(classes), "scale": 1.0, "input_shape": list(model.input_shape[1:]), "nodes": nodes}
+    record["modality"] = Graphs.name
     storage.write_json(folder / METADATA, record)
 
 
@@ -249,10 +236,10 @@ def load_classifier(folder: str | os.PathLike) -> Classifier:
         scale = checks.number("scale", record["scale"], above=0)
         image_fit = checks.one_of("image_fit", record.get("image_fit", "stretch"), FITS)
         task = task_of(record.get("task"))
-        nodes = checks.integer("nodes", record.get("nodes", 0), least=0)
         model = read_model(folder / MODEL)
+        modality = of_record(record)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"The classifier in {folder} cannot be read: {error}") from None
     if (outputs := model.output_shape[-1]) != len(classes):
         raise ValueError(f"{folder / METADATA} names {len(classes)} classes, and the model has {outputs}.")
-    return Classifier(model, classes, scale, image_fit, task, nodes)
+    return Classifier(model, classes, scale, image_fit, task, modality)

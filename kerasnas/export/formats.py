@@ -144,20 +144,20 @@ def check_formats(formats: Iterable[str]) -> tuple[str, ...]:
 
 @checks.arguments(classifier=Classifier, names=checks.each(str))
 def check_convertible(classifier: Classifier, names: Iterable[str]) -> None:
-    """Raise ValueError for a format that cannot hold the classifier: those without strings cannot split texts.
-
-    A network of a graph's nodes is exported as none: it answers for this graph alone.
-    """
-    if classifier.takes == "nodes":
+    """Raise ValueError for a format that cannot hold the classifier, as its modality says."""
+    modality = classifier.modality
+    if modality.formats is None:
+        return
+    if not modality.formats:
         raise ValueError(
-            "A network of a graph's nodes is not exported: it answers for the nodes of this graph alone, which it has "
-            "(predictions.csv in the folder of the run). `model.keras` is loaded after `import kerasnas`."
+            f"A network of {modality.plural} is not exported: it answers for these {modality.plural} alone, which it "
+            "has (predictions.csv in the folder of the run). `model.keras` is loaded after `import kerasnas`."
         )
-    unfit = [name for name in names if name != "savedmodel"]
-    if classifier.takes == "texts" and unfit:
+    if unfit := [name for name in names if name not in modality.formats]:
+        known = ",".join(modality.formats)
         raise ValueError(
-            f"The network takes texts, whose words TensorFlow's strings alone can look up: it is exported as "
-            f"savedmodel (--format=savedmodel). Received: {', '.join(unfit)}"
+            f"A network of {modality.plural} is exported as {known} alone (--format={known}): other formats cannot "
+            f"hold what reads its samples. Received: {', '.join(unfit)}"
         )
 
 
@@ -190,8 +190,7 @@ def export_classifier(
     folder.mkdir(parents=True, exist_ok=True)
     check_convertible(classifier, [name])
     x, calibration = classifier.samples("x", x), classifier.samples("calibration", calibration)
-    if classifier.takes != "texts":
-        x, calibration = x.astype("float32"), calibration.astype("float32")
+    x, calibration = (one if one.dtype == object else one.astype("float32") for one in (x, calibration))
     path = folder / kind.path
     whole = storage.atomic_path if path.suffix else storage.atomic_folder
     with whole(path) as temporary:

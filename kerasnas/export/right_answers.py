@@ -8,7 +8,7 @@ from kerasnas import checks, datasets
 from kerasnas.export.classifier import Classifier
 
 
-def class_numbers(data: datasets.ImageDataset | datasets.GraphDataset, classifier: Classifier) -> np.ndarray:
+def class_numbers(data: datasets.Dataset | datasets.GraphDataset, classifier: Classifier) -> np.ndarray:
     """The number that each class of `data` has with the network, by name.
 
     Raises:
@@ -23,7 +23,7 @@ def class_numbers(data: datasets.ImageDataset | datasets.GraphDataset, classifie
     return np.array([classifier.classes.index(name) for name in data.classes])
 
 
-def right_answers(data: datasets.ImageDataset, classifier: Classifier, part: str) -> np.ndarray:
+def right_answers(data: datasets.Dataset, classifier: Classifier, part: str) -> np.ndarray:
     """The labels of a part of `data` as the network answers: class numbers, or a column for each label or number.
 
     Args:

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
+from kerasnas.modalities import of_inputs
 from kerasnas.tasks import CLASSIFICATION, Classification, Task
 
 _LABELS = ("classes", "balance")  # features that depend on labels, like landmarks
-FEATURES = {
-    "image": ("samples", "classes", "height", "width", "channels", "balance", "nearest_mean", "nearest_image"),
-    "signal": ("samples", "classes", "length", "channels", "balance", "nearest_mean", "nearest_signal"),
-    "text": ("samples", "classes", "length", "vocabulary", "balance", "nearest_mean", "nearest_text"),
-}
-"""Names of a task's features, by the kind of its samples."""
-_RANKS = {"image": 4, "signal": 3, "text": 2}
-_SHAPES = {
-    "image": "at least two images (samples, height, width, channels)",
-    "signal": "at least two signals (samples, length, channels)",
-    "text": "at least two texts as token ids (samples, length)",
-}
+
+
+def features(inputs: str) -> tuple[str, ...]:
+    """Return the names of what describes a task, given what its networks take: `"image"`, `"signal"`, `"text"`, ...
+
+    Raises:
+        ValueError: for an unknown kind of inputs; names the nearest.
+    """
+    sizes = of_inputs(inputs).sizes
+    return ("samples", "classes", *sizes, "balance", "nearest_mean", f"nearest_{inputs}")
+
+
 _LEAST = 1e-6  # length of an empty text
 _LEAST_ERROR = 0.02  # landmarks of a few hundred samples do not distinguish smaller errors
-_SIDE, _MOST = 8, 1000  # landmarks: pixels per side of an image, and number of samples
-_PARTS, _BUCKETS = 32, 512  # landmarks: parts of a signal, and counts of words
+_MOST = 1000  # samples that landmarks are computed on
 _SCALE, _WEIGHT = 1.0, 5  # prior of standard deviations, in logarithms, and the number of tasks that it counts as
 
 
@@ -37,7 +36,7 @@ _SCALE, _WEIGHT = 1.0, 5  # prior of standard deviations, in logarithms, and the
 def describe_task(
     x: Tensor, y: Tensor, num_classes: int, task: Task = CLASSIFICATION, inputs: str = "image"
 ) -> dict[str, float]:
-    """Describe a task by the numbers `FEATURES[inputs]`, which reveal no sample, name or place.
+    """Describe a task by the numbers `features(inputs)`, which reveal no sample, name or place.
 
     Args:
         x: images `(samples, height, width, channels)`, signals `(samples, length, channels)`, or texts as token ids
@@ -73,21 +72,21 @@ def describe_task(
     (1.5, 3, 1.0)
     """
     checks.size("num_classes", num_classes)
-    checks.one_of("inputs", inputs, FEATURES)
+    modality = of_inputs(inputs)
     x, y = checks.array("x", x), checks.array("y", y, kinds="iu" if isinstance(task, Classification) else "iufb")
     shape = x.shape
-    if len(shape) != _RANKS[inputs] or shape[0] < 2:
-        raise ValueError(checks.invalid("x", _SHAPES[inputs], shape))
+    if len(shape) != len(modality.axes) + 1 or shape[0] < 2:
+        axes = ", ".join(("samples", *modality.axes))
+        raise ValueError(checks.invalid("x", f"at least two {modality.input_plural} ({axes})", shape))
     _check_labels(y, len(x), num_classes, task, inputs)
     chosen = np.sort(np.random.default_rng(0).permutation(shape[0])[:_MOST])
     groups = np.asarray(task.strata(y)).astype(int)
-    landmarks = _landmarks(_SMALL[inputs](np.asarray(x)[chosen]), y[chosen], groups[chosen], task)
+    landmarks = _landmarks(modality.small(np.asarray(x)[chosen]), y[chosen], groups[chosen], task)
     number = {"classification": num_classes, "multilabel": num_classes + 1}.get(task.name, int(groups.max()) + 1)
     shares = np.bincount(groups, minlength=number) / len(y)
     entropy = -float(sum(share * math.log(share) for share in shares if share))
-    sizes = (float((x != 0).sum() / len(x)), len(np.unique(x[x != 0]))) if inputs == "text" else shape[1:]
-    values = (shape[0], num_classes, *sizes, math.exp(entropy) / number, *landmarks)
-    return dict(zip(FEATURES[inputs], values, strict=True))
+    values = (shape[0], num_classes, *modality.measured(np.asarray(x)), math.exp(entropy) / number, *landmarks)
+    return dict(zip(features(inputs), values, strict=True))
 
 
 def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs: str) -> None:
@@ -99,29 +98,6 @@ def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs:
         task.check(y, outputs)
     elif not 0 <= y.min() <= y.max() < outputs:
         raise ValueError(checks.invalid("y", f"class numbers from 0 to {outputs - 1}", f"{y.min()} to {y.max()}"))
-
-
-def _small(x: np.ndarray, sides: Sequence[int] = (_SIDE, _SIDE)) -> np.ndarray:
-    """Return samples as rows of the means of this many parts along each axis, or fewer if they are smaller."""
-    for axis, side in enumerate(sides, start=1):
-        parts = np.array_split(x, min(side, x.shape[axis]), axis=axis)
-        x = np.stack([part.mean(axis=axis, dtype=np.float32) for part in parts], axis=axis)
-    return x.reshape(len(x), -1)
-
-
-def _bags(x: np.ndarray) -> np.ndarray:
-    """Return texts as rows of word counts, each row of length 1."""
-    counts = np.zeros((len(x), _BUCKETS), np.float32)
-    rows, places = np.nonzero(x)
-    np.add.at(counts, (rows, x[rows, places].astype(int) % _BUCKETS), 1)
-    return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
-
-
-_SMALL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "image": _small,
-    "signal": partial(_small, sides=(_PARTS,)),
-    "text": _bags,
-}
 
 
 def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> tuple[float, float]:
@@ -153,7 +129,7 @@ def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
 def check_task(task: Any, inputs: str = "image") -> dict[str, float]:
     """Return the checked description of a task; raises ValueError for a feature that is missing or out of range."""
     checked: dict[str, float] = {}
-    for name in FEATURES[checks.one_of("inputs", inputs, FEATURES)]:
+    for name in features(inputs):
         value = checks.instance("task", task, Mapping).get(name)
         if _is_landmark(name):
             checked[name] = checks.number(name, value, least=0, most=1)
@@ -185,7 +161,7 @@ def distances(
 
     Example:
 
-    >>> task = dict.fromkeys(FEATURES["image"], 0.5) | {"samples": 1000, "classes": 10}
+    >>> task = dict.fromkeys(features("image"), 0.5) | {"samples": 1000, "classes": 10}
     >>> distances(task, [task, {**task, "samples": 8000}, {**task, "samples": 8000, "classes": 100}]).round(1)
     array([0. , 0.7, 1.1])
     >>> distances(task, [task], alike=[False]).round(1)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
-from kerasnas.datasets.graph_files import is_graph_file
+from kerasnas.modalities.graphs import is_graph_file
+from kerasnas.modalities.lookup import of_space
 from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import has_supernet
@@ -17,8 +18,8 @@ from kerasnas.spaces.base import has_supernet
 _SIZES = {"retrain_filters": "filters", "retrain_cells": "num_cells"}  # setting of a final network -> size of its space
 
 
-@checks.arguments(config=Settings, data=datasets.ImageDataset)
-def make_space(config: Any, data: datasets.ImageDataset | None = None) -> SearchSpace:
+@checks.arguments(config=Settings, data=datasets.Dataset)
+def make_space(config: Any, data: datasets.Dataset | None = None) -> SearchSpace:
     """The search space that the settings describe.
 
     Where choices shape the network itself, the settings of its size are the space's own unless they are changed: those
@@ -45,7 +46,7 @@ def _kinds(space: SearchSpace) -> tuple[str, ...]:
     return tuple(space.sample(np.random.default_rng(0)))
 
 
-def _make(config: Any, sizes: dict[str, int], data: datasets.ImageDataset | None = None) -> SearchSpace:
+def _make(config: Any, sizes: dict[str, int], data: datasets.Dataset | None = None) -> SearchSpace:
     """The space of the settings' name, given those settings that it takes; one that it does not take must be unset."""
     factory = SPACES[config.space]
     taken = inspect.signature(factory).parameters
@@ -67,33 +68,33 @@ def _make(config: Any, sizes: dict[str, int], data: datasets.ImageDataset | None
     return factory(**{name: value for name, value in arguments.items() if name in taken})
 
 
-def check_kind(config: Any, data: datasets.ImageDataset | None) -> None:
+def check_kind(config: Any, data: datasets.Dataset | None) -> None:
     """Raise ValueError unless the space of the settings takes samples like those of `data`; names one that does."""
     if data is None:
         return
-    takes = getattr(SPACES[config.space], "inputs", "image") + "s"
-    if takes != data.kind:
-        fitting = {"images": "darts", "signals": "signals", "texts": "text"}[data.kind]
+    own = data.modality
+    if not own.fits(SPACES[config.space]):
+        taken = of_space(SPACES[config.space]).plural
         raise ValueError(
-            f"Space '{config.space}' takes {takes}, and {data.name} holds {data.kind}, of shape "
-            f"{data.input_shape}. Add --space={fitting}, or another space of {data.kind}."
+            f"Space '{config.space}' takes {taken}, and {data.name} holds {own.plural}, of shape "
+            f"{data.input_shape}. Add --space={own.gradient_space or own.race_space}, or another space of {own.plural}."
         )
 
 
-def checked_data(config: Any) -> datasets.ImageDataset:
+def checked_data(config: Any) -> datasets.Dataset:
     """The data of the settings, whose values and labels networks can be trained on.
 
     Raises:
         ValueError: otherwise.
     """
     if config.dataset not in datasets.DATASETS and is_graph_file(config.dataset):
-        takes = getattr(SPACES[config.space], "inputs", "image")
+        taken = of_space(SPACES[config.space]).plural
         raise ValueError(
-            f"{config.dataset} is a graph, and space '{config.space}' takes {takes}s. "
+            f"{config.dataset} is a graph, and space '{config.space}' takes {taken}. "
             "Leave out --space, or say --space=graphs (from Python: `kerasnas.GraphClassifier`)."
         )
     data = datasets.load(config.dataset, **config.reading)
     expected: dict[str, Any] = {"num_classes": data.num_classes, "input_shape": data.input_shape, "task": data.task}
-    datasets.check_images(data.x_train, data.y_train, **expected, what="training")
-    datasets.check_images(data.x_test, data.y_test, **expected, what="test")
+    data.modality.check(data.x_train, data.y_train, **expected, what="training")
+    data.modality.check(data.x_test, data.y_test, **expected, what="test")
     return data

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from kerasnas import checks, datasets
-from kerasnas.companions.kernels import usual_features
-from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.methods.assembly import check_kind, checked_data
 from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.modalities.augmentations import AUGMENTATIONS, Augmentation
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.network_training import NetworkTraining
-from kerasnas.training.recipe import AUGMENTATIONS, FOR_KINDS, TrainingRecipe
+from kerasnas.training.recipe import TrainingRecipe
 
 
-def load_data(config: TrainingConfig) -> datasets.ImageDataset:
+def load_data(config: TrainingConfig) -> datasets.Dataset:
     """The data of the settings, checked.
 
     Raises:
@@ -30,7 +29,7 @@ def load_data(config: TrainingConfig) -> datasets.ImageDataset:
     return data
 
 
-def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.ImageDataset) -> NetworkTraining:
+def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
     """The training of the space's discrete networks by the settings' recipe."""
     recipe = TrainingRecipe(
         config.retrain_epochs,
@@ -41,53 +40,42 @@ def make_training(config: TrainingConfig, space: SearchSpace, data: datasets.Ima
         options={**({"drop_path": config.drop_path} if config.drop_path else {}), **network_sizes(config, space)},
         task=data.task,
         algorithm=config.optimizer,
-        ngrams=longest_runs(config, data),
-        kernels=features_of_kernels(config, data),
+        **companion_sizes(config, data),
     )
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
 
-def longest_runs(config: TrainingConfig, data: datasets.ImageDataset) -> int:
-    """The tokens of the longest runs that a linear model beside the network knows; 0 of other data than texts.
+def companion_sizes(config: TrainingConfig, data: datasets.Dataset) -> dict[str, int]:
+    """Return the settings of the linear models next to the network, 0 where the data's modality has none.
+
+    By default there is none where the cost of the network has a limit, which does not count it.
 
     Raises:
-        ValueError: if such a model is asked for, and the data are no texts.
+        ValueError: if one is asked for that belongs to another modality.
     """
-    if not isinstance(data.front, datasets.Vocabulary):
-        if config.ngrams > 0:
-            expected = f"0, or nothing, for the {data.kind} of {data.name}"
-            raise ValueError(checks.invalid("ngrams", expected, config.ngrams, what="setting"))
-        return 0
-    return data.front.ngrams if config.ngrams < 0 else config.ngrams
+    own, sizes = data.modality, {}
+    for name in ("ngrams", "kernels"):
+        asked, fits = getattr(config, name), name == own.companion_setting
+        if asked > 0 and not fits:
+            expected = f"0, or nothing, for the {own.plural} of {data.name}"
+            raise ValueError(checks.invalid(name, expected, asked, what="setting"))
+        limited = bool(config.cost_limit)
+        usual = own.companion_size(data.front, len(data.x_train), limited) if fits else 0
+        sizes[name] = usual if asked < 0 else asked
+    return sizes
 
 
-def features_of_kernels(config: TrainingConfig, data: datasets.ImageDataset) -> int:
-    """The number of features of the random kernels beside the network; 0 of other data than signals.
-
-    By default there are none where the cost of the network has a limit, which does not count them.
-
-    Raises:
-        ValueError: if kernels are asked for, and the data are no signals.
-    """
-    if data.kind != "signals":
-        if config.kernels > 0:
-            expected = f"0, or nothing, for the {data.kind} of {data.name}"
-            raise ValueError(checks.invalid("kernels", expected, config.kernels, what="setting"))
-        return 0
-    usual = 0 if config.cost_limit else usual_features(len(data.x_train))
-    return usual if config.kernels < 0 else config.kernels
-
-
-def make_augmentation(config: TrainingConfig, data: datasets.ImageDataset) -> Augmentation:
+def make_augmentation(config: TrainingConfig, data: datasets.Dataset) -> Augmentation:
     """The augmentations of the settings in turn; of the default ones, those that exist for such data.
 
     Raises:
         ValueError: if one is asked for that does not.
     """
-    names, fit = config.augment, FOR_KINDS.get(data.kind, tuple(name for name in AUGMENTATIONS if name != "drop_words"))
+    names, fit = config.augment, data.modality.augmentations
     if unfit := [name for name in names if name not in fit]:
         if "augment" in config.changed():
-            expected = f"{'' if len(fit) == 1 else 'some of '}{', '.join(fit)}, or nothing, for the {data.kind} of"
+            some = f"{'' if len(fit) == 1 else 'some of '}{', '.join(fit)}, or " if fit else ""
+            expected = f"{some}nothing, for the {data.modality.plural} of"
             raise ValueError(
                 f"Invalid value received for setting `augment`. Expected {expected} {data.name}. "
                 f"Received: {', '.join(names)}"

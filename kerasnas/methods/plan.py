@@ -13,7 +13,7 @@ from kerasnas.racing.slices import FINISH_SECONDS
 from kerasnas.reporting.tables import duration
 
 
-def race_plan(config: RaceConfig, data: datasets.ImageDataset, budget: Budget) -> str:
+def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str:
     """The plan of a race, with the seconds of each of its phases.
 
     Example:
@@ -29,19 +29,19 @@ def race_plan(config: RaceConfig, data: datasets.ImageDataset, budget: Budget) -
     shape = "x".join(map(str, data.input_shape))
     if config.candidates > 1:
         others = f"; about {duration(race_share(budget.seconds) * budget.seconds)} for others than the first"
-        race = f"up to {config.candidates} networks on {shape} images of {data.name}{others}"
+        race = f"up to {config.candidates} networks on {shape} {data.modality.plural} of {data.name}{others}"
     else:
-        race = f"none: one network on {shape} images of {data.name}"
+        race = f"none: one network on {shape} {data.modality.plural} of {data.name}"
     best = "the best one" if config.ensemble == 1 else f"the best {config.ensemble}, which share the time"
     return _text(
         f"{duration(round(budget.left()))} {'left ' if budget.spent() > 60 else ''}for everything, {clock}.",
         ("race", race),
-        ("training", f"{best}, on all {len(data.x_train):,} images, with the rest of the time"),
+        ("training", f"{best}, on all {len(data.x_train):,} {data.modality.plural}, with the rest of the time"),
         ("report", f"{_report(data)}; about {FINISH_SECONDS:.0f} s"),
     )
 
 
-def search_plan(config: SearchConfig, size: float, data: datasets.ImageDataset) -> str:
+def search_plan(config: SearchConfig, size: float, data: datasets.Dataset) -> str:
     """The plan of a gradient search in a space of so many architectures.
 
     Example:
@@ -74,7 +74,7 @@ def _shortlist(config: SearchConfig) -> list[tuple[str, str]]:
     return [("shortlist", ", ".join([first, *(f"{few} for {many:,}" for few, many in longer)]))]
 
 
-def training_plan(config: TrainingConfig, data: datasets.ImageDataset) -> str:
+def training_plan(config: TrainingConfig, data: datasets.Dataset) -> str:
     """The plan of the training of a given genotype."""
     return _text(
         _LATER,
@@ -97,8 +97,8 @@ def count(number: float) -> str:
 _LATER = "how long it takes is told after the first epoch of each phase."
 
 
-def _report(data: datasets.ImageDataset) -> str:
-    return f"{data.task.words} on {len(data.x_test):,} test {data.kind}, plots, report, model card"
+def _report(data: datasets.Dataset) -> str:
+    return f"{data.task.words} on {len(data.x_test):,} test {data.modality.plural}, plots, report, model card"
 
 
 def _text(first: str, *phases: tuple[str, str]) -> str:

@@ -92,7 +92,7 @@ def run_pretraining(run: RunFolder, config: PretrainingConfig, spent: float, pro
 
 def pretrain_network(
     network: str,
-    data: Sequence[datasets.ImageDataset],
+    data: Sequence[datasets.Dataset],
     budget: Budget,
     seed: int = 0,
     log: Log = print,
@@ -115,8 +115,8 @@ def pretrain_network(
         ValueError: for an unknown network, no data, or data other than images.
     """
     for one in data:
-        if len(one.input_shape) != 3:
-            raise ValueError(f"{one.name} holds {one.kind}. Expected data sets of images.")
+        if not one.modality.fits(MacroSpace):
+            raise ValueError(f"{one.name} holds {one.modality.plural}. Expected data sets of images.")
     space = MacroSpace.for_data((SIZE, SIZE, 3), 10, 1000)
     known = named_networks(space)
     genotype = known[checks.one_of("network", network, list(known))]
@@ -160,7 +160,7 @@ def _description(
     }
 
 
-def _accuracies(model: keras.Model, data: Sequence[datasets.ImageDataset], groups: np.ndarray) -> dict[str, float]:
+def _accuracies(model: keras.Model, data: Sequence[datasets.Dataset], groups: np.ndarray) -> dict[str, float]:
     """For each data set the accuracy on its test images among its own classes."""
     found = {}
     for index, one in enumerate(data):

@@ -40,7 +40,7 @@ class Rebuilt:
     genotype: Genotype
     config: TrainingConfig
 
-    def build(self, data: datasets.ImageDataset, seed: int = 0) -> keras.Model:
+    def build(self, data: datasets.Dataset, seed: int = 0) -> keras.Model:
         """The network, for samples like those of `data`; not compiled.
 
         Raises:

@@ -57,7 +57,7 @@ def consult(
     stages: Stages,
     config: Config,
     space: SearchSpace,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     budget: Budget | None,
     allowed: Callable[[Genotype], bool],
     log: Log,
@@ -84,7 +84,7 @@ def consult(
         task, inputs, predicts = _described(data), _inputs(data), data.task.name
         experiences = _experiences(log)
         if experiences and not any(_comparable(one, data, space) for one in experiences):
-            compared = f"compared networks of space '{space.name}' on {data.kind}"
+            compared = f"compared networks of space '{space.name}' on {data.modality.plural}"
             log(f"None of the {len(experiences)} searches remembered {compared}: this one begins without.")
         seconds = None if budget is None else budget.seconds
         advised = advise(task, seconds, experiences, space.name, inputs=inputs, predicts=predicts)
@@ -97,16 +97,16 @@ def consult(
     return Earlier(tuple(found), tuple(one["wins"] for one in record["networks"]), record["leads"])
 
 
-def _inputs(data: datasets.ImageDataset) -> str:
+def _inputs(data: datasets.Dataset) -> str:
     """The kind of the samples, as spaces name what they take."""
-    return data.kind.removesuffix("s")
+    return data.modality.inputs
 
 
-def _described(data: datasets.ImageDataset) -> dict[str, float]:
+def _described(data: datasets.Dataset) -> dict[str, float]:
     return describe_task(data.x_train, data.y_train, data.num_classes, data.task, _inputs(data))
 
 
-def _comparable(one: RaceExperience, data: datasets.ImageDataset, space: SearchSpace) -> bool:
+def _comparable(one: RaceExperience, data: datasets.Dataset, space: SearchSpace) -> bool:
     """True of a race of such samples in which networks of the space were compared."""
     return one.inputs == _inputs(data) and any(genotype.space == space.name for genotype in one.ranked)
 
@@ -153,7 +153,7 @@ def _affordable(advice: Advice, budget: Budget) -> bool:
 
 def remember(
     config: Config,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     race: Mapping[str, Any],
     searched: Mapping[str, Any],
     budget: Budget,
@@ -181,7 +181,7 @@ def remember(
 
 def remember_search(
     config: SearchConfig,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     found: Mapping[str, Any],
     shortlist: Mapping[str, Any],
     searched: Mapping[str, Any],
@@ -223,7 +223,7 @@ def _compared(shortlist: Mapping[str, Any], derived: Any, remembered: Sequence[A
 
 
 def experience_of(
-    data: datasets.ImageDataset, race: Mapping[str, Any], searched: Mapping[str, Any], budget: Budget
+    data: datasets.Dataset, race: Mapping[str, Any], searched: Mapping[str, Any], budget: Budget
 ) -> RaceExperience:
     """The experience of a finished race: numbers and networks. The user's own have no name of theirs in it."""
     own = [name for name, entry in race["contestants"].items() if entry["kind"] == "given"]

@@ -28,7 +28,7 @@ from kerasnas.methods.nodes import run_node_search
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.plan import count, search_plan, training_plan
 from kerasnas.methods.pretraining import PretrainingConfig, run_pretraining
-from kerasnas.methods.race.running import load_images, make_budget, run_race
+from kerasnas.methods.race.running import load_raced, make_budget, run_race
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.methods.remembering import remember, remember_search
@@ -210,7 +210,7 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
 
 # The stages -----------------------------------------------------------------------------------------------
 def _race(run: RunFolder, config: RaceConfig, spent: float, tracking: Tracking, progress: Progress) -> dict[str, Any]:
-    data = _noted(load_images(config), progress)
+    data = _noted(load_raced(config), progress)
     searched, race = run_race(run, config, data, spent, tracking, progress)
     experience = run.stages.stage(EXPERIENCE)
     more = {"race": race} if experience is None else {"race": race, "experience": experience}
@@ -268,7 +268,7 @@ def _retrain(run: RunFolder, config: TrainingConfig, tracking: Tracking, progres
     return _finish(run, data, searched, None, [], tracking, progress)
 
 
-def _noted(data: datasets.ImageDataset, log: Log) -> datasets.ImageDataset:
+def _noted(data: datasets.Dataset, log: Log) -> datasets.Dataset:
     """The data, of whose reading the log is told."""
     for note in data.notes:
         log(note)
@@ -279,7 +279,7 @@ def _find(
     stages: Stages,
     config: SearchConfig,
     space: SearchSpace,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     epochs: EpochCount,
     tracking: Tracking,
     progress: Progress,
@@ -314,7 +314,7 @@ def _train(
     name: str,
     genotype: Genotype,
     training: NetworkTraining,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     seed: int,
     epochs: EpochCount,
     progress: Progress,
@@ -332,6 +332,7 @@ def _train(
         image_fit=data.image_fit,
         task=data.task,
         front=data.front,
+        modality=data.modality,
     )
     progress.phase("training")
     progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
@@ -359,7 +360,7 @@ def _trained_elsewhere(
     stages: Stages,
     names: Mapping[str, Genotype],
     training: NetworkTraining,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     seed: int,
     executor: Executor,
 ) -> Iterator[str]:
@@ -384,7 +385,7 @@ def _watch(tracking: Tracking, name: str, logs: Mapping[str, Any], epoch: int) -
 
 def _finish(
     run: RunFolder,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     searched: dict[str, Any],
     found: dict[str, Any] | None,
     random: list[dict[str, Any]],
@@ -399,7 +400,8 @@ def _finish(
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
         "scale": data.scale,
-        **({"image_fit": data.image_fit} if len(data.input_shape) == 3 else {}),
+        "image_fit": data.image_fit,
+        "modality": data.modality.name,
     }
     if data.task.name != "classification":
         dataset["task"] = data.task.get_config()
@@ -419,7 +421,7 @@ def _finish(
     return record
 
 
-def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> None:
+def _note_reference(run: RunFolder, data: datasets.Dataset, log: Log) -> None:
     """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run too."""
     try:
         save_reference(run.path, load_classifier(run.path), data)
@@ -427,7 +429,7 @@ def _note_reference(run: RunFolder, data: datasets.ImageDataset, log: Log) -> No
         log(f"Nothing was noted for `kerasnas monitor`: {error}")
 
 
-def _examined(run: RunFolder, data: datasets.ImageDataset, searched: dict[str, Any]) -> dict[str, Any]:
+def _examined(run: RunFolder, data: datasets.Dataset, searched: dict[str, Any]) -> dict[str, Any]:
     """The record of the final network with its mistakes, its multiply-adds and its latency, if it lacks them."""
     if "mistakes" in searched:
         return searched

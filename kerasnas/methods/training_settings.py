@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.networks.random_kernels import KERNELS
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import DataSettings, ImportSettings, RunSettings, SpaceSettings
-from kerasnas.training.recipe import ALGORITHMS, AUGMENTATIONS
+from kerasnas.training.recipe import ALGORITHMS
 
 
 @dataclasses.dataclass(frozen=True)

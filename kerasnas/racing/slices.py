@@ -18,9 +18,9 @@ from kerasnas.callbacks import NonFiniteError
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.genotypes import Genotype
+from kerasnas.modalities.augmentations import AUGMENTATIONS
 from kerasnas.racing.contestant import Contestant
 from kerasnas.tasks import Task
-from kerasnas.training.recipe import AUGMENTATIONS
 
 FAILURES: tuple[type[BaseException], ...] = (NonFiniteError, *OUT_OF_MEMORY)
 """What ends one candidate, and not the race."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.files import storage
+from kerasnas.modalities import of_result
 from kerasnas.reporting import tables
-from kerasnas.reporting.measures import kind_in, task_in
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import read_genotype, require, split, verdict
 
@@ -87,7 +88,7 @@ def card_text(result: Mapping[str, Any]) -> str:
     seeds = markdown_table(tables.seeds_table(result))
     settings = markdown_table(tables.settings_table(result))
     command = result.get("command")
-    kind = kind_in(result)
+    kind = of_result(result).singular
     shape = f" and of shape {escape(tables.show(dataset['input_shape']))}" if dataset.get("input_shape") else ""
     trained = "its weights were then trained from scratch"
     limits = (

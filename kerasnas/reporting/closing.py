@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.reporting.measures import interval_in_words, kind_in, task_in
+from kerasnas.modalities import of_result
+from kerasnas.reporting.measures import interval_in_words, task_in
 from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
@@ -89,8 +90,8 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     if (report := folder / "report.html").exists():
         rows.append(("report", str(report)))
     place = shlex.quote(str(folder))
-    sample = {"image": "image.png", "text": '"a text"'}.get(kind_in(result))
-    commands = [f"kerasnas predict {place} {sample}"] * (sample is not None and bool(dataset.get("input_shape")))
-    commands.append(f"kerasnas {'evaluate' if kind_in(result) == 'node' else 'export'} {place}")
+    modality = of_result(result)
+    commands = [f"kerasnas predict {place} {modality.example}"] * bool(modality.example and dataset.get("input_shape"))
+    commands.append(f"kerasnas {'evaluate' if modality.formats == () else 'export'} {place}")
     rows += [("next" if index == 0 else "", command) for index, command in enumerate(commands)]
     return "\n".join(f"{name:<10}  {words}" for name, words in rows)

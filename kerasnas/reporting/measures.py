@@ -91,19 +91,3 @@ def doubt_in_words(difference: float, error: float) -> str:
     (', which may be chance', '')
     """
     return "" if abs(difference) > 1.96 * error else ", which may be chance"
-
-
-def kind_in(result: Mapping[str, Any]) -> str:
-    """The kind of a run's samples: `"image"`, `"signal"`, `"text"`, `"recording"` or `"node"`.
-
-    Example:
-
-    >>> kind_in({"dataset": {"input_shape": [128, 1]}}), kind_in({})
-    ('signal', 'image')
-    """
-    dataset = result.get("dataset") or {}
-    if "nodes" in dataset:
-        return "node"
-    if (dataset.get("front") or {}).get("name") == "log_mel":
-        return "recording"
-    return {1: "text", 2: "signal"}.get(len(dataset.get("input_shape") or ()), "image")

@@ -6,9 +6,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasnas.modalities import of_result
 from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases
-from kerasnas.reporting.measures import kind_in, score_label, task_in
+from kerasnas.reporting.measures import score_label, task_in
 from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import accuracies
 from kerasnas.reporting.tables import duration
@@ -64,7 +65,7 @@ def samples(result: Mapping[str, Any]) -> str:
         )
     ratio = max(counts) / max(1, min(counts))
     balance = "The classes are balanced" if ratio < 1.5 else f"The largest class has {ratio:.1f} times the smallest"
-    shown = "" if kind_in(result) == "node" else "training images"
+    shown = "" if of_result(result).transductive else f"training {of_result(result).plural}"
     head = f'<thead><tr><th scope="col">class</th><th scope="col">{shown}</th>'
     head += '<th scope="col">training + test samples</th></tr></thead>'
     note = f'<p class="soft">{balance}.</p>'

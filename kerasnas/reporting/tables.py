@@ -8,44 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kerasnas import checks
-from kerasnas.datasets.folders import MODES
 from kerasnas.genotypes import Genotype
 from kerasnas.intervals import wilson_interval
-from kerasnas.reporting.measures import kind_in, task_in
+from kerasnas.modalities import of_result
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.mixture import mixture_rows
 from kerasnas.reporting.race import race_rows
 from kerasnas.reporting.run_record import accuracies, metric, split
 
 MISSING = "-"
-_LOADING = """\
-import keras  # the network is made of standard layers: KerasNAS is not needed
-
-model = keras.models.load_model("model.keras")"""
-_IMAGES = """\
-import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
-
-classes = json.load(open("model.json"))["classes"]
-model = keras.models.load_model("model.keras")
-image = {sized}
-{answers} = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
-{shown}"""
 _LINEAR = {"linear": "alone", "network": "of the network alone", "both": "together"}
-_TEXTS = """\
-import json, keras, numpy  # the network is made of standard layers: KerasNAS is not needed
-
-classes = json.load(open("model.json"))["classes"]
-model = keras.models.load_model("model.keras")
-{answers} = model.predict(numpy.array(["a text"], object))[0]
-{shown}"""
-_NODES = """\
-import json, keras, numpy
-import kerasnas  # the layers that read the graph are its own
-
-classes = json.load(open("model.json"))["classes"]
-model = keras.models.load_model("model.keras")  # the edges are in it
-x = kerasnas.datasets.graph_dataset("graph.npz").x  # the features of all nodes, in their order
-probabilities = model.predict(x, batch_size=len(x))
-print(numpy.array(classes)[probabilities.argmax(axis=1)])"""
 _SHOWN = {
     "classification": ("probabilities", "print(classes[probabilities.argmax()], probabilities.max())"),
     "multilabel": ("probabilities", "print([name for name, value in zip(classes, probabilities) if value > 0.5])"),
@@ -62,25 +34,7 @@ class Table(NamedTuple):
 
 def usage(result: Mapping[str, Any]) -> str:
     """The code that loads the network of a run and puts an image, or a text, into it."""
-    dataset = result.get("dataset") or {}
-    shape: Sequence[int] = dataset.get("input_shape") or ()
-    scale = dataset.get("scale")
-    if kind_in(result) == "node":
-        return _NODES
-    if kind_in(result) == "text":
-        answers, shown = _SHOWN[task_in(result).name]
-        return _TEXTS.format(answers=answers, shown=shown)
-    if scale is None or len(shape) != 3 or shape[-1] not in MODES:
-        return _LOADING
-    height, width, channels = shape
-    answers, shown = _SHOWN[task_in(result).name]
-    scaled = "" if scale == 255 else f" / {255 / scale:g}"
-    opened, size = f'PIL.Image.open("image.png").convert("{MODES[channels]}")', f"({width}, {height})"
-    ways = {"crop": f"PIL.ImageOps.fit({opened}, {size})", "pad": f"PIL.ImageOps.pad({opened}, {size})"}
-    sized = ways.get(str(dataset.get("image_fit")), f"{opened}.resize({size})")
-    return _IMAGES.format(
-        sized=sized, height=height, width=width, channels=channels, scaled=scaled, answers=answers, shown=shown
-    )
+    return of_result(result).usage(result.get("dataset") or {}, *_SHOWN[task_in(result).name])
 
 
 def show(value: Any) -> str:
@@ -162,7 +116,7 @@ def results_table(result: Mapping[str, Any]) -> Table:
     searched, search = result["searched"], result.get("search") or {}
     task, (accuracy, _) = task_in(result), accuracies(result)
     size = searched.get("bytes")
-    kind = kind_in(result)
+    kind = of_result(result).singular
     memory, latency = (result.get("environment") or {}).get("peak_memory_gib"), searched.get("latency_ms")
     rows = [
         [f"{split(result)} {task.words}", MISSING if accuracy is None else task.show(accuracy)],
@@ -314,7 +268,7 @@ def class_table(result: Mapping[str, Any]) -> Table:
         taken = ", ".join(f"{other} ({count})" for count, other in others[:3])
         interval = f"{100 * low:.0f} to {100 * high:.0f} %"
         rows.append((accuracy, [str(name), f"{100 * accuracy:.1f} %", interval, f"{total:,}", taken or MISSING]))
-    counted = "nodes" if kind_in(result) == "node" else "images"
+    counted = of_result(result).plural
     header = ["class", "test accuracy", "95 % interval", counted, "taken for (times)"]
     return Table(header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
 

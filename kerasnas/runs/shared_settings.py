@@ -7,8 +7,8 @@ from typing import Any
 
 from kerasnas import datasets
 from kerasnas.checks import invalid
-from kerasnas.datasets.folders import FITS
-from kerasnas.datasets.fronts import SPLITS
+from kerasnas.modalities.folders import FITS
+from kerasnas.modalities.fronts import SPLITS
 from kerasnas.platforms import TRACKERS
 from kerasnas.runs import plugins
 from kerasnas.runs.executors import EXPECTED, is_executor

@@ -11,10 +11,10 @@ import numpy as np
 
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
-from kerasnas.datasets.image_checks import check_images
 from kerasnas.distribution.scope import check_global_batch, check_scope, replicas_of
 from kerasnas.executors import Executor, Local
 from kerasnas.genotypes import Genotype
+from kerasnas.modalities.lookup import check_images
 from kerasnas.networks.shared import WeightSharingSupernet
 from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from PIL import Image
 
-from kerasnas.datasets import ImageDataset
-from kerasnas.datasets.folders import MODES
+from kerasnas.datasets import Dataset
 from kerasnas.intervals import paired_difference
 from kerasnas.tasks import CLASSIFICATION, Task
 
-_MISTAKES, _SIDE = 12, 64
-_MOST_LETTERS = 160  # of a text that is shown
+_MISTAKES = 12
 _MOST_RESIDUALS = 500
 _BATCH = 250
 _MOST_CLASSES = 100  # of a confusion matrix
@@ -181,7 +177,7 @@ def confusion(found: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, 
     return {"confusion": counts.reshape(classes, classes).tolist()}
 
 
-def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def samples_record(data: Dataset, mistakes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Images of the worst mistakes, and of each class its number of samples and some images.
 
     Args:
@@ -207,7 +203,7 @@ def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> di
         train, test = ((y[:, number] > 0.5) if several else y == number for y in (data.y_train, data.y_test))
         own = np.flatnonzero(train)
         few = own[np.linspace(0, len(own) - 1, min(shown, len(own))).astype(int)] if number < _MOST_EXAMPLES else []
-        images = [thumbnail(data.x_train[index]) for index in few]
+        images = [data.modality.thumbnail(data.x_train[index]) for index in few]
         classes.append(
             {
                 "name": name,
@@ -218,7 +214,7 @@ def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> di
         )
     wrong = [
         {
-            "image": thumbnail(data.x_test[one["index"]]),
+            "image": data.modality.thumbnail(data.x_test[one["index"]]),
             **_text_of(data, one["index"]),
             "label": _in_words(one["label"], data),
             "taken_for": _in_words(one["taken_for"], data),
@@ -229,34 +225,16 @@ def samples_record(data: ImageDataset, mistakes: Sequence[dict[str, Any]]) -> di
     return {"mistakes": wrong, "classes": classes}
 
 
-def _text_of(data: ImageDataset, index: int) -> dict[str, str]:
-    """A test text as `{"text": ...}`, its beginning; nothing of other data."""
-    text = data.raw("test")[index] if data.kind == "texts" and data.raw_test is not None else None
-    if text is None:
-        return {}
-    return {"text": text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."}
+def _text_of(data: Dataset, index: int) -> dict[str, str]:
+    """Return the beginning of a test sample that is text, as `{"text": ...}`; nothing of other data."""
+    text = "" if data.raw_test is None else data.modality.excerpt(data.raw_test[index])
+    return {"text": text} if text else {}
 
 
-def _in_words(label: Any, data: ImageDataset) -> str:
+def _in_words(label: Any, data: Dataset) -> str:
     """The class of a number, the labels of numbers, or the numbers themselves, as text."""
     if data.task.name == "classification":
         return data.classes[label]
     if data.task.name == "multilabel":
         return data.task.in_words({name: float(number in label) for number, name in enumerate(data.classes)})
     return data.task.in_words(dict(zip(data.classes, label, strict=True)))
-
-
-def thumbnail(image: np.ndarray) -> str | None:
-    """An image as the `data:` URI of a PNG file, of at most 64 pixels along the longer side; None of a signal.
-
-    Args:
-        image: `(height, width, channels)`, of 1, 3 or 4 channels, from 0 to 1.
-    """
-    if image.ndim != 3 or image.shape[-1] not in MODES:
-        return None
-    pixels = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    picture.thumbnail((_SIDE, _SIDE))
-    file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -14,12 +14,12 @@ from kerasnas import checks
 from kerasnas.callbacks import TrainingCheckpoint
 from kerasnas.callbacks.stopping import NonFiniteGuard
 from kerasnas.companions import linear
-from kerasnas.companions.kernels import KernelsBeside
 from kerasnas.cost.counting import parameters
-from kerasnas.datasets.augmentations import Augmentation
 from kerasnas.datasets.batches import ArrayBatches
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.modalities.augmentations import Augmentation
+from kerasnas.modalities.lookup import of_space
 from kerasnas.networks.fused import fused
 from kerasnas.spaces import SearchSpace
 from kerasnas.tasks import Classification
@@ -73,18 +73,18 @@ class NetworkTraining:
         found = model.evaluate(data[0][:2], data[1][:2], verbose=0, return_dict=True)
         return list({**found, **self._further(model, (data[0][:2], data[1][:2]))})
 
-    def _beside(self, seed: int) -> linear.Beside | None:
+    def _beside(self, seed: int) -> linear.Companion | None:
         """The kind of linear models that stand beside the network."""
-        if self.recipe.kernels:
-            return KernelsBeside(self.recipe.kernels, seed, self.space.padded)
-        return linear.RunsBeside(self.recipe.ngrams) if self.recipe.ngrams else None
+        modality = of_space(self.space)
+        size = getattr(self.recipe, modality.companion_setting) if modality.companion_setting else 0
+        return modality.companion(size, seed, self.space.padded)
 
     def _joined(
         self,
         network: keras.Model,
         data: Arrays,
         parts: linear.Parts,
-        kind: linear.Beside,
+        kind: linear.Companion,
         log: Callable[[str], Any],
     ) -> tuple[keras.Model, dict[str, Any]]:
         """The network with linear models beside it, compiled, and an entry of the record on it."""

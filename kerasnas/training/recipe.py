@@ -9,24 +9,13 @@ from typing import Any
 
 import keras
 
-from kerasnas import checks, datasets
-from kerasnas.datasets.augmentations import Augmentation
+from kerasnas import checks
+from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.networks.random_kernels import KERNELS
-from kerasnas.registry import Registry
 from kerasnas.tasks import CLASSIFICATION, Task
 
-AUGMENTATIONS = Registry("augmentation")
-AUGMENTATIONS.register("shift", datasets.shift)
-AUGMENTATIONS.register("flip", datasets.flip)
-AUGMENTATIONS.register("flip_vertical", datasets.flip_vertical)
-AUGMENTATIONS.register("rotate", datasets.rotate)
-AUGMENTATIONS.register("cutout", lambda batch, rng: datasets.cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
-AUGMENTATIONS.register("color_jitter", datasets.color_jitter)
-AUGMENTATIONS.register("drop_words", datasets.drop_words)
 ALGORITHMS = ("sgd", "adam")
 """The optimizers of network weights."""
-FOR_KINDS = {"signals": ("shift",), "texts": ("drop_words",)}
-"""The augmentations of what is no images; those of images are all but `drop_words`."""
 
 
 @dataclasses.dataclass(frozen=True)

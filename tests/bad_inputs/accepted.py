@@ -99,7 +99,7 @@ _PLACES: list[tuple[set[str], list[str]]] = [
     ({"a path that is not there"}, ["*-folder", "*-path", "*-output*", "*-cache_dir", "*-directory"]),
     (
         {"NaN inside", "infinity inside", "an axis more", "an axis less", "as complex", "no rows"},
-        ["expected-*", "penalty-*", "unit_pixels-x", "ImageDataset-x_*", "LabelledImages-x", "*.reward-x"],
+        ["expected-*", "penalty-*", "unit_pixels-x", "Dataset-x_*", "LabelledImages-x", "*.reward-x"],
     ),
     ({"NaN inside", "infinity inside"}, ["*-batch"]),
     ({"no rows"}, ["DriftMonitor.observe_*", "non_dominated*", "*-errors", "*-batch"]),

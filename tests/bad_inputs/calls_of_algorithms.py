@@ -241,7 +241,7 @@ call(datasets.split_samples, task=CLASSIFICATION, y=LABELS, fraction=0.5, seed=0
 call(datasets.split_classes, y=LABELS, sizes=(1, 2), seed=0)
 call(datasets.load, name_or_path="fashion_mnist_mini", cache_dir=".", image_size=None, seed=0, task="auto", target=())
 call(
-    datasets.ImageDataset,
+    datasets.Dataset,
     name="toy",
     x_train=IMAGES,
     y_train=0 * LABELS,

@@ -142,7 +142,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
         TEXT,
         [
             "check_images-what",
-            "ImageDataset-name",
+            "Dataset-name",
             "Table-name",
             "NATSBenchSize-name",
             "NASBench201-name",
@@ -157,7 +157,7 @@ ALLOWED: dict[str, tuple[set[str], list[str]]] = {
     ),
     "names like the others, also in an array": (
         {"text array", *of(TEXT)},
-        ["ImageDataset-classes", "LabelledImages-classes", "NASBenchGraphSpace-operations"],
+        ["Dataset-classes", "LabelledImages-classes", "NASBenchGraphSpace-operations"],
     ),
     "an alphabet": (of(TEXT), ["LabelledImages-alphabets"]),
     "any size": (of({"None"}), ["check_images-input_shape"]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasnas import BilevelTrainer, ImageClassifier, datasets, search, spaces
-from kerasnas.datasets.images import load
+from kerasnas.datasets import load
 from kerasnas.trainers.data_split import class_weight_table
 from tests.bad_inputs.calls_of_networks import CLASSES, SHAPE, SPACE, X, Y, one_shot, supernet, trainer
 from tuners import EvolutionOracle, GenotypeHyperModel, GenotypeTuner, SupernetHyperModel

@@ -135,7 +135,7 @@ def test_an_error_that_nobody_expected_is_one_line_and_a_file(place, capsys, mon
     from kerasnas.cli import failures
 
     monkeypatch.setattr(failures, "_place", lambda error: "")  # of this test, which is no module of a user
-    monkeypatch.setattr(run, "load_images", fail)
+    monkeypatch.setattr(run, "load_raced", fail)
     message = fails(capsys, *RIGHT)
     assert re.search(words, message), message
     log = place / "home" / "error.log"  # of a run that has not begun
@@ -167,13 +167,13 @@ def test_memory_of_an_accelerator_is_told_as_such(place, capsys, monkeypatch):
     def fail(*arguments):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,9]\n[[node]]")
 
-    monkeypatch.setattr(run, "load_images", fail)
+    monkeypatch.setattr(run, "load_raced", fail)
     message = fails(capsys, *RIGHT)
     assert "is not enough: OOM when allocating tensor" in message and "node" not in message
 
 
 def test_an_error_of_another_library_is_no_word_of_ours(place, capsys, monkeypatch):
-    monkeypatch.setattr(run, "load_images", lambda config: re.compile("("))
+    monkeypatch.setattr(run, "load_raced", lambda config: re.compile("("))
     assert "missing )" in fails(capsys, *RIGHT)
     assert "Traceback" in (place / "home" / "error.log").read_text()
 

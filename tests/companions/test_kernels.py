@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from kerasnas.companions import linear
-from kerasnas.companions.kernels import KernelsBeside, ridge
+from kerasnas.companions.kernels import KernelCompanion, ridge
 from kerasnas.datasets import load
 from kerasnas.files import Stages
 from kerasnas.methods import SearchConfig, TrainingConfig
-from kerasnas.methods.final_training import features_of_kernels
+from kerasnas.methods.final_training import companion_sizes
+from kerasnas.modalities import modality
 from kerasnas.spaces import PaddedSignalSpace, SignalSpace
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
 from kerasnas.training import NetworkTraining, TrainingRecipe
@@ -64,7 +65,7 @@ def test_it_learns_every_task(task):
     labels = labels_of(task, y)
     outputs = 2 if labels.ndim == 1 else labels.shape[1]
     parts = linear.held_out(task, labels, seed=0)
-    (held,), whole = KernelsBeside(168).learn(x, labels, parts, task, outputs)
+    (held,), whole = KernelCompanion(168).learn(x, labels, parts, task, outputs)
     model = whole(np.ones(1))
     found = task.answers(model.kernels.features(new) @ model.weights + model.bias)
     assert task.evaluation(found, labels_of(task, hidden))[task.metric] > 0.85
@@ -95,7 +96,7 @@ def test_a_training_ends_with_one_model_of_both(tmp_path):
 
 def test_both_models_add_up():
     x, y = waves(40)
-    network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelsBeside(9996, seed=3)
+    network, kind = SPACE.build_network(GENOTYPE, (24, 1), 2), KernelCompanion(9996, seed=3)
     parts = linear.held_out(CLASSIFICATION, y, seed=0)
     model, record = linear.join(network, (x, y), parts, CLASSIFICATION, kind, 100)
     held, whole = kind.learn(x, y, parts, CLASSIFICATION, 2)
@@ -116,18 +117,24 @@ def test_both_models_add_up():
 def test_padding_is_left_out_where_the_space_says_so():
     spaces = (SPACE, PaddedSignalSpace(filters=2, num_cells=1, num_nodes=1))
     trainings = [NetworkTraining(space, (24, 1), 2, TrainingRecipe(kernels=84)) for space in spaces]
-    assert [training._beside(5) for training in trainings] == [KernelsBeside(84, 5), KernelsBeside(84, 5, padded=True)]
+    assert [training._beside(5) for training in trainings] == [
+        KernelCompanion(84, 5),
+        KernelCompanion(84, 5, padded=True),
+    ]
 
 
 def test_settings():
-    images, series = load("fashion_mnist_mini"), SimpleNamespace(kind="signals", x_train=range(200), name="some")
-    assert features_of_kernels(TrainingConfig(), images) == 0
+    images, series = (
+        load("fashion_mnist_mini"),
+        SimpleNamespace(modality=modality("signals"), x_train=range(200), front=None, name="some"),
+    )
+    assert companion_sizes(TrainingConfig(), images)["kernels"] == 0
     with pytest.raises(ValueError, match=r"0, or nothing, for the images of fashion_mnist_mini\. Received: 840"):
-        features_of_kernels(TrainingConfig(kernels=840), images)
-    assert features_of_kernels(TrainingConfig(), series) == 9996
-    assert features_of_kernels(TrainingConfig(kernels=0), series) == 0
-    assert features_of_kernels(SearchConfig(cost="macs", cost_target=1e6), series) == 0
-    assert features_of_kernels(SearchConfig(cost="macs", cost_target=1e6, kernels=840), series) == 840
+        companion_sizes(TrainingConfig(kernels=840), images)
+    assert companion_sizes(TrainingConfig(), series)["kernels"] == 9996
+    assert companion_sizes(TrainingConfig(kernels=0), series)["kernels"] == 0
+    assert companion_sizes(SearchConfig(cost="macs", cost_target=1e6), series)["kernels"] == 0
+    assert companion_sizes(SearchConfig(cost="macs", cost_target=1e6, kernels=840), series)["kernels"] == 840
     with pytest.raises(ValueError, match=r"-1, 0, or at least 84\. Received: 83"):
         TrainingConfig(kernels=83)
     with pytest.raises(ValueError, match="0, or at least 84"):

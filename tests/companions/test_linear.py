@@ -138,7 +138,7 @@ def test_both_models_add_up():
     (ids, y), recipe = texts(240), TrainingRecipe()
     network = SPACE.build_network(GENOTYPE, (6,), 2)
     parts = linear.held_out(CLASSIFICATION, y, seed=0)
-    model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, linear.RunsBeside(2), 100)
+    model, record = linear.join(network, (ids, y), parts, CLASSIFICATION, linear.NGramCompanion(2), 100)
     models = linear.fit(ids, y, CLASSIFICATION, 2, 2)
     shares = record["weights"]
     expected = shares[2] * np.asarray(network(ids, training=False))

@@ -13,8 +13,8 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import ImageClassifier, ImageRegressor, TextClassifier
-from kerasnas.datasets import columns
-from kerasnas.deployment import estimator, sample_kinds
+from kerasnas.deployment import estimator, samples
+from kerasnas.modalities import columns
 from kerasnas.racing import stage
 from tests.deployment.test_image_classifier import images
 
@@ -160,7 +160,7 @@ def test_texts(reach):
     for one in (frame, given, frame.rename(columns={"review": "said"}), pairs):
         asked = {"text_column": "said"} if "said" in getattr(one, "columns", ()) else {}
         data, _ = reach(TextClassifier(**asked), one)
-        assert data.kind == "texts" and set(data.raw("train")) < set(TEXTS)
+        assert data.modality.name == "texts" and set(data.raw("train")) < set(TEXTS)
         assert len(data.x_train) == 36 and data.classes == ("no", "yes")
 
 
@@ -217,6 +217,6 @@ def ragged():
 
 
 def test_no_package_of_them_is_imported():
-    for module in (columns, sample_kinds, estimator):
+    for module in (columns, samples, estimator):
         text = Path(module.__file__).read_text()
         assert not any(f"import {package}" in text for package in ("pandas", "datasets as", "tensorflow"))

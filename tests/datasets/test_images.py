@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnas.datasets import DATASETS, ImageDataset, check_images, folders, images, load, stratified_split
+from kerasnas.datasets import DATASETS, Dataset, check_images, load, published, stratified_split
 from kerasnas.datasets.downloads import RemoteFile, cache_folder
 from kerasnas.files import untrusted
+from kerasnas.modalities import folders
 
 
 @pytest.fixture
@@ -26,21 +27,21 @@ TOY = (np.zeros((3, 4, 4, 1)), np.zeros(3, int)) * 2
 # By name -----------------------------------------------------------------------------------------
 def test_embedded_set_is_whole():
     data = load("fashion_mnist_mini")
-    assert isinstance(data, ImageDataset)
+    assert isinstance(data, Dataset)
     assert (data.name, data.num_classes, data.input_shape) == ("fashion_mnist_mini", 10, (28, 28, 1))
     assert data.x_train.shape == (6000, 28, 28, 1) and data.x_test.shape == (1000, 28, 28, 1)
     assert data.x_train.dtype == np.float32 and data.y_train.dtype == data.y_test.dtype == np.int64
     assert data.x_train.min() == 0.0 and data.x_train.max() == 1.0
     assert np.bincount(data.y_train).tolist() == [600] * 10 and np.bincount(data.y_test).tolist() == [100] * 10
-    assert data.classes[0] == "T-shirt/top" and data.classes == images._FASHION_CLASSES
+    assert data.classes[0] == "T-shirt/top" and data.classes == published._FASHION_CLASSES
     assert "x_train" not in repr(data)
 
 
 def test_dataset_is_frozen_and_compares_by_identity():
-    data = ImageDataset("toy", *TOY, classes=("a",))
+    data = Dataset("toy", *TOY, classes=("a",))
     with pytest.raises(AttributeError):
         data.name = "other"
-    assert data == data and data != ImageDataset("toy", *TOY, classes=("a",))
+    assert data == data and data != Dataset("toy", *TOY, classes=("a",))
 
 
 @pytest.mark.parametrize(
@@ -58,11 +59,11 @@ def test_dataset_is_frozen_and_compares_by_identity():
 def test_a_dataset_is_whole(changes, message):
     arrays = dict(zip(("x_train", "y_train", "x_test", "y_test"), TOY, strict=True), classes=("a", "b"))
     with pytest.raises(ValueError, match=message):
-        ImageDataset("toy", **{**arrays, **changes})
+        Dataset("toy", **{**arrays, **changes})
 
 
 def test_users_register_their_own():
-    made = ImageDataset("mine", *TOY, classes=("a",))
+    made = Dataset("mine", *TOY, classes=("a",))
     seen = []
     DATASETS.register("mine", lambda cache_dir: seen.append(cache_dir) or made)
     try:
@@ -71,7 +72,7 @@ def test_users_register_their_own():
         DATASETS.unregister("mine")
     DATASETS.register("wrong", lambda cache_dir: None)
     try:
-        with pytest.raises(TypeError, match=r"dataset 'wrong' must return an ImageDataset. Received: None"):
+        with pytest.raises(TypeError, match=r"dataset 'wrong' must return an Dataset. Received: None"):
             load("wrong")
     finally:
         DATASETS.unregister("wrong")
@@ -121,9 +122,9 @@ def served_fashion(tmp_path, monkeypatch, rng):
     (tmp_path / "server").mkdir()
     files = {
         key: _serve(tmp_path / "server" / file.address.rsplit("/", 1)[-1], _idx(arrays[key]))
-        for key, file in images._FILES["fashion_mnist"].items()
+        for key, file in published._FILES["fashion_mnist"].items()
     }
-    monkeypatch.setitem(images._FILES, "fashion_mnist", files)
+    monkeypatch.setitem(published._FILES, "fashion_mnist", files)
     return arrays
 
 
@@ -135,7 +136,7 @@ def test_fashion_mnist_from_official_idx_files(served_fashion, tmp_path):
         np.testing.assert_array_equal(getattr(data, f"y_{part}"), served_fashion[f"y_{part}"])
     assert data.classes[9] == "Ankle boot" and data.name == "fashion_mnist"
     names = sorted(path.name for path in (tmp_path / "cache" / "fashion_mnist").iterdir())
-    assert names == sorted(file.address.rsplit("/", 1)[-1] for file in images._FILES["fashion_mnist"].values())
+    assert names == sorted(file.address.rsplit("/", 1)[-1] for file in published._FILES["fashion_mnist"].values())
 
 
 def test_a_cached_file_needs_no_network(served_fashion, tmp_path, capsys):
@@ -171,7 +172,7 @@ def test_cifar10_from_the_official_binary_archive(tmp_path, monkeypatch, rng):
         add("batches.meta.txt", ("\n".join(classes) + "\n\n").encode())
         add("readme.html", b"<html>")
     served = _serve(tmp_path / "cifar-10-binary.tar.gz", buffer.getvalue())
-    monkeypatch.setitem(images._FILES, "cifar10", {"archive": served})
+    monkeypatch.setitem(published._FILES, "cifar10", {"archive": served})
 
     monkeypatch.setenv("KERASNAS_HOME", str(tmp_path / "home"))
     data = load("cifar10")
@@ -186,7 +187,7 @@ def test_cifar10_from_the_official_binary_archive(tmp_path, monkeypatch, rng):
 
 @pytest.mark.parametrize("where", ["server", "cache"])
 def test_a_damaged_file_is_deleted_and_both_sums_are_named(served_fashion, tmp_path, where):
-    file = images._FILES["fashion_mnist"]["x_train"]
+    file = published._FILES["fashion_mnist"]["x_train"]
     name = file.address.rsplit("/", 1)[-1]
     cache = tmp_path / "cache" / "fashion_mnist"
     cache.mkdir(parents=True)
@@ -200,7 +201,7 @@ def test_a_damaged_file_is_deleted_and_both_sums_are_named(served_fashion, tmp_p
 
 def test_offline_says_what_to_do(tmp_path, monkeypatch):
     file = RemoteFile((tmp_path / "nowhere" / "archive.tar.gz").as_uri(), "0123abcd")
-    monkeypatch.setitem(images._FILES, "cifar10", {"archive": file})
+    monkeypatch.setitem(published._FILES, "cifar10", {"archive": file})
     with pytest.raises(ConnectionError) as error:
         load("cifar10", cache_dir=tmp_path / "cache")
     by_hand = tmp_path / "cache" / "cifar10" / "archive.tar.gz"

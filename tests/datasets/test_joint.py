@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from kerasnas.datasets import ImageDataset
+from kerasnas.datasets import Dataset
 from kerasnas.datasets.joint import JointBatches, as_color
 
 
 def dataset(samples, classes, shape, value):
     x = np.full((samples, *shape), value, "float32")
     y = np.arange(samples) % classes
-    return ImageDataset("made", x, y, x[:classes], y[:classes], tuple(map(str, range(classes))))
+    return Dataset("made", x, y, x[:classes], y[:classes], tuple(map(str, range(classes))))
 
 
 def test_images_come_to_one_size():

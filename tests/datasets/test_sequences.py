@@ -20,7 +20,7 @@ def npz(tmp_path, **arrays):
 
 def test_vocabulary_is_of_the_training_texts_alone(tmp_path):
     data = datasets.load(npz(tmp_path, classes=np.array(["bad", "good"])))
-    assert (data.kind, data.input_shape, data.raw_shape, data.classes) == ("texts", (4,), (), ("bad", "good"))
+    assert (data.modality.name, data.input_shape, data.raw_shape, data.classes) == ("texts", (4,), (), ("bad", "good"))
     assert data.front.words[:2] == ("good", "dull") and "unseen" not in data.front.words
     assert data.x_train.dtype == np.int32 and data.x_train[2].tolist() == [2, 2, 2, 0]
     film = 2 + data.front.words.index("film")
@@ -49,7 +49,7 @@ def test_csv_with_texts(tmp_path):
     rows = [f'"{text}, said {index}",{("bad", "good")[index % 2]}' for index, text in enumerate(TRAIN * 5)]
     path.write_text("\n".join(["Review,label", *rows]), encoding="utf-8")
     data = datasets.load(path)
-    assert data.kind == "texts" and data.classes == ("bad", "good")
+    assert data.modality.name == "texts" and data.classes == ("bad", "good")
     assert (len(data.x_train), len(data.x_test)) == (16, 4) and data.notes[0] == "Found 20 texts, 2 classes"
     with pytest.raises(ValueError, match="Did you mean 'label'"):
         datasets.load(path, target=["lable"])
@@ -58,7 +58,7 @@ def test_csv_with_texts(tmp_path):
     with pytest.raises(ValueError, match=r"`image_size`\. Expected None, as column 'Review' holds texts"):
         datasets.load(path, image_size=(8, 8))
     path.write_text(path.read_text(encoding="utf-8").replace("Review", "words"), encoding="utf-8")
-    assert datasets.load(path, text_column="words").kind == "texts"
+    assert datasets.load(path, text_column="words").modality.name == "texts"
     with pytest.raises(ValueError, match="Texts stand in a column named text"):
         datasets.load(path)
 
@@ -68,10 +68,10 @@ def test_csv_with_texts(tmp_path):
     [
         ({"x_train": np.array(["...", "!", "", "?"])}, "Expected texts with words in them. Received: 4 training texts"),
         ({"y_train": np.array([1, 1, 1, 1])}, "Expected at least two classes. Received: only label 1, 4 times"),
-        ({"y_train": np.array([1, 0])}, "Expected as many labels as texts, one at least. Received: 4 texts and 2"),
+        ({"y_train": np.array([1, 0])}, "Expected as many labels as texts, at least one. Received: 4 texts and 2"),
         ({"x_train": np.zeros((4, 8, 8, 1)), "kind": "text"}, "Expected texts, strings of shape (samples,)"),
         ({"kind": "images"}, "Expected images, as the array `kind` says. Received: texts"),
-        ({"kind": "sounds"}, '"images", "signals", "text" or "audio". Received: \'sounds\''),
+        ({"kind": "sounds"}, "to name a modality. Received: 'sounds'. Did you mean 'signals'"),
         ({"y_train": np.array([0.5, 1, 2, 3]), "task": "multilabel"}, "Expected"),
         ({"kind": "audio", "x_train": np.zeros((4, 800)), "x_test": np.zeros((2, 800))}, "Expected the array `rate`"),
     ],
@@ -87,7 +87,7 @@ def test_recordings_become_spectrograms_inside_the_model(tmp_path):
     sound = np.sin(2 * np.pi * np.outer(rng.uniform(200, 900, 12), np.arange(1600) / 8000)).astype("float32")
     arrays = {"x_train": sound[:8], "x_test": sound[8:], "y_train": np.arange(8) % 2, "y_test": np.arange(4) % 2}
     data = datasets.load(npz(tmp_path, **arrays, kind="audio", rate=8000))
-    assert (data.kind, data.input_shape, data.raw_shape) == ("signals", (13, 40), (1600,))
+    assert (data.modality.name, data.input_shape, data.raw_shape) == ("recordings", (13, 40), (1600,))
     assert abs(data.x_train.mean()) < 1e-4 and abs(data.x_train.std() - 1) < 1e-4
     inputs = data.front.input(data.input_shape)
     model = keras.Model(inputs, data.front.apply(inputs))

@@ -82,7 +82,7 @@ def test_without_a_kind_they_are_grey_images(tmp_path):
     [
         (
             {"kind": "sounds"},
-            """to be "images", "signals", "text" or "audio". Received: 'sounds'""",
+            "to name a modality. Received: 'sounds'. Did you mean 'signals'",
         ),
         ({"x_test": np.zeros((12, 15, 1))}, r"signals of shape \(16, 1\). Received: signals of shape \(15, 1\)"),
         (

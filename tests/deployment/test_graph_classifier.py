@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from kerasnas import GraphClassifier, deployment, methods
-from kerasnas.companions.mixing import choose
-from kerasnas.companions.propagation import fit, propagated
-from kerasnas.datasets import ImageDataset, stochastic_blocks
-from kerasnas.datasets.graph_files import graph_arrays, is_graph_file
+from kerasnas.datasets import Dataset, stochastic_blocks
+from kerasnas.datasets.graph_files import graph_arrays
 from kerasnas.files import Stages
 from kerasnas.methods import GraphConfig, RaceConfig, SearchConfig
+from kerasnas.methods.nodes.mixing import choose
+from kerasnas.methods.nodes.propagation import fit, propagated
 from kerasnas.methods.nodes.search import NodeSearch
+from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing import Budget
 from kerasnas.runs import Progress
@@ -180,7 +181,7 @@ def test_other_data_than_graphs_are_reported(tmp_path):
     with pytest.raises(TypeError, match=r"`x`. Expected a `kerasnas.datasets.GraphDataset`, or the path"):
         GraphClassifier(log=silent).fit(["a text"])
     with pytest.raises(TypeError, match="GraphDataset"):
-        GraphClassifier(log=silent).fit(ImageDataset)
+        GraphClassifier(log=silent).fit(Dataset)
     with pytest.raises(ValueError, match=r"`y`. Expected None, as a graph has its labels"):
         GraphClassifier(log=silent).fit(DATA, DATA.y)
     with pytest.raises(ValueError, match=r"unknown space 'graph'. Did you mean 'graphs'|known name.*graphs"):

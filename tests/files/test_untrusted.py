@@ -16,8 +16,8 @@ from PIL import EpsImagePlugin, Image
 
 import kerasnas
 from kerasnas import datasets
-from kerasnas.datasets.folders import read_image
 from kerasnas.files import untrusted
+from kerasnas.modalities.folders import read_image
 from kerasnas.networks.saved import read_model
 from tests.file_formats import npy_header
 
@@ -121,8 +121,8 @@ def test_a_bomb_of_pixels_is_refused_by_its_header(tmp_path):
 def test_every_address_is_https():
     found = {path.name: re.findall(r"\bhttp://[^\s\"'`]*", path.read_text(encoding="utf-8")) for path in SOURCES}
     assert not {name: addresses for name, addresses in found.items() if addresses}
-    from kerasnas.datasets.images import _FILES as IMAGES
     from kerasnas.datasets.omniglot import _FILES as OMNIGLOT
+    from kerasnas.datasets.published import _FILES as IMAGES
 
     files = [file for one in IMAGES.values() for file in one.values()] + [*OMNIGLOT.values()]
     assert files and all(re.match(r"https://[\w.-]+\.\w+/\S+$", file.address) for file in files)

@@ -8,7 +8,7 @@ import pytest
 
 from kerasnas.genotypes import DARTS_V2
 from kerasnas.meta.race_experience import RaceExperience, advise
-from kerasnas.meta.tasks import FEATURES
+from kerasnas.meta.tasks import features
 from kerasnas.spaces import MacroSpace
 from tests.meta.test_tasks import TASK
 
@@ -166,7 +166,7 @@ def test_what_is_explained_of_the_variance_may_be_less_than_nothing():
 
 
 def test_races_of_other_samples_advise_nothing_and_of_other_tasks_by_their_order():
-    text = dict.fromkeys(FEATURES["text"], 1)
+    text = dict.fromkeys(features("text"), 1)
     other = race(C, D, task=text, inputs="text")
     assert advise(TASK, 300, [other], "macro") == []
     assert names(advise(TASK, 300, [other, race(A, B)], "macro")) == [A, B]

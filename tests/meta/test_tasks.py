@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasnas.meta.tasks import FEATURES, check_task, describe_task, distances
+from kerasnas.meta.tasks import check_task, describe_task, distances, features
 from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression
 
 TASK = {"samples": 2000, "classes": 10, "height": 32, "width": 32, "channels": 3}
@@ -21,7 +21,7 @@ def images(number, noise, seed=0):
 def test_a_task_is_counts_balance_and_landmarks():
     task = describe_task(*images(200, 0.1), 4)
     counts = {"samples": 200, "classes": 4, "height": 13, "width": 9, "channels": 3, "balance": 1.0}
-    assert tuple(task) == FEATURES["image"] and task == pytest.approx(
+    assert tuple(task) == features("image") and task == pytest.approx(
         {**counts, "nearest_mean": 1.0, "nearest_image": 1.0}
     )
     assert describe_task(*images(200, 0.1), 4) == task and check_task(task) == task
@@ -79,7 +79,7 @@ def test_a_task_of_texts_counts_their_words_whatever_their_order_and_padding():
     x = rng.integers(10, 30, (120, 8))
     x[:, 0], x[:, 5:] = 1 + y, 0  # the first word says it all
     task = describe_task(x, y, 2, inputs="text")
-    assert tuple(task) == FEATURES["text"] and check_task(task, "text") == task
+    assert tuple(task) == features("text") and check_task(task, "text") == task
     assert (task["samples"], task["classes"], task["length"], task["vocabulary"]) == (120, 2, 5.0, 22)
     assert task["nearest_mean"] == 1.0 and task["nearest_text"] > 0.9
     padded = np.concatenate([rng.permuted(x[:, :5], axis=1), np.zeros((120, 7), int)], axis=1)
@@ -92,7 +92,7 @@ def test_a_task_of_signals_is_length_channels_and_how_hard_they_look():
     y = np.arange(100) % 2
     x = np.random.default_rng(0).normal(size=(100, 50, 3)) + 3 * y[:, None, None]
     task = describe_task(x, y, 2, inputs="signal")
-    assert tuple(task) == FEATURES["signal"] and check_task(task, "signal") == task
+    assert tuple(task) == features("signal") and check_task(task, "signal") == task
     assert (task["length"], task["channels"], task["nearest_mean"], task["nearest_signal"]) == (50, 3, 1.0, 1.0)
 
 
@@ -126,7 +126,7 @@ def test_labels_of_another_task_are_named(y, task, named):
 
 
 def test_samples_of_another_kind_are_named():
-    for inputs, expected in (("text", "two texts as token ids"), ("signal", "two signals"), ("txt", "Did you mean")):
+    for inputs, expected in (("text", "two token ids"), ("signal", "two signals"), ("txt", "Did you mean")):
         with pytest.raises(ValueError, match=expected):
             describe_task(np.zeros((20, 8, 8, 1)), np.zeros(20, int), 2, inputs=inputs)
 

@@ -9,9 +9,7 @@ from kerasnas.methods.rebuilding import Rebuilt
 from kerasnas.runs.folder import RunFolder
 from kerasnas.spaces import SPACES, DARTSSpace, ENASMacroSpace, MacroSpace, ProxylessSpace
 
-DATA = datasets.ImageDataset(
-    "some", *(np.zeros((6, 12, 12, 1), "float32"), np.arange(6) % 3) * 2, classes=("a", "b", "c")
-)
+DATA = datasets.Dataset("some", *(np.zeros((6, 12, 12, 1), "float32"), np.arange(6) % 3) * 2, classes=("a", "b", "c"))
 
 
 def sample(space):

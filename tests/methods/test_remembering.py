@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasnas import cli
-from kerasnas.datasets import ImageDataset
+from kerasnas.datasets import Dataset
 from kerasnas.files import Stages
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.tasks import describe_task
@@ -26,15 +26,15 @@ from kerasnas.tasks import MULTILABEL, Regression
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.random((60, 12, 12, 1)).astype("float32"), np.arange(60) % 3
 CLASSES = ("secret_a", "secret_b", "secret_c")
-DATA = ImageDataset("secret_place", IMAGES, LABELS, IMAGES[:9], LABELS[:9], CLASSES)
+DATA = Dataset("secret_place", IMAGES, LABELS, IMAGES[:9], LABELS[:9], CLASSES)
 SPACE = MacroSpace.for_data(DATA.input_shape, 3, 60)
 NETWORKS = [candidate for candidate in portfolio(SPACE, 8) if candidate.kind != "random"]
 WINNER, SECOND = NETWORKS[3], NETWORKS[4]
 TABLE, ANGLES = np.eye(3, dtype=int)[LABELS], RNG.normal(size=(60, 1))
-SEVERAL = ImageDataset("labels", IMAGES, TABLE, IMAGES[:9], TABLE[:9], CLASSES, task=MULTILABEL)
-NUMBERS = ImageDataset("numbers", IMAGES, ANGLES, IMAGES[:9], ANGLES[:9], ("angle",), task=Regression())
+SEVERAL = Dataset("labels", IMAGES, TABLE, IMAGES[:9], TABLE[:9], CLASSES, task=MULTILABEL)
+NUMBERS = Dataset("numbers", IMAGES, ANGLES, IMAGES[:9], ANGLES[:9], ("angle",), task=Regression())
 IDS = np.column_stack([LABELS + 1, RNG.integers(4, 9, (60, 4))])  # the first word says the class
-WORDS = ImageDataset("words", IDS, LABELS, IDS[:9], LABELS[:9], CLASSES)
+WORDS = Dataset("words", IDS, LABELS, IDS[:9], LABELS[:9], CLASSES)
 TEXTS = TextSpace(vocabulary=9, num_nodes=2)
 CELLS = [TEXTS.genotype(dict.fromkeys(TEXTS.choices, name)) for name in ("masked_conv_3", "gru", "skip_connect")]
 ON = RaceConfig(remember=True, minutes=1.0)
@@ -245,7 +245,7 @@ def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tm
         finished.append((more, ExperienceStore().read()[0]))
         return {"done": True}
 
-    monkeypatch.setattr(pipeline_run, "load_images", lambda config: DATA)
+    monkeypatch.setattr(pipeline_run, "load_raced", lambda config: DATA)
     monkeypatch.setattr(pipeline_run, "run_race", lambda *arguments: (SEARCHED, record(WINNER, SECOND)))
     monkeypatch.setattr(pipeline_run, "_finish", finish)
     run, progress = RunFolder.create(tmp_path / "run", ON), Progress("none")

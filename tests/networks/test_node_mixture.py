@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasnas.companions.propagation import propagated
 from kerasnas.datasets import smoothed, stochastic_blocks
 from kerasnas.genotypes import Genotype
+from kerasnas.methods.nodes.propagation import propagated
 from kerasnas.networks.node_mixture import NodeMixture, SmoothedAlongEdges
 from kerasnas.primitives.graph_stages import Neighbors
 from kerasnas.proxies import ReadoutScore

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from kerasnas import genotypes
-from kerasnas.datasets import ImageDataset
+from kerasnas.datasets import Dataset
+from kerasnas.modalities import Images
 from kerasnas.reporting import sections, write_report
 from kerasnas.reporting.charts import bar_chart, line_chart
 from kerasnas.reporting.plots import plot_cell
 from kerasnas.reporting.tables import results_table
-from kerasnas.training.evidence import samples_record, thumbnail, worst_mistakes
+from kerasnas.training.evidence import samples_record, worst_mistakes
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CLASSES = ("cat", "a class of a name that is long & has <signs>", "owl")
@@ -25,7 +26,7 @@ def dataset():
     rng = np.random.default_rng(0)
     x, y = rng.random((40, 100, 80, 3)).astype("float32"), np.arange(40) % 3
     y[:20] = 0
-    return ImageDataset("pets", x, y, x, y, CLASSES)
+    return Dataset("pets", x, y, x, y, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,7 @@ def test_samples_are_counted_and_small(result):
     )
     assert all(1 <= len(one["images"]) <= 4 for one in classes)
     assert max(len(image) for one in classes for image in one["images"]) < 20_000
+    thumbnail = Images().thumbnail
     assert thumbnail(np.zeros((128, 1))) is None and thumbnail(np.zeros((8, 8, 2))) is None
 
 

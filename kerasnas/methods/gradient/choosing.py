@@ -54,7 +54,7 @@ def choose_genotype(
     stages: Stages,
     config: SearchConfig,
     space: SearchSpace,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     found: dict[str, Any],
     log: Callable[[str], Any],
     executor: Executor,

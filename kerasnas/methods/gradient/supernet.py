@@ -27,7 +27,7 @@ from kerasnas.training.network_training import NetworkTraining
 from kerasnas.training.recipe import TrainingRecipe
 
 
-def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset) -> NetworkTraining:
+def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: datasets.Dataset) -> NetworkTraining:
     """The short trainings of a shortlist: as many cells as the final network has, as thin as the search's."""
     sizes = {**network_sizes(config, space), **({"filters": config.filters} if "filters" in space.sizes else {})}
     recipe = TrainingRecipe(
@@ -41,7 +41,7 @@ def make_shortlist_training(config: SearchConfig, space: SearchSpace, data: data
     return NetworkTraining(space, data.input_shape, data.num_classes, recipe)
 
 
-def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.ImageDataset, seed: int = 0) -> Any:
+def make_supernet(config: StepConfig, space: SearchSpace, data: datasets.Dataset, seed: int = 0) -> Any:
     """The supernet of the settings.
 
     Raises:
@@ -77,7 +77,7 @@ def schedules(config: SearchConfig) -> list[keras.callbacks.Callback]:
 
 
 def make_objective(
-    stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset
+    stages: Stages, config: SearchConfig, space: SearchSpace, data: datasets.Dataset
 ) -> CostObjective | None:
     """The objective of the settings, or None; costs are measured once in a run, as its stage `cost`.
 
@@ -93,7 +93,7 @@ def make_objective(
     return CostObjective(cost, config.cost_weight, target, config.cost_form)
 
 
-def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datasets.ImageDataset) -> CostModel:
+def _cost_model(name: str, config: SearchConfig, space: SearchSpace, data: datasets.Dataset) -> CostModel:
     sizes = network_sizes(config, space)
     if config.latency_table:
         return LatencyTable.load(config.latency_table).cost_model(space, data.input_shape, data.num_classes, **sizes)
@@ -141,7 +141,7 @@ def max_skips_of(config: SearchConfig) -> int | str | None:
     return config.max_skips if config.max_skips == "auto" else int(config.max_skips)
 
 
-def search_batch_size(config: StepConfig, data: datasets.ImageDataset) -> int:
+def search_batch_size(config: StepConfig, data: datasets.Dataset) -> int:
     """The batch size of the settings; if it is the default, at most the size of the smaller half of the data."""
     usual = type(config).suited(space=config.space, imports=config.imports).batch_size
     smaller = int(len(data.x_train) * min(config.validation_split, 1 - config.validation_split))
@@ -158,7 +158,7 @@ def _weights_optimizer(config: SearchConfig, steps: int) -> keras.optimizers.Opt
 def build_search(
     config: SearchConfig,
     space: SearchSpace,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     objective: CostObjective | None,
     log: Callable[[str], Any],
 ) -> BilevelTrainer:

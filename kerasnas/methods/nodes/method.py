@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.runs.method import Method
 
 

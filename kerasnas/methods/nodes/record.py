@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.mixing import Mixed
 from kerasnas.datasets import GraphDataset
 from kerasnas.intervals import paired_difference
+from kerasnas.methods.nodes.mixing import Mixed
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.record import SAMPLES, make_record, write_record
 from kerasnas.tasks import CLASSIFICATION

@@ -12,18 +12,18 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnas.companions import propagation
-from kerasnas.companions.mixing import choose
 from kerasnas.datasets import DATASETS, GraphDataset, graph_dataset
-from kerasnas.datasets.graph_files import is_graph_file
 from kerasnas.export import MODEL, save_node_classifier
 from kerasnas.files import storage, untrusted
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
+from kerasnas.methods.nodes import propagation
+from kerasnas.methods.nodes.mixing import choose
 from kerasnas.methods.nodes.record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.race.running import make_budget
 from kerasnas.methods.rebuilding import GENOTYPE
+from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.networks.node_mixture import NodeMixture
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing import Budget

@@ -11,12 +11,13 @@ from kerasnas import checks, datasets
 from kerasnas.files import storage
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.methods.rebuilding import GENOTYPE, Rebuilt, read_given, read_network
+from kerasnas.modalities.lookup import of_space
 from kerasnas.runs.folder import GIVEN, RunFolder
 from kerasnas.spaces import SPACES
 
 
 def given_networks(
-    run: RunFolder, config: RaceConfig, data: datasets.ImageDataset, excess: Callable[[keras.Model], str]
+    run: RunFolder, config: RaceConfig, data: datasets.Dataset, excess: Callable[[keras.Model], str]
 ) -> dict[str, Rebuilt]:
     """The networks that the setting `genotypes` names, by the name of their file or folder.
 
@@ -55,14 +56,14 @@ def given_networks(
     return found
 
 
-def _checked(
-    path: str, config: RaceConfig, data: datasets.ImageDataset, excess: Callable[[keras.Model], str]
-) -> Rebuilt:
+def _checked(path: str, config: RaceConfig, data: datasets.Dataset, excess: Callable[[keras.Model], str]) -> Rebuilt:
     """The network at `path`, which these data and the limits allow."""
     network = read_network(path, imports=config.imports)
     space = network.config.space
-    if (inputs := getattr(SPACES[space], "inputs", "image")) != "image":
-        raise ValueError(f"expected a genotype of a space of images. Received one of {inputs}s, of space '{space}'.")
+    if not data.modality.fits(SPACES[space]):
+        taken = of_space(SPACES[space]).plural
+        expected = f"expected a genotype of a space of {data.modality.plural}"
+        raise ValueError(f"{expected}. Received one of {taken}, of space '{space}'.")
     problem = excess(network.build(data, config.seed))
     if problem:
         raise ValueError(f"this network {problem}.")

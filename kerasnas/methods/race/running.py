@@ -51,16 +51,17 @@ def make_budget(config: RaceConfig | GraphConfig, spent: float) -> Budget:
     return Budget(config.minutes or DEFAULT_MINUTES, spent=spent)
 
 
-def load_images(config: RaceConfig) -> datasets.ImageDataset:
+def load_raced(config: RaceConfig) -> datasets.Dataset:
     """The data of the settings, checked.
 
     Raises:
         ValueError: for signals and texts, and for data that cannot be trained on.
     """
     data = checked_data(config)
-    if len(data.input_shape) != 3:
-        space = "text" if data.kind == "texts" else data.kind
-        raise ValueError(f"{data.name} holds {data.kind}. Search the space of {data.kind}: add --space={space}.")
+    own = data.modality
+    if not own.race_space:
+        hint = f"add --space={own.gradient_space}"
+        raise ValueError(f"{data.name} holds {own.plural}. Search the space of {own.plural}: {hint}.")
     return data
 
 
@@ -83,7 +84,7 @@ class Networks:
     seed: int
     recipe: TrainingRecipe
     own: Mapping[Genotype, Rebuilt]
-    data: datasets.ImageDataset | None
+    data: datasets.Dataset | None
 
     def __call__(self, genotype: Genotype) -> keras.Model:
         if self.data is not None and genotype in self.own:
@@ -96,7 +97,7 @@ class Networks:
 def make_race(
     run: RunFolder,
     config: RaceConfig,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     budget: Budget,
     tracking: Tracking,
     log: Log,
@@ -170,9 +171,7 @@ def _excess(config: RaceConfig, model: keras.Model) -> str:
     return ""
 
 
-def _within(
-    config: RaceConfig, space: SearchSpace, data: datasets.ImageDataset, build: Build
-) -> Callable[[Genotype], bool]:
+def _within(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], bool]:
     """A function that says whether a network is within the limits of the settings; it measures latency here."""
     count = _parameters(space, data, build) if config.max_parameters else None
 
@@ -185,7 +184,7 @@ def _within(
     return allowed
 
 
-def _parameters(space: SearchSpace, data: datasets.ImageDataset, build: Build) -> Callable[[Genotype], float]:
+def _parameters(space: SearchSpace, data: datasets.Dataset, build: Build) -> Callable[[Genotype], float]:
     """A function that counts the parameters of a network: by the space's parts, or else those of the built network."""
     try:
         cost = COSTS["parameters"](space, data.input_shape, data.num_classes)
@@ -195,7 +194,7 @@ def _parameters(space: SearchSpace, data: datasets.ImageDataset, build: Build) -
     return cost.cost
 
 
-def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.ImageDataset, build: Build) -> str:
+def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build) -> str:
     """The message where nothing is within the limits: the least there is, and the choice that drives it."""
     if config.latency_target_ms:
         limit, unit = f"latency_target_ms={config.latency_target_ms:g}", " ms"
@@ -231,7 +230,7 @@ def _no_network(config: RaceConfig, space: SearchSpace, data: datasets.ImageData
 def run_race(
     run: RunFolder,
     config: RaceConfig,
-    data: datasets.ImageDataset,
+    data: datasets.Dataset,
     spent: float,
     tracking: Tracking,
     progress: Progress,
@@ -241,7 +240,7 @@ def run_race(
     Args:
         run: the folder.
         config: its settings.
-        data: of `load_images`.
+        data: of `load_raced`.
         spent: seconds of the budget that were spent before this call, by the process; those of an interrupted run are
             added.
         tracking: told how each network does.
@@ -265,7 +264,14 @@ def run_race(
     def keep(model: keras.Model) -> None:
         progress.phase("report")
         save_classifier(
-            run.path, model, classes=data.classes, scale=data.scale, image_fit=data.image_fit, task=data.task
+            run.path,
+            model,
+            classes=data.classes,
+            scale=data.scale,
+            image_fit=data.image_fit,
+            task=data.task,
+            front=data.front,
+            modality=data.modality,
         )
 
     with progress.following(state):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from kerasnas.modalities.augmentations import AUGMENTATIONS
+from kerasnas.modalities.lookup import of_space
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.runs.shared_settings import (
     BudgetSettings,
@@ -14,7 +16,6 @@ from kerasnas.runs.shared_settings import (
     executor_setting,
 )
 from kerasnas.spaces import SPACES
-from kerasnas.training.recipe import AUGMENTATIONS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,5 @@ class RaceConfig(Settings, RunSettings, ExperienceSettings, BudgetSettings, Data
         alone = "auto" not in self.augment or len(self.augment) == 1
         self._check("augment", alone, "auto alone, or names of augmentations")
         self._check("ensemble", self.ensemble <= self.candidates, f"at most as many as candidates={self.candidates}")
-        images = getattr(SPACES[self.space], "inputs", "image") == "image"
-        self._check(
-            "space", images, "a space of images in a race; signals and texts have a gradient search, without --method"
-        )
+        expected = "a space of images or tables in a race; signals and texts have a gradient search, without --method"
+        self._check("space", bool(of_space(SPACES[self.space]).race_space), expected)

@@ -39,7 +39,7 @@ class Start:
 
 
 def find_starts(
-    config: RaceConfig, space: SearchSpace, data: datasets.ImageDataset, build: Build, log: Log
+    config: RaceConfig, space: SearchSpace, data: datasets.Dataset, build: Build, log: Log
 ) -> dict[str, Start]:
     """The initializations that the networks of these data can begin from, by name.
 

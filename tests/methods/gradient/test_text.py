@@ -13,7 +13,8 @@ from kerasnas.datasets import Vocabulary
 from kerasnas.deployment import evaluate
 from kerasnas.deployment import predictions as deployment
 from kerasnas.methods import SearchConfig, TrainingConfig
-from kerasnas.methods.final_training import longest_runs, make_augmentation
+from kerasnas.methods.final_training import companion_sizes, make_augmentation
+from kerasnas.modalities import modality
 
 SEARCH = [
     *("--num_nodes=1", "--filters=4", "--num_cells=1", "--batch_size=16", "--epochs=1", "--random_genotypes=0"),
@@ -151,15 +152,15 @@ def test_a_linear_model_stands_beside_networks_of_texts_alone():
     from kerasnas.datasets import load
 
     images = load("fashion_mnist_mini")
-    assert longest_runs(TrainingConfig(), images) == 0
+    assert companion_sizes(TrainingConfig(), images)["ngrams"] == 0
     with pytest.raises(ValueError, match=r"0, or nothing, for the images of fashion_mnist_mini\. Received: 2"):
-        longest_runs(TrainingConfig(ngrams=2), images)
+        companion_sizes(TrainingConfig(ngrams=2), images)
 
 
 @pytest.mark.parametrize(("asked", "split", "longest"), [(-1, "words", 2), (-1, "characters", 4), (0, "words", 0)])
 def test_the_longest_runs_are_those_of_the_vocabulary(asked, split, longest):
-    data = SimpleNamespace(front=Vocabulary(["a", "b"], 4, split), kind="texts", name="some")
-    assert longest_runs(TrainingConfig(ngrams=asked), data) == longest
+    data = SimpleNamespace(front=Vocabulary(["a", "b"], 4, split), modality=modality("texts"), x_train=[], name="some")
+    assert companion_sizes(TrainingConfig(ngrams=asked), data)["ngrams"] == longest
 
 
 def test_words_are_dropped_by_default_of_texts_alone():
@@ -188,7 +189,7 @@ def test_recordings(tmp_path):
     ]
     assert cli.main(["search", str(path), *flags, "--kernels=84", f"--output_dir={folder}"]) == 0
     classifier = deployment.finished(folder)
-    assert classifier.takes == "recordings" and classifier.input_shape == (800,)
+    assert classifier.modality.name == "recordings" and classifier.input_shape == (800,)
     assert classifier.answers(arrays["x_test"].astype("float32")).shape == (16, 2)
     assert evaluate(folder)["accuracy"] == json.loads((folder / "result.json").read_text())["searched"]["test_accuracy"]
     card = (folder / "card.md").read_text()

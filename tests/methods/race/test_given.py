@@ -181,7 +181,7 @@ def test_one_network_from_two_places_takes_part_once(dataset, cells, tmp_path, m
     config = RaceConfig(dataset=str(dataset), genotypes=(str(cells), str(cells / "."), str(tmp_path / "file.json")))
     NASBench201Space(num_nodes=1).sample(np.random.default_rng(0)).save(tmp_path / "file.json")
     run = RunFolder.create(tmp_path / "run", config)
-    data = race_run.load_images(config)
+    data = race_run.load_raced(config)
     found = given.given_networks(run, config, data, lambda model: "")
     assert list(found) == ["cells", "file"] and found["cells"].config.retrain_filters == 3
     monkeypatch.setattr(given, "read_network", None)  # what is recorded is not read again

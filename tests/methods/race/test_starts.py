@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kerasnas.datasets import ImageDataset
+from kerasnas.datasets import Dataset
 from kerasnas.methods import RaceConfig
 from kerasnas.methods.race.starts import find_starts
 from kerasnas.spaces import MacroSpace, NASBench201Space
@@ -11,7 +11,7 @@ from kerasnas.spaces import MacroSpace, NASBench201Space
 
 def dataset(shape=(28, 28, 1), classes=3):
     x, y = np.zeros((classes, *shape), "float32"), np.arange(classes)
-    return ImageDataset("made", x, y, x, y, tuple(map(str, range(classes))))
+    return Dataset("made", x, y, x, y, tuple(map(str, range(classes))))
 
 
 def starts(space, data, said, **settings):

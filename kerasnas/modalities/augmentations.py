@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.registry import Registry
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 """`(batch, rng) -> batch`, on images `(samples, height, width, channels)` or signals `(samples, length, channels)`."""
@@ -214,3 +215,12 @@ def _check_batch(name: str, batch: np.ndarray, rng: np.random.Generator, ranks: 
     if batch.dtype.kind not in "iufb":
         raise ValueError(checks.invalid("batch", "images of numbers", f"dtype {batch.dtype}"))
     checks.instance("rng", rng, np.random.Generator, "a generator, such as np.random.default_rng(0)")
+
+
+AUGMENTATIONS = Registry("augmentation")
+"""Augmentations by name; `Modality.augmentations` says which of them keep a sample what it is."""
+for _function in (shift, flip, flip_vertical, rotate):
+    AUGMENTATIONS.register(_function.__name__, _function)
+AUGMENTATIONS.register("cutout", lambda batch, rng: cutout(batch, rng, size=max(1, batch.shape[1] // 4)))
+for _function in (color_jitter, drop_words):
+    AUGMENTATIONS.register(_function.__name__, _function)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.datasets.folders import left_out, read_pixels
-from kerasnas.datasets.splits import split_samples
+from kerasnas.modalities.folders import left_out, read_pixels
 from kerasnas.tasks import task_of
+from kerasnas.tasks.splits import split_samples
 
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")
 PATH_COLUMNS = ("image", "path", "file", "filename")

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kerasnas import checks
-from kerasnas.datasets.splits import grouped_split, stratified_split
 from kerasnas.files import untrusted
+from kerasnas.tasks.splits import grouped_split, stratified_split
 
 Image.init()
 # The decoders that files of strangers may reach, whatever their suffix says: others start programs (EPS, Ghostscript).

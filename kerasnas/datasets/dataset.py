@@ -1,0 +1,160 @@
+"""Dataset: labeled samples of one modality, split for training and test."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.pools import check_named
+from kerasnas.modalities import Modality, TextLimits
+from kerasnas.modalities.fronts import Front, Scaling
+from kerasnas.modalities.lookup import of_input_shape
+from kerasnas.registry import Registry
+from kerasnas.tasks import CLASSIFICATION, Classification, Task
+
+DATASETS = Registry("dataset")
+"""Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # `==` between arrays has no single answer
+class Dataset:
+    """Labeled samples of one modality, split for training and test.
+
+    Args:
+        name: name of the dataset.
+        x_train: training images, float32 in [0, 1], shape `(samples, height, width, channels)`; or training signals,
+            float32, shape `(samples, length, channels)`; or texts as token ids, int32, shape `(samples, length)`, of
+            which 0 is padding.
+        y_train: labels as networks learn them: class numbers, int64, shape `(samples,)`; for `Multilabel` 0 and 1 in
+            float32, for `Regression` standardized numbers in float32, shape `(samples, outputs)`.
+        x_test: test images, as `x_train`.
+        y_test: test labels, as `y_train`.
+        classes: the name of every class, where a label is an index into it; of every label, or of every number.
+        groups: the group of each training sample (its speaker, patient, site), an array `(samples,)`: samples of one
+            group are never on both sides of a validation split. Defaults to None: there are none.
+        scale: what the samples were divided by when they were read: 255 for images of 8 bits. A model that is handed
+            over divides raw samples by it. Defaults to 1.
+        notes: lines on how they were read, for a person. Defaults to none.
+        image_fit: how images of other shapes were brought to size; as for `load`. Defaults to `"stretch"`.
+        task: what the labels are. Defaults to classification.
+        front: what makes inputs of raw samples in a deployed model. Defaults to None: `Scaling(scale)`.
+        raw_train, raw_test: the raw samples, where they are not the inputs times `scale`: texts, recordings. Default to
+            None.
+        modality: the kind of the samples. Defaults to None: that of arrays of this shape.
+
+    Raises:
+        TypeError: if `name` is not a string.
+        ValueError: if a part does not have as many labels as samples, a label has no class, or the shape of the samples
+            differs between training and test.
+    """
+
+    name: str
+    x_train: np.ndarray = dataclasses.field(repr=False)
+    y_train: np.ndarray = dataclasses.field(repr=False)
+    x_test: np.ndarray = dataclasses.field(repr=False)
+    y_test: np.ndarray = dataclasses.field(repr=False)
+    classes: tuple[str, ...]
+    groups: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    scale: float = 1.0
+    notes: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    image_fit: str = "stretch"
+    task: Task = CLASSIFICATION
+    front: Front | None = None
+    raw_train: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    raw_test: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    modality: Modality = None  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self) -> None:
+        checks.instance("name", self.name, str)
+        checks.number("scale", self.scale, above=0)
+        if self.front is None:
+            object.__setattr__(self, "front", Scaling(self.scale))
+        object.__setattr__(self, "classes", checks.names("classes", self.classes))
+        check_named("x_train", self.x_train, "y_train", self.y_train, self.classes, self.task)
+        check_named("x_test", self.x_test, "y_test", self.y_test, self.classes, self.task)
+        if self.modality is None:
+            object.__setattr__(self, "modality", of_input_shape(np.shape(self.x_train)[1:], self.x_train.dtype))
+        checks.instance("modality", self.modality, Modality, "a `kerasnas.modalities.Modality`")
+        if self.groups is not None and np.shape(self.groups) != (len(self.x_train),):
+            expected = f"a group for each of the {len(self.x_train)} training samples"
+            raise ValueError(checks.invalid("groups", expected, f"shape {np.shape(self.groups)}"))
+        if self.x_test.shape[1:] != self.x_train.shape[1:]:
+            expected = f"samples of shape {self.x_train.shape[1:]}, as in `x_train`"
+            raise ValueError(
+                f"Invalid value received for argument `x_test`. Expected {expected}. Received: {self.x_test.shape[1:]}"
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, of labels, or of numbers: the outputs of a network."""
+        return len(self.classes)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of a sample: `(height, width, channels)`, `(length, channels)` of signals, `(length,)` of texts."""
+        return self.x_train.shape[1:]
+
+    @property
+    def raw_shape(self) -> tuple[int, ...]:
+        """Shape of a raw sample; `()` of a text."""
+        assert self.front is not None
+        return self.front.raw_shape(self.input_shape)
+
+    def raw(self, part: str, scale: float | None = None) -> np.ndarray:
+        """The raw samples of `"train"` or `"test"`, as a deployed model takes them.
+
+        Args:
+            part: which.
+            scale: of the model, where the samples are its inputs times that. Defaults to None: that of these data.
+
+        Example:
+
+        >>> from kerasnas import datasets
+        >>> float(datasets.load("fashion_mnist_mini").raw("test").max())
+        255.0
+        """
+        checks.one_of("part", part, ("train", "test"))
+        raw = self.raw_train if part == "train" else self.raw_test
+        if raw is not None:
+            return raw
+        return getattr(self, f"x_{part}") * np.float32(self.scale if scale is None else scale)
+
+
+def dataset_of(
+    modality: Modality,
+    name: str,
+    arrays: Mapping[str, Any],
+    classes: tuple[str, ...] | None = None,
+    task: Task = CLASSIFICATION,
+    limits: TextLimits | None = None,
+) -> Dataset:
+    """Return the dataset of raw arrays, checked and converted by their modality.
+
+    Args:
+        modality: the kind of the samples.
+        name: of the dataset.
+        arrays: `x_train`, `y_train`, `x_test`, `y_test` and what else belongs to them; labels as networks learn them.
+        classes: names of classes or outputs. Defaults to None: their numbers.
+        task: what the labels are. Defaults to classification.
+        limits: of texts. Defaults to None: the usual ones.
+
+    Raises:
+        ValueError: for arrays that no network can learn from.
+    """
+    named = {**arrays, **({"classes": np.array(classes)} if classes else {})}
+    arguments = {"modality": modality, **modality.read(named, task, limits or TextLimits())}
+    if not classes:
+        classes = _numbered([arguments["y_train"], arguments["y_test"]], task)
+    return Dataset(name=name, classes=classes, **arguments)
+
+
+def _numbered(labels: list[np.ndarray], task: Task) -> tuple[str, ...]:
+    """Return numbers as names of classes, or of outputs."""
+    if not isinstance(task, Classification):
+        return tuple(map(str, range(labels[0].shape[1])))
+    checks.labels("labels", np.concatenate(labels))  # ids would make as many classes
+    return tuple(map(str, range(1 + max(y.max() for y in labels))))

@@ -1,0 +1,190 @@
+"""load: a dataset by its name or its path: `.npz` and `.csv` files, and folders of images."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.datasets.dataset import DATASETS, Dataset, dataset_of
+from kerasnas.files import untrusted
+from kerasnas.modalities import Modality, TextLimits, of_arrays
+from kerasnas.modalities.csv_labels import read_csv
+from kerasnas.modalities.folders import FITS, check_image_size, read_folder
+from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Regression, Task, task_of, task_of_labels
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load(
+    name_or_path: str | os.PathLike,
+    cache_dir: str | os.PathLike | None = None,
+    *,
+    image_size: tuple[int, int] | None = None,
+    image_fit: str = "stretch",
+    seed: int = 0,
+    task: str = "auto",
+    target: Sequence[str] = (),
+    text_column: str = "",
+    limits: TextLimits | None = None,
+    modality: Modality | None = None,
+) -> Dataset:
+    """Load a dataset of any modality.
+
+    A name is one of `DATASETS`: `"fashion_mnist_mini"` (6000 training and 1000 test images of
+    Fashion-MNIST, embedded: needs no network), `"fashion_mnist"`, `"cifar10"`, `"waveforms"` (generated signals, see
+    `waveforms`), or one registered with `DATASETS.register`. A path is one of:
+
+    - an `.npz` file with `x_train, y_train, x_test, y_test` and optionally `classes` (names) and `groups` (the group of
+      each training sample). Images are
+      `(samples, height, width)` or `(samples, height, width, channels)`. Integers are read as 0..255 and
+      divided by 255. Floats are assumed to be in [0, 1], unless one of them is above 1.5: then they
+      are read as 0..255 too. With a further array `kind = "signals"`, the samples are signals instead, `(samples,
+      length, channels)` or `(samples, length)`, and their values are not scaled; shorter ones end in NaN, which become
+      zeros: the space `padded_signals` knows them for padding. Strings are texts, `(samples,)`. With
+      `kind = "audio"` and `rate`, the samples a second, they are recordings `(samples, steps)`, of which networks read
+      log-mel spectrograms. Labels are class numbers, or a table
+      `(samples, labels)` of 0 and 1, or numbers, `(samples,)` or `(samples, numbers)`.
+    - a `.csv` file whose first row has names: a column of paths of images, relative to the file, named `image`,
+      `path`, `file` or `filename`, or the first one; and of all others the labels of the image: names of classes or 0
+      and 1 for each label, or numbers. Where there is a column `text`, `sentence`, `review`, `comment` or `message` and
+      none of the former names, it holds texts, and no images are read. A column `split` says `train` or `test` (else
+      80/20), a column `group` what belongs together.
+    - a folder `folder/<class>/*.png|jpg|jpeg|bmp|webp|gif|tiff`, split 80/20, stratified, into training and test.
+      Where each class has folders in turn, `folder/<class>/<group>/...`, these are groups, none of which is split.
+    - a folder `folder/train/<class>/...` with `folder/test/<class>/...`, used as split.
+
+    Images of a folder are resized to the most common size, but with 64 pixels at most along the longer side, and have
+    one channel when all of them are grayscale, else three. Files of other kinds, and those that cannot be read, are
+    left out: `notes` of the result says how many; more than 5 % are an error.
+
+    Args:
+        name_or_path: a name or a path; a name takes precedence over a path of the same spelling (write `./name` for
+            the path).
+        cache_dir: folder for downloads. Defaults to the environment's `KERASNAS_HOME`, else `~/.cache/kerasnas`.
+        image_size: `(height, width)` for the images of a folder. Defaults to None: as above.
+        image_fit: how the images of a folder that have another shape are brought to that size: `"stretch"`, `"crop"`
+            (the largest part around the center of that shape) or `"pad"` (all of it, between black bars). Defaults to
+            `"stretch"`.
+        seed: seed of the split of a folder. Defaults to 0.
+        task: what the labels are: `"classification"`, `"multilabel"` or `"regression"`; of a path. Defaults to
+            `"auto"`, as the labels look.
+        target: the columns of a `.csv` file that are the labels. Defaults to all but those above.
+        text_column: the column of a `.csv` file that holds texts. Defaults to none, or that of such a name.
+        limits: the size of the vocabulary and the length of texts. Defaults to None: `TextLimits()`.
+        modality: of the samples of a path. Defaults to None: what the file says, or what they look like.
+
+    Raises:
+        TypeError: if `name_or_path` or `cache_dir` is not a path.
+        ValueError: if there is no such name or path, the data are not labeled images, or another argument is out of its
+            range.
+        ConnectionError: if a download is needed and fails.
+
+    Example:
+
+    >>> data = load("fashion_mnist_mini")
+    >>> data.input_shape, data.num_classes, data.x_train.shape
+    ((28, 28, 1), 10, (6000, 28, 28, 1))
+    """
+    path = checks.path("name_or_path", name_or_path)
+    checks.optional(checks.path, "cache_dir", cache_dir)
+    check_image_size(image_size)
+    checks.one_of("image_fit", image_fit, FITS)
+    seed = checks.seed(seed)
+    checks.one_of("task", task, ("auto", *TASKS))
+    target = checks.names("target", target, least=0)
+    limits = checks.optional(checks.instance, "limits", limits, TextLimits) or TextLimits()
+    named = isinstance(name_or_path, str) and name_or_path in DATASETS
+    table = path.suffix == ".csv" and path.is_file() and not named
+    resized = not named and (path.is_dir() or table)
+    if image_size is not None and not resized:
+        raise ValueError(
+            "Invalid value received for argument `image_size`. Expected None, since only the images of a folder are "
+            f"resized. Received: {image_size!r} for {str(name_or_path)!r}"
+        )
+    if target and not table:
+        raise ValueError(checks.invalid("target", "columns of a .csv file, or nothing", target))
+    if text_column and not table:
+        raise ValueError(checks.invalid("text_column", "a column of a .csv file, or nothing", text_column))
+    if image_fit != FITS[0] and not resized:
+        expected = f"'{FITS[0]}', since only the images of a folder are brought to size"
+        raise ValueError(checks.invalid("image_fit", expected, image_fit))
+    if named:
+        data = DATASETS[str(name_or_path)](cache_dir)
+        if not isinstance(data, Dataset):
+            raise TypeError(f"The factory of dataset '{name_or_path}' must return an Dataset. Received: {data!r}")
+        if task not in ("auto", data.task.name):
+            raise ValueError(checks.invalid("task", f"'{data.task.name}', which this dataset is of", task))
+        return data
+    if path.is_dir() or table or (path.suffix == ".npz" and path.is_file()):
+        try:
+            arrays: dict[str, np.ndarray]
+            classes: tuple[str, ...] | None
+            if table:
+                arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit, text_column)
+            elif path.is_dir():
+                checks.one_of("task", task, ("auto", "classification"))
+                arrays, classes, *notes = read_folder(path, image_size, seed, image_fit)
+            else:
+                (arrays, classes), notes = _read_npz(path), []
+            arrays, own = with_task(arrays, task)
+            name = path.resolve().name.removesuffix(".npz")
+            data = dataset_of(modality or of_arrays(arrays), name, arrays, classes, own, limits)
+            groups = arrays["groups"].reshape(-1) if "groups" in arrays else None
+            found: dict[str, Any] = {"notes": notes[0], "image_fit": image_fit} if notes else {}
+            if "image_fit" in arrays:
+                found["image_fit"] = checks.one_of("image_fit", str(arrays["image_fit"]), FITS)
+            found["notes"] = (*found.get("notes", ()), *data.notes)
+            return dataclasses.replace(data, groups=groups, **found)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    raise ValueError(
+        "Invalid value received for argument `name_or_path`. Expected the name of a dataset, or the path of an "
+        f".npz file, of a .csv file or of a folder of images. {checks.nearest(str(name_or_path), DATASETS)}. "
+        f"Received: {str(name_or_path)!r}"
+        f"{' (a file, but not an .npz file)' if path.is_file() else ''}"
+    )
+
+
+def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dict[str, np.ndarray], Task]:
+    """Arrays with labels as networks learn them, and their task.
+
+    Args:
+        arrays: `y_train` and `y_test` among them.
+        task: the name of the task. Defaults to `"auto"`: the array `task` says it, or the labels of the training data.
+
+    Raises:
+        ValueError: for labels that are not of that task, and where it cannot be told.
+
+    Example:
+
+    >>> arrays, task = with_task({"y_train": np.array([1.5, 3.5]), "y_test": np.array([2.5])})
+    >>> task, arrays["y_test"].tolist()
+    (Regression(offset=(2.5,), scale=(1.0,)), [[0.0]])
+    """
+    if task == "auto" and "task" in arrays:
+        task = checks.one_of("task", str(arrays["task"]), TASKS)
+    name = task_of_labels(arrays["y_train"]) if task == "auto" else task
+    if name == "classification":
+        return dict(arrays), CLASSIFICATION
+    parts = {key: np.asarray(arrays[key]) for key in ("y_train", "y_test")}
+    parts = {key: y[:, None] if y.ndim == 1 else y for key, y in parts.items()}
+    for key, y in parts.items():
+        task_of({"name": name}).check(y, parts["y_train"].shape[-1], key[2:])
+    if name == "multilabel":
+        return {**arrays, **{key: y.astype(np.float32) for key, y in parts.items()}}, MULTILABEL
+    fitted = Regression.fitted(parts["y_train"])
+    return {**arrays, **{key: fitted.standardized(y).astype(np.float32) for key, y in parts.items()}}, fitted
+
+
+def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
+    arrays = untrusted.read_arrays(path)
+    missing = [key for key in _ARRAYS if key not in arrays]
+    if missing:
+        raise ValueError(f"Expected the arrays {list(_ARRAYS)}. Missing: {missing}. Received: {sorted(arrays)}")
+    return arrays, tuple(arrays["classes"].reshape(-1).astype(str).tolist()) if "classes" in arrays else None

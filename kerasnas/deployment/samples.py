@@ -1,0 +1,74 @@
+"""Samples that an estimator receives, as arrays, tables or paths: read by their modality."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.export import Classifier
+from kerasnas.modalities import Modality, Reading
+from kerasnas.modalities.columns import columns_of
+from kerasnas.runs.shared_settings import pixel_size
+
+
+class Samples:
+    """Reader of the samples of one modality, with the settings of a search.
+
+    Args:
+        modality: the kind of the samples.
+        settings: of the search: size and fit of images, the columns of labels and texts. Defaults to None: the usual
+            ones.
+    """
+
+    def __init__(self, modality: Modality, settings: Any = None):
+        self.modality, self.settings = modality, settings
+
+    def arrays(self, x: Any, y: Any, like: Classifier | np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return samples and labels as arrays.
+
+        Args:
+            x: samples, or a table of them with their labels; see `kerasnas.modalities.columns`.
+            y: labels; None where `x` has them.
+            like: a network or other samples, whose shape they get. Defaults to None: as the settings say.
+
+        Raises:
+            ValueError: if they do not belong together.
+        """
+        plural, reading = self.modality.plural, self.reading(like)
+        columns = columns_of(x)
+        if columns is not None:
+            if y is not None:
+                raise ValueError(checks.invalid("y", f"None, as `x` is a dataset of {plural} and labels", y))
+            x, y = self.modality.from_table(columns, self._setting("target", ()), reading)
+        if y is None:
+            raise ValueError(checks.invalid("y", "labels, as `x` is an array", y))
+        x = self.modality.samples(x, reading)
+        y = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "__array__") else np.zeros(())
+        y = y.astype(str) if y.dtype.kind == "O" and all(isinstance(one, str) for one in y.ravel()) else y
+        if not x.ndim or not len(x):
+            raise ValueError(checks.invalid("x", f"{plural}, at least one", f"shape {x.shape}"))
+        y = y[:, 0] if y.shape[1:] == (1,) else y  # the shape in keras.datasets
+        if y.ndim not in (1, 2) or len(x) != len(y):
+            expected = f"one label, or a row of them, for each of the {len(x)} {plural}"
+            raise ValueError(checks.invalid("y", expected, f"shape {y.shape}"))
+        return x, y
+
+    def reading(self, like: Classifier | np.ndarray | None = None) -> Reading:
+        """Return how samples become arrays, in the shape of those of `like`."""
+        text_column = self._setting("text_column", "")
+        if isinstance(like, Classifier):
+            return dataclasses.replace(like.reading, text_column=text_column)
+        fit = self._setting("image_fit", "stretch")
+        if like is not None:
+            return Reading(like.shape[1:], fit=fit, text_column=text_column)
+        return Reading(None, pixel_size(self._setting("image_size", "auto")), fit, text_column=text_column)
+
+    def _setting(self, name: str, default: Any) -> Any:
+        return getattr(self.settings, name, default)
+
+    def answers(self, network: Classifier, x: Any) -> np.ndarray:
+        """Return what a network predicts of each sample, `(samples, outputs)`."""
+        return network.answers(network.modality.queries(x, self.reading(network)))

@@ -1,0 +1,327 @@
+"""Modality: everything that follows from the kind of samples, in one object that the rest of the package asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.companions.linear import Companion
+from kerasnas.modalities.columns import Columns, labels_in, samples_in
+from kerasnas.modalities.fronts import SPLITS, Front
+from kerasnas.modalities.values import check_samples
+from kerasnas.registry import Registry
+from kerasnas.tasks import Classification, Task
+
+MODALITIES = Registry("modality")
+"""Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
+PARTS = (("train", "training"), ("test", "test"))
+_BATCH = 250
+_LOADING = """\
+import keras  # the network is made of standard layers: KerasNAS is not needed
+
+model = keras.models.load_model("model.keras")"""
+
+
+@dataclasses.dataclass(frozen=True)
+class TextLimits:
+    """The limits within which texts become token ids.
+
+    Args:
+        words: maximum size of the vocabulary. Defaults to 20000.
+        length: number of ids of a text. Defaults to 0: what 98 % of the training texts need, 256 at most.
+        tokens: `"words"`, `"characters"`, or `"auto"`, the default.
+    """
+
+    words: int = 20_000
+    length: int = 0
+    tokens: str = "auto"
+
+    def __post_init__(self) -> None:
+        checks.integer("words", self.words, least=1)
+        checks.integer("length", self.length, least=0)
+        checks.one_of("tokens", self.tokens, ("auto", *SPLITS))
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How samples of files and tables become arrays.
+
+    Args:
+        shape: of one raw sample, where a network takes no other; of images `(height, width, channels)`. Defaults to
+            None: as the samples come.
+        size: `(height, width)` that images are brought to. Defaults to None: the most common one.
+        fit: how images of other shapes are brought to size. Defaults to `"stretch"`.
+        scale: largest raw value of an image. Defaults to 255.
+        text_column: column of texts in a table. Defaults to "": the one with a usual name.
+    """
+
+    shape: tuple[int, ...] | None = None
+    size: tuple[int, int] | None = None
+    fit: str = "stretch"
+    scale: float = 255.0
+    text_column: str = ""
+
+    def scaled(self, pixels: np.ndarray) -> np.ndarray:
+        """Return pixels of 8 bits in the range from 0 to `scale`."""
+        return pixels if self.scale == 255 else pixels * np.float32(self.scale / 255)
+
+
+class Modality:
+    """A kind of samples: how to read, check, augment, describe and show them.
+
+    A subclass sets the attributes, writes `read`, and overrides what differs from the defaults below. It is registered
+    with `MODALITIES.register(name)`; `kerasnas.testing.check_modality` says which promise it breaks.
+
+    Attributes:
+        name: in `MODALITIES`, in `model.json`, and in the array `kind` of an `.npz` file.
+        singular, plural: a sample in messages, such as `"image"` and `"images"`.
+        input_plural: network inputs in messages. Defaults to `plural`.
+        inputs: what a network takes, as a search space's `inputs` says.
+        axes: names of the axes of one network input.
+        value: one number of a sample, in messages.
+        sizes: names of the sizes that describe data for experience. Defaults to the axes.
+        fixes: number of axes of an array of other samples -> what to do about it.
+        columns: usual names of the column of samples in a table.
+        augmentations: names of those that keep such samples what they are.
+        gradient_space: space of a gradient search by default; empty if none fits.
+        race_space: space of a race by default; empty if none fits.
+        companion_setting: the setting that sizes the linear model next to a network; empty if there is none.
+        formats: names of the export formats that can hold a network; None for all.
+        drift: whether drift statistics exist.
+        transductive: whether a network predicts all its samples at once, and no others: the nodes of a graph.
+        adapts: whether a deployed network can be adapted to new samples.
+        example: argument of `kerasnas predict` in the closing text; empty if it takes none.
+        hub_tasks: task -> its name on the Hugging Face Hub.
+        in_words: format of the sizes of a sample.
+    """
+
+    name = ""
+    singular, plural = "sample", "samples"
+    input_plural = ""
+    inputs = ""
+    axes: tuple[str, ...] = ()
+    value = "value"
+    sizes: tuple[str, ...] = ()
+    fixes: ClassVar[Mapping[int, str]] = {}
+    columns: tuple[str, ...] = ()
+    augmentations: tuple[str, ...] = ()
+    gradient_space = race_space = ""
+    companion_setting = ""
+    formats: tuple[str, ...] | None = None
+    drift = True
+    adapts = True
+    transductive = False
+    example = ""
+    hub_tasks: ClassVar[Mapping[str, str]] = {}
+    in_words = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "axes" in cls.__dict__ and "sizes" not in cls.__dict__:
+            cls.sizes = cls.axes
+        if "input_plural" not in cls.__dict__:
+            cls.input_plural = cls.plural
+
+    def __repr__(self) -> str:
+        return f"<modality {self.name}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = object.__hash__
+
+    # Reading --------------------------------------------------------------------------------------------
+    def claims(self, x: np.ndarray) -> bool:
+        """Return True if raw samples like `x` are these where nothing says what they are."""
+        return False
+
+    def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
+        """Return the arguments of a `Dataset`: checked samples and labels, front, raw samples, notes.
+
+        Args:
+            arrays: `x_train`, `y_train`, `x_test`, `y_test` and what else a file has; labels as networks learn them.
+            task: what the labels are.
+            limits: of texts.
+
+        Raises:
+            ValueError: for arrays that no network can learn from.
+        """
+        raise NotImplementedError
+
+    def restored(self, record: Mapping[str, Any]) -> Modality:
+        """Return the modality of a saved network, given the content of its `model.json`."""
+        return self
+
+    def load_options(self, reading: Reading) -> dict[str, Any]:
+        """Return the arguments of `kerasnas.datasets.load` by which samples of a folder or table fit a network."""
+        return {}
+
+    def from_table(self, columns: Columns, target: Sequence[str], reading: Reading) -> tuple[Any, np.ndarray]:
+        """Return samples and labels of a table, as `kerasnas.modalities.columns` has it."""
+        sample = self.sample_column(columns, reading)
+        return columns[sample], labels_in(columns, sample, target)
+
+    def sample_column(self, columns: Columns, reading: Reading) -> str:
+        """Return the name of the column of samples.
+
+        Raises:
+            ValueError: if there is none; names the nearest.
+        """
+        return samples_in(columns, self.columns, self.plural)
+
+    def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        """Return samples of an estimator's `fit` as an array."""
+        return checks.array("x", x)
+
+    def queries(self, x: Any, reading: Reading) -> np.ndarray:
+        """Return samples of an estimator's `predict`, in whatever form, as a network takes them."""
+        return self.samples(x, reading)
+
+    def from_paths(
+        self, paths: Sequence[str | os.PathLike], reading: Reading
+    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+        """Return the arguments of `kerasnas predict` as samples.
+
+        Returns:
+            Their names; the raw samples; and the reason for each file that could not be read.
+
+        Raises:
+            ValueError: if such samples are not read from files.
+        """
+        raise ValueError(
+            f"The network takes {self.plural}, which `kerasnas predict` does not read. Pass an array to its "
+            "`model.predict` in Python."
+        )
+
+    # Checks ---------------------------------------------------------------------------------------------
+    def check(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        num_classes: int | None = None,
+        input_shape: tuple[int | None, ...] | None = None,
+        what: str = "training",
+        task: Task | None = None,
+    ) -> None:
+        """Raise ValueError unless `x` and `y` are inputs and labels to learn from; arguments as for `check_images`."""
+        check_samples(self, x, y, num_classes, input_shape, what, task)
+
+    def check_dtype(self, x: np.ndarray, what: str) -> None:
+        """Raise ValueError for inputs of another dtype than networks take."""
+
+    def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
+        """Return raw samples as the array that a deployed `model` takes.
+
+        Raises:
+            ValueError: if they do not fit the model.
+        """
+        found = checks.array(argument, x, finite=finite)
+        shape = tuple(model.input_shape[1:])
+        if not found.ndim or found.shape[1:] != shape or not len(found):
+            expected = f"samples of shape {shape}, at least one"
+            raise ValueError(checks.invalid(argument, expected, f"shape {found.shape}"))
+        return found
+
+    def array(self, argument: str, x: Any) -> np.ndarray:
+        """Return raw samples as an array."""
+        return checks.array(argument, x)
+
+    def answers(self, model: keras.Model, x: np.ndarray) -> np.ndarray:
+        """Return what a deployed model predicts of raw samples."""
+        return model.predict(x, batch_size=_BATCH, verbose=0)
+
+    # Learning -------------------------------------------------------------------------------------------
+    def fits(self, space: Any) -> bool:
+        """Return True if networks of a search space, or of its class, take these samples."""
+        return getattr(space, "inputs", "image") == self.inputs
+
+    def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
+        """Return the default of the setting `companion_setting`.
+
+        Args:
+            front: of the data.
+            samples: number of training samples.
+            limited: whether the cost of the network has a limit, which does not count the companion.
+        """
+        return 0
+
+    def companion(self, size: int, seed: int, padded: bool) -> Companion | None:
+        """Return the linear model next to a network; None where there is none of size 0."""
+        return None
+
+    def references(self, data: tuple[Any, Any], task: Task, seed: int) -> dict[str, Any]:
+        """Return fitted models to compare a race's winner with: name -> object with `predict(x)`; none by default."""
+        return {}
+
+    # Description ----------------------------------------------------------------------------------------
+    def measured(self, x: np.ndarray) -> tuple[float, ...]:
+        """Return the numbers that `sizes` names, of network inputs."""
+        return x.shape[1:]
+
+    def small(self, x: np.ndarray) -> np.ndarray:
+        """Return network inputs as short rows, on which the nearest sample is quick to find."""
+        return x.reshape(len(x), -1)
+
+    def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Return drift statistics of raw samples, `(samples, columns)`, and the name of each column."""
+        raise ValueError(f"Drift detection does not support {self.plural}.")
+
+    def blank(self, shape: tuple[int | None, ...]) -> np.ndarray:
+        """Return one raw sample of a shape, to find out the names of its statistics."""
+        return np.zeros((1, *(size or 2 for size in shape)))
+
+    def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
+        """Return the code that loads a saved network, for report and card.
+
+        Args:
+            record: of the data of the run.
+            answers, shown: name of the network's output, and the line that prints it.
+        """
+        return _LOADING
+
+    def thumbnail(self, x: np.ndarray) -> str | None:
+        """Return a small picture of a network input as a `data:` URI; None if there is none."""
+        return None
+
+    def excerpt(self, raw: Any) -> str:
+        """Return the beginning of a raw sample as text; empty if it is not one."""
+        return ""
+
+
+def class_labels(y: np.ndarray, task: Task) -> np.ndarray:
+    """Return labels `(samples,)` of a classification; of other tasks as they are."""
+    return y[:, 0] if isinstance(task, Classification) and y.shape[1:] == (1,) else y
+
+
+def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task) -> None:
+    """Raise ValueError unless `y` has one label of `task` for each sample, and at least two classes."""
+    if len(y) != samples or not samples:
+        raise ValueError(
+            f"Invalid value received for argument `y` ({what} data). Expected as many labels as {plural}, at least "
+            f"one. Received: {samples} {plural} and {len(y)} labels"
+        )
+    if isinstance(task, Classification) and y.ndim == 1 and what == "training" and len(np.unique(y)) < 2:
+        raise ValueError(
+            f"Invalid value received for argument `y` ({what} data). Expected at least two classes. Received: only "
+            f"label {y[0]}, {len(y)} times: there is nothing to learn"
+        )
+
+
+def dataset_arguments(
+    x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], task: Task, **more: Any
+) -> dict[str, Any]:
+    """Return the arguments of a `Dataset`, given the samples and labels of "train" and "test"."""
+    classes = isinstance(task, Classification)
+    return {
+        **{f"x_{part}": x[part] for part in x},
+        **{f"y_{part}": y[part].astype(np.int64) if classes else y[part] for part in y},
+        "task": task,
+        **more,
+    }

@@ -1,0 +1,172 @@
+"""Images: arrays of pixels, and files of photographs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kerasnas import checks
+from kerasnas.modalities.base import PARTS, Modality, Reading, TextLimits, dataset_arguments
+from kerasnas.modalities.columns import columns_of
+from kerasnas.modalities.csv_labels import PATH_COLUMNS
+from kerasnas.modalities.folders import MODES, image_files, pixels_of_files, pixels_of_images, read_image
+from kerasnas.modalities.shapes import channel_statistics, part_means
+from kerasnas.modalities.signals import checked_parts
+from kerasnas.tasks import Task
+
+_SIDE = 8  # pixels, on which the nearest image is found
+_THUMBNAIL = 64
+_IMAGES = """\
+import json, keras, numpy, PIL.Image, PIL.ImageOps  # the network is made of standard layers: KerasNAS is not needed
+
+classes = json.load(open("model.json"))["classes"]
+model = keras.models.load_model("model.keras")
+image = {sized}
+{answers} = model.predict(numpy.asarray(image).reshape(1, {height}, {width}, {channels}){scaled})[0]
+{shown}"""
+
+
+class Images(Modality):
+    """Images `(height, width, channels)`, to networks from 0 to 1."""
+
+    name = "images"
+    singular, plural = "image", "images"
+    inputs = "image"
+    axes = ("height", "width", "channels")
+    value = "pixel"
+    fixes = {
+        3: "Grey images without a channel axis get one by x[..., None]",
+        2: "Flattened images get their axes back by x.reshape(-1, height, width, channels)",
+    }
+    columns = PATH_COLUMNS
+    augmentations = ("shift", "flip", "flip_vertical", "rotate", "cutout", "color_jitter")
+    gradient_space, race_space = "darts", "macro"
+    example = "image.png"
+    hub_tasks = {"classification": "image-classification"}
+    in_words = "{height}x{width}x{channels}"
+
+    def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
+        x, y = checked_parts(self, arrays, task)
+        for part, what in PARTS:
+            if x[part].min() < 0 or x[part].max() > 255:
+                raise ValueError(
+                    f"Expected {what} images with values in [0, 1] or 0..255. Received: values from {x[part].min()} "
+                    f"to {x[part].max()}"
+                )
+        wide_floats = any(images.dtype.kind == "f" and images.max() > 1.5 for images in x.values())
+        scales = {part: 255.0 if one.dtype.kind in "iu" or wide_floats else 1.0 for part, one in x.items()}
+        x = {part: np.divide(one, scales[part], dtype=np.float32, order="C") for part, one in x.items()}
+        return dataset_arguments(x, y, task, scale=scales["train"])
+
+    def load_options(self, reading: Reading) -> dict[str, Any]:
+        assert reading.shape is not None
+        return {"image_size": reading.shape[:2], "image_fit": reading.fit}
+
+    def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        x = _listed(x)
+        first = x[0] if isinstance(x, list) and x else next(iter(x), None) if _is_column(x) else None
+        size, channels = reading.size, None
+        if reading.shape is not None:
+            size, channels = reading.shape[:2], reading.shape[2]
+        if isinstance(first, str | os.PathLike):
+            return reading.scaled(pixels_of_files(x, size, reading.fit, channels))
+        if hasattr(first, "getexif"):
+            return reading.scaled(pixels_of_images(x, size, reading.fit, channels))
+        if reading.shape is None:
+            for name, value, default in (("image_size", reading.size, None), ("image_fit", reading.fit, "stretch")):
+                if value != default:
+                    usual = "auto" if default is None else default
+                    raise ValueError(checks.invalid(name, f"'{usual}', as `x` is an array of images", value))
+        return checks.array("x", list(x) if _is_column(x) else x)
+
+    def queries(self, x: Any, reading: Reading) -> np.ndarray:
+        assert reading.shape is not None
+        columns = columns_of(x)
+        x = _listed(x if columns is None else columns[self.sample_column(columns, reading)])
+        if _is_column(x) or (isinstance(x, list) and x and hasattr(x[0], "getexif")):
+            x = self.samples(x, reading)
+        paths = [x] if isinstance(x, str | os.PathLike) else x if isinstance(x, list | tuple) else None
+        if paths is not None and all(isinstance(path, str | os.PathLike) for path in paths):
+            _, images, failed = self.from_paths(paths, reading)
+            if failed:
+                raise ValueError("; ".join(failed.values()))
+            return images
+        images = checks.array("x", x)
+        if not images.ndim or not len(images):
+            raise ValueError(checks.invalid("x", "images, at least one", f"shape {images.shape}"))
+        images = images[..., None] if images.ndim == 3 and images.shape[1:] == reading.shape[:-1] else images
+        if images.shape[1:] != reading.shape:
+            raise ValueError(checks.invalid("x", f"images of shape {reading.shape}", images.shape[1:]))
+        return images
+
+    def from_paths(
+        self, paths: Sequence[str | os.PathLike], reading: Reading
+    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+        shape = reading.shape
+        if shape is None or shape[-1] not in MODES:
+            raise ValueError(f"The network takes samples of shape {shape}, not images.")
+        files: list[Path] = []
+        checks.sequence("paths", paths, (str, os.PathLike), expected="a sequence of paths")
+        for path in map(Path, paths):
+            if not path.exists():
+                raise FileNotFoundError(f"There is no image, and no folder of images, at {path}.")
+            found = image_files(path)
+            if not found:
+                raise ValueError(f"There is no image in the folder {path}.")
+            files += found
+        images: dict[Path, np.ndarray] = {}
+        failed: dict[Any, str] = {}
+        for file in dict.fromkeys(files):
+            try:
+                images[file] = read_image(file, shape, reading.fit)
+            except ValueError as error:
+                failed[file] = str(error)
+        pixels = np.stack(list(images.values())) if images else np.zeros((0, *shape))
+        return list(images), pixels * np.float32(reading.scale / 255), failed
+
+    def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
+        shape, scale = record.get("input_shape") or (), record.get("scale")
+        if scale is None or len(shape) != 3 or shape[-1] not in MODES:
+            return super().usage(record, answers, shown)
+        height, width, channels = shape
+        scaled = "" if scale == 255 else f" / {255 / scale:g}"
+        opened, size = f'PIL.Image.open("image.png").convert("{MODES[channels]}")', f"({width}, {height})"
+        ways = {"crop": f"PIL.ImageOps.fit({opened}, {size})", "pad": f"PIL.ImageOps.pad({opened}, {size})"}
+        sized = ways.get(str(record.get("image_fit")), f"{opened}.resize({size})")
+        sizes = {"height": height, "width": width, "channels": channels}
+        return _IMAGES.format(sized=sized, **sizes, scaled=scaled, answers=answers, shown=shown)
+
+    def small(self, x: np.ndarray) -> np.ndarray:
+        return part_means(x, (_SIDE, _SIDE))
+
+    def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        return channel_statistics(x)
+
+    def thumbnail(self, x: np.ndarray) -> str | None:
+        if x.ndim != 3 or x.shape[-1] not in MODES:
+            return None
+        pixels = np.rint(255 * np.clip(x, 0, 1)).astype(np.uint8)
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        file = io.BytesIO()
+        picture.save(file, format="PNG", optimize=True)
+        return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def _listed(x: Any) -> Any:
+    """Return paths of an array, an iterator or a column of a frame as a list; anything else as it is."""
+    if isinstance(x, np.ndarray):
+        return x.tolist() if x.ndim == 1 and x.dtype.kind in "UO" else x
+    return list(x) if hasattr(x, "__next__") or hasattr(x, "iloc") else x
+
+
+def _is_column(x: Any) -> bool:
+    """Return True for a column of a table that is read row by row, such as one of Hugging Face's."""
+    return hasattr(x, "__iter__") and not hasattr(x, "__array__") and not isinstance(x, str | bytes | list | tuple)

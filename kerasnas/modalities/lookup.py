@@ -1,0 +1,202 @@
+"""Lookups of modalities: by name, by what a space takes, and by what arrays, models and records look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.modalities.base import MODALITIES, Modality
+from kerasnas.tasks import CLASSIFICATION, Task
+
+_ALIASES = {"audio": "recordings", "text": "texts"}  # in the array `kind` of `.npz` files
+
+
+def modality(name: str) -> Modality:
+    """Return the modality of a name in `MODALITIES`, `"audio"` and `"text"` included.
+
+    Raises:
+        ValueError: for an unknown name; names the nearest.
+
+    Example:
+
+    >>> modality("audio")
+    <modality recordings>
+    """
+    checks.instance("name", name, str)
+    return MODALITIES[_ALIASES.get(name, name)]()
+
+
+def all_modalities() -> list[Modality]:
+    """Return one of each registered modality."""
+    return [MODALITIES[name]() for name in MODALITIES]
+
+
+def of_inputs(inputs: str) -> Modality:
+    """Return the first modality whose networks take `inputs`, as a search space names them.
+
+    Raises:
+        ValueError: for an unknown name; names the nearest.
+
+    Example:
+
+    >>> of_inputs("signal")
+    <modality signals>
+    """
+    known = {one.inputs: one for one in reversed(all_modalities())}
+    return known[checks.one_of("inputs", inputs, known)]
+
+
+def of_space(space: Any) -> Modality:
+    """Return the modality whose inputs the networks of a search space, or of its class, take."""
+    return of_inputs(getattr(space, "inputs", "image"))
+
+
+def of_arrays(arrays: Mapping[str, np.ndarray]) -> Modality:
+    """Return the modality of raw samples in a file: what its array `kind` says, or what they look like; else images.
+
+    Raises:
+        ValueError: for an unknown kind; names the nearest.
+    """
+    x = np.asarray(arrays["x_train"])
+    claimed = next((one for one in all_modalities() if one.claims(x)), MODALITIES["images"]())
+    if "kind" not in arrays:
+        return claimed
+    kind = str(arrays["kind"])
+    if _ALIASES.get(kind, kind) not in MODALITIES:
+        raise ValueError(
+            f"Expected the array `kind`, if there is one, to name a modality. Received: {kind!r}. "
+            f"{checks.nearest(kind, (*MODALITIES, *_ALIASES))}"
+        )
+    named = modality(kind)
+    if x.dtype.kind == "U" and not named.claims(x):
+        raise ValueError(f"Expected {named.plural}, as the array `kind` says. Received: {claimed.plural}")
+    return named
+
+
+def of_input_shape(shape: Sequence[int | None], dtype: Any = None) -> Modality:
+    """Return the first modality whose network inputs have as many axes, of a dtype if one is given.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for one in all_modalities():
+        try:
+            if len(one.axes) == len(shape):
+                one.check_dtype(np.zeros(0, dtype), "") if dtype is not None else None
+                return one
+        except ValueError:
+            continue
+    expected = " or ".join(dict.fromkeys(f"({', '.join(one.axes)})" for one in all_modalities()))
+    raise ValueError(checks.invalid("input_shape", f"a shape {expected}", tuple(shape)))
+
+
+def of_raw(x: Any) -> Modality:
+    """Return the modality of raw samples in memory, by which their drift statistics are made: their number of axes.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if isinstance(x, np.ndarray) and x.dtype.kind == "O" and x.ndim == 1 and all(isinstance(text, str) for text in x):
+        return modality("texts")
+    return _of_raw_shape(np.shape(x)[1:], np.asarray(x))
+
+
+def of_model(model: keras.Model) -> Modality:
+    """Return the modality of the raw samples that a deployed model takes, by its input: strings, or their axes."""
+    if model.inputs[0].dtype == "string":
+        return modality("texts")
+    return _of_raw_shape(model.input_shape[1:], model)
+
+
+def _of_raw_shape(shape: Sequence[int | None], received: Any) -> Modality:
+    return modality({3: "images", 2: "signals"}.get(len(shape), "tables"))
+
+
+def of_record(record: Mapping[str, Any], model: keras.Model | None = None) -> Modality:
+    """Return the modality of a saved network, given the content of its `model.json`, or a run's record of its data.
+
+    Earlier versions did not name it: the number of nodes, the front and the axes of the inputs tell.
+
+    Args:
+        record: `"modality"`, or `"nodes"`, `"front"` and `"input_shape"`.
+        model: the network. Defaults to None.
+
+    Raises:
+        ValueError: for an unknown modality; names the nearest.
+    """
+    if "modality" in record:
+        found = modality(record["modality"])
+    elif record.get("nodes") or "nodes" in record:
+        found = modality("graphs")
+    elif (record.get("front") or {}).get("name") == "log_mel":
+        found = modality("recordings")
+    else:
+        shape = record.get("input_shape") or ()
+        found = modality({1: "texts", 2: "signals"}.get(len(shape), "images"))
+    return found.restored(record)
+
+
+def of_result(result: Mapping[str, Any]) -> Modality:
+    """Return the modality of a run, given its record; images where the record has no data.
+
+    Example:
+
+    >>> of_result({"dataset": {"input_shape": [128, 1]}}), of_result({})
+    (<modality signals>, <modality images>)
+    """
+    return of_record(result.get("dataset") or {})
+
+
+def check_images(
+    x: Any,
+    y: Any,
+    *,
+    num_classes: int | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    what: str = "training",
+    task: Task = CLASSIFICATION,
+) -> None:
+    """Raise a clear error when `x` and `y` are not inputs and labels that a network can learn from.
+
+    Args:
+        x: images, an array `(samples, height, width, channels)` of finite numbers, or inputs of another modality.
+        y: class labels, an integer array `(samples,)`.
+        num_classes: when given, every label is below it; of other tasks, the number of labels or of numbers.
+        input_shape: when given, the `(height, width, channels)` of every image, or the `(length, channels)` of every
+            signal; None in it fits any size. Without it, images are expected.
+        what: name of these data in the errors. Defaults to `"training"`. Data of a single class are an error unless
+            this is `"test"`.
+        task: what the labels are. Defaults to classification; `y` of other tasks is `(samples, labels)`.
+
+    Raises:
+        TypeError: if `what` is not a string, or `task` no task.
+        ValueError: names the first problem found, the value received, and the fix where there is a usual one.
+
+    Example:
+
+    >>> check_images(np.zeros((4, 8, 8, 1)), np.array([0, 1, 0, 1]), num_classes=2)
+    >>> check_images(np.zeros((4, 128, 1)), np.array([0, 1, 0, 1]), input_shape=(128, 1))
+    >>> check_images(np.zeros((4, 8, 8)), np.array([0, 1, 0, 1]))
+    Traceback (most recent call last):
+        ...
+    ValueError: Invalid value received for argument `x` (training data). Expected images of shape (samples, height, \
+width, channels). Received: shape (4, 8, 8). Grey images without a channel axis get one by x[..., None]
+    """
+    found = (
+        modality("images") if input_shape is None else of_input_shape(_shape(input_shape), getattr(x, "dtype", None))
+    )
+    checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
+    found.check(x, y, num_classes=num_classes, input_shape=input_shape, what=what, task=task)
+
+
+def _shape(input_shape: Any) -> tuple[int | None, ...]:
+    expected = "(height, width, channels), (length, channels) or (length,), where None fits any size"
+    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence) or not 1 <= len(input_shape) <= 3:
+        raise ValueError(checks.invalid("input_shape", expected, input_shape))
+    for size in input_shape:
+        checks.optional(checks.size, "input_shape", size)
+    return tuple(input_shape)

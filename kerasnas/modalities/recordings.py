@@ -1,0 +1,55 @@
+"""Recordings: sound, whose networks read log-mel spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasnas.modalities.base import (
+    PARTS,
+    TextLimits,
+    check_labels,
+    class_labels,
+    dataset_arguments,
+)
+from kerasnas.modalities.fronts import LogMel
+from kerasnas.modalities.signals import Signals
+from kerasnas.tasks import Task
+
+
+class Recordings(Signals):
+    """Recordings `(samples,)` at one rate; to networks they are signals, the frames of a spectrogram."""
+
+    name = "recordings"
+    singular, plural = "recording", "recordings"
+    input_plural = "signals"
+    drift = False
+    hub_tasks = {"classification": "audio-classification"}
+
+    def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
+        rate = np.ravel(arrays.get("rate", ()))
+        if rate.size != 1 or not float(rate[0]) >= 1:
+            raise ValueError("Expected the array `rate`, the number of samples a second, with audio. There is none")
+        raw: dict[str, np.ndarray] = {}
+        y: dict[str, np.ndarray] = {}
+        for part, what in PARTS:
+            x, y[part] = np.asarray(arrays[f"x_{part}"]), class_labels(arrays[f"y_{part}"], task)
+            if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
+                raise ValueError(
+                    f"Invalid value received for argument `x` ({what} data). Expected audio, (recordings, samples), "
+                    f"all of one length. Received: shape {x.shape}, dtype {x.dtype}"
+                )
+            raw[part] = x.astype("float32") / (32768 if x.dtype == np.int16 else 1)
+            if bad := int((~np.isfinite(raw[part]).all(axis=1)).sum()):
+                raise ValueError(
+                    f"Expected finite samples. Received: NaN or infinity in {bad} of {len(x)} {what} recordings"
+                )
+            check_labels(y[part], len(x), "recordings", what, task)
+        front = LogMel.fitted(raw["train"], int(rate[0]))
+        frames = {part: front.frames(x) for part, x in raw.items()}
+        length, bands = frames["train"].shape[1:]
+        note = f"Log-mel spectrograms: {length} frames of {bands} bands, at {front.rate:,} samples a second"
+        more = {"raw_train": raw["train"], "raw_test": raw["test"], "front": front, "notes": (note,)}
+        return dataset_arguments(frames, y, task, **more)

@@ -1,0 +1,98 @@
+"""Signals: series of numbers, all as long or padded with NaN at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kerasnas.companions.kernels import KernelCompanion, usual_features
+from kerasnas.companions.linear import Companion
+from kerasnas.modalities.base import PARTS, Modality, TextLimits, class_labels, dataset_arguments
+from kerasnas.modalities.fronts import Front, Padding
+from kerasnas.modalities.shapes import channel_statistics, part_means
+from kerasnas.tasks import Task
+
+_PARTS = 32  # of the time axis, on which the nearest signal is found
+
+
+class Signals(Modality):
+    """Signals `(length, channels)`: of sensors, machines, bodies."""
+
+    name = "signals"
+    singular, plural = "signal", "signals"
+    inputs = "signal"
+    axes = ("length", "channels")
+    fixes = {
+        2: "Signals without a channel axis get one by x[..., None]",
+        4: "These are images: a space for images takes them",
+    }
+    augmentations = ("shift",)
+    gradient_space = "signals"
+    companion_setting = "kernels"
+    in_words = "{length:g} steps of {channels} channels"
+
+    def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
+        arrays, raw, notes = without_padding(arrays)
+        x, y = checked_parts(self, arrays, task)
+        found = dataset_arguments({part: one.astype(np.float32, order="C") for part, one in x.items()}, y, task)
+        if raw:
+            found |= {"front": Padding(), "raw_train": raw["train"], "raw_test": raw["test"], "notes": notes}
+        return found
+
+    def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
+        return 0 if limited else usual_features(samples)
+
+    def companion(self, size: int, seed: int, padded: bool) -> Companion | None:
+        return KernelCompanion(size, seed, padded) if size else None
+
+    def small(self, x: np.ndarray) -> np.ndarray:
+        return part_means(x, (_PARTS,))
+
+    def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        return channel_statistics(x)
+
+
+def checked_parts(
+    modality: Modality, arrays: Mapping[str, np.ndarray], task: Task
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return samples, with a channel axis, and labels of "train" and "test", of one shape and valid."""
+    x: dict[str, np.ndarray] = {}
+    y: dict[str, np.ndarray] = {}
+    shape: tuple[int | None, ...] = (None,) * len(modality.axes)
+    classes = len(np.ravel(arrays["classes"])) if "classes" in arrays else None
+    for part, what in PARTS:
+        samples, labels = np.asarray(arrays[f"x_{part}"]), class_labels(arrays[f"y_{part}"], task)
+        samples = samples[..., None] if samples.ndim == len(shape) else samples
+        modality.check(samples, labels, num_classes=classes, input_shape=shape, what=what, task=task)
+        x[part], y[part], shape = samples, labels, samples.shape[1:]
+    return x, y
+
+
+def without_padding(
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], tuple[str, ...]]:
+    """Return signals with zeros in place of trailing NaN, the raw signals, and a note; no raw ones if none is padded.
+
+    Args:
+        arrays: `x_train` and `x_test` are `(samples, length)` or `(samples, length, channels)`.
+
+    Raises:
+        ValueError: for a signal without a step. NaN elsewhere are left for the check of values.
+    """
+    found, raw, padded = dict(arrays), {}, 0
+    for part, what in PARTS:
+        x = np.asarray(arrays[f"x_{part}"])
+        x = x[..., None] if x.ndim == 2 else x
+        if x.ndim != 3 or x.dtype.kind != "f":
+            return dict(arrays), {}, ()
+        missing = np.isnan(x).all(axis=2)
+        ends = missing[:, ::-1].cumprod(axis=1)[:, ::-1].astype(bool)
+        if empty := int(ends.all(axis=1).sum()):
+            raise ValueError(f"Expected signals of at least one step. Received: {empty} {what} signals of NaN alone")
+        padded += int(ends.any(axis=1).sum())
+        raw[part], found[f"x_{part}"] = x.astype("float32"), np.where(ends[..., None], 0, x)
+    total = sum(len(x) for x in raw.values())
+    note = f"{padded:,} of {total:,} signals are shorter than {raw['train'].shape[1]} steps, and are padded"
+    return (found, raw, (note,)) if padded else (dict(arrays), {}, ())

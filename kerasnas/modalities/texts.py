@@ -1,0 +1,199 @@
+"""Texts: strings, whose vocabulary is that of the training texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnas import checks
+from kerasnas.companions.linear import Companion, NGramCompanion
+from kerasnas.modalities.base import (
+    PARTS,
+    Modality,
+    Reading,
+    TextLimits,
+    check_labels,
+    class_labels,
+    dataset_arguments,
+)
+from kerasnas.modalities.columns import Columns, columns_of, samples_in
+from kerasnas.modalities.csv_labels import TEXT_COLUMNS
+from kerasnas.modalities.fronts import Front, Vocabulary
+from kerasnas.modalities.values import invalid_data
+from kerasnas.tasks import Task
+
+_BUCKETS = 512  # of the counts of words, on which the nearest text is found
+_MOST_LETTERS = 160  # of an excerpt
+_LONGEST_PATH = 250  # longer strings are no paths, and no file system may be asked for them
+_STATISTICS = ("characters", "words", "characters a word", "share of letters", "share of digits", "share of capitals")
+
+_USAGE = """\
+import json, keras, numpy  # the network is made of standard layers: KerasNAS is not needed
+
+classes = json.load(open("model.json"))["classes"]
+model = keras.models.load_model("model.keras")
+{answers} = model.predict(numpy.array(["a text"], object))[0]
+{shown}"""
+
+
+class Texts(Modality):
+    """Texts, to networks token ids `(length,)`, of which 0 is padding."""
+
+    name = "texts"
+    singular, plural = "text", "texts"
+    input_plural = "token ids"
+    inputs = "text"
+    axes = ("length",)
+    sizes = ("length", "vocabulary")
+    value = "token id"
+    fixes = {
+        4: "These are images: a space for images takes them",
+        3: "These are signals: a space for signals takes them",
+        1: "Texts become token ids by `kerasnas.datasets.load`, or by TextVectorization",
+    }
+    columns = TEXT_COLUMNS
+    augmentations = ("drop_words",)
+    gradient_space = "text"
+    companion_setting = "ngrams"
+    formats = ("savedmodel",)
+    adapts = False
+    example = '"a text"'
+    hub_tasks = {"classification": "text-classification", "multilabel": "text-classification"}
+    in_words = "{length:.1f} words"
+
+    def claims(self, x: np.ndarray) -> bool:
+        return x.dtype.kind == "U" and x.ndim == 1
+
+    def read(self, arrays: Mapping[str, np.ndarray], task: Task, limits: TextLimits) -> dict[str, Any]:
+        raw: dict[str, np.ndarray] = {}
+        y: dict[str, np.ndarray] = {}
+        for part, what in PARTS:
+            texts, y[part] = np.asarray(arrays[f"x_{part}"]), class_labels(arrays[f"y_{part}"], task)
+            if texts.ndim != 1 or texts.dtype.kind not in "UO" or not all(isinstance(one, str) for one in texts[:1000]):
+                expected, received = "texts, strings of shape (samples,)", f"shape {texts.shape}, dtype {texts.dtype}"
+                raise invalid_data("x", what, expected, received)
+            check_labels(y[part], len(texts), "texts", what, task)
+            raw[part] = texts.astype(object)
+        front, note = Vocabulary.learned(raw["train"].tolist(), limits.words, limits.length, limits.tokens)
+        ids = {part: front.ids(texts.tolist()) for part, texts in raw.items()}
+        notes = [note]
+        for part, what in PARTS:
+            if empty := int((ids[part] == 0).all(axis=1).sum()):
+                notes.append(f"{empty:,} of {len(ids[part]):,} {what} texts have no word in them")
+        more = {"raw_train": raw["train"], "raw_test": raw["test"], "front": front, "notes": tuple(notes)}
+        return dataset_arguments(ids, y, task, **more)
+
+    def sample_column(self, columns: Columns, reading: Reading) -> str:
+        if reading.text_column:
+            return checks.one_of("text_column", reading.text_column, columns)
+        return samples_in(columns, self.columns, self.plural)
+
+    def samples(self, x: Any, reading: Reading) -> np.ndarray:
+        found = np.asarray(list(x) if hasattr(x, "__iter__") and not isinstance(x, str | bytes) else x, object)
+        try:
+            texts = [one.decode() if isinstance(one, bytes) else one for one in found.ravel()]
+        except UnicodeDecodeError as error:
+            raise ValueError(checks.invalid("x", "texts in UTF-8", str(error))) from None
+        if found.ndim != 1 or not all(isinstance(text, str) for text in texts):
+            kinds = ", ".join(sorted({type(text).__name__ for text in texts if not isinstance(text, str)}))
+            received = f"shape {found.shape}" + (f" of {kinds}" if kinds else "")
+            raise ValueError(checks.invalid("x", "texts, a sequence of strings", received))
+        return np.array(texts, dtype=str)
+
+    def queries(self, x: Any, reading: Reading) -> np.ndarray:
+        if isinstance(x, str):
+            return np.array(read_texts([x]), object)
+        columns = columns_of(x)
+        return self.samples(x if columns is None else columns[self.sample_column(columns, reading)], reading).astype(
+            object
+        )
+
+    def from_paths(
+        self, paths: Sequence[str | os.PathLike], reading: Reading
+    ) -> tuple[Sequence[Any], np.ndarray, dict[Any, str]]:
+        texts = read_texts(paths)
+        return texts, np.array(texts, object), {}
+
+    def check_dtype(self, x: np.ndarray, what: str) -> None:
+        if not np.issubdtype(x.dtype, np.integer):
+            raise invalid_data("x", what, "token ids of an integer dtype", f"dtype {x.dtype}")
+
+    def checked(self, argument: str, x: Any, model: keras.Model, finite: bool = True) -> np.ndarray:
+        expected = "texts, strings of shape (samples,), at least one"
+        found = checks.strings(argument, x, expected)
+        if not len(found):
+            raise ValueError(checks.invalid(argument, expected, x))
+        return found
+
+    def array(self, argument: str, x: Any) -> np.ndarray:
+        return checks.strings(argument, x)
+
+    def companion_size(self, front: Front | None, samples: int, limited: bool) -> int:
+        return front.ngrams if isinstance(front, Vocabulary) else 0
+
+    def companion(self, size: int, seed: int, padded: bool) -> Companion | None:
+        return NGramCompanion(size) if size else None
+
+    def measured(self, x: np.ndarray) -> tuple[float, ...]:
+        return float((x != 0).sum() / len(x)), len(np.unique(x[x != 0]))
+
+    def small(self, x: np.ndarray) -> np.ndarray:
+        counts = np.zeros((len(x), _BUCKETS), np.float32)
+        rows, places = np.nonzero(x)
+        np.add.at(counts, (rows, x[rows, places].astype(int) % _BUCKETS), 1)
+        return counts / np.maximum(np.linalg.norm(counts, axis=1, keepdims=True), 1e-9)
+
+    def statistics(self, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        found = np.zeros((len(x), len(_STATISTICS)), "float32")
+        for row, text in zip(found, x, strict=True):
+            words = len(text.split())
+            shares = (sum(map(kind, text)) / max(len(text), 1) for kind in (str.isalpha, str.isdigit, str.isupper))
+            row[:] = (len(text), words, len(text) / max(words, 1), *shares)
+        return found, _STATISTICS
+
+    def usage(self, record: Mapping[str, Any], answers: str, shown: str) -> str:
+        return _USAGE.format(answers=answers, shown=shown)
+
+    def blank(self, shape: tuple[int | None, ...]) -> np.ndarray:
+        return np.array([""], object)
+
+    def excerpt(self, raw: Any) -> str:
+        return raw if len(raw) <= _MOST_LETTERS else f"{raw[:_MOST_LETTERS]}..."
+
+
+def read_texts(texts: Sequence[str | os.PathLike]) -> list[str]:
+    """Return texts, and those in the lines of `.txt` files.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file of another kind, one that is not UTF-8, and where there is no text.
+
+    Example:
+
+    >>> read_texts(["a fine film", "dull"])
+    ['a fine film', 'dull']
+    """
+    found: list[str] = []
+    for text in map(str, texts):
+        if text.endswith(".txt"):
+            if not Path(text).is_file():
+                raise FileNotFoundError(f"There is no file {text}.")
+            try:
+                lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{text}: expected texts in UTF-8 ({error})") from None
+            found += [line for line in lines if line.strip()]
+        elif len(text) < _LONGEST_PATH and Path(text).exists():
+            raise ValueError(
+                f"The network takes texts: in quotes, or a .txt file with one in each line. Received: {text}"
+            )
+        else:
+            found.append(text)
+    if not found:
+        raise ValueError("Expected texts, or .txt files with one in each line. Received: none")
+    return found
