@@ -1,15 +1,15 @@
-"""Everything that knows KerasTuner: architecture search through `tuner.search(...)`.
+"""Architecture search through KerasTuner: `tuner.search(...)`.
 
-`GenotypeTuner` is KerasTuner's own `Tuner`. In `SupernetTuner` and `OneShotTuner` this differs from it:
+`GenotypeTuner` is KerasTuner's own `Tuner`. `SupernetTuner` and `OneShotTuner` differ from it:
 
 | | KerasTuner's tuners | these |
 |---|---|---|
 | a trial | one `fit` of what `build` returns | a search, and the training of what it found (`OneShotTuner`: a child) |
 | data | whatever `fit` takes | arrays, or a `tf.data.Dataset` or `PyDataset`, read into arrays once |
-| `validation_data`, `validation_split` | passed to `fit` | what the found networks alone are evaluated on |
-| `architecture_split` | - | the share of the rest that moves the alphas, or rewards children |
+| `validation_data`, `validation_split` | passed to `fit` | evaluate the found networks only |
+| `architecture_split` | - | the fraction of the rest that moves the alphas, or rewards children |
 | further arguments of `search` | passed to `fit` | those that `search` names, such as `augment` |
-| `epochs` | of `fit` | of the search; `training=TrainingRecipe(epochs=...)` has those of the network |
+| `epochs` | of `fit` | of the search; those of the network are in `training=TrainingRecipe(epochs=...)` |
 | `executions_per_trial` | the same trial again | `folds=` cross-validates |
 | `verbose=1`, `2` | Keras' output, a table for each trial | the same with a row each; `"rows"`: rows alone |
 | `TensorBoard` | `log_dir/trial/execution0`, with HParams | `.../trial/search`, `.../trial/network`, with HParams |

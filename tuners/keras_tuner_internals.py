@@ -1,4 +1,4 @@
-"""The seam to KerasTuner's private names: each is touched here, or overridden as `PRIVATE` says, and nowhere else."""
+"""Seam to KerasTuner's private names: each is used here, or overridden as `PRIVATE` says, and nowhere else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
     "silent_conditions",
 ]
 
-# Dotted name -> why it is needed. Tests say which of them a release of KerasTuner has removed.
+# Dotted name -> why it is needed. Tests name those that a release of KerasTuner has removed.
 PRIVATE = {
     "keras_tuner.src.protos.get_service": "the messages of the chief's service, which heartbeats are made of",
     "keras_tuner.src.protos.get_service_grpc": "the chief's service, behind our gate, and a worker's calls, signed",
@@ -38,7 +38,7 @@ PRIVATE = {
     "keras_tuner.src.engine.oracle.Display.on_trial_begin": "the table of hyperparameters, with `verbose=1`",
     "keras_tuner.src.engine.oracle.Display.on_trial_end": "the score and the time, with `verbose=1`",
     "keras_tuner.src.engine.tuner_utils.convert_hyperparams_to_hparams": "hyperparameters for TensorBoard's page",
-    "keras_tuner.Oracle._set_project_dir": "overridden: the tuner says there where the oracle's files are",
+    "keras_tuner.Oracle._set_project_dir": "overridden: it receives the folder of the oracle's files",
     "keras_tuner.engine.base_tuner.BaseTuner._is_worker": "called: whether the oracle is a client of the chief's",
     "keras_tuner.engine.base_tuner.BaseTuner._get_tuner_fname": "overridden: one state for chief and single process",
     "keras_tuner.engine.base_tuner.BaseTuner._try_run_and_update_trial": "overridden: fatal errors reach the chief",
@@ -50,22 +50,22 @@ _silent = 0  # how many contexts are open
 
 
 def service_messages() -> Any:
-    """The messages of the chief's service: a heartbeat is a `GetTrialRequest`."""
+    """Return the messages of the chief's service: a heartbeat is a `GetTrialRequest`."""
     return protos.get_service()
 
 
 def service_calls(channel: Any) -> Any:
-    """The calls of the chief's service over a channel, such as a `SignedChannel`; KerasTuner's client makes its own."""
+    """Return the calls of the chief's service over a channel, such as a `SignedChannel`, in place of KerasTuner's."""
     return protos.get_service_grpc().OracleStub(channel)
 
 
 def add_service(servicer: OracleServicer, server: Any) -> None:
-    """Let a gRPC server answer with `servicer`: KerasTuner's chief has one thread and keeps errors to itself."""
+    """Add `servicer` to a gRPC server: KerasTuner's own chief has one thread and keeps errors to itself."""
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
 
 
 def oracle_behind(oracle: Any) -> Any:
-    """The oracle that a worker's program has made, which KerasTuner hides behind its client of the chief's."""
+    """Return the oracle that a worker's program has made, which KerasTuner hides behind its client."""
     return oracle._oracle if isinstance(oracle, OracleClient) else oracle
 
 
@@ -81,7 +81,7 @@ def show_end(oracle: keras_tuner.Oracle, trial: Trial) -> None:
 
 
 def hparams_of(hyperparameters: keras_tuner.HyperParameters) -> dict[Any, Any]:
-    """Hyperparameters as TensorBoard's HParams page takes them; it needs the package tensorboard."""
+    """Convert hyperparameters for TensorBoard's HParams page; it needs the package tensorboard."""
     from tensorboard.plugins.hparams import api
 
     return tuner_utils.convert_hyperparams_to_hparams(hyperparameters, api)
@@ -89,9 +89,9 @@ def hparams_of(hyperparameters: keras_tuner.HyperParameters) -> dict[Any, Any]:
 
 @contextlib.contextmanager
 def silent_conditions() -> Iterator[None]:
-    """A context without the print that KerasTuner left in what sends conditional hyperparameters over the wire.
+    """Silence the print that KerasTuner left in the serialization of conditional hyperparameters.
 
-    Contexts may overlap in several threads; after the last one KerasTuner is as it was.
+    Contexts may overlap in several threads; the last one restores KerasTuner.
     """
     global _silent
     with _silence:

@@ -1,4 +1,4 @@
-"""The chief of a distributed search: serves its oracle until the search is over, or until that raises an error."""
+"""Chief of a distributed search: serves its oracle until the search is over or raises an error."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from tuners.persistence import json_files
 
 RUNNING, OVER, FAILED = "running", "over", "failed"
 _THREADS = 16
-_LOOK = 0.5  # seconds between two looks at whether the search is over
-_ALONE = 60.0  # seconds without a worker before that is said
-_GRACE = 2.0  # seconds for answers that are under way when the chief leaves
+_LOOK = 0.5  # seconds between two checks whether the search is over
+_ALONE = 60.0  # seconds without a worker before a warning
+_GRACE = 2.0  # seconds for pending answers when the chief leaves
 
 
 def write_status(folder: str | os.PathLike, status: str, max_trials: int, message: str = "") -> None:
-    """Write whether the search is over, for those who find no chief: it says whether one will come back."""
+    """Write whether the search is over, for workers that find no chief."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     json_files.write(Path(folder, "search.json"), {"status": status, "max_trials": max_trials, "message": message})
 
 
 def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
-    """Read the status of a search of `max_trials` trials, and the message that goes with it.
+    """Read the status of a search of `max_trials` trials, and its message.
 
-    A status that cannot be read, or is of another number of trials, counts as running: who asks waits for a chief.
+    A status that is unreadable, or of another number of trials, counts as running: workers wait for a chief.
 
     Example:
 
@@ -55,9 +55,9 @@ def read_status(folder: str | os.PathLike, max_trials: int) -> tuple[str, str]:
 
 
 class Servicer(internals.OracleServicer):
-    """KerasTuner's service, with heartbeats and errors, which our workers send beside its messages.
+    """KerasTuner's service, with heartbeats and errors, which our workers add to its messages.
 
-    A `Gate` stands before it: who calls is a worker of this project, and what it sends is well-formed.
+    A `Gate` precedes it: callers are workers of this project, and their messages well-formed.
     """
 
     def CreateTrial(self, request: Any, context: Any) -> Any:
@@ -93,17 +93,11 @@ class Servicer(internals.OracleServicer):
 
 
 def serve(oracle: ProjectOracle, folder: str | os.PathLike) -> None:
-    """Serve `oracle` to the workers until all trials have ended and all workers know.
-
-    Workers are those that know the secret in the folder, which is made if there is none.
-
-    Args:
-        oracle: the search.
-        folder: the project's.
+    """Serve `oracle` to workers with the folder's secret, until all trials have ended and all workers know.
 
     Raises:
-        Exception: whatever a method of the oracle raised. It is reported to all workers as well.
-        RuntimeError: if the address cannot be listened at.
+        Exception: any error of the oracle's methods, also reported to all workers.
+        RuntimeError: if the address is not free.
     """
     if oracle.is_over() or (not oracle.has_unfinished() and read_status(folder, oracle.max_trials)[0] == OVER):
         write_status(folder, OVER, oracle.max_trials)

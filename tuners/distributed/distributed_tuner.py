@@ -30,24 +30,25 @@ class DistributedTuner(BaseTuner):
     """A tuner that can be run as chief and workers; a class to inherit from before any of KerasTuner's tuners.
 
     The same program runs in every process, with KerasTuner's environment variables: `KERASTUNER_ORACLE_IP` and
-    `KERASTUNER_ORACLE_PORT`, where the chief is, and `KERASTUNER_TUNER_ID`, which contains "chief" for the chief and is
-    another one for each worker. All see the same `directory`, where the chief leaves a secret by which it and its
-    workers know one another; nobody else can take part, see SECURITY.md. Without these variables it is a tuner as any
-    other, and a project may be resumed in either way.
+    `KERASTUNER_ORACLE_PORT`, the chief's address, and `KERASTUNER_TUNER_ID`, which contains "chief" for the chief and
+    is unique for each worker. All use the same `directory`, where the chief leaves a secret that authenticates it and
+    its workers; nobody else can take part, see SECURITY.md. Without these variables it is an ordinary tuner, and a
+    project may be resumed either way.
 
     Any process may be killed. A dead worker's trial is run again by another one after the oracle's `lease`; workers may
-    come late, or again; when the chief is started again it resumes, and the workers have waited for it. When all
-    trials have ended, all processes leave `search`, and `get_best_models` and the like work in each. An error of the
-    oracle, or one that KerasTuner calls fatal, ends the search in all of them, with its traceback. Only the chief
-    heeds `overwrite`; leave that out where the chief may be started again.
+    come late, or again; workers wait for a chief that is restarted, which resumes. When all trials have ended, all
+    processes leave `search`, and `get_best_models` and the like work in each. An error of the oracle, or one that
+    KerasTuner calls fatal, ends the search in all of them, with its traceback. Only the chief applies `overwrite`;
+    leave it out where the chief may be restarted.
 
-    The tuner's state is written whole or not at all. A project whose state is damaged or missing is resumed from the
-    version before, or from its oracle's files.
+    The tuner's state is written atomically. A project whose state is damaged or missing is resumed from the previous
+    version, or from its oracle's files.
 
     Args: as for the tuner that comes after it.
 
     Raises:
-        TypeError: if there is a chief, and the oracle is none of this package.
+        TypeError: if there is a chief, and the oracle is not one of this package.
+        ValueError: for an invalid environment variable, with its name and value.
         ValueError: if one of the environment variables has a value that cannot be; says which, and the value.
     """
 
@@ -71,13 +72,9 @@ class DistributedTuner(BaseTuner):
         super().__init__(*args, **kwargs)
         oracle = oracle_behind(self.oracle)
         if is_distributed():
-            checks.instance(
-                "oracle",
-                oracle,
-                ProjectOracle,
-                "one of this package with chief and workers, such as `PredictorOracle` or `RandomOracle`, as others "
-                "lose the trials of dead workers",
-            )
+            expected = "one of this package with chief and workers, such as `PredictorOracle` or `RandomOracle`, as "
+            expected += "others lose the trials of dead workers"
+            checks.instance("oracle", oracle, ProjectOracle, expected)
         if self._is_worker():
             from tuners.distributed.worker import WorkerOracle
 
@@ -106,11 +103,11 @@ class DistributedTuner(BaseTuner):
 
     # The project -------------------------------------------------------------------------------------
     def _get_tuner_fname(self) -> str:
-        # One name for the chief and for a search without one: each resumes what the other began.
+        # One name for the chief and for a search without one: each resumes the other's.
         return super()._get_tuner_fname() if self._is_worker() else os.path.join(self.project_dir, _STATE)
 
     def save(self) -> None:
-        """Write the project's state, whole or not at all."""
+        """Write the project's state atomically."""
         if not self._is_worker():
             self.oracle.save()
         path, state = Path(self._get_tuner_fname()), self.get_state()
@@ -118,25 +115,25 @@ class DistributedTuner(BaseTuner):
         if not path.exists() or json_files.read(path) != state:
             json_files.write(path, state)
         if not json_files.previous(path).exists():
-            json_files.write(path, state)  # a state that never changes has a version before it as well
+            json_files.write(path, state)  # so that a state that never changes has a previous version as well
 
     def reload(self) -> None:
-        """Resume the project: the tuner's state first, which says whose it is."""
+        """Resume the project: the tuner's state first, which identifies it."""
         self.set_state(json_files.read(self._get_tuner_fname()) or self.get_state())
         if not self._is_worker():
             self.oracle.reload()
 
 
 def _restore_state(folder: Path) -> None:
-    """Write the tuner's state again if it is missing beside a search: KerasTuner would begin another one over it."""
+    """Write the tuner's state again if it is missing next to a search, which KerasTuner would overwrite."""
     path = folder / _STATE
     if path.exists() or not (json_files.previous(path).exists() or TrialStore(folder).holds_search()):
         return
     state = json_files.read(path)
     if state is None:
         warnings.warn(
-            f"{path} is missing, and there is no good version before it. It is written again, and the trials that "
-            "lie beside it are kept.",
+            f"{path} is missing, and there is no good version before it. It is written again, and the trials next to "
+            "it are kept.",
             stacklevel=3,
         )
     json_files.write(path, state or {})
@@ -172,11 +169,7 @@ class GenotypeTuner(DistributedTuner, keras_tuner.Tuner):
         super().on_trial_end(trial)
 
     def load_model(self, trial: Trial) -> Any:
-        """The trained model of a trial.
-
-        Raises:
-            DamagedFileError: if one of its files is not what was written.
-        """
+        """Load the trained model of a trial; raises `DamagedFileError` if one of its files was changed."""
         folder = self.get_trial_dir(trial.trial_id)
         for name in seals.sealed_names(folder):
             seals.whole(folder, name)

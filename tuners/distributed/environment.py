@@ -1,4 +1,4 @@
-"""KerasTuner's environment variables, which say where the chief is and which process this one is."""
+"""KerasTuner's environment variables, which name the chief's address and this process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _IP, _PORT, _NAME = (f"KERASTUNER_{name}" for name in ("ORACLE_IP", "ORACLE_PORT
 
 
 def is_distributed() -> bool:
-    """Tell whether KerasTuner's environment variables name a chief."""
+    """Return True if KerasTuner's environment variables name a chief."""
     return _IP in os.environ
 
 
 def is_chief() -> bool:
-    """Tell whether this process is the chief."""
+    """Return True in the chief's process."""
     return is_distributed() and "chief" in os.environ.get(_NAME, "")
 
 
 def is_worker() -> bool:
-    """Tell whether this process is a worker of a chief's."""
+    """Return True in a worker's process."""
     return is_distributed() and not is_chief()
 
 
@@ -38,11 +38,7 @@ def check_environment() -> None:
 
 
 def address() -> str:
-    """The chief's address, for gRPC.
-
-    Raises:
-        ValueError: if the variables have none, with their names and values.
-    """
+    """Return the chief's address for gRPC; raises ValueError, with name and value, for an invalid variable."""
     return f"{_host(os.environ[_IP])}:{_port(os.environ.get(_PORT))}"
 
 
@@ -50,7 +46,7 @@ def _host(text: str) -> str:
     try:
         ip = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
-        # What looks like an IP address and is none would be looked up as a name.
+        # An invalid IP address would be looked up as a name.
         if _HOST.fullmatch(text) is not None and not re.fullmatch(r"[0-9.]+", text):
             return text
         expected = "an IP address, or the name of a machine"
@@ -59,7 +55,7 @@ def _host(text: str) -> str:
 
 
 def _port(text: str | None) -> int:
-    # gRPC would take 99999 modulo 65536, and listen at another port than it says.
+    # gRPC would take 99999 modulo 65536, and listen at a port other than the one printed.
     if text is None or re.fullmatch(r"[0-9]{1,5}", text) is None or not 1 <= int(text) <= 65535:
         raise ValueError(checks.invalid(_PORT, "an integer from 1 to 65535", text, what="environment variable"))
     return int(text)

@@ -1,4 +1,4 @@
-"""The gate of the chief: lets signed calls through, refuses malformed ones, and keeps the oracle's first error."""
+"""Gate of the chief: admits signed calls, rejects malformed ones, and keeps the oracle's first error."""
 
 from __future__ import annotations
 
@@ -36,16 +36,11 @@ LIMITS = {
     "keepalive_time_ms": 60_000,  # a connection whose machine is gone is closed
     "keepalive_timeout_ms": 20_000,
 }
-CALLS = 1000  # at once; further ones are to come again
+CALLS = 1000  # at once; further ones are to be repeated
 
 
 class RefusedError(Exception):
-    """A call that is answered with an error and ends nothing.
-
-    Args:
-        code: a `grpc.StatusCode`.
-        words: the reason.
-    """
+    """A call that is answered with a `grpc.StatusCode` and a reason, and ends nothing."""
 
     def __init__(self, code: grpc.StatusCode, words: str):
         super().__init__(words)
@@ -56,23 +51,16 @@ class Gate(grpc.ServerInterceptor):
     """An interceptor before the chief's service.
 
     A call is answered if its signature is of the project's secret, for this session, and its number is new. This is
-    looked at before any of its message is read, so that a stranger keeps no thread. Answers are signed in turn.
+    checked before any of its message is read, so that a stranger keeps no thread. Answers are signed in turn.
 
-    Malformed messages are refused. The first error of the oracle ends the search; all who ask are told it.
-
-    Args:
-        secret: the project's.
-
-    Attributes:
-        session: a name of this run of the chief: what was signed for another one is not valid.
-        error: the oracle's first error, or None.
-        happened: is set when there is one.
+    Malformed messages are rejected. The oracle's first `error` ends the search, is answered to all further calls, and
+    sets `happened`.
     """
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
         self._seen = signatures.Seen()
-        self.session = secrets.token_hex(16)
+        self.session = secrets.token_hex(16)  # of this run of the chief: signatures for another one are invalid
         self.error: Exception | None = None
         self.happened = threading.Event()
 
@@ -106,7 +94,7 @@ class Gate(grpc.ServerInterceptor):
         return grpc.stream_unary_rpc_method_handler(behavior)
 
     def _stranger(self, method: str, metadata: dict[str, Any], context: Any) -> str | None:
-        """A reason why a call is none of this project's, or None."""
+        """Return the reason why a call does not belong to this project, or None."""
         if metadata.get(PROJECT) != self._secret.project:
             return "This is the chief of another project."
         right = signatures.sign_call(self._secret.key, method, context.invocation_metadata())
@@ -143,5 +131,5 @@ class Gate(grpc.ServerInterceptor):
 
 
 def in_words(error: Exception) -> str:
-    """The traceback of an error, short enough for gRPC."""
+    """Format the traceback of an error, short enough for gRPC."""
     return shortened("".join(traceback.format_exception(error)))

@@ -17,14 +17,7 @@ _PATIENCE = 3.0  # times the longest trial that a worker without heartbeats may 
 
 @dataclasses.dataclass
 class Lease:
-    """A trial that a worker holds.
-
-    Args:
-        worker: its name.
-        since: when it got the trial.
-        heard: when it was last heard of.
-        beating: whether it sends heartbeats.
-    """
+    """A trial that a worker holds: since when, when it was last heard of, and whether it sends heartbeats."""
 
     worker: str
     since: float
@@ -42,14 +35,14 @@ class Loss(NamedTuple):
 
 
 class Leases:
-    """The bookkeeping of trials among workers that may die, come late, or report an end twice.
+    """Bookkeeping of trials among workers that may die, come late, or report an end twice.
 
-    A trial is held by a worker, or waits for one, or has ended. A worker that sends heartbeats keeps its trial as long
-    as no two of them are more than `lease` seconds apart. Workers of stock tuners send none: they lose a trial when it
-    takes three times as long as the longest one so far, and longer than the lease. A trial that has lost three workers
-    has failed, as one that needs too much memory would end all of them.
+    A trial is held by a worker, waits for one, or has ended. A worker that sends heartbeats keeps its trial while no
+    two of them are more than `lease` seconds apart. Workers of stock tuners send none: they lose a trial when it takes
+    three times as long as the longest one so far, and longer than the lease. A trial that has lost three workers has
+    failed: one that needs too much memory would end all of them.
 
-    Nothing here knows what a trial is: trials and workers are names.
+    Trials and workers are only names here.
 
     Args:
         lease: seconds. Defaults to 60.
@@ -95,15 +88,15 @@ class Leases:
         return {name for name, seen in self._seen.items() if seen > alive or self.trial_of(name) is not None}
 
     def greet(self, worker: str) -> None:
-        """Note that a worker was heard of."""
+        """Record that a worker was heard of."""
         self._seen[worker] = self.clock()
 
     def leave(self, worker: str) -> None:
-        """Note that a worker was sent away."""
+        """Record that a worker was sent away."""
         self._seen.pop(worker, None)
 
     def forget_workers(self, names: Iterable[str] = ()) -> None:
-        """Know of no workers but `names`, which were heard of now."""
+        """Forget all workers except `names`, which were heard of now."""
         self._seen = dict.fromkeys(names, self.clock())
 
     # Trials ------------------------------------------------------------------------------------------
@@ -113,19 +106,19 @@ class Leases:
         return {lease.worker: trial for trial, lease in self._leases.items()}
 
     def trial_of(self, worker: str) -> str | None:
-        """The trial that a worker holds."""
+        """Return the trial that a worker holds."""
         return next((trial for trial, lease in self._leases.items() if lease.worker == worker), None)
 
     def worker_of(self, trial: str) -> str | None:
-        """The worker that holds a trial."""
+        """Return the worker that holds a trial."""
         return self._leases[trial].worker if trial in self._leases else None
 
     def has_unfinished(self) -> bool:
-        """Tell whether trials are with workers, or wait for one."""
+        """Return True if trials are with workers, or wait for one."""
         return bool(self._leases or self.waiting)
 
     def next_waiting(self) -> str | None:
-        """Take out the trial that has waited longest; None if none waits."""
+        """Remove and return the trial that has waited longest; None if none waits."""
         return self.waiting.pop(0) if self.waiting else None
 
     def lend(self, worker: str, trial: str) -> None:
@@ -139,22 +132,22 @@ class Leases:
             self.waiting.remove(trial)
 
     def heartbeat(self, worker: str, trial: str) -> None:
-        """Note that a worker is alive, and at work on a trial."""
+        """Record that a worker is alive, and at work on a trial."""
         if trial in self._leases:
             lease = self._leases[trial]
             self._seen[worker] = lease.heard = self.clock()
             lease.beating = True
 
     def hear(self, trial: str) -> None:
-        """Note that the worker of a trial has reported something."""
+        """Record that the worker of a trial has reported something."""
         if trial in self._leases:
             self._leases[trial].heard = self.clock()
 
     def accept(self, trial: str, succeeded: bool) -> bool:
-        """End the lease of a trial whose end is reported; tell whether the report counts.
+        """End the lease of a trial whose end is reported; return whether the report counts.
 
         It does not if the trial has ended: it is reported twice, after a broken connection, or by a worker that was
-        thought dead. Of a trial that was taken back and waits only a success counts.
+        declared dead. Of a trial that was taken back and waits, only a success counts.
         """
         if trial in self.ended or (trial in self.waiting and not succeeded):
             return False
@@ -168,19 +161,19 @@ class Leases:
         return True
 
     def wait(self, trial: str) -> None:
-        """Let a trial wait to be run again."""
+        """Make a trial wait to be run again."""
         self._leases.pop(trial, None)
         self.waiting.append(trial)
 
     def end(self, trial: str) -> None:
-        """Note that a trial has ended for good."""
+        """Record that a trial has ended for good."""
         self._leases.pop(trial, None)
         if trial in self.waiting:
             self.waiting.remove(trial)
         self.ended.append(trial)
 
     def expire(self) -> list[Loss]:
-        """Take the trials back whose workers have been silent for too long. They wait, unless they have failed."""
+        """Take back the trials of workers that are silent for too long. They wait, unless they have failed."""
         now, losses = self.clock(), []
         for trial, lease in list(self._leases.items()):
             silent = now - lease.heard
@@ -196,7 +189,7 @@ class Leases:
         return losses
 
     def _allowed(self, lease: Lease) -> float:
-        """Seconds of silence."""
+        """Return the allowed seconds of silence."""
         if lease.beating:
             return self.lease
         return max(self.lease, _PATIENCE * self._longest) if self._longest else math.inf
@@ -221,7 +214,7 @@ class Leases:
                 self.waiting.append(trial)
 
     def get_state(self) -> dict[str, Any]:
-        """All that outlives a restart, JSON-serializable, with the names that KerasTuner has for it."""
+        """Return all that outlives a restart, JSON-serializable, under KerasTuner's names."""
         return {
             "ongoing_trials": self.holders,
             "retry_queue": list(self.waiting),
@@ -232,7 +225,7 @@ class Leases:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Restore `get_state`; leases begin now."""
+        """Restore `get_state`; leases start now."""
         now = self.clock()
         self._leases = {trial: Lease(worker, now, now) for worker, trial in state["ongoing_trials"].items()}
         self.waiting, self.ended = list(state["retry_queue"]), list(state["end_order"])

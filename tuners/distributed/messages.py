@@ -1,4 +1,4 @@
-"""The limits of messages between chief and workers: names and numbers are checked where they arrive, at both ends."""
+"""Limits of messages between chief and workers: names and numbers are checked on arrival, at both ends."""
 
 from __future__ import annotations
 
@@ -22,17 +22,14 @@ LONGEST_TEXT = 3000  # bytes of a traceback, the last ones
 
 _TRIAL = re.compile(r"[0-9]{1,20}")
 _WORKER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_FILES = ("oracle", "search", "secret")  # beside which a worker's own file lies
+_FILES = ("oracle", "search", "secret")  # next to which a worker's own file lies
 _LONGEST_NAME = 500
 _MOST_TRIALS = 1_000_000
 _ENDS = (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED)
 
 
 def trial_name(value: Any) -> str:
-    """Return `value` if it is the number of a trial, as the oracles here make them: it is a part of paths.
-
-    Raises:
-        ValueError: otherwise.
+    """Return `value` if it is the number of a trial, as the oracles here make them: it becomes part of paths.
 
     Example:
 
@@ -48,15 +45,9 @@ Received: 'x/../../elsewhere'
 
 
 def worker_name(value: Any, argument: str = "tuner_id", what: str = "argument") -> str:
-    """Return `value` if it can be the name of a worker, which is a part of paths too.
+    """Return `value` if it can be the name of a worker, which becomes part of paths too.
 
-    Args:
-        value: the name.
-        argument: its name in the message. Defaults to `"tuner_id"`.
-        what: a noun for `argument`. Defaults to `"argument"`.
-
-    Raises:
-        ValueError: otherwise.
+    `argument` and its noun `what` are for the message of the ValueError.
 
     Example:
 
@@ -64,20 +55,16 @@ def worker_name(value: Any, argument: str = "tuner_id", what: str = "argument") 
     'worker-1'
     """
     if not isinstance(value, str) or _WORKER.fullmatch(value) is None:
-        expected = "a name of up to 100 letters, digits and `.`, `_`, `-` that begins with none of the last two"
+        expected = "a name of up to 100 letters, digits and `.`, `_`, `-`, not starting with one of the last two"
         raise ValueError(checks.invalid(argument, expected, value, what=what))
     if value.split(".")[0] in _FILES:
-        expected = f"another name than those of the project's files, {', '.join(_FILES)}"
+        expected = f"a name other than those of the project's files, {', '.join(_FILES)}"
         raise ValueError(checks.invalid(argument, expected, value, what=what))
     return value
 
 
 def check_call(call: Any) -> None:
-    """Raise ValueError where a message to the chief has something in it that is not to reach the oracle.
-
-    Args:
-        call: a message of KerasTuner's service.
-    """
+    """Raise ValueError if a message to the chief contains anything that must not reach the oracle."""
     kind = type(call).__name__
     if kind == "CreateTrialRequest":
         worker_name(call.tuner_id)
@@ -103,10 +90,7 @@ def check_answer(answer: Any) -> None:
 
 
 def read_beside(text: bytes | None) -> dict[str, Any]:
-    """Read what a worker sends beside a message: `message`, a text or None, and `fatal`.
-
-    Raises:
-        ValueError: if it is anything else.
+    """Read what a worker sends in addition to a message: `message`, a text or None, and `fatal`; else ValueError.
 
     Example:
 
@@ -116,7 +100,7 @@ def read_beside(text: bytes | None) -> dict[str, Any]:
     try:
         found = {} if text is None else json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"The metadata of the call are no JSON: {error}") from None
+        raise ValueError(f"The metadata of the call are not JSON: {error}") from None
     known: Mapping[str, Any] = {"message": (str, type(None)), "fatal": bool}
     if not isinstance(found, dict) or not all(isinstance(found[name], known.get(name, ())) for name in found):
         raise ValueError(checks.invalid("beside", "an object with `message` and `fatal`", found, what="metadata"))
@@ -124,7 +108,7 @@ def read_beside(text: bytes | None) -> dict[str, Any]:
 
 
 def shortened(text: str) -> str:
-    """The end of a text that fits the metadata of a message.
+    """Return the end of a text that fits the metadata of a message.
 
     Example:
 
@@ -137,7 +121,7 @@ def shortened(text: str) -> str:
 def _parsed(argument: str, kind: Any, message: Any) -> Any:
     try:
         return kind.from_proto(message)
-    except Exception as error:  # noqa: BLE001  KerasTuner raises whatever it stumbles over
+    except Exception as error:  # noqa: BLE001  KerasTuner raises many kinds
         raise ValueError(f"Invalid value received for argument `{argument}`. It cannot be read: {error!r}") from None
 
 

@@ -1,4 +1,4 @@
-"""The secret of a project: a file in its folder, by which chief and workers prove to one another who they are."""
+"""Secret of a project: a file in its folder, by which chief and workers authenticate each other."""
 
 from __future__ import annotations
 
@@ -16,19 +16,14 @@ _BYTES = 32
 
 
 class Secret(NamedTuple):
-    """The secret of a project.
-
-    Args:
-        project: the id of the project, which is no secret.
-        key: that of all signatures.
-    """
+    """The secret of a project: its public id, and the key of all signatures."""
 
     project: str
     key: bytes
 
 
 def read_secret(folder: str | os.PathLike) -> Secret | None:
-    """Read the secret of the project in `folder`, or None if there is none that is whole."""
+    """Read the secret of the project in `folder`; None if there is no whole one."""
     try:
         found = json_files.decode(Path(folder, NAME).read_bytes())
         secret = Secret(found["project"], bytes.fromhex(found["key"]))
@@ -40,11 +35,8 @@ def read_secret(folder: str | os.PathLike) -> Secret | None:
 def require_secret(folder: str | os.PathLike) -> Secret:
     """Read the secret of the project in `folder`; make it if there is none.
 
-    The file is created exclusively, and is its owner's alone. One that is damaged, or that others could read, is
-    replaced, with a warning: workers read it again when the chief does not take what they knew.
-
-    Raises:
-        OSError: if the file cannot be written.
+    The file is created exclusively, for its owner alone. One that is damaged, or readable by others, is replaced, with
+    a warning: workers read it again when the chief rejects the old one.
 
     Example:
 
@@ -81,5 +73,5 @@ def _mode(path: Path) -> int:
 
 
 def _is_open(path: Path) -> bool:
-    """Tell whether others than the owner may read the file, where the system has modes."""
+    """Return True if others than the owner may read the file, where the system has modes."""
     return os.name == "posix" and bool(_mode(path) & 0o077)

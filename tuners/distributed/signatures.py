@@ -1,8 +1,8 @@
-"""Signatures of calls and answers: HMACs of what is sent, so that neither side learns the secret from the other's.
+"""Signatures of calls and answers: HMACs over both, so that neither side learns the secret from the other's.
 
-A call has a number that is used once, and the session of the chief that it is for; its signature covers the method, all
-metadata of this package and a digest of the message. The answer's covers the number of the call, the status and the
-message. So nobody without the secret can make, change or repeat either; anyone who sees them can read them.
+A call has a number that is used once, and the session of its chief; its signature covers the method, all metadata of
+this package and a digest of the message. The answer's covers the number of the call, the status and the message. Nobody
+without the secret can make, change or repeat either; anyone who intercepts them can read them.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ PROJECT, SESSION, NUMBER, DIGEST, SIGNATURE = (
 )
 Metadata = Sequence[tuple[str, Any]]
 
-_CALLER = 32  # characters of a number that say whose it is; the rest counts
+_CALLER = 32  # characters of a number that identify the caller; the rest counts
 _WINDOW = 1024  # calls of one caller that may overtake one another
 
 
 def own_metadata(metadata: Iterable[Any] | None) -> list[tuple[str, Any]]:
-    """The metadata of this package, in one order, without the signature."""
+    """Return the metadata of this package, in one order, without the signature."""
     pairs = [(pair[0], pair[1]) for pair in metadata or () if pair[0].startswith(PREFIX) and pair[0] != SIGNATURE]
     return sorted(pairs, key=lambda pair: (pair[0], _bytes(pair[1])))
 
 
 def digest(message: bytes) -> str:
-    """The digest of a message, which its signature covers."""
+    """Return the digest of a message, which its signature covers."""
     return hashlib.sha256(message).hexdigest()
 
 
 def sign_call(key: bytes, method: str, metadata: Iterable[Any]) -> str:
-    """The signature of a call; the metadata have the digest of its message."""
+    """Sign a call, whose metadata have the digest of its message."""
     return _sign(key, "call", method, *(part for pair in own_metadata(metadata) for part in pair))
 
 
 def sign_answer(key: bytes, method: str, number: str, session: str, code: str, details: str, message: bytes) -> str:
-    """The signature of an answer to the call of this number."""
+    """Sign the answer to the call of this number."""
     return _sign(key, "answer", method, number, session, code, details, digest(message))
 
 
 def is_same(signature: Any, right: str) -> bool:
-    """Compare a received signature with the right one, in a time that says nothing of where they differ."""
+    """Compare a received signature with the right one in constant time."""
     return hmac.compare_digest(_bytes(signature), right.encode())
 
 
@@ -62,7 +62,7 @@ def _bytes(value: Any) -> bytes:
 
 
 class Numbers:
-    """The numbers of one caller's calls: random, and then counted.
+    """Numbers of one caller's calls: a random part, and a count.
 
     Example:
 
@@ -76,21 +76,21 @@ class Numbers:
         self._caller, self._count, self._lock = secrets.token_hex(_CALLER // 2), 0, threading.Lock()
 
     def next(self) -> str:
-        """A number that was not there before."""
+        """Return a new number."""
         with self._lock:
             self._count += 1
             return f"{self._caller}{self._count:016x}"
 
 
 class Seen:
-    """The numbers that were used, in a memory that grows with the callers and not with their calls."""
+    """Numbers that were used, in memory that grows with the callers and not with their calls."""
 
     def __init__(self) -> None:
         self._callers: dict[str, tuple[int, int]] = {}  # caller -> the highest count, and those below it as bits
         self._lock = threading.Lock()
 
     def is_first(self, number: str) -> bool:
-        """Tell whether `number` was not used before, and note that it is now."""
+        """Return True if `number` was not used before, and record it."""
         caller, text = number[:_CALLER], number[_CALLER:]
         try:
             count = int(text, 16)

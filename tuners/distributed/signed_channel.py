@@ -1,4 +1,4 @@
-"""SignedChannel: a worker's calls, which prove that they know the project's secret, and believe only who does too."""
+"""SignedChannel: a worker's calls, signed with the project's secret; answers without a valid signature are ignored."""
 
 from __future__ import annotations
 
@@ -25,12 +25,7 @@ _ABSENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.
 
 
 class ChiefError(Exception):
-    """An error that the chief has answered, and signed.
-
-    Args:
-        code: a `grpc.StatusCode`.
-        words: the chief's.
-    """
+    """An error that the chief has answered and signed: a `grpc.StatusCode` and words."""
 
     def __init__(self, code: grpc.StatusCode, words: str):
         super().__init__(f"{code.name}: {words}")
@@ -38,17 +33,13 @@ class ChiefError(Exception):
 
 
 class NoChiefError(Exception):
-    """Nobody has answered who is to be believed; the message says why."""
+    """No authenticated answer; the message says why."""
 
 
 class SignedChannel:
     """A gRPC channel as far as KerasTuner's stub needs one, with signatures.
 
-    The secret is read from the project's folder with the first call, and again when an answer is not of it.
-
-    Args:
-        address: the chief's.
-        folder: the project's.
+    The secret is read from the project's folder with the first call, and again after an answer that is not of it.
     """
 
     def __init__(self, address: str, folder: str | os.PathLike):
@@ -62,10 +53,10 @@ class SignedChannel:
     def unary_unary(
         self, method: str, request_serializer: Callable, response_deserializer: Callable, **_: Any
     ) -> Callable[..., Any]:
-        """A method of the service: `(request, timeout, metadata) -> answer`.
+        """Return a method of the service: `(request, timeout, metadata) -> answer`.
 
-        It raises `ChiefError` for an error of the chief's, `NoChiefError` if there is none, and ValueError for a
-        message that is too long.
+        It raises `ChiefError` for an error of the chief, `NoChiefError` without one, and ValueError for a message that
+        is too long.
         """
         send = self._channel.unary_unary(method)
         return functools.partial(self._call, method, send, request_serializer, response_deserializer)
@@ -96,7 +87,7 @@ class SignedChannel:
     def _exchange(
         self, method: str, send: Any, message: bytes, timeout: float, metadata: signatures.Metadata
     ) -> tuple[grpc.StatusCode, str, bytes]:
-        """Make a call; return status, its words and the answer of a chief that has proved to be one."""
+        """Make a call; return status, its words and the answer of an authenticated chief."""
         secret = self._secret = self._secret or secrets.read_secret(self.folder)
         if secret is None:
             raise NoChiefError(f"there is no {Path(self.folder, secrets.NAME)} yet, which a chief makes")

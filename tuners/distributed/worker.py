@@ -1,4 +1,4 @@
-"""WorkerOracle: a worker's stand-in for the oracle: it asks the chief, also one that comes back after a kill."""
+"""WorkerOracle: a worker's stand-in for the oracle, which calls the chief and waits for one that was killed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ANSWER = 120.0  # seconds that an answer may take
 _AGAIN = 0.3  # seconds before a chief that is not there is asked again
 _IDLE = 0.5  # seconds before a worker without a trial asks again
 _BEATS = 5  # heartbeats in a lease
-_SILENCE = 10.0  # seconds without a chief before that is said
+_SILENCE = 10.0  # seconds without a chief before a warning
 _KNOWN = ("space", "objectives", "costs", "seed", "lease", "genotype", "required_metrics", "identity")
 
 
@@ -39,12 +39,7 @@ class SearchOverError(Exception):
 class PatientStub:
     """The service's calls, which wait for a chief that was killed, and do not wait for one that has left.
 
-    Args:
-        tuner_id: the worker's.
-        folder: the project's.
-        max_trials: of the search.
-        overwrite: whether the folder's files are an earlier search's until a chief has answered.
-        patience: seconds to wait for a chief.
+    With `overwrite`, the folder's files are an earlier search's until a chief has answered; `patience` is in seconds.
     """
 
     def __init__(self, tuner_id: str, folder: str, max_trials: int, overwrite: bool, patience: float):
@@ -58,7 +53,7 @@ class PatientStub:
         return functools.partial(self._call, getattr(self.calls, name))
 
     def metadata(self, **beside: Any) -> list[tuple[str, Any]]:
-        """The metadata of a call."""
+        """Return the metadata of a call."""
         own = [(TUNER, self.tuner_id)]
         return [*own, (BESIDE, json.dumps(beside, ensure_ascii=False).encode())] if beside else own
 
@@ -80,13 +75,13 @@ class PatientStub:
                     said = True
                     warnings.warn(
                         f"Worker {self.tuner_id!r} has waited {waited:.0f} s for the chief at {address()}: {error}. It "
-                        f"goes on waiting for {self.patience - waited:.0f} s.",
+                        f"continues for {self.patience - waited:.0f} s.",
                         stacklevel=3,
                     )
             time.sleep(_AGAIN)
 
     def _require_patience(self, waited: float, reason: str) -> None:
-        """Raise, unless a chief may still come."""
+        """Raise unless a chief may still come."""
         status, message = read_status(self.folder, self.max_trials)
         if status == OVER and (self._reached or not self._overwrite):
             raise SearchOverError
@@ -100,22 +95,22 @@ class PatientStub:
 
 
 def _meaning(error: ChiefError) -> Exception:
-    """The error that an error of the chief's is to a worker."""
+    """Translate an error of the chief for a worker."""
     if error.code is grpc.StatusCode.NOT_FOUND:
         return KeyError(error.words)
     if error.code is grpc.StatusCode.ABORTED:
         return FatalRuntimeError(f"The search has ended with an error of its chief:\n{error.words}")
     if error.code is grpc.StatusCode.INVALID_ARGUMENT:
-        return ValueError(f"The chief refuses what this worker sends. {error.words}")
+        return ValueError(f"The chief rejects this worker's message. {error.words}")
     return error
 
 
 class WorkerOracle(internals.OracleClient):
     """KerasTuner's client of the chief's oracle, for long searches.
 
-    It sends heartbeats while a trial runs, sleeps while there is none, waits when the chief is gone until it is back,
-    and reports errors to it with their traceback. When the search is over it answers from the project's folder, without
-    the chief; until then the scores that it reads are rounded to four bytes.
+    It sends heartbeats while a trial runs, sleeps while there is none, waits for a chief that is gone, and reports
+    errors to it with their traceback. When the search is over it answers from the project's folder; until then the
+    scores that it reads are rounded to four bytes.
 
     Args:
         oracle: the worker's own, as the program makes it everywhere.
@@ -134,7 +129,7 @@ class WorkerOracle(internals.OracleClient):
         patience: float = 3600,
     ):
         super().__init__(oracle)
-        self.local = oracle  # knows the search when it is over
+        self.local = oracle  # has the results when the search is over
         self.tuner_id = tuner_id
         self.stub = PatientStub(tuner_id, os.fspath(folder), oracle.max_trials, overwrite, patience)
         self._over = False
@@ -181,7 +176,7 @@ class WorkerOracle(internals.OracleClient):
         return self.get_trial(trial_id)
 
     def end_trial(self, trial: Trial, fatal: bool = False) -> None:
-        """Tell the chief how a trial ended; a `fatal` error ends the search."""
+        """Report to the chief how a trial ended; a `fatal` error ends the search."""
         self._stop_beating.set()
         if trial.message and not fatal:
             print(f"Trial {trial.trial_id} failed:\n{trial.message}", file=sys.stderr, flush=True)
@@ -206,7 +201,7 @@ class WorkerOracle(internals.OracleClient):
             return self._trial
 
     def _is_still(self, trial_id: str) -> bool:
-        """Tell whether the chief's trial of this number is the one that was run here, and not another search's."""
+        """Return True if the chief's trial of this number is the one that was run here, not another search's."""
         if self._over:
             return False
         try:
@@ -216,7 +211,7 @@ class WorkerOracle(internals.OracleClient):
         same = all(name in values and values[name] == value for name, value in self._given.items())
         if not same or (self._given and not values):
             warnings.warn(
-                f"The chief has begun another search: the result of trial {trial_id} is not of it, and is dropped.",
+                f"The chief has started another search, without trial {trial_id}: its result is dropped.",
                 stacklevel=3,
             )
             return False
@@ -236,7 +231,7 @@ class WorkerOracle(internals.OracleClient):
 
     # The search --------------------------------------------------------------------------------------
     def _leave(self) -> None:
-        """Learn from the folder what the search has found: it is over, and the chief has left."""
+        """Read the results from the folder: the search is over, and the chief has left."""
         self._stop_beating.set()
         if not self._over:
             self.local.reload()
@@ -252,7 +247,7 @@ class WorkerOracle(internals.OracleClient):
         return self._ask("get_best_trials", num_trials)
 
     def remaining_trials(self) -> int:
-        """The number of trials that have not begun yet, as far as the folder says."""
+        """Return the number of trials that have not started yet, according to the folder."""
         if not self._over:
             self.local.reload()
         return self.local.remaining_trials()

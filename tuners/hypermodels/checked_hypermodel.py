@@ -18,11 +18,7 @@ EPOCHS = "tuner/epochs"  # KerasTuner's own name for the epochs that a multi-fid
 
 
 def check_data(space: Any, input_shape: Any, num_classes: Any) -> None:
-    """Raise unless there is a space, and data that its networks could take.
-
-    Raises:
-        TypeError: if `space` is no space.
-        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes.
+    """Raise unless there is a space, and data that its networks can take.
 
     Example:
 
@@ -44,14 +40,10 @@ Received: None
 
 
 def require_compiled(model: Any, builder: str) -> keras.Model:
-    """`model`, if it is a compiled Keras model.
-
-    Args:
-        model: the object that was built.
-        builder: name of its builder, for the message.
+    """Return `model` if it is a compiled Keras model; messages name its `builder`.
 
     Raises:
-        FatalTypeError: if it is no model, such as the None of a missing `return`.
+        FatalTypeError: if it is not a model, such as the None of a missing `return`.
         FatalValueError: if it is not compiled.
 
     Example:
@@ -76,8 +68,8 @@ end with `return model`?
 class CheckedHyperModel(keras_tuner.HyperModel):
     """A hypermodel, or a function of hyperparameters, whose models are checked: see `require_compiled`.
 
-    Stock tuners take a trial whose model is not compiled as one that failed, three times over, and a None as a space
-    without hyperparameters. Wrapped in this, the first `build` says what is wrong.
+    Stock tuners fail the trial of an uncompiled model three times over, and take a None for a space without
+    hyperparameters. Wrapped in this, the first `build` raises an error that names the problem.
 
     Args:
         hypermodel: a `keras_tuner.HyperModel`, or a function that builds a model.
@@ -119,24 +111,14 @@ class CheckedHyperModel(keras_tuner.HyperModel):
 
 
 def sizes(argument: str, value: Any) -> Any:
-    """Return `value` if it is a positive integer, or several to choose from.
-
-    Raises:
-        ValueError: otherwise.
-    """
+    """Return `value` if it is a positive integer, or several to choose from."""
     if isinstance(value, (list, tuple)) and value:
         return [checks.size(argument, one) for one in value]
     return checks.size(argument, value)
 
 
 class TunedFit(keras_tuner.HyperModel):
-    """A hypermodel whose batch size and epochs may be hyperparameters.
-
-    Args:
-        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
-        epochs: the same of the epochs. A multi-fidelity oracle decides them itself.
-        name: as for `keras_tuner.HyperModel`.
-    """
+    """A hypermodel whose batch size and epochs may be hyperparameters: one number, several, or None for `search`'s."""
 
     def __init__(
         self,
@@ -158,11 +140,11 @@ class TunedFit(keras_tuner.HyperModel):
         return {name: value for name, value in given.items() if value is not None}
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
-        """Declare what only `fit` asks for, so that it is tuned from the first trial on."""
+        """Declare what only `fit` reads, so that it is tuned from the first trial on."""
         self.fit_arguments(hp, {})
 
     def fit_arguments(self, hp: keras_tuner.HyperParameters, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """`kwargs` of `fit`, with the batch size and the epochs of this trial."""
+        """Return `kwargs` of `fit` with the batch size and the epochs of this trial."""
         found = dict(kwargs)
         for name, value in self._tuned().items():
             if name in kwargs:

@@ -1,4 +1,4 @@
-"""Hypermodels: a search space as KerasTuner sees it."""
+"""GenotypeHyperModel: a search space as KerasTuner hyperparameters."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class GenotypeHyperModel(TunedFit):
         num_classes: number of classes.
         compile: function that compiles the model it is given, `(model, hp) -> None`. Defaults to Adam at a
             tuned learning rate (1e-4 to 1e-2), with loss and metrics of the task.
-        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
-        epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
+        batch_size: one number, or several to choose from. Defaults to None: `search`'s.
+        epochs: likewise. Defaults to None; a multi-fidelity oracle sets them itself.
         name: as for `keras_tuner.HyperModel`.
         task: what the networks predict. Defaults to classification: sparse categorical cross-entropy from logits,
             accuracy.
         kwargs: for the space's `build_network`.
 
     Raises:
-        TypeError: if `space` is no search space.
-        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes.
+        TypeError: if `space` is not a search space.
+        ValueError: if `input_shape` is not a shape, or `num_classes` not a number of classes.
 
     Example:
 
@@ -81,13 +81,13 @@ class GenotypeHyperModel(TunedFit):
         self.compile, self.kwargs = compile, kwargs
 
     def genotype(self, hp: keras_tuner.HyperParameters) -> Genotype:
-        """The genotype that the hyperparameters stand for; declares them where they are new."""
+        """Return the genotype of the hyperparameters; declares them where they are new."""
         return self.space.genotype(
             {name: hp.Choice(name, list(options), ordered=False) for name, options in self.space.choices.items()}
         )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The compiled discrete network of the hyperparameters."""
+        """Build the compiled discrete network of the hyperparameters."""
         model = self.space.build_network(self.genotype(hp), self.input_shape, self.num_classes, **self.kwargs)
         if not isinstance(model, keras.Model):
             return require_compiled(model, f"`build_network` of space '{self.space.name}'")

@@ -1,4 +1,4 @@
-"""SupernetHyperModel: a differentiable search and its settings as KerasTuner sees them."""
+"""SupernetHyperModel: a differentiable search and its settings as KerasTuner hyperparameters."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ Rate = float | tuple[float, float]
 class SupernetHyperModel(TunedFit):
     """The supernet of a space and how it is searched, as hyperparameters; a trial is one differentiable search.
 
-    What is given as one value is fixed, what is given as several is tuned. `build` returns a compiled
-    `kerasnas.BilevelTrainer`: its `val_accuracy` is that on the data that the alphas learn from, and its `derive()` the
-    genotype that was found.
+    One value is fixed, several are tuned. `build` returns a compiled `kerasnas.BilevelTrainer`: its `val_accuracy` is
+    that on the data that the alphas learn from, and its `derive()` the genotype that was found.
 
     Args:
         space: the search space.
         input_shape: `(height, width, channels)` of one image.
         num_classes: number of classes.
         filters: of the supernet; one number, or several to choose from. Defaults to None: the space's.
-        num_cells: the same of the cells. Defaults to None: the space's.
+        num_cells: likewise. Defaults to None: the space's.
         relaxation: name of the relaxation, or several. Defaults to None: the space's own, for most the softmax.
         hypergradient: name of the hypergradient, or several. Defaults to `"first_order"`.
         learning_rate: first one of the network weights, or the two ends of a range, tuned on a logarithmic scale.
@@ -38,8 +37,8 @@ class SupernetHyperModel(TunedFit):
         architecture_learning_rate: of the alphas, constant over the search, or the two ends of a range. Defaults to
             None, which is not tuned: the rate that fits the number of steps of the search, annealed to 0
             (`kerasnas.trainers.alpha_rate`).
-        batch_size: one number, or several to choose from. Defaults to None: what `search` is given.
-        epochs: the same of the epochs. Defaults to None; a multi-fidelity oracle decides them itself.
+        batch_size: one number, or several to choose from. Defaults to None: `search`'s.
+        epochs: likewise. Defaults to None; a multi-fidelity oracle sets them itself.
         supernet_options: further arguments of the space's `build_supernet`. Defaults to None.
         trainer_options: further arguments of `BilevelTrainer`, such as `objective`. Defaults to None.
         compile_options: further arguments of `BilevelTrainer.compile`, such as `metrics`. Defaults to None.
@@ -47,10 +46,9 @@ class SupernetHyperModel(TunedFit):
         name: as for `keras_tuner.HyperModel`.
 
     Raises:
-        ValueError: if `input_shape` is no shape, or `num_classes` no number of classes; for an unknown relaxation or
-            hypergradient, for rates that are not positive and ascending, and for a number of cells whose networks have
-            other kinds of cell than the space's.
-        TypeError: if `space` is no search space, and for sizes with one whose sizes are fixed.
+        ValueError: for an invalid shape or number of classes, an unknown relaxation or hypergradient, rates that are
+            not positive and ascending, and a number of cells whose networks have other kinds of cell than the space's.
+        TypeError: if `space` is not a search space, and for sizes with one whose sizes are fixed.
 
     Example:
 
@@ -137,7 +135,7 @@ class SupernetHyperModel(TunedFit):
                     raise ValueError(checks.invalid(argument, expected, given))
 
     def settings(self, hp: keras_tuner.HyperParameters) -> dict[str, Any]:
-        """The settings of the hyperparameters, by name; declares them where they are new."""
+        """Return the settings of the hyperparameters, by name; declares them where they are new."""
         found = {}
         for name in ("filters", "num_cells", "relaxation", "hypergradient"):
             given = getattr(self, name)
@@ -161,7 +159,7 @@ class SupernetHyperModel(TunedFit):
         self.settings(hp)
 
     def build_supernet(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The supernet of the hyperparameters."""
+        """Build the supernet of the hyperparameters."""
         settings = self.settings(hp)
         sizes = {name: settings[name] for name in ("filters", "num_cells") if name in settings}
         space = self.space.resized(**sizes) if isinstance(self.space, SkeletonSpace) else self.space
@@ -171,7 +169,7 @@ class SupernetHyperModel(TunedFit):
         return space.build_supernet(self.input_shape, self.num_classes, **options)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """The compiled search of the hyperparameters."""
+        """Build the compiled search of the hyperparameters."""
         settings = self.settings(hp)
         search = BilevelTrainer(
             self.build_supernet(hp), **{**self.trainer_options, "hypergradient": settings["hypergradient"]}

@@ -1,8 +1,8 @@
-"""Oracles of several budgets, such as HyperbandOracle: many architectures on few epochs, the best of them on more."""
+"""Multi-fidelity oracles, such as HyperbandOracle: many architectures on few epochs, the best of them on more."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kerasnas.search import ASHA, BOHB, Hyperband, SearchStrategy, SuccessiveHalving
@@ -13,7 +13,7 @@ from tuners.oracles.strategy_oracle import Cost, StrategyOracle
 
 
 def trials_of_a_round(search: Hyperband) -> int:
-    """The number of trials in one round of a search's brackets, if none fails.
+    """Count the trials in one round of a search's brackets, if none fails.
 
     Example:
 
@@ -30,6 +30,29 @@ def trials_of_a_round(search: Hyperband) -> int:
     return trials
 
 
+def _by_budgets(kind: Callable[..., Any], default: Callable[..., Hyperband] | None = None) -> Callable[..., None]:
+    """Make the constructor of an oracle of this search; one round of `default` is its default number of trials."""
+
+    def __init__(
+        self: Any,
+        space: SearchSpace,
+        objective: ObjectiveLike | None = None,
+        max_trials: int | None = None,
+        seed: int = 0,
+        budgets: Sequence[int] = (4, 12, 36, 108),
+        eta: int = 3,
+        strategy: str | SearchStrategy = "random",
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        chosen, own = make_strategy(strategy, space, seed, kwargs)
+        self.search = kind(chosen, budgets, eta)
+        trials = trials_of_a_round((default or kind)(chosen, budgets, eta)) if max_trials is None else max_trials
+        StrategyOracle.__init__(self, self.search, objective, trials, costs, **own)
+
+    return __init__
+
+
 class HyperbandOracle(StrategyOracle):
     """Hyperband over any ask/tell search. The epochs of a trial are its value `tuner/epochs`.
 
@@ -40,11 +63,11 @@ class HyperbandOracle(StrategyOracle):
     Args:
         space: where to search.
         objective: as for `StrategyOracle`.
-        max_trials: how many trials at most, over all epochs. Defaults to None: all of one round of brackets.
+        max_trials: maximum number of trials, over all epochs. Defaults to None: those of one round of brackets.
         seed: seed of the search. Defaults to 0.
         budgets: epochs, ascending. Defaults to `(4, 12, 36, 108)`.
         eta: one in `eta` is promoted. Defaults to 3.
-        strategy: what chooses the architectures that start: a registered name, or a search. Defaults to `"random"`,
+        strategy: chooses the architectures that start: a registered name, or a search. Defaults to `"random"`,
             as published.
         costs: as for `StrategyOracle`. Defaults to None.
         kwargs: for the strategy, or as for `StrategyOracle`.
@@ -60,26 +83,11 @@ class HyperbandOracle(StrategyOracle):
         Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", 2016 (arXiv 1603.06560).
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | None = None,
-        max_trials: int | None = None,
-        seed: int = 0,
-        budgets: Sequence[int] = (4, 12, 36, 108),
-        eta: int = 3,
-        strategy: str | SearchStrategy = "random",
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        chosen, own = make_strategy(strategy, space, seed, kwargs)
-        self.search = Hyperband(chosen, budgets, eta)
-        trials = trials_of_a_round(self.search) if max_trials is None else max_trials
-        super().__init__(self.search, objective, trials, costs, **own)
+    __init__ = _by_budgets(Hyperband)
 
 
 class SuccessiveHalvingOracle(StrategyOracle):
-    """Successive halving: the first bracket of `HyperbandOracle`, over and over.
+    """Successive halving: the first bracket of `HyperbandOracle`, repeated.
 
     Args: as for `HyperbandOracle`.
 
@@ -88,26 +96,11 @@ class SuccessiveHalvingOracle(StrategyOracle):
         (arXiv 1502.07943).
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | None = None,
-        max_trials: int | None = None,
-        seed: int = 0,
-        budgets: Sequence[int] = (4, 12, 36, 108),
-        eta: int = 3,
-        strategy: str | SearchStrategy = "random",
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        chosen, own = make_strategy(strategy, space, seed, kwargs)
-        self.search = SuccessiveHalving(chosen, budgets, eta)
-        trials = trials_of_a_round(self.search) if max_trials is None else max_trials
-        super().__init__(self.search, objective, trials, costs, **own)
+    __init__ = _by_budgets(SuccessiveHalving)
 
 
 class ASHAOracle(StrategyOracle):
-    """ASHA: an architecture goes on to more epochs as soon as it is among the best of those with its own.
+    """ASHA: an architecture is promoted to more epochs as soon as it is among the best of those with its own.
 
     For many workers: none waits for another one.
 
@@ -124,26 +117,11 @@ class ASHAOracle(StrategyOracle):
         See `kerasnas.search.ASHA`.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | None = None,
-        max_trials: int | None = None,
-        seed: int = 0,
-        budgets: Sequence[int] = (4, 12, 36, 108),
-        eta: int = 3,
-        strategy: str | SearchStrategy = "random",
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        chosen, own = make_strategy(strategy, space, seed, kwargs)
-        self.search = ASHA(chosen, budgets, eta)
-        trials = trials_of_a_round(SuccessiveHalving(chosen, budgets, eta)) if max_trials is None else max_trials
-        super().__init__(self.search, objective, trials, costs, **own)
+    __init__ = _by_budgets(ASHA, SuccessiveHalving)
 
 
 class BOHBOracle(StrategyOracle):
-    """BOHB: Hyperband that starts architectures where the best of the most epochs are dense.
+    """BOHB: Hyperband that starts architectures where the best of the longest trials are dense.
 
     Args: as for `HyperbandOracle`, without `strategy`; `kwargs` for `kerasnas.search.BOHB`, such as `random_share`, or
         as for `StrategyOracle`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kerasnas import checks
@@ -22,7 +22,7 @@ _ORACLE_ARGUMENTS = (
 
 
 def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide arguments into those for a search and those for its oracle.
+    """Divide arguments into those for a strategy and those for its oracle.
 
     Example:
 
@@ -36,19 +36,10 @@ def divided(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 def make_strategy(
     strategy: str | SearchStrategy, space: SearchSpace, seed: int, arguments: Mapping[str, Any]
 ) -> tuple[SearchStrategy, dict[str, Any]]:
-    """Make a strategy by its registered name.
-
-    Args:
-        strategy: its name; a strategy that is made already is returned as it is.
-        space: where to search.
-        seed: seed of the search.
-        arguments: for the strategy or for its oracle, by their names.
-
-    Returns:
-        The strategy, and the oracle's arguments.
+    """Make a strategy by its registered name; return it and the oracle's part of the arguments.
 
     Raises:
-        TypeError: if `space` is none, or the strategy does not know an argument.
+        TypeError: if `space` is not a space, or the strategy has no such argument.
         ValueError: for an unknown name.
 
     Example:
@@ -62,18 +53,37 @@ def make_strategy(
     further, own = divided(arguments)
     if isinstance(strategy, SearchStrategy):
         if further:
-            raise TypeError(f"{type(strategy).__name__} is made already, and takes no {', '.join(map(repr, further))}.")
+            names = ", ".join(map(repr, further))
+            raise TypeError(f"{type(strategy).__name__} is an instance already, and takes no {names}.")
         return strategy, own
     return STRATEGIES[strategy](space, seed=seed, **further), own
 
 
+def _by_name(strategy: str) -> Callable[..., None]:
+    """Make the constructor of an oracle of this strategy."""
+
+    def __init__(
+        self: Any,
+        space: SearchSpace,
+        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
+        max_trials: int = 100,
+        seed: int = 0,
+        costs: Mapping[str, Cost] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        chosen, own = make_strategy(strategy, space, seed, kwargs)
+        StrategyOracle.__init__(self, chosen, objective, max_trials, costs, **own)
+
+    return __init__
+
+
 class PredictorOracle(StrategyOracle):
-    """The default: Bayesian optimization with a Gaussian process on the choices, which knows that they are categories.
+    """Bayesian optimization with a Gaussian process on categorical choices; the default oracle.
 
     Args:
         space: where to search.
         objective: as for `StrategyOracle`.
-        max_trials: how many trials at most. Defaults to 100.
+        max_trials: maximum number of trials. Defaults to 100.
         seed: seed of the search. Defaults to 0.
         costs: name -> cost of a genotype, with a `cost_limit`. Defaults to None.
         kwargs: for `kerasnas.search.PredictorSearch`, such as `cost_limit`; or as for `StrategyOracle`.
@@ -89,17 +99,7 @@ class PredictorOracle(StrategyOracle):
         See `kerasnas.search.PredictorSearch`.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
-        max_trials: int = 100,
-        seed: int = 0,
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        strategy, own = make_strategy("predictor", space, seed, kwargs)
-        super().__init__(strategy, objective, max_trials, costs, **own)
+    __init__ = _by_name("predictor")
 
 
 class ControllerOracle(StrategyOracle):
@@ -111,21 +111,11 @@ class ControllerOracle(StrategyOracle):
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
-        max_trials: int = 100,
-        seed: int = 0,
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        strategy, own = make_strategy("controller", space, seed, kwargs)
-        super().__init__(strategy, objective, max_trials, costs, **own)
+    __init__ = _by_name("controller")
 
 
 class EvolutionOracle(StrategyOracle):
-    """Regularized evolution: mutations of the best of a sample, and the oldest dies.
+    """Regularized evolution: mutates the best of a sample and drops the oldest.
 
     Args: as for `PredictorOracle`; `kwargs` for `kerasnas.search.RegularizedEvolution`.
 
@@ -133,17 +123,7 @@ class EvolutionOracle(StrategyOracle):
         Real et al., "Regularized Evolution for Image Classifier Architecture Search", 2018 (arXiv 1802.01548).
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
-        max_trials: int = 100,
-        seed: int = 0,
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        strategy, own = make_strategy("evolution", space, seed, kwargs)
-        super().__init__(strategy, objective, max_trials, costs, **own)
+    __init__ = _by_name("evolution")
 
 
 class LocalSearchOracle(StrategyOracle):
@@ -156,17 +136,7 @@ class LocalSearchOracle(StrategyOracle):
         (arXiv 2005.02960).
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objective: ObjectiveLike | Sequence[ObjectiveLike] | None = None,
-        max_trials: int = 100,
-        seed: int = 0,
-        costs: Mapping[str, Cost] | None = None,
-        **kwargs: Any,
-    ):
-        strategy, own = make_strategy("local_search", space, seed, kwargs)
-        super().__init__(strategy, objective, max_trials, costs, **own)
+    __init__ = _by_name("local_search")
 
 
 DefaultOracle = PredictorOracle

@@ -1,4 +1,4 @@
-"""Objectives: the values that a search is for, and that a trial has to report."""
+"""Objectives: the values that a search optimizes and that a trial has to report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ObjectiveLike: TypeAlias = str | keras_tuner.Objective
 
 
 class ReportedObjective(keras_tuner.Objective):
-    """An objective that a model reports. If it does not, the search ends at once, with a list of what it does report.
+    """An objective that a model reports. If it does not, the search ends at once, with a list of reported metrics.
 
     A NaN is worse than any number, so that a diverged epoch does not hide the good ones.
 
@@ -64,7 +64,7 @@ def require_finite(values: Mapping[str, float]) -> None:
 
 
 def record_metrics(trial: Trial, metrics: Mapping[str, Any], step: int, directions: Mapping[str, str]) -> None:
-    """Add what a trial reports at a step to its metrics; those without a direction get KerasTuner's guess."""
+    """Add the metrics that a trial reports at a step; those without a direction get KerasTuner's guess."""
     for name, value in metrics.items():
         if not trial.metrics.exists(name):
             trial.metrics.register(name, direction=directions.get(name))
@@ -72,7 +72,7 @@ def record_metrics(trial: Trial, metrics: Mapping[str, Any], step: int, directio
 
 
 def reported_at_best(trial: Trial, names: Iterable[str]) -> dict[str, float]:
-    """The values of `names` that a trial reported at its best step, or else last; NaN for one that it did not."""
+    """Return the values of `names` that a trial reported at its best step, or else last; NaN for missing ones."""
     found = {}
     for name in names:
         history = trial.metrics.get_history(name) if trial.metrics.exists(name) else []

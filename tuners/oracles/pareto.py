@@ -1,4 +1,4 @@
-"""ParetoOracle: several objectives, none of which is given up for another, and their front."""
+"""ParetoOracle: several objectives, and the front of their trade-offs."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ParetoOracle(StrategyOracle):
 
     Args:
         space: where to search.
-        objective: what the model reports, such as `"val_accuracy"`; or a list. Trials are scored by the first.
-        max_trials: how many trials at most. Defaults to 100.
+        objective: a metric that the model reports, such as `"val_accuracy"`; or a list. Trials are scored by the first.
+        max_trials: maximum number of trials. Defaults to 100.
         seed: seed of the search. Defaults to 0.
-        costs: what is computed of the genotype and minimized: name -> `CostModel` or function, such as
+        costs: minimized functions of the genotype: name -> `CostModel` or function, such as
             `{"parameters": COSTS["parameters"](space, input_shape, num_classes)}`, or a measured latency.
         strategy: `"nsga2"`, or `"ehvi"` for two objectives and costs in all: fewer trials, as it predicts them.
             Defaults to `"nsga2"`.
@@ -88,7 +88,7 @@ class ParetoOracle(StrategyOracle):
         super().__init__(chosen, objective, max_trials, costs, **own)
 
     def front(self) -> list[ParetoTrial]:
-        """The completed trials that no other one dominates, the best by the first objective first."""
+        """Return the completed trials that no other one dominates, the best by the first objective first."""
         trials = self.get_best_trials(len(self.trials))
         if not trials:
             return []

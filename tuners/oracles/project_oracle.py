@@ -1,4 +1,4 @@
-"""ProjectOracle: an oracle whose trials may fail, whose workers may die, and whose project survives both."""
+"""ProjectOracle: an oracle that tolerates failing trials, dying workers and killed processes."""
 
 from __future__ import annotations
 
@@ -24,29 +24,25 @@ _IDLE_SECONDS = 0.05  # KerasTuner's loop asks again at once
 
 
 class ProjectOracle(keras_tuner.Oracle):
-    """The base of all oracles here: `keras_tuner.Oracle`, with these differences. An oracle writes `populate_space`.
+    """Base of all oracles here: `keras_tuner.Oracle` with these differences. A subclass writes `populate_space`.
 
-    Trials may fail: one whose objective is not finite does, and does not stop the search; trials that raise do, after
-    `max_consecutive_failed_trials` in a row, but all is saved and no lock is held then. A trial that is run again
-    starts without the metrics of its first run. The seed 0 is a seed. `get_best_trials` returns completed trials only.
-    Hyperparameters that nobody chose have their defaults.
+    Trials may fail: one whose objective is not finite fails without stopping the search; trials that raise stop it
+    after `max_consecutive_failed_trials` in a row, with everything saved and no lock held. A repeated trial starts
+    without the metrics of its first run. The seed 0 is a seed. `get_best_trials` returns completed trials only.
+    Hyperparameters that the search does not choose have their defaults.
 
-    Workers may die: one that is not heard of for `lease` seconds loses its trial to another, see `Leases`. While
-    trials are with others, a worker that asks has to wait, so that somebody is there to run them again.
+    Workers may die: one that is silent for `lease` seconds loses its trial to another, see `Leases`. While trials are
+    with others, a worker that asks has to wait, so that someone is there to run them again.
 
-    The process may die: all that happens is saved after each trial, see `TrialStore`, and is recovered by `reload`.
+    The process may die: the state is saved after each trial, see `TrialStore`, and recovered by `reload`.
 
     Args:
         objective: as for `keras_tuner.Oracle`.
-        max_trials: how many trials at most; at least 1.
+        max_trials: maximum number of trials, at least 1.
         seed: Defaults to 0.
         lease: seconds that a worker may be silent. Defaults to 60.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
             `max_retries_per_trial`, `max_consecutive_failed_trials`.
-
-    Attributes:
-        leases: which worker holds which trial.
-        store: the files of the project; None while the oracle is used without a tuner.
 
     Raises:
         ValueError: if `max_trials` is below 1, or `lease` is not positive.
@@ -54,10 +50,10 @@ class ProjectOracle(keras_tuner.Oracle):
 
     def __init__(self, objective: Any, max_trials: int, seed: int = 0, lease: float = 60.0, **kwargs: Any):
         self.leases = Leases(lease)
-        self.store: TrialStore | None = None
+        self.store: TrialStore | None = None  # None while the oracle is used without a tuner
         # Trials that failed because a value was not finite; such failures do not end the search.
         self.not_finite: set[str] = set()
-        # KerasTuner's own lock stays locked when something raises under it.
+        # KerasTuner's own lock stays held when something raises under it.
         self.lock = threading.RLock()
         self._over = False
         self._known: int | None = None  # hyperparameters in the written state
@@ -66,30 +62,30 @@ class ProjectOracle(keras_tuner.Oracle):
         self.seed = seed
         self.trials: dict[str, Trial] = {}
 
-    # What an oracle writes ---------------------------------------------------------------------------
+    # To override -------------------------------------------------------------------------------------
     def trial_finished(self, trial: Trial) -> None:
-        """Called once for each trial that is completed or has failed for good."""
+        """Handle a trial that is completed or has failed for good; called once for each."""
 
     def trial_recovered(self, trial: Trial) -> None:
-        """Called for a trial that the saved state does not know yet, since it is older than the trial."""
+        """Handle a trial that the saved state lacks, since it is older than the trial."""
 
     def recovered(self) -> None:
-        """Called at the end of `reload`."""
+        """Handle the end of `reload`."""
 
     def rank(self, trial: Trial) -> Any:
-        """The key by which completed trials are sorted, the best being the highest."""
+        """Return the key that completed trials are sorted by, the highest being the best."""
         return trial.score if self.objective.direction == "max" else -trial.score
 
     def required_metrics(self) -> list[str]:
-        """The metrics that a trial must report."""
+        """Return the metrics that a trial must report."""
         return [self.objective.name]
 
     def directions(self) -> dict[str, str]:
-        """Each value of a trial that counts, with its direction: `"min"` or `"max"`."""
+        """Return each value that ranks a trial, with its direction: `"min"` or `"max"`."""
         return {self.objective.name: self.objective.direction}
 
     def identity(self) -> dict[str, Any]:
-        """All that must be the same for a project to be resumed, JSON-serializable."""
+        """Return all that must be the same for a project to be resumed, JSON-serializable."""
         return {}
 
     # Workers -----------------------------------------------------------------------------------------
@@ -112,7 +108,7 @@ class ProjectOracle(keras_tuner.Oracle):
 
     @property
     def end_order(self) -> list[str]:
-        """The trials that have ended for good, in their order: KerasTuner's name for it."""
+        """Trials that have ended for good, in order: KerasTuner's name for it."""
         return self.leases.ended
 
     @end_order.setter
@@ -121,7 +117,7 @@ class ProjectOracle(keras_tuner.Oracle):
 
     @property
     def tuner_ids(self) -> set[str]:
-        """The workers that are there: KerasTuner's chief leaves when there are none."""
+        """Workers that are present: KerasTuner's chief leaves when there are none."""
         with self.lock:
             return self.leases.workers
 
@@ -130,27 +126,27 @@ class ProjectOracle(keras_tuner.Oracle):
         self.leases.forget_workers(names)
 
     def has_unfinished(self) -> bool:
-        """Tell whether trials are with workers, or wait to be run again."""
+        """Return True if trials are with workers, or wait to be run again."""
         return self.leases.has_unfinished()
 
     def is_over(self) -> bool:
-        """Tell whether nothing is left to do, as far as is known without asking the search."""
+        """Return True if nothing is left to do, as far as can be decided without asking the search."""
         return self._over or (len(self.leases.ended) >= self.max_trials and not self.has_unfinished())
 
     def heartbeat(self, tuner_id: str, trial_id: str) -> None:
-        """Note that a worker is alive, and at work on a trial."""
+        """Record that a worker is alive, and at work on a trial."""
         with self.lock:
             self.leases.heartbeat(tuner_id, trial_id)
 
     def take_back(self) -> None:
-        """Take the trials back whose workers are not heard of any more."""
+        """Take back the trials of silent workers."""
         with self.lock:
             for loss in self.leases.expire():
-                lost = f"Worker {loss.worker!r} was not heard of for {loss.silent:.0f} s, in trial {loss.trial}."
+                lost = f"Worker {loss.worker!r} was silent for {loss.silent:.0f} s, in trial {loss.trial}."
                 if loss.failed:
                     trial = self.trials[loss.trial]
                     trial.status = TrialStatus.FAILED
-                    trial.message = f"It lost {LOSSES} workers: does it need their memory?"
+                    trial.message = f"It lost {LOSSES} workers: does it exceed their memory?"
                     self.trial_finished(trial)
                     self._record(trial)
                     warnings.warn(f"{lost} The trial has failed: it lost {LOSSES} workers.", stacklevel=2)
@@ -218,7 +214,7 @@ class ProjectOracle(keras_tuner.Oracle):
         """
         with self.lock:
             trial = self.trials[trial_id]
-            if trial_id in self.leases.ended:  # by the worker that was thought dead
+            if trial_id in self.leases.ended:  # by a worker that was declared dead
                 return trial
             self.leases.hear(trial_id)
             require_reported(self.required_metrics(), metrics)
@@ -234,7 +230,7 @@ class ProjectOracle(keras_tuner.Oracle):
             RuntimeError: if too many trials in a row raised an error; with the last one's traceback.
         """
         with self.lock:
-            # First of all, so that nobody waits for it if something below raises.
+            # First of all, so that no worker waits for it if something below raises.
             if not self.leases.accept(trial.trial_id, trial.status == TrialStatus.COMPLETED):
                 return
             ended = self.trials[trial.trial_id]  # `trial` may have come over the wire
@@ -254,7 +250,7 @@ class ProjectOracle(keras_tuner.Oracle):
             self._check_failures()
 
     def finish(self, trial: Trial) -> None:
-        """Note that a trial has ended for good."""
+        """Record that a trial has ended for good."""
         self.leases.end(trial.trial_id)
         self.trial_finished(trial)
 
@@ -268,7 +264,7 @@ class ProjectOracle(keras_tuner.Oracle):
             self.not_finite.add(trial.trial_id)
 
     def objective_values(self, trial: Trial) -> dict[str, float]:
-        """The values that `trial` reported at its best step, for each name that counts."""
+        """Return the values that `trial` reported at its best step, for each name that ranks trials."""
         return reported_at_best(trial, self.directions())
 
     def _check_failures(self) -> None:
@@ -283,7 +279,7 @@ class ProjectOracle(keras_tuner.Oracle):
             )
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """The best completed trials, the best first: fewer than `num_trials` if there are no more."""
+        """Return the best completed trials, the best first: fewer than `num_trials` if there are no more."""
         # A tuner in another thread may have marked a trial as completed that has no score yet.
         completed = [
             trial for trial in self.trials.values() if trial.status == TrialStatus.COMPLETED and trial.score is not None
@@ -296,10 +292,10 @@ class ProjectOracle(keras_tuner.Oracle):
         self.store = TrialStore(Path(str(directory), str(project_name)))
 
     def save(self, whole: bool = False) -> None:
-        """See that all is written that has happened. A full disk is said, not raised.
+        """Write what is unwritten; a full disk warns instead of raising.
 
         Args:
-            whole: whether the state is written too, though the events since the last one are few. Defaults to False.
+            whole: write the state too, though the events since the last one are few. Defaults to False.
         """
         with self.lock:
             if self.store is None:
@@ -330,8 +326,8 @@ class ProjectOracle(keras_tuner.Oracle):
         """Resume the search in the project's folder, as far as it can be read.
 
         Raises:
-            ValueError: if the project is another's, saying what differs.
-            RuntimeError: if no tuner has said where the project is.
+            ValueError: if the project is another search's, with the differences.
+            RuntimeError: if no tuner has set the project's folder.
         """
         with self.lock:
             if self.store is None:
@@ -340,7 +336,7 @@ class ProjectOracle(keras_tuner.Oracle):
             if saved.state is not None:
                 name, own, there = type(self).__name__, self.identity(), saved.state.get("identity")
                 if is_worker() or "seed" not in (there or {}):
-                    own.pop("seed", None)  # a worker's chooses nothing, and an older version did not write it
+                    own.pop("seed", None)  # a worker's oracle chooses nothing, and an older version did not write it
                 require_same_search(there, own, name, "oracle", self.store.folder)
             recover(self, saved, held=is_distributed())
             self.store.ledger.update({trial_id: self._entry(trial) for trial_id, trial in self.trials.items()})

@@ -16,13 +16,6 @@ Values = dict[str, Any]
 class Proposals:
     """The values that a search asks for: one for each choice of its space.
 
-    Args:
-        search: a search.
-
-    Attributes:
-        strategy: it.
-        space: where it searches.
-
     Example:
 
     >>> from kerasnas.search import LocalSearch
@@ -41,37 +34,31 @@ class Proposals:
         self.strategy, self.space = search, search.space
 
     def genotype(self, values: Mapping[str, Any]) -> Genotype:
-        """The genotype that a trial's values spell."""
+        """Return the genotype of a trial's values."""
         return self.space.genotype({name: values[name] for name in self.space.choices if name in values})
 
     def ask(self) -> Values:
-        """The values of the next trial. Raises SpaceExhaustedError if there is none."""
+        """Return the values of the next trial. Raises SpaceExhaustedError if there is none."""
         return self.space.assignment(self.search.ask())
 
     def tell(self, values: Mapping[str, Any], reward: Any, **options: Any) -> None:
-        """Report the reward of a finished trial; NaN if it failed.
-
-        Args:
-            values: the trial's.
-            reward: higher is better.
-            options: further arguments of the strategy's `tell`.
-        """
+        """Report the reward of a finished trial; NaN if it failed. `options` are for the strategy's `tell`."""
         self.search.tell(self.genotype(values), reward, **options)
 
     def pending(self) -> list[Values]:
-        """The values of all proposals whose rewards are not known yet."""
+        """Return the values of all proposals without a reward."""
         return [self.space.assignment(self.space.decode(indices)) for indices in self.search.pending]
 
     def own(self, values: Mapping[str, Any]) -> Values:
-        """Those of a trial's values that `ask` gave."""
+        """Return those of a trial's values that `ask` gave."""
         return {name: values[name] for name in self.space.choices if name in values}
 
     def budget(self, values: Mapping[str, Any]) -> int:
-        """The epochs that a trial was asked to train for: trials of more are better. 0 where that is not asked."""
+        """Return the epochs that a trial was asked to train for, 0 without any: trials of more rank higher."""
         return 0
 
     def identity(self) -> dict[str, Any]:
-        """All that must be the same for a project to be resumed, JSON-serializable."""
+        """Return all that must be the same for a project to be resumed, JSON-serializable."""
         return {
             "space": self.space.name,
             "choices": {name: list(options) for name, options in self.space.choices.items()},
@@ -80,11 +67,7 @@ class Proposals:
 
 
 class BudgetedProposals(Proposals):
-    """The values that a search with budgets asks for: also `tuner/epochs`, how long a trial is trained.
-
-    Args:
-        search: such as Hyperband, ASHA or BOHB.
-    """
+    """The values that a search with budgets asks for: also `tuner/epochs`, the length of a trial."""
 
     def __init__(self, search: MultiFidelitySearch):
         super().__init__(search.strategy)
@@ -115,5 +98,5 @@ class BudgetedProposals(Proposals):
 
 
 def proposals_of(search: SearchStrategy | MultiFidelitySearch) -> Proposals:
-    """The proposals of a search: with budgets, if it has them."""
+    """Make the proposals of a search, with budgets if it has them."""
     return BudgetedProposals(search) if isinstance(search, MultiFidelitySearch) else Proposals(search)

@@ -1,4 +1,4 @@
-"""RandomOracle: random search over the hyperparameters of any hypermodel, which survives a kill."""
+"""RandomOracle: random search over the hyperparameters of any hypermodel, resumable after a kill."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from kerasnas import checks
 from tuners.oracles.objectives import ObjectiveLike, as_objectives
 from tuners.oracles.project_oracle import ProjectOracle
 
-_TRIES = 20  # draws before values are tried again
+_TRIES = 20  # draws before values are repeated
 
 
 class RandomOracle(ProjectOracle):
     """Random search: the first trial has the defaults, and each further one is a function of the seed and its number.
 
-    No values are tried twice as long as others are found; after that they are, which shows how far results depend on
-    chance where each trial has a seed of its own.
+    No values are repeated while others are found. Later repetitions show how much results vary by chance where each
+    trial has a seed of its own.
 
     Args:
-        objective: what is reported, by name or as `keras_tuner.Objective`. Defaults to `"val_accuracy"`.
-        max_trials: how many trials at most. Defaults to 4.
+        objective: a reported metric, by name or as `keras_tuner.Objective`. Defaults to `"val_accuracy"`.
+        max_trials: maximum number of trials. Defaults to 4.
         seed: Defaults to 0.
         kwargs: as for `keras_tuner.Oracle`.
 
@@ -59,7 +59,7 @@ class RandomOracle(ProjectOracle):
         return {"status": TrialStatus.RUNNING, "values": values}
 
     def _values(self, rng: np.random.Generator | None) -> dict[str, Any]:
-        """Drawn values of all active hyperparameters, or their defaults."""
+        """Draw values of all active hyperparameters, or take their defaults without a generator."""
         drawn = self.hyperparameters.copy()
         drawn.values = {}
         for hp in drawn.space:  # parents stand before their children here

@@ -23,27 +23,26 @@ Cost = CostModel | Callable[[Genotype], float]
 
 
 class StrategyOracle(ProjectOracle):
-    """Any ask/tell search as an oracle: the trials are exactly what the search asks, one after the other.
+    """An ask/tell search as an oracle: the trials are exactly what the search asks for, in order.
 
     The hypermodel declares a `Choice` for each choice of the space (as `GenotypeHyperModel` does); its other
     hyperparameters keep their defaults. The search receives the objective (negated if it is minimized), or NaN for a
-    trial that failed. What is saved contains the search's own state, so that a reloaded search continues identically.
+    trial that failed. The saved state contains the search's own, so that a reloaded search continues identically.
 
     Args:
-        strategy: a search, such as one of `kerasnas.search.STRATEGIES`, at its beginning or warm; or
+        strategy: a search, fresh or warm, such as one of `kerasnas.search.STRATEGIES`, or
             `kerasnas.search.Hyperband`, `ASHA` or `BOHB`.
-        objective: what the model reports, by name or as `keras_tuner.Objective`; a list if the search has several
-            objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
-        max_trials: how many trials at most. Defaults to 100.
-        costs: what is computed of the genotype and minimized as well: name -> `CostModel` or function. A search with
-            several objectives receives them after the reported ones; one with a `cost_limit` the single one.
-            Defaults to None.
+        objective: a metric that the model reports, by name or as `keras_tuner.Objective`; a list if the search has
+            several objectives. Defaults to None: `HyperModel.fit` returns one number, which is minimized.
+        max_trials: maximum number of trials. Defaults to 100.
+        costs: minimized functions of the genotype: name -> `CostModel` or function. A search with several objectives
+            receives them after the reported ones; one with a `cost_limit` the single one. Defaults to None.
         kwargs: as for `keras_tuner.Oracle`: `hyperparameters`, `allow_new_entries`, `tune_new_entries`,
             `max_retries_per_trial`, `max_consecutive_failed_trials`; and `lease`, as for `ProjectOracle`.
 
     Attributes:
         strategy: the search that chooses architectures.
-        space: where it searches.
+        space: its search space.
         proposals: the search in terms of trials' values.
 
     Raises:
@@ -90,17 +89,17 @@ class StrategyOracle(ProjectOracle):
             )
         super().__init__(self.objectives[0], max_trials, seed=self.strategy.seed, **kwargs)
         self._declared = False
-        self._orphans: list[dict[str, Any]] = []  # asked, but of no trial
+        self._orphans: list[dict[str, Any]] = []  # asked for, but without a trial
 
     def genotype(self, trial: Trial) -> Genotype:
-        """The genotype of a trial."""
+        """Return the genotype of a trial."""
         return self.proposals.genotype(trial.hyperparameters.values)
 
     def get_best_genotypes(self, num_genotypes: int = 1) -> list[Genotype]:
-        """The genotypes of the best completed trials, the best first."""
+        """Return the genotypes of the best completed trials, the best first."""
         return [self.genotype(trial) for trial in self.get_best_trials(num_genotypes)]
 
-    # What an oracle writes ---------------------------------------------------------------------------
+    # Overridden parts of an oracle -------------------------------------------------------------------
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         self._check_declared()
         if self._orphans:
@@ -149,7 +148,7 @@ class StrategyOracle(ProjectOracle):
         return {**{one.name: one.direction for one in self.objectives}, **dict.fromkeys(self.costs, "min")}
 
     def _check_declared(self) -> None:
-        """Once: the hypermodel's choices must be the space's, or all trials would be one and the same network."""
+        """Check once that the hypermodel's choices are the space's: else all trials would be the same network."""
         if self._declared:
             return
         declared = {hp.name: hp for hp in self.hyperparameters.space}

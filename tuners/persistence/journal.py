@@ -1,4 +1,4 @@
-"""Journal: events since a state was written, a line each, so that the state need not be written each time."""
+"""Journal: events since a state was written, one line each, so that the state need not be written each time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from tuners.persistence import json_files
 
 
 class Journal:
-    """Numbered events beside a state's file, such as `oracle.events` beside `oracle.json`.
+    """Numbered events next to a state's file, such as `oracle.events` for `oracle.json`.
 
-    Adding one takes the same time however many there are. Events from before the last state are kept as well, as long
-    as the version before it is.
-
-    Args:
-        path: the state's file.
+    Appending takes constant time. Events from before the last state are kept as long as the version before it is.
 
     Example:
 
@@ -34,17 +30,13 @@ class Journal:
         self.length = 0  # events since the state was written
 
     def add(self, event: dict[str, Any], durable: bool = True) -> None:
-        """Write an event; `durable` as for `json_files.write`.
-
-        Raises:
-            OSError: if the disk is full, say. A part of the line may be there then: write the state.
-        """
+        """Append an event; on an OSError, part of the line may be written: write the state then."""
         json_files.append(self.path, {"number": self.number, **event}, durable)
         self.number += 1
         self.length += 1
 
     def begin(self, overwrite: bool = False) -> None:
-        """Begin after a state that has been written. With `overwrite`, the events of another search are removed."""
+        """Start after a state that has been written. With `overwrite`, another search's events are removed."""
         if overwrite:
             for path in (self.path, json_files.previous(self.path)):
                 path.unlink(missing_ok=True)
@@ -53,7 +45,7 @@ class Journal:
         self.length = 0
 
     def since(self, number: int) -> list[dict[str, Any]]:
-        """Read the events from `number` on, as far as they follow one another. New ones get higher numbers than any."""
+        """Read the consecutive events from `number` on. New ones get higher numbers than any."""
         found: dict[int, dict[str, Any]] = {}
         for path in (json_files.previous(self.path), self.path):
             for event in json_files.read_lines(path):

@@ -1,4 +1,4 @@
-"""JSON files of a project: written whole or not at all, with a checksum, and with the version before beside them."""
+"""JSON files of a project: written atomically, with a checksum, and with the previous version next to them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 from kerasnas.files import leftovers, storage
 
-_CHECKSUM = "checksum"  # the last name in an object, of all the others; older files have none
+_CHECKSUM = "checksum"  # the last key of an object, over all others; older files have none
 
 
 def previous(path: str | os.PathLike) -> Path:
-    """The path of the version before the last one: `oracle.previous.json` for `oracle.json`."""
+    """Return the path of the version before the last one: `oracle.previous.json` for `oracle.json`."""
     path = Path(path)
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
@@ -25,14 +25,8 @@ def previous(path: str | os.PathLike) -> Path:
 def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = True) -> None:
     """Write `value` to `path` atomically, as JSON; the version that was there is kept as `previous(path)`.
 
-    Args:
-        path: the file to write.
-        value: a JSON-serializable mapping.
-        durable: whether the file is flushed to the disk before it replaces the old one, so that it also survives a
-            power cut; that takes milliseconds. Without, it survives a kill. Defaults to True.
-
-    Raises:
-        OSError: if the disk is full, say. The file is as it was then.
+    If `durable`, the file is flushed to the disk before it replaces the old one, so that it also survives a power cut;
+    that takes milliseconds. Otherwise it survives a kill. On an OSError (a full disk) the file is unchanged.
 
     Example:
 
@@ -63,12 +57,7 @@ def write(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = Tru
 def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | None:
     """Read the JSON object in `path`; if that is damaged or gone, the one in `previous(path)`, with a warning.
 
-    Args:
-        path: the file to read.
-        keys: the names that the object must have; one without is damaged.
-
-    Returns:
-        The object, or None if there is no whole one.
+    One that lacks any of `keys` counts as damaged. Returns None if there is no whole one.
     """
     path, reason = Path(path), ""
     for candidate in (path, previous(path)):
@@ -92,10 +81,7 @@ def read(path: str | os.PathLike, keys: Iterable[str] = ()) -> dict[str, Any] | 
 
 
 def append(path: str | os.PathLike, value: Mapping[str, Any], durable: bool = True) -> None:
-    """Add `value` to the file as a line of JSON; `durable` as for `write`.
-
-    Raises:
-        OSError: if the disk is full, say. A part of the line may be there then.
+    """Append `value` as a line of JSON; `durable` as for `write`. On an OSError part of the line may be written.
 
     Example:
 
@@ -127,20 +113,16 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def encode(value: Mapping[str, Any]) -> str:
-    """`value` as one line of JSON that ends in a checksum."""
+    """Encode `value` as one line of JSON that ends in a checksum."""
     text = json.dumps(value)  # compact: with an indent Python takes ten times as long
     return f'{text[:-1]}{", " if len(text) > 2 else ""}"{_CHECKSUM}": {zlib.crc32(text.encode())}}}'
 
 
 def decode(text: bytes) -> dict[str, Any]:
-    """The inverse of `encode`; it also reads JSON without a checksum.
-
-    Raises:
-        ValueError: for a damaged text.
-    """
+    """Decode what `encode` made, or JSON without a checksum; raises ValueError for a damaged text."""
     value = json.loads(text)
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     checksum = value.pop(_CHECKSUM, None)
     if checksum is not None and checksum != zlib.crc32(json.dumps(value).encode()):
         raise ValueError("its checksum does not match")
@@ -148,7 +130,7 @@ def decode(text: bytes) -> dict[str, Any]:
 
 
 def _keep(path: Path) -> None:
-    """Let `previous(path)` be the file that is at `path` now, if there is one, which stays there too."""
+    """Make `previous(path)` the file that is at `path` now, if there is one, which stays there too."""
     link = leftovers.name_temporary(path.parent, path.stem, path.suffix)
     try:
         os.link(path, link)

@@ -1,4 +1,4 @@
-"""Recovery of a saved search: its project is checked to be the same search's, and an oracle brought to where it was."""
+"""Recovery of a saved search: check that its project is the same search's, and restore the oracle's state."""
 
 from __future__ import annotations
 
@@ -13,35 +13,31 @@ from tuners.persistence.trial_store import FINISHED, Saved, SavedTrial
 
 
 class Recoverable(Protocol):
-    """The part of an oracle that recovery needs; see `ProjectOracle`."""
+    """The part of an oracle that recovery needs; see `ProjectOracle` for its methods."""
 
     trials: dict[str, Trial]
     start_order: list[str]
     hyperparameters: Any
     leases: Any
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Take over a saved state."""
+    def set_state(self, state: dict[str, Any]) -> None: ...
 
-    def directions(self) -> dict[str, str]:
-        """Name of each objective -> `"min"` or `"max"`."""
+    def directions(self) -> dict[str, str]: ...
 
-    def finish(self, trial: Trial) -> None:
-        """Take over the result of a trial that has ended."""
+    def finish(self, trial: Trial) -> None: ...
 
-    def trial_recovered(self, trial: Trial) -> None:
-        """Take over a trial that the saved state does not know."""
+    def trial_recovered(self, trial: Trial) -> None: ...
 
 
 def recover(oracle: Recoverable, saved: Saved, held: bool) -> None:
-    """Let `oracle` continue a saved search.
+    """Make `oracle` continue a saved search.
 
-    It gets the last good state; what happened after that is done again, in the same order. Without a good state the
-    trials' own files say what was tried, and how it ended.
+    It gets the last good state; what happened after that is replayed in the same order. Without a good state the
+    trials' own files tell what was tried, and how it ended.
 
     Args:
-        oracle: one that was made with the same arguments.
-        saved: what `TrialStore.read` has found.
+        oracle: one that was constructed with the same arguments.
+        saved: from `TrialStore.read`.
         held: whether workers may still be at work on trials, as in a distributed search.
     """
     oracle.trials = {trial_id: _make(oracle, trial_id, found, saved.state) for trial_id, found in saved.trials.items()}
@@ -50,7 +46,7 @@ def recover(oracle: Recoverable, saved: Saved, held: bool) -> None:
         for event in saved.events:
             if event["trial"] in oracle.trials:
                 _replay(oracle, event)
-    # The state may be older than the trials, by what a kill prevented.
+    # The state may be older than the trials: a kill prevents writing it.
     unfinished = []
     for trial_id, trial in oracle.trials.items():
         _start(oracle, trial)
@@ -64,7 +60,7 @@ def recover(oracle: Recoverable, saved: Saved, held: bool) -> None:
 def require_same_search(
     saved: Mapping[str, Any] | None, own: Mapping[str, Any], name: str, kind: str, folder: str | os.PathLike
 ) -> None:
-    """Raise unless a saved project is of the same search.
+    """Raise ValueError with the differences unless a saved project is of the same search.
 
     Args:
         saved: the identity that it was written with; None if it has none.
@@ -72,9 +68,6 @@ def require_same_search(
         name: the class of that.
         kind: `"oracle"` or `"tuner"`.
         folder: the project's.
-
-    Raises:
-        ValueError: if they differ, saying in what.
     """
     different = [f"it was written by another kind of {kind}"] if saved is None else checks.differences(saved, own)
     if different:
@@ -85,7 +78,7 @@ def require_same_search(
 
 
 def _make(oracle: Recoverable, trial_id: str, saved: SavedTrial, state: Mapping[str, Any] | None) -> Trial:
-    """A trial from its own file, or where that is damaged or behind, from its entry in state and journal."""
+    """Make a trial from its own file, or if that is damaged or behind, from its entry in state and journal."""
     entry = saved.entry or {}
     if saved.state is not None:
         trial = Trial.from_state(saved.state)
@@ -112,7 +105,7 @@ def _start(oracle: Recoverable, trial: Trial) -> None:
 
 
 def _replay(oracle: Recoverable, event: Mapping[str, Any]) -> None:
-    """Do again what happened after the state was written: a trial began, or ended."""
+    """Replay an event after the state was written: a trial began, or ended."""
     trial_id, leases = event["trial"], oracle.leases
     trial = oracle.trials[trial_id]
     _start(oracle, trial)

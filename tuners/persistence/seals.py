@@ -1,4 +1,4 @@
-"""Seals: what the finished files of a trial are, so that a damaged one is noticed, and made whole where that can be."""
+"""Seals: checksums of the finished files of a trial, so that damage is noticed, and repaired where possible."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ NAME = "files.json"
 
 
 class DamagedFileError(ValueError):
-    """A file of a project is not what was written, and cannot be made whole."""
+    """A file of a project differs from what was written, and cannot be repaired."""
 
 
 def seal(folder: str | os.PathLike, names: Iterable[str]) -> None:
-    """Note length and checksum of files, and of those of JSON the text, in the folder's `files.json`.
+    """Record length and checksum of a trial's files, and the text of JSON files, in the folder's `files.json`.
 
-    Args:
-        folder: a trial's.
-        names: paths in it; those that are not there are passed over.
+    Names of missing files are skipped.
 
     Example:
 
@@ -46,18 +44,16 @@ def seal(folder: str | os.PathLike, names: Iterable[str]) -> None:
             if file.suffix == ".json":
                 entries[name]["text"] = content.decode("utf-8")
     for old in (path, json_files.previous(path)):
-        old.unlink(missing_ok=True)  # a seal of before is of other files
+        old.unlink(missing_ok=True)  # an earlier seal is of other files
     if entries:
         json_files.write(path, {"files": entries})
 
 
 def whole(folder: str | os.PathLike, name: str) -> Path:
-    """The path of a file, which is as it was sealed; one of JSON that is not is written again, with a warning.
+    """Return the path of a file as it was sealed; a damaged JSON file is rewritten, with a warning.
 
-    A file that was never sealed, by an older version or because it is not finished, is not looked at.
-
-    Raises:
-        DamagedFileError: if the file is not what was sealed; says what to do.
+    A file that was never sealed, by an older version or because it is not finished, is not checked. Raises
+    `DamagedFileError`, with the next step, for other damaged files.
     """
     path, entry = Path(folder, name), _entries(folder).get(name)
     if entry is None:
@@ -80,7 +76,7 @@ def whole(folder: str | os.PathLike, name: str) -> Path:
 
 
 def sealed_names(folder: str | os.PathLike) -> list[str]:
-    """The names of a folder's sealed files."""
+    """Return the names of a folder's sealed files."""
     return list(_entries(folder))
 
 

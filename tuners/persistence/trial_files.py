@@ -1,4 +1,4 @@
-"""The files of a trial: what they were made with, and letting go of what is no longer needed."""
+"""Files of a trial: the plan they were made with, removal, and full disks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from tuners.persistence import json_files
 
 
 def keep_plan(folder: Path, plan: Mapping[str, Any]) -> bool:
-    """Note what a folder's files are made with; if they were made with something else, remove them.
-
-    Returns:
-        True if files of another plan were removed.
-    """
+    """Record what a folder's files are made with; remove those of another plan, and return True then."""
     plan, path = json.loads(json.dumps(plan)), folder / "plan.json"
     kept = json_files.read(path) if path.exists() else None
     other = kept is not None and kept != plan
@@ -45,15 +41,11 @@ def clear(folder: Path) -> None:
 
 @contextlib.contextmanager
 def disk_of(folder: Path) -> Iterator[None]:
-    """A context in which a full disk ends the search and leaves all files, instead of failing one trial after another.
-
-    Raises:
-        FatalRuntimeError: when the disk is full; says what to do.
-    """
+    """End the search when the disk is full and leave all files, instead of failing one trial after another."""
     try:
         yield
     except OSError as error:
-        # HDF5 and zip writers raise an OSError of their own, with the words alone.
+        # HDF5 and zip writers raise an OSError without an errno, with the words alone.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
             raise
         raise FatalRuntimeError(
@@ -63,6 +55,6 @@ def disk_of(folder: Path) -> Iterator[None]:
 
 
 def release() -> None:
-    """Let go of the models of before: a search of a hundred trials then needs no more memory than one."""
+    """Release earlier models: a search of a hundred trials then needs no more memory than one."""
     keras.utils.clear_session(free_memory=False)
     gc.collect()

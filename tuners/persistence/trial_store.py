@@ -1,4 +1,4 @@
-"""TrialStore: the files of a search, of which neither a kill nor a damaged file nor a full disk loses a result."""
+"""TrialStore: the files of a search, which loses no result to a kill, a damaged file or a full disk."""
 
 from __future__ import annotations
 
@@ -25,25 +25,14 @@ _ENTRY_KEYS = {"status", "score", "best_step", "values", "metrics"}
 
 
 class SavedTrial(NamedTuple):
-    """A trial as its files have it.
-
-    Args:
-        state: its own file, or None if that cannot be read.
-        entry: what state and journal say of it, or None if they do not know it.
-    """
+    """A trial as its files have it: its own file, and its entry in state and journal; None for what is missing."""
 
     state: dict[str, Any] | None
     entry: dict[str, Any] | None
 
 
 class Saved(NamedTuple):
-    """A search as its files have it.
-
-    Args:
-        state: the last good state, or None.
-        events: what happened since, in its order.
-        trials: by number, in their order.
-    """
+    """A search as its files have it: the last good state, the events since, and the trials by number."""
 
     state: dict[str, Any] | None
     events: list[dict[str, Any]]
@@ -51,17 +40,14 @@ class Saved(NamedTuple):
 
 
 class TrialStore:
-    """The files of a search: its state, what happened since, and its trials.
+    """The files of a search: its state, the events since, and its trials.
 
     `oracle.json` holds the state, `oracle.events` a line for each trial that began or was completed since, and
-    `trial_<number>/trial.json` a trial. Writing the state takes as long as there are trials; it is written after a
-    share of them, so that the time of a trial does not grow. State and events also hold an entry for each trial, with
-    what matters of it, so that a damaged `trial.json` loses no result. Each file lies beside its version before.
+    `trial_<number>/trial.json` a trial. Writing the state takes time in proportion to the trials, so it is written
+    after a fraction of them: the time of a trial does not grow. State and events also hold an entry for each trial,
+    so that a damaged `trial.json` loses no result. The previous version of each file is next to it.
 
-    When the disk is full that is said, not raised: what was not written stays in memory until it can be.
-
-    Args:
-        folder: the project's.
+    A full disk warns instead of raising: what was not written stays in memory until it can be.
 
     Attributes:
         ledger: number of a trial -> its entry: `status`, `score`, `best_step`, `values`, `metrics`.
@@ -82,28 +68,21 @@ class TrialStore:
         self.folder = Path(folder)
         self.journal = Journal(self.folder / STATE)
         self.ledger: dict[str, dict[str, Any]] = {}
-        self._unwritten: dict[str, dict[str, Any]] = {}  # trials whose file is not up to date
-        self._outdated = True  # something has changed that is not in the journal
-        self._new = True  # nothing was read: what lies in the folder is of another search
+        self._unwritten: dict[str, dict[str, Any]] = {}  # trials whose file is out of date
+        self._outdated = True  # there are changes that the journal lacks
+        self._new = True  # nothing was read: the folder's files are another search's
         self._flushed = -math.inf
         self._disk_failed = False
 
     # Writing -----------------------------------------------------------------------------------------
     def record(self, trial_id: str, state: Mapping[str, Any], entry: dict[str, Any], worker: str | None = None) -> None:
-        """Write that a trial began, or how it ended.
-
-        Args:
-            trial_id: its number.
-            state: the content of its file.
-            entry: what matters of it.
-            worker: who has it. Defaults to None: nobody.
-        """
+        """Write that a trial began, or how it ended: the content of its file, its entry, and the worker it is with."""
         self.ledger[trial_id] = entry
         self.write_trial(trial_id, state)
         if state.get("status", entry["status"]) != entry["status"] or entry["status"] == FAILED:
-            self.outdate()  # failures and second runs are few: they are in the state
+            self.outdate()  # failures and second runs are rare: they go to the state
             return
-        # A part of a line may be written when the disk is full: then the next thing written is the state.
+        # Part of a line may be written when the disk is full: then the state is written next.
         durable = entry["status"] == COMPLETED and time.monotonic() > self._flushed + _FLUSH
         event = {"trial": trial_id, "tuner": worker, **entry}
         if not self._try_to_write(self.journal.path.name, lambda _: self.journal.add(event, durable)):
@@ -113,25 +92,22 @@ class TrialStore:
 
     def write_trial(self, trial_id: str, state: Mapping[str, Any]) -> None:
         """Write the file of a trial alone."""
-        # Not flushed: what matters of it is in the journal too.
+        # Not flushed: the journal has what matters of it.
         self._unwritten.pop(trial_id, None)
         name = f"trial_{trial_id}/trial.json"
         if not self._try_to_write(name, lambda path: json_files.write(path, state, durable=False)):
             self._unwritten[trial_id] = dict(state)
 
     def outdate(self) -> None:
-        """Let the next `save` write the state, since something has changed that is not in the journal."""
+        """Make the next `save` write the state, since the journal lacks a change."""
         self._outdated = True
 
     def save(self, get_state: Callable[[], dict[str, Any]], whole: bool = False) -> bool:
-        """See that all is written that has happened.
+        """Write all that is unwritten; return True if the state was written.
 
         Args:
             get_state: called if the state is due.
             whole: whether it is due as soon as there are events, as at the end of a search. Defaults to False.
-
-        Returns:
-            Whether the state was written.
         """
         for trial_id in sorted(self._unwritten):
             self.write_trial(trial_id, self._unwritten[trial_id])
@@ -171,12 +147,12 @@ class TrialStore:
 
     # Reading -----------------------------------------------------------------------------------------
     def holds_search(self) -> bool:
-        """Tell whether the folder holds anything that a search could be resumed from."""
+        """Return True if the folder holds anything that a search could be resumed from."""
         state = self.folder / STATE
         return any(path.exists() for path in (state, json_files.previous(state))) or bool(self._trial_ids())
 
     def read(self) -> Saved:
-        """Read all that can be read. A damaged file is passed over for its version before, with a warning."""
+        """Read all that can be read; for a damaged file its previous version, with a warning."""
         state = json_files.read(self.folder / STATE, _STATE_KEYS)
         events = self.journal.since((state or {}).get("events", 0))
         events = list(itertools.takewhile(lambda event: {"trial", "tuner", *_ENTRY_KEYS} <= event.keys(), events))

@@ -1,4 +1,4 @@
-"""The arguments that the tuners share: project, initializer, distribution strategy; a wrong name gets the nearest."""
+"""Arguments that the tuners share: project, initializer, distribution strategy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RENAMED = {
 
 
 class Project(TypedDict, total=False):
-    """The place of a tuner's project, by the names of KerasTuner's `BaseTuner`."""
+    """Place of a tuner's project, by the names of KerasTuner's `BaseTuner`."""
 
     directory: str | os.PathLike | None
     project_name: str | None
@@ -30,7 +30,7 @@ class Project(TypedDict, total=False):
 
 
 def check_arguments(tuner: type, project: Any) -> None:
-    """Raise TypeError, with the nearest right name, where `project` has an argument that `tuner` does not take."""
+    """Raise TypeError, with the nearest right name, if `project` has an argument that `tuner` does not take."""
     own = [name for name in (*inspect.signature(tuner).parameters, *Project.__annotations__) if name != "project"]
     for name in project:
         if name in Project.__annotations__:
@@ -46,16 +46,11 @@ class Scoped(Protocol):
     """A distribution strategy, such as a `tf.distribute.Strategy`."""
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """A context in which models are built for it."""
+        """Return a context in which models are built for it."""
 
 
 def load_initializer(initializer: Initializer) -> ReptileInitializer | None:
-    """`initializer`, read from its folder where it is one.
-
-    Raises:
-        TypeError: if it is neither.
-        FileNotFoundError: if the folder holds none.
-    """
+    """Return `initializer`, read from its folder if it is a path."""
     if isinstance(initializer, (str, os.PathLike)):
         return ReptileInitializer.load(initializer)
     if initializer is not None and not isinstance(initializer, ReptileInitializer):

@@ -1,4 +1,4 @@
-"""NetworkTuner: the base of the tuners that end in plain networks: project, best networks, progress, reports."""
+"""NetworkTuner: base of the tuners that end in plain networks: project, best networks, progress, reports."""
 
 from __future__ import annotations
 
@@ -37,11 +37,7 @@ from tuners.tuners.trial_networks import TrialNetworks
 
 
 def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:
-    """Put an initialization under `search`; return what was taken over, or None without one.
-
-    Raises:
-        FatalValueError: if it does not fit; says what differs.
-    """
+    """Warm-start `search`; return what was used, or None without an initializer. FatalValueError if it does not fit."""
     if initializer is None:
         return None
     try:
@@ -51,24 +47,7 @@ def warmed(search: Any, initializer: ReptileInitializer | None) -> str | None:
 
 
 class NetworkTuner(DistributedTuner):
-    """A tuner whose trials have a genotype, and whose best end as trained networks. See the subclasses.
-
-    Args:
-        oracle: what chooses the trials.
-        space, input_shape, num_classes: of the search.
-        training: recipe of the trainings from scratch. Defaults to None: `TrainingRecipe()`.
-        seed: Defaults to 0.
-        initializer: a `ReptileInitializer` or its folder. Defaults to None.
-        folds: number of parts to cross-validate with. Defaults to None.
-        distribution_strategy: a `tf.distribute.Strategy`. Defaults to None.
-        report: leave report.html, card.md and plots in the folder of each trained network. Defaults to True.
-        hypermodel: as for KerasTuner's `BaseTuner`.
-        executor: what the folds of a trial run on; its workers see the project's folder. Defaults to None: here.
-        **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's `BaseTuner`.
-
-    Raises:
-        TypeError: for an argument that there is not; names the nearest.
-    """
+    """A tuner whose trials have a genotype, and whose best end as trained networks; see `SupernetTuner`."""
 
     def __init__(
         self,
@@ -121,46 +100,42 @@ class NetworkTuner(DistributedTuner):
         return self.training.space
 
     def scope(self) -> Any:
-        """A context in which models are built for the distribution strategy, if there is one."""
+        """Return a context in which models are built for the distribution strategy, if there is one."""
         strategy = self.distribution_strategy
         return contextlib.nullcontext() if strategy is None else strategy.scope()
 
     def trial_folder(self, trial: Trial | str) -> Path:
-        """The folder of a trial's files."""
+        """Return the folder of a trial's files."""
         trial_id = trial if isinstance(trial, str) else trial.trial_id
         return Path(self.project_dir, f"trial_{trial_id}")
 
     # Data and objective ------------------------------------------------------------------------------
     def require_objective(self, data: SearchData, names: list[str], *further: str) -> None:
-        """Raise `FatalValueError` now, and not after the first trial, unless the objectives will be reported."""
+        """Raise `FatalValueError` before the first trial unless the objectives will be reported."""
         reported = [f"val_{name}" for name in self.training.reported(data.validation)]
         require_reported(names, [*reported, "parameters", *further])
 
     # Warm start --------------------------------------------------------------------------------------
     def warm(self, search: Any) -> str | None:
-        """Put the initialization under `search`; return what was taken over, which is also said once.
-
-        Raises:
-            FatalValueError: if it does not fit; says what differs.
-        """
+        """Warm-start `search`; return what was used, which is also logged once."""
         said = warmed(search, self.initializer)
         self.say_warm_start(said)
         return said
 
     def say_warm_start(self, said: str | None) -> None:
-        """Say what was taken over, if that has not been said."""
+        """Log what a warm start used, unless that was logged before."""
         if said is not None and said not in self.warm_starts:
             self.warm_starts.append(said)
             self.progress.say(f"Warm start: {said}.")
 
     # Progress ----------------------------------------------------------------------------------------
     def in_words(self, trial: Trial) -> str:
-        """A trial in one line."""
+        """Describe a trial in one line."""
         raise NotImplementedError
 
     def on_trial_begin(self, trial: Trial) -> None:
         self._began = time.perf_counter()
-        self.save()  # so that a kill in the first trial leaves one that can be continued
+        self.save()  # so that a search killed in its first trial can be resumed
 
     def on_trial_end(self, trial: Trial) -> None:
         message = trial.message
@@ -180,26 +155,26 @@ class NetworkTuner(DistributedTuner):
         super().on_search_end()
         if not self.oracle.get_best_trials(1):
             warnings.warn(
-                f"No trial was completed, so that there is no model and no genotype. Why the last one failed: "
-                f"{self._failure or 'it was in an earlier run'}",
+                "No trial was completed: there is no model and no genotype. The last one failed with: "
+                f"{self._failure or 'an error in an earlier run'}",
                 stacklevel=3,
             )
 
     def show(self, trial: Trial, what: str, score: float | None, best: float | None, seconds: float) -> None:
-        """Show the row of a trial that ended."""
+        """Print the row of a trial that ended."""
         self.progress.row(str(int(trial.trial_id) + 1), what, score, best, seconds)
 
     # The best ----------------------------------------------------------------------------------------
     def result(self, trial: Trial | str) -> dict[str, Any] | None:
-        """The result of a finished trial, or None."""
+        """Return the result of a finished trial, or None."""
         path = whole(self.trial_folder(trial), RESULT)
         return json_files.read(path) if path.exists() else None
 
     def load_model(self, trial: Trial) -> keras.Model:
-        """The trained network of a trial: a plain Keras model with its weights, compiled as it was.
+        """Load the trained network of a trial: a plain Keras model with its weights, compiled.
 
         Raises:
-            DamagedFileError: if its file is not what was written.
+            DamagedFileError: if its file was changed.
         """
         return keras.models.load_model(whole(self.trial_folder(trial), MODEL))
 
@@ -208,7 +183,7 @@ class NetworkTuner(DistributedTuner):
         seal(self.trial_folder(trial_id), [MODEL])
 
     def best_trials(self, number: int) -> list[Trial]:
-        """The trials whose networks are the best, the best first."""
+        """Return the trials with the best networks, the best first."""
         return [
             trial
             for trial in self.oracle.get_best_trials(number)
@@ -216,19 +191,19 @@ class NetworkTuner(DistributedTuner):
         ]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
-        """The trained networks of the best trials, the best first: plain Keras models, fewer if there are no more."""
+        """Load the trained networks of the best trials, the best first: plain Keras models."""
         return [self.load_model(trial) for trial in self.best_trials(num_models)]
 
     def get_best_genotypes(self, num_genotypes: int = 1) -> list[Genotype]:
-        """The genotypes of the best trials, the best first."""
+        """Return the genotypes of the best trials, the best first."""
         return [self.genotype(trial) for trial in self.best_trials(num_genotypes)]
 
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
-        """The hyperparameters of the best trials, the best first."""
+        """Return the hyperparameters of the best trials, the best first."""
         return [trial.hyperparameters for trial in self.best_trials(num_trials)]
 
     def genotype(self, trial: Trial) -> Genotype:
-        """The genotype of a trial."""
+        """Return the genotype of a trial."""
         return Genotype.load(whole(self.trial_folder(trial), GENOTYPE))
 
     def results_summary(self, num_trials: int = 10) -> None:
@@ -238,15 +213,14 @@ class NetworkTuner(DistributedTuner):
         for trial in best:
             result = self.result(trial) or {}
             found = ", ".join(f"{name} {value:.4g}" for name, value in result.get("metrics", {}).items())
-            print(
-                f"  trial {int(trial.trial_id) + 1}: {self.in_words(trial)}\n    {found or f'score {trial.score:.4f}'}"
-            )
+            found = found or f"score {trial.score:.4f}"
+            print(f"  trial {int(trial.trial_id) + 1}: {self.in_words(trial)}\n    {found}")
         if best:
             print(self.genotype(best[0]))
 
     # The project -------------------------------------------------------------------------------------
     def identity(self) -> dict[str, Any]:
-        """The entries that must be the same for a project to be continued; JSON-serializable."""
+        """Return all that must be the same for a project to be resumed; JSON-serializable."""
         space = self.space
         choices = {name: list(options) for name, options in space.choices.items()}
         objectives = list(self._required())
@@ -260,10 +234,6 @@ class NetworkTuner(DistributedTuner):
         require_same_search(state.get("identity"), own, name, "tuner", self.project_dir)
 
     def save(self) -> None:
-        """Write the project's state, whole or not at all.
-
-        Raises:
-            FatalRuntimeError: when the disk is full.
-        """
+        """Write the project's state atomically; FatalRuntimeError when the disk is full."""
         with disk_of(Path(self.project_dir)):
             super().save()

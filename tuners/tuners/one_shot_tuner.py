@@ -42,7 +42,7 @@ from tuners.tuners.tensorboard import logged
 from tuners.tuners.trial_inputs import Callbacks, SearchData, arrays_of, fresh_callbacks, is_dataset, make_data
 from tuners.tuners.trial_networks import signed
 
-_ROWS = 100  # every hundredth child has a row, and each that is better than all before
+_ROWS = 100  # every hundredth child has a row, and each that is better than all before it
 
 
 @runtime_checkable
@@ -50,38 +50,38 @@ class Parametric(Protocol):
     """A strategy with parameters that can be learned on other tasks."""
 
     def get_parameters(self) -> dict[str, Any]:
-        """The parameters, by name."""
+        """Return the parameters by name."""
 
 
 class OneShotTuner(NetworkTuner):
     """ENAS as a tuner: one training of shared weights, then trials that take milliseconds, then the best from scratch.
 
-    First an `ENASTrainer` trains the weights that all children share. A trial is one child, evaluated with the shared
+    First an `ENASTrainer` trains the weights that all children share. A trial is one child, evaluated with these
     weights on the half of the data that they are not trained on: thousands of them are affordable. Then the networks
-    of the best few trials are trained from scratch and evaluated on `validation_data`, which orders them again. A
-    killed search resumes where it was, in each of the three phases.
+    of the best few trials are trained from scratch and evaluated on `validation_data`, which ranks them again. A
+    killed search resumes in each of the three phases.
 
     Args:
         space: a space whose supernet shares weights, such as `ENASMicroSpace`.
         input_shape: `(height, width, channels)` of one image.
         num_classes: number of classes.
-        objective: what the trained networks are compared by: `"val_accuracy"`, `"val_loss"`, or a metric of
-            the recipe's `compile`. Children are compared by `val_accuracy`, or by `val_score` where
-            labels are no classes: see `kerasnas.tasks.Task.scores`. Defaults to None: the metric of the task.
+        objective: a metric that ranks the trained networks: `"val_accuracy"`, `"val_loss"`, or a metric of the
+            recipe's `compile`. Children are ranked by `val_accuracy`, or by `val_score` where labels are not classes:
+            see `kerasnas.tasks.Task.scores`. Defaults to None: the metric of the task.
         max_trials: number of children. Defaults to 1000.
         retrain_best: number of them that are trained from scratch. Defaults to 3.
         seed: seed of everything. Defaults to 0.
         training: `TrainingRecipe` of the trainings from scratch, whose task is that of the shared weights too. Defaults
-            to None: ten epochs, a classification.
+            to None: ten epochs, classification.
         shared_weights: `SharedWeights`, the settings of their training. Defaults to None: `SharedWeights()`.
-        initializer: a `ReptileInitializer` or its folder, of a supernet or of a controller's parameters or of both, to
-            start from. Parameters also go into the oracle's strategy where it has such. Defaults to None.
-        folds: number of parts to cross-validate the networks that are trained from scratch with. Their genotypes have
-            then been found with all parts. Defaults to None.
+        initializer: a `ReptileInitializer` or its folder, of a supernet, of a controller's parameters, or of both, to
+            start from. Parameters also go into the oracle's strategy if it has any. Defaults to None.
+        folds: number of parts to cross-validate the networks that are trained from scratch; their genotypes are
+            found with all parts. Defaults to None.
         distribution_strategy: a `tf.distribute.Strategy` for the shared weights and the trainings from scratch.
             Defaults to None.
-        oracle: a `StrategyOracle` of the space that chooses the children; its trials and seed then count. Defaults to
-            None: an `EvolutionOracle`. Its objective is what children are compared by.
+        oracle: a `StrategyOracle` of the space that chooses the children, in place of trials and seed; its objective
+            ranks them. Defaults to None: an `EvolutionOracle`.
         report: leave report.html, card.md and plots in the folder of each network that is trained from scratch.
             Defaults to True.
         executor: what the folds of a trained network run on: a `kerasnas.executors.Executor` whose workers see the
@@ -90,7 +90,7 @@ class OneShotTuner(NetworkTuner):
 
     Raises:
         ValueError: for arguments out of their range, and for a project of another search.
-        TypeError: if `oracle` is no `StrategyOracle`, and for an argument that there is not.
+        TypeError: if `oracle` is not a `StrategyOracle`, and for an unknown argument.
         RuntimeError: as chief or worker: it runs in one process.
 
     Example:
@@ -142,20 +142,8 @@ class OneShotTuner(NetworkTuner):
             oracle = EvolutionOracle(space, Objective(_compared_by(task), "max"), max_trials, seed)
         self._check_oracle(oracle, space, task)
         self.trainer: ENASTrainer | None = None
-        super().__init__(
-            oracle,
-            space,
-            input_shape,
-            num_classes,
-            training,
-            seed,
-            initializer,
-            folds,
-            distribution_strategy,
-            report,
-            executor=executor,
-            **project,
-        )
+        own = (oracle, space, input_shape, num_classes, training, seed, initializer, folds, distribution_strategy)
+        super().__init__(*own, report, executor=executor, **project)
         parameters = self.initializer is not None and bool(self.initializer.parameters)
         if parameters and not oracle.trials and isinstance(oracle.strategy, Parametric):
             warm_start(oracle.strategy, self.initializer)  # type: ignore[arg-type]
@@ -166,13 +154,13 @@ class OneShotTuner(NetworkTuner):
         if oracle.space.cardinalities != space.cardinalities or oracle.space.name != space.name:
             raise ValueError(
                 f"Invalid value received for argument `oracle`. Expected one of the space '{space.name}' with "
-                f"{len(space.choices)} choices. Received: one of '{oracle.space.name}' with {len(oracle.space.choices)}"
+                f"{len(space.choices)} choices. Received: '{oracle.space.name}' with {len(oracle.space.choices)}"
             )
         names = oracle.required_metrics()
         if names != [_compared_by(task)]:
             raise ValueError(
                 f"Invalid value received for argument `oracle`. Expected the objective '{_compared_by(task)}', which "
-                f"is all that shared weights say of a child. Received: {names}"
+                f"the only one that shared weights report of a child. Received: {names}"
             )
 
     # The phases --------------------------------------------------------------------------------------
@@ -203,16 +191,16 @@ class OneShotTuner(NetworkTuner):
             validation_data: `(x, y)`, or a dataset, that the networks trained from scratch are evaluated on; None with
                 `validation_split` or `folds`.
             epochs: of the shared weights. Defaults to 50.
-            batch_size: of the shared weights, and of the children. Defaults to 64, or to what the data have.
-            validation_split: the share of every class that is held out, in place of `validation_data`, to evaluate the
-                networks trained from scratch on. Defaults to None.
+            batch_size: of the shared weights, and of the children. Defaults to 64, or to the size of the data.
+            validation_split: the fraction of every class that is held out, in place of `validation_data`. Defaults to
+                None.
             controller_steps, augment: as for `ENASTrainer.fit`.
             callbacks: Keras callbacks, copied for each training; or a function that makes them. A `TensorBoard` writes
                 to `log_dir/supernet/search` and `log_dir/trial/network`.
             verbose: 0 is silent; 1 shows a row for each better child, for every hundredth, and for each network
                 trained from scratch, and Keras' progress bars of the trainings, 2 a line for each of their epochs;
                 `"rows"` the rows alone. Defaults to 1.
-            architecture_split: the share of the training data that the children are evaluated on. Defaults to 0.5.
+            architecture_split: the fraction of the training data that the children are evaluated on. Defaults to 0.5.
 
         Raises:
             ValueError: for data that cannot be searched on, for an objective that nothing reports, and if the
@@ -225,7 +213,7 @@ class OneShotTuner(NetworkTuner):
         task = self.training.recipe.task
         parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split, task)
         quiet = inside(verbose)
-        fresh_callbacks(callbacks)  # raises where they are wrong
+        fresh_callbacks(callbacks)  # raises for invalid ones
         self.require_objective(parts[0], [self.objective.name])
         self.progress.verbose = verbose
         # With folds, all of the data.
@@ -233,29 +221,21 @@ class OneShotTuner(NetworkTuner):
         first, held_out = split_samples(task, y, architecture_split, self.seed)
         if batch_size is None:
             batch_size = min(BATCH_SIZE, len(first), len(held_out))
-        fit = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "validation_split": architecture_split,
-            "controller_steps": controller_steps,
-        }
+        fit: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation_split": architecture_split}
+        fit["controller_steps"] = controller_steps
         folder = Path(self.project_dir)
         with disk_of(folder):
             self.save()
-            self.trainer = self.shared_weights.train(
-                self.training,
-                SearchData(x, y, x[held_out], y[held_out]),
-                folder / "supernet",
-                fit,
-                self.seed,
-                self.warm,
-                self.progress.say,
+            held = SearchData(x, y, x[held_out], y[held_out])
+            options = (
                 augment,
                 logged(callbacks, "supernet", "search"),
                 quiet,
                 self.scope(),
                 len(self.oracle.end_order),
             )
+            place = (folder / "supernet", fit, self.seed, self.warm, self.progress.say)
+            self.trainer = self.shared_weights.train(self.training, held, *place, *options)
         super().search(x[held_out], y[held_out], batch_size, verbose=0)
         with disk_of(folder):
             self._train_best(parts, augment, callbacks, quiet)
@@ -278,14 +258,8 @@ class OneShotTuner(NetworkTuner):
             keep_plan(folder, {"data": [part.fingerprint() for part in parts], **settings})
             if self.result(trial) is not None:
                 continue
-            train = partial(
-                self.networks.train,
-                genotype=genotype,
-                seed=self.seed,
-                augment=augment,
-                callbacks=boards,
-                verbose=verbose,
-            )
+            own: dict[str, Any] = {"genotype": genotype, "seed": self.seed, "augment": augment, "callbacks": boards}
+            train = partial(self.networks.train, **own, verbose=verbose)
             settings = {**settings, "seed": self.seed}
             try:
                 with forget_gradients():
@@ -299,7 +273,7 @@ class OneShotTuner(NetworkTuner):
 
     # The best ----------------------------------------------------------------------------------------
     def trained_trials(self) -> list[Trial]:
-        """The trials whose networks were trained from scratch, the best first."""
+        """Return the trials whose networks were trained from scratch, the best first."""
         scored = []
         project = Path(self.project_dir)
         for name in sorted({path.parent.name for file in (RESULT, SEAL) for path in project.glob(f"trial_*/{file}")}):
@@ -310,14 +284,14 @@ class OneShotTuner(NetworkTuner):
         return [trial for _, trial in sorted(scored, key=lambda pair: -pair[0])]
 
     def best_trials(self, number: int) -> list[Trial]:
-        """Those of the trained networks, the best first; after them those of the best other children."""
+        """Return the trials of the trained networks, the best first; after them the best other children."""
         trained = self.trained_trials()
         names = {trial.trial_id for trial in trained}
         others = [trial for trial in self.oracle.get_best_trials(number + len(names)) if trial.trial_id not in names]
         return [*trained, *others][:number]
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
-        """The networks that were trained from scratch, the best first."""
+        """Load the networks that were trained from scratch, the best first."""
         return [self.load_model(trial) for trial in self.trained_trials()[:num_models]]
 
     def genotype(self, trial: Trial) -> Genotype:
@@ -347,5 +321,5 @@ class OneShotTuner(NetworkTuner):
 
 
 def _compared_by(task: Task) -> str:
-    """The name of what children are compared by."""
+    """Return the name of the metric that ranks children."""
     return "val_accuracy" if task == CLASSIFICATION else "val_score"

@@ -1,4 +1,4 @@
-"""The progress of a search: one table, with a row for each trial."""
+"""Progress of a search: a table with a row for each trial."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBER, _SCORE, _TIME = 6, 13, 12
 
 
 def in_words(values: Mapping[str, Any], width: int = 60) -> str:
-    """Hyperparameters in one line, cut at `width`.
+    """Format hyperparameters in one line, cut at `width`.
 
     Example:
 
@@ -28,7 +28,7 @@ def in_words(values: Mapping[str, Any], width: int = 60) -> str:
 
 
 def primitives_in_words(genotype: Genotype) -> str:
-    """The number of each primitive in a genotype, in one line.
+    """Count the primitives of a genotype, in one line.
 
     Example:
 
@@ -43,10 +43,7 @@ def primitives_in_words(genotype: Genotype) -> str:
 
 
 def inside(verbose: Any) -> int:
-    """The verbosity of the trainings inside a trial, of that of a search: Keras', or 0 for rows alone.
-
-    Raises:
-        ValueError: for a value that there is not.
+    """Return Keras' verbosity of the trainings inside a trial for that of a search; 0 for rows alone.
 
     Example:
 
@@ -59,11 +56,7 @@ def inside(verbose: Any) -> int:
 
 
 class ProgressTable:
-    """Prints a header once, and a row for each trial.
-
-    Args:
-        objective: name of the column of scores.
-        verbose: 0 prints nothing.
+    """Prints a header once, with the objective's name, and a row for each trial; nothing with `verbose=0`.
 
     Example:
 
@@ -79,14 +72,14 @@ class ProgressTable:
         self.start = time.perf_counter()
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line of its own."""
         if self.verbose:
             print(text, flush=True)
 
     def row(
         self, number: str, what: str, score: float | None, best: float | None, seconds: float, width: int | None = None
     ) -> None:
-        """The row of one trial; a score of None has failed."""
+        """Print the row of one trial; a score of None has failed."""
         if width is None:
             columns = shutil.get_terminal_size((100, 24)).columns
             width = max(20, columns - _NUMBER - 2 * _SCORE - _TIME - 3)

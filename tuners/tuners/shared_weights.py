@@ -1,4 +1,4 @@
-"""The shared weights of a one-shot search: trained once in a project, and then read from it."""
+"""Shared weights of a one-shot search: trained once in a project, and then read from it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SharedWeights:
         compile_options: further arguments of `ENASTrainer.compile`. Defaults to none.
 
     Raises:
-        TypeError: if `controller` is no strategy.
+        TypeError: if `controller` is not a strategy.
         ValueError: for a learning rate that is not positive.
 
     Example:
@@ -69,15 +69,15 @@ class SharedWeights:
 
         Args:
             network: has the space, and the shapes of the data.
-            data: `x_val` and `y_val` are the part that evaluates children.
+            data: `x_val` and `y_val` evaluate children.
             folder: of the checkpoints.
             fit: further arguments of the search's `fit`.
             seed: of the supernet and of the search.
-            warm: called with the search before it begins.
+            warm: called with the search before it starts.
             say: called with a line when it is trained.
             augment, callbacks, verbose: of `fit`.
             scope: context in which the search is built, of a distribution strategy. Defaults to None.
-            used: number of children that were evaluated with the weights already. Defaults to 0.
+            used: number of children already evaluated with the weights. Defaults to 0.
 
         Raises:
             ValueError: if the weights in `folder` were trained on other data or with other settings.
@@ -106,16 +106,9 @@ class SharedWeights:
                     "children that were evaluated keep their scores.",
                     stacklevel=3,
                 )
-            search.fit(
-                data.x,
-                data.y,
-                initial_epoch=epoch,
-                augment=augment,
-                verbose=verbose,
-                callbacks=[*fresh_callbacks(callbacks), checkpoint],
-                seed=seed,
-                **fit,
-            )
+            own = [*fresh_callbacks(callbacks), checkpoint]
+            options = {"augment": augment, "verbose": verbose, "callbacks": own, "seed": seed, **fit}
+            search.fit(data.x, data.y, initial_epoch=epoch, **options)
             took = duration(time.perf_counter() - start)
             say(f"Shared weights trained for {fit['epochs'] - epoch} epochs in {took}.")
         return search
@@ -124,7 +117,7 @@ class SharedWeights:
 def _require_plan(folder: Path, plan: dict[str, Any]) -> None:
     path = folder / "plan.json"
     kept = json_files.read(path) if path.exists() else None
-    if kept is None:  # a damaged one has been warned of
+    if kept is None:  # `read` has warned of a damaged one
         folder.mkdir(parents=True, exist_ok=True)
         json_files.write(path, plan)
     elif parts := checks.differences(kept, plan):

@@ -1,4 +1,4 @@
-"""SupernetTuner: differentiable searches as trials, evaluated by the networks that they find."""
+"""SupernetTuner: differentiable searches as trials, scored by the networks that they find."""
 
 from __future__ import annotations
 
@@ -30,14 +30,13 @@ _VERSION = 2  # of the files of a trial; an unfinished one with others starts fr
 class SupernetTuner(NetworkTuner):
     """A trial is one differentiable search: search, derive, train the derived network from scratch, evaluate it.
 
-    Each trial has hyperparameters and a seed of its own: with a hypermodel that leaves nothing to tune, the trials are
-    the same search with different seeds, of which the best is kept, as in DARTS. A killed search resumes inside its
-    trial, from the last epoch, when the same program is started again. The folder of a trial has the network, and
-    report.html, card.md and plots.
+    Each trial has hyperparameters and a seed of its own: with nothing to tune, the trials are the same search with
+    different seeds, of which the best is kept, as in DARTS. A killed search resumes inside its trial, from the last
+    epoch, when the same program is restarted. The folder of a trial has the network, report.html, card.md and plots.
 
     Args:
         hypermodel: a `SupernetHyperModel`.
-        objective: what the derived network reports: `"val_accuracy"`, `"val_loss"`, `"parameters"`, or a metric of
+        objective: a metric of the derived network: `"val_accuracy"`, `"val_loss"`, `"parameters"`, or a metric of
             the recipe's `compile`; also `"search_val_loss"` and `"search_val_accuracy"` of the supernet. Defaults to
             `"val_accuracy"`.
         max_trials: Defaults to 4.
@@ -46,10 +45,10 @@ class SupernetTuner(NetworkTuner):
             of the network, and the hypermodel's task. Defaults to None: ten epochs.
         initializer: a `ReptileInitializer` or its folder, that the supernet of each trial starts from. Defaults to
             None.
-        folds: number of parts for cross-validation: a trial then is one search for each part, on all other parts and
+        folds: number of parts for cross-validation: a trial is then one search for each part, on all other parts and
             evaluated on that one; it reports their means, and keeps the network of the best. Defaults to None.
         distribution_strategy: a `tf.distribute.Strategy` for both trainings. Defaults to None.
-        oracle: any oracle for the hyperparameters; its objective, trials and seed then count. Defaults to None: a
+        oracle: any oracle for the hyperparameters, in place of objective, trials and seed. Defaults to None: a
             `RandomOracle`.
         report: leave report.html, card.md and plots in the folder of each trial. Defaults to True.
         executor: what the folds of a trial run on: a `kerasnas.executors.Executor` whose workers see the project's
@@ -57,7 +56,7 @@ class SupernetTuner(NetworkTuner):
         **project: `directory`, `project_name` and `overwrite`, as for KerasTuner's tuners.
 
     Raises:
-        TypeError: if `hypermodel` is no `SupernetHyperModel`, and for an argument that there is not.
+        TypeError: if `hypermodel` is not a `SupernetHyperModel`, and for an unknown argument.
         ValueError: for arguments out of their range, and for a project of another search.
 
     Example:
@@ -101,24 +100,12 @@ class SupernetTuner(NetworkTuner):
         if isinstance(training, TrainingRecipe) and training.task != hypermodel.task:
             expected = f"a recipe of the hypermodel's task, {hypermodel.task.name}"
             raise ValueError(checks.invalid("training", expected, training.task.name))
-        super().__init__(
-            RandomOracle(objective, max_trials, seed) if oracle is None else oracle,
-            hypermodel.space,
-            hypermodel.input_shape,
-            hypermodel.num_classes,
-            training,
-            seed,
-            initializer,
-            folds,
-            distribution_strategy,
-            report,
-            hypermodel,
-            executor,
-            **project,
-        )
+        own = (hypermodel.space, hypermodel.input_shape, hypermodel.num_classes, training, seed, initializer, folds)
+        oracle = RandomOracle(objective, max_trials, seed) if oracle is None else oracle
+        super().__init__(oracle, *own, distribution_strategy, report, hypermodel, executor, **project)
 
     def _populate_initial_space(self) -> None:
-        # Building supernets to find out what they declare would take longer than the first trial.
+        # Building supernets to discover their hyperparameters would take longer than the first trial.
         hp = self.oracle.get_space()
         self.hypermodel.declare_hyperparameters(hp)
         self.oracle.update_space(hp)
@@ -154,36 +141,27 @@ class SupernetTuner(NetworkTuner):
                 alphas; the derived network is trained on all. Or a `tf.data.Dataset` or Keras `PyDataset` of
                 `(x, y)`, which is read once, into arrays.
             y: class numbers `(n,)`, with an array.
-            validation_data: `(x, y)`, or a dataset, that the derived networks are evaluated on, and nothing is trained
-                on; None with `validation_split` or `folds`.
-            epochs: of a search. Defaults to 20, unless the hypermodel or the oracle says.
-            batch_size: of a search. Defaults to 64, or to what the data have, unless the hypermodel says.
-            validation_split: the share of every class that is held out, in place of `validation_data`, to evaluate the
-                derived networks on. Defaults to None.
+            validation_data: `(x, y)`, or a dataset, that only evaluates the derived networks; None with
+                `validation_split` or `folds`.
+            epochs: of a search. Defaults to 20, unless the hypermodel or the oracle sets them.
+            batch_size: of a search. Defaults to 64, or to the size of the data, unless the hypermodel sets it.
+            validation_split: the fraction of every class that is held out, in place of `validation_data`. Defaults to
+                None.
             augment: `(batch, rng) -> batch` for the training images of both.
             callbacks: Keras callbacks, copied for each search and each training; or a function that makes them, for
-                those that cannot be copied. A trial that is resumed begins with fresh ones. A `TensorBoard` writes
-                to `log_dir/trial/search` and `log_dir/trial/network`, with the hyperparameters for HParams.
+                those that cannot be copied. A resumed trial starts with fresh ones. A `TensorBoard` writes to
+                `log_dir/trial/search` and `log_dir/trial/network`, with the hyperparameters for HParams.
             verbose: 0 is silent; 1 shows a row for each trial, and Keras' progress bars inside it, 2 a line for each of
                 its epochs; `"rows"` the rows alone. Defaults to 1.
-            architecture_split: the share of the training data that moves the alphas. Defaults to 0.5.
+            architecture_split: the fraction of the training data that moves the alphas. Defaults to 0.5.
 
         Raises:
             ValueError: for data that cannot be searched on, and for an objective that nothing reports.
         """
-        parts = make_data(
-            x,
-            y,
-            validation_data,
-            self.folds,
-            self.training.input_shape,
-            self.training.num_classes,
-            self.seed,
-            validation_split,
-            self.training.recipe.task,
-        )
+        shape, classes, task = self.training.input_shape, self.training.num_classes, self.training.recipe.task
+        parts = make_data(x, y, validation_data, self.folds, shape, classes, self.seed, validation_split, task)
         quiet = inside(verbose)
-        fresh_callbacks(callbacks)  # raises where they are wrong
+        fresh_callbacks(callbacks)  # raises for invalid ones
         self.require_objective(parts[0], list(self._required()), *SEARCH_METRICS)
         self.progress.verbose = verbose
         given = {name: value for name, value in (("epochs", epochs), ("batch_size", batch_size)) if value is not None}
@@ -196,13 +174,8 @@ class SupernetTuner(NetworkTuner):
         """Search, derive, train and evaluate; once for each part of the data."""
         hp, folder = trial.hyperparameters, self.trial_folder(trial)
         times = {"epochs": 20, **self.hypermodel.fit_arguments(hp, given)}
-        settings = {
-            **times,
-            "values": dict(hp.values),
-            "architecture_split": fit["validation_split"],
-            "folds": self.folds,
-            "training": self.training.recipe.settings(),
-        }
+        settings = {**times, "values": dict(hp.values), "architecture_split": fit["validation_split"]}
+        settings |= {"folds": self.folds, "training": self.training.recipe.settings()}
         plan = {**settings, "data": [part.fingerprint() for part in parts], "version": _VERSION}
         seed = self.seed + 1000 * int(trial.trial_id)
         own = self.hypermodel, hp, self.initializer, self.networks, folder, trial.trial_id

@@ -1,4 +1,4 @@
-"""TensorBoard in trials: a folder of logs for each, and its hyperparameters for the HParams page, as in KerasTuner."""
+"""TensorBoard in trials: a log folder for each, and its hyperparameters for the HParams page, as in KerasTuner."""
 
 from __future__ import annotations
 
@@ -17,16 +17,10 @@ from tuners.tuners.trial_inputs import Callbacks, fresh_callbacks
 def logged(
     callbacks: Callbacks, trial_id: str, part: str, hyperparameters: HyperParameters | None = None
 ) -> Callable[[], list[keras.callbacks.Callback]]:
-    """A function that makes the callbacks of one training, whose `TensorBoard`s write to a folder of their own.
+    """Return a function that makes the callbacks of one training, whose `TensorBoard`s have a folder of their own.
 
-    That is `log_dir/trial_id/part`; KerasTuner's own tuners name the part `execution0`. On TensorFlow, the page HParams
-    shows the hyperparameters beside the metrics.
-
-    Args:
-        callbacks: as for `fresh_callbacks`.
-        trial_id: of the trial.
-        part: of the trial: `"search"` or `"network"`.
-        hyperparameters: of the trial. Defaults to None: no HParams.
+    That is `log_dir/trial_id/part`, part being `"search"` or `"network"`; KerasTuner's own is `execution0`. On
+    TensorFlow, the page HParams shows the hyperparameters, if given, next to the metrics.
     """
     return partial(_logged, callbacks, trial_id, part, hyperparameters)
 

@@ -1,4 +1,4 @@
-"""The inputs of a trial: checked data, split into parts to train and to evaluate on, and callbacks of its own."""
+"""Inputs of a trial: checked data, split into parts to train and to evaluate on, and callbacks of its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SearchData(NamedTuple):
         return self.x_val, self.y_val
 
     def fingerprint(self) -> str:
-        """A checksum of all of it."""
+        """Return a checksum of all of it."""
         sums = [zlib.crc32(np.ascontiguousarray(part).data.cast("B")) for part in self]
         return "-".join(f"{one:08x}" for one in sums)
 
@@ -48,13 +48,13 @@ def is_dataset(data: Any) -> bool:
 
 
 def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
-    """All samples of a `tf.data.Dataset` or `PyDataset` of `(x, y)`, batched or not, as two arrays.
+    """Read all samples of a `tf.data.Dataset` or `PyDataset` of `(x, y)`, batched or not, as two arrays.
 
-    Each trial splits and trains on the data again, and a search that resumes must find the same ones: a dataset that
-    shuffles has another order each time, so that samples are put in the order of their labels and checksums.
+    Each trial splits and trains on the data again, and a resumed search must find the same: a dataset that shuffles
+    has another order each time, so samples are ordered by their labels and checksums.
 
     Raises:
-        ValueError: for a dataset that does not end, is empty, or is not of images with labels.
+        ValueError: for a dataset that is endless, empty, or not of images with labels.
     """
     read: Iterable[Any]
     if isinstance(dataset, keras.utils.PyDataset):
@@ -81,7 +81,7 @@ def arrays_of(argument: str, dataset: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(checks.invalid(argument, "a dataset that is not empty", dataset))
     x, y = np.concatenate(images), np.concatenate(labels)
     if y.ndim > 2:
-        return x, y  # which the checks have words for
+        return x, y  # `check_images` has the message for them
     sums = np.array([zlib.crc32(np.ascontiguousarray(sample).data.cast("B")) for sample in x])
     order = np.lexsort((sums, *np.reshape(y, (len(y), -1)).T))
     return x[order], y[order]
@@ -98,19 +98,10 @@ def make_data(
     validation_split: float | None = None,
     task: Task = CLASSIFICATION,
 ) -> list[SearchData]:
-    """Checked data: one part with `validation_data` or `validation_split`, or as many as there are folds.
-
-    Args:
-        x, y: arrays, or a dataset and None.
-        validation_data: `(x, y)`, a dataset, or None.
-        folds: number of parts, or None.
-        input_shape, num_classes: what the data are checked against.
-        seed: of the split and the folds.
-        validation_split: share of every class to evaluate networks on. Defaults to None.
-        task: what the labels are. Defaults to classification; else `y` is as networks learn it.
+    """Check the data: one part with `validation_data` or `validation_split`, or as many as there are folds.
 
     Raises:
-        ValueError: for data that cannot be searched on, and unless there is one of `validation_data`,
+        ValueError: for data that cannot be searched on, and unless there is exactly one of `validation_data`,
             `validation_split` and `folds`.
     """
     checks: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
@@ -150,10 +141,7 @@ def make_data(
 
 
 def fold_numbers(y: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold that each sample belongs to: each class is dealt out evenly.
-
-    Raises:
-        ValueError: if there are fewer samples than folds.
+    """Assign each sample to a fold, dealing out each class evenly.
 
     Example:
 
@@ -173,11 +161,7 @@ def fold_numbers(y: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 
 def fresh_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
-    """Callbacks for one `fit`: copies, or those that the function makes.
-
-    Raises:
-        FatalTypeError: for callbacks that cannot be copied; it says what to pass instead.
-    """
+    """Return callbacks for one `fit`: copies, or those that the function makes; FatalTypeError where neither works."""
     if callable(callbacks):
         made = list(callbacks())
     elif not isinstance(callbacks, (list, tuple, type(None))):

@@ -1,4 +1,4 @@
-"""The networks of a tuner's trials: trained from scratch, cross-validated, reported; each stage once, resumable."""
+"""Networks of a tuner's trials: trained from scratch, cross-validated, reported; each stage once, resumable."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ TRAINED, FOUND = "searched", "search"  # the stages of a trial
 
 
 def stage_name(stage: str) -> str:
-    """The name of the record of a stage in the folder of its trial."""
+    """Return the path of a stage's record in the folder of its trial."""
     return f"stages/{stage}.json"
 
 
 def signed(objective: keras_tuner.Objective, value: float) -> float:
-    """`value` of an objective so that more is better."""
+    """Return `value` of an objective so that higher is better."""
     value = value if objective.direction == "max" else -value
     return value if math.isfinite(value) else -math.inf
 
 
 def silent(line: Any) -> None:
-    """Say nothing: what a worker says to the first process."""
+    """Log nothing: the logger of a worker."""
 
 
 def _evaluate(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
@@ -50,7 +50,7 @@ def _evaluate(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData,
 
 
 def _evaluate_there(evaluate: Callable[..., dict[str, float]], fold: tuple[SearchData, Path]) -> dict[str, float]:
-    """`_evaluate` in a worker, which has more folds to do: its networks leave no memory."""
+    """Run `_evaluate` in a worker that has more folds to do: its networks leave no memory."""
     release_kernels()
     with forget_gradients():
         return _evaluate(evaluate, fold)
@@ -59,14 +59,8 @@ def _evaluate_there(evaluate: Callable[..., dict[str, float]], fold: tuple[Searc
 class TrialNetworks:
     """Training and evaluation of the discrete networks of trials, by the stages of `kerasnas.training`.
 
-    Args:
-        training: of the networks.
-        folds: number of parts to cross-validate with, or None.
-        report: leave report.html, card.md and plots beside each result.
-        scope: function that returns a context in which networks are built.
-        say: called with a line where a training resumes.
-        executor: what folds run on. A worker must see the folder of the trial, in which each fold leaves its network
-            and its checkpoints. Defaults to None: this process.
+    `scope` returns a context in which networks are built; `say` is called with a line where a training resumes. Workers
+    of the `executor` must see the folder of the trial, where each fold leaves its network and its checkpoints.
     """
 
     def __init__(
@@ -95,7 +89,7 @@ class TrialNetworks:
         callbacks: Callbacks,
         verbose: int,
     ) -> dict[str, float]:
-        """The metrics of the network of `genotype` on the validation data; trained as far as `stages` lack it."""
+        """Train the network of `genotype` as far as `stages` lack it; return its metrics on the validation data."""
         genotype.save(stages.path / GENOTYPE)
         release()
         whole(stages.path, stage_name(TRAINED))
@@ -127,16 +121,9 @@ class TrialNetworks:
         objective: keras_tuner.Objective,
         settings: dict[str, Any],
     ) -> dict[str, float]:
-        """The metrics that `evaluate` returns; with folds their means, and the best network is kept in `folder`.
+        """Return the metrics of `evaluate`; with folds their means, and the best network is kept in `folder`.
 
         Writes the result of the trial, with its report.
-
-        Args:
-            folder: of the trial.
-            parts: of the data, one for each fold.
-            evaluate: `(data=, stages=) -> metrics` of a part of the data, in a folder of its own.
-            objective: by which the best fold is.
-            settings: for the record.
 
         Raises:
             FileNotFoundError: if workers left their networks where this process does not see them.
@@ -145,8 +132,8 @@ class TrialNetworks:
             folders, best = [folder], 0
         else:
             folders = [folder / f"fold_{index}" for index in range(self.folds)]
-        for own in folders:
-            own.mkdir(parents=True, exist_ok=True)
+        for path in folders:
+            path.mkdir(parents=True, exist_ok=True)
         executor = Local() if self.folds is None else self.executor
         function = _evaluate if executor.here else _evaluate_there
         results = executor.map(function, list(zip(parts, folders, strict=True)), evaluate)
@@ -170,7 +157,7 @@ class TrialNetworks:
     def _write_result(
         self, folder: Path, stages: Stages, data: SearchData, settings: dict[str, Any], extra: dict[str, Any]
     ) -> None:
-        """Write the result of a trial: its record, of the stages of its best network, and `extra`."""
+        """Write the result of a trial: the record of its best network's stages, and `extra`."""
         found, trained = stages.stage(FOUND), stages.stage(TRAINED)
         dataset = {
             "train_examples": len(data.x),

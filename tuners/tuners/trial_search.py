@@ -1,4 +1,4 @@
-"""The search of a trial and the training of the network that it finds, on one part of the data."""
+"""Search of a trial and training of the network that it finds, on one part of the data."""
 
 from __future__ import annotations
 
@@ -29,16 +29,8 @@ SEARCH_METRICS = ("search_val_loss", "search_val_accuracy")
 class TrialSearch:
     """The search of a trial: build, warm-start, search, derive, train; here, or in a worker that it is sent to.
 
-    Args:
-        hypermodel: builds the search.
-        hyperparameters: of the trial.
-        initializer: that the search starts from, or None.
-        networks: for the training of what is found.
-        folder: of the trial, whose name its logs have.
-        seed: of search and training.
-        fit: arguments of the search's `fit`.
-        callbacks: of both.
-        taken_over: called with what was taken over from the initializer.
+    `fit` has the arguments of the search's `fit`, and `taken_over` is called with what the warm start used. The name of
+    the trial's `folder` appears in its logs.
     """
 
     def __init__(
@@ -63,7 +55,7 @@ class TrialSearch:
         return {**vars(self), "taken_over": silent}
 
     def __call__(self, data: SearchData, stages: Stages) -> dict[str, float]:
-        """The metrics of the network that is found on `data`; the stages that are finished are not repeated."""
+        """Return the metrics of the network that is found on `data`; finished stages are not repeated."""
         taken: list[str | None] = []
         # With folds, each has a folder in the trial's.
         part = stages.path.relative_to(self.folder)
@@ -77,25 +69,16 @@ class TrialSearch:
             return search
 
         whole(stages.path, stage_name(FOUND))
-        fit = dict(self.fit)
-        verbose, augment = fit["verbose"], fit["augment"]
-        found = run_search(
-            stages,
-            build,
-            data.training,
-            {**fit, "seed": self.seed},
-            boards[0],
-            lambda: {"warm_start": taken[0]},
-            keep=1,
-            log=self.networks.say,
-        )
+        verbose, augment = self.fit["verbose"], self.fit["augment"]
+        fit, say = {**self.fit, "seed": self.seed}, self.networks.say
+        found = run_search(stages, build, data.training, fit, boards[0], lambda: {"warm_start": taken[0]}, 1, say)
         seal(stages.path, [stage_name(FOUND)])
         metrics = self.networks.train(stages, genotype_of(found), data, self.seed, augment, boards[1], verbose)
         last = {f"search_{name}": values[-1] for name, values in found["history"].items()}
         return {**metrics, **{name: last[name] for name in SEARCH_METRICS if name in last}}
 
     def _build(self) -> BilevelTrainer:
-        """The compiled search of the hyperparameters, in the scope of the distribution strategy."""
+        """Build the compiled search of the hyperparameters, in the scope of the distribution strategy."""
         hypermodel = copy.copy(self.hypermodel)
         hypermodel.supernet_options = {"seed": self.seed, **hypermodel.supernet_options}
         name = f"{type(hypermodel).__name__}.build"

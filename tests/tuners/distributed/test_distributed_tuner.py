@@ -251,7 +251,7 @@ def test_killed_workers_a_killed_chief_and_a_late_worker(processes, tmp_path):
     best = [json.loads((tmp_path / f"best.{name}").read_text()) for name in ("chief", "w2", "w3", "w4")]
     assert best[0] == best[1] == best[2] == best[3]
     assert best[0][-1] == 0 and best[0][0][1] == max(trial["score"] for trial in trials.values())
-    assert "Worker 'w1' was not heard of for" in processes.log("chief")
+    assert "Worker 'w1' was silent for" in processes.log("chief")
 
     # Who comes when all is over leaves, and changes nothing.
     before = json.loads((tmp_path / "project" / "oracle.json").read_text())
@@ -306,7 +306,7 @@ def test_only_the_chief_overwrites(processes, tmp_path):
     processes.kill("chief")
     processes.start("chief", **own, SEARCH_SEED="1")
     processes.all_leave(0)
-    assert "The chief has begun another search" in processes.log("w1")
+    assert "The chief has started another search" in processes.log("w1")
     scores = [trial["score"] for trial in saved_trials(tmp_path).values()]
     assert len(scores) == 8 and json.loads((tmp_path / "best.w1").read_text())[0][1] == max(scores)
     (state,) = (tmp_path / "project").glob("oracle.json")

@@ -56,7 +56,7 @@ def test_addresses(host, port, expected, monkeypatch):
         (
             "TUNER_ID",
             ["oracle", "search", "secret", "oracle.previous"],
-            "another name than those of the project's files",
+            "a name other than those of the project's files",
         ),
     ],
 )

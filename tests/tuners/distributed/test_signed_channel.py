@@ -82,7 +82,7 @@ def test_a_worker_without_a_chief_says_so_once(oracle_of, tmp_path, monkeypatch)
             client.create_trial("worker")
         (said,) = [str(one.message) for one in caught]
         assert re.fullmatch(
-            rf"Worker 'worker' has waited 0 s for the chief at 127.0.0.1:\d+: {reason}. It goes on waiting for 1 s.",
+            rf"Worker 'worker' has waited 0 s for the chief at 127.0.0.1:\d+: {reason}. It continues for 1 s.",
             said,
         )
         secret.require_secret(tmp_path / "project")

@@ -181,7 +181,7 @@ def test_bad_arguments(tmp_path):
         ({"oracle": keras_tuner.oracles.RandomSearchOracle()}, TypeError, "Expected a `StrategyOracle`"),
         ({"oracle": EvolutionOracle(other, "val_accuracy")}, ValueError, "space 'enas_micro' with 3 choices"),
         ({"oracle": EvolutionOracle(SPACE, "val_loss")}, ValueError, r"Received: \['val_loss'\]"),
-        ({"oracle": ParetoOracle(SPACE, ["val_accuracy", "val_loss"])}, ValueError, "all that shared weights say"),
+        ({"oracle": ParetoOracle(SPACE, ["val_accuracy", "val_loss"])}, ValueError, "shared weights report"),
     ):
         with pytest.raises(error, match=message):
             make(tmp_path, **options)

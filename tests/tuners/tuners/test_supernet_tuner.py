@@ -312,7 +312,7 @@ def test_a_project_of_another_space_or_search_is_refused(searched):
 @pytest.mark.slow
 def test_losses_that_are_not_finite_fail_a_trial_and_do_not_stop_the_search(tmp_path, capsys):
     hypermodel = SupernetHyperModel(SPACE, (8, 8, 1), 3, learning_rate=1e30, compile_options={"run_eagerly": True})
-    with pytest.warns(UserWarning, match=r"No trial was completed.* Why the last one failed: Not finite: val_accuracy"):
+    with pytest.warns(UserWarning, match="No trial was completed.*Not finite: val_accuracy"):
         tuner = search(make(tmp_path, hypermodel, max_trials=4), epochs=3, batch_size=4, verbose=1)
     statuses = [trial.status for trial in tuner.oracle.trials.values()]
     assert statuses == ["FAILED"] * 4 and tuner.get_best_models() == []
