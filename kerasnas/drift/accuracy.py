@@ -12,12 +12,12 @@ from kerasnas.drift.report import DriftReport
 from kerasnas.intervals import wilson_interval
 
 _MOST_STATES, _MOST_DOWN, _NEAR = 2048, 64, 0.05
-_SURE = 1.645  # of a one-sided 95 % bound
+_SURE = 1.645  # quantile of a one-sided 95 % bound
 _HOPELESS = 0.9  # error rate above which there is no accuracy to lose
 
 
 def error_run_length(error: float, down: int, up: int, threshold: int) -> float:
-    """The average number of labels until an `ErrorSum` raises an alarm: exact, by its Markov chain.
+    """Return the average number of labels until an `ErrorSum` raises an alarm: exact, by its Markov chain.
 
     The sum is in one of the states 0 to `threshold` - 1. A hit lowers it by `down`, not below 0, and an error raises it
     by `up`.
@@ -25,10 +25,7 @@ def error_run_length(error: float, down: int, up: int, threshold: int) -> float:
     Args:
         error: probability of an error, strictly between 0 and 1.
         down, up: at least 1.
-        threshold: the sum at which there is an alarm, from 1 to 2,048.
-
-    Raises:
-        ValueError: for a number out of range.
+        threshold: the sum that raises an alarm, from 1 to 2,048.
 
     Example:
 
@@ -49,18 +46,17 @@ def error_run_length(error: float, down: int, up: int, threshold: int) -> float:
 
 
 class ErrorSum:
-    r"""A CUSUM of errors: raises an alarm where a classifier errs more often than it did.
+    r"""A CUSUM of errors: raises an alarm if a classifier errs more often than it did.
 
     The sum goes up with each error and down with each hit, not below 0, in the proportion of the log-likelihood ratios
-    of the error rates $p_1$ = `error` + `rise` and $p_0$ = `error`, $\log(p_1 / p_0)$ and
-    $\log((1 - p_0) / (1 - p_1))$, as near as small integers come to it. The threshold is the least whose average run
-    length at the error rate $p_0$, which is known exactly (`error_run_length`), is `run_length`. After an alarm it
-    begins at 0.
+    of the error rates $p_1$ = `error` + `rise` and $p_0$ = `error`, $\log(p_1 / p_0)$ and $\log((1 - p_0) / (1 -
+    p_1))$, approximated by small integers. The threshold is the least whose average run length at the error rate $p_0$,
+    known exactly (`error_run_length`), is `run_length`. After an alarm the sum restarts at 0.
 
     Args:
         error: the usual error rate, strictly between 0 and 1.
-        rise: the rise that is to be found as fast as possible, above 0; `error` + `rise` is below 1. Larger ones are
-            found faster, smaller ones later. Defaults to 0.05.
+        rise: the rise to detect as fast as possible, above 0; `error` + `rise` is below 1. Larger ones are detected
+            faster, smaller ones later. Defaults to 0.05.
         run_length: average number of labels between false alarms, at least 2. Defaults to 10,000.
 
     Raises:
@@ -92,13 +88,13 @@ class ErrorSum:
         self.value = 0
 
     def observe(self, errors: Any) -> int | None:
-        """Count labels in the order in which they came.
+        """Count labels in the order of their arrival.
 
         Args:
             errors: `(labels,)`, True for each error.
 
         Returns:
-            The index of the last label at which there was an alarm, or None.
+            The index of the last label that raised an alarm, or None.
         """
         alarm = None
         for index, wrong in enumerate(checks.array("errors", errors, rank=1, kinds="b")):
@@ -108,20 +104,20 @@ class ErrorSum:
         return alarm
 
     def _steps(self) -> tuple[int, int]:
-        """The least integers whose proportion is nearly that of the log-likelihood ratios."""
+        """Return the least integers whose proportion is nearly that of the log-likelihood ratios."""
         before, after = self.error, self.error + self.rise
         ratio = math.log(after / before) / math.log((1 - before) / (1 - after))
         for down in range(1, _MOST_DOWN):
             up = max(1, round(ratio * down))
-            # Without drift the sum falls on average, with it it rises.
+            # On average the sum must fall without drift, and rise with it.
             signs = before * up < (1 - before) * down and after * up > (1 - after) * down
             if signs and abs(up / down - ratio) <= _NEAR * ratio:
                 return up, down
-        expected = f"a rise that a CUSUM of small integers can tell from an error rate of {before:g}"
+        expected = f"a rise that a CUSUM of small integers can distinguish from an error rate of {before:g}"
         raise ValueError(checks.invalid("rise", expected, self.rise))
 
     def _least_threshold(self) -> int:
-        low, high = 0, 1  # at `low` too soon, at `high` late enough
+        low, high = 0, 1  # `low` is too low, `high` is high enough
         while error_run_length(self.error, self.down, self.up, high) < self.run_length:
             low, high = high, 2 * high
             if high > _MOST_STATES:
@@ -135,17 +131,14 @@ class ErrorSum:
 
 
 def fisher_p_value(errors: int, labels: int, reference_errors: int, reference_labels: int) -> float:
-    """The probability of at least so many errors among new labels where the error rate is the old one.
+    """Return the probability of at least this many errors among new labels if the error rate has not changed.
 
-    Fisher's exact test, one-sided: all errors of both are spread at random over all labels.
+    Fisher's exact test, one-sided: all errors are spread at random over all labels.
 
     Args:
-        errors: among the new labels.
+        errors: number of errors among the new labels.
         labels: number of new labels, at least 1.
-        reference_errors, reference_labels: the same of the reference.
-
-    Raises:
-        ValueError: for a number out of range.
+        reference_errors, reference_labels: those of the reference.
 
     Example:
 
@@ -161,16 +154,16 @@ def fisher_p_value(errors: int, labels: int, reference_errors: int, reference_la
     every = errors + checks.integer("reference_errors", reference_errors, 0, reference_labels)
     counts = range(errors, min(labels, every) + 1)
     all_ways = _log_choose(labels + reference_labels, every)
-    found = [
+    probabilities = (
         math.exp(_log_choose(labels, count) + _log_choose(reference_labels, every - count) - all_ways)
         for count in counts
         if every - count <= reference_labels
-    ]
-    return min(1.0, math.fsum(found))
+    )
+    return min(1.0, math.fsum(probabilities))
 
 
 class AccuracyTest:
-    """The two tests of accuracy of a drift monitor, against what the model got wrong of the reference.
+    """The two tests of accuracy of a drift monitor, against the model's errors on the reference.
 
     Args:
         wrong: number of errors among the labels of the reference.
@@ -179,7 +172,7 @@ class AccuracyTest:
 
     Attributes:
         errors: the `ErrorSum` of the stream, at the upper end of the one-sided 95 % interval of the error rate; None
-            where that is above 0.9, and there is no accuracy to lose.
+            if that is above 0.9, when there is no accuracy to lose.
 
     Example:
 
@@ -205,19 +198,18 @@ class AccuracyTest:
         return 1 - self.wrong / self.labels
 
     def observe(self, report: DriftReport, errors: np.ndarray) -> DriftReport:
-        """The report of a stream, with what its CUSUM says of further labels, True for each error."""
-        own = self.errors
-        alarm = own is not None and own.observe(errors) is not None
+        """Return a stream's report with the CUSUM of further labels, True for each error."""
+        alarm = self.errors is not None and self.errors.observe(errors) is not None
         return report.with_accuracy(
             alarm,
             accuracy=float(1 - errors.mean()) if len(errors) else None,
             reference_accuracy=self.accuracy,
-            accuracy_statistic=None if own is None else float(own.value),
-            accuracy_threshold=None if own is None else float(own.threshold),
+            accuracy_statistic=None if self.errors is None else float(self.errors.value),
+            accuracy_threshold=None if self.errors is None else float(self.errors.threshold),
         )
 
     def examine(self, report: DriftReport, wrong: int, labels: int) -> DriftReport:
-        """The report of a single window, with what Fisher's exact test says of its labels."""
+        """Return a window's report with Fisher's exact test of its labels."""
         p_value = fisher_p_value(wrong, labels, self.wrong, self.labels)
         return report.with_accuracy(
             p_value <= self.false_alarms,

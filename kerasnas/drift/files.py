@@ -17,11 +17,7 @@ _FORMAT, _VERSION = "kerasnas.drift", 1
 
 
 def write(folder: str | os.PathLike, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
-    """Write `drift.npz`, then `drift.json`, which has the checksum of the arrays, each atomically.
-
-    Raises:
-        OSError: if they cannot be written.
-    """
+    """Write `drift.npz`, then `drift.json` with the checksum of the arrays, each atomically."""
     folder = Path(folder)
     with storage.atomic_path(folder / ARRAYS) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
@@ -30,11 +26,11 @@ def write(folder: str | os.PathLike, arrays: Mapping[str, np.ndarray], record: M
 
 
 def read(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the record that `write` wrote.
+    """Read the arrays and the record that `write` wrote.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if one is malformed, of a newer version, or not of the other.
+        ValueError: if one is malformed, of a newer version, or does not belong to the other.
     """
     folder = Path(folder)
     for name in (RECORD, ARRAYS):
@@ -54,7 +50,7 @@ def read(folder: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, An
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    found = 0
+    checksum = 0
     for name in sorted(arrays):
-        found = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), zlib.crc32(name.encode(), found))
-    return found
+        checksum = zlib.crc32(np.ascontiguousarray(arrays[name]).tobytes(), zlib.crc32(name.encode(), checksum))
+    return checksum

@@ -8,7 +8,7 @@ from typing import Any
 from kerasnas import checks
 
 KINDS = ("inputs", "outputs", "accuracy")
-"""The parts that can drift: the inputs, the outputs of the model, how often it is right."""
+"""The parts that can drift: the model's inputs, outputs and accuracy."""
 
 
 @checks.fields(name=checks.name, before=checks.number, now=checks.number, statistic=checks.number)
@@ -17,7 +17,7 @@ class Change:
     """A column whose distribution has changed.
 
     Args:
-        name: of the column, such as `"brightness"` or `"probability of cat"`.
+        name: name of the column, such as `"brightness"` or `"probability of cat"`.
         before: its mean in the reference.
         now: its mean in the new samples.
         statistic: its scaled Kolmogorov-Smirnov distance.
@@ -44,21 +44,22 @@ class Change:
 )
 @dataclasses.dataclass(frozen=True)
 class DriftReport:
-    """The verdict of a `DriftMonitor`; `str(report)` says it in words.
+    """The verdict of a `DriftMonitor`; `str(report)` puts it into words.
 
     Args:
-        kinds: those of `"inputs"`, `"outputs"` and `"accuracy"` that drifted; empty where nothing did.
-        statistic: the largest scaled Kolmogorov-Smirnov distance of a column in the newest window; None where no window
-            is full yet.
-        threshold: what it is held to.
-        p_value: the probability of so large a `statistic` without drift.
+        kinds: those of `"inputs"`, `"outputs"` and `"accuracy"` that drifted.
+        statistic: the largest scaled Kolmogorov-Smirnov distance of a column in the newest window; None before the
+            first full window.
+        threshold: threshold of `statistic`.
+        p_value: the probability of at least this `statistic` without drift.
         changes: the columns above the threshold, the largest statistic first.
-        windows: how many windows were tested in this call.
-        waiting: samples that wait for a window to be full.
-        accuracy: share of the labels of this call that the model met; None without labels.
-        reference_accuracy: the same of the reference.
-        accuracy_statistic: of a stream the sum of errors, else the p-value of Fisher's exact test; None without labels.
-        accuracy_threshold: what it is held to.
+        windows: number of windows tested in this call.
+        waiting: number of samples in the next, incomplete window.
+        accuracy: the model's accuracy on the labels of this call; None without labels.
+        reference_accuracy: its accuracy on the reference.
+        accuracy_statistic: the sum of errors for a stream, else the p-value of Fisher's exact test; None without
+            labels.
+        accuracy_threshold: threshold of `accuracy_statistic`.
     """
 
     kinds: tuple[str, ...] = ()
@@ -75,28 +76,28 @@ class DriftReport:
 
     @classmethod
     def of_stream(cls, report: DriftReport, windows: int, waiting: int) -> DriftReport:
-        """`report`, the one of `windows` in a stream that is told, while `waiting` samples wait for the next."""
+        """Return the `report` chosen among `windows` of a stream, with the number of `waiting` samples."""
         return dataclasses.replace(report, windows=windows, waiting=waiting)
 
     def with_accuracy(self, drifted: bool, **values: Any) -> DriftReport:
-        """This report with the fields of accuracy, and its kind where it `drifted`."""
+        """Return this report with the fields of accuracy, and its kind if it `drifted`."""
         return dataclasses.replace(self, kinds=(*self.kinds, "accuracy") if drifted else self.kinds, **values)
 
     @property
     def drift(self) -> bool:
-        """True where anything drifted."""
+        """True if anything drifted."""
         return bool(self.kinds)
 
     @property
     def concept(self) -> bool:
-        """True where the model errs more often though inputs and outputs are as before: labels mean something else.
+        """True if the model errs more often on unchanged inputs and outputs: the meaning of labels has changed.
 
-        Then what was learned earlier contradicts what is true now, and is not replayed in a re-adaptation.
+        Earlier samples then contradict the present, and are not replayed in a re-adaptation.
         """
         return self.kinds == ("accuracy",)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, as a JSON-serializable mapping."""
+        """Return the report as a JSON-serializable mapping."""
         return {"drift": self.drift, "concept": self.concept, **dataclasses.asdict(self), "kinds": list(self.kinds)}
 
     def __str__(self) -> str:
@@ -119,8 +120,8 @@ def _verdict(report: DriftReport) -> str:
         return "Drift: the model errs more often, on inputs that look as before. Labels may mean something else now."
     if report.drift:
         words = {"inputs": "the inputs", "outputs": "the outputs of the model", "accuracy": "its accuracy"}
-        found = [words[kind] for kind in report.kinds]
-        return f"Drift: {' and '.join([', '.join(found[:-1]), found[-1]] if found[1:] else found)} changed."
+        parts = [words[kind] for kind in report.kinds]
+        return f"Drift: {' and '.join([', '.join(parts[:-1]), parts[-1]] if parts[1:] else parts)} changed."
     if report.statistic is None and report.accuracy is None:
         return f"No window is full yet: {report.waiting} samples wait."
     return "No drift: inputs and outputs look as before." if report.accuracy is None else "No drift."

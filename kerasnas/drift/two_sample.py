@@ -1,4 +1,4 @@
-"""The two-sample test of many columns: Kolmogorov-Smirnov distances, their maximum, its threshold by permutation."""
+"""A two-sample test of many columns: the maximum of Kolmogorov-Smirnov distances, its threshold by permutation."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import numpy as np
 
 from kerasnas import checks
 
-FEWEST = 20  # samples that are tested: of fewer, no shift that matters is seen
+FEWEST = 20  # fewer samples do not reveal a relevant shift
 _LEAST_REFERENCE = 2 * FEWEST
 _LEAST_PERMUTATIONS, _PER_ALARM = 1000, 20
 _RATES = (0.001, 0.5)
 
 
 class MaximumTest:
-    r"""A test of whether new samples come from where the reference does, over all columns at once.
+    r"""A test of whether new samples have the reference's distribution, over all columns at once.
 
     The statistic of a column is the two-sample Kolmogorov-Smirnov distance $D$ of its empirical distribution functions,
     scaled by the sizes $n$ of the new samples and $m$ of the reference, $\sqrt{nm/(n+m)} D$; that of the test is the
-    largest over the columns. Its threshold is a quantile of what random halvings of the reference give: `size` samples
-    against the others, drawn `permutations` times, all columns by the same draw. So that the rate of false alarms is
-    that of the whole test, however the columns depend on each other (Westfall and Young's max-T); Bonferroni's bound,
-    which forgets that dependence, is never below it. The rate is exact on average over references: one that came out
-    unusual has another, less so the larger it is beside the new samples. New samples that are more than half of the
-    reference are held to the threshold at half of it, as the scaled statistic has a limit.
+    largest over the columns. Its threshold is a quantile over random halvings of the reference: `size` samples against
+    the others, drawn `permutations` times, all columns by the same draw. The rate of false alarms is thus that of the
+    whole test, whatever the dependence of the columns (Westfall and Young's max-T); Bonferroni's bound ignores it, and
+    is never lower. The rate is exact on average over references; an unusual reference has another, less so the larger
+    it is compared with the new samples. New samples of more than half the reference's size have the threshold at half
+    of it, as the scaled statistic has a limit.
 
     Args:
-        reference: `(samples, columns)`, of at least 40 samples.
+        reference: `(samples, columns)`, at least 40 samples.
         false_alarms: the rate of false alarms, from 0.001 to 0.5. Defaults to 0.01.
-        permutations: number of random halvings. Defaults to None: 20 for each alarm, at least 1,000.
-        seed: of the halvings. Defaults to 0.
+        permutations: number of random halvings. Defaults to None: 20 per expected alarm, at least 1,000.
+        seed: seed of the halvings. Defaults to 0.
 
     Raises:
-        ValueError: if `reference` is no such array, or a number is out of range.
+        ValueError: if `reference` is not such an array, or a number is out of range.
 
     Example:
 
@@ -69,14 +69,7 @@ class MaximumTest:
         self._nulls: dict[int, np.ndarray] = {}
 
     def statistics(self, sample: Any) -> np.ndarray:
-        """The scaled distance of each column, an array `(columns,)`.
-
-        Args:
-            sample: `(samples, columns)`.
-
-        Raises:
-            ValueError: if it has other columns, or fewer than 20 samples.
-        """
+        """Return the scaled distance of each column, `(columns,)`, for at least 20 samples `(samples, columns)`."""
         sample = checks.array("sample", sample, rank=2)
         columns = self.reference.shape[1]
         if sample.shape[1] != columns or len(sample) < FEWEST:
@@ -86,18 +79,18 @@ class MaximumTest:
         return _scale(len(sample), len(self.reference)) * np.array(distances)
 
     def threshold(self, size: int) -> float:
-        """The value that the largest statistic of `size` samples is above of in at most `false_alarms` of all cases."""
+        """Return the value that the largest statistic of `size` samples exceeds at the rate `false_alarms` at most."""
         null = self._null(size)
         return float(null[min(math.ceil((1 - self.false_alarms) * (len(null) + 1)), len(null)) - 1])
 
     @checks.arguments(statistic=checks.number)
     def p_value(self, statistic: float, size: int) -> float:
-        """The probability of so large a statistic of `size` samples where nothing has changed, at least 1/B."""
+        """Return the probability of at least this statistic of `size` samples without change, at least 1/B."""
         null = self._null(size)
         return float((1 + (null >= statistic - 1e-12).sum()) / (1 + len(null)))
 
     def _null(self, size: int) -> np.ndarray:
-        """The largest statistic of each halving, sorted."""
+        """Return the largest statistic of each halving, sorted."""
         size = min(checks.integer("size", size, FEWEST), len(self.reference) // 2)
         if size not in self._nulls:
             self._nulls[size] = np.sort(self._drawn(size))
@@ -107,25 +100,25 @@ class MaximumTest:
         samples = len(self.reference)
         rng = np.random.default_rng([self.seed, size])
         order = np.argsort(self.reference, axis=0, kind="stable")
-        # Distribution functions differ where they step: at the last of equal values.
+        # Distribution functions are compared at their steps, the last of equal values.
         steps = np.vstack([self._sorted[1:] != self._sorted[:-1], np.ones((1, self.reference.shape[1]), bool)])
         pooled = np.arange(1, samples + 1)[:, None] / samples
-        found = np.empty(self.permutations)
+        distances = np.empty(self.permutations)
         for index in range(self.permutations):
             chosen = np.zeros(samples)
             chosen[rng.permutation(samples)[:size]] = 1 / size
             # F_chosen - F_others = (F_chosen - F_pooled) * samples / others
-            found[index] = np.abs((np.cumsum(chosen[order], axis=0) - pooled) * steps).max()
+            distances[index] = np.abs((np.cumsum(chosen[order], axis=0) - pooled) * steps).max()
         others = samples - size
-        return found * samples / others * _scale(size, others)
+        return distances * samples / others * _scale(size, others)
 
 
 def _distance(ordered: np.ndarray, sample: np.ndarray) -> float:
-    """The Kolmogorov-Smirnov distance of a sorted array and another."""
+    """Return the Kolmogorov-Smirnov distance of a sorted array and another."""
     sample = np.sort(sample)
     values = np.concatenate([ordered, sample])
-    shares = [np.searchsorted(one, values, side="right") / len(one) for one in (ordered, sample)]
-    return float(np.abs(shares[0] - shares[1]).max())
+    first, second = (np.searchsorted(rows, values, side="right") / len(rows) for rows in (ordered, sample))
+    return float(np.abs(first - second).max())
 
 
 def _scale(first: int, second: int) -> float:
@@ -133,9 +126,5 @@ def _scale(first: int, second: int) -> float:
 
 
 def check_rate(false_alarms: Any) -> float:
-    """Return `false_alarms` if it is a rate from 0.001 to 0.5.
-
-    Raises:
-        ValueError: otherwise.
-    """
+    """Return `false_alarms` if it is a rate from 0.001 to 0.5; raises ValueError otherwise."""
     return checks.number("false_alarms", false_alarms, *_RATES)

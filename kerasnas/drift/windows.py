@@ -11,17 +11,17 @@ from kerasnas.drift.two_sample import MaximumTest
 
 
 class WindowedTest:
-    """A `MaximumTest` of named columns on windows that follow each other.
+    """A `MaximumTest` of named columns on consecutive windows.
 
     Args:
         reference: `(samples, columns)`.
-        names: of the columns.
+        names: names of the columns.
         kinds: the kind of each column: `"inputs"` or `"outputs"`.
-        window: samples that are compared at once.
+        window: samples per comparison.
         false_alarms, seed: as for `MaximumTest`.
 
     Attributes:
-        waiting: `(samples, columns)`, those that wait for a full window.
+        waiting: `(samples, columns)`, samples of the next, incomplete window.
 
     Example:
 
@@ -46,7 +46,7 @@ class WindowedTest:
         self._means = reference.mean(axis=0)
 
     def observe(self, columns: np.ndarray) -> DriftReport:
-        """Test every window that is full now; the report is that of the newest with drift, or else of the newest."""
+        """Test every full window; return the report of the newest with drift, or else of the newest."""
         waiting, reports = np.concatenate([self.waiting, columns]), []
         while len(waiting) >= self.window:
             reports.append(self.examine(waiting[: self.window]))

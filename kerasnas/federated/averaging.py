@@ -1,4 +1,4 @@
-"""The mathematics of a round: the mean of what clients learned, and the server's step towards it. NumPy alone."""
+"""The mathematics of a round, in NumPy: the mean of the clients' values, and the server's step towards it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def _arrays(argument: str, value: Any) -> Any:
 
 @checks.fields(weights=_arrays, alphas=_arrays, statistics=_arrays)
 class Values(NamedTuple):
-    """The message between server and clients: values of variables, and no data.
+    """A message between server and clients: values of variables, and no data.
 
     Args:
-        weights: of the network, in the order of the model.
+        weights: those of the network, in the order of the model.
         alphas: architecture parameters. Defaults to none.
         statistics: moving means and variances of batch norm. Defaults to none.
     """
@@ -32,17 +32,17 @@ class Values(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all arrays: what a message carries, without its framing."""
+        """Bytes of all arrays: the payload of a message, without its framing."""
         return sum(array.nbytes for arrays in self for array in arrays)
 
 
 @checks.fields(values=Values, samples=checks.count, results=checks.mapping)
 class Update(NamedTuple):
-    """The answer of a client after a round.
+    """A client's reply in a round.
 
     Args:
         values: its values after the local search; not differences, which float32 would round.
-        samples: the number of samples that it learned from: its weight in the mean.
+        samples: number of samples that it learned from, its weight in the mean.
         results: name -> number, such as the loss of its last epoch. Defaults to none.
     """
 
@@ -52,14 +52,14 @@ class Update(NamedTuple):
 
 
 def weighted_mean(members: Sequence[Arrays], shares: Sequence[float]) -> list[np.ndarray]:
-    """`sum_k n_k w_k / sum_k n_k` of lists of arrays, in float64.
+    """Return `sum_k n_k w_k / sum_k n_k` of lists of arrays, in float64.
 
     Args:
-        members: one list of arrays for each client, alike in number and shapes.
+        members: one list of arrays per client, equal in number and shapes.
         shares: the weight of each client, in any unit, such as its number of samples.
 
     Raises:
-        ValueError: if there is no member, the numbers differ, a weight is not positive, or shapes differ.
+        ValueError: without members, for a weight that is not positive, or if numbers or shapes differ.
 
     Example:
 
@@ -85,20 +85,20 @@ def weighted_mean(members: Sequence[Arrays], shares: Sequence[float]) -> list[np
 def outer_step(
     values: Values, updates: Sequence[Update], step: float = 1.0, architecture_step: float | None = None
 ) -> Values:
-    """The server's step, the outer step of Reptile: `w + e (mean w' - w)`, `a + e_a (mean a' - a)`.
+    """Take the server's step, the outer step of Reptile: `w + e (mean w' - w)`, `a + e_a (mean a' - a)`.
 
-    The means are weighted by samples. Statistics become their mean: they are measurements, and no step is taken. At
-    the steps 1 this is federated averaging; with a single client, the values are then that client's, exactly.
+    The means are weighted by samples. Statistics are measurements, and become their mean without a step. With steps 1
+    this is federated averaging; with a single client, the values become exactly that client's.
 
     Args:
         values: those that the round started with.
-        updates: of the clients, at least one.
-        step: `e`, that of the weights. Defaults to 1.
-        architecture_step: `e_a`, that of the alphas. Defaults to None: `step`.
+        updates: at least one client's update.
+        step: `e`, for the weights. Defaults to 1.
+        architecture_step: `e_a`, for the alphas. Defaults to None: `step`.
 
     Raises:
         TypeError: if `values` or an update is of another type.
-        ValueError: if there is no update, a step is not positive, or an update does not fit `values`.
+        ValueError: without updates, if a step is not positive, or an update does not fit `values`.
 
     Example:
 
@@ -115,8 +115,8 @@ def outer_step(
         (arXiv 1803.02999), algorithm 2.
 
     Differences from the paper:
-        - Reptile's mean is of tasks of one weight; this is of samples, as in federated averaging.
-        - Federated averaging has no step of the server; 1 is its own.
+        - Reptile weights tasks equally; here clients are weighted by samples, as in federated averaging.
+        - Federated averaging has no server step, which equals a step of 1.
     """
     e = checks.number("step", step, above=0)
     e_a = e if architecture_step is None else checks.number("architecture_step", architecture_step, above=0)
@@ -133,10 +133,10 @@ def outer_step(
 
 
 def obstacle_to(update: Update, values: Values) -> str | None:
-    """The reason why an update cannot enter the mean; None where it can.
+    """Return the reason why an update cannot enter the mean, or None.
 
     Args:
-        update: of a client.
+        update: a client's update.
         values: those that the round started with.
 
     Example:
@@ -159,7 +159,7 @@ def obstacle_to(update: Update, values: Values) -> str | None:
 
 
 def _towards(start: Arrays, end: Sequence[np.ndarray], step: float) -> list[np.ndarray]:
-    """`w + e (m - w)`, in the dtype of `w`."""
+    """Return `w + e (m - w)`, in the dtype of `w`."""
     return [np.asarray(w + step * (m - w), w.dtype) for w, m in zip(start, end, strict=True)]
 
 

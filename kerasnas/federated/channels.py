@@ -1,4 +1,4 @@
-"""The requests that a client answers, and the channel that the server asks its clients through."""
+"""The requests that a client answers, and the server's channel to its clients."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kerasnas.federated.averaging import Update, Values
 
 @checks.fields(name=checks.name, samples=checks.size, sample_shape=checks.each(checks.size))
 class ClientInfo(NamedTuple):
-    """The server's knowledge of a client: facts about its data, none of the data.
+    """Facts about a client's data that the server knows.
 
     Args:
         name: unique among the clients.
         samples: number of samples.
-        sample_shape: shape of one.
+        sample_shape: shape of a sample.
     """
 
     name: str
@@ -28,56 +28,56 @@ class ClientInfo(NamedTuple):
 
 @runtime_checkable
 class Client(Protocol):
-    """A client, an owner of data: `FederatedClient`, or any object with these two methods."""
+    """An owner of data: a `FederatedClient`, or any object with these two methods."""
 
     def describe(self) -> ClientInfo:
-        """Its name and facts about its data."""
+        """Return the client's name and facts about its data."""
 
     def train(self, values: Values, number: int, rounds: int) -> Update:
-        """Learn from its own data, starting at `values`.
+        """Learn from the client's own data, starting at `values`.
 
         Args:
-            values: those of the server.
-            number: of this round, from 0.
-            rounds: how many there will be, for schedules.
+            values: the server's values.
+            number: index of this round, from 0.
+            rounds: total number of rounds, for schedules.
         """
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A client that can train elsewhere: what stays with it between rounds can be taken and put back."""
+    """A client that can train in another process, as its state between rounds can be saved and restored."""
 
     def get_state(self) -> Mapping[str, Any]:
-        """The state that stays with the client between rounds."""
+        """Return the state that stays with the client between rounds."""
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue from a `get_state`."""
 
 
 class Channel(Protocol):
-    """The way to the clients: `InProcess`, or one of `kerasnas.federated.flower`."""
+    """The server's connection to its clients: `InProcess`, or one of `kerasnas.federated.flower`."""
 
     def describe(self) -> list[ClientInfo]:
-        """All clients."""
+        """Return the facts about all clients."""
 
     def train(self, names: Sequence[str], values: Values, number: int, rounds: int) -> dict[str, Update | str]:
-        """Have these clients train; see `Client.train`. A client that fails has the reason in place of its update."""
+        """Train these clients, see `Client.train`. For a client that fails, the reason replaces its update."""
 
 
 class InProcess:
-    """The channel to clients that are objects of this process: the reference of all others.
+    """The channel to clients that are objects of this process, the reference for all others.
 
-    They train one after the other, or in the workers of an executor, to which they are sent once; from round to round
-    only values and the clients' states go there and back.
+    They train one after the other, or in the workers of an executor, which receive them once; after that only values
+    and the clients' states are sent.
 
     Args:
-        clients: objects as `Client` describes them; for workers also with `get_state` and `set_state`, as
-            `FederatedClient` has them.
-        executor: what the clients of a round train on. Defaults to None: this process.
+        clients: objects as `Client` describes them; for workers also with `get_state` and `set_state`, like
+            `FederatedClient`.
+        executor: where the clients of a round train. Defaults to None: this process.
 
     Raises:
-        TypeError: if one of them is no client, or cannot be sent.
-        ValueError: if there is none, or two have one name.
+        TypeError: if one of them is not a client, or cannot be sent.
+        ValueError: without clients, or if two share a name.
     """
 
     def __init__(self, clients: Sequence[Client], executor: Executor | None = None):
@@ -94,33 +94,33 @@ class InProcess:
         self._sent = Broadcast(self._clients)
 
     def describe(self) -> list[ClientInfo]:
-        """All clients, in the order in which they were given."""
+        """Return the facts about all clients, in the given order."""
         return list(self._infos)
 
     def train(self, names: Sequence[str], values: Values, number: int, rounds: int) -> dict[str, Update | str]:
-        """Have these clients train; an exception, or the loss of each worker, becomes the reason of a failure."""
+        """Train these clients; an exception, or the loss of each worker, becomes the reason of a failure."""
         replies: dict[str, Update | str] = {}
-        while left := [name for name in names if name not in replies]:
-            orders = [_Order(name, values, number, rounds, self._state(name)) for name in left]
+        while missing := [name for name in names if name not in replies]:
+            orders = [_Order(name, values, number, rounds, self._state(name)) for name in missing]
             try:
                 for index, (reply, state) in self._executor.completed(_train, orders, self._sent):
-                    replies[left[index]] = reply
+                    replies[missing[index]] = reply
                     if state is not None:
-                        self._clients[left[index]].set_state(state)  # type: ignore[attr-defined]
+                        self._clients[missing[index]].set_state(state)  # type: ignore[attr-defined]
             except WorkerLostError as error:
                 if error.number is None:
                     raise
-                replies[left[error.number]] = f"{type(error).__name__}: {error}"
+                replies[missing[error.number]] = f"{type(error).__name__}: {error}"
         return {name: replies[name] for name in names}
 
     def _state(self, name: str) -> Any:
-        """The state of a client, for a worker; None for this process, in which the client has it."""
+        """Return a client's state for a worker, or None in this process, where the client has it."""
         return None if self._executor.here else self._clients[name].get_state()  # type: ignore[attr-defined]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Order:
-    """The part of a client in a round; its repr is short, as it stands in messages."""
+    """A client's part in a round; its repr is short, as messages contain it."""
 
     name: str
     values: Values = dataclasses.field(repr=False)
@@ -130,22 +130,19 @@ class _Order:
 
 
 def _train(shared: Broadcast, order: _Order) -> tuple[Update | str, Any]:
-    """The reply of a client, and the state in which that leaves it, where it was sent one."""
+    """Return a client's reply, and its state afterwards if it was sent one."""
     client = shared.value[order.name]
     try:
         if order.state is not None:
             client.set_state(order.state)
         reply = client.train(order.values, order.number, order.rounds)
-    except Exception as error:  # noqa: BLE001 - whatever kills a client must not end the round of the others
+    except Exception as error:  # noqa: BLE001 - no failure of one client may end the others' round
         return f"{type(error).__name__}: {error}", None
     return reply, None if order.state is None else client.get_state()
 
 
 def check_clients(infos: Sequence[ClientInfo]) -> None:
-    """Raise if these clients cannot learn together.
-
-    Raises:
-        ValueError: if there is none, two have one name, or their samples differ in shape; names the clients.
+    """Raise ValueError without clients, if two share a name, or their samples differ in shape; names the clients.
 
     Example:
 

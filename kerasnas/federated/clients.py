@@ -21,14 +21,14 @@ from kerasnas.search import BilevelTrainer
 
 BATCH_NORM = ("averaged", "local_statistics", "local")
 OPTIMIZER_STATES = ("kept", "reset")
-_SLOT = "optimizer-"  # how `snapshot` names variables of the optimizer
+_SLOT = "optimizer-"  # prefix of the optimizer's variables in a `snapshot`
 
 
 class Personal(NamedTuple):
     """A client's own search from a shared start.
 
     Args:
-        genotype: what it chose; None for a model without alphas.
+        genotype: the derived genotype; None for a model without alphas.
         values: its weights and alphas.
     """
 
@@ -37,44 +37,44 @@ class Personal(NamedTuple):
 
 
 class FederatedClient:
-    """A client of a federated search: trains on its own data, and sends values of variables alone.
+    """A client of a federated search: trains on its own data, and sends only values of variables.
 
-    With one client, full participation and the server's step 1, a federated search is `search.fit` of
-    `rounds * local_epochs` epochs: schedules, warm-up and the order of the data are functions of the epoch, which is
-    that of the federation, also for a client that left out rounds.
+    With one client, full participation and a server step of 1, a federated search equals `search.fit` of
+    `rounds * local_epochs` epochs: schedules, warm-up and the order of the data depend on the federation's epoch, also
+    for a client that left out rounds.
 
-    What is never sent stays with the client: optimizer slots, random state, the memory of the guards. What is averaged,
-    and what not:
+    Optimizer slots, random state and the memory of guards always stay with the client. As to the other variables:
 
     - weights and alphas are averaged;
-    - `batch_norm="averaged"`: moving means and variances too, each as a plain mean over clients;
-      `"local_statistics"`: those stay with the client (SiloBN); `"local"`: gamma and beta stay too (FedBN), where
-      clients' data differ in their appearance. A model for anyone else then lacks what stayed;
-    - `optimizer_state="kept"`: momentum and moments wait here for the client's next round, which is what makes one
-      client equal to a plain search; `"reset"`: every round starts without, as in federated averaging and in Reptile.
+    - `batch_norm="averaged"`: moving means and variances too, each as a plain mean over clients; `"local_statistics"`:
+      they stay with the client (SiloBN); `"local"`: gamma and beta stay too (FedBN), for clients whose data differ in
+      appearance. Models for anyone else then lack the local values;
+    - `optimizer_state="kept"`: momentum and moments continue in the client's next round, as a plain search requires;
+      `"reset"`: every round starts without, as in federated averaging and in Reptile.
 
-    The guard `curvature_ratio` of a `BilevelTrainer` would end the search of a client by itself: pass None there.
+    The guard `curvature_ratio` of a `BilevelTrainer` would end a single client's search: set it to None.
 
     Args:
         name: unique among the clients.
         search: a compiled `BilevelTrainer`, or any compiled Keras model, such as the network of a genotype. Clients of
-            one process may share one: each puts its own state in before it trains. Then pass all of them one
-            `batch_size`, for which the step is traced once.
+            one process may share it: each restores its own state before it trains. With one `batch_size` for all of
+            them, the step is traced once.
         x: samples `(n, ...)`, as for `fit`.
         y: labels `(n,)`.
         batch_size: Defaults to None: as `BilevelTrainer.fit`; for another model 32, or all samples if they are fewer.
-        local_epochs: of each round. Defaults to 1.
+        local_epochs: epochs per round. Defaults to 1.
         optimizer_state: `"kept"` or `"reset"`. Defaults to `"kept"`.
         batch_norm: `"averaged"`, `"local_statistics"` or `"local"`. Defaults to `"averaged"`.
-        validation_split: for a `BilevelTrainer`: the share of the data that moves the alphas. Defaults to None: 0.5.
+        validation_split: for a `BilevelTrainer`, the fraction of the data that trains the alphas. Defaults to None:
+            0.5.
         augment: `(batch, rng) -> batch` for the images. Defaults to None.
-        callbacks: a function that returns further callbacks of a `fit`, such as a `TemperatureSchedule`; functions of
-            the epoch alone, as each round has new ones. Defaults to None.
-        seed: of the split and of the order of the data. Defaults to 0.
+        callbacks: a function that returns further callbacks for each `fit`, such as a `TemperatureSchedule`; they must
+            depend on the epoch only, as each round creates new ones. Defaults to None.
+        seed: seed of the split and of the order of the data. Defaults to 0.
 
     Raises:
-        TypeError: if `search` is no Keras model.
-        ValueError: if it is not compiled, for an unknown name, a number out of its range, or data of differing lengths.
+        TypeError: if `search` is not a Keras model.
+        ValueError: if it is not compiled, for an unknown name, a number out of range, or data of differing lengths.
 
     Example:
 
@@ -87,10 +87,10 @@ class FederatedClient:
     >>> clients = [
     ...     FederatedClient(name, model, rng.random((8, 2), "float32"), np.arange(8) % 2) for name in ("a", "b")
     ... ]
-    >>> found = federate(clients, shared_values(model), rounds=2)
-    >>> found.bytes_up == found.bytes_down == 2 * 2 * 4 * (2 * 2 + 2)
+    >>> federation = federate(clients, shared_values(model), rounds=2)
+    >>> federation.bytes_up == federation.bytes_down == 2 * 2 * 4 * (2 * 2 + 2)
     True
-    >>> assign_values(model, found.values)
+    >>> assign_values(model, federation.values)
 
     Reference:
         Li et al., "FedBN: Federated Learning on Non-IID Features via Local Batch Normalization", 2021 (arXiv
@@ -142,28 +142,24 @@ class FederatedClient:
         self._state = self._first
 
     def describe(self) -> ClientInfo:
-        """Name, number of samples, shape of one."""
+        """Return name, number of samples, and the shape of a sample."""
         return ClientInfo(self.name, len(self.x), self.x.shape[1:])
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """The state that stays with the client between rounds, for a client that is made anew in every round."""
+        """Return the state that stays with the client between rounds, for clients created again in every round."""
         return dict(self._state)
 
     @checks.arguments(state=checks.entries(np.ndarray))
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continue from a `get_state`.
-
-        Raises:
-            ValueError: if it is of another search; says how they differ.
-        """
+        """Continue from a `get_state`; raises ValueError for that of another search."""
         restore(self.search, state)
         self._state = dict(state)
 
     @checks.arguments(values=Values, number=checks.count, rounds=checks.size)
     def train(self, values: Values, number: int, rounds: int) -> Update:
-        """Epochs `number * local_epochs` and following of `rounds * local_epochs`, from `values`.
+        """Train from `values`, for `local_epochs` of the federation's `rounds * local_epochs` epochs.
 
-        An exception leaves the client's state as it was before the round.
+        After an exception the client's state is that before the round.
         """
         self._load(values, self._state if self.optimizer_state == "kept" else self._without_slots(self._state))
         first = number * self.local_epochs
@@ -173,12 +169,10 @@ class FederatedClient:
 
     @checks.arguments(values=Values, epochs=checks.size)
     def personalize(self, values: Values, epochs: int) -> Personal:
-        """A search of `epochs` epochs of this client alone, from the shared weights and alphas, for its own genotype.
+        """Search alone for `epochs` epochs, from the shared weights and alphas, for the client's own genotype.
 
-        Optimizers, schedules and warm-up start from the beginning. What later rounds of the federation start with stays
-        as it is.
+        Optimizers, schedules and warm-up restart. Later rounds of the federation are not affected.
         """
-        checks.size("epochs", epochs)
         self._load(values, self._without_slots(self._state))
         self._fit(0, epochs, epochs)
         derive = getattr(self.search, "derive", None)
@@ -186,7 +180,7 @@ class FederatedClient:
 
     @checks.arguments(values=Values)
     def evaluate(self, values: Values, x: Any, y: Any) -> dict[str, float]:
-        """Loss and metrics of `values`, with what stayed here, on samples such as held-out ones of the client."""
+        """Return loss and metrics of `values`, combined with local ones, on samples such as held-out ones."""
         x, y = checks.array("x", x), checks.array("y", y)
         if x.shape[1:] != self.x.shape[1:] or not len(x) or len(x) != len(y):
             expected = f"samples of shape {self.x.shape[1:]}, at least one, with a label `y` each"
@@ -199,29 +193,29 @@ class FederatedClient:
         assign_values(self.search, values, self.batch_norm)
 
     def _without_slots(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """`state` with the optimizer's variables as they were at first."""
+        """Return `state` with the initial values of the optimizer's variables."""
         return {**state, **{name: value for name, value in self._first.items() if name.startswith(_SLOT)}}
 
     def _fit(self, first: int, last: int, total: int) -> dict[str, float]:
-        """Train from epoch `first` to `last` of `total`; the results of the last one."""
+        """Train from epoch `first` to `last` of `total`; return the results of the last one."""
         options: dict[str, Any] = {"initial_epoch": first, "epochs": total, "verbose": 0}
         further = [] if self.callbacks is None else list(self.callbacks())
         further.append(_StopAt(last))
         if isinstance(self.search, BilevelTrainer):
-            own = {"batch_size": self.batch_size, "validation_split": self.validation_split}
-            own |= {"augment": self.augment, "seed": self.seed}
-            history = self.search.fit(self.x, self.y, callbacks=further, **own, **options)
+            options |= {"batch_size": self.batch_size, "validation_split": self.validation_split}
+            options |= {"augment": self.augment, "seed": self.seed}
+            history = self.search.fit(self.x, self.y, callbacks=further, **options)
         else:
             size = self.batch_size or min(32, len(self.x))
             batches = ArrayBatches(self.x, self.y, size, seed=self.seed, augment=self.augment)
             follow = FollowEpochs(batches, None)
             history = self.search.fit(batches, callbacks=[follow, *further], shuffle=False, **options)
-        return {name: float(course[-1]) for name, course in history.history.items() if course}
+        return {name: float(curve[-1]) for name, curve in history.history.items() if curve}
 
 
 @checks.arguments(search=keras.Model)
 def shared_values(search: keras.Model, batch_norm: str = "averaged") -> Values:
-    """Copies of the values of a search that server and clients share.
+    """Return copies of the values that server and clients share.
 
     Args:
         search: a `BilevelTrainer`, or any built Keras model.
@@ -257,13 +251,13 @@ def assign_values(search: keras.Model, values: Values, batch_norm: str = "averag
 
 
 def _shared_variables(search: keras.Model, batch_norm: str) -> tuple[list[Any], list[Any], list[Any]]:
-    """Variables of weights, alphas and statistics that are averaged."""
+    """Return the averaged variables: weights, alphas and statistics."""
     checks.one_of("batch_norm", batch_norm, BATCH_NORM)
     layers = batch_norms(search)
-    statistics = [own for layer in layers for own in (layer.moving_mean, layer.moving_variance)]
-    local = {id(own) for layer in layers for own in layer.trainable_variables} if batch_norm == "local" else set()
-    weights = [own for own in search.trainable_variables if not is_alphas(own) and id(own) not in local]
-    alphas = [own for own in search.trainable_variables if is_alphas(own)]
+    statistics = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
+    local = {id(v) for layer in layers for v in layer.trainable_variables} if batch_norm == "local" else set()
+    weights = [v for v in search.trainable_variables if not is_alphas(v) and id(v) not in local]
+    alphas = [v for v in search.trainable_variables if is_alphas(v)]
     return weights, alphas, statistics if batch_norm == "averaged" else []
 
 

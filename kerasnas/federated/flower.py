@@ -13,15 +13,15 @@ from kerasnas.federated.messages import Message, pack_info, pack_update, unpack
 from kerasnas.federated.remote import QUERY, Ask, RemoteChannel, at_once
 from kerasnas.federated.rounds import Federation, federate
 
-STATE = "kerasnas"  # the record in Flower's context of a node that keeps the state of its client
+STATE = "kerasnas"  # the client's record in Flower's context of its node
 
 
 def client_app(make_client: Callable[[Any], Client]) -> Any:
-    """A `flwr.clientapp.ClientApp`, for clients of Flower's simulation or of its SuperLink.
+    """Return a `flwr.clientapp.ClientApp` for clients of Flower's simulation or of its SuperLink.
 
     Args:
-        make_client: `(context) -> client`, called for every message: Flower may answer each in a new process. What a
-            client has to remember, `get_state`, waits in Flower's context of its node, and is put back by `set_state`.
+        make_client: `(context) -> client`, called for every message, as Flower may answer each in a new process. The
+            client's `get_state` is kept in Flower's context of its node, and restored by `set_state`.
     """
     app, flwr = _flwr("clientapp").ClientApp(), _flwr("app")
 
@@ -31,8 +31,8 @@ def client_app(make_client: Callable[[Any], Client]) -> Any:
     def train(message: Any, context: Any) -> Any:
         client, (values, facts) = make_client(context), unpack(*_read(message))
         if STATE in context.state:
-            kept = context.state[STATE].items()
-            client.set_state({name: array.numpy() for name, array in kept})  # type: ignore[attr-defined]
+            arrays = {name: array.numpy() for name, array in context.state[STATE].items()}
+            client.set_state(arrays)  # type: ignore[attr-defined]
         reply = pack_update(client.train(values, *facts["round"]))
         if hasattr(client, "get_state"):
             state = {name: flwr.Array(array) for name, array in client.get_state().items()}
@@ -45,11 +45,11 @@ def client_app(make_client: Callable[[Any], Client]) -> Any:
 
 
 def server_app(run: Callable[[RemoteChannel], Any], clients: int, timeout: float = 600.0) -> Any:
-    """A `flwr.serverapp.ServerApp`, for Flower's simulation or its SuperLink.
+    """Return a `flwr.serverapp.ServerApp` for Flower's simulation or its SuperLink.
 
     Args:
-        run: calls `federate(channel, ...)` with the channel that it is given, and keeps the outcome.
-        clients: how many to wait for.
+        run: calls `federate(channel, ...)` with the channel it receives, and saves the outcome.
+        clients: number of clients to wait for.
         timeout: seconds to wait for them, and for the replies of a round. Defaults to 600.
     """
     checks.function("run", run)
@@ -71,40 +71,40 @@ def serve(
         address: `"host:port"` to listen at.
         values, rounds, **options: as for `federate`.
         clients, timeout: as for `server_app`.
-        tls: certificate of the authority, of the server, and its key. Defaults to None: what is sent is not encrypted.
+        tls: certificate of the authority, of the server, and its key. Defaults to None: messages are not encrypted.
     """
-    flwr, found, rounds = _flwr("server"), list[Federation](), checks.size("rounds", rounds)
+    flwr, outcomes, rounds = _flwr("server"), list[Federation](), checks.size("rounds", rounds)
     manager = flwr.SimpleClientManager()
     channel = RemoteChannel(lambda: list(manager.all()), _ask_grpc(manager, timeout), clients, timeout)
     server = flwr.Server(client_manager=manager)
 
     def fit(num_rounds: int, timeout: float | None) -> Any:
-        found.append(federate(channel, values, rounds, **options))
+        outcomes.append(federate(channel, values, rounds, **options))
         return flwr.History(), 0.0
 
-    server.fit = fit  # Flower asks nothing else of a server for its rounds
+    server.fit = fit  # Flower runs its rounds by this method only
     config = flwr.ServerConfig(num_rounds=rounds, round_timeout=timeout)
     flwr.start_server(server_address=address, server=server, config=config, certificates=tls)
-    return found[0]
+    return outcomes[0]
 
 
 def join(address: str, client: Client, root_certificates: bytes | None = None) -> None:
-    """Be a client of the federation that `serve` runs at `address`, until it ends. The process keeps its state.
+    """Join the federation that `serve` runs at `address`, as a client, until it ends. The process keeps its state.
 
     Args:
         address: `"host:port"`.
-        client: `FederatedClient`, or another. An exception in it ends this process' part in the federation.
-        root_certificates: for a server with certificates. Defaults to None: what is sent is not encrypted.
+        client: a `FederatedClient`, or another. An exception in it ends this process' part in the federation.
+        root_certificates: for a server with certificates. Defaults to None: messages are not encrypted.
     """
     flwr = _flwr("client")
 
     def fit(_: Any, parameters: Any, config: Any) -> Any:
         values, facts = unpack(parameters, config["about"])
         arrays, about = pack_update(client.train(values, *facts["round"]))
-        return arrays, 1, {"about": about}  # how many samples is among the facts
+        return arrays, 1, {"about": about}  # which has the number of samples
 
-    own = {"get_properties": lambda _, config: {"about": pack_info(client.describe())}, "fit": fit}
-    remote = type("Remote", (flwr.NumPyClient,), own)().to_client()
+    methods = {"get_properties": lambda _, config: {"about": pack_info(client.describe())}, "fit": fit}
+    remote = type("Remote", (flwr.NumPyClient,), methods)().to_client()
     flwr.start_client(server_address=address, client=remote, root_certificates=root_certificates, max_wait_time=60)
 
 
@@ -142,7 +142,7 @@ def _read(message: Any) -> Message:
 
 
 def _flwr(module: str) -> Any:
-    """A module of Flower, or the error that names the extra."""
+    """Return a module of Flower; raises an error that names the extra if it is missing."""
     try:
         return importlib.import_module(f"flwr.{module}")
     except ModuleNotFoundError as error:

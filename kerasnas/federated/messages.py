@@ -1,4 +1,4 @@
-"""Messages between server and clients: arrays, and a line of JSON that says what they are."""
+"""Messages between server and clients: arrays, and a line of JSON that describes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Message = tuple[list[np.ndarray], str]
 
 
 def pack(values: Values, **facts: Any) -> Message:
-    """The message with `values` and JSON-serializable facts.
+    """Return the message with `values` and JSON-serializable facts.
 
     Example:
 
@@ -28,11 +28,7 @@ def pack(values: Values, **facts: Any) -> Message:
 
 
 def unpack(arrays: Sequence[np.ndarray], about: str) -> tuple[Values, dict[str, Any]]:
-    """The inverse of `pack`.
-
-    Raises:
-        ValueError: if the message is not one of `pack`.
-    """
+    """Return the values and facts of `pack`; raises ValueError for another message."""
     facts = _facts(about, "counts")
     counts = facts.pop("counts")
     whole = isinstance(counts, list) and len(counts) == 3 and all(isinstance(n, int) and n >= 0 for n in counts)
@@ -43,13 +39,13 @@ def unpack(arrays: Sequence[np.ndarray], about: str) -> tuple[Values, dict[str, 
 
 
 def pack_update(update: Update) -> Message:
-    """The message with an update."""
+    """Return the message with an update."""
     results = {name: float(value) for name, value in update.results.items()}
     return pack(update.values, samples=int(update.samples), results=results)
 
 
 def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update | str:
-    """The update of a message, or the reason why it cannot be read."""
+    """Return the update of a message, or the reason why it cannot be read."""
     try:
         values, facts = unpack(arrays, about)
         return Update(values, facts["samples"], {name: float(value) for name, value in facts["results"].items()})
@@ -58,16 +54,13 @@ def unpack_update(arrays: Sequence[np.ndarray], about: str) -> Update | str:
 
 
 def pack_info(info: ClientInfo) -> str:
-    """The message with what the server knows of a client."""
+    """Return the message with the facts about a client."""
     shape = [int(length) for length in info.sample_shape]
     return json.dumps({"name": info.name, "samples": int(info.samples), "sample_shape": shape})
 
 
 def unpack_info(about: str) -> ClientInfo:
-    """The inverse of `pack_info`.
-
-    Raises:
-        ValueError: if the message is not one of `pack_info`.
+    """Return the facts of `pack_info`; raises ValueError for another message.
 
     Example:
 

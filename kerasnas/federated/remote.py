@@ -1,4 +1,4 @@
-"""The channel to clients of other processes, over any transport that carries messages."""
+"""The channel to clients in other processes, over any transport that carries messages."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from kerasnas.federated.messages import Message, pack, unpack_info, unpack_updat
 QUERY, TRAIN = "query", "train"
 
 Ask = Callable[[Sequence[Any], str, Message], Mapping[Any, Message | str]]
-"""`(nodes, QUERY or TRAIN, message) -> {node: its reply, or the reason of a failure}`, without those that are late."""
+"""`(nodes, QUERY or TRAIN, message) -> {node: its reply, or the reason of a failure}`, without late nodes."""
 
 
 class RemoteChannel:
-    """A channel to the nodes of a transport; see `Channel`. All clients of a round work at the same time.
+    """A channel to the nodes of a transport; see `Channel`. All clients of a round train at the same time.
 
     Args:
         nodes: returns the nodes that are connected.
         ask: sends a message to nodes and waits for their replies.
-        clients: how many to wait for.
-        timeout: seconds to wait for them; those after which `ask` gives up are named in the reasons of failures.
+        clients: number of clients to wait for.
+        timeout: seconds to wait for them; also the timeout of `ask`, for the reasons of failures.
 
     Raises:
-        TypeError: if `nodes` or `ask` cannot be called.
+        TypeError: if `nodes` or `ask` is not callable.
         ValueError: if a number is not positive.
     """
 
@@ -39,11 +39,11 @@ class RemoteChannel:
         self._nodes: dict[str, Any] = {}
 
     def describe(self) -> list[ClientInfo]:
-        """All clients that answer, by name, once as many as expected are connected.
+        """Return the clients that reply, sorted by name, once the expected number is connected.
 
         Raises:
-            TimeoutError: if they are not in time.
-            ConnectionError: if none of them answers; has the reasons.
+            TimeoutError: if they do not connect in time.
+            ConnectionError: if none replies; states the reasons.
         """
         end = time.monotonic() + self._timeout
         while len(nodes := list(self._find())) < self._clients:
@@ -53,23 +53,24 @@ class RemoteChannel:
                 )
             time.sleep(0.1)
         replies = self._ask(nodes, QUERY, ([], ""))
-        found = {node: unpack_info(reply[1]) for node, reply in replies.items() if not isinstance(reply, str)}
-        if not found:
+        infos = {node: unpack_info(reply[1]) for node, reply in replies.items() if not isinstance(reply, str)}
+        if not infos:
             raise ConnectionError(f"No client answers. {'; '.join(f'{n!r}: {why}' for n, why in replies.items())}")
-        self._nodes = {info.name: node for node, info in found.items()}
-        return sorted(found.values())
+        self._nodes = {info.name: node for node, info in infos.items()}
+        return sorted(infos.values())
 
     def train(self, names: Sequence[str], values: Values, number: int, rounds: int) -> dict[str, Update | str]:
-        """Have these clients train; one without a reply in time has failed."""
+        """Train these clients; one without a reply in time has failed."""
         nodes = [self._nodes[name] for name in names]
         replies = self._ask(nodes, TRAIN, pack(values, round=[number, rounds]))
         late = f"no reply within {self._timeout:g} s"
-        found = {name: replies.get(node, late) for name, node in zip(names, nodes, strict=True)}
-        return {name: reply if isinstance(reply, str) else unpack_update(*reply) for name, reply in found.items()}
+        received = {name: replies.get(node, late) for name, node in zip(names, nodes, strict=True)}
+        return {name: reply if isinstance(reply, str) else unpack_update(*reply) for name, reply in received.items()}
 
 
 def at_once(one: Callable[[Any, str, Message], Message]) -> Ask:
-    """The `Ask` of a transport that talks to one node at a time, in a thread for each; an exception is a failure.
+    """Return the `Ask` of a transport that talks to one node at a time, with a thread per node; exceptions are
+    failures.
 
     Args:
         one: `(node, QUERY or TRAIN, message) -> reply`.
@@ -84,7 +85,7 @@ def at_once(one: Callable[[Any, str, Message], Message]) -> Ask:
     def attempt(node: Any, kind: str, message: Message) -> Message | str:
         try:
             return one(node, kind, message)
-        except Exception as error:  # noqa: BLE001 - however a connection ends, the round of the others goes on
+        except Exception as error:  # noqa: BLE001 - no failure of one connection may end the others' round
             return f"the connection failed ({type(error).__name__}: {error})"
 
     def ask(nodes: Sequence[Any], kind: str, message: Message) -> dict[Any, Message | str]:

@@ -1,4 +1,4 @@
-"""The rounds of federated averaging: who takes part, whose update counts, what it cost to send."""
+"""Rounds of federated averaging: participants, valid updates, communication cost."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from kerasnas.federated.channels import Channel, Client, ClientInfo, InProcess, 
 
 
 class NoUpdateError(RuntimeError):
-    """A round without a single update that counts; the message has each client's reason."""
+    """Raised in a round without a valid update; the message has each client's reason."""
 
 
 class Round(NamedTuple):
     """The record of a round.
 
     Args:
-        number: from 0.
-        asked: names of the clients that took part.
-        left_out: name -> reason, of those among them whose update does not count.
-        bytes_down: sent to the clients: arrays of numbers, without the framing of messages.
-        bytes_up: received from them, updates that do not count included.
-        results: name -> mean over the clients that count, weighted by samples, of what they reported.
+        number: index of the round, from 0.
+        asked: names of the participants.
+        left_out: name -> reason, for participants without a valid update.
+        bytes_down: bytes sent to the clients: arrays of numbers, without the framing of messages.
+        bytes_up: bytes received from them, invalid updates included.
+        results: name -> mean over the valid updates, weighted by samples.
     """
 
     number: int
@@ -41,8 +41,8 @@ class Federation(NamedTuple):
     """The outcome of `federate`.
 
     Args:
-        values: of the server after the last round.
-        rounds: the record of each.
+        values: the server's values after the last round.
+        rounds: the record of each round.
     """
 
     values: Values
@@ -50,13 +50,13 @@ class Federation(NamedTuple):
 
     @property
     def bytes_down(self) -> int:
-        """Sent to all clients in all rounds."""
-        return sum(one.bytes_down for one in self.rounds)
+        """Bytes sent to all clients in all rounds."""
+        return sum(record.bytes_down for record in self.rounds)
 
     @property
     def bytes_up(self) -> int:
-        """Received from all clients in all rounds."""
-        return sum(one.bytes_up for one in self.rounds)
+        """Bytes received from all clients in all rounds."""
+        return sum(record.bytes_up for record in self.rounds)
 
 
 def federate(
@@ -71,32 +71,31 @@ def federate(
     on_round: Callable[[Round, Values], None] | None = None,
     executor: Executor | None = None,
 ) -> Federation:
-    """Federated averaging, which is Reptile over clients: data stay with the clients, the server sees values alone.
+    """Run federated averaging, which is Reptile over clients: data stay with the clients, the server receives only
+    values.
 
-    In every round some clients start at the server's values and learn from their own data; the server takes a step
-    towards the mean of where they end. A client that fails, or whose values are not finite, is left out of the round,
-    and the record says so.
+    In every round, some clients start at the server's values and learn from their own data; the server takes a step
+    towards the mean of their values. A client that fails, or whose values are not finite, is left out of the round, as
+    the record states.
 
     Args:
         clients: `FederatedClient`s of this process, others as `Client` describes them, or a `Channel` to clients
             elsewhere.
-        values: those to start with, such as `shared_values(search)`.
-        rounds: how many.
-        participation: share of the clients that take part in a round, above 0 and at most 1, rounded to whole clients,
-            at least one. Defaults to 1.
-        step: that of the server for the weights; see `outer_step`. Defaults to 1.
-        architecture_step: that for the alphas. Defaults to None: `step`.
-        seed: of the draw of clients; who takes part in a round is a function of the seed and its number. Defaults to 0.
-        initial_round: number of the round to start with, to resume after. Defaults to 0.
+        values: initial values, such as `shared_values(search)`.
+        rounds: number of rounds.
+        participation: fraction of the clients in a round, above 0 and at most 1, rounded to whole clients, at least
+            one. Defaults to 1.
+        step: the server's step for the weights; see `outer_step`. Defaults to 1.
+        architecture_step: its step for the alphas. Defaults to None: `step`.
+        seed: seed of the draw of clients, which depends on the seed and the round's number only. Defaults to 0.
+        initial_round: index of the first round, to resume. Defaults to 0.
         on_round: called with the record of each round and the values after it. Defaults to None.
-        executor: what the clients of a round train on, if they are of this process; see `InProcess`. Defaults to None:
-            here, one after the other.
+        executor: where clients of this process train; see `InProcess`. Defaults to None: here, one after the other.
 
     Raises:
         TypeError: if an argument is of the wrong type.
-        ValueError: if there are no clients, their samples differ in shape (says which), or a number is out of its
-            range.
-        NoUpdateError: if no client of a round has an update that counts; has the reasons.
+        ValueError: without clients, if their samples differ in shape, or a number is out of range.
+        NoUpdateError: if no client of a round has a valid update.
 
     Example:
 
@@ -109,8 +108,8 @@ def federate(
     ...
     ...     def train(self, values, number, rounds):
     ...         return Update(Values([self.numbers.mean()]), len(self.numbers))
-    >>> found = federate([Mean("a", [1.0, 2.0, 3.0]), Mean("b", [10.0])], Values([np.array(0.0)]), rounds=1)
-    >>> float(found.values.weights[0]), found.bytes_up
+    >>> federation = federate([Mean("a", [1.0, 2.0, 3.0]), Mean("b", [10.0])], Values([np.array(0.0)]), rounds=1)
+    >>> float(federation.values.weights[0]), federation.bytes_up
     (4.0, 16)
 
     Reference:
@@ -118,9 +117,9 @@ def federate(
         (arXiv 1602.05629), algorithm 1.
 
     Differences from the paper:
-        - Alphas and the moving statistics of batch norm are averaged beside the weights.
-        - A step of the server, which is 1 in the paper.
-        - Rounds go on without clients that fail.
+        - Alphas and the moving statistics of batch norm are averaged like the weights.
+        - The server has a step, which is 1 in the paper.
+        - Rounds continue without clients that fail.
     """
     checks.instance("values", values, Values)
     rounds, first = checks.size("rounds", rounds), checks.integer("initial_round", initial_round, 0, rounds)
@@ -151,7 +150,7 @@ def federate(
 
 
 def participants(infos: Sequence[ClientInfo], participation: float, seed: int, number: int) -> tuple[str, ...]:
-    """The clients of round `number`, in the order of `infos`: drawn without replacement, each as likely as another.
+    """Return the clients of round `number`, in the order of `infos`: drawn uniformly without replacement.
 
     Example:
 
@@ -165,7 +164,7 @@ def participants(infos: Sequence[ClientInfo], participation: float, seed: int, n
 
 
 def _channel(clients: Any, executor: Executor | None) -> Channel:
-    """`clients`, or the channel to them where they are a sequence, or nothing that can be asked."""
+    """Return `clients`, or the channel to a sequence of them."""
     asked = hasattr(clients, "describe") and hasattr(clients, "train")
     if not asked or isinstance(clients, Sequence):
         return InProcess(clients, executor)
@@ -182,7 +181,7 @@ def _obstacle(reply: Update | str | None, values: Values) -> str | None:
 
 
 def _mean_results(updates: Sequence[Update]) -> dict[str, float]:
-    """The mean of every result that all of them reported, weighted by samples."""
+    """Return the mean, weighted by samples, of every result that all updates have."""
     names = [name for name in updates[0].results if all(name in update.results for update in updates)]
     samples = [update.samples for update in updates]
     return {name: float(np.average([update.results[name] for update in updates], weights=samples)) for name in names}

@@ -1,4 +1,4 @@
-"""Adapters to platforms that users have, each an extra that is imported in its one file alone."""
+"""Adapters to other platforms, each an extra that is imported in its one file alone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ TRACKERS = {
     "mlflow": ("mlflow_run", "MlflowTracker"),
     "wandb": ("wandb_run", "WandbTracker"),
 }
-"""Name of a tracker -> its module in this room, and its class."""
+"""Name of a tracker -> its module in this package, and its class."""
 
 
 class Tracker(Protocol):
-    """A follower of a run: made of a folder of its own, the run's name, its settings, and the state of an earlier one.
+    """A tracker of a run, created with a folder of its own, the run's name, its settings, and the state of an earlier
+    tracker.
 
     Attributes:
         state: a JSON-serializable mapping, by which a later process continues the same tracked run.
@@ -29,34 +30,30 @@ class Tracker(Protocol):
     def __init__(self, folder: Path, name: str, settings: Mapping[str, Any], state: Mapping[str, Any]): ...
 
     def metrics(self, group: str, values: Mapping[str, float], step: int) -> None:
-        """Note values of a part of the run, such as `search`, at one of its steps."""
+        """Log values of a part of the run, such as `search`, at one of its steps."""
 
     def result(self, values: Mapping[str, float], files: Sequence[Path]) -> None:
-        """Note what came out: numbers, and the files of the run."""
+        """Log the results: numbers, and the files of the run."""
 
     def callbacks(self) -> list[keras.callbacks.Callback]:
-        """Callbacks for a gradient search."""
+        """Return callbacks for a gradient search."""
 
     def close(self, outcome: str) -> None:
         """End this process' part: the run is `"finished"`, `"failed"` or `"interrupted"`."""
 
 
 def load_tracker(name: str) -> type[Tracker]:
-    """The class of a tracker, one of `TRACKERS`.
-
-    Raises:
-        ModuleNotFoundError: if its package is not there; names the extra.
-    """
+    """Return the class of a tracker; raises ModuleNotFoundError with the extra if its package is missing."""
     module, kind = TRACKERS[name]
     return getattr(importlib.import_module(f"{__name__}.{module}"), kind)
 
 
 def missing_extra(name: str, error: ImportError) -> ModuleNotFoundError:
-    """The error of an adapter whose package is not there.
+    """Return the error of an adapter whose package is missing.
 
     Args:
-        name: of the extra.
-        error: that of the import.
+        name: name of the extra.
+        error: the error of the import.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The adapter to the Hugging Face Hub, the extra `kerasnas[hub]`: files of a repository, fetched and published."""
+"""The adapter to the Hugging Face Hub, the extra `kerasnas[hub]`: fetch and publish files of a repository."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ except ImportError as error:
 
 
 def fetch(repository: str, revision: str | None, files: Sequence[str]) -> Path:
-    """The folder of a repository's files of these names in the Hub's cache, after a download where they are missing.
+    """Return the folder of these files of a repository in the Hub's cache; missing ones are downloaded, no others.
 
-    `HF_HUB_OFFLINE`, `HF_HOME`, `HF_ENDPOINT` and the login of `hf auth login` count.
+    `HF_HUB_OFFLINE`, `HF_HOME`, `HF_ENDPOINT` and the login of `hf auth login` apply.
 
     Args:
         repository: `owner/name`.
         revision: a branch, a tag or a commit. None for the main branch.
-        files: their names; no other file is downloaded.
+        files: names of the files.
 
     Raises:
-        ValueError: if it is no name of a repository.
+        ValueError: if `repository` is not a valid name.
         FileNotFoundError: if there is no such repository or revision, or it is private.
-        ConnectionError: if the Hub cannot be reached, and its files are not in the cache.
+        ConnectionError: if the Hub cannot be reached, and the files are not in the cache.
     """
     try:
-        found = _api().snapshot_download(repository, revision=revision, allow_patterns=list(files))
+        return Path(_api().snapshot_download(repository, revision=revision, allow_patterns=list(files)))
     except HFValidationError as error:
         raise ValueError(_first_line(error)) from None
     except RevisionNotFoundError:
@@ -50,15 +50,14 @@ def fetch(repository: str, revision: str | None, files: Sequence[str]) -> Path:
         ) from None
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise ConnectionError(f"The files of {repository} cannot be had from the Hub: {_first_line(error)}") from None
-    return Path(found)
 
 
 def publish(folder: Path, repository: str, private: bool, message: str) -> str:
-    """Upload a folder to a repository, which is made where there is none; return the address of the commit.
+    """Upload a folder to a repository, which is created if needed; return the address of the commit.
 
     Raises:
-        ValueError: if it is no name of a repository.
-        ConnectionError: if the Hub cannot be reached, or does not let you.
+        ValueError: if `repository` is not a valid name.
+        ConnectionError: if the Hub cannot be reached, or denies access.
     """
     api = _api()
     try:
@@ -66,21 +65,21 @@ def publish(folder: Path, repository: str, private: bool, message: str) -> str:
         return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message).commit_url)
     except HFValidationError as error:
         raise ValueError(_first_line(error)) from None
-    except OSError as error:  # of HTTP too
+    except OSError as error:  # HTTP errors are OSErrors too
         raise ConnectionError(f"{repository} cannot be published on the Hub: {_first_line(error)}") from None
 
 
 def front_matter(
     name: str, task: str, tags: Sequence[str], license: str | None, dataset: str, metrics: Mapping[str, float]
 ) -> str:
-    """The lines at the beginning of a model card by which the Hub knows the model.
+    """Return the first lines of a model card, from which the Hub reads the model's facts.
 
     Args:
-        name: of the model.
-        task: the Hub's name of what it does, such as `image-classification`; empty where it has none.
+        name: name of the model.
+        task: the Hub's name of its task, such as `image-classification`; empty if it has none.
         tags: further words.
         license: the Hub's name of a license, or None.
-        dataset: the name of the data that it was tested on.
+        dataset: name of the test data.
         metrics: name -> value of its results on them.
     """
     results = [

@@ -1,4 +1,4 @@
-"""The adapter to MLflow, the extra `kerasnas[mlflow]`: a run of ours as one of its runs."""
+"""The adapter to MLflow, the extra `kerasnas[mlflow]`: a run of KerasNAS as a run of MLflow."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import keras
 from kerasnas.platforms import missing_extra
 
 try:
-    import sqlalchemy  # noqa: F401 (MLflow's own store, a file of SQLite, asks for it late)
+    import sqlalchemy  # noqa: F401 (MLflow's own store, a file of SQLite, imports it late)
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
 except ImportError as error:
     raise missing_extra("mlflow", error) from None
 
-_LONGEST, _MOST = 6000, 100  # characters of a parameter, and parameters at once, that MLflow takes
+_LONGEST, _MOST = 6000, 100  # MLflow's limits: characters of a parameter, and parameters per call
 _OUTCOMES = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
 class MlflowTracker:
     """A run in MLflow: settings as parameters, curves and results as metrics, files as artifacts.
 
-    It is where MLflow itself would put it: at `MLFLOW_TRACKING_URI`, or else in the working folder, in the experiment
-    `MLFLOW_EXPERIMENT_NAME`, or else `kerasnas`.
+    Its store is that of `MLFLOW_TRACKING_URI`, by default the working folder, and its experiment
+    `MLFLOW_EXPERIMENT_NAME`, by default `kerasnas`.
 
     Args:
         folder, name, settings, state: as for `kerasnas.platforms.Tracker`.
@@ -42,13 +42,13 @@ class MlflowTracker:
         else:
             self._run = self._begin(name, settings)
         uri = self._client.tracking_uri
-        # That of a server may have a password in it, and is the environment's to say.
+        # A server's address may contain a password, and is left to the environment.
         self.state: dict[str, Any] = {"run": self._run, **({"uri": uri} if uri.startswith("sqlite:") else {})}
 
     def _begin(self, name: str, settings: Mapping[str, Any]) -> str:
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "kerasnas"
-        found = self._client.get_experiment_by_name(experiment)
-        number = self._client.create_experiment(experiment) if found is None else found.experiment_id
+        known = self._client.get_experiment_by_name(experiment)
+        number = self._client.create_experiment(experiment) if known is None else known.experiment_id
         run = self._client.create_run(number, run_name=name).info.run_id
         params = [Param(key, str(value)[:_LONGEST]) for key, value in settings.items()]
         for first in range(0, len(params), _MOST):

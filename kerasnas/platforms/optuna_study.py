@@ -21,18 +21,17 @@ _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class StrategySampler(optuna.samplers.BaseSampler):
-    """Any ask/tell search as a sampler of a study: its trials are what the search asks, one after the other.
+    """Any ask/tell search as a sampler of a study, whose trials are what the search asks for.
 
-    Before it asks, the search is told every trial of the study that has finished since, those of other processes and of
-    earlier sessions too: a study in a database continues where it was. Of a study that minimizes, values are negated; a
-    trial that failed, or was pruned before it reported anything, counts as failed. Parameters that are no choices of
-    the space are drawn at random.
+    Before each `ask`, the search is told all trials finished since, also those of other processes and earlier sessions:
+    a study in a database continues where it was. If a study minimizes, values are negated; a trial that failed, or was
+    pruned before its first report, counts as failed. Parameters outside the space are drawn at random.
 
     Args:
-        strategy: a search at its beginning, such as one of `kerasnas.search.STRATEGIES`.
+        strategy: a new search, such as one of `kerasnas.search.STRATEGIES`.
 
     Raises:
-        TypeError: if `strategy` is no search.
+        TypeError: if `strategy` is not a search.
 
     Example:
 
@@ -53,32 +52,32 @@ class StrategySampler(optuna.samplers.BaseSampler):
         self._other = optuna.samplers.RandomSampler(seed=strategy.seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The choices of the space."""
+        """Return the choices of the space."""
         return {name: CategoricalDistribution(options) for name, options in self.space.choices.items()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The options of the architecture that the search asks for."""
+        """Return the options of the architecture that the search asks for."""
         if len(study.directions) != self.strategy.objectives:
             expected = f"a study of {self.strategy.objectives} objectives, as {type(self.strategy).__name__} has"
             raise ValueError(checks.invalid("study", expected, f"{len(study.directions)} directions"))
-        for one in study.get_trials(deepcopy=False, states=_FINISHED):
-            if one.number not in self._told:
-                self._told.add(one.number)
-                self._tell(study, one)
+        for finished in study.get_trials(deepcopy=False, states=_FINISHED):
+            if finished.number not in self._told:
+                self._told.add(finished.number)
+                self._tell(study, finished)
         return self.space.assignment(self.strategy.ask())
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A parameter that is no choice of the space, at random."""
+        """Draw a parameter outside the space at random."""
         return self._other.sample_independent(study, trial, param_name, param_distribution)
 
     def _tell(self, study: optuna.Study, trial: FrozenTrial) -> None:
         assignment = {name: trial.params[name] for name in self.space.choices if name in trial.params}
         if trial.state != TrialState.COMPLETE and len(assignment) < len(self.space.choices):
-            return  # it failed before all was suggested
+            return  # it failed before all choices were suggested
         try:
             genotype = self.space.genotype(assignment)
             self.space.validate(genotype)
@@ -92,7 +91,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
 
 
 def _values(trial: FrozenTrial, study: optuna.Study) -> list[float]:
-    """The values that a trial reported; NaN where it did not."""
+    """Return the values that a trial reported, NaN if none."""
     if trial.state == TrialState.PRUNED and trial.intermediate_values and len(study.directions) == 1:
         return [trial.intermediate_values[max(trial.intermediate_values)]]
     return [math.nan] * len(study.directions) if trial.values is None else list(trial.values)
@@ -109,7 +108,7 @@ class RungPruner(optuna.pruners.BasePruner):
 
     Args:
         budgets: steps at which trials are compared, ascending. Defaults to `(4, 12, 36)`.
-        eta: the best `1 / eta` of those that reached a budget go on, and the best of fewer than `eta`. Defaults to 3.
+        eta: the best `1 / eta` of the trials that reached a budget continue, at least the best one. Defaults to 3.
 
     Raises:
         ValueError: if `budgets` do not ascend, or `eta` is below 2.
@@ -118,7 +117,7 @@ class RungPruner(optuna.pruners.BasePruner):
         Li et al., "A System for Massively Parallel Hyperparameter Tuning", 2018 (arXiv 1810.05934).
 
     Differences from the paper:
-        - A trial is stopped for good, where `kerasnas.search.ASHA` may promote it later.
+        - A trial is stopped for good; `kerasnas.search.ASHA` may promote it later.
     """
 
     def __init__(self, budgets: tuple[int, ...] = (4, 12, 36), eta: int = 3):
@@ -132,11 +131,11 @@ class RungPruner(optuna.pruners.BasePruner):
         step = trial.last_step
         if step not in self.budgets:
             return False
-        own = _signed(trial.intermediate_values[step], study.direction)
+        value = _signed(trial.intermediate_values[step], study.direction)
         others = [
-            _signed(one.intermediate_values[step], study.direction)
-            for one in study.get_trials(deepcopy=False)
-            if step in one.intermediate_values and one.number != trial.number
+            _signed(other.intermediate_values[step], study.direction)
+            for other in study.get_trials(deepcopy=False)
+            if step in other.intermediate_values and other.number != trial.number
         ]
-        better = sum(not other <= own for other in others) if math.isfinite(own) else len(others) + 1
+        better = sum(not other <= value for other in others) if math.isfinite(value) else len(others) + 1
         return better >= max(1, (len(others) + 1) // self.eta)

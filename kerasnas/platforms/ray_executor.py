@@ -1,4 +1,4 @@
-"""The adapter to Ray, the extra `kerasnas[ray]`: evaluations as its tasks, on this machine or a cluster."""
+"""The adapter to Ray, the extra `kerasnas[ray]`: evaluations as Ray tasks, on this machine or a cluster."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ except ImportError as error:
     raise missing_extra("ray", error) from None
 
 _CLIENT = "ray://"
-_held: dict[str, tuple[Function, Any]] = {}  # in a worker: the function and what is shared of its last task
+_held: dict[str, tuple[Function, Any]] = {}  # in a worker: function and shared value of its last task
 
 
 class RayExecutor(Executor):
-    """Evaluations as tasks of Ray: it places them, runs those of lost workers and nodes again, and takes in new nodes.
+    """Evaluations as tasks of Ray, which places them, retries those of lost workers and nodes, and uses new nodes.
 
     Args:
         address: `"ray://HOST:PORT"` of a cluster's client server. Defaults to `""`: the cluster that this process is
-            connected to, that of `RAY_ADDRESS`, the one that `ray start` began here, or else one of this machine alone.
-        retries: how often a task is run again whose worker is lost. Defaults to 3.
-        setup: called in a worker before it receives anything else. Defaults to None.
+            connected to, that of `RAY_ADDRESS`, one started by `ray start` here, or else one of this machine alone.
+        retries: how often a task whose worker is lost is run again. Defaults to 3.
+        setup: called in a worker before its first task. Defaults to None.
         num_cpus: cores, and threads, of each task. Defaults to 1.
-        num_gpus: GPUs of each task. Defaults to None: 1 where the cluster has any.
-        seconds: to wait for a cluster to answer. Defaults to 30.
+        num_gpus: GPUs of each task. Defaults to None: 1 if the cluster has any.
+        seconds: timeout for a cluster to reply. Defaults to 30.
 
     Raises:
         ConnectionError: if no cluster answers at the address.
@@ -61,7 +61,7 @@ class RayExecutor(Executor):
         self.retries = checks.integer("retries", retries, 0)
         self.setup = checks.optional(checks.function, "setup", setup)
         self.num_cpus = checks.number("num_cpus", num_cpus, above=0)
-        given = checks.optional(checks.number, "num_gpus", num_gpus, 0)
+        checks.optional(checks.number, "num_gpus", num_gpus, 0)
         seconds = checks.number("seconds", seconds, above=0)
         self._connected = not ray.is_initialized()
         if self._connected:
@@ -71,21 +71,21 @@ class RayExecutor(Executor):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # Ray's tips
                 ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, **quiet)
-        self.num_gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0)) if given is None else given
+        self.num_gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0)) if num_gpus is None else num_gpus
 
     @property
     def workers(self) -> int:  # type: ignore[override]  # nodes come and go
-        """Tasks that the cluster has room for by now."""
-        there = ray.cluster_resources()
-        room = there.get("CPU", 0.0) / self.num_cpus
+        """Number of tasks that the cluster has room for now."""
+        resources = ray.cluster_resources()
+        room = resources.get("CPU", 0.0) / self.num_cpus
         if self.num_gpus:
-            room = min(room, there.get("GPU", 0.0) / self.num_gpus)
+            room = min(room, resources.get("GPU", 0.0) / self.num_gpus)
         return max(1, int(room))
 
     def completed(self, function: Function, items: Iterable[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
-        """As the contract says."""
+        """See `Executor.completed`."""
         checks.function("function", function)
-        job = sent_once(self, function, shared, lambda *both: [ray.put(both)])  # in a list: the worker asks for it
+        job = sent_once(self, function, shared, lambda *both: [ray.put(both)])  # in a list, Ray does not resolve it
         each = str(max(1, int(self.num_cpus)))
         task = ray.remote(_run).options(
             num_cpus=self.num_cpus,
@@ -105,7 +105,7 @@ class RayExecutor(Executor):
                     number, item = running.pop(reference)
                     yield number, self._result(reference, number, item)
         finally:
-            for reference in running:  # whose results nobody takes
+            for reference in running:  # nobody will read their results
                 with contextlib.suppress(RayError):
                     ray.cancel(reference, force=True)
 
@@ -144,5 +144,5 @@ def _await_answer(address: str, host: str, seconds: float) -> None:
         except grpc.FutureTimeoutError:
             raise ConnectionError(
                 f"No Ray cluster answers at {address} within {seconds:g} s. Expected the address and the port of its "
-                "client server, 10001 unless said otherwise, on the head node after `ray start --head`."
+                "client server, 10001 by default, on the head node after `ray start --head`."
             ) from None

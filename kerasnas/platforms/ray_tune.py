@@ -1,4 +1,4 @@
-"""The adapter to Ray Tune, the extra `kerasnas[ray]`: any ask/tell search as its searcher."""
+"""The adapter to Ray Tune, the extra `kerasnas[ray]`: any ask/tell search as a searcher."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from kerasnas.search import SearchStrategy, SpaceExhaustedError
 try:
     from ray.tune.search import Searcher
     from ray.tune.search.sample import Domain
-except ImportError as error:  # Ray itself may be there without what Tune needs
+except ImportError as error:  # Ray may be installed without the packages that Tune needs
     raise missing_extra("ray", error) from None
 
 
 class StrategySearcher(Searcher):
-    """Any ask/tell search as a searcher of Ray Tune: its trials are what the search asks, wherever they run.
+    """Any ask/tell search as a searcher of Ray Tune, whose trials are what the search asks for, wherever they run.
 
-    A trial's configuration has an option for each choice of the space, beside the constants of `param_space`;
+    A trial's configuration has an option for each choice of the space, besides the constants of `param_space`;
     `space.genotype({name: config[name] for name in space.choices})` is the architecture. The search is told the last
-    result of each trial, negated in mode `"min"`, and of one that failed that it failed. Its state lies in the
-    experiment's folder, and `Tuner.restore` continues with it. How many trials run at once is Ray's
-    `TuneConfig(max_concurrent_trials=...)`.
+    result of each trial (negated in mode `"min"`), or that it failed. Its state is saved in the experiment's folder,
+    and `Tuner.restore` continues with it. `TuneConfig(max_concurrent_trials=...)` limits the trials that run at once.
 
     Args:
         strategy: a search with one objective, such as one of `kerasnas.search.STRATEGIES`.
-        metric: what trials report. (Ray tells a searcher that of `TuneConfig` only where there is a `param_space`.)
+        metric: name of the trials' result. (Ray passes that of `TuneConfig` to a searcher only if there is a
+            `param_space`.)
         mode: `"max"` or `"min"`. Defaults to `"max"`.
 
     Raises:
-        TypeError: if `strategy` is no search.
+        TypeError: if `strategy` is not a search.
         ValueError: if it has several objectives.
 
     Example:
@@ -55,26 +55,26 @@ class StrategySearcher(Searcher):
         self._running: dict[str, Genotype] = {}
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
-        """Take over the constants of a `Tuner`.
+        """Set the constants of a `Tuner`.
 
         Raises:
-            ValueError: for another metric or mode; for a `param_space` with something to search, or with a choice of
+            ValueError: for another metric or mode; for a `param_space` with parameters to search, or with a choice of
                 the space.
         """
         space = self.strategy.space
         for name, value in config.items():
             if isinstance(value, Domain) or (isinstance(value, Mapping) and "grid_search" in value):
-                raise ValueError(checks.invalid("param_space", f"constants beside the space '{space.name}'", name))
+                raise ValueError(checks.invalid("param_space", f"constants next to the space '{space.name}'", name))
             if name in space.choices:
                 raise ValueError(checks.invalid("param_space", "other names than the space's choices", name))
-        for argument, own, other in (("metric", self._metric, metric), ("mode", self._mode, mode)):
-            if other not in (None, own):
-                raise ValueError(checks.invalid(argument, f"{own!r}, as the searcher has", other))
+        for argument, expected, received in (("metric", self._metric, metric), ("mode", self._mode, mode)):
+            if received not in (None, expected):
+                raise ValueError(checks.invalid(argument, f"{expected!r}, as the searcher has", received))
         self._constants = dict(config)
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # as Ray itself returns
-        """The configuration of a trial; `Searcher.FINISHED` where the space is exhausted."""
+        """Return the configuration of a trial; `Searcher.FINISHED` if the space is exhausted."""
         try:
             genotype = self.strategy.ask()
         except SpaceExhaustedError:
@@ -83,11 +83,11 @@ class StrategySearcher(Searcher):
         return {**self._constants, **self.strategy.space.assignment(genotype)}
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Tell the search what a trial came to."""
+        """Tell the search a trial's result."""
         genotype = self._running.pop(trial_id, None)
         if genotype is not None:
-            found = (result or {}).get(self._metric)
-            reward = math.nan if error or found is None else float(found)
+            value = (result or {}).get(self._metric)
+            reward = math.nan if error or value is None else float(value)
             self.strategy.tell(genotype, -reward if self._mode == "min" else reward)
 
     def save(self, checkpoint_path: str | os.PathLike) -> None:
@@ -98,11 +98,7 @@ class StrategySearcher(Searcher):
         )
 
     def restore(self, checkpoint_path: str | os.PathLike) -> None:
-        """Continue from what `save` wrote.
-
-        Raises:
-            ValueError: if it is of another search or space.
-        """
+        """Continue from the state that `save` wrote; raises ValueError for another search or space."""
         state = untrusted.read_json(checks.path("checkpoint_path", checkpoint_path))
         self.strategy.set_state(state["strategy"])
         self._running = {trial_id: Genotype.from_json(text) for trial_id, text in state["running"].items()}

@@ -1,4 +1,4 @@
-"""The adapter to TensorBoard: a run, and the architecture parameters of a search, epoch by epoch."""
+"""The adapter to TensorBoard: a run, and the architecture parameters of a search per epoch."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _SCALARS = ("alpha_entropy", "skips")
 
 
 class ArchitectureLog(keras.callbacks.Callback):
-    """Writes the alphas of a search, its mixing weights and the cells that it would derive to TensorBoard, each epoch.
+    """Writes a search's alphas, mixing weights and derivable cells to TensorBoard after each epoch.
 
-    Histograms of `alphas/...` and `mixing_weights/...`, scalars `alpha_entropy` (nats, mean over the edges) and
-    `skips`, and, of a supernet with cells, images: how the weights moved, and each cell. Keras' own `TensorBoard`
-    beside it, in the same folder, has losses and metrics.
+    Histograms `alphas/...` and `mixing_weights/...`, scalars `alpha_entropy` (nats, mean over the edges) and `skips`,
+    and for supernets with cells images of each cell and of the mixing weights over time. Keras' own `TensorBoard`, with
+    the same folder, adds losses and metrics.
 
     Args:
-        log_dir: the folder that `tensorboard --logdir` is pointed at; the events go to `architecture` in it.
-        images: whether images are drawn, about a second an epoch. Defaults to True.
+        log_dir: the folder for `tensorboard --logdir`; events are written to its subfolder `architecture`.
+        images: whether to draw images, which takes about a second per epoch. Defaults to True.
 
     Raises:
-        TypeError: where it is passed to the `fit` of a model that is no search.
+        TypeError: if it is passed to the `fit` of a model that is not a search.
 
     Example:
 
@@ -82,16 +82,16 @@ class ArchitectureLog(keras.callbacks.Callback):
             self._writer.close()
 
     def _remember(self) -> dict[str, np.ndarray]:
-        found = {kind: np.asarray(table) for kind, table in self.model.mixing_weights().items()}
-        for kind, table in found.items():
+        tables = {kind: np.asarray(table) for kind, table in self.model.mixing_weights().items()}
+        for kind, table in tables.items():
             self._history.setdefault(kind, []).append(table)
-        return found
+        return tables
 
     def _draw(self, choices: Mapping[str, Any], genotype: Genotype, epoch: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "drawn.png")
-            names = {kind: own.primitives for kind, own in choices.items()}
-            plot_alphas(self._history, file, names, {kind: own.edges for kind, own in choices.items()})
+            names = {kind: choice.primitives for kind, choice in choices.items()}
+            plot_alphas(self._history, file, names, {kind: choice.edges for kind, choice in choices.items()})
             self._write(_image("mixing_weights", file), epoch)
             for kind in genotype:
                 plot_cell(genotype, kind, file)

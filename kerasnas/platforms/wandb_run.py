@@ -1,4 +1,4 @@
-"""The adapter to Weights & Biases, the extra `kerasnas[wandb]`: a run of ours as one of its runs."""
+"""The adapter to Weights & Biases, the extra `kerasnas[wandb]`: a run of KerasNAS as one of its runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ except ImportError as error:
 class WandbTracker:
     """A run in Weights & Biases: settings, curves, plots, the report, and the files of the run as an artifact.
 
-    `WANDB_MODE`, `WANDB_PROJECT` and all its other variables count. Without them the project is `kerasnas`, and where
-    nobody is logged in the run stays in `folder`, from where `wandb sync` uploads it.
+    `WANDB_MODE`, `WANDB_PROJECT` and all its other variables apply. By default the project is `kerasnas`, and without a
+    login the run stays in `folder`, from where `wandb sync` uploads it.
 
     Args:
         folder, name, settings, state: as for `kerasnas.platforms.Tracker`.
@@ -43,7 +43,7 @@ class WandbTracker:
         self._groups: set[str] = set()
 
     def metrics(self, group: str, values: Mapping[str, float], step: int) -> None:
-        axis = f"{group}/step"  # the parts of a run have steps of their own
+        axis = f"{group}/step"  # each part of a run counts its own steps
         if group not in self._groups:
             self._groups.add(group)
             self._run.define_metric(f"{group}/*", step_metric=axis)
