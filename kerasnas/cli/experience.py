@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from kerasnas.meta import ExperienceStore
     from kerasnas.meta.race_experience import RaceExperience
 
-_PREDICTED = {
-    "classification": ("class", "classes", "test accuracy"),
-    "multilabel": ("label", "labels", "test micro-F1"),
-    "regression": ("number", "numbers", "test R2"),
-}
 ACTIONS = ("list", "show", "forget", "merge", "on", "off")
 
 
@@ -92,16 +87,15 @@ def _in_words(one: RaceExperience) -> str:
     from kerasnas.modalities import of_inputs
 
     task, outputs, modality = one.task, int(one.task["classes"]), of_inputs(one.inputs)
-    one_of, several, words = _PREDICTED[one.predicts]
-    predicted = f"{outputs} {several if outputs > 1 else one_of}"
+    predicted = f"{outputs} {one.predicted_task.outputs_words[outputs > 1]}"
     data = f"{task['samples']:,} {modality.plural} of {modality.in_words.format(**task)}, {predicted}"
     date = f"{one.date}  " if one.date else ""
-    return f"{date}{data}: {one.winner}, {_score(one, one.test_score, 2)} {words}"
+    return f"{date}{data}: {one.winner}, {_score(one, one.test_score, 2)} test {one.predicted_task.words}"
 
 
 def _score(one: RaceExperience, score: float, digits: int) -> str:
     """A score as its task is stated: in per cent, or as it is of numbers."""
-    return f"{score:.3f}" if one.predicts == "regression" else f"{100 * score:.{digits}f} %"
+    return f"{100 * score:.{digits}f} %" if one.predicted_task.percent else f"{score:.3f}"
 
 
 def _number(text: str) -> int:

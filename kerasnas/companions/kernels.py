@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasnas.companions.linear import Companion, Linear, Parts, mix, targets_of
+from kerasnas.companions.linear import Companion, Linear, Parts, mix
 from kerasnas.networks.random_kernels import KERNELS, RandomKernels
 from kerasnas.tasks import Task
 
@@ -75,9 +75,9 @@ class KernelCompanion(Companion):
         self, x: np.ndarray, y: np.ndarray, parts: Parts, task: Task, outputs: int
     ) -> tuple[list[np.ndarray], Callable[[np.ndarray], Linear]]:
         kernels = RandomKernels.of(x, self.features, self.seed, self.padded)
-        targets, numbers = targets_of(task, y, outputs), task.name == "regression"
-        weights, bias, left_out = ridge(kernels.features(x), targets if numbers else 2 * targets - 1)
-        scale = float(mix(task, [left_out], y, [1.0 if numbers else _SCALE], _SCALE_STRENGTH)[0])
+        targets = task.ridge_targets(task.targets(y, outputs))
+        weights, bias, left_out = ridge(kernels.features(x), targets)
+        scale = float(mix(task, [left_out], y, [_SCALE if task.logits else 1.0], _SCALE_STRENGTH)[0])
         return [scale * left_out[parts[1]]], lambda shares: KernelModel(
             kernels, shares[0] * scale * weights, shares[0] * scale * bias
         )

@@ -188,9 +188,9 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
     frequency[0] = 0  # all other runs
     length = np.sqrt(np.maximum(there @ frequency**2, SMALLEST))
     x = (sparse.diags(1 / length) @ there @ sparse.diags(frequency)).tocsr()
-    targets = targets_of(task, y, outputs)
+    targets = task.targets(y, outputs)
     scales = [(np.ones((runs.size, outputs)), _PLAIN)]
-    if task.name != "regression":
+    if task.logits:
         with_label, without = (once.T @ part + _SMOOTHING for part in (targets, 1 - targets))
         scales.append((np.log(with_label / with_label.sum(0)) - np.log(without / without.sum(0)), _RATIOS))
     models = []
@@ -198,24 +198,6 @@ def fit(ids: np.ndarray, y: np.ndarray, task: Task, outputs: int, longest: int) 
         found, bias = regression(x, targets, task, scale, strength)
         models.append(LinearModel(runs, frequency**2, frequency[:, None] * found, bias))
     return tuple(models)
-
-
-def targets_of(task: Task, y: np.ndarray, outputs: int) -> np.ndarray:
-    """The targets of the mean of each output: one-hot rows of class numbers, all other labels as they are."""
-    y = np.asarray(y)
-    return np.eye(outputs)[y] if task.name == "classification" else y.reshape(len(y), -1).astype(float)
-
-
-def _loss(task: Task, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
-    """The sum of the task's loss over all samples, and its gradient with respect to the outputs."""
-    if task.name == "regression":
-        return 0.5 * float(np.square(outputs - targets).sum()), outputs - targets
-    if task.name == "multilabel":
-        total = np.logaddexp(0, outputs) - targets * outputs
-        return float(total.sum()), task.answers(outputs) - targets
-    shifted = outputs - outputs.max(axis=1, keepdims=True)
-    log = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return -float((targets * log).sum()), np.exp(log) - targets
 
 
 def _minimum(loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, **options: Any) -> np.ndarray:
@@ -241,7 +223,7 @@ def regression(
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         free, bias = values[: scale.size].reshape(shape), values[scale.size :]
-        found, gradient = _loss(task, x @ (scale * free) + bias, targets)
+        found, gradient = task.linear_loss(x @ (scale * free) + bias, targets)
         of_free = strength * scale * (transposed @ gradient) + free
         both = np.concatenate([of_free.ravel(), strength * gradient.sum(axis=0)])
         return strength * found + 0.5 * float(np.square(free).sum()), both
@@ -276,13 +258,13 @@ def mix(
     >>> bool(mix(CLASSIFICATION, [right, right, wrong], y)[-1] == 0)
     True
     """
-    targets, values = targets_of(task, y, outputs[0].shape[1]), np.stack(outputs)
+    targets, values = task.targets(y, outputs[0].shape[1]), np.stack(outputs)
     if prior is None or len(prior) != len(outputs):
         prior = _PRIOR if len(outputs) == len(_PRIOR) else (1 - _PRIOR[-1], _PRIOR[-1])
     usual = np.array(prior)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        found, gradient = _loss(task, np.tensordot(weights, values, 1), targets)
+        found, gradient = task.linear_loss(np.tensordot(weights, values, 1), targets)
         off = weights - usual
         of_weights = np.einsum("mso,so->m", values, gradient) + strength * off
         return found + 0.5 * strength * float(off @ off), of_weights
@@ -319,11 +301,11 @@ def join(
     found, whole = kind.learn(x, y, parts, task, outputs)
     found.append(network.predict(x[second], batch_size=batch_size, verbose=0))
     shares = mix(task, found, y[second], kind.prior)
-    targets = targets_of(task, y[second], outputs)
+    targets = task.targets(y[second], outputs)
     alone = shares[:-1] / max(shares[:-1].sum(), 1e-9)
     mixes = {"linear": np.append(alone, 0), "network": np.eye(len(shares))[-1], "both": shares}
     losses = {
-        name: _loss(task, np.tensordot(one, np.stack(found), 1), targets)[0] / len(second)
+        name: task.linear_loss(np.tensordot(one, np.stack(found), 1), targets)[0] / len(second)
         for name, one in mixes.items()
     }
     linear = whole(shares[:-1])

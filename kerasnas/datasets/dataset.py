@@ -14,7 +14,7 @@ from kerasnas.modalities import Modality, TextLimits
 from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.modalities.lookup import of_input_shape
 from kerasnas.registry import Registry
-from kerasnas.tasks import CLASSIFICATION, Classification, Task
+from kerasnas.tasks import CLASSIFICATION, Task
 
 DATASETS = Registry("dataset")
 """Factories by name; each is called with `cache_dir` (a path or None) and returns a `Dataset`."""
@@ -148,13 +148,5 @@ def dataset_of(
     named = {**arrays, **({"classes": np.array(classes)} if classes else {})}
     arguments = {"modality": modality, **modality.read(named, task, limits or TextLimits())}
     if not classes:
-        classes = _numbered([arguments["y_train"], arguments["y_test"]], task)
+        classes = task.output_names([arguments["y_train"], arguments["y_test"]])
     return Dataset(name=name, classes=classes, **arguments)
-
-
-def _numbered(labels: list[np.ndarray], task: Task) -> tuple[str, ...]:
-    """Return numbers as names of classes, or of outputs."""
-    if not isinstance(task, Classification):
-        return tuple(map(str, range(labels[0].shape[1])))
-    checks.labels("labels", np.concatenate(labels))  # ids would make as many classes
-    return tuple(map(str, range(1 + max(y.max() for y in labels))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from kerasnas.files import untrusted
 from kerasnas.modalities import Modality, TextLimits, of_arrays
 from kerasnas.modalities.csv_labels import read_csv
 from kerasnas.modalities.folders import FITS, check_image_size, read_folder
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, TASKS, Regression, Task, task_of, task_of_labels
+from kerasnas.tasks import CLASSIFICATION
+from kerasnas.tasks.known import TaskNames, with_task
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -96,7 +97,7 @@ def load(
     check_image_size(image_size)
     checks.one_of("image_fit", image_fit, FITS)
     seed = checks.seed(seed)
-    checks.one_of("task", task, ("auto", *TASKS))
+    checks.one_of("task", task, TaskNames())
     target = checks.names("target", target, least=0)
     limits = checks.optional(checks.instance, "limits", limits, TextLimits) or TextLimits()
     named = isinstance(name_or_path, str) and name_or_path in DATASETS
@@ -128,7 +129,7 @@ def load(
             if table:
                 arrays, classes, *notes = read_csv(path, target, task, image_size, seed, image_fit, text_column)
             elif path.is_dir():
-                checks.one_of("task", task, ("auto", "classification"))
+                checks.one_of("task", task, ("auto", CLASSIFICATION.name))
                 arrays, classes, *notes = read_folder(path, image_size, seed, image_fit)
             else:
                 (arrays, classes), notes = _read_npz(path), []
@@ -149,37 +150,6 @@ def load(
         f"Received: {str(name_or_path)!r}"
         f"{' (a file, but not an .npz file)' if path.is_file() else ''}"
     )
-
-
-def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dict[str, np.ndarray], Task]:
-    """Arrays with labels as networks learn them, and their task.
-
-    Args:
-        arrays: `y_train` and `y_test` among them.
-        task: the name of the task. Defaults to `"auto"`: the array `task` says it, or the labels of the training data.
-
-    Raises:
-        ValueError: for labels that are not of that task, and where it cannot be told.
-
-    Example:
-
-    >>> arrays, task = with_task({"y_train": np.array([1.5, 3.5]), "y_test": np.array([2.5])})
-    >>> task, arrays["y_test"].tolist()
-    (Regression(offset=(2.5,), scale=(1.0,)), [[0.0]])
-    """
-    if task == "auto" and "task" in arrays:
-        task = checks.one_of("task", str(arrays["task"]), TASKS)
-    name = task_of_labels(arrays["y_train"]) if task == "auto" else task
-    if name == "classification":
-        return dict(arrays), CLASSIFICATION
-    parts = {key: np.asarray(arrays[key]) for key in ("y_train", "y_test")}
-    parts = {key: y[:, None] if y.ndim == 1 else y for key, y in parts.items()}
-    for key, y in parts.items():
-        task_of({"name": name}).check(y, parts["y_train"].shape[-1], key[2:])
-    if name == "multilabel":
-        return {**arrays, **{key: y.astype(np.float32) for key, y in parts.items()}}, MULTILABEL
-    fitted = Regression.fitted(parts["y_train"])
-    return {**arrays, **{key: fitted.standardized(y).astype(np.float32) for key, y in parts.items()}}, fitted
 
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks import CLASSIFICATION, Classification, Task
+from kerasnas.tasks import CLASSIFICATION, Task
 
 _INFINITE_CARDINALITY = -1  # tf.data.INFINITE_CARDINALITY
 
@@ -150,15 +150,9 @@ def check_named(
             raise ValueError(checks.invalid(name, "a NumPy array", array))
     if x.ndim < 2 or x.dtype.kind not in "iuf":
         raise _invalid(x_name, "numbers of shape (samples, ...)", f"shape {x.shape}, dtype {x.dtype}")
-    if not isinstance(task, Classification):
-        if len(y) != len(x):
-            raise _invalid(y_name, f"labels of {len(x)} samples", f"shape {y.shape}")
-        task.check(y, len(classes))
-        return
-    if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x):
-        raise _invalid(y_name, f"{len(x)} integer labels, one for each sample", f"shape {y.shape}, dtype {y.dtype}")
-    if len(y) and not 0 <= y.min() <= y.max() < len(classes):
-        raise _invalid(y_name, f"labels from 0 to {len(classes) - 1}", f"from {y.min()} to {y.max()}")
+    if len(y) != len(x):
+        raise _invalid(y_name, f"{len(x)} labels, one for each sample", f"shape {y.shape}")
+    task.check(y, len(classes), "", y_name)
 
 
 def _as_array(argument: str, value: Any) -> np.ndarray:

@@ -12,7 +12,6 @@ from kerasnas import checks
 from kerasnas.deployment.estimator import Estimator
 from kerasnas.deployment.predictions import evaluate
 from kerasnas.deployment.samples import Samples
-from kerasnas.export import graded
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.modalities import modality
@@ -61,16 +60,8 @@ class LabelEstimator(Estimator):
         if isinstance(x, str | os.PathLike):
             return evaluate(self.run, os.fspath(x))
         x, y = self._kind.arrays(x, y, self._fitted())
-        if self._several:
-            MULTILABEL.check(y, len(self.classes_), "test")
-            return MULTILABEL.evaluation(self.predict_proba(x), y)
-        unknown = sorted(set(np.unique(y).tolist()) - set(self.classes_.tolist()), key=str)
-        if unknown:
-            raise ValueError(
-                f"Unknown class {unknown[0]!r} in `y`. {checks.nearest(str(unknown[0]), map(str, self.classes_))}"
-            )
-        correct, losses = graded(self.predict_proba(x), np.searchsorted(self.classes_, y))
-        return {"accuracy": float(correct.mean()), "loss": float(losses.mean())}
+        task = self._fitted().task
+        return task.evaluation(self.predict_proba(x), task.given(y, self.classes_))
 
     def score(self, x: Any, y: Any = None) -> float:
         """The accuracy on labeled data, or the micro-averaged F1 of several labels; as `evaluate`."""
@@ -101,12 +92,9 @@ class LabelEstimator(Estimator):
             for part in (y, *(() if test is None else test[1:])):
                 MULTILABEL.check(part, len(labels))
             return {**self._split(MULTILABEL, x, y.astype("int64"), test), **named}
-        labels, numbers = np.unique(y, return_inverse=True)
+        numbers, test_y, labels = CLASSIFICATION.encoded(y, None if test is None else test[1])
         named = {"classes": labels.astype(str), "labels": labels}
-        if test is not None:
-            if unknown := set(test[1].tolist()) - set(labels.tolist()):
-                raise ValueError(f"The test data have a class that the others lack: {min(map(str, unknown))}.")
-            test = test[0], np.searchsorted(labels, test[1])
+        test = None if test is None or test_y is None else (test[0], test_y)
         return {**self._split(CLASSIFICATION, x, numbers, test), **named}
 
     def _named(self, names: np.ndarray) -> None:

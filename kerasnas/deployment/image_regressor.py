@@ -79,7 +79,7 @@ class ImageRegressor(Estimator):
         x, y = self._kind.arrays(x, y, self._fitted())
         y = y[:, None] if y.ndim == 1 else y
         task.check(y, len(task.scale), "test")
-        return task.evaluation(self.answers(x), task.standardized(y))
+        return task.evaluation(self.answers(x), task.prepared(y))
 
     def score(self, x: Any, y: Any = None) -> float:
         """The share of the variance that is explained; as `evaluate`."""

@@ -70,10 +70,7 @@ class Preset:
                 them, or a list of paths; of a network for texts, a text or several.
         """
         answers = Samples(self.classifier.modality).answers(self.classifier, x)
-        task = self.classifier.task.name
-        if task == "classification":
-            return np.array(self.classes)[answers.argmax(axis=1)]
-        return (answers > 0.5).astype(int) if task == "multilabel" else answers
+        return self.classifier.task.predicted(answers, np.array(self.classes))
 
     @cached_property
     def initializer(self) -> ReptileInitializer:

@@ -22,7 +22,6 @@ from kerasnas.drift.files import RECORD
 from kerasnas.drift.reference import check_watched, save_reference
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export import METADATA, Classifier, write_model
-from kerasnas.export.right_answers import right_answers
 from kerasnas.files import storage
 
 Log = Callable[[str], Any]
@@ -169,7 +168,7 @@ def _new_samples(
         x = np.concatenate([classifier.raw(data, part) for part in ("train", "test")])
         if not labels:
             return x, None
-        return x, np.concatenate([right_answers(data, classifier, part) for part in ("train", "test")])
+        return x, np.concatenate([classifier.labels(data, part) for part in ("train", "test")])
     _, x, failed = classifier.modality.from_paths(paths, classifier.reading)
     for reason in failed.values():
         log(f"Left out: {reason}")
@@ -180,7 +179,7 @@ def _earlier(folder: Path, classifier: Classifier, dataset: str, log: Log) -> Ar
     """The training data of the run, to replay; None where they cannot be read."""
     try:
         data = labeled_data(run_of(folder), classifier, dataset)
-        return classifier.raw(data, "train"), right_answers(data, classifier, "train")
+        return classifier.raw(data, "train"), classifier.labels(data, "train")
     except (OSError, ValueError) as error:
         log(f"The run's data cannot be read: nothing earlier is replayed, and may be forgotten ({error}).")
         return None

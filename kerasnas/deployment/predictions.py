@@ -11,14 +11,10 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks, datasets
-from kerasnas.export import METADATA, Classifier, graded, load_classifier
-from kerasnas.export.right_answers import class_numbers, right_answers
-from kerasnas.intervals import wilson_interval
+from kerasnas.export import METADATA, Classifier, load_classifier
 from kerasnas.runs.folder import RunFolder
 from kerasnas.runs.preset_folders import preset_folder
 from kerasnas.runs.record import RESULT
-from kerasnas.tasks import Regression
-from kerasnas.training.evidence import label_record
 
 ADAPTATION = "adaptation.json"
 """The file that makes a folder in that of a run one of an adapted network."""
@@ -79,7 +75,7 @@ def classify(classifier: Classifier, paths: Sequence[str | os.PathLike]) -> tupl
     for file, row in zip(names, answers.tolist(), strict=True):
         by_name = dict(zip(classifier.classes, row, strict=True))
         label = classifier.task.in_words(by_name)
-        probability = max(row) if classifier.task.name == "classification" else None
+        probability = classifier.task.confidence(row)
         predictions.append(Prediction(file, label, probability, by_name))
     return predictions, failed
 
@@ -107,34 +103,8 @@ def evaluate(folder: str | os.PathLike, dataset: str = "") -> dict[str, Any]:
     if classifier.modality.transductive:
         return evaluate_nodes(classifier, dataset or getattr(run_of(folder).config, "dataset", ""))
     data = labeled_data(run_of(folder), classifier, dataset)
-    answers = classifier.answers(classifier.raw(data, "test"))
-    if task.name != data.task.name:
-        raise ValueError(f"The network is one of {task.name}. Received {data.name}, data of {data.task.name}.")
-    if task.name != "classification":
-        y = right_answers(data, classifier, "test")
-        y = task.standardized(y) if isinstance(task, Regression) else y
-        found = {"dataset": data.name, "task": task.name, "samples": len(y), **task.evaluation(answers, y)}
-        rows = zip(classifier.classes, label_record(answers, y), strict=True) if task.name == "multilabel" else ()
-        return {**found, "interval": list(task.interval(answers, y)), **({"labels": dict(rows)} if rows else {})}
-    return _classified(classifier, data.name, answers, right_answers(data, classifier, "test"))
-
-
-def _classified(classifier: Classifier, name: str, answers: np.ndarray, numbers: np.ndarray) -> dict[str, Any]:
-    """The evaluation of a classification, of all samples and of each class."""
-    correct, losses = graded(answers, numbers)
-
-    def summary(of: np.ndarray) -> dict[str, Any]:
-        share = float(correct[of].mean())
-        return {"accuracy": share, "interval": list(wilson_interval(share, int(of.sum()))), "samples": int(of.sum())}
-
-    classes = {name: numbers == index for index, name in enumerate(classifier.classes)}
-    every = np.ones(len(numbers), bool)
-    return {
-        "dataset": name,
-        **summary(every),
-        "loss": float(losses.mean()),
-        "classes": {name: summary(of) for name, of in classes.items() if of.any()},
-    }
+    y = task.prepared(classifier.labels(data, "test"))
+    return task.summary(classifier.answers(classifier.raw(data, "test")), y, classifier.classes, data.name)
 
 
 def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
@@ -157,8 +127,9 @@ def evaluate_nodes(classifier: Classifier, dataset: str) -> dict[str, Any]:
     test = data.parts["test"]
     if not len(test):
         raise ValueError(f"{data.name} has no test nodes to evaluate on.")
-    numbers = class_numbers(data, classifier)
-    return _classified(classifier, data.name, classifier.answers(data.x)[test], numbers[data.y[test]])
+    task, classes = classifier.task, classifier.classes
+    y = task.renamed(data.y[test], data.classes, classes, data.name)
+    return task.summary(classifier.answers(data.x)[test], y, classes, data.name)
 
 
 def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> datasets.Dataset:
@@ -180,7 +151,7 @@ def labeled_data(run: RunFolder, classifier: Classifier, dataset: str = "") -> d
         if Path(name).is_dir() or Path(name).suffix == ".csv":
             read |= classifier.modality.load_options(classifier.reading)
     if Path(name).suffix == ".csv":
-        target = classifier.classes if classifier.task.name != "classification" else getattr(run.config, "target", ())
+        target = classifier.classes if classifier.task.outputs_are_columns else getattr(run.config, "target", ())
         read["target"] = target
         read["text_column"] = getattr(run.config, "text_column", "")
     data = datasets.load(name, **read, task="auto" if name in datasets.DATASETS else classifier.task.name)

@@ -12,13 +12,14 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.datasets import stratified_split
-from kerasnas.deployment.goals import Goal, goal_of
 from kerasnas.drift import DriftMonitor, adapt_batch_norm
 from kerasnas.drift.view import ModelView, answers
 from kerasnas.intervals import paired_difference
 from kerasnas.meta.functional import clone
 from kerasnas.networks.fused import fused
 from kerasnas.racing import Budget
+from kerasnas.tasks import Task
+from kerasnas.tasks.base import task_class
 from kerasnas.training.loop import stepper
 from kerasnas.training.recipe import TrainingRecipe
 
@@ -148,7 +149,7 @@ def readapt(
     new = x, labels("y", y, len(x))
     training = _Training(
         view,
-        goal_of(task, new[1]),
+        task_class(task).fitted(new[1]),
         checks.number("validation_split", validation_split, above=0, below=1),
         checks.number("learning_rate", learning_rate, above=0),
         checks.size("batch_size", batch_size),
@@ -182,9 +183,9 @@ class _Training:
     """A training from the present state on new samples and earlier ones; its settings are those of `readapt`."""
 
     def __init__(
-        self, view: ModelView, goal: Goal, split: float, rate: float, batch: int, most_steps: int | None, seed: int
+        self, view: ModelView, task: Task, split: float, rate: float, batch: int, most_steps: int | None, seed: int
     ) -> None:
-        self.view, self.goal, self.split, self.rate = view, goal, split, rate
+        self.view, self.task, self.split, self.rate = view, task, split, rate
         self.batch, self.most_steps, self.seed = batch, most_steps, seed
 
     def run(self, new: Arrays, old: Arrays | None, budget: Budget) -> Readaptation:
@@ -195,16 +196,16 @@ class _Training:
         before = self.view.outputs(x_held)
         adapted = _copy(model)
         optimizer = TrainingRecipe(learning_rate=self.rate, weight_decay=_DECAY).optimizer(None)
-        adapted.compile(optimizer, self.goal.loss(before), jit_compile=False)
+        adapted.compile(optimizer, self.task.answer_loss(before), jit_compile=False)
         with fused(adapted):
             steps = self._train(adapted, (new, fit), (old, old_fit), (x_held, y_held), budget)
             after = self.view.outputs(x_held, adapted)
-            scores = [self.goal.scores(one, y_held) for one in (after, before)]
+            scores = [self.task.answer_scores(one, y_held) for one in (after, before)]
             lost = None
             if old is not None:
                 x_old, y_old = old[0][old_held], old[1][old_held]
                 lost = paired_difference(
-                    *(self.goal.scores(self.view.outputs(x_old, one), y_old) for one in (model, adapted))
+                    *(self.task.answer_scores(self.view.outputs(x_old, one), y_old) for one in (model, adapted))
                 )
         final = _copy(adapted, compiled_like=model)  # without functions that were traced on the fused kernel
         adopted, reason = _verdict(paired_difference(*scores), lost)
@@ -223,7 +224,7 @@ class _Training:
         """The indices that are trained on, and those held out."""
         if data is None:
             return np.arange(0), np.arange(0)
-        strata = self.goal.strata(data[1])
+        strata = self.task.strata(data[1])
         if np.bincount(strata).max() < 2:  # no class to have on both sides
             order = np.random.default_rng(self.seed).permutation(len(strata))
             number = max(1, round(self.split * len(order)))
@@ -274,8 +275,8 @@ class _Training:
         found = answers(model, held_out[0])
         if not np.isfinite(found).all():  # the training diverged: never the best
             return -math.inf, -math.inf
-        loss = float(np.mean(keras.ops.convert_to_numpy(self.goal.loss(found)(held_out[1], found))))
-        return float(self.goal.scores(found, held_out[1]).sum()), -loss
+        loss = float(np.mean(keras.ops.convert_to_numpy(self.task.answer_loss(found)(held_out[1], found))))
+        return float(self.task.answer_scores(found, held_out[1]).sum()), -loss
 
 
 def _verdict(gained: tuple[float, float], lost: tuple[float, float] | None) -> tuple[bool, str]:

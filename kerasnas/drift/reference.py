@@ -10,7 +10,6 @@ from kerasnas.drift.files import RECORD
 from kerasnas.drift.monitor import DriftMonitor
 from kerasnas.drift.two_sample import FEWEST
 from kerasnas.export import Classifier
-from kerasnas.export.right_answers import right_answers
 from kerasnas.modalities.lookup import all_modalities
 
 
@@ -37,7 +36,7 @@ def save_reference(folder: str | os.PathLike, classifier: Classifier, data: data
     if len(data.x_test) < 2 * FEWEST:
         return False
     check_watched(classifier)
-    x, y = classifier.raw(data, "test"), right_answers(data, classifier, "test")
+    x, y = classifier.raw(data, "test"), classifier.labels(data, "test")
     made = DriftMonitor(classifier.model, x, y, classes=classifier.classes, task=classifier.task.name)
     made.save(folder)
     return True

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.drift.readings import reading_of
 from kerasnas.modalities import of_model
+from kerasnas.tasks import TASKS
+from kerasnas.tasks.base import task_class
 
 _BATCH, _FEW = 250, 1000
 
@@ -51,7 +52,8 @@ class ModelView:
         self.names = None if names is None else checks.names("classes", names)
         if self.names is not None and len(self.names) != self.outputs_number:
             raise ValueError(checks.invalid("classes", f"{self.outputs_number} names, as of the model", self.names))
-        self.reading = reading_of(task, self.names or range(self.outputs_number), watched)
+        known = task_class(checks.one_of("task", task, TASKS))()
+        self.reading = known.reading(self.names or range(self.outputs_number), watched)
         self.task = task
         self.input_names = self.modality.statistics(self.modality.blank(self.input_shape))[1]
 

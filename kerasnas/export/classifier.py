@@ -18,14 +18,8 @@ from kerasnas.modalities.folders import FITS
 from kerasnas.modalities.fronts import Front, Scaling
 from kerasnas.networks.saved import read_model
 from kerasnas.tasks import CLASSIFICATION, Task, task_of
-from kerasnas.tasks.base import SMALLEST
 
 MODEL, METADATA = "model.keras", "model.json"
-_LOSSES = {  # of deployed models: task -> loss, metrics
-    "classification": ("sparse_categorical_crossentropy", None, ["accuracy"]),
-    "multilabel": ("binary_crossentropy", None, ["binary_accuracy"]),
-    "regression": ("mean_squared_error", None, ["mae"]),
-}
 _PADDING = "nan_to_num"  # the operation of `Padding`
 
 
@@ -61,9 +55,10 @@ def with_preprocessing(
     inputs = front.input(network.input_shape[1:])
     x = front.apply(inputs)
     bare = keras.Model(network.inputs[0], network.outputs[0], name="network")  # without an optimizer
-    model = keras.Model(inputs, task.layer()(bare(x)), name="regressor" if task.name == "regression" else "classifier")
+    model = keras.Model(inputs, task.layer()(bare(x)), name=task.deployed_as)
     # An optimizer without state: nothing of it is in the file. XLA's depthwise convolutions are far slower on a CPU.
-    model.compile("sgd", *_LOSSES[task.name], jit_compile=False)
+    loss, metrics = task.deployed
+    model.compile("sgd", loss, metrics=list(metrics), jit_compile=False)
     return model
 
 
@@ -138,24 +133,18 @@ class Classifier:
         """
         return data.raw(part, self.scale)
 
+    def labels(self, data: Dataset, part: str) -> np.ndarray:
+        """Return the labels of a part of `data` as this model answers: class numbers, or a column for each output.
 
-def graded(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each sample, True where its most probable class is its label, and its cross-entropy.
+        Args:
+            data: the data.
+            part: `"train"` or `"test"`.
 
-    Example:
-
-    >>> correct, losses = graded(np.array([[0.5, 0.5 - 1e-9], [1.0, 0.0]]), np.array([0, 0]))
-    >>> correct.tolist(), losses.round(4).tolist()
-    ([True, True], [0.6931, -0.0])
-    """
-    probabilities = checks.array("probabilities", probabilities, rank=2)
-    labels = checks.array("labels", labels, rank=1, kinds="iu")
-    classes = probabilities.shape[1]
-    if len(labels) != len(probabilities) or (len(labels) and not 0 <= labels.min() <= labels.max() < classes):
-        expected = f"{len(probabilities)} class numbers from 0 to {classes - 1}"
-        raise ValueError(checks.invalid("labels", expected, labels))
-    own = np.maximum(probabilities[np.arange(len(labels)), labels], SMALLEST)
-    return probabilities.argmax(axis=1) == labels, -np.log(own)
+        Raises:
+            ValueError: if the data has another task or a class that the model does not know, or lacks an output.
+        """
+        self.task.check_same(data.task, data.name)
+        return self.task.renamed(data.task.raw(getattr(data, f"y_{part}")), data.classes, self.classes, data.name)
 
 
 @checks.arguments(folder=checks.path, model=keras.Model)
@@ -196,7 +185,7 @@ def save_classifier(
     shape = list(network.input_shape[1:])
     record = {"classes": list(classes), "scale": scale, "input_shape": shape, "image_fit": image_fit}
     record["modality"] = (modality or of_model(model)).name
-    record |= {} if task == CLASSIFICATION else {"task": task.get_config()}
+    record |= task.entry()
     record |= {} if front is None or isinstance(front, Scaling) else {"front": front.get_config()}
     storage.write_json(folder / METADATA, record)
 

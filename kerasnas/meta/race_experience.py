@@ -12,7 +12,8 @@ from kerasnas import checks
 from kerasnas.files import untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.tasks import check_task, distances
-from kerasnas.tasks import TASKS
+from kerasnas.tasks import TASKS, Task
+from kerasnas.tasks.base import task_class
 
 FORMAT, VERSION = "kerasnas.experience", 2
 NEIGHBORS = 3
@@ -90,7 +91,12 @@ class RaceExperience:
 
     def _check_score(self, name: str, value: Any) -> float:
         """Check a score from 0 to 1; the explained share of the variance may be negative."""
-        return checks.number(name, value, least=None if self.predicts == "regression" else 0, most=1)
+        return checks.number(name, value, least=self.predicted_task.least_score, most=1)
+
+    @property
+    def predicted_task(self) -> type[Task]:
+        """The task that the networks were compared on."""
+        return task_class(self.predicts)
 
     @property
     def ranked(self) -> list[Genotype]:
@@ -181,7 +187,7 @@ class Advice:
     experiences=checks.each(RaceExperience),
     space=checks.name,
     inputs=checks.text,
-    predicts=checks.known(*TASKS),
+    predicts=checks.name,
 )
 def advise(
     task: Mapping[str, float],
@@ -211,6 +217,7 @@ def advise(
     Returns:
         The networks; none if no earlier task is similar.
     """
+    checks.one_of("predicts", predicts, TASKS)
     races = [
         race for race in experiences if race.inputs == inputs and any(network.space == space for network in race.ranked)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.modalities import of_inputs
-from kerasnas.tasks import CLASSIFICATION, Classification, Task
+from kerasnas.tasks import CLASSIFICATION, Task
 
 _LABELS = ("classes", "balance")  # features that depend on labels, like landmarks
 
@@ -73,7 +73,7 @@ def describe_task(
     """
     checks.size("num_classes", num_classes)
     modality = of_inputs(inputs)
-    x, y = checks.array("x", x), checks.array("y", y, kinds="iu" if isinstance(task, Classification) else "iufb")
+    x, y = checks.array("x", x), checks.array("y", y, kinds="iufb")
     shape = x.shape
     if len(shape) != len(modality.axes) + 1 or shape[0] < 2:
         axes = ", ".join(("samples", *modality.axes))
@@ -82,7 +82,7 @@ def describe_task(
     chosen = np.sort(np.random.default_rng(0).permutation(shape[0])[:_MOST])
     groups = np.asarray(task.strata(y)).astype(int)
     landmarks = _landmarks(modality.small(np.asarray(x)[chosen]), y[chosen], groups[chosen], task)
-    number = {"classification": num_classes, "multilabel": num_classes + 1}.get(task.name, int(groups.max()) + 1)
+    number = task.strata_number(groups, num_classes)
     shares = np.bincount(groups, minlength=number) / len(y)
     entropy = -float(sum(share * math.log(share) for share in shares if share))
     values = (shape[0], num_classes, *modality.measured(np.asarray(x)), math.exp(entropy) / number, *landmarks)
@@ -90,14 +90,11 @@ def describe_task(
 
 
 def _check_labels(y: np.ndarray, samples: int, outputs: int, task: Task, inputs: str) -> None:
-    classes = isinstance(task, Classification)
-    if y.shape != ((samples,) if classes else (samples, outputs)):
-        expected = "one class" if classes else f"{outputs} labels or numbers"
-        raise ValueError(checks.invalid("y", f"{expected} for each of the {samples} {inputs}s", y.shape))
-    if not classes:
-        task.check(y, outputs)
-    elif not 0 <= y.min() <= y.max() < outputs:
-        raise ValueError(checks.invalid("y", f"class numbers from 0 to {outputs - 1}", f"{y.min()} to {y.max()}"))
+    shape = (samples, *task.label_shape(outputs))
+    if y.shape != shape:
+        each = f"{outputs} {task.outputs_words[1]}" if len(shape) > 1 else f"one {task.outputs_words[0]}"
+        raise ValueError(checks.invalid("y", f"{each} for each of the {samples} {inputs}s", y.shape))
+    task.check(y, outputs, "")
 
 
 def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> tuple[float, float]:
@@ -107,23 +104,13 @@ def _landmarks(x: np.ndarray, y: np.ndarray, groups: np.ndarray, task: Task) -> 
     present = np.unique(groups[first])
     members = [first[groups[first] == group] for group in present]
     means = np.stack([x[rows].mean(axis=0) for rows in members])
-    labels = present if isinstance(task, Classification) else np.stack([y[rows].mean(axis=0) for rows in members])
+    labels = np.stack([task.typical(y[rows]) for rows in members])
     answers = (
         known[((others**2).sum(axis=1) - 2 * x[second] @ others.T).argmin(axis=1)]
         for others, known in ((means, labels), (x[first], y[first]))
     )
-    mean, sample = (_right(answer, y[second], task) for answer in answers)
+    mean, sample = (task.agreement(answer, y[second]) for answer in answers)
     return mean, sample
-
-
-def _right(answers: np.ndarray, y: np.ndarray, task: Task) -> float:
-    """Return the score of answers, from 0 to 1."""
-    if isinstance(task, Classification):
-        return float((answers == y).mean())
-    if task.name == "multilabel":
-        return float(((answers > 0.5) == (y > 0.5)).mean())
-    variance = float(y.var(axis=0).sum())
-    return max(0.0, 1 - float(((answers - y) ** 2).mean(axis=0).sum()) / variance) if variance else 0.0
 
 
 def check_task(task: Any, inputs: str = "image") -> dict[str, float]:

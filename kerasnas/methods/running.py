@@ -403,8 +403,7 @@ def _finish(
         "image_fit": data.image_fit,
         "modality": data.modality.name,
     }
-    if data.task.name != "classification":
-        dataset["task"] = data.task.get_config()
+    dataset |= data.task.entry()
     if data.raw_test is not None and data.front is not None:
         dataset["front"] = data.front.get_config()
     searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}

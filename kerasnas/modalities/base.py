@@ -16,7 +16,7 @@ from kerasnas.modalities.columns import Columns, labels_in, samples_in
 from kerasnas.modalities.fronts import SPLITS, Front
 from kerasnas.modalities.values import check_samples
 from kerasnas.registry import Registry
-from kerasnas.tasks import Classification, Task
+from kerasnas.tasks import Task
 
 MODALITIES = Registry("modality")
 """Classes of modalities by name; `kerasnas.modalities.modality` makes one."""
@@ -295,11 +295,6 @@ class Modality:
         return ""
 
 
-def class_labels(y: np.ndarray, task: Task) -> np.ndarray:
-    """Return labels `(samples,)` of a classification; of other tasks as they are."""
-    return y[:, 0] if isinstance(task, Classification) and y.shape[1:] == (1,) else y
-
-
 def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task) -> None:
     """Raise ValueError unless `y` has one label of `task` for each sample, and at least two classes."""
     if len(y) != samples or not samples:
@@ -307,21 +302,16 @@ def check_labels(y: np.ndarray, samples: int, plural: str, what: str, task: Task
             f"Invalid value received for argument `y` ({what} data). Expected as many labels as {plural}, at least "
             f"one. Received: {samples} {plural} and {len(y)} labels"
         )
-    if isinstance(task, Classification) and y.ndim == 1 and what == "training" and len(np.unique(y)) < 2:
-        raise ValueError(
-            f"Invalid value received for argument `y` ({what} data). Expected at least two classes. Received: only "
-            f"label {y[0]}, {len(y)} times: there is nothing to learn"
-        )
+    task.check_trainable(y, samples, None, what, plural)
 
 
 def dataset_arguments(
     x: Mapping[str, np.ndarray], y: Mapping[str, np.ndarray], task: Task, **more: Any
 ) -> dict[str, Any]:
     """Return the arguments of a `Dataset`, given the samples and labels of "train" and "test"."""
-    classes = isinstance(task, Classification)
     return {
         **{f"x_{part}": x[part] for part in x},
-        **{f"y_{part}": y[part].astype(np.int64) if classes else y[part] for part in y},
+        **{f"y_{part}": y[part].astype(task.dtype) for part in y},
         "task": task,
         **more,
     }

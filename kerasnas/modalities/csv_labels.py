@@ -11,7 +11,8 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.modalities.folders import left_out, read_pixels
-from kerasnas.tasks import task_of
+from kerasnas.tasks import TASKS, task_of
+from kerasnas.tasks.base import task_class
 from kerasnas.tasks.splits import split_samples
 
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message")
@@ -98,8 +99,8 @@ def _split_arrays(
     arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "task": np.array(kind)}
     if groups is not None:
         arrays["groups"] = groups[train]
-    what = {"classification": "classes", "multilabel": "labels", "regression": "numbers"}[kind]
-    notes = [", ".join(filter(None, (f"Found {found}", f"{len(classes)} {what}", sizes))), *left]
+    several = task_class(kind).outputs_words[1]
+    notes = [", ".join(filter(None, (f"Found {found}", f"{len(classes)} {several}", sizes))), *left]
     return arrays, classes, tuple(notes)
 
 
@@ -126,30 +127,12 @@ def _labels(columns: Mapping[str, Sequence[str]], task: str) -> tuple[np.ndarray
         if "" in values:
             raise ValueError(f"Column '{name}' has no value in row {values.index('') + 2}")
     numbers = {name: _numbers(values) for name, values in columns.items()}
-    texts = [name for name, values in numbers.items() if values is None]
-    table = None if texts else np.column_stack([values for values in numbers.values() if values is not None])
+    known = [values for values in numbers.values() if values is not None]
+    table = np.column_stack(known) if len(known) == len(numbers) else None
     if task == "auto":
-        task = _task(table)
-    if task == "classification":
-        if len(columns) > 1:
-            raise ValueError(f"Expected one column of classes. Received: {', '.join(columns)}. Name one as the target")
-        (values,) = columns.values()
-        whole = table is not None and (table == np.round(table)).all()
-        order = sorted(set(values), key=(lambda text: (float(text), text)) if whole else None)
-        return np.array([order.index(value) for value in values]), tuple(order), task
-    if table is None:
-        received = next(value for value in columns[texts[0]] if _numbers([value]) is None)
-        raise ValueError(f"Expected numbers in column '{texts[0]}' for a {task}. Received: {received!r}")
-    task_of({"name": task}).check(table, None)
-    return table, tuple(columns), task
-
-
-def _task(table: np.ndarray | None) -> str:
-    if table is None:
-        return "classification"
-    if table.shape[1] > 1:
-        return "multilabel" if np.isin(table, (0, 1)).all() else "regression"
-    return "classification" if (table == np.round(table)).all() else "regression"
+        task = next(name for name in TASKS if task_class(name).recognizes_columns(table))
+    y, outputs = task_class(task).from_columns(columns, table)
+    return y, outputs, task
 
 
 def _numbers(values: Sequence[str]) -> np.ndarray | None:

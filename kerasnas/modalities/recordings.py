@@ -11,7 +11,6 @@ from kerasnas.modalities.base import (
     PARTS,
     TextLimits,
     check_labels,
-    class_labels,
     dataset_arguments,
 )
 from kerasnas.modalities.fronts import LogMel
@@ -35,7 +34,7 @@ class Recordings(Signals):
         raw: dict[str, np.ndarray] = {}
         y: dict[str, np.ndarray] = {}
         for part, what in PARTS:
-            x, y[part] = np.asarray(arrays[f"x_{part}"]), class_labels(arrays[f"y_{part}"], task)
+            x, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
             if x.ndim != 2 or not x.size or x.dtype.kind not in "if" or x.shape[1:] != raw.get("train", x).shape[1:]:
                 raise ValueError(
                     f"Invalid value received for argument `x` ({what} data). Expected audio, (recordings, samples), "

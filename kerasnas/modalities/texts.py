@@ -18,7 +18,6 @@ from kerasnas.modalities.base import (
     Reading,
     TextLimits,
     check_labels,
-    class_labels,
     dataset_arguments,
 )
 from kerasnas.modalities.columns import Columns, columns_of, samples_in
@@ -73,7 +72,7 @@ class Texts(Modality):
         raw: dict[str, np.ndarray] = {}
         y: dict[str, np.ndarray] = {}
         for part, what in PARTS:
-            texts, y[part] = np.asarray(arrays[f"x_{part}"]), class_labels(arrays[f"y_{part}"], task)
+            texts, y[part] = np.asarray(arrays[f"x_{part}"]), task.table(arrays[f"y_{part}"])
             if texts.ndim != 1 or texts.dtype.kind not in "UO" or not all(isinstance(one, str) for one in texts[:1000]):
                 expected, received = "texts, strings of shape (samples,)", f"shape {texts.shape}, dtype {texts.dtype}"
                 raise invalid_data("x", what, expected, received)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks import CLASSIFICATION, Classification, Task
+from kerasnas.tasks import CLASSIFICATION, Task
 
 
 def check_samples(
@@ -27,22 +27,8 @@ def check_samples(
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise invalid_data(argument, what, "an array (np.asarray makes one)", type(value).__name__)
     x, y = np.asarray(x), np.asarray(y)
-    plural, singular = modality.input_plural, modality.singular
     _check_values(modality, x, input_shape, what)
-    if not isinstance(task, Classification):
-        if len(x) != len(y):
-            raise invalid_data("y", what, f"as many rows as {plural}", f"{len(x)} {plural} and {len(y)} rows")
-        task.check(y, num_classes, what)
-        return
-    if y.ndim != 1:
-        one_hot = y.ndim == 2 and y.shape[1] > 1
-        fix = "One-hot labels become class numbers by y.argmax(axis=-1)" if one_hot else "Flatten them by y.reshape(-1)"
-        article = "an" if singular[0] in "aeiou" else "a"
-        expected = f"one class number {article} {singular}, shape (samples,)"
-        raise invalid_data("y", what, expected, f"shape {y.shape}. {fix}")
-    if len(x) != len(y):
-        raise invalid_data("y", what, f"as many labels as {plural}", f"{len(x)} {plural} and {len(y)} labels")
-    _check_labels(y, num_classes, what)
+    task.check_trainable(y, len(x), num_classes, what, modality.input_plural)
 
 
 @checks.arguments(x=np.ndarray)
@@ -98,28 +84,6 @@ def _check_values(modality: Any, x: np.ndarray, input_shape: tuple[int | None, .
 def _same_shape(wanted: tuple[int | None, ...], received: tuple[int, ...]) -> bool:
     pairs = zip(wanted, received, strict=False)
     return len(wanted) == len(received) and all(size is None or size == length for size, length in pairs)
-
-
-def _check_labels(y: np.ndarray, num_classes: int | None, what: str) -> None:
-    if not np.issubdtype(y.dtype, np.integer):
-        fix = "Names become numbers by np.unique(y, return_inverse=True)[1]"
-        if y.dtype == bool or np.issubdtype(y.dtype, np.floating):
-            whole = bool(np.isfinite(y).all() and (y == np.round(y)).all())
-            fix = 'They hold whole numbers: convert by y.astype("int64")' if whole else "They are not whole numbers"
-        raise invalid_data("y", what, "labels of an integer dtype", f"dtype {y.dtype}. {fix}")
-    smallest, largest = int(y.min()), int(y.max())
-    if smallest < 0 or (num_classes is not None and largest >= num_classes):
-        expected = "labels of at least 0" if num_classes is None else f"labels from 0 to {num_classes - 1}"
-        fix = ". Labels that count from 1 are put right by y - 1" if (smallest, largest) == (1, num_classes) else ""
-        if largest >= len(y):
-            fix = ". Labels that are ids become class numbers by np.unique(y, return_inverse=True)[1]"
-        raise invalid_data("y", what, expected, f"smallest {smallest}, largest {largest}{fix}")
-    if num_classes is None and what != "test" and largest >= len(y):
-        expected, received = checks.ids(len(y), largest)
-        raise invalid_data("y", what, expected, received)
-    if smallest == largest and what != "test":
-        received = f"only label {smallest}, {len(y)} times: there is nothing to learn"
-        raise invalid_data("y", what, "at least two classes", received)
 
 
 def invalid_data(argument: str, what: str, expected: str, received: str) -> ValueError:

@@ -13,7 +13,7 @@ from keras import ops
 from kerasnas import backend, checks
 from kerasnas.annotations import Tensor
 from kerasnas.proxies.layers import check_samples
-from kerasnas.tasks import CLASSIFICATION, MULTILABEL, Regression, Task
+from kerasnas.tasks.known import task_of_targets
 
 
 @checks.arguments(batches=checks.each(checks.pair))
@@ -58,7 +58,7 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
     values = backend.values(model.trainable_variables)
     kernels = [position for position, value in enumerate(values) if len(value.shape) > 1]
     magnitudes = []
-    task = _task(np.asarray(batches[0][1]))
+    task = task_of_targets(np.asarray(batches[0][1]))
     for x, y in batches:
 
         def loss(parameters: list[Any], x: Tensor = x, y: Tensor = y) -> tuple[Any, None]:
@@ -74,10 +74,3 @@ def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
         if ratio > 0:
             total, counted = total + math.log(ratio), True
     return total if counted else -math.inf
-
-
-def _task(y: np.ndarray) -> Task:
-    """The task of labels: class numbers, 0 and 1 in rows, or numbers."""
-    if y.ndim == 1:
-        return CLASSIFICATION
-    return MULTILABEL if np.isin(y, (0, 1)).all() else Regression()

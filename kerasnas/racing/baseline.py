@@ -10,7 +10,7 @@ import numpy as np
 from kerasnas.tasks import CLASSIFICATION, Task
 
 MOST_SAMPLES = 3000  # of more, its time grows with the square
-_COMPONENTS, _PENALTY = 60, 10.0
+_COMPONENTS = 60
 
 
 def pixel_baseline(
@@ -37,29 +37,18 @@ def pixel_baseline(
     1.0
     """
     from sklearn.decomposition import PCA
-    from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.svm import SVC, SVR
 
     (x, y), (x_other, y_other) = data, held_out
     if len(x) > MOST_SAMPLES or any(len(np.unique(column)) < 2 for column in np.reshape(y, (len(y), -1)).T):
         return None
-    machines = {
-        "classification": SVC(C=_PENALTY),
-        "multilabel": MultiOutputClassifier(SVC(C=_PENALTY)),
-        "regression": MultiOutputRegressor(SVR(C=_PENALTY)),
-    }
     start = time.perf_counter()
     components = min(_COMPONENTS, len(x) - 1, int(np.prod(x.shape[1:])))
-    machine = make_pipeline(PCA(components, whiten=True, random_state=seed), machines[task.name])
+    machine = make_pipeline(PCA(components, whiten=True, random_state=seed), task.machine())
     machine.fit(np.reshape(x, (len(x), -1)), y)
-    answers = machine.predict(np.reshape(x_other, (len(x_other), -1)))
-    if task.name == "regression":
-        accuracy = float(task.scores(answers, y_other).mean())
-    else:
-        accuracy = float((answers == y_other).mean())
+    predicted = machine.predict(np.reshape(x_other, (len(x_other), -1)))
     return {
         "name": "support vector machine on the pixels",
-        "accuracy": accuracy,
+        "accuracy": task.machine_score(predicted, y_other),
         "seconds": time.perf_counter() - start,
     }

@@ -77,12 +77,6 @@ def card_text(result: Mapping[str, Any]) -> str:
     version = result.get("kerasnas_version")
     classes = dataset.get("classes") or []
     what = task_in(result)
-    sorts = {
-        "classification": f"sorts {{kind}}s of {name}{f' into {len(classes)} classes' if classes else ''}",
-        "multilabel": f"finds any of {len(classes)} labels in {{kind}}s of {name}",
-        "regression": f"estimates {escape(', '.join(map(str, classes)))} from {{kind}}s of {name}",
-    }[what.name]
-    made_as = {"classification": "classifier", "multilabel": "multi-label classifier", "regression": "regressor"}
     made = f"KerasNAS {escape(str(version))}" if version else "KerasNAS"
     environment = markdown_table(tables.environment_table(result))
     seeds = markdown_table(tables.seeds_table(result))
@@ -116,8 +110,8 @@ def card_text(result: Mapping[str, Any]) -> str:
     exports = exports if exported.rows else []
     parts = [
         f"# Model card: {space} network for {name}",
-        f"A Keras {kind} {made_as[what.name]}. Its architecture was found by neural architecture search in the space "
-        f"{space}, with {made}; {trained}. It {sorts.format(kind=kind)}.",
+        f"A Keras {kind} {what.described_as}. Its architecture was found by neural architecture search in the space "
+        f"{space}, with {made}; {trained}. It {what.purpose(f'{kind}s', name, [escape(str(one)) for one in classes])}.",
         "## Data",
         markdown_table(tables.dataset_table(result)) or "The dataset was not recorded.",
         "## How it was made",

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.modalities import of_result
-from kerasnas.reporting.measures import interval_in_words, task_in
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.run_record import metric, split
 from kerasnas.reporting.tables import amount, duration
 
@@ -73,10 +73,8 @@ def closing_text(result: Mapping[str, Any], folder: str | os.PathLike) -> str:
     rows: list[tuple[str, str]] = []
     if accuracy is not None:
         samples = dataset.get(f"{split(result)}_examples")
-        of = (
-            f" {'of' if task.name == 'classification' else 'on'} {samples:,} {split(result)} samples" if samples else ""
-        )
-        rows.append((task.words, task.show(accuracy) + of + interval_in_words(task, searched, accuracy, samples)))
+        reached = task.result_in_words(accuracy, samples, split(result)) if samples else task.show(accuracy)
+        rows.append((task.words, reached + task.interval_in_words(searched, accuracy, samples)))
     if "parameters" in searched:
         rows.append(("parameters", f"{searched['parameters']:,}"))
     if "latency_ms" in searched:

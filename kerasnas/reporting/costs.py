@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from kerasnas import checks
 from kerasnas.pareto import staircase
-from kerasnas.reporting.measures import axis_scale
 from kerasnas.reporting.style import GREY, INK, new_figure, save, tidy
 from kerasnas.tasks import CLASSIFICATION, Task
 
@@ -68,7 +67,7 @@ def plot_front(
         raise ValueError("Invalid value received for argument `points`. Expected at least one. Received: []")
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    factor, unit = axis_scale(task)
+    factor, unit = task.axis_scale
     tidy(axes, f"test {task.words} and cost", cost, f"test {task.words}{unit}")
     front = non_dominated(points)
     steps = [point.cost for point in front], [factor * point.accuracy for point in front]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kerasnas.reporting.measures import doubt_in_words, interval_in_words, show_lead, task_in
+from kerasnas.reporting.measures import doubt_in_words, task_in
 from kerasnas.tasks import CLASSIFICATION
 
 NAMES = {
@@ -46,7 +46,7 @@ the regression is ahead by 10.00 ± 3.92 points (95 %).
     if accuracy is None or not leads:
         found = task.show(parts["mixture"]["val_accuracy"])
         return [f"There are no test nodes. The model reaches {found} on the validation nodes it was chosen by.", made]
-    interval = interval_in_words(task, searched, accuracy, (result.get("dataset") or {}).get("test_examples"))
+    interval = task.interval_in_words(searched, accuracy, (result.get("dataset") or {}).get("test_examples"))
     alone = {name: task.show(parts[name]["test_accuracy"]) for name in ("regression", "networks")}
     between, over = leads["regression over networks"], leads["mixture over regression"]
     ahead = "the regression is" if between["difference"] > 0 else "the networks are"
@@ -83,5 +83,5 @@ def mixture_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
 
 
 def _lead(lead: Mapping[str, float]) -> str:
-    points, reach = show_lead(CLASSIFICATION, lead["difference"], lead["error"], digits=2)
+    points, reach = CLASSIFICATION.show_lead(lead["difference"], lead["error"], digits=2)
     return f"{points.removesuffix(' points')} ± {reach} points"

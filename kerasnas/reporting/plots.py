@@ -12,7 +12,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.reporting.cell_layout import FONT_SIZE, Box, CellLayout, layout_cell, node_name
-from kerasnas.reporting.measures import axis_scale, task_in
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.run_record import accuracies, require, split
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 
@@ -286,7 +286,7 @@ def plot_comparison(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """
     require(result)
     task, (searched, randoms) = task_in(result), accuracies(result)
-    factor, unit = axis_scale(task)
+    factor, unit = task.axis_scale
     dots = [("searched", searched, _FAMILIES["sep_conv"])] if searched is not None else []
     dots += [(f"random {i + 1}", value, "#6e7781") for i, value in enumerate(randoms)]
     figure = new_figure(6.6, 1.5 + 0.32 * max(len(dots), 1) + (0.3 if randoms else 0.0))

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.reporting import tables
-from kerasnas.tasks import CLASSIFICATION, Classification, Task, task_of
+from kerasnas.tasks import CLASSIFICATION, Task, task_of
 
 Row = tuple[str, Mapping[str, float]]
 """A file, and the probability of each class or label, or the numbers."""
@@ -37,44 +37,19 @@ def predictions_text(rows: Sequence[Row], form: str = "text", task: Task = CLASS
     file,class,probability,cat,dog
     a.png,dog,0.750000,0.250000,0.750000
     """
-    if not isinstance(task, Classification):
-        return _answers_text(rows, form, task)
-    found = [(file, max(classes, key=lambda name: classes[name]), classes) for file, classes in rows]
     if form == "json":
-        records = [
-            {"file": file, "class": best, "probability": classes[best], "probabilities": dict(classes)}
-            for file, best, classes in found
-        ]
-        return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
-    if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if found:
-            writer.writerow(["file", "class", "probability", *found[0][2]])
-        for file, best, classes in found:
-            writer.writerow([file, best, *(f"{value:.6f}" for value in (classes[best], *classes.values()))])
-        return text.getvalue()
-    widths = [max((len(row[column]) for row in found), default=0) for column in (0, 1)]
-    return "".join(
-        f"{file:<{widths[0]}}  {best:<{widths[1]}}  {100 * classes[best]:.1f} %\n" for file, best, classes in found
-    )
-
-
-def _answers_text(rows: Sequence[Row], form: str, task: Task) -> str:
-    """Several labels or numbers, one file a line."""
-    what = {"multilabel": "labels", "regression": "values"}[task.name]
-    if form == "json":
-        records = [{"file": file, what: task.in_words(answers), "answers": dict(answers)} for file, answers in rows]
+        records = [{"file": file, **task.json_entries(answers)} for file, answers in rows]
         return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
     if form == "csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if rows:
-            writer.writerow(["file", *rows[0][1]])
-        writer.writerows([file, *(f"{value:.6g}" for value in answers.values())] for file, answers in rows)
+            writer.writerow(["file", *(name for name, _ in task.csv_cells(rows[0][1]))])
+        writer.writerows([file, *(cell for _, cell in task.csv_cells(answers))] for file, answers in rows)
         return text.getvalue()
-    width = max((len(file) for file, _ in rows), default=0)
-    return "".join(f"{file:<{width}}  {task.in_words(answers)}\n" for file, answers in rows)
+    cells = [(file, *task.text_cells(answers)) for file, answers in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
+    return "".join("  ".join([*map(str.ljust, row, widths), row[-1]]) + "\n" for row in cells)
 
 
 @checks.reading("record", "a record of `kerasnas.deployment.evaluate`")
@@ -89,39 +64,8 @@ def evaluation_text(record: Mapping[str, Any]) -> str:
     pets: 50.00 % of 4 samples (95 % interval 20.0 to 80.0 %), loss 0.7000
       cat  50.0 % of 4 (20.0 to 80.0 %)
     """
-
-    if "task" in record:
-        return _metrics_text(record)
-
-    def interval(one: Mapping[str, Any]) -> str:
-        low, high = one["interval"]
-        return f"{100 * low:.1f} to {100 * high:.1f} %"
-
-    lines = [
-        f"{record['dataset']}: {100 * record['accuracy']:.2f} % of {record['samples']:,} samples (95 % interval "
-        f"{interval(record)}), loss {record['loss']:.4f}"
-    ]
-    classes = sorted(record["classes"].items(), key=lambda item: item[1]["accuracy"])
-    width = max((len(name) for name, _ in classes), default=0)
-    for name, one in classes:
-        lines.append(f"  {name:<{width}}  {100 * one['accuracy']:.1f} % of {one['samples']:,} ({interval(one)})")
-    return "\n".join(lines) + "\n"
-
-
-def _metrics_text(record: Mapping[str, Any]) -> str:
-    """An evaluation of several labels, or of numbers."""
-    task, (low, high) = task_of({"name": record["task"]}), record["interval"]
-    others = ", ".join(f"{name} {record[name]:.4g}" for name in ("accuracy", "exact", "mae", "rmse") if name in record)
-    lines = [
-        f"{record['dataset']}: {task.words} {task.show(record[task.metric])} on {record['samples']:,} samples (95 % "
-        f"interval {task.show(low)} to {task.show(high)}), {others}, loss {record['loss']:.4f}"
-    ]
-    labels = record.get("labels", {})
-    width = max(map(len, labels), default=0)
-    for name, one in sorted(labels.items(), key=lambda item: item[1]["f1"] or 0.0):
-        shown = ", ".join(f"{key} {tables.show(one[key])}" for key in ("precision", "recall", "f1"))
-        lines.append(f"  {name:<{width}}  {shown} of {one['samples']:,}")
-    return "\n".join(lines) + "\n"
+    task = task_of({"name": record["task"]} if "task" in record else None)
+    return task.summary_in_words(record)
 
 
 @checks.reading("result", "the record of a run, as `kerasnas.reporting` describes it")

@@ -9,15 +9,7 @@ from typing import Any
 
 from kerasnas import checks
 from kerasnas.pareto import staircase
-from kerasnas.reporting.measures import (
-    axis_scale,
-    doubt_in_words,
-    interval_in_words,
-    score_label,
-    show_lead,
-    show_score,
-    task_in,
-)
+from kerasnas.reporting.measures import doubt_in_words, task_in
 from kerasnas.reporting.style import GREY, INK, SERIES, new_figure, save, tidy
 from kerasnas.tasks import CLASSIFICATION, Task
 
@@ -56,16 +48,16 @@ def race_sentences(result: Mapping[str, Any]) -> list[str]:
     if baseline := race.get("baseline"):
         last = contestants[winner]["rungs"][-1]
         # The winner was at the beginning of its training then: what it reaches in the end is what counts.
-        ended = searched.get("test_r2" if task.name == "regression" else "test_accuracy") or 0.0
+        ended = searched.get(f"test_{task.score_metric}") or 0.0
         ahead = baseline["accuracy"] > max(last["accuracy"], ended)
-        gets, beside = (show_score(task, one["accuracy"]) for one in (baseline, last))
+        gets, beside = (task.show_score(one["accuracy"]) for one in (baseline, last))
         sentences.append(
             f"A {baseline['name']} gets {gets} there, the winner {beside} after {last['steps']:,} steps"
             f"{': try it before any network' if ahead else ''}."
         )
     accuracy, samples = searched.get(f"test_{task.metric}"), (result.get("dataset") or {}).get("test_examples")
     if accuracy is not None and math.isfinite(accuracy):
-        interval = interval_in_words(task, searched, accuracy, samples)
+        interval = task.interval_in_words(searched, accuracy, samples)
         sentences.append(f"Trained on all of the data, it reaches {task.show(accuracy)} test {task.words}{interval}.")
     return sentences
 
@@ -100,7 +92,7 @@ def _lead(race: Mapping[str, Any], task: Task) -> list[str]:
 
 def _stands(pair: Mapping[str, Any], steps: int, task: Task) -> tuple[str, str]:
     """The words for a paired difference after so many steps: how far ahead or behind, and how sure that is."""
-    lead, reach = show_lead(task, pair["difference"], pair["error"])
+    lead, reach = task.show_lead(pair["difference"], pair["error"])
     doubt = doubt_in_words(pair["difference"], pair["error"])
     stands = f"{lead} {'ahead of' if pair['difference'] >= 0 else 'behind'}"
     return stands, f"after {steps:,} steps of training each (95 % interval ± {reach}){doubt}"
@@ -136,7 +128,7 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     header = [
         "network",
         "what it is",
-        f"validation {score_label(task)}",
+        f"validation {task.score_words}",
         "after",
         "behind the winner",
         "parameters",
@@ -151,7 +143,7 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             [
                 name,
                 KINDS[entry["kind"]] + (f", with {entry['augment']}" if entry.get("augment") else ""),
-                show_score(task, last["accuracy"]) if last else "-",
+                task.show_score(last["accuracy"]) if last else "-",
                 f"{last['seconds']:.0f} s, {last['steps']:,} steps" if last else "-",
                 _lag(task, lag) if lag else "-",
                 f"{entry['parameters']:,}" if "parameters" in entry else "-",
@@ -160,12 +152,12 @@ def race_rows(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             ]
         )
     if baseline := race.get("baseline"):
-        rows.append([baseline["name"], "no network", show_score(task, baseline["accuracy"]), "-", "-", "-", "-", ""])
+        rows.append([baseline["name"], "no network", task.show_score(baseline["accuracy"]), "-", "-", "-", "-", ""])
     return header, rows
 
 
 def _lag(task: Task, lag: Mapping[str, Any]) -> str:
-    lead, reach = show_lead(task, lag["difference"], lag["error"])
+    lead, reach = task.show_lead(lag["difference"], lag["error"])
     sign = "-" if lag["difference"] < 0 else ""
     return f"{sign}{lead.removesuffix(' points')} ± {reach}{' points' if task.percent else ''}"
 
@@ -183,8 +175,9 @@ def plot_race(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     raced = compared(race)
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
-    (factor, unit), label = axis_scale(task_in(result)), score_label(task_in(result))
-    tidy(axes, "the race", "steps of training", f"{label} on held-out images{unit}")
+    task = task_in(result)
+    factor, unit = task.axis_scale
+    tidy(axes, "the race", "steps of training", f"{task.score_words} on held-out images{unit}")
     for index, (name, entry) in enumerate(raced.items()):
         won = name == race["winner"]
         axes.plot(
@@ -213,12 +206,13 @@ def plot_race_front(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     race = result["race"]
     raced = compared(race)
     sizes = [entry["parameters"] for entry in raced.values()]
-    (factor, unit), label = axis_scale(task_in(result)), score_label(task_in(result))
+    task = task_in(result)
+    factor, unit = task.axis_scale
     values = [factor * entry["rungs"][0]["accuracy"] for entry in raced.values()]
     figure = new_figure(6.6, 4.2)
     axes = figure.subplots()
     title = f"after {race['rungs'][0][1]:,} steps of training each"
-    tidy(axes, title, "parameters", f"{label} on held-out images{unit}")
+    tidy(axes, title, "parameters", f"{task.score_words} on held-out images{unit}")
     front = staircase(sizes, values)
     axes.step([sizes[i] for i in front], [values[i] for i in front], where="post", color=INK, linewidth=1.2, zorder=2)
     for name, size, value in zip(raced, sizes, values, strict=True):

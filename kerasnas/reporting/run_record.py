@@ -149,7 +149,7 @@ def _standing(
     searched: float, randoms: Sequence[float], data: str, paired: Mapping[str, Any] | None, task: Task
 ) -> list[str]:
     factor, unit = (100, " points") if task.percent else (1, "")
-    if task.name != "classification":  # the samples are compared by another score
+    if not task.metric_is_mean:  # the samples are compared by another score
         paired = None
     number, mean = len(randoms), statistics.fmean(randoms)
     rank = 1 + sum(value > searched for value in randoms)

@@ -9,7 +9,7 @@ from typing import Any
 from kerasnas.modalities import of_result
 from kerasnas.reporting.charts import bar_chart, line_chart, scatter_chart
 from kerasnas.reporting.closing import phases
-from kerasnas.reporting.measures import score_label, task_in
+from kerasnas.reporting.measures import task_in
 from kerasnas.reporting.race import compared
 from kerasnas.reporting.run_record import accuracies
 from kerasnas.reporting.tables import duration
@@ -39,12 +39,7 @@ def mistakes(result: Mapping[str, Any]) -> str:
         items.append(
             f"<li>{image}<b>{html.escape(one['label'])}</b>, taken for {html.escape(one['taken_for'])}{sure}</li>"
         )
-    wrong = {
-        "classification": "Test samples that the network is wrong about, those it is surest of first.",
-        "multilabel": "Test samples with the most wrong labels, and what the network found.",
-        "regression": "Test samples whose numbers are furthest off, and what the network found.",
-    }[task_in(result).name]
-    note = f'<p class="soft">{wrong}</p>'
+    note = f'<p class="soft">{task_in(result).mistakes_words}</p>'
     return f'{note}<ul class="gallery">{"".join(items)}</ul>' if items else ""
 
 
@@ -102,7 +97,7 @@ def race_chart(result: Mapping[str, Any]) -> str:
     }
     winner = f"{race['winner']} (winner)"
     task = task_in(result)
-    title = f"{score_label(task)[0].upper()}{score_label(task)[1:]} on held-out images"
+    title = f"{task.score_words[0].upper()}{task.score_words[1:]} on held-out images"
     return line_chart(series, title, "steps of training", task.percent, strong=winner, dots=True)
 
 

@@ -18,11 +18,6 @@ from kerasnas.reporting.run_record import accuracies, metric, split
 
 MISSING = "-"
 _LINEAR = {"linear": "alone", "network": "of the network alone", "both": "together"}
-_SHOWN = {
-    "classification": ("probabilities", "print(classes[probabilities.argmax()], probabilities.max())"),
-    "multilabel": ("probabilities", "print([name for name, value in zip(classes, probabilities) if value > 0.5])"),
-    "regression": ("values", "print(dict(zip(classes, values)))"),
-}
 
 
 class Table(NamedTuple):
@@ -34,7 +29,7 @@ class Table(NamedTuple):
 
 def usage(result: Mapping[str, Any]) -> str:
     """The code that loads the network of a run and puts an image, or a text, into it."""
-    return of_result(result).usage(result.get("dataset") or {}, *_SHOWN[task_in(result).name])
+    return of_result(result).usage(result.get("dataset") or {}, *task_in(result).usage)
 
 
 def show(value: Any) -> str:
@@ -149,12 +144,10 @@ def _linear_rows(searched: Mapping[str, Any], kind: str) -> list[list[str]]:
 
 
 def _other_rows(result: Mapping[str, Any]) -> list[list[str]]:
-    """The further metrics of several labels, and of numbers."""
-    names = {"accuracy": "accuracy of labels", "exact": "all labels right", "mae": "mean absolute error"}
-    names = {} if task_in(result).name == "classification" else {**names, "rmse": "root mean squared error"}
+    """Further metrics of the task."""
     return [
         [f"{split(result)} {words}", show(value)]
-        for name, words in names.items()
+        for name, words in task_in(result).further.items()
         if (value := metric(result, result["searched"], name)) is not None
     ]
 

@@ -14,7 +14,7 @@ from kerasnas.runs import plugins
 from kerasnas.runs.executors import EXPECTED, is_executor
 from kerasnas.runs.settings import setting
 from kerasnas.spaces import SPACES
-from kerasnas.tasks import TASKS
+from kerasnas.tasks.known import TaskNames
 
 DATASET = (
     "What to search on: a name (fashion_mnist_mini, fashion_mnist, cifar10; waveforms, generated signals for the space "
@@ -82,7 +82,7 @@ class DataSettings:
         "auto",
         "What is predicted: classification, one class of each sample; multilabel, any number of labels; regression, "
         "numbers; or auto, as the labels look.",
-        known=("auto", *TASKS),
+        known=TaskNames(),
     )
     target: tuple[str, ...] = setting(
         (), "The columns of a .csv file that are the labels, comma-separated. Default: all but image, split and group."

@@ -1,8 +1,8 @@
 """Tasks: what a network predicts of a sample: its class, several labels, or numbers."""
 
-from kerasnas.tasks.base import Task
+from kerasnas.tasks.base import TASKS, Task
 from kerasnas.tasks.classification import Classification, SmoothedCrossentropy
-from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL, TASKS, task_of, task_of_labels, task_of_loss
+from kerasnas.tasks.known import CLASSIFICATION, MULTILABEL, task_of, task_of_labels, task_of_loss
 from kerasnas.tasks.multilabel import Multilabel
 from kerasnas.tasks.regression import Regression
 

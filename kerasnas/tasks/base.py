@@ -3,92 +3,169 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, cast
 
 import keras
 import numpy as np
 
 from kerasnas import checks
+from kerasnas.registry import Registry
+from kerasnas.tasks.labels import TaskLabels
+from kerasnas.tasks.readings import NumberReading, Reading
+from kerasnas.tasks.words import TaskWords
 
 SMALLEST = float(np.finfo(np.float32).tiny)
-"""The smallest probability whose logarithm is taken."""
+"""The smallest probability or rate whose logarithm is taken."""
+PENALTY = 10.0  # of the baseline's support vector machines
+MISTAKES, _RESIDUALS = 12, 500  # samples, and points of a chart, that a report shows
 _RESAMPLED = 400  # draws of a bootstrap interval
+_STRATA, _FEWEST = 10, 5  # parts of equal size, and samples in one
+
+TASKS = Registry("task")
+"""The tasks by name, in the order in which `task_of_labels` asks them; a new one registers its class here."""
+Loss = Callable[[Any, Any], Any]
 
 
-class Task(abc.ABC):
-    """A kind of prediction, and all that follows from it: loss, metrics, scores, what a deployed model answers.
+def task_class(name: str) -> type[Task]:
+    """Return the class that is registered for a name; an unknown name is an error with the nearest one."""
+    return cast("type[Task]", TASKS[name])
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(TaskLabels, TaskWords, abc.ABC):
+    """A kind of prediction, and all that follows from it. What is not abstract suits numbers on their own scale.
 
     Networks have as many outputs as there are classes, labels or numbers, without an activation: `outputs` below.
+    `answers` are what a deployed model makes of them. Labels `y` are `(samples, outputs)` in the form that networks
+    learn; `raw` labels are those that users have. Subclasses are frozen dataclasses whose fields are their
+    configuration, registered in `TASKS`; `kerasnas.testing.check_task` checks them.
 
     Attributes:
-        name: `"classification"`, `"multilabel"` or `"regression"`.
-        metric: the name of the metric that a result is stated by: `"accuracy"`, `"f1"` or `"r2"`.
-        words: that metric in words.
-        percent: whether the metric is shown in per cent.
+        score_metric: the entry of `evaluation` that is nearest to the mean of `scores`. Defaults to `metric`.
+        metric_is_mean: True if the metric is the mean of `scores`. Defaults to False.
+        least_score: the lowest mean score. Defaults to None: there is none.
+        deployed_as: `"classifier"` or `"regressor"`: the kind of estimator, and the name of the deployed model.
+        deployed: the loss and the metrics that the deployed model is compiled with, known to Keras by name.
+        logits: True if outputs are log odds, and labels 0 and 1 for each: linear models then learn -1 and 1, and ratios
+            of counts (NB-SVM). Defaults to False.
+        losses: how the names of losses for such labels begin, lowercase, without `_`.
+
+    The attributes of `TaskWords` are its texts.
     """
 
-    name: ClassVar[str]
-    metric: ClassVar[str]
-    words: ClassVar[str]
-    percent: ClassVar[bool]
+    score_metric: ClassVar[str] = ""
+    metric_is_mean: ClassVar[bool] = False
+    least_score: ClassVar[float | None] = None
+    deployed_as: ClassVar[str] = "regressor"
+    deployed: ClassVar[tuple[str, Sequence[str]]] = ("mean_squared_error", ("mae",))
+    logits: ClassVar[bool] = False
+    losses: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.score_metric = cls.score_metric or getattr(cls, "metric", "")
+        cls.score_words = cls.score_words or getattr(cls, "words", "")
+
+    # Training ------------------------------------------------------------------------------------
+    @classmethod
+    def trained_by(cls, loss_name: str, y: np.ndarray | None) -> bool:
+        """Return True if a loss of this name, lowercase without `_`, is one for these labels, where they are known."""
+        return loss_name.startswith(cls.losses)
+
+    @classmethod
+    def of_loss(cls, loss: Any) -> Self:
+        """Return the task whose outputs are trained by `loss`, for which `trained_by` is True."""
+        return cls()
+
+    @classmethod
+    def fitted(cls, y: np.ndarray) -> Self:
+        """Return the task for raw training labels, where it depends on them. Here: it does not."""
+        return cls()
+
+    @classmethod
+    def prepare(cls, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, Self]:
+        """Return raw labels of training and test data in the form that networks learn, and the task fitted to them."""
+        train, test = (cls.table(np.asarray(y)) for y in (train, test))
+        for y, what in ((train, "train"), (test, "test")):
+            cls().check(y, train.shape[-1], what)
+        task = cls.fitted(train)
+        return task.prepared(train).astype(cls.dtype), task.prepared(test).astype(cls.dtype), task
 
     @abc.abstractmethod
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
-        """The loss of a network's outputs.
-
-        Args:
-            label_smoothing: share of a label that is spread over the others. Defaults to 0; numbers have none.
-        """
+        """Return the loss of outputs; `label_smoothing`, a share spread over the other labels, may be ignored."""
 
     @abc.abstractmethod
     def metrics(self) -> list[Any]:
-        """New metrics of a network's outputs, for `compile`."""
-
-    @abc.abstractmethod
-    def layer(self) -> keras.layers.Layer:
-        """The layer that makes a deployed model's answers of a network's outputs."""
-
-    @abc.abstractmethod
-    def answers(self, outputs: np.ndarray) -> np.ndarray:
-        """The answers that `layer` makes of outputs, as an array."""
+        """Return new metrics of outputs, for `compile`."""
 
     @abc.abstractmethod
     def scores(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """For each sample, how right a network is: the mean is 1 at best.
+        """Return how right a network is about each sample, `(samples,)`: at best, the mean is 1."""
 
-        Args:
-            outputs: `(samples, outputs)`.
-            y: the labels, as the network was trained on them.
+    def chance(self, y: np.ndarray, outputs: int) -> float:
+        """Return the mean score of a network that has learned nothing of the samples. Here: 0."""
+        return 0.0
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        """Return a number for each sample, of which both sides of a split get equal shares.
+
+        Here: the tenth, or a larger part of few samples, that the first number lies in.
         """
+        parts = max(1, min(_STRATA, len(y) // _FEWEST))
+        ranks = np.argsort(np.argsort(np.asarray(y)[:, 0], kind="stable"), kind="stable")
+        return ranks * parts // len(y)
+
+    def group_strata(self, y: np.ndarray) -> np.ndarray:
+        """As `strata`, for a split that keeps groups of samples whole. Here: none, so that groups fall at random."""
+        return np.zeros(len(y), int)
+
+    def strata_number(self, strata: np.ndarray, outputs: int) -> int:
+        """Return how many strata there could be."""
+        return int(strata.max()) + 1
+
+    # A deployed model ----------------------------------------------------------------------------
+    @abc.abstractmethod
+    def layer(self) -> keras.layers.Layer:
+        """Return the layer, a standard one of Keras, that makes answers of outputs."""
 
     @abc.abstractmethod
-    def chance(self, y: np.ndarray, outputs: int) -> float:
-        """The mean score of a network that has learned nothing of the samples."""
+    def answers(self, outputs: np.ndarray) -> np.ndarray:
+        """Return what `layer` makes of outputs, as an array."""
 
     @abc.abstractmethod
     def evaluation(self, answers: np.ndarray, y: np.ndarray) -> dict[str, float]:
-        """The loss and all metrics of a deployed model's answers; `y` as it was trained on."""
+        """Return `metric`, `"loss"` and all other metrics of answers."""
 
     @abc.abstractmethod
-    def check(self, y: np.ndarray, outputs: int | None, what: str = "training") -> None:
-        """Raise ValueError, naming `y`, unless these are labels of this task, for so many outputs where known."""
+    def answer_loss(self, answers: np.ndarray) -> Loss:
+        """Return the loss `(labels, answers) -> (samples,)` by which a deployed model with such answers is adapted."""
 
-    @abc.abstractmethod
-    def strata(self, y: np.ndarray) -> np.ndarray:
-        """A number for each sample, which a split has in equal shares on both sides."""
+    def answer_scores(self, answers: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return how right each answer is for raw labels, at best 1."""
+        return 1 - (self.deviation(answers, y) ** 2).mean(axis=1)
 
-    @abc.abstractmethod
+    def deviation(self, answers: np.ndarray, true: np.ndarray) -> np.ndarray:
+        """Return how far answers are from others, in the units that errors count in."""
+        return np.abs(np.asarray(answers, np.float64) - true)
+
     def same(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """For each sample, whether two models that should be the same answer the same."""
+        """Return for each sample whether two models that should be the same agree."""
+        return np.asarray((self.deviation(first, second) <= 0.01).all(axis=1))
+
+    def agreement(self, answers: np.ndarray, y: np.ndarray) -> float:
+        """Return how well labels predict others, from 0 to 1. Here: the share of the variance that they explain."""
+        variance = float(y.var(axis=0).sum())
+        return max(0.0, 1 - float(((answers - y) ** 2).mean(axis=0).sum()) / variance) if variance else 0.0
+
+    def typical(self, y: np.ndarray) -> Any:
+        """Return the label that stands for those of one stratum."""
+        return y.mean(axis=0)
 
     def interval(self, answers: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
-        """The 95 % interval of `metric`, by 400 bootstrap samples.
-
-        Args:
-            answers, y: as for `evaluation`.
-            seed: of the samples. Defaults to 0.
-        """
+        """Return the 95 % interval of `metric`, by 400 bootstrap samples that are drawn from `seed`."""
         rng = np.random.default_rng(checks.seed(seed))
         draws = (rng.integers(len(y), size=len(y)) for _ in range(_RESAMPLED))
         low, high = np.quantile(
@@ -96,32 +173,65 @@ class Task(abc.ABC):
         )
         return float(low), float(high)
 
-    def raw(self, y: np.ndarray) -> np.ndarray:
-        """Labels as a deployed model answers them. Here: as networks learn them."""
-        return y
+    def reading(self, names: Sequence[Any], watched: Sequence[int] = ()) -> Reading:
+        """Return how a drift monitor reads answers; see `Reading`."""
+        return NumberReading(names, watched)
 
-    @abc.abstractmethod
-    def in_words(self, answers: Mapping[str, float]) -> str:
-        """The answers of a deployed model for one sample as text: probabilities or numbers, by name."""
+    # Companions and baseline ---------------------------------------------------------------------
+    def targets(self, y: np.ndarray, outputs: int) -> np.ndarray:
+        """Return the targets of a linear model's outputs."""
+        y = np.asarray(y)
+        return y.reshape(len(y), -1).astype(float)
 
-    @abc.abstractmethod
-    def score_in_words(self, score: float, samples: str) -> str:
-        """A mean score, and of what; `samples` such as `"held-out images"`."""
+    def linear_loss(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the sum of the loss over all samples, and its gradient with respect to outputs."""
+        return 0.5 * float(np.square(outputs - targets).sum()), outputs - targets
 
-    def show(self, value: float) -> str:
-        """A value of `metric` as text."""
-        return f"{100 * value:.2f} %" if self.percent else f"{value:.3f}"
+    def ridge_targets(self, targets: np.ndarray) -> np.ndarray:
+        """Return `targets` as a regression with squared errors fits them."""
+        return 2 * targets - 1 if self.logits else targets
 
+    def machine(self) -> Any:
+        """Return the scikit-learn model that races compare with."""
+        from sklearn.multioutput import MultiOutputRegressor
+        from sklearn.svm import SVR
+
+        return MultiOutputRegressor(SVR(C=PENALTY))
+
+    def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
+        """Return the mean score of what `machine` predicts."""
+        return float(self.scores(predicted, y).mean())
+
+    # Evidence ------------------------------------------------------------------------------------
+    def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
+        """Return the worst mistakes: `"index"`, `"label"` and `"taken_for"` of each, and its `"probability"` if any."""
+        true = self.raw(y)
+        order = np.argsort(-self.deviation(answers, true).max(axis=1), kind="stable")[:number]
+        return [
+            {"index": int(index), "label": true[index].tolist(), "taken_for": answers[index].tolist()}
+            for index in order
+        ]
+
+    def evidence(self, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+        """Return further entries of the record of an evaluation. Here: `"residuals"`, true and found numbers."""
+        shown = np.linspace(0, len(y) - 1, min(_RESIDUALS, len(y))).astype(int)
+        return {"residuals": {"true": self.raw(y)[shown].tolist(), "found": answers[shown].tolist()}}
+
+    def summary(self, answers: np.ndarray, y: np.ndarray, names: Sequence[str], dataset: str) -> dict[str, Any]:
+        """Return the record of `kerasnas evaluate`."""
+        found = {"dataset": dataset, "task": self.name, "samples": len(y), **self.evaluation(answers, y)}
+        return {**found, "interval": list(self.interval(answers, y))}
+
+    def members(self, y: np.ndarray, outputs: int) -> list[np.ndarray]:
+        """Return the samples of each class or label, as masks. Here: none."""
+        return []
+
+    # Configuration -------------------------------------------------------------------------------
     def get_config(self) -> dict[str, Any]:
-        """The configuration that `task_of` makes it of again."""
-        return {"name": self.name}
+        """Return the configuration, from which `task_of` makes the task again."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"name": self.name, **{key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}}
 
-
-def wrong_labels(argument: str, what: str, expected: str, y: np.ndarray) -> ValueError:
-    """The error for labels of another dtype or shape than expected."""
-    return ValueError(labels_message(argument, what, expected, f"dtype {y.dtype}, shape {y.shape}"))
-
-
-def labels_message(argument: str, what: str, expected: str, received: str) -> str:
-    """The message for labels that cannot be right."""
-    return f"Invalid value received for argument `{argument}` ({what} data). Expected {expected}. Received: {received}"
+    def entry(self) -> dict[str, Any]:
+        """Return `{"task": configuration}` for a record, in which a classification has none."""
+        return {"task": self.get_config()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -11,15 +11,21 @@ from keras import ops
 
 from kerasnas import checks
 from kerasnas.annotations import Tensor
-from kerasnas.tasks.base import SMALLEST, Task, labels_message, wrong_labels
+from kerasnas.intervals import wilson_interval
+from kerasnas.tasks.base import MISTAKES, PENALTY, SMALLEST, TASKS, Loss, Task
+from kerasnas.tasks.class_labels import ClassLabels
+from kerasnas.tasks.readings import Reading
+
+_SMALLEST_ANSWER = 1e-30  # probability whose logarithm is taken in training: its gradient is still finite
+_MOST_CLASSES = 100  # of a confusion matrix
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy from logits against class numbers of which a share is spread evenly over all classes.
+    """Cross-entropy of logits for class numbers, with a share of each label spread evenly over all classes.
 
     Args:
-        label_smoothing: the share. Defaults to 0.1.
+        label_smoothing: that share. Defaults to 0.1.
 
     Example:
 
@@ -47,7 +53,8 @@ class SmoothedCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
-class Classification(Task):
+@TASKS.register("classification")
+class Classification(ClassLabels, Task):
     """One of several classes for each sample: labels are class numbers `(samples,)`.
 
     Example:
@@ -58,6 +65,17 @@ class Classification(Task):
     """
 
     name, metric, words, percent = "classification", "accuracy", "accuracy", True
+    metric_is_mean, least_score, logits = True, 0.0, True
+    further = {}
+    outputs_words = ("class", "classes")
+    described_as = deployed_as = "classifier"
+    deployed = ("sparse_categorical_crossentropy", ("accuracy",))
+    usage = ("probabilities", "print(classes[probabilities.argmax()], probabilities.max())")
+    mistakes_words = "Test samples that the network is wrong about, those it is surest of first."
+
+    @classmethod
+    def prepare(cls, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, Self]:
+        return train, test, cls()
 
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
         if label_smoothing:
@@ -67,6 +85,22 @@ class Classification(Task):
     def metrics(self) -> list[Any]:
         return ["accuracy"]
 
+    def scores(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return outputs.argmax(axis=-1) == np.asarray(y)
+
+    def chance(self, y: np.ndarray, outputs: int) -> float:
+        return 1 / outputs
+
+    def strata(self, y: np.ndarray) -> np.ndarray:
+        return np.asarray(y)
+
+    def group_strata(self, y: np.ndarray) -> np.ndarray:
+        return self.strata(y)
+
+    def strata_number(self, strata: np.ndarray, outputs: int) -> int:
+        return outputs
+
+    # A deployed model ----------------------------------------------------------------------------
     def layer(self) -> keras.layers.Layer:
         return keras.layers.Softmax(dtype="float32", name="probabilities")
 
@@ -74,31 +108,179 @@ class Classification(Task):
         shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
-    def scores(self, outputs: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return outputs.argmax(axis=-1) == np.asarray(y)
-
-    def chance(self, y: np.ndarray, outputs: int) -> float:
-        return 1 / outputs
-
     def evaluation(self, answers: np.ndarray, y: np.ndarray) -> dict[str, float]:
         own = np.maximum(answers[np.arange(len(y)), y], SMALLEST)
         return {"accuracy": float((answers.argmax(axis=1) == y).mean()), "loss": float(-np.log(own).mean())}
 
-    def check(self, y: np.ndarray, outputs: int | None, what: str = "training") -> None:
-        if y.ndim != 1 or y.dtype.kind not in "iu":
-            raise wrong_labels("y", what, "class numbers, integers of shape (samples,)", y)
-        if y.size and (y.min() < 0 or (outputs is not None and y.max() >= outputs)):
-            expected = "labels of at least 0" if outputs is None else f"labels from 0 to {outputs - 1}"
-            raise ValueError(labels_message("y", what, expected, f"smallest {y.min()}, largest {y.max()}"))
+    def answer_loss(self, answers: np.ndarray) -> Loss:
+        probabilities = bool((answers >= 0).all()) and np.allclose(answers.sum(axis=1), 1, atol=1e-3)
+        return _of_probabilities if probabilities else _of_logits
 
-    def strata(self, y: np.ndarray) -> np.ndarray:
-        return np.asarray(y)
+    def answer_scores(self, answers: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (answers.argmax(axis=1) == y).astype("float64")
 
+    def same(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return first.argmax(axis=1) == second.argmax(axis=1)
+
+    def agreement(self, answers: np.ndarray, y: np.ndarray) -> float:
+        return float((answers == y).mean())
+
+    def typical(self, y: np.ndarray) -> Any:
+        return y[0]
+
+    def reading(self, names: Sequence[Any], watched: Sequence[int] = ()) -> Reading:
+        return ClassReading(names, watched)
+
+    # Companions and baseline ---------------------------------------------------------------------
+    def targets(self, y: np.ndarray, outputs: int) -> np.ndarray:
+        """Return one-hot rows."""
+        return np.eye(outputs)[np.asarray(y)]
+
+    def linear_loss(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        shifted = outputs - outputs.max(axis=1, keepdims=True)
+        log = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return -float((targets * log).sum()), np.exp(log) - targets
+
+    def machine(self) -> Any:
+        from sklearn.svm import SVC
+
+        return SVC(C=PENALTY)
+
+    def machine_score(self, predicted: np.ndarray, y: np.ndarray) -> float:
+        return float((predicted == y).mean())
+
+    # Evidence ------------------------------------------------------------------------------------
+    def mistakes(self, answers: np.ndarray, y: np.ndarray, number: int = MISTAKES) -> list[dict[str, Any]]:
+        """Return the wrong answers with the highest probabilities."""
+        found = answers.argmax(axis=1)
+        wrong = np.flatnonzero(found != y)
+        sure = answers[wrong, found[wrong]]
+        worst = np.argsort(-sure, kind="stable")[:number]
+        return [
+            {
+                "index": int(i),
+                "label": int(y[i]),
+                "taken_for": int(found[i]),
+                "probability": float(answers[i, found[i]]),
+            }
+            for i in wrong[worst]
+        ]
+
+    def evidence(self, answers: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+        """Return the `"confusion"` matrix, a row for each true class; nothing for more than 100 classes."""
+        classes = answers.shape[1]
+        if classes > _MOST_CLASSES:
+            return {}
+        counts = np.bincount(np.asarray(y) * classes + answers.argmax(axis=1), minlength=classes**2)
+        return {"confusion": counts.reshape(classes, classes).tolist()}
+
+    def summary(self, answers: np.ndarray, y: np.ndarray, names: Sequence[str], dataset: str) -> dict[str, Any]:
+        correct = answers.argmax(axis=1) == y
+
+        def share(of: np.ndarray) -> dict[str, Any]:
+            value, samples = float(correct[of].mean()), int(of.sum())
+            return {"accuracy": value, "interval": list(wilson_interval(value, samples)), "samples": samples}
+
+        classes = {name: y == number for number, name in enumerate(names)}
+        return {
+            "dataset": dataset,
+            **share(np.ones(len(y), bool)),
+            "loss": self.evaluation(answers, y)["loss"],
+            "classes": {name: share(of) for name, of in classes.items() if of.any()},
+        }
+
+    def members(self, y: np.ndarray, outputs: int) -> list[np.ndarray]:
+        return [y == number for number in range(outputs)]
+
+    # Words ---------------------------------------------------------------------------------------
     def in_words(self, answers: Mapping[str, float]) -> str:
         return max(answers, key=lambda name: answers[name])
+
+    def label_in_words(self, label: Any, names: Sequence[str]) -> str:
+        return names[label]
 
     def score_in_words(self, score: float, samples: str) -> str:
         return f"{100 * score:.1f} % of the {samples}"
 
-    def same(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return first.argmax(axis=1) == second.argmax(axis=1)
+    def interval_in_words(self, record: Mapping[str, Any], value: float | None, samples: int | None) -> str:
+        if not samples or value is None:
+            return super().interval_in_words(record, value, samples)
+        low, high = wilson_interval(value, samples)
+        return f" (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+
+    def result_in_words(self, value: float, samples: int, data: str) -> str:
+        return f"{self.show(value)} of {samples:,} {data} samples"
+
+    def summary_in_words(self, record: Mapping[str, Any]) -> str:
+        def interval(of: Mapping[str, Any]) -> str:
+            low, high = of["interval"]
+            return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+        lines = [
+            f"{record['dataset']}: {100 * record['accuracy']:.2f} % of {record['samples']:,} samples (95 % interval "
+            f"{interval(record)}), loss {record['loss']:.4f}"
+        ]
+        classes = sorted(record["classes"].items(), key=lambda item: item[1]["accuracy"])
+        width = max((len(name) for name, _ in classes), default=0)
+        for name, of in classes:
+            lines.append(f"  {name:<{width}}  {100 * of['accuracy']:.1f} % of {of['samples']:,} ({interval(of)})")
+        return "\n".join(lines) + "\n"
+
+    def purpose(self, kinds: str, dataset: str, names: Sequence[str]) -> str:
+        return f"sorts {kinds} of {dataset}{f' into {len(names)} classes' if names else ''}"
+
+    def json_entries(self, answers: Mapping[str, float]) -> dict[str, Any]:
+        best = self.in_words(answers)
+        return {"class": best, "probability": answers[best], "probabilities": dict(answers)}
+
+    def csv_cells(self, answers: Mapping[str, float]) -> list[tuple[str, str]]:
+        best = self.in_words(answers)
+        values = [("probability", answers[best]), *answers.items()]
+        return [("class", best), *((name, f"{value:.6f}") for name, value in values)]
+
+    def text_cells(self, answers: Mapping[str, float]) -> tuple[str, ...]:
+        best = self.in_words(answers)
+        return best, f"{100 * answers[best]:.1f} %"
+
+    def confidence(self, answers: Sequence[float]) -> float | None:
+        return max(answers)
+
+    def entry(self) -> dict[str, Any]:
+        return {}
+
+
+class ClassReading(Reading):
+    """Probabilities of classes: the largest one, and one of each class. An answer is right or wrong."""
+
+    what = "class number"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return ("confidence", *(f"probability of {self.names[index]}" for index in self.watched))
+
+    def columns(self, answers: np.ndarray) -> np.ndarray:
+        answers = np.asarray(answers, "float32")
+        return np.concatenate([answers.max(axis=1, keepdims=True), answers[:, list(self.watched)]], axis=1)
+
+    def labels(self, argument: str, y: Any, samples: int) -> np.ndarray:
+        y = checks.array(argument, y, rank=1, kinds="iu")
+        if len(y) != samples:
+            raise ValueError(checks.invalid(argument, f"a class number of each of the {samples} samples", len(y)))
+        unknown = y[(y < 0) | (y >= len(self.names))]
+        if len(unknown):
+            expected = f"class numbers from 0 to {len(self.names) - 1}, those of the model"
+            raise ValueError(checks.invalid(argument, expected, int(unknown[0])))
+        return y.astype("int64")
+
+    def errors(self, answers: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (answers.argmax(axis=1) != y).astype("float64")
+
+
+def _of_probabilities(labels: Any, answers: Any) -> Any:
+    """Unlike Keras', unclipped: a class with probability 0 has a gradient too."""
+    own = ops.take_along_axis(answers, ops.cast(ops.reshape(labels, (-1, 1)), "int32"), axis=1)
+    return -ops.log(ops.maximum(own[:, 0], _SMALLEST_ANSWER))
+
+
+def _of_logits(labels: Any, answers: Any) -> Any:
+    return keras.losses.sparse_categorical_crossentropy(labels, answers, from_logits=True)

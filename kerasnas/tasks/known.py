@@ -1,31 +1,39 @@
-"""The tasks by name, and the one that labels are of."""
+"""The task of a configuration, of a loss, or of labels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks.base import Task, labels_message, wrong_labels
+from kerasnas.tasks.base import TASKS, Task, task_class
 from kerasnas.tasks.classification import Classification
+from kerasnas.tasks.labels import wrong_labels
 from kerasnas.tasks.multilabel import Multilabel
 from kerasnas.tasks.regression import Regression
 
 CLASSIFICATION, MULTILABEL = Classification(), Multilabel()
-TASKS = ("classification", "multilabel", "regression")
+
+
+class TaskNames:
+    """Values of an argument `task`, read when they are needed: `"auto"`, and all names in `TASKS`."""
+
+    def __iter__(self) -> Iterator[str]:
+        yield from ("auto", *TASKS)
 
 
 def task_of(config: Mapping[str, Any] | None = None) -> Task:
-    """The task of a `get_config`.
+    """Return the task of a `get_config`.
 
     Args:
         config: what `get_config` returned. Defaults to None: classification.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or field; names the nearest.
 
     Example:
 
@@ -35,21 +43,19 @@ def task_of(config: Mapping[str, Any] | None = None) -> Task:
     if config is None:
         return CLASSIFICATION
     checks.instance("config", config, Mapping, "a mapping, as `get_config` returns it")
-    name = checks.one_of("config", config.get("name"), TASKS)
-    known = {"name", "offset", "scale"} if name == "regression" else {"name"}
+    task = task_class(checks.one_of("config", config.get("name"), TASKS))
+    fields = [field.name for field in dataclasses.fields(task)]
     for key in config:
-        checks.one_of("config", key, known)
-    if name == "regression":
-        return Regression(config.get("offset", (0.0,)), config.get("scale", (1.0,)))
-    return MULTILABEL if name == "multilabel" else CLASSIFICATION
+        checks.one_of("config", key, ("name", *fields))
+    return task(**{name: config[name] for name in fields if name in config})
 
 
 def task_of_loss(loss: Any, y: np.ndarray | None = None) -> Task:
-    """The task of a compiled loss: what its labels are checked as.
+    """Return the task of a compiled loss: what its labels are checked as.
 
     Args:
         loss: a loss, its name, or a function.
-        y: the labels, by which a function of your own is told. Defaults to None: class numbers.
+        y: the labels, which decide for a function of your own. Defaults to None: class numbers.
 
     Raises:
         ValueError: if `loss` is none of these.
@@ -68,11 +74,9 @@ def task_of_loss(loss: Any, y: np.ndarray | None = None) -> Task:
             raise ValueError(checks.invalid("loss", "a loss, its name, or a function", loss))
     kind = loss if isinstance(loss, str) else type(loss).__name__
     kind = str(getattr(loss, "__name__", kind)).replace("_", "").lower()
-    if kind.startswith("binary"):
-        return MULTILABEL if y is None or np.ndim(y) == 2 else CLASSIFICATION
-    numbers = ("mse", "mae", "meansquared", "meanabsolute", "huber", "logcosh", "mape", "msle")
-    if kind.startswith(numbers):
-        return Regression()
+    for task in map(task_class, TASKS):
+        if task.trained_by(kind, y):
+            return task.of_loss(loss)
     if y is None or "crossentropy" in kind:
         return CLASSIFICATION
     y = checks.array("y", y, kinds="iufb")
@@ -81,14 +85,21 @@ def task_of_loss(loss: Any, y: np.ndarray | None = None) -> Task:
     return Regression() if y.ndim == 2 or y.dtype.kind == "f" else CLASSIFICATION
 
 
+def task_of_targets(y: np.ndarray) -> Task:
+    """Return the task of labels that a network learns: class numbers, rows of 0 and 1, or numbers."""
+    if y.ndim == 1:
+        return CLASSIFICATION
+    return MULTILABEL if np.isin(y, (0, 1)).all() else Regression()
+
+
 def task_of_labels(y: np.ndarray) -> str:
-    """The name of the task that labels are of, where they are not said to be of one.
+    """Return the name of the task that raw labels are of: the first in `TASKS` that recognizes them.
 
     Class numbers of shape `(samples,)` and names are a classification; a table of 0 and 1 with rows of other sums than
-    1 is multilabel; numbers of which some are not whole, or a table of numbers, are a regression.
+    1 is multilabel; numbers, some of them not whole, or a table of numbers are a regression.
 
     Raises:
-        ValueError: where it cannot be told: of one-hot rows, and of whole numbers that are floats; says what to do.
+        ValueError: for one-hot rows and for whole numbers that are floats, which may be either; says what to do.
 
     Example:
 
@@ -100,20 +111,30 @@ def task_of_labels(y: np.ndarray) -> str:
     except ValueError:  # rows of several lengths
         raise ValueError(checks.invalid("y", "an array of labels", y)) from None
     y = y[:, 0] if y.shape[1:] == (1,) else y
-    if y.ndim == 1 and y.dtype.kind in "iuUSb":
-        return "classification"
-    if y.dtype.kind in "fiub" and y.ndim in (1, 2):
-        if not y.size or not np.isfinite(y).all():
-            raise ValueError(labels_message("y", "training", "finite labels, at least one", f"shape {y.shape}"))
-        if y.ndim == 2 and np.isin(y, (0, 1)).all():
-            if (y.sum(axis=1) == 1).all():
-                hint = 'They may be one-hot: pass y.argmax(axis=-1), or say task="multilabel".'
-                raise ValueError(
-                    labels_message("y", "training", "class numbers, or a task", f"one 1 in each row. {hint}")
-                )
-            return "multilabel"
-        if y.ndim == 1 and (y == np.round(y)).all():
-            hint = 'Class numbers are integers: y.astype("int64"); of numbers, say task="regression".'
-            raise ValueError(labels_message("y", "training", "labels of an integer dtype", f"whole floats. {hint}"))
-        return "regression"
-    raise wrong_labels("y", "training", "class numbers, a table of 0 and 1, or numbers", y)
+    name = next((name for name in TASKS if task_class(name).recognizes(y)), None)
+    if name is None:
+        raise wrong_labels("y", "training", "class numbers, a table of 0 and 1, or numbers", y)
+    return name
+
+
+def with_task(arrays: Mapping[str, np.ndarray], task: str = "auto") -> tuple[dict[str, np.ndarray], Task]:
+    """Return arrays with labels in the form that networks learn, and their task.
+
+    Args:
+        arrays: `y_train` and `y_test` among them.
+        task: name of the task. Defaults to `"auto"`: that of the array `task`, or of the labels of the training data.
+
+    Raises:
+        ValueError: for labels that are not of that task, and where it is ambiguous.
+
+    Example:
+
+    >>> arrays, task = with_task({"y_train": np.array([1.5, 3.5]), "y_test": np.array([2.5])})
+    >>> task, arrays["y_test"].tolist()
+    (Regression(offset=(2.5,), scale=(1.0,)), [[0.0]])
+    """
+    if task == "auto" and "task" in arrays:
+        task = checks.one_of("task", str(arrays["task"]), TASKS)
+    name = task_of_labels(arrays["y_train"]) if task == "auto" else task
+    train, test, prepared = task_class(name).prepare(arrays["y_train"], arrays["y_test"])
+    return {**arrays, "y_train": train, "y_test": test}, prepared

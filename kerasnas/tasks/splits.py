@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.tasks import Classification, Task
+from kerasnas.tasks import Task
 
 
 def stratified_split(y: Any, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -135,24 +135,19 @@ def split_samples(
 
     Example:
 
-    >>> from kerasnas.tasks import Regression
+    >>> from kerasnas.tasks import Task
     >>> first, second = split_samples(Regression(), np.linspace(-1, 1, 100)[:, None], 0.2, seed=0)
     >>> len(first), len(second)
     (80, 20)
     """
     checks.instance("task", task, Task, "a `kerasnas.tasks.Task`")
     y = _labels(y)
-    if isinstance(task, Classification):
-        if y.ndim != 1 or not len(y) or y.dtype.kind not in "iuUS":
-            raise _invalid("y", "class numbers or names of shape (samples,)", f"shape {y.shape}, dtype {y.dtype}")
-    else:
-        task.check(y, None)
+    task.check_splittable(y)
     if isinstance(groups, np.ndarray) and groups.ndim == 1 and len(groups) != len(y):
         raise _invalid("y", f"as many labels as `groups`, {len(groups)}", f"{len(y)}")
     if groups is None:
         return stratified_split(task.strata(y), fraction, seed)
-    strata = task.strata(y) if isinstance(task, Classification) else np.zeros(len(y), int)
-    return grouped_split(strata, groups, fraction, seed)
+    return grouped_split(task.group_strata(y), groups, fraction, seed)
 
 
 def split_classes(y: Any, sizes: Sequence[float], seed: int = 0) -> tuple[np.ndarray, ...]:

@@ -13,7 +13,7 @@ from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.datasets import check_images, split_samples, unit_pixels
 from kerasnas.datasets.batches import ArrayBatches, PairedBatches
-from kerasnas.tasks import CLASSIFICATION, Classification, Task
+from kerasnas.tasks import CLASSIFICATION, Task
 
 BATCH_SIZE = 64  # the default, where the data have as many samples
 _PAIRS = "pairs of batches, `((x, y), (x_val, y_val))`"
@@ -65,7 +65,7 @@ def pair_halves(
     if y is None:
         return _pair_datasets(x, validation_data, validation_split, steps)
     x, y = np.asarray(x), np.asarray(y)
-    y = _as_table(y, task)
+    y = task.table(y) if y.ndim == 1 else y
     expected: dict[str, Any] = {"input_shape": input_shape, "num_classes": num_classes, "task": task}
     check_images(x, y, **expected, what="training")
     x = unit_pixels(x)
@@ -85,7 +85,7 @@ def pair_halves(
         if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
             raise ValueError("Invalid value received for argument `validation_data`. Expected `(x, y)`, two arrays.")
         x_val, y_val = (np.asarray(part) for part in validation_data)
-        y_val = _as_table(y_val, task)
+        y_val = task.table(y_val) if y_val.ndim == 1 else y_val
         check_images(x_val, y_val, **expected, what="validation")
         x_val = unit_pixels(x_val)
         _warn_of_test_set(y_val)
@@ -104,11 +104,6 @@ def pair_halves(
 
 
 _MOST_CLASSES = 10**6  # that weights are given for where their number is not known: a label that is an id is none
-
-
-def _as_table(y: np.ndarray, task: Task) -> np.ndarray:
-    """Labels of a single number a sample with an axis of outputs, as networks answer them."""
-    return y[:, None] if y.ndim == 1 and not isinstance(task, Classification) else y
 
 
 def _warn_of_test_set(y: np.ndarray) -> None:

@@ -20,7 +20,7 @@ from kerasnas.spaces import SearchSpace
 from kerasnas.spaces.base import Indices
 from kerasnas.strategies.base import SearchStrategy
 from kerasnas.strategies.controller import Controller, PolicyGradient
-from kerasnas.tasks import Classification, Task, task_of_loss
+from kerasnas.tasks import Task, task_of_loss
 from kerasnas.trainers import arguments
 from kerasnas.trainers.compiling import (
     build_metrics,
@@ -291,7 +291,7 @@ class ENASTrainer(backend.SharedStep, keras.Model):
         Of labels that are no classes, their mean score, as `kerasnas.tasks.Task.scores` has it.
         """
         task = self._task(y)
-        labels = () if isinstance(task, Classification) else (self.supernet.num_classes,)
+        labels = task.label_shape(self.supernet.num_classes)
         if tuple(x.shape[1:]) != self.supernet.image_shape or tuple(y.shape) != (x.shape[0], *labels):
             expected = f"images of shape {self.supernet.image_shape}, with a label `y` each"
             raise ValueError(checks.invalid("x", expected, f"shapes {tuple(x.shape)} and {tuple(y.shape)}"))

@@ -22,7 +22,6 @@ from kerasnas.modalities.augmentations import Augmentation
 from kerasnas.modalities.lookup import of_space
 from kerasnas.networks.fused import fused
 from kerasnas.spaces import SearchSpace
-from kerasnas.tasks import Classification
 from kerasnas.trainers import arguments
 from kerasnas.training import loop as training_loop
 from kerasnas.training.recipe import TrainingRecipe
@@ -99,7 +98,7 @@ class NetworkTraining:
     def _further(self, model: keras.Model, data: Arrays) -> dict[str, float]:
         """The metrics of the task that are no means over batches; none of a classification."""
         task = self.recipe.task
-        if isinstance(task, Classification):
+        if task.metric_is_mean:
             return {}
         outputs = model.predict(data[0], batch_size=training_loop.EVALUATION_BATCH, verbose=0)
         return task.evaluation(task.answers(outputs), np.asarray(data[1]))

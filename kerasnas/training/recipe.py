@@ -127,4 +127,4 @@ class TrainingRecipe:
         record |= {name: getattr(self, name) for name, usual in numbers.items() if getattr(self, name) != usual}
         record |= {} if self.algorithm == "sgd" else {"algorithm": self.algorithm}
         record |= {name: getattr(self, name) for name in ("ngrams", "kernels") if getattr(self, name)}
-        return record if self.task == CLASSIFICATION else {**record, "task": self.task.get_config()}
+        return {**record, **self.task.entry()}

@@ -131,7 +131,6 @@ call(
     x=IMAGES,
     calibration=IMAGES,
 )
-call(export.graded, probabilities=np.eye(3), labels=np.arange(3))
 call(export.load_classifier, folder=RUN)
 call(
     export.save_classifier,

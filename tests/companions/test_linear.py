@@ -37,11 +37,11 @@ def labels_of(task, y):
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_gradient_of_the_loss(task):
     rng = np.random.default_rng(0)
-    targets = linear.targets_of(task, labels_of(task, np.arange(4) % 2), 2)
+    targets = task.targets(labels_of(task, np.arange(4) % 2), 2)
     shape = targets.shape
     error = check_grad(
-        lambda values: linear._loss(task, values.reshape(shape), targets)[0],
-        lambda values: linear._loss(task, values.reshape(shape), targets)[1].ravel(),
+        lambda values: task.linear_loss(values.reshape(shape), targets)[0],
+        lambda values: task.linear_loss(values.reshape(shape), targets)[1].ravel(),
         rng.standard_normal(targets.size),
     )
     assert error < 1e-5

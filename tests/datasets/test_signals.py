@@ -108,7 +108,7 @@ def test_checks_expect_signals_where_they_are_asked_for():
         check_images(x[..., 0], y, input_shape=(16, 1))
     with pytest.raises(ValueError, match=r"Expected as many labels as signals\. Received: 4 signals and 3 labels"):
         check_images(x, y[:3], input_shape=(16, 2))
-    with pytest.raises(ValueError, match="one class number a signal"):
+    with pytest.raises(ValueError, match="a class number for each of the signals"):
         check_images(x, y[:, None], input_shape=(16, 2))
 
 

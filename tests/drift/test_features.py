@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kerasnas.drift.features import input_statistics, output_columns, output_names, watched_classes
+from kerasnas.drift.features import input_statistics
+from kerasnas.tasks import CLASSIFICATION
 
 
 def test_statistics_of_images_by_hand():
@@ -30,11 +31,13 @@ def test_vectors_are_their_own_columns_up_to_a_number():
 def test_of_many_classes_the_likeliest_have_a_column():
     outputs = np.full((4, 50), 0.01)
     outputs[:, 40] = 0.5
-    watched = watched_classes(outputs)
-    assert len(watched) == 32 and 40 in watched
-    columns = output_columns(outputs, watched)
+    reading = CLASSIFICATION.reading(range(50))
+    reading.watch(outputs)
+    assert len(reading.watched) == 32 and 40 in reading.watched
+    columns = reading.columns(outputs)
     assert columns.shape == (4, 33) and columns[0, 0] == 0.5
-    assert output_names((0, 1), ["cat", "dog"]) == ("confidence", "probability of cat", "probability of dog")
+    named = CLASSIFICATION.reading(["cat", "dog"], (0, 1))
+    assert named.column_names == ("confidence", "probability of cat", "probability of dog")
 
 
 def test_bad_input():

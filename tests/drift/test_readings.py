@@ -6,7 +6,7 @@ import pytest
 
 from kerasnas import DriftMonitor
 from kerasnas.drift.features import input_statistics
-from kerasnas.drift.readings import reading_of
+from kerasnas.tasks import MULTILABEL
 
 
 def linear(outputs, weights, activation=None):
@@ -52,7 +52,7 @@ def test_of_labels_all_have_to_be_right():
 
 
 def test_columns_of_labels():
-    reading = reading_of("multilabel", ["a", "b", "c"], [0, 2])
+    reading = MULTILABEL.reading(["a", "b", "c"], [0, 2])
     assert reading.columns(np.array([[0.25, 0.5, 0.125]])).tolist() == [[0.875, 0.25, 0.125]]
     assert reading.column_names == ("number of labels", "probability of a", "probability of c")
 

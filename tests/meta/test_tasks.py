@@ -113,11 +113,11 @@ def test_landmarks_of_labels_and_numbers_are_how_right_the_nearest_are():
 @pytest.mark.parametrize(
     ("y", "task", "named"),
     [
-        (np.zeros(20, int), MULTILABEL, "2 labels or numbers for each of the 20 images"),
+        (np.zeros(20, int), MULTILABEL, "2 labels for each of the 20 images"),
         (np.full((20, 2), 3), MULTILABEL, "0 or 1 for each label"),
-        (np.zeros((20, 3)), Regression(), "2 labels or numbers"),
+        (np.zeros((20, 3)), Regression(), "2 numbers"),
         (np.zeros((20, 2), int), CLASSIFICATION, "one class for each"),
-        (np.full(20, 2), CLASSIFICATION, "class numbers from 0 to 1"),
+        (np.full(20, 2), CLASSIFICATION, "labels from 0 to 1"),
     ],
 )
 def test_labels_of_another_task_are_named(y, task, named):

@@ -16,7 +16,8 @@ from kerasnas.reporting import sections, write_report
 from kerasnas.reporting.charts import bar_chart, line_chart
 from kerasnas.reporting.plots import plot_cell
 from kerasnas.reporting.tables import results_table
-from kerasnas.training.evidence import samples_record, worst_mistakes
+from kerasnas.tasks import CLASSIFICATION
+from kerasnas.training.evidence import samples_record
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CLASSES = ("cat", "a class of a name that is long & has <signs>", "owl")
@@ -66,7 +67,7 @@ def result():
         "searched": searched,
         "race": race,
         "dataset": {"name": "pets", "classes": list(CLASSES), "test_examples": 40, "input_shape": [100, 80, 3]},
-        "samples": samples_record(data, worst_mistakes(probabilities, data.y_test)),
+        "samples": samples_record(data, CLASSIFICATION.mistakes(probabilities, data.y_test)),
         "settings": {"dataset": "a/long/path/without/any/space/" * 4},
     }
 
@@ -74,11 +75,11 @@ def result():
 # What is shown ------------------------------------------------------------------------------------------
 def test_worst_mistakes_are_wrong_and_sorted():
     probabilities, labels = np.random.default_rng(1).dirichlet(np.ones(3), 40), np.arange(40) % 3
-    found = worst_mistakes(probabilities, labels, 5)
+    found = CLASSIFICATION.mistakes(probabilities, labels, 5)
     wrong = [i for i in range(40) if probabilities[i].argmax() != labels[i]]
     assert [one["index"] for one in found] == sorted(wrong, key=lambda i: -probabilities[i].max())[:5]
     assert all(one["label"] == labels[one["index"]] != one["taken_for"] for one in found)
-    assert worst_mistakes(np.eye(3), np.arange(3)) == []
+    assert CLASSIFICATION.mistakes(np.eye(3), np.arange(3)) == []
 
 
 def test_samples_are_counted_and_small(result):

@@ -14,7 +14,7 @@ REGRESSION = Regression.fitted(NUMBERS)
 LABELS = {
     "classification": RNG.integers(3, size=50),
     "multilabel": (RNG.random((50, 3)) < 0.4).astype("float32"),
-    "regression": REGRESSION.standardized(NUMBERS),
+    "regression": REGRESSION.prepared(NUMBERS),
 }
 TASKS = {"classification": CLASSIFICATION, "multilabel": MULTILABEL, "regression": REGRESSION}
 every_task = pytest.mark.parametrize("name", TASKS)

@@ -322,4 +322,4 @@ class OneShotTuner(NetworkTuner):
 
 def _compared_by(task: Task) -> str:
     """Return the name of the metric that ranks children."""
-    return "val_accuracy" if task == CLASSIFICATION else "val_score"
+    return "val_accuracy" if task.metric_is_mean else "val_score"

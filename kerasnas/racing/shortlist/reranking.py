@@ -109,7 +109,7 @@ def rerank_genotypes(
     x, y = np.asarray(x), np.asarray(y)
     training = NetworkTraining(space, x.shape[1:], num_classes, recipe)
     task = training.recipe.task
-    y = y.reshape(-1) if task.name == "classification" else y
+    y = task.table(y)
     data, held_out = halves(x, y, validation_split, seed, task)
     with tempfile.TemporaryDirectory() as folder:
         record = run_shortlist(
