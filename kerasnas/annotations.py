@@ -1,4 +1,4 @@
-"""Names of types that signatures share."""
+"""Types that signatures share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 Tensor: TypeAlias = Any
-"""A tensor of Keras' backend, or what its operations take for one. Keras ships no type that a checker could use."""
+"""A tensor of Keras' backend, or a value that its operations accept. Keras ships no type for type checkers."""
 
 Tensors: TypeAlias = Sequence[Tensor]
 """The values of several variables, by position."""

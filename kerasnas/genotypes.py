@@ -1,4 +1,4 @@
-"""Genotype: the architecture found by a search, as immutable data, with JSON and the papers' string form."""
+"""Genotype: the architecture that a search found, as immutable data, with JSON and the papers' string form."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Edge(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Genotype:
-    """The architecture found by a search: for each kind of cell, its edges.
+    """The architecture that a search found: for each kind of cell, its edges.
 
-    Comparable, hashable and independent of TensorFlow. The order of the edges carries no meaning:
-    they are kept sorted by (target, source, primitive), and the cells by their kind.
+    Comparable, hashable and independent of TensorFlow. The order of the edges has no meaning: they are sorted by
+    (target, source, primitive), and the cells by their kind.
 
     Args:
         space: name of the space it belongs to, such as `"darts"`.
-        cells: mapping (or pairs) from the kind of cell, such as `"normal"`, to its edges, each an
-            `Edge` or a `(primitive, source, target)` triple.
+        cells: mapping (or pairs) from the kind of cell, such as `"normal"`, to its edges, each an `Edge` or a
+            `(primitive, source, target)` triple.
 
     Raises:
         ValueError: if `space` is not a name, `cells` is neither a mapping nor pairs, an edge is malformed or points
@@ -148,7 +148,7 @@ class Genotype:
 
     # The string form of the DARTS family ---------------------------------------------------------
     def to_paper_string(self) -> str:
-        """The string form of DARTS and its successors: `Genotype(normal=[(op, source), ...], ...)`."""
+        """Return the string form of DARTS and its successors: `Genotype(normal=[(op, source), ...], ...)`."""
         fields = []
         for kind, edges in self.cells:
             pairs = [(edge.primitive, edge.source) for edge in edges]
@@ -215,7 +215,7 @@ def _edge(value: Any) -> Edge:
 
 
 def _literal(value: ast.expr) -> Any:
-    """The value of a literal, or of `range(...)` of literals, as in the papers' lists of nodes."""
+    """Evaluate a literal, or `range(...)` of literals, as in the papers' lists of nodes."""
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "range":
         return range(*map(ast.literal_eval, value.args))
     return ast.literal_eval(value)

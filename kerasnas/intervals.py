@@ -1,4 +1,4 @@
-"""Intervals and paired differences of accuracies that were measured on a number of samples."""
+"""Intervals and paired differences of accuracies measured on a number of samples."""
 
 from __future__ import annotations
 
@@ -11,18 +11,9 @@ from kerasnas import checks
 
 
 def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of an accuracy measured on a number of samples.
+    """Return the ends of the interval of an accuracy measured on a number of samples.
 
-    Args:
-        accuracy: from 0 to 1.
-        samples: how many it was measured on.
-        z: quantile of the normal distribution. Defaults to 1.96, for 95 %.
-
-    Returns:
-        Its two ends.
-
-    Raises:
-        ValueError: for a number out of range.
+    `z` is the quantile of the normal distribution, 1.96 for 95 %.
 
     Example:
 
@@ -41,17 +32,10 @@ def wilson_interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[flo
 
 
 def paired_difference(first: Sequence[bool] | np.ndarray, second: Sequence[bool] | np.ndarray) -> tuple[float, float]:
-    """The difference of two accuracies on the same samples, and its standard error.
+    """Return the difference of two accuracies on the same samples, and its standard error.
 
-    Args:
-        first: for each sample, whether the first one got it right.
-        second: the same of the second one.
-
-    Returns:
-        `(difference, error)`; of a single sample, the error is infinite.
-
-    Raises:
-        ValueError: if the two are not of one length, at least 1.
+    `first` and `second` have one boolean for each sample, whether the prediction was right. For a single sample, the
+    error is infinite.
 
     Example:
 

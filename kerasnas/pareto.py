@@ -1,4 +1,4 @@
-"""Pareto dominance: the rewards that no other one beats, with every objective maximized."""
+"""Pareto dominance: the rewards that no other dominates, with every objective maximized."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ from kerasnas import checks
 def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
     """Return True if `one` is at least as good as `other` in every objective, and better in one.
 
-    Args:
-        one, other: as many numbers each, all maximized.
-
-    Raises:
-        ValueError: if they differ in length, or are not finite numbers.
-
     Example:
 
     >>> dominates([1, 2], [1, 1]), dominates([1, 2], [1, 2]), dominates([1, 2], [2, 1])
@@ -30,15 +24,9 @@ def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
 
 
 def non_dominated(rewards: np.ndarray) -> np.ndarray:
-    """The Pareto front: positions, ascending, of the rewards that no other one dominates.
+    """Return the Pareto front of `(n, objectives)`: positions, ascending, of rewards that no other dominates.
 
     Equal rewards do not dominate each other: all of them are on the front, or none.
-
-    Args:
-        rewards: `(n, objectives)`, all maximized.
-
-    Raises:
-        ValueError: if `rewards` is not such an array of finite numbers.
 
     Example:
 
@@ -55,16 +43,9 @@ def non_dominated(rewards: np.ndarray) -> np.ndarray:
 
 
 def non_dominated_sort(rewards: np.ndarray) -> list[np.ndarray]:
-    """Divide rewards into Pareto fronts, the best first: each is the front of what those before it leave.
+    """Divide `(n, objectives)` rewards into Pareto fronts, the best first, as ascending positions.
 
-    Args:
-        rewards: `(n, objectives)`, all maximized.
-
-    Returns:
-        For each front the positions of its members, ascending.
-
-    Raises:
-        ValueError: if `rewards` is not such an array of finite numbers.
+    Each is the front of the rewards that those before it leave.
 
     Example:
 
@@ -82,16 +63,9 @@ def non_dominated_sort(rewards: np.ndarray) -> list[np.ndarray]:
 
 
 def crowding_distance(rewards: np.ndarray) -> np.ndarray:
-    """The distance between the neighbors of each member of a front, summed over the objectives; infinite at the ends.
+    """Return the distance between the neighbors of each member of a front, summed over the objectives.
 
-    Args:
-        rewards: `(n, objectives)` of one front.
-
-    Returns:
-        Array `(n,)`.
-
-    Raises:
-        ValueError: if `rewards` is not such an array of finite numbers.
+    It is infinite at the ends.
 
     Example:
 
@@ -113,15 +87,9 @@ def crowding_distance(rewards: np.ndarray) -> np.ndarray:
 
 
 def staircase(costs: Sequence[float], values: Sequence[float]) -> list[int]:
-    """The front of a cost to minimize and a value to maximize: positions, cheaper ones first.
+    """Return the front of a cost to minimize and a value to maximize: positions, cheaper ones first.
 
-    Of equal points the first alone is listed, so that costs and values both ascend strictly.
-
-    Args:
-        costs, values: as many numbers each.
-
-    Raises:
-        ValueError: if they differ in length, or are not finite numbers.
+    Of equal points only the first is listed, so that costs and values both ascend strictly.
 
     Example:
 
@@ -140,14 +108,9 @@ def staircase(costs: Sequence[float], values: Sequence[float]) -> list[int]:
 
 
 def hypervolume(rewards: np.ndarray, reference: Sequence[float]) -> float:
-    """The area that two-objective rewards dominate, above and right of a reference.
+    """Return the area that two-objective rewards `(n, 2)`, both maximized, dominate above a reference point.
 
-    Args:
-        rewards: `(n, 2)`, both maximized; those that are not above the reference in both add nothing.
-        reference: two numbers.
-
-    Raises:
-        ValueError: if `rewards` or `reference` is not such an array of finite numbers.
+    Rewards that do not exceed the reference in both objectives add nothing.
 
     Example:
 
@@ -170,6 +133,6 @@ def hypervolume(rewards: np.ndarray, reference: Sequence[float]) -> float:
 
 
 def _dominance(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Array `(n, m)`: True where a row of `ones` dominates a row of `others`."""
+    """Return an array `(n, m)`: True where a row of `ones` dominates a row of `others`."""
     as_good, better = ones[:, None] >= others, ones[:, None] > others
     return np.logical_and(as_good.all(axis=-1), better.any(axis=-1))

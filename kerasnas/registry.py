@@ -1,4 +1,4 @@
-"""Registry: a name -> factory table whose errors name the nearest right name."""
+"""Registry: a name -> factory table whose errors name the nearest valid name."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Registry:
         return factory
 
     def unregister(self, name: str) -> None:
-        """Remove `name`; an unknown name is an error."""
+        """Remove `name`; raise ValueError for an unknown name."""
         self[name]
         del self._factories[name]
 

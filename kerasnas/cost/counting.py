@@ -1,4 +1,4 @@
-"""Counting of a Keras model: parameters and multiply-adds."""
+"""Counts of a Keras model: parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import math
 
 import keras
 
-from kerasnas import checks
 from kerasnas.backend.keras_internals import calls_of, flatten_layers, own_trainable_variables
 from kerasnas.relaxations.base import is_alphas
 
 
-@checks.arguments(model=keras.Model)
 def parameters(model: keras.Model) -> int:
-    """The number of trainable parameters of `model`, architecture parameters left out.
+    """Return the number of trainable parameters of `model`, without architecture parameters.
 
     Example:
 
@@ -24,21 +22,17 @@ def parameters(model: keras.Model) -> int:
     return sum(math.prod(variable.shape) for variable in model.trainable_variables if not is_alphas(variable))
 
 
-@checks.arguments(model=keras.Model)
 def macs(model: keras.Model) -> int:
-    """The multiply-adds of one image's way through `model`, as the field counts them (its "FLOPs").
+    """Return the multiply-adds of `model` for one sample, as the field counts them (its "FLOPs").
 
-    Each entry of a convolution's kernel is used once at each pixel of the layer's output (borders are counted like the
-    inside), each entry of a dense kernel once, and so is each bias. Recurrent layers use each entry at each step,
-    embeddings look up, and attention multiplies each pair of places that it compares twice in each head, beside its
-    dense kernels. Norms, pools, activations and sums are left out.
-    What counts is the work that the primitives are defined by: zeros that are multiplied only because that is faster
-    are no part of it. The counts of NAS-Bench-201's cells are the published ones.
+    Each entry of a convolution's kernel counts once for each pixel of the layer's output (borders like the inside),
+    each entry of a dense kernel once, and so does each bias. Recurrent layers use each entry at each step, embeddings
+    cost nothing, and attention multiplies each pair of places twice in each head, in addition to its dense kernels.
+    Norms, pools, activations and sums are not counted. Zeros that are multiplied only because that is faster do not
+    count either. The counts of NAS-Bench-201's cells are the published ones.
 
-    Args:
-        model: a built model whose layers with kernels are convolutions, dense, recurrent and attention layers, the
-            recurrent ones on sequences of a known length. One that a functional model calls several times counts as
-            often.
+    The model must be built; recurrent layers must read sequences of a known length. A layer that a functional model
+    calls several times counts as often.
 
     Example:
 
@@ -55,16 +49,16 @@ def macs(model: keras.Model) -> int:
             total += max(1, calls[id(layer)]) * each
         if id(layer) in counted or isinstance(layer, keras.layers.Embedding):
             continue
-        own = [variable for variable in own_trainable_variables(layer) if not is_alphas(variable)]
-        if any(len(variable.shape) > 1 for variable in own):
+        variables = [variable for variable in own_trainable_variables(layer) if not is_alphas(variable)]
+        if any(len(variable.shape) > 1 for variable in variables):
             outputs = layer.compute_output_shape(layer.get_build_config()["input_shape"])
-            each = sum(math.prod(variable.shape) for variable in own) * math.prod(outputs[1:-1])
+            each = sum(math.prod(variable.shape) for variable in variables) * math.prod(outputs[1:-1])
             total += max(1, calls[id(layer)]) * each
     return total
 
 
 def _attention_macs(layer: keras.layers.MultiHeadAttention) -> int:
-    """The multiply-adds of an attention layer: four dense kernels, and every pair of places twice in each head."""
+    """Count four dense kernels, and every pair of places twice in each head."""
     shapes, config = layer.get_build_config()["shapes_dict"], layer.get_config()
     places, others = (shapes[name] for name in ("query_shape", "value_shape"))
     axes = config["attention_axes"] or range(1, len(others) - 1)
@@ -77,8 +71,6 @@ def _attention_macs(layer: keras.layers.MultiHeadAttention) -> int:
 
 
 def _recurrent_macs(layer: keras.layers.RNN) -> int:
-    """The multiply-adds of a recurrent layer: each entry of its kernels at each step."""
-    return (
-        sum(math.prod(variable.shape) for variable in layer.trainable_variables)
-        * layer.get_build_config()["input_shape"][1]
-    )
+    """Count each entry of the kernels at each step."""
+    steps = layer.get_build_config()["input_shape"][1]
+    return steps * sum(math.prod(variable.shape) for variable in layer.trainable_variables)

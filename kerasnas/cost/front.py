@@ -13,12 +13,7 @@ from kerasnas.networks.supernet import Supernet
 
 
 class FrontPoint(NamedTuple):
-    """A network on the front.
-
-    Args:
-        genotype: the network.
-        cost: cost of the network.
-    """
+    """A network on the front, and its cost."""
 
     genotype: Genotype
     cost: float
@@ -27,9 +22,9 @@ class FrontPoint(NamedTuple):
 def pareto_front(
     supernet: Supernet, cost: CostModel, points: int = 8, max_skips: int | None = None
 ) -> list[FrontPoint]:
-    """The networks that a searched supernet derives under limits from the least cost to that of its free choice.
+    """Return the networks that a searched supernet derives under limits from the least cost to that of its free choice.
 
-    All of them come from one search; each is worth training where the cost counts.
+    All of them come from one search; each is worth training if the cost matters.
 
     Args:
         supernet: a supernet after its search.
@@ -59,5 +54,5 @@ def pareto_front(
     points = checks.integer("points", points, 2)
     most = cost.cost(supernet.derive(max_skips))
     limits = np.linspace(cost.least_cost(), most, points)
-    found = [supernet.derive(max_skips, cost, float(limit)) for limit in limits]
-    return sorted({FrontPoint(genotype, cost.cost(genotype)) for genotype in found}, key=lambda point: point.cost)
+    genotypes = [supernet.derive(max_skips, cost, float(limit)) for limit in limits]
+    return sorted({FrontPoint(genotype, cost.cost(genotype)) for genotype in genotypes}, key=lambda point: point.cost)

@@ -21,11 +21,11 @@ from kerasnas.networks.measured import NetworkParts, Part
 from kerasnas.spaces import SearchSpace
 
 FORMAT = 1
-_SECONDS = 0.02  # that a part is timed for in each round, at least
+_SECONDS = 0.02  # minimum time for which a part is timed in each round
 
 
 def device_name() -> str:
-    """The device that latencies hold for: the processor, the number of cores, the backend."""
+    """Return the device that latencies were measured on: processor, cores, backend."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -37,12 +37,12 @@ def device_name() -> str:
 
 @checks.arguments(model=keras.Model, batch_size=checks.size, rounds=checks.size)
 def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) -> float:
-    """The milliseconds that a forward pass of `model` takes here: the median over rounds of the mean over calls.
+    """Return the milliseconds of a forward pass of `model` here: the median over rounds of the mean over calls.
 
     Args:
         model: a functional Keras model.
-        batch_size: images at once. Defaults to 1.
-        rounds: how often it is timed. Defaults to 5.
+        batch_size: images in a batch. Defaults to 1.
+        rounds: number of measurements. Defaults to 5.
 
     Example:
 
@@ -54,7 +54,7 @@ def network_latency(model: keras.Model, batch_size: int = 1, rounds: int = 5) ->
 
 
 def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
-    """A batch for an input of a model: noise; token ids, all of words; or texts of 20 words."""
+    """Return a batch for an input of a model: noise, token ids without padding, or texts of 20 words."""
     shape = batch_size, *x.shape[1:]
     if x.dtype == "string":
         return np.full(shape, " ".join(["word"] * 20), object)
@@ -62,30 +62,30 @@ def _made_up(x: Any, batch_size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _timer(model: keras.Model, batch_size: int) -> Callable[[], float]:
-    """A function that times one round of calls of `model`, in ms a call; the first one has it compiled."""
+    """Return a function that times one round of calls of `model`, in ms a call; the first call compiles it."""
     rng = np.random.default_rng(0)
     inputs = [keras.ops.convert_to_tensor(_made_up(x, batch_size, rng)) for x in model.inputs]
     forward = backend.traced_once(lambda *x: model(list(x) if len(x) > 1 else x[0], training=False))
 
     def call() -> None:
-        keras.ops.convert_to_numpy(forward(*inputs))  # an accelerator answers before it has computed
+        keras.ops.convert_to_numpy(forward(*inputs))  # an accelerator returns before it has computed
 
     call()
-    begin = time.perf_counter()
+    start = time.perf_counter()
     call()
-    calls = max(3, int(_SECONDS / max(time.perf_counter() - begin, 1e-6)))
+    calls = max(3, int(_SECONDS / max(time.perf_counter() - start, 1e-6)))
 
     def round() -> float:
-        begin = time.perf_counter()
+        start = time.perf_counter()
         for _ in range(calls):
             call()
-        return 1e3 * (time.perf_counter() - begin) / calls
+        return 1e3 * (time.perf_counter() - start) / calls
 
     return round
 
 
 def _interleaved(timers: Sequence[Callable[[], float]], rounds: int) -> list[float]:
-    """The median of each timer, all of which take turns: what else the machine does falls on all alike."""
+    """Return the median of each timer; they take turns, so that other work on the machine affects all alike."""
     times = [[timer() for timer in timers] for _ in range(rounds)]
     return [statistics.median(column) for column in zip(*times, strict=True)]
 
@@ -104,10 +104,10 @@ class LatencyTable:
 
     Args:
         space: name of the space.
-        device: what `device_name` said.
+        device: name of the device.
         input_shape: of one image.
-        batch_size: images at once.
-        call_ms: milliseconds that are paid once in a whole network, whatever it computes.
+        batch_size: images in a batch.
+        call_ms: milliseconds of a call, whatever the network computes.
         parts: name and shapes of a part -> what it adds, in milliseconds.
 
     Example:
@@ -119,8 +119,8 @@ class LatencyTable:
     'latency'
 
     Reference:
-        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
-        (arXiv 1812.00332), section 3.3.
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019 (arXiv
+        1812.00332), section 3.3.
     """
 
     space: str
@@ -151,17 +151,17 @@ class LatencyTable:
         seed: int = 0,
         **sizes: Any,
     ) -> LatencyTable:
-        """Time every part of the space's networks on this machine, which should do nothing else.
+        """Time every part of the space's networks on this machine, which should be idle.
 
-        A part by itself takes longer than in a network, where caches are warm and what is independent runs side by
-        side. So a few random networks are timed as well, and all parts scaled by one factor to fit them.
+        A part by itself takes longer than in a network, where caches are warm and independent parts run in parallel. So
+        a few random networks are timed as well, and all parts scaled by one factor to fit them.
 
         Args:
             space: a space with `parts`.
             input_shape, num_classes: of the networks.
-            batch_size: images at once. Defaults to 1.
-            rounds: how often each part is timed; the median counts. Defaults to 5.
-            calibration: how many random networks are timed; 0 for a table of the parts alone. Defaults to 6.
+            batch_size: images in a batch. Defaults to 1.
+            rounds: number of measurements of each part; the median counts. Defaults to 5.
+            calibration: number of random networks to time; 0 for a table of the parts alone. Defaults to 6.
             seed: of these networks. Defaults to 0.
             sizes: as for the space's `build_network`.
         """
@@ -170,9 +170,9 @@ class LatencyTable:
         empty = keras.Model(inputs, keras.layers.Identity()(inputs))
         timers = [_timer(model, batch_size) for model in (empty, *(part.model() for part in parts))]
         call, *times = _interleaved(timers, rounds)
-        call = min(call, *times)  # an empty network takes no longer than another, whatever a busy machine says
-        found = {_key(part): max(ms - call, 0.0) for part, ms in zip(parts, times, strict=True)}
-        table = cls(space.name, device_name(), tuple(input_shape), batch_size, call, found)
+        call = min(call, *times)  # on a busy machine an empty network may seem slower than another
+        added = {_key(part): max(ms - call, 0.0) for part, ms in zip(parts, times, strict=True)}
+        table = cls(space.name, device_name(), tuple(input_shape), batch_size, call, added)
         rng = np.random.default_rng(seed)
         genotypes = [space.sample(rng) for _ in range(calibration)]
         networks = [space.build_network(genotype, input_shape, num_classes, **sizes) for genotype in genotypes]
@@ -181,14 +181,14 @@ class LatencyTable:
         return table._calibrated([model.cost(genotype) - call for genotype in genotypes], measured)
 
     def _calibrated(self, sums: Sequence[float], measured: Sequence[float]) -> LatencyTable:
-        """With a call's time and a factor of all parts that fit measured networks, by least relative squares."""
+        """Fit the time of a call, and a factor for all parts, to measured networks, by least relative squares."""
         if not len(sums):
             return self
         parts, whole = np.array(sums), np.array(measured)
         spread = np.ptp(parts) > 0.1 * parts.mean()
         columns = np.stack([1 / whole, parts / whole], axis=1)
         call, factor = np.linalg.lstsq(columns, np.ones(len(whole)), rcond=None)[0] if spread else (-1.0, 0.0)
-        if call < 0 or factor <= 0:  # too alike to tell the two apart
+        if call < 0 or factor <= 0:  # networks too similar to separate the two
             squares = float(np.square(parts / whole).sum())
             call, factor = 0.0, float((parts / whole).sum()) / squares if squares else 1.0
         scaled = {key: factor * ms for key, ms in self.parts.items()}
@@ -196,7 +196,7 @@ class LatencyTable:
 
     @checks.arguments(space=SearchSpace, input_shape=checks.shape, num_classes=checks.size)
     def cost_model(self, space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
-        """The latency of every network of `space`, in ms.
+        """Return the latency of every network of `space`, in ms.
 
         Raises:
             ValueError: if the table was measured on another device, for another size of image or for another space.
@@ -212,7 +212,7 @@ class LatencyTable:
         def measured(part: Part) -> float:
             if _key(part) not in self.parts:
                 raise ValueError(
-                    f"This latency table knows no part '{_key(part)}': it was measured for networks of another size. "
+                    f"This latency table lacks the part '{_key(part)}': it was measured for networks of another size. "
                     "Measure one for these with `LatencyTable.measure`."
                 )
             return self.parts[_key(part)]
@@ -224,13 +224,13 @@ class LatencyTable:
 
     @checks.arguments(path=checks.path)
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as JSON, atomically."""
+        """Write the table as JSON, atomically."""
         storage.write_json(Path(path), {"format": FORMAT, **dataclasses.asdict(self)})
 
     @classmethod
     @checks.arguments(path=checks.path)
     def load(cls, path: str | os.PathLike) -> LatencyTable:
-        """Read what `save` wrote.
+        """Read a file written by `save`.
 
         Raises:
             ValueError: if the file is no latency table.
@@ -268,6 +268,6 @@ def _distinct(parts: NetworkParts) -> list[Part]:
 
 @COSTS.register("latency")
 def latency(space: SearchSpace, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> CostModel:
-    """The measured latency of one image, of a table made now."""
+    """Return the latency of one image, from a table measured now."""
     table = LatencyTable.measure(space, input_shape, num_classes, **sizes)
     return table.cost_model(space, input_shape, num_classes, **sizes)

@@ -1,4 +1,4 @@
-"""CostModel: the cost of the networks of a space, as a table over its choices; NetworkCost: of each network alone."""
+"""CostModel: the cost of a space's networks, as a table over its choices; NetworkCost: of each network by itself."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ COSTS = Registry("cost")
 @keras.saving.register_keras_serializable(package="kerasnas")
 @dataclasses.dataclass(frozen=True)
 class CostModel:
-    """The cost of every network of a space at one size: a part that all have, and a part of each choice.
+    """The cost of every network of a space at one size: a base, and an amount for each choice.
 
     Args:
-        name: of what is counted.
-        unit: what follows a number of it, with its space, as `" ms"`.
-        base: cost of what every network has.
+        name: name of the cost.
+        unit: suffix of a number of it, with its space, as `" ms"`.
+        base: cost of the parts of every network.
         choices: the choices of each kind of cell, as the supernet's.
         tables: for each kind an array `(edges, primitives)`: what a choice adds, in all cells of the kind together.
-        least: the word for the network that costs least. Defaults to `"cheapest"`.
+        least: adjective for the network of least cost. Defaults to `"cheapest"`.
 
     Example:
 
@@ -62,15 +62,14 @@ class CostModel:
     least: str = "cheapest"
 
     def __post_init__(self) -> None:
-        for kind, own in self.choices.items():
-            table = self.tables.get(kind)
-            if table is None or np.shape(table) != own.shape:
+        for kind, choice in self.choices.items():
+            if kind not in self.tables or np.shape(self.tables[kind]) != choice.shape:
                 received = {kind: np.shape(table) for kind, table in self.tables.items()}
-                raise ValueError(checks.invalid("tables", f"an array of shape {own.shape} for {kind!r}", received))
+                raise ValueError(checks.invalid("tables", f"an array of shape {choice.shape} for {kind!r}", received))
 
     @checks.arguments(genotype=Genotype)
     def cost(self, genotype: Genotype) -> float:
-        """The cost of the network of `genotype`.
+        """Return the cost of the network of `genotype`.
 
         Raises:
             ValueError: if an edge of it is not among the choices.
@@ -84,65 +83,66 @@ class CostModel:
 
     def _choice(self, kinds: list[str], edge: Any) -> float:
         for kind in kinds:
-            own = self.choices[kind]
-            if (edge.source, edge.target) in own.edges and edge.primitive == "none" and "none" not in own.primitives:
+            choice = self.choices[kind]
+            if (edge.source, edge.target) not in choice.edges:
+                continue
+            if edge.primitive in choice.primitives:
+                row = choice.edges.index((edge.source, edge.target))
+                return self.tables[kind][row, choice.primitives.index(edge.primitive)]
+            if edge.primitive == "none":
                 return 0.0  # an edge that is left out
-            if (edge.source, edge.target) in own.edges and edge.primitive in own.primitives:
-                row = own.edges.index((edge.source, edge.target))
-                return self.tables[kind][row, own.primitives.index(edge.primitive)]
-        raise ValueError(f"This cost is of another space: it knows no edge {tuple(edge)}.")
+        raise ValueError(f"This cost is of another space: it has no edge {tuple(edge)}.")
 
     @checks.arguments(weights=checks.entries(checks.tensor))
     def expected(self, weights: Mapping[str, Any]) -> Any:
-        """The expected cost under mixing weights, differentiable: a scalar tensor.
+        """Return the expected cost under mixing weights, differentiable: a scalar tensor.
 
-        The weights are taken as probabilities of what is derived: without `none`, which never is, and so scaled that
-        each node keeps as many edges as a derived one does.
+        The weights are treated as probabilities of derived choices: without `none`, which is never derived, and scaled
+        so that each node keeps as many edges as a derived one does.
 
         Args:
             weights: for each kind a tensor `(edges, primitives)`, of a supernet's `expected_weights()`.
         """
         parts = []
-        for kind, own in self.choices.items():
-            if kind not in weights or tuple(weights[kind].shape) != own.shape:
+        for kind, choice in self.choices.items():
+            if kind not in weights or tuple(weights[kind].shape) != choice.shape:
                 received = {name: tuple(table.shape) for name, table in weights.items()}
-                raise ValueError(checks.invalid("weights", f"a table of shape {own.shape} for {kind!r}", received))
+                raise ValueError(checks.invalid("weights", f"a table of shape {choice.shape} for {kind!r}", received))
             mixing = ops.convert_to_tensor(weights[kind])
 
             def constant(values: Any, dtype: Any = mixing.dtype) -> Any:
                 return ops.convert_to_tensor(np.asarray(values, "float64"), dtype)
 
-            probable = mixing * constant([name != "none" for name in own.primitives])
-            targets = np.array([target for _, target in own.edges])
+            probable = mixing * constant([name != "none" for name in choice.primitives])
+            targets = np.array([target for _, target in choice.edges])
             same = targets[:, None] == targets[None]  # which rows lead to the node of each row
-            keeps = np.minimum(same.sum(1), np.inf if own.keep is None else own.keep)
+            keeps = np.minimum(same.sum(1), np.inf if choice.keep is None else choice.keep)
             mass = ops.matmul(constant(same), ops.sum(probable, axis=-1, keepdims=True))
             probable = probable * constant(keeps[:, None]) / ops.maximum(mass, 1e-12)
             parts.append(ops.sum(probable * constant(self.tables[kind])))
         return self.base + sum(parts)
 
     def least_cost(self) -> float:
-        """The cost of the network that costs least: no target can be below it."""
+        """Return the cost of the network of least cost: no target can be below it."""
         total = self.base
-        for kind, own in self.choices.items():
-            cheapest = self.tables[kind][:, [name != "none" for name in own.primitives]].min(axis=1)
-            for node in dict.fromkeys(target for _, target in own.edges):
-                rows = sorted(cheapest[[target == node for _, target in own.edges]])
-                total += sum(rows[: own.keep])
+        for kind, choice in self.choices.items():
+            cheapest = self.tables[kind][:, [name != "none" for name in choice.primitives]].min(axis=1)
+            for rows in choice.rows_by_node.values():
+                total += sum(sorted(cheapest[rows])[: choice.keep])
         return float(total)
 
     def get_config(self) -> dict[str, Any]:
-        """The fields, JSON-serializable."""
-        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """Return the fields, JSON-serializable."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         choices = {
             kind: [list(map(list, table.edges)), list(table.primitives), table.keep]
             for kind, table in self.choices.items()
         }
-        return {**own, "choices": choices, "tables": {kind: table.tolist() for kind, table in self.tables.items()}}
+        return {**fields, "choices": choices, "tables": {kind: table.tolist() for kind, table in self.tables.items()}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> CostModel:
-        """The inverse of `get_config`."""
+        """Invert `get_config`."""
         choices = {
             kind: ChoiceTable(tuple((source, target) for source, target in edges), tuple(primitives), keep)
             for kind, (edges, primitives, keep) in config["choices"].items()
@@ -156,15 +156,15 @@ class CostModel:
 class NetworkCost:
     """The cost of every network of a space whose choices shape the network itself: summed over the parts of each.
 
-    There is no table over the choices, and so no expected cost: it is for strategies that ask and tell. A part that
-    several networks have is measured once.
+    There is no table over the choices, and so no expected cost: it is for ask/tell strategies. A part that several
+    networks share is measured once.
 
     Args:
-        name: of what is counted.
-        unit: what follows a number of it, with its space, as `" parameters"`.
+        name: name of the cost.
+        unit: suffix of a number of it, with its space, as `" parameters"`.
         parts: genotype -> the parts of its network.
         measure: part -> its cost.
-        least: the word for the network that costs least. Defaults to `"cheapest"`.
+        least: adjective for the network of least cost. Defaults to `"cheapest"`.
 
     Example:
 
@@ -183,7 +183,7 @@ class NetworkCost:
 
     @checks.arguments(genotype=Genotype)
     def cost(self, genotype: Genotype) -> float:
-        """The cost of the network of `genotype`.
+        """Return the cost of the network of `genotype`.
 
         Raises:
             ValueError: if it is not of the space.
@@ -193,11 +193,7 @@ class NetworkCost:
     __call__ = cost
 
     def get_config(self) -> dict[str, Any]:
-        """There is none.
-
-        Raises:
-            ValueError: always.
-        """
+        """Raise ValueError: there is no table to save."""
         raise ValueError(
             f"The cost '{self.name}' of a space whose choices shape the network is no table, and the space has no "
             "supernet whose search it could guide. Search it with an ask/tell strategy."
@@ -205,7 +201,7 @@ class NetworkCost:
 
 
 def _total(pieces: Sequence[Part], measure: Callable[[Part], float], known: dict[Part, float]) -> float:
-    """The sum over parts, each distinct one measured once."""
+    """Sum the cost of parts; each distinct one is measured once."""
     for part in pieces:
         if part not in known:
             known[part] = measure(part)
@@ -214,7 +210,7 @@ def _total(pieces: Sequence[Part], measure: Callable[[Part], float], known: dict
 
 @checks.arguments(parts=NetworkParts, measure=checks.function)
 def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any) -> CostModel:
-    """The cost model of a network's parts, each distinct one of them measured once.
+    """Return the cost model of a network's parts, each distinct one of them measured once.
 
     Args:
         parts: of a space's `parts`.
@@ -222,7 +218,6 @@ def tabulate(parts: NetworkParts, measure: Callable[[Part], float], **names: Any
         names: `name`, `unit`, and `least` of the `CostModel`.
     """
     known: dict[Part, float] = {}
-
     tables = {
         kind: np.array([[_total(pieces, measure, known) for pieces in row] for row in rows])
         for kind, rows in parts.options.items()

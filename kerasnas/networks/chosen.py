@@ -18,9 +18,6 @@ from kerasnas.primitives.mobile import MBConv
 from kerasnas.primitives.network_blocks import Block
 
 
-@checks.arguments(
-    space=check_skeleton, genotype=Genotype, num_classes=checks.size, drop_path=checks.number, seed=checks.seed
-)
 def chosen_network(
     space: HasSkeleton,
     genotype: Genotype,
@@ -31,21 +28,10 @@ def chosen_network(
 ) -> keras.Model:
     """Build the discrete network of `genotype`, of standard Keras layers only.
 
-    Args:
-        space: a space with a skeleton.
-        genotype: a genotype of it.
-        input_shape: shape of one image, or of one signal.
-        num_classes: number of classes; the model returns logits.
-        drop_path: drop-path probability at the last choice, or residual block; it grows linearly from 0 at the first.
-            Defaults to 0.
-        seed: seed of the initial weights, and of what drop-path drops. Defaults to 0.
-
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an `input_shape` that the space does not take, and for arguments out of their range.
+    The drop-path probability grows linearly from 0 at the first choice, or residual block, to `drop_path` at the last.
+    The seed determines the initial weights, and the values that drop-path drops.
     """
+    check_skeleton("space", space)
     assignment = space.assignment(genotype)
     shape = input_shape_for(space, input_shape, assignment)
     checks.size("num_classes", num_classes)
@@ -59,7 +45,7 @@ def chosen_network(
 
 
 def discrete_model(inputs: Tensor, outputs: Tensor, seed: int) -> keras.Model:
-    """The functional model of a discrete network, its layers numbered from 0 and its kernels drawn by `seed`."""
+    """Return the functional model of a discrete network, its layers numbered from 0 and its kernels drawn by `seed`."""
     model = keras.Model(inputs, outputs, name="discrete_network")
     number_layers(model)
     initialize(model, seed)
@@ -67,7 +53,7 @@ def discrete_model(inputs: Tensor, outputs: Tensor, seed: int) -> keras.Model:
 
 
 def classify(x: Tensor, num_classes: int) -> Any:
-    """The logits of features, as a standard Keras layer."""
+    """Return the logits of features, from a standard Keras layer."""
     return keras.layers.Dense(num_classes, dtype=head_dtype(keras.config.dtype_policy()))(x)
 
 
@@ -83,16 +69,16 @@ class _Chosen(Filler):
         self.slot = 0
 
     def _drop(self) -> Callable[[Any], Any]:
-        """Makes drop-path layers for the next slot: `Dropout` with one mask value a sample."""
+        """Return a function that applies drop-path layers of the next slot: `Dropout` with one mask value a sample."""
         probability, seeds = self.drop_path * self.slot / self.last, np.random.default_rng([self.seed, self.slot, 1])
         self.slot += 1
 
         def layer(x: Tensor) -> Any:
             if not probability:
                 return x
-            own = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
+            seed = int(seeds.integers(2**31))  # without one, Keras takes a seed from Python's global generator
             shape = (None, *[1] * (len(x.shape) - 1))
-            return keras.layers.Dropout(probability, noise_shape=shape, seed=own)(x)
+            return keras.layers.Dropout(probability, noise_shape=shape, seed=seed)(x)
 
         return layer
 
@@ -114,8 +100,8 @@ class _Chosen(Filler):
             if not table.dropout or name == "skip_connect":
                 return states[source]
             if source not in dropped:
-                own = int(seeds.integers(2**31))
-                dropped[source] = keras.layers.Dropout(table.dropout, seed=own)(states[source])
+                seed = int(seeds.integers(2**31))
+                dropped[source] = keras.layers.Dropout(table.dropout, seed=seed)(states[source])
             return dropped[source]
 
         for node in table.rows_by_node:
@@ -147,7 +133,7 @@ class _Chosen(Filler):
         drop: Callable[[Any], Any],
         make: Callable[..., keras.layers.Layer] = primitive,
     ) -> Any:
-        """The primitive, dropped by drop-path unless it is a skip connection; inside, where it has a residual one."""
+        """Apply the primitive, with drop-path unless it is a skip connection; inside, if it has a residual one."""
         layer = make(name, filters, strides)
         if isinstance(layer, MBConv):
             return layer.expand(x, drop)
@@ -169,7 +155,7 @@ class _Chosen(Filler):
 
     def unread(self, values: Sequence[Tensor], readers: Sequence[Sequence[str]]) -> Any:
         pairs = zip(values, readers, strict=True)
-        return self.concatenate([value for value, own in pairs if all(self.assignment[name] == "0" for name in own)])
+        return self.concatenate([x for x, names in pairs if all(self.assignment[name] == "0" for name in names)])
 
     def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
         read = {edge.source for edge in self.genotype[kind]}

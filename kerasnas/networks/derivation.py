@@ -1,4 +1,4 @@
-"""From mixing weights to a genotype: the strongest choice, or the strongest that keeps within limits."""
+"""From mixing weights to a genotype: the strongest choice, or the strongest within limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasnas import checks
 from kerasnas.pareto import staircase
 
 SKIP, NONE = "skip_connect", "none"
@@ -22,12 +23,11 @@ class Option:
 
     Args:
         kind: the table of architecture parameters that it belongs to.
-        picks: what it keeps: (row, column) of that table.
+        picks: (row, column) of that table for each primitive that it keeps.
         strengths: the mixing weight of each pick.
-        skips: how many of the picks are skip connections.
+        skips: number of skip connections among the picks.
         left_out: rows of that table that are kept as `none`. Their strengths count among `strengths`.
-        inputs: the probability of the edges that it keeps, where that is a choice with alphas of its own. Defaults
-            to 1.
+        inputs: the probability of the edges that it keeps, if that is a choice with alphas of its own. Defaults to 1.
     """
 
     kind: str
@@ -39,12 +39,12 @@ class Option:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """That of its edges, then the strengths, largest first: the strongest option of a decision ranks highest."""
+        """Probability of the edges, then strengths, largest first: the strongest option ranks highest."""
         return (self.inputs, *sorted(self.strengths, reverse=True))
 
     @property
     def score(self) -> float:
-        """The logarithm of its probability, where mixing weights are probabilities."""
+        """Logarithm of its probability, if mixing weights are probabilities."""
         return sum(math.log(max(strength, 1e-30)) for strength in (self.inputs, *self.strengths))
 
 
@@ -59,15 +59,7 @@ def decision(
     keep: int = 1,
     allow_none: bool = False,
 ) -> list[Option]:
-    """All ways to keep `keep` of the edges `rows`, each with one primitive; `none` is one only if it is allowed.
-
-    Args:
-        kind: name of the table.
-        weights: mixing weights `(edges, primitives)`.
-        rows: the edges of which some are kept.
-        primitives: names of the columns.
-        keep: how many edges are kept; all of them where there are fewer. Defaults to 1.
-        allow_none: whether `none` is a way to keep an edge. Defaults to False.
+    """Return all ways to keep `keep` of the edges `rows`, each with one primitive; `none` only if `allow_none`.
 
     Example:
 
@@ -86,12 +78,7 @@ def decision(
 
 
 def kept_above(options: Decision, threshold: float, primitives: Sequence[str]) -> list[Option]:
-    """The options with what is weaker than a threshold left out, as FairDARTS does.
-
-    Args:
-        options: of one decision.
-        threshold: least strength of a pick.
-        primitives: names of the columns.
+    """Leave out the picks weaker than a threshold, as FairDARTS does.
 
     Example:
 
@@ -102,45 +89,42 @@ def kept_above(options: Decision, threshold: float, primitives: Sequence[str]) -
     (((0, 0),), (1,), 1)
 
     Reference:
-        Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020
-        (arXiv 1911.12126), section 4; `threshold_sparse` of the original code.
+        Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020 (arXiv
+        1911.12126), section 4; `threshold_sparse` of the original code.
 
     Differences from the paper:
         - An edge carries one primitive at most. The original code has a second way, `threshold_edge`, by which any edge
           may carry its two strongest.
         - A limit of skip connections, where there is one, comes first: it is no part of the method.
     """
-    found = []
+    kept = []
     for option in options:
         strong = [strength >= threshold for strength in option.strengths]
-        picks = tuple(pick for pick, kept in zip(option.picks, strong, strict=True) if kept)
-        left_out = tuple(row for (row, _), kept in zip(option.picks, strong, strict=True) if not kept)
+        picks = tuple(itertools.compress(option.picks, strong))
+        left_out = tuple(pick[0] for pick in option.picks if pick not in picks)
         skips = sum(primitives[column] == SKIP for _, column in picks)
-        found.append(dataclasses.replace(option, picks=picks, skips=skips, left_out=left_out))
-    return found
+        kept.append(dataclasses.replace(option, picks=picks, skips=skips, left_out=left_out))
+    return kept
 
 
 def choose(
     decisions: Sequence[Decision], max_skips: int | None = None, cost: Any = None, limit: float | None = None
 ) -> list[Option]:
-    """For each decision its option: the strongest, unless that breaks a limit.
+    """Return an option for each decision: the strongest, unless that breaks a limit.
 
-    Then the most probable of all combinations that keep within the limits, by dynamic programming over the decisions.
-    Costs are rounded up to parts of the limit, so that it holds exactly. Where the limit of the cost leaves no
-    combination with so few skips, there are as few more as must be.
+    If it does, the most probable of all combinations within the limits is found by dynamic programming over the
+    decisions. Costs are rounded up to parts of the limit, so that it holds exactly. If the limit of the cost leaves no
+    combination with so few skips, the cap of skips rises as little as possible.
 
     Args:
-        decisions: the options of each decision; a decision has at least one.
-        max_skips: most skip connections in each kind of cell. Defaults to None: any number.
+        decisions: the options of each decision, at least one each.
+        max_skips: maximum number of skip connections in each kind of cell. Defaults to None: any number.
         cost: with `base` and `tables`, a cost for each (row, column) of each kind's table. Defaults to None.
-        limit: most cost of the whole. Defaults to None: any.
-
-    Raises:
-        ValueError: if no combination is within `limit`; says what the cheapest costs.
+        limit: maximum cost of the whole. Defaults to None: any.
 
     Reference:
-        The cap of skips is that of Chen et al., "Progressive Differentiable Architecture Search", 2019
-        (arXiv 1904.12760), section 3.3.2.
+        The cap of skips is that of Chen et al., "Progressive Differentiable Architecture Search", 2019 (arXiv
+        1904.12760), section 3.3.2.
 
     Differences from the paper:
         - The most probable cell within the cap is found at once; the original code sets the weakest skip to 0 and
@@ -161,48 +145,48 @@ def choose(
                 f"No network of this space is within the limit of {limit:g}. The {getattr(cost, 'least', 'cheapest')} "
                 f"network there is has {least:g}{getattr(cost, 'unit', '')}."
             )
-    _, found = _least_cap(decisions, max_skips, cost, limit)
-    if found is not None:
-        return found
-    assert cheapest is not None  # only a limit of the cost can leave nothing, and only by rounding
-    return cheapest
+    _, best = _least_cap(decisions, max_skips, cost, limit)
+    return best or cheapest or strongest  # only rounding of a limited cost can leave no combination
 
 
 def least_cap(
     decisions: Sequence[Decision], max_skips: int | None = None, cost: Any = None, limit: float | None = None
 ) -> int:
-    """The number of skips that `choose` leaves in each kind of cell: `max_skips`, or more where the limit needs more.
-
-    Args: as for `choose`.
-    """
+    """Return the cap of skips that `choose` applies: `max_skips`, or more if the limit needs more."""
     return _least_cap(decisions, max_skips, cost, limit)[0]
 
 
 def _least_cap(
     decisions: Sequence[Decision], max_skips: int | None, cost: Any, limit: float | None
 ) -> tuple[int, list[Option] | None]:
-    """The least cap of skips, from `max_skips` on, under which a combination is within `limit`, and the best one."""
+    """Return the least cap of skips, from `max_skips` on, that `limit` allows, and the best combination."""
     most = max(sum(options[0].kind == kind for options in decisions) for kind in {o[0].kind for o in decisions})
     most *= max(len(option.picks) for options in decisions for option in options)
     for cap in range(most if max_skips is None else min(max_skips, most), most + 1):
-        found = _search(decisions, cap, cost, limit)
-        if found is not None:
-            return cap, found
+        best = _search(decisions, cap, cost, limit)
+        if best is not None:
+            return cap, best
     return most, None
 
 
+def check_cost(cost: Any) -> None:
+    """Raise TypeError unless `cost` is None or a cost model."""
+    if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
+        raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
+
+
 def option_cost(cost: Any, option: Option) -> float:
-    """The cost of an option, of its picks added up."""
+    """Return the cost of an option, summed over its picks."""
     return sum(float(cost.tables[option.kind][pick]) for pick in option.picks)
 
 
 def total_cost(cost: Any, options: Sequence[Option]) -> float:
-    """The cost of the network of these options."""
+    """Return the cost of the network of these options."""
     return float(cost.base) + sum(option_cost(cost, option) for option in options)
 
 
 def count_skips(options: Sequence[Option]) -> Mapping[str, int]:
-    """The number of skip connections in each kind of cell."""
+    """Count the skip connections in each kind of cell."""
     counts: dict[str, int] = {}
     for option in options:
         counts[option.kind] = counts.get(option.kind, 0) + option.skips
@@ -218,18 +202,18 @@ _State = tuple[int, float, Any]  # cost in parts of the limit; score; the option
 
 
 def _search(decisions: Sequence[Decision], cap: int, cost: Any, limit: float | None) -> list[Option] | None:
-    """The most probable combination with at most `cap` skips in each kind of cell, within `limit`."""
+    """Return the most probable combination with at most `cap` skips in each kind of cell, within `limit`."""
     left = 0.0 if limit is None else limit - float(cost.base)
 
     def parts(option: Option) -> int:
         if limit is None or not option_cost(cost, option):
             return 0
         if left <= 0:
-            return RESOLUTION + 1  # all of the limit is spent on what every network has
+            return RESOLUTION + 1  # the parts of every network use up the limit
         return math.ceil(option_cost(cost, option) / left * RESOLUTION)
 
     kinds = sorted({options[0].kind for options in decisions})
-    # Number of skips of each kind -> what is best of the decisions so far, cheaper ones first.
+    # Number of skips of each kind -> the front of the decisions so far, cheaper ones first.
     fronts: dict[tuple[int, ...], list[_State]] = {(0,) * len(kinds): [(0, 0.0, None)]}
     for options in decisions:
         position = kinds.index(options[0].kind)
@@ -237,8 +221,8 @@ def _search(decisions: Sequence[Decision], cap: int, cost: Any, limit: float | N
         for option in options:
             by_skips.setdefault(option.skips, []).append((parts(option), option.score, option))
         grown: dict[tuple[int, ...], list[_State]] = {}
-        for skips, own in by_skips.items():
-            own = _front(own)
+        for skips, candidates in by_skips.items():
+            candidates = _front(candidates)
             for counts, states in fronts.items():
                 after = (*counts[:position], counts[position] + skips, *counts[position + 1 :])
                 if after[position] > cap:
@@ -246,7 +230,7 @@ def _search(decisions: Sequence[Decision], cap: int, cost: Any, limit: float | N
                 grown.setdefault(after, []).extend(
                     (spent + more, score + gain, (past, option))
                     for spent, score, past in states
-                    for more, gain, option in own
+                    for more, gain, option in candidates
                     if spent + more <= RESOLUTION
                 )
         fronts = {counts: _front(states) for counts, states in grown.items()}
@@ -262,7 +246,7 @@ def _search(decisions: Sequence[Decision], cap: int, cost: Any, limit: float | N
 
 
 def _front(states: list[_State]) -> list[_State]:
-    """Those that no other one beats in cost and score, cheaper ones first."""
+    """Return the states that no other dominates in cost and score, cheaper ones first."""
     if not states:
         return []
     costs, scores, _ = zip(*states, strict=True)

@@ -12,16 +12,11 @@ from kerasnas import checks
 
 
 def ensemble(models: Sequence[keras.Model]) -> keras.Model:
-    """A network whose probabilities are the mean of those of `models`.
+    """Return a network whose probabilities are the mean of those of `models`.
 
-    Its outputs are logits, like theirs: the logarithm of that mean. It shares their layers, and consists of
-    standard layers where they do.
-
-    Args:
-        models: functional classifiers of one input shape, whose outputs are logits of the same classes.
-
-    Raises:
-        ValueError: if there are none, or they differ in inputs or outputs.
+    Its outputs are logits, like theirs: the logarithm of that mean. It shares their layers, and consists of standard
+    layers if they do. The models are functional classifiers of one input shape and of the same classes; ValueError
+    otherwise.
 
     Example:
 

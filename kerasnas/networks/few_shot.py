@@ -20,7 +20,7 @@ def few_shot_network(
     pooling: bool = False,
     seed: int = 0,
 ) -> keras.Model:
-    """Blocks of a 3x3 convolution, batch norm and ReLU that each halve the image; logits of what is left.
+    """Build blocks of a 3x3 convolution, batch norm and ReLU that each halve the image, and a linear head.
 
     Batch norm is `kerasnas.primitives.normalization.BatchNorm`: on the fused kernel, and exact to second order.
 
@@ -28,7 +28,7 @@ def few_shot_network(
         input_shape: `(height, width, channels)`.
         num_classes: number of logits: the ways of the tasks.
         filters: of every convolution. Defaults to 64.
-        blocks: Defaults to 4.
+        blocks: number of blocks. Defaults to 4.
         pooling: whether a block halves the image by max pooling, as for miniImageNet, and not by the strides of its
             convolution, as for Omniglot. Defaults to False.
         seed: of the initial weights. Defaults to 0.
@@ -55,7 +55,7 @@ def few_shot_network(
     for _ in range(blocks):
         x = keras.layers.Conv2D(
             filters, 3, strides=1 if pooling else 2, padding="same", use_bias=False, data_format="channels_last"
-        )(x)  # batch norm takes a bias away
+        )(x)  # batch norm cancels a bias
         x = keras.layers.ReLU()(BatchNorm()(x))
         if pooling:
             x = keras.layers.MaxPooling2D(2, padding="same", data_format="channels_last")(x)

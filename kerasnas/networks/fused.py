@@ -13,22 +13,16 @@ from kerasnas.backend.keras_internals import flatten_layers
 
 @contextlib.contextmanager
 def fused(model: keras.Model) -> Iterator[keras.Model]:
-    """A context in which every `keras.layers.BatchNormalization` of `model` is computed by the fused kernel.
+    """Compute every `keras.layers.BatchNormalization` of `model` with the fused kernel within this context.
 
     Keras' layer takes five times as long on a CPU as TensorFlow's fused kernel, a quarter of the training step of a
-    small CNN. The network remains the one of standard layers that it is, with its own variables: there is nothing to
-    copy or to convert, before or after. Outputs, gradients and moving statistics agree to the last few bits. Functions
-    that were traced inside remain on the kernel, those traced outside on Keras' formula; `compile` starts afresh.
+    small CNN. The network keeps its standard layers and variables: nothing is copied or converted. Outputs, gradients
+    and moving statistics agree to the last few bits. Functions traced inside stay on the kernel, those traced outside
+    on Keras' formula; `compile` starts afresh.
 
     Layers nested at any depth take part. What the kernel cannot compute stays as it is: normalization over another axis
     than the last, in double precision, synchronized over replicas or with renormalization, layers not built yet,
     subclasses with a `call` of their own; and everything on JAX, whose compiler fuses the formula itself.
-
-    Args:
-        model: a built Keras model, or any layer.
-
-    Yields:
-        `model`.
 
     Example:
 

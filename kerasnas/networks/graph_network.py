@@ -18,17 +18,11 @@ KERNEL_SIZES = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
 
 
 def vertex_channels(matrix: np.ndarray, channels: int) -> list[int]:
-    """The output channels of every vertex but the input, for a cell of `channels` channels.
+    """Return the output channels of every vertex but the input, for a pruned cell of `channels` channels.
 
     The output concatenates the vertices that lead to it: they share its channels as evenly as possible, the first of
-    them taking one more each until all are used. Every other vertex has the most channels that a successor of it has.
-
-    Args:
-        matrix: adjacency matrix of a pruned cell; vertex 0 is its input, the last one its output.
-        channels: of the output.
-
-    Returns:
-        A number for each vertex; the input's is 0, as the cell before decides it.
+    them taking one more each until all are used. Every other vertex has as many channels as its widest successor. The
+    input's number is 0, as the cell before decides it.
 
     Example:
 
@@ -36,14 +30,14 @@ def vertex_channels(matrix: np.ndarray, channels: int) -> list[int]:
     [0, 3, 2, 5]
     """
     output = len(matrix) - 1
-    found = [0] * output + [channels]
-    shares = [vertex for vertex in range(1, output) if matrix[vertex][output]]
-    for index, vertex in enumerate(shares):
-        found[vertex] = channels // len(shares) + (index < channels % len(shares))
+    widths = [0] * output + [channels]
+    last = [vertex for vertex in range(1, output) if matrix[vertex][output]]
+    for index, vertex in enumerate(last):
+        widths[vertex] = channels // len(last) + (index < channels % len(last))
     for vertex in reversed(range(1, output)):
-        if vertex not in shares:
-            found[vertex] = max(found[target] for target in range(vertex + 1, output) if matrix[vertex][target])
-    return found
+        if vertex not in last:
+            widths[vertex] = max(widths[target] for target in range(vertex + 1, output) if matrix[vertex][target])
+    return widths
 
 
 def _cell_channels(filters: int, num_stacks: int, cells_per_stack: int) -> list[int]:
@@ -59,9 +53,7 @@ def count_parameters(
     num_stacks: int = 3,
     cells_per_stack: int = 3,
 ) -> int:
-    """The number of trainable parameters of `graph_network`, without building it.
-
-    Args: as for `graph_network`, but for `image_channels`: channels of an image. Defaults to 3.
+    """Return the number of trainable parameters of `graph_network`, without building it.
 
     Example:
 
@@ -97,7 +89,7 @@ def graph_network(
     """Build the network of a cell of NAS-Bench-101, of standard Keras layers only.
 
     A 3x3 convolution, then stacks of equal cells; before every stack but the first, the image is halved, and its cells
-    have twice the channels; then the mean of each channel, and a dense layer.
+    have twice the channels; then global average pooling, and a dense layer.
 
     Args:
         matrix: adjacency matrix of a pruned cell; vertex 0 is its input, the last one its output.
@@ -108,12 +100,6 @@ def graph_network(
         num_stacks: number of stacks. Defaults to 3.
         cells_per_stack: cells of each stack. Defaults to 3.
         seed: seed of the initial weights. Defaults to 0.
-
-    Returns:
-        A functional `keras.Model`.
-
-    Raises:
-        ValueError: for an image that is too small, and for sizes that are not positive integers.
 
     Reference:
         Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", 2019 (arXiv 1902.09635).
@@ -132,7 +118,7 @@ def graph_network(
 
 
 def _cell(x: Tensor, matrix: np.ndarray, operations: Sequence[str], widths: Sequence[int]) -> Any:
-    """Each vertex adds up what it reads: earlier vertices cut to its width, and the input projected to it."""
+    """Compute a cell: each vertex adds up earlier vertices cut to its width, and the input projected to it."""
     output, tensors = len(matrix) - 1, [x]
     for vertex in range(1, output):
         read = [_cut(tensors[source], widths[vertex]) for source in range(1, vertex) if matrix[source][vertex]]

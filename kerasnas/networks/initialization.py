@@ -1,4 +1,4 @@
-"""Initial weights of networks, drawn by a seed of their own; names and precisions that every network shares."""
+"""Initial weights of networks, drawn from a seed of their own; names and precisions that every network shares."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from kerasnas.relaxations.base import is_alphas
 
 
 def head_dtype(policy: keras.DTypePolicy) -> str:
-    """Logits stay in the variables' precision: half a precision is too little for a softmax."""
+    """Return the precision of logits, that of the variables: half precision is too little for a softmax."""
     return policy.variable_dtype
 
 
 def number_layers(model: keras.Model) -> None:
-    """Number the layers and operations of `model` from 0 for each class, whatever was built before in this process.
+    """Number the layers and operations of `model` from 0 for each class, independent of other models in this process.
 
     TensorFlow's graph optimizer orders sums by name, and `add_100` comes before `add_99`: with Keras' running numbers
     the last bit of a result would depend on the models before.
@@ -36,14 +36,14 @@ def number_layers(model: keras.Model) -> None:
 
 
 def initialize(model: keras.Model, seed: int) -> None:
-    """Draw every kernel of `model`: normal with variance 2 / fan-in, in NumPy; near the identity where a layer says so.
+    """Draw every kernel of `model`: normal with variance 2 / fan-in; near the identity if the layer asks for it.
 
-    Neither a global generator nor the backend has a part in it, so that a seed means one network everywhere.
+    No global generator and no backend takes part, so that a seed means one network everywhere.
     """
     layers = flatten_layers(model)
     stages = [layer for layer in layers if isinstance(layer, Stage)]
-    own = [(layer, getattr(layer, "kernel_initializer", None)) for layer in layers]
-    near = {id(layer.kernel): how for layer, how in own if isinstance(how, NearIdentity)}
+    initializers = [(layer, getattr(layer, "kernel_initializer", None)) for layer in layers]
+    near = {id(layer.kernel): how for layer, how in initializers if isinstance(how, NearIdentity)}
     copied = {id(variable) for stage in stages for variable in stage.trainable_variables}
     fans = {id(kernel): kernel.shape[0] for kernel in attention_kernels(model)}
     for index, variable in enumerate(model.trainable_variables):
@@ -55,19 +55,19 @@ def initialize(model: keras.Model, seed: int) -> None:
             variable.assign(orthogonal(shape, generator))
         elif variable.name == "embeddings":
             variable.assign(np.sqrt(1 / shape[-1]) * generator.standard_normal(shape))
-        elif len(shape) > 1 and variable.name != "bias":  # of a GRU it has two rows
+        elif len(shape) > 1 and variable.name != "bias":  # a GRU's has two rows
             fan = fans.get(id(variable)) or fan_in(shape, id(variable) in copied)
             drawn = np.sqrt(2 / fan) * generator.standard_normal(shape)
             variable.assign(near[id(variable)].mixed(drawn) if id(variable) in near else drawn)
 
 
 def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-    """Recurrent kernels `(..., units, gates * units)` whose square for each gate is orthogonal, as Keras draws them.
+    """Return recurrent kernels `(..., units, gates * units)` whose square for each gate is orthogonal, as in Keras.
 
     Example:
 
-    >>> one = orthogonal((4, 12), np.random.default_rng(0))[:, 4:8]
-    >>> bool(np.allclose(one @ one.T, np.eye(4)))
+    >>> gate = orthogonal((4, 12), np.random.default_rng(0))[:, 4:8]
+    >>> bool(np.allclose(gate @ gate.T, np.eye(4)))
     True
     """
     units = shape[-2]
@@ -76,18 +76,16 @@ def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> np.nda
 
 
 def attention_kernels(model: keras.Model) -> list[Any]:
-    """The kernels `(channels, heads, size)` of queries, keys and values: each value sums over the channels alone."""
+    """Return the kernels `(channels, heads, size)` of attention, whose outputs sum over channels alone."""
     layers = [layer for layer in flatten_layers(model) if isinstance(layer, keras.layers.MultiHeadAttention)]
     return [dense.kernel for layer in layers for dense in (layer.query_dense, layer.key_dense, layer.value_dense)]
 
 
 def fan_in(shape: tuple[int, ...], copied: bool = True) -> int:
-    """The number of input values that each output value of a kernel of this shape sums over.
+    """Return the number of input values that each output value of a kernel of this shape sums over.
 
-    Args:
-        shape: of the kernel.
-        copied: True where three axes are (copies, window, filters) of a primitive's stage, not (length, channels,
-            filters) of a standard layer for signals. Defaults to True.
+    If `copied`, three axes are (copies, window, filters) of a primitive's stage, not (length, channels, filters) of a
+    standard layer for signals.
 
     Example:
 

@@ -19,22 +19,17 @@ Rows = tuple[int, ...]
 
 
 class InputChoice:
-    """For each node which of its edges are kept, made soft: an alpha for each set of edges that it may keep.
+    """The choice of each node's edges, relaxed: an alpha for each set of edges that it may keep.
 
-    Args:
-        supernet: owns the alphas.
-        tables: the supernet's tables. Those whose nodes keep all edges have no choice of inputs.
+    Tables whose nodes keep all edges have no choice of inputs; ValueError if no node has one.
 
     Attributes:
         sets: table name -> for each node the sets of rows that it may keep, pairs in the DARTS space.
         alphas: table name -> a variable `(sets,)`, all nodes one after the other.
 
-    Raises:
-        ValueError: if no node has a choice.
-
     Reference:
-        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the
-        soft pruning of input nodes; `use_pairwise_input_alphas` of the original code.
+        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the soft
+        pruning of input nodes; `use_pairwise_input_alphas` of the original code.
 
     Differences from the paper:
         - The temperature is that of the supernet's relaxation, the same as the primitives'; so it is there too.
@@ -49,7 +44,9 @@ class InputChoice:
                 f"their edges, such as '{supernet.space.name}'. Received: True"
             )
         self.sets: dict[str, list[list[Rows]]] = {
-            kind: [list(itertools.combinations(rows, min(table.keep, len(rows)))) for rows in _nodes(table)]
+            kind: [
+                list(itertools.combinations(rows, min(table.keep, len(rows)))) for rows in table.rows_by_node.values()
+            ]
             for kind, table in self._tables.items()
             if table.keep is not None
         }
@@ -58,41 +55,38 @@ class InputChoice:
         }
 
     def probabilities(self, kind: str) -> Any:
-        """The softmax over the sets of each node: a tensor `(sets,)`."""
+        """Return the softmax over the sets of each node: a tensor `(sets,)`."""
         sizes = [len(sets) for sets in self.sets[kind]]
         return segment_softmax(ops.convert_to_tensor(self.alphas[kind]), sizes, self._relaxation.temperature)
 
     def edge_weights(self, kind: str) -> Any:
-        """The probability that an edge is kept: a tensor `(edges,)`, or None where all are."""
+        """Return the probability that each edge is kept: a tensor `(edges,)`, or None if all are."""
         if kind not in self.sets:
             return None
-        flat = [rows for sets in self.sets[kind] for rows in sets]
+        flat = list(itertools.chain(*self.sets[kind]))
         member = np.zeros((len(flat), len(self._tables[kind].edges)))
         for index, rows in enumerate(flat):
             member[index, list(rows)] = 1
-        found = self.probabilities(kind)
-        return ops.matmul(found, ops.convert_to_tensor(member, found.dtype))
+        probabilities = self.probabilities(kind)
+        return ops.matmul(probabilities, ops.convert_to_tensor(member, probabilities.dtype))
 
     def weigh(self, decisions: Sequence[Decision]) -> list[list[Option]]:
-        """The options of each decision, with the probability of the edges that they keep."""
-        found = {kind: ops.convert_to_numpy(self.probabilities(kind)) for kind in self.sets}
+        """Return the options of each decision, with the probability of the edges that they keep."""
         by_rows = {
-            kind: dict(zip((rows for sets in own for rows in sets), found[kind].tolist(), strict=True))
-            for kind, own in self.sets.items()
+            kind: dict(
+                zip(itertools.chain(*sets), ops.convert_to_numpy(self.probabilities(kind)).tolist(), strict=True)
+            )
+            for kind, sets in self.sets.items()
         }
         return [[_weighed(option, by_rows.get(option.kind)) for option in options] for options in decisions]
 
     def decide(self, kind: str, kept: Sequence[int], low: float) -> bool:
-        """Keep the edges `kept` alone: their sets get the alpha 0, all others `low`. False where there is no choice."""
+        """Keep only the edges `kept`: their sets get the alpha 0, others `low`. False if there is no choice."""
         if kind not in self.sets:
             return False
-        flat = [rows for sets in self.sets[kind] for rows in sets]
+        flat = list(itertools.chain(*self.sets[kind]))
         self.alphas[kind].assign(np.where([set(rows) <= set(kept) for rows in flat], 0.0, low))
         return True
-
-
-def _nodes(table: ChoiceTable) -> list[list[int]]:
-    return list(table.rows_by_node.values())
 
 
 def _weighed(option: Option, by_rows: Mapping[Rows, float] | None) -> Option:

@@ -1,4 +1,4 @@
-"""A skeleton read twice: once into layers, in the order in which they are met, then again with these layers."""
+"""A skeleton read twice: once into layers, in the order of its calls, then again with these layers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,8 @@ _POOLS = {1: keras.layers.GlobalAveragePooling1D, 2: keras.layers.GlobalAverageP
 class LayerBuilder(ShapeFiller):
     """Reads a skeleton into layers and builds them; the values are shapes.
 
-    Args:
-        space: the space whose skeleton is read.
-        num_classes: number of classes.
-        policy: precision of the layers.
-        affine: see `Filler`.
-
     Attributes:
-        layers: the layers, in the order in which the skeleton meets them.
+        layers: the layers, in the order of the skeleton's calls.
     """
 
     def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, affine: bool):
@@ -37,7 +31,7 @@ class LayerBuilder(ShapeFiller):
 
     @abc.abstractmethod
     def block_layer(self, factory: Callable[..., Any], *arguments: Any, **options: Any) -> keras.layers.Layer:
-        """The layer of a fixed block."""
+        """Return the layer of a fixed block."""
 
     def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
         layer = self.block_layer(factory, *arguments, **options)
@@ -57,20 +51,14 @@ class LayerBuilder(ShapeFiller):
 
 
 class LayerRunner(Filler):
-    """Reads a skeleton with the layers of a `LayerBuilder`; the values are tensors.
-
-    Args:
-        space: the space whose skeleton is read.
-        layers: of the builder.
-        training: whether batch norm of the fixed blocks uses the batch's statistics.
-    """
+    """Reads a skeleton with the layers of a `LayerBuilder`; the values are tensors."""
 
     def __init__(self, space: HasSkeleton, layers: Sequence[Any], training: bool | None):
         self.space, self.training = space, training
         self._layers = iter(layers)
 
     def next_layer(self) -> Any:
-        """The layer at this place of the skeleton."""
+        """Return the layer at this place of the skeleton."""
         return next(self._layers)
 
     def block(self, x: Tensor, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A discrete network in parts: what is always there, and what each choice adds. Cost models are tables of them."""
+"""A discrete network in parts: those of every network, and those of each choice; cost models tabulate them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ from kerasnas.networks.skeleton import (
     HasSkeleton,
     Shape,
     ShapeFiller,
-    check_skeleton,
     input_shape_for,
     shape_after,
 )
 from kerasnas.primitives.base import by_rank, expand
 
 
-@checks.fields(name=checks.name, shapes=checks.each(checks.shape), build=checks.function)
 @dataclasses.dataclass(frozen=True)
 class Part:
     """A piece of a discrete network that is measured by itself.
 
     Args:
-        name: its description; parts of one name and the same shapes are the same, and are measured once.
+        name: its description; parts of equal name and shapes are measured once.
         shapes: of its inputs, without the batch.
         build: KerasTensors -> KerasTensor, of standard Keras layers.
-        dtype: precision of the inputs. Defaults to `"float32"`; int32 of token ids.
+        dtype: precision of the inputs. Defaults to `"float32"`; int32 for token ids.
     """
 
     name: str
@@ -42,21 +40,20 @@ class Part:
     dtype: str = "float32"
 
     def model(self) -> keras.Model:
-        """The part as a functional model."""
+        """Return the part as a functional model."""
         inputs = [keras.Input(shape, dtype=self.dtype) for shape in self.shapes]
         return keras.Model(inputs, self.build(*inputs))
 
 
-@checks.fields(fixed=checks.each(Part), choices=checks.entries(ChoiceTable), options=checks.mapping)
 @dataclasses.dataclass(frozen=True)
 class NetworkParts:
-    """All parts that networks of a space consist of, at one size.
+    """All parts of a space's networks, at one size.
 
     Args:
         fixed: the parts of every network.
         choices: the choices of each kind of cell, as the supernet's `choices`.
-        options: of each kind, for each row and column of its table, the parts that this choice puts in the network: one
-            for every cell of the kind.
+        options: for each kind, row and column of its table, the parts that this choice adds to the network: one for
+            every cell of the kind.
     """
 
     fixed: tuple[Part, ...]
@@ -64,17 +61,11 @@ class NetworkParts:
     options: Mapping[str, Sequence[Sequence[Sequence[Part]]]]
 
 
-@checks.arguments(space=check_skeleton)
 def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes: int) -> NetworkParts:
-    """The parts of the discrete networks of `space`.
+    """Return the parts of the discrete networks of `space`.
 
-    Where all edges of a table are kept, each counts, whether it leads anywhere or not, as in the published counts of
+    If all edges of a table are kept, each counts, even if it leads nowhere, as in the published counts of
     NAS-Bench-201.
-
-    Args:
-        space: a space with a skeleton.
-        input_shape: shape of one image, or of one signal.
-        num_classes: number of classes.
     """
     shape = input_shape_for(space, input_shape)
     fill = _Measured(space, checks.size("num_classes", num_classes))
@@ -82,18 +73,10 @@ def measured_parts(space: HasSkeleton, input_shape: tuple[int, ...], num_classes
     return NetworkParts(tuple(fill.fixed), dict(space.tables), fill.options)
 
 
-@checks.arguments(space=check_skeleton, genotype=Genotype)
 def network_parts(
     space: HasSkeleton, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int
 ) -> tuple[Part, ...]:
-    """The parts of one network of a space whose choices shape the skeleton itself.
-
-    Args:
-        space: a space with a skeleton.
-        genotype: a genotype of it.
-        input_shape: shape of one image, or of one signal.
-        num_classes: number of classes.
-    """
+    """Return the parts of one network of a space whose choices shape the skeleton itself."""
     assignment = space.assignment(genotype)
     shape = input_shape_for(space, input_shape, assignment)
     fill = _Measured(space, checks.size("num_classes", num_classes), assignment)
@@ -113,8 +96,8 @@ class _Measured(ShapeFiller):
         self._places = places(space.tables)
 
     def block(self, x: Shape, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Shape:
-        said = [str(value) for value in arguments] + [f"{name}={value}" for name, value in options.items()]
-        name = f"{factory.__name__}({', '.join(said)})"
+        words = [str(value) for value in arguments] + [f"{name}={value}" for name, value in options.items()]
+        name = f"{factory.__name__}({', '.join(words)})"
         dtype = "int32" if getattr(factory, "reads_ids", False) else "float32"
         self.fixed.append(Part(name, (x,), lambda tensor: expand(factory(*arguments, **options), tensor), dtype))
         return super().block(x, factory, *arguments, **options)
@@ -132,12 +115,12 @@ class _Measured(ShapeFiller):
                 self.fixed += [_sum(nodes[0])] * (min(table.keep, len(rows)) - 1)
             for position, row in enumerate(rows):
                 source = table.edges[row][0]
-                own = strides if source < len(inputs) else 1
-                self._add(kind, row, filters, own, shapes[source], added=table.keep is None and position > 0)
+                steps = strides if source < len(inputs) else 1
+                self._add(kind, row, filters, steps, shapes[source], added=table.keep is None and position > 0)
         return nodes
 
     def _add(self, kind: str, row: int, filters: int, strides: int, shape: Shape, added: bool) -> None:
-        """Note what each primitive of a row puts in the network: itself, and its sum with the edges before it."""
+        """Record the parts that each primitive of a row adds: itself, and its sum with the edges before it."""
         for column, name in enumerate(self.space.tables[kind].primitives):
             parts = self.options[kind][row][column]
             if name != "none" and (name != "skip_connect" or strides > 1):

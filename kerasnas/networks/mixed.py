@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.networks.layered import LayerBuilder, LayerRunner
 from kerasnas.networks.skeleton import ChoiceTable, HasSkeleton, Shape
@@ -18,39 +18,28 @@ from kerasnas.primitives.partial_mixed_op import PartialMixedOp
 
 
 class MixedGraph(keras.layers.Layer):
-    """Nodes with a mixed operation on every edge; all edges that leave one node are computed side by side.
+    """Nodes with a mixed operation on every edge; all edges that leave one node are computed together.
 
     Node `t` is the sum over its edges: `x_t = sum_s mixed_{s,t}(x_s)`.
 
     Args:
         table: its edges and primitives.
-        inputs: number of nodes that are given.
+        inputs: number of input nodes.
         filters: channels of each node.
         strides: of the edges that leave an input. Defaults to 1.
         affine: whether batch norm learns scale and offset. Defaults to False.
-        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS). Defaults to 1.
+        partial_channels: 1, or the reciprocal of the fraction of channels that is mixed (PC-DARTS). Defaults to 1.
         sampled_paths: shared by the graphs of one supernet to compute sampled primitives. Defaults to the graph's own.
 
     Call arguments:
-        inputs: the given nodes, `(batch, h, w, filters)` or `(batch, length, filters)` each.
+        inputs: the input nodes, `(batch, h, w, filters)` or `(batch, length, filters)` each.
         weights: mixing weights `(edges, primitives)`.
         active: optional integers `(edges, paths)`: the primitives whose weight is not zero.
         edge_weights: optional tensor `(edges,)` that multiplies the value of each edge.
-        auxiliary: optional scalar: weight of a skip connection beside every edge that keeps the shape.
+        auxiliary: optional scalar: weight of a skip connection next to every edge that keeps the shape.
         training: whether batch norm uses the batch's statistics.
-
-    Returns:
-        The nodes after the inputs.
     """
 
-    @checks.arguments(
-        table=ChoiceTable,
-        inputs=checks.size,
-        filters=checks.size,
-        strides=checks.size,
-        affine=checks.boolean,
-        partial_channels=checks.size,
-    )
     def __init__(
         self,
         table: ChoiceTable,
@@ -93,16 +82,16 @@ class MixedGraph(keras.layers.Layer):
     def build(self, inputs_shape: Sequence[tuple], weights_shape: Any = None, **shapes: Any) -> None:
         shapes_by_node = dict(enumerate(map(tuple, inputs_shape)))
         inner = self.compute_output_shape(inputs_shape)[0]
-        self._beside = []
+        self._keeps_shape = []
         for source, mixed in zip(self.sources, self.mixed, strict=True):
-            own = shapes_by_node.get(source, inner)
-            mixed.build(own, weights_shape or (mixed.copies, 1))
-            self._beside.append(own == inner)
+            shape = shapes_by_node.get(source, inner)
+            mixed.build(shape, weights_shape or (mixed.copies, 1))
+            self._keeps_shape.append(shape == inner)
 
     @property
     def auxiliary_edges(self) -> int:
-        """The number of edges that an auxiliary skip connection stands beside."""
-        return sum(len(rows) for rows, beside in zip(self._rows, self._beside, strict=True) if beside)
+        """Number of edges that have an auxiliary skip connection."""
+        return sum(len(rows) for rows, keeps in zip(self._rows, self._keeps_shape, strict=True) if keeps)
 
     def call(
         self,
@@ -122,15 +111,13 @@ class MixedGraph(keras.layers.Layer):
         for index, (source, mixed) in enumerate(zip(self.sources, self.mixed, strict=True)):
             if source not in states:
                 states[source] = _total(incoming[source])
-            own, x = self._rows[index], states[source]
-            fed = {name: ops.stack([table[row] for row in own]) for name, table in rows.items()}
+            targets, x = self._targets[index], states[source]
+            arguments = {name: ops.stack([table[row] for row in self._rows[index]]) for name, table in rows.items()}
             read = self.dropouts[index](x, training=training) if self.dropouts else x
-            outgoing = mixed(read, **fed, training=training)
-            beside = []
-            if auxiliary is not None and self._beside[index]:
-                beside = [x * ops.cast(auxiliary, x.dtype)]
-            for target, edge in zip(self._targets[index], ops.split(outgoing, len(own), axis=-1), strict=True):
-                incoming[target] += [edge, *beside]
+            outgoing = mixed(read, **arguments, training=training)
+            skip = [x * ops.cast(auxiliary, x.dtype)] if auxiliary is not None and self._keeps_shape[index] else []
+            for target, edge in zip(targets, ops.split(outgoing, len(targets), axis=-1), strict=True):
+                incoming[target] += [edge, *skip]
         return [states[node] if node in states else _total(incoming[node]) for node in self.nodes]
 
     def compute_output_shape(self, inputs_shape: Sequence[tuple], weights_shape: Any = None) -> list[tuple]:
@@ -143,12 +130,7 @@ def _total(tensors: list[Any]) -> Any:
 
 
 class MixedBuilder(LayerBuilder):
-    """Reads a skeleton into the layers of a supernet: a `MixedGraph` at every choice.
-
-    Args:
-        space, num_classes, policy: see `LayerBuilder`.
-        partial_channels: see `MixedGraph`.
-    """
+    """Reads a skeleton into the layers of a supernet: a `MixedGraph` at every choice."""
 
     def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, partial_channels: int):
         super().__init__(space, num_classes, policy, space.affine)
@@ -159,9 +141,8 @@ class MixedBuilder(LayerBuilder):
         return factory(*arguments, **options, dtype=self.policy)
 
     def choice(self, x: Shape, name: str, filters: int, strides: int = 1) -> Shape:
-        own = self.space.tables[self._places[name][0]]
-        single = ChoiceTable(((0, 1),), own.primitives, graph=own.graph, dropout=own.dropout, options=own.options)
-        self._graph(single, [x], filters, strides)
+        table = self.space.tables[self._places[name][0]]
+        self._graph(dataclasses.replace(table, edges=((0, 1),), names=(), keep=None), [x], filters, strides)
         return super().choice(x, name, filters, strides)
 
     def graph(self, kind: str, inputs: Sequence[Shape], filters: int, strides: int = 1) -> list[Shape]:
@@ -181,11 +162,8 @@ class MixedBuilder(LayerBuilder):
 class MixedRunner(LayerRunner):
     """Reads a skeleton with the layers that a `MixedBuilder` made of it.
 
-    Args:
-        space, layers, training: see `LayerRunner`.
-        tables: for each kind the arguments of its `MixedGraph`s but `inputs` and `training`.
-        reads: for each kind how much of each of its edges is read: tensors `(edges,)` from 0 to 1, or None where edges
-            have no weights.
+    `tables` has, for each kind, the arguments of its `MixedGraph`s except `inputs` and `training`; `reads` how much of
+    each of its edges is read: tensors `(edges,)` from 0 to 1, or None if edges have no weights.
     """
 
     def __init__(
@@ -202,30 +180,30 @@ class MixedRunner(LayerRunner):
 
     def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
         kind, row = self._places[name]
-        own = {
+        arguments = {
             key: value if value is None or key == "auxiliary" else value[row : row + 1]
             for key, value in self._tables[kind].items()
         }
-        return self.next_layer()([x], **own, training=self.training)[0]
+        return self.next_layer()([x], **arguments, training=self.training)[0]
 
     def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
         return self.next_layer()(list(inputs), **self._tables[kind], training=self.training)
 
     def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
-        """All nodes, concatenated, each times the probability that no edge reads it; times 1 where that is not known.
+        """Concatenate all nodes, each times the probability that no edge reads it; times 1 if that is unknown.
 
-        At a choice that is made, these are the nodes that none reads, beside zeros.
+        At a definite choice, the nodes that are read become zeros.
         """
         if self._reads[kind] is None:
             return self.concatenate(nodes)
         unread = ops.unstack(1 - self._reads[kind])
         loose: dict[int, Any] = {}
-        for (source, _), own in zip(self.space.tables[kind].edges, unread, strict=True):
-            loose[source] = loose[source] * own if source in loose else own
+        for (source, _), factor in zip(self.space.tables[kind].edges, unread, strict=True):
+            loose[source] = loose[source] * factor if source in loose else factor
         numbered = enumerate(nodes, start=inputs)
         return self.concatenate([x * ops.cast(loose[node], x.dtype) if node in loose else x for node, x in numbered])
 
 
 def places(tables: Mapping[str, ChoiceTable]) -> dict[str, tuple[str, int]]:
-    """Name of a choice -> its table and row."""
-    return {name: (kind, row) for kind, own in tables.items() for row, name in enumerate(own.names)}
+    """Return name of a choice -> its table and row."""
+    return {name: (kind, row) for kind, table in tables.items() for row, name in enumerate(table.names)}

@@ -1,4 +1,4 @@
-"""Runs of tokens: the number of each in a text, and a linear model of which there are, as standard Keras layers."""
+"""N-grams of tokens: their counts in a text, and a linear model of them, as standard Keras layers."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 from keras import ops
 
 SMALLEST = float(np.finfo(np.float32).tiny)
-"""The smallest square of the length of a text that it is divided by."""
+"""Lower bound of the squared length by which a text is divided."""
 BUCKETS = (16_381, 65_521, 262_139, 1_048_573)
-"""How many numbers runs may have: primes, four times as large each."""
+"""Options for the number of buckets of runs: primes, each four times as large."""
 _LARGEST = 2**31 - 1
 _BATCH = 1000
 
 
 def run_numbers(ids: Any, longest: int, tokens: int, buckets: int) -> tuple[Any, Any]:
-    """A number from 0 to `buckets - 1` for each run of 1 to `longest` tokens of padded texts.
+    """Return a number from 0 to `buckets - 1` for each run of 1 to `longest` tokens (n-gram) of padded texts.
 
-    Two runs may have the same number. The beginning of a text is a token of the runs that are longer than one.
+    Two runs may share a number. The start of a text is a token of the runs that are longer than one.
 
     Args:
         ids: token ids `(batch, length)`, of which 0 is padding, at the end: a tensor or a KerasTensor.
         longest: number of tokens of the longest runs.
-        tokens: how many ids there are.
-        buckets: how many numbers there are.
+        tokens: number of ids.
+        buckets: number of buckets.
 
     Returns:
         Two tensors `(batch, runs)`: the numbers, int32; and False where a run reaches into the padding.
@@ -39,13 +39,13 @@ def run_numbers(ids: Any, longest: int, tokens: int, buckets: int) -> tuple[Any,
     """
     ids = ops.cast(ids, "int32")
     numbers, there = [ids % buckets], [ops.not_equal(ids, 0)]
-    begun = ops.pad(ids, ((0, 0), (1, 0)))
-    within = _LARGEST // tokens - 1  # times the number of tokens, plus one of them: within 32 bits
-    for length in range(2, 1 + min(longest, begun.shape[1])):
-        places = begun.shape[1] - length + 1
-        number = begun[:, :places] + 1
+    padded = ops.pad(ids, ((0, 0), (1, 0)))
+    within = _LARGEST // tokens - 1  # times the number of tokens, plus one token, stays within 32 bits
+    for length in range(2, 1 + min(longest, padded.shape[1])):
+        places = padded.shape[1] - length + 1
+        number = padded[:, :places] + 1
         for position in range(1, length):
-            last = begun[:, position : position + places]
+            last = padded[:, position : position + places]
             number = (number % within) * tokens + last
         numbers.append(number % buckets)
         there.append(ops.not_equal(last, 0))
@@ -54,11 +54,11 @@ def run_numbers(ids: Any, longest: int, tokens: int, buckets: int) -> tuple[Any,
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """The runs of tokens of some texts, in rows of a table; row 0 is of all others.
+    """The runs of tokens of some texts, as rows of a table; row 0 stands for all others.
 
     Args:
         longest, tokens: as for `run_numbers`.
-        rows: of each number its row.
+        rows: the row of each number.
 
     Example:
 
@@ -73,11 +73,11 @@ class Runs:
 
     @classmethod
     def of(cls, ids: np.ndarray, longest: int, most: int | None = None) -> Runs:
-        """The runs of texts, given as token ids `(samples, length)`: the `most` frequent ones; by default, all."""
+        """Collect the `most` frequent runs of texts, by default all; `ids` are token ids `(samples, length)`."""
         tokens = int(ids.max(initial=1)) + 1
-        distinct = len(np.unique(_found(ids, longest, tokens, BUCKETS[-1])[1]))
+        distinct = len(np.unique(_numbered(ids, longest, tokens, BUCKETS[-1])[1]))
         buckets = next((size for size in BUCKETS if size >= 16 * distinct), BUCKETS[-1])
-        used, times = np.unique(_found(ids, longest, tokens, buckets)[1], return_counts=True)
+        used, times = np.unique(_numbered(ids, longest, tokens, buckets)[1], return_counts=True)
         used = np.sort(used[np.argsort(-times, kind="stable")[:most]])
         rows = np.zeros(buckets, int)
         rows[used] = 1 + np.arange(len(used))
@@ -85,22 +85,22 @@ class Runs:
 
     @property
     def size(self) -> int:
-        """The number of rows."""
+        """Number of rows."""
         return int(self.rows.max()) + 1
 
     def find(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All runs of texts: two arrays, the text that each is in, and its row."""
-        texts, numbers = _found(ids, self.longest, self.tokens, len(self.rows))
+        """Return all runs of texts: two arrays, the text of each, and its row."""
+        texts, numbers = _numbered(ids, self.longest, self.tokens, len(self.rows))
         return texts, self.rows[numbers]
 
     def linear(self, x: Any, weights: np.ndarray, squares: np.ndarray) -> Any:
-        """The outputs of a linear model, in standard Keras layers: `sum_r w_r / sqrt(sum_r s_r)` over a text's runs.
+        """Apply a linear model in standard Keras layers: `sum_r w_r / sqrt(sum_r s_r)` over a text's runs.
 
         Args:
             x: token ids, a KerasTensor `(batch, length)`.
             weights: of each row, `(size, outputs)`.
-            squares: of each row, `(size,)`, at least 0: the square of its share of the length of the vector that a text
-                is. A text without any has outputs of 0.
+            squares: of each row, `(size,)`, at least 0: its contribution to the squared length of a text's vector. A
+                text without any has outputs of 0.
 
         Example:
 
@@ -117,20 +117,20 @@ class Runs:
         return total / ops.sqrt(ops.maximum(length, SMALLEST))
 
 
-def _found(ids: np.ndarray, longest: int, tokens: int, buckets: int) -> tuple[np.ndarray, np.ndarray]:
-    """All runs of texts: two arrays, the text that each is in, and its number."""
+def _numbered(ids: np.ndarray, longest: int, tokens: int, buckets: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all runs of texts: two arrays, the text of each, and its number."""
     texts, numbers = [np.zeros(0, int)], [np.zeros(0, int)]
     for start in range(0, len(ids), _BATCH):
         batch = ops.convert_to_tensor(ids[start : start + _BATCH])
-        found, there = map(ops.convert_to_numpy, run_numbers(batch, longest, tokens, buckets))
-        own, column = np.nonzero(there)
-        texts.append(own + start)
-        numbers.append(found[own, column])
+        hashed, there = map(ops.convert_to_numpy, run_numbers(batch, longest, tokens, buckets))
+        text, column = np.nonzero(there)
+        texts.append(text + start)
+        numbers.append(hashed[text, column])
     return np.concatenate(texts), np.concatenate(numbers)
 
 
 def _table(values: np.ndarray, name: str, trainable: bool) -> Any:
-    """An embedding of these values, built."""
+    """Return a built embedding of these values."""
     layer = keras.layers.Embedding(*values.shape, dtype="float32", trainable=trainable, name=name)
     layer.build()
     layer.set_weights([np.asarray(values, "float32")])

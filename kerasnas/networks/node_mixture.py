@@ -1,4 +1,4 @@
-"""Several classifiers of a graph's nodes as one Keras model, which may smooth what they predict along the edges."""
+"""Several classifiers of a graph's nodes as one Keras model, which may smooth its predictions along the edges."""
 
 from __future__ import annotations
 
@@ -19,22 +19,9 @@ ALPHA, STEPS = 0.8, 50  # of smoothing; the defaults of `kerasnas.datasets.smoot
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class SmoothedAlongEdges(keras.layers.Layer):
-    """Probabilities smoothed along the edges, as `kerasnas.datasets.smoothed` does; its rows have the sum 1.
+    """Probabilities smoothed along the edges, as `kerasnas.datasets.smoothed` does; each row sums to 1.
 
-    Args:
-        graph: the graph.
-        nodes: the nodes whose class is known.
-        labels: the class of each of these.
-
-    Call arguments:
-        inputs: probabilities `(nodes, classes)`.
-
-    Returns:
-        Probabilities `(nodes, classes)`.
-
-    Raises:
-        TypeError: for a `graph` that is none.
-        ValueError: for a number of `labels` that is not that of `nodes`.
+    `labels` has the known class of each of `nodes`; inputs and outputs are probabilities `(nodes, classes)`.
 
     Example:
 
@@ -64,12 +51,12 @@ class SmoothedAlongEdges(keras.layers.Layer):
         guess = known * given + (1 - known) * inputs
         sources, targets = self.graph.messages
 
-        def step(_: Any, found: Any) -> Any:
-            arrived = ops.segment_sum(ops.take(found * root, sources, axis=0), targets, self.graph.num_nodes)
+        def step(_: Any, smoothed: Any) -> Any:
+            arrived = ops.segment_sum(ops.take(smoothed * root, sources, axis=0), targets, self.graph.num_nodes)
             return (1 - ALPHA) * guess + ALPHA * root * arrived
 
-        found = ops.fori_loop(0, STEPS, step, guess)
-        return found / ops.sum(found, axis=-1, keepdims=True)
+        smoothed = ops.fori_loop(0, STEPS, step, guess)
+        return smoothed / ops.sum(smoothed, axis=-1, keepdims=True)
 
     def compute_output_shape(self, inputs_shape: tuple) -> tuple:
         return inputs_shape
@@ -83,13 +70,8 @@ class NodeMixture:
     """A model of a graph's nodes, made of a regression on propagated features and of networks.
 
     Its outputs are `softmax(sum_i w_i log p_i)`, with `p_i` the probabilities of the regression and the mean ones of
-    the networks; smoothed along the edges where that is asked for. Layers without weights that read the graph are
-    shared: each has the edges in its configuration.
-
-    Args:
-        graph: the graph.
-        num_features: of a node.
-        scale: what each feature is multiplied by first, `(features,)`. Defaults to None: nothing.
+    the networks, optionally smoothed along the edges. Layers without weights that read the graph are shared, as each
+    has the edges in its configuration. `scale` multiplies each feature first.
 
     Example:
 
@@ -109,14 +91,10 @@ class NodeMixture:
         self._terms: list[Any] = []
 
     def add_regression(self, kernel: np.ndarray, bias: np.ndarray, hops: int, unit: bool, weight: float) -> None:
-        """Add a linear model of features after so many steps along the edges.
+        """Add a linear model, weighted by `weight`, of features after `hops` steps along the edges.
 
-        Args:
-            kernel: `(features, classes)`.
-            bias: `(classes,)`.
-            hops: number of steps.
-            unit: divide the propagated features of each node by their length.
-            weight: of the logarithms of its probabilities.
+        `kernel` is `(features, classes)`, `bias` `(classes,)`; `unit` divides the propagated features of each node by
+        their length.
         """
         x: Any = self._x
         for _ in range(hops):
@@ -125,36 +103,31 @@ class NodeMixture:
         self._add("regression", _dense("regression", kernel, bias)(x), weight)
 
     def add_networks(self, networks: Sequence[keras.Model], projection: np.ndarray | None, weight: float) -> None:
-        """Add networks, whose probabilities are averaged.
+        """Add functional models of logits, whose mean probabilities are weighted by `weight`.
 
-        Args:
-            networks: functional models of logits, which are taken apart.
-            projection: the matrix `(features, channels)` that makes their input; None if they read the features.
-            weight: of the logarithms of the mean probabilities.
+        `projection` is the matrix `(features, channels)` that makes their input; None if they read the features.
         """
         x = self._x if projection is None else _dense("projection", projection)(self._x)
-        found = [self._applied(network, f"member_{number}", x) for number, network in enumerate(networks, start=1)]
-        mean = keras.layers.Average(name="networks")(found) if len(found) > 1 else found[0]
+        members = [self._applied(network, f"member_{number}", x) for number, network in enumerate(networks, start=1)]
+        mean = keras.layers.Average(name="networks")(members) if len(members) > 1 else members[0]
         self._add("networks", ops.log(mean), weight)
 
     def model(self, known: tuple[Any, Any] | None = None) -> keras.Model:
-        """The model: features of all nodes in, probabilities out.
+        """Return the model: features of all nodes in, probabilities out.
 
-        Args:
-            known: nodes and their classes, from which predictions are smoothed along the edges. Defaults to None: they
-                are not.
+        If `known` has nodes and their classes, predictions are smoothed from them along the edges.
         """
         total = keras.layers.Add(name="total")(self._terms) if len(self._terms) > 1 else self._terms[0]
         outputs = keras.layers.Softmax(name="probabilities")(total)
         if known is not None:
             outputs = SmoothedAlongEdges(self.graph, *known, name="smoothed")(outputs)
         model = keras.Model(self.inputs, outputs, name="node_classifier")
-        # An optimizer without state: nothing of it is in the file.
+        # An optimizer without state keeps the file small.
         model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=["accuracy"], jit_compile=False)
         return model
 
     def _placed(self, layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
-        """The layer under a name of its own; or one that does the same, if it has no weights but knows the graph."""
+        """Return the layer under a new name; or an equivalent one, if it has no weights and reads the graph."""
         if not isinstance(layer, Neighbors | Pooled):
             layer.name = name
             return layer
@@ -165,18 +138,18 @@ class NodeMixture:
         return self._shared[kind]
 
     def _add(self, name: str, logits: Any, weight: float) -> None:
-        """The logarithms of probabilities of these, times a weight, as a term of the sum."""
+        """Add the logarithms of the probabilities of these logits, times a weight, to the sum."""
         logs = keras.layers.Activation("log_softmax", name=f"{name}_logs")(logits)
         self._terms.append(keras.layers.Rescaling(float(weight), name=f"{name}_weighted")(logs))
 
     def _applied(self, network: keras.Model, name: str, x: Any) -> Any:
-        """The probabilities of a network for `x`, its layers called one by one, without dropout."""
+        """Return the probabilities of a network for `x`, its layers called one by one, without dropout."""
         values = {id(network.inputs[0]): x}
         for layer in network.operations:
             if isinstance(layer, keras.layers.InputLayer):
                 continue
             outputs, inputs = layer.output, layer.input
-            read = [values[id(one)] for one in inputs] if isinstance(inputs, list | tuple) else values[id(inputs)]
+            read = [values[id(x)] for x in inputs] if isinstance(inputs, list | tuple) else values[id(inputs)]
             if isinstance(layer, keras.layers.Dropout):
                 values[id(outputs)] = read
                 continue

@@ -21,13 +21,7 @@ _VALUES = 20_000_000  # of the convolutions that are in memory at a time
 
 @dataclasses.dataclass(frozen=True)
 class Convolutions:
-    """Kernels of one dilation, each of them as often as it has biases.
-
-    Args:
-        dilation: steps from one tap to the next.
-        kernels: `(9, channels, features)`.
-        biases: `(features,)`.
-    """
+    """Kernels of one dilation, `(9, channels, features)`, repeated for each of their biases `(features,)`."""
 
     dilation: int
     kernels: np.ndarray
@@ -36,10 +30,14 @@ class Convolutions:
 
 @dataclasses.dataclass(frozen=True)
 class RandomKernels:
-    """MiniRocket: of each of many dilated convolutions, the share of the steps at which it is above a bias.
+    """MiniRocket: for each of many dilated convolutions, the fraction of the steps at which it exceeds a bias.
 
     All 84 kernels of nine taps with three weights of 2 and six of -1, at up to 32 dilations; biases are quantiles of
     the convolution of a training signal. `of` draws them.
+
+    Differences from the paper: every signal is padded with zeros, where the paper omits the ends for half of the
+    kernels; all dilations have equally many features, to within one for each kernel, where the paper gives short ones
+    more; each feature has a convolution of its own, so that one standard layer computes all features of a dilation.
 
     Differences from the paper: zeros are put around every signal, where the paper leaves out the ends for half of the
     kernels; all dilations have as many features, to within one for each kernel, where the paper gives short ones more;
@@ -47,13 +45,13 @@ class RandomKernels:
 
     Args:
         convolutions: for each dilation.
-        padded: True for signals that end in steps of zeros in all channels, which are padding, and do not count.
+        padded: True for signals that end in padding, steps of zeros in all channels, which do not count.
 
     Example:
 
     >>> x = np.random.default_rng(0).standard_normal((20, 50, 1)).astype("float32")
     >>> kernels = RandomKernels.of(x, features=840, seed=0)
-    >>> [one.dilation for one in kernels.convolutions], kernels.features(x).shape
+    >>> [group.dilation for group in kernels.convolutions], kernels.features(x).shape
     ([1, 2, 3, 4, 5, 6], (20, 840))
 
     Reference:
@@ -66,7 +64,7 @@ class RandomKernels:
 
     @classmethod
     def of(cls, x: np.ndarray, features: int, seed: int, padded: bool = False) -> RandomKernels:
-        """The kernels of training signals `(samples, length, channels)`.
+        """Draw the kernels for training signals `(samples, length, channels)`.
 
         Each kernel reads a random subset of the channels at each dilation, one in most cases and nine at most.
 
@@ -82,10 +80,10 @@ class RandomKernels:
         biases = checks.integer("features", features, KERNELS) // KERNELS  # of each kernel
         rng = np.random.default_rng(seed)
         length, channels = x.shape[1:]
-        most = max((length - 1) / (TAPS - 1), 1)  # as many steps as the kernel then reaches over
+        most = max((length - 1) / (TAPS - 1), 1)  # a kernel then spans the whole signal
         dilations = np.unique(np.logspace(0, np.log2(most), min(_DILATIONS, biases), base=2).astype(int))
-        levels = np.arange(1, biases * KERNELS + 1) * _GOLDEN % 1  # spread evenly, however many one takes
-        found, used = [], 0
+        levels = np.arange(1, biases * KERNELS + 1) * _GOLDEN % 1  # any number of them is spread evenly
+        convolutions, used = [], 0
         for index, dilation in enumerate(dilations.tolist()):
             number = biases // len(dilations) + (index < biases % len(dilations))
             kernels = _kernels(channels, rng)
@@ -93,39 +91,39 @@ class RandomKernels:
             values = _of_one_each(rows, kernels, dilation)
             there = np.asarray(rows.any(axis=-1)) if padded else np.ones(rows.shape[:-1], bool)
             there[~there.any(axis=1)] = True  # of nothing but padding
-            own = levels[used : used + number * KERNELS].reshape(KERNELS, number)
-            cuts = [np.quantile(one[kept], level) for one, kept, level in zip(values, there, own, strict=True)]
+            quantiles = levels[used : used + number * KERNELS].reshape(KERNELS, number)
+            cuts = [np.quantile(row[kept], level) for row, kept, level in zip(values, there, quantiles, strict=True)]
             used += number * KERNELS
-            found.append(Convolutions(dilation, np.repeat(kernels, number, axis=2), -np.concatenate(cuts)))
-        return cls(tuple(found), padded)
+            convolutions.append(Convolutions(dilation, np.repeat(kernels, number, axis=2), -np.concatenate(cuts)))
+        return cls(tuple(convolutions), padded)
 
     @property
     def size(self) -> int:
-        """The number of features."""
-        return sum(len(one.biases) for one in self.convolutions)
+        """Number of features."""
+        return sum(len(group.biases) for group in self.convolutions)
 
     def apply(self, x: Any) -> Any:
-        """The features `(batch, size)` of signals, a KerasTensor, in standard Keras layers that are not trained."""
+        """Return the features `(batch, size)` of signals, a KerasTensor, from frozen standard Keras layers."""
         x = ops.cast(x, "float32")
         if self.padded:
             there = ops.cast(ops.any(ops.not_equal(x, 0), axis=-1), "float32")
             steps = ops.expand_dims(there / ops.maximum(ops.sum(there, axis=1, keepdims=True), 1), 1)
-        found = []
-        for one in self.convolutions:
-            above = ops.cast(_layer(one, x.shape)(x) > 0, "float32")
-            found.append(ops.squeeze(ops.matmul(steps, above), 1) if self.padded else ops.mean(above, axis=1))
-        return ops.concatenate(found, axis=-1) if len(found) > 1 else found[0]
+        features = []
+        for group in self.convolutions:
+            above = ops.cast(_layer(group, x.shape)(x) > 0, "float32")
+            features.append(ops.squeeze(ops.matmul(steps, above), 1) if self.padded else ops.mean(above, axis=1))
+        return ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
 
     def features(self, x: np.ndarray) -> np.ndarray:
-        """The features of signals in an array, float32 `(samples, size)`, a few signals at a time."""
+        """Return the features of signals in an array, float32 `(samples, size)`, computed in small batches."""
         inputs = keras.Input(x.shape[1:])
         model = keras.Model(inputs, self.apply(inputs))
         model.compile(jit_compile=False)
-        widest = max(len(one.biases) for one in self.convolutions)
+        widest = max(len(group.biases) for group in self.convolutions)
         return model.predict(x, batch_size=int(np.clip(_VALUES // (widest * x.shape[1]), 1, 32)), verbose=0)
 
     def linear(self, x: Any, weights: np.ndarray) -> Any:
-        """The outputs of a linear model, in standard Keras layers: the features, times `weights` `(size, outputs)`.
+        """Apply a linear model in standard Keras layers: the features, times `weights` `(size, outputs)`.
 
         Args:
             x: signals, a KerasTensor `(batch, length, channels)`.
@@ -140,7 +138,7 @@ class RandomKernels:
         >>> bool(np.allclose(model(x), kernels.features(x).mean(axis=1, keepdims=True), atol=1e-5))
         True
         """
-        scale = 2 / self.size**0.5  # of shares from -1/2 to 1/2: steps of gradients are then as large as of a network
+        scale = 2 / self.size**0.5  # features from -1/2 to 1/2 times this: gradient steps are as large as a network's
         layer = keras.layers.Dense(weights.shape[1], dtype="float32", name="weights_of_kernels")
         layer.build((None, self.size))
         layer.set_weights([(weights / scale).astype("float32"), (weights.sum(axis=0) / 2).astype("float32")])
@@ -148,28 +146,28 @@ class RandomKernels:
 
 
 def _kernels(channels: int, rng: np.random.Generator) -> np.ndarray:
-    """The 84 kernels `(9, channels, 84)`, each zero but for a random subset of the channels."""
+    """Return the 84 kernels `(9, channels, 84)`, each zero outside a random subset of the channels."""
     kernels = np.zeros((TAPS, channels, KERNELS), "float32")
     for index, twos in enumerate(itertools.combinations(range(TAPS), 3)):
         number = int(2 ** rng.uniform(0, np.log2(min(channels, TAPS) + 1)))
-        own = rng.choice(channels, number, replace=False)
-        kernels[:, own, index] = np.where(np.isin(np.arange(TAPS), twos), 2, -1)[:, None]
+        subset = rng.choice(channels, number, replace=False)
+        kernels[:, subset, index] = np.where(np.isin(np.arange(TAPS), twos), 2, -1)[:, None]
     return kernels
 
 
 def _of_one_each(x: np.ndarray, kernels: np.ndarray, dilation: int) -> np.ndarray:
-    """The convolution of each of 84 signals with one of the kernels, `(84, length)`."""
+    """Convolve each of 84 signals with one of the kernels: `(84, length)`."""
     reach, length = (TAPS - 1) // 2 * dilation, x.shape[1]
     around = np.pad(x, ((0, 0), (reach, reach), (0, 0)))
     taps = (around[:, tap * dilation : tap * dilation + length] for tap in range(TAPS))
     return sum(np.einsum("ktc,ck->kt", part, kernel) for part, kernel in zip(taps, kernels, strict=True))
 
 
-def _layer(one: Convolutions, shape: tuple[int | None, ...]) -> keras.layers.Layer:
-    """The convolution as a layer, built for inputs of this shape, and frozen."""
+def _layer(group: Convolutions, shape: tuple[int | None, ...]) -> keras.layers.Layer:
+    """Return the convolution as a layer, built for inputs of this shape, and frozen."""
     layer = keras.layers.Conv1D(
-        len(one.biases), TAPS, padding="same", dilation_rate=one.dilation, dtype="float32", trainable=False
+        len(group.biases), TAPS, padding="same", dilation_rate=group.dilation, dtype="float32", trainable=False
     )
     layer.build(shape)
-    layer.set_weights([one.kernels, one.biases.astype("float32")])
+    layer.set_weights([group.kernels, group.biases.astype("float32")])
     return layer

@@ -1,4 +1,4 @@
-"""ReachableSet: the genotypes that a search can return, which is what random controls are drawn from."""
+"""ReachableSet: the genotypes that a search can return, from which random baselines are drawn."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
-from kerasnas.networks.derivation import NONE, SKIP, least_cap
+from kerasnas.networks.derivation import NONE, SKIP, check_cost, least_cap
 from kerasnas.networks.skeleton import ChoiceTable
 from kerasnas.networks.supernet import decisions_of, skip_cap
 
-TRIES = 100_000  # draws without a genotype of the set before it is taken for empty
+TRIES = 100_000  # draws outside of the set after which it is considered empty
 
 
 class ReachableSet:
-    """The genotypes of a space that `Supernet.derive` can return under its limits, whatever the mixing weights say.
+    """The genotypes of a space that `Supernet.derive` can return under its limits, for any mixing weights.
 
-    A search is to be compared with random networks of this set: of a space whose other networks are worse, such as
-    those of NAS-Bench-201 with `none` on their edges, any derived network is above the mean of the whole.
+    A search should be compared with random networks of this set: in a space with many worse networks, such as those of
+    NAS-Bench-201 with `none` on their edges, any derived network is above the mean of the whole space.
 
     Args:
-        space: a search space. Of one without `tables` only the limit of the cost is known.
-        max_skips: most skip connections in each kind of cell; as `derive` does, more where `limit` leaves no network
-            with so few. `"auto"` is the cap of `BilevelTrainer`. Defaults to None: any number.
+        space: a search space. Without `tables`, only the limit of the cost applies.
+        max_skips: maximum number of skip connections in each kind of cell; more, as in `derive`, if `limit` leaves no
+            network with so few. `"auto"` is the cap of `BilevelTrainer`. Defaults to None: any number.
         cost: a cost model of the space; with `limit`. Defaults to None.
-        limit: most that a network may cost. Defaults to None: any cost.
+        limit: maximum cost of a network. Defaults to None: any cost.
         allow_none: whether an edge may be `none`. Defaults to False: only in a space whose edges may be left out, as a
             relaxation with a threshold does.
 
@@ -62,20 +62,19 @@ class ReachableSet:
         self.max_skips: int | None = checks.optional(checks.integer, "max_skips", max_skips, least=0)
         if (cost is None) != (limit is None):
             raise ValueError("Pass `cost` and `limit` together, or neither.")
-        if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
-            raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
+        check_cost(cost)
         self.cost: Any = cost
         self.limit = checks.optional(checks.number, "limit", limit)
         self.allow_none = checks.boolean("allow_none", allow_none)
 
     @functools.cached_property
     def _primitive_choices(self) -> dict[str, list[str]]:
-        """For each table, the names of the choices of a primitive."""
+        """Names of the choices of a primitive, for each table."""
         return {kind: table.primitive_choices(kind) for kind, table in self.tables.items()}
 
     @functools.cached_property
     def _cap(self) -> int | None:
-        """Most skips in each kind of cell."""
+        """Maximum number of skips in each kind of cell."""
         if self.max_skips is None or not self.tables:
             return None
         decisions = decisions_of(self.tables, allow_none=self.allow_none)
@@ -83,7 +82,7 @@ class ReachableSet:
 
     @functools.cached_property
     def _options(self) -> list[list[int]]:
-        """For each choice of the space, the indices of the options that may be derived."""
+        """Indices of the options that may be derived, for each choice of the space."""
         full = {name for kind, names in self._primitive_choices.items() if not self._leaves_out(kind) for name in names}
         return [
             [i for i, option in enumerate(options) if option != NONE or name not in full]
@@ -91,11 +90,11 @@ class ReachableSet:
         ]
 
     def _leaves_out(self, kind: str) -> bool:
-        """True if an edge of this table may be `none`."""
+        """Return True if an edge of this table may be `none`."""
         return self.allow_none or self.tables[kind].sparse
 
     def __contains__(self, genotype: Any) -> bool:
-        """True if a search may return `genotype`.
+        """Return True if a search may return `genotype`.
 
         Raises:
             ValueError: if it is not of the space.
@@ -113,55 +112,43 @@ class ReachableSet:
         return cost <= self.limit or math.isclose(cost, self.limit, rel_tol=1e-9)
 
     def __iter__(self) -> Iterator[Genotype]:
-        """All its genotypes: for spaces small enough to enumerate."""
+        """Iterate over all genotypes: for spaces small enough to enumerate."""
         return (genotype for genotype in map(self.space.decode, self.space) if genotype in self)
 
     def sample(self, rng: np.random.Generator) -> Genotype:
-        """A genotype drawn uniformly over the set.
+        """Draw a genotype uniformly over the set.
 
         Raises:
             TypeError: if `rng` is no NumPy generator.
-            ValueError: if no genotype is found that keeps within the limits.
+            ValueError: if no genotype within the limits is found.
         """
-        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
-        found = next(self._draws(rng, TRIES), None)
-        if found is None:
+        checks.generator("rng", rng)
+        genotype = next(self._draws(rng, TRIES), None)
+        if genotype is None:
             raise ValueError(
-                f"No network of space '{self.space.name}' can be drawn within the limits ({self}): {TRIES:,} random "
-                "ones are all outside of them. Allow more."
+                f"No network of space '{self.space.name}' can be drawn within the limits ({self}): none of "
+                f"{TRIES:,} random ones is. Relax the limits."
             )
-        return found
+        return genotype
 
     def sample_distinct(
         self, rng: np.random.Generator, number: int, besides: Collection[Genotype] = ()
     ) -> list[Genotype]:
-        """Up to `number` different genotypes, none of them in `besides`; fewer where few are found.
-
-        Args:
-            rng: the generator.
-            number: how many.
-            besides: genotypes that are not wanted. Defaults to none.
-
-        Raises:
-            TypeError: if `rng` is no NumPy generator.
-            ValueError: if `number` is not an integer of at least 0.
-        """
-        checks.instance("rng", rng, np.random.Generator, "a `numpy.random.Generator`")
+        """Draw up to `number` different genotypes, none of them in `besides`; fewer if few are found."""
+        checks.generator("rng", rng)
         checks.integer("number", number, least=0)
-        found: dict[Genotype, None] = {}
-        draws = self._draws(rng, min(TRIES, 1000 * number))
-        while len(found) < number:
-            genotype = next(draws, None)
-            if genotype is None:
+        distinct: dict[Genotype, None] = {}
+        for genotype in self._draws(rng, min(TRIES, 1000 * number)):
+            if len(distinct) < number and genotype not in besides:
+                distinct[genotype] = None
+            if len(distinct) == number:
                 break
-            if genotype not in besides:
-                found[genotype] = None
-        return list(found)
+        return list(distinct)
 
     def _draws(self, rng: np.random.Generator, tries: int) -> Iterator[Genotype]:
-        """Genotypes of the set, by rejection: of so many draws those that are in it."""
+        """Yield those of `tries` random genotypes that are in the set."""
         for _ in range(tries):
-            indices = tuple(own[int(rng.integers(len(own)))] for own in self._options)
+            indices = tuple(options[int(rng.integers(len(options)))] for options in self._options)
             if self.space.feasible(indices):
                 genotype = self.space.decode(indices)
                 if genotype in self:

@@ -1,4 +1,4 @@
-"""Runner-ups: the genotypes that mixing weights find nearly as good as the derived one."""
+"""Runner-ups: the genotypes that mixing weights rate nearly as high as the derived one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,10 @@ def runners_up(
     weights: Mapping[str, np.ndarray],
     within: Container[Genotype] | None = None,
 ) -> list[Genotype]:
-    """For each decision, `derived` with the best other option of that decision; the nearest first.
+    """Return, for each decision, `derived` with the best other option of that decision; the nearest first.
 
     These differ from one another in a decision each, unlike the most probable genotypes, which differ in the few
-    decisions that are least sure and matter least.
-
-    Args:
-        space: a space with `tables`.
-        derived: a genotype of it.
-        weights: for each table its mixing weights `(edges, primitives)`.
-        within: the set that they are of, such as `space.reachable(...)`. Defaults to None: the whole space.
+    decisions that are least certain and matter least. `within` restricts them to a set, such as `space.reachable(...)`.
 
     Example:
 
@@ -41,29 +35,27 @@ def runners_up(
     decisions = decisions_of(space.tables, weights)
     chosen = []
     for options in decisions:
-        own = [option for option in options if _is_in(space, option, derived)]
-        if not own:  # such as an edge left out, which has no option
+        matching = [option for option in options if _is_in(space, option, derived)]
+        if not matching:  # such as an edge left out, which has no option
             return []
-        chosen.append(own[0])
-    found = []
+        chosen.append(matching[0])
+    ranked = []
     for position, options in enumerate(decisions):
         # Ties keep the order of the space.
         for option in sorted(options, key=lambda option: -option.score):
             genotype = genotype_of(space.name, space.tables, [*chosen[:position], option, *chosen[position + 1 :]])
             if genotype != derived and (within is None or genotype in within):
-                found.append((chosen[position].score - option.score, genotype))
+                ranked.append((chosen[position].score - option.score, genotype))
                 break
-    return [genotype for _, genotype in sorted(found, key=lambda pair: pair[0])]
+    return [genotype for _, genotype in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _is_in(space: Any, option: Any, genotype: Genotype) -> bool:
-    """True if the genotype has what the option keeps, and nothing else at the nodes that it is about."""
+    """Return True if the genotype has the edges that the option keeps, and no others at their nodes."""
     edges = genotype_of(space.name, space.tables, [option])
     (kind,) = edges
-    own = space.tables[option.kind]
-    present = [(edge.primitive, edge.source, edge.target) for edge in genotype[kind]]
-    kept = [(edge.primitive, edge.source, edge.target) for edge in edges[kind]]
-    if own.keep is None:
+    present, kept = genotype[kind], edges[kind]
+    if space.tables[option.kind].keep is None:
         return all(edge in present for edge in kept)
-    targets = {edge[2] for edge in kept}
-    return sorted(kept) == sorted(edge for edge in present if edge[2] in targets)
+    targets = {edge.target for edge in kept}
+    return sorted(kept) == sorted(edge for edge in present if edge.target in targets)

@@ -1,4 +1,4 @@
-"""Saved networks: Keras files of anybody, read so that whatever is wrong with them is an error of one line."""
+"""Saved networks: Keras files from untrusted sources, read so that any defect is a one-line error."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import keras
 from kerasnas import backend
 from kerasnas.files import untrusted
 
-_PASSED_ON: tuple[type[BaseException], ...] = (OSError, *backend.OUT_OF_MEMORY)
+_RERAISED: tuple[type[BaseException], ...] = (OSError, *backend.OUT_OF_MEMORY)
 
 
 def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
-    """The model of a `.keras` file; no code in it is run, which is Keras' default.
-
-    Args:
-        path: the file.
-        compile: as for `keras.models.load_model`. Defaults to True.
+    """Load the model of a `.keras` file without running code in it, which is Keras' default.
 
     Raises:
         OSError: if it cannot be read.
@@ -26,8 +22,8 @@ def read_model(path: str | os.PathLike, compile: bool = True) -> keras.Model:
     try:
         untrusted.archive_names(path)
         return keras.models.load_model(path, compile=compile)
-    except _PASSED_ON:
+    except _RERAISED:
         raise
-    except Exception as error:  # of a damaged file Keras and h5py raise nearly anything
+    except Exception as error:  # Keras and h5py raise nearly anything for a damaged file
         words = str(error).strip() or type(error).__name__
-        raise ValueError(f"{os.fspath(path)} is no whole Keras model: {words.splitlines()[0]}") from error
+        raise ValueError(f"{os.fspath(path)} is not a complete Keras model: {words.splitlines()[0]}") from error

@@ -1,4 +1,4 @@
-"""Weight sharing: every primitive of every edge once, of which a child network computes those it is made of."""
+"""Weight sharing: every primitive of every edge once; a child network computes the ones it consists of."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from kerasnas.primitives.parameter_free import Pooling
 class SharedPrimitives(keras.layers.Layer):
     """The weights of some primitives for each of some edges; computes one primitive with the weights of one edge.
 
-    The weights of an edge are a row of one table, all primitives side by side: a step's time would otherwise go into
+    The weights of an edge are a row of one table, all primitives concatenated: a step would otherwise spend its time on
     thousands of small variables. Batch norm uses the statistics of the batch, in training and outside: moving
-    statistics of weights that many children share belong to none of them.
+    statistics of weights that many children share belong to none of them. The layer returns the output of the chosen
+    primitive with these weights in training.
 
     Args:
         candidates: the primitives, as layers of the same strides and filters. Their own weights are not used.
@@ -35,10 +36,7 @@ class SharedPrimitives(keras.layers.Layer):
     Call arguments:
         inputs: tensor `(batch, height, width, channels)`.
         index: integer tensor `()`: which primitive. Only that one is computed, forward and backward.
-        edge: integer or integer tensor `()`: whose weights. Defaults to 0.
-
-    Returns:
-        What a layer of its own, with these weights and in training, would: `(batch, h, w, filters)`.
+        edge: integer or integer tensor `()`: the row of the weights. Defaults to 0.
 
     Example:
 
@@ -49,7 +47,6 @@ class SharedPrimitives(keras.layers.Layer):
     (TensorShape([2, 8, 8, 4]), (3, 120))
     """
 
-    @checks.arguments(candidates=checks.each(keras.layers.Layer, 1), edges=checks.size, seed=checks.seed)
     def __init__(self, candidates: Sequence[keras.layers.Layer], edges: int = 1, seed: int = 0, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.edges, self.seed = edges, seed
@@ -67,7 +64,7 @@ class SharedPrimitives(keras.layers.Layer):
         self._compute = backend.traced_once(self._switch(candidates))
 
     def unpack(self, row: Any) -> list[list[Any]]:
-        """The weights in a row of the table, for each primitive a list."""
+        """Split a row of the table into a list of weights for each primitive."""
         sizes = [int(np.prod(shape)) for shapes in self.shapes for shape in shapes]
         # The last part of the split, past all sizes, is empty.
         parts = iter(ops.split(row, list(itertools.accumulate(sizes)), axis=0)[:-1]) if sizes else iter(())
@@ -84,7 +81,7 @@ class SharedPrimitives(keras.layers.Layer):
         return run
 
     def call(self, inputs: Tensor, index: Any = 0, edge: Any = 0) -> Tensor:
-        # A product with a one-hot row: the gradient of indexing would be sparse, and an optimizer slow with it.
+        # A product with a one-hot row: the gradient of indexing would be sparse, which slows optimizers down.
         chosen = ops.expand_dims(ops.one_hot(edge, self.edges, dtype=self.table.dtype), 0)
         row = ops.reshape(ops.matmul(chosen, ops.convert_to_tensor(self.table)), (-1,))
         return self._compute(ops.cast(inputs, self.compute_dtype), ops.convert_to_tensor(index, "int32"), row)
@@ -94,7 +91,7 @@ class SharedPrimitives(keras.layers.Layer):
 
 
 def _initial_values(candidates: Sequence[keras.layers.Layer], edges: int, seed: int) -> np.ndarray:
-    """Kernels as in `initialize`, every edge's its own; other variables as the candidates have them."""
+    """Draw kernels as `initialize` does, separately for every edge; take other variables from the candidates."""
     rng = np.random.default_rng(seed)
     values = [np.zeros((edges, 0))]
     for variable in (variable for layer in candidates for variable in layer.trainable_variables):
@@ -107,7 +104,7 @@ def _initial_values(candidates: Sequence[keras.layers.Layer], edges: int, seed: 
 
 
 def _with_batch_statistics(layer: keras.layers.Layer, weights: Sequence[Tensor], inputs: Tensor) -> Any:
-    """`layer(inputs)` in training, with `weights` in place of its own, and without a trace."""
+    """Compute `layer(inputs)` in training, with `weights` in place of its own, and without side effects."""
     if isinstance(layer, Pooling):  # in a discrete network pools have no batch norm, and neither do they here
         return layer.chain[0].call(inputs)
     state = [(variable, ops.zeros(variable.shape, variable.dtype)) for variable in layer.non_trainable_variables]
@@ -123,17 +120,14 @@ class SharedGraph(keras.layers.Layer):
     Args:
         share: makes the `SharedPrimitives` of given candidates and number of edges.
         table: its edges and primitives.
-        inputs: number of nodes that are given.
+        inputs: number of input nodes.
         filters: channels of each node.
         strides: of the edges that leave an input.
 
     Call arguments:
-        inputs: the given nodes, `(batch, h, w, filters)` each.
+        inputs: the input nodes, `(batch, h, w, filters)` each.
         sources: for each node the integer tensors `()` of its two sources.
         indices: for each node the integer tensors `()` of their two primitives.
-
-    Returns:
-        The nodes after the inputs.
     """
 
     def __init__(
@@ -167,7 +161,7 @@ class SharedGraph(keras.layers.Layer):
         return nodes
 
     def _read(self, inputs: Sequence[Tensor], nodes: list[Any], source: Any, index: Any) -> Any:
-        """The primitive `index` on the edge from `source` to the next node, applied to `source`."""
+        """Apply the primitive `index` on the edge from `source` to the next node to `source`."""
         number = len(nodes)
 
         def from_inputs() -> Any:
@@ -179,11 +173,11 @@ class SharedGraph(keras.layers.Layer):
         return ops.cond(source < self.inputs, from_inputs, between) if nodes else from_inputs()
 
     def input_row(self, source: Any, number: int) -> Any:
-        """The row in `from_inputs` of the edge from input `source` to the node of this number, from 0."""
+        """Return the row in `from_inputs` of the edge from input `source` to node `number`, counted from 0."""
         return self.inputs * number + source
 
     def between_row(self, source: Any, number: int) -> Any:
-        """The row in `between` of the edge from the earlier node `source` to the node of this number, from 0."""
+        """Return the row in `between` of the edge from the earlier node `source` to node `number`, counted from 0."""
         return number * (number - 1) // 2 + source - self.inputs
 
     def compute_output_shape(self, inputs_shape: Sequence[tuple], **shapes: Any) -> list[tuple]:
@@ -193,7 +187,7 @@ class SharedGraph(keras.layers.Layer):
 def _pick(tensors: Sequence[Tensor], index: Any) -> Any:
     if len(tensors) == 1:
         return tensors[0]
-    return ops.switch(index, [lambda one=tensor: ops.convert_to_tensor(one) for tensor in tensors])
+    return ops.switch(index, [lambda tensor=tensor: ops.convert_to_tensor(tensor) for tensor in tensors])
 
 
 @keras.saving.register_keras_serializable(package="kerasnas")
@@ -208,15 +202,9 @@ class WeightSharingSupernet(keras.Model):
 
     Call arguments:
         inputs: images `(batch, height, width, channels)`.
-        architecture: integer tensor `(choices,)`, the architecture as its space encodes it (`SearchSpace.encode`):
-            one child for the whole batch. Defaults to the first option of every choice.
+        architecture: integer tensor `(choices,)`, as `SearchSpace.encode` returns it: one child for the whole batch.
+            Defaults to the first option of every choice.
         training: has no effect: batch norm uses the statistics of the batch in any case.
-
-    Returns:
-        Logits `(batch, num_classes)`.
-
-    Raises:
-        ValueError: for an `input_shape` that the space does not take, and for arguments out of their range.
 
     Reference:
         Pham et al., "Efficient Neural Architecture Search via Parameter Sharing", 2018 (arXiv 1802.03268).
@@ -247,7 +235,7 @@ class WeightSharingSupernet(keras.Model):
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
-        """Everything is built by the constructor."""
+        """Do nothing: the constructor builds everything."""
 
     def call(self, inputs: Tensor, architecture: Any = None, training: bool | None = None) -> Tensor:
         check_channels(inputs, self.image_shape, self.space.inputs)
@@ -259,7 +247,7 @@ class WeightSharingSupernet(keras.Model):
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """None: the architecture is chosen from outside, and learned from rewards."""
+        """Empty: a controller chooses the architecture, and learns from rewards."""
         return []
 
     @property
@@ -278,14 +266,14 @@ class WeightSharingSupernet(keras.Model):
 
 
 class _SharedBuilder(LayerBuilder):
-    """Reads a skeleton into layers of shared weights, whose initial values `seeds` give."""
+    """Reads a skeleton into layers of shared weights, with initial values from `seeds`."""
 
     def __init__(self, space: HasSkeleton, num_classes: int, policy: keras.DTypePolicy, seeds: np.random.Generator):
         super().__init__(space, num_classes, policy, affine=True)
         self._seeds = seeds
 
     def _share(self, candidates: Sequence[keras.layers.Layer], edges: int = 1) -> SharedPrimitives:
-        """A `SharedPrimitives` with initial weights of its own."""
+        """Return a `SharedPrimitives` with initial weights of its own."""
         return SharedPrimitives(candidates, edges, seed=int(self._seeds.integers(2**31)), dtype=self.policy)
 
     def block_layer(self, factory: Callable[..., Any], *arguments: Any, **options: Any) -> keras.layers.Layer:
@@ -309,12 +297,9 @@ class _SharedBuilder(LayerBuilder):
 class _SharedRunner(LayerRunner):
     """Reads a skeleton with the layers of a `_SharedBuilder` as one child.
 
-    Values that a child does not read are multiplied by zero: ReLU and a 1x1 convolution, or the classifier, follow, and
-    to them a zero channel is one that is not there.
-
-    Args:
-        space, layers: see `LayerRunner`.
-        chosen: name of a choice -> the index of its option, an integer tensor `()`.
+    Values that a child does not read are multiplied by zero: ReLU and a 1x1 convolution, or the classifier, follow, to
+    which a zero channel is equivalent to a missing one. `chosen` maps the name of a choice to the index of its option,
+    an integer tensor `()`.
     """
 
     def __init__(self, space: HasSkeleton, layers: Sequence[Any], chosen: Mapping[str, Any]):
@@ -332,15 +317,13 @@ class _SharedRunner(LayerRunner):
         return self.next_layer()(list(inputs), self._sources(kind), indices)
 
     def _sources(self, kind: str) -> list[list[Any]]:
-        """For each node of a graph, the two nodes that it reads."""
-        found = []
-        for node in self.space.tables[kind].rows_by_node:
-            pairs = np.array(self.space.tables[kind].sources(node), "int32")
-            found.append(ops.unstack(ops.take(pairs, self._chosen[f"{kind}/{node}/sources"], axis=0)))
-        return found
+        """Return, for each node of a graph, the two nodes that it reads."""
+        table = self.space.tables[kind]
+        chosen = ((np.array(table.sources(node), "int32"), f"{kind}/{node}/sources") for node in table.rows_by_node)
+        return [ops.unstack(ops.take(pairs, self._chosen[name], axis=0)) for pairs, name in chosen]
 
     def _free(self, names: Sequence[str]) -> Any:
-        """True where none of these binary choices is taken."""
+        """Return True if none of these binary choices is taken."""
         bits = [self._chosen[name] > 0 for name in names]
         return ops.logical_not(ops.any(ops.stack(bits))) if bits else True
 
@@ -359,5 +342,5 @@ class _SharedRunner(LayerRunner):
 
 
 def keep(tensor: Tensor, condition: Any) -> Any:
-    """`tensor` where the scalar `condition` is true, else zeros."""
+    """Return `tensor` if the scalar `condition` is true, else zeros."""
     return tensor * ops.cast(condition, tensor.dtype)

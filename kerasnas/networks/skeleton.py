@@ -19,7 +19,7 @@ from kerasnas.primitives.graph import Graph
 from kerasnas.primitives.network_blocks import Block
 
 Shape = tuple[int, ...]
-_PROBE = 1 << 20  # pixels of a side of the image that tells how often a skeleton halves one
+_PROBE = 1 << 20  # pixels of a side of the image that shows how often a skeleton halves one
 ORDINALS = ("first", "second", "third", "fourth")
 _AXES = {
     "image": "(height, width, channels)",
@@ -30,7 +30,7 @@ _AXES = {
 
 
 def _is_edge(edge: Any) -> bool:
-    """Return True for a pair of a source and a target after it."""
+    """Return True for a pair of a source and a later target."""
     pair = isinstance(edge, (tuple, list)) and len(edge) == 2 and {type(node) for node in edge} == {int}
     return pair and 0 <= edge[0] < edge[1]
 
@@ -45,14 +45,14 @@ class ChoiceTable:
     Args:
         edges: (source, target) of each row; edges into one node stand together.
         primitives: names of the columns.
-        keep: number of edges that each node keeps, with `none` never among their primitives. Defaults to None: all
-            edges are kept, and `none` is a choice.
+        keep: number of edges that each node keeps, never with the primitive `none`. Defaults to None: all edges are
+            kept, and `none` is a choice.
         repeats: with `keep`: whether a node may read the same source twice. Defaults to False.
         cell: the genotype's cell that the edges belong to. Defaults to None: that of the table's own name.
-        names: names of the choices, one a row, where all edges are kept. Defaults to `"source->target"`.
-        sparse: with `keep`: whether an edge that a node keeps may be left out after all, as `none`. Defaults to False.
-        graph: the `Graph` whose nodes are the samples, where the primitives are of graphs. Defaults to None.
-        dropout: share of a node's values that edges do not read in training. Defaults to 0.
+        names: names of the choices, one a row, if all edges are kept. Defaults to `"source->target"`.
+        sparse: with `keep`: whether a kept edge may be left out after all, as `none`. Defaults to False.
+        graph: the `Graph` whose nodes are the samples, for graph primitives. Defaults to None.
+        dropout: fraction of a node's values that its readers drop in training. Defaults to 0.
         options: further arguments of every primitive. Defaults to none.
 
     Example:
@@ -89,12 +89,12 @@ class ChoiceTable:
         return len(self.edges), len(self.primitives)
 
     def primitive(self, name: str, filters: int, strides: int = 1, **arguments: Any) -> keras.layers.Layer:
-        """A new layer of the primitive `name`, with the table's graph and options."""
+        """Return a new layer of the primitive `name`, with the table's graph and options."""
         return primitive(name, filters, strides, graph=self.graph, **self.options, **arguments)
 
     @property
     def edge_of(self) -> dict[str, tuple[int, int]]:
-        """The edge of each choice, by its name."""
+        """Edge of each choice, by its name."""
         return dict(zip(self.names, self.edges, strict=True))
 
     @property
@@ -107,7 +107,7 @@ class ChoiceTable:
 
     @checks.arguments(kind=checks.name)
     def primitive_choices(self, kind: str) -> list[str]:
-        """The names of a space's choices of a primitive that this table, of name `kind`, stands for.
+        """Return the names of the choices of a primitive that this table, of name `kind`, has in a space.
 
         Example:
 
@@ -120,7 +120,7 @@ class ChoiceTable:
         return [f"{kind}/{node}/{which}" for node in nodes for which in ORDINALS[: len(self.sources(node)[0])]]
 
     def sources(self, node: int) -> list[tuple[int, ...]]:
-        """With `keep`: the combinations of sources that `node` may keep."""
+        """Return, with `keep`, the combinations of sources that `node` may keep."""
         own = [self.edges[row][0] for row in self.rows_by_node[node]]
         keep = len(own) if self.keep is None else self.keep
         if self.repeats:
@@ -128,13 +128,8 @@ class ChoiceTable:
         return list(itertools.combinations(own, min(keep, len(own))))
 
 
-@checks.arguments(num_nodes=checks.size, inputs=checks.size)
 def cell_edges(num_nodes: int, inputs: int = 2) -> tuple[tuple[int, int], ...]:
-    """All (source, target) of a cell, by target: the order of the rows of its table.
-
-    Args:
-        num_nodes: number of nodes after the inputs.
-        inputs: number of outputs of other cells that it reads. Defaults to 2.
+    """Return all (source, target) of a cell of `num_nodes` nodes after its inputs, by target: the rows of its table.
 
     Example:
 
@@ -154,7 +149,7 @@ class HasSkeleton(Protocol):
 
     @property
     def tables(self) -> Mapping[str, ChoiceTable]:
-        """The tables of architecture parameters, by name."""
+        """Tables of architecture parameters, by name."""
         ...
 
     @property
@@ -163,21 +158,21 @@ class HasSkeleton(Protocol):
         ...
 
     def skeleton(self, fill: Filler, x: Tensor) -> Any:
-        """The network, written once."""
+        """Write the network once."""
         ...
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        """The option of every choice."""
+        """Return the option of every choice."""
         ...
 
 
 class Filler(abc.ABC):
     """One reading of a skeleton: what stands at its places.
 
-    A skeleton passes values from one call to the next and knows nothing of them: they are tensors in a supernet,
-    KerasTensors in a discrete network, shapes where costs are measured. The number of classes, `num_classes`, and
-    whether batch norm learns scale and offset, `affine`, are attributes of the filler; so is `assignment`, the option
-    of every choice where one network is read, and None where all networks of the space are.
+    A skeleton passes values from one call to the next and does not inspect them: they are tensors in a supernet,
+    KerasTensors in a discrete network, shapes for cost models. `num_classes`, `affine` (whether batch norm learns scale
+    and offset) and `assignment` are attributes of the filler; the last is the option of every choice if one network is
+    read, and None if all networks of the space are.
     """
 
     affine = True
@@ -186,15 +181,15 @@ class Filler(abc.ABC):
 
     @abc.abstractmethod
     def block(self, x: Tensor, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """A fixed part: the layer `factory(*arguments, **options)`, a primitive or a Keras layer, applied to `x`."""
+        """Apply a fixed part: the layer `factory(*arguments, **options)`, a primitive or a Keras layer."""
 
     @abc.abstractmethod
     def choice(self, x: Tensor, name: str, filters: int, strides: int = 1) -> Any:
-        """The choice of that name, of a primitive, applied to `x`."""
+        """Apply the primitive of the choice of that name."""
 
     @abc.abstractmethod
     def graph(self, kind: str, inputs: Sequence[Tensor], filters: int, strides: int = 1) -> list[Any]:
-        """The nodes that the edges of table `kind` make of `inputs`: each the sum over its edges.
+        """Return the nodes that the edges of table `kind` make of `inputs`: each the sum over its edges.
 
         Args:
             kind: name of the table.
@@ -208,25 +203,25 @@ class Filler(abc.ABC):
 
     @abc.abstractmethod
     def concatenate(self, values: Sequence[Tensor]) -> Any:
-        """The values side by side in the channels."""
+        """Concatenate the values along the channels."""
 
     @abc.abstractmethod
     def pool(self, x: Tensor) -> Any:
-        """The global average of each channel."""
+        """Return the global average of each channel."""
 
     @abc.abstractmethod
     def classify(self, x: Tensor) -> Any:
-        """The logits of pooled features."""
+        """Return the logits of pooled features."""
 
     def head(self, x: Tensor) -> Any:
-        """The logits of a feature map: pooled, then classified."""
+        """Return the logits of a feature map: pooled, then classified."""
         return self.classify(self.pool(x))
 
     def option(self, name: str) -> str:
-        """The option of a choice that shapes the skeleton itself, such as a number of layers.
+        """Return the option of a choice that shapes the skeleton itself, such as a number of layers.
 
         Raises:
-            ValueError: where all networks of the space are read at once.
+            ValueError: if all networks of the space are read at once.
         """
         if self.assignment is None:
             raise ValueError(
@@ -235,17 +230,17 @@ class Filler(abc.ABC):
             )
         return self.assignment[name]
 
-    # Of spaces whose children share weights; other fillers have no use for them -----------------------------
+    # For spaces whose children share weights; other fillers do not use them ----------------------------------
     def read(self, values: Sequence[Tensor], names: Sequence[str]) -> Any:
-        """`values[1:]` that the binary choices `names` say are read, concatenated; `values[0]` where none is."""
+        """Concatenate those of `values[1:]` that the binary choices `names` read; `values[0]` if there are none."""
         raise self._unread()
 
     def unread(self, values: Sequence[Tensor], readers: Sequence[Sequence[str]]) -> Any:
-        """The values of which all binary choices in `readers` say that they are not read, concatenated."""
+        """Concatenate the values that none of their binary choices in `readers` reads."""
         raise self._unread()
 
     def loose_ends(self, kind: str, nodes: Sequence[Any], inputs: int = 2) -> Any:
-        """Those nodes of a `graph` that none of its edges reads, concatenated."""
+        """Concatenate those nodes of a `graph` that none of its edges reads."""
         raise self._unread()
 
     def _unread(self) -> Exception:
@@ -256,13 +251,7 @@ class Filler(abc.ABC):
 
 
 class ShapeFiller(Filler):
-    """Passes shapes through a skeleton, without the batch, and builds nothing; counts its `slots`.
-
-    Args:
-        space: the space whose skeleton is read.
-        num_classes: number of classes.
-        affine, assignment: see `Filler`.
-    """
+    """Passes shapes, without the batch, through a skeleton, and builds nothing; counts its `slots`."""
 
     def __init__(
         self,
@@ -283,7 +272,7 @@ class ShapeFiller(Filler):
         return self.seen(factory(*arguments, **options).compute_output_shape((None, *x))[1:])
 
     def seen(self, shape: Sequence[int]) -> Shape:
-        """`shape`, once the size of the image has been noted."""
+        """Return `shape`, after recording the size of the image."""
         self.smallest = min((self.smallest, *shape[:-1]))
         return tuple(shape)
 
@@ -316,7 +305,7 @@ class ShapeFiller(Filler):
 
 
 def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
-    """The shape of an image or a signal, without the batch, after a layer with this number of filters.
+    """Return the shape of an image or a signal, without the batch, after a layer with this number of filters.
 
     Example:
 
@@ -328,20 +317,15 @@ def shape_after(shape: Shape, filters: int, strides: int) -> Shape:
 
 
 def _after_block(shape: Shape, filters: int, strides: int = 1, **options: Any) -> Shape:
-    """The shape after a `Block` of these arguments."""
+    """Return the shape after a `Block` of these arguments."""
     return shape_after(shape, filters, strides)
 
 
 def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[str, str] | None = None) -> Shape:
-    """Return `input_shape` as a tuple if it is of the kind that `space` takes, and not too small for its networks.
-
-    Args:
-        space: a space with a skeleton.
-        input_shape: shape of one image, or of one signal.
-        assignment: of the network that is meant. Defaults to None: all networks of the space.
+    """Return `input_shape` as a tuple if it suits the space, or the network of `assignment`, and is large enough.
 
     Raises:
-        ValueError: otherwise, with the shape that is expected.
+        ValueError: otherwise, with the expected shape.
     """
     shape = check_input_shape(input_shape, halvings=0, kind=space.inputs)
     probe, halved = ShapeFiller(space, num_classes=1, assignment=assignment), len(_sizes(shape, space.inputs))
@@ -350,34 +334,24 @@ def input_shape_for(space: HasSkeleton, input_shape: Any, assignment: Mapping[st
 
 
 def _sizes(shape: Sequence[int], kind: str) -> Sequence[int]:
-    """The sizes that strides halve: those of all axes but the channels, which token ids do not have."""
+    """Return the sizes that strides halve: those of all axes but the channels, which token ids do not have."""
     return shape if kind == "text" else shape[:-1]
 
 
 def input_dtype(kind: str) -> str:
-    """The precision of samples of this kind as networks take them: token ids are integers.
-
-    Example:
-
-    >>> input_dtype("image"), input_dtype("text")
-    ('float32', 'int32')
-    """
+    """Return the precision of samples of this kind as networks take them: token ids are integers."""
     return "int32" if kind == "text" else "float32"
 
 
 def check_skeleton(argument: str, space: Any) -> Any:
-    """Return `space` if it has a skeleton.
-
-    Raises:
-        TypeError: otherwise.
-    """
+    """Return `space` if it has a skeleton; raise TypeError otherwise."""
     if isinstance(space, type) or not all(hasattr(space, name) for name in ("skeleton", "tables", "choices")):
         raise TypeError(checks.invalid(argument, "a `kerasnas.spaces.SkeletonSpace`", space))
     return space
 
 
 def check_channels(inputs: Tensor, shape: Shape, kind: str) -> None:
-    """Raise ValueError unless a batch has as many axes, and channels, as the samples of this shape and kind."""
+    """Raise ValueError unless a batch has the axes and channels of samples of this shape and kind."""
     channels = len(_sizes(shape, kind))
     if len(inputs.shape) != len(shape) + 1 or tuple(inputs.shape[1 + channels :]) != shape[channels:]:
         raise ValueError(f"Expected samples of shape {shape}. Received: a batch of shape {tuple(inputs.shape)}")
@@ -387,12 +361,7 @@ def check_input_shape(input_shape: Any, halvings: int, kind: str = "image") -> S
     """Return the shape of one image, or of one signal, as a tuple if it survives this number of halvings.
 
     Raises:
-        ValueError: otherwise, with the shape that is expected.
-
-    Example:
-
-    >>> check_input_shape([128, 1], halvings=2, kind="signal")
-    (128, 1)
+        ValueError: otherwise, with the expected shape.
     """
     axes = _AXES[kind]
     is_shape = isinstance(input_shape, Sequence) and not isinstance(input_shape, str)

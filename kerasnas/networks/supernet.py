@@ -13,7 +13,7 @@ from keras import ops
 from kerasnas import checks
 from kerasnas.annotations import Tensor
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.derivation import Decision, Option, choose, decision, kept_above
+from kerasnas.networks.derivation import Decision, Option, check_cost, choose, decision, kept_above
 from kerasnas.networks.initialization import initialize
 from kerasnas.networks.input_choice import InputChoice
 from kerasnas.networks.mixed import MixedBuilder, MixedGraph, MixedRunner
@@ -33,7 +33,8 @@ class Supernet(keras.Model):
         input_shape: shape of one image `(height, width, channels)`, or of one signal `(length, channels)`.
         num_classes: number of classes; the model returns logits.
         relaxation: how alphas become mixing weights: a name or a callable. Defaults to `"softmax"`.
-        partial_channels: 1, or the reciprocal of the share of the channels that is mixed (PC-DARTS: 4). Defaults to 1.
+        partial_channels: 1, or the reciprocal of the fraction of the channels that is mixed (PC-DARTS: 4). Defaults to
+            1.
         edge_normalization: whether each edge has a weight of its own, by a softmax over the edges into its node
             (PC-DARTS). Defaults to False.
         input_alphas: whether each node chooses the edges that it keeps by alphas of their own, a softmax over the sets
@@ -102,9 +103,9 @@ class Supernet(keras.Model):
         initialize(self, seed)
 
     def _add_architecture(self, choices: Mapping[str, ChoiceTable]) -> None:
-        """Make the architecture parameters: a table for each kind of cell."""
+        """Create the architecture parameters: a table for each kind of cell."""
         self.choices = dict(choices)
-        self.alphas = {kind: add_alphas(self, own.shape, f"alphas_{kind}") for kind, own in choices.items()}
+        self.alphas = {kind: add_alphas(self, table.shape, f"alphas_{kind}") for kind, table in choices.items()}
         self.auxiliary_skip = self.add_weight(
             name="auxiliary_skip",
             shape=(),
@@ -115,11 +116,11 @@ class Supernet(keras.Model):
         )
         self.betas = {}
         if self.edge_normalization:
-            self.betas = {kind: add_alphas(self, own.shape[:1], f"betas_{kind}") for kind, own in choices.items()}
+            self.betas = {kind: add_alphas(self, table.shape[:1], f"betas_{kind}") for kind, table in choices.items()}
         self.inputs = InputChoice(self, choices) if self.input_alphas else None
 
     def build(self, input_shape: Any = None) -> None:
-        """Everything is built by the constructor."""
+        """Do nothing: the constructor builds everything."""
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         check_channels(inputs, self.image_shape, self.space.inputs)
@@ -129,22 +130,22 @@ class Supernet(keras.Model):
 
     @property
     def graphs(self) -> list[MixedGraph]:
-        """The layers that mix."""
+        """Layers that mix."""
         return [part for part in self.parts if isinstance(part, MixedGraph)]
 
     @checks.arguments(weight=checks.not_negative)
     def add_auxiliary_skip(self, weight: float) -> int:
-        """Put a skip connection of this weight beside every edge that keeps the shape; `derive` does not see it.
+        """Add a skip connection of this weight next to every edge that keeps the shape; `derive` ignores it.
 
-        It then contributes to the training of the others in any case, so that the alphas tell its worth as an
-        operation. Spaces whose layers have a residual connection anyway get none.
+        It contributes to the training of the others in any case, so that the alphas measure its value as an operation.
+        Spaces whose layers have a residual connection anyway get none.
 
         Returns:
             The number of edges that now have one.
 
         Reference:
-            Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021
-            (arXiv 2009.01027), section 3.2; the weight decays by `kerasnas.callbacks.AuxiliarySkipSchedule`.
+            Chu et al., "DARTS-: Robustly Stepping out of Performance Collapse Without Indicators", 2021 (arXiv
+            2009.01027), section 3.2; the weight decays by `kerasnas.callbacks.AuxiliarySkipSchedule`.
 
         Differences from the paper:
             - None, with that schedule.
@@ -156,7 +157,7 @@ class Supernet(keras.Model):
         return edges
 
     def tables(self, training: bool | None) -> dict[str, dict[str, Any]]:
-        """For each kind of cell, what its mixed operations are fed."""
+        """Return, for each kind of cell, the arguments of its mixed operations."""
         tables = {}
         for kind, variable in self.alphas.items():
             alphas = ops.convert_to_tensor(variable)
@@ -174,13 +175,13 @@ class Supernet(keras.Model):
         return tables
 
     def drawn_paths(self) -> list[tuple[Any, Any]]:
-        """Each table of alphas, with the primitives `(edges, paths)` that its next pass in training computes."""
+        """Return each table of alphas, with the primitives `(edges, paths)` that its next pass in training computes."""
         alphas = self.alphas.values()
-        return [(own, self.relaxation(ops.convert_to_tensor(own), training=True)[1]) for own in alphas]
+        return [(table, self.relaxation(ops.convert_to_tensor(table), training=True)[1]) for table in alphas]
 
     @contextlib.contextmanager
     def at_expected_weights(self) -> Iterator[None]:
-        """Inside, the network computes every primitive, with the weights that the relaxation gives on average."""
+        """Compute every primitive within this context, with the weights that the relaxation gives on average."""
         self._at_expected_weights = True
         try:
             yield
@@ -189,11 +190,7 @@ class Supernet(keras.Model):
 
     @contextlib.contextmanager
     def mixing_by(self, weights: Mapping[str, Any]) -> Iterator[None]:
-        """Inside, the network computes every primitive and mixes by `weights`, whatever the alphas are.
-
-        Args:
-            weights: for each kind of cell a tensor `(edges, primitives)`.
-        """
+        """Mix by `weights`, `(edges, primitives)` for each kind of cell, within this context."""
         self._given = weights
         try:
             yield
@@ -202,30 +199,30 @@ class Supernet(keras.Model):
 
     @checks.arguments(genotype=Genotype)
     def one_hot_weights(self, genotype: Genotype) -> dict[str, np.ndarray]:
-        """The mixing weights at which the supernet computes the network of `genotype`: 1 for what it has, else 0.
+        """Return the mixing weights, 0 or 1, at which the supernet computes the network of `genotype`.
 
         Raises:
             ValueError: if `genotype` is not of the space.
         """
         self.space.validate(genotype)
-        weights = {kind: np.zeros(own.shape, "float32") for kind, own in self.choices.items()}
-        for kind, own in self.choices.items():
-            rows = {edge: row for row, edge in enumerate(own.edges)}
-            for edge in genotype[own.cell or kind]:
+        weights = {kind: np.zeros(table.shape, "float32") for kind, table in self.choices.items()}
+        for kind, table in self.choices.items():
+            rows = {edge: row for row, edge in enumerate(table.edges)}
+            for edge in genotype[table.cell or kind]:
                 row = rows.get((edge.source, edge.target))
-                if row is not None and edge.primitive in own.primitives:
-                    weights[kind][row, own.primitives.index(edge.primitive)] = 1
+                if row is not None and edge.primitive in table.primitives:
+                    weights[kind][row, table.primitives.index(edge.primitive)] = 1
         return weights
 
     def _reads(self, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """For each kind of cell how much of each edge is read, from 0 to 1; None where all are, with equal weight."""
+        """Return how much of each edge is read, from 0 to 1, by kind of cell; None if all are, equally."""
         if self._given is not None:
             sums = {kind: ops.sum(ops.convert_to_tensor(weights), axis=-1) for kind, weights in self._given.items()}
             return {kind: ops.clip(total, 0, 1) for kind, total in sums.items()}
-        return {kind: own["edge_weights"] for kind, own in tables.items()}
+        return {kind: table["edge_weights"] for kind, table in tables.items()}
 
     def _edge_weights(self, kind: str) -> Any:
-        if self._given is not None:  # given mixing weights say which edges there are, and how much each counts
+        if self._given is not None:  # given mixing weights include those of the edges
             return None
         if self.inputs is not None:
             return self.inputs.edge_weights(kind)
@@ -236,18 +233,18 @@ class Supernet(keras.Model):
 
     @property
     def architecture_parameters(self) -> list[Any]:
-        """The alphas, one table `(edges, primitives)` for each kind of cell; then the betas or those of the inputs."""
+        """Alphas, one table `(edges, primitives)` for each kind of cell; then the betas or those of the inputs."""
         return split_variables(self.trainable_variables)[1]
 
     @property
     def network_weights(self) -> list[Any]:
-        """The trainable variables that are not alphas."""
+        """Trainable variables that are not alphas."""
         return split_variables(self.trainable_variables)[0]
 
     def expected_weights(self) -> dict[str, Any]:
-        """The relaxed choice as it stands, on average over what the relaxation draws.
+        """Return the relaxed choice, averaged over the draws of the relaxation.
 
-        Differentiable: for each kind of cell a tensor `(edges, primitives)`. With edge normalisation or alphas of the
+        Differentiable: for each kind of cell a tensor `(edges, primitives)`. With edge normalization or alphas of the
         inputs, each row is multiplied by its edge's weight.
         """
         tables = self._primitive_weights()
@@ -257,22 +254,22 @@ class Supernet(keras.Model):
         return tables
 
     def _primitive_weights(self) -> dict[str, Any]:
-        """`expected_weights`, whatever the weights of the edges."""
+        """Return `expected_weights` without the weights of the edges."""
         return {kind: self.relaxation.expected(ops.convert_to_tensor(alphas)) for kind, alphas in self.alphas.items()}
 
     def mixing_weights(self) -> dict[str, np.ndarray]:
-        """`expected_weights` as arrays."""
+        """Return `expected_weights` as arrays."""
         return {kind: ops.convert_to_numpy(table) for kind, table in self.expected_weights().items()}
 
     @property
     def skip_cap(self) -> int | None:
-        """The number of skip connections that a derived cell may well have: a quarter of its edges. None for any."""
+        """Number of skip connections that a derived cell may have: a quarter of its edges. None for any."""
         if not self.space.skips_collapse:
             return None
         return skip_cap(self.choices)
 
     def decisions(self, weights: Mapping[str, np.ndarray], allow_none: bool = False) -> list[Decision]:
-        """The independent decisions that make a genotype, each with all its options, given mixing weights."""
+        """Return the independent decisions that make a genotype, each with all its options, given mixing weights."""
         decisions = decisions_of(self.choices, weights, allow_none)
         return list(decisions if self.inputs is None else self.inputs.weigh(decisions))
 
@@ -284,32 +281,31 @@ class Supernet(keras.Model):
         limit: float | None = None,
         allow_none: bool = False,
     ) -> Genotype:
-        """The genotype that the mixing weights point to; all that may be returned is the space's `reachable` set.
+        """Return the genotype of the strongest choices; the space's `reachable` set has all possible results.
 
         Args:
-            max_skips: most skip connections in each kind of cell. Defaults to None: any number.
+            max_skips: maximum number of skip connections in each kind of cell. Defaults to None: any number.
             cost: a `kerasnas.cost.CostModel` of this space; with `limit`.
-            limit: most that the network may cost. Defaults to None: any cost.
-            allow_none: whether an edge may be `none` where that is a choice of the space, to compare with results
+            limit: maximum cost of the network. Defaults to None: any cost.
+            allow_none: whether an edge may be `none`, if that is a choice of the space, to compare with results
                 published so. Defaults to False: the strongest of the other primitives, as in DARTS.
 
         Returns:
-            The strongest genotype; where it breaks a limit, the most probable that does not. In a space whose edges may
-            be left out, without those that no primitive of the relaxation's threshold is on.
+            The strongest genotype; if it breaks a limit, the most probable that does not. In a space whose edges may be
+            left out, without edges below the relaxation's threshold.
 
         Raises:
             ValueError: if every network costs more than `limit`.
         """
-        if cost is not None and (isinstance(cost, type) or not callable(getattr(cost, "cost", None))):
-            raise TypeError(checks.invalid("cost", "a `kerasnas.cost.CostModel`", cost))
+        check_cost(cost)
         weights = self.mixing_weights()
-        if self.inputs is not None:  # which have a probability of their own in each option
+        if self.inputs is not None:  # each option has the probability of its inputs
             weights = {kind: ops.convert_to_numpy(table) for kind, table in self._primitive_weights().items()}
         decisions = [self._strong_enough(options) for options in self.decisions(weights, allow_none)]
         return genotype_of(self.space.name, self.choices, choose(decisions, max_skips, cost, limit))
 
     def _strong_enough(self, options: Decision) -> Decision:
-        """The options of one decision, by the threshold of the relaxation where edges may be left out."""
+        """Apply the threshold of the relaxation to the options of one decision, if edges may be left out."""
         table, threshold = self.choices[options[0].kind], self.relaxation.threshold
         return kept_above(options, threshold, table.primitives) if table.sparse and threshold else options
 
@@ -328,58 +324,38 @@ class Supernet(keras.Model):
 
 
 def genotype_of(name: str, tables: Mapping[str, ChoiceTable], chosen: Sequence[Option]) -> Genotype:
-    """The genotype that an option for every decision makes.
-
-    Args:
-        name: of the space.
-        tables: its tables.
-        chosen: the options.
-    """
+    """Return the genotype that an option for every decision makes, in the space of this name and tables."""
     cells: dict[str, list[Edge]] = {}
     for option in chosen:
-        own = tables[option.kind]
-        edges = [Edge(own.primitives[column], *own.edges[row]) for row, column in option.picks]
-        edges += [Edge("none", *own.edges[row]) for row in option.left_out]
-        cells.setdefault(own.cell or option.kind, []).extend(edges)
+        table = tables[option.kind]
+        edges = [Edge(table.primitives[column], *table.edges[row]) for row, column in option.picks]
+        edges += [Edge("none", *table.edges[row]) for row in option.left_out]
+        cells.setdefault(table.cell or option.kind, []).extend(edges)
     return Genotype(name, cells)
 
 
 def decisions_of(
     tables: Mapping[str, ChoiceTable], weights: Mapping[str, np.ndarray] | None = None, allow_none: bool = False
 ) -> list[Decision]:
-    """The independent decisions that make a genotype, each with all its options.
-
-    Args:
-        tables: the tables of a space.
-        weights: for each its mixing weights `(edges, primitives)`. Defaults to None: all equal.
-        allow_none: as for `table_decisions`. Defaults to False.
-    """
-    equal = {kind: np.ones(own.shape) for kind, own in tables.items()}
-    given = equal if weights is None else weights
-    return [one for kind, own in tables.items() for one in table_decisions(kind, given[kind], own, allow_none)]
+    """Return the independent decisions that make a genotype, with all options; by default of equal weight."""
+    given = {kind: np.ones(table.shape) for kind, table in tables.items()} if weights is None else weights
+    return [made for kind, table in tables.items() for made in table_decisions(kind, given[kind], table, allow_none)]
 
 
 def skip_cap(tables: Mapping[str, ChoiceTable]) -> int:
-    """A quarter of the edges that a derived cell keeps, at least 1: 2 of 8, as in P-DARTS."""
+    """Return a quarter of the edges that a derived cell keeps, at least 1: 2 of 8, as in P-DARTS."""
     kept: dict[str, int] = {}
     for options in decisions_of(tables):
         kept[options[0].kind] = kept.get(options[0].kind, 0) + len(options[0].picks)
     return max(1, min(kept.values()) // 4)
 
 
-@checks.arguments(kind=checks.name, weights=checks.array, table=ChoiceTable, allow_none=checks.boolean)
 def table_decisions(kind: str, weights: np.ndarray, table: ChoiceTable, allow_none: bool = False) -> list[list[Any]]:
-    """The decisions that make the cell of a table: where all edges are kept, a primitive for each of them.
+    """Return the decisions that make the cell of a table: if all edges are kept, a primitive for each of them.
 
     With `keep`, as in DARTS: which edges each node keeps, and their primitives. By the paper's rule, which the
     strongest option follows, every edge keeps its strongest primitive other than `none`, and every node keeps the edges
     on which that primitive is strongest.
-
-    Args:
-        kind: name of the table.
-        weights: mixing weights `(edges, primitives)`.
-        table: its edges and primitives.
-        allow_none: whether `none` may be chosen, where all edges are kept. Defaults to False.
 
     Example:
 

@@ -207,8 +207,7 @@ class FactorizedReduce(Primitive):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class NorConv(Primitive):
-    """The ordinary convolution of NAS-Bench-201: ReLU, convolution of windows of `kernel_size` (default: 3), batch
-    norm.
+    """The convolution of NAS-Bench-201: ReLU, convolution of windows of `kernel_size` (default: 3), batch norm.
 
     Reference:
         Dong and Yang, "NAS-Bench-201", 2020 (arXiv 2001.00326).

@@ -87,8 +87,7 @@ class Neighbors(_OnGraph):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class Pooled(_OnGraph):
-    """Reduction of `x` and `A x`, as `Neighbors(graph, "sum")` returns them, to `x + A x` (`"total"`), or to `x` and
-    the mean over the neighbors (`"mean"`).
+    """Reduction of `x` and `A x`, concatenated, to `x + A x` (`"total"`), or to `x` and the neighbors' mean (`"mean"`).
 
     Example:
 

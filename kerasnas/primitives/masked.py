@@ -78,9 +78,7 @@ class MaskedMaxPool(Masked):
 
 @keras.saving.register_keras_serializable(package="kerasnas")
 class MaskedProjection(Masked):
-    """A convolution over `kernel_size` steps (default: 1) and batch norm, which bring a padded sequence to `filters`
-    channels.
-    """
+    """A convolution over `kernel_size` steps (default: 1) and batch norm, on padded sequences."""
 
     settings = {"kernel_size": (1, checks.size)}
     kernel_size: int

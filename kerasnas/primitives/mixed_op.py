@@ -16,9 +16,7 @@ from kerasnas.relaxations.base import add_alphas, get_relaxation
 
 
 def check_primitives(primitives: Sequence[str], on_graph: bool = False) -> tuple[str, ...]:
-    """Return `primitives` as a tuple if they are distinct registered names (of graph primitives if `on_graph`), and not
-    "none" alone.
-    """
+    """Return `primitives` as a tuple if they are distinct registered names, and not "none" alone."""
     names = checks.names("primitives", primitives, GRAPH_PRIMITIVES if on_graph else PRIMITIVES)
     if names == ("none",):
         raise ValueError(checks.invalid("primitives", "a name other than 'none'", list(names)))

@@ -46,8 +46,7 @@ def _is_token(ids: Any, dtype: str) -> Any:
 
 
 class Embed(FixedPrimitive):
-    """Embedding of token ids `(batch, length)`, one of `vocabulary`: a learned vector of `filters` values, zeros for id
-    0.
+    """Embedding of token ids `(batch, length)`: a learned vector of `filters` values for each, zeros for id 0.
 
     Example:
 

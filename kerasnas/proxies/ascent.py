@@ -20,14 +20,14 @@ def ascend(
     evaluations: int = 100,
     seed: int = 0,
 ) -> dict[Genotype, float]:
-    """Coordinate ascent: one choice after the other is set to its best option, until none can be bettered.
+    """Run coordinate ascent: set one choice after the other to its best option, until no change improves the score.
 
     Args:
         space: the space.
         score: of a genotype, such as a `ProxyScore`.
         start: the first genotype.
-        within: the set that is not left, such as `space.reachable(...)`. Defaults to None: the whole space.
-        evaluations: most genotypes that are scored. Defaults to 100.
+        within: a set to stay in, such as `space.reachable(...)`. Defaults to None: the whole space.
+        evaluations: maximum number of scored genotypes. Defaults to 100.
         seed: of the order in which choices are visited. Defaults to 0.
 
     Returns:

@@ -1,4 +1,4 @@
-"""NASWOT: how differently an untrained network's ReLUs answer different images."""
+"""NASWOT: how differently an untrained network's ReLUs respond to different images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from kerasnas.annotations import Tensor
 from kerasnas.proxies.layers import check_samples, computing_layers, is_relu
 
 
-@checks.arguments(images=checks.array)
 def naswot(model: keras.Model, images: Tensor) -> float:
-    """The logarithm of the determinant of the kernel of binary activation codes.
+    """Return the logarithm of the determinant of the kernel of binary activation codes.
 
-    An image's code says of every ReLU in the network whether it is on; an entry of the kernel is the number of ReLUs on
-    which two images agree. Batch norm uses the batch's statistics. Higher is better.
+    An image's code has a bit for every ReLU in the network, whether it is on; an entry of the kernel is the number of
+    ReLUs on which two images agree. Batch norm uses the batch's statistics. Higher is better.
 
     Args:
         model: a network with ReLU layers.
-        images: `(batch, ...)`; different ones. 64 or so.
+        images: `(batch, ...)`, all different; about 64.
 
     Returns:
-        The score; minus infinity where two images have the same code.
+        The score; minus infinity if two images have the same code.
 
     Raises:
         ValueError: for a network without a ReLU layer.
@@ -48,13 +47,12 @@ def naswot(model: keras.Model, images: Tensor) -> float:
     relus = [layer for layer in computing_layers(model) if is_relu(layer)]
     if not relus:
         present = ", ".join(sorted({type(layer).__name__ for layer in computing_layers(model)}))
-        raise ValueError(f"The proxy 'naswot' needs ReLU layers. Network '{model.name}' has others alone: {present}.")
+        raise ValueError(f"The proxy 'naswot' needs ReLU layers. Network '{model.name}' has: {present}.")
     codes = keras.Model(model.inputs, [layer.output for layer in relus])(ops.convert_to_tensor(images), training=True)
     count = len(images)
     kernel = np.zeros((count, count))
     for outputs in codes if isinstance(codes, (list, tuple)) else [codes]:
-        on = ops.convert_to_numpy(outputs).reshape(count, -1) > 0
-        on = on.astype("float32")
+        on = (ops.convert_to_numpy(outputs).reshape(count, -1) > 0).astype("float32")
         kernel += on @ on.T + (1 - on) @ (1 - on).T
     sign, logarithm = np.linalg.slogdet(kernel)
     return float(logarithm) if sign > 0 else -math.inf

@@ -22,7 +22,7 @@ PROXIES = Registry("proxy")
 
 
 def _halves(x: Tensor, y: Tensor) -> list[tuple[Any, Any]]:
-    """Two batches of the same, even size where there are so many: odd ones have crashed oneDNN's gradients."""
+    """Split a batch in two of the same, even size if possible: odd ones have crashed oneDNN's gradients."""
     size = len(x) // 4 * 2 or len(x) // 2
     return [(x[:size], y[:size]), (x[size : 2 * size], y[size : 2 * size])]
 
@@ -35,15 +35,15 @@ PROXIES.register("macs", lambda model, x, y: float(macs(model)))
 
 
 class ProxyScore:
-    """The score of a space's networks by a zero-cost proxy: of an untrained network, at the price of a gradient or two.
+    """The score of a space's networks by a zero-cost proxy: for an untrained network, at the cost of a gradient or two.
 
-    On NAS-Bench-201 these scores tell bad cells from good ones, and hardly the best from good ones (see
-    `benchmarks/proxies.py`): a filter for a shortlist, no judge. The control that a proxy must beat is `"parameters"`.
+    On NAS-Bench-201 these scores separate bad cells from good ones, but hardly the best from good ones (see
+    `benchmarks/proxies.py`): they are a filter for a shortlist. The baseline that a proxy must beat is `"parameters"`.
 
     Args:
         space: a search space.
         proxy: a name in `PROXIES`, or a function `(model, x, y) -> score`.
-        x: a batch of images or signals, some 64; `"synflow"`, `"parameters"` and `"macs"` look at its shape alone.
+        x: a batch of images or signals, about 64; `"synflow"`, `"parameters"` and `"macs"` use only its shape.
         y: class numbers, one for each.
         num_classes: number of classes.
         seed: of the initial weights. Defaults to 0.
@@ -88,10 +88,10 @@ class ProxyScore:
         self._known: dict[Genotype, float] = {}
 
     def __call__(self, genotype: Genotype) -> float:
-        """The score of the network of `genotype`; computed once.
+        """Return the score of the network of `genotype`; computed once.
 
         Raises:
-            ValueError: if the genotype is not of the space, and where the proxy is not defined for its network.
+            ValueError: if the genotype is not of the space, and if the proxy is not defined for its network.
         """
         if genotype not in self._known:
             model = self.space.build_network(genotype, self.x.shape[1:], self.num_classes, seed=self.seed, **self.sizes)

@@ -1,4 +1,4 @@
-"""synflow: how much signal flows through all weights of a network, without data."""
+"""synflow: the signal that flows through all weights of a network, without data."""
 
 from __future__ import annotations
 
@@ -11,58 +11,40 @@ from keras import ops
 
 from kerasnas import backend, checks
 from kerasnas.backend.keras_internals import flatten_layers
-from kerasnas.proxies.layers import check_layers
+from kerasnas.proxies.layers import computing_layers
 
-_SCALES = (0, -15, -30)  # powers of ten that input and output are scaled by, in turn, until float32 holds the gradients
-_BATCH = 8  # alike inputs: oneDNN's gradient of 1x1 convolutions with strides ends the process on a single one
+_SCALES = (0, -15, -30)  # powers of ten for input and output, tried in turn until float32 holds the gradients
+_BATCH = 8  # equal inputs: oneDNN's gradient of strided 1x1 convolutions crashes the process on a single one
 _LINEAR = (
-    keras.layers.Dense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-    keras.layers.BatchNormalization,
+    *(keras.layers.Dense, keras.layers.BatchNormalization, keras.layers.Add, keras.layers.Average),
+    *(keras.layers.Concatenate, keras.layers.Identity, keras.layers.Flatten, keras.layers.Reshape),
     keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.Add,
-    keras.layers.Average,
-    keras.layers.Concatenate,
-    keras.layers.Identity,
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Cropping1D,
-    keras.layers.Cropping2D,
-    keras.layers.ZeroPadding1D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.AveragePooling1D,
-    keras.layers.AveragePooling2D,
-    keras.layers.MaxPooling1D,
-    keras.layers.MaxPooling2D,
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalAveragePooling2D,
-    keras.layers.GlobalMaxPooling1D,
-    keras.layers.GlobalMaxPooling2D,
+    *(
+        getattr(keras.layers, f"{name}{rank}D")
+        for rank in (1, 2)
+        for name in (
+            *("Conv", "DepthwiseConv", "SeparableConv", "SpatialDropout", "Cropping", "ZeroPadding"),
+            *("AveragePooling", "MaxPooling", "GlobalAveragePooling", "GlobalMaxPooling"),
+        )
+    ),
 )
 
 
 def synflow(model: keras.Model) -> float:
-    """The logarithm of the synaptic flow: `log sum_w |w dR/dw|`, `R` the network's output for an input of ones.
+    """Return the logarithm of the synaptic flow: `log sum_w |w dR/dw|`, `R` the network's output for an input of ones.
 
-    For it every weight is replaced by its absolute value, biases by 0, and batch norms by the identity; their scales
-    are no weights here. Higher is better.
+    Every weight is replaced by its absolute value, biases by 0, and batch norms by the identity; their scales are not
+    weights here. Higher is better.
 
     Args:
-        model: a network of convolutions, dense layers, ReLU, batch norms, pools, sums and concatenations. It is left as
-            it is.
+        model: a network of convolutions, dense layers, ReLU, batch norms, pools, sums and concatenations. It is not
+            changed.
 
     Returns:
-        The score; minus infinity where nothing flows, infinity where more flows than 10^65 or so.
+        The score; minus infinity if nothing flows, infinity above a flow of about 10^65.
 
     Raises:
-        ValueError: where the network has layers through which positive values do not flow in proportion; names them.
+        ValueError: if positive values do not flow in proportion through some layers; names them.
 
     Example:
 
@@ -72,15 +54,20 @@ def synflow(model: keras.Model) -> float:
     3.0
 
     Reference:
-        Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", 2020
-        (arXiv 2006.05467), equation 4; as a score of architectures: Abdelfattah et al., "Zero-Cost Proxies for
-        Lightweight NAS", 2021 (arXiv 2101.08134).
+        Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", 2020 (arXiv
+        2006.05467), equation 4; as a score of architectures: Abdelfattah et al., "Zero-Cost Proxies for Lightweight
+        NAS", 2021 (arXiv 2101.08134).
 
     Differences from the paper:
         - The logarithm, so that deep networks do not overflow; the order is the same.
-        - Batch norms are left out, which Abdelfattah et al. keep; with them, scores of cells with many inputs are off.
+        - Batch norms are left out; Abdelfattah et al. keep them, which distorts the scores of cells with many inputs.
     """
-    check_layers("synflow", checks.instance("model", model, keras.Model), _proportional, _NEEDED)
+    checks.instance("model", model, keras.Model)
+    unfit = [layer for layer in computing_layers(model) if not _proportional(layer)]
+    if unfit:
+        names = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in unfit[:3])
+        more = f" and {len(unfit) - 3} more" if len(unfit) > 3 else ""
+        raise ValueError(f"The proxy 'synflow' needs {_NEEDED}. Network '{model.name}' has others: {names}{more}.")
     trainable: list[Any] = []
     weights: list[int] = []
     for variable in model.trainable_variables:
@@ -115,7 +102,7 @@ _NEEDED = "layers through which positive values flow in proportion: convolutions
 
 
 def _proportional(layer: keras.layers.Layer) -> bool:
-    """True where doubled positive inputs double the outputs, whatever the layer's (positive) weights."""
+    """Return True if doubled positive inputs double the outputs, for any positive weights of the layer."""
     if isinstance(layer, keras.layers.ReLU):
         return layer.max_value is None and not layer.threshold
     if isinstance(layer, keras.layers.Activation):
@@ -127,7 +114,7 @@ def _proportional(layer: keras.layers.Layer) -> bool:
 
 
 def _identity_statistics(model: keras.Model) -> list[Any]:
-    """The non-trainable variables, with moving statistics by which batch norms pass on what they are given."""
+    """Return the non-trainable variables, with moving statistics that make batch norms the identity."""
     values = {id(variable): ops.convert_to_tensor(variable) for variable in model.non_trainable_variables}
     for layer in flatten_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):

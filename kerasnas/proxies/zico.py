@@ -1,4 +1,4 @@
-"""ZiCo: how large, and how alike from batch to batch, the gradients of an untrained network are."""
+"""ZiCo: how large the gradients of an untrained network are, and how similar from batch to batch."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from kerasnas.proxies.layers import check_samples
 from kerasnas.tasks.known import task_of_targets
 
 
-@checks.arguments(batches=checks.each(checks.pair))
 def zico(model: keras.Model, batches: Sequence[tuple[Any, Any]]) -> float:
-    """`sum_layers log( sum_weights mean|g| / std|g| )`, `g` the gradients on each of the batches.
+    """Return `sum_layers log( sum_weights mean|g| / std|g| )`, `g` the gradients on each of the batches.
 
-    Batch norm uses the batch's statistics. The weights are kernels; those whose gradient is the same on all batches are
-    left out. Higher is better.
+    Batch norm uses the batch's statistics. Only kernels count; those whose gradient is the same on all batches are left
+    out. Higher is better.
 
     Args:
         model: a network that returns logits.
         batches: two or more `(x, y)` of images and class numbers, or tables of labels or of numbers.
 
     Returns:
-        The score; minus infinity where no gradient differs between batches.
+        The score; minus infinity if no gradient differs between batches.
 
     Raises:
         ValueError: for fewer than two batches.

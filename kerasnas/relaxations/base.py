@@ -1,4 +1,4 @@
-"""Relaxations: architecture parameters (alphas) -> mixing weights, and the flag that tells alphas from weights."""
+"""Relaxations: architecture parameters (alphas) -> mixing weights; and the flag that marks alphas."""
 
 from __future__ import annotations
 
@@ -18,15 +18,9 @@ RELAXATIONS = Registry("relaxation")
 
 
 def add_alphas(layer: keras.layers.Layer, shape: tuple[int, ...], name: str = "alphas", seed: int | None = 0) -> Any:
-    """Create architecture parameters in `layer`: float32 under any precision policy, and marked as such.
+    """Create architecture parameters `shape` in `layer`: float32 under any precision policy, and marked as such.
 
     They are initialized to 1e-3 times a standard normal, as in DARTS (Liu et al., 2019, the published settings).
-
-    Args:
-        layer: the layer that owns them.
-        shape: `(edges, primitives)`.
-        name: name of the variable.
-        seed: seed of the initialization.
     """
     alphas = layer.add_weight(
         name=name,
@@ -45,7 +39,7 @@ def is_alphas(variable: Any) -> bool:
 
 
 def split_variables(variables: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """Split variables into (network weights, architecture parameters), each in the order given."""
+    """Split variables into (network weights, architecture parameters), each in the given order."""
     variables = list(variables)
     return [v for v in variables if not is_alphas(v)], [v for v in variables if is_alphas(v)]
 
@@ -56,21 +50,21 @@ class Relaxation(keras.layers.Layer):
     A subclass writes `call(alphas, training) -> (weights, active)`, and what differs from the defaults here.
 
     Attributes:
-        paths: the number of primitives that are computed on an edge, where they are sampled. Defaults to None: every
-            primitive is computed, and `active` is None.
-        temperature: a scalar variable, where there is one. Defaults to None.
-        threshold: least mixing weight with which `derive` keeps an edge, in spaces whose edges may be left out.
+        paths: the number of primitives computed on an edge, if they are sampled. Defaults to None: every primitive is
+            computed, and `active` is None.
+        temperature: a scalar variable, if there is one. Defaults to None.
+        threshold: minimum mixing weight at which `derive` keeps an edge, in spaces whose edges may be left out.
             Defaults to None: any.
-        keeps_others: whether a step of the alphas leaves the probabilities of primitives that were not drawn as they
-            are; see `kerasnas.trainers.drawn_paths`. Defaults to False.
+        keeps_others: whether a step of the alphas preserves the probabilities of primitives that were not drawn; see
+            `kerasnas.trainers.drawn_paths`. Defaults to False.
 
     Call arguments:
         alphas: tensor `(edges, primitives)`.
-        training: whether to draw, where the relaxation draws.
+        training: whether to draw, if the relaxation draws.
 
     Returns:
-        `(weights, active)`: weights `(edges, primitives)`, and the indices of the only primitives to compute,
-        `(edges, paths)`, or None.
+        `(weights, active)`: weights `(edges, primitives)`, and the indices of the only primitives to compute, `(edges,
+        paths)`, or None.
 
     Example:
 
@@ -92,18 +86,18 @@ class Relaxation(keras.layers.Layer):
 
     @contextlib.contextmanager
     def for_weights(self) -> Iterator[None]:
-        """A context in which it draws for a step of the network weights; here as for one of the alphas."""
+        """Draw for a step of the network weights within this context; by default as for one of the alphas."""
         yield
 
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def expected(self, alphas: Tensor) -> Any:
-        """The mean mixing weights `(edges, primitives)`: those outside of training, unless a subclass knows better."""
+        """Return the mean mixing weights `(edges, primitives)`; by default those outside of training."""
         return self(ops.convert_to_tensor(alphas), training=False)[0]
 
     def penalty(self, alphas: Tensor) -> Any:
-        """A scalar that is added to the loss of the alphas; None, the default, for nothing."""
+        """Return a scalar that is added to the loss of the alphas; None, the default, for nothing."""
         return None
 
     def get_config(self) -> dict[str, Any]:
@@ -114,14 +108,10 @@ class Relaxation(keras.layers.Layer):
 class FunctionRelaxation(Relaxation):
     """A relaxation made of any callable `(alphas, training) -> (weights, active)`.
 
-    Where the callable is an object with `paths`, `temperature`, `threshold`, `expected` or `penalty`, they are taken
-    from it.
-
-    Args:
-        function: the callable.
+    If the callable is an object with `paths`, `temperature`, `threshold`, `expected` or `penalty`, they are taken from
+    it.
     """
 
-    @checks.arguments(function=checks.function)
     def __init__(self, function: Callable[..., Any], **kwargs: Any):
         super().__init__(**kwargs)
         self.function = function
@@ -147,11 +137,7 @@ class FunctionRelaxation(Relaxation):
 
 
 class Tempered(Relaxation):
-    """Base of the relaxations with a temperature: a variable, so that a schedule needs no new graph.
-
-    Args:
-        temperature: above 0.
-    """
+    """Base of the relaxations with a temperature: a variable, so that a schedule needs no new graph."""
 
     def __init__(self, temperature: float, **kwargs: Any):
         super().__init__(**kwargs)
@@ -167,7 +153,7 @@ class Tempered(Relaxation):
         )
 
     def cooled(self, logits: Tensor) -> Any:
-        """`logits / temperature`."""
+        """Return `logits / temperature`."""
         return logits / ops.cast(ops.convert_to_tensor(self.temperature), logits.dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -175,11 +161,10 @@ class Tempered(Relaxation):
 
 
 def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
-    """The edge normalization of PC-DARTS: a softmax over the edges into each node.
+    """Apply the edge normalization of PC-DARTS: a softmax over the edges into each node.
 
-    Args:
-        betas: tensor `(edges,)`.
-        targets: the node that each edge leads to, in order: edges into one node stand together.
+    `betas` is a tensor `(edges,)`; `targets` has the node that each edge leads to, in order: edges into one node are
+    adjacent.
 
     Example:
 
@@ -187,8 +172,8 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
     [0.5, 0.5]
 
     Reference:
-        Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020
-        (arXiv 1907.05737), equation 2.
+        Xu et al., "PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search", 2020 (arXiv
+        1907.05737), equation 2.
 
     Differences from the paper:
         - None.
@@ -199,12 +184,9 @@ def normalize_edges(betas: Any, targets: Sequence[int]) -> Any:
 
 
 def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = None) -> Any:
-    """A softmax over each of several parts of a vector: the choice of a node's inputs in MetaNAS.
+    """Apply a softmax to each part of a vector, of lengths `sizes`: the choice of a node's inputs in MetaNAS.
 
-    Args:
-        alphas: tensor `(sum(sizes),)`.
-        sizes: lengths of the parts, in order.
-        temperature: the alphas are divided by it; towards 0 each part becomes one-hot. Defaults to None: 1.
+    The alphas are divided by `temperature`, if given; towards 0 each part becomes one-hot.
 
     Example:
 
@@ -213,8 +195,8 @@ def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = Non
     [1.0, 0.0, 0.0, 1.0]
 
     Reference:
-        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the
-        soft pruning of input nodes.
+        Elsken et al., "Meta-Learning of Neural Architectures for Few-Shot Learning", 2020 (arXiv 1911.11090), the soft
+        pruning of input nodes.
 
     Differences from the paper:
         - None.
@@ -222,21 +204,19 @@ def segment_softmax(alphas: Tensor, sizes: Sequence[int], temperature: Any = Non
     logits = alphas if temperature is None else alphas / ops.cast(ops.convert_to_tensor(temperature), alphas.dtype)
     starts = [sum(sizes[:index]) for index in range(1, len(sizes))]
     parts = ops.split(logits, starts) if starts else [logits]
-    # Keras warns of a softmax over one number.
+    # Keras warns about a softmax over one number.
     return ops.concatenate(
         [ops.softmax(p, axis=-1) if size > 1 else ops.ones_like(p) for p, size in zip(parts, sizes, strict=True)]
     )
 
 
 def get_relaxation(identifier: Any, seed: int | None = None) -> Relaxation:
-    """A relaxation from its name, its serialized form, a callable, or itself.
+    """Return a relaxation from its name, its serialized form, a callable, or itself.
 
-    Args:
-        identifier: any of these; a callable becomes a `FunctionRelaxation`.
-        seed: seed of the draws of one that is made from its name. Defaults to None: its own default.
+    `seed` determines the draws of one that is made from its name; None for its own default.
 
     Raises:
-        ValueError: for an unknown name, or what cannot be called.
+        ValueError: for an unknown name, or an object that cannot be called.
     """
     if isinstance(identifier, str):
         factory = RELAXATIONS[identifier]

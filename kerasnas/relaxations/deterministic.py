@@ -21,14 +21,6 @@ class Softmax(Tempered):
         temperature: the alphas are divided by it; towards 0 the weights become one-hot. A variable: see
             `kerasnas.callbacks.TemperatureSchedule`. Defaults to 1.
 
-    Call arguments:
-        alphas: tensor `(edges, primitives)`.
-        training: unused: this relaxation is deterministic.
-
-    Returns:
-        `(weights, active)`: weights of the same shape, rows summing to one; `active` is None, since
-        every primitive is computed.
-
     Raises:
         ValueError: if `temperature` is not above 0.
 
@@ -42,7 +34,7 @@ class Softmax(Tempered):
         Liu et al., "DARTS: Differentiable Architecture Search", 2019 (arXiv 1806.09055), equation 2.
 
     Differences from the paper:
-        - The temperature, which the paper has none of: 1.
+        - The temperature; the paper has none, which equals 1.
     """
 
     def __init__(self, temperature: float = 1.0, **kwargs: Any):
@@ -58,21 +50,14 @@ class Sigmoid(Relaxation):
     """The collaborative relaxation of FairDARTS: each primitive has a weight between 0 and 1 of its own.
 
     The primitives of an edge do not compete, so that skip connections have no unfair advantage. The zero-one loss is
-    added to the loss in training; it moves the alphas alone, and every weight towards 0 or 1:
-    `-zero_one_weight * mean((sigmoid(alphas) - 0.5) ** 2)`.
+    added to the loss in training; it moves only the alphas, and every weight towards 0 or 1: `-zero_one_weight *
+    mean((sigmoid(alphas) - 0.5) ** 2)`.
 
     Args:
         zero_one_weight: factor of the zero-one loss. Defaults to the paper's 10.
-        threshold: least weight with which `derive` keeps an edge, in (0, 1), in a space whose edges may be left out,
-            such as `DARTSSpace(sparse=True)`: of the two strongest edges of a node each is kept with its strongest
-            primitive where that reaches the threshold, and is `none` otherwise. Defaults to the paper's 0.85.
-
-    Call arguments:
-        alphas: tensor `(edges, primitives)`.
-        training: unused: this relaxation is deterministic.
-
-    Returns:
-        `(weights, active)`: weights of the same shape, each in (0, 1); `active` is None.
+        threshold: minimum weight at which `derive` keeps an edge, in (0, 1), in a space whose edges may be left out,
+            such as `DARTSSpace(sparse=True)`: each of the two strongest edges of a node keeps its strongest primitive
+            if that reaches the threshold, and is `none` otherwise. Defaults to the paper's 0.85.
 
     Raises:
         ValueError: if `zero_one_weight` is negative, or `threshold` not in (0, 1).
@@ -84,15 +69,15 @@ class Sigmoid(Relaxation):
     [0.5, 0.5, 0.5, 0.5]
 
     Reference:
-        Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020
-        (arXiv 1911.12126), equations 1 and 5.
+        Chu et al., "Fair DARTS: Eliminating Unfair Advantages in Differentiable Architecture Search", 2020 (arXiv
+        1911.12126), equations 1 and 5.
 
     Differences from the paper:
         - The zero-one loss is the mean over the table of each kind of cell, added up: with two kinds of equal size it
           counts twice as much as the mean over both, which the original code takes.
-        - The space's `none`, where there is one, has a weight of its own, which changes nothing but the zero-one loss;
-          the original code has no such primitive.
-        - Edges are left out only in a space that says so, `DARTSSpace(sparse=True)`; in others each node keeps its two.
+        - The space's `none`, if it has one, has a weight of its own, which changes only the zero-one loss; the original
+          code has no such primitive.
+        - Edges are left out only in a sparse space, `DARTSSpace(sparse=True)`; in others each node keeps two.
     """
 
     def __init__(self, zero_one_weight: float = 10.0, threshold: float = 0.85, **kwargs: Any):
@@ -104,7 +89,7 @@ class Sigmoid(Relaxation):
         return ops.sigmoid(alphas), None
 
     def penalty(self, alphas: Tensor) -> Any:
-        """The zero-one loss."""
+        """Return the zero-one loss."""
         return -self.zero_one_weight * ops.mean(ops.square(ops.sigmoid(alphas) - 0.5))
 
     def get_config(self) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Relaxations that draw: Gumbel (GDAS), BinaryGates (ProxylessNAS), Dirichlet (DrNAS).
 
-On several replicas all draw the same, as the state of the seed is the same on each. A step thus samples one
-architecture (one table of weights) for the whole global batch, as these methods do on one device, and not one for each
-replica.
+All replicas draw the same, as the state of the seed is the same on each. A step thus samples one architecture (one
+table of weights) for the whole global batch, as these methods do on one device, not one for each replica.
 """
 
 from __future__ import annotations
@@ -24,23 +23,17 @@ from kerasnas.relaxations.base import RELAXATIONS, Relaxation, Tempered
 class Gumbel(Tempered):
     """The hard Gumbel-softmax of GDAS: one primitive an edge is drawn, and only that one is computed.
 
-    With `g` standard Gumbel noise, `soft = softmax((log softmax(alphas) + g) / temperature)`, and the drawn
-    primitive is its largest entry, which is a sample of `softmax(alphas)`. Forward the weights are one-hot; backward
-    their gradient is that of `soft` (straight-through).
+    With `g` standard Gumbel noise, `soft = softmax((log softmax(alphas) + g) / temperature)`, and the drawn primitive
+    is its largest entry, which is a sample of `softmax(alphas)`. Forward the weights are one-hot; backward their
+    gradient is that of `soft` (straight-through).
 
     Args:
-        temperature: of `soft`; a variable, so that a schedule needs no new graph. Defaults to 10, where GDAS starts.
+        temperature: of `soft`; a variable, so that a schedule needs no new graph. Defaults to GDAS' first, 10.
         seed: seed of the noise. Defaults to 0.
 
-    Call arguments:
-        alphas: tensor `(edges, primitives)`.
-        training: whether to draw; otherwise the most probable primitive is taken.
-
     Returns:
-        `(weights, active)`: one-hot weights `(edges, primitives)`, and the index of the drawn primitive `(edges, 1)`.
-
-    Raises:
-        ValueError: if `temperature` is not above 0.
+        `(weights, active)`: one-hot weights `(edges, primitives)`, and the index `(edges, 1)` of the drawn primitive;
+        the most probable one outside of training.
 
     Example:
 
@@ -55,7 +48,7 @@ class Gumbel(Tempered):
     Differences from the paper:
         - The temperature falls by the callback `TemperatureSchedule`, not by itself.
         - A primitive that was not drawn gets its gradient through the softmax of the one that was; the original code
-          also adds the weights of all others, which are 0, to the features, which gives them a gradient of their own.
+          also adds the zero weights of all others to the features, which gives them a gradient of their own.
         - The reduction cell is searched too; one of the paper's two variants fixes it.
     """
 
@@ -80,7 +73,7 @@ class Gumbel(Tempered):
         return hard + (soft - ops.stop_gradient(soft)), ops.expand_dims(active, -1)
 
     def expected(self, alphas: Tensor) -> Any:
-        """The probability of each primitive."""
+        """Return the probability of each primitive."""
         return ops.softmax(alphas, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -96,23 +89,20 @@ class BinaryGates(Relaxation):
     and computed (`for_weights`). After a step of the alphas `BilevelTrainer` shifts those of the pair together, so that
     the probabilities of all other primitives stay as they are (`kerasnas.trainers.drawn_paths`).
 
-    With `p = softmax(alphas)`, a pair is drawn without replacement with probabilities `p`, and of the pair `(i, j)` one
-    is let through with probabilities `q = (p_i, p_j) / (p_i + p_j)`. The gradient with respect to the gates reaches the
-    alphas as `dL/dalpha_i = (dL/dg_i - dL/dg_j) q_i q_j / c_ij` (equation 4, over two paths). The paper's
-    `c` is 1; here `c_ij` makes the gradient of a linear loss unbiased: it is `q_i q_j P(pair i, j) / (p_i p_j)`, so
-    that, averaged over the pairs, the gate gradient is that of the softmax over all primitives. Memory does not grow
-    with their number.
+    With `p = softmax(alphas)`, a pair is drawn without replacement with probabilities `p`, and one of the pair `(i, j)`
+    passes with probabilities `q = (p_i, p_j) / (p_i + p_j)`. The gradient with respect to the gates reaches the alphas
+    as `dL/dalpha_i = (dL/dg_i - dL/dg_j) q_i q_j / c_ij` (equation 4, over two paths). The paper's `c` is 1; here
+    `c_ij` makes the gradient of a linear loss unbiased: it is `q_i q_j P(pair i, j) / (p_i p_j)`, so that the gate
+    gradient, averaged over the pairs, is that of the softmax over all primitives. Memory does not grow with their
+    number.
 
     Args:
         seed: seed of the draws. Defaults to 0.
         unbiased: whether to divide by `c_ij`. Defaults to True.
 
-    Call arguments:
-        alphas: tensor `(edges, primitives)`, at least two primitives.
-        training: whether to draw; otherwise the most probable primitive passes alone.
-
     Returns:
-        `(weights, active)`: one-hot weights `(edges, primitives)`, and the two primitives drawn, `(edges, 2)`.
+        `(weights, active)`: one-hot weights `(edges, primitives)`, and the two drawn primitives, `(edges, 2)`; the most
+        probable one passes outside of training.
 
     Example:
 
@@ -121,8 +111,8 @@ class BinaryGates(Relaxation):
     ([0.0, 1.0, 0.0], TensorShape([1, 2]))
 
     Reference:
-        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
-        (arXiv 1812.00332), sections 3.1 and 3.2.
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019 (arXiv
+        1812.00332), sections 3.1 and 3.2.
 
     Differences from the paper:
         - `c_ij`, with `unbiased=True`: the paper's gradient is that of another function than the expected loss.
@@ -169,7 +159,7 @@ class BinaryGates(Relaxation):
 
     @contextlib.contextmanager
     def for_weights(self) -> Iterator[None]:
-        """A context in which a single primitive an edge is drawn and computed: without gradient for the alphas."""
+        """Draw and compute a single primitive an edge within this context, without gradient for the alphas."""
         self._single_path = True
         try:
             yield
@@ -178,14 +168,14 @@ class BinaryGates(Relaxation):
 
     @staticmethod
     def _correction(log_p: Any, active: Tensor, q: Any) -> Any:
-        """1 / c_ij, `(edges, 1)`: with P(pair) = p_i p_j (1 / (1 - p_i) + 1 / (1 - p_j))."""
+        """Return 1 / c_ij, `(edges, 1)`, with P(pair) = p_i p_j (1 / (1 - p_i) + 1 / (1 - p_j))."""
         p = ops.exp(ops.take_along_axis(log_p, active, axis=-1))
-        rest = ops.maximum(1 - p, 1e-6)  # a primitive with all the probability has nothing to learn
+        rest = ops.maximum(1 - p, 1e-6)  # a primitive with all the probability cannot learn
         pair = ops.sum(1 / rest, axis=-1, keepdims=True)
         return 1 / (ops.maximum(q[:, :1] * q[:, 1:], 1e-12) * pair)
 
     def expected(self, alphas: Tensor) -> Any:
-        """The probability of each primitive."""
+        """Return the probability of each primitive."""
         return ops.softmax(alphas, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -193,9 +183,9 @@ class BinaryGates(Relaxation):
 
 
 def _two_largest(scores: Any) -> Any:
-    """The indices of the two largest of each row, the largest first.
+    """Return the indices of the two largest of each row, the largest first.
 
-    Not by `top_k`: XLA takes its width for a dynamic one, and aborts in a `switch` (TensorFlow 2.21).
+    Not by `top_k`: XLA considers its width dynamic, and aborts in a `switch` (TensorFlow 2.21).
     """
     first = ops.argmax(scores, axis=-1)
     taken = ops.one_hot(first, scores.shape[-1], dtype="bool")
@@ -208,18 +198,11 @@ def _two_largest(scores: Any) -> Any:
 class Dirichlet(Relaxation):
     """The Dirichlet relaxation of DrNAS: the weights of an edge are drawn from Dirichlet(elu(alphas) + 1).
 
-    Every primitive is computed. Gradients reach the concentrations through the draw (implicit reparameterization of the
-    gamma variables it is made of).
+    Every primitive is computed; outside of training with its mean weight. Gradients reach the concentrations through
+    the draw (implicit reparameterization of its gamma variables).
 
     Args:
         seed: seed of the draws. Defaults to 0.
-
-    Call arguments:
-        alphas: tensor `(edges, primitives)`.
-        training: whether to draw; otherwise the mean is taken.
-
-    Returns:
-        `(weights, active)`: weights of the same shape, rows summing to one; `active` is None.
 
     Example:
 
@@ -231,11 +214,11 @@ class Dirichlet(Relaxation):
         Chen et al., "DrNAS: Dirichlet Neural Architecture Search", 2021 (arXiv 2006.10355), section 3.1.
 
     Differences from the paper:
-        - The distance of the concentrations from 1 is no term of its own: the weight decay of the alphas is one, as a
-          concentration is `elu(0) + 1 = 1` at 0.
+        - No separate term for the distance of the concentrations from 1: the weight decay of the alphas acts as one, as
+          a concentration is `elu(0) + 1 = 1` at 0.
         - Concentrations are at least 0.01, below which gamma draws underflow.
-        - No progressive search, in which the share of the mixed channels grows between two stages, and
-          the weaker primitives of each edge are left out: `partial_channels` is one for all of a search.
+        - No progressive search, in which the fraction of mixed channels grows between two stages and the weaker
+          primitives of each edge are dropped: `partial_channels` is constant.
     """
 
     def __init__(self, seed: int | None = 0, **kwargs: Any):
@@ -246,13 +229,13 @@ class Dirichlet(Relaxation):
     def call(self, alphas: Tensor, training: bool | None = None) -> tuple[Any, None]:
         if not training:
             return self.expected(alphas), None
-        concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)  # gamma draws of less underflow in float32
+        concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)  # below, gamma draws underflow in float32
         draws = keras.random.gamma(alphas.shape, concentrations, dtype=alphas.dtype, seed=self.seed_generator)
         draws = ops.maximum(draws, 1e-20)
         return draws / ops.sum(draws, axis=-1, keepdims=True), None
 
     def expected(self, alphas: Tensor) -> Any:
-        """The mean weight of each primitive."""
+        """Return the mean weight of each primitive."""
         concentrations = ops.maximum(ops.elu(alphas) + 1, 1e-2)
         return concentrations / ops.sum(concentrations, axis=-1, keepdims=True)
 

@@ -1,4 +1,4 @@
-"""SearchSpace: the choices that may be made, and everything that follows from them alone."""
+"""SearchSpace: the choices of a space, and everything that follows from them alone."""
 
 from __future__ import annotations
 
@@ -24,14 +24,10 @@ SPACES = Registry("space")
 
 
 def has_supernet(name: str) -> bool:
-    """True unless the choices of the registered space `name` shape the network itself (`shapes_network`).
-
-    Raises:
-        ValueError: for an unknown name; names the nearest.
+    """Return True unless the choices of the registered space `name` shape the network itself (`shapes_network`).
 
     Example:
 
-    >>> from kerasnas.spaces.base import has_supernet
     >>> has_supernet("darts"), has_supernet("macro")
     (True, False)
     """
@@ -49,22 +45,22 @@ Indices = tuple[int, ...]
 class SearchSpace(abc.ABC):
     """A search space: the set of networks that may be built.
 
-    A subclass writes `choices`, `genotype`, `assignment` and the two builders; `SkeletonSpace` has all of them from
-    tables and one skeleton. Sampling, mutation, neighbours, encoding, size and validation follow from `choices`: an
+    A subclass writes `choices`, `genotype`, `assignment` and the two builders; `SkeletonSpace` derives all of them from
+    tables and one skeleton. Sampling, mutation, neighbors, encoding, size and validation follow from `choices`: an
     ordered mapping from the name of each choice to its options (strings). Every combination of options is an
     architecture, unless the space writes `feasible` too; if several combinations are the same network, it writes `key`.
-    A space that `shapes_network` may have a class method `for_data(input_shape, num_classes, samples, **arguments)`: a
-    race in it asks for the space whose sizes suit the data, `arguments` of the constructor apart.
+    A space that `shapes_network` may have a class method `for_data(input_shape, num_classes, samples, **arguments)`,
+    from which races get a space whose sizes suit the data; `arguments` of the constructor take precedence.
 
     Attributes:
         name: the name that its genotypes carry.
         mixes_channels: True if `build_supernet` takes `partial_channels` and `edge_normalization`.
-        shapes_network: True if choices shape the network itself, such as its depth: there is no supernet, and costs are
-            no table over the choices; `parts_of` has the parts of one network.
-        sizes: the arguments of the constructor that `build_network` takes too.
-        defaults: settings of the pipeline that suit the space better than the usual ones, by name.
-        tolerant: whether a sample shifted by two pixels, or with a part cut out, is still one of its class: True of
-            photographs, False of grids. Races augment training samples accordingly. Defaults to True.
+        shapes_network: True if choices shape the network itself, such as its depth. There is no supernet then, and no
+            table of costs over the choices; `parts_of` has the parts of one network.
+        sizes: arguments of the constructor that `build_network` takes too.
+        defaults: settings of a run that suit the space better than the usual ones, by name.
+        tolerant: whether a sample shifted by two pixels, or with a part cut out, keeps its class: True for photographs,
+            False for grids. Races augment training samples accordingly. Defaults to True.
         padded: whether steps of zeros at the end of a sample are padding. Defaults to False.
         depth: the argument of the constructor that the setting `num_cells` sets. Defaults to `"num_cells"`.
     """
@@ -89,47 +85,57 @@ class SearchSpace(abc.ABC):
 
     @abc.abstractmethod
     def genotype(self, assignment: Mapping[str, str]) -> Genotype:
-        """The genotype of one option for every choice."""
+        """Return the genotype of an assignment: one option for every choice."""
 
     @abc.abstractmethod
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        """The inverse of `genotype`: the option of every choice.
+        """Return the option of every choice in `genotype`: the inverse of `genotype`.
 
         Raises:
-            ValueError: if `genotype` is not of this space; the message says what differs.
+            ValueError: if `genotype` is not of this space; the message names the difference.
         """
 
-    @abc.abstractmethod
     def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
-        """The supernet, with `architecture_parameters`, `network_weights` and `derive()`."""
+        """Build the supernet, with `architecture_parameters`, `network_weights` and `derive()`.
 
-    @abc.abstractmethod
+        Raises:
+            ValueError: if the space has none.
+        """
+        reason = ": its choices shape the network itself" if self.shapes_network else ""
+        race = ", or by a race" if self.shapes_network else ""
+        raise ValueError(f"Space '{self.name}' has no supernet{reason}. Search it with an ask/tell strategy{race}.")
+
     def build_network(
         self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any
     ) -> keras.Model:
-        """The discrete network of `genotype`."""
-
-    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
-        """The parts of this space's networks, for cost models; `sizes` as for `build_network`.
+        """Build the discrete network of `genotype`.
 
         Raises:
-            ValueError: if the space does not say.
+            ValueError: if the space serves a table of published results alone.
         """
-        raise ValueError(f"Space '{self.name}' has no cost model: it does not say what its networks consist of.")
+        raise ValueError(f"Space '{self.name}' serves its table alone: its networks are not built here.")
+
+    def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
+        """Return the parts of this space's networks, for cost models; `sizes` as for `build_network`.
+
+        Raises:
+            ValueError: if the space does not define them.
+        """
+        raise ValueError(f"Space '{self.name}' has no cost model: it does not define the parts of its networks.")
 
     def parts_of(
         self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **sizes: Any
     ) -> tuple[Part, ...]:
-        """The parts of one network, for cost models, where `shapes_network`; `sizes` as for `build_network`.
+        """Return the parts of one network, for cost models, if `shapes_network`; `sizes` as for `build_network`.
 
         Raises:
-            ValueError: if the space does not say.
+            ValueError: if the space does not define them.
         """
-        raise ValueError(f"Space '{self.name}' does not say what each of its networks consists of: see `parts`.")
+        raise ValueError(f"Space '{self.name}' does not define the parts of each of its networks: see `parts`.")
 
     @property
     def size(self) -> int:
-        """The number of assignments."""
+        """Number of assignments."""
         return math.prod(len(options) for options in self.choices.values())
 
     def check_assignment(self, assignment: Mapping[str, str]) -> None:
@@ -151,7 +157,7 @@ class SearchSpace(abc.ABC):
                 )
 
     def validate(self, genotype: Genotype) -> None:
-        """Raise ValueError, saying what differs, if `genotype` is not of this space."""
+        """Raise ValueError, naming the difference, if `genotype` is not of this space."""
         self._check_own(genotype)
         self.check_assignment(self.assignment(genotype))
 
@@ -160,10 +166,10 @@ class SearchSpace(abc.ABC):
         if genotype.space != self.name:
             raise ValueError(f"This genotype belongs to space '{genotype.space}', not to '{self.name}'.")
 
-    # Architectures as numbers: what strategies compute with ------------------------------------------
+    # Architectures as numbers, which strategies compute with -----------------------------------------
     @functools.cached_property
     def cardinalities(self) -> tuple[int, ...]:
-        """The number of options of each choice."""
+        """Number of options of each choice."""
         return tuple(len(options) for options in self.choices.values())
 
     @functools.cached_property
@@ -177,7 +183,7 @@ class SearchSpace(abc.ABC):
         return tuple(self.choices.items())
 
     def encode(self, genotype: Genotype) -> Indices:
-        """For every choice, in order, the index of its option in `genotype`.
+        """Return, for every choice in order, the index of its option in `genotype`.
 
         Raises:
             ValueError: if `genotype` is not of this space.
@@ -191,7 +197,7 @@ class SearchSpace(abc.ABC):
             raise
 
     def decode(self, indices: Sequence[int]) -> Genotype:
-        """The inverse of `encode`.
+        """Invert `encode`.
 
         Raises:
             ValueError: unless there is one index for every choice, of one of its options.
@@ -199,26 +205,26 @@ class SearchSpace(abc.ABC):
         return self.genotype({name: options[i] for i, (name, options) in zip(indices, self._options, strict=True)})
 
     def feasible(self, indices: Indices) -> bool:
-        """True if a combination of options is an architecture. Here: always."""
+        """Return True if a combination of options is an architecture. Here: always."""
         return True
 
     def key(self, indices: Indices) -> Hashable:
-        """A key that all combinations of the same network share. Here: the combination itself."""
+        """Return a key that all combinations of the same network share. Here: the combination itself."""
         return indices
 
     def __iter__(self) -> Iterator[Indices]:
-        """All architectures, as indices: for spaces small enough to enumerate."""
+        """Iterate over all architectures, as indices: for spaces small enough to enumerate."""
         return filter(self.feasible, itertools.product(*map(range, self.cardinalities)))
 
     def sample_indices(self, rng: np.random.Generator) -> Indices:
-        """An architecture drawn uniformly over the feasible combinations."""
+        """Draw an architecture uniformly over the feasible combinations."""
         while True:
             indices = tuple(int(rng.integers(size)) for size in self.cardinalities)
             if self.feasible(indices):
                 return indices
 
     def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
-        """`indices` with one choice, drawn uniformly, changed to another option; drawn again until feasible."""
+        """Change one choice, drawn uniformly, to another option; draw again until the result is feasible."""
         open_choices = [position for position, size in enumerate(self.cardinalities) if size > 1]
         if not open_choices:
             raise ValueError(f"Space '{self.name}' leaves nothing to choose.")
@@ -231,19 +237,18 @@ class SearchSpace(abc.ABC):
                 return mutant
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """All feasible architectures that differ from `indices` in one choice."""
-        found = []
-        for position, size in enumerate(self.cardinalities):
-            for option in range(size):
-                if option != indices[position]:
-                    neighbor = (*indices[:position], option, *indices[position + 1 :])
-                    if self.feasible(neighbor):
-                        found.append(neighbor)
-        return found
+        """Return all feasible architectures that differ from `indices` in one choice."""
+        neighbors = (
+            (*indices[:position], option, *indices[position + 1 :])
+            for position, size in enumerate(self.cardinalities)
+            for option in range(size)
+            if option != indices[position]
+        )
+        return list(filter(self.feasible, neighbors))
 
     # The same with genotypes -------------------------------------------------------------------------
     def sample(self, rng: np.random.Generator) -> Genotype:
-        """A genotype drawn uniformly over the feasible combinations of options.
+        """Draw a genotype uniformly over the feasible combinations of options.
 
         Raises:
             TypeError: if `rng` is no NumPy generator.
@@ -251,17 +256,19 @@ class SearchSpace(abc.ABC):
         return self.decode(self.sample_indices(rng))
 
     def suggest(self, trial: Any) -> Genotype:
-        """The genotype that a trial of an Optuna study stands for: a categorical parameter for each choice.
+        """Return the genotype of a trial of an Optuna study, which has a categorical parameter for each choice.
 
-        Any study searches the space this way; `kerasnas.platforms.optuna_study.StrategySampler` has our searches there.
+        Any study can search the space this way; `kerasnas.platforms.optuna_study.StrategySampler` runs our searches
+        there.
 
         Args:
-            trial: what `study.optimize` calls its objective with; anything with `suggest_categorical(name, options)`.
+            trial: the argument of the objective of `study.optimize`; anything with `suggest_categorical(name,
+                options)`.
 
         Raises:
-            TypeError: if it is no trial.
-            InfeasibleError: where the options that the study chose are no architecture of the space. With spaces that
-                have such, pass `catch=InfeasibleError` to `study.optimize`.
+            TypeError: if `trial` is no trial.
+            InfeasibleError: if the options that the study chose are no architecture of the space. For spaces with
+                infeasible combinations, pass `catch=InfeasibleError` to `study.optimize`.
             ValueError: in a study of another space.
 
         Example:
@@ -284,7 +291,7 @@ class SearchSpace(abc.ABC):
         return self.genotype(assignment)
 
     def references(self) -> dict[str, Genotype]:
-        """Hand-made networks that are points of this space, by name. Here: none."""
+        """Return hand-made networks that are points of this space, by name. Here: none."""
         return {}
 
     def reachable(
@@ -294,11 +301,11 @@ class SearchSpace(abc.ABC):
         limit: float | None = None,
         allow_none: bool = False,
     ) -> ReachableSet:
-        """The genotypes that a gradient search of this space can return: what random networks beside it are drawn from.
+        """Return the genotypes that a gradient search of this space can return, from which random baselines are drawn.
 
         Args:
-            max_skips, cost, limit, allow_none: as for `derive` of the supernet that is searched; `max_skips="auto"`
-                for the cap of `BilevelTrainer`'s guard. Default to no limit, and to no `none`.
+            max_skips, cost, limit, allow_none: as for `derive` of the searched supernet; `max_skips="auto"` is the cap
+                of `BilevelTrainer`'s guard. Default to no limit, and to no `none`.
 
         Raises:
             ValueError: for values out of their range.
@@ -306,7 +313,7 @@ class SearchSpace(abc.ABC):
         return ReachableSet(self, max_skips, cost, limit, allow_none)
 
     def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
-        """`genotype` with one choice, drawn uniformly, changed to another of its options.
+        """Change one choice of `genotype`, drawn uniformly, to another of its options.
 
         Raises:
             TypeError: if `rng` is no NumPy generator.
@@ -315,4 +322,4 @@ class SearchSpace(abc.ABC):
         return self.decode(self.mutate_indices(self.encode(genotype), rng))
 
 
-check_methods(SearchSpace)  # what it writes itself; its subclasses are seen to as they are made
+check_methods(SearchSpace)  # its own methods; those of subclasses are wrapped as they are created

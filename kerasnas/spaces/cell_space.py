@@ -1,19 +1,15 @@
-"""Spaces of a normal and a reduction cell that read the two cells before them: the skeleton of DARTS and ENAS."""
+"""The skeleton of DARTS and ENAS: a normal and a reduction cell that read the two cells before them."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from kerasnas import checks
 from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
 from kerasnas.primitives.blocks import Stem
 from kerasnas.primitives.convolutions import FactorizedReduce, ReLUConvBN
-from kerasnas.primitives.mixed_op import check_primitives
-from kerasnas.spaces.skeleton_space import SkeletonSpace
 
-KINDS = ("normal", "reduce")
 INPUTS = 2  # a cell reads the outputs of the two cells before it
 
 
@@ -26,7 +22,7 @@ class CellPlan(NamedTuple):
 
 
 def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
-    """The cells of a network: reduction cells at one and two thirds of the depth double the filters.
+    """Return the cells of a network: reduction cells at one and two thirds of the depth double the filters.
 
     Example:
 
@@ -41,58 +37,26 @@ def cell_plan(num_cells: int, filters: int) -> tuple[CellPlan, ...]:
     return tuple(plan)
 
 
-class CellSpace(SkeletonSpace):
-    """Base of the spaces of cells with two edges a node: sizes, tables, skeleton.
+def cell_kinds(num_cells: int) -> tuple[str, ...]:
+    """Return the kinds of cell that a network of this many cells has."""
+    return tuple(sorted({cell.kind for cell in cell_plan(num_cells, 1)}))
 
-    Args:
-        filters, num_cells, num_nodes, primitives, stem_multiplier, stem_strides: see the subclasses.
 
-    Attributes:
-        kinds: the kinds of cell that a network of this many cells has.
-        reads_twice: whether both edges of a node may come from one node. Defaults to False.
-        sparse: whether an edge may be left out, as `none`. Defaults to False.
-    """
+def cell_tables(space: Any, **options: Any) -> dict[str, ChoiceTable]:
+    """Return a table for each of the space's kinds of cell, of which each node keeps two edges."""
+    table = ChoiceTable(cell_edges(space.num_nodes, INPUTS), space.primitives, keep=2, **options)
+    return dict.fromkeys(space.kinds, table)
 
-    reads_twice = False
-    sparse = False
 
-    def __init__(
-        self,
-        filters: int,
-        num_cells: int,
-        num_nodes: int,
-        primitives: Sequence[str],
-        stem_multiplier: int,
-        stem_strides: int,
-    ):
-        self.filters = checks.size("filters", filters)
-        self.num_cells = checks.size("num_cells", num_cells)
-        self.num_nodes = checks.size("num_nodes", num_nodes)
-        self.primitives = check_primitives(primitives)
-        self.stem_multiplier = checks.size("stem_multiplier", stem_multiplier)
-        self.stem_strides = checks.size("stem_strides", stem_strides, (1, 2))
-        present = {cell.kind for cell in cell_plan(num_cells, 1)}
-        self.kinds = tuple(kind for kind in KINDS if kind in present)
-
-    @functools.cached_property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """A table for each kind of cell."""
-        edges = cell_edges(self.num_nodes, INPUTS)
-        table = ChoiceTable(edges, self.primitives, keep=2, repeats=self.reads_twice, sparse=self.sparse)
-        return dict.fromkeys(self.kinds, table)
-
-    def skeleton(self, fill: Filler, x: Any) -> Any:
-        previous = current = fill.block(x, Stem, self.stem_multiplier * self.filters, self.stem_strides)
-        for kind, filters, reduction_previous in cell_plan(self.num_cells, self.filters):
-            bring = FactorizedReduce if reduction_previous else ReLUConvBN
-            inputs = [
-                fill.block(previous, bring, filters, 2 if reduction_previous else 1, fill.affine),
-                fill.block(current, ReLUConvBN, filters, 1, fill.affine),
-            ]
-            nodes = fill.graph(kind, inputs, filters, strides=2 if kind == "reduce" else 1)
-            previous, current = current, self.cell_output(fill, kind, nodes)
-        return fill.head(current)
-
-    def cell_output(self, fill: Filler, kind: str, nodes: Sequence[Any]) -> Any:
-        """The output of a cell: all its nodes, side by side."""
-        return fill.concatenate(nodes)
+def cell_skeleton(space: Any, fill: Filler, x: Any, output: Callable[[str, Sequence[Any]], Any]) -> Any:
+    """Write the network of a space of cells; `output` makes the output of a cell from its kind and nodes."""
+    previous = current = fill.block(x, Stem, space.stem_multiplier * space.filters, space.stem_strides)
+    for kind, filters, reduction_previous in cell_plan(space.num_cells, space.filters):
+        bring = FactorizedReduce if reduction_previous else ReLUConvBN
+        inputs = [
+            fill.block(previous, bring, filters, 2 if reduction_previous else 1, fill.affine),
+            fill.block(current, ReLUConvBN, filters, 1, fill.affine),
+        ]
+        nodes = fill.graph(kind, inputs, filters, strides=2 if kind == "reduce" else 1)
+        previous, current = current, output(kind, nodes)
+    return fill.head(current)

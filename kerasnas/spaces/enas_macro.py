@@ -10,7 +10,7 @@ import keras
 
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.networks.skeleton import Filler
 from kerasnas.primitives.blocks import Stem
 from kerasnas.primitives.convolutions import ReLUConvBN
 from kerasnas.primitives.mixed_op import check_primitives
@@ -28,8 +28,8 @@ ENAS_MACRO_PRIMITIVES = (
 class ENASMacroSpace(SkeletonSpace):
     """ENAS' macro space: the whole network, layer by layer: a primitive, and for each earlier layer whether it is read.
 
-    A layer that reads no other reads the stem, which is node 0 of a genotype's cell `"network"`; the layers are nodes
-    1 to `num_layers`, and each edge carries the primitive of the layer that it leads to.
+    A layer that reads no other reads the stem, which is node 0 of a genotype's cell `"network"`; the layers are nodes 1
+    to `num_layers`, and each edge carries the primitive of the layer that it leads to.
 
     Args:
         filters: channels of the layers in the first third; each later third has twice as many. Defaults to 16.
@@ -57,6 +57,7 @@ class ENASMacroSpace(SkeletonSpace):
     sizes = ("filters",)
     depth = "num_layers"
     shares_weights = True
+    num_layers: int
 
     def __init__(
         self,
@@ -65,15 +66,9 @@ class ENASMacroSpace(SkeletonSpace):
         primitives: Sequence[str] = ENAS_MACRO_PRIMITIVES,
         stem_strides: int = 1,
     ):
-        self.filters = checks.size("filters", filters)
-        self.num_layers = checks.size("num_layers", num_layers)
+        self._set_sizes(filters=filters, num_layers=num_layers)
         self.primitives = check_primitives(primitives)
         self.stem_strides = checks.size("stem_strides", stem_strides, (1, 2))
-
-    @property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """None: which layers a layer reads is no choice of a primitive."""
-        return {}
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         plan = macro_plan(self.num_layers, self.filters)
@@ -128,7 +123,7 @@ class ENASMacroSpace(SkeletonSpace):
 
 
 def macro_plan(num_layers: int, filters: int) -> tuple[int, ...]:
-    """The filters of each layer: they double, and the image halves, after each third of the layers.
+    """Return the filters of each layer: they double, and the image halves, after each third of the layers.
 
     Example:
 
@@ -139,10 +134,10 @@ def macro_plan(num_layers: int, filters: int) -> tuple[int, ...]:
 
 
 def _skip(layer: int, earlier: int) -> str:
-    """The choice whether `layer` reads `earlier`."""
+    """Return the name of the choice whether `layer` reads `earlier`."""
     return f"layer/{layer}/skip/{earlier}"
 
 
 def _halving_pool() -> keras.layers.Layer:
-    """2x2 average pooling: it brings the outputs of earlier layers to the size of a later third."""
+    """Return 2x2 average pooling, which brings the outputs of earlier layers to the size of a later third."""
     return keras.layers.AveragePooling2D(2, padding="same", data_format="channels_last")

@@ -1,4 +1,4 @@
-"""Cells of graph networks as trees: which node reads which, what it computes, and when two cells are the same."""
+"""Cells of graph networks as trees: which node reads which, its operation, and when two cells are the same."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ Cell = tuple[tuple[int, str], ...]
 
 
 def canonical(cell: Sequence[tuple[int, str]], operations: Sequence[str], unread_input: bool = True) -> Cell:
-    """The representative of all cells that are the same network.
+    """Return the representative of all cells that are the same network.
 
-    Nodes may be numbered in any order in which each comes after the one that it reads. A skip connection that is read,
-    or that alone reads its node, changes nothing: what reads it reads its source instead, and in its place a skip
-    connection stands at the very front, which all others read. Of what is left, the representative is the cell whose
-    sources, and then operations, come first.
-
-    Args:
-        cell: for each node the node that it reads and its operation.
-        operations: all operations, in their order.
-        unread_input: whether the output may have the input itself among its parts, by skip connections. Defaults to
-            True; where it may not (the input has another number of channels), those skip connections change nothing.
+    Nodes may be numbered in any order in which each comes after its source. A skip connection that is read, or that
+    alone reads its node, changes nothing: its readers read its source instead, and a skip connection at the very front
+    replaces it. Of the remaining cells, the representative is the one whose sources, and then operations, come first.
+    If `unread_input` is False, the output may not contain the input itself (it has another number of channels), and
+    skip connections that would put it there change nothing either.
 
     Example:
 
@@ -43,26 +38,26 @@ def canonical(cell: Sequence[tuple[int, str]], operations: Sequence[str], unread
 
 
 def _idle(cell: dict[int, tuple[int, str]], node: int, unread_input: bool) -> bool:
-    """True if a skip connection changes nothing."""
+    """Return True if a node is a skip connection that changes nothing."""
     source, name = cell[node]
     if name != SKIP:
         return False
     read = any(other == node for other, _ in cell.values())
-    alone = all(other == node or own != source for other, (own, _) in cell.items())
+    alone = all(other == node or read_by != source for other, (read_by, _) in cell.items())
     return read or alone or (source == 0 and not unread_input)
 
 
 @functools.lru_cache(maxsize=4096)
 def _first(cell: tuple[tuple[int, int], ...], front: int) -> tuple[tuple[int, int], ...]:
-    """The numbering of the nodes after the first `front` whose sources, and then operations, come first."""
+    """Return the numbering of the nodes after the first `front` whose sources, and then operations, come first."""
     nodes = range(front + 1, front + 1 + len(cell))
     best: tuple[list[int], list[int]] | None = None
     for order in itertools.permutations(range(len(cell))):
         number = dict(zip((nodes[index] for index in order), nodes, strict=True))
         sources = [number.get(cell[index][0], cell[index][0]) for index in order]
-        if any(source >= own for source, own in zip(sources, nodes, strict=True)):
+        if any(source >= node for source, node in zip(sources, nodes, strict=True)):
             continue
-        found = sources, [cell[index][1] for index in order]
-        if best is None or found < best:
-            best = found
+        candidate = sources, [cell[index][1] for index in order]
+        if best is None or candidate < best:
+            best = candidate
     return tuple(zip(*best, strict=True)) if best is not None else ()

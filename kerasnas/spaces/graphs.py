@@ -27,25 +27,23 @@ class GraphSpace(SkeletonSpace):
     """Networks that classify the nodes of a graph: a cell in which each node reads one earlier node.
 
     The samples are the nodes of the graph, all in one batch and in their order; `kerasnas.datasets.GraphDataset` makes
-    such batches, in which weights say which nodes count. A network is a dense layer on the features, a cell of
-    `num_nodes` nodes, each an operation on an earlier node or on the input, and a classifier of those nodes that none
-    reads, side by side. In a supernet, the node that is read is a choice with alphas of its own (`input_alphas`), and a
-    node counts in the output by the probability that none reads it.
+    such batches, with sample weights for the nodes that count. A network is a dense layer on the features, a cell of
+    `num_nodes` nodes, each an operation on an earlier node or on the input, and a classifier of the concatenated nodes
+    that no other reads. In a supernet, the source of a node is a choice with alphas of its own (`input_alphas`), and a
+    node counts in the output by the probability that no other reads it.
 
     Args:
-        graph: the `kerasnas.primitives.Graph`. Defaults to None, for what needs no network: genotypes, strategies on
-            tables.
-        filters: channels of each node; a multiple of 4, where `"gat"` is among the operations. Defaults to 64.
+        graph: the `kerasnas.primitives.Graph`. Defaults to None: enough for genotypes, and for strategies on tables.
+        filters: channels of each node; a multiple of 4 if `"gat"` is among the operations. Defaults to 64.
         num_nodes: number of nodes of the cell. Defaults to 4.
         primitives: names of the operations. Defaults to the nine of the paper.
-        dropout: share of the features, and of what every operation and the classifier read, that is dropped in
-            training. Defaults to 0.5.
-        activation: the nonlinearity, `"tanh"` or `"relu"`, which the paper has. Defaults to `"tanh"`.
-        near_identity: whether kernels begin near the identity (`NearIdentity`), which the paper's do not. Defaults to
-            True.
+        dropout: fraction of the features, and of the inputs of every operation and the classifier, dropped in training.
+            Defaults to 0.5.
+        activation: the nonlinearity, `"tanh"` or the paper's `"relu"`. Defaults to `"tanh"`.
+        near_identity: whether kernels start near the identity (`NearIdentity`), unlike the paper's. Defaults to True.
 
     Raises:
-        TypeError: for a `graph` that is none.
+        TypeError: if `graph` is not a graph.
         ValueError: for a non-positive size, a dropout out of its range, and for unknown, repeated or no primitives.
 
     Example:
@@ -62,14 +60,14 @@ class GraphSpace(SkeletonSpace):
         Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", 2022 (arXiv 2206.09166).
 
     Differences from the paper:
-        - The dense layer on the features is there for every data set; the paper has it for some (not for Cora, CiteSeer
-          and PubMed, where operations read the features themselves). There is none between cell and classifier, which
-          the paper has for some, without an activation.
+        - Every data set has a dense layer on the features; the paper has it for some (not for Cora, CiteSeer and
+          PubMed, where operations read the features themselves). There is none between cell and classifier, where the
+          paper has one for some data sets, without an activation.
         - tanh, dropout, operation, batch norm, in this order; there batch norm, ReLU, dropout, operation.
-        - Kernels begin near the identity, as graphs have few labels. So networks are more accurate after a short
-          training or none, and rank otherwise than in the table; with `activation="relu", near_identity=False` they
-          rank much as there (see `benchmarks/graphs.py`).
-        - 64 filters; there 64, 128 or 256, by data set, and so are dropout, optimizer, rate and epochs.
+        - Kernels start near the identity, as graphs have few labels. Networks are therefore more accurate after a short
+          training or none, and rank differently than in the table; with `activation="relu", near_identity=False` they
+          rank similarly (see `benchmarks/graphs.py`).
+        - 64 filters; in the paper 64, 128 or 256, by data set, like dropout, optimizer, rate and epochs.
     """
 
     name = "graphs"
@@ -90,8 +88,7 @@ class GraphSpace(SkeletonSpace):
         near_identity: bool = True,
     ):
         self.graph = None if graph is None else check_graph(graph)
-        self.filters = checks.size("filters", filters)
-        self.num_nodes = checks.size("num_nodes", num_nodes)
+        self._set_sizes(filters=filters, num_nodes=num_nodes)
         self.primitives = check_primitives(primitives, on_graph=True)
         self.dropout = checks.number("dropout", dropout, least=0, below=1)
         self.activation = checks.one_of("activation", activation, ACTIVATIONS)
@@ -103,7 +100,7 @@ class GraphSpace(SkeletonSpace):
     def tables(self) -> Mapping[str, ChoiceTable]:
         """One table, of the cell; each node keeps one edge."""
         edges, options = cell_edges(self.num_nodes, inputs=1), {}
-        if self.activation != "tanh" or not self.near_identity:  # a user's own primitive need not know of either
+        if self.activation != "tanh" or not self.near_identity:  # a user's own primitive may take neither
             options = {"activation": self.activation, "near_identity": self.near_identity}
         return {
             "cell": ChoiceTable(edges, self.primitives, keep=1, graph=self.graph, dropout=self.dropout, options=options)
@@ -112,7 +109,7 @@ class GraphSpace(SkeletonSpace):
     def skeleton(self, fill: Filler, x: Any) -> Any:
         if self.graph is None:
             raise ValueError(
-                f"Space '{self.name}' builds networks of a graph's nodes. Expected one: `GraphSpace(graph)`, with "
+                f"Space '{self.name}' needs a graph to build networks. Expected `GraphSpace(graph)`, with "
                 "`kerasnas.primitives.Graph(edges, num_nodes)`. Received: graph=None"
             )
         x = fill.block(x, keras.layers.Dropout, self.dropout, seed=0)
@@ -123,12 +120,12 @@ class GraphSpace(SkeletonSpace):
 
     # Cells that are the same ------------------------------------------------------------------------------
     def key(self, indices: Indices) -> Hashable:
-        """The canonical cell: nodes in any order, and skip connections that change nothing, make the same network."""
+        """Return the canonical cell, independent of the order of nodes and of skip connections without effect."""
         sources, names = indices[::2], indices[1::2]
-        return canonical([(own, self.primitives[i]) for own, i in zip(sources, names, strict=True)], self.primitives)
+        return canonical([(node, self.primitives[i]) for node, i in zip(sources, names, strict=True)], self.primitives)
 
     def canonical(self, genotype: Genotype) -> Genotype:
-        """The representative of all genotypes of the same network.
+        """Return the representative of all genotypes of the same network.
 
         Raises:
             ValueError: if `genotype` is not of this space.
@@ -136,22 +133,22 @@ class GraphSpace(SkeletonSpace):
         return self._genotype(canonical(self._cell(genotype), self.primitives))
 
     def to_table(self, genotype: Genotype) -> Genotype:
-        """The genotype by which NAS-Bench-Graph lists this cell, for `kerasnas.tabular.NASBenchGraph`.
+        """Return the genotype under which NAS-Bench-Graph lists this cell, for `kerasnas.tabular.NASBenchGraph`.
 
-        There, as here, cells that are the same are listed once. There the input itself is no part of the output: on
-        Cora and CiteSeer it has another number of channels.
+        Equivalent cells are listed once there, too. The input itself is not part of the output there: on Cora and
+        CiteSeer it has another number of channels.
 
         Raises:
-            ValueError: if `genotype` is not of this space, and for a cell of skip connections alone: it has no row.
+            ValueError: if `genotype` is not of this space, and for a cell of skip connections alone, which has no row.
         """
         cell = canonical(self._cell(genotype), self.primitives, unread_input=False)
         if all(name == SKIP for _, name in cell):
             raise ValueError(f"NAS-Bench-Graph lists no cell of skip connections alone. Received: {genotype}")
-        edges = [Edge(TABLE_SKIP if name == SKIP else name, own, node) for node, (own, name) in enumerate(cell, 1)]
+        edges = [Edge(TABLE_SKIP if name == SKIP else name, read, node) for node, (read, name) in enumerate(cell, 1)]
         return Genotype(TABLE, {"cell": edges})
 
     def from_table(self, genotype: Genotype) -> Genotype:
-        """The genotype of this space for one of NAS-Bench-Graph, in the same numbering.
+        """Return the genotype of this space for one of NAS-Bench-Graph, in the same numbering.
 
         Raises:
             ValueError: if `genotype` is of another space, or not within this one.
@@ -160,13 +157,13 @@ class GraphSpace(SkeletonSpace):
             raise ValueError(checks.invalid("genotype", f"a `Genotype` of space '{TABLE}'", genotype))
         edges = sorted(genotype["cell"], key=lambda edge: edge.target)
         names = {TABLE_SKIP: SKIP}
-        found = self._genotype([(edge.source, names.get(edge.primitive, edge.primitive)) for edge in edges])
-        self.validate(found)
-        return found
+        translated = self._genotype([(edge.source, names.get(edge.primitive, edge.primitive)) for edge in edges])
+        self.validate(translated)
+        return translated
 
     def _cell(self, genotype: Genotype) -> Cell:
         self.validate(genotype)
         return tuple((edge.source, edge.primitive) for edge in sorted(genotype["cell"], key=lambda edge: edge.target))
 
     def _genotype(self, cell: Sequence[tuple[int, str]]) -> Genotype:
-        return Genotype(self.name, {"cell": [Edge(name, own, node) for node, (own, name) in enumerate(cell, 1)]})
+        return Genotype(self.name, {"cell": [Edge(name, read, node) for node, (read, name) in enumerate(cell, 1)]})

@@ -13,7 +13,7 @@ import numpy as np
 from kerasnas import checks
 from kerasnas.checks import nearest
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
+from kerasnas.networks.skeleton import Filler, check_input_shape
 from kerasnas.primitives.network_blocks import (
     Block,
     BottleneckBlock,
@@ -51,7 +51,7 @@ REFERENCES = {
     "mobilenet_v2": ("conv_3x3_s2", 0.5, "inverted_3x3", "strides", (1, 2, 2)),
     "vgg_3x3": ("conv_3x3", 0.5, "conv_3x3", "pool", (3, 3, 3)),
 }
-_LARGE = 96  # pixels of the shorter side, from which on a stem that does not halve is out of proportion
+_LARGE = 96  # pixels of the shorter side from which a stem that does not halve costs too much
 
 
 @SPACES.register("macro")
@@ -59,15 +59,15 @@ class MacroSpace(SkeletonSpace):
     """Whole networks for images: a stem, stages of blocks between which the image is halved, and a head.
 
     The choices: the stem (windows of 3 or 5, strides 1 or 2); the width, a factor of all channels; the number of
-    stages; and for each stage its block, its number of blocks, and, but for the first, how the image is halved before
-    it: by max pooling, or by the strides of its first block. Each stage has twice the channels of the one before; the
-    stem has those of the first stage, which may have no blocks of its own. A choice that a network does not make, as
-    its stage does not exist, has its first option in `key`, and no mutation changes it. Sampling is uniform over the
+    stages; and for each stage its block, its number of blocks, and, except for the first, how the image is halved
+    before it: by max pooling, or by the strides of its first block. Each stage has twice the channels of the one
+    before; the stem has those of the first stage, which may have no blocks of its own. A choice without effect, as its
+    stage does not exist, has its first option in `key`, and no mutation changes it. Sampling is uniform over the
     options of all choices, among networks that halve the image at most `max_halvings` times: each number of stages that
-    fits any stem is as probable as another, although there are far more networks of many stages.
+    fits any stem is equally probable, although there are far more networks of many stages.
 
-    A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, the stem
-    first, with the width behind it; `_s2` marks strides of 2.
+    A genotype is the network: one cell, `"network"`, whose edges lead from the image (0) from node to node, starting
+    with the stem and the width; `_s2` marks strides of 2.
 
     Attributes:
         blocks: name of a block -> its class and its options.
@@ -81,7 +81,7 @@ class MacroSpace(SkeletonSpace):
         depths: options of the number of blocks of a stage; the first may have none as well. Defaults to 1, 2 and 3.
         primitives: options of the block. Defaults to `MACRO_PRIMITIVES`; 7x7 windows exist for every kind of block.
         max_halvings: how often a network may halve the image, its stem included. Defaults to 4.
-        head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: there is none.
+        head_filters: filters of a 1x1 convolution before the pooled features. Defaults to None: no convolution.
 
     Raises:
         ValueError: for a size that is not positive, for unknown, repeated or no options, for widths that come to the
@@ -101,8 +101,8 @@ class MacroSpace(SkeletonSpace):
 
     Reference:
         The combination is this project's own. Its blocks are those of VGG (arXiv 1409.1556), ResNet (arXiv 1512.03385),
-        MobileNet (arXiv 1704.04861) and MobileNetV2 (arXiv 1801.04381) with the squeeze-excitation of MnasNet
-        (arXiv 1807.11626), which also searches a block and a depth for each stage.
+        MobileNet (arXiv 1704.04861) and MobileNetV2 (arXiv 1801.04381) with the squeeze-excitation of MnasNet (arXiv
+        1807.11626), which also searches a block and a depth for each stage.
     """
 
     name = "macro"
@@ -139,17 +139,17 @@ class MacroSpace(SkeletonSpace):
 
     @classmethod
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
-        """The space of networks whose sizes suit the data.
+        """Return the space of networks whose sizes suit the data.
 
-        The last feature map has at least 2 x 2 pixels, as far as the image is larger than that. Images of 96 pixels or
-        more are always halved by the stem. From 100,000 samples on, the networks are twice as wide; above 100 classes
-        they have a head of 512 filters.
+        The last feature map has at least 2 x 2 pixels, if the image allows it. The stem always halves images of 96
+        pixels or more. From 100,000 samples on, networks are twice as wide; above 100 classes they have a head of 512
+        filters.
 
         Args:
             input_shape: `(height, width, channels)` of one image.
             num_classes: number of classes.
             samples: number of training samples.
-            arguments: of the constructor, in place of what follows from the data.
+            arguments: of the constructor; they take precedence over the data.
 
         Raises:
             ValueError: for an image below 2 x 2 pixels, and as the constructor does.
@@ -172,13 +172,13 @@ class MacroSpace(SkeletonSpace):
         return cls(**{**sizes, **arguments})
 
     def references(self) -> dict[str, Genotype]:
-        """Hand-made networks that are points of this space, by name, at the sizes of this space.
+        """Return hand-made networks that are points of this space, by name, at the sizes of this space.
 
         `cnn`: three convolutions with max pooling between them; `cnn_5x5`: the same with 5x5 windows and a stem that
         halves the image; `resnet_8` and `resnet_20`: one or three residual blocks a stage; `mobilenet_v2`: inverted
         bottlenecks, with squeeze-excitation, after a stem that halves the image; `vgg_3x3`: ten 3x3 convolutions; the
-        last four half as wide. They have three stages, or fewer where the image allows no more, and a stem that halves
-        the image where no other is an option. One that is no point of this space is left out.
+        last four half as wide. They have three stages, or fewer if the image allows no more, and a stem that halves the
+        image if no other is an option. Networks that are no point of this space are omitted.
         """
         networks = {name: self.network(*plan) for name, plan in self.plans.items()}
         return {name: genotype for name, genotype in networks.items() if genotype is not None}
@@ -186,10 +186,9 @@ class MacroSpace(SkeletonSpace):
     def network(
         self, stem: str, width: float, block: str | Sequence[str], halving: str, depths: Sequence[int]
     ) -> Genotype | None:
-        """The network of these choices, as far as this space and the size of its images allow.
+        """Return the network of these choices, as far as this space and the size of its images allow.
 
-        With as many of the stages as the image can be halved for, and a stem that halves it where no other is an
-        option.
+        It has as many of the stages as the image can be halved for, and a stem that halves it if no other is an option.
 
         Args:
             stem: an option of the stem.
@@ -214,18 +213,13 @@ class MacroSpace(SkeletonSpace):
         stages = max((number for number in self.stages if number <= most), default=0)
         plan = {choice: options[0] for choice, options in self.choices.items()}
         plan |= {"stem": stem, "width": f"{width:g}", "stages": str(stages)}
-        for stage, (own, depth) in enumerate(zip(blocks[:stages], depths, strict=False), start=1):
-            plan |= _stage(stage, own if depth else self.primitives[0], depth, halving)
+        for stage, (name, depth) in enumerate(zip(blocks[:stages], depths, strict=False), start=1):
+            plan |= _stage(stage, name if depth else self.primitives[0], depth, halving)
         if not all(plan.get(choice) in options for choice, options in self.choices.items()):
             return None
         return self.genotype({choice: plan[choice] for choice in self.choices})
 
     # The network ---------------------------------------------------------------------------------------------
-    @property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """None: the choices shape the network itself."""
-        return {}
-
     def skeleton(self, fill: Filler, x: Any) -> Any:
         kernel_size, strides = _STEMS[fill.option("stem")]
         filters = self._filters(float(fill.option("width")))
@@ -275,7 +269,7 @@ class MacroSpace(SkeletonSpace):
         return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(layers)]})
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        """The inverse of `genotype`; choices that the network does not make have their first option."""
+        """Invert `genotype`; choices without effect have their first option."""
         check_cells(genotype, ("network",))
         edges = [(edge.source, edge.target) for edge in genotype["network"]]
         if not edges or edges != [(node, node + 1) for node in range(len(edges))]:
@@ -284,19 +278,19 @@ class MacroSpace(SkeletonSpace):
         stems = {f"{name}_w{width}": (name, width) for name in self.stems for width in self.choices["width"]}
         if stem not in stems:
             raise ValueError(f"This space has no stem {stem!r}. {nearest(stem, stems)}")
-        stages: list[tuple[str, list[str]]] = [("", [])]  # how the image is halved before each, and its blocks
+        stages: list[tuple[str, list[str]]] = [("", [])]  # how the image is halved before the stage, its blocks
         for layer in layers:
             if layer == _POOL or layer.endswith(_STRIDED):
                 stages.append(("pool" if layer == _POOL else "strides", []))
             if layer != _POOL:
                 stages[-1][1].append(layer.removesuffix(_STRIDED))
-        found = {choice: options[0] for choice, options in self.choices.items()}
-        found |= dict(zip(("stem", "width", "stages"), (*stems[stem], str(len(stages))), strict=True))
+        options = {choice: options[0] for choice, options in self.choices.items()}
+        options |= dict(zip(("stem", "width", "stages"), (*stems[stem], str(len(stages))), strict=True))
         for stage, (halving, blocks) in enumerate(stages, start=1):
             if len(set(blocks)) > 1:
                 raise ValueError(f"A stage of this space has one kind of block. Received for stage {stage}: {blocks}")
-            found |= _stage(stage, blocks[0] if blocks else self.primitives[0], len(blocks), halving)
-        return {choice: found[choice] for choice in self.choices}
+            options |= _stage(stage, blocks[0] if blocks else self.primitives[0], len(blocks), halving)
+        return {choice: options[choice] for choice in self.choices}
 
     def validate(self, genotype: Genotype) -> None:
         super().validate(genotype)
@@ -312,7 +306,7 @@ class MacroSpace(SkeletonSpace):
 
     @property
     def size(self) -> int:
-        """The number of networks that halve the image at most `max_halvings` times."""
+        """Number of networks that halve the image at most `max_halvings` times."""
         blocks = len(self.primitives) * len(self.depths)
         total = 0
         for stem, stages in itertools.product(self.stems, self.stages):
@@ -321,15 +315,15 @@ class MacroSpace(SkeletonSpace):
         return total
 
     def feasible(self, indices: Indices) -> bool:
-        """True if the network halves the image at most `max_halvings` times."""
+        """Return True if the network halves the image at most `max_halvings` times."""
         return self._halvings(indices) <= self.max_halvings
 
     def key(self, indices: Indices) -> Indices:
-        """The combination with the first option of every choice that its network does not make."""
+        """Return the combination with the first option of every choice that has no effect."""
         return tuple(index if made else 0 for index, made in zip(indices, self._made(indices), strict=True))
 
     def _made(self, indices: Indices) -> list[bool]:
-        """For each choice, whether the network makes it: its stage exists, and has blocks where a block is chosen."""
+        """Return, for each choice, whether it has an effect: its stage exists, and has blocks if it chooses a block."""
         made = []
         for position, choice in enumerate(self.choices):
             stage = int(choice.split("/")[1]) if "/" in choice else 0
@@ -341,31 +335,31 @@ class MacroSpace(SkeletonSpace):
         return self.key(super().sample_indices(rng))
 
     def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
-        """`indices` with one choice, of those that its network makes, changed; a new stage has the first options."""
+        """Change one choice that has an effect; a new stage has the first options."""
         edits = self._edits(indices)
         if not edits:
             raise ValueError(f"Space '{self.name}' leaves nothing to choose.")
-        own = edits[int(rng.integers(len(edits)))]
-        return own[int(rng.integers(len(own)))]
+        networks = edits[int(rng.integers(len(edits)))]
+        return networks[int(rng.integers(len(networks)))]
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """All networks that one mutation can make, each once."""
-        return [other for own in self._edits(indices) for other in own]
+        """Return all networks that one mutation can make, each once."""
+        return [network for networks in self._edits(indices) for network in networks]
 
     def _edits(self, indices: Indices) -> list[list[Indices]]:
-        """For each choice that the network makes and may make otherwise, the networks with its other options."""
-        own, edits = self.key(indices), []
-        for position, made in enumerate(self._made(own)):
-            others = (option for option in range(self.cardinalities[position]) if option != own[position])
-            changed = [(*own[:position], option, *own[position + 1 :]) for option in others]
+        """Return, for each choice that has an effect, the networks with its other options."""
+        key, edits = self.key(indices), []
+        for position, made in enumerate(self._made(key)):
+            others = (option for option in range(self.cardinalities[position]) if option != key[position])
+            changed = [(*key[:position], option, *key[position + 1 :]) for option in others]
             edits.append([self.key(other) for other in changed if made and self.feasible(other)])
-        return [found for found in edits if found]
+        return [networks for networks in edits if networks]
 
 
 def _stage(stage: int, block: str, depth: int, halving: str) -> dict[str, str]:
-    """The choices of one stage."""
-    own = {"block": block, "depth": str(depth)} | ({"halving": halving} if stage > 1 else {})
-    return {f"stage/{stage}/{choice}": option for choice, option in own.items()}
+    """Return the choices of one stage."""
+    options = {"block": block, "depth": str(depth)} | ({"halving": halving} if stage > 1 else {})
+    return {f"stage/{stage}/{choice}": option for choice, option in options.items()}
 
 
 def _max_pool() -> keras.layers.Layer:

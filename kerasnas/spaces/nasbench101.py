@@ -33,13 +33,13 @@ class NASBench101Space(SearchSpace):
     """The NAS-Bench-101 space: a cell is a graph of at most 7 vertices and 9 edges, with operations on the vertices.
 
     The choices are the 21 possible edges between 7 vertices and the operations of the 5 inner ones. Vertices on no path
-    from the input to the output are pruned, and the limit of 9 edges holds for what remains, as in the published code.
-    **Of cells that differ in the order of their vertices only, one stands for all**: the one that the published
-    enumeration meets first, which is the one that was trained. Genotypes and the indices that the space hands out are
-    of that kind, so that two genotypes are equal if and only if their networks are.
+    from the input to the output are pruned, and the limit of 9 edges holds for the remainder, as in the published code.
+    **Of cells that differ only in the order of their vertices, one stands for all**: the one that the published
+    enumeration meets first, which is the one that was trained. Genotypes and the indices that the space returns are of
+    that kind, so that two genotypes are equal if and only if their networks are.
 
     A genotype has an edge for each edge of the graph, with the operation of the vertex it leads to; the output's is
-    `"output"`. A mutation changes one choice of the pruned graph, or adds a vertex with one edge in and one out where
+    `"output"`. A mutation changes one choice of the pruned graph, or adds a vertex with one edge in and one out if
     fewer than 7 are in use, and always makes another network.
 
     Args:
@@ -75,16 +75,13 @@ class NASBench101Space(SearchSpace):
 
     @classmethod
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
-        """The space with 16 filters, or 32 from 100,000 samples on: its networks can be trained in minutes.
+        """Return the space with 16 filters, or 32 from 100,000 samples on, whose networks can be trained in minutes.
 
         Args:
             input_shape: `(height, width, channels)` of one image.
             num_classes: number of classes.
             samples: number of training samples.
-            arguments: of the constructor, in place of what follows from the data.
-
-        Raises:
-            ValueError: for another shape, and for sizes that are not positive.
+            arguments: of the constructor; they take precedence over the data.
         """
         check_input_shape(input_shape, halvings=0)
         checks.size("num_classes", num_classes)
@@ -101,7 +98,7 @@ class NASBench101Space(SearchSpace):
         assignment: Mapping[str, str] | Sequence[Sequence[int]] | np.ndarray,
         operations: Sequence[str] | None = None,
     ) -> Genotype:
-        """The genotype of an assignment, or of an adjacency matrix and operations.
+        """Return the genotype of an assignment, or of an adjacency matrix and operations.
 
         Args:
             assignment: one option for every choice; or the upper triangular 0-1 matrix of a graph of 2 to 7 vertices,
@@ -110,7 +107,7 @@ class NASBench101Space(SearchSpace):
                 `"output"`.
 
         Raises:
-            ValueError: if that is no cell of the space; the message says why.
+            ValueError: if that is no cell of the space; the message gives the reason.
         """
         if isinstance(assignment, Mapping):
             self.check_assignment(assignment)
@@ -122,20 +119,20 @@ class NASBench101Space(SearchSpace):
         return _genotype(_checked(_cell_of_matrix(assignment, operations, "assignment")))
 
     def cell(self, matrix: Sequence[Sequence[int]] | np.ndarray, operations: Sequence[str] | None) -> Cell:
-        """The canonical cell of a matrix and operations, checked as `genotype` does."""
+        """Return the canonical cell of a matrix and operations, checked as `genotype` does."""
         return _checked(_cell_of_matrix(matrix, operations))
 
     def genotype_of_cell(self, cell: Cell) -> Genotype:
-        """The genotype of a cell, which need be neither pruned nor canonical."""
+        """Return the genotype of a cell, which need be neither pruned nor canonical."""
         return _genotype(_checked(cell))
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        """The inverse of `genotype`; vertices that are not in use have no edges, and the first operation."""
+        """Invert `genotype`; unused vertices have no edges, and the first operation."""
         indices = _indices(_cell_of_genotype(genotype))
         return {name: options[i] for i, (name, options) in zip(indices, self._choices.items(), strict=True)}
 
     def matrix(self, genotype: Genotype) -> tuple[np.ndarray, list[str]]:
-        """The adjacency matrix and the operations of all vertices, of the pruned graph in its canonical order."""
+        """Return adjacency matrix and operations of all vertices, of the pruned graph in its canonical order."""
         cell = _cell_of_genotype(genotype)
         matrix = np.zeros((cell.vertices, cell.vertices), np.uint8)
         for edge in graphs.edge_list(cell.vertices, cell.edges):
@@ -143,16 +140,16 @@ class NASBench101Space(SearchSpace):
         return matrix, ["input", *(graphs.OPERATIONS[operation] for operation in cell.operations), "output"]
 
     def hash(self, genotype: Genotype) -> str:
-        """The published graph hash, by which the benchmark's files know a cell."""
+        """Return the published graph hash, the benchmark's identifier of a cell."""
         return graphs.graph_hash(_cell_of_genotype(genotype))
 
     @checks.arguments(image_channels=checks.size, num_classes=checks.size)
     def parameters(self, genotype: Genotype, image_channels: int = 3, num_classes: int = 10) -> int:
-        """The number of trainable parameters of the network, by a formula; by default those of the benchmark."""
+        """Return the number of trainable parameters of the network, by a formula; by default those of the benchmark."""
         return count_parameters(*self.matrix(genotype), image_channels, num_classes, **self.get_config())
 
     def enumerate_cells(self) -> Cells:
-        """All 423,624 cells as arrays, each once: vertices, bits of the edges, digits of the operations (base 3).
+        """Return all 423,624 cells, each once: vertices, bits of the edges, digits of the operations (base 3).
 
         Bit `source + target * (target - 1) / 2` of `edges` is the edge from `source` to `target`; the last vertex is
         the output.
@@ -161,12 +158,12 @@ class NASBench101Space(SearchSpace):
 
     # As numbers ----------------------------------------------------------------------------------------------
     def feasible(self, indices: Indices) -> bool:
-        """True if the input reaches the output, over at most 9 edges once the rest is pruned."""
+        """Return True if the input reaches the output, over at most 9 edges after pruning."""
         cell = graphs.canonical(_cell(indices))
         return cell is not None and cell.edges.bit_count() <= MAX_EDGES
 
     def key(self, indices: Indices) -> Hashable:
-        """The canonical cell: the same for two architectures if and only if their graph hash is."""
+        """Return the canonical cell, equal for two architectures if and only if their graph hash is."""
         return graphs.canonical(_cell(indices))
 
     def __iter__(self) -> Iterator[Indices]:
@@ -176,7 +173,7 @@ class NASBench101Space(SearchSpace):
             yield from map(tuple, cell_indices(part).tolist())
 
     def sample_indices(self, rng: np.random.Generator) -> Indices:
-        """Drawn uniformly over the feasible combinations of choices, as in the paper: not uniformly over the cells."""
+        """Draw uniformly over the feasible combinations of choices, as in the paper: not uniformly over the cells."""
         while True:
             operations, edges = divmod(int(rng.integers(self.size)), 1 << len(_PAIRS))
             cell = graphs.canonical(Cell(MAX_VERTICES, edges, _digits(operations, _INNER)))
@@ -184,30 +181,19 @@ class NASBench101Space(SearchSpace):
                 return _indices(cell)
 
     def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
-        """One edit, drawn uniformly over the edges, the operations and, below 7 vertices, the new vertices."""
+        """Make one edit, drawn uniformly over the edges, the operations and, below 7 vertices, the new vertices."""
         return _indices(graphs.random_edit(_checked(_cell(indices)), rng))
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """All architectures that one mutation can make, each once."""
+        """Return all architectures that one mutation can make, each once."""
         return [_indices(cell) for cell in graphs.one_edit_away(_checked(_cell(indices)))]
 
     # Networks ------------------------------------------------------------------------------------------------
-    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
-        """There is none.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(
-            "NAS-Bench-101 has no supernet: its choices are edges and operations of a graph, not mixing weights. "
-            "Search it with an ask/tell strategy."
-        )
-
     @checks.arguments(seed=checks.seed)
     def build_network(  # type: ignore[override]
         self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, seed: int = 0
     ) -> keras.Model:
-        """The discrete network of `genotype`, of standard Keras layers only; see `graph_network`.
+        """Build the discrete network of `genotype`, of standard Keras layers only; see `graph_network`.
 
         Raises:
             ValueError: if `genotype` is not of this space.
@@ -216,7 +202,7 @@ class NASBench101Space(SearchSpace):
         return graph_network(*self.matrix(genotype), input_shape, num_classes, **self.get_config(), seed=seed)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"filters": self.filters, "num_stacks": self.num_stacks, "cells_per_stack": self.cells_per_stack}
 
 
@@ -227,12 +213,12 @@ def _digits(number: int, count: int) -> tuple[int, ...]:
 
 
 def _cell(indices: Sequence[int]) -> Cell:
-    """The unpruned graph of 7 vertices."""
+    """Return the unpruned graph of 7 vertices."""
     return Cell(MAX_VERTICES, sum(itertools.compress(_BITS, indices)), tuple(indices[len(_BITS) :]))
 
 
 def _indices(cell: Cell) -> Indices:
-    """A pruned cell among the choices: its output is vertex 6, vertices not in use come before that."""
+    """Encode a pruned cell: its output is vertex 6, unused vertices come before that."""
     start = graphs.edge_bit(0, cell.vertices - 1)
     edges = cell.edges & (1 << start) - 1 | cell.edges >> start << graphs.edge_bit(0, MAX_VERTICES - 1)
     unused = (0,) * (MAX_VERTICES - cell.vertices)
@@ -240,7 +226,7 @@ def _indices(cell: Cell) -> Indices:
 
 
 def _checked(cell: Cell) -> Cell:
-    """The canonical cell, if it is one of the benchmark's."""
+    """Return the canonical cell, if it is one of the benchmark's."""
     pruned = graphs.canonical(cell)
     if pruned is None:
         raise ValueError("This graph is no cell of NAS-Bench-101: no path leads from its input to its output.")
@@ -261,7 +247,7 @@ def _genotype(cell: Cell) -> Genotype:
 
 @functools.lru_cache(1 << 15)
 def _cell_of_genotype(genotype: Genotype) -> Cell:
-    """The canonical cell of `genotype`, once everything about it has been checked."""
+    """Return the canonical cell of `genotype`, fully checked."""
     if tuple(genotype) != ("cell",) or not genotype["cell"]:
         raise ValueError(f"A genotype of this space has one cell, 'cell', with edges. Received: {tuple(genotype)}")
     labels: dict[int, str] = {}

@@ -18,7 +18,7 @@ class Cell(NamedTuple):
     """A directed acyclic graph from vertex 0, the input, to the last one, the output.
 
     Attributes:
-        vertices: how many, input and output included.
+        vertices: their number, input and output included.
         edges: bit `edge_bit(source, target)` is set for each edge.
         operations: for each vertex between input and output, the position of its operation in `OPERATIONS`.
     """
@@ -29,29 +29,23 @@ class Cell(NamedTuple):
 
 
 def edge_bit(source: int, target: int) -> int:
-    """The number of the bit of an edge: by target, then source, whatever the number of vertices.
-
-    Example:
-
-    >>> [edge_bit(0, 1), edge_bit(0, 2), edge_bit(1, 2), edge_bit(5, 6)]
-    [0, 1, 2, 20]
-    """
+    """Return the number of an edge's bit: by target, then source, for any number of vertices."""
     return source + target * (target - 1) // 2
 
 
 def vertex_pairs(vertices: int) -> list[tuple[int, int]]:
-    """(source, target) of every possible edge, in the order of `edge_bit`."""
+    """Return (source, target) of every possible edge, in the order of `edge_bit`."""
     return [(source, target) for target in range(vertices) for source in range(target)]
 
 
 @functools.lru_cache(1 << 16)
 def edge_list(vertices: int, edges: int) -> tuple[tuple[int, int], ...]:
-    """(source, target) of the edges of a cell."""
+    """Return (source, target) of the edges of a cell."""
     return tuple(pair for bit, pair in enumerate(vertex_pairs(vertices)) if edges >> bit & 1)
 
 
 def _relabelled(pairs: Collection[tuple[int, int]], position: Mapping[int, int]) -> int:
-    """The edges after vertex v has become vertex `position[v]`; the order of the vertices must allow it."""
+    """Return the edges after vertex v has become vertex `position[v]`; the order of the vertices must allow it."""
     edges = 0
     for source, target in pairs:
         edges |= 1 << edge_bit(position[source], position[target])
@@ -60,7 +54,7 @@ def _relabelled(pairs: Collection[tuple[int, int]], position: Mapping[int, int])
 
 @functools.lru_cache(1 << 16)
 def _canonical_graph(vertices: int, edges: int) -> tuple[int, int, tuple[tuple[int, ...], ...]] | None:
-    """Vertices and edges of the pruned graph in the order of its inner vertices that makes `edges` least.
+    """Return vertices and edges of the pruned graph in the order of its inner vertices that minimizes `edges`.
 
     Third come the orders that do so, several if the graph has symmetries: for each inner vertex the position of its
     operation among those of the unpruned graph. None if no path leads from the input to the output.
@@ -84,7 +78,7 @@ def _canonical_graph(vertices: int, edges: int) -> tuple[int, int, tuple[tuple[i
 
 @functools.cache
 def _relabellings(vertices: int) -> list[tuple[tuple[int, ...], int, list[int]]]:
-    """Every order of the inner vertices, the edges that it would turn backwards, and each edge's bit afterwards."""
+    """Return every order of the inner vertices, the edges that it would reverse, and each edge's bit afterwards."""
     found = []
     for order in itertools.permutations(range(1, vertices - 1)):
         position = {0: 0, vertices - 1: vertices - 1} | {old: new for new, old in enumerate(order, start=1)}
@@ -96,7 +90,7 @@ def _relabellings(vertices: int) -> list[tuple[tuple[int, ...], int, list[int]]]
 
 @functools.lru_cache(1 << 14)
 def _least_labellings(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least `edges` over all orders of the inner vertices of a pruned graph, and the orders that give it."""
+    """Return the least `edges` over all orders of the inner vertices of a pruned graph, and the orders that give it."""
     bits = [bit for bit in range(edges.bit_length()) if edges >> bit & 1]
     moved = [
         (sum([image[bit] for bit in bits]), order)
@@ -114,14 +108,14 @@ def _arranged(operations: Sequence[int], orders: Sequence[tuple[int, ...]]) -> t
 
 
 def canonical(cell: Cell) -> Cell | None:
-    """The pruned cell that stands for all that differ from `cell` in the order of vertices; None if nothing is left.
+    """Return the pruned cell that stands for all that differ in the order of vertices; None if nothing is left.
 
-    Vertices on no path from the input to the output are pruned. Of what remains it is the order with the least `edges`,
-    and of those the one with the least `operations`: the cell that the published enumeration meets first.
+    Vertices on no path from the input to the output are pruned. Of the orders of the remaining ones it has the least
+    `edges`, and among those the least `operations`: the cell that the published enumeration meets first.
 
     Example:
 
-    >>> canonical(Cell(4, 0b110011, (2, 0)))  # the operations side by side
+    >>> canonical(Cell(4, 0b110011, (2, 0)))  # parallel operations
     Cell(vertices=4, edges=51, operations=(0, 2))
     >>> canonical(Cell(3, 0b011, (1,))), canonical(Cell(3, 0b001, (1,)))
     (Cell(vertices=2, edges=1, operations=()), None)
@@ -132,10 +126,10 @@ def canonical(cell: Cell) -> Cell | None:
 
 # Edits ---------------------------------------------------------------------------------------------------
 def one_edit_away(cell: Cell) -> list[Cell]:
-    """The canonical cells of at most 9 edges that one edit makes of a canonical one, each once.
+    """Return the canonical cells of at most 9 edges that one edit makes from a canonical one, each once.
 
-    An edit adds an edge, takes one away (and what that cuts off), changes an operation, or adds a vertex with one edge
-    in and one out: what a single edge does in the unpruned graph, where the new vertex hung on one side only.
+    An edit adds an edge, removes one (and whatever that cuts off), changes an operation, or adds a vertex with one edge
+    in and one out: a single edge of the unpruned graph, whose new vertex was connected on one side only.
     """
     vertices, edges, operations = cell
     orders = _canonical_graph(vertices, edges)[2]  # type: ignore[index]
@@ -152,9 +146,9 @@ def one_edit_away(cell: Cell) -> list[Cell]:
 
 @functools.lru_cache(1 << 14)
 def _graphs_one_edge_away(vertices: int, edges: int) -> list[tuple[int, int, tuple[tuple[int, ...], ...]]]:
-    """Also those whose new edge goes backwards in this order of the vertices, but closes no cycle.
+    """Return the graphs with one edge more or less, including new edges that go backwards but close no cycle.
 
-    Without them it would depend on the order, which is arbitrary, what is one edit away, and not be mutual.
+    Otherwise the neighbors would depend on the order of the vertices, which is arbitrary, and not be mutual.
     """
     found = []
     for pair in itertools.permutations(range(vertices), 2):
@@ -171,7 +165,7 @@ def _graphs_one_edge_away(vertices: int, edges: int) -> list[tuple[int, int, tup
 
 
 def _topological_order(vertices: int, pairs: Collection[tuple[int, int]]) -> list[int] | None:
-    """The vertices so that all edges go forward, the input first and the output last; None if that cannot be."""
+    """Return the vertices so that all edges go forward, the input first and the output last; None if impossible."""
     order: list[int] = []
     while len(order) < vertices:
         left = [vertex for vertex in range(vertices) if vertex not in order]
@@ -184,7 +178,7 @@ def _topological_order(vertices: int, pairs: Collection[tuple[int, int]]) -> lis
 
 @functools.lru_cache(1 << 14)
 def _graphs_one_vertex_away(vertices: int, edges: int) -> list[tuple[int, int, tuple[tuple[int, ...], ...]]]:
-    """With one vertex more, whose operation is the last one."""
+    """Return the graphs with one vertex more, whose operation is the last one."""
     if vertices == MAX_VERTICES or edges.bit_count() + 2 > MAX_EDGES:
         return []
     found = []
@@ -198,14 +192,14 @@ def _graphs_one_vertex_away(vertices: int, edges: int) -> list[tuple[int, int, t
 
 
 def _with_vertex(vertices: int, edges: int, source: int, target: int) -> int:
-    """The edges with a vertex more, just before `target`, that reads `source` and is read by `target`."""
+    """Return the edges with a vertex more, just before `target`, that reads `source` and is read by `target`."""
     position = {vertex: vertex + (vertex >= target) for vertex in range(vertices)}
     edges = _relabelled(edge_list(vertices, edges), position)
     return edges | 1 << edge_bit(source, target) | 1 << edge_bit(target, target + 1)
 
 
 def random_edit(cell: Cell, rng: np.random.Generator) -> Cell:
-    """A cell of `one_edit_away`, each edge, operation and place for a new vertex being as likely."""
+    """Draw a cell of `one_edit_away`; each edge, operation and place for a new vertex is equally likely."""
     vertices, edges, operations = cell
     by_edge, by_vertex = _graphs_one_edge_away(vertices, edges), _graphs_one_vertex_away(vertices, edges)
     position = int(rng.integers(vertices - 2 + len(by_edge) + len(by_vertex)))
@@ -221,10 +215,11 @@ def random_edit(cell: Cell, rng: np.random.Generator) -> Cell:
 # The published hash --------------------------------------------------------------------------------------
 @functools.lru_cache(1 << 18)
 def graph_hash(cell: Cell) -> str:
-    """The published hash of a pruned cell, which does not depend on the order of its vertices.
+    """Return the published hash of a pruned cell, which does not depend on the order of its vertices.
 
-    Every vertex begins with the MD5 of (out-degree, in-degree, operation), -1 and -2 being input and output. As often
-    as there are vertices, each then takes the MD5 of its predecessors' sorted hashes, its successors' and its own.
+    Every vertex starts with the MD5 of (out-degree, in-degree, operation), -1 and -2 being input and output. For as
+    many rounds as there are vertices, each then takes the MD5 of its predecessors' sorted hashes, its successors' and
+    its own.
     """
     vertices, pairs = cell.vertices, edge_list(cell.vertices, cell.edges)
     before: list[list[int]] = [[] for _ in range(vertices)]
@@ -235,18 +230,8 @@ def graph_hash(cell: Cell) -> str:
     labels = (-1, *cell.operations, -2)
     hashes = [_md5(f"({len(after[v])}, {len(before[v])}, {labels[v]})") for v in range(vertices)]
     for _ in range(vertices):
-        hashes = [
-            _md5(
-                "|".join(
-                    [
-                        "".join(sorted([hashes[w] for w in before[v]])),
-                        "".join(sorted([hashes[w] for w in after[v]])),
-                        hashes[v],
-                    ]
-                )
-            )
-            for v in range(vertices)
-        ]
+        joined = [["".join(sorted([hashes[w] for w in side[v]])) for side in (before, after)] for v in range(vertices)]
+        hashes = [_md5("|".join([*joined[v], hashes[v]])) for v in range(vertices)]
     return _md5(str(sorted(hashes)))
 
 

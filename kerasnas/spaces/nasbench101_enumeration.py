@@ -1,4 +1,4 @@
-"""Many cells of NAS-Bench-101 at once, as arrays: all that there are, and their indices."""
+"""Many cells of NAS-Bench-101 at once, as arrays: all cells, and their indices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Cells(NamedTuple):
 
 
 def cell_indices(cells: Cells) -> np.ndarray:
-    """The indices of pruned cells in `NASBench101Space`, `(cells, 26)`: 21 edges, then 5 operations."""
+    """Return the indices of pruned cells in `NASBench101Space`, `(cells, 26)`: 21 edges, then 5 operations."""
     pairs, inner = vertex_pairs(MAX_VERTICES), MAX_VERTICES - 2
     vertices, edges, code = (np.asarray(array).astype(np.int64) for array in cells)
     # The output is the last of all vertices, whatever their number: its edges go to where that one's are.
@@ -35,19 +35,13 @@ def cell_indices(cells: Cells) -> np.ndarray:
 
 
 def enumerate_cells(max_vertices: int = MAX_VERTICES, max_edges: int = MAX_EDGES) -> Cells:
-    """All canonical cells, ordered by vertices, edges and operations.
-
-    Args:
-        max_vertices: at most as many vertices. Defaults to 7.
-        max_edges: at most as many edges. Defaults to 9.
-    """
+    """Return all canonical cells of at most this many vertices and edges, ordered by vertices, edges and operations."""
     parts = [_cells_of(vertices, max_edges) for vertices in range(2, max_vertices + 1)]
     return Cells(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _cells_of(vertices: int, max_edges: int) -> Cells:
-    """Graphs first: those that no relabelling makes less; then, for each, the operations that none of its symmetries
-    makes less."""
+    """Return the cells of `vertices`: graphs, then operations, that no relabelling makes less."""
     inner, graphs = vertices - 2, _whole_graphs(vertices, max_edges)
     digits = np.indices((len(OPERATIONS),) * inner).reshape(inner, len(OPERATIONS) ** inner)
     powers = len(OPERATIONS) ** np.arange(inner)[::-1]
@@ -68,7 +62,7 @@ def _cells_of(vertices: int, max_edges: int) -> Cells:
 
 
 def _whole_graphs(vertices: int, max_edges: int) -> np.ndarray:
-    """The edges of all graphs in which every vertex is on a path from the input to the output."""
+    """Return the edges of all graphs in which every vertex is on a path from the input to the output."""
     pairs = vertex_pairs(vertices)
     graphs = np.arange(1 << len(pairs), dtype=np.int64)
     graphs = graphs[np.bitwise_count(graphs) <= max_edges]
@@ -82,7 +76,7 @@ def _whole_graphs(vertices: int, max_edges: int) -> np.ndarray:
 
 
 def _relabel_graphs(graphs: np.ndarray, vertices: int, position: Sequence[int]) -> np.ndarray:
-    """`_relabelled` for many; where an edge would go backwards, more than any graph."""
+    """Relabel many graphs; those with a reversed edge become more than any graph."""
     moved = np.zeros_like(graphs)
     for bit, (source, target) in enumerate(vertex_pairs(vertices)):
         present = graphs >> bit & 1

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
+from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.stage_space import STAGES, StageSpace
+from kerasnas.spaces.skeleton_space import SkeletonSpace
+from kerasnas.spaces.stage_space import STAGES, edge_tables, stage_skeleton
 
 NASBENCH201_PRIMITIVES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 
 @SPACES.register("nasbench201")
-class NASBench201Space(StageSpace):
+class NASBench201Space(SkeletonSpace):
     """The NAS-Bench-201 space: one cell, a primitive on each of the six edges between four nodes.
 
-    Node 0 is the input of the cell, node 3 its output, every node the sum of what comes in. The network is a stem,
-    three stages of `num_cells` cells, and between them residual blocks that halve the image and double the filters.
+    Node 0 is the input of the cell, node 3 its output, every node the sum of its edges. The network is a stem, three
+    stages of `num_cells` cells, and between them residual blocks that halve the image and double the filters.
 
     Args:
         filters: channels of the first stage. Defaults to 16.
@@ -39,8 +44,8 @@ class NASBench201Space(StageSpace):
     True
 
     Reference:
-        Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020
-        (arXiv 2001.00326).
+        Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020 (arXiv
+        2001.00326).
     """
 
     name = "nasbench201"
@@ -52,10 +57,19 @@ class NASBench201Space(StageSpace):
         num_nodes: int = 3,
         primitives: Sequence[str] = NASBENCH201_PRIMITIVES,
     ):
-        super().__init__(filters, num_cells, num_nodes, primitives)
+        self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
+        self.primitives = check_primitives(primitives)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """One table, of the cell that all positions share."""
+        return edge_tables(self)
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        return stage_skeleton(self, fill, x)
 
     def to_string(self, genotype: Genotype) -> str:
-        """The benchmark's own notation: for each node, `|primitive~source|...`, joined by `+`."""
+        """Return the benchmark's own notation: for each node, `|primitive~source|...`, joined by `+`."""
         assignment = self.assignment(genotype)
         nodes = []
         for node in range(1, self.num_nodes + 1):
@@ -64,7 +78,7 @@ class NASBench201Space(StageSpace):
 
     @checks.arguments(text=checks.name)
     def from_string(self, text: str) -> Genotype:
-        """The inverse of `to_string`.
+        """Invert `to_string`.
 
         Raises:
             ValueError: if `text` is not of this form and space.
@@ -84,12 +98,7 @@ class NASBench201Space(StageSpace):
 
     @checks.arguments(input_channels=checks.size, num_classes=checks.size)
     def parameters(self, genotype: Genotype, input_channels: int = 3, num_classes: int = 10) -> int:
-        """The published number of trainable parameters: of all that is named, whether it leads anywhere or not.
-
-        Args:
-            genotype: a genotype of this space.
-            input_channels: channels of an image. Defaults to 3.
-            num_classes: number of classes. Defaults to 10.
+        """Return the published number of trainable parameters, of all edges, even those that lead nowhere.
 
         Example:
 

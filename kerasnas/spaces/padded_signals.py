@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasnas.networks.skeleton import Filler
+from kerasnas.networks.skeleton import ChoiceTable, Filler
 from kerasnas.primitives.masked import MaskedNorConv, MaskedNormReLU, MaskedProjection
+from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.primitives.text_blocks import MaskedPooling
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.stage_space import STAGES, StageSpace
+from kerasnas.spaces.skeleton_space import SkeletonSpace
+from kerasnas.spaces.stage_space import STAGES, edge_tables, stages
 
 PADDED_SIGNAL_PRIMITIVES = (
-    *("none", "skip_connect", "masked_conv_3", "masked_sep_conv_5", "masked_dil_conv_5", "masked_max_pool_3"),
+    *("none", "skip_connect", "masked_conv_3", "masked_sep_conv_5"),
+    *("masked_dil_conv_5", "masked_max_pool_3"),
 )
 
 
 @SPACES.register("padded_signals")
-class PaddedSignalSpace(StageSpace):
+class PaddedSignalSpace(SkeletonSpace):
     """`SignalSpace` on signals `(length, channels)` that end in padding, steps of zeros in all channels.
 
     The output does not depend on the amount of padding, as long as the length stays a multiple of 4 (the network halves
@@ -28,7 +32,7 @@ class PaddedSignalSpace(StageSpace):
         filters: channels of the first stage. Defaults to 16.
         num_cells: cells of each of the three stages. Defaults to 5.
         num_nodes: nodes after the input. Defaults to 3.
-        primitives: names of the candidates. Defaults to those of `SignalSpace`, which know padding.
+        primitives: names of the candidates. Defaults to the masked ones of `SignalSpace`.
 
     Raises:
         ValueError: for a non-positive size, and for unknown, repeated or no primitives.
@@ -52,15 +56,15 @@ class PaddedSignalSpace(StageSpace):
         num_nodes: int = 3,
         primitives: Sequence[str] = PADDED_SIGNAL_PRIMITIVES,
     ):
-        super().__init__(filters, num_cells, num_nodes, primitives)
+        self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
+        self.primitives = check_primitives(primitives)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """One table, of the cell that all positions share."""
+        return edge_tables(self)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
-        filters = self.filters
-        x = fill.block(x, MaskedProjection, filters, kernel_size=3)
-        for stage in range(STAGES):
-            if stage:
-                filters *= 2
-                x = fill.block(x, MaskedNorConv, filters, 2)
-            for _ in range(self.num_cells):
-                x = fill.graph("cell", [x], filters)[-1]
+        x = fill.block(x, MaskedProjection, self.filters, kernel_size=3)
+        x, filters = stages(self, fill, x, MaskedNorConv, 2), self.filters * 2 ** (STAGES - 1)
         return fill.classify(fill.block(fill.block(x, MaskedNormReLU, filters), MaskedPooling, filters, kind="mean"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Edge, Genotype
-from kerasnas.networks.skeleton import ChoiceTable, Filler, check_input_shape
+from kerasnas.networks.skeleton import Filler, check_input_shape
 from kerasnas.primitives.network_blocks import ConvBlock
 from kerasnas.primitives.recurrent_blocks import RECURRENT_CELLS, MarkedReadout, RecurrentBlock
 from kerasnas.spaces.base import SPACES
@@ -26,15 +26,15 @@ class PlanningSpace(SkeletonSpace):
     """Networks for decisions on a grid: a convolution, a cell applied many times with the same weights, a readout.
 
     The choices: the width, a factor of all channels; the window of the convolutions; the cell, see `RecurrentBlock`;
-    how often it is applied; and what is read in the end: the features at the places that the last channel of the image
-    marks, such as the agent (`"marked"`), or their mean. All that depends on the size of the image are the readout's
-    sums: the weights of a network are those of the same network for larger worlds (`transfer`).
+    its number of applications; and the readout: the features at the places that the last channel of the image marks,
+    such as the agent (`"marked"`), or their mean. Only the sums of the readout depend on the size of the image: the
+    same weights serve larger worlds (`transfer`).
 
     Args:
         filters: channels at width 1. Defaults to 16.
         widths: options of the width. Defaults to 0.5, 1 and 2.
-        iterations: options of how often the cell is applied. Defaults to 4, 8, 16 and 24; `for_data` has those that
-            suit the size of a world.
+        iterations: options of the number of applications of the cell. Defaults to 4, 8, 16 and 24; `for_data` has
+            those that suit the size of a world.
         primitives: options of the cell. Defaults to all of `RECURRENT_CELLS`.
 
     Raises:
@@ -56,7 +56,7 @@ class PlanningSpace(SkeletonSpace):
     sizes = ("filters",)
     shapes_network = True
     mixes_channels = False
-    tolerant = False  # of a world shifted by two cells, goal or agent may be gone
+    tolerant = False  # a world shifted by two cells may lack goal or agent
 
     def __init__(
         self,
@@ -67,23 +67,20 @@ class PlanningSpace(SkeletonSpace):
     ):
         self.filters = checks.size("filters", filters)
         self.widths = tuple(checks.number("widths", width, above=0) for width in distinct("widths", widths))
-        self.iterations = tuple(checks.size("iterations", own) for own in distinct("iterations", iterations))
+        self.iterations = tuple(checks.size("iterations", number) for number in distinct("iterations", iterations))
         self.primitives = checks.names("primitives", primitives, RECURRENT_CELLS)
 
     @classmethod
     def for_data(cls, input_shape: tuple[int, ...], num_classes: int, samples: int, **arguments: Any) -> Self:
-        """The space whose cells are applied as often as worlds of this size ask for: with 3x3 windows, a move each.
+        """Return the space whose numbers of iterations suit worlds of this size: with 3x3 windows, one for each move.
 
         The options are half of the larger side, one, one and a half, and two of it: half of the shortest paths in
         generated mazes are within three quarters of a side, 95 of 100 within one and three quarters.
 
         Args:
             input_shape: `(height, width, channels)` of one world.
-            num_classes, samples: of any number.
-            arguments: of the constructor, in place of what follows from the data.
-
-        Raises:
-            ValueError: for no such shape, and as the constructor does.
+            num_classes, samples: any positive number.
+            arguments: of the constructor; they take precedence over the data.
 
         Example:
 
@@ -97,29 +94,28 @@ class PlanningSpace(SkeletonSpace):
         return cls(**{"iterations": tuple(sorted(options)), **arguments})
 
     def references(self) -> dict[str, Genotype]:
-        """Hand-made networks that are points of this space: one for each cell, with the middle number of iterations."""
+        """Return hand-made networks of this space: one for each cell, with the middle number of iterations."""
         middle = sorted(self.iterations)[len(self.iterations) // 2]
-        own = {"width": "1", "window": "3", "iterations": str(middle), "readout": "marked"}
-        if "1" not in self.choices["width"]:
-            own["width"] = self.choices["width"][0]
-        return {cell: self.genotype({**own, "cell": cell}) for cell in self.primitives}
+        width = "1" if "1" in self.choices["width"] else self.choices["width"][0]
+        options = {"width": width, "window": "3", "iterations": str(middle), "readout": "marked"}
+        return {cell: self.genotype({**options, "cell": cell}) for cell in self.primitives}
 
     def transfer(
         self, model: keras.Model, genotype: Genotype, input_shape: tuple[int, ...], iterations: int | None = None
     ) -> keras.Model:
-        """A trained network for worlds of another size: the same weights, its cell applied as often as these ask for.
+        """Return a trained network for worlds of another size: the same weights, its cell applied more or less often.
 
         Args:
-            model: a network of `genotype`, of this space; that of a finished run too.
+            model: a network of `genotype`, of this space; also that of a finished run.
             genotype: its architecture.
             input_shape: `(height, width, channels)` of the other worlds.
-            iterations: how often its cell is applied. Defaults to None: as often as in `model`.
+            iterations: number of applications of its cell. Defaults to None: as in `model`.
 
         Returns:
             A model that returns logits.
 
         Raises:
-            ValueError: if `model` is not of that architecture, or a shape or number is not right.
+            ValueError: if `model` is not of that architecture, or a shape or number is not valid.
 
         Example:
 
@@ -140,18 +136,13 @@ class PlanningSpace(SkeletonSpace):
         same = space.genotype({**assignment, "iterations": str(number)})
         larger = space.build_network(same, input_shape, model.output_shape[-1])
         weights = model.get_weights()
-        expected, found = ([np.shape(one) for one in own] for own in (larger.get_weights(), weights))
-        if found != expected:
-            raise ValueError(checks.invalid("model", f"a network of that genotype, with weights {expected}", found))
+        expected, received = ([np.shape(value) for value in values] for values in (larger.get_weights(), weights))
+        if received != expected:
+            raise ValueError(checks.invalid("model", f"a network of that genotype, with weights {expected}", received))
         larger.set_weights(weights)
         return larger
 
     # The network ---------------------------------------------------------------------------------------------
-    @property
-    def tables(self) -> Mapping[str, ChoiceTable]:
-        """None: the choices shape the network itself."""
-        return {}
-
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
         """`width`, `window`, `cell`, `iterations` and `readout`."""
@@ -180,7 +171,7 @@ class PlanningSpace(SkeletonSpace):
         return Genotype(self.name, {"network": [Edge(name, node, node + 1) for node, name in enumerate(names)]})
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
-        """The inverse of `genotype`."""
+        """Invert `genotype`."""
         check_cells(genotype, ("network",))
         edges = genotype["network"]
         if [(edge.source, edge.target) for edge in edges] != [(0, 1), (1, 2), (2, 3)]:
@@ -190,5 +181,5 @@ class PlanningSpace(SkeletonSpace):
         (stem, cell, readout) = (edge.primitive for edge in edges)
         window, _, width = stem.removeprefix("conv_").partition("_w")
         kind, _, iterations = cell.rpartition("_x")
-        found = {"width": width, "window": window.partition("x")[0], "cell": kind, "iterations": iterations}
-        return {**found, "readout": readout}
+        options = {"width": width, "window": window.partition("x")[0], "cell": kind, "iterations": iterations}
+        return {**options, "readout": readout}

@@ -16,14 +16,7 @@ from kerasnas.spaces.base import SPACES, Indices
 from kerasnas.spaces.skeleton_space import SkeletonSpace
 
 SKIP = "skip_connect"
-PROXYLESS_PRIMITIVES = (
-    "mbconv_3x3_e3",
-    "mbconv_3x3_e6",
-    "mbconv_5x5_e3",
-    "mbconv_5x5_e6",
-    "mbconv_7x7_e3",
-    "mbconv_7x7_e6",
-)
+PROXYLESS_PRIMITIVES = tuple(f"mbconv_{size}x{size}_e{expansion}" for size in (3, 5, 7) for expansion in (3, 6))
 
 
 class ChainLayer(NamedTuple):
@@ -35,7 +28,7 @@ class ChainLayer(NamedTuple):
 
     @property
     def keeps_shape(self) -> bool:
-        """True where the output has the input's shape, so that the layer may be skipped."""
+        """True if the output has the input's shape, so that the layer may be skipped."""
         return self.strides == 1 and self.channels == self.filters
 
 
@@ -45,8 +38,8 @@ class ProxylessSpace(SkeletonSpace):
 
     The network is a 3x3 convolution, a fixed first block (`mbconv_3x3_e1`), stages of searchable layers, a 1x1
     convolution, pooling and a classifier. The first layer of a stage strides and changes the number of channels; a
-    layer that does neither may also be `skip_connect`, so that depth is searched too. The published skeleton is
-    `ProxylessSpace.imagenet()`.
+    layer that does neither may also be `skip_connect`, so that depth is searched too. `ProxylessSpace.imagenet()` is
+    the published skeleton.
 
     Args:
         filters: channels of each stage; an integer is those of the first, doubled at each further one. Defaults to 16.
@@ -55,7 +48,7 @@ class ProxylessSpace(SkeletonSpace):
         stem_filters: filters of the first convolution. Defaults to those of the first stage.
         stem_strides: its strides. Defaults to 1; 2 for large images.
         head_filters: filters of the last convolution. Defaults to 4 times those of the last stage.
-        primitives: names of the candidates; `skip_connect` comes by itself. Defaults to the six of the paper.
+        primitives: names of the candidates, without `skip_connect`. Defaults to the paper's six.
         first_filters: filters of the first block. Defaults to `stem_filters`.
 
     Raises:
@@ -71,8 +64,8 @@ class ProxylessSpace(SkeletonSpace):
     True
 
     Reference:
-        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019
-        (arXiv 1812.00332), section 4.
+        Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", 2019 (arXiv
+        1812.00332), section 4.
 
     Differences from the paper:
         - The network for CIFAR-10, a PyramidNet with searched blocks, is not here: chains of MBConv are the paper's for
@@ -83,7 +76,7 @@ class ProxylessSpace(SkeletonSpace):
     sizes = ("filters",)
     depth = "num_layers"
     relaxation = "binary_gates"  # the paper's
-    affine = True  # where one path of a layer is computed at a time, there is no mixing weight to undo
+    affine = True  # one path of a layer is computed at a time: there is no mixing weight to undo
     skips_collapse = False  # skipped layers make a chain shorter, and the others have residual connections
     mixes_channels = False
 
@@ -121,7 +114,7 @@ class ProxylessSpace(SkeletonSpace):
 
     @functools.cached_property
     def layers(self) -> tuple[ChainLayer, ...]:
-        """The searchable layers."""
+        """Searchable layers."""
         layers: list[ChainLayer] = []
         channels = self.first_filters
         for filters, number, strides in zip(self.filters, self.num_layers, self.strides, strict=True):
@@ -139,13 +132,13 @@ class ProxylessSpace(SkeletonSpace):
         options = {"first": self.primitives[:-1], "rest": self.primitives}
         return {
             kind: ChoiceTable(
-                tuple((index, index + 1) for index in own),
+                tuple((index, index + 1) for index in indices),
                 options[kind],
                 cell="chain",
-                names=tuple(f"layer {index + 1}" for index in own),
+                names=tuple(f"layer {index + 1}" for index in indices),
             )
-            for kind, own in numbers.items()
-            if own
+            for kind, indices in numbers.items()
+            if indices
         }
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
@@ -157,7 +150,7 @@ class ProxylessSpace(SkeletonSpace):
 
     @classmethod
     def imagenet(cls, primitives: Sequence[str] = PROXYLESS_PRIMITIVES) -> ProxylessSpace:
-        """The published skeleton for images of 224 x 224: 21 searchable layers in six stages."""
+        """Return the published skeleton for images of 224 x 224: 21 searchable layers in six stages."""
         return cls(
             filters=(24, 40, 80, 96, 192, 320),
             num_layers=(4, 4, 4, 4, 4, 1),
@@ -170,12 +163,12 @@ class ProxylessSpace(SkeletonSpace):
         )
 
     def resized(self, **sizes: Any) -> Self:
-        """This space with other widths, see `build_network`.
+        """Return this space with other widths, see `build_network`.
 
         Args:
-            sizes: `filters`: an integer is the width of the first stage, and all others, of stem, first block and head
-                too, are as much wider than the space's; a sequence has that of each stage, from which those of stem,
-                first block and head follow as in the constructor where they are not given.
+            sizes: `filters`: an integer is the width of the first stage, and scales all other widths, of stem, first
+                block and head too; a sequence has that of each stage, from which those of stem, first block and head
+                follow as in the constructor unless they were given.
         """
         filters = sizes.get("filters")
         if not isinstance(filters, int):
@@ -199,16 +192,16 @@ class ProxylessSpace(SkeletonSpace):
         return resized
 
     def key(self, indices: Indices) -> Indices:
-        """The combination with the skips of layers that are alike moved behind the others: it is the same network."""
+        """Return the combination with the skips of equal layers moved behind the others: it is the same network."""
         skip, ordered = len(self.primitives) - 1, []
         layers = zip(indices, self.layers, strict=True)
-        for keeps_shape, own in itertools.groupby(layers, key=lambda pair: pair[1].keeps_shape):
-            options = [index for index, _ in own]
+        for keeps_shape, group in itertools.groupby(layers, key=lambda pair: pair[1].keeps_shape):
+            options = [index for index, _ in group]
             ordered += sorted(options, key=lambda index: index == skip) if keeps_shape else options
         return tuple(ordered)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments; widths that follow from those of the stages as None."""
+        """Return the constructor's arguments; widths that follow from those of the stages as None."""
         return {**super().get_config(), **self._given, "primitives": list(self.primitives[:-1])}
 
 
@@ -217,7 +210,7 @@ def _candidates(primitives: Sequence[str]) -> tuple[str, ...]:
     if "none" in names or len(names) < 2:
         raise ValueError(
             "Invalid value received for argument `primitives`. Expected at least two that a layer can be made of, "
-            f"beside 'skip_connect' and without 'none', which would cut the chain. Received: {list(primitives)}"
+            f"besides 'skip_connect' and without 'none', which would cut the chain. Received: {list(primitives)}"
         )
     return names
 

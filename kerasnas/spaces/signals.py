@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from kerasnas.networks.skeleton import ChoiceTable, Filler
+from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.spaces.base import SPACES
-from kerasnas.spaces.stage_space import StageSpace
+from kerasnas.spaces.skeleton_space import SkeletonSpace
+from kerasnas.spaces.stage_space import edge_tables, stage_skeleton
 
 SIGNAL_PRIMITIVES = ("none", "skip_connect", "conv_3", "sep_conv_5", "dil_conv_5", "max_pool_3")
 
 
 @SPACES.register("signals")
-class SignalSpace(StageSpace):
-    """The cell of NAS-Bench-201 on signals `(length, channels)`, with primitives whose windows lie in time.
+class SignalSpace(SkeletonSpace):
+    """The cell of NAS-Bench-201 on signals `(length, channels)`, with one-dimensional primitives.
 
-    One cell, a primitive on each of the six edges between four nodes, every node the sum of what comes in. The network
-    is a stem, three stages of `num_cells` cells, and between them residual blocks that halve the length and double the
-    filters; its layers are `Conv1D`, `DepthwiseConv1D`, `MaxPooling1D` and their like.
+    One cell, a primitive on each of the six edges between four nodes, every node the sum of its edges. The network is a
+    stem, three stages of `num_cells` cells, and between them residual blocks that halve the length and double the
+    filters.
 
     Args:
         filters: channels of the first stage. Defaults to 16.
@@ -36,8 +41,8 @@ class SignalSpace(StageSpace):
     (None, 5)
 
     Reference:
-        Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020
-        (arXiv 2001.00326): the cell.
+        Dong and Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", 2020 (arXiv
+        2001.00326): the cell.
     """
 
     name = "signals"
@@ -46,4 +51,13 @@ class SignalSpace(StageSpace):
     def __init__(
         self, filters: int = 16, num_cells: int = 5, num_nodes: int = 3, primitives: Sequence[str] = SIGNAL_PRIMITIVES
     ):
-        super().__init__(filters, num_cells, num_nodes, primitives)
+        self._set_sizes(filters=filters, num_cells=num_cells, num_nodes=num_nodes)
+        self.primitives = check_primitives(primitives)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, ChoiceTable]:
+        """One table, of the cell that all positions share."""
+        return edge_tables(self)
+
+    def skeleton(self, fill: Filler, x: Any) -> Any:
+        return stage_skeleton(self, fill, x)

@@ -1,4 +1,4 @@
-"""SkeletonSpace: a space that writes its sizes, its choices and its network once, and gets everything else for it."""
+"""SkeletonSpace: a space that writes its sizes, its choices and its network once; everything else follows."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class SkeletonSpace(SearchSpace):
 
     Attributes:
         name: the name that its genotypes carry.
-        inputs: what the networks take: `"image"`, `"signal"` or `"text"`. Defaults to `"image"`.
-        sizes: the arguments of the constructor that a discrete network may have otherwise.
-        relaxation: the default one of its supernets. Defaults to `"softmax"`.
+        inputs: input of the networks: `"image"`, `"signal"` or `"text"`. Defaults to `"image"`.
+        sizes: arguments of the constructor that a discrete network may change.
+        relaxation: default of its supernets. Defaults to `"softmax"`.
         shares_weights: whether its supernet computes one child at a time, with shared weights. Defaults to False.
-        affine: whether batch norms beside the choices of a supernet learn scale and offset. Defaults to False: they
+        affine: whether batch norms next to the choices of a supernet learn scale and offset. Defaults to False: they
             would undo the mixing weights.
-        skips_collapse: whether skip connections are what a search collapses into, so that guards limit them and put
-            auxiliary ones beside the edges. Defaults to True.
+        skips_collapse: whether searches tend to collapse into skip connections, so that guards limit them and add
+            auxiliary ones next to the edges. Defaults to True.
         partial_channels, edge_normalization: defaults of its supernets. Default to 1 and False.
 
     Example:
@@ -79,24 +79,34 @@ class SkeletonSpace(SearchSpace):
         super().__init_subclass__(**kwargs)
         keras.saving.register_keras_serializable(package="kerasnas.spaces")(cls)  # supernets are saved with their space
 
+    filters: Any
+    num_cells: int
+    num_nodes: int
+    primitives: tuple[str, ...]
+
+    def _set_sizes(self, **sizes: int) -> None:
+        """Set attributes, checked to be positive integers."""
+        for name, size in sizes.items():
+            setattr(self, name, checks.size(name, size))
+
     @property
-    @abc.abstractmethod
     def tables(self) -> Mapping[str, ChoiceTable]:
-        """The tables of architecture parameters, by name: what is chosen, at how many places."""
+        """Tables of architecture parameters, by name; none if choices are not primitives of edges."""
+        return {}
 
     @abc.abstractmethod
     def skeleton(self, fill: Filler, x: Any) -> Any:
-        """The network, written once: stem, choices, head, by calls of `fill`; returns the logits.
+        """Write the network once: stem, choices, head, by calls of `fill`; return the logits.
 
         Args:
-            fill: what stands at each place; see `kerasnas.networks.Filler`.
+            fill: builds or measures each place; see `kerasnas.networks.Filler`.
             x: the input.
         """
 
     # What is chosen ---------------------------------------------------------------------------------------
     @functools.cached_property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """For each edge its primitive; where nodes keep some edges, their sources and a primitive for each."""
+        """For each edge its primitive; if nodes keep some edges, their sources and a primitive for each."""
         choices: dict[str, tuple[str, ...]] = {}
         for kind, table in self.tables.items():
             if table.keep is None:
@@ -109,7 +119,7 @@ class SkeletonSpace(SearchSpace):
                 choices[f"{kind}/{node}/sources"] = tuple(",".join(map(str, pair)) for pair in pairs)
                 choices |= {f"{kind}/{node}/{which}": kept for which in ORDINALS[: len(pairs[0])]}
         if any(table.cell for table in self.tables.values()):  # edges of one cell, in its order
-            order = {name: edge for own in self.tables.values() for name, edge in own.edge_of.items()}
+            order = {name: edge for table in self.tables.values() for name, edge in table.edge_of.items()}
             return {name: choices[name] for name in sorted(choices, key=order.__getitem__)}
         return choices
 
@@ -132,11 +142,11 @@ class SkeletonSpace(SearchSpace):
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         kinds = tuple(sorted({table.cell or kind for kind, table in self.tables.items()}))
         check_cells(genotype, kinds)
-        found: dict[str, str] = {}
+        options: dict[str, str] = {}
         for cell in kinds:
             tables = {kind: table for kind, table in self.tables.items() if (table.cell or kind) == cell}
             check_targets(genotype, cell, sorted({edge[1] for table in tables.values() for edge in table.edges}))
-            whole = {edge: name for own in tables.values() for name, edge in own.edge_of.items()}
+            whole = {edge: name for table in tables.values() for name, edge in table.edge_of.items()}
             if all(table.keep is None for table in tables.values()):
                 by_edge = {(edge.source, edge.target): edge.primitive for edge in genotype[cell]}
                 if len(by_edge) != len(genotype[cell]) or by_edge.keys() != whole.keys():
@@ -144,16 +154,16 @@ class SkeletonSpace(SearchSpace):
                         f"Cell '{cell}' of this space has one primitive on each of its {len(whole)} edges "
                         f"{sorted(whole)}. Received: {[tuple(edge) for edge in genotype[cell]]}"
                     )
-                found |= {name: by_edge[edge] for edge, name in whole.items()}
+                options |= {name: by_edge[edge] for edge, name in whole.items()}
                 continue
             for kind, table in tables.items():
                 for node in table.rows_by_node:
-                    found |= self._kept(genotype, kind, table, node)
-        return {name: found[name] for name in self.choices if name in found}
+                    options |= self._kept(genotype, kind, table, node)
+        return {name: options[name] for name in self.choices if name in options}
 
     @staticmethod
     def _kept(genotype: Genotype, kind: str, table: ChoiceTable, node: int) -> dict[str, str]:
-        """The choices of one node that keeps some of its edges."""
+        """Return the choices of one node that keeps some of its edges."""
         edges = [edge for edge in genotype[table.cell or kind] if edge.target == node]
         number = len(table.sources(node)[0])
         if len(edges) != number or (not table.repeats and len({edge.source for edge in edges}) < number):
@@ -163,8 +173,8 @@ class SkeletonSpace(SearchSpace):
                 f"A node of this space has {words}{different}. Received for node {node} of cell '{kind}': "
                 f"{[tuple(edge) for edge in edges]}"
             )
-        own = {f"{kind}/{node}/{which}": edge.primitive for which, edge in zip(ORDINALS, edges, strict=False)}
-        return {f"{kind}/{node}/sources": ",".join(str(edge.source) for edge in edges), **own}
+        names = {f"{kind}/{node}/{which}": edge.primitive for which, edge in zip(ORDINALS, edges, strict=False)}
+        return {f"{kind}/{node}/sources": ",".join(str(edge.source) for edge in edges), **names}
 
     # The four readings --------------------------------------------------------------------------------------
     def build_supernet(
@@ -178,7 +188,7 @@ class SkeletonSpace(SearchSpace):
         input_alphas: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        """The supernet of this space, built.
+        """Build the supernet of this space.
 
         Args:
             input_shape: shape of one image, or of one signal.
@@ -191,17 +201,14 @@ class SkeletonSpace(SearchSpace):
             kwargs: as for `keras.Model`.
 
         Returns:
-            A `kerasnas.networks.Supernet`, or, of a space that shares weights, a `WeightSharingSupernet`.
+            A `kerasnas.networks.Supernet`, or, for a space that shares weights, a `WeightSharingSupernet`.
 
         Raises:
-            ValueError: for an `input_shape` that the space does not take, and for settings that it does not have; and
-                where choices shape the network itself.
+            ValueError: for an `input_shape` that the space does not take, for settings that it does not have, and if
+                choices shape the network itself.
         """
         if self.shapes_network:
-            raise ValueError(
-                f"Space '{self.name}' has no supernet: its choices shape the network itself. Search it with an "
-                "ask/tell strategy, or by a race."
-            )
+            return super().build_supernet(input_shape, num_classes)
         settings = {
             "relaxation": relaxation,
             "partial_channels": partial_channels,
@@ -213,12 +220,12 @@ class SkeletonSpace(SearchSpace):
                 if value is not None:
                     raise ValueError(f"Space '{self.name}' has no setting `{name}`: its children share weights.")
             return WeightSharingSupernet(self, input_shape, num_classes, seed, **kwargs)
-        own = {name: getattr(self, name) if value is None else value for name, value in settings.items()}
-        if own["partial_channels"] != 1:
+        settings = {name: getattr(self, name) if value is None else value for name, value in settings.items()}
+        if (partial_channels := settings["partial_channels"]) != 1:
             if not self.mixes_channels:
                 raise ValueError(f"Space '{self.name}' has no setting `partial_channels`.")
-            check_partial_channels(own["partial_channels"], getattr(self, "filters", 1))
-        return Supernet(self, input_shape, num_classes, seed=seed, **own, **kwargs)
+            check_partial_channels(partial_channels, getattr(self, "filters", 1))
+        return Supernet(self, input_shape, num_classes, seed=seed, **settings, **kwargs)
 
     def build_network(
         self,
@@ -229,7 +236,7 @@ class SkeletonSpace(SearchSpace):
         seed: int = 0,
         **sizes: Any,
     ) -> keras.Model:
-        """The discrete network of `genotype`, of standard Keras layers only.
+        """Build the discrete network of `genotype`, of standard Keras layers only.
 
         Args:
             genotype: a genotype of this space.
@@ -237,7 +244,7 @@ class SkeletonSpace(SearchSpace):
             num_classes: number of classes; the model returns logits.
             drop_path: drop-path probability at the last choice; it grows linearly from 0 at the first. Defaults to 0.
             seed: seed of the initial weights. Defaults to 0.
-            sizes: those of the space's `sizes` that the network has otherwise, such as `filters`.
+            sizes: other values for the space's `sizes`, such as `filters`.
 
         Raises:
             ValueError: if `genotype` is not of this space, for an `input_shape` that it does not take, and for a size
@@ -247,11 +254,11 @@ class SkeletonSpace(SearchSpace):
         return chosen_network(self.resized(**sizes), genotype, input_shape, num_classes, drop_path, seed)
 
     def parts(self, input_shape: tuple[int, ...], num_classes: int, **sizes: Any) -> NetworkParts:
-        """The parts of this space's networks, for cost models; arguments as for `build_network`.
+        """Return the parts of this space's networks, for cost models; arguments as for `build_network`.
 
         Raises:
-            ValueError: where a layer chooses what it reads, so that parts do not add up; and where choices shape the
-                network itself, so that there are none that all networks share: see `parts_of`.
+            ValueError: if a layer chooses its inputs, so that parts do not add up; and if choices shape the network
+                itself, so that networks share no parts: see `parts_of`.
         """
         if self.shapes_network:
             raise ValueError(
@@ -271,7 +278,7 @@ class SkeletonSpace(SearchSpace):
         return network_parts(self.resized(**sizes), genotype, input_shape, num_classes)
 
     def resized(self, **sizes: Any) -> Self:
-        """This space with other sizes of its networks; None leaves one as it is.
+        """Return this space with other sizes of its networks; None keeps a size.
 
         Raises:
             ValueError: for a size that is not among `sizes`.
@@ -282,14 +289,14 @@ class SkeletonSpace(SearchSpace):
         return type(self)(**{**self.get_config(), **changed}) if changed else self
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
         values = {name: getattr(self, name) for name in names}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The inverse of `get_config`."""
+        """Invert `get_config`."""
         return cls(**config)
 
 
@@ -310,7 +317,7 @@ def check_targets(genotype: Genotype, kind: str, nodes: Sequence[int]) -> None:
 
 
 def distinct(argument: str, values: Any, of: str = "") -> tuple[Any, ...]:
-    """`values` as a tuple if they are a sequence of distinct ones, at least one."""
+    """Return `values` as a tuple if they are a non-empty sequence of distinct values."""
     if (
         not isinstance(values, Sequence)
         or isinstance(values, (str, bytes))

@@ -1,4 +1,4 @@
-"""A space restricted to listed architectures, as a partial table of results requires."""
+"""A space restricted to listed architectures, for searches of a partial table of results."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ from kerasnas.spaces.base import Indices, SearchSpace
 
 
 class SubsetSpace(SearchSpace):
-    """`space` restricted to listed architectures, as strategies need it to search a table that lacks some.
+    """`space` restricted to listed architectures, so that strategies can search a table that lacks some.
 
-    Its architectures are drawn uniformly over the list. The neighbours of one are the listed architectures within
-    `reach` edits of `space`, over any architecture between; where there are none, those two edits away. Architectures
-    are compared by `key`. A mutation is a neighbour drawn uniformly; failing that, any listed architecture. `moves`
-    counts them, for reports.
+    Its architectures are drawn uniformly over the list. The neighbors of one are the listed architectures within
+    `reach` edits of `space`, over any architecture between; if there are none, those two edits away. Architectures are
+    compared by `key`. A mutation is a neighbor drawn uniformly; failing that, any listed architecture. `moves` counts,
+    for reports, the architectures that `neighbors` and `mutate_indices` returned by their distance: one edit, two
+    edits, or any number.
 
     Args:
         space: the whole space.
         architectures: indices of the listed ones, each once.
         reach: 1, or 2 where the list is so short that few have a neighbour one edit away. Defaults to 1.
-
-    Attributes:
-        moves: how many architectures `neighbors` and `mutate_indices` gave that were one edit, two edits, or any number
-            of edits away.
 
     Raises:
         ValueError: if nothing is listed, and for another `reach`.
@@ -43,16 +40,14 @@ class SubsetSpace(SearchSpace):
     (2, False, [(0, 1, 1)], {'one edit': 0, 'two edits': 1, 'random': 0})
 
     Reference:
-        The restriction is this project's own; it changes what local search and evolution see, and results obtained
-        with it are those of the listed architectures.
+        The restriction is this project's own; it changes what local search and evolution see, and results obtained with
+        it are those of the listed architectures.
     """
 
     @checks.arguments(space=SearchSpace, architectures=Collection)
     def __init__(self, space: SearchSpace, architectures: Sequence[Indices], reach: int = 1):
         if not len(architectures):
-            raise ValueError(
-                "Invalid value received for argument `architectures`. Expected at least one. Received none."
-            )
+            raise ValueError(checks.invalid("architectures", "at least one", architectures))
         if not hasattr(architectures, "__getitem__") or isinstance(architectures, (str, bytes, Mapping)):
             raise TypeError(checks.invalid("architectures", "a sequence of architectures, as indices", architectures))
         try:
@@ -67,30 +62,30 @@ class SubsetSpace(SearchSpace):
         self._near: dict[Hashable, list[tuple[str, Indices]]] = {}
 
     def _listed(self) -> dict[Hashable, int]:
-        """Key -> position in the list; made when first needed, as a table may only be looked up."""
+        """Return key -> position in the list; built when first needed, as a table may only be looked up."""
         if not self._rows:
             self._rows = {self.space.key(indices): i for i, indices in enumerate(self.architectures)}
         return self._rows
 
     @property
     def choices(self) -> Mapping[str, tuple[str, ...]]:
-        """Those of the whole space."""
+        """Choices of the whole space."""
         return self.space.choices
 
     @property
     def size(self) -> int:
-        """The number of listed architectures."""
+        """Number of listed architectures."""
         return len(self.architectures)
 
     def genotype(self, *arguments: Any) -> Genotype:
-        """As the whole space's; it need not be listed."""
+        """Return the whole space's genotype; it need not be listed."""
         return self.space.genotype(*arguments)
 
     def assignment(self, genotype: Genotype) -> dict[str, str]:
         return self.space.assignment(genotype)
 
     def feasible(self, indices: Indices) -> bool:
-        """True if the architecture is listed."""
+        """Return True if the architecture is listed."""
         return self.space.key(indices) in self._listed()
 
     def key(self, indices: Indices) -> Hashable:
@@ -100,40 +95,40 @@ class SubsetSpace(SearchSpace):
         return iter(self.architectures)
 
     def sample_indices(self, rng: np.random.Generator) -> Indices:
-        """A listed architecture, drawn uniformly."""
+        """Draw a listed architecture uniformly."""
         return self.architectures[int(rng.integers(len(self.architectures)))]
 
     def neighbors(self, indices: Indices) -> list[Indices]:
-        """The listed architectures within `reach` edits, else those two edits away, else none."""
+        """Return the listed architectures within `reach` edits, else those two edits away, else none."""
         near = self._neighborhood(indices)
         for distance, _ in near:
             self.moves[distance] += 1
         return [other for _, other in near]
 
     def mutate_indices(self, indices: Indices, rng: np.random.Generator) -> Indices:
-        """A neighbour, drawn uniformly; any listed architecture if there is none."""
+        """Draw a neighbor uniformly, or any listed architecture if there is none."""
         near = self._neighborhood(indices)
         distance, mutant = near[int(rng.integers(len(near)))] if near else ("random", self.sample_indices(rng))
         self.moves[distance] += 1
         return mutant
 
     def _neighborhood(self, indices: Indices) -> list[tuple[str, Indices]]:
-        own = self.space.key(indices)
-        if own not in self._near:
+        center = self.space.key(indices)
+        if center not in self._near:
             around = self.space.neighbors(indices)
-            found = dict.fromkeys(self._rows_of(around, own), "one edit")
-            if not found or self.reach == 2:
+            distances = dict.fromkeys(self._rows_of(around, center), "one edit")
+            if not distances or self.reach == 2:
                 further = (other for between in around for other in self.space.neighbors(between))
-                found = dict.fromkeys(self._rows_of(further, own), "two edits") | found
-            self._near[own] = [(found[row], self.architectures[row]) for row in sorted(found)]
-        return self._near[own]
+                distances = dict.fromkeys(self._rows_of(further, center), "two edits") | distances
+            self._near[center] = [(distances[row], self.architectures[row]) for row in sorted(distances)]
+        return self._near[center]
 
-    def _rows_of(self, candidates: Iterable[Indices], own: Hashable) -> list[int]:
+    def _rows_of(self, candidates: Iterable[Indices], center: Hashable) -> list[int]:
         listed = self._listed()
-        return [listed[key] for key in map(self.space.key, candidates) if key in listed and key != own]
+        return [listed[key] for key in map(self.space.key, candidates) if key in listed and key != center]
 
     def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
-        """The supernet of the whole space: it may derive what is not listed."""
+        """Build the supernet of the whole space: it may derive genotypes that are not listed."""
         return self.space.build_supernet(input_shape, num_classes, **kwargs)
 
     def build_network(

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasnas import checks
-from kerasnas.networks.skeleton import ChoiceTable, Filler, cell_edges
+from kerasnas.networks.skeleton import ChoiceTable, Filler
 from kerasnas.primitives.masked import MaskedNormReLU, MaskedProjection
 from kerasnas.primitives.mixed_op import check_primitives
 from kerasnas.primitives.text_blocks import Embed, FeatureDropout, MaskedPooling
 from kerasnas.spaces.base import SPACES
 from kerasnas.spaces.skeleton_space import SkeletonSpace
+from kerasnas.spaces.stage_space import edge_tables
 
 TEXT_PRIMITIVES = (
     *("none", "skip_connect", "masked_conv_3", "masked_sep_conv_5", "masked_dil_conv_3", "masked_max_pool_3"),
@@ -22,23 +23,23 @@ TEXT_PRIMITIVES = (
 
 @SPACES.register("text")
 class TextSpace(SkeletonSpace):
-    """Cells for texts, given as token ids `(length,)` of which 0 is padding.
+    """Cells for texts, given as token ids `(length,)`; id 0 is padding.
 
     An embedding, a projection to `filters` channels, `num_cells` times one cell with a primitive on each edge, and the
-    maximum over the steps; beside it the sum of the embeddings, which is what bags of words know. The answer does not
-    depend on how much padding there is: a step of zeros is padding throughout, see `kerasnas.primitives.masked.Masked`.
+    maximum over the steps, concatenated with the sum of the embeddings, the information of a bag of words. The output
+    does not depend on the amount of padding, see `kerasnas.primitives.masked.Masked`.
 
     Args:
-        vocabulary: number of token ids, padding and unknown words included. Defaults to 5000; in a run, what the data
-            have.
+        vocabulary: number of token ids, padding and unknown words included. Defaults to 5000; runs set it from the
+            data.
         dimensions: length of the embedding's vectors. Defaults to 96.
         filters: channels of the cells. Defaults to 64.
         num_cells: number of cells. Defaults to 1.
         num_nodes: nodes after the input of a cell. Defaults to 3.
         primitives: names of the candidates. Defaults to none, skip connection, convolutions over 3 steps, separable
             over 5 steps and dilated over 5, max pooling over 3, a GRU, and self-attention of 4 heads.
-        dropout: share of the embeddings' sum and of the pooled features that is dropped in the training of a discrete
-            network. Defaults to 0.7.
+        dropout: fraction of the embeddings' sum and of the pooled features dropped when a discrete network is trained.
+            Defaults to 0.7.
 
     Raises:
         ValueError: for a size that is not positive, and for unknown, repeated or no primitives.
@@ -60,6 +61,7 @@ class TextSpace(SkeletonSpace):
 
     name = "text"
     inputs = "text"
+    dimensions: int
     defaults: Mapping[str, Any] = {
         "filters": 16,
         "num_cells": 1,
@@ -88,17 +90,14 @@ class TextSpace(SkeletonSpace):
         dropout: float = 0.7,
     ):
         self.vocabulary = checks.integer("vocabulary", vocabulary, least=3)
-        self.dimensions = checks.size("dimensions", dimensions)
-        self.filters = checks.size("filters", filters)
-        self.num_cells = checks.size("num_cells", num_cells)
-        self.num_nodes = checks.size("num_nodes", num_nodes)
+        self._set_sizes(dimensions=dimensions, filters=filters, num_cells=num_cells, num_nodes=num_nodes)
         self.primitives = check_primitives(primitives)
         self.dropout = checks.number("dropout", dropout, least=0, below=1)
 
     @functools.cached_property
     def tables(self) -> Mapping[str, ChoiceTable]:
-        """One table, of the cell that is everywhere the same."""
-        return {"cell": ChoiceTable(cell_edges(self.num_nodes, inputs=1), self.primitives)}
+        """One table, of the cell that all positions share."""
+        return edge_tables(self)
 
     def skeleton(self, fill: Filler, x: Any) -> Any:
         words = fill.block(x, Embed, self.dimensions, vocabulary=self.vocabulary)

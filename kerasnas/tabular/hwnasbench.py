@@ -18,15 +18,9 @@ HARDWARE_METRICS = (
 
 
 def read_hardware(path: str | os.PathLike, dataset: str, cells: Mapping[tuple[str, ...], int]) -> dict[str, np.ndarray]:
-    """Read the metrics of cells from the file that `benchmarks/convert_hwnasbench.py` wrote.
+    """Read the metrics `(rows,)` of the cells of a table from the file of `benchmarks/convert_hwnasbench.py`.
 
-    Args:
-        path: the `.npz` file.
-        dataset: as for `NASBench201.open`.
-        cells: the rows of a table: the names of the six operations of a cell -> its row.
-
-    Returns:
-        For each metric in the file its values `(rows,)`, in the order of the table.
+    `cells` maps the names of the six operations of a cell to its row.
 
     Raises:
         TypeError: if `path` is not a path.
@@ -45,11 +39,11 @@ def read_hardware(path: str | os.PathLike, dataset: str, cells: Mapping[tuple[st
         Li et al., "HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark", 2021 (arXiv 2103.10584).
     """
     arrays = read_arrays(path, ["ops", "op_names"], "HW-NAS-Bench")
-    found = {name: arrays[f"{dataset}_{name}"] for name in HARDWARE_METRICS if f"{dataset}_{name}" in arrays}
-    if not found:
+    metrics = {name: arrays[f"{dataset}_{name}"] for name in HARDWARE_METRICS if f"{dataset}_{name}" in arrays}
+    if not metrics:
         raise ValueError(f"{path} is not HW-NAS-Bench with {dataset}: it lacks {dataset}_{HARDWARE_METRICS[0]}.")
     ops, names = checks.array("ops", arrays["ops"], rank=2, kinds="iu"), [str(name) for name in arrays["op_names"]]
-    for name, values in found.items():
+    for name, values in metrics.items():
         if values.shape != (len(ops),):
             raise ValueError(f"{path}: expected {len(ops):,} values of {dataset}_{name}. Found: shape {values.shape}")
     rows = np.full(len(cells), -1)
@@ -59,4 +53,4 @@ def read_hardware(path: str | os.PathLike, dataset: str, cells: Mapping[tuple[st
             rows[row] = position
     if (rows < 0).any():
         raise ValueError(f"{path} lacks {int((rows < 0).sum()):,} of the {len(cells):,} cells of the table.")
-    return {name: values[rows] for name, values in found.items()}
+    return {name: values[rows] for name, values in metrics.items()}

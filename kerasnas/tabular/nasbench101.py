@@ -20,15 +20,15 @@ from kerasnas.tabular.table import Table
 
 ALL_CELLS = 423_624
 FORMAT, VERSION = "kerasnas.nasbench101", 1
-"""Of the file that `benchmarks/convert_nasbench101.py` makes from an official one."""
+"""Of the file that `benchmarks/convert_nasbench101.py` writes."""
 
 
 class NASBench101(Table):
     """Results of the cells of NAS-Bench-101; `NASBench101.open` reads them from a file.
 
-    A table that lacks some of the 423,624 cells has a `SubsetSpace` of those it lists as its space. Neighbours are
-    then up to two edits away: of a sample of 20,001 cells, every third has none at one edit, and the others have 1.6
-    where the whole space has 19, too few for local search or evolution to get anywhere. Within two edits they have 14.
+    A table that lacks some of the 423,624 cells has a `SubsetSpace` of its cells as its space, whose neighbors are up
+    to two edits away: in a sample of 20,001 cells, every third has none at one edit, and the others have 1.6 where the
+    whole space has 19, too few for local search or evolution. Within two edits they have 14.
 
     Args:
         cells: canonical cells, one for each row.
@@ -93,7 +93,7 @@ class NASBench101(Table):
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> NASBench101:
-        """Read a table: the file that `benchmarks/convert_nasbench101.py` wrote, or one of a sample of the cells.
+        """Read a file written by `benchmarks/convert_nasbench101.py`, or one of a sample of the cells.
 
         A sample holds `hash`, `matrix`, `ops`, `vertices`, `params` and, as fractions, `val<epochs>` and
         `test<epochs>`; `time<epochs>` in seconds.
@@ -138,7 +138,7 @@ class NASBench101(Table):
         edges = np.zeros(len(vertices), np.int64)
         for bit, (source, target) in enumerate(vertex_pairs(min(MAX_VERTICES, matrix.shape[1]))):
             edges |= (matrix[:, source, target] != 0).astype(np.int64) << bit
-        # Not all files keep the order of vertices in training, on which the channels of a vertex depend.
+        # Some files reorder the vertices; their channels depend on the order in training.
         cells: list[Cell] = []
         for row in zip(vertices.tolist(), edges.tolist(), operations.tolist(), strict=True):
             cell = canonical(Cell(row[0], row[1], tuple(row[2][: row[0] - 2])))

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kerasnas import checks
-from kerasnas.genotypes import Genotype
 from kerasnas.spaces.nasbench201 import NASBENCH201_PRIMITIVES, NASBench201Space
 from kerasnas.tabular.hwnasbench import read_hardware
-from kerasnas.tabular.npz import read_arrays
-from kerasnas.tabular.table import Table
+from kerasnas.tabular.npz import dataset_columns, read_arrays
+from kerasnas.tabular.table import CodedTable
 
 DATASETS = ("cifar10", "cifar100", "imagenet16")
-_WEIGHTS = 5 ** np.arange(6)
 
 
-class NASBench201(Table):
+class NASBench201(CodedTable):
     """The published results of NAS-Bench-201 (also the topology part of NATS-Bench), read from a compact file.
 
-    Columns: `valid_12`, `test_12`, `valid_200`, `test_200` (percent, after 12 epochs of their own short schedule and
-    after 200), `params`, `flops` (multiply-adds), where the file has them, and `latency_<device>` in milliseconds;
-    with HW-NAS-Bench's file beside it also `<device>_latency` in milliseconds and `<device>_energy` in millijoules, of
-    edge GPU, Raspberry Pi 4, Edge TPU, Pixel 3, Eyeriss and FPGA (`benchmarks/convert_hwnasbench.py` makes it).
+    Columns: `valid_12`, `test_12`, `valid_200`, `test_200` (percent, after 12 epochs of a short schedule and after
+    200), `params`, `flops` (multiply-adds), if the file has them, and `latency_<device>` in milliseconds; with
+    HW-NAS-Bench's file next to it also `<device>_latency` in milliseconds and `<device>_energy` in millijoules, of edge
+    GPU, Raspberry Pi 4, Edge TPU, Pixel 3, Eyeriss and FPGA (`benchmarks/convert_hwnasbench.py` makes it).
     `benchmarks/convert_nasbench201.py` makes the file from the official one.
 
     Args:
@@ -35,7 +32,7 @@ class NASBench201(Table):
         columns: as for `Table`.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said, or a cell is listed twice.
+        TypeError, ValueError: if an argument is not as described, or a cell is listed twice.
 
     Example:
 
@@ -60,22 +57,7 @@ class NASBench201(Table):
                 f"indices below {len(op_names)}. Received: shape {ops.shape}"
             )
         translate = np.array([NASBENCH201_PRIMITIVES.index(op) for op in op_names])
-        self._indices = translate[ops]
-        codes = self._indices @ _WEIGHTS
-        self._rows = np.full(5**6, -1)
-        self._rows[codes] = np.arange(len(codes))
-        if len(np.unique(codes)) != len(codes):
-            raise ValueError(f"Table '{name}': Invalid value received for argument `ops`. A cell is listed twice.")
-        super().__init__(name, space, columns, self._row, self._genotype)
-
-    def _row(self, genotype: Genotype) -> int:
-        row = int(self._rows[np.dot(self.space.encode(genotype), _WEIGHTS)])
-        if row < 0:
-            raise ValueError(f"Table '{self.name}' has no row for this cell: {genotype}")
-        return row
-
-    def _genotype(self, row: int) -> Genotype:
-        return self.space.decode(self._indices[row].tolist())
+        super().__init__(name, space, translate[ops], columns, "ops")
 
     @classmethod
     def open(cls, path: str | os.PathLike, dataset: str = "cifar10") -> NASBench201:
@@ -95,14 +77,7 @@ class NASBench201(Table):
         path = checks.path("path", path)
         required = ["ops", "op_names", f"{dataset}_valid_12", f"{dataset}_test_200"]
         arrays = read_arrays(path, required, f"NAS-Bench-201 with {dataset}")
-        columns = {
-            f"{found[1]}_{found[2]}": arrays[name]
-            for name in arrays
-            if (found := re.fullmatch(rf"{dataset}_(valid|test)_(\d+)", name))
-        }
-        for column in ("params", "flops"):
-            if f"{column}_{dataset}" in arrays:
-                columns[column] = arrays[f"{column}_{dataset}"]
+        columns = dataset_columns(arrays, dataset)
         folder = path if path.is_dir() else path.parent
         for file in sorted(folder.glob("*latency_ms.npz")):
             columns |= {f"latency_{device}": times for device, times in read_arrays(file, [], "latencies").items()}
@@ -114,10 +89,10 @@ class NASBench201(Table):
 
     @classmethod
     def synthetic(cls, seed: int = 0) -> NASBench201:
-        """Return a made-up table of the real shape, for tests and first steps. **Its accuracies mean nothing.**
+        """Return an artificial table of the real shape, for tests and first steps. **Its accuracies mean nothing.**
 
-        Cells with more convolutions on their paths are better; noise that depends on the cell is added, more to
-        the 12-epoch accuracies than to the others. Cells without a path are at chance.
+        Cells with more convolutions on their paths are better; noise that depends on the cell is added, more to the
+        12-epoch accuracies than to the others. Cells without a path are at chance.
 
         Args:
             seed: seed of the noise. Defaults to 0.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import keras
 import numpy as np
 
 from kerasnas import checks
@@ -63,20 +61,12 @@ class NASBenchGraphSpace(SearchSpace):
         link = ",".join(str(edges[node].source) for node in sorted(edges))
         return {"link": link} | {f"node/{node}": edges[node].primitive for node in sorted(edges)}
 
-    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
-        raise ValueError("NAS-Bench-Graph's networks read graphs, not images: this space serves its table alone.")
-
-    def build_network(
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any
-    ) -> keras.Model:
-        raise ValueError("NAS-Bench-Graph's networks read graphs, not images: this space serves its table alone.")
-
 
 class NASBenchGraph(Table):
     """The published results of NAS-Bench-Graph on one data set, read from a compact file.
 
     Columns: `valid_1`, `test_1` (percent; the whole training, whose length differs between datasets, counts as 1
-    epoch), `latency_s`, `params_M`. The space holds the rows alone: of isomorphic graphs one is listed.
+    epoch), `latency_s`, `params_M`. The space holds the rows alone: one of each class of isomorphic graphs.
     """
 
     @classmethod

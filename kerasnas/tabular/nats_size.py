@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
 
-import keras
 import numpy as np
 
 from kerasnas import checks
 from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 from kerasnas.tabular.nasbench201 import DATASETS
-from kerasnas.tabular.npz import read_arrays
-from kerasnas.tabular.table import Table
+from kerasnas.tabular.npz import dataset_columns, read_arrays
+from kerasnas.tabular.table import CodedTable
 
 CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
 LAYERS = 5
-_WEIGHTS = len(CHANNELS) ** np.arange(LAYERS)
 
 
 class NATSBenchSizeSpace(SearchSpace):
@@ -59,7 +56,7 @@ class NATSBenchSizeSpace(SearchSpace):
         return {f"channels/{edge.source}": edge.primitive for edge in edges}
 
     def to_string(self, genotype: Genotype) -> str:
-        """The official string: the channels of the layers, such as `"8:16:24:24:64"`.
+        """Return the official string: the channels of the layers, such as `"8:16:24:24:64"`.
 
         Raises:
             ValueError: if `genotype` is not of this space.
@@ -68,7 +65,7 @@ class NATSBenchSizeSpace(SearchSpace):
         return ":".join(self.assignment(genotype).values())
 
     def from_string(self, text: str) -> Genotype:
-        """The inverse of `to_string`.
+        """Invert `to_string`.
 
         Raises:
             ValueError: if `text` is not of this form, or has other channels.
@@ -77,20 +74,12 @@ class NATSBenchSizeSpace(SearchSpace):
             raise ValueError(checks.invalid("text", "the channels of five layers, such as '8:16:24:24:64'", text))
         return self.genotype({f"channels/{layer}": part for layer, part in enumerate(text.strip().split(":"))})
 
-    def build_supernet(self, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any) -> keras.Model:
-        raise ValueError("The size search space of NATS-Bench serves its table alone: its networks are not built here.")
 
-    def build_network(
-        self, genotype: Genotype, input_shape: tuple[int, ...], num_classes: int, **kwargs: Any
-    ) -> keras.Model:
-        raise ValueError("The size search space of NATS-Bench serves its table alone: its networks are not built here.")
-
-
-class NATSBenchSize(Table):
+class NATSBenchSize(CodedTable):
     """The published results of NATS-Bench's size search space on one data set, read from a compact file.
 
-    Columns: `valid_<epochs>` and `test_<epochs>` (percent) after 1, 12 and 90 epochs, `params` and `flops`, where the
-    file has them. `benchmarks/convert_nasbench201.py --space=size` makes the file from the official one.
+    Columns: `valid_<epochs>` and `test_<epochs>` (percent) after 1, 12 and 90 epochs, `params` and `flops`, if the file
+    has them. `benchmarks/convert_nasbench201.py --space=size` makes the file from the official one.
 
     Args:
         name: name of the table.
@@ -98,7 +87,7 @@ class NATSBenchSize(Table):
         columns: as for `Table`.
 
     Raises:
-        TypeError, ValueError: if an argument is not as said, or a network is listed twice.
+        TypeError, ValueError: if an argument is not as described, or a network is listed twice.
 
     Example:
 
@@ -115,22 +104,7 @@ class NATSBenchSize(Table):
         if channels.shape[1] != LAYERS or not len(channels) or not np.isin(channels, CHANNELS).all():
             expected = f"{LAYERS} numbers for each network, each of {CHANNELS}"
             raise ValueError(f"Table '{name}': {checks.invalid('channels', expected, channels)}")
-        self._indices = np.searchsorted(CHANNELS, channels)
-        codes = self._indices @ _WEIGHTS
-        if len(np.unique(codes)) != len(codes):
-            raise ValueError(f"Table '{name}': {checks.invalid('channels', 'each network once', channels)}")
-        self._rows = np.full(len(CHANNELS) ** LAYERS, -1)
-        self._rows[codes] = np.arange(len(codes))
-        super().__init__(name, NATSBenchSizeSpace(), columns, self._row, self._genotype)
-
-    def _row(self, genotype: Genotype) -> int:
-        row = int(self._rows[np.dot(self.space.encode(genotype), _WEIGHTS)])
-        if row < 0:
-            raise ValueError(f"Table '{self.name}' has no row for this network: {genotype}")
-        return row
-
-    def _genotype(self, row: int) -> Genotype:
-        return self.space.decode(self._indices[row].tolist())
+        super().__init__(name, NATSBenchSizeSpace(), np.searchsorted(CHANNELS, channels), columns, "channels")
 
     @classmethod
     def open(cls, path: str | os.PathLike, dataset: str = "cifar10") -> NATSBenchSize:
@@ -148,10 +122,5 @@ class NATSBenchSize(Table):
         checks.one_of("dataset", dataset, DATASETS)
         what = f"NATS-Bench's size search space with {dataset}"
         arrays = read_arrays(path, ["channels", f"{dataset}_valid_90"], what)
-        columns = {
-            f"{found[1]}_{found[2]}": arrays[name]
-            for name in arrays
-            if (found := re.fullmatch(rf"{dataset}_(valid|test)_(\d+)", name))
-        }
-        columns |= {name: arrays[f"{name}_{dataset}"] for name in ("params", "flops") if f"{name}_{dataset}" in arrays}
+        columns = dataset_columns(arrays, dataset)
         return cls(f"nats_bench_size {dataset}", arrays["channels"], columns)

@@ -1,9 +1,10 @@
-"""The compact tables' file format: one `.npz` of arrays, read with errors that name the file."""
+"""File format of the compact tables: one `.npz` of arrays, read with errors that name the file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,12 @@ from kerasnas.files import untrusted
 
 
 def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> dict[str, np.ndarray]:
-    """Read all arrays of the `.npz` file at `path`, or of the one `.npz` file in the folder at `path` that has them.
-
-    Args:
-        path: a file, or a folder.
-        required: names of the arrays that make a file such a table.
-        what: name of the table, for messages.
+    """Read all arrays of the `.npz` file at `path`, or of the one in the folder at `path` that has the `required` ones.
 
     Raises:
         TypeError: if `path` is not a path.
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is truncated, damaged, or not this table.
+        ValueError: if the file is truncated, damaged, or not the table `what`.
     """
     path = checks.path("path", path)
     if path.is_dir():
@@ -41,6 +37,15 @@ def read_arrays(path: str | os.PathLike, required: Sequence[str], what: str) -> 
         return untrusted.read_arrays(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from None
+
+
+def dataset_columns(arrays: Mapping[str, np.ndarray], dataset: str) -> dict[str, np.ndarray]:
+    """Return the columns of one data set: accuracies by epochs, and `params` and `flops` if the file has them."""
+    names = {name: f"{name}_{dataset}" for name in ("params", "flops")}
+    for name in arrays:
+        if match := re.fullmatch(rf"{dataset}_((?:valid|test)_\d+)", name):
+            names[match[1]] = name
+    return {column: arrays[name] for column, name in names.items() if name in arrays}
 
 
 def _names(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Table: published results of the architectures of a space, with a budget that is charged for queries."""
+"""Table: published results of the architectures of a space, with a budget that queries are charged to."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from kerasnas.genotypes import Genotype
 from kerasnas.spaces import SearchSpace
 
 
-@checks.fields(
-    valid=checks.number, test=checks.maybe(checks.number), epochs=checks.size, seconds=checks.maybe(checks.number)
-)
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """The result of training a genotype, as the table has it.
 
     Attributes:
         valid: validation accuracy, percent.
-        test: test accuracy, percent; None where the table has none for these epochs.
+        test: test accuracy, percent; None if the table has none for these epochs.
         epochs: length of the training.
-        seconds: training time; None where the table has none.
+        seconds: training time; None if the table has none.
     """
 
     valid: float
@@ -40,10 +37,9 @@ class Table:
     Args:
         name: name of the table, such as `"nasbench201 cifar10"`.
         space: the space of the rows.
-        columns: arrays of numbers by name, `(rows,)`, or `(rows, repeats)` for several trainings of each.
-            `valid_<epochs>`, `test_<epochs>` (percent) and `seconds_<epochs>`, all finite, answer `query`; any other
-            can be looked up.
-        row: maps a genotype of the space to the number of its row; raises ValueError if it has none.
+        columns: arrays of numbers by name, `(rows,)`, or `(rows, repeats)` for repeated trainings. `valid_<epochs>`,
+            `test_<epochs>` (percent) and `seconds_<epochs>`, all finite, answer `query`; any other can be looked up.
+        row: maps a genotype of the space to its row number; raises ValueError if it has none.
         genotype: the inverse of `row`.
 
     Attributes:
@@ -51,8 +47,8 @@ class Table:
 
     Raises:
         TypeError: if `name`, `space`, `columns`, `row` or `genotype` is of another type.
-        ValueError: if a column is not an array of numbers with one or two axes, is not finite where it answers queries,
-            or differs from another in length.
+        ValueError: if a column is not an array of numbers with one or two axes, is not finite although it answers
+            queries, or differs from another in length.
 
     Example:
 
@@ -92,7 +88,7 @@ class Table:
         self.reset_budget()
 
     def _checked(self, name: Any, values: Any) -> np.ndarray:
-        """A column, if it holds numbers, finite ones where they answer queries."""
+        """Return a column, if it holds numbers, finite ones if they answer queries."""
         try:
             checks.instance("columns", name, str, "names of columns")
             answers = re.fullmatch(r"(valid|test|seconds)_\d+", name) is not None
@@ -117,7 +113,7 @@ class Table:
         return True
 
     def column(self, name: str) -> np.ndarray:
-        """Return a column; several trainings are averaged.
+        """Return a column; repeated trainings are averaged.
 
         Raises:
             ValueError: if there is none of that name; the message has the nearest one.
@@ -127,7 +123,7 @@ class Table:
         return column if column.ndim == 1 else column.mean(axis=1)
 
     def lookup(self, genotype: Genotype, column: str) -> float:
-        """Return the value of `column` for `genotype`, free of charge: for reports, not for searches.
+        """Return the value of `column` for `genotype` without charging the budget: for reports, not for searches.
 
         Raises:
             TypeError: if `genotype` is not a genotype.
@@ -148,7 +144,7 @@ class Table:
         Args:
             genotype: a genotype of the table's space.
             epochs: one of `self.epochs`. Defaults to None: the longest.
-            repeat: number of the training, from 0, where there are several. Defaults to None: their mean.
+            repeat: number of the training, from 0, if it was repeated. Defaults to None: the mean.
 
         Raises:
             TypeError: if `genotype` is not a genotype.
@@ -183,3 +179,33 @@ class Table:
     def reset_budget(self) -> None:
         """Reset the counters of `budget` to zero."""
         self.budget: dict[str, Any] = {"evaluations": 0, "epochs": 0, "seconds": 0.0}
+
+
+class CodedTable(Table):
+    """A table whose rows are found by a number computed from their indices; for spaces of few architectures.
+
+    Args:
+        name, space, columns: as for `Table`.
+        indices: the architectures, `(rows, choices)`.
+        argument: name of the argument that lists them, for errors.
+    """
+
+    def __init__(
+        self, name: str, space: SearchSpace, indices: np.ndarray, columns: Mapping[str, np.ndarray], argument: str
+    ):
+        self._indices, self._weights = indices, np.cumprod([1, *space.cardinalities[:-1]])
+        codes = indices @ self._weights
+        if len(np.unique(codes)) != len(codes):
+            raise ValueError(f"Table '{name}': {checks.invalid(argument, 'each architecture once', indices)}")
+        self._rows = np.full(int(np.prod(space.cardinalities)), -1)
+        self._rows[codes] = np.arange(len(codes))
+        super().__init__(name, space, columns, self._row, self._genotype)
+
+    def _row(self, genotype: Genotype) -> int:
+        row = int(self._rows[np.dot(self.space.encode(genotype), self._weights)])
+        if row < 0:
+            raise ValueError(f"Table '{self.name}' has no row for this genotype: {genotype}")
+        return row
+
+    def _genotype(self, row: int) -> Genotype:
+        return self.space.decode(self._indices[row].tolist())

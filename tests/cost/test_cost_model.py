@@ -236,7 +236,7 @@ def test_a_space_without_parts_says_so():
     from kerasnas.spaces import NASBench101Space
 
     space = NASBench101Space()
-    with pytest.raises(ValueError, match="does not say what each of its networks consists of"):
+    with pytest.raises(ValueError, match="does not define the parts of each"):
         COSTS["macs"](space, (32, 32, 3), 10).cost(space.sample(np.random.default_rng(0)))
     with pytest.raises(ValueError, match="has no cost model"):
         space.parts((32, 32, 3), 10)

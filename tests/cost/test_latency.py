@@ -82,7 +82,7 @@ def test_larger_convolutions_take_longer():
         ({"device": "an abacus, 1 cores"}, SPACE, SHAPE, "measured for another device: an abacus"),
         ({}, SPACE, (32, 32, 3), r"measured for another input shape: \(16, 16, 3\). Received: \(32, 32, 3\)"),
         ({}, NASBench201Space(filters=2, num_cells=1), SHAPE, "measured for another space: proxyless"),
-        ({}, ProxylessSpace(filters=6, num_layers=1), SHAPE, "knows no part .* networks of another size"),
+        ({}, ProxylessSpace(filters=6, num_layers=1), SHAPE, "lacks the part .* networks of another size"),
     ],
 )
 def test_a_table_of_something_else(table, change, space, shape, message):

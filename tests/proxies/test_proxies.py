@@ -87,7 +87,7 @@ def test_naswot_sums_over_relus_and_normalizes_by_the_batch():
 
 def test_naswot_needs_a_relu():
     inputs = keras.Input((2,))
-    with pytest.raises(ValueError, match=r"needs ReLU layers.*alone: Dense"):
+    with pytest.raises(ValueError, match=r"needs ReLU layers.*has: Dense"):
         naswot(keras.Model(inputs, layers.Dense(2)(inputs)), np.zeros((2, 2)))
 
 

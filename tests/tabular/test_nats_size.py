@@ -55,7 +55,7 @@ def test_other_strings_and_genotypes_are_refused():
     with pytest.raises(ValueError, match="chain of 5 layers"):
         SPACE.validate(broken)
     for build in (SPACE.build_supernet, lambda *sizes: SPACE.build_network(SPACE.from_string(NETWORKS[0]), *sizes)):
-        with pytest.raises(ValueError, match="serves its table alone"):
+        with pytest.raises(ValueError, match=r"has no supernet|serves its table alone"):
             build((32, 32, 3), 10)
 
 
@@ -70,7 +70,7 @@ def test_query_and_rows(file):
     assert NATSBenchSize.open(file.parent, dataset="cifar100").lookup(SPACE.from_string(NETWORKS[1]), "valid_1") == 102
     missing = SPACE.from_string("8:8:8:8:16")
     assert missing not in table
-    with pytest.raises(ValueError, match="no row for this network"):
+    with pytest.raises(ValueError, match="no row for this genotype"):
         table.query(missing)
     assert type(open_table(str(file))) is NATSBenchSize
 
@@ -83,7 +83,7 @@ def test_refusals(file):
     for channels in (np.full((1, 4), 8), np.full((1, 5), 12), np.zeros((0, 5), int)):
         with pytest.raises(ValueError, match=r"`channels`\. Expected 5 numbers for each network"):
             NATSBenchSize("x", channels, {"valid_1": np.ones(len(channels))})
-    with pytest.raises(ValueError, match="each network once"):
+    with pytest.raises(ValueError, match="each architecture once"):
         NATSBenchSize("x", np.full((2, 5), 8), {"valid_1": np.ones(2)})
 
 
