@@ -159,19 +159,19 @@ def _kill(folder: str, item: int) -> None:
 
 
 def measure_race(minutes: float) -> dict[str, float]:
-    from kerasnas.methods.race import running as race_run
+    from kerasnas.methods.race.making import make_race
+    from kerasnas.runs.context import Context
+    from kerasnas.runs.progress import Progress
     from kerasnas.runs.tracking import Tracking
 
     config = methods.RaceConfig(minutes=minutes, initializer="none", no_experience=True)
-    data = race_run.load_images(config)
+    data = methods.METHODS["race"]().load(config)
     small = {name: np.ascontiguousarray(getattr(data, name)[:, ::2, ::2]) for name in ("x_train", "x_test")}
     data = dataclasses.replace(data, **small)  # many candidates in little time
-    folder = RunFolder.begin(Path(tempfile.mkdtemp(), "run"), "race", config)
+    folder = RunFolder.begin(Path(tempfile.mkdtemp(), "run"), config)
     with Watched(open_executor("processes:2")) as executor:
-        race = race_run.make_race(
-            folder, config, data, race_run.make_budget(config, 0.0), Tracking(folder, print), print, executor
-        )
-        found = race.run()
+        context = Context(folder, Progress("lines"), Tracking(folder, print), data, config.budget())
+        found = make_race(context, executor).run()
     return {**_idle(executor), "rungs": len(found["rungs"])}
 
 

@@ -85,7 +85,7 @@ def _read(file: Path, command: str) -> dict[str, Any]:
         return {str(name).lstrip("-").replace("-", "_"): value for name, value in record.items()}
     import kerasnas.methods  # noqa: F401 (registers the methods)
     from kerasnas import runs
-    from kerasnas.runs.method import method_of
+    from kerasnas.runs.settings import method_of
 
     config = runs.folder.read_config(file)
     of = method_of(config)

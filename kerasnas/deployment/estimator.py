@@ -23,9 +23,8 @@ from kerasnas.genotypes import Genotype
 from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.nodes.settings import GraphConfig
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.methods.running import search
-from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.folder import GENOTYPE, RunFolder
 from kerasnas.runs.record import read_result
 from kerasnas.tasks import Task
 from kerasnas.tasks.splits import split_samples

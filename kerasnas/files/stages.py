@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from kerasnas.files import storage, untrusted
 EXPERIENCE = "experience"
 """The stage whose record says what earlier searches told the race."""
 
+_PROGRESS = "progress.json"
 COST = "cost"
 """The stage whose record is the cost model of a search."""
 
@@ -60,6 +61,21 @@ class Stages:
     def checkpoints(self, name: str) -> Path:
         """The folder of a stage's checkpoints."""
         return self.path / "checkpoints" / name
+
+    def store(self, *names: str, log: Callable[[str], Any] = print) -> storage.CheckpointStore:
+        """The checkpoints of a stage, or of a part of it by further names."""
+        return storage.CheckpointStore(Path(self.path, "checkpoints", *names), 2, log)
+
+    def note(self, name: str, record: Mapping[str, Any]) -> None:
+        """Write how far a running stage has come."""
+        folder = self.checkpoints(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        storage.write_json(folder / _PROGRESS, dict(record))
+
+    def progress(self, name: str) -> dict[str, Any]:
+        """What `note` wrote last; empty before the first note, and after the stage."""
+        file = self.checkpoints(name) / _PROGRESS
+        return untrusted.read_json(file) if file.exists() else {}
 
     @property
     def begun(self) -> bool:

@@ -19,7 +19,8 @@ from kerasnas.methods.rebuilding import Rebuilt, fitting, read_network
 from kerasnas.methods.retraining import Retraining
 from kerasnas.methods.running import plot, pretrain, resume, retrain, search
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.runs.method import METHODS, Method
+from kerasnas.runs.method import Method
+from kerasnas.runs.settings import METHODS
 
 __all__ = [
     "METHODS",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,17 +14,19 @@ import numpy as np
 from kerasnas import checks, datasets
 from kerasnas.datasets.joint import JointBatches, as_color
 from kerasnas.files import storage
+from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.meta.initializer import RECORD, ReptileInitializer
 from kerasnas.meta.pretraining import JointCrossentropy, within_groups
+from kerasnas.methods.plan import plan_text
 from kerasnas.networks.chosen import discrete_model
 from kerasnas.racing import Budget
 from kerasnas.racing.contestant import Contestant
 from kerasnas.racing.portfolio import named_networks
 from kerasnas.reporting.initializer_card import write_initializer_card
-from kerasnas.runs.folder import RunFolder
+from kerasnas.reporting.tables import duration
+from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
-from kerasnas.runs.progress import Progress
 from kerasnas.runs.settings import Settings, setting
 from kerasnas.spaces import MacroSpace
 from kerasnas.training.loop import EVALUATION_BATCH
@@ -54,40 +57,56 @@ class PretrainingConfig(Settings):
         self._check("datasets", len(self.datasets) >= 1, "at least one data set")
 
 
-class Pretraining(Method):
+class Pretraining(Method[PretrainingConfig, list[datasets.Dataset]]):
     """A network that learns several data sets at once, for later races to start from."""
 
     name, words, settings, command = "pretrain", "a pretraining", PretrainingConfig, "pretrain"
     data = ("datasets",)
 
+    def load(self, settings: PretrainingConfig) -> list[datasets.Dataset]:
+        """The data sets of the settings."""
+        return [datasets.load(name) for name in settings.datasets]
 
-def run_pretraining(run: RunFolder, config: PretrainingConfig, spent: float, progress: Progress) -> dict[str, Any]:
-    """The pre-training of the settings, in the folder; resumed where it was, at most half a minute before.
-
-    Args:
-        run: the folder.
-        config: its settings.
-        spent: seconds of the budget that this process has spent before.
-        progress: told each line.
-
-    Returns:
-        The description of the initialization.
-    """
-    if not (run.path / RECORD).exists():
-        store = storage.CheckpointStore(run.stages.checkpoints(STAGE), 2, progress)
-        saved = store.load_latest() if run.stages.checkpoints(STAGE).exists() else None
+    def budget(self, settings: PretrainingConfig, stages: Stages, spent: float) -> Budget:
+        """The budget of the settings, less what this process and an interrupted run have spent."""
+        saved = stages.store(STAGE, log=lambda line: None).load_latest()
         before = checks.number("spent", saved[2]["spent"], least=0) if saved else 0.0
-        data = [datasets.load(name) for name in config.datasets]
-        budget = Budget(config.minutes, spent=spent + before)
+        return Budget(settings.minutes, spent=spent + before)
+
+    def plan(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> str:
+        """The training and its data."""
+        budget, names = context.budget, ", ".join(data.name for data in context.data)
+        assert budget is not None
+        network = f"{context.settings.network} on {names}, at {SIZE}x{SIZE} pixels"
+        left = f"{duration(round(budget.left()))} for everything, wall-clock."
+        return plan_text(left, ("training", network), ("report", f"accuracy on at most {_MOST_TEST} images of each"))
+
+    def finished(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> dict[str, Any] | None:
+        """The description of the initialization; None before the end."""
+        return context.keep(_description_in)
+
+    def run(self, context: Context[PretrainingConfig, list[datasets.Dataset]]) -> dict[str, Any]:
+        """Train from the last checkpoint, at most half a minute before the interruption; write the initialization."""
+        config, progress, budget = context.settings, context.progress, context.budget
+        assert budget is not None
+        store = context.stages.store(STAGE, log=progress)
         progress.phase("pretraining")
-        with progress.following(lambda: (budget.spent() / budget.seconds, budget.left())):
-            initializer = pretrain_network(config.network, data, budget, config.seed, progress, store)
-        initializer.description["command"] = run.command
-        initializer.save(run.path)
-        write_initializer_card(run.path)
-        run.stages.finish(STAGE, initializer.description)
-    progress(f"Begin from it: kerasnas search my_images/ --initializer={run.path}")
-    return ReptileInitializer.load(run.path).description
+        with progress.following(context.state):
+            initializer = pretrain_network(config.network, context.data, budget, config.seed, progress, store)
+        initializer.description["command"] = context.command
+        context.keep(initializer.save)
+        context.keep(write_initializer_card)
+        context.stages.finish(STAGE, initializer.description)
+        return initializer.description
+
+    def conclude(self, context: Context[PretrainingConfig, list[datasets.Dataset]], record: Mapping[str, Any]) -> None:
+        """Print how to use the initialization."""
+        context.progress(f"Start from it: kerasnas search my_images/ --initializer={context.place}")
+
+
+def _description_in(folder: Path) -> dict[str, Any] | None:
+    """The description of the initialization in a folder; None if there is none."""
+    return ReptileInitializer.load(folder).description if (folder / RECORD).exists() else None
 
 
 def pretrain_network(

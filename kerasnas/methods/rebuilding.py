@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,15 @@ import keras
 
 from kerasnas import checks, datasets
 from kerasnas.checks import nearest
-from kerasnas.files import untrusted
+from kerasnas.files import storage, untrusted
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.assembly import make_space
 from kerasnas.methods.final_training import network_sizes
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.runs.folder import GIVEN, RunFolder
+from kerasnas.runs.folder import GENOTYPE, GIVEN, RunFolder
 from kerasnas.runs.settings import Settings
 from kerasnas.spaces import SPACES
 
-GENOTYPE = "genotype.json"
 _MOST_DEPTH = 32  # up to which the space of a genotype without a run is tried
 
 
@@ -157,3 +156,8 @@ def read_given(folder: Path) -> dict[str, Rebuilt]:
         return {name: Rebuilt.from_dict(one) for name, one in untrusted.read_json(file).items()}
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is malformed: {error}") from None
+
+
+def write_given(folder: Path, networks: Mapping[str, Rebuilt]) -> None:
+    """The inverse of `read_given`."""
+    storage.write_json(folder / GIVEN, {name: network.to_dict() for name, network in networks.items()})

@@ -1,55 +1,28 @@
-"""A run: search, derive, train, compare with random genotypes, report; each stage once, resumable."""
+"""A run as a function: its method does each stage once, and what is interrupted resumes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
-import keras
-
-from kerasnas import checks, datasets, reporting
+from kerasnas import checks, reporting
 from kerasnas.backend.memory import forget_gradients, release_kernels
-from kerasnas.callbacks import NonFiniteError
-from kerasnas.cost import network_latency
-from kerasnas.cost.counting import macs
-from kerasnas.drift.reference import save_reference
-from kerasnas.executors import Executor
-from kerasnas.export import MODEL, load_classifier, save_classifier
-from kerasnas.files.stages import EXPERIENCE, Stages
 from kerasnas.genotypes import Genotype
-from kerasnas.methods.assembly import make_space
-from kerasnas.methods.final_training import load_data, make_training
-from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
-from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.gradient.supernet import build_search, make_objective, schedules, search_batch_size
-from kerasnas.methods.nodes import run_node_search
-from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.methods.plan import count, search_plan, training_plan
-from kerasnas.methods.pretraining import PretrainingConfig, run_pretraining
-from kerasnas.methods.race.running import load_raced, make_budget, run_race
-from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.rebuilding import GENOTYPE
-from kerasnas.methods.remembering import remember, remember_search
+from kerasnas.methods.pretraining import PretrainingConfig
 from kerasnas.methods.training_settings import TrainingConfig
-from kerasnas.runs.executors import open_executor
-from kerasnas.runs.folder import RunFolder
-from kerasnas.runs.progress import EpochCount, Progress, progress_of
-from kerasnas.runs.record import RESULT, SAMPLES, make_record, read_result, write_record, write_report
-from kerasnas.runs.tracking import Tracking, tracked
-from kerasnas.spaces import SearchSpace
-from kerasnas.training.evidence import evaluation_record, paired, samples_record, scores_record
-from kerasnas.training.network_training import NetworkTraining
-from kerasnas.training.search_stage import run_search
-from kerasnas.training.trainings import Trainings
+from kerasnas.runs.context import Context
+from kerasnas.runs.folder import GENOTYPE, RunFolder
+from kerasnas.runs.progress import progress_of
+from kerasnas.runs.record import read_result, write_report
+from kerasnas.runs.settings import METHODS, Settings
+from kerasnas.runs.tracking import tracked
 
-_TRAINING = "training-"
 Log = Callable[[str], Any]
 
 
 def search(
-    settings: RaceConfig | SearchConfig | GraphConfig,
+    settings: Settings,
     folder: str | os.PathLike,
     log: Log = print,
     spent: float = 0.0,
@@ -84,7 +57,7 @@ def search(
         result = kerasnas.methods.search(settings, "runs/mine")
         model = keras.models.load_model("runs/mine/model.keras")
     """
-    checks.instance("settings", settings, (RaceConfig, SearchConfig, GraphConfig))
+    _of("search", settings)
     run = RunFolder.begin(folder, settings, log)
     with run.working():
         return _continue(run, log, spent)
@@ -107,7 +80,7 @@ def retrain(
     Raises:
         ValueError, NonFiniteError, OSError: as for `search`; and if the run in `folder` is of another genotype.
     """
-    checks.instance("settings", settings, TrainingConfig)
+    _of("retrain", settings)
     run = RunFolder.begin(folder, settings, log)
     file = run.path / GENOTYPE
     if genotype is not None and file.exists() and Genotype.load(file) != genotype:
@@ -136,7 +109,7 @@ def pretrain(
     Raises:
         ValueError, NonFiniteError, OSError: as for `search`.
     """
-    checks.instance("settings", settings, PretrainingConfig)
+    _of("pretrain", settings)
     run = RunFolder.begin(folder, settings, log)
     with run.working():
         return _continue(run, log, spent)
@@ -167,32 +140,28 @@ def resume(
         return _continue(run, log, spent)
 
 
+def _of(command: str, settings: Settings) -> None:
+    """Raise TypeError unless the settings are of a method of this command."""
+    classes = tuple(METHODS[name].settings for name in METHODS if METHODS[name].command == command)  # type: ignore[attr-defined]
+    checks.instance("settings", settings, classes)
+
+
 def _continue(run: RunFolder, log: Log, spent: float = 0.0) -> dict[str, Any]:
     """Do what is left of a run; of a finished one, nothing. Its networks are in its folder, and leave no memory."""
     release_kernels()
-    progress = progress_of(log)
+    progress, method = progress_of(log), run.method
     with forget_gradients(), tracked(run, progress) as tracking:
-        return _do(run, spent, tracking, progress)
-
-
-def _do(run: RunFolder, spent: float, tracking: Tracking, progress: Progress) -> dict[str, Any]:
-    if (run.path / RESULT).exists():
-        record = read_result(run.path)
-        tracking.result(record)
-        _conclude(run, record, progress)
+        context: Context[Any, Any] = Context(run, progress, tracking)
+        record = method.finished(context)
+        if record is None:
+            context.data = method.load(run.config)
+            for note in getattr(context.data, "notes", ()):
+                progress(note)
+            context.budget = method.budget(run.config, run.stages, spent)
+            progress(method.plan(context))
+            record = method.run(context)
+        method.conclude(context, record)
         return record
-    if isinstance(run.config, RaceConfig):
-        return _race(run, run.config, spent, tracking, progress)
-    if isinstance(run.config, SearchConfig):
-        return _search(run, run.config, tracking, progress)
-    if isinstance(run.config, GraphConfig):
-        record = run_node_search(run, run.config, spent, tracking, progress)
-        _conclude(run, record, progress)
-        return record
-    if isinstance(run.config, PretrainingConfig):
-        return run_pretraining(run, run.config, spent, progress)
-    assert isinstance(run.config, TrainingConfig)  # the one kind that is left
-    return _retrain(run, run.config, tracking, progress)
 
 
 def plot(folder: str | os.PathLike, log: Log = print) -> None:
@@ -205,244 +174,6 @@ def plot(folder: str | os.PathLike, log: Log = print) -> None:
     run = RunFolder.open(checks.path("folder", folder))
     record = read_result(run.path)
     write_report(run.path, record, run.stages.stage("search"))
-    _conclude(run, record, progress_of(log))
-
-
-# The stages -----------------------------------------------------------------------------------------------
-def _race(run: RunFolder, config: RaceConfig, spent: float, tracking: Tracking, progress: Progress) -> dict[str, Any]:
-    data = _noted(load_raced(config), progress)
-    searched, race = run_race(run, config, data, spent, tracking, progress)
-    experience = run.stages.stage(EXPERIENCE)
-    more = {"race": race} if experience is None else {"race": race, "experience": experience}
-    record = _finish(run, data, searched, None, [], tracking, progress, more)
-    remember(config, data, race, searched, make_budget(config, 0.0), progress)
-    return record
-
-
-def _search(run: RunFolder, config: SearchConfig, tracking: Tracking, progress: Progress) -> dict[str, Any]:
-    data = _noted(load_data(config), progress)
-    space = make_space(config, data)
-    progress(search_plan(config, space.size, data))
-    trainings = [_counted("searched"), *(_counted(f"random-{i + 1}") for i in range(config.random_genotypes))]
-    shortlist = shortlist_of(config)
-    short = {} if shortlist is None else {"shortlist": sum(number for number, _ in shortlist.rungs())}
-    every = {"search": config.epochs, **short, **dict.fromkeys(trainings, config.retrain_epochs)}
-    epochs = EpochCount(every, progress, watch=partial(_watch, tracking))
-    # Opened first: a cluster that does not answer is known before the search.
-    with open_executor(config.executor, config.imports) as executor, progress.following(epochs.state):
-        found = _find(run.stages, config, space, data, epochs, tracking, progress)
-        genotype, chosen = choose_genotype(run.stages, config, space, data, found, progress, executor)
-        if short:
-            epochs.finish("shortlist")
-        genotype.save(run.path / GENOTYPE)
-        progress(str(genotype))
-        training = make_training(config, space, data)
-        searched = _train(run.stages, "searched", genotype, training, data, config.seed, epochs, progress)
-        others = random_others(run.stages, config, space, genotype)
-        names = {f"random-{index}": other for index, other in enumerate(others, start=1)}
-        if not executor.here:  # after which they are finished
-            for name in _trained_elsewhere(run.stages, names, training, data, config.seed, executor):
-                epochs.finish(_counted(name))
-        random = [
-            _train(run.stages, name, other, training, data, config.seed, epochs, progress)
-            for name, other in names.items()
-        ]
-    more: dict[str, Any] = {} if chosen is None else {"shortlist": chosen}
-    experience = run.stages.stage(EXPERIENCE)
-    if experience is not None:
-        more["experience"] = experience
-    record = _finish(run, data, searched, found, random, tracking, progress, more)
-    if chosen is not None:
-        remember_search(config, data, found, chosen, searched, experience, progress)
-    return record
-
-
-def _retrain(run: RunFolder, config: TrainingConfig, tracking: Tracking, progress: Progress) -> dict[str, Any]:
-    data = _noted(load_data(config), progress)
-    space = make_space(config, data)
-    progress(training_plan(config, data))
-    genotype, training = Genotype.load(run.path / GENOTYPE), make_training(config, space, data)
-    epochs = EpochCount({_counted("searched"): config.retrain_epochs}, progress, watch=partial(_watch, tracking))
-    with progress.following(epochs.state):
-        searched = _train(run.stages, "searched", genotype, training, data, config.seed, epochs, progress)
-    return _finish(run, data, searched, None, [], tracking, progress)
-
-
-def _noted(data: datasets.Dataset, log: Log) -> datasets.Dataset:
-    """The data, of whose reading the log is told."""
-    for note in data.notes:
-        log(note)
-    return data
-
-
-def _find(
-    stages: Stages,
-    config: SearchConfig,
-    space: SearchSpace,
-    data: datasets.Dataset,
-    epochs: EpochCount,
-    tracking: Tracking,
-    progress: Progress,
-) -> dict[str, Any]:
-    """The search stage of the settings."""
-    found = stages.stage("search")
-    if found is not None:
-        epochs.finish("search")
-        return found
-    progress.phase("search")
-    progress(f"Searching the {config.space} space ({count(space.size)} architectures) on {data.name}.")
-    objective = make_objective(stages, config, space, data)
-    fit = {
-        "batch_size": search_batch_size(config, data),
-        "epochs": config.epochs,
-        "validation_split": config.validation_split,
-        "verbose": progress.verbosity,
-        "seed": config.seed,
-    }
-    build = partial(build_search, config, space, data, objective, progress)
-
-    def callbacks() -> list[keras.callbacks.Callback]:
-        return [*schedules(config), epochs.callback("search"), *tracking.callbacks()]
-
-    found = run_search(stages, build, (data.x_train, data.y_train), fit, callbacks, log=progress)
-    epochs.finish("search")  # before its last epoch, where a guard stops it
-    return found
-
-
-def _train(
-    stages: Stages,
-    name: str,
-    genotype: Genotype,
-    training: NetworkTraining,
-    data: datasets.Dataset,
-    seed: int,
-    epochs: EpochCount,
-    progress: Progress,
-) -> dict[str, Any]:
-    """A training stage on the training data, evaluated on the test data."""
-    finished = stages.stage(name)
-    if finished is not None:
-        epochs.finish(_counted(name))
-        return finished
-    keep = partial(
-        save_classifier,
-        stages.path,
-        classes=data.classes,
-        scale=data.scale,
-        image_fit=data.image_fit,
-        task=data.task,
-        front=data.front,
-        modality=data.modality,
-    )
-    progress.phase("training")
-    progress(f"Training the {'found' if name == 'searched' else name.replace('-', ' ')} network.")
-    record = training.run(
-        stages,
-        name,
-        genotype,
-        (data.x_train, data.y_train),
-        (data.x_test, data.y_test),
-        seed,
-        keep_model=keep if name == "searched" else None,
-        describe=partial(scores_record, x=data.x_test, y=data.y_test, task=data.task),
-        callbacks=lambda: [epochs.callback(_counted(name))],
-        verbose=progress.verbosity,
-        log=progress,
-    )
-    progress(
-        f"  {record['parameters']:,} parameters, test {data.task.words} {record[f'test_{data.task.metric}']:.4f}, "
-        f"{reporting.duration(record['seconds'])}"
-    )
-    return record
-
-
-def _trained_elsewhere(
-    stages: Stages,
-    names: Mapping[str, Genotype],
-    training: NetworkTraining,
-    data: datasets.Dataset,
-    seed: int,
-    executor: Executor,
-) -> Iterator[str]:
-    """Do the training stages of these names in workers; yield the name of each that is done."""
-    describe = partial(scores_record, x=data.x_test, y=data.y_test, task=data.task)
-    train, test = (data.x_train, data.y_train), (data.x_test, data.y_test)
-    for name, record in Trainings(training, stages, train, test, seed, "test", describe).run(executor, names):
-        if record is None:
-            raise NonFiniteError(f"The loss of the {name.replace('-', ' ')} network stopped being finite.")
-        yield name
-
-
-def _counted(name: str) -> str:
-    """The name of a training stage in the count of epochs: all of them are of one kind."""
-    return f"{_TRAINING}{name}"
-
-
-def _watch(tracking: Tracking, name: str, logs: Mapping[str, Any], epoch: int) -> None:
-    """Tell the trackers of an epoch, of the search or of a training by its own name."""
-    tracking.metrics(name.removeprefix(_TRAINING), logs, epoch)
-
-
-def _finish(
-    run: RunFolder,
-    data: datasets.Dataset,
-    searched: dict[str, Any],
-    found: dict[str, Any] | None,
-    random: list[dict[str, Any]],
-    tracking: Tracking,
-    progress: Progress,
-    more: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    dataset = {
-        "name": data.name,
-        "train_examples": len(data.x_train),
-        "test_examples": len(data.x_test),
-        "classes": list(data.classes),
-        "input_shape": list(data.input_shape),
-        "scale": data.scale,
-        "image_fit": data.image_fit,
-        "modality": data.modality.name,
-    }
-    dataset |= data.task.entry()
-    if data.raw_test is not None and data.front is not None:
-        dataset["front"] = data.front.get_config()
-    searched = {**_examined(run, data, searched), "bytes": (run.path / MODEL).stat().st_size}
-    _note_reference(run, data, progress)
-    run.stages.finish(SAMPLES, samples_record(data, searched.pop("mistakes")))
-    record = make_record(run.stages, searched, found, random, dataset, run.config.to_dict(), run.command)
-    record |= {**paired(searched, random, len(data.x_test)), **(more or {})}
-    for one in (record["searched"], *record["random"]):
-        for name in ("hits", "scores"):
-            one.pop(name, None)
-    write_record(run.stages, record, found)
-    tracking.result(record)
-    _conclude(run, record, progress)
-    return record
-
-
-def _note_reference(run: RunFolder, data: datasets.Dataset, log: Log) -> None:
-    """Note what `kerasnas monitor` compares with; a network that it cannot watch is a finished run too."""
-    try:
-        save_reference(run.path, load_classifier(run.path), data)
-    except ValueError as error:
-        log(f"Nothing was noted for `kerasnas monitor`: {error}")
-
-
-def _examined(run: RunFolder, data: datasets.Dataset, searched: dict[str, Any]) -> dict[str, Any]:
-    """The record of the final network with its mistakes, its multiply-adds and its latency, if it lacks them."""
-    if "mistakes" in searched:
-        return searched
-    classifier = load_classifier(run.path)
-    found = classifier.answers(data.raw("test"))
-    examined = evaluation_record(data.task, found, data.y_test)
-    return {
-        "macs": macs(classifier.model),
-        "latency_ms": network_latency(classifier.model),
-        **searched,
-        **{name: value for name, value in examined.items() if name not in searched},
-    }
-
-
-def _conclude(run: RunFolder, record: dict[str, Any], progress: Progress) -> None:
+    progress = progress_of(log)
     progress.conclude(reporting.verdict(record))
     progress.conclude(reporting.closing_text(record, run.path))

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasnas.cost.counting import macs, parameters
 from kerasnas.datasets.batches import ArrayBatches
-from kerasnas.files import storage, untrusted
+from kerasnas.files import storage
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.racing.contestant import Contestant
@@ -142,8 +142,7 @@ class Contestants:
     def write(self, spent: float) -> None:
         """Write the progress, `spent` seconds of the budget included."""
         self.progress["spent"] = spent
-        self.folder.mkdir(parents=True, exist_ok=True)
-        storage.write_json(self.folder / "progress.json", self.progress)
+        self.stages.note("racing", self.progress)
 
     def remove(self) -> None:
         """Remove all that the race resumes from, at its end."""
@@ -186,5 +185,4 @@ def _key(name: str, stage: str | None) -> str:
 
 def read_progress(stages: Stages) -> dict[str, Any]:
     """The progress of the race in a folder: `"spent"`, seconds of its budget, among it. Empty before its start."""
-    file = stages.checkpoints("racing") / "progress.json"
-    return untrusted.read_json(file) if file.exists() else {}
+    return stages.progress("racing")

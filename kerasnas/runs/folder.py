@@ -15,14 +15,15 @@ from kerasnas import __version__, checks
 from kerasnas.datasets import DATASETS
 from kerasnas.files import leftovers, storage, untrusted
 from kerasnas.files.stages import Stages
-from kerasnas.runs.method import METHODS, Method, method_of
-from kerasnas.runs.settings import Settings
+from kerasnas.runs.settings import METHODS, Settings, method_of
 
 try:
     import fcntl
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
+GENOTYPE = "genotype.json"
+"""The file of the architecture."""
 GIVEN = "given.json"
 """The file that records the user's own candidates of a race."""
 TRACKING = "tracking"
@@ -49,7 +50,7 @@ class RunFolder:
     config: Settings
 
     @property
-    def method(self) -> Method:
+    def method(self) -> Any:
         """The method of the run."""
         return method_of(self.config)
 
@@ -207,7 +208,7 @@ def _clear(path: Path) -> None:
     """Remove a run of which nothing was finished."""
     for name in ("stages", "checkpoints", TRACKING):
         shutil.rmtree(path / name, ignore_errors=True)
-    for name in ("genotype.json", GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
+    for name in (GENOTYPE, GIVEN, FAILED, ERROR_LOG, "config.json"):  # the last says that there is a run
         (path / name).unlink(missing_ok=True)
 
 
@@ -269,7 +270,8 @@ def read_config(file: str | os.PathLike) -> Settings:
         )
     try:
         method = METHODS[record.get("kind")]()  # type: ignore[index]
-        renamed, settings = _RENAMED.get(version, {}), record.get("settings")
+        settings: Any = record.get("settings")
+        renamed = _RENAMED.get(version, {})
         config = method.settings.from_dict({renamed.get(name, name): value for name, value in settings.items()})
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{file}: {error}") from None

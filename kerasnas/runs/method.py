@@ -1,24 +1,24 @@
-"""The contract of a method of a run, and the registry of methods."""
+"""The contract of a method of a run."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic
 
-from kerasnas.registry import Registry
-from kerasnas.runs.settings import Settings
+from kerasnas.files.stages import Stages
+from kerasnas.racing import Budget
+from kerasnas.runs.context import Context, D, S
 
 NETWORK = (
     *("imports", "space", "num_nodes", "primitives", "stem_strides", "retrain_filters", "retrain_cells"),
     *("text_words", "text_length", "tokens"),
 )
 """The settings that decide what the network of a genotype is."""
-METHODS = Registry("method")
-"""The methods of a run by name; `METHODS.register` adds one, `METHODS[name]()` is one."""
 
 
-class Method(abc.ABC):
+class Method(abc.ABC, Generic[S, D]):
     """A method of a run: what its settings ask for, from the plan to the record.
 
     Attributes:
@@ -33,13 +33,37 @@ class Method(abc.ABC):
 
     name: ClassVar[str]
     words: ClassVar[str]
-    settings: ClassVar[type[Settings]]
+    settings: type[S]
     command: ClassVar[str] = "search"
     option: ClassVar[str] = ""
     way: ClassVar[str] = ""
     data: ClassVar[tuple[str, ...]] = ("dataset",)
 
-    def flags(self, settings: Any) -> list[str]:
+    @abc.abstractmethod
+    def load(self, settings: S) -> D:
+        """The data of the settings, checked; their `notes`, if they have some, are logged."""
+
+    @abc.abstractmethod
+    def plan(self, context: Context[S, D]) -> str:
+        """What a run of these settings does, in a few lines."""
+
+    @abc.abstractmethod
+    def run(self, context: Context[S, D]) -> dict[str, Any]:
+        """Do what is left of a run, and return its record."""
+
+    def budget(self, settings: S, stages: Stages, spent: float) -> Budget | None:
+        """The budget of a run, of which this process has spent `spent` seconds; None for a run without one."""
+        return None
+
+    def finished(self, context: Context[S, D]) -> dict[str, Any] | None:
+        """The record of a finished run; None before its end."""
+        return context.finished()
+
+    def conclude(self, context: Context[S, D], record: Mapping[str, Any]) -> None:
+        """Print what came out."""
+        context.conclude(record)
+
+    def flags(self, settings: S) -> list[str]:
         """The flags of the command that starts a run of these settings."""
         return settings.flags()
 
@@ -47,31 +71,13 @@ class Method(abc.ABC):
         """Whether `kerasnas search` chooses this method for a space (None if none is given) and a data set."""
         return False
 
-    def check_space(self, space: str | None) -> None:  # noqa: B027 (most methods take any)
+    def check_space(self, space: str | None) -> None:
         """Raise ValueError for a space that `--method` asks this method to search, and that it cannot."""
 
-    def check(self, settings: Any) -> None:  # noqa: B027 (most methods have nothing to check)
+    def check(self, settings: S) -> None:
         """Raise ValueError for settings that fail on any data, before a folder is made."""
 
-    def network_settings(self, settings: Any) -> dict[str, Any]:
+    def network_settings(self, settings: S) -> dict[str, Any]:
         """The settings of `kerasnas retrain` that build the networks of a run of these settings."""
         names = {field.name for field in dataclasses.fields(settings)}
         return {name: getattr(settings, name) for name in NETWORK if name in names}
-
-
-def method_of(settings: Settings) -> Method:
-    """The method that has such settings.
-
-    Raises:
-        TypeError: if none has.
-
-    Example:
-
-    >>> from kerasnas import methods
-    >>> method_of(methods.RaceConfig()).words
-    'a race'
-    """
-    for name in METHODS:
-        if (method := METHODS[name]()).settings is type(settings):
-            return method
-    raise TypeError(f"Expected the settings of a method of a run: {', '.join(METHODS)}. Received: {settings!r}")

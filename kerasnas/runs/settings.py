@@ -12,6 +12,8 @@ from kerasnas.checks import invalid, nearest
 from kerasnas.registry import Registry
 from kerasnas.runs import plugins
 
+METHODS = Registry("method")
+"""The methods of a run by name; `METHODS.register` adds one, `METHODS[name]()` is one."""
 _LARGEST = sys.maxsize  # of a number: what can be indexed, and counted in steps and seconds
 _WORDS = {"least": "at least", "above": "above", "below": "below"}
 
@@ -146,3 +148,21 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
     if type(value) is not type(field.default):
         raise ValueError(invalid(field.name, type(field.default).__name__, value, what="setting"))
     return value
+
+
+def method_of(settings: Settings) -> Any:
+    """The method that has such settings.
+
+    Raises:
+        TypeError: if none has.
+
+    Example:
+
+    >>> from kerasnas import methods
+    >>> method_of(methods.RaceConfig()).words
+    'a race'
+    """
+    for name in METHODS:
+        if (method := METHODS[name]()).settings is type(settings):
+            return method
+    raise TypeError(f"Expected the settings of a method of a run: {', '.join(METHODS)}. Received: {settings!r}")

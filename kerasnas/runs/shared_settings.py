@@ -10,6 +10,7 @@ from kerasnas.checks import invalid
 from kerasnas.modalities.folders import FITS
 from kerasnas.modalities.fronts import SPLITS
 from kerasnas.platforms import TRACKERS
+from kerasnas.racing import Budget
 from kerasnas.runs import plugins
 from kerasnas.runs.executors import EXPECTED, is_executor
 from kerasnas.runs.settings import setting
@@ -26,6 +27,7 @@ EXECUTOR = (
     "Where independent trainings run: local, this process; processes:N, this many processes of this machine, which "
     "share its cores; ray, a Ray cluster (that of RAY_ADDRESS, or a new one here); or ray://HOST:PORT."
 )
+DEFAULT_MINUTES = 5.0
 
 
 def pixel_size(text: str) -> tuple[int, int] | None:
@@ -70,7 +72,7 @@ class DataSettings:
         "auto",
         "Size of the images of a folder: N, HEIGHTxWIDTH, or auto, the most common size, but 64 along the longer side "
         "at most.",
-        right=lambda text: pixel_size(text) or True,
+        right=lambda text: pixel_size(text) is None or True,
     )
     image_fit: str = setting(
         "stretch",
@@ -127,7 +129,10 @@ class SpaceSettings:
     )
     stem_strides: int = setting(2, "1, or 2 to let the stem halve the image: a quarter of the work.", least=1)
 
-    cells_to_choose = None  # of a network whose cells the search has to choose; no field: a search sets it
+    @property
+    def cells_to_choose(self) -> int | None:
+        """Number of cells of a final network, each kind of which has to be chosen; None outside of a search."""
+        return None
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -163,6 +168,12 @@ class BudgetSettings:
     cpu_minutes: float = setting(
         0.0, "Budget: minutes of CPU time, all threads together, in place of --minutes.", least=0
     )
+
+    def budget(self, spent: float = 0.0) -> Budget:
+        """The budget, of which `spent` seconds are spent."""
+        if self.cpu_minutes:
+            return Budget(self.cpu_minutes, cpu=True, spent=spent)
+        return Budget(self.minutes or DEFAULT_MINUTES, spent=spent)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -535,12 +535,12 @@ def test_full_disk_at_the_very_start(fails, dataset, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_says_how_to_resume(dataset, tmp_path, monkeypatch, capsys):
-    from kerasnas.methods import running as run
+    from kerasnas.methods.gradient import method
 
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "run_search", interrupt)
+    monkeypatch.setattr(method, "run_search", interrupt)
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["search", f"--dataset={dataset}", *SEARCH, f"--output_dir={tmp_path / 'run'}"]) == 130
     assert f"kerasnas resume --output_dir={tmp_path / 'run'}" in capsys.readouterr().err

@@ -9,8 +9,9 @@ import pytest
 
 from kerasnas import cli
 from kerasnas.files import storage
-from kerasnas.methods import running as run
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods.gradient import method as gradient
+from kerasnas.methods.race import making
+from kerasnas.methods.race import method as race
 
 
 class Reached(BaseException):
@@ -67,7 +68,7 @@ def test_the_corrected_command_starts_in_the_folder_of_one_that_failed(place, ca
     told = fails(capsys, "resume", "run")
     assert "The last one failed before it found anything; corrected, it can be begun again here" in told
     assert words in told  # the real reason
-    monkeypatch.setattr(race_run, "Race", reached)
+    monkeypatch.setattr(making, "Race", reached)
     with pytest.raises(Reached):
         cli.main(RIGHT)
     assert (place / "run" / "config.json").exists() and not (place / "run" / "failed.json").exists()
@@ -81,10 +82,10 @@ def diverge(*arguments, **options):
 
 def test_the_corrected_command_takes_the_place_of_a_search_that_diverged(place, capsys, monkeypatch):
     flags = ["search", "--method=gradient", "--dataset=data.npz", "--output_dir=run"]
-    monkeypatch.setattr(run, "_find", diverge)
+    monkeypatch.setattr(gradient, "search_stage", diverge)
     assert "stopped being finite" in fails(capsys, *flags, "--learning_rate=1000")
     assert "stopped being finite" in fails(capsys, "resume", "run")  # which tries again
-    monkeypatch.setattr(run, "_find", reached)
+    monkeypatch.setattr(gradient, "search_stage", reached)
     capsys.readouterr()
     with pytest.raises(Reached):
         cli.main([*flags, "--learning_rate=0.1"])
@@ -95,12 +96,12 @@ def test_the_corrected_command_takes_the_place_of_a_search_that_diverged(place, 
 
 
 def test_work_that_was_finished_is_in_the_way(place, capsys, monkeypatch):
-    def late(stages, *arguments):
-        stages.finish("search", {})
+    def late(context, *arguments):
+        context.stages.finish("search", {})
         raise ArithmeticError("The training diverged.")
 
     flags = ["search", "--method=gradient", "--dataset=data.npz", "--output_dir=run"]
-    monkeypatch.setattr(run, "_find", late)
+    monkeypatch.setattr(gradient, "search_stage", late)
     assert "The training diverged" in fails(capsys, *flags)
     message = fails(capsys, *flags, "--retrain_learning_rate=0.01")
     assert "already holds a run, which failed: The training diverged." in message and "kerasnas resume" in message
@@ -114,7 +115,7 @@ def test_a_full_disk_blocks_nothing(place, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(storage.os, "fsync", full)
         assert "The disk is full" in fails(capsys, *RIGHT)
-    monkeypatch.setattr(race_run, "Race", reached)
+    monkeypatch.setattr(making, "Race", reached)
     with pytest.raises(Reached):
         cli.main(RIGHT)
 
@@ -135,7 +136,7 @@ def test_an_error_that_nobody_expected_is_one_line_and_a_file(place, capsys, mon
     from kerasnas.cli import failures
 
     monkeypatch.setattr(failures, "_place", lambda error: "")  # of this test, which is no module of a user
-    monkeypatch.setattr(run, "load_raced", fail)
+    monkeypatch.setattr(race.RaceMethod, "load", fail)
     message = fails(capsys, *RIGHT)
     assert re.search(words, message), message
     log = place / "home" / "error.log"  # of a run that has not begun
@@ -150,12 +151,12 @@ def test_the_error_of_a_run_that_has_begun_lies_in_its_folder(place, capsys, mon
         (place / "run" / "checkpoints" / "racing").mkdir(parents=True)
         raise RuntimeError("the device is gone")
 
-    monkeypatch.setattr(run, "run_race", fail)
+    monkeypatch.setattr(race, "make_race", fail)
     message = fails(capsys, *RIGHT)
     assert "RuntimeError in " in message and "test_failures.py, line" in message  # here a module of the user's
     assert "traceback in run/error.log" in message
     assert "the device is gone" in (place / "run" / "error.log").read_text()
-    monkeypatch.setattr(run, "run_race", reached)
+    monkeypatch.setattr(race, "make_race", reached)
     with pytest.raises(Reached):
         cli.main(["resume", "run"])
     assert not (place / "run" / "error.log").exists()  # of the attempt before
@@ -167,13 +168,13 @@ def test_memory_of_an_accelerator_is_told_as_such(place, capsys, monkeypatch):
     def fail(*arguments):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,9]\n[[node]]")
 
-    monkeypatch.setattr(run, "load_raced", fail)
+    monkeypatch.setattr(race.RaceMethod, "load", fail)
     message = fails(capsys, *RIGHT)
     assert "is not enough: OOM when allocating tensor" in message and "node" not in message
 
 
 def test_an_error_of_another_library_is_no_word_of_ours(place, capsys, monkeypatch):
-    monkeypatch.setattr(run, "load_raced", lambda config: re.compile("("))
+    monkeypatch.setattr(race.RaceMethod, "load", lambda method, config: re.compile("("))
     assert "missing )" in fails(capsys, *RIGHT)
     assert "Traceback" in (place / "home" / "error.log").read_text()
 

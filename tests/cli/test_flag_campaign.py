@@ -18,8 +18,9 @@ from kerasnas.cli.flags import flag_of
 from kerasnas.diagnostics import comparison, doctor, step_timing
 from kerasnas.export import save_classifier
 from kerasnas.methods import pretraining
-from kerasnas.methods import running as run
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods.gradient import method as gradient
+from kerasnas.methods.race import making
+from kerasnas.methods.retraining import FinalTrainings
 
 QUICK = 0.06  # share of the cases that the quick test tries
 _LATER = (
@@ -88,8 +89,9 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERASNAS_HOME", str(tmp_path / "home"))
     for module, names in (
-        (race_run, ("Race",)),
-        (run, ("_find", "_train", "choose_genotype")),
+        (making, ("Race",)),
+        (gradient, ("search_stage", "choose_genotype")),
+        (FinalTrainings, ("run",)),
         (pretraining, ("JointBatches",)),
         (comparison, ("run_searches",)),
         (step_timing, ("measure_step", "matmul_peak")),

@@ -6,7 +6,7 @@ from PIL import Image
 
 import kerasnas
 from kerasnas import ImageClassifier
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods import RaceConfig
 from kerasnas.racing import Budget, stage
 from tests.racing.test_stage import Clock
 
@@ -26,7 +26,8 @@ def images(number, seed):
 def fitted(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 20)
-        patch.setattr(race_run, "make_budget", lambda config, spent: Budget(config.minutes, spent=spent, clock=Clock()))
+        budget = lambda config, spent=0.0: Budget(config.minutes, spent=spent, clock=Clock())  # noqa: E731
+        patch.setattr(RaceConfig, "budget", budget)
         folder = tmp_path_factory.mktemp("estimator") / "own"
         settings = {"minutes": 3, "candidates": 1, "max_parameters": 20_000}
         return ImageClassifier(**settings, folder=folder, log=lambda line: None).fit(*images(240, 0))

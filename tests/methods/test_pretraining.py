@@ -8,8 +8,7 @@ import pytest
 from kerasnas import methods
 from kerasnas.cli import main
 from kerasnas.meta.shelf import load_initializer
-from kerasnas.methods import pretraining
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods import RaceConfig, pretraining
 from kerasnas.racing import contestant, stage
 
 
@@ -122,7 +121,7 @@ def test_what_cannot_be_learned_from_is_told_and_leaves_nothing(halves, tmp_path
 
 def test_the_race_has_a_control_and_says_what_the_start_gave(halves, whole, tmp_path, counted, monkeypatch):
     start, _ = whole
-    monkeypatch.setattr(race_run, "make_budget", lambda config, spent: Counted(config.minutes, spent, counted))
+    monkeypatch.setattr(RaceConfig, "budget", lambda config, spent=0.0: Counted(config.minutes, spent, counted))
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 12)
     monkeypatch.setattr(stage, "TIMED", 4)
     monkeypatch.setattr(stage, "race_share", lambda seconds: 0.5)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ from kerasnas.files import Stages
 from kerasnas.meta import ExperienceStore, advise
 from kerasnas.meta.tasks import describe_task
 from kerasnas.methods import remembering
-from kerasnas.methods import running as pipeline_run
 from kerasnas.methods.gradient.settings import SearchConfig
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods.race import method as race_method
+from kerasnas.methods.race.making import make_race
 from kerasnas.methods.race.settings import RaceConfig
 from kerasnas.racing import Budget, Candidate, portfolio
 from kerasnas.runs import Progress
+from kerasnas.runs.context import Context
 from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.progress import progress_of
 from kerasnas.runs.tracking import Tracking
 from kerasnas.spaces import MacroSpace, TextSpace
 from kerasnas.tasks import MULTILABEL, Regression
@@ -38,7 +41,7 @@ WORDS = Dataset("words", IDS, LABELS, IDS[:9], LABELS[:9], CLASSES)
 TEXTS = TextSpace(vocabulary=9, num_nodes=2)
 CELLS = [TEXTS.genotype(dict.fromkeys(TEXTS.choices, name)) for name in ("masked_conv_3", "gru", "skip_connect")]
 ON = RaceConfig(remember=True, minutes=1.0)
-SEARCHED = {"test_accuracy": 0.75}
+SEARCHED = {"test_accuracy": 0.75, "parameters": 10, "seconds": 1.0}
 
 
 def record(*candidates, kind="reference"):
@@ -219,13 +222,12 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
     def candidates(name, config):
         lines = []
         run = RunFolder.create(tmp_path / name, config)
-        return race_run.make_race(run, config, DATA, Budget(1.0), Tracking(run, lines.append), lines.append).candidates(
-            5
-        ), lines
+        context = Context(run, progress_of(lines.append), Tracking(run, lines.append), DATA, Budget(1.0))
+        return make_race(context).candidates(5), lines
 
     off = RaceConfig(minutes=1.0)
     before, nothing = candidates("before", off)
-    assert candidates("empty", ON) == (before, nothing) and ["begins from" in line for line in nothing] == [True]
+    assert candidates("empty", ON) == (before, nothing) and ["starts from" in line for line in nothing] == [True]
     remember(SECOND, WINNER)
     found, lines = candidates("remembered", ON)
     places = [one.genotype for one in found]
@@ -241,16 +243,19 @@ def test_the_race_of_the_settings_begins_with_what_is_remembered(tmp_path):
 def test_a_finished_race_is_remembered_and_its_result_says_what_it_began_with(tmp_path, monkeypatch):
     finished = []
 
-    def finish(run, data, searched, found, random, tracking, progress, more):
+    def finish(context, searched, **more):
         finished.append((more, ExperienceStore().read()[0]))
         return {"done": True}
 
-    monkeypatch.setattr(pipeline_run, "load_raced", lambda config: DATA)
-    monkeypatch.setattr(pipeline_run, "run_race", lambda *arguments: (SEARCHED, record(WINNER, SECOND)))
-    monkeypatch.setattr(pipeline_run, "_finish", finish)
+    monkeypatch.setattr(race_method, "make_race", lambda *_: Mock(**{"run.return_value": record(WINNER, SECOND)}))
+    monkeypatch.setattr(
+        race_method, "train_winners", lambda *_: {**SEARCHED, "genotype": json.loads(WINNER.genotype.to_json())}
+    )
+    monkeypatch.setattr(Context, "finish", finish)
     run, progress = RunFolder.create(tmp_path / "run", ON), Progress("none")
     consult(run.stages)
-    assert pipeline_run._race(run, ON, 0.0, Tracking(run, progress), progress) == {"done": True}
+    context = Context(run, progress, Tracking(run, progress), DATA, Budget(1.0))
+    assert run.method.run(context) == {"done": True}
     more, before = finished[0]
     assert more["experience"] == run.stages.stage("experience") and before == []  # the run is whole before
     assert [one.winner for one in ExperienceStore().read()[0]] == [WINNER.name]

@@ -10,8 +10,7 @@ from kerasnas import ImageClassifier, ImageRegressor, cli, deployment, methods
 from kerasnas.datasets import load
 from kerasnas.deployment import estimator
 from kerasnas.export import load_classifier
-from kerasnas.methods import SearchConfig
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods import RaceConfig, SearchConfig
 from kerasnas.racing import Budget, stage
 from tests.racing.test_stage import Clock
 
@@ -46,7 +45,8 @@ def race(folder, arrays, task):
     command += ["--max_parameters=20000"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "first_steps", lambda seconds: 60)
-        patch.setattr(race_run, "make_budget", lambda config, spent: Budget(config.minutes, spent=spent, clock=Clock()))
+        budget = lambda config, spent=0.0: Budget(config.minutes, spent=spent, clock=Clock())  # noqa: E731
+        patch.setattr(RaceConfig, "budget", budget)
         assert cli.main(command) == 0
     assert json.loads((run / "result.json").read_text())["dataset"]["task"]["name"] == task
     return run

@@ -1,7 +1,6 @@
 """Budgets by a clock that counts steps: the same happens however busy the machine is."""
 
-from kerasnas.methods import pretraining
-from kerasnas.methods.race import running as race_run
+from kerasnas.methods import RaceConfig, pretraining
 from kerasnas.racing import Budget, stage
 from kerasnas.training import loop as training_loop
 
@@ -11,7 +10,7 @@ _STEPS = [0]
 def counted_race():
     """Have races count a second for each step, and compare their networks after twelve."""
     _count()
-    race_run.make_budget = lambda config, spent: _budget(config.minutes, spent, 1.0)
+    RaceConfig.budget = lambda config, spent=0.0: _budget(config.minutes, spent, 1.0)
     stage.first_steps, stage.TIMED, stage.race_share = (lambda seconds: 12), 4, (lambda seconds: 0.5)
 
 

@@ -20,7 +20,7 @@ from kerasnas.executors import Executor
 from kerasnas.export import MODEL, write_model
 from kerasnas.genotypes import Genotype
 from kerasnas.meta import ReptileInitializer, warm_start
-from kerasnas.methods.rebuilding import GENOTYPE
+from kerasnas.runs.folder import GENOTYPE
 from kerasnas.runs.record import RESULT
 from kerasnas.spaces import SearchSpace
 from kerasnas.training import NetworkTraining, TrainingRecipe

@@ -18,8 +18,8 @@ from kerasnas.executors import Executor, Local
 from kerasnas.export import MODEL, write_model
 from kerasnas.files import Stages, storage
 from kerasnas.genotypes import Genotype
-from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.runs import make_record, write_record
+from kerasnas.runs.folder import GENOTYPE
 from kerasnas.runs.record import RESULT
 from kerasnas.training import NetworkTraining
 from tuners.persistence.seals import seal, whole

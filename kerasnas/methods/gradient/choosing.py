@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kerasnas import datasets
 from kerasnas.cost import CostModel
 from kerasnas.executors import Executor
 from kerasnas.files.stages import Stages
@@ -17,6 +15,7 @@ from kerasnas.methods.gradient.settings import SearchConfig
 from kerasnas.methods.gradient.supernet import make_shortlist_training, max_skips_of
 from kerasnas.networks.reachable import ReachableSet
 from kerasnas.racing.shortlist import Shortlist, found_by, halves, run_shortlist
+from kerasnas.runs.context import Context
 from kerasnas.spaces import SearchSpace
 from kerasnas.training.search_stage import genotype_of
 
@@ -51,24 +50,18 @@ def shortlist_of(config: SearchConfig) -> Shortlist | None:
 
 
 def choose_genotype(
-    stages: Stages,
-    config: SearchConfig,
-    space: SearchSpace,
-    data: datasets.Dataset,
-    found: dict[str, Any],
-    log: Callable[[str], Any],
-    executor: Executor,
+    context: Context, space: SearchSpace, found: dict[str, Any], executor: Executor
 ) -> tuple[Genotype, dict[str, Any] | None]:
     """The genotype of a search, and the record of the shortlist that it is of, if there is one.
 
     What did best in earlier searches on alike data takes part in the shortlist, with the user's consent.
 
     Args:
-        stages, config, space, data: of the run.
+        context, space: of the run.
         found: the record of the stage `search`.
-        log: called with lines of progress.
         executor: what the trainings of a shortlist run on.
     """
+    stages, config, data, log = context.stages, context.settings, context.data, context.progress
     derived, within, shortlist = genotype_of(found), reachable_by(stages, config, space), shortlist_of(config)
     if shortlist is None:
         return derived, None

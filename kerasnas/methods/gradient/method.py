@@ -1,17 +1,31 @@
-"""The gradient search as a method of a run."""
+"""The gradient search as a method of a run: search, derive, train, compare with random genotypes, report."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import keras
+
+from kerasnas import datasets
+from kerasnas.files.stages import EXPERIENCE
 from kerasnas.methods.assembly import make_space
+from kerasnas.methods.final_training import load_data
+from kerasnas.methods.gradient.choosing import choose_genotype, random_others, shortlist_of
 from kerasnas.methods.gradient.settings import SearchConfig
+from kerasnas.methods.gradient.supernet import build_search, make_objective, schedules, search_batch_size
+from kerasnas.methods.plan import LATER, count, plan_text, report_words
+from kerasnas.methods.remembering import remember_search
+from kerasnas.methods.retraining import FinalTrainings
+from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
-from kerasnas.spaces import SPACES
+from kerasnas.runs.progress import EpochCount
+from kerasnas.spaces import SPACES, SearchSpace
 from kerasnas.spaces.base import has_supernet
+from kerasnas.training.search_stage import run_search
 
 
-class GradientSearch(Method):
+class GradientSearch(Method[SearchConfig, datasets.Dataset]):
     """A supernet, whose alphas learn by gradients, and a training of the network that they choose."""
 
     name, words, settings, option = "search", "a gradient search", SearchConfig, "gradient"
@@ -41,3 +55,87 @@ class GradientSearch(Method):
     def check(self, settings: SearchConfig) -> None:
         """Raise ValueError if there is no such space."""
         make_space(settings)
+
+    def load(self, settings: SearchConfig) -> datasets.Dataset:
+        """The data of the settings, checked."""
+        return load_data(settings)
+
+    def plan(self, context: Context[SearchConfig, datasets.Dataset]) -> str:
+        """The search, the shortlist and the trainings."""
+        return search_plan(context.settings, make_space(context.settings, context.data).size, context.data)
+
+    def run(self, context: Context[SearchConfig, datasets.Dataset]) -> dict[str, Any]:
+        """Search, choose a genotype, train it and random ones, report."""
+        config, stages, progress = context.settings, context.stages, context.progress
+        space, shortlist = make_space(config, context.data), shortlist_of(config)
+        short = {} if shortlist is None else {"shortlist": sum(number for number, _ in shortlist.rungs())}
+        names = [f"random-{index + 1}" for index in range(config.random_genotypes)]
+        trainings = FinalTrainings(context, space, {"search": config.epochs, **short}, ["searched", *names])
+        # Opened first: a cluster that does not answer is reported before the search.
+        with context.executor() as executor, progress.following(trainings.epochs.state):
+            found = search_stage(context, space, trainings.epochs)
+            genotype, chosen = choose_genotype(context, space, found, executor)
+            if short:
+                trainings.epochs.finish("shortlist")
+            context.keep_genotype(genotype)
+            progress(str(genotype))
+            searched = trainings.run("searched", genotype)
+            others = random_others(stages, config, space, genotype)
+            random = trainings.run_all(dict(zip(names, others, strict=False)), executor)
+        experience = stages.stage(EXPERIENCE)
+        record = context.finish(searched, found, random, shortlist=chosen, experience=experience)
+        if chosen is not None:
+            remember_search(config, context.data, found, chosen, searched, experience, progress)
+        return record
+
+
+def search_stage(
+    context: Context[SearchConfig, datasets.Dataset], space: SearchSpace, epochs: EpochCount
+) -> dict[str, Any]:
+    """The search of the settings, as stage `search`."""
+    config, data, stages, progress = context.settings, context.data, context.stages, context.progress
+    if (found := stages.stage("search")) is not None:
+        epochs.finish("search")
+        return found
+    progress.phase("search")
+    progress(f"Searching the {config.space} space ({count(space.size)} architectures) on {data.name}.")
+    objective = make_objective(stages, config, space, data)
+    fit = {
+        "batch_size": search_batch_size(config, data),
+        "epochs": config.epochs,
+        "validation_split": config.validation_split,
+        "verbose": progress.verbosity,
+        "seed": config.seed,
+    }
+
+    def callbacks() -> list[keras.callbacks.Callback]:
+        return [*schedules(config), epochs.callback("search"), *context.tracking.callbacks()]
+
+    build = partial(build_search, config, space, data, objective, progress)
+    found = run_search(stages, build, (data.x_train, data.y_train), fit, callbacks, log=progress)
+    epochs.finish("search")  # before its last epoch, where a guard stops it
+    return found
+
+
+def search_plan(config: SearchConfig, size: float, data: datasets.Dataset) -> str:
+    """The plan of a gradient search in a space of this many architectures.
+
+    Example:
+
+    >>> print(search_plan(SearchConfig(), 49.0, datasets.load("fashion_mnist_mini")))
+    Plan: time estimates follow the first epoch of each phase.
+      search    12 epochs in the darts space, of 49 architectures, on fashion_mnist_mini
+      shortlist 6 networks, the derived one and others near it, for 400 steps, 2 for 1,200
+      training  the network found and 3 random ones, 13 epochs each
+      report    accuracy on 1,000 test images, plots, report, model card
+    """
+    space = f"the {config.space} space, of {count(size)} architectures"
+    phases = [("search", f"{config.epochs} epochs in {space}, on {data.name}")]
+    if (shortlist := shortlist_of(config)) is not None:
+        (number, steps), *longer = shortlist.rungs()
+        first = f"{number} networks, the derived one and others near it, for {steps:,} steps"
+        phases.append(("shortlist", ", ".join([first, *(f"{few} for {many:,}" for few, many in longer)])))
+    number = config.random_genotypes
+    random = f" and {number} random one{'s' if number > 1 else ''}" if number else ""
+    training = f"the network found{random}, {config.retrain_epochs} epochs{' each' if random else ''}"
+    return plan_text(LATER, *phases, ("training", training), ("report", report_words(data)))

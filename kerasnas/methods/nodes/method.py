@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from kerasnas.datasets import GraphDataset
+from kerasnas.files.stages import Stages
+from kerasnas.methods.nodes.propagation import HOPS
+from kerasnas.methods.nodes.record import write_node_record
+from kerasnas.methods.nodes.search import NodeSearch, load_graph, spent_before
 from kerasnas.methods.nodes.settings import GraphConfig
+from kerasnas.methods.plan import plan_text
 from kerasnas.modalities.graphs import is_graph_file
+from kerasnas.racing import Budget
+from kerasnas.reporting.tables import duration
+from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
+from kerasnas.training.search_stage import genotype_of
 
 
-class NodeClassification(Method):
+class NodeClassification(Method[GraphConfig, GraphDataset]):
     """Networks of the nodes of a graph, averaged with a regression on propagated features."""
 
     name, words, settings = "graph", "a search on a graph", GraphConfig
     way = "Name the .npz file of a graph."
+
+    def load(self, settings: GraphConfig) -> GraphDataset:
+        """The graph of the settings, checked."""
+        return load_graph(settings)
+
+    def budget(self, settings: GraphConfig, stages: Stages, spent: float) -> Budget:
+        """The budget of the settings, less what this process and an interrupted run have spent."""
+        return settings.budget(spent + spent_before(stages))
+
+    def plan(self, context: Context[GraphConfig, GraphDataset]) -> str:
+        """The reference, the search and the mixture."""
+        data, budget = context.data, context.budget
+        assert budget is not None
+        nodes = {part: f"{len(own):,}" for part, own in data.parts.items()}
+        size = f"{len(data.y):,} nodes and {len(data.graph.edges):,} edges of {data.name}"
+        clock = "CPU time" if budget.cpu else "wall-clock"
+        return plan_text(
+            f"{duration(round(budget.left()))} for everything, {clock}.",
+            ("reference", f"logistic regression on the features after {HOPS} steps along the edges"),
+            (
+                "search",
+                f"up to {context.settings.evaluations} networks of {size}, their classifiers solved on "
+                f"{nodes['train']} training nodes",
+            ),
+            ("mixture", f"of both, weighed on {nodes['validation']} validation nodes"),
+            ("report", f"accuracy on {nodes['test']} test nodes, report, model card"),
+        )
+
+    def run(self, context: Context[GraphConfig, GraphDataset]) -> dict[str, Any]:
+        """Search, mix, report."""
+        search, progress = NodeSearch(context.stages, context.settings, context.data), context.progress
+        assert context.budget is not None
+        with progress.following(context.state):
+            regression = search.regression()
+            progress(f"Logistic regression on propagated features: validation accuracy {regression.accuracy:.1%}.")
+            found = search.search(context.budget, context.tracking, progress)
+            context.keep_genotype(genotype_of(found))
+            progress.phase("report")
+            searched = search.finish(context, regression.model, found)
+        return write_node_record(context, found, searched)
 
     def suits(self, space: str | None, dataset: str) -> bool:
         """Whether the space is that of graphs, or, with none named, the data set is a graph."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasnas.datasets import GraphDataset
+from kerasnas.files import storage
 from kerasnas.intervals import paired_difference
 from kerasnas.methods.nodes.mixing import Mixed
-from kerasnas.runs.folder import RunFolder
-from kerasnas.runs.record import SAMPLES, make_record, write_record
+from kerasnas.runs.context import Context
+from kerasnas.runs.record import SAMPLES
 from kerasnas.tasks import CLASSIFICATION
 from kerasnas.training.evidence import evaluation_record
 
@@ -21,18 +23,16 @@ PREDICTIONS = "predictions.csv"
 """The file with the prediction for each node."""
 
 
-def write_node_record(
-    run: RunFolder, data: GraphDataset, found: Mapping[str, Any], searched: dict[str, Any]
-) -> dict[str, Any]:
+def write_node_record(context: Context, found: Mapping[str, Any], searched: dict[str, Any]) -> dict[str, Any]:
     """The record of the run, written with its report and its card.
 
     Args:
-        run: the folder.
-        data: the graph.
+        context: of the run.
         found: record of the search stage.
         searched: record of the last stage.
     """
-    mistakes = searched.pop("mistakes", [])
+    data: GraphDataset = context.data
+    mistakes, mixture = searched.pop("mistakes", []), searched.pop("mixture")
     dataset = {
         "name": data.name,
         "nodes": len(data.y),
@@ -41,12 +41,9 @@ def write_node_record(
         "classes": list(data.classes),
         "input_shape": list(data.input_shape),
     }
-    run.stages.finish(SAMPLES, _samples(data, mistakes))
-    record = make_record(run.stages, searched, None, [], dataset, run.config.to_dict(), run.command)
-    record["search"] = {name: found[name] for name in ("seconds", "history")}
-    record["mixture"] = record["searched"].pop("mixture")
-    write_record(run.stages, record)
-    return record
+    context.stages.finish(SAMPLES, _samples(data, mistakes))
+    search = {name: found[name] for name in ("seconds", "history")}
+    return context.write(searched, None, [], dataset, search=search, mixture=mixture)
 
 
 def mixture_record(data: GraphDataset, mixed: Mixed, answers: np.ndarray) -> dict[str, Any]:
@@ -104,6 +101,11 @@ def _samples(data: GraphDataset, mistakes: Sequence[Mapping[str, Any]]) -> dict[
         for one in mistakes
     ]
     return {"mistakes": wrong, "classes": classes}
+
+
+def write_predictions(folder: Path, data: GraphDataset, answers: np.ndarray) -> None:
+    """Write the prediction for each node, to `PREDICTIONS` in a folder."""
+    storage.write_text(folder / PREDICTIONS, predictions_text(data, answers))
 
 
 def predictions_text(data: GraphDataset, answers: np.ndarray) -> str:

@@ -13,22 +13,18 @@ import keras
 import numpy as np
 
 from kerasnas.datasets import DATASETS, GraphDataset, graph_dataset
-from kerasnas.export import MODEL, save_node_classifier
-from kerasnas.files import storage, untrusted
+from kerasnas.export import save_node_classifier
 from kerasnas.files.stages import Stages
 from kerasnas.genotypes import Genotype
 from kerasnas.methods.nodes import propagation
 from kerasnas.methods.nodes.mixing import choose
-from kerasnas.methods.nodes.record import PREDICTIONS, mixture_record, predictions_text, tested, write_node_record
+from kerasnas.methods.nodes.record import mixture_record, tested, write_predictions
 from kerasnas.methods.nodes.settings import GraphConfig
-from kerasnas.methods.race.running import make_budget
-from kerasnas.methods.rebuilding import GENOTYPE
 from kerasnas.modalities.graphs import is_graph_file
 from kerasnas.networks.node_mixture import NodeMixture
 from kerasnas.proxies import ReadoutScore
 from kerasnas.racing import Budget
-from kerasnas.reporting.tables import duration
-from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.context import Context
 from kerasnas.runs.progress import Progress
 from kerasnas.runs.tracking import Tracking
 from kerasnas.search import PredictorSearch
@@ -38,7 +34,6 @@ from kerasnas.strategies.base import SpaceExhaustedError
 _COMPONENTS = 64  # of the features, which networks read
 _INITIAL, _BATCH = 16, 4  # networks drawn at random, and those chosen with each fit of the predictor
 _REPORT_SECONDS = 8.0
-_PROGRESS = "progress.json"
 
 
 def load_graph(config: GraphConfig) -> GraphDataset:
@@ -64,44 +59,6 @@ def load_graph(config: GraphConfig) -> GraphDataset:
                 f"{'choices are made by' if part == 'validation' else 'networks learn from'}. Received: none"
             )
     return data
-
-
-def run_node_search(
-    run: RunFolder, config: GraphConfig, spent: float, tracking: Tracking, progress: Progress
-) -> dict[str, Any]:
-    """The search of the settings in the folder; what is done is not repeated.
-
-    Args:
-        run: the folder.
-        config: its settings.
-        spent: seconds of the budget that were spent before this call, by the process; those of an interrupted run are
-            added.
-        tracking: told the score of each network.
-        progress: told each line, and how much of the budget is spent.
-
-    Returns:
-        The record of the run.
-    """
-    data = load_graph(config)
-    budget = make_budget(config, spent + float(_read(run.stages).get("spent", 0.0)))
-    search = NodeSearch(run.stages, config, data)
-
-    def state() -> tuple[float, float]:
-        return budget.spent() / budget.seconds, budget.left()
-
-    progress(search.plan(budget))
-    with progress.following(state):
-        regression = search.regression()
-        progress(
-            f"Logistic regression on propagated features: {regression.accuracy:.1%} of the validation nodes are right."
-        )
-        found = search.search(budget, tracking, progress)
-        Genotype.from_json(json.dumps(found["genotype"])).save(run.path / GENOTYPE)
-        progress.phase("report")
-        searched = search.finish(run.path, regression.model, found)
-    record = write_node_record(run, data, found, searched)
-    tracking.result(record)
-    return record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,20 +88,6 @@ class NodeSearch:
         self.score = ReadoutScore(self.space, few, seed=1000 * config.seed)
         self._x = propagation.propagated(self.data)
 
-    def plan(self, budget: Budget) -> str:
-        """The plan of the run, told before it begins."""
-        nodes = {part: f"{len(own):,}" for part, own in self.data.parts.items()}
-        clock = "of the processor" if budget.cpu else "by the clock"
-        return (
-            f"Plan: {duration(round(budget.left()))} for everything, {clock}.\n"
-            f"  reference logistic regression on the features after {propagation.HOPS} steps along the edges\n"
-            f"  search    up to {self.config.evaluations} networks of {len(self.data.y):,} nodes and "
-            f"{len(self.data.graph.edges):,} edges of {self.data.name}, their classifiers solved on {nodes['train']} "
-            "training nodes\n"
-            f"  mixture   of both, weighed on {nodes['validation']} validation nodes\n"
-            f"  report    accuracy on {nodes['test']} test nodes, report, model card"
-        )
-
     def regression(self) -> _Regression:
         """The regression on propagated features."""
         model = propagation.fit(self.data, self._x)
@@ -161,7 +104,7 @@ class NodeSearch:
             return finished
         progress.phase("search")
         strategy = PredictorSearch(self.space, seed=self.config.seed, initial=_INITIAL, batch_size=_BATCH)
-        before = _read(self.stages)
+        before = self.stages.progress("search")
         if before:
             strategy.set_state(before["strategy"])
             progress(f"Resuming after {len(strategy.observations)} networks.")
@@ -182,12 +125,13 @@ class NodeSearch:
             strategy.tell(genotype, reward)
             took.append(budget.spent() - start)
             tracking.metrics("search", {"score": reward}, len(strategy.observations) - 1)
-            self._write(
+            self.stages.note(
+                "search",
                 {
                     "strategy": strategy.get_state(),
                     "spent": budget.spent(),
                     "seconds": seconds + time.perf_counter() - begin,
-                }
+                },
             )
         ranked = sorted(strategy.succeeded, key=lambda pair: pair[1], reverse=True)
         members = [self.space.decode(indices) for indices, _ in ranked[: self.config.members]]
@@ -203,7 +147,9 @@ class NodeSearch:
             },
         )
 
-    def finish(self, folder: Path, regression: propagation.PropagatedRegression, found: Mapping[str, Any]) -> dict:
+    def finish(
+        self, context: Context, regression: propagation.PropagatedRegression, found: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """The last stage: the mixture, its model and its predictions, and what all parts reach on the test nodes."""
         if (finished := self.stages.stage("searched")) is not None:
             return finished
@@ -221,29 +167,23 @@ class NodeSearch:
             mixture.add_networks(networks, self.projection, mixed.weights["networks"])
         train = data.parts["train"]
         model = mixture.model((train, data.y[train]) if mixed.smoothed else None)
-        save_node_classifier(folder, model, data.classes, len(data.y))
+        context.keep(save_node_classifier, model, data.classes, len(data.y))
         raw = data.x / self.scale
         answers = keras.ops.convert_to_numpy(model(raw, training=False))
-        storage.write_text(folder / PREDICTIONS, predictions_text(data, answers))
+        context.keep(write_predictions, data, answers)
         return self.stages.finish(
             "searched",
             {
                 "genotype": found["genotype"],
                 "parameters": model.count_params(),
-                "bytes": (folder / MODEL).stat().st_size,
+                "bytes": context.model_bytes,
                 "history": {},
                 "mixture": {**mixture_record(data, mixed, answers), "seconds": time.perf_counter() - begin},
                 **tested(data, answers),
             },
         )
 
-    def _write(self, record: Mapping[str, Any]) -> None:
-        folder = self.stages.checkpoints("search")
-        folder.mkdir(parents=True, exist_ok=True)
-        storage.write_json(folder / _PROGRESS, dict(record))
 
-
-def _read(stages: Stages) -> dict[str, Any]:
-    """The record that a search has kept of its last network; empty before the first, and after the last."""
-    file = stages.checkpoints("search") / _PROGRESS
-    return untrusted.read_json(file, dict) if file.exists() else {}
+def spent_before(stages: Stages) -> float:
+    """Seconds of its budget that the search in a folder has spent."""
+    return float(stages.progress("search").get("spent", 0.0))

@@ -8,25 +8,21 @@ from collections.abc import Callable
 import keras
 
 from kerasnas import checks, datasets
-from kerasnas.files import storage
 from kerasnas.methods.race.settings import RaceConfig
-from kerasnas.methods.rebuilding import GENOTYPE, Rebuilt, read_given, read_network
+from kerasnas.methods.rebuilding import Rebuilt, read_given, read_network, write_given
 from kerasnas.modalities.lookup import of_space
-from kerasnas.runs.folder import GIVEN, RunFolder
+from kerasnas.runs.context import Context
+from kerasnas.runs.folder import GENOTYPE
 from kerasnas.spaces import SPACES
 
 
-def given_networks(
-    run: RunFolder, config: RaceConfig, data: datasets.Dataset, excess: Callable[[keras.Model], str]
-) -> dict[str, Rebuilt]:
+def given_networks(context: Context, excess: Callable[[keras.Model], str]) -> dict[str, Rebuilt]:
     """The networks that the setting `genotypes` names, by the name of their file or folder.
 
     They are recorded in the run's folder, so that a resumed race needs neither the files nor the folders.
 
     Args:
-        run: the folder of the race.
-        config: its settings.
-        data: of the race.
+        context: of the race.
         excess: network -> by how much it exceeds the limits, in words; empty where it does not.
 
     Raises:
@@ -34,7 +30,8 @@ def given_networks(
         ValueError: for a file that is no genotype, an unknown space, one of signals, a network that these data or the
             limits do not allow, and for one genotype in two sizes.
     """
-    found = read_given(run.path)
+    config, data = context.settings, context.data
+    found = context.keep(read_given)
     if found or not config.genotypes:
         return found
     for path in config.genotypes:
@@ -52,7 +49,7 @@ def given_networks(
                 f"--genotypes={path}: expected each genotype once. This is that of '{same}', in another size: give "
                 "one of the two."
             )
-    storage.write_json(run.path / GIVEN, {name: network.to_dict() for name, network in found.items()})
+    context.keep(write_given, found)
     return found
 
 

@@ -1,13 +1,27 @@
-"""The race as a method of a run."""
+"""The race as a method of a run: from the settings to the trained winner and its report."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from kerasnas import datasets, reporting
+from kerasnas.files.stages import EXPERIENCE, Stages
+from kerasnas.methods.assembly import checked_data
+from kerasnas.methods.plan import plan_text, report_words
+from kerasnas.methods.race.making import make_race
 from kerasnas.methods.race.settings import RaceConfig
+from kerasnas.methods.remembering import remember
+from kerasnas.racing import Budget, spent_before, train_winners
+from kerasnas.racing.rungs import race_share
+from kerasnas.racing.slices import FINISH_SECONDS
+from kerasnas.reporting.tables import duration
+from kerasnas.runs.context import Context
 from kerasnas.runs.method import Method
 from kerasnas.spaces.base import has_supernet
+from kerasnas.training.search_stage import genotype_of
 
 
-class RaceMethod(Method):
+class RaceMethod(Method[RaceConfig, datasets.Dataset]):
     """Whole networks side by side, within a budget of time."""
 
     name, words, settings, option = "race", "a race", RaceConfig, "race"
@@ -20,3 +34,74 @@ class RaceMethod(Method):
     def suits(self, space: str | None, dataset: str) -> bool:
         """True: a race takes whatever no other method does."""
         return True
+
+    def load(self, settings: RaceConfig) -> datasets.Dataset:
+        """The data of the settings, checked.
+
+        Raises:
+            ValueError: for signals and texts, and for data that cannot be trained on.
+        """
+        data = checked_data(settings)
+        modality = data.modality
+        if not modality.race_space:
+            hint = f"Search the space of {modality.plural}: add --space={modality.gradient_space}."
+            raise ValueError(f"{data.name} holds {modality.plural}. {hint}")
+        return data
+
+    def budget(self, settings: RaceConfig, stages: Stages, spent: float) -> Budget:
+        """The budget of the settings, less what this process and an interrupted run have spent."""
+        return settings.budget(spent + spent_before(stages))
+
+    def plan(self, context: Context[RaceConfig, datasets.Dataset]) -> str:
+        """The phases of the race, and their seconds."""
+        assert context.budget is not None
+        return race_plan(context.settings, context.data, context.budget)
+
+    def run(self, context: Context[RaceConfig, datasets.Dataset]) -> dict[str, Any]:
+        """Race, train the winner, report."""
+        progress, data, task = context.progress, context.data, context.data.task
+        # Closed before the winner is trained, which gets all cores.
+        with context.executor() as executor, progress.following(context.state):
+            race = make_race(context, executor)
+            progress.phase("race")
+            found = race.run()
+        with progress.following(context.state):
+            progress.phase("training")
+            searched = train_winners(race, (data.x_test, data.y_test), context.keep_classifier)
+        context.keep_genotype(genotype_of(searched))
+        progress(
+            f"  {searched['parameters']:,} parameters, test {task.words} {searched[f'test_{task.metric}']:.4f}, "
+            f"{reporting.duration(searched['seconds'])} of training"
+        )
+        record = context.finish(searched, race=found, experience=context.stages.stage(EXPERIENCE))
+        remember(context.settings, data, found, searched, context.settings.budget(), progress)
+        return record
+
+
+def race_plan(config: RaceConfig, data: datasets.Dataset, budget: Budget) -> str:
+    """The plan of a race, with the seconds of each of its phases.
+
+    Example:
+
+    >>> data = datasets.load("fashion_mnist_mini")
+    >>> print(race_plan(RaceConfig(), data, Budget(5)))
+    Plan: 5 min 0 s for everything, wall-clock.
+      race      up to 12 candidates on 28x28x1 images of fashion_mnist_mini; about 34.6 s for all but the first
+      training  the best one, on all 6,000 images, with the rest of the time
+      report    accuracy on 1,000 test images, plots, report, model card; about 5 s
+    """
+    clock = "CPU time" if budget.cpu else "wall-clock"
+    shape = "x".join(map(str, data.input_shape))
+    samples = f"{shape} {data.modality.plural} of {data.name}"
+    if config.candidates > 1:
+        others = f"; about {duration(race_share(budget.seconds) * budget.seconds)} for all but the first"
+        race = f"up to {config.candidates} candidates on {samples}{others}"
+    else:
+        race = f"none: one network on {samples}"
+    best = "the best one" if config.ensemble == 1 else f"the best {config.ensemble}, which share the time"
+    return plan_text(
+        f"{duration(round(budget.left()))} {'left ' if budget.spent() > 60 else ''}for everything, {clock}.",
+        ("race", race),
+        ("training", f"{best}, on all {len(data.x_train):,} {data.modality.plural}, with the rest of the time"),
+        ("report", f"{report_words(data)}; about {FINISH_SECONDS:.0f} s"),
+    )

@@ -12,7 +12,9 @@ from kerasnas import cli, methods
 from kerasnas.genotypes import Genotype
 from kerasnas.methods import RaceConfig, SearchConfig
 from kerasnas.racing import stage
+from kerasnas.runs.context import Context
 from kerasnas.runs.folder import RunFolder
+from kerasnas.runs.progress import Progress
 from kerasnas.spaces import SPACES, MacroSpace, NASBench201Space, SignalSpace
 
 CELL = Genotype("darts", {"reduce": [("max_pool_3x3", 0, 2), ("sep_conv_3x3", 1, 2)]})
@@ -176,16 +178,16 @@ def test_what_cannot_take_part(dataset, cells, tmp_path, capsys, monkeypatch):
 
 def test_one_network_from_two_places_takes_part_once(dataset, cells, tmp_path, monkeypatch):
     from kerasnas.methods.race import given
-    from kerasnas.methods.race import running as race_run
 
     config = RaceConfig(dataset=str(dataset), genotypes=(str(cells), str(cells / "."), str(tmp_path / "file.json")))
     NASBench201Space(num_nodes=1).sample(np.random.default_rng(0)).save(tmp_path / "file.json")
     run = RunFolder.create(tmp_path / "run", config)
-    data = race_run.load_raced(config)
-    found = given.given_networks(run, config, data, lambda model: "")
+    context = Context(run, Progress("none"), None)
+    context.data = run.method.load(config)
+    found = given.given_networks(context, lambda model: "")
     assert list(found) == ["cells", "file"] and found["cells"].config.retrain_filters == 3
     monkeypatch.setattr(given, "read_network", None)  # what is recorded is not read again
-    assert given.given_networks(run, config, data, lambda model: "too large") == found
+    assert given.given_networks(context, lambda model: "too large") == found
 
 
 @pytest.fixture

@@ -143,10 +143,10 @@ def test_settings_outside_their_range(wrong, message):
 @pytest.mark.slow
 def test_latency_is_a_limit_too(dataset, tmp_path, monkeypatch):
     """With a clock that knows small networks alone as fast enough."""
-    from kerasnas.methods.race import running as race_run
+    from kerasnas.methods.race import limits
 
     monkeypatch.setattr(stage, "first_steps", lambda seconds: 20)
-    monkeypatch.setattr(race_run, "network_latency", lambda model, rounds: model.count_params() / 1e4)
+    monkeypatch.setattr(limits, "network_latency", lambda model, rounds: model.count_params() / 1e4)
     settings = RaceConfig(dataset=str(dataset), cpu_minutes=0.3, candidates=2, latency_target_ms=4.0)
     result = methods.search(settings, tmp_path / "run", log=lambda line: None)
     assert all(entry["parameters"] < 4.1e4 for entry in result["race"]["contestants"].values())

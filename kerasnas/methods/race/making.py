@@ -1,0 +1,120 @@
+"""From the settings of a race to its candidates, their networks and the race itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cache, partial
+
+import keras
+
+from kerasnas import datasets
+from kerasnas.executors import Executor
+from kerasnas.executors.base import Local
+from kerasnas.genotypes import Genotype
+from kerasnas.meta import warm_start
+from kerasnas.methods import remembering
+from kerasnas.methods.assembly import make_space
+from kerasnas.methods.race.given import given_networks
+from kerasnas.methods.race.limits import excess, no_network, within
+from kerasnas.methods.race.starts import Start, find_starts
+from kerasnas.methods.rebuilding import Rebuilt
+from kerasnas.methods.training_settings import TrainingConfig
+from kerasnas.racing import Candidate, Race, portfolio
+from kerasnas.runs.context import Context
+from kerasnas.spaces import SearchSpace
+from kerasnas.training.recipe import TrainingRecipe
+
+RECIPE = TrainingRecipe(learning_rate=0.1, weight_decay=5e-3, label_smoothing=0.1)
+_MOST_VALIDATION = 2000  # samples: more do not separate candidates better, and cost time
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+    """Genotype -> its compiled network, in any process.
+
+    Args:
+        space: of all but the user's own.
+        input_shape, num_classes: of the data.
+        seed: of initial weights.
+        recipe: that compiles them.
+        own: genotype -> a network of the user's own.
+        data: that these are built for, or None where there are none.
+    """
+
+    space: SearchSpace
+    input_shape: tuple[int, ...]
+    num_classes: int
+    seed: int
+    recipe: TrainingRecipe
+    own: Mapping[Genotype, Rebuilt]
+    data: datasets.Dataset | None
+
+    def __call__(self, genotype: Genotype) -> keras.Model:
+        if self.data is not None and genotype in self.own:
+            model = self.own[genotype].build(self.data, self.seed)
+        else:
+            model = self.space.build_network(genotype, self.input_shape, self.num_classes, seed=self.seed)
+        return self.recipe.compile_network(model, None)
+
+
+def make_race(context: Context, executor: Executor | None = None) -> Race:
+    """The race of the settings, in this process or on an executor.
+
+    Raises:
+        FileNotFoundError: if one of the user's own candidates does not exist.
+        ValueError: if no network is within the limits, or one of the user's own cannot take part.
+    """
+    config, data, log = context.settings, context.data, context.progress
+    assert context.budget is not None  # every race has one
+    budget = context.budget
+    space = make_space(TrainingConfig(imports=config.imports, space=config.space), data)
+    given = given_networks(context, partial(excess, config))
+    own = {network.genotype: network for network in given.values()}
+    share = min(config.validation_split, _MOST_VALIDATION / len(data.x_train))
+    # With groups, the score has to be that of groups which the network has not seen.
+    first, second = datasets.split_samples(data.task, data.y_train, share, config.seed, data.groups)
+    recipe = dataclasses.replace(RECIPE, task=data.task)
+    build = Networks(space, data.input_shape, data.num_classes, config.seed, recipe, own, data if own else None)
+
+    @cache  # read when they are needed: a resumed race continues from its checkpoints
+    def starts() -> dict[str, Start]:
+        return find_starts(config, space, data, build, log)
+
+    def initialize(model: keras.Model, name: str) -> None:
+        warm_start(model, starts()[name].initializer)
+
+    def candidates(number: int) -> list[Candidate]:
+        genotypes = {name: network.genotype for name, network in given.items()}
+        allowed = within(config, space, data, build)
+        earlier = remembering.consult(context.stages, config, space, data, budget, allowed, log)
+        begun = {name: start.genotype for name, start in starts().items() if allowed(start.genotype)}
+        found = portfolio(space, number, config.seed, genotypes, allowed, earlier.genotypes, earlier.leads, begun)
+        if not found:
+            raise ValueError(no_network(config, space, data, build))
+        for one in found:
+            if one.initializer:
+                start = f"starts from the pretrained weights {one.initializer}"
+                log(f"{one.name} {start} (disable with --initializer=none).")
+        earlier.tell(found, log)
+        return found
+
+    return Race(
+        context.stages,
+        budget,
+        candidates,
+        build,
+        (data.x_train[first], data.y_train[first]),
+        (data.x_train[second], data.y_train[second]),
+        data.num_classes,
+        augment=None if config.augment == ("auto",) else config.augment,
+        seed=config.seed,
+        most=config.candidates,
+        winners=config.ensemble,
+        log=log,
+        initialize=initialize,
+        task=data.task,
+        tolerant=space.tolerant,
+        executor=executor or Local(),
+        watch=context.tracking.metrics,
+    )
